@@ -1,0 +1,164 @@
+// lstmgen: sample from a recurrent network that Keras trained.
+//
+//     const auto model = lstmgen::Model::load("latex.bin");
+//     lstmgen::Generator generator(model, {});
+//     generator.feed(model.info().prime);
+//     for (int i = 0; i < 1000; ++i) std::cout << model.info().vocabulary[generator.next()];
+//
+// Errors are thrown as lstmgen::Error. A Model is immutable: any number of threads may use one. A Generator belongs to one caller
+// at a time. Nothing here prints, exits, aborts, or keeps global state.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#if defined(__GNUC__)
+#define LSTMGEN_API __attribute__((visibility("default")))
+#else
+#define LSTMGEN_API
+#endif
+
+namespace lstmgen {
+
+enum class ErrorCode {
+    io,                ///< the file cannot be read
+    format,            ///< the bytes are not a model file, or a broken one
+    invalid_argument,  ///< the caller asked for something impossible
+};
+
+class LSTMGEN_API Error : public std::runtime_error {
+public:
+    Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+    ErrorCode code() const noexcept { return code_; }
+
+private:
+    ErrorCode code_;
+};
+
+/// How an element enters the network (docs/format.md, section 3).
+enum class Encoding { onehot, index, scaled, features };
+
+struct LayerInfo {
+    std::string type;  ///< as in the file: embedding, lstm, dense, affine, activation
+    std::string name;
+    std::size_t inputs = 0;
+    std::size_t outputs = 0;
+    std::string activation;            ///< empty if the type has none
+    std::string recurrent_activation;  ///< empty if the type has none
+    bool return_sequences = false;
+};
+
+/// What a model file says about itself.
+struct ModelInfo {
+    std::string name, description, author, license, source_url, card, keras_version;
+    std::string dtype;  ///< of the stored matrices: "f32" or "bf16"
+    std::string isa;    ///< kernels in use: "baseline", "avx2", "avx512" or "neon"
+    Encoding encoding = Encoding::features;
+    std::size_t input_size = 0;             ///< numbers per time step, or of ids for Encoding::index
+    std::size_t outputs = 0;                ///< numbers per output; elements of a generator
+    std::size_t window = 0;                 ///< time steps T the network was saved with; 0: not fixed
+    bool output_sequence = false;           ///< the network has an output at each time step
+    std::vector<std::string> vocabulary;    ///< empty, or `outputs` elements
+    std::string vocabulary_kind;            ///< "text", "tokens", or empty
+    std::vector<std::uint32_t> prime;       ///< ids of the default prime
+    std::vector<LayerInfo> layers;
+    std::size_t nbytes = 0;  ///< of the packed weights in memory
+};
+
+class Network;
+
+/// A network with its weights, ready to run. Copies share the same weights.
+class LSTMGEN_API Model {
+public:
+    /// Reads a `.bin` file. The file may be changed or deleted afterwards. The kernels are chosen here, by what the processor and the
+    /// operating system support, or by the environment variable LSTMGEN_ISA.
+    static Model load(const std::string& path);
+
+    /// The same from memory, which is not needed afterwards. `name` stands for the path in error messages.
+    static Model from_memory(const void* data, std::size_t size, const std::string& name = "<memory>");
+
+    const ModelInfo& info() const noexcept;
+
+    /// As Keras's predict: y (batch, outputs), or (batch, steps, outputs) if info().output_sequence, from the features
+    /// x (batch, steps, input_size), C order. steps >= 1.
+    void predict(const float* x, std::size_t batch, std::size_t steps, float* y) const;
+
+    /// The same from ids (batch, steps), encoded as info().encoding says; each id below info().input_size (outputs for
+    /// Encoding::scaled).
+    void predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y) const;
+
+    const std::shared_ptr<const Network>& network() const noexcept { return network_; }
+
+private:
+    explicit Model(std::shared_ptr<const Network> network) : network_(std::move(network)) {}
+    std::shared_ptr<const Network> network_;
+};
+
+/// How the next element is chosen from the network's output y. Filters are applied in the order of the members, then
+/// p_i is proportional to y_i ^ (1 / temp).
+struct SamplerOptions {
+    std::vector<std::pair<std::uint32_t, double>> logit_bias;  ///< (id, number added to ln y)
+    double repeat_penalty = 1.0;  ///< > 1: the last 64 elements become less likely (as in llama.cpp); 1: off
+    std::size_t top_k = 0;        ///< keep the k most likely elements; 0: all
+    double top_p = 1.0;           ///< keep the most likely elements that together reach p; 1: all
+    double min_p = 0.0;           ///< keep the elements with at least min_p times the greatest probability; 0: all
+    double temp = 1.0;            ///< temperature; 0: the most likely element
+    std::uint64_t seed = 0;
+};
+
+struct GeneratorOptions {
+    SamplerOptions sampler;
+    /// 1: each element comes from a fresh window of the last `window` elements, as a loop over Keras's predict does.
+    /// N: from the last window .. window + N - 1 elements, N times cheaper. 0: the state is carried for ever.
+    std::size_t refresh = 1;
+    std::size_t window = 0;   ///< time steps; 0: the model's own
+    std::size_t threads = 1;  ///< share the lanes of the windows among so many threads; the results do not depend on it
+};
+
+/// Draws one element after the other. After construction nothing allocates, except the creation of threads.
+class LSTMGEN_API Generator {
+public:
+    /// Called between elements; return false to stop.
+    using Continue = std::function<bool()>;
+
+    Generator(const Model& model, const GeneratorOptions& options);
+    Generator(Generator&&) noexcept;
+    Generator& operator=(Generator&&) noexcept;
+    ~Generator();
+
+    /// Appends known elements to the context. False if `keep_going` stopped it.
+    bool feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going = {});
+    bool feed(const std::vector<std::uint32_t>& ids) { return feed(ids.data(), ids.size()); }
+
+    /// Draws the next element and appends it to the context, which must not be empty.
+    std::uint32_t next();
+
+    /// Distribution of the next element: info().outputs numbers that add up to 1, after all filters.
+    void probabilities(double* p);
+
+    /// ln of the probability of each of n elements given those before it (the context included), at the options' temperature, into
+    /// `log_p`; the elements are appended to the context. False if stopped.
+    bool score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going = {});
+
+private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// What one thread of this machine can do at best with the kernels of `model`, measured: takes about 0.2 s.
+struct MachineLimits {
+    double macs_per_second = 0.0;   ///< float32 multiply-adds in registers
+    double bytes_per_second = 0.0;  ///< reading as many bytes as the model's weights have, again and again
+};
+LSTMGEN_API MachineLimits measure_limits(const Model& model);
+
+/// Names of the instruction sets that this processor can run, best first.
+LSTMGEN_API std::vector<std::string> supported_isas();
+
+}  // namespace lstmgen

@@ -1,0 +1,611 @@
+#include "container.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <set>
+#include <unordered_set>
+#include <variant>
+
+namespace lstmgen {
+namespace {
+
+constexpr std::uint64_t kMaxFile = std::uint64_t{1} << 32;
+constexpr std::uint64_t kMaxKeys = 4096, kMaxName = 63, kMaxString = 1 << 16, kMaxCard = 1 << 20;
+constexpr std::uint64_t kMaxLayers = 256, kMaxSize = 1 << 20, kMaxMatrix = std::uint64_t{1} << 31;
+constexpr std::uint64_t kMaxSteps = 1 << 16, kMaxSelfTest = 64;
+constexpr std::uint32_t kF32 = 0, kBf16 = 30;
+
+// ---- Bytes ----------------------------------------------------------------------------------------------------------
+
+[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::format, message); }
+
+std::string expected(const std::string& thing, const std::string& want, const std::string& found) {
+    return thing + ": expected " + want + ", found " + found;
+}
+
+std::string in_quotes(std::string_view text) {  // printable and short, whatever the file holds
+    std::string out = "'";
+    for (const char c : text.substr(0, 64)) out += c >= 32 && c < 127 ? c : '?';
+    return out + (text.size() > 64 ? "...'" : "'");
+}
+
+bool valid_utf8(std::string_view s) {
+    for (std::size_t i = 0; i < s.size();) {
+        const auto byte = [&](std::size_t j) { return static_cast<unsigned char>(s[j]); };
+        const unsigned char c = byte(i);
+        const std::size_t n = c < 0x80 ? 1 : c >> 5 == 6 ? 2 : c >> 4 == 14 ? 3 : c >> 3 == 30 ? 4 : 0;
+        if (n == 0 || s.size() - i < n || c == 0) return false;
+        std::uint32_t code = n == 1 ? c : c & (0x7f >> n);
+        for (std::size_t j = 1; j < n; ++j) {
+            if (byte(i + j) >> 6 != 2) return false;
+            code = code << 6 | (byte(i + j) & 0x3f);
+        }
+        const std::uint32_t least = n == 1 ? 0 : n == 2 ? 0x80 : n == 3 ? 0x800 : 0x10000;
+        if (code < least || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return false;
+        i += n;
+    }
+    return true;
+}
+
+// CRC-32 (ISO-HDLC), eight bytes at a time (Kounavis and Berry, "A systematic approach to building high performance software-based
+// CRC generators", 2005).
+class Crc32 {
+public:
+    void update(const std::byte* p, std::size_t n) {
+        static const Tables tables = make_tables();
+        for (; n >= 8; p += 8, n -= 8) {
+            std::uint32_t low = 0, high = 0;
+            for (unsigned i = 0; i < 4; ++i) {
+                low |= std::to_integer<std::uint32_t>(p[i]) << 8 * i;
+                high |= std::to_integer<std::uint32_t>(p[i + 4]) << 8 * i;
+            }
+            low ^= state_;
+            state_ = tables[7][low & 255] ^ tables[6][low >> 8 & 255] ^ tables[5][low >> 16 & 255] ^ tables[4][low >> 24] ^
+                     tables[3][high & 255] ^ tables[2][high >> 8 & 255] ^ tables[1][high >> 16 & 255] ^ tables[0][high >> 24];
+        }
+        for (; n > 0; ++p, --n) state_ = tables[0][(state_ ^ std::to_integer<std::uint32_t>(*p)) & 255] ^ state_ >> 8;
+    }
+    std::uint32_t value() const { return ~state_; }
+
+private:
+    using Tables = std::array<std::array<std::uint32_t, 256>, 8>;
+    static Tables make_tables() {
+        Tables t{};
+        for (std::uint32_t i = 0; i < 256; ++i) {
+            std::uint32_t c = i;
+            for (int bit = 0; bit < 8; ++bit) c = c >> 1 ^ (c & 1 ? 0xedb88320u : 0u);
+            t[0][i] = c;
+        }
+        for (std::size_t k = 1; k < 8; ++k)
+            for (std::size_t i = 0; i < 256; ++i) t[k][i] = t[k - 1][i] >> 8 ^ t[0][t[k - 1][i] & 255];
+        return t;
+    }
+    std::uint32_t state_ = ~std::uint32_t{0};
+};
+
+// Reads forward; every read is checked against the end.
+class Cursor {
+public:
+    Cursor(const std::byte* data, std::size_t size) : data_(data), size_(size) {}
+
+    std::size_t position() const { return position_; }
+    std::size_t left() const { return size_ - position_; }
+
+    const std::byte* take(std::uint64_t n, const char* what) {
+        if (n > left()) fail("the file ends inside " + std::string(what) + " at byte " + std::to_string(size_));
+        const std::byte* const p = data_ + position_;
+        position_ += static_cast<std::size_t>(n);
+        return p;
+    }
+
+    template <class T>
+    T number(const char* what) {
+        const std::byte* const p = take(sizeof(T), what);
+        std::uint64_t bits = 0;
+        for (std::size_t i = 0; i < sizeof(T); ++i) bits |= std::to_integer<std::uint64_t>(p[i]) << 8 * i;
+        if constexpr (sizeof(T) == 4) {
+            const auto narrow = static_cast<std::uint32_t>(bits);
+            T value;
+            std::memcpy(&value, &narrow, sizeof value);
+            return value;
+        } else {
+            T value;
+            std::memcpy(&value, &bits, sizeof value);
+            return value;
+        }
+    }
+
+    std::string_view string(std::uint64_t limit, const char* what) {
+        const auto length = number<std::uint64_t>(what);
+        if (length > limit) fail(expected(what, "at most " + std::to_string(limit) + " bytes", std::to_string(length)));
+        const std::string_view text(reinterpret_cast<const char*>(take(length, what)), static_cast<std::size_t>(length));
+        if (!valid_utf8(text)) fail(std::string(what) + ": not UTF-8 without U+0000");
+        return text;
+    }
+
+private:
+    const std::byte* data_;
+    std::size_t size_;
+    std::size_t position_ = 0;
+};
+
+// ---- Keys -----------------------------------------------------------------------------------------------------------
+
+// A value as it stands in the file. Arrays are counted and their size is checked, but they are copied only when they are asked for.
+struct Array {
+    std::uint32_t type;
+    std::uint64_t count;
+    const std::byte* data;
+    std::size_t nbytes;
+};
+using Value = std::variant<std::uint32_t, float, double, bool, std::string_view, Array>;
+
+enum ValueType : std::uint32_t { type_u32 = 4, type_f32 = 6, type_bool = 7, type_string = 8, type_array = 9, type_f64 = 12 };
+
+Array read_array(Cursor& in) {
+    Array array{};
+    array.type = in.number<std::uint32_t>("an array");
+    array.count = in.number<std::uint64_t>("an array");
+    const std::size_t begin = in.position();
+    if (array.type == type_string) {
+        if (array.count > kMaxSize)
+            fail(expected("an array of strings", "at most " + std::to_string(kMaxSize), std::to_string(array.count)));
+        array.data = in.take(0, "an array");
+        for (std::uint64_t i = 0; i < array.count; ++i) in.string(kMaxString, "an element of an array");
+    } else {
+        const std::uint64_t size = array.type == type_u32 || array.type == type_f32 ? 4 : array.type == type_f64 ? 8 : 0;
+        if (size == 0) fail("an array of the unknown type " + std::to_string(array.type));
+        if (array.count > in.left() / size) fail("the file ends inside an array of " + std::to_string(array.count));
+        array.data = in.take(array.count * size, "an array");
+    }
+    array.nbytes = in.position() - begin;
+    return array;
+}
+
+class Keys {
+public:
+    Keys(Cursor& in, std::uint64_t count) {
+        if (count > kMaxKeys) fail(expected("number of keys", "at most " + std::to_string(kMaxKeys), std::to_string(count)));
+        for (std::uint64_t i = 0; i < count; ++i) {
+            const std::string_view key = in.string(kMaxName, "a key");
+            if (key.empty()) fail("a key has no name");
+            const auto type = in.number<std::uint32_t>("a key");
+            if (!values_.emplace(std::string(key), read_value(in, key, type)).second) fail("key " + in_quotes(key) + " appears twice");
+        }
+    }
+
+    bool has(const std::string& key) const { return values_.count(key) != 0; }
+
+    // Each key is taken at most once: what is left at the end is unknown.
+    template <class T>
+    T take(const std::string& key) {
+        const auto at = values_.find(key);
+        if (at == values_.end()) fail("key " + key + " is missing");
+        const T* const value = std::get_if<T>(&at->second);
+        if (!value) fail("key " + key + " has a value of the wrong type");
+        const T result = *value;
+        values_.erase(at);
+        return result;
+    }
+
+    std::string optional_string(const std::string& key) {
+        return has(key) ? std::string(take<std::string_view>(key)) : std::string();
+    }
+
+    // A u32 in [low, high].
+    std::size_t size(const std::string& key, std::uint64_t low, std::uint64_t high) {
+        const auto value = take<std::uint32_t>(key);
+        if (value < low || value > high)
+            fail(expected("key " + key, std::to_string(low) + " to " + std::to_string(high), std::to_string(value)));
+        return value;
+    }
+
+    template <class T>
+    std::vector<T> numbers(const std::string& key, std::uint32_t type, std::uint64_t limit) {
+        const auto array = take<Array>(key);
+        check_array(key, array, type, limit);
+        Cursor in(array.data, array.nbytes);
+        std::vector<T> values(static_cast<std::size_t>(array.count));
+        for (T& value : values) value = in.number<T>("an array");
+        return values;
+    }
+
+    std::vector<std::string> strings(const std::string& key, std::size_t count) {
+        const auto array = take<Array>(key);
+        check_array(key, array, type_string, kMaxSize);
+        if (array.count != count)
+            fail(expected("size of " + key, std::to_string(count) + " (the outputs)", std::to_string(array.count)));
+        Cursor in(array.data, array.nbytes);
+        std::vector<std::string> values(static_cast<std::size_t>(array.count));
+        for (std::string& value : values) value = in.string(kMaxString, "an element of an array");
+        return values;
+    }
+
+    void check_all_taken() const {
+        if (!values_.empty()) fail("unknown key " + in_quotes(values_.begin()->first));
+    }
+
+    // Where the checksum's four bytes are.
+    std::size_t checksum_at = 0;
+
+private:
+    Value read_value(Cursor& in, std::string_view key, std::uint32_t type) {
+        switch (type) {
+            case type_u32:
+                if (key == "lstmgen.checksum") checksum_at = in.position();
+                return in.number<std::uint32_t>("a key");
+            case type_f32: return in.number<float>("a key");
+            case type_f64: return in.number<double>("a key");
+            case type_bool: {
+                const auto byte = std::to_integer<unsigned>(*in.take(1, "a key"));
+                if (byte > 1) fail(expected("key " + in_quotes(key), "false or true (0 or 1)", std::to_string(byte)));
+                return byte == 1;
+            }
+            case type_string: return in.string(key == "lstmgen.card" ? kMaxCard : kMaxString, "a key's value");
+            case type_array: return read_array(in);
+            default: fail("key " + in_quotes(key) + " has the unknown type " + std::to_string(type));
+        }
+    }
+
+    static void check_array(const std::string& key, const Array& array, std::uint32_t type, std::uint64_t limit) {
+        if (array.type != type) fail("key " + key + " has elements of the wrong type");
+        if (array.count > limit)
+            fail(expected("key " + key, "at most " + std::to_string(limit) + " elements", std::to_string(array.count)));
+    }
+
+    std::map<std::string, Value> values_;
+};
+
+// ---- Layers ---------------------------------------------------------------------------------------------------------
+
+struct TensorSpec {
+    const char* name;
+    std::size_t rows, columns;
+    bool matrix;
+};
+
+Activation take_activation(Keys& keys, const std::string& key) {
+    const auto name = keys.take<std::string_view>(key);
+    Activation activation;
+    if (!parse_activation(name, activation)) fail("key " + key + ": unknown activation " + in_quotes(name));
+    return activation;
+}
+
+LayerType take_type(Keys& keys, const std::string& key) {
+    const auto name = keys.take<std::string_view>(key);
+    constexpr std::pair<const char*, LayerType> types[] = {{"embedding", LayerType::embedding},
+                                                           {"lstm", LayerType::lstm},
+                                                           {"dense", LayerType::dense},
+                                                           {"affine", LayerType::affine},
+                                                           {"activation", LayerType::activation}};
+    for (const auto& [text, type] : types)
+        if (name == text) return type;
+    fail("key " + key + ": unknown layer type " + in_quotes(name));
+}
+
+std::string take_layer_name(Keys& keys, const std::string& key) {
+    const auto name = keys.take<std::string_view>(key);
+    const auto allowed = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    };
+    if (name.empty() || name.size() > 40 || !std::all_of(name.begin(), name.end(), allowed))
+        fail(expected("key " + key, "1 to 40 of A-Z a-z 0-9 _ -", in_quotes(name)));
+    return std::string(name);
+}
+
+// Reads the keys of layer i; `inputs` is the size of what comes in. Returns what tensors it demands.
+std::vector<TensorSpec> take_layer(Keys& keys, std::size_t i, std::size_t inputs, LayerDescription& layer) {
+    const std::string prefix = "lstmgen.layer." + std::to_string(i) + ".";
+    layer.type = take_type(keys, prefix + "type");
+    layer.name = take_layer_name(keys, prefix + "name");
+    layer.inputs = inputs;
+    if (layer.type == LayerType::affine || layer.type == LayerType::activation) {
+        layer.outputs = inputs;
+    } else {
+        layer.outputs = keys.size(prefix + "units", 1, kMaxSize);
+    }
+    const std::size_t units = layer.outputs;
+    switch (layer.type) {
+        case LayerType::embedding:
+            layer.inputs = keys.size(prefix + "input_dim", 1, kMaxSize);
+            return {{"embeddings", layer.inputs, units, true}};
+        case LayerType::lstm:
+            layer.activation = take_activation(keys, prefix + "activation");
+            layer.recurrent_activation = take_activation(keys, prefix + "recurrent_activation");
+            layer.return_sequences = keys.take<bool>(prefix + "return_sequences");
+            return {{"kernel", inputs, 4 * units, true}, {"recurrent_kernel", units, 4 * units, true}, {"bias", 1, 4 * units, false}};
+        case LayerType::dense:
+            layer.activation = take_activation(keys, prefix + "activation");
+            return {{"kernel", inputs, units, true}, {"bias", 1, units, false}};
+        case LayerType::affine: return {{"scale", 1, inputs, false}, {"offset", 1, inputs, false}};
+        case LayerType::activation: layer.activation = take_activation(keys, prefix + "activation"); return {};
+    }
+    return {};
+}
+
+std::string shape_text(const std::vector<std::uint64_t>& dims) {  // in Keras's order
+    std::string text = "(";
+    for (std::size_t i = dims.size(); i-- > 0;) text += std::to_string(dims[i]) + (i ? ", " : "");
+    return text + (dims.size() == 1 ? ",)" : ")");
+}
+
+// Reads one record of the tensor table and compares it with what the layers demand.
+Tensor take_tensor(Cursor& in, const std::string& layer, const TensorSpec& spec, bool bf16_file, std::uint64_t& offset) {
+    const std::string want = layer + "." + spec.name;
+    const std::string_view name = in.string(kMaxName, "a tensor's name");
+    if (name != want) fail(expected("tensor", want, in_quotes(name)));
+    const auto n_dims = in.number<std::uint32_t>("a tensor's record");
+    if (n_dims < 1 || n_dims > 2) fail(expected("tensor " + want, "1 or 2 dimensions", std::to_string(n_dims)));
+    std::vector<std::uint64_t> dims(n_dims);
+    for (auto& d : dims) d = in.number<std::uint64_t>("a tensor's record");
+    const std::vector<std::uint64_t> want_dims =
+        spec.matrix ? std::vector<std::uint64_t>{spec.columns, spec.rows} : std::vector<std::uint64_t>{spec.columns};
+    if (dims != want_dims) fail(expected("tensor " + want, shape_text(want_dims), shape_text(dims)));
+    if (std::uint64_t{spec.rows} * spec.columns > kMaxMatrix) fail("tensor " + want + " has more than 2^31 numbers");
+
+    Tensor tensor;
+    tensor.rows = spec.rows;
+    tensor.columns = spec.columns;
+    tensor.bf16 = bf16_file && spec.matrix;
+    const auto type = in.number<std::uint32_t>("a tensor's record");
+    const std::uint32_t want_type = tensor.bf16 ? kBf16 : kF32;
+    if (type != want_type) fail(expected("type of tensor " + want, std::to_string(want_type), std::to_string(type)));
+    const auto found = in.number<std::uint64_t>("a tensor's record");
+    if (found != offset) fail(expected("offset of tensor " + want, std::to_string(offset), std::to_string(found)));
+    const std::uint64_t nbytes = std::uint64_t{spec.rows} * spec.columns * (tensor.bf16 ? 2 : 4);
+    offset += (nbytes + kAlignment - 1) / kAlignment * kAlignment;  // at most 768 * 2^33: no overflow
+    return tensor;
+}
+
+std::size_t tensor_nbytes(const Tensor& t) { return t.rows * t.columns * (t.bf16 ? 2 : 4); }
+
+bool all_finite(const Tensor& t) {
+    const std::size_t n = t.rows * t.columns;
+    std::uint32_t bad = 0;
+    if (t.bf16) {
+        for (std::size_t i = 0; i < n; ++i) {
+            std::uint16_t bits;
+            std::memcpy(&bits, t.data + 2 * i, 2);
+            bad |= (bits & 0x7f80) == 0x7f80;
+        }
+    } else {
+        for (std::size_t i = 0; i < n; ++i) {
+            std::uint32_t bits;
+            std::memcpy(&bits, t.data + 4 * i, 4);
+            bad |= (bits & 0x7f800000) == 0x7f800000;
+        }
+    }
+    return bad == 0;
+}
+
+// ---- The whole ------------------------------------------------------------------------------------------------------
+
+Encoding take_encoding(Keys& keys) {
+    const auto name = keys.take<std::string_view>("lstmgen.encoding");
+    if (name == "onehot") return Encoding::onehot;
+    if (name == "index") return Encoding::index;
+    if (name == "scaled") return Encoding::scaled;
+    if (name == "features") return Encoding::features;
+    fail(expected("key lstmgen.encoding", "onehot, index, scaled or features", in_quotes(name)));
+}
+
+void take_facts(Keys& keys, ModelInfo& info) {
+    info.name = keys.optional_string("general.name");
+    info.description = keys.optional_string("general.description");
+    info.author = keys.optional_string("general.author");
+    info.license = keys.optional_string("general.license");
+    info.source_url = keys.optional_string("general.source.url");
+    info.card = keys.optional_string("lstmgen.card");
+    info.keras_version = keys.take<std::string_view>("lstmgen.keras_version");
+}
+
+void check_encoding(const Container& c) {
+    const ModelInfo& info = c.info;
+    const auto size = std::to_string(info.input_size), outputs = std::to_string(info.outputs);
+    const bool embedding = c.layers[0].type == LayerType::embedding;
+    if (embedding != (info.encoding == Encoding::index)) fail("the encoding index and an embedding as first layer need each other");
+    switch (info.encoding) {
+        case Encoding::onehot:
+            if (info.input_size != info.outputs) fail(expected("input size of a onehot network", outputs + " (its outputs)", size));
+            break;
+        case Encoding::index:
+            if (info.input_size != c.layers[0].inputs)
+                fail(expected("input size", std::to_string(c.layers[0].inputs) + " (the embedding's input_dim)", size));
+            if (info.input_size < info.outputs) fail(expected("ids of the embedding", "at least the outputs, " + outputs, size));
+            break;
+        case Encoding::scaled:
+            if (info.input_size != 1) fail(expected("input size of a scaled network", "1", size));
+            break;
+        case Encoding::features: break;
+    }
+}
+
+void check_layers(const std::vector<LayerDescription>& layers, ModelInfo& info) {
+    std::set<std::string> names;
+    const LayerDescription* recurrent = nullptr;
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        const LayerDescription& layer = layers[i];
+        if (!names.insert(layer.name).second) fail("two layers have the name " + layer.name);
+        if (layer.type == LayerType::embedding && i > 0) fail("layer " + layer.name + ": an embedding must be the first layer");
+        if (layer.type != LayerType::lstm) continue;
+        if (recurrent && !recurrent->return_sequences)
+            fail("layer " + recurrent->name + ": return_sequences must be true before another recurrent layer");
+        recurrent = &layer;
+    }
+    if (!recurrent) fail("the network has no recurrent layer");
+    info.output_sequence = recurrent->return_sequences;
+}
+
+void take_vocabulary(Keys& keys, ModelInfo& info) {
+    if (keys.has("lstmgen.vocabulary")) {
+        info.vocabulary = keys.strings("lstmgen.vocabulary", info.outputs);
+        info.vocabulary_kind = keys.take<std::string_view>("lstmgen.vocabulary_kind");
+        if (info.vocabulary_kind != "text" && info.vocabulary_kind != "tokens")
+            fail(expected("key lstmgen.vocabulary_kind", "text or tokens", in_quotes(info.vocabulary_kind)));
+        std::unordered_set<std::string_view> seen;
+        for (const std::string& element : info.vocabulary)
+            if (!seen.insert(element).second) fail("the vocabulary has the element " + in_quotes(element) + " twice");
+    }
+    if (keys.has("lstmgen.prime")) {
+        info.prime = keys.numbers<std::uint32_t>("lstmgen.prime", type_u32, kMaxSteps);
+        for (const std::uint32_t id : info.prime)
+            if (id >= info.outputs)
+                fail(expected("an id of lstmgen.prime", "below " + std::to_string(info.outputs), std::to_string(id)));
+    }
+}
+
+SelfTest take_self_test(Keys& keys, const ModelInfo& info) {
+    SelfTest test;
+    if (info.encoding == Encoding::features) {
+        test.features = keys.numbers<float>("lstmgen.selftest.features", type_f32, kMaxSelfTest * info.input_size);
+        if (test.features.empty() || test.features.size() % info.input_size != 0)
+            fail("key lstmgen.selftest.features: not a multiple of the input size");
+        for (const float x : test.features)
+            if (!std::isfinite(x)) fail("key lstmgen.selftest.features: not finite");
+    } else {
+        test.ids = keys.numbers<std::uint32_t>("lstmgen.selftest.ids", type_u32, kMaxSelfTest);
+        if (test.ids.empty()) fail("key lstmgen.selftest.ids is empty");
+        for (const std::uint32_t id : test.ids)
+            if (id >= info.outputs) fail("key lstmgen.selftest.ids: an id is out of range");
+    }
+    test.output = keys.numbers<double>("lstmgen.selftest.output", type_f64, kMaxSize);
+    if (test.output.size() != info.outputs)
+        fail(expected("key lstmgen.selftest.output", std::to_string(info.outputs) + " numbers", std::to_string(test.output.size())));
+    test.tolerance = keys.take<double>("lstmgen.selftest.tolerance");
+    if (!(test.tolerance > 0.0) || !std::isfinite(test.tolerance)) fail("key lstmgen.selftest.tolerance: not a positive number");
+    return test;
+}
+
+std::uint64_t take_header(Cursor& in, const char* magic, std::uint64_t& n_tensors) {
+    if (in.left() < 4 || std::memcmp(in.take(4, "the magic"), magic, 4) != 0) fail("not a GGUF file (no magic 'GGUF' at its start)");
+    const auto version = in.number<std::uint32_t>("the header");
+    if (version != 3) fail(expected("GGUF version", "3, little-endian", std::to_string(version)));
+    n_tensors = in.number<std::uint64_t>("the header");
+    return in.number<std::uint64_t>("the header");
+}
+
+void check_checksum(const AlignedBuffer<std::byte>& bytes, std::size_t at, std::uint32_t want) {
+    constexpr std::byte zeros[4] = {};
+    Crc32 crc;
+    crc.update(bytes.data(), at);
+    crc.update(zeros, 4);
+    crc.update(bytes.data() + at + 4, bytes.size() - at - 4);
+    if (crc.value() != want) fail("the checksum is wrong: the file is damaged");
+}
+
+void take_padding(Cursor& in, std::size_t n) {
+    const std::byte* const p = in.take(n, "padding");
+    if (std::any_of(p, p + n, [](std::byte b) { return b != std::byte{0}; })) fail("padding that is not zero");
+}
+
+void parse(Container& c) {
+    Cursor in(c.bytes.data(), c.bytes.size());
+    std::uint64_t n_tensors = 0;
+    const std::uint64_t n_keys = take_header(in, "GGUF", n_tensors);
+    Keys keys(in, n_keys);
+
+    const auto architecture = keys.take<std::string_view>("general.architecture");
+    if (architecture != "lstmgen") fail(expected("key general.architecture", "lstmgen", in_quotes(architecture)));
+    const auto format = keys.take<std::uint32_t>("lstmgen.format");
+    if (format != 1) fail(expected("key lstmgen.format", "1 (a newer lstmgen may read it)", std::to_string(format)));
+    keys.size("general.alignment", kAlignment, kAlignment);
+    const auto file_type = keys.take<std::uint32_t>("general.file_type");
+    if (file_type != 0 && file_type != 32) fail(expected("key general.file_type", "0 or 32", std::to_string(file_type)));
+    const bool bf16 = file_type == 32;
+    c.info.dtype = bf16 ? "bf16" : "f32";
+    const auto checksum = keys.take<std::uint32_t>("lstmgen.checksum");
+    take_facts(keys, c.info);
+
+    c.info.encoding = take_encoding(keys);
+    c.info.input_size = keys.size("lstmgen.input_size", 1, kMaxSize);
+    c.info.window = keys.size("lstmgen.window", 0, kMaxSteps);
+    c.layers.resize(keys.size("lstmgen.layer_count", 1, kMaxLayers));
+    std::vector<std::vector<TensorSpec>> specs;
+    std::size_t size = c.info.input_size, count = 0;
+    for (std::size_t i = 0; i < c.layers.size(); ++i) {
+        specs.push_back(take_layer(keys, i, size, c.layers[i]));
+        size = c.layers[i].outputs;
+        count += specs.back().size();
+    }
+    c.info.outputs = size;
+    check_layers(c.layers, c.info);
+    check_encoding(c);
+
+    if (n_tensors != count) fail(expected("number of tensors", std::to_string(count), std::to_string(n_tensors)));
+    std::uint64_t offset = 0;
+    for (std::size_t i = 0; i < c.layers.size(); ++i)
+        for (const TensorSpec& spec : specs[i])
+            c.layers[i].tensors.push_back(take_tensor(in, c.layers[i].name, spec, bf16, offset));
+
+    for (LayerDescription& layer : c.layers)
+        for (Tensor& tensor : layer.tensors) {
+            take_padding(in, round_up(in.position(), kAlignment) - in.position());
+            tensor.data = in.take(tensor_nbytes(tensor), "the tensors");
+        }
+    if (in.left() != 0) fail("the file goes on after its last tensor, for " + std::to_string(in.left()) + " bytes");
+    check_checksum(c.bytes, keys.checksum_at, checksum);
+
+    // Only now, when the file has shown to be as large as its layers demand, is memory taken in proportion to their sizes.
+    take_vocabulary(keys, c.info);
+    c.self_test = take_self_test(keys, c.info);
+    keys.check_all_taken();
+    for (std::size_t i = 0; i < c.layers.size(); ++i)
+        for (std::size_t j = 0; j < specs[i].size(); ++j)
+            if (!all_finite(c.layers[i].tensors[j]))
+                fail("tensor " + c.layers[i].name + "." + specs[i][j].name + " has a value that is not finite");
+}
+
+Container parse_named(AlignedBuffer<std::byte> bytes, const std::string& name) {
+    Container container;
+    container.bytes = std::move(bytes);
+    try {
+        parse(container);
+    } catch (const Error& error) {
+        throw Error(error.code(), name + ": " + error.what());
+    }
+    return container;
+}
+
+[[noreturn]] void too_large(const std::string& name, std::uint64_t size) {
+    throw Error(ErrorCode::format, name + ": " + expected("size of the file", "at most 4 GiB", std::to_string(size) + " bytes"));
+}
+
+}  // namespace
+
+Container read_container(const std::string& path) {
+    const auto unreadable = [&](const std::string& why) -> Error { return {ErrorCode::io, path + ": " + why}; };
+    std::error_code code;
+    const auto status = std::filesystem::status(path, code);
+    if (!std::filesystem::exists(status)) throw unreadable("no such file");
+    if (std::filesystem::is_directory(status)) throw unreadable("is a directory, expected a model file");
+    if (!std::filesystem::is_regular_file(status)) throw unreadable("is not a regular file");
+    const std::uint64_t size = std::filesystem::file_size(path, code);
+    if (code) throw unreadable(code.message());
+    if (size > kMaxFile) too_large(path, size);
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw unreadable("cannot be opened for reading");
+    char magic[4] = {};
+    file.read(magic, sizeof magic);
+    if (std::memcmp(magic, "GGUF", 4) != 0)  // before memory for the rest is taken
+        throw Error(ErrorCode::format, path + ": not a GGUF file (no magic 'GGUF' at its start)");
+    AlignedBuffer<std::byte> bytes(static_cast<std::size_t>(size));
+    file.seekg(0);
+    if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size)))
+        throw unreadable("reading stopped before the end");
+    return parse_named(std::move(bytes), path);
+}
+
+Container read_container(const void* data, std::size_t size, const std::string& name) {
+    if (size > kMaxFile) too_large(name, size);
+    AlignedBuffer<std::byte> bytes(size);
+    if (size > 0) std::memcpy(bytes.data(), data, size);
+    return parse_named(std::move(bytes), name);
+}
+
+}  // namespace lstmgen

@@ -1,0 +1,137 @@
+// The autoregressive loop.
+#include <algorithm>
+#include <string>
+
+#include "lstmgen/lstmgen.hpp"
+#include "network.hpp"
+#include "sampler.hpp"
+#include "session.hpp"
+
+namespace lstmgen {
+namespace {
+
+std::size_t window_of(const ModelInfo& info, const GeneratorOptions& options) {
+    if (options.refresh == 0) return 0;
+    const std::size_t window = options.window ? options.window : info.window;
+    if (window == 0)
+        throw Error(ErrorCode::invalid_argument, "the model was saved without a fixed window: give the window, or carry the state (refresh 0)");
+    return window;
+}
+
+}  // namespace
+
+// A lane starts every `refresh` elements; each reads all elements from its start on. The newest lane that has read a full window
+// (or the first, while there is none) gives the next distribution, and lanes older than that are over. With refresh 1, that lane has
+// read exactly the last `window` elements: what predict computes for that window. With refresh 0 there is one lane, never over.
+class Generator::Impl {
+public:
+    Impl(const Model& model, const GeneratorOptions& options)
+        : network_(model.network()),
+          refresh_(options.refresh),
+          window_(window_of(network_->info(), options)),
+          lanes_(refresh_ == 0 ? 1 : (window_ + refresh_ - 2) / refresh_ + 1),
+          session_(*network_, lanes_, std::max<std::size_t>(1, options.threads)),
+          sampler_(network_->info().outputs, options.sampler),
+          logits_(network_->info().outputs) {
+        if (network_->info().encoding == Encoding::features)
+            throw Error(ErrorCode::invalid_argument, "a network that reads features predicts, but does not generate: it has no elements to feed back");
+    }
+
+    bool feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) {
+        check(ids, n);
+        flush();
+        if (refresh_ > 0 && elements_ == 0 && n > window_) {  // what no window reaches
+            for (std::size_t i = 0; i < n - window_; ++i) sampler_.accept(ids[i]);
+            ids += n - window_;
+            n = window_;
+        }
+        for (std::size_t i = 0; i < n; ++i) {
+            if (keep_going && !keep_going()) return false;
+            sampler_.accept(ids[i]);
+            advance(ids[i]);
+        }
+        return true;
+    }
+
+    std::uint32_t next() {
+        prepare();
+        pending_ = sampler_.draw();
+        has_pending_ = true;
+        ready_ = false;
+        return pending_;
+    }
+
+    void probabilities(double* p) {
+        prepare();
+        sampler_.probabilities(p);
+    }
+
+    bool score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going) {
+        check(ids, n);
+        for (std::size_t i = 0; i < n; ++i) {
+            if (keep_going && !keep_going()) return false;
+            prepare();
+            log_p[i] = sampler_.log_probability(ids[i]);
+            sampler_.accept(ids[i]);
+            advance(ids[i]);
+        }
+        return true;
+    }
+
+private:
+    void check(const std::uint32_t* ids, std::size_t n) const {
+        const std::size_t outputs = network_->info().outputs;
+        for (std::size_t i = 0; i < n; ++i)
+            if (ids[i] >= outputs)
+                throw Error(ErrorCode::invalid_argument, "id at position " + std::to_string(i) + ": expected below " +
+                                                             std::to_string(outputs) + ", found " + std::to_string(ids[i]));
+    }
+
+    // The last drawn element enters the network only when something comes after it.
+    void flush() {
+        if (has_pending_) advance(pending_);
+        has_pending_ = false;
+    }
+
+    void advance(std::uint32_t id) {
+        ready_ = false;
+        if (refresh_ > 0 && elements_ % refresh_ == 0) session_.reset(elements_ / refresh_ % lanes_);
+        const std::size_t started = refresh_ > 0 ? elements_ / refresh_ + 1 : 1;
+        session_.advance(&id, 0, std::min(started, lanes_));
+        ++elements_;
+    }
+
+    void prepare() {
+        flush();
+        if (ready_) return;
+        if (elements_ == 0) throw Error(ErrorCode::invalid_argument, "the context is empty: feed at least one element first");
+        const std::size_t newest_full = refresh_ > 0 && elements_ >= window_ ? (elements_ - window_) / refresh_ : 0;
+        session_.read(newest_full % lanes_, 1, logits_.data(), logits_.size(), Session::Read::logits);
+        sampler_.set_logits(logits_.data());
+        ready_ = true;
+    }
+
+    std::shared_ptr<const Network> network_;
+    std::size_t refresh_, window_, lanes_;
+    Session session_;
+    Sampler sampler_;
+    std::vector<float> logits_;
+    std::size_t elements_ = 0;  // read so far
+    std::uint32_t pending_ = 0;
+    bool has_pending_ = false;
+    bool ready_ = false;  // the sampler has the next element's distribution
+};
+
+Generator::Generator(const Model& model, const GeneratorOptions& options) : impl_(std::make_unique<Impl>(model, options)) {}
+Generator::Generator(Generator&&) noexcept = default;
+Generator& Generator::operator=(Generator&&) noexcept = default;
+Generator::~Generator() = default;
+
+bool Generator::feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) { return impl_->feed(ids, n, keep_going); }
+std::uint32_t Generator::next() { return impl_->next(); }
+void Generator::probabilities(double* p) { impl_->probabilities(p); }
+bool Generator::score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going) {
+    return impl_->score(ids, n, log_p, keep_going);
+}
+
+}  // namespace lstmgen

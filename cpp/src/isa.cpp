@@ -1,0 +1,92 @@
+#include "isa.hpp"
+
+#include <cstdlib>
+#include <string>
+
+#include "lstmgen/lstmgen.hpp"
+
+#if defined(_MSC_VER) && defined(_M_X64)
+#include <intrin.h>
+#elif defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace lstmgen {
+
+using kernels::KernelTable;
+
+namespace {
+
+#if defined(__x86_64__) || defined(_M_X64)
+
+struct Registers {
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+Registers cpuid(unsigned leaf) {
+    Registers r;
+#if defined(_MSC_VER)
+    int out[4];
+    __cpuidex(out, static_cast<int>(leaf), 0);
+    r = {unsigned(out[0]), unsigned(out[1]), unsigned(out[2]), unsigned(out[3])};
+#else
+    __get_cpuid_count(leaf, 0, &r.eax, &r.ebx, &r.ecx, &r.edx);  // leaves zeros if there is no such leaf
+#endif
+    return r;
+}
+
+// Which registers the operating system saves when it switches tasks.
+unsigned long long saved_registers() {
+#if defined(_MSC_VER)
+    return _xgetbv(0);
+#else
+    unsigned low, high;
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return static_cast<unsigned long long>(high) << 32 | low;
+#endif
+}
+
+std::vector<const KernelTable*> vector_tables() {
+    constexpr unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28;  // leaf 1, ecx
+    constexpr unsigned avx2 = 1u << 5, avx512f = 1u << 16;                 // leaf 7, ebx
+    constexpr unsigned long long ymm = 0x6, zmm = 0xe6;
+    const unsigned basic = cpuid(1).ecx, extended = cpuid(7).ebx;
+    std::vector<const KernelTable*> tables;
+    if ((basic & (fma | osxsave | avx)) != (fma | osxsave | avx) || !(extended & avx2)) return tables;
+    const unsigned long long saved = saved_registers();
+    if ((extended & avx512f) && (saved & zmm) == zmm) tables.push_back(&kernels::avx512_table);
+    if ((saved & ymm) == ymm) tables.push_back(&kernels::avx2_table);
+    return tables;
+}
+
+#elif defined(__aarch64__) || defined(_M_ARM64)
+
+std::vector<const KernelTable*> vector_tables() { return {&kernels::neon_table}; }  // part of the base instruction set
+
+#else
+
+std::vector<const KernelTable*> vector_tables() { return {}; }
+
+#endif
+
+}  // namespace
+
+std::vector<const KernelTable*> supported_kernels() {
+    std::vector<const KernelTable*> tables = vector_tables();
+    tables.push_back(&kernels::baseline_table);
+    return tables;
+}
+
+const KernelTable& choose_kernels() {
+    const std::vector<const KernelTable*> tables = supported_kernels();
+    const char* const wanted = std::getenv("LSTMGEN_ISA");
+    if (!wanted || !*wanted) return *tables.front();
+    std::string names;
+    for (const KernelTable* table : tables) {
+        if (std::string(table->name) == wanted) return *table;
+        names += (names.empty() ? "" : ", ") + std::string(table->name);
+    }
+    throw Error(ErrorCode::invalid_argument, "LSTMGEN_ISA: expected one of " + names + ", found '" + wanted + "'");
+}
+
+}  // namespace lstmgen

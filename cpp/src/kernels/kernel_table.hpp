@@ -1,0 +1,89 @@
+// What an instruction set provides. The only header that the kernels and the rest of the library share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lstmgen::kernels {
+
+/// Outputs in a panel of a packed matrix, and units in a block of an LSTM layer.
+constexpr std::size_t kPanel = 16;
+constexpr std::size_t kGates = 4;
+
+/// The activations that are vectorised; all others are in activations.cpp.
+enum class Function { linear, relu, sigmoid, hard_sigmoid, hard_sigmoid_keras2, tanh };
+
+enum class WeightType { f32, bf16 };
+
+/// A (k, n) matrix packed in panels: panel p holds the columns [16 p, 16 p + 16), as k rows of 16, 64-byte aligned.
+struct Matrix {
+    const void* panels;
+    std::size_t k;
+    WeightType type;
+};
+
+/// One time step of an LSTM layer for `rows` lanes.
+///
+/// Pre-activations are in packed order: for each block of 16 units the gates i, f, c, o, 16 numbers each.
+/// Each starts as `start`, then adds the kernel row of `ids` (if not null), then `x . kernel` (if x is not null), then
+/// `h_prev . recurrent`, each product with k ascending.
+struct LstmStep {
+    std::size_t rows;
+    std::size_t blocks;
+    Function activation;            // linear, relu, sigmoid or tanh
+    Function recurrent_activation;  // sigmoid, hard_sigmoid or hard_sigmoid_keras2
+    const float* start;             // (64 * blocks): the bias, or the bias plus an input product shared by all lanes
+    Matrix kernel;
+    const std::uint32_t* ids;  // id_stride 0: one id for all lanes
+    std::size_t id_stride;
+    const float* x;  // (rows, x_stride)
+    std::size_t x_stride;
+    Matrix recurrent;
+    const float* h_prev;  // h_prev, h, c: (rows, h_stride)
+    float* h;
+    float* c;
+    std::size_t h_stride;
+};
+
+struct KernelTable {
+    const char* name;
+
+    /// z (rows, z_stride) += x (rows, x_stride) . matrix, for the first n_panels panels.
+    void (*gemm)(const Matrix& matrix, std::size_t n_panels, const float* x, std::size_t x_stride, std::size_t rows,
+                 float* z, std::size_t z_stride);
+
+    /// z (rows, z_stride) += row ids[r * id_stride] of the matrix, for the first n_panels panels.
+    void (*gather)(const Matrix& matrix, std::size_t n_panels, const std::uint32_t* ids, std::size_t id_stride,
+                   std::size_t rows, float* z, std::size_t z_stride);
+
+    void (*lstm_step)(const LstmStep& step);
+
+    /// x[0..n) = function(x), n a multiple of 16. Errors against the exact function: sigmoid and tanh at most 3 units in the last
+    /// place, for every finite x; the others are exact up to one rounding an operation.
+    void (*activate)(Function function, float* x, std::size_t n);
+
+    // What the machine can do at best, to compare with: see limits.hpp.
+    /// Multiply-adds of `rounds` rounds of nothing but fused multiply-adds in registers.
+    double (*fma_peak)(std::size_t rounds);
+    /// Reads n bytes, a multiple of 1024, with vector loads; the result keeps the compiler from leaving it out.
+    float (*read)(const void* data, std::size_t n);
+};
+
+/// Whether lstm_step has this pair.
+constexpr bool lstm_step_has(Function activation, Function recurrent_activation) {
+    const bool gate = recurrent_activation == Function::sigmoid || recurrent_activation == Function::hard_sigmoid ||
+                      recurrent_activation == Function::hard_sigmoid_keras2;
+    const bool cell = activation == Function::linear || activation == Function::relu ||
+                      activation == Function::sigmoid || activation == Function::tanh;
+    return gate && cell;
+}
+
+extern const KernelTable baseline_table;
+#if defined(__x86_64__) || defined(_M_X64)
+extern const KernelTable avx2_table;
+extern const KernelTable avx512_table;
+#elif defined(__aarch64__) || defined(_M_ARM64)
+extern const KernelTable neon_table;
+#endif
+
+}  // namespace lstmgen::kernels

@@ -1,0 +1,292 @@
+// The only arithmetic. Written once over the primitives of a vec_<isa>.hpp, compiled once per instruction set.
+//
+// One summation order everywhere: each output is one chain of fused multiply-adds over k ascending, in the product of one row
+// and of many, whatever the vector width. So results are the same bits on every instruction set and for any number of lanes.
+//
+// Needs from the including file: Vec, kWidth, load, load_bf16, store, set, fma, mul, add, sub, div, min, max, pow2_bits and the tile
+// sizes kTileRows x kTilePanels (many rows) and kRowPanels (one row). Everything stays in an unnamed namespace: no symbol of a
+// file compiled for one instruction set may be merged with that of another.
+
+namespace lstmgen::kernels {
+namespace {
+
+constexpr std::size_t kVecs = kPanel / kWidth;  // vectors in one row of a panel
+constexpr std::size_t kBlock = kGates * kPanel;
+
+// ---- Functions ------------------------------------------------------------------------------------------------------
+
+struct Expm1Parts {
+    Vec scale;  // 2^n
+    Vec p;      // e^r - 1, where x = n ln 2 + r
+};
+
+// For -87.3 <= x <= 88.3 (n in [-126, 127]). p has a relative error under 1.5e-8 before rounding (minimax polynomial).
+inline Expm1Parts expm1_parts(Vec x) {
+    const Vec magic = set(12582912.0f + 127.0f);  // 1.5 * 2^23 rounds to an integer, 127 is the bias of the exponent
+    const Vec shifted = fma(x, set(1.44269504f), magic);
+    const Vec n = sub(shifted, magic);
+    Vec r = fma(n, set(-0.693359375f), x);
+    r = fma(n, set(2.12194440e-4f), r);
+    Vec q = set(0x1.6b9d0ap-10f);
+    q = fma(q, r, set(0x1.12286ap-7f));
+    q = fma(q, r, set(0x1.5556f4p-5f));
+    q = fma(q, r, set(0x1.5554b0p-3f));
+    q = fma(q, r, set(0x1.fffffep-2f));
+    return {pow2_bits(shifted), fma(mul(r, r), q, r)};
+}
+
+// The constant comes first in min and max, so that a NaN in x stays one on every instruction set.
+inline Vec clamp(Vec x, float low, float high) { return min(set(high), max(set(low), x)); }
+
+struct Linear {
+    static Vec apply(Vec x) { return x; }
+};
+struct Relu {
+    static Vec apply(Vec x) { return max(set(0.0f), x); }
+};
+struct Sigmoid {
+    static Vec apply(Vec x) {
+        const auto [scale, p] = expm1_parts(clamp(sub(set(0.0f), x), -87.0f, 88.0f));
+        return div(set(1.0f), add(set(1.0f), fma(scale, p, scale)));
+    }
+};
+struct HardSigmoid {
+    static Vec apply(Vec x) { return div(clamp(add(x, set(3.0f)), 0.0f, 6.0f), set(6.0f)); }
+};
+struct HardSigmoidKeras2 {
+    static Vec apply(Vec x) { return clamp(fma(set(0.2f), x, set(0.5f)), 0.0f, 1.0f); }
+};
+struct Tanh {
+    static Vec apply(Vec x) {  // (e^2x - 1) / (e^2x + 1), from e^2x - 1 without cancellation
+        const auto [scale, p] = expm1_parts(clamp(add(x, x), -20.0f, 20.0f));
+        const Vec t = fma(scale, p, sub(scale, set(1.0f)));
+        return div(t, add(t, set(2.0f)));
+    }
+};
+
+template <class F>
+void map(float* x, std::size_t n) {
+    for (std::size_t i = 0; i < n; i += kWidth) store(x + i, F::apply(load(x + i)));
+}
+
+void activate(Function function, float* x, std::size_t n) {
+    switch (function) {
+        case Function::linear: return;
+        case Function::relu: return map<Relu>(x, n);
+        case Function::sigmoid: return map<Sigmoid>(x, n);
+        case Function::hard_sigmoid: return map<HardSigmoid>(x, n);
+        case Function::hard_sigmoid_keras2: return map<HardSigmoidKeras2>(x, n);
+        case Function::tanh: return map<Tanh>(x, n);
+    }
+}
+
+// ---- Products -------------------------------------------------------------------------------------------------------
+
+inline Vec load_weights(const float* w) { return load(w); }
+inline Vec load_weights(const std::uint16_t* w) { return load_bf16(w); }
+
+// z (R rows, P panels) += x . panels, accumulated in registers.
+template <std::size_t R, std::size_t P, class W>
+inline void tile(const W* panels, std::size_t k, const float* x, std::size_t x_stride, float* z, std::size_t z_stride) {
+    Vec acc[R][P * kVecs];
+    for (std::size_t r = 0; r < R; ++r)
+        for (std::size_t j = 0; j < P * kVecs; ++j) acc[r][j] = load(z + r * z_stride + j * kWidth);
+    for (std::size_t i = 0; i < k; ++i) {
+        Vec w[P * kVecs];
+        for (std::size_t p = 0; p < P; ++p)
+            for (std::size_t v = 0; v < kVecs; ++v)
+                w[p * kVecs + v] = load_weights(panels + (p * k + i) * kPanel + v * kWidth);
+        for (std::size_t r = 0; r < R; ++r) {
+            const Vec a = set(x[r * x_stride + i]);
+            for (std::size_t j = 0; j < P * kVecs; ++j) acc[r][j] = fma(a, w[j], acc[r][j]);
+        }
+    }
+    for (std::size_t r = 0; r < R; ++r)
+        for (std::size_t j = 0; j < P * kVecs; ++j) store(z + r * z_stride + j * kWidth, acc[r][j]);
+}
+
+// The last rows, fewer than kTileRows.
+template <std::size_t R, std::size_t P, class W>
+void tile_tail(std::size_t rows, const W* panels, std::size_t k, const float* x, std::size_t x_stride, float* z,
+               std::size_t z_stride) {
+    if constexpr (R > 0) {
+        if (rows == R)
+            tile<R, P>(panels, k, x, x_stride, z, z_stride);
+        else
+            tile_tail<R - 1, P>(rows, panels, k, x, x_stride, z, z_stride);
+    }
+}
+
+// Panels outside, rows inside: a panel stays in the first-level cache while all rows pass.
+template <std::size_t P, class W>
+std::size_t panels_times_rows(const W* panels, std::size_t k, std::size_t first, std::size_t n_panels, const float* x,
+                              std::size_t x_stride, std::size_t rows, float* z, std::size_t z_stride) {
+    for (; first + P <= n_panels; first += P) {
+        const W* const w = panels + first * k * kPanel;
+        std::size_t r = 0;
+        for (; r + kTileRows <= rows; r += kTileRows)
+            tile<kTileRows, P>(w, k, x + r * x_stride, x_stride, z + r * z_stride + first * kPanel, z_stride);
+        tile_tail<kTileRows - 1, P>(rows - r, w, k, x + r * x_stride, x_stride, z + r * z_stride + first * kPanel,
+                                    z_stride);
+    }
+    return first;
+}
+
+template <class W>
+void gemm_typed(const W* panels, std::size_t k, std::size_t n_panels, const float* x, std::size_t x_stride,
+                std::size_t rows, float* z, std::size_t z_stride) {
+    std::size_t p = 0;
+    if (rows == 1) {  // enough panels at once to hide the latency of the multiply-add
+        for (; p + kRowPanels <= n_panels; p += kRowPanels)
+            tile<1, kRowPanels>(panels + p * k * kPanel, k, x, 0, z + p * kPanel, 0);
+    }
+    if constexpr (kTilePanels > 1)
+        p = panels_times_rows<kTilePanels>(panels, k, p, n_panels, x, x_stride, rows, z, z_stride);
+    panels_times_rows<1>(panels, k, p, n_panels, x, x_stride, rows, z, z_stride);
+}
+
+void gemm_from(const Matrix& m, std::size_t first, std::size_t n_panels, const float* x, std::size_t x_stride,
+               std::size_t rows, float* z, std::size_t z_stride) {
+    const std::size_t offset = first * m.k * kPanel;
+    if (m.type == WeightType::f32)
+        gemm_typed(static_cast<const float*>(m.panels) + offset, m.k, n_panels, x, x_stride, rows, z, z_stride);
+    else
+        gemm_typed(static_cast<const std::uint16_t*>(m.panels) + offset, m.k, n_panels, x, x_stride, rows, z, z_stride);
+}
+
+template <class W>
+void gather_typed(const W* panels, std::size_t k, std::size_t n_panels, const std::uint32_t* ids, std::size_t id_stride,
+                  std::size_t rows, float* z, std::size_t z_stride) {
+    for (std::size_t r = 0; r < rows; ++r) {
+        const W* const row = panels + ids[r * id_stride] * kPanel;
+        for (std::size_t p = 0; p < n_panels; ++p)
+            for (std::size_t v = 0; v < kPanel; v += kWidth) {
+                float* const to = z + r * z_stride + p * kPanel + v;
+                store(to, add(load(to), load_weights(row + p * k * kPanel + v)));
+            }
+    }
+}
+
+void gather_from(const Matrix& m, std::size_t first, std::size_t n_panels, const std::uint32_t* ids,
+                 std::size_t id_stride, std::size_t rows, float* z, std::size_t z_stride) {
+    const std::size_t offset = first * m.k * kPanel;
+    if (m.type == WeightType::f32)
+        gather_typed(static_cast<const float*>(m.panels) + offset, m.k, n_panels, ids, id_stride, rows, z, z_stride);
+    else
+        gather_typed(static_cast<const std::uint16_t*>(m.panels) + offset, m.k, n_panels, ids, id_stride, rows, z,
+                     z_stride);
+}
+
+// ---- LSTM -----------------------------------------------------------------------------------------------------------
+
+// c = f * c + i * g, h = o * act(c), for one block of 16 units.
+template <class Act, class Rec>
+inline void cell(const float* z, float* c, float* h) {
+    for (std::size_t v = 0; v < kPanel; v += kWidth) {
+        const Vec i = Rec::apply(load(z + v));
+        const Vec f = Rec::apply(load(z + kPanel + v));
+        const Vec g = Act::apply(load(z + 2 * kPanel + v));
+        const Vec o = Rec::apply(load(z + 3 * kPanel + v));
+        const Vec state = fma(f, load(c + v), mul(i, g));
+        store(c + v, state);
+        store(h + v, mul(o, Act::apply(state)));
+    }
+}
+
+// Pre-activations of a group of blocks for a chunk of lanes live in a buffer that fits the first-level cache.
+constexpr std::size_t kChunkRows = 96;
+constexpr std::size_t kBuffer = kChunkRows * kBlock;
+
+template <class Act, class Rec>
+void lstm_step_typed(const LstmStep& s) {
+    alignas(64) float z[kBuffer];
+    const std::size_t group = s.rows == 1 ? kBuffer / kBlock : 1;
+    for (std::size_t b = 0; b < s.blocks; b += group) {
+        const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
+        const std::size_t stride = blocks * kBlock;
+        for (std::size_t r = 0; r < s.rows; r += kChunkRows) {
+            const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
+            for (std::size_t j = 0; j < rows; ++j)
+                for (std::size_t v = 0; v < stride; v += kWidth)
+                    store(z + j * stride + v, load(s.start + b * kBlock + v));
+            if (s.ids)
+                gather_from(s.kernel, b * kGates, blocks * kGates, s.ids + r * s.id_stride, s.id_stride, rows, z,
+                            stride);
+            if (s.x)
+                gemm_from(s.kernel, b * kGates, blocks * kGates, s.x + r * s.x_stride, s.x_stride, rows, z, stride);
+            gemm_from(s.recurrent, b * kGates, blocks * kGates, s.h_prev + r * s.h_stride, s.h_stride, rows, z, stride);
+            for (std::size_t j = 0; j < rows; ++j)
+                for (std::size_t i = 0; i < blocks; ++i) {
+                    const std::size_t at = (r + j) * s.h_stride + (b + i) * kPanel;
+                    cell<Act, Rec>(z + j * stride + i * kBlock, s.c + at, s.h + at);
+                }
+        }
+    }
+}
+
+template <class Act>
+void lstm_step_recurrent(const LstmStep& s) {
+    switch (s.recurrent_activation) {
+        case Function::hard_sigmoid: return lstm_step_typed<Act, HardSigmoid>(s);
+        case Function::hard_sigmoid_keras2: return lstm_step_typed<Act, HardSigmoidKeras2>(s);
+        default: return lstm_step_typed<Act, Sigmoid>(s);
+    }
+}
+
+void lstm_step(const LstmStep& s) {
+    switch (s.activation) {
+        case Function::linear: return lstm_step_recurrent<Linear>(s);
+        case Function::relu: return lstm_step_recurrent<Relu>(s);
+        case Function::sigmoid: return lstm_step_recurrent<Sigmoid>(s);
+        default: return lstm_step_recurrent<Tanh>(s);
+    }
+}
+
+void gemm(const Matrix& m, std::size_t n_panels, const float* x, std::size_t x_stride, std::size_t rows, float* z,
+          std::size_t z_stride) {
+    gemm_from(m, 0, n_panels, x, x_stride, rows, z, z_stride);
+}
+
+void gather(const Matrix& m, std::size_t n_panels, const std::uint32_t* ids, std::size_t id_stride, std::size_t rows,
+            float* z, std::size_t z_stride) {
+    gather_from(m, 0, n_panels, ids, id_stride, rows, z, z_stride);
+}
+
+// ---- Limits ---------------------------------------------------------------------------------------------------------
+
+constexpr std::size_t kChains = 12;  // independent, so that latency does not count
+
+double fma_peak(std::size_t rounds) {
+    Vec acc[kChains];
+    for (Vec& a : acc) a = set(0.5f);
+    const Vec scale = set(0.999f), shift = set(0.001f);
+    for (std::size_t i = 0; i < rounds; ++i)
+        for (Vec& a : acc) a = fma(a, scale, shift);
+    float out[kWidth], sum = 0.0f;
+    for (const Vec& a : acc) {
+        store(out, a);
+        for (const float x : out) sum += x;
+    }
+    // The sum is positive, which the compiler does not know.
+    return sum > 0.0f ? static_cast<double>(rounds * kChains * kWidth) : 0.0;
+}
+
+float read(const void* data, std::size_t n) {
+    constexpr std::size_t vecs = 8;
+    const float* const p = static_cast<const float*>(data);
+    Vec acc[vecs];
+    for (Vec& a : acc) a = set(0.0f);
+    for (std::size_t i = 0; i < n / sizeof(float); i += vecs * kWidth)
+        for (std::size_t j = 0; j < vecs; ++j) acc[j] = max(acc[j], load(p + i + j * kWidth));
+    float out[kWidth], sum = 0.0f;
+    for (const Vec& a : acc) {
+        store(out, a);
+        for (const float x : out) sum += x;
+    }
+    return sum;
+}
+
+constexpr KernelTable make_table(const char* name) { return {name, gemm, gather, lstm_step, activate, fma_peak, read}; }
+
+}  // namespace
+}  // namespace lstmgen::kernels

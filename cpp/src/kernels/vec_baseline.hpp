@@ -1,0 +1,90 @@
+// Any processor: 4 floats a vector, and a fused multiply-add that needs no such instruction.
+#pragma once
+
+#include "kernel_table.hpp"
+
+namespace lstmgen::kernels {
+namespace {
+
+struct Vec {
+    float v[4];
+};
+constexpr std::size_t kWidth = 4, kTileRows = 2, kTilePanels = 1, kRowPanels = 1;
+
+template <class To, class From>
+inline To bit_cast(From from) {
+    static_assert(sizeof(To) == sizeof(From));
+    To to;
+    __builtin_memcpy(&to, &from, sizeof to);
+    return to;
+}
+
+// a * b + c with one rounding. The product of two floats is exact in double; the sum is rounded to odd there (Boldo and
+// Melquiond, "Emulation of FMA and correctly rounded sums", 2008), so that the rounding to float is the only one.
+inline float fused(float a, float b, float c) {
+    const double product = static_cast<double>(a) * b;
+    const double addend = c;
+    const double sum = product + addend;
+    const double back = sum - product;
+    const double error = (product - (sum - back)) + (addend - back);
+    const auto bits = bit_cast<std::int64_t>(sum);
+    const std::int64_t inexact = (error > 0.0) | (error < 0.0);  // neither for NaN: infinities pass through
+    const std::int64_t away = (error > 0.0) == (sum > 0.0) ? 1 : -1;
+    return static_cast<float>(bit_cast<double>(bits + (inexact & ~bits & 1) * away));
+}
+
+template <class F>
+inline Vec each(F f) {
+    return {{f(0), f(1), f(2), f(3)}};
+}
+
+inline Vec load(const float* p) { return {{p[0], p[1], p[2], p[3]}}; }
+inline Vec load_bf16(const std::uint16_t* p) {
+    return each([p](int i) { return bit_cast<float>(static_cast<std::uint32_t>(p[i]) << 16); });
+}
+inline void store(float* p, Vec a) {
+    for (std::size_t i = 0; i < kWidth; ++i) p[i] = a.v[i];
+}
+inline Vec set(float x) { return {{x, x, x, x}}; }
+// Rounding twice, to double and then to float, differs from rounding once only if the sum in double lies right between two
+// floats, or is a subnormal float: there, and only there, take the slow way.
+inline bool needs_odd(double sum) {
+    const auto bits = bit_cast<std::uint64_t>(sum);
+    const std::uint64_t exponent = bits >> 52 & 0x7ff;
+    return ((bits & 0x1fffffff) == 0x10000000) | (exponent < 1023 - 126);
+}
+
+inline Vec fma(Vec a, Vec b, Vec c) {
+    double sum[kWidth];
+    bool slow = false;
+    for (std::size_t i = 0; i < kWidth; ++i) {
+        sum[i] = static_cast<double>(a.v[i]) * b.v[i] + c.v[i];
+        slow |= needs_odd(sum[i]);
+    }
+    if (slow) return each([&](int i) { return fused(a.v[i], b.v[i], c.v[i]); });
+    return each([&](int i) { return static_cast<float>(sum[i]); });
+}
+inline Vec mul(Vec a, Vec b) {
+    return each([&](int i) { return a.v[i] * b.v[i]; });
+}
+inline Vec add(Vec a, Vec b) {
+    return each([&](int i) { return a.v[i] + b.v[i]; });
+}
+inline Vec sub(Vec a, Vec b) {
+    return each([&](int i) { return a.v[i] - b.v[i]; });
+}
+inline Vec div(Vec a, Vec b) {
+    return each([&](int i) { return a.v[i] / b.v[i]; });
+}
+inline Vec min(Vec a, Vec b) {
+    return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+}
+inline Vec max(Vec a, Vec b) {
+    return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+inline Vec pow2_bits(Vec a) {
+    return each([&](int i) { return bit_cast<float>(bit_cast<std::uint32_t>(a.v[i]) << 23); });
+}
+
+}  // namespace
+}  // namespace lstmgen::kernels

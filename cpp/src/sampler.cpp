@@ -1,0 +1,124 @@
+#include "sampler.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <string>
+
+#include "activations.hpp"
+
+namespace lstmgen {
+namespace {
+
+constexpr std::size_t kRecent = 64;  // elements that the repeat penalty looks back
+
+void require(bool fine, const char* option, const char* want, double found) {
+    if (!fine) throw Error(ErrorCode::invalid_argument, std::string(option) + ": expected " + want + ", found " + std::to_string(found));
+}
+
+void check(std::size_t n, const SamplerOptions& o) {
+    require(o.temp >= 0.0 && std::isfinite(o.temp), "temp", "a number >= 0", o.temp);
+    require(o.top_p > 0.0 && o.top_p <= 1.0, "top_p", "a number in (0, 1]", o.top_p);
+    require(o.min_p >= 0.0 && o.min_p <= 1.0, "min_p", "a number in [0, 1]", o.min_p);
+    require(o.repeat_penalty > 0.0 && std::isfinite(o.repeat_penalty), "repeat_penalty", "a number > 0", o.repeat_penalty);
+    for (const auto& [id, bias] : o.logit_bias) {
+        require(id < n, "logit_bias", "ids of the vocabulary", id);
+        require(!std::isnan(bias) && bias < HUGE_VAL, "logit_bias", "numbers below infinity", bias);
+    }
+}
+
+}  // namespace
+
+Sampler::Sampler(std::size_t n, const SamplerOptions& options)
+    : options_(options), random_(options.seed), logits_(n), weights_(n), sorted_(n), recent_(kRecent) {
+    check(n, options);
+}
+
+void Sampler::set_logits(const float* logits) {
+    for (std::size_t i = 0; i < logits_.size(); ++i) logits_[i] = std::isnan(logits[i]) ? -HUGE_VAL : logits[i];
+    for (const auto& [id, bias] : options_.logit_bias) logits_[id] += bias;
+    if (options_.repeat_penalty != 1.0) penalize();
+    filter();
+
+    top_ = static_cast<std::size_t>(std::max_element(logits_.begin(), logits_.end()) - logits_.begin());
+    const double top = logits_[top_];
+    total_ = 0.0;
+    for (std::size_t i = 0; i < logits_.size(); ++i) {
+        if (options_.temp == 0.0 || !std::isfinite(top))  // all of the probability on one element
+            weights_[i] = i == top_ ? 1.0 : 0.0;
+        else
+            weights_[i] = exp_portable((logits_[i] - top) / options_.temp);
+        total_ += weights_[i];
+    }
+}
+
+// Each element at most once, as in llama.cpp: a likely one is made less likely, never more.
+void Sampler::penalize() {
+    const std::size_t n = std::min(accepted_, kRecent);
+    for (std::size_t i = 0; i < n; ++i) {
+        if (std::find(recent_.begin(), recent_.begin() + static_cast<std::ptrdiff_t>(i), recent_[i]) !=
+            recent_.begin() + static_cast<std::ptrdiff_t>(i))
+            continue;
+        double& logit = logits_[recent_[i]];
+        logit = logit > 0.0 ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
+    }
+}
+
+// The filters see the distribution at temperature 1, as in llama.cpp.
+void Sampler::filter() {
+    const std::size_t n = logits_.size();
+    const bool top_k = options_.top_k > 0 && options_.top_k < n;
+    if (!top_k && options_.top_p >= 1.0 && options_.min_p <= 0.0) return;
+    std::copy(logits_.begin(), logits_.end(), sorted_.begin());
+    std::sort(sorted_.begin(), sorted_.end(), std::greater<>());
+    const double top = sorted_[0];
+    if (!std::isfinite(top)) return;
+    std::size_t kept = top_k ? options_.top_k : n;
+    if (options_.top_p < 1.0) {
+        double sum = 0.0, part = 0.0;
+        for (std::size_t i = 0; i < kept; ++i) sum += exp_portable(sorted_[i] - top);
+        std::size_t i = 0;
+        while (i < kept && part < options_.top_p * sum) part += exp_portable(sorted_[i++] - top);
+        kept = i;
+    }
+    if (options_.min_p > 0.0)
+        while (kept > 1 && exp_portable(sorted_[kept - 1] - top) < options_.min_p) --kept;
+    // Of equal logits at the border the first ids stay.
+    const double least = sorted_[kept - 1];
+    std::size_t equal = static_cast<std::size_t>(std::count(sorted_.begin(), sorted_.begin() + static_cast<std::ptrdiff_t>(kept), least));
+    for (double& logit : logits_) {
+        if (logit == least && equal > 0)
+            --equal;
+        else if (logit <= least)
+            logit = -HUGE_VAL;
+    }
+}
+
+std::uint32_t Sampler::draw() {
+    const double fraction = static_cast<double>(random_() >> 11) * 0x1p-53;
+    std::size_t id = top_;
+    if (options_.temp > 0.0) {
+        double left = fraction * total_;
+        for (std::size_t i = 0; i < weights_.size(); ++i) {
+            if (weights_[i] <= 0.0) continue;
+            id = i;
+            left -= weights_[i];
+            if (left < 0.0) break;
+        }
+    }
+    accept(static_cast<std::uint32_t>(id));
+    return static_cast<std::uint32_t>(id);
+}
+
+void Sampler::accept(std::uint32_t id) { recent_[accepted_++ % kRecent] = id; }
+
+void Sampler::probabilities(double* p) const {
+    for (std::size_t i = 0; i < weights_.size(); ++i) p[i] = weights_[i] / total_;
+}
+
+double Sampler::log_probability(std::uint32_t id) const {
+    if (options_.temp == 0.0) return id == top_ ? 0.0 : -HUGE_VAL;
+    return (logits_[id] - logits_[top_]) / options_.temp - std::log(total_);
+}
+
+}  // namespace lstmgen

@@ -1,0 +1,48 @@
+// Logits -> element. Knows nothing of networks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "lstmgen/lstmgen.hpp"
+
+namespace lstmgen {
+
+/// The seed's sequence is fixed: std::mt19937_64, and for each draw the upper 53 bits of one number as a fraction. All arithmetic is in
+/// double, without functions that differ from one C library to the next. Nothing allocates after construction.
+class Sampler {
+public:
+    /// Throws Error if an option is out of range for n elements.
+    Sampler(std::size_t n, const SamplerOptions& options);
+
+    /// Sets the distribution: (n) logits, finite or -infinity.
+    void set_logits(const float* logits);
+
+    /// Draws from the distribution, and remembers the element for the repeat penalty.
+    std::uint32_t draw();
+
+    /// An element that was not drawn here; counts for the repeat penalty.
+    void accept(std::uint32_t id);
+
+    /// (n) probabilities that add up to 1.
+    void probabilities(double* p) const;
+    double log_probability(std::uint32_t id) const;
+
+private:
+    void penalize();
+    void filter();
+
+    SamplerOptions options_;
+    std::mt19937_64 random_;
+    std::vector<double> logits_;   // after bias, penalty and filters; -infinity: cannot be drawn
+    std::vector<double> weights_;  // e ^ ((logit - top) / temp)
+    std::vector<double> sorted_;   // working memory of the filters
+    std::vector<std::uint32_t> recent_;
+    std::size_t accepted_ = 0;
+    std::size_t top_ = 0;  // id of the greatest logit
+    double total_ = 0.0;   // of the weights
+};
+
+}  // namespace lstmgen

@@ -1,0 +1,68 @@
+#include "workers.hpp"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+namespace lstmgen {
+namespace {
+
+constexpr int kSpins = 20000;  // about 0.2 ms: longer than the pause between two elements, short enough to let others work
+
+inline void pause() {
+#if defined(__x86_64__) || defined(_M_X64)
+    _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+Workers::Workers(std::size_t size) {
+    for (std::size_t i = 1; i < size; ++i) threads_.emplace_back([this, i] { loop(i); });
+}
+
+Workers::~Workers() {
+    stop_.store(true);
+    {
+        const std::lock_guard lock(mutex_);
+        round_.fetch_add(1);
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+}
+
+void Workers::start(Task task, void* context) {
+    task_ = task;
+    context_ = context;
+    running_.store(threads_.size());
+    round_.fetch_add(1);  // publishes the three
+    if (asleep_.load() > 0) {
+        const std::lock_guard lock(mutex_);
+        wake_.notify_all();
+    }
+    task(context, 0);
+    for (int i = 0; running_.load() > 0; ++i)
+        if (i < kSpins)
+            pause();
+        else
+            std::this_thread::yield();
+}
+
+void Workers::loop(std::size_t index) {
+    for (std::size_t seen = 0;; ++seen) {
+        for (int i = 0; i < kSpins && round_.load() == seen; ++i) pause();
+        if (round_.load() == seen) {
+            std::unique_lock lock(mutex_);
+            asleep_.fetch_add(1);
+            wake_.wait(lock, [&] { return round_.load() != seen; });
+            asleep_.fetch_sub(1);
+        }
+        if (stop_.load()) return;
+        task_(context_, index);
+        running_.fetch_sub(1);
+    }
+}
+
+}  // namespace lstmgen

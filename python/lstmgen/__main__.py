@@ -1,0 +1,7 @@
+"""`python -m lstmgen`."""
+
+import sys
+
+from lstmgen.cli import main
+
+sys.exit(main())

@@ -1,0 +1,378 @@
+"""Writer of the `.bin` file: docs/format.md, byte by byte."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmgen import reference
+from lstmgen.errors import ModelFormatError
+from lstmgen.network import (
+    LAYER_OPTIONS,
+    MATRICES,
+    MAX_LAYERS,
+    MAX_MATRIX,
+    MAX_SIZE,
+    MAX_STEPS,
+    Array,
+    Network,
+    tensor_shapes,
+)
+
+ENCODINGS = ("onehot", "index", "scaled", "features")
+DTYPES = ("f32", "bf16")
+VOCABULARY_KINDS = ("text", "tokens")
+ALIGNMENT = 64
+MAX_FILE = 2**32
+MAX_STRING = 2**16
+MAX_CARD = 2**20
+
+_U32, _F32, _BOOL, _STRING, _ARRAY, _F64 = 4, 6, 7, 8, 9, 12  # GGUF value types
+_TENSOR_F32, _TENSOR_BF16 = 0, 30
+
+
+def pack(
+    network: Network,
+    *,
+    encoding: str,
+    dtype: str = "f32",
+    vocabulary: Sequence[str] | None = None,
+    vocabulary_kind: str | None = None,
+    prime: Sequence[int] | None = None,
+    name: str | None = None,
+    description: str | None = None,
+    author: str | None = None,
+    license: str | None = None,
+    source_url: str | None = None,
+    card: str | None = None,
+) -> bytes:
+    """The bytes of a `.bin` that holds `network`; the same arguments give the same bytes.
+
+    `vocabulary_kind` is needed with a vocabulary; `prime` holds ids; `card` is a JSON object as
+    text. Raises `ModelFormatError` for a network, and `ValueError` for a fact, that docs/format.md
+    does not allow.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, found {dtype!r}")
+    _check_network(network)
+    _check_encoding(network, encoding)
+    _check_vocabulary(network, vocabulary, vocabulary_kind)
+    _check_prime(network, encoding, prime)
+    if dtype == "bf16":
+        network = _rounded(network)
+
+    keys = {
+        "general.architecture": _string("lstmgen"),
+        "general.alignment": _u32(ALIGNMENT),
+        "general.file_type": _u32(0 if dtype == "f32" else 32),
+    }
+    facts = {
+        "name": name,
+        "description": description,
+        "author": author,
+        "license": license,
+        "source.url": source_url,
+    }
+    for fact, text in facts.items():
+        if text is not None:
+            keys[f"general.{fact}"] = _string(_limited(fact, text))
+    keys["lstmgen.format"] = _u32(1)
+    keys["lstmgen.keras_version"] = _string(_limited("keras_version", network.keras_version))
+    if card is not None:
+        keys["lstmgen.card"] = _string(_limited("card", card, MAX_CARD))
+    keys["lstmgen.encoding"] = _string(encoding)
+    keys["lstmgen.input_size"] = _u32(network.input_size)
+    keys["lstmgen.window"] = _u32(network.window)
+    if vocabulary is not None and vocabulary_kind is not None:
+        keys["lstmgen.vocabulary"] = _strings(vocabulary)
+        keys["lstmgen.vocabulary_kind"] = _string(vocabulary_kind)
+    if prime is not None:
+        keys["lstmgen.prime"] = _numbers(_U32, prime)
+    keys |= _layer_keys(network)
+    keys |= _self_test_keys(network, encoding)
+    return _assemble(keys, _tensors(network, dtype))
+
+
+def write(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` so that `path` holds either all of it or what it held before.
+
+    Raises `OSError` that names `path`; nothing is left beside it then.
+    """
+    target = os.path.realpath(path)  # a link stays a link, to a new file
+    if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
+        raise OSError(f"{os.fspath(path)}: not a regular file, so it is not replaced")
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None:
+            message = f"cannot write: {error.strerror}"
+            raise OSError(error.errno, message, os.fspath(path)) from error
+        raise
+
+
+# -- what the format demands ---------------------------------------------------------------------
+
+
+def _check_network(network: Network) -> None:
+    _in_range("input_size", network.input_size, 1, MAX_SIZE)
+    _in_range("window", network.window, 0, MAX_STEPS)
+    _in_range("number of layers", len(network.layers), 1, MAX_LAYERS)
+    if not any(layer.recurrent for layer in network.layers):
+        raise ModelFormatError("the network has no recurrent layer, such as LSTM")
+    names = [layer.name for layer in network.layers]
+    last = max(i for i, layer in enumerate(network.layers) if layer.recurrent)
+    for i, (layer, size) in enumerate(zip(network.layers, network.sizes, strict=False)):
+        where = f"layer {layer.name}"
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", layer.name):
+            raise ModelFormatError(f"{where}: the name must match [A-Za-z0-9_-]{{1,40}}")
+        if names.count(layer.name) > 1:
+            raise ModelFormatError(f"{where}: two layers have this name")
+        if layer.type == "embedding" and i:
+            raise ModelFormatError(f"{where}: an embedding can only be the first layer")
+        if layer.recurrent and i < last and not layer.options["return_sequences"]:
+            raise ModelFormatError(f"{where}: return_sequences must be true before another LSTM")
+        _check_options(where, layer.type, layer.options)
+        _check_arrays(where, layer.arrays, tensor_shapes(layer.type, size, layer.options))
+    if network.takes_ids and network.input_size != network.layers[0].options["input_dim"]:
+        raise ModelFormatError("input_size must equal the input_dim of the embedding")
+
+
+def _check_options(where: str, layer_type: str, options: dict[str, int | str | bool]) -> None:
+    if layer_type not in LAYER_OPTIONS:
+        raise ModelFormatError(f"{where}: unknown type {layer_type!r}")
+    expected = LAYER_OPTIONS[layer_type]
+    if options.keys() != expected.keys():
+        raise ModelFormatError(f"{where}: expected {list(expected)}, found {list(options)}")
+    for key, kind in expected.items():
+        value = options[key]
+        if type(value) is not kind:
+            raise ModelFormatError(f"{where}: {key}: expected {kind.__name__}, found {value!r}")
+        if kind is int:
+            _in_range(f"{where}: {key}", value, 1, MAX_SIZE)
+        if kind is str and value not in reference.ACTIVATIONS:
+            raise ModelFormatError(f"{where}: {key}: unknown activation {value!r}")
+
+
+def _check_arrays(where: str, arrays: dict[str, Array], shapes: dict[str, tuple[int, ...]]) -> None:
+    if arrays.keys() != shapes.keys():
+        raise ModelFormatError(f"{where}: expected {list(shapes)}, found {list(arrays)}")
+    for name, shape in shapes.items():
+        array = arrays[name]
+        if array.shape != shape:
+            raise ModelFormatError(f"{where}: {name}: expected {shape}, found {array.shape}")
+        if array.dtype != np.float32:
+            raise ModelFormatError(f"{where}: {name}: expected float32, found {array.dtype}")
+        _in_range(f"{where}: {name}: size", array.size, 1, MAX_MATRIX)
+        if not np.isfinite(array).all():
+            raise ModelFormatError(f"{where}: {name}: holds NaN or infinite numbers")
+
+
+def _check_encoding(network: Network, encoding: str) -> None:
+    size, outputs = network.input_size, network.outputs
+    if encoding not in ENCODINGS:
+        raise ValueError(f"encoding: expected one of {', '.join(ENCODINGS)}, found {encoding!r}")
+    if network.takes_ids and encoding != "index":
+        raise ValueError(f"encoding {encoding!r}: the network begins with an Embedding: 'index'")
+    if encoding == "index" and not network.takes_ids:
+        raise ValueError("encoding 'index': the network does not begin with an Embedding")
+    if encoding == "index" and size < outputs:
+        raise ModelFormatError(f"the network has {outputs} outputs, but takes only {size} ids")
+    if encoding == "onehot" and size != outputs:
+        raise ValueError(f"encoding 'onehot': the network has {size} inputs and {outputs} outputs")
+    if encoding == "scaled" and size != 1:
+        raise ValueError(f"encoding 'scaled': the network takes {size} numbers per step, not 1")
+
+
+def _check_vocabulary(
+    network: Network, vocabulary: Sequence[str] | None, kind: str | None
+) -> None:
+    if (vocabulary is None) != (kind is None):
+        raise ValueError("vocabulary and vocabulary_kind need each other")
+    if vocabulary is None:
+        return
+    if kind not in VOCABULARY_KINDS:
+        raise ValueError(f"vocabulary_kind: expected one of {VOCABULARY_KINDS}, found {kind!r}")
+    if len(vocabulary) != network.outputs:
+        raise ValueError(
+            f"the vocabulary has {len(vocabulary)} elements, the network {network.outputs} outputs"
+        )
+    seen: dict[str, int] = {}
+    for i, element in enumerate(vocabulary):
+        _limited(f"vocabulary element {i}", element)
+        if element in seen:
+            raise ValueError(f"vocabulary: {element!r} is element {seen[element]} and {i}")
+        seen[element] = i
+
+
+def _check_prime(network: Network, encoding: str, prime: Sequence[int] | None) -> None:
+    if prime is None:
+        return
+    if encoding == "features":
+        raise ValueError("prime: a network that takes features does not generate")
+    _in_range("length of the prime", len(prime), 0, MAX_STEPS)
+    for i, element in enumerate(prime):
+        _in_range(f"prime: id {i}", element, 0, network.outputs - 1)
+
+
+def _in_range(what: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ModelFormatError(f"{what}: expected {low} to {high}, found {value!r}")
+
+
+def _limited(what: str, text: str, limit: int = MAX_STRING) -> str:
+    """`text`, if the format can hold it as a string."""
+    if not isinstance(text, str):
+        raise TypeError(f"{what}: expected str, found {type(text).__name__}")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"{what}: {text[:40]!r} cannot be stored as UTF-8") from None
+    if size > limit:
+        raise ValueError(f"{what}: expected at most {limit} bytes, found {size}")
+    if "\0" in text:
+        raise ValueError(f"{what}: must not contain U+0000")
+    return text
+
+
+# -- weights -------------------------------------------------------------------------------------
+
+
+def to_bf16(values: Array) -> NDArray[np.uint16]:
+    """The upper 16 bits of each finite number, rounded to nearest, ties to even."""
+    bits = values.view(np.uint32)
+    rounded = (bits + np.uint32(0x7FFF) + ((bits >> 16) & np.uint32(1))) >> 16
+    return rounded.astype(np.uint16)
+
+
+def from_bf16(bits: NDArray[np.uint16]) -> Array:
+    """The numbers that BF16 `bits` stand for."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def _rounded(network: Network) -> Network:
+    """`network` with the matrices that a BF16 file holds."""
+    layers = []
+    for layer in network.layers:
+        arrays = dict(layer.arrays)
+        for name in MATRICES & arrays.keys():
+            arrays[name] = from_bf16(to_bf16(arrays[name]))
+            if not np.isfinite(arrays[name]).all():
+                raise ModelFormatError(f"layer {layer.name}: {name}: too large for bf16")
+        layers.append(replace(layer, arrays=arrays))
+    return replace(network, layers=tuple(layers))
+
+
+def _tensors(network: Network, dtype: str) -> dict[str, NDArray[np.generic]]:
+    """Each tensor under its name, with the values as stored."""
+    tensors: dict[str, NDArray[np.generic]] = {}
+    for layer in network.layers:
+        for name, array in layer.arrays.items():
+            packed = dtype == "bf16" and name in MATRICES
+            stored = to_bf16(array).astype("<u2") if packed else np.asarray(array, "<f4", "C")
+            tensors[f"{layer.name}.{name}"] = stored
+    return tensors
+
+
+# -- bytes ---------------------------------------------------------------------------------------
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def _u32(value: int) -> bytes:
+    return struct.pack("<II", _U32, value)
+
+
+def _string(text: str) -> bytes:
+    return struct.pack("<I", _STRING) + _text(text)
+
+
+def _strings(texts: Sequence[str]) -> bytes:
+    return struct.pack("<IIQ", _ARRAY, _STRING, len(texts)) + b"".join(map(_text, texts))
+
+
+def _numbers(code: int, values: Sequence[float] | NDArray[np.generic]) -> bytes:
+    kind = {_U32: "<u4", _F32: "<f4", _F64: "<f8"}[code]
+    return struct.pack("<IIQ", _ARRAY, code, len(values)) + np.asarray(values, kind).tobytes()
+
+
+def _layer_keys(network: Network) -> dict[str, bytes]:
+    keys = {"lstmgen.layer_count": _u32(len(network.layers))}
+    for i, layer in enumerate(network.layers):
+        prefix = f"lstmgen.layer.{i}."
+        keys[prefix + "type"] = _string(layer.type)
+        keys[prefix + "name"] = _string(layer.name)
+        for key in LAYER_OPTIONS[layer.type]:
+            value = layer.options[key]
+            if isinstance(value, bool):
+                keys[prefix + key] = struct.pack("<IB", _BOOL, value)
+            else:
+                keys[prefix + key] = _string(value) if isinstance(value, str) else _u32(value)
+    return keys
+
+
+def _self_test_keys(network: Network, encoding: str) -> dict[str, bytes]:
+    given, output, tolerance = reference.self_test(network, encoding)
+    features = encoding == "features"
+    return {
+        "lstmgen.selftest." + ("features" if features else "ids"): _numbers(
+            _F32 if features else _U32, given.ravel()
+        ),
+        "lstmgen.selftest.output": _numbers(_F64, output),
+        "lstmgen.selftest.tolerance": struct.pack("<Id", _F64, tolerance),
+    }
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % ALIGNMENT)
+
+
+def _assemble(keys: dict[str, bytes], tensors: dict[str, NDArray[np.generic]]) -> bytes:
+    """The file: framing of section 1, with the checksum as the last key."""
+    head = bytearray(struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(keys) + 1))
+    for key, value in keys.items():
+        head += _text(key) + value
+    head += _text("lstmgen.checksum") + _u32(0)
+    checksum_at = len(head) - 4
+    offset = 0
+    for name, tensor in tensors.items():
+        offset += -offset % ALIGNMENT
+        code = _TENSOR_BF16 if tensor.itemsize == 2 else _TENSOR_F32
+        dimensions = tensor.shape[::-1]
+        head += _text(name) + struct.pack(f"<I{tensor.ndim}Q", tensor.ndim, *dimensions)
+        head += struct.pack("<IQ", code, offset)
+        offset += tensor.nbytes
+    head += _padding(len(head))
+    if len(head) + offset > MAX_FILE:
+        raise ModelFormatError(f"the file would have {len(head) + offset} bytes, over 4 GiB")
+
+    data: list[bytes | memoryview] = []
+    for i, tensor in enumerate(tensors.values()):
+        data.append(memoryview(tensor).cast("B"))
+        if i < len(tensors) - 1:
+            data.append(_padding(tensor.nbytes))
+    checksum = zlib.crc32(head)
+    for part in data:
+        checksum = zlib.crc32(part, checksum)
+    struct.pack_into("<I", head, checksum_at, checksum)
+    return b"".join([head, *data])

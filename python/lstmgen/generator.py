@@ -1,0 +1,300 @@
+"""Sampling from a model."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmgen import _core
+from lstmgen.model import Model, Source
+from lstmgen.text import Ids
+
+if TYPE_CHECKING:
+    from lstmgen.exporting import ExportOptions
+
+Elements = str | Iterable[str | int]
+
+
+class Score(NamedTuple):
+    """How well a model predicts a text."""
+
+    bits_per_element: float
+    perplexity: float
+    elements: int
+
+
+class Generator:
+    """Draws sequences from a model, element by element.
+
+    `source` is anything that `Model` takes, with its options, or a `Model`. `threads` share the work of the window lanes; the results do
+    not depend on it. `window` is the number of elements that the network sees, by default the one it was saved with.
+
+    Any number of threads may use one generator: every sample is on its own.
+    """
+
+    def __init__(
+        self,
+        source: Source | Model,
+        *,
+        threads: int = 1,
+        window: int | None = None,
+        **options: Unpack[ExportOptions],
+    ) -> None:
+        if isinstance(source, Model) and options:
+            raise TypeError(f"a Model takes no {', '.join(options)}")
+        self.model = source if isinstance(source, Model) else Model(source, **options)
+        if self.model.encoding == "features":
+            raise ValueError(
+                "the network reads features: it predicts, but does not generate, since "
+                "its outputs are no elements to feed back"
+            )
+        self.threads = _at_least("threads", threads, 1)
+        self.window = _at_least("window", window, 1) if window is not None else self.model.window
+
+    def sample(
+        self,
+        length: int = 1000,
+        temp: float | None = None,
+        *,
+        prime: Elements | None = None,
+        include_prime: bool = False,
+        seed: int | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        repeat_penalty: float | None = None,
+        logit_bias: Mapping[str | int, float] | None = None,
+        stop: str | Sequence[str] | None = None,
+        refresh: int | None = 1,
+        on_unknown: str = "error",
+        temperature: float | None = None,
+        inverse_temp: float | None = None,
+    ) -> str | list[str] | list[int]:
+        """Draw `length` elements: a str for a text model, a list of elements for a token model, of ids without a vocabulary.
+
+        temp: the lesson's tau, by default 1: p_i is proportional to y_i ** (1 / temp); 0 is the most likely element.
+            `temperature` is an alias; `inverse_temp` is 1 / temp. Only one of the three may be given.
+        prime: what comes before the first element, as text, elements or ids; None or empty: the file's own.
+        seed: the same seed gives the same sequence, whatever `threads` is and on every instruction set; None: a new one.
+        top_k, top_p, min_p, repeat_penalty, logit_bias: filters as in llama.cpp, off by default.
+        stop: end with the first of these, which is still part of the result.
+        refresh: 1: each element from a fresh window of the last T elements, as a loop over `predict`; N: a window is kept for N elements,
+            N times faster; None: the state is carried on for ever, fastest.
+        on_unknown: what to do with elements of `prime` outside the vocabulary: "error", "skip", or an element to put instead.
+        """
+        length = _at_least("length", length, 0)
+        sampling = _Sampling(temp, temperature, inverse_temp, seed, top_k, top_p, min_p)
+        run, ids = self._start(sampling, prime, on_unknown, refresh, repeat_penalty, logit_bias)
+        stops = self._stops(stop)
+        drawn = run.sample(length, stops) if length else np.empty(0, np.uint32)
+        return self._decode(np.concatenate([ids, drawn]) if include_prime else drawn)
+
+    def stream(
+        self,
+        length: int | None = 1000,
+        temp: float | None = None,
+        *,
+        prime: Elements | None = None,
+        include_prime: bool = False,
+        seed: int | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        repeat_penalty: float | None = None,
+        logit_bias: Mapping[str | int, float] | None = None,
+        stop: str | Sequence[str] | None = None,
+        refresh: int | None = 1,
+        on_unknown: str = "error",
+        temperature: float | None = None,
+        inverse_temp: float | None = None,
+    ) -> Iterator[str | int]:
+        """Yield the elements of the same `sample` as they are drawn; `length=None` never ends. Closing the iterator stops it."""
+        if length is not None:
+            length = _at_least("length", length, 0)
+        sampling = _Sampling(temp, temperature, inverse_temp, seed, top_k, top_p, min_p)
+        run, ids = self._start(sampling, prime, on_unknown, refresh, repeat_penalty, logit_bias)
+        return self._stream(run, ids if include_prime else ids[:0], length, self._stops(stop))
+
+    def probabilities(
+        self,
+        context: Elements | None = None,
+        temp: float | None = None,
+        *,
+        refresh: int | None = 1,
+        on_unknown: str = "error",
+        temperature: float | None = None,
+        inverse_temp: float | None = None,
+    ) -> NDArray[np.float64]:
+        """Distribution (n_vocab,) of the element after `context`: its last T elements, or all of it with `refresh=None`."""
+        _check_refresh(refresh)
+        ids = self._ids(context, on_unknown)
+        if refresh is not None and self.window:
+            ids = ids[-self.window :]
+        # One lane from the start of the context: the window is as long as that.
+        run = self._native(_Sampling(temp, temperature, inverse_temp, seed=0), refresh=None)
+        run.feed(ids)
+        return run.probabilities()
+
+    def score(
+        self, text: Elements, *, refresh: int | None = 1, on_unknown: str = "error"
+    ) -> Score:
+        """Bits per element and perplexity of `text`, each element but the first predicted from those before it.
+
+        With `refresh=1` from the last T of them, with None from all. Needs at least two elements.
+        """
+        ids = self._ids(text, on_unknown)
+        if len(ids) < 2:
+            raise ValueError(f"text: expected at least 2 elements to score, found {len(ids)}")
+        run = self._native(_Sampling(seed=0), refresh)
+        run.feed(ids[:1])
+        bits = float(-run.score(ids[1:]).mean() / math.log(2))
+        return Score(bits, 2.0**bits, len(ids) - 1)
+
+    def __repr__(self) -> str:
+        return f"<lstmgen.Generator of {self.model!r}, threads {self.threads}>"
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _native(
+        self,
+        sampling: _Sampling,
+        refresh: int | None,
+        repeat_penalty: float | None = None,
+        logit_bias: Mapping[str | int, float] | None = None,
+    ) -> _core.Generator:
+        _check_refresh(refresh)
+        return _core.Generator(
+            self.model._native,
+            refresh=refresh or 0,
+            window=self.window,
+            threads=self.threads,
+            repeat_penalty=1.0 if repeat_penalty is None else float(repeat_penalty),
+            logit_bias=[
+                (int(self._ids([key], "error")[0]), float(bias))
+                for key, bias in (logit_bias or {}).items()
+            ],
+            **sampling.options,
+        )
+
+    def _start(
+        self,
+        sampling: _Sampling,
+        prime: Elements | None,
+        on_unknown: str,
+        refresh: int | None,
+        repeat_penalty: float | None,
+        logit_bias: Mapping[str | int, float] | None,
+    ) -> tuple[_core.Generator, Ids]:
+        ids = self._ids(prime, on_unknown)
+        run = self._native(sampling, refresh, repeat_penalty, logit_bias)
+        run.feed(ids)
+        return run, ids
+
+    def _ids(self, what: Elements | None, on_unknown: str) -> Ids:
+        """Ids of a prime; the file's own if there is none."""
+        ids = np.empty(0, np.uint32)
+        if what is not None:
+            if self.model.vocabulary is not None:
+                ids = self.model.vocabulary.encode(what, on_unknown)
+            elif isinstance(what, str):
+                raise ValueError("the model has no vocabulary: give ids, or export it with vocab=")
+            else:
+                ids = _plain_ids(what, self.model.outputs)
+        if len(ids) == 0:
+            ids = self.model.prime
+        if len(ids) == 0:
+            raise ValueError("the model has no default prime: give prime=")
+        return ids
+
+    def _decode(self, ids: Ids) -> str | list[str] | list[int]:
+        vocabulary = self.model.vocabulary
+        return [int(i) for i in ids] if vocabulary is None else vocabulary.decode(ids.tolist())
+
+    def _stops(self, stop: str | Sequence[str] | None) -> list[list[int]]:
+        if stop is None:
+            return []
+        stops = [stop] if isinstance(stop, str) else list(stop)
+        ids = [self._ids(s, "error").tolist() if s else [] for s in stops]
+        if not all(ids):
+            raise ValueError("stop: expected texts of at least one element, found an empty one")
+        return ids
+
+    def _stream(
+        self, run: _core.Generator, prime: Ids, length: int | None, stops: list[list[int]]
+    ) -> Iterator[str | int]:
+        elements = self.model.vocabulary.elements if self.model.vocabulary else None
+        for i in prime.tolist():
+            yield elements[i] if elements else i
+        longest = max(map(len, stops), default=0)
+        recent: list[int] = []
+        drawn = 0
+        while length is None or drawn < length:
+            i = run.next()
+            drawn += 1
+            yield elements[i] if elements else i
+            if stops:
+                recent = [*recent[-longest + 1 :], i] if longest > 1 else [i]
+                if any(recent[-len(stop) :] == stop for stop in stops):
+                    return
+
+
+class _Sampling:
+    """The options of the native sampler, checked."""
+
+    def __init__(
+        self,
+        temp: float | None = None,
+        temperature: float | None = None,
+        inverse_temp: float | None = None,
+        seed: int | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+    ) -> None:
+        given = {"temp": temp, "temperature": temperature, "inverse_temp": inverse_temp}
+        names = [name for name, value in given.items() if value is not None]
+        if len(names) > 1:
+            raise ValueError(f"expected one of temp, temperature, inverse_temp, found {names}")
+        value = float(next((v for v in given.values() if v is not None), 1.0))
+        if not math.isfinite(value) or value < 0 or (value == 0 and names == ["inverse_temp"]):
+            raise ValueError(f"{names[0]}: expected a number >= 0, found {value}")
+        if inverse_temp is not None:
+            value = 1 / value
+        seed = secrets.randbits(64) if seed is None else _at_least("seed", seed, 0)
+        if seed >= 2**64:
+            raise ValueError(f"seed: expected below 2**64, found {seed}")
+        self.options: dict[str, Any] = {
+            "temp": value,
+            "seed": seed,
+            "top_k": 0 if top_k is None else _at_least("top_k", top_k, 1),
+            "top_p": 1.0 if top_p is None else float(top_p),
+            "min_p": 0.0 if min_p is None else float(min_p),
+        }
+
+
+def _plain_ids(what: Iterable[str | int], outputs: int) -> Ids:
+    ids = list(what)
+    for position, i in enumerate(ids):
+        if not isinstance(i, (int, np.integer)) or not 0 <= i < outputs:
+            raise ValueError(
+                f"element at position {position}: expected an id from 0 to {outputs - 1}, found {i!r}"
+            )
+    return np.array(ids, np.uint32)
+
+
+def _at_least(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name}: expected an integer, found {value!r}")
+    if value < least:
+        raise ValueError(f"{name}: expected at least {least}, found {value}")
+    return int(value)
+
+
+def _check_refresh(refresh: int | None) -> None:
+    if refresh is not None:
+        _at_least("refresh", refresh, 1)

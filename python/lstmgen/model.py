@@ -1,0 +1,195 @@
+"""A network ready to run."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Sequence
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lstmgen.text import Vocabulary
+
+if TYPE_CHECKING:
+    from lstmgen.exporting import ExportOptions
+
+try:
+    from lstmgen import _core
+except ImportError as error:
+    error.add_note("lstmgen's native module is missing: install the package with 'pip install .'")
+    raise
+
+Source = str | os.PathLike[str] | bytes
+
+
+def bundled() -> dict[str, str]:
+    """Path of each model that comes with the package, under its name."""
+    folder = resources.files("lstmgen") / "models"
+    if not folder.is_dir():
+        return {}
+    return {
+        entry.name.removesuffix(".bin"): str(entry)
+        for entry in folder.iterdir()
+        if entry.name.endswith(".bin")
+    }
+
+
+class Model:
+    """A network with its weights, immutable, shared by any number of generators and threads.
+
+    `source` is the path of a `.bin` or of a model saved by Keras, the bytes of either, or the name of a bundled model. A Keras model
+    is exported in memory; `options` are those of `lstmgen.export` (vocab, vocab_from, encoding, prime, window, dtype ...).
+
+    Raises `FileNotFoundError` and other `OSError` for a file that cannot be read, `ModelFormatError` for one that is broken or not
+    supported, and `ValueError` if the environment variable LSTMGEN_ISA names kernels that cannot run here.
+    """
+
+    def __init__(self, source: Source, **options: Unpack[ExportOptions]) -> None:
+        name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
+        if not isinstance(source, bytes) and not os.path.exists(name):
+            name = bundled().get(name, name)
+            source = name
+        if _is_bin(source):
+            if options:
+                raise TypeError(
+                    f"{name}: only a Keras file takes {', '.join(options)}: a .bin has its own"
+                )
+            native = (
+                _core.Model.from_bytes(source, name)
+                if isinstance(source, bytes)
+                else _core.Model.load(name)
+            )
+        else:
+            from lstmgen.exporting import convert
+
+            native = _core.Model.from_bytes(convert(source, **options), name)
+        self._native = native
+        info = native.info
+        self.vocabulary: Vocabulary | None = (
+            Vocabulary(info.vocabulary, info.vocabulary_kind) if info.vocabulary else None
+        )
+
+    @property
+    def layers(self) -> Sequence[_core.LayerInfo]:
+        """The layers: type, name, inputs, outputs, activation, recurrent_activation, return_sequences."""
+        return self._native.info.layers
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """As Keras: (None, T, features), or (None, T) for ids; T is None if it is not fixed."""
+        info = self._native.info
+        steps = info.window or None
+        return (None, steps) if info.encoding == "index" else (None, steps, info.input_size)
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """As Keras: (None, outputs), or (None, T, outputs) for an output at each step."""
+        info = self._native.info
+        if info.output_sequence:
+            return (None, info.window or None, info.outputs)
+        return (None, info.outputs)
+
+    @property
+    def encoding(self) -> str:
+        """How an element enters the network: "onehot", "index", "scaled" or "features"."""
+        return self._native.info.encoding
+
+    @property
+    def window(self) -> int:
+        """Time steps T that the network was saved with; 0 if not fixed."""
+        return self._native.info.window
+
+    @property
+    def outputs(self) -> int:
+        """Numbers per output: elements of a generator."""
+        return self._native.info.outputs
+
+    @property
+    def prime(self) -> NDArray[np.uint32]:
+        """Ids of the file's default prime; empty if it has none."""
+        return np.array(self._native.info.prime, np.uint32)
+
+    @property
+    def dtype(self) -> str:
+        """Of the stored matrices: "f32" or "bf16"."""
+        return self._native.info.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the packed weights in memory."""
+        return self._native.info.nbytes
+
+    @property
+    def isa(self) -> str:
+        """Kernels in use: "avx512", "avx2", "neon" or "baseline"."""
+        return self._native.info.isa
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Facts from the file: name, description, author, license, source_url, keras_version, card."""
+        info = self._native.info
+        facts = {
+            key: getattr(info, key)
+            for key in ("name", "description", "author", "license", "source_url", "keras_version")
+        }
+        try:
+            card = json.loads(info.card or "{}")
+        except ValueError:  # opaque to the engine, so anything may be in it
+            card = info.card
+        return {**facts, "card": card}
+
+    def predict(self, x: ArrayLike) -> NDArray[np.float32]:
+        """Return what Keras's predict does: (batch, outputs), or (batch, T, outputs).
+
+        `x` is (batch, T, features), or (batch, T) of integer ids, each encoded as the network wants it; T >= 1.
+        """
+        values = np.asarray(x)
+        if values.ndim not in (2, 3) or values.dtype.kind not in "iufb":
+            raise ValueError(
+                f"x: expected numbers (batch, T, features) or ids (batch, T), "
+                f"found {values.dtype} of shape {values.shape}"
+            )
+        if values.shape[1] == 0:
+            raise ValueError("x: expected at least one time step, found none")
+        if values.ndim == 3:
+            return self._native.predict_features(np.ascontiguousarray(values, np.float32))
+        if values.dtype.kind == "f":
+            ids = values.astype(np.int64)
+            if self.encoding != "index" or not np.array_equal(ids, values):
+                raise ValueError(
+                    "x: expected integer ids, or features (batch, T, features), "
+                    "found floating-point numbers (batch, T)"
+                )
+            values = ids
+        if values.size and (values.min() < 0 or values.max() >= 2**32):
+            raise ValueError(f"x: expected ids >= 0, found {values.min()} to {values.max()}")
+        return self._native.predict_ids(np.ascontiguousarray(values, np.uint32))
+
+    def __repr__(self) -> str:
+        parts = [f"{self._native.info.input_size} {self.encoding}"]
+        for layer in self.layers:
+            activation = layer.activation if layer.type in ("dense", "activation") else ""
+            size = "" if layer.type in ("affine", "activation") else f" {layer.outputs}"
+            parts.append(" ".join(filter(None, (f"{layer.type}{size}", activation))))
+        window = self.window or "any"
+        return (
+            f"<lstmgen.Model {' > '.join(parts)}, window {window}, "
+            f"{self.outputs} outputs, {self.dtype}, {self.isa}>"
+        )
+
+
+def _is_bin(source: Source) -> bool:
+    """Whether the native reader is the one to ask: also for what is no regular file, which it refuses well."""
+    if isinstance(source, bytes):
+        return source.startswith(b"GGUF")
+    try:
+        if not stat.S_ISREG(os.stat(source).st_mode):
+            return True
+    except OSError:
+        return True
+    with open(source, "rb") as file:
+        return file.read(4) == b"GGUF" or os.fspath(source).endswith(".bin")
