@@ -69,7 +69,7 @@ def pack(
     _check_vocabulary(network, vocabulary, vocabulary_kind)
     _check_prime(network, encoding, prime)
     if dtype == "bf16":
-        network = _rounded(network)
+        network = rounded(network)
 
     keys = {
         "general.architecture": _string("lstmgen"),
@@ -267,7 +267,7 @@ def from_bf16(bits: NDArray[np.uint16]) -> Array:
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-def _rounded(network: Network) -> Network:
+def rounded(network: Network) -> Network:
     """`network` with the matrices that a BF16 file holds."""
     layers = []
     for layer in network.layers:

@@ -88,7 +88,7 @@ class Generator:
         on_unknown: what to do with elements of `prime` outside the vocabulary: "error", "skip", or an element to put instead.
         """
         length = _at_least("length", length, 0)
-        sampling = _Sampling(temp, temperature, inverse_temp, seed, top_k, top_p, min_p)
+        sampling = Sampling(temp, temperature, inverse_temp, seed, top_k, top_p, min_p)
         run, ids = self._start(sampling, prime, on_unknown, refresh, repeat_penalty, logit_bias)
         stops = self._stops(stop)
         drawn = run.sample(length, stops) if length else np.empty(0, np.uint32)
@@ -116,7 +116,7 @@ class Generator:
         """Yield the elements of the same `sample` as they are drawn; `length=None` never ends. Closing the iterator stops it."""
         if length is not None:
             length = _at_least("length", length, 0)
-        sampling = _Sampling(temp, temperature, inverse_temp, seed, top_k, top_p, min_p)
+        sampling = Sampling(temp, temperature, inverse_temp, seed, top_k, top_p, min_p)
         run, ids = self._start(sampling, prime, on_unknown, refresh, repeat_penalty, logit_bias)
         return self._stream(run, ids if include_prime else ids[:0], length, self._stops(stop))
 
@@ -136,7 +136,7 @@ class Generator:
         if refresh is not None and self.window:
             ids = ids[-self.window :]
         # One lane from the start of the context: the window is as long as that.
-        run = self._native(_Sampling(temp, temperature, inverse_temp, seed=0), refresh=None)
+        run = self._native(Sampling(temp, temperature, inverse_temp, seed=0), refresh=None)
         run.feed(ids)
         return run.probabilities()
 
@@ -150,7 +150,7 @@ class Generator:
         ids = self._ids(text, on_unknown)
         if len(ids) < 2:
             raise ValueError(f"text: expected at least 2 elements to score, found {len(ids)}")
-        run = self._native(_Sampling(seed=0), refresh)
+        run = self._native(Sampling(seed=0), refresh)
         run.feed(ids[:1])
         bits = float(-run.score(ids[1:]).mean() / math.log(2))
         return Score(bits, 2.0**bits, len(ids) - 1)
@@ -162,7 +162,7 @@ class Generator:
 
     def _native(
         self,
-        sampling: _Sampling,
+        sampling: Sampling,
         refresh: int | None,
         repeat_penalty: float | None = None,
         logit_bias: Mapping[str | int, float] | None = None,
@@ -183,7 +183,7 @@ class Generator:
 
     def _start(
         self,
-        sampling: _Sampling,
+        sampling: Sampling,
         prime: Elements | None,
         on_unknown: str,
         refresh: int | None,
@@ -243,7 +243,7 @@ class Generator:
                     return
 
 
-class _Sampling:
+class Sampling:
     """The options of the native sampler, checked."""
 
     def __init__(

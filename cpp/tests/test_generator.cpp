@@ -1,0 +1,185 @@
+// Sampling from C++, on a small network (data/README.md): LSTM 20 > LSTM 17 > Dense 11 softmax, one-hot, window 12.
+#include <doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "lstmgen/lstmgen.hpp"
+
+using namespace lstmgen;
+
+namespace {
+
+const std::string kPath = LSTMGEN_TEST_DATA "/tiny.bin";
+
+std::vector<std::uint32_t> sample(const Model& model, GeneratorOptions options, std::size_t n, std::vector<std::uint32_t> prime = {}) {
+    Generator generator(model, options);
+    generator.feed(prime.empty() ? model.info().prime : prime);
+    std::vector<std::uint32_t> ids(n);
+    for (auto& id : ids) id = generator.next();
+    return ids;
+}
+
+GeneratorOptions options(std::size_t refresh, std::size_t threads = 1) {
+    GeneratorOptions o;
+    o.refresh = refresh;
+    o.threads = threads;
+    o.sampler.seed = 42;
+    return o;
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace
+
+TEST_CASE("a window generator's distributions are predict's on the last window, bit for bit") {
+    const Model model = Model::load(kPath);
+    const std::size_t window = model.info().window, n = model.info().outputs;
+    for (const std::size_t length : {std::size_t{1}, window - 1, window, window + 5}) {
+        std::vector<std::uint32_t> context(length);
+        for (std::size_t i = 0; i < length; ++i) context[i] = static_cast<std::uint32_t>(i * 7 % n);
+        Generator generator(model, options(1));
+        generator.feed(context);
+        for (int step = 0; step < 40; ++step) {
+            std::vector<double> p(n);
+            generator.probabilities(p.data());
+            const std::size_t steps = std::min(window, context.size());
+            std::vector<float> y(n);
+            model.predict(context.data() + context.size() - steps, 1, steps, y.data());
+            for (std::size_t i = 0; i < n; ++i) REQUIRE(p[i] == doctest::Approx(y[i]).epsilon(1e-6));
+            context.push_back(generator.next());
+        }
+    }
+}
+
+TEST_CASE("refresh N predicts from the last T to T + N - 1 elements") {
+    const Model model = Model::load(kPath);
+    const std::size_t window = model.info().window, n = model.info().outputs;
+    for (const std::size_t refresh : {2, 5, 12, 30}) {
+        std::vector<std::uint32_t> context = model.info().prime;
+        Generator generator(model, options(refresh));
+        generator.feed(context);
+        for (std::size_t step = 0; step < 70; ++step) {
+            std::vector<double> p(n);
+            generator.probabilities(p.data());
+            const std::size_t steps = window + step % refresh;
+            std::vector<float> y(n);
+            model.predict(context.data() + context.size() - steps, 1, steps, y.data());
+            for (std::size_t i = 0; i < n; ++i) REQUIRE(p[i] == doctest::Approx(y[i]).epsilon(1e-6));
+            context.push_back(generator.next());
+        }
+    }
+}
+
+TEST_CASE("the same seed gives the same elements for any number of threads and every instruction set") {
+    for (const std::size_t refresh : {0, 1, 5}) {
+        const auto want = sample(Model::load(kPath), options(refresh), 300);
+        for (const std::string& isa : supported_isas()) {
+            setenv("LSTMGEN_ISA", isa.c_str(), 1);
+            const Model model = Model::load(kPath);
+            unsetenv("LSTMGEN_ISA");
+            CHECK(model.info().isa == isa);
+            for (const std::size_t threads : {1, 2, 3, 64}) CHECK(sample(model, options(refresh, threads), 300) == want);
+        }
+    }
+}
+
+TEST_CASE("the first elements of a seed are pinned, on every machine") {
+    const std::vector<std::uint32_t> want = {9, 7, 9, 2, 10, 0, 6, 4, 4, 5, 0, 5, 7, 6, 10, 10, 9, 5, 0, 0,
+                                             8, 2, 4, 0, 0, 0, 6, 6, 10, 0, 9, 4, 9, 9, 0, 10, 8, 5, 3, 0};
+    CHECK(sample(Model::load(kPath), options(1), want.size()) == want);
+}
+
+TEST_CASE("many threads share one model") {
+    const Model model = Model::load(kPath);
+    const auto want = sample(model, options(1), 100);
+    std::vector<std::vector<std::uint32_t>> found(16);
+    std::vector<std::thread> threads;
+    for (auto& ids : found) threads.emplace_back([&] { ids = sample(model, options(1), 100); });
+    for (auto& thread : threads) thread.join();
+    for (const auto& ids : found) CHECK(ids == want);
+}
+
+TEST_CASE("temperature 0 takes the most likely element, and filters drop the others") {
+    const Model model = Model::load(kPath);
+    std::vector<double> p(model.info().outputs);
+    const auto distribution = [&](auto set) {
+        GeneratorOptions o = options(1);
+        set(o.sampler);
+        Generator generator(model, o);
+        generator.feed(model.info().prime);
+        generator.probabilities(p.data());
+        double sum = 0.0;
+        std::size_t alive = 0;
+        for (const double x : p) {
+            sum += x;
+            alive += x > 0.0;
+        }
+        CHECK(sum == doctest::Approx(1.0));
+        return alive;
+    };
+    CHECK(distribution([](SamplerOptions&) {}) == p.size());
+    const std::vector<double> plain = p;
+    CHECK(distribution([](SamplerOptions& s) { s.temp = 0.0; }) == 1);
+    CHECK(p[static_cast<std::size_t>(std::max_element(plain.begin(), plain.end()) - plain.begin())] == 1.0);
+    CHECK(distribution([](SamplerOptions& s) { s.top_k = 3; }) == 3);
+    CHECK(distribution([](SamplerOptions& s) { s.min_p = 1.0; }) == 1);
+    CHECK(distribution([](SamplerOptions& s) { s.top_p = 1e-9; }) == 1);
+    CHECK(distribution([](SamplerOptions& s) { s.logit_bias = {{4, -HUGE_VAL}}; }) == p.size() - 1);
+    CHECK(p[4] == 0.0);
+    distribution([](SamplerOptions& s) { s.temp = 0.5; });
+    CHECK(p[0] / p[1] == doctest::Approx(plain[0] / plain[1] * plain[0] / plain[1]));
+}
+
+TEST_CASE("a truncated or damaged file is a format error, wherever it is cut or flipped") {
+    const std::string bytes = read_file(kPath);
+    REQUIRE(bytes.size() > 1000);
+    for (std::size_t size = 0; size < bytes.size(); size += size < 4096 ? 1 : 97) {
+        try {
+            Model::from_memory(bytes.data(), size, "cut");
+            FAIL("accepted " << size << " bytes");
+        } catch (const Error& error) {
+            CHECK(error.code() == ErrorCode::format);
+        }
+    }
+    for (std::size_t bit = 0; bit < bytes.size() * 8; bit += bit < 8 * 4096 ? 1 : 1009) {
+        std::string flipped = bytes;
+        flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
+        CHECK_THROWS_AS(Model::from_memory(flipped.data(), flipped.size()), Error);
+    }
+}
+
+TEST_CASE("what cannot be done is an error with a reason") {
+    const Model model = Model::load(kPath);
+    const auto code_of = [](auto f) {
+        try {
+            f();
+        } catch (const Error& error) {
+            CHECK(std::string(error.what()).size() > 10);
+            return error.code();
+        }
+        FAIL("no error");
+        return ErrorCode::io;
+    };
+    CHECK(code_of([] { Model::load("no/such.bin"); }) == ErrorCode::io);
+    CHECK(code_of([] { Model::load(LSTMGEN_TEST_DATA); }) == ErrorCode::io);
+    CHECK(code_of([&] { Generator(model, options(1)).next(); }) == ErrorCode::invalid_argument);
+    CHECK(code_of([&] { Generator(model, options(1)).feed({11}); }) == ErrorCode::invalid_argument);
+    CHECK(code_of([&] {
+              GeneratorOptions o;
+              o.sampler.temp = -1.0;
+              Generator(model, o);
+          }) == ErrorCode::invalid_argument);
+    const std::uint32_t id = 11;
+    float y[11];
+    CHECK(code_of([&] { model.predict(&id, 1, 1, y); }) == ErrorCode::invalid_argument);
+}

@@ -1,0 +1,251 @@
+"""The command line: `lstmgen` and `python -m lstmgen`.
+
+Text goes to stdout as it is drawn, everything else to stderr. Exit status 0, 1 (it failed, one-line reason), 2 (usage).
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import lstmgen
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; return its exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has had enough, as in `lstmgen sample latex | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 130
+    except (OSError, ValueError, TypeError, ImportError, MemoryError) as error:
+        print(f"lstmgen: {_reason(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lstmgen", description="Sample from recurrent networks that Keras trained."
+    )
+    parser.add_argument("--version", action="version", version=f"lstmgen {lstmgen.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_sample, _add_export, _add_info, _add_verify, _add_bench):
+        add(commands)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], about: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
+    parser.set_defaults(run=run)
+    return parser
+
+
+# -- sample ----------------------------------------------------------------------------------------
+
+
+def _add_sample(commands: Any) -> None:
+    parser = _command(commands, "sample", _sample, "draw a sequence from a model")
+    parser.add_argument("model", help="a .bin, a model saved by Keras, or a bundled model's name")
+    parser.add_argument("--length", type=int, default=1000, help="elements to draw (1000)")
+    parser.add_argument("--seed", type=int, help="the same seed draws the same sequence")
+    parser.add_argument("-o", "--output", type=Path, help="write there instead of to stdout")
+    temperature = parser.add_mutually_exclusive_group()
+    temperature.add_argument("--temp", type=float, help="temperature tau; 0: most likely (1)")
+    temperature.add_argument("--inverse-temp", type=float, help="1 / tau")
+    prime = parser.add_mutually_exclusive_group()
+    prime.add_argument("--prime", help="text before the first element (the model's own)")
+    prime.add_argument("--prime-file", type=Path, help="file that holds it, UTF-8")
+    parser.add_argument("--include-prime", action="store_true", help="print the prime, too")
+    parser.add_argument(
+        "--on-unknown", default="error", help="'skip', or an element to put for unknown ones"
+    )
+    window = parser.add_mutually_exclusive_group()
+    window.add_argument("--refresh", type=int, default=1, help="keep a window for N elements (1)")
+    window.add_argument("--carry", action="store_true", help="carry the state on: fastest")
+    parser.add_argument("--top-k", type=int, help="only the K most likely elements")
+    parser.add_argument("--top-p", type=float, help="only the most likely that reach P together")
+    parser.add_argument("--min-p", type=float, help="only those at least P times the most likely")
+    parser.add_argument("--repeat-penalty", type=float, help="above 1: repeat less")
+    parser.add_argument("--stop", action="append", help="end after this text; may be repeated")
+    parser.add_argument("--threads", type=int, default=1, help="share the windows among N threads")
+    parser.add_argument("--vocab-from", help="corpus of a Keras model that has no vocabulary")
+
+
+def _sample(args: argparse.Namespace) -> None:
+    options: Any = {"vocab_from": args.vocab_from} if args.vocab_from else {}
+    generator = lstmgen.Generator(args.model, threads=args.threads, **options)
+    prime = args.prime
+    if args.prime_file:
+        try:
+            prime = args.prime_file.read_bytes().decode()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{args.prime_file}: not UTF-8: {error}") from None
+    seed = secrets.randbits(32) if args.seed is None else args.seed
+    elements = generator.stream(
+        args.length,
+        args.temp,
+        prime=prime,
+        include_prime=args.include_prime,
+        seed=seed,
+        top_k=args.top_k,
+        top_p=args.top_p,
+        min_p=args.min_p,
+        repeat_penalty=args.repeat_penalty,
+        stop=args.stop,
+        refresh=None if args.carry else args.refresh,
+        on_unknown=args.on_unknown,
+        inverse_temp=args.inverse_temp,
+    )
+    print(f"seed {seed}", file=sys.stderr)
+    vocabulary = generator.model.vocabulary
+    joined = vocabulary is not None and vocabulary.kind == "text"
+    pieces = (f"{e}" if joined or i == 0 else f" {e}" for i, e in enumerate(elements))
+    if args.output:
+        from lstmgen.container import write
+
+        write(args.output, "".join(itertools.chain(pieces, [] if joined else ["\n"])).encode())
+    else:
+        out = sys.stdout.buffer
+        live = sys.stdout.isatty()
+        for piece in pieces:
+            out.write(piece.encode())
+            if live:
+                out.flush()
+        if live or not joined:
+            out.write(b"\n")
+        out.flush()
+
+
+# -- export ----------------------------------------------------------------------------------------
+
+
+def _add_export(commands: Any) -> None:
+    from lstmgen import exporting
+
+    parser = _command(commands, "export", exporting.run, "turn a Keras model into a .bin")
+    exporting.add_arguments(parser)
+
+
+# -- info ------------------------------------------------------------------------------------------
+
+
+def _add_info(commands: Any) -> None:
+    parser = _command(commands, "info", _info, "say what is inside a model")
+    parser.add_argument("model", help="a .bin, a model saved by Keras, or a bundled model's name")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _facts(model: lstmgen.Model) -> dict[str, Any]:
+    return {
+        **model.metadata,
+        "encoding": model.encoding,
+        "input_shape": model.input_shape,
+        "output_shape": model.output_shape,
+        "dtype": model.dtype,
+        "isa": model.isa,
+        "nbytes": model.nbytes,
+        "vocabulary": model.vocabulary.elements if model.vocabulary else None,
+        "vocabulary_kind": model.vocabulary.kind if model.vocabulary else None,
+        "prime": model.prime.tolist(),
+        "layers": [
+            {
+                key: getattr(layer, key)
+                for key in (
+                    *("type", "name", "inputs", "outputs", "activation"),
+                    *("recurrent_activation", "return_sequences"),
+                )
+            }
+            for layer in model.layers
+        ],
+    }
+
+
+def _info(args: argparse.Namespace) -> None:
+    model = lstmgen.Model(args.model)
+    facts = _facts(model)
+    if args.json:
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    layers = facts.pop("layers")
+    vocabulary, prime = facts.pop("vocabulary"), facts.pop("prime")
+    card = facts.pop("card")
+    facts |= card if isinstance(card, dict) else {"card": card}
+    facts["vocabulary"] = _short(vocabulary, f"{len(vocabulary)} elements: ") if vocabulary else ""
+    if model.vocabulary and prime:
+        facts["prime"] = _short(model.vocabulary.decode(prime), f"{len(prime)} elements: ")
+    for key, value in facts.items():
+        if value not in (None, "", {}):
+            print(f"{key.replace('_', ' '):22} {value}")
+    print(f"{'layers':22}")
+    for layer in layers:
+        activations = filter(None, (layer["activation"], layer["recurrent_activation"]))
+        print(
+            f"  {layer['name']:20} {layer['type']:10} {layer['inputs']:>6} -> "
+            f"{layer['outputs']:<6} {', '.join(activations)}"
+        )
+
+
+def _short(what: Any, start: str) -> str:
+    text = what if isinstance(what, str) else " ".join(what)
+    text = repr(text[:61])[1:-1]
+    return start + (text if len(text) <= 60 else text[:60] + "...")
+
+
+# -- verify ----------------------------------------------------------------------------------------
+
+
+def _add_verify(commands: Any) -> None:
+    parser = _command(
+        commands, "verify", _verify, "compare a .bin with the Keras model that it came from"
+    )
+    parser.add_argument("model", help="a .bin, or a bundled model's name")
+    parser.add_argument("keras_model", help="the model saved by Keras")
+    parser.add_argument("--windows", type=int, default=40, help="windows to compare (40)")
+
+
+def _verify(args: argparse.Namespace) -> None:
+    from lstmgen.verify import verify
+
+    report = verify(args.model, args.keras_model, args.windows)
+    print(report.text)
+    if not report.passed:
+        raise ValueError(f"{args.model} differs from {args.keras_model}")
+
+
+# -- bench -----------------------------------------------------------------------------------------
+
+
+def _add_bench(commands: Any) -> None:
+    parser = _command(commands, "bench", _bench, "measure how fast a model samples here")
+    parser.add_argument("model", help="a .bin, a model saved by Keras, or a bundled model's name")
+
+
+def _bench(args: argparse.Namespace) -> None:
+    from lstmgen.bench import measure
+
+    model = lstmgen.Model(args.model)
+    print(f"{model!r}, 1 thread")
+    for mode in measure(model):
+        print(
+            f"{mode.name:24} {mode.elements_per_second:12,.0f} elements/s"
+            f"   {mode.share:4.0%} of the {mode.limit} limit"
+        )

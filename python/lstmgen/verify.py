@@ -1,0 +1,105 @@
+"""Compare a model with Keras itself."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmgen import container, keras_file, reference
+from lstmgen.generator import Generator, Sampling
+from lstmgen.model import Model
+
+# Like Keras within the error that Keras itself has against float64: RMS over windows, the median and the worst of them.
+MEDIAN, WORST, FLOOR = 1.5, 3.0, 3e-8
+
+
+class Report(NamedTuple):
+    """What `verify` found."""
+
+    passed: bool
+    text: str
+
+
+def error_ratios(
+    ours: NDArray[Any], keras: NDArray[Any], exact: NDArray[Any]
+) -> tuple[float, float]:
+    """Our error against float64 as a multiple of Keras's, (median, worst) over windows (axis 0); each error is at least FLOOR."""
+
+    def rms(y: NDArray[Any]) -> NDArray[np.float64]:
+        square = (y.astype(np.float64) - exact) ** 2
+        return np.sqrt(square.reshape(len(exact), -1).mean(-1))
+
+    typical = max(float(np.median(rms(keras))), FLOOR)
+    worst = max(float(rms(keras).max()), FLOOR)
+    return float(np.median(rms(ours))) / typical, float(rms(ours).max()) / worst
+
+
+def verify(model: str | Model, keras_path: str, windows: int = 40) -> Report:
+    """Run `windows` windows, half random and half drawn from the model itself, through both, and through float64.
+
+    Weights stored as bf16 differ from Keras's by their rounding; then the float64 reference, on the weights as stored, is the measure.
+    Raises `ImportError` without Keras (the train extra), and what `Model` raises.
+    """
+    ours = model if isinstance(model, Model) else Model(model)
+    if windows < 2:
+        raise ValueError(f"windows: expected at least 2, found {windows}")
+    network = keras_file.read(keras_path)
+    x = _windows(ours, windows)
+    bf16 = ours.dtype == "bf16"
+    stored = container.rounded(network) if bf16 else network
+    exact = reference.forward(stored, _encoded(ours, stored, x))
+    keras = _keras_predict(keras_path, _encoded(ours, network, x))
+    mine = ours.predict(x)
+    if mine.shape != keras.shape:
+        raise ValueError(f"expected outputs {keras.shape[1:]} as in {keras_path}, found {mine.shape[1:]}")
+    # Keras's own rounding error is that against float64 on Keras's own weights.
+    own = exact + (keras - reference.forward(network, _encoded(ours, network, x))) if bf16 else keras
+    median, worst = error_ratios(mine, own, exact)
+    passed = median <= MEDIAN and worst <= WORST
+    lines = [
+        f"windows                {windows}, of {x.shape[1]} steps",
+        f"greatest difference    {np.abs(mine - keras).max():.2e} from Keras"
+        + (" (whose weights are f32, here bf16)" if bf16 else ""),
+        f"error against float64  {median:.2f} times Keras's in the median (at most {MEDIAN}), "
+        f"{worst:.2f} in the worst window (at most {WORST:g})",
+        "equal to Keras" if passed else "NOT equal to Keras",
+    ]
+    return Report(passed, "\n".join(lines))
+
+
+def _windows(model: Model, count: int) -> NDArray[Any]:
+    """Windows (count, T) of ids, or (count, T, features)."""
+    rng = np.random.default_rng(0)
+    steps = model.window or 50
+    if model.encoding == "features":
+        return rng.uniform(-1, 1, (count, steps, model.input_shape[-1] or 1)).astype(np.float32)
+    run = Generator(model, window=steps)._native(Sampling(seed=0), refresh=None)
+    run.feed(model.prime if len(model.prime) else np.zeros(1, np.uint32))
+    drawn = run.sample(steps + count, [])
+    own = np.lib.stride_tricks.sliding_window_view(drawn, steps)[: count // 2]
+    random = rng.integers(0, model.outputs, (count - len(own), steps), dtype=np.uint32)
+    return np.concatenate([own, random])
+
+
+def _encoded(model: Model, network: Any, x: NDArray[Any]) -> NDArray[Any]:
+    if model.encoding == "features":
+        return x
+    return np.stack([reference.encode(network, model.encoding, row.tolist()) for row in x])
+
+
+def _keras_predict(path: str, x: NDArray[Any]) -> NDArray[np.float32]:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import keras
+    except ImportError:
+        raise ImportError("verify needs Keras: pip install 'lstmgen[train]'") from None
+    try:
+        loaded = keras.models.load_model(path, compile=False)
+    except Exception as error:  # whatever Keras raises: the file is older or newer than this Keras
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path}: Keras {keras.__version__} cannot load it: {reason}") from None
+    y: NDArray[np.float32] = np.asarray(loaded.predict(x, verbose=0))
+    return y
