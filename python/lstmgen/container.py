@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,11 +97,13 @@ def pack(
     if vocabulary is not None and vocabulary_kind is not None:
         keys["lstmgen.vocabulary"] = _strings(vocabulary)
         keys["lstmgen.vocabulary_kind"] = _string(vocabulary_kind)
-    if prime is not None:
+    if prime:
         keys["lstmgen.prime"] = _numbers(_U32, prime)
     keys |= _layer_keys(network)
     keys |= _self_test_keys(network, encoding)
-    return _assemble(keys, _tensors(network, dtype))
+    tensors = _tensors(network, dtype)
+    del network  # a rounded copy need not live through the assembly
+    return _assemble(keys, tensors)
 
 
 def write(path: str | os.PathLike[str], data: bytes) -> None:
@@ -145,11 +148,11 @@ def _check_network(network: Network) -> None:
             raise ModelFormatError(f"{where}: the name must match [A-Za-z0-9_-]{{1,40}}")
         if names.count(layer.name) > 1:
             raise ModelFormatError(f"{where}: two layers have this name")
+        _check_options(where, layer.type, layer.options)
         if layer.type == "embedding" and i:
             raise ModelFormatError(f"{where}: an embedding can only be the first layer")
         if layer.recurrent and i < last and not layer.options["return_sequences"]:
             raise ModelFormatError(f"{where}: return_sequences must be true before another LSTM")
-        _check_options(where, layer.type, layer.options)
         _check_arrays(where, layer.arrays, tensor_shapes(layer.type, size, layer.options))
     if network.takes_ids and network.input_size != network.layers[0].options["input_dim"]:
         raise ModelFormatError("input_size must equal the input_dim of the embedding")
@@ -201,9 +204,7 @@ def _check_encoding(network: Network, encoding: str) -> None:
         raise ValueError(f"encoding 'scaled': the network takes {size} numbers per step, not 1")
 
 
-def _check_vocabulary(
-    network: Network, vocabulary: Sequence[str] | None, kind: str | None
-) -> None:
+def _check_vocabulary(network: Network, vocabulary: Sequence[str] | None, kind: str | None) -> None:
     if (vocabulary is None) != (kind is None):
         raise ValueError("vocabulary and vocabulary_kind need each other")
     if vocabulary is None:
@@ -258,13 +259,19 @@ def _limited(what: str, text: str, limit: int = MAX_STRING) -> str:
 def to_bf16(values: Array) -> NDArray[np.uint16]:
     """The upper 16 bits of each finite number, rounded to nearest, ties to even."""
     bits = values.view(np.uint32)
-    rounded = (bits + np.uint32(0x7FFF) + ((bits >> 16) & np.uint32(1))) >> 16
-    return rounded.astype(np.uint16)
+    work = bits >> 16  # in place from here on: a matrix may be large
+    work &= 1
+    work += 0x7FFF
+    work += bits
+    work >>= 16
+    return work.astype(np.uint16)
 
 
 def from_bf16(bits: NDArray[np.uint16]) -> Array:
     """The numbers that BF16 `bits` stand for."""
-    return (bits.astype(np.uint32) << 16).view(np.float32)
+    wide = bits.astype(np.uint32)
+    wide <<= 16
+    return wide.view(np.float32)
 
 
 def rounded(network: Network) -> Network:
@@ -280,13 +287,16 @@ def rounded(network: Network) -> Network:
     return replace(network, layers=tuple(layers))
 
 
-def _tensors(network: Network, dtype: str) -> dict[str, NDArray[np.generic]]:
+def _tensors(network: Network, dtype: str) -> dict[str, NDArray[Any]]:
     """Each tensor under its name, with the values as stored."""
-    tensors: dict[str, NDArray[np.generic]] = {}
-    for layer in network.layers:
-        for name, array in layer.arrays.items():
-            packed = dtype == "bf16" and name in MATRICES
-            stored = to_bf16(array).astype("<u2") if packed else np.asarray(array, "<f4", "C")
+    tensors: dict[str, NDArray[Any]] = {}
+    for layer, size in zip(network.layers, network.sizes, strict=False):
+        for name in tensor_shapes(layer.type, size, layer.options):
+            array = layer.arrays[name]
+            stored: NDArray[Any] = np.asarray(array, "<f4", "C")
+            if dtype == "bf16" and name in MATRICES:  # rounded before: the upper halves are all
+                halves = stored.view("<u2").reshape(*array.shape, 2)
+                stored = np.ascontiguousarray(halves[..., 1])
             tensors[f"{layer.name}.{name}"] = stored
     return tensors
 
@@ -311,7 +321,7 @@ def _strings(texts: Sequence[str]) -> bytes:
     return struct.pack("<IIQ", _ARRAY, _STRING, len(texts)) + b"".join(map(_text, texts))
 
 
-def _numbers(code: int, values: Sequence[float] | NDArray[np.generic]) -> bytes:
+def _numbers(code: int, values: Sequence[float] | NDArray[Any]) -> bytes:
     kind = {_U32: "<u4", _F32: "<f4", _F64: "<f8"}[code]
     return struct.pack("<IIQ", _ARRAY, code, len(values)) + np.asarray(values, kind).tobytes()
 
@@ -336,7 +346,7 @@ def _self_test_keys(network: Network, encoding: str) -> dict[str, bytes]:
     features = encoding == "features"
     return {
         "lstmgen.selftest." + ("features" if features else "ids"): _numbers(
-            _F32 if features else _U32, given.ravel()
+            _F32 if features else _U32, given
         ),
         "lstmgen.selftest.output": _numbers(_F64, output),
         "lstmgen.selftest.tolerance": struct.pack("<Id", _F64, tolerance),
@@ -347,7 +357,7 @@ def _padding(size: int) -> bytes:
     return bytes(-size % ALIGNMENT)
 
 
-def _assemble(keys: dict[str, bytes], tensors: dict[str, NDArray[np.generic]]) -> bytes:
+def _assemble(keys: dict[str, bytes], tensors: dict[str, NDArray[Any]]) -> bytes:
     """The file: framing of section 1, with the checksum as the last key."""
     head = bytearray(struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(keys) + 1))
     for key, value in keys.items():
@@ -368,7 +378,7 @@ def _assemble(keys: dict[str, bytes], tensors: dict[str, NDArray[np.generic]]) -
 
     data: list[bytes | memoryview] = []
     for i, tensor in enumerate(tensors.values()):
-        data.append(memoryview(tensor).cast("B"))
+        data.append(tensor.data.cast("B"))
         if i < len(tensors) - 1:
             data.append(_padding(tensor.nbytes))
     checksum = zlib.crc32(head)

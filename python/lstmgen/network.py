@@ -1,4 +1,4 @@
-"""What lies between a Keras file and a `.bin`: layers in the terms of docs/format.md, with their weights."""
+"""What lies between a Keras file and a `.bin`: layers as in docs/format.md, with weights."""
 
 from __future__ import annotations
 

@@ -10,49 +10,56 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from lstmgen.errors import ModelFormatError
-from lstmgen.network import Layer, Network
+from lstmgen.network import Array, Layer, Network
 
-Floats = NDArray[np.floating[Any]]
+Floats = NDArray[Any]  # float32 or float64
 
 SELF_TEST_STEPS = 8
 
 
 def _sigmoid(x: Floats) -> Floats:
-    e = np.exp(-np.abs(x))  # never overflows
+    e: Floats = np.exp(-np.abs(x))  # never overflows
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
 def _softmax(x: Floats) -> Floats:
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+    e: Floats = np.exp(x - x.max(axis=-1, keepdims=True))
+    e /= e.sum(axis=-1, keepdims=True)
+    return e
 
 
 def _log_softmax(x: Floats) -> Floats:
-    x = x - x.max(axis=-1, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
+    z: Floats = x - x.max(axis=-1, keepdims=True)
+    z -= np.log(np.exp(z).sum(axis=-1, keepdims=True))
+    return z
 
 
 def _sparsemax(x: Floats) -> Floats:
+    """The projection onto probabilities; Keras up to 3.15 subtracts a wrong tau, mended since."""
     ordered = -np.sort(-x, axis=-1)
     total = np.cumsum(ordered, axis=-1)
     rank = np.arange(1, x.shape[-1] + 1, dtype=x.dtype)
     support = ordered - (total - 1) / rank > 0
     count = support.sum(axis=-1, keepdims=True).astype(x.dtype)
     tau = (np.where(support, ordered, 0).sum(axis=-1, keepdims=True) - 1) / count
-    return np.maximum(x - tau, 0)
+    y: Floats = np.maximum(x - tau, 0)
+    return y
 
 
 def _softplus(x: Floats) -> Floats:
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    y: Floats = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return y
 
 
 def _gelu(x: Floats) -> Floats:
     erf = np.vectorize(math.erf, otypes=[x.dtype])  # numpy has no erf
-    return 0.5 * x * (1 + erf(x / math.sqrt(2)))
+    y: Floats = 0.5 * x * (1 + erf(x / math.sqrt(2)))
+    return y
 
 
 def _hard_sigmoid(x: Floats) -> Floats:
-    return np.clip(x + 3, 0, 6) / 6
+    y: Floats = np.clip(x + 3, 0, 6) / 6
+    return y
 
 
 def _soft_shrink(x: Floats) -> Floats:
@@ -73,7 +80,8 @@ def _selu(x: Floats) -> Floats:
 
 
 def _gelu_tanh(x: Floats) -> Floats:
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    y: Floats = 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return y
 
 
 # Meaning and default parameters are those of keras.activations in Keras 3.
@@ -110,17 +118,24 @@ ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
 }
 
 
+def _matmul(x: Floats, matrix: Array) -> Floats:
+    """`x @ matrix` in the dtype of `x`, by pieces that fit the cache: no float64 copy of it."""
+    rows = max(1, 2**17 // matrix.shape[1])
+    out: Floats = np.zeros((*x.shape[:-1], matrix.shape[1]), x.dtype)
+    for k in range(0, len(matrix), rows):
+        out += x[..., k : k + rows] @ matrix[k : k + rows].astype(x.dtype, copy=False)
+    return out
+
+
 def _lstm(layer: Layer, x: Floats) -> Floats:
     """All outputs (batch, T, units) of an LSTM fed `x` (batch, T, in), from a zero state."""
     activation = ACTIVATIONS[str(layer.options["activation"])]
     gate = ACTIVATIONS[str(layer.options["recurrent_activation"])]
-    dtype = x.dtype
-    z = x @ layer.arrays["kernel"].astype(dtype, copy=False) + layer.arrays["bias"].astype(dtype)
-    recurrent = layer.arrays["recurrent_kernel"].astype(dtype, copy=False)
-    h = c = np.zeros((x.shape[0], int(layer.options["units"])), dtype)
-    out = np.empty((*x.shape[:2], h.shape[1]), dtype)
+    z = _matmul(x, layer.arrays["kernel"]) + layer.arrays["bias"].astype(x.dtype)
+    h = c = np.zeros((x.shape[0], int(layer.options["units"])), x.dtype)
+    out: Floats = np.empty((*x.shape[:2], h.shape[1]), x.dtype)
     for t in range(x.shape[1]):
-        i, f, g, o = np.split(z[:, t] + h @ recurrent, 4, axis=-1)
+        i, f, g, o = np.split(z[:, t] + _matmul(h, layer.arrays["recurrent_kernel"]), 4, axis=-1)
         c = gate(f) * c + gate(i) * activation(g)
         h = gate(o) * activation(c)
         out[:, t] = h
@@ -135,10 +150,11 @@ def _apply(layer: Layer, x: Floats, dtype: DTypeLike) -> Floats:
         out = _lstm(layer, x)
         return out if layer.options["return_sequences"] else out[:, -1]
     if layer.type == "dense":
-        z = x @ arrays["kernel"].astype(dtype, copy=False) + arrays["bias"].astype(dtype)
+        z = _matmul(x, arrays["kernel"]) + arrays["bias"].astype(dtype)
         return ACTIVATIONS[str(layer.options["activation"])](z)
     if layer.type == "affine":
-        return arrays["scale"].astype(dtype) * x + arrays["offset"].astype(dtype)
+        y: Floats = arrays["scale"].astype(dtype) * x + arrays["offset"].astype(dtype)
+        return y
     return ACTIVATIONS[str(layer.options["activation"])](x)
 
 
@@ -172,12 +188,13 @@ def encode(network: Network, encoding: str, ids: Sequence[int]) -> NDArray[Any]:
 
 
 def self_test(network: Network, encoding: str) -> tuple[NDArray[Any], NDArray[np.float64], float]:
-    """Input (ids, or numbers for `features`), float64 output of the last step, and tolerance."""
+    """Input (ids; for `features`, all steps' numbers), last output in float64, and tolerance."""
     count = SELF_TEST_STEPS
     if encoding == "features":
         # Exact fractions of a fixed pattern between -1 and 1: the same on every machine.
         pattern = np.arange(count * network.input_size) * 61 % 129 - 64
-        given = x = (pattern / 64).astype(np.float32).reshape(count, network.input_size)
+        given: NDArray[Any] = (pattern / 64).astype(np.float32)
+        x: NDArray[Any] = given.reshape(count, network.input_size)
     else:
         given = np.arange(count) * (network.outputs - 1) // (count - 1)
         x = encode(network, encoding, given.tolist())
@@ -185,9 +202,9 @@ def self_test(network: Network, encoding: str) -> tuple[NDArray[Any], NDArray[np
     y32 = forward(network, x, np.float32)
     if network.returns_sequences:
         y64, y32 = y64[-1], y32[-1]
+    if not (np.isfinite(y64).all() and np.isfinite(y32).all()):
+        raise ModelFormatError("the network overflows float32: its output is not finite")
     difference = float(np.abs(y64 - y32).max())
     # A badly conditioned network may differ by more than rounding the output does.
     tolerance = max(1e-5 * float(np.abs(y64).max()), 32 * difference, 1e-7)
-    if not math.isfinite(tolerance):
-        raise ModelFormatError("the network overflows float32: its output is not finite")
     return given, y64.astype(np.float64), tolerance
