@@ -1,4 +1,5 @@
-// The Python module lstmgen._core: the C++ API with arrays for pointers. Everything that users see is in python/lstmgen.
+// The Python module lstmgen._core: the C++ API with arrays for pointers. Everything that users see is in
+// python/lstmgen.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -36,8 +37,9 @@ private:
 
 void require_dims(const py::array& array, py::ssize_t dims) {
     if (array.ndim() != dims)
-        throw lstmgen::Error(lstmgen::ErrorCode::invalid_argument,
-                             "expected an array of " + std::to_string(dims) + " dimensions, found " + std::to_string(array.ndim()));
+        throw lstmgen::Error(
+            lstmgen::ErrorCode::invalid_argument,
+            "expected an array of " + std::to_string(dims) + " dimensions, found " + std::to_string(array.ndim()));
 }
 
 // T is float or std::uint32_t.
@@ -62,8 +64,9 @@ Floats predict_features(const lstmgen::Model& model, const Floats& x) {
     require_dims(x, 3);
     const auto size = model.info().input_size;
     if (std::size_t(x.shape(2)) != size)
-        throw lstmgen::Error(lstmgen::ErrorCode::invalid_argument,
-                             "expected " + std::to_string(size) + " features a step, found " + std::to_string(x.shape(2)));
+        throw lstmgen::Error(
+            lstmgen::ErrorCode::invalid_argument,
+            "expected " + std::to_string(size) + " features a step, found " + std::to_string(x.shape(2)));
     return predict(model, x);
 }
 
@@ -75,7 +78,8 @@ public:
 
     void feed(const Ids& ids) {
         require_dims(ids, 1);
-        unlocked([&, data = ids.data(), n = std::size_t(ids.size())] { return generator_.feed(data, n, SignalCheck()); });
+        unlocked(
+            [&, data = ids.data(), n = std::size_t(ids.size())] { return generator_.feed(data, n, SignalCheck()); });
     }
 
     std::uint32_t next() {
@@ -139,9 +143,11 @@ private:
     std::mutex mutex_;
 };
 
-std::unique_ptr<Generator> make_generator(const lstmgen::Model& model, std::size_t refresh, std::size_t window, std::size_t threads,
-                                          double temp, std::size_t top_k, double top_p, double min_p, double repeat_penalty,
-                                          std::vector<std::pair<std::uint32_t, double>> logit_bias, std::uint64_t seed) {
+std::unique_ptr<Generator> make_generator(const lstmgen::Model& model, std::size_t refresh, std::size_t window,
+                                          std::size_t threads, double temp, std::size_t top_k, double top_p,
+                                          double min_p, double repeat_penalty,
+                                          std::vector<std::pair<std::uint32_t, double>> logit_bias,
+                                          std::uint64_t seed) {
     lstmgen::GeneratorOptions options;
     options.refresh = refresh;
     options.window = window;
@@ -161,7 +167,8 @@ const char* encoding_name(lstmgen::Encoding encoding) {
 }
 
 void bind_errors() {
-    static const py::handle format_error = py::object(py::module_::import("lstmgen.errors").attr("ModelFormatError")).release();
+    static const py::handle format_error =
+        py::object(py::module_::import("lstmgen.errors").attr("ModelFormatError")).release();
     py::register_exception_translator([](std::exception_ptr p) {
         try {
             if (p) std::rethrow_exception(p);
@@ -236,8 +243,8 @@ void bind_model(py::module_& m) {
 
 void bind_generator(py::module_& m) {
     py::class_<Generator>(m, "Generator")
-        .def(py::init(&make_generator), "model"_a, py::kw_only(), "refresh"_a, "window"_a, "threads"_a, "temp"_a, "top_k"_a, "top_p"_a,
-             "min_p"_a, "repeat_penalty"_a, "logit_bias"_a, "seed"_a)
+        .def(py::init(&make_generator), "model"_a, py::kw_only(), "refresh"_a, "window"_a, "threads"_a, "temp"_a,
+             "top_k"_a, "top_p"_a, "min_p"_a, "repeat_penalty"_a, "logit_bias"_a, "seed"_a)
         .def("feed", &Generator::feed, "ids"_a)
         .def("next", &Generator::next)
         .def("sample", &Generator::sample, "length"_a, "stops"_a)

@@ -15,9 +15,7 @@ double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::
 double gelu(double x) { return 0.5 * x * std::erfc(-x * 0.70710678118654752); }
 double gelu_tanh(double x) { return 0.5 * x * (1.0 + std::tanh(0.79788456080286536 * (x + 0.044715 * x * x * x))); }
 double sparse_plus(double x) { return x <= -1.0 ? 0.0 : x < 1.0 ? 0.25 * (x + 1.0) * (x + 1.0) : x; }
-double selu(double x) {
-    return 1.0507009873554804934 * (x > 0.0 ? x : 1.6732632423543772848 * std::expm1(x));
-}
+double selu(double x) { return 1.0507009873554804934 * (x > 0.0 ? x : 1.6732632423543772848 * std::expm1(x)); }
 
 struct Entry {
     std::string_view name;
@@ -50,7 +48,9 @@ constexpr Entry kEntries[] = {
     {"mish", [](double x) { return x * std::tanh(softplus(x)); }},
     {"log_sigmoid", [](double x) { return -softplus(-x); }},
     {"tanh_shrink", [](double x) { return x - std::tanh(x); }},
-    {"soft_shrink", [](double x) { return x > 0.5 ? x - 0.5 : x < -0.5 ? x + 0.5 : 0.0; }},
+    {"soft_shrink", [](double x) { return x > 0.5    ? x - 0.5
+                                          : x < -0.5 ? x + 0.5
+                                                     : 0.0; }},
     {"hard_shrink", [](double x) { return std::abs(x) > 0.5 ? x : 0.0; }},
     {"squareplus", [](double x) { return 0.5 * (x + std::sqrt(x * x + 4.0)); }},
     {"sparse_plus", sparse_plus},
@@ -67,8 +67,9 @@ void softmax(float* row, std::size_t n, bool logarithm) {
         row[i] = static_cast<float>(logarithm ? row[i] - top - log_sum : exp_portable(row[i] - top) / sum);
 }
 
-// Martins and Astudillo, "From softmax to sparsemax", 2016: subtract the threshold that makes the positive part add up to 1. The
-// threshold is the fixed point of "mean excess of the entries above it", reached from below in at most n passes, without a copy.
+// Martins and Astudillo, "From softmax to sparsemax", 2016: subtract the threshold that makes the positive part add up
+// to 1. The threshold is the fixed point of "mean excess of the entries above it", reached from below in at most n
+// passes, without a copy.
 void sparsemax(float* row, std::size_t n) {
     double threshold = -HUGE_VAL;
     for (std::size_t kept = n + 1;;) {
@@ -107,7 +108,8 @@ void activate(const kernels::KernelTable& kernels, Activation activation, float*
         case Activation::sparsemax: return sparsemax(row, n);
         default: break;
     }
-    if (is_vectorised(activation)) return kernels.activate(kernel_function(activation), row, (n + panel - 1) / panel * panel);
+    if (is_vectorised(activation))
+        return kernels.activate(kernel_function(activation), row, (n + panel - 1) / panel * panel);
     const Elementwise function = kEntries[static_cast<std::size_t>(activation)].function;
     for (std::size_t i = 0; i < n; ++i) row[i] = static_cast<float>(function(row[i]));
 }
@@ -120,8 +122,8 @@ double exp_portable(double x) {
     const double n = shifted - 6755399441055744.0;
     const double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
     double q = 1.0 / 6227020800.0;
-    for (const double c : {1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0, 1.0 / 362880.0, 1.0 / 40320.0, 1.0 / 5040.0,
-                           1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5})
+    for (const double c : {1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0, 1.0 / 362880.0, 1.0 / 40320.0,
+                           1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5})
         q = q * r + c;
     const double e = 1.0 + (r + r * r * q);
     const std::uint64_t bits = static_cast<std::uint64_t>(1023 + static_cast<std::int64_t>(n)) << 52;

@@ -53,8 +53,8 @@ bool valid_utf8(std::string_view s) {
     return true;
 }
 
-// CRC-32 (ISO-HDLC), eight bytes at a time (Kounavis and Berry, "A systematic approach to building high performance software-based
-// CRC generators", 2005).
+// CRC-32 (ISO-HDLC), eight bytes at a time (Kounavis and Berry, "A systematic approach to building high performance
+// software-based CRC generators", 2005).
 class Crc32 {
 public:
     void update(const std::byte* p, std::size_t n) {
@@ -66,8 +66,9 @@ public:
                 high |= std::to_integer<std::uint32_t>(p[i + 4]) << 8 * i;
             }
             low ^= state_;
-            state_ = tables[7][low & 255] ^ tables[6][low >> 8 & 255] ^ tables[5][low >> 16 & 255] ^ tables[4][low >> 24] ^
-                     tables[3][high & 255] ^ tables[2][high >> 8 & 255] ^ tables[1][high >> 16 & 255] ^ tables[0][high >> 24];
+            state_ = tables[7][low & 255] ^ tables[6][low >> 8 & 255] ^ tables[5][low >> 16 & 255] ^
+                     tables[4][low >> 24] ^ tables[3][high & 255] ^ tables[2][high >> 8 & 255] ^
+                     tables[1][high >> 16 & 255] ^ tables[0][high >> 24];
         }
         for (; n > 0; ++p, --n) state_ = tables[0][(state_ ^ std::to_integer<std::uint32_t>(*p)) & 255] ^ state_ >> 8;
     }
@@ -124,7 +125,8 @@ public:
     std::string_view string(std::uint64_t limit, const char* what) {
         const auto length = number<std::uint64_t>(what);
         if (length > limit) fail(expected(what, "at most " + std::to_string(limit) + " bytes", std::to_string(length)));
-        const std::string_view text(reinterpret_cast<const char*>(take(length, what)), static_cast<std::size_t>(length));
+        const std::string_view text(reinterpret_cast<const char*>(take(length, what)),
+                                    static_cast<std::size_t>(length));
         if (!valid_utf8(text)) fail(std::string(what) + ": not UTF-8 without U+0000");
         return text;
     }
@@ -137,7 +139,8 @@ private:
 
 // ---- Keys -----------------------------------------------------------------------------------------------------------
 
-// A value as it stands in the file. Arrays are counted and their size is checked, but they are copied only when they are asked for.
+// A value as it stands in the file. Arrays are counted and their size is checked, but they are copied only when they
+// are asked for.
 struct Array {
     std::uint32_t type;
     std::uint64_t count;
@@ -146,7 +149,14 @@ struct Array {
 };
 using Value = std::variant<std::uint32_t, float, double, bool, std::string_view, Array>;
 
-enum ValueType : std::uint32_t { type_u32 = 4, type_f32 = 6, type_bool = 7, type_string = 8, type_array = 9, type_f64 = 12 };
+enum ValueType : std::uint32_t {
+    type_u32 = 4,
+    type_f32 = 6,
+    type_bool = 7,
+    type_string = 8,
+    type_array = 9,
+    type_f64 = 12
+};
 
 Array read_array(Cursor& in) {
     Array array{};
@@ -159,7 +169,9 @@ Array read_array(Cursor& in) {
         array.data = in.take(0, "an array");
         for (std::uint64_t i = 0; i < array.count; ++i) in.string(kMaxString, "an element of an array");
     } else {
-        const std::uint64_t size = array.type == type_u32 || array.type == type_f32 ? 4 : array.type == type_f64 ? 8 : 0;
+        const std::uint64_t size = array.type == type_u32 || array.type == type_f32 ? 4
+                                   : array.type == type_f64                         ? 8
+                                                                                    : 0;
         if (size == 0) fail("an array of the unknown type " + std::to_string(array.type));
         if (array.count > in.left() / size) fail("the file ends inside an array of " + std::to_string(array.count));
         array.data = in.take(array.count * size, "an array");
@@ -171,12 +183,14 @@ Array read_array(Cursor& in) {
 class Keys {
 public:
     Keys(Cursor& in, std::uint64_t count) {
-        if (count > kMaxKeys) fail(expected("number of keys", "at most " + std::to_string(kMaxKeys), std::to_string(count)));
+        if (count > kMaxKeys)
+            fail(expected("number of keys", "at most " + std::to_string(kMaxKeys), std::to_string(count)));
         for (std::uint64_t i = 0; i < count; ++i) {
             const std::string_view key = in.string(kMaxName, "a key");
             if (key.empty()) fail("a key has no name");
             const auto type = in.number<std::uint32_t>("a key");
-            if (!values_.emplace(std::string(key), read_value(in, key, type)).second) fail("key " + in_quotes(key) + " appears twice");
+            if (!values_.emplace(std::string(key), read_value(in, key, type)).second)
+                fail("key " + in_quotes(key) + " appears twice");
         }
     }
 
@@ -319,7 +333,9 @@ std::vector<TensorSpec> take_layer(Keys& keys, std::size_t i, std::size_t inputs
             layer.activation = take_activation(keys, prefix + "activation");
             layer.recurrent_activation = take_activation(keys, prefix + "recurrent_activation");
             layer.return_sequences = keys.take<bool>(prefix + "return_sequences");
-            return {{"kernel", inputs, 4 * units, true}, {"recurrent_kernel", units, 4 * units, true}, {"bias", 1, 4 * units, false}};
+            return {{"kernel", inputs, 4 * units, true},
+                    {"recurrent_kernel", units, 4 * units, true},
+                    {"bias", 1, 4 * units, false}};
         case LayerType::dense:
             layer.activation = take_activation(keys, prefix + "activation");
             return {{"kernel", inputs, units, true}, {"bias", 1, units, false}};
@@ -336,7 +352,8 @@ std::string shape_text(const std::vector<std::uint64_t>& dims) {  // in Keras's 
 }
 
 // Reads one record of the tensor table and compares it with what the layers demand.
-Tensor take_tensor(Cursor& in, const std::string& layer, const TensorSpec& spec, bool bf16_file, std::uint64_t& offset) {
+Tensor take_tensor(Cursor& in, const std::string& layer, const TensorSpec& spec, bool bf16_file,
+                   std::uint64_t& offset) {
     const std::string want = layer + "." + spec.name;
     const std::string_view name = in.string(kMaxName, "a tensor's name");
     if (name != want) fail(expected("tensor", want, in_quotes(name)));
@@ -409,15 +426,18 @@ void check_encoding(const Container& c) {
     const ModelInfo& info = c.info;
     const auto size = std::to_string(info.input_size), outputs = std::to_string(info.outputs);
     const bool embedding = c.layers[0].type == LayerType::embedding;
-    if (embedding != (info.encoding == Encoding::index)) fail("the encoding index and an embedding as first layer need each other");
+    if (embedding != (info.encoding == Encoding::index))
+        fail("the encoding index and an embedding as first layer need each other");
     switch (info.encoding) {
         case Encoding::onehot:
-            if (info.input_size != info.outputs) fail(expected("input size of a onehot network", outputs + " (its outputs)", size));
+            if (info.input_size != info.outputs)
+                fail(expected("input size of a onehot network", outputs + " (its outputs)", size));
             break;
         case Encoding::index:
             if (info.input_size != c.layers[0].inputs)
                 fail(expected("input size", std::to_string(c.layers[0].inputs) + " (the embedding's input_dim)", size));
-            if (info.input_size < info.outputs) fail(expected("ids of the embedding", "at least the outputs, " + outputs, size));
+            if (info.input_size < info.outputs)
+                fail(expected("ids of the embedding", "at least the outputs, " + outputs, size));
             break;
         case Encoding::scaled:
             if (info.input_size != 1) fail(expected("input size of a scaled network", "1", size));
@@ -432,7 +452,8 @@ void check_layers(const std::vector<LayerDescription>& layers, ModelInfo& info) 
     for (std::size_t i = 0; i < layers.size(); ++i) {
         const LayerDescription& layer = layers[i];
         if (!names.insert(layer.name).second) fail("two layers have the name " + layer.name);
-        if (layer.type == LayerType::embedding && i > 0) fail("layer " + layer.name + ": an embedding must be the first layer");
+        if (layer.type == LayerType::embedding && i > 0)
+            fail("layer " + layer.name + ": an embedding must be the first layer");
         if (layer.type != LayerType::lstm) continue;
         if (recurrent && !recurrent->return_sequences)
             fail("layer " + recurrent->name + ": return_sequences must be true before another recurrent layer");
@@ -476,14 +497,17 @@ SelfTest take_self_test(Keys& keys, const ModelInfo& info) {
     }
     test.output = keys.numbers<double>("lstmgen.selftest.output", type_f64, kMaxSize);
     if (test.output.size() != info.outputs)
-        fail(expected("key lstmgen.selftest.output", std::to_string(info.outputs) + " numbers", std::to_string(test.output.size())));
+        fail(expected("key lstmgen.selftest.output", std::to_string(info.outputs) + " numbers",
+                      std::to_string(test.output.size())));
     test.tolerance = keys.take<double>("lstmgen.selftest.tolerance");
-    if (!(test.tolerance > 0.0) || !std::isfinite(test.tolerance)) fail("key lstmgen.selftest.tolerance: not a positive number");
+    if (!(test.tolerance > 0.0) || !std::isfinite(test.tolerance))
+        fail("key lstmgen.selftest.tolerance: not a positive number");
     return test;
 }
 
 std::uint64_t take_header(Cursor& in, const char* magic, std::uint64_t& n_tensors) {
-    if (in.left() < 4 || std::memcmp(in.take(4, "the magic"), magic, 4) != 0) fail("not a GGUF file (no magic 'GGUF' at its start)");
+    if (in.left() < 4 || std::memcmp(in.take(4, "the magic"), magic, 4) != 0)
+        fail("not a GGUF file (no magic 'GGUF' at its start)");
     const auto version = in.number<std::uint32_t>("the header");
     if (version != 3) fail(expected("GGUF version", "3, little-endian", std::to_string(version)));
     n_tensors = in.number<std::uint64_t>("the header");
@@ -516,7 +540,8 @@ void parse(Container& c) {
     if (format != 1) fail(expected("key lstmgen.format", "1 (a newer lstmgen may read it)", std::to_string(format)));
     keys.size("general.alignment", kAlignment, kAlignment);
     const auto file_type = keys.take<std::uint32_t>("general.file_type");
-    if (file_type != 0 && file_type != 32) fail(expected("key general.file_type", "0 or 32", std::to_string(file_type)));
+    if (file_type != 0 && file_type != 32)
+        fail(expected("key general.file_type", "0 or 32", std::to_string(file_type)));
     const bool bf16 = file_type == 32;
     c.info.dtype = bf16 ? "bf16" : "f32";
     const auto checksum = keys.take<std::uint32_t>("lstmgen.checksum");
@@ -551,7 +576,8 @@ void parse(Container& c) {
     if (in.left() != 0) fail("the file goes on after its last tensor, for " + std::to_string(in.left()) + " bytes");
     check_checksum(c.bytes, keys.checksum_at, checksum);
 
-    // Only now, when the file has shown to be as large as its layers demand, is memory taken in proportion to their sizes.
+    // Only now, when the file has shown to be as large as its layers demand, is memory taken in proportion to their
+    // sizes.
     take_vocabulary(keys, c.info);
     c.self_test = take_self_test(keys, c.info);
     keys.check_all_taken();
@@ -573,7 +599,8 @@ Container parse_named(AlignedBuffer<std::byte> bytes, const std::string& name) {
 }
 
 [[noreturn]] void too_large(const std::string& name, std::uint64_t size) {
-    throw Error(ErrorCode::format, name + ": " + expected("size of the file", "at most 4 GiB", std::to_string(size) + " bytes"));
+    throw Error(ErrorCode::format,
+                name + ": " + expected("size of the file", "at most 4 GiB", std::to_string(size) + " bytes"));
 }
 
 }  // namespace

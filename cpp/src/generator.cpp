@@ -14,15 +14,17 @@ std::size_t window_of(const ModelInfo& info, const GeneratorOptions& options) {
     if (options.refresh == 0) return 0;
     const std::size_t window = options.window ? options.window : info.window;
     if (window == 0)
-        throw Error(ErrorCode::invalid_argument, "the model was saved without a fixed window: give the window, or carry the state (refresh 0)");
+        throw Error(ErrorCode::invalid_argument,
+                    "the model was saved without a fixed window: give the window, or carry the state (refresh 0)");
     return window;
 }
 
 }  // namespace
 
-// A lane starts every `refresh` elements; each reads all elements from its start on. The newest lane that has read a full window
-// (or the first, while there is none) gives the next distribution, and lanes older than that are over. With refresh 1, that lane has
-// read exactly the last `window` elements: what predict computes for that window. With refresh 0 there is one lane, never over.
+// A lane starts every `refresh` elements; each reads all elements from its start on. The newest lane that has read a
+// full window (or the first, while there is none) gives the next distribution, and lanes older than that are over. With
+// refresh 1, that lane has read exactly the last `window` elements: what predict computes for that window. With refresh
+// 0 there is one lane, never over.
 class Generator::Impl {
 public:
     Impl(const Model& model, const GeneratorOptions& options)
@@ -34,7 +36,9 @@ public:
           sampler_(network_->info().outputs, options.sampler),
           logits_(network_->info().outputs) {
         if (network_->info().encoding == Encoding::features)
-            throw Error(ErrorCode::invalid_argument, "a network that reads features predicts, but does not generate: it has no elements to feed back");
+            throw Error(
+                ErrorCode::invalid_argument,
+                "a network that reads features predicts, but does not generate: it has no elements to feed back");
     }
 
     bool feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) {
@@ -84,7 +88,8 @@ private:
         for (std::size_t i = 0; i < n; ++i)
             if (ids[i] >= outputs)
                 throw Error(ErrorCode::invalid_argument, "id at position " + std::to_string(i) + ": expected below " +
-                                                             std::to_string(outputs) + ", found " + std::to_string(ids[i]));
+                                                             std::to_string(outputs) + ", found " +
+                                                             std::to_string(ids[i]));
     }
 
     // The last drawn element enters the network only when something comes after it.
@@ -104,7 +109,8 @@ private:
     void prepare() {
         flush();
         if (ready_) return;
-        if (elements_ == 0) throw Error(ErrorCode::invalid_argument, "the context is empty: feed at least one element first");
+        if (elements_ == 0)
+            throw Error(ErrorCode::invalid_argument, "the context is empty: feed at least one element first");
         const std::size_t newest_full = refresh_ > 0 && elements_ >= window_ ? (elements_ - window_) / refresh_ : 0;
         session_.read(newest_full % lanes_, 1, logits_.data(), logits_.size(), Session::Read::logits);
         sampler_.set_logits(logits_.data());
@@ -122,12 +128,15 @@ private:
     bool ready_ = false;  // the sampler has the next element's distribution
 };
 
-Generator::Generator(const Model& model, const GeneratorOptions& options) : impl_(std::make_unique<Impl>(model, options)) {}
+Generator::Generator(const Model& model, const GeneratorOptions& options)
+    : impl_(std::make_unique<Impl>(model, options)) {}
 Generator::Generator(Generator&&) noexcept = default;
 Generator& Generator::operator=(Generator&&) noexcept = default;
 Generator::~Generator() = default;
 
-bool Generator::feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) { return impl_->feed(ids, n, keep_going); }
+bool Generator::feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) {
+    return impl_->feed(ids, n, keep_going);
+}
 std::uint32_t Generator::next() { return impl_->next(); }
 void Generator::probabilities(double* p) { impl_->probabilities(p); }
 bool Generator::score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going) {

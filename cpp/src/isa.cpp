@@ -48,7 +48,7 @@ unsigned long long saved_registers() {
 
 std::vector<const KernelTable*> vector_tables() {
     constexpr unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28;  // leaf 1, ecx
-    constexpr unsigned avx2 = 1u << 5, avx512f = 1u << 16;                 // leaf 7, ebx
+    constexpr unsigned avx2 = 1u << 5, avx512f = 1u << 16;                  // leaf 7, ebx
     constexpr unsigned long long ymm = 0x6, zmm = 0xe6;
     const unsigned basic = cpuid(1).ecx, extended = cpuid(7).ebx;
     std::vector<const KernelTable*> tables;

@@ -35,7 +35,8 @@ MachineLimits measure_limits(const Model& model) {
         const double time = seconds([&] {
             for (std::size_t j = 0; j < passes; ++j) sink = sink + kernels.read(weights.data(), weights.size());
         });
-        limits.bytes_per_second = std::max(limits.bytes_per_second, static_cast<double>(passes * weights.size()) / time);
+        limits.bytes_per_second =
+            std::max(limits.bytes_per_second, static_cast<double>(passes * weights.size()) / time);
     }
     return limits;
 }

@@ -27,7 +27,8 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
         for (std::size_t i = 0; i < n; ++i) session.reset(i);
         for (std::size_t t = 0; t < steps; ++t) {
             session.advance(x + (first * steps + t) * size, steps * size, n);
-            if (info.output_sequence) session.read(0, n, y + first * row + t * info.outputs, row, Session::Read::output);
+            if (info.output_sequence)
+                session.read(0, n, y + first * row + t * info.outputs, row, Session::Read::output);
         }
         if (!info.output_sequence) session.read(0, n, y + first * row, row, Session::Read::output);
     }
@@ -45,8 +46,9 @@ void self_test(const Network& network, const SelfTest& test, const std::string& 
     const float* const last = y.data() + y.size() - info.outputs;
     for (std::size_t i = 0; i < info.outputs; ++i)
         if (!(std::abs(last[i] - test.output[i]) <= test.tolerance))
-            throw Error(ErrorCode::format, name + ": the self-test failed: output " + std::to_string(i) + ": expected " +
-                                               std::to_string(test.output[i]) + ", found " + std::to_string(last[i]));
+            throw Error(ErrorCode::format, name + ": the self-test failed: output " + std::to_string(i) +
+                                               ": expected " + std::to_string(test.output[i]) + ", found " +
+                                               std::to_string(last[i]));
 }
 
 std::shared_ptr<const Network> build(Container container, const std::string& name) {
@@ -78,8 +80,8 @@ void Model::predict(const std::uint32_t* ids, std::size_t batch, std::size_t ste
     const std::size_t limit = info().encoding == Encoding::scaled ? info().outputs : info().input_size;
     for (std::size_t i = 0; i < batch * steps; ++i)
         if (ids[i] >= limit)
-            throw Error(ErrorCode::invalid_argument, "id at position " + std::to_string(i) + ": expected below " + std::to_string(limit) +
-                                                         ", found " + std::to_string(ids[i]));
+            throw Error(ErrorCode::invalid_argument, "id at position " + std::to_string(i) + ": expected below " +
+                                                         std::to_string(limit) + ", found " + std::to_string(ids[i]));
     predict_all(*network_, ids, 1, batch, steps, y);
 }
 

@@ -7,8 +7,8 @@
 
 namespace lstmgen {
 
-using kernels::kGates;
 using kernels::KernelTable;
+using kernels::kGates;
 using kernels::kPanel;
 
 namespace {
@@ -47,7 +47,8 @@ AlignedBuffer<T> pack(const Tensor& matrix, std::size_t gates, std::size_t panel
             const std::size_t n = std::min(kPanel, units - j);
             T* const panel = packed.data() + packed_column(g, j, gates) * matrix.rows;
             for (std::size_t k = 0; k < matrix.rows; ++k)
-                std::memcpy(panel + k * kPanel, matrix.data + (k * matrix.columns + g * units + j) * sizeof(T), n * sizeof(T));
+                std::memcpy(panel + k * kPanel, matrix.data + (k * matrix.columns + g * units + j) * sizeof(T),
+                            n * sizeof(T));
         }
     return packed;
 }
@@ -78,7 +79,8 @@ public:
         : Layer(d.inputs, d.outputs), matrix_(d.tensors[0], &d.tensors[1], 1), activation_(d.activation) {}
     bool reads_ids() const noexcept override { return true; }
     std::size_t nbytes() const noexcept override { return matrix_.nbytes(); }
-    void step(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out, float*) const override {
+    void step(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
+              float*) const override {
         matrix_.apply(kernels, in, lanes, out.y, out.stride);
         for (std::size_t i = 0; i < lanes; ++i) activate(kernels, activation_, out.y + i * out.stride, outputs());
     }
@@ -107,7 +109,8 @@ private:
 class ActivationLayer final : public Layer {
 public:
     ActivationLayer(Activation activation, std::size_t size) : Layer(size, size), activation_(activation) {}
-    void step(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out, float*) const override {
+    void step(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
+              float*) const override {
         for (std::size_t i = 0; i < lanes; ++i) {
             std::copy_n(in.x + i * in.stride, outputs(), out.y + i * out.stride);
             activate(kernels, activation_, out.y + i * out.stride, outputs());
@@ -134,7 +137,8 @@ public:
     std::size_t nbytes() const noexcept override { return kernel_.nbytes() + recurrent_.nbytes(); }
     std::size_t scratch_size() const noexcept override { return kernel_.padded_columns() + kGates * stride(); }
 
-    void step(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out, float* scratch) const override {
+    void step(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
+              float* scratch) const override {
         if (!fused_) return step_lane_by_lane(kernels, in, lanes, out, scratch);
         kernels::LstmStep s{};
         s.rows = lanes;
@@ -162,7 +166,8 @@ public:
 
 private:
     // For the activations that are not vectorised, and softmax, which needs all units of a gate at once.
-    void step_lane_by_lane(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out, float* scratch) const {
+    void step_lane_by_lane(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
+                           float* scratch) const {
         float* const z = scratch;
         float* const gates = scratch + kernel_.padded_columns();  // i, f, c, o, then act(c)
         for (std::size_t lane = 0; lane < lanes; ++lane) {
@@ -234,7 +239,8 @@ kernels::Matrix PackedMatrix::view() const noexcept {
     return {f32_.data(), rows_, kernels::WeightType::f32};
 }
 
-void PackedMatrix::apply(const KernelTable& kernels, const Input& input, std::size_t lanes, float* z, std::size_t z_stride) const {
+void PackedMatrix::apply(const KernelTable& kernels, const Input& input, std::size_t lanes, float* z,
+                         std::size_t z_stride) const {
     for (std::size_t i = 0; i < lanes; ++i) std::copy_n(bias_.data(), bias_.size(), z + i * z_stride);
     if (input.ids)
         kernels.gather(view(), panels_, input.ids, input.stride, lanes, z, z_stride);

@@ -43,7 +43,8 @@ public:
     std::size_t nbytes() const noexcept { return f32_.nbytes() + bf16_.nbytes() + bias_.nbytes(); }
 
     /// z (lanes, padded_columns) = bias + input . matrix
-    void apply(const kernels::KernelTable& kernels, const Input& input, std::size_t lanes, float* z, std::size_t z_stride) const;
+    void apply(const kernels::KernelTable& kernels, const Input& input, std::size_t lanes, float* z,
+               std::size_t z_stride) const;
 
 private:
     std::size_t rows_, panels_;

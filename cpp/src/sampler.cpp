@@ -13,14 +13,17 @@ namespace {
 constexpr std::size_t kRecent = 64;  // elements that the repeat penalty looks back
 
 void require(bool fine, const char* option, const char* want, double found) {
-    if (!fine) throw Error(ErrorCode::invalid_argument, std::string(option) + ": expected " + want + ", found " + std::to_string(found));
+    if (!fine)
+        throw Error(ErrorCode::invalid_argument,
+                    std::string(option) + ": expected " + want + ", found " + std::to_string(found));
 }
 
 void check(std::size_t n, const SamplerOptions& o) {
     require(o.temp >= 0.0 && std::isfinite(o.temp), "temp", "a number >= 0", o.temp);
     require(o.top_p > 0.0 && o.top_p <= 1.0, "top_p", "a number in (0, 1]", o.top_p);
     require(o.min_p >= 0.0 && o.min_p <= 1.0, "min_p", "a number in [0, 1]", o.min_p);
-    require(o.repeat_penalty > 0.0 && std::isfinite(o.repeat_penalty), "repeat_penalty", "a number > 0", o.repeat_penalty);
+    require(o.repeat_penalty > 0.0 && std::isfinite(o.repeat_penalty), "repeat_penalty", "a number > 0",
+            o.repeat_penalty);
     for (const auto& [id, bias] : o.logit_bias) {
         require(id < n, "logit_bias", "ids of the vocabulary", id);
         require(!std::isnan(bias) && bias < HUGE_VAL, "logit_bias", "numbers below infinity", bias);
@@ -85,7 +88,8 @@ void Sampler::filter() {
         while (kept > 1 && exp_portable(sorted_[kept - 1] - top) < options_.min_p) --kept;
     // Of equal logits at the border the first ids stay.
     const double least = sorted_[kept - 1];
-    std::size_t equal = static_cast<std::size_t>(std::count(sorted_.begin(), sorted_.begin() + static_cast<std::ptrdiff_t>(kept), least));
+    std::size_t equal = static_cast<std::size_t>(
+        std::count(sorted_.begin(), sorted_.begin() + static_cast<std::ptrdiff_t>(kept), least));
     for (double& logit : logits_) {
         if (logit == least && equal > 0)
             --equal;

@@ -10,8 +10,9 @@
 
 namespace lstmgen {
 
-/// The seed's sequence is fixed: std::mt19937_64, and for each draw the upper 53 bits of one number as a fraction. All arithmetic is in
-/// double, without functions that differ from one C library to the next. Nothing allocates after construction.
+/// The seed's sequence is fixed: std::mt19937_64, and for each draw the upper 53 bits of one number as a fraction. All
+/// arithmetic is in double, without functions that differ from one C library to the next. Nothing allocates after
+/// construction.
 class Sampler {
 public:
     /// Throws Error if an option is out of range for n elements.

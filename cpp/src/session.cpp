@@ -21,7 +21,8 @@ Session::Session(const Network& network, std::size_t lanes, std::size_t threads)
             continue;
         }
         Buffers buffers;
-        for (std::size_t j = 0; j < (layer.recurrent() ? 2 : 1); ++j) buffers.y[j] = AlignedBuffer<float>(lanes * layer.stride());
+        for (std::size_t j = 0; j < (layer.recurrent() ? 2 : 1); ++j)
+            buffers.y[j] = AlignedBuffer<float>(lanes * layer.stride());
         if (layer.recurrent()) buffers.c = AlignedBuffer<float>(lanes * layer.stride());
         body_.push_back(std::move(buffers));
     }
@@ -45,7 +46,8 @@ void Session::advance(const std::uint32_t* ids, std::size_t stride, std::size_t 
     const std::size_t size = network_.info().input_size, rows = stride == 0 ? 1 : lanes;
     for (std::size_t i = 0; i < rows; ++i) {
         if (network_.info().encoding == Encoding::scaled) {
-            encoded_[i] = static_cast<float>(static_cast<double>(ids[i * stride]) / static_cast<double>(network_.info().outputs));
+            encoded_[i] =
+                static_cast<float>(static_cast<double>(ids[i * stride]) / static_cast<double>(network_.info().outputs));
         } else {
             std::fill_n(encoded_.data() + i * size, size, 0.0f);
             encoded_[i * size + ids[i * stride]] = 1.0f;
@@ -54,7 +56,9 @@ void Session::advance(const std::uint32_t* ids, std::size_t stride, std::size_t 
     advance(Input{nullptr, encoded_.data(), stride == 0 ? 0 : size}, lanes);
 }
 
-void Session::advance(const float* x, std::size_t stride, std::size_t lanes) { advance(Input{nullptr, x, stride}, lanes); }
+void Session::advance(const float* x, std::size_t stride, std::size_t lanes) {
+    advance(Input{nullptr, x, stride}, lanes);
+}
 
 void Session::advance(const Input& input, std::size_t lanes) {
     now_ ^= 1;
@@ -67,7 +71,8 @@ void Session::advance(const Input& input, std::size_t lanes) {
 
 // Layers before the first recurrent one see the same input in all lanes if the lanes do, so one row is enough there.
 void Session::advance_lanes(const Input& input, std::size_t first, std::size_t last, float* scratch) {
-    Input in{input.ids ? input.ids + first * input.stride : nullptr, input.x ? input.x + first * input.stride : nullptr, input.stride};
+    Input in{input.ids ? input.ids + first * input.stride : nullptr, input.x ? input.x + first * input.stride : nullptr,
+             input.stride};
     for (std::size_t i = 0; i < network_.body_end(); ++i) {
         const Layer& layer = *network_.layers()[i];
         const bool same = in.stride == 0 && !layer.recurrent();

@@ -1,5 +1,5 @@
-// Lanes of state for one caller: each call advances them by one time step. The only mechanism there is: predict runs a lane for each
-// row of the batch, a window generator one for each window in flight, a carried generator a single one.
+// Lanes of state for one caller: each call advances them by one time step. The only mechanism there is: predict runs a
+// lane for each row of the batch, a window generator one for each window in flight, a carried generator a single one.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +21,8 @@ public:
     /// Back to the zero state.
     void reset(std::size_t lane);
 
-    /// Advances lanes [0, lanes) by one time step. Lane i reads ids[i * stride], or input_size features from x + i * stride; a stride
-    /// of 0 gives all lanes the same. The lanes are shared among the threads.
+    /// Advances lanes [0, lanes) by one time step. Lane i reads ids[i * stride], or input_size features from x + i *
+    /// stride; a stride of 0 gives all lanes the same. The lanes are shared among the threads.
     void advance(const std::uint32_t* ids, std::size_t stride, std::size_t lanes);
     void advance(const float* x, std::size_t stride, std::size_t lanes);
 
@@ -43,11 +43,11 @@ private:
     Output output(std::size_t layer, std::size_t lane);
 
     const Network& network_;
-    std::vector<Buffers> body_;             // of the layers before body_end, for all lanes
-    std::vector<AlignedBuffer<float>> tail_;  // of the others, for kTailLanes lanes
-    AlignedBuffer<float> encoded_;          // input as numbers, where the first layer does not read ids
+    std::vector<Buffers> body_;                  // of the layers before body_end, for all lanes
+    std::vector<AlignedBuffer<float>> tail_;     // of the others, for kTailLanes lanes
+    AlignedBuffer<float> encoded_;               // input as numbers, where the first layer does not read ids
     std::vector<AlignedBuffer<float>> scratch_;  // one a thread
-    std::size_t now_ = 0;                   // which y is the newest
+    std::size_t now_ = 0;                        // which y is the newest
     Workers workers_;
 };
 

@@ -7,7 +7,8 @@
 namespace lstmgen {
 namespace {
 
-constexpr int kSpins = 20000;  // about 0.2 ms: longer than the pause between two elements, short enough to let others work
+constexpr int kSpins =
+    20000;  // about 0.2 ms: longer than the pause between two elements, short enough to let others work
 
 inline void pause() {
 #if defined(__x86_64__) || defined(_M_X64)

@@ -18,7 +18,8 @@ namespace {
 
 const std::string kPath = LSTMGEN_TEST_DATA "/tiny.bin";
 
-std::vector<std::uint32_t> sample(const Model& model, GeneratorOptions options, std::size_t n, std::vector<std::uint32_t> prime = {}) {
+std::vector<std::uint32_t> sample(const Model& model, GeneratorOptions options, std::size_t n,
+                                  std::vector<std::uint32_t> prime = {}) {
     Generator generator(model, options);
     generator.feed(prime.empty() ? model.info().prime : prime);
     std::vector<std::uint32_t> ids(n);
@@ -88,14 +89,15 @@ TEST_CASE("the same seed gives the same elements for any number of threads and e
             const Model model = Model::load(kPath);
             unsetenv("LSTMGEN_ISA");
             CHECK(model.info().isa == isa);
-            for (const std::size_t threads : {1, 2, 3, 64}) CHECK(sample(model, options(refresh, threads), 300) == want);
+            for (const std::size_t threads : {1, 2, 3, 64})
+                CHECK(sample(model, options(refresh, threads), 300) == want);
         }
     }
 }
 
 TEST_CASE("the first elements of a seed are pinned, on every machine") {
-    const std::vector<std::uint32_t> want = {9, 7, 9, 2, 10, 0, 6, 4, 4, 5, 0, 5, 7, 6, 10, 10, 9, 5, 0, 0,
-                                             8, 2, 4, 0, 0, 0, 6, 6, 10, 0, 9, 4, 9, 9, 0, 10, 8, 5, 3, 0};
+    const std::vector<std::uint32_t> want = {9, 7, 9, 2, 10, 0, 6, 4, 4,  5, 0, 5, 7, 6, 10, 10, 9, 5, 0, 0,
+                                             8, 2, 4, 0, 0,  0, 6, 6, 10, 0, 9, 4, 9, 9, 0,  10, 8, 5, 3, 0};
     CHECK(sample(Model::load(kPath), options(1), want.size()) == want);
 }
 

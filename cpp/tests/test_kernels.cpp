@@ -52,7 +52,8 @@ AlignedBuffer<float> copy(const AlignedBuffer<float>& from) {
 }
 
 struct Weights {
-    Weights(std::size_t k, std::size_t panels, WeightType type) : type(type), k(k), f32(random_floats(k * panels * kPanel, 7)) {
+    Weights(std::size_t k, std::size_t panels, WeightType type)
+        : type(type), k(k), f32(random_floats(k * panels * kPanel, 7)) {
         if (type == WeightType::bf16) {
             bf16 = AlignedBuffer<std::uint16_t>(f32.size());
             for (std::size_t i = 0; i < f32.size(); ++i) {
@@ -64,7 +65,9 @@ struct Weights {
             }
         }
     }
-    Matrix matrix() const { return {type == WeightType::bf16 ? static_cast<const void*>(bf16.data()) : f32.data(), k, type}; }
+    Matrix matrix() const {
+        return {type == WeightType::bf16 ? static_cast<const void*>(bf16.data()) : f32.data(), k, type};
+    }
 
     WeightType type;
     std::size_t k;
@@ -94,7 +97,8 @@ TEST_CASE("a product adds up chains of 128 fused multiply-adds with k ascending,
                                 for (std::size_t begin = 0; begin < k; begin += 128) {
                                     float chain = 0.0f;
                                     for (std::size_t i = begin; i < std::min(k, begin + 128); ++i)
-                                        chain = std::fma(x[r * k + i], w.f32[(j / kPanel * k + i) * kPanel + j % kPanel], chain);
+                                        chain = std::fma(x[r * k + i],
+                                                         w.f32[(j / kPanel * k + i) * kPanel + j % kPanel], chain);
                                     want[r * panels * kPanel + j] += chain;
                                 }
                         table->gemm(w.matrix(), panels, x.data(), k, rows, z.data(), panels * kPanel);
@@ -127,11 +131,13 @@ TEST_CASE("an LSTM step gives the same bits on every instruction set and for any
         for (const Function rec : {Function::sigmoid, Function::hard_sigmoid, Function::hard_sigmoid_keras2}) {
             REQUIRE(lstm_step_has(act, rec));
             constexpr std::size_t most = 200;
-            const auto x = random_floats(most * inputs, 4), h_prev = random_floats(most * units, 5, 0.5f), c0 = random_floats(most * units, 6);
+            const auto x = random_floats(most * inputs, 4), h_prev = random_floats(most * units, 5, 0.5f),
+                       c0 = random_floats(most * units, 6);
             const auto run = [&](const KernelTable& table, std::size_t rows, AlignedBuffer<float>& c) {
                 AlignedBuffer<float> h(most * units);
-                LstmStep s{rows, blocks, act, rec, bias.data(), kernel.matrix(), nullptr, 0, x.data(), inputs, recurrent.matrix(),
-                           h_prev.data(), h.data(), c.data(), units};
+                LstmStep s{rows,     blocks,   act,      rec,    bias.data(),        kernel.matrix(),
+                           nullptr,  0,        x.data(), inputs, recurrent.matrix(), h_prev.data(),
+                           h.data(), c.data(), units};
                 table.lstm_step(s);
                 return h;
             };
@@ -150,12 +156,27 @@ TEST_CASE("an LSTM step gives the same bits on every instruction set and for any
 }
 
 TEST_CASE("every function gives the same bits on every instruction set, for numbers of every kind") {
-    std::vector<float> numbers = {0.0f, -0.0f, 1.0f, -1.0f, 87.5f, -87.5f, 1e30f, -1e30f, 1e-40f, -1e-40f, 3.0f, -3.0f,
-                                  HUGE_VALF, -HUGE_VALF, std::numeric_limits<float>::max(), std::numeric_limits<float>::denorm_min()};
+    std::vector<float> numbers = {0.0f,
+                                  -0.0f,
+                                  1.0f,
+                                  -1.0f,
+                                  87.5f,
+                                  -87.5f,
+                                  1e30f,
+                                  -1e30f,
+                                  1e-40f,
+                                  -1e-40f,
+                                  3.0f,
+                                  -3.0f,
+                                  HUGE_VALF,
+                                  -HUGE_VALF,
+                                  std::numeric_limits<float>::max(),
+                                  std::numeric_limits<float>::denorm_min()};
     std::mt19937 random(1);
     std::uniform_real_distribution<float> near(-10.0f, 10.0f);
     while (numbers.size() < 4096) numbers.push_back(near(random));
-    for (const Function f : {Function::linear, Function::relu, Function::sigmoid, Function::hard_sigmoid, Function::hard_sigmoid_keras2, Function::tanh}) {
+    for (const Function f : {Function::linear, Function::relu, Function::sigmoid, Function::hard_sigmoid,
+                             Function::hard_sigmoid_keras2, Function::tanh}) {
         std::vector<float> want = numbers;
         baseline_table.activate(f, want.data(), want.size());
         for (const KernelTable* table : all_tables()) {
@@ -180,7 +201,8 @@ TEST_CASE("sigmoid and tanh keep their contracts over all floats (every 211th)")
         table.activate(Function::sigmoid, s.data(), s.size());
         table.activate(Function::tanh, t.data(), t.size());
         for (std::size_t i = 0; i < x.size(); ++i) {
-            const double sigmoid = 1.0 / (1.0 + std::exp(-static_cast<double>(x[i]))), tanh = std::tanh(static_cast<double>(x[i]));
+            const double sigmoid = 1.0 / (1.0 + std::exp(-static_cast<double>(x[i]))),
+                         tanh = std::tanh(static_cast<double>(x[i]));
             if (x[i] >= -87.0f)
                 worst_sigmoid = std::max(worst_sigmoid, std::abs(s[i] - sigmoid) / ulp(static_cast<float>(sigmoid)));
             else

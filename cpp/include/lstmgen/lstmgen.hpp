@@ -5,8 +5,8 @@
 //     generator.feed(model.info().prime);
 //     for (int i = 0; i < 1000; ++i) std::cout << model.info().vocabulary[generator.next()];
 //
-// Errors are thrown as lstmgen::Error. A Model is immutable: any number of threads may use one. A Generator belongs to one caller
-// at a time. Nothing here prints, exits, aborts, or keeps global state.
+// Errors are thrown as lstmgen::Error. A Model is immutable: any number of threads may use one. A Generator belongs to
+// one caller at a time. Nothing here prints, exits, aborts, or keeps global state.
 #pragma once
 
 #include <cstddef>
@@ -60,13 +60,13 @@ struct ModelInfo {
     std::string dtype;  ///< of the stored matrices: "f32" or "bf16"
     std::string isa;    ///< kernels in use: "baseline", "avx2", "avx512" or "neon"
     Encoding encoding = Encoding::features;
-    std::size_t input_size = 0;             ///< numbers per time step, or of ids for Encoding::index
-    std::size_t outputs = 0;                ///< numbers per output; elements of a generator
-    std::size_t window = 0;                 ///< time steps T the network was saved with; 0: not fixed
-    bool output_sequence = false;           ///< the network has an output at each time step
-    std::vector<std::string> vocabulary;    ///< empty, or `outputs` elements
-    std::string vocabulary_kind;            ///< "text", "tokens", or empty
-    std::vector<std::uint32_t> prime;       ///< ids of the default prime
+    std::size_t input_size = 0;           ///< numbers per time step, or of ids for Encoding::index
+    std::size_t outputs = 0;              ///< numbers per output; elements of a generator
+    std::size_t window = 0;               ///< time steps T the network was saved with; 0: not fixed
+    bool output_sequence = false;         ///< the network has an output at each time step
+    std::vector<std::string> vocabulary;  ///< empty, or `outputs` elements
+    std::string vocabulary_kind;          ///< "text", "tokens", or empty
+    std::vector<std::uint32_t> prime;     ///< ids of the default prime
     std::vector<LayerInfo> layers;
     std::size_t nbytes = 0;  ///< of the packed weights in memory
 };
@@ -76,8 +76,8 @@ class Network;
 /// A network with its weights, ready to run. Copies share the same weights.
 class LSTMGEN_API Model {
 public:
-    /// Reads a `.bin` file. The file may be changed or deleted afterwards. The kernels are chosen here, by what the processor and the
-    /// operating system support, or by the environment variable LSTMGEN_ISA.
+    /// Reads a `.bin` file. The file may be changed or deleted afterwards. The kernels are chosen here, by what the
+    /// processor and the operating system support, or by the environment variable LSTMGEN_ISA.
     static Model load(const std::string& path);
 
     /// The same from memory, which is not needed afterwards. `name` stands for the path in error messages.
@@ -142,8 +142,8 @@ public:
     /// Distribution of the next element: info().outputs numbers that add up to 1, after all filters.
     void probabilities(double* p);
 
-    /// ln of the probability of each of n elements given those before it (the context included), at the options' temperature, into
-    /// `log_p`; the elements are appended to the context. False if stopped.
+    /// ln of the probability of each of n elements given those before it (the context included), at the options'
+    /// temperature, into `log_p`; the elements are appended to the context. False if stopped.
     bool score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going = {});
 
 private:

@@ -58,8 +58,9 @@ struct KernelTable {
 
     void (*lstm_step)(const LstmStep& step);
 
-    /// x[0..n) = function(x), n a multiple of 16. Errors against the exact function: sigmoid (x >= -87) and tanh at most 3 units in the
-    /// last place, sigmoid below -87 at most 1e-37; the others are exact up to one rounding an operation.
+    /// x[0..n) = function(x), n a multiple of 16. Errors against the exact function: sigmoid (x >= -87) and tanh at
+    /// most 3 units in the last place, sigmoid below -87 at most 1e-37; the others are exact up to one rounding an
+    /// operation.
     void (*activate)(Function function, float* x, std::size_t n);
 
     // What the machine can do at best, to compare with: see limits.hpp.

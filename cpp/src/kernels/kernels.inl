@@ -1,13 +1,13 @@
 // The only arithmetic. Written once over the primitives of a vec_<isa>.hpp, compiled once per instruction set.
 //
-// One summation order everywhere, in the product of one row and of many, whatever the vector width: k ascends in chains of kChain
-// fused multiply-adds, each from zero, whose sums are added to the output one after the other. So results are the same bits on every
-// instruction set and for any number of lanes; and the rounding errors of a long sum are those of a few short ones, which a single
-// chain over 600 terms would make 2 to 3 times Keras's own.
+// One summation order everywhere, in the product of one row and of many, whatever the vector width: k ascends in chains
+// of kChain fused multiply-adds, each from zero, whose sums are added to the output one after the other. So results are
+// the same bits on every instruction set and for any number of lanes; and the rounding errors of a long sum are those
+// of a few short ones, which a single chain over 600 terms would make 2 to 3 times Keras's own.
 //
-// Needs from the including file: Vec, kWidth, load, load_bf16, store, set, fma, mul, add, sub, div, min, max, pow2_bits and the tile
-// sizes kTileRows x kTilePanels (many rows) and kRowPanels (one row). Everything stays in an unnamed namespace: no symbol of a
-// file compiled for one instruction set may be merged with that of another.
+// Needs from the including file: Vec, kWidth, load, load_bf16, store, set, fma, mul, add, sub, div, min, max, pow2_bits
+// and the tile sizes kTileRows x kTilePanels (many rows) and kRowPanels (one row). Everything stays in an unnamed
+// namespace: no symbol of a file compiled for one instruction set may be merged with that of another.
 
 namespace lstmgen::kernels {
 namespace {

@@ -46,8 +46,8 @@ inline void store(float* p, Vec a) {
     for (std::size_t i = 0; i < kWidth; ++i) p[i] = a.v[i];
 }
 inline Vec set(float x) { return {{x, x, x, x}}; }
-// Rounding twice, to double and then to float, differs from rounding once only if the sum in double lies right between two
-// floats, or is a subnormal float: there, and only there, take the slow way.
+// Rounding twice, to double and then to float, differs from rounding once only if the sum in double lies right between
+// two floats, or is a subnormal float: there, and only there, take the slow way.
 inline bool needs_odd(double sum) {
     const auto bits = bit_cast<std::uint64_t>(sum);
     const std::uint64_t exponent = bits >> 52 & 0x7ff;

@@ -1,0 +1,469 @@
+"""What Keras does not store is added, inferred or refused on the way to a `.bin`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lstmgen import exporting
+from lstmgen.errors import ModelFormatError
+
+h5py = pytest.importorskip("h5py")
+
+Write = Callable[..., Path]
+Make = Callable[..., Any]
+
+SCRIPT = Path(__file__).parent.parent / "tools" / "export_h5.py"
+
+
+@pytest.fixture
+def make(write_h5: Write, lstm_arrays: Make) -> Write:
+    """A function that writes a file: LSTM 3 > Dense."""
+
+    def write(
+        size: int = 4,
+        outputs: int = 4,
+        *,
+        window: int | None = 5,
+        activation: str = "softmax",
+        **more: Any,
+    ) -> Path:
+        lstm = {"name": "lstm_1", "units": 3, "batch_input_shape": [None, window, size]}
+        dense = {"name": "dense_1", "units": outputs, "activation": activation}
+        weights = {
+            "lstm_1": lstm_arrays("lstm_1", size, 3),
+            "dense_1": {
+                "dense_1/kernel:0": np.linspace(-1, 1, 3 * outputs).reshape(3, outputs),
+                "dense_1/bias:0": np.zeros(outputs),
+            },
+        }
+        return write_h5([("LSTM", lstm), ("Dense", dense)], weights, **more)
+
+    return write
+
+
+@pytest.fixture
+def make_embedding(write_h5: Write, lstm_arrays: Make) -> Write:
+    """A function that writes a file: Embedding > LSTM 3."""
+
+    def write(ids: int = 4) -> Path:
+        embedding = {"name": "e", "input_dim": ids, "output_dim": 2, "input_length": 5}
+        embedding["batch_input_shape"] = [None, 5]
+        weights = {"e": {"e/w:0": np.ones((ids, 2))}, "lstm_1": lstm_arrays("lstm_1", 2, 3)}
+        layers = [("Embedding", embedding), ("LSTM", {"name": "lstm_1", "units": 3})]
+        return write_h5(layers, weights)
+
+    return write
+
+
+@pytest.fixture
+def facts(tmp_path: Path) -> Callable[[bytes], dict[str, Any]]:
+    """A function that reads the keys of a `.bin`."""
+    gguf = pytest.importorskip("gguf")
+
+    def read(data: bytes) -> dict[str, Any]:
+        path = tmp_path / "facts.bin"
+        path.write_bytes(data)
+        fields = gguf.GGUFReader(path).fields
+        return {
+            name.removeprefix("lstmgen."): field.contents() if field.data else []
+            for name, field in fields.items()
+        }
+
+    return read
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    path = tmp_path / "corpus.tex"
+    path.write_bytes(b"ba\r\nbaba\r")
+    return path
+
+
+Facts = Callable[[bytes], dict[str, Any]]
+
+
+# -- encoding ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "outputs", "activation", "expected"),
+    [
+        (4, 4, "softmax", "onehot"),
+        (4, 4, "linear", "onehot"),
+        (1, 4, "softmax", "scaled"),
+        (1, 4, "tanh", "features"),
+        (1, 1, "softmax", "features"),
+        (2, 4, "softmax", "features"),
+    ],
+)
+def test_encoding_is_inferred(
+    make: Write, facts: Facts, size: int, outputs: int, activation: str, expected: str
+) -> None:
+    path = make(size, outputs, activation=activation)
+    assert facts(exporting.convert(path))["encoding"] == expected
+
+
+def test_encoding_of_an_embedding_is_index(make_embedding: Write, facts: Facts) -> None:
+    assert facts(exporting.convert(make_embedding()))["encoding"] == "index"
+
+
+def test_encoding_may_be_given(make: Write, facts: Facts) -> None:
+    path = make(1, 4, activation="linear")
+    assert facts(exporting.convert(path, encoding="scaled"))["encoding"] == "scaled"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "reason"),
+    [
+        ("onehot", "the network has 2 inputs and 4 outputs"),
+        ("scaled", "the network takes 2 numbers per step, not 1"),
+        ("index", "the network does not begin with an Embedding"),
+        ("letters", "encoding: expected one of onehot, index, scaled, features"),
+    ],
+)
+def test_encoding_that_contradicts_the_network_is_refused(
+    make: Write, encoding: str, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        exporting.convert(make(2, 4), encoding=encoding)
+
+
+def test_embedding_of_too_few_ids_is_refused(make_embedding: Write) -> None:
+    with pytest.raises(ModelFormatError, match=r"model\.h5: .* 3 outputs, but takes only 2 ids"):
+        exporting.convert(make_embedding(2))
+
+
+# -- vocabulary ----------------------------------------------------------------------------------
+
+
+def test_vocabulary_may_be_a_list(make: Write, facts: Facts) -> None:
+    found = facts(exporting.convert(make(), vocab=["b", "a", "語", " "]))
+    assert (found["vocabulary"], found["vocabulary_kind"]) == (["b", "a", "語", " "], "text")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ["b", "a", "c", "d"],
+        {"d": 3, "b": 0, "a": 1, "c": 2},
+        {"3": "d", "0": "b", "1": "a", "2": "c"},
+    ],
+)
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_vocabulary_may_be_a_json_file(
+    make: Write, facts: Facts, tmp_path: Path, content: Any, start: str
+) -> None:
+    path = tmp_path / "v.json"
+    path.write_text(start + json.dumps(content), encoding="utf-8")
+    assert facts(exporting.convert(make(), vocab=path))["vocabulary"] == ["b", "a", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("[1, 2]", r"v\.json: element 0: expected text, found 1"),
+        ('["a", ""]', r"v\.json: element 1: expected text, found ''"),
+        ("3", r"v\.json: expected a list or an object, found int"),
+        ('{"a": 1, "b": 2}', r"v\.json: expected the indices 0 to 1, found none for 0"),
+        ('{"a": 0, "b": 0}', r"v\.json: 'a' and 'b' have index 0"),
+        ('{"a": 0.5}', r"v\.json: expected an index beside 'a', found 0.5"),
+        ('{"a": "b"}', r"v\.json: expected an index beside 'a', found 'b'"),
+        ("[", r"v\.json: not JSON"),
+        ("[" * 100_000, r"v\.json: JSON that is nested too deeply"),
+    ],
+)
+def test_bad_vocabulary_file_is_refused(
+    make: Write, tmp_path: Path, content: str, reason: str
+) -> None:
+    path = tmp_path / "v.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=reason):
+        exporting.convert(make(), vocab=path)
+
+
+def test_vocabulary_file_that_is_not_utf8_is_refused(make: Write, tmp_path: Path) -> None:
+    (tmp_path / "v.json").write_bytes(b'["\xff"]')
+    with pytest.raises(ValueError, match=r"v\.json: not UTF-8"):
+        exporting.convert(make(), vocab=tmp_path / "v.json")
+
+
+@pytest.mark.parametrize("option", ["vocab", "vocab_from"])
+def test_missing_vocabulary_file_is_named(make: Write, option: Any) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no/such\.json"):
+        exporting.convert(make(), **{option: "no/such.json"})
+
+
+def test_corpus_gives_vocabulary_and_prime(make: Write, facts: Facts, corpus: Path) -> None:
+    found = facts(exporting.convert(make(), vocab_from=corpus))
+    assert found["vocabulary"] == ["\n", "\r", "a", "b"]  # no line end is translated
+    assert found["vocabulary_kind"] == "text"
+    assert found["prime"] == [3, 2, 1, 0, 3]  # the first 5 characters
+
+
+def test_corpus_gives_no_prime_without_a_window(make: Write, facts: Facts, corpus: Path) -> None:
+    assert "prime" not in facts(exporting.convert(make(window=None), vocab_from=corpus))
+
+
+def test_corpus_that_is_not_utf8_is_refused(make: Write, tmp_path: Path) -> None:
+    (tmp_path / "c.tex").write_bytes(b"caf\xe9")
+    with pytest.raises(ValueError, match=r"c\.tex: not UTF-8"):
+        exporting.convert(make(), vocab_from=tmp_path / "c.tex")
+
+
+def test_vocabulary_of_another_size_is_refused_with_both_sizes(make: Write, corpus: Path) -> None:
+    with pytest.raises(ValueError, match=r"corpus\.tex: .* 4 elements, .* 7 outputs"):
+        exporting.convert(make(7, 7), vocab_from=corpus)
+
+
+def test_vocabulary_and_corpus_together_are_refused(make: Write, corpus: Path) -> None:
+    with pytest.raises(ValueError, match="either vocab or vocab_from"):
+        exporting.convert(make(), vocab=list("abcd"), vocab_from=corpus)
+
+
+def test_longer_elements_are_tokens_unless_told(make: Write, facts: Facts) -> None:
+    path, vocab = make(), ["C4", "D4", "E4", "F"]
+    assert facts(exporting.convert(path, vocab=vocab))["vocabulary_kind"] == "tokens"
+    told = exporting.convert(path, vocab=vocab, vocabulary_kind="text")
+    assert facts(told)["vocabulary_kind"] == "text"
+
+
+def test_kind_without_a_vocabulary_is_refused(make: Write) -> None:
+    with pytest.raises(ValueError, match="vocabulary_kind needs a vocabulary"):
+        exporting.convert(make(), vocabulary_kind="text")
+
+
+# -- prime and window ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prime", ["dab", ["d", "a", "b"], [3, 0, 1], np.array([3, 0, 1])])
+def test_prime_may_be_text_elements_or_ids(make: Write, facts: Facts, prime: Any) -> None:
+    found = facts(exporting.convert(make(), vocab=list("abcd"), prime=prime))
+    assert found["prime"] == [3, 0, 1]
+
+
+def test_prime_of_ids_needs_no_vocabulary(make: Write, facts: Facts) -> None:
+    assert facts(exporting.convert(make(), prime=[3, 0]))["prime"] == [3, 0]
+
+
+def test_prime_replaces_that_of_the_corpus(make: Write, facts: Facts, corpus: Path) -> None:
+    assert facts(exporting.convert(make(), vocab_from=corpus, prime="ab"))["prime"] == [2, 3]
+
+
+def test_empty_prime_means_none(make: Write, facts: Facts, corpus: Path) -> None:
+    assert "prime" not in facts(exporting.convert(make(), vocab_from=corpus, prime=""))
+
+
+@pytest.mark.parametrize(
+    ("vocab", "prime", "reason"),
+    [
+        (list("abcd"), "abx", "prime: character 'x' .* at position 2 is not in the vocabulary"),
+        (list("abcd"), [4], "prime: id at position 0: expected 0 to 3, found 4"),
+        (None, "ab", "prime: text needs a vocabulary"),
+        (None, [4], "prime: id 0: expected 0 to 3, found 4"),
+    ],
+)
+def test_prime_outside_the_vocabulary_is_refused(
+    make: Write, vocab: Any, prime: Any, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        exporting.convert(make(), vocab=vocab, prime=prime)
+
+
+def test_window_is_added_to_a_model_without_one(make: Write, facts: Facts, corpus: Path) -> None:
+    found = facts(exporting.convert(make(window=None), window=3, vocab_from=corpus))
+    assert (found["window"], found["prime"]) == (3, [3, 2, 1])
+
+
+def test_window_that_agrees_is_accepted(make: Write, facts: Facts) -> None:
+    assert facts(exporting.convert(make(window=5), window=5))["window"] == 5
+
+
+def test_window_that_disagrees_is_refused(make: Write) -> None:
+    with pytest.raises(ValueError, match="saved with 5 time steps, not 6"):
+        exporting.convert(make(window=5), window=6)
+
+
+@pytest.mark.parametrize("window", [0.5, -1, True])
+def test_window_that_is_no_length_is_refused(make: Write, window: Any) -> None:
+    with pytest.raises(ValueError, match="window: expected an integer of at least 1"):
+        exporting.convert(make(window=None), window=window)
+
+
+# -- facts ---------------------------------------------------------------------------------------
+
+
+def test_facts_for_people_are_stored(make: Write, facts: Facts) -> None:
+    texts = {key: f"some {key}" for key in ("name", "description", "author", "license")}
+    data = exporting.convert(make(), **texts, source_url="https://a.b", card={"bits": 1.5})
+    found = facts(data)
+    assert {key: found[f"general.{key}"] for key in texts} == texts
+    assert found["general.source.url"] == "https://a.b"
+    assert json.loads(found["card"]) == {"bits": 1.5}
+
+
+@pytest.mark.parametrize("card", ["[1]", "{", "[" * 100_000])
+def test_card_that_is_no_json_object_is_refused(make: Write, card: str) -> None:
+    with pytest.raises(ValueError, match="card: "):
+        exporting.convert(make(), card=card)
+
+
+def test_unknown_option_is_refused(make: Write) -> None:
+    options: Any = {"vocabulary": ["a"]}
+    with pytest.raises(TypeError, match="export has no option vocabulary"):
+        exporting.convert(make(), **options)
+
+
+def test_option_of_none_is_one_left_out(make: Write) -> None:
+    options: Any = dict.fromkeys(exporting.ExportOptions.__annotations__)
+    path = make()
+    assert exporting.convert(path, **options) == exporting.convert(path)
+
+
+def test_bytes_of_a_model_export_as_its_file(make: Write) -> None:
+    path = make()
+    assert exporting.convert(path.read_bytes()) == exporting.convert(path)
+
+
+def test_model_without_a_recurrent_layer_is_refused(write_h5: Write) -> None:
+    dense = {"name": "d", "units": 2, "batch_input_shape": [None, 4, 2]}
+    path = write_h5([("Dense", dense)], {"d": {"k": np.ones((2, 2)), "b": np.ones(2)}})
+    with pytest.raises(ModelFormatError, match=r"model\.h5: the network has no recurrent layer"):
+        exporting.convert(path)
+
+
+# -- the file ------------------------------------------------------------------------------------
+
+
+def test_export_writes_what_convert_gives(make: Write, tmp_path: Path) -> None:
+    path = make()
+    exporting.export(path, tmp_path / "m.bin", dtype="bf16")
+    assert (tmp_path / "m.bin").read_bytes() == exporting.convert(path, dtype="bf16")
+
+
+def test_export_over_the_model_itself_is_refused(make: Write) -> None:
+    path = make()
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"model\.h5: the export would replace the model"):
+        exporting.export(path, path)
+    assert path.read_bytes() == before
+
+
+def test_export_that_fails_leaves_the_old_file(make: Write, tmp_path: Path) -> None:
+    (tmp_path / "m.bin").write_bytes(b"old")
+    with pytest.raises(ValueError, match="encoding"):
+        exporting.export(make(), tmp_path / "m.bin", encoding="index")
+    assert (tmp_path / "m.bin").read_bytes() == b"old"
+
+
+def test_large_model_takes_little_time_and_memory(write_h5: Write, lstm_arrays: Make) -> None:
+    lstm = ("LSTM", {"name": "l", "units": 1024, "batch_input_shape": [None, 50, 92]})
+    path = write_h5([lstm], {"l": lstm_arrays("l", 92, 1024)})
+    start = time.process_time()
+    exporting.convert(path)
+    assert time.process_time() - start < 1
+    for dtype in ("f32", "bf16"):
+        tracemalloc.start()
+        exporting.convert(path, dtype=dtype)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 3 * path.stat().st_size
+
+
+# -- the script ----------------------------------------------------------------------------------
+
+
+def script(*arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [sys.executable, SCRIPT, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_script_exports_on_a_mere_checkout(make: Write, tmp_path: Path, corpus: Path) -> None:
+    path, out = make(), tmp_path / "m.bin"
+    done = script(path, out, "--vocab-from", corpus, "--dtype", "bf16", "--name", "x")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"{out}: {out.stat().st_size:,} bytes\n"
+    expected = exporting.convert(path, vocab_from=corpus, dtype="bf16", name="x")
+    assert out.read_bytes() == expected
+
+
+def test_script_needs_neither_keras_nor_the_native_module(make: Write, tmp_path: Path) -> None:
+    code = (
+        "import runpy, sys\n"
+        "for name in ('keras', 'tensorflow', 'lstmgen._core'): sys.modules[name] = None\n"
+        "sys.argv = sys.argv[1:]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    command = [sys.executable, "-c", code, SCRIPT, make(), tmp_path / "m.bin"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert (tmp_path / "m.bin").read_bytes().startswith(b"GGUF")
+
+
+def test_script_takes_all_options(make: Write, tmp_path: Path) -> None:
+    vocab, card = tmp_path / "v.json", tmp_path / "card.json"
+    vocab.write_text('["a", "b", "c", "d"]')
+    card.write_text('{"bits": 1.5}')
+    path, out = make(window=None), tmp_path / "m.bin"
+    facts = {key: f"some {key}" for key in ("name", "description", "author", "license")}
+    arguments = [x for key, value in facts.items() for x in (f"--{key}", value)]
+    arguments += ["--vocab", str(vocab), "--vocabulary-kind", "tokens", "--card", str(card)]
+    arguments += ["--encoding", "onehot", "--prime", "a d", "--window", "9"]
+    assert script(path, out, *arguments, "--source-url", "https://a.b").returncode == 0
+    assert out.read_bytes() == exporting.convert(
+        path,
+        **facts,
+        vocab=vocab,
+        vocabulary_kind="tokens",
+        card='{"bits": 1.5}',
+        encoding="onehot",
+        prime="a d",
+        window=9,
+        source_url="https://a.b",
+    )
+
+
+def test_script_says_in_one_line_what_failed(tmp_path: Path) -> None:
+    done = script(tmp_path / "no.h5", tmp_path / "m.bin")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"export_h5.py: {tmp_path}/no.h5: No such file or directory\n"
+
+
+def test_script_refuses_a_broken_file_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.h5").write_bytes(b"<html>")
+    done = script(tmp_path / "bad.h5", tmp_path / "m.bin")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "bad.h5: an HTML" in done.stderr
+    assert not (tmp_path / "m.bin").exists()
+
+
+def test_script_refuses_wrong_usage() -> None:
+    done = script("model.h5", "m.bin", "--dtype", "int8")
+    assert done.returncode == 2
+    assert "--dtype" in done.stderr
+
+
+# -- real models ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("polynom.h5", "features"),
+        ("shakespeare_lstm.h5", "onehot"),
+        ("traffic_lstm.h5", "features"),
+    ],
+)
+def test_real_file_is_exported(zoo: Path, facts: Facts, name: str, encoding: str) -> None:
+    assert facts(exporting.convert(zoo / name))["encoding"] == encoding

@@ -1,0 +1,532 @@
+"""What a Keras file may try: each is a `ModelFormatError`; no other file is ever opened."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import sys
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lstmgen import keras_file
+from lstmgen.errors import ModelFormatError
+
+h5py = pytest.importorskip("h5py")
+
+Write = Callable[..., Path]
+Make = Callable[..., Any]
+
+KERNEL = "model_weights/lstm_1/lstm_1/kernel:0"
+
+
+def refuse(path: Path, reason: str) -> None:
+    """Demand that a file is refused for `reason`, without reserving much memory for it."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFormatError, match=rf"model\.h5: .*{reason}"):
+            keras_file.read(path)
+        assert tracemalloc.get_traced_memory()[1] < path.stat().st_size + 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def change_config(path: Path, change: Callable[[Any], object]) -> None:
+    """Apply `change` to the architecture in a file."""
+    with h5py.File(path, "r+") as file:
+        model = json.loads(file.attrs["model_config"])
+        change(model)
+        file.attrs["model_config"] = json.dumps(model)
+
+
+def replace_kernel(path: Path, **options: Any) -> None:
+    """Put another dataset, made with `options`, in the place of the kernel (2, 12)."""
+    with h5py.File(path, "r+") as file:
+        del file[KERNEL]
+        file.create_dataset(KERNEL, **options)
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A sound file of the right shape that no model should lead to."""
+    path = tmp_path / "secret.h5"
+    with h5py.File(path, "w") as file:
+        file["kernel"] = np.ones((2, 12), np.float32)
+        file["group/kernel:0"] = np.ones((2, 12), np.float32)
+    return path
+
+
+@pytest.fixture
+def opened() -> list[str]:
+    """Paths that are opened from now on, by Python or by HDF5 through Python's audit hooks."""
+    return []
+
+
+# -- links ---------------------------------------------------------------------------------------
+
+
+def test_external_link_to_an_array(small_h5: Path, secret: Path) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        del file[KERNEL]
+        file[KERNEL] = h5py.ExternalLink(str(secret), "kernel")
+    refuse(small_h5, "lstm_1: kernel: 'kernel:0' is an external link, which is not followed")
+
+
+@pytest.mark.parametrize(
+    "place", ["model_weights", "model_weights/lstm_1", "model_weights/lstm_1/lstm_1"]
+)
+def test_external_link_in_the_place_of_a_group(small_h5: Path, secret: Path, place: str) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        del file[place]
+        file[place] = h5py.ExternalLink(str(secret), "group")
+    refuse(small_h5, "is an external link, which is not followed")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_external_link_is_not_even_looked_behind(small_h5: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # opening it to read would wait for ever
+    with h5py.File(small_h5, "r+") as file:
+        del file[KERNEL]
+        file[KERNEL] = h5py.ExternalLink(str(tmp_path / "pipe"), "kernel")
+    refuse(small_h5, "is an external link")
+
+
+@pytest.mark.parametrize(
+    "target", ["/model_weights/dense_1/dense_1/kernel:0", f"/{KERNEL}", "/nowhere"]
+)
+def test_soft_link(small_h5: Path, target: str) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        del file[KERNEL]
+        file[KERNEL] = h5py.SoftLink(target)  # the second one is a loop
+    refuse(small_h5, "lstm_1: kernel: 'kernel:0' is a soft link, which is not followed")
+
+
+def test_hard_link_cycle_is_harmless(small_h5: Path) -> None:
+    before = keras_file.read(small_h5)
+    with h5py.File(small_h5, "r+") as file:
+        group = file["model_weights/lstm_1"]
+        group["lstm_1/loop"] = group
+        names = [b"lstm_1/loop/lstm_1/loop/" + name for name in group.attrs["weight_names"]]
+        group.attrs["weight_names"] = names
+    after = keras_file.read(small_h5)
+    np.testing.assert_array_equal(
+        after.layers[0].arrays["kernel"], before.layers[0].arrays["kernel"]
+    )
+
+
+def test_one_array_for_very_many_layers(write_h5: Write) -> None:
+    names = [f"d{i}" for i in range(100)]
+    layers = [("Dense", {"name": name, "units": 100, "use_bias": False}) for name in names]
+    layers[0][1]["batch_input_shape"] = [None, 4, 100]
+    path = write_h5(layers, {name: {"k": np.ones((1, 1))} for name in names})
+    with h5py.File(path, "r+") as file:
+        file["all"] = np.ones((100, 100), np.float32)
+        for name in names:
+            group = file[f"model_weights/{name}"]
+            del group["k"]
+            group["k"] = file["all"]
+    refuse(path, "declares more numbers than the file can hold")
+
+
+# -- storage -------------------------------------------------------------------------------------
+
+
+def test_external_storage(small_h5: Path, tmp_path: Path) -> None:
+    (tmp_path / "raw").write_bytes(bytes(96))
+    external = [(str(tmp_path / "raw"), 0, 96)]
+    replace_kernel(small_h5, shape=(2, 12), dtype="f4", external=external)
+    refuse(small_h5, r"lstm_1: kernel: its numbers are in another file \(external\)")
+
+
+def test_virtual_dataset(small_h5: Path, secret: Path) -> None:
+    layout = h5py.VirtualLayout((2, 12), "f4")
+    layout[:] = h5py.VirtualSource(str(secret), "kernel", (2, 12))
+    with h5py.File(small_h5, "r+") as file:
+        del file[KERNEL]
+        file.create_virtual_dataset(KERNEL, layout)
+    refuse(small_h5, "lstm_1: kernel: a virtual dataset, which is not followed")
+
+
+def test_declared_terabytes(small_h5: Path) -> None:
+    units = 2**19
+    change_config(small_h5, lambda model: model["config"][0]["config"].update(units=units))
+    replace_kernel(small_h5, shape=(2, 4 * units), dtype="f4")
+    with h5py.File(small_h5, "r+") as file:
+        group = file["model_weights/lstm_1/lstm_1"]
+        del group["recurrent_kernel:0"]
+        group.create_dataset("recurrent_kernel:0", shape=(units, 4 * units), dtype="f4")
+    refuse(small_h5, "kernel: declared, but never written")
+
+
+def test_matrix_over_the_limit(small_h5: Path) -> None:
+    units = 2**19
+    change_config(small_h5, lambda model: model["config"][0]["config"].update(units=units))
+    replace_kernel(small_h5, shape=(2, 4 * units), dtype="f4", data=np.ones((2, 4 * units), "f4"))
+    with h5py.File(small_h5, "r+") as file:
+        group = file["model_weights/lstm_1/lstm_1"]
+        del group["recurrent_kernel:0"]
+        group.create_dataset("recurrent_kernel:0", shape=(units, 4 * units), dtype="f4")
+    with pytest.raises(ModelFormatError, match="recurrent_kernel: .*more than 2147483648 numbers"):
+        keras_file.read(small_h5)
+
+
+def test_shape_bomb_is_compared_before_it_is_read(small_h5: Path) -> None:
+    replace_kernel(small_h5, shape=(2**20, 2**20), dtype="f4")  # 4 TiB
+    refuse(small_h5, r"kernel: expected \(2, 12\), found \(1048576, 1048576\)")
+
+
+def test_compression_bomb(small_h5: Path) -> None:
+    units = 2000
+    change_config(small_h5, lambda model: model["config"][0]["config"].update(units=units))
+    zeros = {"compression": "gzip", "compression_opts": 9, "dtype": "f4"}
+    replace_kernel(small_h5, data=np.zeros((2, 4 * units)), **zeros)
+    with h5py.File(small_h5, "r+") as file:
+        group = file["model_weights/lstm_1/lstm_1"]
+        del group["recurrent_kernel:0"]
+        group.create_dataset("recurrent_kernel:0", data=np.zeros((units, 4 * units)), **zeros)
+    refuse(small_h5, "recurrent_kernel: declares more numbers than the file can hold")
+
+
+def test_chunk_larger_than_its_array(small_h5: Path) -> None:
+    data, chunks = np.zeros((2, 12), np.float32), (2**12, 2**14)  # one chunk of 256 MiB
+    replace_kernel(small_h5, data=data, chunks=chunks, maxshape=(None, None), compression="gzip")
+    refuse(small_h5, r"kernel: its chunks \(4096, 16384\) are larger than itself")
+
+
+def test_chunks_that_were_never_written(small_h5: Path) -> None:
+    replace_kernel(small_h5, shape=(2, 12), dtype="f4", chunks=(1, 12))
+    refuse(small_h5, "lstm_1: kernel: declared, but never written")
+
+
+def test_filter_that_needs_a_plug_in(small_h5: Path) -> None:
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_chunk((2, 12))
+    plan.set_filter(32015, h5py.h5z.FLAG_OPTIONAL)  # zstandard
+    with h5py.File(small_h5, "r+") as file:
+        del file[KERNEL]
+        group, space = file["model_weights/lstm_1/lstm_1"], h5py.h5s.create_simple((2, 12))
+        h5py.h5d.create(group.id, b"kernel:0", h5py.h5t.IEEE_F32LE, space, plan)
+    refuse(small_h5, "lstm_1: kernel: expected gzip, lzf or no compression, found filter 32015")
+
+
+# -- types ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (np.ones((2, 12), np.int32), "int32"),
+        (np.ones((2, 12), np.uint8), "uint8"),
+        (np.ones((2, 12), bool), "bool"),
+        (np.ones((2, 12), np.complex64), "complex64"),
+        (np.ones((2, 12), [("a", "f4"), ("b", "f4")]), r"\[\("),
+        (np.full((2, 12), b"ab", "S2"), r"\|S2"),
+        (np.full((2, 12), b"ab", "V2"), r"\|V2"),
+    ],
+)
+def test_numbers_of_another_type(small_h5: Path, data: Any, found: str) -> None:
+    replace_kernel(small_h5, data=data)
+    refuse(small_h5, f"lstm_1: kernel: expected float16, float32 or float64, found {found}")
+
+
+def test_objects_instead_of_numbers(small_h5: Path) -> None:
+    replace_kernel(small_h5, data=np.full((2, 12), "x", object), dtype=h5py.string_dtype())
+    refuse(small_h5, "lstm_1: kernel: expected float16, float32 or float64, found object")
+
+
+def test_references_instead_of_numbers(small_h5: Path) -> None:
+    replace_kernel(small_h5, shape=(2, 12), dtype=h5py.ref_dtype)
+    refuse(small_h5, "lstm_1: kernel: expected float16, float32 or float64, found object")
+
+
+def test_empty_dataset(small_h5: Path) -> None:
+    replace_kernel(small_h5, data=h5py.Empty("f4"))
+    refuse(small_h5, r"lstm_1: kernel: expected \(2, 12\), found nothing")
+
+
+def test_scalar_dataset(small_h5: Path) -> None:
+    replace_kernel(small_h5, data=np.float32(1))
+    refuse(small_h5, r"lstm_1: kernel: expected \(2, 12\), found \(\)")
+
+
+def test_group_instead_of_an_array(small_h5: Path) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        del file[KERNEL]
+        file.create_group(KERNEL)
+    refuse(small_h5, "lstm_1: kernel: expected an array, found a group")
+
+
+def test_array_instead_of_a_group(small_h5: Path) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        del file["model_weights/lstm_1/lstm_1"]
+        file["model_weights/lstm_1/lstm_1"] = np.ones(3)
+    refuse(small_h5, "'kernel:0': expected a group around it, found an array")
+
+
+def test_transposed_array(small_h5: Path) -> None:
+    replace_kernel(small_h5, data=np.ones((12, 2), np.float32))
+    refuse(small_h5, r"lstm_1: kernel: expected \(2, 12\), found \(12, 2\)")
+
+
+# -- names ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../dense_1/dense_1/kernel:0", "lstm_1/../../dense_1/dense_1/kernel:0", "."),
+        *("/model_weights/dense_1/dense_1/kernel:0", "", "lstm_1//kernel:0", "lstm_1/./kernel:0"),
+    ],
+)
+def test_weight_name_that_leads_out_of_its_layer(small_h5: Path, name: str) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        attributes = file["model_weights/lstm_1"].attrs
+        attributes["weight_names"] = [name, *attributes["weight_names"][1:].astype(str)]
+    refuse(small_h5, "lstm_1: kernel: .* is no name of a weight: it leads out of its layer")
+
+
+@pytest.mark.parametrize("name", ["../optimizer", "/model_weights", ".."])
+def test_layer_name_that_leads_out_of_the_weights(small_h5: Path, name: str) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        file["model_weights"].attrs["layer_names"] = [name, "dense_1"]
+    refuse(small_h5, "it leads out of its layer")
+
+
+def test_weight_name_that_is_not_there(small_h5: Path) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        del file[KERNEL]
+    refuse(small_h5, "lstm_1: kernel: 'kernel:0' is not in the file")
+
+
+def test_layer_name_that_is_not_there(small_h5: Path) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        del file["model_weights/dense_1"]
+    refuse(small_h5, "'dense_1' is not in the file")
+
+
+def test_weight_name_twice(small_h5: Path) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        attributes = file["model_weights/lstm_1"].attrs
+        names = attributes["weight_names"]
+        attributes["weight_names"] = names[[0, 1, 1]]
+    refuse(small_h5, "'lstm_1': weight_names: 'lstm_1/recurrent_kernel:0' appears twice")
+
+
+def test_layer_name_twice(small_h5: Path) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        file["model_weights"].attrs["layer_names"] = [b"lstm_1", b"lstm_1"]
+    refuse(small_h5, "layer_names: 'lstm_1' appears twice")
+
+
+@pytest.mark.parametrize("value", [7, np.ones(3), [1, 2], np.ones(2, "V8"), h5py.Empty("f4")])
+def test_names_that_are_no_text(small_h5: Path, value: Any) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        file["model_weights/lstm_1"].attrs["weight_names"] = value
+    refuse(small_h5, "")
+
+
+def test_names_that_are_not_utf8(small_h5: Path) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        file["model_weights/lstm_1"].attrs["weight_names"] = [b"\xff", b"b", b"c"]
+    refuse(small_h5, "damaged HDF5 file")
+
+
+def test_weights_without_names(small_h5: Path) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        del file["model_weights"].attrs["layer_names"]
+    refuse(small_h5, "no weights in the file")
+
+
+def test_huge_list_of_names(tmp_path: Path, small_h5: Path) -> None:
+    path = tmp_path / "new_model.h5"
+    with h5py.File(path, "w", libver="latest") as file, h5py.File(small_h5) as small:
+        file.attrs["model_config"] = small.attrs["model_config"]
+        file.create_group("model_weights").attrs["keras_version"] = "2.1.5"
+        file["model_weights"].attrs["layer_names"] = np.full(200_000, b"layer", "S5")
+    refuse(path, "attribute layer_names: expected at most 65536 bytes, found 1000000")
+
+
+# -- config --------------------------------------------------------------------------------------
+
+
+def forbid(*names: str) -> Callable[..., Any]:
+    """An `__import__` that fails for modules whose names a file holds."""
+    real = builtins.__import__
+
+    def guarded(name: str, *rest: Any) -> Any:
+        assert name.partition(".")[0] not in names, f"{name} was imported"
+        return real(name, *rest)
+
+    return guarded
+
+
+def test_lambda_is_refused_by_name_and_never_run(small_h5: Path, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    code = f"open({str(ran)!r}, 'w')"
+    layer = {
+        "class_name": "Lambda",
+        "config": {"name": "evil", "function": [code, None, None], "function_type": "lambda"},
+    }
+    change_config(small_h5, lambda model: model["config"].append(layer))
+    refuse(small_h5, "layer evil: a Lambda layer holds Python code, which is never run")
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("key", ["module", "registered_name"])
+def test_class_of_another_module_is_refused_and_never_imported(
+    small_h5: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    change_config(small_h5, lambda model: model["config"][0].update({key: "this"}))
+    monkeypatch.setattr(builtins, "__import__", forbid("this"))
+    refuse(small_h5, "expected a class of Keras itself, found .*'this'")
+    assert "this" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        {"module": "os", "class_name": "function", "config": "system", "registered_name": "system"},
+        {"module": "builtins", "class_name": "function", "config": "eval"},
+        {"class_name": "__lambda__", "config": {"value": "cos\nsystem\n"}},
+        {"class_name": {"a": []}, "config": {}},
+        {"class_name": "function", "config": {"class_name": "function"}},
+        {"class_name": "ReLU", "config": {"max_value": {"class_name": "__numpy__"}}},
+        {"class_name": "gelu", "config": None, "module": 3},
+    ],
+)
+def test_activation_that_is_no_name_of_kerass_own(small_h5: Path, activation: Any) -> None:
+    change_config(
+        small_h5, lambda model: model["config"][2]["config"].update(activation=activation)
+    )
+    refuse(small_h5, "layer dense_1: ")
+
+
+@pytest.mark.parametrize("kind", ["StringLookup", "TextVectorization", "TFSMLayer", "Custom>LSTM"])
+def test_layer_that_could_read_files_is_refused_by_name(small_h5: Path, kind: str) -> None:
+    layer = {"class_name": kind, "config": {"name": "x", "vocabulary": "/etc/passwd"}}
+    change_config(small_h5, lambda model: model["config"].insert(0, layer))
+    refuse(small_h5, f"layer x: {kind} is not supported")
+
+
+def test_training_config_is_not_looked_at(small_h5: Path) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        file.attrs["training_config"] = b"\x80\x04cos\nsystem\n"
+        file["optimizer_weights"] = h5py.ExternalLink("/etc/passwd", "x")
+    assert keras_file.read(small_h5).sizes == (2, 3, 2)
+
+
+def test_huge_config(tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_group("model_weights").attrs["keras_version"] = "2.1.5"
+        file.attrs["model_config"] = np.bytes_(b" " * (16 * 2**20 + 1))
+    refuse(path, "attribute model_config: expected at most 16777216 bytes, found 16777217")
+
+
+def test_huge_config_in_a_string_of_variable_length(tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("model_weights").attrs["keras_version"] = "2.1.5"
+        file.attrs["model_config"] = " " * (16 * 2**20 + 1)
+    with pytest.raises(ModelFormatError, match="model_config: expected at most 16777216 bytes"):
+        keras_file.read(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"class_name": "Sequential", "config": ' + "[" * 100_000,
+        '{"class_name": "Sequential", "config": ' + "[" * 900 + "]" * 900 + "}",
+        '{"class_name": ' + "[" * 900 + "]" * 900 + "}",
+        "not JSON",
+        "",
+        "[]",
+        "7",
+        "{}",
+        '{"class_name": "Sequential"}',
+        '{"class_name": "Sequential", "config": []}',
+        '{"class_name": "Sequential", "config": {"layers": {}}}',
+        '{"class_name": "Sequential", "config": [1]}',
+        '{"class_name": "Sequential", "config": [{"class_name": "LSTM"}]}',
+        '{"class_name": "Sequential", "config": [{"class_name": ["LSTM"], "config": {}}]}',
+        '{"class_name": "Sequential", "config": [{"class_name": "LSTM", "config": {"name": 1}}]}',
+        '{"class_name": "Model", "config": {"layers": [{"class_name": "LSTM", "config": {}}]}}',
+        '{"class_name": "Sequential", "config": [{"class_name": "LSTM", "config": '
+        '{"batch_input_shape": [1, 2, 1e999]}}]}',
+        '{"class_name": "Sequential", "config": [{"class_name": "LSTM", "config": '
+        '{"batch_input_shape": [1, 2, ' + "9" * 5000 + "]}}]}",
+        '{"class_name": "Sequential", "config": [{"class_name": "Dropout", "config": {}}]}',
+    ],
+)
+def test_config_that_makes_no_sense(small_h5: Path, text: str) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        file.attrs["model_config"] = text
+    with pytest.raises(ModelFormatError, match=r"model\.h5: "):
+        keras_file.read(small_h5)
+
+
+@pytest.mark.parametrize("version", ["", "three", "2.1.5\n", "9" * 5000, "2." + "x" * 100])
+def test_version_that_is_none(small_h5: Path, version: str) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        file["model_weights"].attrs["keras_version"] = version
+    refuse(small_h5, "keras_version: expected one such as 2.3.1")
+
+
+def test_error_shows_no_control_characters_of_the_file(small_h5: Path) -> None:
+    name = "\x1b[2J\n" + "x" * 1000
+    change_config(small_h5, lambda model: model["config"][2]["config"].update(name=name, units=7))
+    with pytest.raises(ModelFormatError) as caught:
+        keras_file.read(small_h5)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
+# -- broken files --------------------------------------------------------------------------------
+
+
+def test_file_cut_anywhere(small_h5: Path) -> None:
+    data = small_h5.read_bytes()
+    for size in range(0, len(data) - 1, 997):
+        with pytest.raises(ModelFormatError):
+            keras_file.read(data[:size])
+
+
+def test_file_with_any_byte_of_the_superblock_wrong(small_h5: Path) -> None:
+    data = bytearray(small_h5.read_bytes())
+    for i in range(96):
+        data[i] ^= 0xFF
+        try:
+            keras_file.read(bytes(data))
+        except ModelFormatError:
+            pass
+        data[i] ^= 0xFF
+
+
+def test_file_with_random_bytes_wrong(small_h5: Path, rng: np.random.Generator) -> None:
+    sound = small_h5.read_bytes()
+    for _ in range(300):
+        data = bytearray(sound)
+        for i in rng.integers(0, len(data), 20):
+            data[i] = rng.integers(0, 256)
+        try:
+            keras_file.read(bytes(data))
+        except ModelFormatError:
+            pass
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.h5")
+    with pytest.raises(ModelFormatError, match=r"model\.h5: not a regular file"):
+        keras_file.read(tmp_path / "model.h5")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="the system has no /dev/zero")
+def test_device_is_not_read() -> None:
+    with pytest.raises(ModelFormatError, match="/dev/zero: not a regular file"):
+        keras_file.read("/dev/zero")
