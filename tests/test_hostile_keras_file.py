@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import json
 import os
 import sys
@@ -61,12 +62,6 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def opened() -> list[str]:
-    """Paths that are opened from now on, by Python or by HDF5 through Python's audit hooks."""
-    return []
-
-
 # -- links ---------------------------------------------------------------------------------------
 
 
@@ -111,7 +106,7 @@ def test_hard_link_cycle_is_harmless(small_h5: Path) -> None:
     with h5py.File(small_h5, "r+") as file:
         group = file["model_weights/lstm_1"]
         group["lstm_1/loop"] = group
-        names = [b"lstm_1/loop/lstm_1/loop/" + name for name in group.attrs["weight_names"]]
+        names = [b"lstm_1/loop/" + bytes(name) for name in group.attrs["weight_names"]]
         group.attrs["weight_names"] = names
     after = keras_file.read(small_h5)
     np.testing.assert_array_equal(
@@ -171,7 +166,7 @@ def test_matrix_over_the_limit(small_h5: Path) -> None:
         group = file["model_weights/lstm_1/lstm_1"]
         del group["recurrent_kernel:0"]
         group.create_dataset("recurrent_kernel:0", shape=(units, 4 * units), dtype="f4")
-    with pytest.raises(ModelFormatError, match="recurrent_kernel: .*more than 2147483648 numbers"):
+    with pytest.raises(ModelFormatError, match=r"recurrent_kernel: .*more than 2147483648 numbers"):
         keras_file.read(small_h5)
 
 
@@ -286,7 +281,7 @@ def test_transposed_array(small_h5: Path) -> None:
 def test_weight_name_that_leads_out_of_its_layer(small_h5: Path, name: str) -> None:
     with h5py.File(small_h5, "r+") as file:
         attributes = file["model_weights/lstm_1"].attrs
-        attributes["weight_names"] = [name, *attributes["weight_names"][1:].astype(str)]
+        attributes["weight_names"] = [name.encode(), b"b", b"c"]
     refuse(small_h5, "lstm_1: kernel: .* is no name of a weight: it leads out of its layer")
 
 
@@ -500,10 +495,8 @@ def test_file_with_any_byte_of_the_superblock_wrong(small_h5: Path) -> None:
     data = bytearray(small_h5.read_bytes())
     for i in range(96):
         data[i] ^= 0xFF
-        try:
+        with contextlib.suppress(ModelFormatError):
             keras_file.read(bytes(data))
-        except ModelFormatError:
-            pass
         data[i] ^= 0xFF
 
 
@@ -513,10 +506,8 @@ def test_file_with_random_bytes_wrong(small_h5: Path, rng: np.random.Generator) 
         data = bytearray(sound)
         for i in rng.integers(0, len(data), 20):
             data[i] = rng.integers(0, 256)
-        try:
+        with contextlib.suppress(ModelFormatError):
             keras_file.read(bytes(data))
-        except ModelFormatError:
-            pass
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")

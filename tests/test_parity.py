@@ -1,7 +1,8 @@
 """Equal to Keras, within the error that Keras itself has.
 
-The measure is the error of the outputs against float64 on the same stored weights, RMS over all windows of a model, as a multiple of
-Keras's own (which counts as at least FLOOR): at most 1.5 in the median over the models, at most 3 in the worst.
+The measure is the error of the outputs against float64 on the same stored weights, RMS over all windows of a model, as
+a multiple of Keras's own (which counts as at least FLOOR): at most 1.5 in the median over the models, at most 3 in the
+worst.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Case:
-    """A random network: `units` of its LSTM layers, how elements enter, what follows, and the scale of the recurrent weights."""
+    """A random network: LSTM `units`, how elements enter, what follows, and the scale of the recurrent weights."""
 
     units: tuple[int, ...]
     encoding: str = "onehot"
@@ -206,7 +207,7 @@ def _compiled(keras: Any, model: Any) -> Callable[[Floats], Floats]:
 
     assert keras.backend.backend() == "tensorflow"
     function = tf.function(lambda x: model(x, training=False))
-    return lambda x: function(x).numpy()  # type: ignore[no-any-return]
+    return lambda x: np.asarray(function(x))
 
 
 def _every_step(trial: Trial, x: NDArray[Any]) -> Floats:
@@ -214,9 +215,7 @@ def _every_step(trial: Trial, x: NDArray[Any]) -> Floats:
     from dataclasses import replace
 
     layers = [
-        replace(layer, options={**layer.options, "return_sequences": True})
-        if layer.recurrent
-        else layer
+        replace(layer, options={**layer.options, "return_sequences": True}) if layer.recurrent else layer
         for layer in trial.network.layers
     ]
     return reference.forward(replace(trial.network, layers=tuple(layers)), x)[0]
@@ -242,17 +241,13 @@ def test_samples_are_the_same_for_any_number_of_threads(trials: list[Trial]) -> 
         if trial.case.encoding == "features":
             continue
         samples = [
-            lstmgen.Generator(trial.engine, threads=threads).sample(
-                60, seed=9, prime=range(trial.case.window // 2)
-            )
+            lstmgen.Generator(trial.engine, threads=threads).sample(60, seed=9, prime=range(trial.case.window // 2))
             for threads in (1, 2, 3)
         ]
         assert samples[0] == samples[1] == samples[2]
 
 
-def test_an_output_at_each_step_equals_keras(
-    keras: Any, save_model: Callable[..., tuple[Any, str]]
-) -> None:
+def test_an_output_at_each_step_equals_keras(keras: Any, save_model: Callable[..., tuple[Any, str]]) -> None:
     layers = keras.layers
     model, path = save_model(
         keras.Input((15, 8)),
@@ -261,9 +256,7 @@ def test_an_output_at_each_step_equals_keras(
         layers.Dense(8, activation="softmax"),
     )
     x = np.random.default_rng(1).normal(0, 1, (40, 15, 8)).astype(np.float32)
-    np.testing.assert_allclose(
-        lstmgen.Model(path).predict(x), model.predict(x, verbose=0), atol=1e-6
-    )
+    np.testing.assert_allclose(lstmgen.Model(path).predict(x), model.predict(x, verbose=0), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -291,6 +284,4 @@ def test_lstm_with_any_activations_equals_keras(
         keras.layers.Dense(5, activation="softmax"),
     )
     x = np.eye(5, dtype=np.float32)[np.random.default_rng(1).integers(0, 5, (20, 6))]
-    np.testing.assert_allclose(
-        lstmgen.Model(path).predict(x), model.predict(x, verbose=0), atol=2e-6
-    )
+    np.testing.assert_allclose(lstmgen.Model(path).predict(x), model.predict(x, verbose=0), atol=2e-6)

@@ -1,11 +1,12 @@
 """Train the letter model that the package bundles as ``latex``, with Keras.
 
-    KERAS_BACKEND=jax python tools/train_latex.py topology.tex -o latex.h5 --holdout 0.05     # how good is the recipe?
-    KERAS_BACKEND=jax python tools/train_latex.py topology.tex -o latex.h5                    # the same on all of the text
+    KERAS_BACKEND=jax python tools/train_latex.py topology.tex -o held.h5 --holdout 0.05  # how good is the recipe?
+    KERAS_BACKEND=jax python tools/train_latex.py topology.tex -o latex.h5                # the same on all of the text
 
-Training predicts the next character at every step of long slices of the text, from a zero state. The network that is saved is the
-window model of the lesson, with the same weights: the last WINDOW characters in, one distribution out. Beside the `.h5` a `.json` of
-the same name holds the facts for the model card. Any backend of Keras will do; jax is the fastest on a CPU.
+Training predicts the next character at every step of long slices of the text, from a zero state. The network that is
+saved is the window model of the lesson, with the same weights: the last WINDOW characters in, one distribution out.
+Beside the `.h5` a `.json` of the same name holds the facts for the model card. Any backend of Keras will do; jax is the
+fastest on a CPU.
 """
 
 import argparse
@@ -28,7 +29,7 @@ Ids = NDArray[np.int64]
 
 
 def split(ids: Ids, holdout: float, blocks: int = 6) -> tuple[list[Ids], list[Ids]]:
-    """Cut ``blocks`` evenly spaced pieces, together the share ``holdout`` of the text, out of it: (training, held out)."""
+    """Cut ``blocks`` evenly spaced pieces, the share ``holdout``, out of the text: (training, held out)."""
     size = int(len(ids) * holdout / blocks)
     if size == 0:
         return [ids], []
@@ -40,9 +41,7 @@ def split(ids: Ids, holdout: float, blocks: int = 6) -> tuple[list[Ids], list[Id
     )
 
 
-def batches(
-    texts: list[Ids], length: int, batch: int, rng: np.random.Generator
-) -> Iterator[tuple[Ids, Ids]]:
+def batches(texts: list[Ids], length: int, batch: int, rng: np.random.Generator) -> Iterator[tuple[Ids, Ids]]:
     """Yield (input, target), each (batch, length), for ever; each pass cuts the text at other places."""
     while True:
         rows = []
@@ -56,7 +55,7 @@ def batches(
 
 
 def build(args: argparse.Namespace, vocabulary: int, *, window: bool) -> Any:
-    """Build the network: ``window`` for the saved one, (batch, WINDOW, vocabulary) -> (batch, vocabulary); else per step, logits."""
+    """Build the network: with ``window`` the saved one, (batch, WINDOW, n) -> (batch, n); else logits at each step."""
     import keras
     from keras import layers
 
@@ -72,9 +71,7 @@ def build(args: argparse.Namespace, vocabulary: int, *, window: bool) -> Any:
             ),
             layers.Dropout(args.dropout, name=f"dropout_{i + 1}"),
         ]
-    stack.append(
-        layers.Dense(vocabulary, activation="softmax" if window else None, name="dense")
-    )
+    stack.append(layers.Dense(vocabulary, activation="softmax" if window else None, name="dense"))
     return keras.Sequential(stack, name="latex")
 
 
@@ -85,9 +82,7 @@ def bits(log_p: NDArray[np.float64]) -> float:
 
 def window_bits(model: Any, texts: list[Ids], eye: NDArray[np.float32], every: int) -> float:
     """Bits per character where each is predicted from exactly the WINDOW before it; every ``every``-th position."""
-    x = np.concatenate(
-        [np.lib.stride_tricks.sliding_window_view(t, WINDOW + 1)[::every] for t in texts]
-    )
+    x = np.concatenate([np.lib.stride_tricks.sliding_window_view(t, WINDOW + 1)[::every] for t in texts])
     p = model.predict(eye[x[:, :-1]], batch_size=256, verbose=0)
     return bits(np.log(p[np.arange(len(x)), x[:, -1]].astype(np.float64)))
 
@@ -135,7 +130,7 @@ def train(args: argparse.Namespace, text: str, vocabulary: list[str]) -> tuple[A
     saved = build(args, len(vocabulary), window=True)
     saved.set_weights(model.get_weights())
     facts = {
-        "architecture": f"one-hot {len(vocabulary)} > {args.layers} x LSTM {args.units} > Dense {len(vocabulary)} softmax",
+        "architecture": f"one-hot > {args.layers} x LSTM {args.units} > Dense {len(vocabulary)} softmax",
         "parameters": saved.count_params(),
         "recipe": {k: v for k, v in vars(args).items() if k not in ("corpus", "output")},
         "training_minutes": round((time.monotonic() - started) / 60, 1),

@@ -41,9 +41,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="lstmgen", description="Sample from recurrent networks that Keras trained."
-    )
+    parser = argparse.ArgumentParser(prog="lstmgen", description="Sample from recurrent networks that Keras trained.")
     parser.add_argument("--version", action="version", version=f"lstmgen {lstmgen.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (_add_sample, _add_export, _add_info, _add_verify, _add_bench):
@@ -75,9 +73,7 @@ def _add_sample(commands: Any) -> None:
     prime.add_argument("--prime", help="text before the first element (the model's own)")
     prime.add_argument("--prime-file", type=Path, help="file that holds it, UTF-8")
     parser.add_argument("--include-prime", action="store_true", help="print the prime, too")
-    parser.add_argument(
-        "--on-unknown", default="error", help="'skip', or an element to put for unknown ones"
-    )
+    parser.add_argument("--on-unknown", default="error", help="'skip', or an element to put for unknown ones")
     window = parser.add_mutually_exclusive_group()
     window.add_argument("--refresh", type=int, default=1, help="keep a window for N elements (1)")
     window.add_argument("--carry", action="store_true", help="carry the state on: fastest")
@@ -214,9 +210,7 @@ def _short(what: Any, start: str) -> str:
 
 
 def _add_verify(commands: Any) -> None:
-    parser = _command(
-        commands, "verify", _verify, "compare a .bin with the Keras model that it came from"
-    )
+    parser = _command(commands, "verify", _verify, "compare a .bin with the Keras model that it came from")
     parser.add_argument("model", help="a .bin, or a bundled model's name")
     parser.add_argument("keras_model", help="the model saved by Keras")
     parser.add_argument("--windows", type=int, default=40, help="windows to compare (40)")
@@ -246,6 +240,5 @@ def _bench(args: argparse.Namespace) -> None:
     print(f"{model!r}, 1 thread")
     for mode in measure(model):
         print(
-            f"{mode.name:24} {mode.elements_per_second:12,.0f} elements/s"
-            f"   {mode.share:4.0%} of the {mode.limit} limit"
+            f"{mode.name:24} {mode.elements_per_second:12,.0f} elements/s   {mode.share:4.0%} of the {mode.limit} limit"
         )

@@ -31,8 +31,9 @@ class Score(NamedTuple):
 class Generator:
     """Draws sequences from a model, element by element.
 
-    `source` is anything that `Model` takes, with its options, or a `Model`. `threads` share the work of the window lanes; the results do
-    not depend on it. `window` is the number of elements that the network sees, by default the one it was saved with.
+    `source` is anything that `Model` takes, with its options, or a `Model`. `threads` share the work of the window
+    lanes; the results do not depend on it. `window` is the number of elements that the network sees, by default the one
+    it was saved with.
 
     Any number of threads may use one generator: every sample is on its own.
     """
@@ -75,17 +76,19 @@ class Generator:
         temperature: float | None = None,
         inverse_temp: float | None = None,
     ) -> str | list[str] | list[int]:
-        """Draw `length` elements: a str for a text model, a list of elements for a token model, of ids without a vocabulary.
+        """Draw `length` elements: a str for a text model, a list of elements for tokens, of ids without a vocabulary.
 
         temp: the lesson's tau, by default 1: p_i is proportional to y_i ** (1 / temp); 0 is the most likely element.
             `temperature` is an alias; `inverse_temp` is 1 / temp. Only one of the three may be given.
         prime: what comes before the first element, as text, elements or ids; None or empty: the file's own.
-        seed: the same seed gives the same sequence, whatever `threads` is and on every instruction set; None: a new one.
+        seed: the same seed gives the same sequence, whatever `threads` is and on every instruction set; None: a new
+            one.
         top_k, top_p, min_p, repeat_penalty, logit_bias: filters as in llama.cpp, off by default.
         stop: end with the first of these, which is still part of the result.
-        refresh: 1: each element from a fresh window of the last T elements, as a loop over `predict`; N: a window is kept for N elements,
-            N times faster; None: the state is carried on for ever, fastest.
-        on_unknown: what to do with elements of `prime` outside the vocabulary: "error", "skip", or an element to put instead.
+        refresh: 1: each element from a fresh window of the last T elements, as a loop over `predict`; N: a window is
+            kept for N elements, N times faster; None: the state is carried on for ever, fastest.
+        on_unknown: what to do with elements of `prime` outside the vocabulary: "error", "skip", or an element to put
+            instead.
         """
         length = _at_least("length", length, 0)
         sampling = Sampling(temp, temperature, inverse_temp, seed, top_k, top_p, min_p)
@@ -113,7 +116,10 @@ class Generator:
         temperature: float | None = None,
         inverse_temp: float | None = None,
     ) -> Iterator[str | int]:
-        """Yield the elements of the same `sample` as they are drawn; `length=None` never ends. Closing the iterator stops it."""
+        """Yield the elements of the same `sample` as they are drawn.
+
+        `length=None` never ends. Closing the iterator stops it.
+        """
         if length is not None:
             length = _at_least("length", length, 0)
         sampling = Sampling(temp, temperature, inverse_temp, seed, top_k, top_p, min_p)
@@ -130,7 +136,10 @@ class Generator:
         temperature: float | None = None,
         inverse_temp: float | None = None,
     ) -> NDArray[np.float64]:
-        """Distribution (n_vocab,) of the element after `context`: its last T elements, or all of it with `refresh=None`."""
+        """Return the distribution (n_vocab,) of the element after `context`.
+
+        Of the context the last T elements count, or all with `refresh=None`; None or empty: the file's own prime.
+        """
         _check_refresh(refresh)
         ids = self._ids(context, on_unknown)
         if refresh is not None and self.window:
@@ -140,9 +149,7 @@ class Generator:
         run.feed(ids)
         return run.probabilities()
 
-    def score(
-        self, text: Elements, *, refresh: int | None = 1, on_unknown: str = "error"
-    ) -> Score:
+    def score(self, text: Elements, *, refresh: int | None = 1, on_unknown: str = "error") -> Score:
         """Bits per element and perplexity of `text`, each element but the first predicted from those before it.
 
         With `refresh=1` from the last T of them, with None from all. Needs at least two elements.
@@ -174,10 +181,7 @@ class Generator:
             window=self.window,
             threads=self.threads,
             repeat_penalty=1.0 if repeat_penalty is None else float(repeat_penalty),
-            logit_bias=[
-                (int(self._ids([key], "error")[0]), float(bias))
-                for key, bias in (logit_bias or {}).items()
-            ],
+            logit_bias=[(int(self._ids([key], "error")[0]), float(bias)) for key, bias in (logit_bias or {}).items()],
             **sampling.options,
         )
 
@@ -281,9 +285,7 @@ def _plain_ids(what: Iterable[str | int], outputs: int) -> Ids:
     ids = list(what)
     for position, i in enumerate(ids):
         if not isinstance(i, (int, np.integer)) or not 0 <= i < outputs:
-            raise ValueError(
-                f"element at position {position}: expected an id from 0 to {outputs - 1}, found {i!r}"
-            )
+            raise ValueError(f"element at position {position}: expected an id from 0 to {outputs - 1}, found {i!r}")
     return np.array(ids, np.uint32)
 
 

@@ -94,13 +94,13 @@ def _looks_like(head: bytes) -> str:
 
 @contextlib.contextmanager
 def _damage() -> Iterator[None]:
-    """Turn whatever h5py raises for a damaged file into a `ModelFormatError`."""
+    """Turn what h5py raises for a damaged file, which is nearly anything, into one error."""
     try:
         yield
     except ModelFormatError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except Exception as error:
+        reason = reprlib.repr(" ".join(str(error).split()))
         raise ModelFormatError(f"damaged HDF5 file: {reason}") from None
 
 

@@ -31,21 +31,18 @@ def bundled() -> dict[str, str]:
     folder = resources.files("lstmgen") / "models"
     if not folder.is_dir():
         return {}
-    return {
-        entry.name.removesuffix(".bin"): str(entry)
-        for entry in folder.iterdir()
-        if entry.name.endswith(".bin")
-    }
+    return {entry.name.removesuffix(".bin"): str(entry) for entry in folder.iterdir() if entry.name.endswith(".bin")}
 
 
 class Model:
     """A network with its weights, immutable, shared by any number of generators and threads.
 
-    `source` is the path of a `.bin` or of a model saved by Keras, the bytes of either, or the name of a bundled model. A Keras model
-    is exported in memory; `options` are those of `lstmgen.export` (vocab, vocab_from, encoding, prime, window, dtype ...).
+    `source` is the path of a `.bin` or of a model saved by Keras, the bytes of either, or the name of a bundled model.
+    A Keras model is exported in memory; `options` are those of `lstmgen.export` (vocab, vocab_from, encoding, prime,
+    window, dtype ...).
 
-    Raises `FileNotFoundError` and other `OSError` for a file that cannot be read, `ModelFormatError` for one that is broken or not
-    supported, and `ValueError` if the environment variable LSTMGEN_ISA names kernels that cannot run here.
+    Raises `OSError` for a file that cannot be read, `ModelFormatError` for one that is broken or not supported, and
+    `ValueError` if the environment variable LSTMGEN_ISA names kernels that cannot run here.
     """
 
     def __init__(self, source: Source, **options: Unpack[ExportOptions]) -> None:
@@ -55,14 +52,8 @@ class Model:
             source = name
         if _is_bin(source):
             if options:
-                raise TypeError(
-                    f"{name}: only a Keras file takes {', '.join(options)}: a .bin has its own"
-                )
-            native = (
-                _core.Model.from_bytes(source, name)
-                if isinstance(source, bytes)
-                else _core.Model.load(name)
-            )
+                raise TypeError(f"{name}: only a Keras file takes {', '.join(options)}: a .bin has its own")
+            native = _core.Model.from_bytes(source, name) if isinstance(source, bytes) else _core.Model.load(name)
         else:
             from lstmgen.exporting import convert
 
@@ -161,8 +152,7 @@ class Model:
             ids = values.astype(np.int64)
             if self.encoding != "index" or not np.array_equal(ids, values):
                 raise ValueError(
-                    "x: expected integer ids, or features (batch, T, features), "
-                    "found floating-point numbers (batch, T)"
+                    "x: expected integer ids, or features (batch, T, features), found floating-point numbers (batch, T)"
                 )
             values = ids
         if values.size and (values.min() < 0 or values.max() >= 2**32):
@@ -176,10 +166,7 @@ class Model:
             size = "" if layer.type in ("affine", "activation") else f" {layer.outputs}"
             parts.append(" ".join(filter(None, (f"{layer.type}{size}", activation))))
         window = self.window or "any"
-        return (
-            f"<lstmgen.Model {' > '.join(parts)}, window {window}, "
-            f"{self.outputs} outputs, {self.dtype}, {self.isa}>"
-        )
+        return f"<lstmgen.Model {' > '.join(parts)}, window {window}, {self.outputs} outputs, {self.dtype}, {self.isa}>"
 
 
 def _is_bin(source: Source) -> bool:

@@ -29,14 +29,13 @@ class Vocabulary:
     def encode(self, what: str | Iterable[str | int], on_unknown: str = "error") -> Ids:
         """Ids of a text, of elements, or of ids, which pass through.
 
-        A text is cut into the longest elements that match (kind "text"), or at white space (kind "tokens"). What is not in the
-        vocabulary is a `ValueError` that names it and its position, is left out with `on_unknown="skip"`, or becomes the element
-        `on_unknown`.
+        A text is cut into the longest elements that match (kind "text"), or at white space (kind "tokens"). What is not
+        in the vocabulary is a `ValueError` that names it and its position, is left out with `on_unknown="skip"`, or
+        becomes the element `on_unknown`.
         """
         if on_unknown not in ("error", "skip") and on_unknown not in self.ids:
             raise ValueError(
-                f"on_unknown: expected 'error', 'skip' or an element of the vocabulary, "
-                f"found {on_unknown!r}"
+                f"on_unknown: expected 'error', 'skip' or an element of the vocabulary, found {on_unknown!r}"
             )
         if isinstance(what, str):
             pieces: Iterable[str | int] = self._cut(what) if self.kind == "text" else what.split()

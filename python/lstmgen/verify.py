@@ -23,14 +23,16 @@ class Report(NamedTuple):
     text: str
 
 
-def error_ratios(
-    ours: NDArray[Any], keras: NDArray[Any], exact: NDArray[Any]
-) -> tuple[float, float]:
-    """Our error against float64 as a multiple of Keras's, (median, worst) over windows (axis 0); each error is at least FLOOR."""
+def error_ratios(ours: NDArray[Any], keras: NDArray[Any], exact: NDArray[Any]) -> tuple[float, float]:
+    """Our error against float64 as a multiple of Keras's, (median, worst) over windows (axis 0).
+
+    Keras's error counts as at least FLOOR.
+    """
 
     def rms(y: NDArray[Any]) -> NDArray[np.float64]:
         square = (y.astype(np.float64) - exact) ** 2
-        return np.sqrt(square.reshape(len(exact), -1).mean(-1))
+        root: NDArray[np.float64] = np.sqrt(square.reshape(len(exact), -1).mean(-1))
+        return root
 
     typical = max(float(np.median(rms(keras))), FLOOR)
     worst = max(float(rms(keras).max()), FLOOR)
@@ -40,7 +42,8 @@ def error_ratios(
 def verify(model: str | Model, keras_path: str, windows: int = 40) -> Report:
     """Run `windows` windows, half random and half drawn from the model itself, through both, and through float64.
 
-    Weights stored as bf16 differ from Keras's by their rounding; then the float64 reference, on the weights as stored, is the measure.
+    Weights stored as bf16 differ from Keras's by their rounding; then the float64 reference, on the weights as stored,
+    is the measure.
     Raises `ImportError` without Keras (the train extra), and what `Model` raises.
     """
     ours = model if isinstance(model, Model) else Model(model)
