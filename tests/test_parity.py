@@ -218,7 +218,8 @@ def _every_step(trial: Trial, x: NDArray[Any]) -> Floats:
         replace(layer, options={**layer.options, "return_sequences": True}) if layer.recurrent else layer
         for layer in trial.network.layers
     ]
-    return reference.forward(replace(trial.network, layers=tuple(layers)), x)[0]
+    every: Floats = reference.forward(replace(trial.network, layers=tuple(layers)), x)[0]
+    return every
 
 
 def test_predict_gives_the_same_bits_on_every_instruction_set(

@@ -150,7 +150,6 @@ std::unique_ptr<Generator> make_generator(const lstmgen::Model& model, std::size
                                           std::uint64_t seed) {
     lstmgen::GeneratorOptions options;
     options.refresh = refresh;
-    options.window = window;
     options.threads = threads;
     options.sampler = {std::move(logit_bias), repeat_penalty, top_k, top_p, min_p, temp, seed};
     return std::make_unique<Generator>(model, options);
@@ -243,8 +242,8 @@ void bind_model(py::module_& m) {
 
 void bind_generator(py::module_& m) {
     py::class_<Generator>(m, "Generator")
-        .def(py::init(&make_generator), "model"_a, py::kw_only(), "refresh"_a, "window"_a, "threads"_a, "temp"_a,
-             "top_k"_a, "top_p"_a, "min_p"_a, "repeat_penalty"_a, "logit_bias"_a, "seed"_a)
+        .def(py::init(&make_generator), "model"_a, py::kw_only(), "refresh"_a, "threads"_a, "temp"_a, "top_k"_a,
+             "top_p"_a, "min_p"_a, "repeat_penalty"_a, "logit_bias"_a, "seed"_a)
         .def("feed", &Generator::feed, "ids"_a)
         .def("next", &Generator::next)
         .def("sample", &Generator::sample, "length"_a, "stops"_a)

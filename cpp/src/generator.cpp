@@ -12,11 +12,10 @@ namespace {
 
 std::size_t window_of(const ModelInfo& info, const GeneratorOptions& options) {
     if (options.refresh == 0) return 0;
-    const std::size_t window = options.window ? options.window : info.window;
-    if (window == 0)
+    if (info.window == 0)
         throw Error(ErrorCode::invalid_argument,
-                    "the model was saved without a fixed window: give the window, or carry the state (refresh 0)");
-    return window;
+                    "the model was saved without a fixed window: export it with one, or carry the state (refresh 0)");
+    return info.window;
 }
 
 }  // namespace

@@ -79,7 +79,6 @@ class Generator:
         model: Model,
         *,
         refresh: int,
-        window: int,
         threads: int,
         temp: float,
         top_k: int,

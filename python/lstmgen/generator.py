@@ -32,8 +32,7 @@ class Generator:
     """Draws sequences from a model, element by element.
 
     `source` is anything that `Model` takes, with its options, or a `Model`. `threads` share the work of the window
-    lanes; the results do not depend on it. `window` is the number of elements that the network sees, by default the one
-    it was saved with.
+    lanes; the results do not depend on it.
 
     Any number of threads may use one generator: every sample is on its own.
     """
@@ -43,7 +42,6 @@ class Generator:
         source: Source | Model,
         *,
         threads: int = 1,
-        window: int | None = None,
         **options: Unpack[ExportOptions],
     ) -> None:
         if isinstance(source, Model) and options:
@@ -55,7 +53,6 @@ class Generator:
                 "its outputs are no elements to feed back"
             )
         self.threads = _at_least("threads", threads, 1)
-        self.window = _at_least("window", window, 1) if window is not None else self.model.window
 
     def sample(
         self,
@@ -142,8 +139,8 @@ class Generator:
         """
         _check_refresh(refresh)
         ids = self._ids(context, on_unknown)
-        if refresh is not None and self.window:
-            ids = ids[-self.window :]
+        if refresh is not None and self.model.window:
+            ids = ids[-self.model.window :]
         # One lane from the start of the context: the window is as long as that.
         run = self._native(Sampling(temp, temperature, inverse_temp, seed=0), refresh=None)
         run.feed(ids)
@@ -178,7 +175,6 @@ class Generator:
         return _core.Generator(
             self.model._native,
             refresh=refresh or 0,
-            window=self.window,
             threads=self.threads,
             repeat_penalty=1.0 if repeat_penalty is None else float(repeat_penalty),
             logit_bias=[(int(self._ids([key], "error")[0]), float(bias)) for key, bias in (logit_bias or {}).items()],

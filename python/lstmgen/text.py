@@ -52,7 +52,8 @@ class Vocabulary:
                 raise ValueError(self._unknown(piece, position))
             elif on_unknown != "skip":
                 ids.append(self.ids[on_unknown])
-            position += len(piece) if isinstance(what, str) and self.kind == "text" else 1
+            characters = isinstance(what, str) and isinstance(piece, str) and self.kind == "text"
+            position += len(str(piece)) if characters else 1
         return np.array(ids, np.uint32)
 
     def decode(self, ids: Iterable[int]) -> str | list[str]:

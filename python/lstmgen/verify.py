@@ -79,7 +79,7 @@ def _windows(model: Model, count: int) -> NDArray[Any]:
     steps = model.window or 50
     if model.encoding == "features":
         return rng.uniform(-1, 1, (count, steps, model.input_shape[-1] or 1)).astype(np.float32)
-    run = Generator(model, window=steps)._native(Sampling(seed=0), refresh=None)
+    run = Generator(model)._native(Sampling(seed=0), refresh=None)
     run.feed(model.prime if len(model.prime) else np.zeros(1, np.uint32))
     drawn = run.sample(steps + count, [])
     own = np.lib.stride_tricks.sliding_window_view(drawn, steps)[: count // 2]

@@ -117,7 +117,6 @@ struct GeneratorOptions {
     /// 1: each element comes from a fresh window of the last `window` elements, as a loop over Keras's predict does.
     /// N: from the last window .. window + N - 1 elements, N times cheaper. 0: the state is carried for ever.
     std::size_t refresh = 1;
-    std::size_t window = 0;   ///< time steps; 0: the model's own
     std::size_t threads = 1;  ///< share the lanes of the windows among so many threads; the results do not depend on it
 };
 

@@ -1,0 +1,705 @@
+"""Broken and hostile `.bin` files: each a `ModelFormatError` that names what is wrong, at once."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import lstmgen
+from lstmgen import _core
+from lstmgen.network import Network
+from networks import network, packed
+
+U32, F32, BOOL, STRING, ARRAY, F64 = 4, 6, 7, 8, 9, 12
+SIZES = {U32: 4, F32: 4, BOOL: 1, F64: 8}
+CHECKSUM = "lstmgen.checksum"
+
+
+# -- a file, taken apart ---------------------------------------------------------------------------
+
+
+@dataclass
+class Tensor:
+    name: bytes
+    dims: list[int]
+    type: int
+    offset: int
+    n_dims: int | None = None
+
+
+@dataclass
+class File:
+    """The parts of a file; a count that is None is the true one."""
+
+    keys: list[tuple[bytes, bytes]]
+    tensors: list[Tensor]
+    data: bytearray
+    magic: bytes = b"GGUF"
+    version: bytes = struct.pack("<I", 3)
+    n_keys: int | None = None
+    n_tensors: int | None = None
+    padding: int = 0
+    seal: bool = True  # put the right checksum in
+    tail: bytes = b""
+
+    def set(self, key: str, value: bytes) -> None:
+        self.keys = [(k, value if k == key.encode() else v) for k, v in self.keys]
+
+    def get(self, key: str) -> bytes:
+        return dict(self.keys)[key.encode()]
+
+    def drop(self, key: str) -> None:
+        self.keys = [(k, v) for k, v in self.keys if k != key.encode()]
+
+    def add(self, key: str | bytes, value: bytes) -> None:
+        self.keys.insert(0, (key.encode() if isinstance(key, str) else key, value))
+
+    def to_bytes(self) -> bytes:
+        n_tensors = len(self.tensors) if self.n_tensors is None else self.n_tensors
+        n_keys = len(self.keys) if self.n_keys is None else self.n_keys
+        head = bytearray(self.magic + self.version + struct.pack("<QQ", n_tensors, n_keys))
+        checksum_at = None
+        for key, value in self.keys:
+            head += text(key) + value
+            if key == CHECKSUM.encode() and len(value) == 8:
+                checksum_at = len(head) - 4
+        for t in self.tensors:
+            n_dims = len(t.dims) if t.n_dims is None else t.n_dims
+            head += text(t.name) + struct.pack("<I", n_dims)
+            head += struct.pack(f"<{len(t.dims)}QIQ", *t.dims, t.type, t.offset)
+        head += bytes([self.padding]) * (-len(head) % 64)
+        out = bytearray(head + self.data + self.tail)
+        if checksum_at is not None and self.seal:
+            out[checksum_at : checksum_at + 4] = bytes(4)
+            struct.pack_into("<I", out, checksum_at, zlib.crc32(out))
+        return bytes(out)
+
+
+def text(data: bytes) -> bytes:
+    return struct.pack("<Q", len(data)) + data
+
+
+def string(value: str) -> bytes:
+    return struct.pack("<I", STRING) + text(value.encode())
+
+
+def u32(value: int) -> bytes:
+    return struct.pack("<II", U32, value)
+
+
+def f64(value: float) -> bytes:
+    return struct.pack("<Id", F64, value)
+
+
+def array(kind: int, count: int, elements: bytes = b"") -> bytes:
+    return struct.pack("<IIQ", ARRAY, kind, count) + elements
+
+
+def strings(elements: list[str]) -> bytes:
+    return array(STRING, len(elements), b"".join(text(e.encode()) for e in elements))
+
+
+def take_apart(data: bytes) -> File:
+    at = 24
+
+    def take(form: str) -> int:
+        nonlocal at
+        (value,) = struct.unpack_from("<" + form, data, at)
+        at += struct.calcsize("<" + form)
+        return int(value)
+
+    def take_text() -> bytes:
+        nonlocal at
+        size = take("Q")
+        at += size
+        return data[at - size : at]
+
+    def skip(kind: int) -> None:
+        nonlocal at
+        if kind == STRING:
+            take_text()
+        elif kind == ARRAY:
+            element, count = take("I"), take("Q")
+            for _ in range(count):
+                skip(element)
+        else:
+            at += SIZES[kind]
+
+    n_tensors, n_keys = struct.unpack_from("<QQ", data, 8)
+    keys = []
+    for _ in range(n_keys):
+        key, begin = take_text(), at
+        skip(take("I"))
+        keys.append((key, data[begin:at]))
+    tensors = []
+    for _ in range(n_tensors):
+        name, n_dims = take_text(), take("I")
+        tensors.append(Tensor(name, [take("Q") for _ in range(n_dims)], take("I"), take("Q")))
+    at += -at % 64
+    return File(keys, tensors, bytearray(data[at:]))
+
+
+SOUND = packed()  # LSTM 20 > LSTM 17 > Dense 11 softmax
+SMALL = packed(network([("lstm", 2), ("dense", 3, "softmax")], inputs=3, window=4))
+
+
+def header_size(data: bytes) -> int:
+    return len(data) - len(take_apart(data).data)
+
+
+def load(data: bytes) -> lstmgen.Model:
+    return lstmgen.Model(data)
+
+
+def refused(data: bytes, message: str) -> None:
+    with pytest.raises(lstmgen.ModelFormatError, match=message):
+        _core.Model.from_bytes(data, "test.bin")
+
+
+def test_the_editor_gives_back_the_bytes_that_it_took_apart() -> None:
+    assert take_apart(SOUND).to_bytes() == SOUND
+
+
+# -- mutations -------------------------------------------------------------------------------------
+
+Change = Callable[[File], None]
+MUTATIONS: dict[str, tuple[Change, str]] = {}
+
+
+def mutation(name: str, message: str) -> Callable[[Change], Change]:
+    """Register a change of a sound file; `message` is what the error must say."""
+
+    def register(change: Change) -> Change:
+        assert name not in MUTATIONS
+        MUTATIONS[name] = (change, message)
+        return change
+
+    return register
+
+
+def sets(name: str, key: str, value: bytes, message: str) -> None:
+    mutation(name, message)(lambda file: file.set(key, value))
+
+
+def adds(name: str, key: str | bytes, value: bytes, message: str) -> None:
+    mutation(name, message)(lambda file: file.add(key, value))
+
+
+def changes(what: str, message: str, index: int = 0, /, **fields: Any) -> None:
+    """Change fields of a tensor's record."""
+
+    def change(file: File) -> None:
+        for field, value in fields.items():
+            setattr(file.tensors[index], field, value)
+
+    mutation(what, message)(change)
+
+
+def heads(name: str, message: str, **fields: Any) -> None:
+    def change(file: File) -> None:
+        for field, value in fields.items():
+            setattr(file, field, value)
+
+    mutation(name, message)(change)
+
+
+NAME = "general.name"
+NO_MAGIC = "no magic 'GGUF'"
+
+# Framing
+heads("wrong magic", NO_MAGIC, magic=b"GGML")
+heads("byte-swapped magic", NO_MAGIC, magic=b"FUGG")
+for version in (0, 1, 2, 4, 2**32 - 1):
+    heads(f"version {version}", f"version: expected 3.*{version}", version=struct.pack("<I", version))
+heads("byte-swapped version", "version: expected 3.*50331648", version=struct.pack(">I", 3))
+heads("trailing byte", "goes on after its last tensor, for 1 byte", tail=b"\0")
+heads("trailing megabyte", "goes on after its last tensor", tail=bytes(2**20))
+heads("wrong checksum", "checksum is wrong", seal=False, tail=b"")
+heads("non-zero padding of the header", "padding that is not zero", padding=1)
+
+# Counts and strings
+heads("2^64 - 1 keys", "number of keys: expected at most 4096", n_keys=2**64 - 1)
+heads("keys whose size wraps", "number of keys: expected at most 4096", n_keys=2**60 + 1)
+heads("4097 keys", "number of keys: expected at most 4096, found 4097", n_keys=4097)
+heads("4096 keys that are not there", "the file ends|a key|unknown type", n_keys=4096)
+heads("no keys", "general.architecture is missing", n_keys=0)
+heads("2^64 - 1 tensors", f"number of tensors: expected 8, found {2**64 - 1}", n_tensors=2**64 - 1)
+heads("tensors whose size wraps", "number of tensors: expected 8", n_tensors=2**60 + 8)
+heads("no tensors", "number of tensors: expected 8, found 0", n_tensors=0)
+for size in (2**63, 2**64 - 1, 65_537):
+    adds(f"string of {size}", NAME, struct.pack("<IQ", STRING, size), f"65536 bytes, found {size}")
+adds("string past the end", NAME, struct.pack("<IQ", STRING, 65_536), "the file ends inside")
+adds("empty key", b"", u32(0), "a key has no name")
+adds("NUL in a key", b"general.na\0me", string("x"), "UTF-8 without U\\+0000")
+adds("NUL in a string", NAME, string("a\0b"), "UTF-8 without U\\+0000")
+for bad in (b"\xff", b"\x80", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe8\xaa"):
+    adds(f"invalid UTF-8 {bad!r}", NAME, struct.pack("<I", STRING) + text(bad), "not UTF-8")
+adds("invalid UTF-8 in a key", b"general.\xff", string("x"), "not UTF-8")
+adds("key of 64 bytes", "k" * 64, u32(0), "a key: expected at most 63 bytes, found 64")
+adds("duplicate key", "general.architecture", string("lstmgen"), "'general.architecture' .*twice")
+adds("duplicate checksum", CHECKSUM, u32(0), "'lstmgen.checksum' .*twice")
+for kind in (0, 1, 2, 3, 5, 10, 11, 13, 2**32 - 1):
+    value = struct.pack("<I", kind) + bytes(8)
+    adds(f"value of type {kind}", NAME, value, f"{NAME}' has the unknown type {kind}")
+adds("bool of 2", NAME, struct.pack("<IB", BOOL, 2), f"{NAME}'.*0 or 1.*found 2")
+adds("unknown key", "general.nonsense", u32(1), "unknown key 'general.nonsense'")
+adds("key of a layer that is not there", "lstmgen.layer.3.units", u32(1), "unknown key .*layer.3")
+adds("key of another layer type", "lstmgen.layer.0.input_dim", u32(1), "unknown key .*input_dim")
+adds("terminal codes in a key", b"\x1b[31m", u32(1), r"unknown key '\?\[31m'")
+for kind in (U32, F32, F64):
+    for count in (2**63, 2**64 - 1, 2**62 + 1, 2**61 + 1):
+        adds(
+            f"array of {count} of type {kind}",
+            *(NAME, array(kind, count), f"the file ends inside an array of {count}"),
+        )
+adds("array of 2^63 strings", NAME, array(STRING, 2**63), "at most 1048576, found 9223372036854775808")
+adds("strings past the end", NAME, array(STRING, 2**20), "the file ends|an element of an array")
+adds("string of 2^63 in an array", NAME, array(STRING, 1, struct.pack("<Q", 2**63)), "65536 bytes")
+adds("nested arrays", NAME, array(ARRAY, 1, array(U32, 0)), "an array of the unknown type 9")
+for kind in (0, BOOL, 10, 2**32 - 1):
+    adds(f"array of type {kind}", NAME, array(kind, 1, bytes(8)), f"unknown type {kind}")
+
+WRONG = "value of the wrong type"
+sets("architecture of the wrong type", "general.architecture", u32(1), f"architecture .*{WRONG}")
+sets("name of the wrong type", "lstmgen.layer.0.name", u32(1), f"layer.0.name .*{WRONG}")
+sets("window of the wrong type", "lstmgen.window", string("12"), f"lstmgen.window .*{WRONG}")
+sets("window as f64", "lstmgen.window", f64(12.0), f"lstmgen.window .*{WRONG}")
+sets("checksum of the wrong type", CHECKSUM, string("0"), f"{CHECKSUM} .*{WRONG}")
+sets("vocabulary of the wrong type", "lstmgen.vocabulary", string("abc"), f"vocabulary .*{WRONG}")
+sets("vocabulary of numbers", "lstmgen.vocabulary", array(U32, 11, bytes(44)), "vocabulary .*elements")
+sets("prime of f32", "lstmgen.prime", array(F32, 1, bytes(4)), "prime .*elements of the wrong type")
+sets("return_sequences as u32", "lstmgen.layer.0.return_sequences", u32(1), f"sequences .*{WRONG}")
+sets("unknown architecture", "general.architecture", string("llama"), "expected lstmgen, .*'llama'")
+sets("format 2", "lstmgen.format", u32(2), "lstmgen.format: expected 1 .*found 2")
+sets("format 0", "lstmgen.format", u32(0), "lstmgen.format: expected 1 .*found 0")
+sets("unknown encoding", "lstmgen.encoding", string("magic"), "lstmgen.encoding: .*'magic'")
+sets("unknown vocabulary kind", "lstmgen.vocabulary_kind", string("x"), "text or tokens, found 'x'")
+sets("unknown activation", "lstmgen.layer.2.activation", string("x"), "unknown activation 'x'")
+sets("unknown layer type", "lstmgen.layer.0.type", string("gru"), "unknown layer type 'gru'")
+sets("long unknown layer type", "lstmgen.layer.0.type", string("x" * 65_536), "unknown .*x\\.\\.\\.'")
+sets("layer name with a slash", "lstmgen.layer.0.name", string("../x"), "layer.0.name: .*'../x'")
+sets("layer name of 41", "lstmgen.layer.0.name", string("x" * 41), "layer.0.name: expected 1 to 40")
+sets("layer without a name", "lstmgen.layer.0.name", string(""), "layer.0.name: expected 1 to 40")
+sets("duplicate layer name", "lstmgen.layer.1.name", string("lstm_0"), "two layers .*lstm_0")
+sets("file type 1", "general.file_type", u32(1), "general.file_type: expected 0 or 32, found 1")
+sets("file type bf16 of f32 tensors", "general.file_type", u32(32), "lstm_0.kernel: expected 30")
+
+
+def lacks(key: str) -> None:
+    mutation(f"without {key}", f"key {re.escape(key)} is missing")(lambda file: file.drop(key))
+
+
+for key, _ in take_apart(SOUND).keys:
+    if key.decode() not in ("lstmgen.prime", "lstmgen.vocabulary"):
+        lacks(key.decode())
+mutation("vocabulary_kind without vocabulary", "unknown key 'lstmgen.vocabulary_kind'")(
+    lambda file: file.drop("lstmgen.vocabulary")
+)
+
+# Tensors: lstm_0.kernel is (11, 80), in the file's order 80, 11.
+KERNEL = "tensor lstm_0.kernel: expected "
+for what, dims in {
+    "dimension of 0": [0, 11],
+    "last dimension of 0": [80, 0],
+    "negative dimension": [80, 2**64 - 11],
+    "INT64_MAX by INT64_MAX": [2**63 - 1, 2**63 - 1],
+    "product that wraps to the right number": [80, 2**60 + 11],
+    "byte size that wraps to the right number": [80, 2**58 + 11],
+    "padding that wraps": [2**62 - 1, 1],
+    "transposed shape": [11, 80],
+    "one dimension of a matrix": [880],
+}.items():
+    found = str(tuple(reversed(dims)))
+    changes(what, KERNEL + re.escape(f"(11, 80), found {found}"), dims=dims)
+for n in (0, 3, 5, 2**31, 2**32 - 1):
+    changes(f"{n} dimensions", f"{KERNEL}1 or 2 dimensions, found {n}", n_dims=n)
+changes("bias of two dimensions", "lstm_0.bias: expected .*80,", 2, dims=[80, 1])
+changes("shape of the recurrent kernel", "lstm_0.recurrent_kernel: .*20, 80", 1, dims=[80, 21])
+for dtype in (1, 2, 8, 24, 26, 28, 30, 31, 2**32 - 1):
+    changes(f"tensor of type {dtype}", f"type of .*expected 0, found {dtype}", type=dtype)
+changes("duplicate tensor", "expected lstm_0.recurrent_kernel, .*'lstm_0.k", 1, name=b"lstm_0.kernel")
+changes("misnamed tensor", "tensor: expected lstm_0.kernel, found 'x'", name=b"x")
+changes("tensor without a name", "tensor: expected lstm_0.kernel, found ''", name=b"")
+changes("tensor name of 64", "a tensor's name: expected at most 63 bytes, .*64", name=b"x" * 64)
+changes("tensor name that is no UTF-8", "a tensor's name: not UTF-8", name=b"lstm_0.kernel\xff")
+changes("NUL in a tensor name", "a tensor's name: not UTF-8", name=b"lstm_0.kernel\0")
+
+
+@mutation("gate missing", "expected .*11, 80.*found .*11, 60")
+def _gate_missing(file: File) -> None:
+    file.tensors[0].dims = [60, 11]
+
+
+@mutation("tensor missing", "number of tensors: expected 8, found 7")
+def _tensor_missing(file: File) -> None:
+    del file.tensors[-1]
+
+
+@mutation("extra tensor", "number of tensors: expected 8, found 9")
+def _extra_tensor(file: File) -> None:
+    file.tensors.append(Tensor(b"extra", [1], 0, len(file.data)))
+
+
+@mutation("tensors in another order", "tensor: expected lstm_0.kernel, found 'lstm_0.recurrent")
+def _tensors_in_another_order(file: File) -> None:
+    file.tensors[0], file.tensors[1] = file.tensors[1], file.tensors[0]
+
+
+# Offsets
+SECOND = "offset of tensor lstm_0.recurrent_kernel: expected 3520, found "
+for what, offset in {
+    "past the end": 2**40,
+    "that wraps": 2**64 - 64,
+    "that overlaps": 64,
+    "into the header": 2**64 - 640,
+    "misaligned": 3521,
+    "beside the alignment": 3524,
+    "after a hole": 3584,
+    "of 0": 0,
+}.items():
+    changes(f"offset {what}", f"{SECOND}{offset}", 1, offset=offset)
+for alignment in (0, 1, 13, 32, 128, 2**31):
+    sets(
+        f"alignment {alignment}",
+        *("general.alignment", u32(alignment), f"general.alignment: .*found {alignment}"),
+    )
+
+
+@mutation("hole between tensors", "offset of tensor lstm_0.recurrent_kernel")
+def _hole_between_tensors(file: File) -> None:
+    for tensor in file.tensors[1:]:
+        tensor.offset += 64
+    file.data[3520:3520] = bytes(64)
+
+
+@mutation("non-zero padding between tensors", "padding that is not zero")
+def _non_zero_padding_between_tensors(file: File) -> None:
+    *_, before, _ = file.tensors  # dense_2.kernel: 17 * 11 * 4 = 748 bytes, then padding
+    file.data[before.offset + 748] = 1
+
+
+@mutation("last number missing", "the file ends inside the tensors")
+def _last_number_missing(file: File) -> None:
+    del file.data[-4:]
+
+
+@mutation("no data", "the file ends inside the tensors")
+def _no_data(file: File) -> None:
+    file.data.clear()
+
+
+# Meaning
+sets("units 21", "lstmgen.layer.0.units", u32(21), r"lstm_0.kernel: expected \(11, 84\)")
+sets("units 0", "lstmgen.layer.0.units", u32(0), "layer.0.units: expected 1 to 1048576, found 0")
+sets("units 2^20", "lstmgen.layer.0.units", u32(2**20), r"lstm_0.kernel: expected \(11, 4194304\)")
+sets("units 2^20 + 1", "lstmgen.layer.0.units", u32(2**20 + 1), "units: expected 1 to 1048576")
+sets("units 2^32 - 1", "lstmgen.layer.0.units", u32(2**32 - 1), "units: expected 1 to 1048576")
+sets("dense units 12", "lstmgen.layer.2.units", u32(12), "input size of a onehot network: .*12")
+sets("input size 0", "lstmgen.input_size", u32(0), "input_size: expected 1 to 1048576, found 0")
+sets("input size 12", "lstmgen.input_size", u32(12), "input size of a onehot network: .*11")
+sets("window 65537", "lstmgen.window", u32(65_537), "lstmgen.window: expected 0 to 65536")
+sets("no layers", "lstmgen.layer_count", u32(0), "layer_count: expected 1 to 256, found 0")
+sets("257 layers", "lstmgen.layer_count", u32(257), "layer_count: expected 1 to 256, found 257")
+sets("million layers", "lstmgen.layer_count", u32(10**6), "layer_count: expected 1 to 256, .*1000000")
+sets("256 layers of which 3 are there", "lstmgen.layer_count", u32(256), "layer.3.type is missing")
+sets("2 layers of 3", "lstmgen.layer_count", u32(2), "onehot network|number of tensors")
+LETTERS = list("abcdefghijk")
+VOCABULARY = "lstmgen.vocabulary"
+sets("vocabulary of 10", VOCABULARY, strings(LETTERS[:10]), f"{VOCABULARY}: expected 11 .*found 10")
+sets("vocabulary of 12", VOCABULARY, strings([*LETTERS, "l"]), f"{VOCABULARY}: expected 11 .*12")
+sets("no vocabulary in the vocabulary", VOCABULARY, strings([]), f"{VOCABULARY}: expected 11 .*0")
+sets("duplicate element", VOCABULARY, strings([*LETTERS[:10], "a"]), "the element 'a' twice")
+sets("prime out of range", "lstmgen.prime", array(U32, 1, struct.pack("<I", 11)), "prime: .*below 11")
+sets("prime of 2^32 - 1", "lstmgen.prime", array(U32, 1, b"\xff" * 4), "prime: .*below 11")
+sets("prime of 65537", "lstmgen.prime", array(U32, 65_537, bytes(4 * 65_537)), "at most 65536")
+sets("onehot as scaled", "lstmgen.encoding", string("scaled"), "scaled network: expected 1, found 11")
+sets("onehot as index", "lstmgen.encoding", string("index"), "index and an embedding")
+sets("onehot as features", "lstmgen.encoding", string("features"), "selftest.features is missing")
+sets("last sequences lost", "lstmgen.layer.0.return_sequences", bytes([7, 0, 0, 0, 0]), "lstm_0: return_")
+sets("another activation", "lstmgen.layer.0.activation", string("relu"), "the self-test failed")
+
+SELF_TEST = "lstmgen.selftest."
+sets("self-test without ids", SELF_TEST + "ids", array(U32, 0), "selftest.ids is empty")
+sets("self-test of 65 steps", SELF_TEST + "ids", array(U32, 65, bytes(260)), "ids: expected at most 64")
+sets("self-test id", SELF_TEST + "ids", array(U32, 1, b"\xff" * 4), "selftest.ids: .*out of range")
+sets("self-test of 10 outputs", SELF_TEST + "output", array(F64, 10, bytes(80)), "expected 11 numbers")
+sets("self-test of zeros", SELF_TEST + "output", array(F64, 11, bytes(88)), "the self-test failed")
+for number in (0.0, -1.0, math.nan, math.inf):
+    sets(f"tolerance {number}", SELF_TEST + "tolerance", f64(number), "tolerance: not a positive")
+
+
+@mutation("NaN in the self-test", "the self-test failed")
+def _nan_in_the_self_test(file: File) -> None:
+    file.set(SELF_TEST + "output", array(F64, 11, struct.pack("<11d", *[math.nan] * 11)))
+
+
+def weight(index: int, value: float, at: int = 0) -> Change:
+    def change(file: File) -> None:
+        struct.pack_into("<f", file.data, file.tensors[index].offset + 4 * at, value)
+
+    return change
+
+
+for number in (math.nan, math.inf, -math.inf):
+    for index, name in enumerate(("lstm_0.kernel", "lstm_0.recurrent_kernel", "lstm_0.bias")):
+        mutation(f"{number} in {name}", f"{name} has a value that is not finite")(weight(index, number, at=79))
+mutation("another weight", "the self-test failed")(weight(0, 100.0))
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_is_refused_by_name(name: str) -> None:
+    change, message = MUTATIONS[name]
+    file = take_apart(SOUND)
+    change(file)
+    if name == "wrong checksum":
+        file.set(CHECKSUM, u32(12345))
+    refused(file.to_bytes(), message)
+
+
+LOAD_ALL = """
+import json, resource, sys, time
+from lstmgen import _core
+resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+slowest, found = 0, []
+for i in range(int(sys.argv[2])):
+    with open(f"{sys.argv[1]}/{i}", "rb") as file:
+        data = file.read()
+    if i == 0:
+        before = peak()
+    start = time.perf_counter()
+    try:
+        _core.Model.from_bytes(data, "test.bin")
+        found.append("loaded")
+    except Exception as error:
+        found.append(type(error).__name__)
+    slowest = max(slowest, time.perf_counter() - start)
+print(json.dumps([found, slowest, peak() - before]))
+"""
+
+
+def test_no_mutation_takes_memory_or_time(tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    for i, (change, _) in enumerate(MUTATIONS.values()):
+        file = take_apart(SOUND)
+        change(file)
+        if file.tail:
+            file.tail = b"\0"  # its size is no fault of the reader
+        (tmp_path / str(i)).write_bytes(file.to_bytes())
+    run = subprocess.run(
+        [sys.executable, "-c", LOAD_ALL, str(tmp_path), str(len(MUTATIONS))],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    )
+    assert run.returncode == 0, run.stderr.decode()
+    found, slowest, kib = json.loads(run.stdout)
+    allowed = {"ModelFormatError"}
+    assert {n for n, f in zip(MUTATIONS, found, strict=True) if f not in allowed} == {"wrong checksum"}
+    assert slowest < 1
+    assert kib < 4096
+
+
+# -- cut and flipped -------------------------------------------------------------------------------
+
+
+def test_empty() -> None:
+    refused(b"", NO_MAGIC)
+
+
+def test_cut_anywhere() -> None:
+    for size in range(len(SMALL)):
+        refused(SMALL[:size], "magic|ends inside|general.architecture is missing")
+
+
+def test_header_only() -> None:
+    refused(SOUND[:24], "the file ends inside a key at byte 24")
+
+
+def test_header_without_anything() -> None:
+    refused(b"GGUF" + struct.pack("<IQQ", 3, 0, 0), "general.architecture is missing")
+
+
+def test_any_bit_of_the_header_flipped() -> None:
+    for bit in range(8 * header_size(SMALL)):
+        flipped = bytearray(SMALL)
+        flipped[bit // 8] ^= 1 << bit % 8
+        refused(bytes(flipped), "^test.bin: .")
+
+
+def test_any_bit_of_the_weights_flipped() -> None:
+    for bit in range(8 * header_size(SMALL), 8 * len(SMALL)):
+        flipped = bytearray(SMALL)
+        flipped[bit // 8] ^= 1 << bit % 8
+        refused(bytes(flipped), "checksum is wrong|padding that is not zero")
+
+
+edits = st.lists(
+    st.tuples(st.integers(0, len(SMALL) - 1), st.binary(min_size=1, max_size=8)),
+    min_size=1,
+    max_size=6,
+)
+
+
+def resealed(data: bytes) -> bytes:
+    """`data` with the checksum that belongs there, if its key still stands where it was."""
+    at = SMALL.index(CHECKSUM.encode()) + len(CHECKSUM) + 4
+    if len(data) < at + 4:
+        return data
+    zeroed = data[:at] + bytes(4) + data[at + 4 :]
+    return data[:at] + struct.pack("<I", zlib.crc32(zeroed)) + data[at + 4 :]
+
+
+@given(edits=edits, cut=st.integers(0, 8), seal=st.booleans())
+@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_random_edits_are_refused_or_harmless(edits: list[tuple[int, bytes]], cut: int, seal: bool) -> None:
+    data = bytearray(SMALL)
+    for at, new in edits:
+        data[at : at + len(new)] = new
+    del data[len(data) - cut :]
+    edited = b"GGUF" + bytes(data[4:])
+    try:
+        model = load(resealed(edited) if seal else edited)
+    except lstmgen.ModelFormatError:
+        return
+    assert len(lstmgen.Generator(model).sample(5, prime=[0], seed=1, refresh=None)) == 5
+
+
+@given(data=st.binary(max_size=200))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_random_bytes_are_refused(data: bytes) -> None:
+    refused(b"GGUF" + data, "^test.bin: .")
+
+
+# -- not a file ------------------------------------------------------------------------------------
+
+
+def test_directory(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="is a directory"):
+        lstmgen.Model(tmp_path)
+
+
+def test_fifo(tmp_path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no FIFOs here")
+    path = tmp_path / "fifo.bin"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match=r"fifo\.bin.*not a regular file"):
+        lstmgen.Model(path)
+
+
+def test_endless_device() -> None:
+    if not os.path.exists("/dev/zero"):
+        pytest.skip("no /dev/zero here")
+    with pytest.raises(OSError, match=r"/dev/zero.*not a regular file"):
+        lstmgen.Model("/dev/zero")
+
+
+def sparse(path: Path, start: bytes, size: int) -> Path:
+    path.write_bytes(start)
+    try:
+        os.truncate(path, size)
+    except OSError:
+        pytest.skip("the file system has no sparse file of this size")
+    return path
+
+
+def test_sparse_file_of_a_tebibyte(tmp_path: Path) -> None:
+    path = sparse(tmp_path / "big.bin", SOUND, 2**40)
+    with pytest.raises(lstmgen.ModelFormatError, match=r"big\.bin.*at most 4 GiB, found 1099511627776"):
+        lstmgen.Model(path)
+
+
+def test_sparse_file_of_zeros_below_the_limit(tmp_path: Path) -> None:
+    path = sparse(tmp_path / "zeros.bin", b"", 2**32)
+    with pytest.raises(lstmgen.ModelFormatError, match=NO_MAGIC):
+        lstmgen.Model(path)
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    path = tmp_path / "empty.bin"
+    path.touch()
+    with pytest.raises(lstmgen.ModelFormatError, match=r"empty\.bin.*magic"):
+        lstmgen.Model(path)
+
+
+def test_the_error_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "cut.bin"
+    path.write_bytes(SOUND[:-1])
+    with pytest.raises(lstmgen.ModelFormatError, match=rf"^{re.escape(str(path))}: the file ends"):
+        lstmgen.Model(path)
+
+
+# -- odd, but sound --------------------------------------------------------------------------------
+
+
+def distribution(of: Network) -> Any:
+    return lstmgen.Generator(load(packed(of))).probabilities()
+
+
+def test_keys_in_any_order_load() -> None:
+    file = take_apart(SOUND)
+    file.keys.reverse()
+    assert lstmgen.Generator(load(file.to_bytes())).sample(20, seed=1) == (
+        lstmgen.Generator(load(SOUND)).sample(20, seed=1)
+    )
+
+
+def test_denormal_weights_load() -> None:
+    tiny = np.full((20, 80), 1e-42, np.float32)
+    assert distribution(network(arrays={"lstm_0.recurrent_kernel": tiny})).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("size", [1e30, -1e30])
+def test_weights_of_1e30_give_a_distribution(size: float) -> None:
+    rng = np.random.default_rng(1)
+    shapes = {
+        "lstm_0.kernel": (11, 80),
+        "lstm_0.recurrent_kernel": (20, 80),
+        "lstm_1.kernel": (20, 68),
+        "dense_2.kernel": (17, 11),
+    }
+    large = {name: size * rng.uniform(0.1, 1, shape) for name, shape in shapes.items()}
+    p = distribution(network(arrays=large))
+    assert np.isfinite(p).all()
+    assert p.sum() == pytest.approx(1)
+
+
+def test_scale_of_zero_loads() -> None:
+    layers = [("lstm", 4), ("affine",), ("dense", 5, "softmax")]
+    p = distribution(network(layers, 5, arrays={"affine_1.scale": np.zeros(4)}))
+    assert p.sum() == pytest.approx(1)
+
+
+def test_scale_of_nan_is_refused() -> None:
+    file = take_apart(packed(network([("lstm", 4), ("affine",), ("dense", 5, "softmax")], 5)))
+    weight(3, math.nan)(file)
+    refused(file.to_bytes(), r"affine_1\.scale has a value that is not finite")
+
+
+def test_infinite_bf16_weight_is_refused() -> None:
+    file = take_apart(packed(dtype="bf16"))
+    file.data[0:2] = b"\x80\x7f"
+    refused(file.to_bytes(), r"lstm_0\.kernel has a value that is not finite")
+
+
+def test_element_of_the_empty_string_loads() -> None:
+    file = take_apart(SOUND)
+    file.set(VOCABULARY, strings(["", *LETTERS[1:]]))
+    assert load(file.to_bytes()).outputs == 11
