@@ -143,9 +143,9 @@ private:
     std::mutex mutex_;
 };
 
-std::unique_ptr<Generator> make_generator(const lstmgen::Model& model, std::size_t refresh, std::size_t window,
-                                          std::size_t threads, double temp, std::size_t top_k, double top_p,
-                                          double min_p, double repeat_penalty,
+std::unique_ptr<Generator> make_generator(const lstmgen::Model& model, std::size_t refresh, std::size_t threads,
+                                          double temp, std::size_t top_k, double top_p, double min_p,
+                                          double repeat_penalty,
                                           std::vector<std::pair<std::uint32_t, double>> logit_bias,
                                           std::uint64_t seed) {
     lstmgen::GeneratorOptions options;
