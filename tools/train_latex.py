@@ -80,9 +80,9 @@ def bits(log_p: NDArray[np.float64]) -> float:
     return float(-np.mean(log_p) / math.log(2))
 
 
-def window_bits(model: Any, texts: list[Ids], eye: NDArray[np.float32], every: int) -> float:
-    """Bits per character where each is predicted from exactly the WINDOW before it; every ``every``-th position."""
-    x = np.concatenate([np.lib.stride_tricks.sliding_window_view(t, WINDOW + 1)[::every] for t in texts])
+def window_bits(model: Any, texts: list[Ids], eye: NDArray[np.float32]) -> float:
+    """Bits per character where each is predicted from exactly the WINDOW before it."""
+    x = np.concatenate([np.lib.stride_tricks.sliding_window_view(t, WINDOW + 1) for t in texts])
     p = model.predict(eye[x[:, :-1]], batch_size=256, verbose=0)
     return bits(np.log(p[np.arange(len(x)), x[:, -1]].astype(np.float64)))
 
@@ -138,7 +138,7 @@ def train(args: argparse.Namespace, text: str, vocabulary: list[str]) -> tuple[A
     }
     if held_out:
         facts["held_out_bits_per_char"] = {
-            "window": round(window_bits(saved, held_out, eye, 3), 4),
+            "window": round(window_bits(saved, held_out, eye), 4),
             "carried": round(carried_bits(model, held_out, eye), 4),
         }
     return saved, facts

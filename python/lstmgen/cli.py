@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return 130
-    except (OSError, ValueError, TypeError, ImportError, MemoryError) as error:
+    except (OSError, ValueError, TypeError, ImportError, MemoryError, RecursionError) as error:
         print(f"lstmgen: {_reason(error)}", file=sys.stderr)
         return 1
     return 0
@@ -179,7 +179,7 @@ def _info(args: argparse.Namespace) -> None:
     model = lstmgen.Model(args.model)
     facts = _facts(model)
     if args.json:
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        print(json.dumps(facts, indent=2))
         return
     layers = facts.pop("layers")
     vocabulary, prime = facts.pop("vocabulary"), facts.pop("prime")
@@ -190,7 +190,7 @@ def _info(args: argparse.Namespace) -> None:
         facts["prime"] = _short(model.vocabulary.decode(prime), f"{len(prime)} elements: ")
     for key, value in facts.items():
         if value not in (None, "", {}):
-            print(f"{key.replace('_', ' '):22} {value}")
+            print(f"{_printable(key.replace('_', ' ')):22} {_printable(str(value))}")
     print(f"{'layers':22}")
     for layer in layers:
         activations = filter(None, (layer["activation"], layer["recurrent_activation"]))
@@ -198,6 +198,11 @@ def _info(args: argparse.Namespace) -> None:
             f"  {layer['name']:20} {layer['type']:10} {layer['inputs']:>6} -> "
             f"{layer['outputs']:<6} {', '.join(activations)}"
         )
+
+
+def _printable(text: str) -> str:
+    """`text` without what could command the terminal, whatever a file holds."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _short(what: Any, start: str) -> str:

@@ -138,7 +138,7 @@ class Generator:
         Of the context the last T elements count, or all with `refresh=None`; None or empty: the file's own prime.
         """
         _check_refresh(refresh)
-        ids = self._ids(context, on_unknown)
+        ids = self._prime(context, on_unknown)
         if refresh is not None and self.model.window:
             ids = ids[-self.model.window :]
         # One lane from the start of the context: the window is as long as that.
@@ -172,12 +172,17 @@ class Generator:
         logit_bias: Mapping[str | int, float] | None = None,
     ) -> _core.Generator:
         _check_refresh(refresh)
+        if refresh is not None and not self.model.window:
+            raise ValueError("the model was saved without a fixed window: export it with window=, or give refresh=None")
+        biases = [
+            (int(self._ids([key], "error")[0]), _number("logit_bias", x)) for key, x in (logit_bias or {}).items()
+        ]
         return _core.Generator(
             self.model._native,
             refresh=refresh or 0,
             threads=self.threads,
-            repeat_penalty=1.0 if repeat_penalty is None else float(repeat_penalty),
-            logit_bias=[(int(self._ids([key], "error")[0]), float(bias)) for key, bias in (logit_bias or {}).items()],
+            repeat_penalty=1.0 if repeat_penalty is None else _number("repeat_penalty", repeat_penalty),
+            logit_bias=biases,
             **sampling.options,
         )
 
@@ -190,21 +195,21 @@ class Generator:
         repeat_penalty: float | None,
         logit_bias: Mapping[str | int, float] | None,
     ) -> tuple[_core.Generator, Ids]:
-        ids = self._ids(prime, on_unknown)
+        ids = self._prime(prime, on_unknown)
         run = self._native(sampling, refresh, repeat_penalty, logit_bias)
         run.feed(ids)
         return run, ids
 
-    def _ids(self, what: Elements | None, on_unknown: str) -> Ids:
+    def _ids(self, what: Elements, on_unknown: str) -> Ids:
+        if self.model.vocabulary is not None:
+            return self.model.vocabulary.encode(what, on_unknown)
+        if isinstance(what, str):
+            raise ValueError("the model has no vocabulary: give ids, or export it with vocab=")
+        return _plain_ids(what, self.model.outputs)
+
+    def _prime(self, what: Elements | None, on_unknown: str) -> Ids:
         """Ids of a prime; the file's own if there is none."""
-        ids = np.empty(0, np.uint32)
-        if what is not None:
-            if self.model.vocabulary is not None:
-                ids = self.model.vocabulary.encode(what, on_unknown)
-            elif isinstance(what, str):
-                raise ValueError("the model has no vocabulary: give ids, or export it with vocab=")
-            else:
-                ids = _plain_ids(what, self.model.outputs)
+        ids = np.empty(0, np.uint32) if what is None else self._ids(what, on_unknown)
         if len(ids) == 0:
             ids = self.model.prime
         if len(ids) == 0:
@@ -219,7 +224,7 @@ class Generator:
         if stop is None:
             return []
         stops = [stop] if isinstance(stop, str) else list(stop)
-        ids = [self._ids(s, "error").tolist() if s else [] for s in stops]
+        ids = [self._ids(s, "error").tolist() for s in stops]
         if not all(ids):
             raise ValueError("stop: expected texts of at least one element, found an empty one")
         return ids
@@ -260,20 +265,19 @@ class Sampling:
         names = [name for name, value in given.items() if value is not None]
         if len(names) > 1:
             raise ValueError(f"expected one of temp, temperature, inverse_temp, found {names}")
-        value = float(next((v for v in given.values() if v is not None), 1.0))
-        if not math.isfinite(value) or value < 0 or (value == 0 and names == ["inverse_temp"]):
-            raise ValueError(f"{names[0]}: expected a number >= 0, found {value}")
+        value = _number(names[0], given[names[0]]) if names else 1.0
+        if not math.isfinite(value) or value < 0 or (value == 0 and inverse_temp is not None):
+            least = ">= 0" if inverse_temp is None else "> 0"
+            raise ValueError(f"{names[0]}: expected a number {least}, found {value}")
         if inverse_temp is not None:
             value = 1 / value
-        seed = secrets.randbits(64) if seed is None else _at_least("seed", seed, 0)
-        if seed >= 2**64:
-            raise ValueError(f"seed: expected below 2**64, found {seed}")
+        seed = secrets.randbits(64) if seed is None else _at_least("seed", seed, 0, bits=64)
         self.options: dict[str, Any] = {
             "temp": value,
             "seed": seed,
             "top_k": 0 if top_k is None else _at_least("top_k", top_k, 1),
-            "top_p": 1.0 if top_p is None else float(top_p),
-            "min_p": 0.0 if min_p is None else float(min_p),
+            "top_p": 1.0 if top_p is None else _number("top_p", top_p),
+            "min_p": 0.0 if min_p is None else _number("min_p", min_p),
         }
 
 
@@ -285,11 +289,19 @@ def _plain_ids(what: Iterable[str | int], outputs: int) -> Ids:
     return np.array(ids, np.uint32)
 
 
-def _at_least(name: str, value: int, least: int) -> int:
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name}: expected a number, found {value!r}")
+    return float(value)
+
+
+def _at_least(name: str, value: int, least: int, bits: int = 63) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name}: expected an integer, found {value!r}")
     if value < least:
         raise ValueError(f"{name}: expected at least {least}, found {value}")
+    if value >= 2**bits:
+        raise ValueError(f"{name}: expected below 2**{bits}, found {value}")
     return int(value)
 
 

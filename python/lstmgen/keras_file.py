@@ -121,18 +121,21 @@ def _strings(node: Any, name: str, limit: int = MAX_NAMES) -> list[str] | None:
 
 
 def _texts(node: Any, name: str, limit: int) -> list[str]:
+    import h5py
+
     attribute = node.attrs.get_id(name)
-    size = attribute.get_type().get_size() * attribute.get_space().get_simple_extent_npoints()
+    kind, count = attribute.get_type(), attribute.get_space().get_simple_extent_npoints()
+    if count == 0:  # no names: Keras stores an empty array of float64
+        return []
+    if not isinstance(kind, h5py.h5t.TypeStringID):
+        raise ModelFormatError(f"attribute {name}: expected text, found {kind.dtype}")
+    size = count * kind.get_size()
     if size > limit:
         raise ModelFormatError(f"attribute {name}: expected at most {limit} bytes, found {size}")
     value = node.attrs[name]
-    # Depending on the version of h5py: str, bytes, or an array of them; float64 [] for no names.
+    # Depending on the version of h5py that wrote it: str, bytes, or an array of either.
     values = [value] if isinstance(value, str | bytes) else np.asarray(value).ravel().tolist()
-    texts = [v.decode() if isinstance(v, bytes) else v for v in values]
-    for text in texts:
-        if not isinstance(text, str):
-            raise ModelFormatError(f"attribute {name}: expected text, found {reprlib.repr(text)}")
-    return texts
+    return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
 
 
 def _child(group: Any, name: str) -> Any:

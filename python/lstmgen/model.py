@@ -41,8 +41,9 @@ class Model:
     A Keras model is exported in memory; `options` are those of `lstmgen.export` (vocab, vocab_from, encoding, prime,
     window, dtype ...).
 
-    Raises `OSError` for a file that cannot be read, `ModelFormatError` for one that is broken or not supported, and
-    `ValueError` if the environment variable LSTMGEN_ISA names kernels that cannot run here.
+    Raises `OSError`, such as `FileNotFoundError`, for a file that cannot be read, `ModelFormatError` for one that is
+    broken or not supported, and `ValueError` if the environment variable LSTMGEN_ISA names kernels that cannot run
+    here.
     """
 
     def __init__(self, source: Source, **options: Unpack[ExportOptions]) -> None:
@@ -129,7 +130,7 @@ class Model:
         }
         try:
             card = json.loads(info.card or "{}")
-        except ValueError:  # opaque to the engine, so anything may be in it
+        except (ValueError, RecursionError):  # opaque to the engine, so anything may be in it
             card = info.card
         return {**facts, "card": card}
 
@@ -149,7 +150,8 @@ class Model:
         if values.ndim == 3:
             return self._native.predict_features(np.ascontiguousarray(values, np.float32))
         if values.dtype.kind == "f":
-            ids = values.astype(np.int64)
+            with np.errstate(invalid="ignore"):
+                ids = values.astype(np.int64)
             if self.encoding != "index" or not np.array_equal(ids, values):
                 raise ValueError(
                     "x: expected integer ids, or features (batch, T, features), found floating-point numbers (batch, T)"
@@ -173,10 +175,7 @@ def _is_bin(source: Source) -> bool:
     """Whether the native reader is the one to ask: also for what is no regular file, which it refuses well."""
     if isinstance(source, bytes):
         return source.startswith(b"GGUF")
-    try:
-        if not stat.S_ISREG(os.stat(source).st_mode):
-            return True
-    except OSError:
+    if not stat.S_ISREG(os.stat(source).st_mode):
         return True
     with open(source, "rb") as file:
         return file.read(4) == b"GGUF" or os.fspath(source).endswith(".bin")

@@ -45,7 +45,7 @@ class Vocabulary:
         position = 0
         for piece in pieces:
             if not isinstance(piece, str):
-                ids.append(self._check_id(index(piece), position))
+                ids.append(self._check_id(piece, position))
             elif piece in self.ids:
                 ids.append(self.ids[piece])
             elif on_unknown == "error":
@@ -74,7 +74,11 @@ class Vocabulary:
                     break
             at += len(piece)
 
-    def _check_id(self, i: int, position: int) -> int:
+    def _check_id(self, piece: int, position: int) -> int:
+        try:
+            i = index(piece)
+        except TypeError:
+            raise TypeError(f"element at position {position}: expected a str or an id, found {piece!r}") from None
         if not 0 <= i < len(self):
             raise ValueError(f"id at position {position}: expected 0 to {len(self) - 1}, found {i}")
         return i
