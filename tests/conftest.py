@@ -111,10 +111,7 @@ def lstm_arrays(rng: np.random.Generator) -> Callable[..., dict[str, NDArray[np.
             "recurrent_kernel": (units, 4 * units),
             "bias": (4 * units,),
         }
-        return {
-            f"{name}/{key}:0": rng.uniform(-1, 1, shape).astype(np.float32)
-            for key, shape in shapes.items()
-        }
+        return {f"{name}/{key}:0": rng.uniform(-1, 1, shape).astype(np.float32) for key, shape in shapes.items()}
 
     return arrays
 

@@ -28,14 +28,17 @@ def network(rng: np.random.Generator) -> Network:
         return rng.uniform(-1, 1, shape).astype(np.float32)
 
     lstm = {"kernel": draw(5, 12), "recurrent_kernel": draw(3, 12), "bias": draw(12)}
-    options = {"activation": "tanh", "recurrent_activation": "sigmoid", "return_sequences": False}
+    options: Any = {
+        "units": 3,
+        "activation": "tanh",
+        "recurrent_activation": "sigmoid",
+        "return_sequences": False,
+    }
+    dense: Any = {"units": 5, "activation": "softmax"}
     layers = (
-        Layer("lstm", "lstm_1", {"units": 3, **options}, lstm),
+        Layer("lstm", "lstm_1", options, lstm),
         Layer("affine", "bn", {}, {"scale": draw(3), "offset": draw(3)}),
-        Layer(
-            *("dense", "dense_1", {"units": 5, "activation": "softmax"}),
-            {"kernel": draw(3, 5), "bias": draw(5)},
-        ),
+        Layer("dense", "dense_1", dense, {"kernel": draw(3, 5), "bias": draw(5)}),
     )
     return Network(layers, 40, 5, "3.15.1")
 
@@ -113,11 +116,7 @@ def test_gguf_reads_the_layers(network: Network, tmp_path: Path) -> None:
 
 def test_gguf_reads_the_weights(network: Network, tmp_path: Path) -> None:
     tensors = gguf_reader(tmp_path / "m.bin", pack(network)).tensors
-    expected = [
-        (f"{layer.name}.{name}", array)
-        for layer in network.layers
-        for name, array in layer.arrays.items()
-    ]
+    expected = [(f"{layer.name}.{name}", array) for layer in network.layers for name, array in layer.arrays.items()]
     assert [tensor.name for tensor in tensors] == [name for name, _ in expected]
     for tensor, (_, array) in zip(tensors, expected, strict=True):
         assert tensor.tensor_type.name == "F32"
@@ -267,9 +266,7 @@ def test_self_test_reaches_all_parts_of_the_vocabulary(network: Network, tmp_pat
         ({"encoding": "features"}, "a network that takes features does not generate"),
     ],
 )
-def test_facts_that_the_format_forbids_are_refused(
-    network: Network, options: dict[str, Any], reason: str
-) -> None:
+def test_facts_that_the_format_forbids_are_refused(network: Network, options: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         pack(network, **options)
 
@@ -320,9 +317,7 @@ def test_write_replaces_the_file(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["m.bin"]
 
 
-def test_write_that_fails_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "m.bin"
     path.write_bytes(b"old")
 

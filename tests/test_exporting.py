@@ -75,10 +75,7 @@ def facts(tmp_path: Path) -> Callable[[bytes], dict[str, Any]]:
         path = tmp_path / "facts.bin"
         path.write_bytes(data)
         fields = gguf.GGUFReader(path).fields
-        return {
-            name.removeprefix("lstmgen."): field.contents() if field.data else []
-            for name, field in fields.items()
-        }
+        return {name.removeprefix("lstmgen."): field.contents() if field.data else [] for name, field in fields.items()}
 
     return read
 
@@ -132,9 +129,7 @@ def test_encoding_may_be_given(make: Write, facts: Facts) -> None:
         ("letters", "encoding: expected one of onehot, index, scaled, features"),
     ],
 )
-def test_encoding_that_contradicts_the_network_is_refused(
-    make: Write, encoding: str, reason: str
-) -> None:
+def test_encoding_that_contradicts_the_network_is_refused(make: Write, encoding: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         exporting.convert(make(2, 4), encoding=encoding)
 
@@ -161,9 +156,7 @@ def test_vocabulary_may_be_a_list(make: Write, facts: Facts) -> None:
     ],
 )
 @pytest.mark.parametrize("start", ["", "\ufeff"])
-def test_vocabulary_may_be_a_json_file(
-    make: Write, facts: Facts, tmp_path: Path, content: Any, start: str
-) -> None:
+def test_vocabulary_may_be_a_json_file(make: Write, facts: Facts, tmp_path: Path, content: Any, start: str) -> None:
     path = tmp_path / "v.json"
     path.write_text(start + json.dumps(content), encoding="utf-8")
     assert facts(exporting.convert(make(), vocab=path))["vocabulary"] == ["b", "a", "c", "d"]
@@ -183,9 +176,7 @@ def test_vocabulary_may_be_a_json_file(
         ("[" * 100_000, r"v\.json: JSON that is nested too deeply"),
     ],
 )
-def test_bad_vocabulary_file_is_refused(
-    make: Write, tmp_path: Path, content: str, reason: str
-) -> None:
+def test_bad_vocabulary_file_is_refused(make: Write, tmp_path: Path, content: str, reason: str) -> None:
     path = tmp_path / "v.json"
     path.write_text(content)
     with pytest.raises(ValueError, match=reason):
@@ -200,8 +191,9 @@ def test_vocabulary_file_that_is_not_utf8_is_refused(make: Write, tmp_path: Path
 
 @pytest.mark.parametrize("option", ["vocab", "vocab_from"])
 def test_missing_vocabulary_file_is_named(make: Write, option: Any) -> None:
+    named: Any = {option: "no/such.json"}
     with pytest.raises(FileNotFoundError, match=r"no/such\.json"):
-        exporting.convert(make(), **{option: "no/such.json"})
+        exporting.convert(make(), **named)
 
 
 def test_corpus_gives_vocabulary_and_prime(make: Write, facts: Facts, corpus: Path) -> None:
@@ -273,9 +265,7 @@ def test_empty_prime_means_none(make: Write, facts: Facts, corpus: Path) -> None
         (None, [4], "prime: id 0: expected 0 to 3, found 4"),
     ],
 )
-def test_prime_outside_the_vocabulary_is_refused(
-    make: Write, vocab: Any, prime: Any, reason: str
-) -> None:
+def test_prime_outside_the_vocabulary_is_refused(make: Write, vocab: Any, prime: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         exporting.convert(make(), vocab=vocab, prime=prime)
 
@@ -304,7 +294,7 @@ def test_window_that_is_no_length_is_refused(make: Write, window: Any) -> None:
 
 
 def test_facts_for_people_are_stored(make: Write, facts: Facts) -> None:
-    texts = {key: f"some {key}" for key in ("name", "description", "author", "license")}
+    texts: Any = {key: f"some {key}" for key in ("name", "description", "author", "license")}
     data = exporting.convert(make(), **texts, source_url="https://a.b", card={"bits": 1.5})
     found = facts(data)
     assert {key: found[f"general.{key}"] for key in texts} == texts
@@ -385,7 +375,7 @@ def test_large_model_takes_little_time_and_memory(write_h5: Write, lstm_arrays: 
 
 def script(*arguments: object) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    command = [sys.executable, SCRIPT, *map(str, arguments)]
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
@@ -405,7 +395,7 @@ def test_script_needs_neither_keras_nor_the_native_module(make: Write, tmp_path:
         "sys.argv = sys.argv[1:]\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
-    command = [sys.executable, "-c", code, SCRIPT, make(), tmp_path / "m.bin"]
+    command = [sys.executable, "-c", code, str(SCRIPT), str(make()), str(tmp_path / "m.bin")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert (tmp_path / "m.bin").read_bytes().startswith(b"GGUF")
@@ -416,7 +406,7 @@ def test_script_takes_all_options(make: Write, tmp_path: Path) -> None:
     vocab.write_text('["a", "b", "c", "d"]')
     card.write_text('{"bits": 1.5}')
     path, out = make(window=None), tmp_path / "m.bin"
-    facts = {key: f"some {key}" for key in ("name", "description", "author", "license")}
+    facts: Any = {key: f"some {key}" for key in ("name", "description", "author", "license")}
     arguments = [x for key, value in facts.items() for x in (f"--{key}", value)]
     arguments += ["--vocab", str(vocab), "--vocabulary-kind", "tokens", "--card", str(card)]
     arguments += ["--encoding", "onehot", "--prime", "a d", "--window", "9"]

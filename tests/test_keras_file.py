@@ -110,16 +110,12 @@ def keras_3_node(name: str) -> Any:
 
 
 @pytest.mark.parametrize("node", [keras_2_node, keras_3_node])
-def test_straight_functional_model_reads_as_the_sequential(
-    small_h5: Path, node: Callable[[str], Any]
-) -> None:
+def test_straight_functional_model_reads_as_the_sequential(small_h5: Path, node: Callable[[str], Any]) -> None:
     before = read(small_h5)
     assert equal(read(change_config(small_h5, lambda m: functional(m, node))), before)
 
 
-def test_names_inside_a_layer_do_not_matter_only_their_order(
-    write_h5: Write, lstm_arrays: Make
-) -> None:
+def test_names_inside_a_layer_do_not_matter_only_their_order(write_h5: Write, lstm_arrays: Make) -> None:
     arrays = lstm_arrays("rnn_1/lstm_cell_74", 2, 3)
     assert equal(
         read(write_h5([lstm()], {"lstm_1": arrays})),
@@ -161,9 +157,7 @@ def test_chunked_attributes_are_joined(small_h5: Path) -> None:
     assert equal(read(small_h5), before)
 
 
-def test_weights_that_keras_saved_in_many_layers_are_in_order(
-    write_h5: Write, lstm_arrays: Make
-) -> None:
+def test_weights_that_keras_saved_in_many_layers_are_in_order(write_h5: Write, lstm_arrays: Make) -> None:
     names = [f"lstm_{i}" for i in range(12)]  # as text, lstm_10 sorts before lstm_2
     layers = [lstm(name, units=2, return_sequences=True) for name in names]
     weights = {name: lstm_arrays(name, 2, 2) for name in names}
@@ -175,9 +169,7 @@ def test_weights_that_keras_saved_in_many_layers_are_in_order(
 
 def test_file_of_keras_3(keras: Any, save_h5: Callable[[Any], Path]) -> None:
     layers = keras.layers
-    model = keras.Sequential(
-        [keras.Input((7, 5)), layers.LSTM(4, activation="gelu", use_bias=False), layers.Dense(5)]
-    )
+    model = keras.Sequential([keras.Input((7, 5)), layers.LSTM(4, activation="gelu", use_bias=False), layers.Dense(5)])
     network = read(save_h5(model))
     kernel, recurrent, dense, bias = model.get_weights()
     assert (network.window, network.sizes) == (7, (5, 4, 5))
@@ -242,18 +234,14 @@ def test_default_recurrent_activation_is_that_of_the_version(
         ("3.0.0", "hard_sigmoid"),
     ],
 )
-def test_hard_sigmoid_is_that_of_the_version(
-    write_h5: Write, lstm_arrays: Make, version: str, expected: str
-) -> None:
+def test_hard_sigmoid_is_that_of_the_version(write_h5: Write, lstm_arrays: Make, version: str, expected: str) -> None:
     layer = lstm(recurrent_activation="hard_sigmoid", activation="hard_sigmoid")
     network = read(write_h5([layer], {"lstm_1": lstm_arrays("lstm_1", 2, 3)}, version=version))
     assert network.layers[0].options["recurrent_activation"] == expected
     assert network.layers[0].options["activation"] == expected
 
 
-def test_sparsemax_is_refused_where_keras_computed_something_else(
-    write_h5: Write, lstm_arrays: Make
-) -> None:
+def test_sparsemax_is_refused_where_keras_computed_something_else(write_h5: Write, lstm_arrays: Make) -> None:
     weights = {"lstm_1": lstm_arrays("lstm_1", 2, 3)}
     layer = lstm(activation="sparsemax")
     with pytest.raises(ModelFormatError, match=r"Keras 3\.15 computes sparsemax wrongly"):
@@ -283,9 +271,7 @@ def test_sparsemax_is_refused_where_keras_computed_something_else(
         ({"class_name": "ReLU", "config": {"name": "re_lu", "max_value": 6.0}}, "relu6"),
     ],
 )
-def test_forms_of_an_activation(
-    write_h5: Write, lstm_arrays: Make, stored: Any, expected: str
-) -> None:
+def test_forms_of_an_activation(write_h5: Write, lstm_arrays: Make, stored: Any, expected: str) -> None:
     layer = lstm(activation=stored)
     network = read(write_h5([layer], {"lstm_1": lstm_arrays("lstm_1", 2, 3)}))
     assert network.layers[0].options["activation"] == expected
@@ -295,17 +281,13 @@ def test_forms_of_an_activation(
 
 
 @pytest.mark.parametrize(("steps", "window"), [(20, 20), (None, 0)])
-def test_window_is_the_length_of_the_input(
-    write_h5: Write, lstm_arrays: Make, steps: int | None, window: int
-) -> None:
+def test_window_is_the_length_of_the_input(write_h5: Write, lstm_arrays: Make, steps: int | None, window: int) -> None:
     layer = lstm(batch_input_shape=[1, steps, 2])
     network = read(write_h5([layer], {"lstm_1": lstm_arrays("lstm_1", 2, 3)}))
     assert network.window == window
 
 
-def test_input_shape_that_keras_2_3_forgot_comes_from_the_weights(
-    write_h5: Write, lstm_arrays: Make
-) -> None:
+def test_input_shape_that_keras_2_3_forgot_comes_from_the_weights(write_h5: Write, lstm_arrays: Make) -> None:
     layer = lstm(batch_input_shape=None)
     network = read(write_h5([layer], {"lstm_1": lstm_arrays("lstm_1", 5, 3)}, version="2.3.1"))
     assert (network.window, network.input_size) == (0, 5)
@@ -336,15 +318,11 @@ def test_embedding_takes_ids(write_h5: Write, lstm_arrays: Make, shape: Any) -> 
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f8", ">f4", ">f8"])
-def test_other_floating_point_types_become_float32(
-    write_h5: Write, lstm_arrays: Make, dtype: str
-) -> None:
+def test_other_floating_point_types_become_float32(write_h5: Write, lstm_arrays: Make, dtype: str) -> None:
     arrays = {k: v.astype(dtype) for k, v in lstm_arrays("lstm_1", 2, 3).items()}
     (layer,) = read(write_h5([lstm()], {"lstm_1": arrays})).layers
     assert layer.arrays["kernel"].dtype == np.dtype(np.float32)
-    np.testing.assert_array_equal(
-        layer.arrays["kernel"], arrays["lstm_1/kernel:0"].astype(np.float32)
-    )
+    np.testing.assert_array_equal(layer.arrays["kernel"], arrays["lstm_1/kernel:0"].astype(np.float32))
 
 
 @pytest.mark.parametrize("compression", ["gzip", "lzf"])
@@ -385,7 +363,8 @@ def test_cudnn_layout_is_undone(write_h5: Write, lstm_arrays: Make) -> None:
 
 
 def test_batch_normalization_is_folded_in_float64(write_h5: Write, lstm_arrays: Make) -> None:
-    gamma, beta, mean, variance = np.float32([[2, 3, 4], [1, 1, 1], [5, 6, 7], [0.1, 1, 1e4]])
+    rows = [[2, 3, 4], [1, 1, 1], [5, 6, 7], [0.1, 1, 1e4]]
+    gamma, beta, mean, variance = np.array(rows, np.float32)
     config = {"name": "bn", "epsilon": 1e-3, "axis": [1]}
     arrays = {"bn/gamma:0": gamma, "bn/beta:0": beta, "bn/mean:0": mean, "bn/variance:0": variance}
     weights = {"lstm_1": lstm_arrays("lstm_1", 2, 3), "bn": arrays}
@@ -397,7 +376,7 @@ def test_batch_normalization_is_folded_in_float64(write_h5: Write, lstm_arrays: 
 
 def test_batch_normalization_without_gamma_and_beta(write_h5: Write, lstm_arrays: Make) -> None:
     config = {"name": "bn", "scale": False, "center": False, "epsilon": 0.0}
-    arrays = {"bn/mean:0": np.float32([1, 2, 3]), "bn/variance:0": np.float32([4, 4, 4])}
+    arrays = {"bn/mean:0": [1.0, 2.0, 3.0], "bn/variance:0": [4.0, 4.0, 4.0]}
     weights = {"lstm_1": lstm_arrays("lstm_1", 2, 3), "bn": arrays}
     affine = read(write_h5([lstm(), ("BatchNormalization", config)], weights)).layers[1]
     np.testing.assert_array_equal(affine.arrays["scale"], [0.5, 0.5, 0.5])
@@ -506,9 +485,7 @@ def test_weights_only_file_is_refused(tmp_path: Path, attribute: str) -> None:
 
 
 def test_weights_file_of_keras_3_is_refused(keras: Any, tmp_path: Path) -> None:
-    keras.Sequential([keras.Input((3, 2)), keras.layers.LSTM(2)]).save_weights(
-        tmp_path / "m.weights.h5"
-    )
+    keras.Sequential([keras.Input((3, 2)), keras.layers.LSTM(2)]).save_weights(tmp_path / "m.weights.h5")
     with pytest.raises(ModelFormatError, match="no architecture in the file, only weights"):
         read(tmp_path / "m.weights.h5")
 
@@ -546,9 +523,7 @@ def test_keras_1_is_refused(write_h5: Write, lstm_arrays: Make, version: str | N
         ({"batch_input_shape": [None, 70000, 2]}, "input: T: expected 1 to 65536"),
     ],
 )
-def test_unsupported_lstm_is_refused(
-    write_h5: Write, lstm_arrays: Make, config: dict[str, Any], reason: str
-) -> None:
+def test_unsupported_lstm_is_refused(write_h5: Write, lstm_arrays: Make, config: dict[str, Any], reason: str) -> None:
     path = write_h5([lstm(**config)], {"lstm_1": lstm_arrays("lstm_1", 2, 3)})
     with pytest.raises(ModelFormatError, match=reason):
         read(path)
@@ -586,9 +561,7 @@ def test_masked_embedding_is_refused(write_h5: Write) -> None:
         read(path)
 
 
-def test_shape_that_disagrees_with_the_config_is_refused(
-    write_h5: Write, lstm_arrays: Make
-) -> None:
+def test_shape_that_disagrees_with_the_config_is_refused(write_h5: Write, lstm_arrays: Make) -> None:
     path = write_h5([lstm(units=4)], {"lstm_1": lstm_arrays("lstm_1", 2, 3)})
     message = r"model\.h5: layer lstm_1: kernel: expected \(2, 16\), found \(2, 12\)$"
     with pytest.raises(ModelFormatError, match=message):

@@ -22,14 +22,10 @@ ROUNDED = {"gelu", "leaky_relu"}
 
 
 @pytest.fixture
-def agree(
-    keras: Any, save_h5: Callable[[Any], Path], rng: np.random.Generator
-) -> Callable[..., None]:
+def agree(keras: Any, save_h5: Callable[[Any], Path], rng: np.random.Generator) -> Callable[..., None]:
     """A function that demands that reference and Keras, both in float64, agree on a model."""
 
-    def check(
-        shape: tuple[int, ...], *layers: Any, scale: float = 1.0, tolerance: float = 1e-9
-    ) -> None:
+    def check(shape: tuple[int, ...], *layers: Any, scale: float = 1.0, tolerance: float = 1e-9) -> None:
         ids = len(shape) == 1
         model = keras.Sequential([keras.Input(shape, dtype="int32" if ids else "float64"), *layers])
         for weight in model.weights:  # float32 numbers in float64 variables
@@ -75,9 +71,7 @@ def test_activation_of_a_dense(agree: Callable[..., None], layers: Any, name: st
 @pytest.mark.parametrize("name", BY_NAME)
 def test_activation_layer(agree: Callable[..., None], layers: Any, name: str) -> None:
     dense = layers.Dense(20)
-    agree(
-        (3, 2), layers.LSTM(4), dense, layers.Activation(name), scale=4, tolerance=tolerance(name)
-    )
+    agree((3, 2), layers.LSTM(4), dense, layers.Activation(name), scale=4, tolerance=tolerance(name))
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -184,9 +178,7 @@ def test_batch_normalization(
         lambda layers: layers.ActivityRegularization(0.1),
     ],
 )
-def test_layer_without_weights(
-    agree: Callable[..., None], layers: Any, build: Callable[[Any], Any]
-) -> None:
+def test_layer_without_weights(agree: Callable[..., None], layers: Any, build: Callable[[Any], Any]) -> None:
     agree((4, 3), layers.LSTM(5), build(layers), layers.Dense(3), tolerance=1e-8)
 
 

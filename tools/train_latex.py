@@ -1,7 +1,8 @@
 """Train the letter model that the package bundles as ``latex``, with Keras.
 
-    KERAS_BACKEND=jax python tools/train_latex.py topology.tex -o held.h5 --holdout 0.05  # how good is the recipe?
-    KERAS_BACKEND=jax python tools/train_latex.py topology.tex -o latex.h5                # the same on all of the text
+    export KERAS_BACKEND=jax
+    python tools/train_latex.py topology.tex -o held.h5 --holdout 0.05      # 95 % of the text, and how good it is
+    python tools/train_latex.py topology.tex -o latex.h5 --start held.h5 --epochs 6 --lr 1e-3     # on with all of it
 
 Training predicts the next character at every step of long slices of the text, from a zero state. The network that is
 saved is the window model of the lesson, with the same weights: the last WINDOW characters in, one distribution out.
@@ -106,9 +107,12 @@ def train(args: argparse.Namespace, text: str, vocabulary: list[str]) -> tuple[A
     eye = np.eye(len(vocabulary), dtype=np.float32)
     training, held_out = split(ids, args.holdout)
     steps = args.epochs * len(ids) // (args.batch * args.length)
+    warmup = min(100, steps // 5)
     model = build(args, len(vocabulary), window=False)
+    if args.start:
+        model.set_weights(keras.models.load_model(args.start, compile=False).get_weights())
     schedule = keras.optimizers.schedules.CosineDecay(
-        args.lr / 50, steps - 100, warmup_target=args.lr, warmup_steps=100
+        args.lr / 50, steps - warmup, warmup_target=args.lr, warmup_steps=warmup
     )
     model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=args.weight_decay, clipnorm=1.0),
@@ -132,7 +136,7 @@ def train(args: argparse.Namespace, text: str, vocabulary: list[str]) -> tuple[A
     facts = {
         "architecture": f"one-hot > {args.layers} x LSTM {args.units} > Dense {len(vocabulary)} softmax",
         "parameters": saved.count_params(),
-        "recipe": {k: v for k, v in vars(args).items() if k not in ("corpus", "output")},
+        "recipe": {k: v for k, v in vars(args).items() if k not in ("corpus", "output", "start")},
         "training_minutes": round((time.monotonic() - started) / 60, 1),
         "keras": f"{keras.__version__} ({keras.backend.backend()})",
     }
@@ -149,6 +153,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("corpus", type=Path, help="text to learn, UTF-8")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the model, .h5")
+    parser.add_argument("--start", type=Path, help="go on from this model, of the same architecture")
     parser.add_argument("--holdout", type=float, default=0.0, help="share of the text to keep for testing")
     parser.add_argument("--units", type=int, default=512)
     parser.add_argument("--layers", type=int, default=1)

@@ -54,6 +54,7 @@ constexpr Entry kEntries[] = {
     {"hard_shrink", [](double x) { return std::abs(x) > 0.5 ? x : 0.0; }},
     {"squareplus", [](double x) { return 0.5 * (x + std::sqrt(x * x + 4.0)); }},
     {"sparse_plus", sparse_plus},
+    {"sparse_sigmoid", [](double x) { return std::clamp(0.5 * (x + 1.0), 0.0, 1.0); }},
     {"sparsemax", nullptr},
 };
 static_assert(std::size(kEntries) == static_cast<std::size_t>(Activation::sparsemax) + 1);

@@ -37,6 +37,7 @@ enum class Activation {
     hard_shrink,
     squareplus,
     sparse_plus,
+    sparse_sigmoid,
     sparsemax,
 };
 

@@ -90,8 +90,7 @@ def _convert(network: Network, options: ExportOptions) -> bytes:
         source = options.get("vocab_from")
         where = f"{os.fspath(source)}: " if source is not None else ""
         raise ValueError(
-            f"{where}the vocabulary has {len(vocabulary)} elements, "
-            f"but the network has {network.outputs} outputs"
+            f"{where}the vocabulary has {len(vocabulary)} elements, but the network has {network.outputs} outputs"
         )
     prime = options.get("prime")
     if prime is None and text is not None and encoding != "features":
@@ -128,9 +127,7 @@ def _with_window(network: Network, window: int | None) -> Network:
     if window is None or window == network.window:
         return network
     if network.window:
-        raise ValueError(
-            f"window: the model was saved with {network.window} time steps, not {window}"
-        )
+        raise ValueError(f"window: the model was saved with {network.window} time steps, not {window}")
     if isinstance(window, bool) or not isinstance(window, int) or window < 1:
         raise ValueError(f"window: expected an integer of at least 1, found {window!r}")
     return replace(network, window=window)
@@ -202,9 +199,7 @@ def _ordered(name: str, entries: dict[str, Any]) -> list[Any]:
         by_index[index] = element
     missing = next((i for i in range(len(by_index)) if i not in by_index), None)
     if missing is not None:
-        raise ValueError(
-            f"{name}: expected the indices 0 to {len(by_index) - 1}, found none for {missing}"
-        )
+        raise ValueError(f"{name}: expected the indices 0 to {len(by_index) - 1}, found none for {missing}")
     return [by_index[i] for i in range(len(by_index))]
 
 
@@ -260,29 +255,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="a model that Keras saved as .h5")
     parser.add_argument("out", help="the .bin to write")
     vocabulary = parser.add_mutually_exclusive_group()
-    vocabulary.add_argument(
-        "--vocab-from", metavar="CORPUS", help="text: its characters, sorted, are the vocabulary"
-    )
-    vocabulary.add_argument(
-        "--vocab", metavar="JSON", help="list of elements, or object from or to their indices"
-    )
+    vocabulary.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters, sorted, are the vocabulary")
+    vocabulary.add_argument("--vocab", metavar="JSON", help="list of elements, or object from or to their indices")
     parser.add_argument(
         "--vocabulary-kind",
         choices=container.VOCABULARY_KINDS,
         help="whether the elements, joined, are the text (if all are single characters)",
     )
-    parser.add_argument(
-        "--encoding", choices=container.ENCODINGS, help="how an element is fed in (inferred)"
-    )
-    parser.add_argument(
-        "--dtype", choices=container.DTYPES, default="f32", help="of the matrices (f32)"
-    )
-    parser.add_argument(
-        "--prime", metavar="TEXT", help="the default prime (the first window of the corpus)"
-    )
-    parser.add_argument(
-        "--window", type=int, metavar="N", help="time steps of a model without a fixed number"
-    )
+    parser.add_argument("--encoding", choices=container.ENCODINGS, help="how an element is fed in (inferred)")
+    parser.add_argument("--dtype", choices=container.DTYPES, default="f32", help="of the matrices (f32)")
+    parser.add_argument("--prime", metavar="TEXT", help="the default prime (the first window of the corpus)")
+    parser.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
     for fact in ("name", "description", "author"):
         parser.add_argument(f"--{fact}", help=f"{fact} of the model, for people")
     parser.add_argument("--license", help="SPDX identifier of the licence of the weights")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lstmgen.exporting import ExportOptions
 
 Elements = str | Iterable[str | int]
+LogitBias = Mapping[str, float] | Mapping[int, float] | Mapping[str | int, float]
 
 
 class Score(NamedTuple):
@@ -66,7 +67,7 @@ class Generator:
         top_p: float | None = None,
         min_p: float | None = None,
         repeat_penalty: float | None = None,
-        logit_bias: Mapping[str | int, float] | None = None,
+        logit_bias: LogitBias | None = None,
         stop: str | Sequence[str] | None = None,
         refresh: int | None = 1,
         on_unknown: str = "error",
@@ -106,7 +107,7 @@ class Generator:
         top_p: float | None = None,
         min_p: float | None = None,
         repeat_penalty: float | None = None,
-        logit_bias: Mapping[str | int, float] | None = None,
+        logit_bias: LogitBias | None = None,
         stop: str | Sequence[str] | None = None,
         refresh: int | None = 1,
         on_unknown: str = "error",
@@ -157,7 +158,7 @@ class Generator:
         run = self._native(Sampling(seed=0), refresh)
         run.feed(ids[:1])
         bits = float(-run.score(ids[1:]).mean() / math.log(2))
-        return Score(bits, 2.0**bits, len(ids) - 1)
+        return Score(bits, 2.0**bits if bits < 1024 else math.inf, len(ids) - 1)
 
     def __repr__(self) -> str:
         return f"<lstmgen.Generator of {self.model!r}, threads {self.threads}>"
@@ -169,7 +170,7 @@ class Generator:
         sampling: Sampling,
         refresh: int | None,
         repeat_penalty: float | None = None,
-        logit_bias: Mapping[str | int, float] | None = None,
+        logit_bias: LogitBias | None = None,
     ) -> _core.Generator:
         _check_refresh(refresh)
         if refresh is not None and not self.model.window:
@@ -193,7 +194,7 @@ class Generator:
         on_unknown: str,
         refresh: int | None,
         repeat_penalty: float | None,
-        logit_bias: Mapping[str | int, float] | None,
+        logit_bias: LogitBias | None,
     ) -> tuple[_core.Generator, Ids]:
         ids = self._prime(prime, on_unknown)
         run = self._native(sampling, refresh, repeat_penalty, logit_bias)
@@ -209,7 +210,7 @@ class Generator:
 
     def _prime(self, what: Elements | None, on_unknown: str) -> Ids:
         """Ids of a prime; the file's own if there is none."""
-        ids = np.empty(0, np.uint32) if what is None else self._ids(what, on_unknown)
+        ids = self._ids([] if what is None else what, on_unknown)
         if len(ids) == 0:
             ids = self.model.prime
         if len(ids) == 0:

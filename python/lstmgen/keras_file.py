@@ -25,7 +25,10 @@ from lstmgen.errors import ModelFormatError
 from lstmgen.network import MAX_MATRIX, MAX_SIZE, MAX_STEPS, Array, Layer, Network, Shape
 
 MAX_CONFIG = 16 * 2**20  # bytes of the JSON that describes the architecture
+MAX_KERAS_LAYERS = 1024  # with those that do nothing when sampling
 MAX_NAMES = 2**16  # bytes of an attribute that holds names: Keras cuts them at 64,512
+MAX_ENTRIES = 4096  # layers, those without effect included
+MAX_DEPTH = 32  # groups around an array; Keras has up to about 5
 MAX_RATIO = 100  # of compression; trained weights hardly reach 1.2
 
 Config = Mapping[str, Any]
@@ -74,8 +77,7 @@ def _looks_like(head: bytes) -> str:
     if not head.strip(b"\0"):
         return "the file begins with zeros: a copy or download that did not finish"
     kinds = {
-        b"PK": "a .keras file (zip), which is not supported yet: "
-        "load it with Keras and save it as .h5",
+        b"PK": "a .keras file (zip), which is not supported yet: load it with Keras and save it as .h5",
         b"version https://git-lfs": "a git-lfs pointer, not the file itself: run 'git lfs pull'",
         b"<": "an HTML or XML page, not a model: a download that went wrong",
         b"GGUF": "a GGUF file, such as a .bin of lstmgen, which needs no export",
@@ -174,7 +176,8 @@ class _Stored:
         self._node, self._weights, self._where = node, weights, where
         with _damage():
             if not isinstance(node, h5py.Dataset):
-                raise ModelFormatError(f"{where}: expected an array, found a group")
+                kind = type(node).__name__.lower()  # group or datatype
+                raise ModelFormatError(f"{where}: expected an array, found a {kind}")
             plan = node.id.get_create_plist()
             # Before all else: the very shape of a virtual dataset may depend on other files.
             if plan.get_layout() == h5py.h5d.VIRTUAL:
@@ -183,13 +186,9 @@ class _Stored:
                 raise ModelFormatError(f"{where}: its numbers are in another file (external)")
             filters = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
             z = h5py.h5z
-            unknown = filters - {
-                *(z.FILTER_DEFLATE, z.FILTER_LZF, z.FILTER_SHUFFLE, z.FILTER_FLETCHER32)
-            }
+            unknown = filters - {*(z.FILTER_DEFLATE, z.FILTER_LZF, z.FILTER_SHUFFLE, z.FILTER_FLETCHER32)}
             if unknown:
-                raise ModelFormatError(
-                    f"{where}: expected gzip, lzf or no compression, found filter {min(unknown)}"
-                )
+                raise ModelFormatError(f"{where}: expected gzip, lzf or no compression, found filter {min(unknown)}")
             self._compressed = bool(filters & {z.FILTER_DEFLATE, z.FILTER_LZF})
             self.shape: Shape | None = node.shape  # None: an empty dataset
 
@@ -204,9 +203,7 @@ class _Stored:
         with _damage():
             dtype = self._node.dtype
             if dtype.kind != "f" or dtype.itemsize not in (2, 4, 8):
-                raise ModelFormatError(
-                    f"{where}: expected float16, float32 or float64, found {dtype}"
-                )
+                raise ModelFormatError(f"{where}: expected float16, float32 or float64, found {dtype}")
             self._check_size(math.prod(shape) * dtype.itemsize)
             values = self._node[()]
         with np.errstate(over="ignore"):  # becomes infinite, which is refused next
@@ -273,19 +270,18 @@ class _Weights:
         if len(paths) != len(names):
             found = ", ".join(reprlib.repr(path) for path in paths[:16])
             raise ModelFormatError(
-                f"{where}: expected {len(names)} arrays ({', '.join(names)}), "
-                f"found {len(paths)} ({found})"
+                f"{where}: expected {len(names)} arrays ({', '.join(names)}), found {len(paths)} ({found})"
             )
-        stored = {
-            name: self._open(group, path, f"{where}: {name}")
-            for name, path in zip(names, paths, strict=True)
-        }
+        stored = {name: self._open(group, path, f"{where}: {name}") for name, path in zip(names, paths, strict=True)}
         self._next = next(self._layers, None)
         return stored
 
     def _open(self, node: Any, path: str, where: str) -> _Stored:
+        parts = path.split("/")
+        if len(parts) > MAX_DEPTH:
+            raise ModelFormatError(f"{where}: {reprlib.repr(path)} is nested too deeply")
         try:
-            for part in path.split("/"):
+            for part in parts:
                 node = _child(node, part)
         except ModelFormatError as error:
             raise ModelFormatError(f"{where}: {error}") from None
@@ -294,9 +290,7 @@ class _Weights:
     def finish(self) -> None:
         """Raise `ModelFormatError` if weights are left that no layer asked for."""
         if self._next is not None:
-            raise ModelFormatError(
-                f"weights of {reprlib.repr(self._next[0])} are in the file, but no layer for them"
-            )
+            raise ModelFormatError(f"weights of {reprlib.repr(self._next[0])} are in the file, but no layer for them")
 
 
 def _check_different(what: str, names: Sequence[str]) -> None:
@@ -325,14 +319,9 @@ def _no_architecture(root: Any) -> str:
     with _damage():
         names = ("layer_names", "layer_names0")
         groups = (b"layers", b"_layer_checkpoint_dependencies")
-        weights_only = any(name in root.attrs for name in names) or any(
-            root.id.links.exists(name) for name in groups
-        )
+        weights_only = any(name in root.attrs for name in names) or any(root.id.links.exists(name) for name in groups)
     if weights_only:
-        return (
-            "no architecture in the file, only weights, as save_weights writes: "
-            "save the whole model with model.save"
-        )
+        return "no architecture in the file, only weights, as save_weights writes: save the whole model with model.save"
     return "an HDF5 file, but not one that Keras saved: it has no model_config"
 
 
@@ -364,9 +353,7 @@ def _chain(model: Config) -> tuple[list[Config], Any]:
     """The layers, each one fed by the one before it, and the input shape that the model tells."""
     kind, config = model.get("class_name"), model.get("config")
     if kind not in ("Sequential", "Functional", "Model"):
-        raise ModelFormatError(
-            f"expected a Sequential or Functional model, found {reprlib.repr(kind)}"
-        )
+        raise ModelFormatError(f"expected a Sequential or Functional model, found {reprlib.repr(kind)}")
     _check_origin("the model", model)
     # Up to Keras 2.2.2 the config of a Sequential is the list of its layers.
     if kind == "Sequential" and isinstance(config, list):
@@ -375,6 +362,10 @@ def _chain(model: Config) -> tuple[list[Config], Any]:
     layers = config.get("layers")
     if not isinstance(layers, list) or not layers:
         raise ModelFormatError("model_config: the model has no layers")
+    if len(layers) > MAX_ENTRIES:
+        raise ModelFormatError(f"expected at most {MAX_ENTRIES} layers, found {len(layers)}")
+    if len(layers) > MAX_KERAS_LAYERS:
+        raise ModelFormatError(f"model_config: expected at most {MAX_KERAS_LAYERS} layers, found {len(layers)}")
     for i, layer in enumerate(layers):
         where = f"layer {i}"
         if not isinstance(_mapping(where, layer).get("class_name"), str):
@@ -398,8 +389,7 @@ def _check_origin(where: str, entry: Config) -> None:
     """Refuse what bears the name of a Keras class, but is another; nothing is ever imported."""
     module, registered = entry.get("module"), entry.get("registered_name")
     ours = module is None or (
-        isinstance(module, str)
-        and module.partition(".")[0] in ("keras", "tf_keras", "tensorflow", "builtins")
+        isinstance(module, str) and module.partition(".")[0] in ("keras", "tf_keras", "tensorflow", "builtins")
     )
     if not ours or registered not in (None, entry.get("class_name")):
         raise ModelFormatError(
@@ -454,9 +444,7 @@ def _sources(nodes: Any) -> tuple[list[Any], dict[str, Any]]:
 # -- layers --------------------------------------------------------------------------------------
 
 
-def _build(
-    layers: list[Config], built: Any, weights: _Weights, version: Version, keras_version: str
-) -> Network:
+def _build(layers: list[Config], built: Any, weights: _Weights, version: Version, keras_version: str) -> Network:
     names = _unique_names(layers)
     _check_supported(layers, names)
     window, inputs = _input(layers, built, weights)
@@ -484,14 +472,10 @@ def _check_supported(layers: list[Config], names: list[str]) -> None:
     for layer, name in zip(layers, names, strict=True):
         kind = layer["class_name"]
         if kind == "Lambda":
-            raise ModelFormatError(
-                f"layer {name}: a Lambda layer holds Python code, which is never run"
-            )
+            raise ModelFormatError(f"layer {name}: a Lambda layer holds Python code, which is never run")
         if kind not in _LAYERS:
             supported = ", ".join(sorted(_LAYERS))
-            raise ModelFormatError(
-                f"layer {name}: {kind:.60} is not supported; supported are {supported}"
-            )
+            raise ModelFormatError(f"layer {name}: {kind:.60} is not supported; supported are {supported}")
 
 
 def _input(layers: list[Config], built: Any, weights: _Weights) -> tuple[int, int]:
@@ -503,9 +487,7 @@ def _input(layers: list[Config], built: Any, weights: _Weights) -> tuple[int, in
         takes_ids = layers[0]["class_name"] == "Embedding"
         return 0, 0 if takes_ids else _size("input: features", weights.first_rows())
     if not isinstance(shape, list) or len(shape) not in (2, 3):
-        raise ModelFormatError(
-            f"expected one input (batch, T, features) or (batch, T), found {reprlib.repr(shape)}"
-        )
+        raise ModelFormatError(f"expected one input (batch, T, features) or (batch, T), found {reprlib.repr(shape)}")
     window = _size("input: T", shape[1], MAX_STEPS) if shape[1] is not None else 0
     return window, _size("input: features", shape[2]) if len(shape) == 3 else 0
 

@@ -114,6 +114,7 @@ ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "hard_shrink": lambda x: np.where(np.abs(x) > 0.5, x, 0),
     "squareplus": lambda x: (x + np.sqrt(x * x + 4)) / 2,
     "sparse_plus": _sparse_plus,
+    "sparse_sigmoid": lambda x: np.clip(0.5 * (x + 1), 0, 1),
     "sparsemax": _sparsemax,
 }
 

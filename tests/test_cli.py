@@ -1,0 +1,474 @@
+"""The command line: text to stdout, all else to stderr, one line and status 1 for what fails."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lstmgen
+from lstmgen import bench, cli
+from networks import network, packed
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, pipes and devices")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """A text model."""
+    return saved(tmp_path / "tiny.bin", packed())
+
+
+@pytest.fixture
+def token_path(tmp_path: Path) -> str:
+    of = network([("lstm", 6), ("dense", 5, "softmax")], 5, 4)
+    words = ["The", "cat", "sat", "on", "a"]
+    return saved(tmp_path / "words.bin", packed(of, vocabulary=words, vocabulary_kind="tokens"))
+
+
+def saved(path: Path, data: bytes) -> str:
+    path.write_bytes(data)
+    return str(path)
+
+
+class Ran:
+    """Exit status, stdout and stderr of a command line run in this process."""
+
+    def __init__(self, argv: tuple[str, ...], capture: pytest.CaptureFixture[bytes]) -> None:
+        try:
+            self.status = cli.main(argv)
+        except SystemExit as end:  # from argparse
+            self.status = int(end.code or 0)
+        self.raw, err = capture.readouterr()
+        self.out, self.err = self.raw.decode(), err.decode()
+
+    def failed(self, message: str) -> None:
+        assert self.status == 1
+        assert re.fullmatch(f"lstmgen: .*{message}.*\n", self.err), self.err
+        assert self.out == ""
+
+    def misused(self, message: str) -> None:
+        assert self.status == 2
+        assert self.err.startswith("usage: lstmgen")
+        assert re.search(message, self.err)
+        assert self.out == ""
+
+
+@pytest.fixture
+def run(capsysbinary: pytest.CaptureFixture[bytes]) -> Any:
+    return lambda *argv: Ran(tuple(map(str, argv)), capsysbinary)
+
+
+def start(*argv: str, **options: Any) -> subprocess.Popen[bytes]:
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-m", "lstmgen", *argv], **(pipes | options))
+
+
+# -- sample ----------------------------------------------------------------------------------------
+
+
+def test_sample_prints_exactly_the_text(run: Any, path: str) -> None:
+    want = lstmgen.Generator(path).sample(50, seed=7)
+    ran = run("sample", path, "--length", 50, "--seed", 7)
+    assert (ran.status, ran.out) == (0, want)
+
+
+def test_sample_says_its_seed_on_stderr(run: Any, path: str) -> None:
+    assert run("sample", path, "--length", 5, "--seed", 7).err == "seed 7\n"
+
+
+def test_the_seed_that_is_said_gives_the_text_again(run: Any, path: str) -> None:
+    first = run("sample", path, "--length", 50)
+    seed = first.err.removeprefix("seed ").strip()
+    assert run("sample", path, "--length", 50, "--seed", seed).out == first.out
+
+
+def test_two_samples_differ(run: Any, path: str) -> None:
+    assert run("sample", path, "--length", 50).out != run("sample", path, "--length", 50).out
+
+
+def test_sample_prints_1000_elements_by_default(run: Any, path: str) -> None:
+    assert len(run("sample", path, "--carry").out) == 1000
+
+
+def test_a_length_of_0_prints_nothing(run: Any, path: str) -> None:
+    assert run("sample", path, "--length", 0).raw == b""
+
+
+@pytest.mark.parametrize(
+    ("argv", "options"),
+    [
+        (["--temp", "0.5"], {"temp": 0.5}),
+        (["--temp", "0"], {"temp": 0}),
+        (["--inverse-temp", "1.5"], {"inverse_temp": 1.5}),
+        (["--prime", "cab"], {"prime": "cab"}),
+        (["--prime", ""], {}),
+        (["--prime", "cab", "--include-prime"], {"prime": "cab", "include_prime": True}),
+        (["--prime", "cXb", "--on-unknown", "skip"], {"prime": "cb"}),
+        (["--prime", "cXb", "--on-unknown", "a"], {"prime": "cab"}),
+        (["--carry"], {"refresh": None}),
+        (["--refresh", "5"], {"refresh": 5}),
+        (["--top-k", "3"], {"top_k": 3}),
+        (["--top-p", "0.5"], {"top_p": 0.5}),
+        (["--min-p", "0.5"], {"min_p": 0.5}),
+        (["--repeat-penalty", "1.5"], {"repeat_penalty": 1.5}),
+        (["--stop", "a", "--stop", "b"], {"stop": ["a", "b"]}),
+        (["--threads", "2"], {}),
+    ],
+)
+def test_each_option_is_that_of_sample(run: Any, path: str, argv: list[str], options: dict[str, Any]) -> None:
+    want = lstmgen.Generator(path).sample(60, seed=1, **options)
+    assert run("sample", path, "--length", 60, "--seed", 1, *argv).out == want
+
+
+def test_a_prime_may_come_from_a_file(run: Any, path: str, tmp_path: Path) -> None:
+    (tmp_path / "prime.txt").write_bytes(b"cab")
+    ran = run("sample", path, "--length", 5, "--prime-file", tmp_path / "prime.txt", "--include-prime")
+    assert ran.out.startswith("cab")
+
+
+def test_text_is_utf_8_whatever_the_locale_says(tmp_path: Path) -> None:
+    vocabulary = list("aßü語😀fghij\n")
+    model = saved(tmp_path / "unicode.bin", packed(vocabulary=vocabulary))
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    process = start("sample", model, "--length", "80", "--seed", "1", env=env)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, b"seed 1\n")
+    assert out.decode() == lstmgen.Generator(model).sample(80, seed=1)
+
+
+def test_a_token_model_prints_its_elements_in_a_line(run: Any, token_path: str) -> None:
+    want = lstmgen.Generator(token_path).sample(20, seed=1)
+    assert run("sample", token_path, "--length", 20, "--seed", 1).out == " ".join(map(str, want)) + "\n"
+
+
+def test_a_token_model_is_primed_with_words(run: Any, token_path: str) -> None:
+    ran = run("sample", token_path, "--length", 3, "--prime", "The cat", "--include-prime")
+    assert ran.out.split()[:2] == ["The", "cat"]
+
+
+def test_a_model_without_vocabulary_prints_ids(run: Any, tmp_path: Path) -> None:
+    model = saved(tmp_path / "ids.bin", packed(vocabulary=None))
+    want = lstmgen.Generator(model).sample(20, seed=1)
+    assert run("sample", model, "--length", 20, "--seed", 1).out == " ".join(map(str, want)) + "\n"
+
+
+# -- sample -o -------------------------------------------------------------------------------------
+
+
+def test_output_goes_to_a_file(run: Any, path: str, tmp_path: Path) -> None:
+    ran = run("sample", path, "--length", 50, "--seed", 1, "-o", tmp_path / "out.txt")
+    assert (ran.status, ran.out, ran.err) == (0, "", "seed 1\n")
+    assert (tmp_path / "out.txt").read_bytes().decode() == lstmgen.Generator(path).sample(50, seed=1)
+
+
+def test_output_of_a_token_model_is_what_it_would_print(run: Any, token_path: str, tmp_path: Path) -> None:
+    argv = ("sample", token_path, "--length", 9, "--seed", 1)
+    run(*argv, "-o", tmp_path / "out.txt")
+    assert (tmp_path / "out.txt").read_bytes() == run(*argv).raw
+
+
+def test_an_existing_file_stays_when_the_prime_is_wrong(run: Any, path: str, tmp_path: Path) -> None:
+    out = Path(saved(tmp_path / "out.txt", b"precious"))
+    run("sample", path, "--prime", "X", "-o", out).failed("'X'")
+    assert out.read_bytes() == b"precious"
+
+
+def test_an_existing_file_stays_when_sampling_fails_midway(
+    run: Any, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stream(*args: Any, **options: Any) -> Iterator[str]:
+        yield "abc"
+        raise OSError("out of luck")
+
+    monkeypatch.setattr(lstmgen.Generator, "stream", stream)
+    out = Path(saved(tmp_path / "out.txt", b"precious"))
+    ran = run("sample", path, "-o", out, "--seed", 1)
+    assert (ran.status, ran.err) == (1, "seed 1\nlstmgen: out of luck\n")
+    assert out.read_bytes() == b"precious"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.txt", "tiny.bin"]
+
+
+def test_an_existing_file_stays_when_it_cannot_be_replaced(
+    run: Any, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replace(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", replace)
+    out = Path(saved(tmp_path / "out.txt", b"precious"))
+    ran = run("sample", path, "-o", out, "--seed", 1)
+    assert ran.status == 1
+    assert ran.err == f"seed 1\nlstmgen: {out}: cannot write: No space left on device\n"
+    assert out.read_bytes() == b"precious"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.txt", "tiny.bin"]
+
+
+def test_a_missing_output_folder_is_one_line(run: Any, path: str, tmp_path: Path) -> None:
+    ran = run("sample", path, "--seed", 1, "-o", tmp_path / "no" / "out.txt")
+    assert ran.status == 1
+    assert ran.err.splitlines()[1:] == [f"lstmgen: {tmp_path}/no/out.txt: cannot write: No such file or directory"]
+
+
+# -- pipes and signals -------------------------------------------------------------------------------
+
+
+@posix
+def test_a_reader_that_has_had_enough_ends_it_quietly(path: str) -> None:
+    process = start("sample", path, "--length", str(10**9), "--carry", "--seed", "1")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert len(process.stdout.read(10)) == 10
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert process.stderr.read() == b"seed 1\n"
+    process.stderr.close()
+
+
+@posix
+def test_a_full_disk_is_one_line(path: str) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    with open("/dev/full", "wb") as full:
+        process = start("sample", path, "--length", "100000", "--carry", "--seed", "1", stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err == b"seed 1\nlstmgen: [Errno 28] No space left on device\n"
+
+
+@posix
+@pytest.mark.parametrize("output", [False, True])
+def test_ctrl_c_ends_it_quietly(path: str, tmp_path: Path, output: bool) -> None:
+    out = Path(saved(tmp_path / "out.txt", b"precious"))
+    more = ["-o", str(out)] if output else []
+    process = start(
+        *("sample", path, "--length", str(10**9), "--carry", "--seed", "1", *more),
+        stdout=subprocess.DEVNULL,
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == b"seed 1\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert out.read_bytes() == b"precious"
+
+
+# -- what fails ------------------------------------------------------------------------------------
+
+
+def test_a_missing_file_is_one_line(run: Any, tmp_path: Path) -> None:
+    run("sample", tmp_path / "no.bin").failed(r"no\.bin: No such file or directory")
+
+
+def test_a_directory_is_one_line(run: Any, tmp_path: Path) -> None:
+    run("sample", tmp_path).failed("is a directory")
+
+
+@pytest.mark.parametrize("name", ["x.bin", "x.txt", "x.h5", "x"])
+@pytest.mark.parametrize("data", [b"", b"hello", b"GGUF", b"\0" * 4096, packed()[:999]])
+def test_what_is_no_model_is_one_line(run: Any, tmp_path: Path, name: str, data: bytes) -> None:
+    run("sample", saved(tmp_path / name, data)).failed(re.escape(name))
+
+
+def test_a_damaged_model_is_one_line(run: Any, tmp_path: Path) -> None:
+    run("sample", saved(tmp_path / "x.bin", packed()[:-1] + b"\x01")).failed("the checksum is wrong")
+
+
+def test_an_unknown_character_is_one_line(run: Any, path: str) -> None:
+    run("sample", path, "--prime", "abß").failed(r"'ß' \(U\+00DF\) at position 2 is not in the vocabulary")
+
+
+def test_an_unknown_control_character_is_one_line(run: Any, path: str) -> None:
+    run("sample", path, "--prime", "ab\n\x1b[2J").failed(r"'\\n' \(U\+000A\) at position 2")
+
+
+def test_a_missing_prime_file_is_one_line(run: Any, path: str, tmp_path: Path) -> None:
+    run("sample", path, "--prime-file", tmp_path / "no.txt").failed(r"no\.txt: No such file or directory")
+
+
+def test_a_prime_file_that_is_no_text_is_one_line(run: Any, path: str, tmp_path: Path) -> None:
+    run("sample", path, "--prime-file", saved(tmp_path / "x.txt", b"\xff\xfe")).failed(r"x\.txt: not UTF-8")
+
+
+def test_a_network_of_features_is_one_line(run: Any, tmp_path: Path) -> None:
+    of = network([("lstm", 4), ("dense", 1, "sigmoid")], 3, 5)
+    model = saved(tmp_path / "x.bin", packed(of, encoding="features"))
+    run("sample", model).failed("predicts, but does not generate")
+
+
+def test_vocab_from_for_a_bin_is_one_line(run: Any, path: str) -> None:
+    run("sample", path, "--vocab-from", path).failed("only a Keras file takes vocab_from")
+
+
+def test_an_unknown_instruction_set_is_one_line(run: Any, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LSTMGEN_ISA", "quantum")
+    run("sample", path).failed("LSTMGEN_ISA: expected one of .*'quantum'")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--temp", "-1"], "temp: expected a number >= 0"),
+        (["--temp", "nan"], "temp: expected a number >= 0"),
+        (["--inverse-temp", "0"], "inverse_temp: expected a number > 0"),
+        (["--length", "-1"], "length: expected at least 0, found -1"),
+        (["--seed", "-1"], "seed: expected at least 0, found -1"),
+        (["--refresh", "0"], "refresh: expected at least 1, found 0"),
+        (["--threads", "0"], "threads: expected at least 1, found 0"),
+        (["--top-k", "0"], "top_k: expected at least 1, found 0"),
+        (["--top-p", "2"], "top_p: expected"),
+        (["--stop", ""], "stop: .*an empty one"),
+        (["--on-unknown", "X"], "on_unknown: expected"),
+    ],
+)
+def test_a_value_out_of_range_is_one_line(run: Any, path: str, argv: list[str], message: str) -> None:
+    run("sample", path, *argv).failed(message)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "COMMAND"),
+        (["dance"], "invalid choice: 'dance'"),
+        (["sample"], "model"),
+        (["sample", "m", "--nonsense"], "--nonsense"),
+        (["sample", "m", "--length", "many"], "--length: invalid int value: 'many'"),
+        (["sample", "m", "--temp", "hot"], "--temp: invalid float value: 'hot'"),
+        (["sample", "m", "--temp", "1", "--inverse-temp", "1"], "not allowed with"),
+        (["sample", "m", "--prime", "a", "--prime-file", "f"], "not allowed with"),
+        (["sample", "m", "--carry", "--refresh", "2"], "not allowed with"),
+        (["info"], "model"),
+    ],
+)
+def test_misuse_shows_the_usage(run: Any, argv: list[str], message: str) -> None:
+    run(*argv).misused(message)
+
+
+@posix
+def test_a_failing_process_shows_no_traceback(tmp_path: Path) -> None:
+    process = start("sample", saved(tmp_path / "x.bin", b"GGUF"))
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, b"")
+    assert err.decode() == f"lstmgen: {tmp_path}/x.bin: the file ends inside the header at byte 4\n"
+
+
+# -- the rest --------------------------------------------------------------------------------------
+
+
+def test_version(run: Any) -> None:
+    assert run("--version").out == f"lstmgen {lstmgen.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["sample", "export", "info", "verify", "bench"])
+def test_each_command_has_help(run: Any, command: str) -> None:
+    ran = run(command, "--help")
+    assert ran.status == 0
+    assert ran.out.startswith(f"usage: lstmgen {command}")
+
+
+def test_info_shows_what_is_inside(run: Any, tmp_path: Path) -> None:
+    facts: Any = {"name": "A name", "license": "MIT", "card": '{"bits per character": 1.25}'}
+    ran = run("info", saved(tmp_path / "x.bin", packed(**facts)))
+    assert ran.status == 0
+    lines = {line[:22].strip(): line[23:] for line in ran.out.splitlines()}
+    assert lines["name"] == "A name"
+    assert lines["license"] == "MIT"
+    assert lines["bits per character"] == "1.25"
+    assert lines["encoding"] == "onehot"
+    assert lines["input shape"] == "(None, 12, 11)"
+    assert lines["vocabulary"] == "11 elements: a b c d e f g h i j k"
+    assert lines["prime"] == "12 elements: ahdkgcjfbiea"
+    assert "author" not in lines
+    assert re.search(r"lstm_0 +lstm +11 -> 20 +tanh, sigmoid\n", ran.out)
+    assert re.search(r"dense_2 +dense +17 -> 11 +softmax\n", ran.out)
+
+
+def test_info_as_json_is_for_programs(run: Any, path: str) -> None:
+    facts = json.loads(run("info", path, "--json").out)
+    assert facts["encoding"] == "onehot"
+    assert facts["input_shape"] == [None, 12, 11]
+    assert facts["output_shape"] == [None, 11]
+    assert facts["vocabulary"] == list("abcdefghijk")
+    assert facts["vocabulary_kind"] == "text"
+    assert facts["layers"][0] == {
+        "type": "lstm",
+        "name": "lstm_0",
+        "inputs": 11,
+        "outputs": 20,
+        "activation": "tanh",
+        "recurrent_activation": "sigmoid",
+        "return_sequences": True,
+    }
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+@pytest.mark.parametrize("facts", [{"vocabulary": None}, {"prime": None}, {"dtype": "bf16"}, {"card": "[1]"}])
+def test_info_takes_any_model(run: Any, tmp_path: Path, facts: dict[str, Any], as_json: tuple[str, ...]) -> None:
+    assert run("info", saved(tmp_path / "x.bin", packed(**facts)), *as_json).status == 0
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_info_sends_no_commands_to_the_terminal(run: Any, tmp_path: Path, as_json: tuple[str, ...]) -> None:
+    evil = "\x1b]0;owned\x07\x9b2J\r"
+    card = json.dumps({evil: [evil, "\ud800"]})
+    vocabulary = [evil, *"bcdefghijk"]
+    data = packed(name=evil, description=evil, card=card, vocabulary=vocabulary)
+    ran = run("info", saved(tmp_path / "x.bin", data), *as_json)
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+@pytest.mark.parametrize("depth", [10, 300, 900, 100_000])
+def test_info_survives_a_deep_card(run: Any, tmp_path: Path, depth: int, as_json: tuple[str, ...]) -> None:
+    card = '{"a":' + "[" * depth + "]" * depth + "}"
+    ran = run("info", saved(tmp_path / "x.bin", packed(card=card)), *as_json)
+    assert ran.status in (0, 1)
+    assert ran.err.count("\n") == ran.status
+
+
+def test_info_of_what_is_no_model_is_one_line(run: Any, tmp_path: Path) -> None:
+    run("info", saved(tmp_path / "x.bin", b"hello")).failed(r"x\.bin")
+
+
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "measure", functools.partial(bench.measure, seconds=0.02))
+
+
+def test_bench_shows_both_ways_of_sampling(run: Any, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick(monkeypatch)
+    ran = run("bench", path)
+    assert ran.status == 0
+    first, *modes = ran.out.splitlines()
+    assert first == f"{lstmgen.Model(path)!r}, 1 thread"
+    row = r"{} +[\d,]+ elements/s +\d+% of the {} limit"
+    assert re.fullmatch(row.format(r"window \(refresh=1\)", "arithmetic"), modes[0])
+    assert re.fullmatch(row.format(r"carried \(refresh=None\)", "memory"), modes[1])
+    assert len(modes) == 2
+
+
+def test_bench_of_a_model_without_a_window_shows_the_carried_state(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch)
+    ran = run("bench", saved(tmp_path / "x.bin", packed(network(window=0), prime=None)))
+    assert ran.status == 0
+    assert "carried" in ran.out
+    assert "window (refresh" not in ran.out
+
+
+def test_bench_of_a_network_of_features_is_one_line(run: Any, tmp_path: Path) -> None:
+    of = network([("lstm", 4), ("dense", 1, "sigmoid")], 3, 5)
+    ran = run("bench", saved(tmp_path / "x.bin", packed(of, encoding="features")))
+    assert ran.status == 1
+    assert "predicts, but does not generate" in ran.err

@@ -1,0 +1,57 @@
+"""`lstmgen verify`: equal to Keras, or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lstmgen
+from lstmgen import cli
+
+Saved = tuple[Any, str]
+
+
+@pytest.fixture
+def saved(keras: Any, save_model: Callable[..., Saved]) -> Callable[..., str]:
+    """A function that saves a network of `units` for 12 letters; returns its path."""
+
+    def save(units: int, name: str) -> str:
+        layers = keras.layers
+        stack = (keras.Input((15, 12)), layers.LSTM(units), layers.Dense(12, activation="softmax"))
+        return save_model(*stack, name=name)[1]
+
+    return save
+
+
+@pytest.mark.parametrize("dtype", ["f32", "bf16"])
+def test_a_model_is_equal_to_the_one_it_was_exported_from(
+    saved: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str], dtype: str
+) -> None:
+    h5, out = saved(20, "model.h5"), str(tmp_path / "model.bin")
+    lstmgen.export(h5, out, dtype=dtype)
+    assert cli.main(["verify", out, h5]) == 0
+    assert "\nequal to Keras" in capsys.readouterr().out
+
+
+def test_a_model_is_not_equal_to_another(
+    saved: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "model.bin")
+    lstmgen.export(saved(20, "model.h5"), out)
+    other = saved(21, "other.h5")
+    assert cli.main(["verify", out, other]) == 1
+    captured = capsys.readouterr()
+    assert "NOT equal to Keras" in captured.out
+    assert captured.err.strip() == f"lstmgen: {out} differs from {other}"
+
+
+def test_what_keras_cannot_load_is_a_reason_not_a_traceback(
+    saved: Callable[..., str], old_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "model.bin")
+    lstmgen.export(old_file, out)
+    assert cli.main(["verify", out, old_file]) == 1
+    assert "cannot load it" in capsys.readouterr().err
