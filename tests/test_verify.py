@@ -11,37 +11,35 @@ import pytest
 import lstmgen
 from lstmgen import cli
 
-Saved = tuple[Any, str]
-
 
 @pytest.fixture
-def saved(keras: Any, save_model: Callable[..., Saved]) -> Callable[..., str]:
+def saved(keras: Any, save_h5: Callable[[Any], Path]) -> Callable[[int], str]:
     """A function that saves a network of `units` for 12 letters; returns its path."""
 
-    def save(units: int, name: str) -> str:
+    def save(units: int) -> str:
         layers = keras.layers
-        stack = (keras.Input((15, 12)), layers.LSTM(units), layers.Dense(12, activation="softmax"))
-        return save_model(*stack, name=name)[1]
+        stack = [keras.Input((15, 12)), layers.LSTM(units), layers.Dense(12, activation="softmax")]
+        return str(save_h5(keras.Sequential(stack)))
 
     return save
 
 
 @pytest.mark.parametrize("dtype", ["f32", "bf16"])
 def test_a_model_is_equal_to_the_one_it_was_exported_from(
-    saved: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str], dtype: str
+    saved: Callable[[int], str], tmp_path: Path, capsys: pytest.CaptureFixture[str], dtype: str
 ) -> None:
-    h5, out = saved(20, "model.h5"), str(tmp_path / "model.bin")
+    h5, out = saved(20), str(tmp_path / "model.bin")
     lstmgen.export(h5, out, dtype=dtype)
     assert cli.main(["verify", out, h5]) == 0
     assert "\nequal to Keras" in capsys.readouterr().out
 
 
 def test_a_model_is_not_equal_to_another(
-    saved: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    saved: Callable[[int], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "model.bin")
-    lstmgen.export(saved(20, "model.h5"), out)
-    other = saved(21, "other.h5")
+    lstmgen.export(saved(20), out)
+    other = saved(21)
     assert cli.main(["verify", out, other]) == 1
     captured = capsys.readouterr()
     assert "NOT equal to Keras" in captured.out
@@ -49,9 +47,9 @@ def test_a_model_is_not_equal_to_another(
 
 
 def test_what_keras_cannot_load_is_a_reason_not_a_traceback(
-    saved: Callable[..., str], old_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    keras: Any, small_h5: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "model.bin")
-    lstmgen.export(old_file, out)
-    assert cli.main(["verify", out, old_file]) == 1
+    lstmgen.export(small_h5, out)
+    assert cli.main(["verify", out, str(small_h5)]) == 1
     assert "cannot load it" in capsys.readouterr().err

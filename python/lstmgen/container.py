@@ -212,9 +212,7 @@ def _check_vocabulary(network: Network, vocabulary: Sequence[str] | None, kind: 
     if kind not in VOCABULARY_KINDS:
         raise ValueError(f"vocabulary_kind: expected one of {VOCABULARY_KINDS}, found {kind!r}")
     if len(vocabulary) != network.outputs:
-        raise ValueError(
-            f"the vocabulary has {len(vocabulary)} elements, the network {network.outputs} outputs"
-        )
+        raise ValueError(f"the vocabulary has {len(vocabulary)} elements, the network {network.outputs} outputs")
     seen: dict[str, int] = {}
     for i, element in enumerate(vocabulary):
         _limited(f"vocabulary element {i}", element)
@@ -345,9 +343,7 @@ def _self_test_keys(network: Network, encoding: str) -> dict[str, bytes]:
     given, output, tolerance = reference.self_test(network, encoding)
     features = encoding == "features"
     return {
-        "lstmgen.selftest." + ("features" if features else "ids"): _numbers(
-            _F32 if features else _U32, given
-        ),
+        "lstmgen.selftest." + ("features" if features else "ids"): _numbers(_F32 if features else _U32, given),
         "lstmgen.selftest.output": _numbers(_F64, output),
         "lstmgen.selftest.tolerance": struct.pack("<Id", _F64, tolerance),
     }
