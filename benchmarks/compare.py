@@ -238,7 +238,7 @@ class Result(NamedTuple):
     name: str
     isa: str
     times: Times
-    shares: dict[str, list[float]]  # of the limit, in each round, of a mode
+    shares: dict[str, list[float]]  # of the limit in each round, in processor time, of a mode
     limits: dict[str, list[float]]  # of one thread: multiply-adds a second (window), bytes a second (carried)
     differences: dict[str, float]  # the greatest between lstmgen's probabilities and a peer's, of a mode
 
@@ -273,13 +273,18 @@ def measure(name: str, seconds: float, threads: int) -> Result:
     counts = {key: elements_in(draw, slot) for key, draw in draws.items()}
     times: Times = {key: [] for key in draws}
     limits: dict[str, list[float]] = {mode: [] for mode in MODES}
+    shares: dict[str, list[float]] = {mode: [] for mode in MODES}
+    work = {"window": lane_macs(model) * WINDOW, "carried": step_bytes(model)}
+    busy: dict[tuple[str, str], float] = {}
     for _ in range(ROUNDS):
         for mode, limit in zip(MODES, _core.measure_limits(model._native), strict=True):
             limits[mode].append(limit)
         for key, draw in draws.items():
-            times[key].append(timed(draw, counts[key]) / counts[key])
-    work = {"window": lane_macs(model) * WINDOW / threads, "carried": step_bytes(model)}  # windows share the threads
-    shares = {mode: list(work[mode] / np.array(times["lstmgen", mode]) / limits[mode]) for mode in MODES}
+            elapsed, busy[key] = timed(draw, counts[key])
+            times[key].append(elapsed / counts[key])
+        for mode in MODES:
+            key = "lstmgen", mode
+            shares[mode].append(work[mode] * counts[key] / busy[key] / limits[mode][-1])
     return Result(name, model.isa, times, shares, limits, differences)
 
 
@@ -293,16 +298,18 @@ def difference(model: lstmgen.Model, loops: list[Loop], rng: np.random.Generator
     return found
 
 
-def timed(draw: Draw, count: int) -> float:
-    start = time.perf_counter()
+def timed(draw: Draw, count: int) -> tuple[float, float]:
+    """Seconds on the clock, and of all processors."""
+    start, busy = time.perf_counter(), time.process_time()
     draw(count)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - busy
 
 
 def elements_in(draw: Draw, seconds: float) -> int:
     """How many elements take about so long; a warm-up too."""
-    count, spent = 1, timed(draw, 1)
-    while (spent := timed(draw, count)) < seconds / 4:
+    draw(1)
+    count = 1
+    while (spent := timed(draw, count)[0]) < seconds / 4:
         count *= 2
     return max(1, round(count * seconds / spent))
 
