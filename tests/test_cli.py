@@ -245,7 +245,16 @@ def test_a_full_disk_is_one_line(path: str) -> None:
     assert err == b"seed 1\nlstmgen: [Errno 28] No space left on device\n"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children heed Ctrl-C even if this process runs in the background, where a shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @posix
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("output", [False, True])
 def test_ctrl_c_ends_it_quietly(path: str, tmp_path: Path, output: bool) -> None:
     out = Path(saved(tmp_path / "out.txt", b"precious"))

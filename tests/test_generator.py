@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -1052,6 +1053,15 @@ else:
 """
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children heed Ctrl-C even if this process runs in the background, where a shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill cannot send SIGINT there")
 @pytest.mark.parametrize(
     ("call", "threads"),
