@@ -329,7 +329,7 @@ def with_spread(values: list[float], scale: float) -> str:
 
 
 def ratio(times: Times, engine: str, mode: str) -> str:
-    """The median of the ratios within each round, which a slow spell of the machine hardly touches."""
+    """The median of the ratios within each round, which a slow spell of the machine touches less than the times."""
     return figure(float(np.median(np.divide(times[engine, mode], times["lstmgen", mode]))))
 
 
