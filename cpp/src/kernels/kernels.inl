@@ -17,58 +17,130 @@ constexpr std::size_t kBlock = kGates * kPanel;
 
 // ---- Functions ------------------------------------------------------------------------------------------------------
 
-struct Expm1Parts {
-    Vec scale;  // 2^n
-    Vec p;      // e^r - 1, where x = n ln 2 + r
+// N vectors that go through a function side by side: one alone would spend most of its time waiting for itself. A Vec
+// among the operands is the same for all N.
+template <std::size_t N>
+struct Wide {
+    Vec v[N];
 };
 
-// For -87.3 <= x <= 88.3 (n in [-126, 127]). p has a relative error under 1.5e-8 before rounding (minimax polynomial).
-inline Expm1Parts expm1_parts(Vec x) {
-    const Vec magic = set(12582912.0f + 127.0f);  // 1.5 * 2^23 rounds to an integer, 127 is the bias of the exponent
-    const Vec shifted = fma(x, set(1.44269504f), magic);
-    const Vec n = sub(shifted, magic);
-    Vec r = fma(n, set(-0.693359375f), x);
-    r = fma(n, set(2.12194440e-4f), r);
-    Vec q = set(0x1.6b9d0ap-10f);
-    q = fma(q, r, set(0x1.12286ap-7f));
-    q = fma(q, r, set(0x1.5556f4p-5f));
-    q = fma(q, r, set(0x1.5554b0p-3f));
-    q = fma(q, r, set(0x1.fffffep-2f));
-    return {pow2_bits(shifted), fma(mul(r, r), q, r)};
+inline Vec at(Vec a, std::size_t) { return a; }
+template <std::size_t N>
+inline Vec at(const Wide<N>& a, std::size_t i) {
+    return a.v[i];
+}
+
+template <std::size_t N, class F>
+inline Wide<N> each_of(F f) {
+    Wide<N> r;
+    for (std::size_t i = 0; i < N; ++i) r.v[i] = f(i);
+    return r;
+}
+
+template <std::size_t N, class B, class C>
+inline Wide<N> fma(const Wide<N>& a, const B& b, const C& c) {
+    return each_of<N>([&](std::size_t i) { return fma(a.v[i], at(b, i), at(c, i)); });
+}
+template <std::size_t N, class B>
+inline Wide<N> add(const Wide<N>& a, const B& b) {
+    return each_of<N>([&](std::size_t i) { return add(a.v[i], at(b, i)); });
+}
+template <std::size_t N>
+inline Wide<N> sub(const Wide<N>& a, Vec b) {
+    return each_of<N>([&](std::size_t i) { return sub(a.v[i], b); });
+}
+template <std::size_t N>
+inline Wide<N> mul(const Wide<N>& a, const Wide<N>& b) {
+    return each_of<N>([&](std::size_t i) { return mul(a.v[i], b.v[i]); });
+}
+template <std::size_t N, class A, class B>
+inline Wide<N> div(const A& a, const B& b) {
+    return each_of<N>([&](std::size_t i) { return div(at(a, i), at(b, i)); });
 }
 
 // The constant comes first in min and max, so that a NaN in x stays one on every instruction set.
-inline Vec clamp(Vec x, float low, float high) { return min(set(high), max(set(low), x)); }
+template <std::size_t N>
+inline Wide<N> clamp(const Wide<N>& x, float low, float high) {
+    return each_of<N>([&](std::size_t i) { return min(set(high), max(set(low), x.v[i])); });
+}
+
+template <std::size_t N>
+struct Expm1Parts {
+    Wide<N> scale;  // 2^n
+    Wide<N> p;      // e^r - 1, where x = n ln 2 + r
+};
+
+// For -87.3 <= x <= 88.3 (n in [-126, 127]). p has a relative error under 1.5e-8 before rounding (minimax polynomial).
+template <std::size_t N>
+inline Expm1Parts<N> expm1_parts(const Wide<N>& x) {
+    const Vec magic = set(12582912.0f + 127.0f);  // 1.5 * 2^23 rounds to an integer, 127 is the bias of the exponent
+    const Wide<N> shifted = fma(x, set(1.44269504f), magic);
+    const Wide<N> n = sub(shifted, magic);
+    const Wide<N> r = fma(n, set(2.12194440e-4f), fma(n, set(-0.693359375f), x));
+    Wide<N> q = fma(r, set(0x1.6b9d0ap-10f), set(0x1.12286ap-7f));
+    q = fma(q, r, set(0x1.5556f4p-5f));
+    q = fma(q, r, set(0x1.5554b0p-3f));
+    q = fma(q, r, set(0x1.fffffep-2f));
+    return {each_of<N>([&](std::size_t i) { return pow2_bits(shifted.v[i]); }), fma(mul(r, r), q, r)};
+}
 
 struct Linear {
-    static Vec apply(Vec x) { return x; }
+    template <std::size_t N>
+    static Wide<N> apply(const Wide<N>& x) {
+        return x;
+    }
 };
 struct Relu {
-    static Vec apply(Vec x) { return max(set(0.0f), x); }
+    template <std::size_t N>
+    static Wide<N> apply(const Wide<N>& x) {
+        return each_of<N>([&](std::size_t i) { return max(set(0.0f), x.v[i]); });
+    }
 };
 struct Sigmoid {
-    static Vec apply(Vec x) {
-        const auto [scale, p] = expm1_parts(clamp(sub(set(0.0f), x), -87.0f, 88.0f));
-        return div(set(1.0f), add(set(1.0f), fma(scale, p, scale)));
+    template <std::size_t N>
+    static Wide<N> apply(const Wide<N>& x) {
+        const Wide<N> minus = each_of<N>([&](std::size_t i) { return sub(set(0.0f), x.v[i]); });
+        const auto [scale, p] = expm1_parts(clamp(minus, -87.0f, 88.0f));
+        return div<N>(set(1.0f), add(fma(scale, p, scale), set(1.0f)));
     }
 };
 struct HardSigmoid {
-    static Vec apply(Vec x) { return div(clamp(add(x, set(3.0f)), 0.0f, 6.0f), set(6.0f)); }
+    template <std::size_t N>
+    static Wide<N> apply(const Wide<N>& x) {
+        return div<N>(clamp(add(x, set(3.0f)), 0.0f, 6.0f), set(6.0f));
+    }
 };
 struct HardSigmoidKeras2 {
-    static Vec apply(Vec x) { return clamp(fma(set(0.2f), x, set(0.5f)), 0.0f, 1.0f); }
+    template <std::size_t N>
+    static Wide<N> apply(const Wide<N>& x) {
+        return clamp(fma(x, set(0.2f), set(0.5f)), 0.0f, 1.0f);
+    }
 };
-struct Tanh {
-    static Vec apply(Vec x) {  // (e^2x - 1) / (e^2x + 1), from e^2x - 1 without cancellation
+struct Tanh {  // (e^2x - 1) / (e^2x + 1), from e^2x - 1 without cancellation
+    template <std::size_t N>
+    static Wide<N> apply(const Wide<N>& x) {
         const auto [scale, p] = expm1_parts(clamp(add(x, x), -20.0f, 20.0f));
-        const Vec t = fma(scale, p, sub(scale, set(1.0f)));
-        return div(t, add(t, set(2.0f)));
+        const Wide<N> t = fma(scale, p, sub(scale, set(1.0f)));
+        return div<N>(t, add(t, set(2.0f)));
     }
 };
 
+template <std::size_t N>
+inline Wide<N> load_wide(const float* p) {
+    return each_of<N>([&](std::size_t i) { return load(p + i * kWidth); });
+}
+template <std::size_t N>
+inline void store_wide(float* p, const Wide<N>& a) {
+    for (std::size_t i = 0; i < N; ++i) store(p + i * kWidth, a.v[i]);
+}
+
+// x[0..n) = F(x), n a multiple of 16.
 template <class F>
-void map(float* x, std::size_t n) {
-    for (std::size_t i = 0; i < n; i += kWidth) store(x + i, F::apply(load(x + i)));
+inline void map(float* x, std::size_t n) {
+    constexpr std::size_t most = 4, panel = kPanel / kWidth, few = panel < most ? panel : most;
+    std::size_t i = 0;
+    for (; i + most * kWidth <= n; i += most * kWidth) store_wide(x + i, F::apply(load_wide<most>(x + i)));
+    for (; i < n; i += few * kWidth) store_wide(x + i, F::apply(load_wide<few>(x + i)));
 }
 
 void activate(Function function, float* x, std::size_t n) {
@@ -191,17 +263,23 @@ void gather_from(const Matrix& m, std::size_t first, std::size_t n_panels, const
 
 // ---- LSTM -----------------------------------------------------------------------------------------------------------
 
-// c = f * c + i * g, h = o * act(c), for one block of 16 units.
+// The gates of one block of 16 units, in place.
 template <class Act, class Rec>
+inline void gates(float* z) {
+    map<Rec>(z, 2 * kPanel);
+    map<Act>(z + 2 * kPanel, kPanel);
+    map<Rec>(z + 3 * kPanel, kPanel);
+}
+
+// c = f * c + i * g, h = o * act(c), for one block.
+template <class Act>
 inline void cell(const float* z, float* c, float* h) {
-    for (std::size_t v = 0; v < kPanel; v += kWidth) {
-        const Vec i = Rec::apply(load(z + v));
-        const Vec f = Rec::apply(load(z + kPanel + v));
-        const Vec g = Act::apply(load(z + 2 * kPanel + v));
-        const Vec o = Rec::apply(load(z + 3 * kPanel + v));
-        const Vec state = fma(f, load(c + v), mul(i, g));
-        store(c + v, state);
-        store(h + v, mul(o, Act::apply(state)));
+    constexpr std::size_t n = kVecs < 2 ? kVecs : 2;
+    for (std::size_t v = 0; v < kPanel; v += n * kWidth) {
+        const auto i = load_wide<n>(z + v), f = load_wide<n>(z + kPanel + v), g = load_wide<n>(z + 2 * kPanel + v);
+        const auto state = fma(f, load_wide<n>(c + v), mul(i, g));
+        store_wide(c + v, state);
+        store_wide(h + v, mul(load_wide<n>(z + 3 * kPanel + v), Act::apply(state)));
     }
 }
 
@@ -227,10 +305,12 @@ void lstm_step_typed(const LstmStep& s) {
             if (s.x)
                 gemm_from(s.kernel, b * kGates, blocks * kGates, s.x + r * s.x_stride, s.x_stride, rows, z, stride);
             gemm_from(s.recurrent, b * kGates, blocks * kGates, s.h_prev + r * s.h_stride, s.h_stride, rows, z, stride);
+            // All gates first: they do not wait for one another, as the cell does for its gates.
+            for (std::size_t i = 0; i < rows * blocks; ++i) gates<Act, Rec>(z + i * kBlock);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t i = 0; i < blocks; ++i) {
                     const std::size_t at = (r + j) * s.h_stride + (b + i) * kPanel;
-                    cell<Act, Rec>(z + j * stride + i * kBlock, s.c + at, s.h + at);
+                    cell<Act>(z + j * stride + i * kBlock, s.c + at, s.h + at);
                 }
         }
     }
