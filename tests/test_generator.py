@@ -942,6 +942,14 @@ def test_a_copy_draws_the_same(gen: lstmgen.Generator) -> None:
     assert copy.copy(gen).sample(20, seed=1) == gen.sample(20, seed=1)
 
 
+def test_a_bundled_model_is_found_by_name_beside_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "latex").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert lstmgen.Model("latex").metadata["name"] == "latex"
+
+
 def test_bundled_models_are_a_dict_of_paths() -> None:
     models = bundled()
     assert isinstance(models, dict)

@@ -48,7 +48,7 @@ class Model:
 
     def __init__(self, source: Source, **options: Unpack[ExportOptions]) -> None:
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
-        if not isinstance(source, bytes) and not os.path.exists(name):
+        if not isinstance(source, bytes) and not os.path.isfile(name):  # a folder may have a bundled model's name
             name = bundled().get(name, name)
             source = name
         if _is_bin(source):
