@@ -53,3 +53,12 @@ def test_what_keras_cannot_load_is_a_reason_not_a_traceback(
     lstmgen.export(small_h5, out)
     assert cli.main(["verify", out, str(small_h5)]) == 1
     assert "cannot load it" in capsys.readouterr().err
+
+
+def test_a_model_of_another_size_is_refused_by_its_sizes(
+    saved: Callable[[int], str], small_h5: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "model.bin")
+    lstmgen.export(saved(20), out)
+    assert cli.main(["verify", out, str(small_h5)]) == 1
+    assert "expected (inputs, outputs) (12, 12) as in the model, found (2, 2)" in capsys.readouterr().err

@@ -89,6 +89,10 @@ def _add_sample(commands: Any) -> None:
 def _sample(args: argparse.Namespace) -> None:
     options: Any = {"vocab_from": args.vocab_from} if args.vocab_from else {}
     generator = lstmgen.Generator(args.model, threads=args.threads, **options)
+    if args.output:  # before the work, not after it
+        folder = args.output.resolve().parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise OSError(f"{args.output}: cannot write into the folder {folder}")
     prime = args.prime
     if args.prime_file:
         try:

@@ -50,14 +50,16 @@ def verify(model: str | Model, keras_path: str, windows: int = 40) -> Report:
     if windows < 2:
         raise ValueError(f"windows: expected at least 2, found {windows}")
     network = keras_file.read(keras_path)
+    expected = (network.input_size, network.outputs)
+    found = (ours._native.info.input_size, ours.outputs)
+    if found != expected:
+        raise ValueError(f"{keras_path}: expected (inputs, outputs) {found} as in the model, found {expected}")
     x = _windows(ours, windows)
     bf16 = ours.dtype == "bf16"
     stored = container.rounded(network) if bf16 else network
     exact = reference.forward(stored, _encoded(ours, stored, x))
     keras = _keras_predict(keras_path, _encoded(ours, network, x))
     mine = ours.predict(x)
-    if mine.shape != keras.shape:
-        raise ValueError(f"expected outputs {keras.shape[1:]} as in {keras_path}, found {mine.shape[1:]}")
     # Keras's own rounding error is that against float64 on Keras's own weights.
     own = exact + (keras - reference.forward(network, _encoded(ours, network, x))) if bf16 else keras
     median, worst = error_ratios(mine, own, exact)
@@ -67,7 +69,7 @@ def verify(model: str | Model, keras_path: str, windows: int = 40) -> Report:
         f"greatest difference    {np.abs(mine - keras).max():.2e} from Keras"
         + (" (whose weights are f32, here bf16)" if bf16 else ""),
         f"error against float64  {median:.2f} times Keras's in the median (at most {MEDIAN}), "
-        f"{worst:.2f} in the worst window (at most {WORST:g})",
+        f"{worst:.2f} in the worst window (at most {WORST:g}); Keras's counts as at least {FLOOR:g}",
         "equal to Keras" if passed else "NOT equal to Keras",
     ]
     return Report(passed, "\n".join(lines))
