@@ -624,8 +624,9 @@ def test_top_k_1_is_temperature_0(gen: lstmgen.Generator) -> None:
     assert gen.sample(50, top_k=1, temp=2, seed=1) == gen.sample(50, temp=0)
 
 
-def test_banning_everything_still_draws(gen: lstmgen.Generator) -> None:
-    assert len(gen.sample(5, logit_bias={c: float("-inf") for c in LETTERS})) == 5
+def test_banning_everything_is_an_error(gen: lstmgen.Generator) -> None:
+    with pytest.raises(ValueError, match="no element can be drawn"):
+        gen.sample(5, logit_bias={c: float("-inf") for c in LETTERS})
 
 
 def test_filters_that_leave_all_change_nothing(gen: lstmgen.Generator) -> None:

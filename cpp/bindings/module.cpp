@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "lstmgen/lstmgen.hpp"
@@ -27,11 +28,21 @@ public:
         const auto now = std::chrono::steady_clock::now();
         if (now - last_ < std::chrono::milliseconds(20)) return true;
         last_ = now;
+        // A daemon thread that outlives the interpreter must not ask for the GIL: it waits for the process to end.
+        while (interpreter_is_ending()) std::this_thread::sleep_for(std::chrono::seconds(1));
         const py::gil_scoped_acquire gil;
         return PyErr_CheckSignals() == 0;
     }
 
 private:
+    static bool interpreter_is_ending() {
+#if PY_VERSION_HEX >= 0x030D0000
+        return Py_IsFinalizing() != 0;
+#else
+        return _Py_IsFinalizing() != 0;
+#endif
+    }
+
     std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 

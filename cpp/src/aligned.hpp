@@ -7,6 +7,9 @@
 
 namespace lstmgen {
 
+// Sizes of files and matrices are checked against limits that need 64 bits.
+static_assert(sizeof(std::size_t) >= 8, "lstmgen needs a 64-bit system");
+
 constexpr std::size_t kAlignment = 64;
 
 constexpr std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }

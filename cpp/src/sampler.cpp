@@ -38,13 +38,17 @@ Sampler::Sampler(std::size_t n, const SamplerOptions& options)
 }
 
 void Sampler::set_logits(const float* logits) {
-    for (std::size_t i = 0; i < logits_.size(); ++i) logits_[i] = std::isnan(logits[i]) ? -HUGE_VAL : logits[i];
+    std::copy_n(logits, logits_.size(), logits_.begin());
     for (const auto& [id, bias] : options_.logit_bias) logits_[id] += bias;
     if (options_.repeat_penalty != 1.0) penalize();
+    for (double& logit : logits_)
+        if (std::isnan(logit)) logit = -HUGE_VAL;
     filter();
 
     top_ = static_cast<std::size_t>(std::max_element(logits_.begin(), logits_.end()) - logits_.begin());
     const double top = logits_[top_];
+    if (top == -HUGE_VAL)
+        throw Error(ErrorCode::invalid_argument, "no element can be drawn: each has the probability 0 or none at all");
     total_ = 0.0;
     for (std::size_t i = 0; i < logits_.size(); ++i) {
         if (options_.temp == 0.0 || !std::isfinite(top))  // all of the probability on one element
@@ -121,7 +125,7 @@ void Sampler::probabilities(double* p) const {
 }
 
 double Sampler::log_probability(std::uint32_t id) const {
-    if (options_.temp == 0.0) return id == top_ ? 0.0 : -HUGE_VAL;
+    if (options_.temp == 0.0 || !std::isfinite(logits_[top_])) return id == top_ ? 0.0 : -HUGE_VAL;
     return (logits_[id] - logits_[top_]) / options_.temp - std::log(total_);
 }
 

@@ -7,11 +7,24 @@ namespace lstmgen {
 namespace {
 
 constexpr std::size_t kTailLanes = 32;
+constexpr std::size_t kMaxFloats = std::size_t{1} << 30;  // of all lanes together: 4 GiB
+
+// Lanes and units each have their limits, but a small file may ask for the greatest of both.
+void check_size(const Network& network, std::size_t lanes) {
+    std::size_t floats = network.info().input_size;  // of one lane; at most 256 layers of 3 * 2^20
+    for (std::size_t i = 0; i < network.body_end(); ++i)
+        floats += network.layers()[i]->stride() * (network.layers()[i]->recurrent() ? 3 : 1);
+    if (floats > kMaxFloats / lanes)
+        throw Error(ErrorCode::invalid_argument, "the state of " + std::to_string(lanes) + " windows of " +
+                                                     std::to_string(floats) +
+                                                     " numbers exceeds 4 GiB: refresh less often, or carry the state");
+}
 
 }  // namespace
 
 Session::Session(const Network& network, std::size_t lanes, std::size_t threads)
     : network_(network), workers_(std::min(threads, lanes)) {
+    check_size(network, lanes);
     std::size_t scratch = 0;
     for (std::size_t i = 0; i < network.layers().size(); ++i) {
         const Layer& layer = *network.layers()[i];

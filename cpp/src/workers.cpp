@@ -1,5 +1,7 @@
 #include "workers.hpp"
 
+#include <system_error>
+
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
@@ -21,7 +23,12 @@ inline void pause() {
 }  // namespace
 
 Workers::Workers(std::size_t size) {
-    for (std::size_t i = 1; i < size; ++i) threads_.emplace_back([this, i] { loop(i); });
+    threads_.reserve(size);
+    try {
+        for (std::size_t i = 1; i < size; ++i) threads_.emplace_back([this, i] { loop(i); });
+    } catch (const std::system_error&) {
+        // The system has no more threads: those that started do all the work, with the same results.
+    }
 }
 
 Workers::~Workers() {

@@ -12,7 +12,7 @@ namespace lstmgen {
 
 class Workers {
 public:
-    /// The caller counts as one: 0 and 1 start no thread.
+    /// The caller counts as one: 0 and 1 start no thread. Fewer may start than asked for: see size().
     explicit Workers(std::size_t size);
     ~Workers();
     Workers(const Workers&) = delete;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lstmgen/lstmgen.hpp"
+#include "sampler.hpp"
 
 using namespace lstmgen;
 
@@ -184,4 +185,14 @@ TEST_CASE("what cannot be done is an error with a reason") {
     const std::uint32_t id = 11;
     float y[11];
     CHECK(code_of([&] { model.predict(&id, 1, 1, y); }) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("a number that is not finite never makes a banned element likely") {
+    SamplerOptions o;
+    o.logit_bias = {{0, -HUGE_VAL}};
+    Sampler sampler(3, o);
+    const float logits[] = {HUGE_VALF, 1.0f, NAN};
+    sampler.set_logits(logits);
+    CHECK(sampler.draw() == 1);
+    CHECK(sampler.log_probability(1) == doctest::Approx(0.0));
 }

@@ -1,6 +1,8 @@
 // Any processor: 4 floats a vector, and a fused multiply-add that needs no such instruction.
 #pragma once
 
+#include <cstring>
+
 #include "kernel_table.hpp"
 
 namespace lstmgen::kernels {
@@ -15,7 +17,7 @@ template <class To, class From>
 inline To bit_cast(From from) {
     static_assert(sizeof(To) == sizeof(From));
     To to;
-    __builtin_memcpy(&to, &from, sizeof to);
+    std::memcpy(&to, &from, sizeof to);
     return to;
 }
 
