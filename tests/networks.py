@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lstmgen import container
-from lstmgen.network import Layer, Network, Option, tensor_shapes
+from lstmgen.network import LAYER_OPTIONS, RECURRENT, Layer, Network, Option, tensor_shapes
 
 Spec = tuple[Any, ...]
 
@@ -25,46 +25,48 @@ def network(
     seed: int = 7,
     scale: float = 1.0,
     sequences: bool = False,
+    vectors: Collection[int] = (),
+    reads: Mapping[int, tuple[int, ...]] | None = None,
     arrays: Mapping[str, ArrayLike] | None = None,
 ) -> Network:
     """A network of `layers`, weights uniform in -scale .. scale.
 
-    A layer is ("lstm", units[, activation, recurrent_activation]), ("dense", units, activation),
-    ("embedding", units), ("affine",) or ("activation", name); it is called `<type>_<index>`.
-    `sequences`: the last LSTM gives an output at each step. `arrays` replaces tensors by their
+    A layer is ("lstm", units[, activation, recurrent_activation]), ("gru", units[, activation, recurrent_activation,
+    reset_after]), ("simple_rnn", units[, activation]), ("dense", units, activation), ("embedding", units),
+    ("activation", name), or a type and its other options in the order of docs/format.md; it is called `<type>_<index>`.
+    `sequences`: the last recurrent layer gives an output at each step; those of the indices `vectors` give none.
+    `reads` says what the layers of these indices read, if not the layer before. `arrays` replaces tensors by their
     names in the file, such as "dense_2.bias".
     """
     rng = np.random.default_rng(seed)
-    last = max((i for i, spec in enumerate(layers) if spec[0] == "lstm"), default=0)
-    made = []
-    size = inputs
+    last = max((i for i, spec in enumerate(layers) if spec[0] in RECURRENT), default=0)
+    made: list[Layer] = []
     for i, (kind, *rest) in enumerate(layers):
-        options = _options(kind, rest, inputs, i < last or sequences)
-        name = f"{kind}_{i}"
-        weights = {}
-        for tensor, shape in tensor_shapes(kind, size, options).items():
+        options = _options(kind, rest, inputs, i not in vectors and (i < last or sequences))
+        made.append(Layer(kind, f"{kind}_{i}", options, {}, (reads or {}).get(i)))
+    bare = Network(tuple(made), window, inputs, "3.15.1")
+    for i, layer in enumerate(made):
+        for tensor, shape in tensor_shapes(layer.type, bare.size_into(i), layer.options).items():
             drawn: ArrayLike = rng.uniform(-scale, scale, shape)
-            given = (arrays or {}).get(f"{name}.{tensor}", drawn)
-            weights[tensor] = np.asarray(given, np.float32)
-        made.append(Layer(kind, name, options, weights))
-        size = made[-1].output_size(size)
-    return Network(tuple(made), window, inputs, "3.15.1")
+            given = (arrays or {}).get(f"{layer.name}.{tensor}", drawn)
+            layer.arrays[tensor] = np.asarray(given, np.float32)
+    return bare
+
+
+_DEFAULTS: Mapping[str, list[Any]] = {
+    "lstm": ["tanh", "sigmoid"],
+    "gru": ["tanh", "sigmoid", True],
+    "simple_rnn": ["tanh"],
+}
 
 
 def _options(kind: str, rest: list[Any], inputs: int, sequences: bool) -> dict[str, Option]:
-    if kind == "lstm":
-        activation, recurrent = rest[1:] or ("tanh", "sigmoid")
-        return {
-            "units": rest[0],
-            "activation": activation,
-            "recurrent_activation": recurrent,
-            "return_sequences": sequences,
-        }
-    if kind == "dense":
-        return {"units": rest[0], "activation": rest[1]}
     if kind == "embedding":
         return {"input_dim": inputs, "units": rest[0]}
-    return {"activation": rest[0]} if kind == "activation" else {}
+    if kind in RECURRENT:
+        rest = [*rest, *_DEFAULTS[kind][len(rest) - 1 :]]
+        rest.insert(2 if kind == "simple_rnn" else 3, sequences)
+    return dict(zip(LAYER_OPTIONS[kind], rest, strict=True))
 
 
 def packed(of: Network | None = None, *, encoding: str = "onehot", **options: Any) -> bytes:

@@ -168,7 +168,7 @@ def test_vocabulary_may_be_a_json_file(make: Write, facts: Facts, tmp_path: Path
         ("[1, 2]", r"v\.json: element 0: expected text, found 1"),
         ('["a", ""]', r"v\.json: element 1: expected text, found ''"),
         ("3", r"v\.json: expected a list or an object, found int"),
-        ('{"a": 1, "b": 2}', r"v\.json: expected the indices 0 to 1, found none for 0"),
+        ('{"a": 2, "b": 3}', r"v\.json: expected the indices 0 to 1, found none for 0"),
         ('{"a": 0, "b": 0}', r"v\.json: 'a' and 'b' have index 0"),
         ('{"a": 0.5}', r"v\.json: expected an index beside 'a', found 0.5"),
         ('{"a": "b"}', r"v\.json: expected an index beside 'a', found 'b'"),
@@ -221,6 +221,67 @@ def test_vocabulary_of_another_size_is_refused_with_both_sizes(make: Write, corp
 def test_vocabulary_and_corpus_together_are_refused(make: Write, corpus: Path) -> None:
     with pytest.raises(ValueError, match="either vocab or vocab_from"):
         exporting.convert(make(), vocab=list("abcd"), vocab_from=corpus)
+
+
+def test_lower_cased_corpus_gives_vocabulary_and_prime(make: Write, facts: Facts, tmp_path: Path) -> None:
+    (tmp_path / "c.tex").write_bytes("BaÄ ÄBBA".encode("latin-1"))
+    found = facts(exporting.convert(make(), vocab_from=tmp_path / "c.tex", lower=True, vocab_encoding="latin-1"))
+    assert found["vocabulary"] == [" ", "a", "b", "ä"]
+    assert found["prime"] == [2, 1, 3, 0, 3]
+
+
+@pytest.mark.parametrize("option", [{"lower": True}, {"vocab_encoding": "latin-1"}])
+def test_option_of_a_corpus_without_one_is_refused(make: Write, option: Any) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(option))} needs a corpus: vocab_from"):
+        exporting.convert(make(), vocab=list("abcd"), **option)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"vocab": 5}, "vocab: expected a path, a list of elements, or an object"),
+        ({"vocab_from": 5}, "vocab_from: expected a path, found 5"),
+        ({"vocab_from": "c", "lower": "yes"}, "lower: expected True or False, found 'yes'"),
+        ({"vocab_from": "c", "vocab_encoding": 8}, "vocab_encoding: expected a name such as 'latin-1', found 8"),
+        ({"prime": 5}, "prime: expected text, elements or ids, found 5"),
+        ({"prime": [0.5]}, "prime: element at position 0: expected a str or an id, found 0.5"),
+        ({"prime": [0.5], "vocab": list("abcd")}, "prime: element at position 0: expected a str or an id, found 0.5"),
+        ({"card": 5}, "card: expected a mapping or the text of a JSON object, found 5"),
+    ],
+)
+def test_option_of_the_wrong_kind_says_what_was_expected(make: Write, options: Any, reason: str) -> None:
+    with pytest.raises(TypeError, match=reason):
+        exporting.convert(make(), **options)
+
+
+def test_padding_is_stored_and_warned_of(make: Write, facts: Facts) -> None:
+    with pytest.warns(UserWarning, match="vocab: the indices start at 1: id 0 is taken as padding") as warned:
+        found = facts(exporting.convert(make(), vocab={"a": 1, "b": 2, "c": 3}))
+    assert (found["vocabulary"], found["vocabulary_kind"], found["padding"]) == (["", "a", "b", "c"], "text", 0)
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+def test_no_padding_is_stored_without_one(make: Write, facts: Facts) -> None:
+    assert "padding" not in facts(exporting.convert(make(), vocab=list("abcd")))
+
+
+def test_export_warns_of_what_it_assumes(make: Write, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="id 0 is taken as padding") as warned:
+        exporting.export(make(), tmp_path / "m.bin", vocab={"a": 1, "b": 2, "c": 3})
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+def test_notes_give_vocabulary_and_prime(make: Write, facts: Facts) -> None:
+    notes = ["C4", "4.7", "C4", "B-3", "E5", "4.7", "C4"]
+    with pytest.warns(UserWarning, match="a list with repetitions"):
+        found = facts(exporting.convert(make(), vocab=notes))
+    assert found["vocabulary"] == ["4.7", "B-3", "C4", "E5"]
+    assert (found["vocabulary_kind"], found["prime"]) == ("tokens", [2, 0, 2, 1, 3])
+
+
+def test_corpus_of_tokens_has_a_prime(make: Write, facts: Facts, corpus: Path) -> None:
+    found = facts(exporting.convert(make(), vocab_from=corpus, vocabulary_kind="tokens"))
+    assert (found["vocabulary_kind"], found["prime"]) == ("tokens", [3, 2, 1, 0, 3])
 
 
 def test_longer_elements_are_tokens_unless_told(make: Write, facts: Facts) -> None:
@@ -286,7 +347,7 @@ def test_window_that_disagrees_is_refused(make: Write) -> None:
 
 @pytest.mark.parametrize("window", [0.5, -1, True])
 def test_window_that_is_no_length_is_refused(make: Write, window: Any) -> None:
-    with pytest.raises(ValueError, match="window: expected an integer of at least 1"):
+    with pytest.raises(ValueError, match="window: expected an integer from 1 to 65536"):
         exporting.convert(make(window=None), window=window)
 
 
@@ -422,6 +483,40 @@ def test_script_takes_all_options(make: Write, tmp_path: Path) -> None:
         window=9,
         source_url="https://a.b",
     )
+
+
+def test_script_says_what_it_assumes_a_line_each(make: Write, tmp_path: Path) -> None:
+    vocab, out = tmp_path / "v.json", tmp_path / "m.bin"
+    vocab.write_text('{"v": {"a": 1, "b": 2, "c": 3}}')
+    done = script(make(), out, "--vocab", vocab)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.splitlines() == [
+        f"assumed: {vocab}: the vocabulary is its entry 'v'",
+        f"assumed: {vocab}: v: the indices start at 1: id 0 is taken as padding, which is never drawn",
+        f"{out}: {out.stat().st_size:,} bytes",
+    ]
+
+
+def test_script_says_that_there_is_no_vocabulary(make: Write, tmp_path: Path) -> None:
+    done = script(make(), tmp_path / "m.bin")
+    said = "no vocabulary: sample gives ids; --vocab-from or --vocab gives them names"
+    assert (done.returncode, done.stderr.splitlines()[0]) == (0, said)
+    regression = script(make(2, 4), tmp_path / "m.bin")  # does not generate
+    assert (regression.returncode, regression.stderr.count("\n")) == (0, 1)
+
+
+def test_script_takes_the_options_of_a_corpus(make: Write, tmp_path: Path) -> None:
+    path, text, out = make(), tmp_path / "c.tex", tmp_path / "m.bin"
+    text.write_bytes("BaÄ ÄBBA".encode("latin-1"))
+    assert script(path, out, "--vocab-from", text, "--lower", "--vocab-encoding", "latin-1").returncode == 0
+    assert out.read_bytes() == exporting.convert(path, vocab_from=text, lower=True, vocab_encoding="latin-1")
+
+
+def test_script_refuses_a_pickle_in_one_line(make: Write, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_bytes(b"\x80\x04.")
+    done = script(make(), tmp_path / "m.bin", "--vocab", tmp_path / "notes")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "notes: a pickle can run any code" in done.stderr
 
 
 def test_script_says_in_one_line_what_failed(tmp_path: Path) -> None:

@@ -223,22 +223,22 @@ def test_filter_that_needs_a_plug_in(small_h5: Path) -> None:
         (np.ones((2, 12), np.complex64), "complex64"),
         (np.ones((2, 12), [("a", "f4"), ("b", "f4")]), r"\[\("),
         (np.full((2, 12), b"ab", "S2"), r"\|S2"),
-        (np.full((2, 12), b"ab", "V2"), r"\|V2"),
+        (np.full((2, 12), b"abcd", "V4"), r"\|V4"),
     ],
 )
 def test_numbers_of_another_type(small_h5: Path, data: Any, found: str) -> None:
     replace_kernel(small_h5, data=data)
-    refuse(small_h5, f"lstm_1: kernel: expected float16, float32 or float64, found {found}")
+    refuse(small_h5, f"lstm_1: kernel: expected float16, bfloat16, float32 or float64, found {found}")
 
 
 def test_objects_instead_of_numbers(small_h5: Path) -> None:
     replace_kernel(small_h5, data=np.full((2, 12), "x", object), dtype=h5py.string_dtype())
-    refuse(small_h5, "lstm_1: kernel: expected float16, float32 or float64, found object")
+    refuse(small_h5, "lstm_1: kernel: expected float16, bfloat16, float32 or float64, found object")
 
 
 def test_references_instead_of_numbers(small_h5: Path) -> None:
     replace_kernel(small_h5, shape=(2, 12), dtype=h5py.ref_dtype)
-    refuse(small_h5, "lstm_1: kernel: expected float16, float32 or float64, found object")
+    refuse(small_h5, "lstm_1: kernel: expected float16, bfloat16, float32 or float64, found object")
 
 
 def test_empty_dataset(small_h5: Path) -> None:
@@ -418,7 +418,7 @@ def test_training_config_is_not_looked_at(small_h5: Path) -> None:
 def test_very_many_layers(small_h5: Path) -> None:
     idle = {"class_name": "Dropout", "config": {"name": "d"}}
     change_config(small_h5, lambda model: model.update(config=[idle] * 100_000))
-    with pytest.raises(ModelFormatError, match="expected at most 4096 layers, found 100000"):
+    with pytest.raises(ModelFormatError, match="expected at most 1024 layers, found 100000"):
         keras_file.read(small_h5)
 
 
@@ -472,7 +472,7 @@ def test_config_that_makes_no_sense(small_h5: Path, text: str) -> None:
         keras_file.read(small_h5)
 
 
-@pytest.mark.parametrize("version", ["", "three", "2.1.5\n", "9" * 5000, "2." + "x" * 100])
+@pytest.mark.parametrize("version", ["three", "2.1.5\n", "9" * 5000, "2." + "x" * 100])
 def test_version_that_is_none(small_h5: Path, version: str) -> None:
     with h5py.File(small_h5, "r+") as file:
         file["model_weights"].attrs["keras_version"] = version

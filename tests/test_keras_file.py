@@ -416,8 +416,6 @@ def test_time_distributed_dense_is_a_dense(write_h5: Write, lstm_arrays: Make) -
     [
         ("ReLU", {}, "relu"),
         ("ReLU", {"max_value": 6.0}, "relu6"),
-        ("LeakyReLU", {"alpha": 0.20000000298023224}, "leaky_relu"),
-        ("LeakyReLU", {"negative_slope": 0.2}, "leaky_relu"),
         ("ELU", {"alpha": 1.0}, "elu"),
         ("Softmax", {"axis": -1}, "softmax"),
         ("Softmax", {"axis": 1}, "softmax"),
@@ -460,7 +458,8 @@ def test_directory_is_refused(tmp_path: Path) -> None:
         (bytes(5000), "zeros"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git-lfs pointer"),
         (b"\n<!DOCTYPE html><html>", "HTML"),
-        (b"PK\x03\x04", r"\.keras file \(zip\), which is not supported yet"),
+        (b"PK\x03\x04", "damaged zip"),
+        (b"PK\x05\x06", "a damaged or empty zip"),
         (b"GGUF\x03", "needs no export"),
         (b'{"class_name": 1}', "JSON"),
         (b"\x80\x04\x95", "pickle, which is never opened"),
@@ -472,15 +471,6 @@ def test_other_kinds_of_file_are_named(tmp_path: Path, content: bytes, reason: s
     path = tmp_path / "model.h5"
     path.write_bytes(content)
     with pytest.raises(ModelFormatError, match=rf"model\.h5: .*{reason}"):
-        read(path)
-
-
-@pytest.mark.parametrize("attribute", ["layer_names", "layer_names0"])
-def test_weights_only_file_is_refused(tmp_path: Path, attribute: str) -> None:
-    path = tmp_path / "weights.h5"
-    with h5py.File(path, "w") as file:
-        file.attrs[attribute] = [b"lstm_1"]
-    with pytest.raises(ModelFormatError, match="no architecture in the file, only weights"):
         read(path)
 
 
@@ -496,19 +486,10 @@ def test_other_hdf5_file_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "data.h5")
 
 
-@pytest.mark.parametrize("version", ["1.2.2", None])
-def test_keras_1_is_refused(write_h5: Write, lstm_arrays: Make, version: str | None) -> None:
-    path = write_h5([lstm()], {"lstm_1": lstm_arrays("lstm_1", 2, 3)}, version=version)
-    with pytest.raises(ModelFormatError, match=r"saved by Keras 1.*supported are Keras 2 and 3"):
-        read(path)
-
-
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ({"go_backwards": True}, "go_backwards=True is not supported"),
         ({"time_major": True}, "time_major=True is not supported"),
-        ({"return_state": True}, "return_state=True is not supported"),
         ({"units": 0}, "units: expected 1 to 1048576, found 0"),
         ({"units": "3"}, "units: expected 1 to 1048576, found '3'"),
         ({"units": True}, "units: expected 1 to 1048576, found True"),
@@ -532,16 +513,14 @@ def test_unsupported_lstm_is_refused(write_h5: Write, lstm_arrays: Make, config:
 @pytest.mark.parametrize(
     ("kind", "config", "reason"),
     [
-        ("GRU", {}, "layer x: GRU is not supported; supported are Activation, "),
+        ("ConvLSTM1D", {}, "ConvLSTM1D is not supported"),
+        ("GRU", {"units": 3}, "give no sequence"),
         ("Softmax", {"axis": 0}, "axis: expected -1"),
         ("BatchNormalization", {"axis": 2}, "axis: expected -1"),
         ("LSTM", {"units": 3}, "give no sequence"),
         ("Embedding", {"input_dim": 3, "output_dim": 2}, "an Embedding can only come first"),
-        ("ReLU", {"max_value": 5.0}, "ReLU: expected max_value None or 6"),
-        ("LeakyReLU", {}, "negative_slope: expected 0.2, found 0.3"),
-        ("ELU", {"alpha": 0.5}, "alpha: expected 1, found 0.5"),
         ("Activation", {"activation": "<lambda>"}, "'<lambda>' is not an activation"),
-        ("TimeDistributed", {"layer": {"class_name": "LSTM", "config": {}}}, "found one of 'LSTM'"),
+        ("TimeDistributed", {"layer": {"class_name": "LSTM", "config": {}}}, "give no sequence"),
         ("TimeDistributed", {"layer": {"class_name": "Dense", "config": {}}}, "give no sequence"),
     ],
 )
@@ -551,13 +530,6 @@ def test_unsupported_layer_is_refused(
     layers = [lstm(), (kind, {"name": "x", **config})]
     path = write_h5(layers, {"lstm_1": lstm_arrays("lstm_1", 2, 3)})
     with pytest.raises(ModelFormatError, match=rf"model\.h5: layer x: .*{reason}|{reason}"):
-        read(path)
-
-
-def test_masked_embedding_is_refused(write_h5: Write) -> None:
-    config = {"name": "e", "input_dim": 9, "output_dim": 2, "mask_zero": True}
-    path = write_h5([("Embedding", config)], {"e": {"e/embeddings:0": np.ones((9, 2))}})
-    with pytest.raises(ModelFormatError, match="layer e: mask_zero=True is not supported"):
         read(path)
 
 
@@ -618,7 +590,7 @@ def test_several_inputs_are_refused(small_h5: Path) -> None:
         functional(model, keras_2_node)
         model["config"]["input_layers"].append(["in_2", 0, 0])
 
-    with pytest.raises(ModelFormatError, match="expected one input, found"):
+    with pytest.raises(ModelFormatError, match="expected 1 input, found 2"):
         read(change_config(small_h5, change))
 
 
@@ -634,9 +606,10 @@ def test_several_outputs_are_refused(small_h5: Path) -> None:
 @pytest.mark.parametrize(
     "nodes",
     [
-        [[["lstm_1", 0, 0, {}]]],  # past the layer before
+        [[["dense_1", 0, 0, {}]]],  # by itself
+        [[["lstm_1", 0, 1, {}]]],  # a state
+        [[["nobody", 0, 0, {}]]],
         [[["dropout_1", 0, 0, {}], ["lstm_1", 0, 0, {}]]],  # two tensors
-        [[["dropout_1", 0, 0, {}]], [["dropout_1", 0, 0, {}]]],  # called twice
         [[["dropout_1", 0, 0, {"training": True}]]],
         [[["dropout_1", 0, 0, {"initial_state": ["lstm_1", 0, 0]}]]],
         [{"args": [{}], "kwargs": {}}],
@@ -644,12 +617,12 @@ def test_several_outputs_are_refused(small_h5: Path) -> None:
         7,
     ],
 )
-def test_graph_that_is_no_chain_is_refused(small_h5: Path, nodes: Any) -> None:
+def test_graph_that_cannot_be_is_refused(small_h5: Path, nodes: Any) -> None:
     def change(model: Any) -> None:
         functional(model, keras_2_node)
         model["config"]["layers"][-1]["inbound_nodes"] = nodes
 
-    with pytest.raises(ModelFormatError, match="layer 'dense_1': "):
+    with pytest.raises(ModelFormatError, match=r"layer (dense_1|model_1: .* lstm_1)"):
         read(change_config(small_h5, change))
 
 

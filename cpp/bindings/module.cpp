@@ -58,7 +58,8 @@ template <class T>
 Floats predict(const lstmgen::Model& model, const py::array_t<T, py::array::c_style>& x) {
     const auto& info = model.info();
     const auto batch = x.shape(0), steps = x.shape(1), outputs = py::ssize_t(info.outputs);
-    Floats y = info.output_sequence ? Floats({batch, steps, outputs}) : Floats({batch, outputs});
+    const auto output_steps = info.output_steps ? py::ssize_t(info.output_steps) : steps;
+    Floats y = info.output_sequence ? Floats({batch, output_steps, outputs}) : Floats({batch, outputs});
     const T* const in = x.data();
     float* const out = y.mutable_data();
     const py::gil_scoped_release release;
@@ -197,6 +198,7 @@ void bind_layer(py::module_& m) {
     py::class_<LayerInfo>(m, "LayerInfo")
         .def_readonly("type", &LayerInfo::type)
         .def_readonly("name", &LayerInfo::name)
+        .def_readonly("sources", &LayerInfo::sources)
         .def_readonly("inputs", &LayerInfo::inputs)
         .def_readonly("outputs", &LayerInfo::outputs)
         .def_readonly("activation", &LayerInfo::activation)
@@ -221,9 +223,13 @@ void bind_info(py::module_& m) {
         .def_readonly("outputs", &ModelInfo::outputs)
         .def_readonly("window", &ModelInfo::window)
         .def_readonly("output_sequence", &ModelInfo::output_sequence)
+        .def_readonly("output_steps", &ModelInfo::output_steps)
+        .def_readonly("whole", &ModelInfo::whole)
+        .def_readonly("fixed_steps", &ModelInfo::fixed_steps)
         .def_readonly("vocabulary", &ModelInfo::vocabulary)
         .def_readonly("vocabulary_kind", &ModelInfo::vocabulary_kind)
         .def_readonly("prime", &ModelInfo::prime)
+        .def_readonly("padding", &ModelInfo::padding)
         .def_readonly("layers", &ModelInfo::layers)
         .def_readonly("nbytes", &ModelInfo::nbytes);
 }

@@ -56,4 +56,7 @@ void activate(const kernels::KernelTable& kernels, Activation activation, float*
 /// The same number on every machine, which std::exp is not. Error below 2 units in the last place; 0 below -708.
 double exp_portable(double x);
 
+/// The same for the natural logarithm. -infinity at 0, NaN below.
+double log_portable(double x);
+
 }  // namespace lstmgen

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <map>
 #include <set>
 #include <unordered_set>
@@ -18,8 +19,17 @@ namespace {
 constexpr std::uint64_t kMaxFile = std::uint64_t{1} << 32;
 constexpr std::uint64_t kMaxKeys = 4096, kMaxName = 63, kMaxString = 1 << 16, kMaxCard = 1 << 20;
 constexpr std::uint64_t kMaxLayers = 256, kMaxSize = 1 << 20, kMaxMatrix = std::uint64_t{1} << 31;
-constexpr std::uint64_t kMaxSteps = 1 << 16, kMaxSelfTest = 64;
+constexpr std::uint64_t kMaxSteps = 1 << 16;
+constexpr std::size_t kMaxSelfTest = 64;
 constexpr std::uint32_t kF32 = 0, kBf16 = 30;
+
+// In the order of LayerType.
+constexpr std::string_view kTypes[] = {"embedding", "lstm",        "gru",        "simple_rnn",     "dense",
+                                       "affine",    "layer_norm",  "activation", "prelu",          "rectifier",
+                                       "mask",      "concatenate", "add",        "subtract",       "multiply",
+                                       "average",   "maximum",     "minimum",    "attention_pool", "average_pool",
+                                       "max_pool",  "reverse",     "reshape",    "repeat",         "transpose"};
+static_assert(std::size(kTypes) == static_cast<std::size_t>(LayerType::transpose) + 1);
 
 // ---- Bytes ----------------------------------------------------------------------------------------------------------
 
@@ -293,13 +303,8 @@ Activation take_activation(Keys& keys, const std::string& key) {
 
 LayerType take_type(Keys& keys, const std::string& key) {
     const auto name = keys.take<std::string_view>(key);
-    constexpr std::pair<const char*, LayerType> types[] = {{"embedding", LayerType::embedding},
-                                                           {"lstm", LayerType::lstm},
-                                                           {"dense", LayerType::dense},
-                                                           {"affine", LayerType::affine},
-                                                           {"activation", LayerType::activation}};
-    for (const auto& [text, type] : types)
-        if (name == text) return type;
+    for (std::size_t i = 0; i < std::size(kTypes); ++i)
+        if (name == kTypes[i]) return static_cast<LayerType>(i);
     fail("key " + key + ": unknown layer type " + in_quotes(name));
 }
 
@@ -313,36 +318,190 @@ std::string take_layer_name(Keys& keys, const std::string& key) {
     return std::string(name);
 }
 
-// Reads the keys of layer i; `inputs` is the size of what comes in. Returns what tensors it demands.
-std::vector<TensorSpec> take_layer(Keys& keys, std::size_t i, std::size_t inputs, LayerDescription& layer) {
+std::vector<std::size_t> take_inputs(Keys& keys, const std::string& key, std::size_t i) {
+    if (!keys.has(key)) return {i};
+    const auto numbers = keys.numbers<std::uint32_t>(key, type_u32, kMaxInputs);
+    for (const std::uint32_t n : numbers)
+        if (n > i)
+            fail(expected("key " + key, "layers before this one, at most " + std::to_string(i), std::to_string(n)));
+    return {numbers.begin(), numbers.end()};
+}
+
+double take_finite(Keys& keys, const std::string& key) {
+    const auto value = keys.take<double>(key);
+    if (!(std::abs(value) <= std::numeric_limits<float>::max())) fail("key " + key + ": not a finite float32");
+    return value;
+}
+
+std::string describe(const Shape& shape) {
+    const std::string size = std::to_string(shape.size);
+    if (!shape.sequence) return "a vector of " + size;
+    return size + " a step" + (shape.steps ? ", " + std::to_string(shape.steps) + " steps" : "");
+}
+
+// Works out what a layer gives from what it reads. `fixed_steps` is set if that holds for `window` steps only.
+class ShapeRule {
+public:
+    ShapeRule(const LayerDescription& layer, const std::vector<Shape>& given, std::size_t window, bool& fixed_steps)
+        : layer_(layer), given_(given), window_(window), fixed_steps_(fixed_steps) {}
+
+    // `units` and `steps` are those of the layer's keys, 0 if it has none.
+    Shape apply(std::size_t units, std::size_t steps) {
+        const LayerType type = layer_.type;
+        check_count();
+        if (is_merge(type)) return merged();
+        const Shape& in = given_[0];
+        if (given_.size() == 2 && (given_[1].size != 1 || !same_steps(given_[1], in)))
+            refuse(expected("the mask", "a sequence of 1 a step like the first input", describe(given_[1])));
+        const bool needs_sequence = is_recurrent(type) || is_pooling(type) || type == LayerType::embedding ||
+                                    type == LayerType::mask || type == LayerType::reverse ||
+                                    type == LayerType::transpose;
+        if (needs_sequence && !in.sequence) refuse("expected a sequence as input, found " + describe(in));
+        if (is_pooling(type)) return {in.size, false, 0};
+        if (is_recurrent(type)) return layer_.return_sequences ? Shape{units, true, in.steps} : Shape{units, false, 0};
+        switch (type) {
+            case LayerType::mask: return {1, true, in.steps};
+            case LayerType::transpose: return transposed();
+            case LayerType::reshape: return reshaped(units, steps);
+            case LayerType::repeat:
+                if (in.sequence) refuse("expected a vector as input, found " + describe(in));
+                return {in.size, true, steps};
+            default: return {units ? units : in.size, in.sequence, in.steps};
+        }
+    }
+
+private:
+    [[noreturn]] void refuse(const std::string& message) const { fail("layer " + layer_.name + ": " + message); }
+
+    static bool same_steps(const Shape& a, const Shape& b) { return a.sequence == b.sequence && a.steps == b.steps; }
+
+    void check_count() const {
+        const LayerType type = layer_.type;
+        const bool masked = is_recurrent(type) || type == LayerType::attention_pool || type == LayerType::average_pool;
+        const std::size_t least = type == LayerType::subtract ? 2 : 1;
+        const std::size_t most = least == 2 ? 2 : is_merge(type) ? kMaxInputs : masked ? 2 : 1;
+        if (given_.size() < least || given_.size() > most)
+            refuse(expected("number of inputs", std::to_string(least) + " to " + std::to_string(most),
+                            std::to_string(given_.size())));
+    }
+
+    Shape merged() {
+        Shape out = given_[0];
+        for (std::size_t i = 1; i < given_.size(); ++i) {
+            const Shape& in = given_[i];
+            const bool fixes = window_ > 0 && in.sequence && out.sequence && in.steps != out.steps &&
+                               (in.steps ? in.steps : window_) == (out.steps ? out.steps : window_);
+            if (!fixes && !same_steps(in, out))
+                refuse("expected inputs with the same steps, found " + describe(given_[0]) + " and " + describe(in));
+            fixed_steps_ = fixed_steps_ || fixes;
+            if (layer_.type == LayerType::concatenate) {
+                out.size += in.size;  // each at most kMaxSize
+            } else {
+                if (in.size != out.size && in.size != 1 && out.size != 1)
+                    refuse("expected inputs of the same size, found " + describe(given_[0]) + " and " + describe(in));
+                out.size = std::max(out.size, in.size);
+            }
+        }
+        return checked(out);
+    }
+
+    std::size_t fixed(std::size_t steps) {
+        if (steps > 0) return steps;
+        if (window_ == 0) refuse("expected a network with a fixed number of steps (lstmgen.window above 0)");
+        fixed_steps_ = true;
+        return window_;
+    }
+
+    Shape transposed() {
+        const Shape& in = given_[0];
+        return checked({fixed(in.steps), true, in.size});
+    }
+
+    Shape reshaped(std::size_t units, std::size_t steps) {
+        const Shape& in = given_[0];
+        const std::size_t count = in.size * (in.sequence ? fixed(in.steps) : 1);
+        const Shape out{units, steps > 0, steps};
+        if (units * std::max<std::size_t>(1, steps) != count)
+            refuse(expected("the new shape", std::to_string(count) + " numbers", describe(out)));
+        return out;
+    }
+
+    Shape checked(const Shape& out) const {
+        if (out.size > kMaxSize || out.steps > kMaxSteps) refuse("its output exceeds the limits: " + describe(out));
+        return out;
+    }
+
+    const LayerDescription& layer_;
+    const std::vector<Shape>& given_;
+    std::size_t window_;
+    bool& fixed_steps_;
+};
+
+bool has_units(LayerType type) {
+    return type == LayerType::embedding || is_recurrent(type) || type == LayerType::dense || type == LayerType::reshape;
+}
+
+// Reads the keys of layer i. Returns what tensors it demands.
+std::vector<TensorSpec> take_layer(Keys& keys, std::size_t i, Container& c) {
     const std::string prefix = "lstmgen.layer." + std::to_string(i) + ".";
+    LayerDescription& layer = c.layers[i];
     layer.type = take_type(keys, prefix + "type");
     layer.name = take_layer_name(keys, prefix + "name");
-    layer.inputs = inputs;
-    if (layer.type == LayerType::affine || layer.type == LayerType::activation) {
-        layer.outputs = inputs;
-    } else {
-        layer.outputs = keys.size(prefix + "units", 1, kMaxSize);
+    layer.inputs = take_inputs(keys, prefix + "inputs", i);
+    const LayerType type = layer.type;
+
+    std::size_t units = 0, steps = 0;
+    if (has_units(type)) units = keys.size(prefix + "units", 1, kMaxSize);
+    if (type == LayerType::embedding) layer.input_size = keys.size(prefix + "input_dim", 1, kMaxSize);
+    if (is_recurrent(type) || type == LayerType::dense || type == LayerType::activation)
+        layer.activation = take_activation(keys, prefix + "activation");
+    if (type == LayerType::lstm || type == LayerType::gru)
+        layer.recurrent_activation = take_activation(keys, prefix + "recurrent_activation");
+    if (is_recurrent(type)) layer.return_sequences = keys.take<bool>(prefix + "return_sequences");
+    if (type == LayerType::gru) layer.reset_after = keys.take<bool>(prefix + "reset_after");
+    if (type == LayerType::layer_norm || type == LayerType::attention_pool)
+        layer.epsilon = take_finite(keys, prefix + "epsilon");
+    if (type == LayerType::mask) layer.value = take_finite(keys, prefix + "value");
+    if (type == LayerType::rectifier) {
+        layer.negative_slope = take_finite(keys, prefix + "negative_slope");
+        layer.threshold = take_finite(keys, prefix + "threshold");
+        layer.max_value = take_finite(keys, prefix + "max_value");
     }
-    const std::size_t units = layer.outputs;
-    switch (layer.type) {
-        case LayerType::embedding:
-            layer.inputs = keys.size(prefix + "input_dim", 1, kMaxSize);
-            return {{"embeddings", layer.inputs, units, true}};
-        case LayerType::lstm:
-            layer.activation = take_activation(keys, prefix + "activation");
-            layer.recurrent_activation = take_activation(keys, prefix + "recurrent_activation");
-            layer.return_sequences = keys.take<bool>(prefix + "return_sequences");
-            return {{"kernel", inputs, 4 * units, true},
-                    {"recurrent_kernel", units, 4 * units, true},
-                    {"bias", 1, 4 * units, false}};
-        case LayerType::dense:
-            layer.activation = take_activation(keys, prefix + "activation");
-            return {{"kernel", inputs, units, true}, {"bias", 1, units, false}};
-        case LayerType::affine: return {{"scale", 1, inputs, false}, {"offset", 1, inputs, false}};
-        case LayerType::activation: layer.activation = take_activation(keys, prefix + "activation"); return {};
+    if (type == LayerType::reshape || type == LayerType::repeat)
+        steps = keys.size(prefix + "steps", type == LayerType::repeat ? 1 : 0, kMaxSteps);
+
+    std::vector<Shape> given;
+    for (const std::size_t j : layer.inputs) {
+        given.push_back(j == 0 ? Shape{c.info.input_size, true, 0} : c.layers[j - 1].shape);
+        layer.input_sizes.push_back(given.back().size);
+        if (j > 0 && is_recurrent(type) && is_recurrent(c.layers[j - 1].type) && !given.back().sequence)
+            fail("layer " + c.layers[j - 1].name + ": return_sequences must be true before another recurrent layer");
     }
-    return {};
+    layer.shape = ShapeRule(layer, given, c.info.window, c.info.fixed_steps).apply(units, steps);
+
+    const std::size_t in = given[0].size;
+    if (type != LayerType::embedding) layer.input_size = in;
+    const auto recurrent = [&](std::size_t gates) -> std::vector<TensorSpec> {
+        return {{"kernel", in, gates * units, true},
+                {"recurrent_kernel", units, gates * units, true},
+                {"bias", 1, gates * units, false}};
+    };
+    switch (type) {
+        case LayerType::embedding: return {{"embeddings", layer.input_size, units, true}};
+        case LayerType::lstm: return recurrent(4);
+        case LayerType::gru: {
+            auto specs = recurrent(3);
+            if (layer.reset_after) specs.push_back({"recurrent_bias", 1, 3 * units, false});
+            return specs;
+        }
+        case LayerType::simple_rnn: return recurrent(1);
+        case LayerType::dense: return {{"kernel", in, units, true}, {"bias", 1, units, false}};
+        case LayerType::affine:
+        case LayerType::layer_norm: return {{"scale", 1, in, false}, {"offset", 1, in, false}};
+        case LayerType::prelu: return {{"alpha", 1, in, false}};
+        case LayerType::attention_pool: return {{"weights", 1, in, false}};
+        default: return {};
+    }
 }
 
 std::string shape_text(const std::vector<std::uint64_t>& dims) {  // in Keras's order
@@ -376,7 +535,7 @@ Tensor take_tensor(Cursor& in, const std::string& layer, const TensorSpec& spec,
     const auto found = in.number<std::uint64_t>("a tensor's record");
     if (found != offset) fail(expected("offset of tensor " + want, std::to_string(offset), std::to_string(found)));
     const std::uint64_t nbytes = std::uint64_t{spec.rows} * spec.columns * (tensor.bf16 ? 2 : 4);
-    offset += (nbytes + kAlignment - 1) / kAlignment * kAlignment;  // at most 768 * 2^33: no overflow
+    offset += (nbytes + kAlignment - 1) / kAlignment * kAlignment;  // at most 1024 * 2^33: no overflow
     return tensor;
 }
 
@@ -422,20 +581,35 @@ void take_facts(Keys& keys, ModelInfo& info) {
     info.keras_version = keys.take<std::string_view>("lstmgen.keras_version");
 }
 
+void check_embeddings(const Container& c) {
+    const bool index = c.info.encoding == Encoding::index;
+    bool found = false;
+    for (const LayerDescription& layer : c.layers) {
+        const bool embedding = layer.type == LayerType::embedding;
+        found = found || embedding;
+        if (embedding && layer.inputs[0] != 0)
+            fail("layer " + layer.name + ": an embedding must read the network's input");
+        if (embedding && index && layer.input_size != c.info.input_size)
+            fail(expected("input size", std::to_string(layer.input_size) + " (input_dim of " + layer.name + ")",
+                          std::to_string(c.info.input_size)));
+    }
+    if (found != index) fail("the encoding index and an embedding need each other");
+    for (const LayerDescription& layer : c.layers)
+        for (const std::size_t j : layer.inputs)
+            if (index && j == 0 && layer.type != LayerType::embedding && layer.type != LayerType::mask)
+                fail("layer " + layer.name + ": only embeddings and masks may read ids");
+}
+
 void check_encoding(const Container& c) {
     const ModelInfo& info = c.info;
     const auto size = std::to_string(info.input_size), outputs = std::to_string(info.outputs);
-    const bool embedding = c.layers[0].type == LayerType::embedding;
-    if (embedding != (info.encoding == Encoding::index))
-        fail("the encoding index and an embedding as first layer need each other");
+    check_embeddings(c);
     switch (info.encoding) {
         case Encoding::onehot:
             if (info.input_size != info.outputs)
                 fail(expected("input size of a onehot network", outputs + " (its outputs)", size));
             break;
         case Encoding::index:
-            if (info.input_size != c.layers[0].inputs)
-                fail(expected("input size", std::to_string(c.layers[0].inputs) + " (the embedding's input_dim)", size));
             if (info.input_size < info.outputs)
                 fail(expected("ids of the embedding", "at least the outputs, " + outputs, size));
             break;
@@ -446,32 +620,34 @@ void check_encoding(const Container& c) {
     }
 }
 
-void check_layers(const std::vector<LayerDescription>& layers, ModelInfo& info) {
+void check_layers(const std::vector<LayerDescription>& layers) {
     std::set<std::string> names;
-    const LayerDescription* recurrent = nullptr;
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-        const LayerDescription& layer = layers[i];
+    bool recurrent = false;
+    std::vector<bool> read(layers.size() + 1);
+    for (const LayerDescription& layer : layers) {
         if (!names.insert(layer.name).second) fail("two layers have the name " + layer.name);
-        if (layer.type == LayerType::embedding && i > 0)
-            fail("layer " + layer.name + ": an embedding must be the first layer");
-        if (layer.type != LayerType::lstm) continue;
-        if (recurrent && !recurrent->return_sequences)
-            fail("layer " + recurrent->name + ": return_sequences must be true before another recurrent layer");
-        recurrent = &layer;
+        recurrent = recurrent || is_recurrent(layer.type);
+        for (const std::size_t j : layer.inputs) read[j] = true;
     }
     if (!recurrent) fail("the network has no recurrent layer");
-    info.output_sequence = recurrent->return_sequences;
+    for (std::size_t i = 0; i + 1 < layers.size(); ++i)
+        if (!read[i + 1]) fail("layer " + layers[i].name + ": no layer reads its output");
 }
 
 void take_vocabulary(Keys& keys, ModelInfo& info) {
+    if (keys.has("lstmgen.padding"))
+        info.padding = static_cast<std::uint32_t>(keys.size("lstmgen.padding", 0, info.outputs - 1));
     if (keys.has("lstmgen.vocabulary")) {
         info.vocabulary = keys.strings("lstmgen.vocabulary", info.outputs);
         info.vocabulary_kind = keys.take<std::string_view>("lstmgen.vocabulary_kind");
         if (info.vocabulary_kind != "text" && info.vocabulary_kind != "tokens")
             fail(expected("key lstmgen.vocabulary_kind", "text or tokens", in_quotes(info.vocabulary_kind)));
         std::unordered_set<std::string_view> seen;
-        for (const std::string& element : info.vocabulary)
+        for (std::size_t id = 0; id < info.vocabulary.size(); ++id) {
+            const std::string& element = info.vocabulary[id];
             if (!seen.insert(element).second) fail("the vocabulary has the element " + in_quotes(element) + " twice");
+            if (element.empty() && id != info.padding) fail("the vocabulary has an empty element that is no padding");
+        }
     }
     if (keys.has("lstmgen.prime")) {
         info.prime = keys.numbers<std::uint32_t>("lstmgen.prime", type_u32, kMaxSteps);
@@ -483,18 +659,23 @@ void take_vocabulary(Keys& keys, ModelInfo& info) {
 
 SelfTest take_self_test(Keys& keys, const ModelInfo& info) {
     SelfTest test;
+    const std::size_t most = std::max(kMaxSelfTest, info.window);
     if (info.encoding == Encoding::features) {
-        test.features = keys.numbers<float>("lstmgen.selftest.features", type_f32, kMaxSelfTest * info.input_size);
+        test.features = keys.numbers<float>("lstmgen.selftest.features", type_f32, most * info.input_size);
         if (test.features.empty() || test.features.size() % info.input_size != 0)
             fail("key lstmgen.selftest.features: not a multiple of the input size");
         for (const float x : test.features)
             if (!std::isfinite(x)) fail("key lstmgen.selftest.features: not finite");
     } else {
-        test.ids = keys.numbers<std::uint32_t>("lstmgen.selftest.ids", type_u32, kMaxSelfTest);
+        test.ids = keys.numbers<std::uint32_t>("lstmgen.selftest.ids", type_u32, most);
         if (test.ids.empty()) fail("key lstmgen.selftest.ids is empty");
         for (const std::uint32_t id : test.ids)
             if (id >= info.outputs) fail("key lstmgen.selftest.ids: an id is out of range");
     }
+    test.steps = info.encoding == Encoding::features ? test.features.size() / info.input_size : test.ids.size();
+    if (info.fixed_steps && test.steps != info.window)
+        fail(expected("steps of the self-test", std::to_string(info.window) + " (the network takes no other number)",
+                      std::to_string(test.steps)));
     test.output = keys.numbers<double>("lstmgen.selftest.output", type_f64, kMaxSize);
     if (test.output.size() != info.outputs)
         fail(expected("key lstmgen.selftest.output", std::to_string(info.outputs) + " numbers",
@@ -552,14 +733,17 @@ void parse(Container& c) {
     c.info.window = keys.size("lstmgen.window", 0, kMaxSteps);
     c.layers.resize(keys.size("lstmgen.layer_count", 1, kMaxLayers));
     std::vector<std::vector<TensorSpec>> specs;
-    std::size_t size = c.info.input_size, count = 0;
+    std::size_t count = 0;
     for (std::size_t i = 0; i < c.layers.size(); ++i) {
-        specs.push_back(take_layer(keys, i, size, c.layers[i]));
-        size = c.layers[i].outputs;
+        specs.push_back(take_layer(keys, i, c));
         count += specs.back().size();
+        c.info.whole = c.info.whole || is_whole(c.layers[i].type);
     }
-    c.info.outputs = size;
-    check_layers(c.layers, c.info);
+    const Shape& output = c.layers.back().shape;
+    c.info.outputs = output.size;
+    c.info.output_sequence = output.sequence;
+    c.info.output_steps = output.steps;
+    check_layers(c.layers);
     check_encoding(c);
 
     if (n_tensors != count) fail(expected("number of tensors", std::to_string(count), std::to_string(n_tensors)));
@@ -604,6 +788,8 @@ Container parse_named(AlignedBuffer<std::byte> bytes, const std::string& name) {
 }
 
 }  // namespace
+
+std::string_view layer_type_name(LayerType type) { return kTypes[static_cast<std::size_t>(type)]; }
 
 Container read_container(const std::string& path) {
     const auto unreadable = [&](const std::string& why) -> Error { return {ErrorCode::io, path + ": " + why}; };

@@ -1,20 +1,27 @@
 // The autoregressive loop.
 #include <algorithm>
+#include <cmath>
+#include <memory>
 #include <string>
 
 #include "lstmgen/lstmgen.hpp"
 #include "network.hpp"
 #include "sampler.hpp"
+#include "sequence.hpp"
 #include "session.hpp"
 
 namespace lstmgen {
 namespace {
 
 std::size_t window_of(const ModelInfo& info, const GeneratorOptions& options) {
-    if (options.refresh == 0) return 0;
+    if (options.refresh == 0 && !info.whole) return 0;
     if (info.window == 0)
         throw Error(ErrorCode::invalid_argument,
                     "the model was saved without a fixed window: export it with one, or carry the state (refresh 0)");
+    if (info.whole && options.refresh != 1)
+        throw Error(ErrorCode::invalid_argument,
+                    "the network needs all steps of a window at once: expected refresh 1, found " +
+                        std::to_string(options.refresh));
     return info.window;
 }
 
@@ -24,6 +31,8 @@ std::size_t window_of(const ModelInfo& info, const GeneratorOptions& options) {
 // full window (or the first, while there is none) gives the next distribution, and lanes older than that are over. With
 // refresh 1, that lane has read exactly the last `window` elements: what predict computes for that window. With refresh
 // 0 there is one lane, never over.
+//
+// A network that needs whole windows has no lanes: the window of the last elements is evaluated for each distribution.
 class Generator::Impl {
 public:
     Impl(const Model& model, const GeneratorOptions& options)
@@ -31,22 +40,33 @@ public:
           refresh_(options.refresh),
           window_(window_of(network_->info(), options)),
           lanes_(refresh_ == 0 ? 1 : (window_ + refresh_ - 2) / refresh_ + 1),
-          session_(*network_, lanes_, std::max<std::size_t>(1, options.threads)),
           sampler_(network_->info().outputs, options.sampler),
-          logits_(network_->info().outputs) {
+          logits_(network_->info().outputs),
+          padding_(network_->info().padding && window_ > 0 ? window_ - 1 : 0) {
         if (network_->info().encoding == Encoding::features)
             throw Error(
                 ErrorCode::invalid_argument,
                 "a network that reads features predicts, but does not generate: it has no elements to feed back");
+        if (network_->info().whole) {
+            evaluator_ = std::make_unique<SequenceEvaluator>(*network_, 1, window_, false);
+            context_.reserve(window_);
+        } else {
+            session_ = std::make_unique<Session>(*network_, lanes_, std::max<std::size_t>(1, options.threads));
+        }
     }
 
     bool feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) {
         check(ids, n);
         flush();
-        if (refresh_ > 0 && elements_ == 0 && n > window_) {  // what no window reaches
-            for (std::size_t i = 0; i < n - window_; ++i) sampler_.accept(ids[i]);
+        if (refresh_ > 0 && elements_ == 0 && n >= window_) {
+            for (std::size_t i = 0; i < n - window_; ++i) sampler_.accept(ids[i]);  // what no window reaches
             ids += n - window_;
             n = window_;
+            padding_ = 0;
+        }
+        for (; n > 0 && padding_ > 0; --padding_) {
+            if (keep_going && !keep_going()) return false;
+            advance(*network_->info().padding);
         }
         for (std::size_t i = 0; i < n; ++i) {
             if (keep_going && !keep_going()) return false;
@@ -99,9 +119,14 @@ private:
 
     void advance(std::uint32_t id) {
         ready_ = false;
-        if (refresh_ > 0 && elements_ % refresh_ == 0) session_.reset(elements_ / refresh_ % lanes_);
-        const std::size_t started = refresh_ > 0 ? elements_ / refresh_ + 1 : 1;
-        session_.advance(&id, 0, std::min(started, lanes_));
+        if (evaluator_) {
+            if (context_.size() == window_) context_.erase(context_.begin());
+            context_.push_back(id);
+        } else {
+            if (refresh_ > 0 && elements_ % refresh_ == 0) session_->reset(elements_ / refresh_ % lanes_);
+            const std::size_t started = refresh_ > 0 ? elements_ / refresh_ + 1 : 1;
+            session_->advance(&id, 0, std::min(started, lanes_));
+        }
         ++elements_;
     }
 
@@ -110,18 +135,39 @@ private:
         if (ready_) return;
         if (elements_ == 0)
             throw Error(ErrorCode::invalid_argument, "the context is empty: feed at least one element first");
-        const std::size_t newest_full = refresh_ > 0 && elements_ >= window_ ? (elements_ - window_) / refresh_ : 0;
-        session_.read(newest_full % lanes_, 1, logits_.data(), logits_.size(), Session::Read::logits);
+        if (evaluator_)
+            evaluate_window();
+        else
+            read_lane();
+        if (network_->info().padding) logits_[*network_->info().padding] = -HUGE_VALF;  // never drawn
         sampler_.set_logits(logits_.data());
         ready_ = true;
     }
 
+    void read_lane() {
+        const std::size_t newest_full = refresh_ > 0 && elements_ >= window_ ? (elements_ - window_) / refresh_ : 0;
+        session_->read(newest_full % lanes_, logits_.data(), Read::logits);
+    }
+
+    void evaluate_window() {
+        if (network_->info().fixed_steps && context_.size() < window_)
+            throw Error(ErrorCode::invalid_argument,
+                        "the network takes exactly " + std::to_string(window_) + " elements, the context has " +
+                            std::to_string(context_.size()) + ", and the model has no padding");
+        evaluator_->reset(1);
+        evaluator_->run(context_.data(), 0, context_.size(), true, Read::logits);
+        evaluator_->read(0, evaluator_->output_steps() - 1, logits_.data());
+    }
+
     std::shared_ptr<const Network> network_;
     std::size_t refresh_, window_, lanes_;
-    Session session_;
+    std::unique_ptr<Session> session_;  // one of these two
+    std::unique_ptr<SequenceEvaluator> evaluator_;
+    std::vector<std::uint32_t> context_;  // for the evaluator: the last `window` elements
     Sampler sampler_;
     std::vector<float> logits_;
-    std::size_t elements_ = 0;  // read so far
+    std::size_t padding_;       // elements still to come before the first
+    std::size_t elements_ = 0;  // read so far, with padding
     std::uint32_t pending_ = 0;
     bool has_pending_ = false;
     bool ready_ = false;  // the sampler has the next element's distribution

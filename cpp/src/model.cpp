@@ -2,47 +2,71 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <type_traits>
 
 #include "container.hpp"
 #include "isa.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "network.hpp"
-#include "session.hpp"
+#include "sequence.hpp"
 
 namespace lstmgen {
 namespace {
 
-constexpr std::size_t kPredictLanes = 96;  // rows of a batch at a time
+std::size_t output_steps(const ModelInfo& info, std::size_t steps) {
+    return !info.output_sequence ? 1 : info.output_steps > 0 ? info.output_steps : steps;
+}
+
+constexpr std::size_t kLanes = 96;                     // rows of a batch at a time
+constexpr std::size_t kRows = 64;                      // of a piece of the sequences, where it need not be all
+constexpr std::size_t kFloats = std::size_t{1} << 24;  // that memory is taken for, if that is enough for one lane
 
 // T is float or std::uint32_t; `size` values of it enter at each time step.
 template <class T>
 void predict_all(const Network& network, const T* x, std::size_t size, std::size_t batch, std::size_t steps, float* y) {
     const ModelInfo& info = network.info();
-    const std::size_t lanes = std::min(batch, kPredictLanes);
-    if (lanes == 0) return;
-    Session session(network, lanes, 1);
-    const std::size_t row = info.outputs * (info.output_sequence ? steps : 1);
+    if (batch == 0) return;
+    if (info.fixed_steps && steps != info.window)
+        throw Error(ErrorCode::invalid_argument, "the network takes exactly " + std::to_string(info.window) +
+                                                     " time steps, found " + std::to_string(steps));
+    const auto fitting = [](std::size_t floats, std::size_t most) {
+        return std::max<std::size_t>(1, std::min(most, kFloats / std::max<std::size_t>(1, floats)));
+    };
+    constexpr bool features = std::is_same_v<T, float>;
+    const std::size_t one = SequenceEvaluator::size(network, 1, info.whole ? steps : 1, features);
+    const std::size_t lanes = fitting(one, std::min(batch, kLanes));
+    const std::size_t piece =
+        info.whole ? steps : std::min(steps, fitting(one * lanes, std::max<std::size_t>(1, kRows / lanes)));
+    SequenceEvaluator evaluator(network, lanes, piece, features);
+    const std::size_t row = info.outputs * output_steps(info, steps);
     for (std::size_t first = 0; first < batch; first += lanes) {
         const std::size_t n = std::min(lanes, batch - first);
-        for (std::size_t i = 0; i < n; ++i) session.reset(i);
-        for (std::size_t t = 0; t < steps; ++t) {
-            session.advance(x + (first * steps + t) * size, steps * size, n);
-            if (info.output_sequence)
-                session.read(0, n, y + first * row + t * info.outputs, row, Session::Read::output);
+        evaluator.reset(n);
+        float* to = y + first * row;
+        for (std::size_t t = 0; t < steps; t += piece) {
+            const bool last = t + piece >= steps;
+            const T* const from = x + (first * steps + t) * size;
+            evaluator.run(from, steps * size, std::min(piece, steps - t), last, Read::output);
+            if (!last && !info.output_sequence) continue;
+            const std::size_t found = evaluator.output_steps();
+            for (std::size_t i = 0; i < n; ++i)
+                for (std::size_t j = 0; j < found; ++j) evaluator.read(i, j, to + i * row + j * info.outputs);
+            to += found * info.outputs;
         }
-        if (!info.output_sequence) session.read(0, n, y + first * row, row, Session::Read::output);
     }
 }
 
 void self_test(const Network& network, const SelfTest& test, const std::string& name) {
     const ModelInfo& info = network.info();
-    const bool features = info.encoding == Encoding::features;
-    const std::size_t steps = features ? test.features.size() / info.input_size : test.ids.size();
-    std::vector<float> y(info.outputs * (info.output_sequence ? steps : 1));
-    if (features)
-        predict_all(network, test.features.data(), info.input_size, 1, steps, y.data());
-    else
-        predict_all(network, test.ids.data(), 1, 1, steps, y.data());
+    std::vector<float> y(info.outputs * output_steps(info, test.steps));
+    try {
+        if (info.encoding == Encoding::features)
+            predict_all(network, test.features.data(), info.input_size, 1, test.steps, y.data());
+        else
+            predict_all(network, test.ids.data(), 1, 1, test.steps, y.data());
+    } catch (const Error& error) {
+        throw Error(ErrorCode::format, name + ": the self-test: " + error.what());
+    }
     const float* const last = y.data() + y.size() - info.outputs;
     for (std::size_t i = 0; i < info.outputs; ++i)
         if (!(std::abs(last[i] - test.output[i]) <= test.tolerance))

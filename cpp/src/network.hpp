@@ -1,80 +1,19 @@
-// A checked description -> layers with packed weights. Immutable: shared by all sessions and threads.
+// A checked description -> a graph of layers. Immutable: shared by all sessions and threads.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
-#include "activations.hpp"
-#include "aligned.hpp"
-#include "container.hpp"
-#include "kernels/kernel_table.hpp"
+#include "layers.hpp"
 #include "lstmgen/lstmgen.hpp"
 
 namespace lstmgen {
 
-/// What the lanes of a layer read: ids, or rows of numbers. A stride of 0 means that all lanes read the same.
-struct Input {
-    const std::uint32_t* ids = nullptr;
-    const float* x = nullptr;
-    std::size_t stride = 0;
-};
-
-/// What the lanes of a layer write: (lanes, stride) each; c and y_before only of recurrent layers.
-struct Output {
-    float* y = nullptr;
-    const float* y_before = nullptr;  // y of the step before
-    float* c = nullptr;
-    std::size_t stride = 0;
-};
-
-/// A matrix of Keras, (rows, columns), as the kernels want it, with an offset a column (the bias).
-class PackedMatrix {
-public:
-    /// `gates` column groups of equal size are interleaved by blocks of 16, each padded to a multiple of 16.
-    PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates);
-
-    std::size_t panels() const noexcept { return panels_; }
-    std::size_t padded_columns() const noexcept { return panels_ * kernels::kPanel; }
-    const float* bias() const noexcept { return bias_.data(); }
-    kernels::Matrix view() const noexcept;
-    std::size_t nbytes() const noexcept { return f32_.nbytes() + bf16_.nbytes() + bias_.nbytes(); }
-
-    /// z (lanes, padded_columns) = bias + input . matrix
-    void apply(const kernels::KernelTable& kernels, const Input& input, std::size_t lanes, float* z,
-               std::size_t z_stride) const;
-
-private:
-    std::size_t rows_, panels_;
-    AlignedBuffer<float> f32_;  // one of these two
-    AlignedBuffer<std::uint16_t> bf16_;
-    AlignedBuffer<float> bias_;
-};
-
-class Layer {
-public:
-    Layer(std::size_t inputs, std::size_t outputs) : inputs_(inputs), outputs_(outputs) {}
-    virtual ~Layer() = default;
-
-    std::size_t inputs() const noexcept { return inputs_; }
-    std::size_t outputs() const noexcept { return outputs_; }
-    /// Floats from one lane to the next in this layer's output.
-    std::size_t stride() const noexcept { return round_up(outputs_, kernels::kPanel); }
-
-    virtual bool recurrent() const noexcept { return false; }
-    virtual bool reads_ids() const noexcept { return false; }
-    virtual std::size_t nbytes() const noexcept { return 0; }
-    /// Floats of working memory that one step needs.
-    virtual std::size_t scratch_size() const noexcept { return 0; }
-
-    /// Advances `lanes` lanes by one time step.
-    virtual void step(const kernels::KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
-                      float* scratch) const = 0;
-
-private:
-    std::size_t inputs_, outputs_;
+enum class Read {
+    output,  ///< what the network puts out
+    logits,  ///< numbers whose softmax is proportional to the output; the output itself is normalised so
 };
 
 class Network {
@@ -83,18 +22,39 @@ public:
 
     const ModelInfo& info() const noexcept { return info_; }
     const kernels::KernelTable& kernels() const noexcept { return kernels_; }
+    /// Each after those that it reads; the last gives the output.
     const std::vector<std::unique_ptr<Layer>>& layers() const noexcept { return layers_; }
-    /// Layers before this one are recurrent or come before a recurrent one; those from here on see only finished lanes.
-    std::size_t body_end() const noexcept { return body_end_; }
-    /// Whether the last layer is a softmax, so that what enters it are logits.
-    bool softmax_head() const noexcept { return softmax_head_; }
+    /// Indices of the layers that are recurrent or are read, by way of others, by a recurrent one.
+    const std::vector<std::size_t>& body() const noexcept { return body_; }
+    /// Indices of the others, which matter only when the output is read.
+    const std::vector<std::size_t>& tail() const noexcept { return tail_; }
+    /// Whether layer i reads, by way of others, a recurrent one, or is one.
+    bool after_recurrent(std::size_t i) const noexcept { return after_recurrent_[i]; }
+
+    /// Whether input `slot` of a layer, which is the network's, is read as ids.
+    bool reads_ids(const Layer& layer, std::size_t slot) const noexcept;
+    /// Whether ids must be turned into numbers, by `encode`.
+    bool needs_encoding() const noexcept { return needs_encoding_; }
+    /// row (input_size) = the numbers that stand for an element.
+    void encode(std::uint32_t id, float* row) const;
+
+    /// The layer whose output `finish` takes.
+    std::size_t head(Read what) const noexcept;
+    /// y (outputs) = what is asked for, from a row of that layer.
+    void finish(const float* row, Read what, float* y) const;
 
 private:
+    enum class Head { softmax, logits, other };
+
+    void split_layers();
+
     ModelInfo info_;
     const kernels::KernelTable& kernels_;
     std::vector<std::unique_ptr<Layer>> layers_;
-    std::size_t body_end_ = 0;
-    bool softmax_head_ = false;
+    std::vector<std::size_t> body_, tail_;
+    std::vector<bool> after_recurrent_;
+    bool needs_encoding_ = false;
+    Head head_ = Head::other;
 };
 
 }  // namespace lstmgen

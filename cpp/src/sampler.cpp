@@ -126,7 +126,7 @@ void Sampler::probabilities(double* p) const {
 
 double Sampler::log_probability(std::uint32_t id) const {
     if (options_.temp == 0.0 || !std::isfinite(logits_[top_])) return id == top_ ? 0.0 : -HUGE_VAL;
-    return (logits_[id] - logits_[top_]) / options_.temp - std::log(total_);
+    return (logits_[id] - logits_[top_]) / options_.temp - log_portable(total_);
 }
 
 }  // namespace lstmgen

@@ -75,6 +75,50 @@ struct Weights {
     AlignedBuffer<std::uint16_t> bf16;
 };
 
+constexpr Function kActivations[] = {Function::linear, Function::relu, Function::sigmoid, Function::tanh};
+constexpr Function kGateActivations[] = {Function::sigmoid, Function::hard_sigmoid, Function::hard_sigmoid_keras2};
+
+// What the steps of all recurrent layers have in common.
+template <class Step>
+void set_common(Step& s, std::size_t rows, std::size_t blocks, Function activation, const AlignedBuffer<float>& bias,
+                const Weights& kernel, const AlignedBuffer<float>& x, std::size_t inputs, const Weights& recurrent,
+                const AlignedBuffer<float>& h_prev, AlignedBuffer<float>& h) {
+    s.rows = rows;
+    s.blocks = blocks;
+    s.activation = activation;
+    s.start = bias.data();
+    s.kernel = kernel.matrix();
+    s.x = x.data();
+    s.x_stride = inputs;
+    s.recurrent = recurrent.matrix();
+    s.h_prev = h_prev.data();
+    s.h = h.data();
+    s.h_stride = blocks * kPanel;
+}
+
+double exact(Function f, double x) {
+    switch (f) {
+        case Function::linear: return x;
+        case Function::relu: return std::max(x, 0.0);
+        case Function::sigmoid: return 1.0 / (1.0 + std::exp(-x));
+        case Function::hard_sigmoid: return std::clamp(x + 3.0, 0.0, 6.0) / 6.0;
+        case Function::hard_sigmoid_keras2: return std::clamp(0.2 * x + 0.5, 0.0, 1.0);
+        case Function::tanh: return std::tanh(x);
+    }
+    return 0.0;
+}
+
+// Gate g, unit j of start + x . w, in double; start may be null.
+template <class T>
+double pre_activation(const float* start, const T* x, const Weights& w, std::size_t gates, std::size_t g,
+                      std::size_t j) {
+    const std::size_t panel = j / kPanel * gates + g;
+    double sum = start ? start[panel * kPanel + j % kPanel] : 0.0;
+    for (std::size_t k = 0; k < w.k; ++k)
+        sum += static_cast<double>(x[k]) * w.f32[(panel * w.k + k) * kPanel + j % kPanel];
+    return sum;
+}
+
 double ulp(float y) { return std::nextafter(std::abs(y), HUGE_VALF) - static_cast<double>(std::abs(y)); }
 
 }  // namespace
@@ -127,17 +171,18 @@ TEST_CASE("an LSTM step gives the same bits on every instruction set and for any
     constexpr std::size_t blocks = 3, units = blocks * kPanel, inputs = 5;
     const Weights kernel(inputs, blocks * kGates, WeightType::f32), recurrent(units, blocks * kGates, WeightType::f32);
     const auto bias = random_floats(blocks * kGates * kPanel, 3);
-    for (const Function act : {Function::linear, Function::relu, Function::sigmoid, Function::tanh})
-        for (const Function rec : {Function::sigmoid, Function::hard_sigmoid, Function::hard_sigmoid_keras2}) {
-            REQUIRE(lstm_step_has(act, rec));
+    for (const Function act : kActivations)
+        for (const Function rec : kGateActivations) {
+            REQUIRE(fused_step_has(act, rec));
             constexpr std::size_t most = 200;
             const auto x = random_floats(most * inputs, 4), h_prev = random_floats(most * units, 5, 0.5f),
                        c0 = random_floats(most * units, 6);
             const auto run = [&](const KernelTable& table, std::size_t rows, AlignedBuffer<float>& c) {
                 AlignedBuffer<float> h(most * units);
-                LstmStep s{rows,     blocks,   act,      rec,    bias.data(),        kernel.matrix(),
-                           nullptr,  0,        x.data(), inputs, recurrent.matrix(), h_prev.data(),
-                           h.data(), c.data(), units};
+                LstmStep s{};
+                set_common(s, rows, blocks, act, bias, kernel, x, inputs, recurrent, h_prev, h);
+                s.recurrent_activation = rec;
+                s.c = c.data();
                 table.lstm_step(s);
                 return h;
             };
@@ -153,6 +198,115 @@ TEST_CASE("an LSTM step gives the same bits on every instruction set and for any
                     CHECK(std::memcmp(c.data(), want_c.data(), rows * units * sizeof(float)) == 0);
                 }
         }
+}
+
+TEST_CASE("a GRU step is that of Keras, the same bits on every instruction set and for any number of lanes") {
+    constexpr std::size_t blocks = 5, units = blocks * kPanel, inputs = 5, most = 150;
+    const auto x = random_floats(most * inputs, 4), h_prev = random_floats(most * units, 5, 0.5f);
+    const auto bias = random_floats(3 * units, 3), recurrent_bias = random_floats(3 * units, 8);
+    for (const WeightType type : {WeightType::f32, WeightType::bf16})
+        for (const bool reset_after : {false, true}) {
+            const std::size_t gates = reset_after ? 3 : 2;  // of the recurrent matrix
+            const Weights kernel(inputs, blocks * 3, type), recurrent(units, blocks * gates, type),
+                candidate(units, blocks, type);
+            for (const Function act : kActivations)
+                for (const Function rec : kGateActivations) {
+                    const auto run = [&](const KernelTable& table, std::size_t rows) {
+                        AlignedBuffer<float> h(most * units), working(kGruRows * 2 * units);
+                        GruStep s{};
+                        set_common(s, rows, blocks, act, bias, kernel, x, inputs, recurrent, h_prev, h);
+                        s.recurrent_activation = rec;
+                        s.reset_after = reset_after;
+                        s.recurrent_start = recurrent_bias.data();
+                        s.candidate = candidate.matrix();
+                        s.working = working.data();
+                        table.gru_step(s);
+                        return h;
+                    };
+                    const auto want = run(baseline_table, most);
+                    for (const KernelTable* table : all_tables())
+                        for (const std::size_t rows : {std::size_t{1}, std::size_t{7}, most}) {
+                            CAPTURE(std::string(table->name));
+                            CAPTURE(rows);
+                            const auto h = run(*table, rows);
+                            CHECK(std::memcmp(h.data(), want.data(), rows * units * sizeof(float)) == 0);
+                        }
+                    for (const std::size_t row : {std::size_t{0}, std::size_t{77}, most - 1}) {
+                        const float *const in = &x[row * inputs], *const before = &h_prev[row * units];
+                        const auto gate = [&](std::size_t g, std::size_t j) {
+                            return exact(rec,
+                                         pre_activation(bias.data(), in, kernel, 3, g, j) +
+                                             pre_activation(recurrent_bias.data(), before, recurrent, gates, g, j));
+                        };
+                        std::vector<double> reset(units);
+                        for (std::size_t j = 0; j < units; ++j) reset[j] = gate(1, j) * before[j];
+                        for (std::size_t j = 0; j < units; ++j) {
+                            double g = pre_activation(bias.data(), in, kernel, 3, 2, j);
+                            if (reset_after)
+                                g += gate(1, j) * pre_activation(recurrent_bias.data(), before, recurrent, 3, 2, j);
+                            else
+                                g += pre_activation(nullptr, reset.data(), candidate, 1, 0, j);
+                            const double z = gate(0, j);
+                            REQUIRE(want[row * units + j] ==
+                                    doctest::Approx(z * before[j] + (1.0 - z) * exact(act, g)).epsilon(2e-5));
+                        }
+                    }
+                }
+        }
+}
+
+TEST_CASE("a SimpleRNN step is that of Keras, the same bits on every instruction set and for any number of lanes") {
+    constexpr std::size_t blocks = 6, units = blocks * kPanel, inputs = 5, most = 200;
+    const auto x = random_floats(most * inputs, 4), h_prev = random_floats(most * units, 5, 0.5f),
+               bias = random_floats(units, 3);
+    for (const WeightType type : {WeightType::f32, WeightType::bf16}) {
+        const Weights kernel(inputs, blocks, type), recurrent(units, blocks, type);
+        for (const Function act : kActivations) {
+            const auto run = [&](const KernelTable& table, std::size_t rows) {
+                AlignedBuffer<float> h(most * units);
+                RnnStep s{};
+                set_common(s, rows, blocks, act, bias, kernel, x, inputs, recurrent, h_prev, h);
+                table.rnn_step(s);
+                return h;
+            };
+            const auto want = run(baseline_table, most);
+            for (const KernelTable* table : all_tables())
+                for (const std::size_t rows : {std::size_t{1}, std::size_t{7}, most}) {
+                    CAPTURE(std::string(table->name));
+                    CAPTURE(rows);
+                    const auto h = run(*table, rows);
+                    CHECK(std::memcmp(h.data(), want.data(), rows * units * sizeof(float)) == 0);
+                }
+            for (std::size_t row = 0; row < most; row += 67)
+                for (std::size_t j = 0; j < units; ++j) {
+                    const double z = pre_activation(bias.data(), &x[row * inputs], kernel, 1, 0, j) +
+                                     pre_activation(nullptr, &h_prev[row * units], recurrent, 1, 0, j);
+                    REQUIRE(want[row * units + j] == doctest::Approx(exact(act, z)).epsilon(2e-5));
+                }
+        }
+    }
+}
+
+TEST_CASE("an input product that is known already gives the same bits as one that the step works out") {
+    constexpr std::size_t blocks = 3, units = blocks * kPanel, inputs = 200, rows = 9;
+    const Weights kernel(inputs, blocks, WeightType::f32), recurrent(units, blocks, WeightType::f32);
+    const auto x = random_floats(rows * inputs, 4), h_prev = random_floats(rows * units, 5),
+               bias = random_floats(units, 3);
+    for (const KernelTable* table : all_tables()) {
+        CAPTURE(std::string(table->name));
+        AlignedBuffer<float> want(rows * units), h(rows * units), product(rows * units);
+        RnnStep s{};
+        set_common(s, rows, blocks, Function::tanh, bias, kernel, x, inputs, recurrent, h_prev, want);
+        table->rnn_step(s);
+        for (std::size_t r = 0; r < rows; ++r) std::memcpy(&product[r * units], bias.data(), bias.nbytes());
+        table->gemm(kernel.matrix(), blocks, x.data(), inputs, rows, product.data(), units);
+        s.x = nullptr;
+        s.start = product.data();
+        s.start_stride = units;
+        s.h = h.data();
+        table->rnn_step(s);
+        CHECK(same_bits(h, want));
+    }
 }
 
 TEST_CASE("every function gives the same bits on every instruction set, for numbers of every kind") {

@@ -6,11 +6,13 @@ Text goes to stdout as it is drawn, everything else to stderr. Exit status 0, 1 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import json
 import os
 import secrets
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,12 +85,20 @@ def _add_sample(commands: Any) -> None:
     parser.add_argument("--repeat-penalty", type=float, help="above 1: repeat less")
     parser.add_argument("--stop", action="append", help="end after this text; may be repeated")
     parser.add_argument("--threads", type=int, default=1, help="share the windows among N threads")
-    parser.add_argument("--vocab-from", help="corpus of a Keras model that has no vocabulary")
+    keras = parser.add_argument_group("of a model saved by Keras, which has no vocabulary")
+    keras.add_argument("--vocab-from", help="corpus: its characters are the vocabulary")
+    keras.add_argument("--vocab", metavar="FILE", help="JSON with the elements")
+    keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
+    keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
+    keras.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
 
 
 def _sample(args: argparse.Namespace) -> None:
-    options: Any = {"vocab_from": args.vocab_from} if args.vocab_from else {}
-    generator = lstmgen.Generator(args.model, threads=args.threads, **options)
+    names = ("vocab_from", "vocab", "lower", "config", "window")
+    options: Any = {name: value for name in names if (value := getattr(args, name)) is not None}
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"assumed: {message}", file=sys.stderr)
+        generator = lstmgen.Generator(args.model, threads=args.threads, **options)
     if args.output:  # before the work, not after it
         folder = args.output.resolve().parent
         if not folder.is_dir() or not os.access(folder, os.W_OK):
@@ -149,9 +159,12 @@ def _add_export(commands: Any) -> None:
 
 
 def _add_info(commands: Any) -> None:
+    from lstmgen import exporting
+
     parser = _command(commands, "info", _info, "say what is inside a model")
     parser.add_argument("model", help="a .bin, a model saved by Keras, or a bundled model's name")
     parser.add_argument("--json", action="store_true", help="for programs")
+    exporting.add_model_arguments(parser)
 
 
 def _facts(model: lstmgen.Model) -> dict[str, Any]:
@@ -180,6 +193,13 @@ def _facts(model: lstmgen.Model) -> dict[str, Any]:
 
 
 def _info(args: argparse.Namespace) -> None:
+    from lstmgen.model import is_keras_file
+
+    if is_keras_file(args.model):
+        return _keras_info(args)
+    for option in ("config", "output", "window"):
+        if getattr(args, option) is not None:
+            raise ValueError(f"{args.model}: a .bin has its own {option}")
     model = lstmgen.Model(args.model)
     facts = _facts(model)
     if args.json:
@@ -202,6 +222,35 @@ def _info(args: argparse.Namespace) -> None:
             f"  {layer['name']:20} {layer['type']:10} {layer['inputs']:>6} -> "
             f"{layer['outputs']:<6} {', '.join(activations)}"
         )
+
+
+def _keras_info(args: argparse.Namespace) -> None:
+    """Explain a file of Keras without converting it."""
+    from lstmgen import keras_file
+
+    report = keras_file.describe(args.model, config=args.config, output=args.output, window=args.window)
+    network = report.network
+    facts: dict[str, Any] = {"kind": report.kind, "keras_version": report.keras_version}
+    if network is not None:
+        window, outputs = network.window or None, network.outputs
+        facts["input_shape"] = (None, window) if network.takes_ids else (None, window, network.input_size)
+        steps = network.values[-1].steps
+        facts["output_shape"] = (None, outputs) if steps is None else (None, steps or window, outputs)
+        facts["numbers"] = sum(array.size for layer in network.layers for array in layer.arrays.values())
+        facts["assumed"] = list(network.assumed)
+    facts["refused"] = report.problem
+    if args.json:
+        layers = [dataclasses.asdict(layer) for layer in report.layers]
+        print(json.dumps({**facts, "layers": layers}, indent=2))
+        return
+    for key, value in facts.items():
+        for line in value if isinstance(value, list) else [value]:
+            if line not in (None, ""):
+                print(f"{key.replace('_', ' '):22} {_printable(str(line))}")
+    print("layers")
+    for layer in report.layers:
+        mark = f"   REFUSED: {layer.problem}" if layer.problem else ""
+        print(_printable(f"  {layer.name:24} {layer.class_name:20} {layer.details}{mark}"))
 
 
 def _printable(text: str) -> str:

@@ -25,7 +25,11 @@ from lstmgen.network import (
     MAX_MATRIX,
     MAX_SIZE,
     MAX_STEPS,
+    NETWORK_INPUT,
+    NO_MAXIMUM,
+    RECURRENT,
     Array,
+    Layer,
     Network,
     tensor_shapes,
 )
@@ -50,6 +54,7 @@ def pack(
     vocabulary: Sequence[str] | None = None,
     vocabulary_kind: str | None = None,
     prime: Sequence[int] | None = None,
+    padding: int | None = None,
     name: str | None = None,
     description: str | None = None,
     author: str | None = None,
@@ -59,7 +64,7 @@ def pack(
 ) -> bytes:
     """The bytes of a `.bin` that holds `network`; the same arguments give the same bytes.
 
-    `vocabulary_kind` is needed with a vocabulary; `prime` holds ids; `card` is a JSON object as
+    `vocabulary_kind` is needed with a vocabulary; `prime` holds ids, `padding` is one; `card` is a JSON object as
     text. Raises `ModelFormatError` for a network, and `ValueError` for a fact, that docs/format.md
     does not allow.
     """
@@ -67,7 +72,9 @@ def pack(
         raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, found {dtype!r}")
     _check_network(network)
     _check_encoding(network, encoding)
-    _check_vocabulary(network, vocabulary, vocabulary_kind)
+    if padding is not None:
+        _in_range("padding", padding, 0, network.outputs - 1)
+    _check_vocabulary(network, vocabulary, vocabulary_kind, padding)
     _check_prime(network, encoding, prime)
     if dtype == "bf16":
         network = rounded(network)
@@ -99,6 +106,8 @@ def pack(
         keys["lstmgen.vocabulary_kind"] = _string(vocabulary_kind)
     if prime:
         keys["lstmgen.prime"] = _numbers(_U32, prime)
+    if padding is not None:
+        keys["lstmgen.padding"] = _u32(padding)
     keys |= _layer_keys(network)
     keys |= _self_test_keys(network, encoding)
     tensors = _tensors(network, dtype)
@@ -135,43 +144,62 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def _check_network(network: Network) -> None:
+    layers = network.layers
     _in_range("input_size", network.input_size, 1, MAX_SIZE)
     _in_range("window", network.window, 0, MAX_STEPS)
-    _in_range("number of layers", len(network.layers), 1, MAX_LAYERS)
-    if not any(layer.recurrent for layer in network.layers):
+    _in_range("number of layers", len(layers), 1, MAX_LAYERS)
+    if not any(layer.type in RECURRENT for layer in layers):
         raise ModelFormatError("the network has no recurrent layer, such as LSTM")
-    names = [layer.name for layer in network.layers]
-    last = max(i for i, layer in enumerate(network.layers) if layer.recurrent)
-    for i, (layer, size) in enumerate(zip(network.layers, network.sizes, strict=False)):
+    names = [layer.name for layer in layers]
+    read = {j for i in range(len(layers)) for j in network.inputs(i)}
+    for i, layer in enumerate(layers):
         where = f"layer {layer.name}"
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", layer.name):
             raise ModelFormatError(f"{where}: the name must match [A-Za-z0-9_-]{{1,40}}")
         if names.count(layer.name) > 1:
             raise ModelFormatError(f"{where}: two layers have this name")
-        _check_options(where, layer.type, layer.options)
-        if layer.type == "embedding" and i:
-            raise ModelFormatError(f"{where}: an embedding can only be the first layer")
-        if layer.recurrent and i < last and not layer.options["return_sequences"]:
-            raise ModelFormatError(f"{where}: return_sequences must be true before another LSTM")
-        _check_arrays(where, layer.arrays, tensor_shapes(layer.type, size, layer.options))
-    if network.takes_ids and network.input_size != network.layers[0].options["input_dim"]:
+        if not all(NETWORK_INPUT <= j < i for j in network.inputs(i)):
+            raise ModelFormatError(f"{where}: reads layers {network.inputs(i)}, which do not all come before it")
+        if i not in read and i < len(layers) - 1:
+            raise ModelFormatError(f"{where}: no layer reads it")
+        _check_options(where, layer)
+        _check_source(network, i)
+    for layer, value in zip(layers, network.values, strict=True):
+        _in_range(f"layer {layer.name}: size of the output", value.size, 1, MAX_SIZE)
+    for i, layer in enumerate(layers):
+        shapes = tensor_shapes(layer.type, network.size_into(i), layer.options)
+        _check_arrays(f"layer {layer.name}", layer.arrays, shapes)
+
+
+def _check_source(network: Network, i: int) -> None:
+    """Ids go into embeddings and masks, numbers into all else."""
+    layer, from_input = network.layers[i], NETWORK_INPUT in network.inputs(i)
+    if layer.type == "embedding" and not from_input:
+        raise ModelFormatError(f"layer {layer.name}: an embedding can only read the network's input")
+    if layer.type == "embedding" and layer.options["input_dim"] != network.input_size:
         raise ModelFormatError("input_size must equal the input_dim of the embedding")
+    if from_input and network.takes_ids and layer.type not in ("embedding", "mask"):
+        raise ModelFormatError(f"layer {layer.name}: expected numbers, but the network's input is ids")
 
 
-def _check_options(where: str, layer_type: str, options: dict[str, int | str | bool]) -> None:
-    if layer_type not in LAYER_OPTIONS:
-        raise ModelFormatError(f"{where}: unknown type {layer_type!r}")
-    expected = LAYER_OPTIONS[layer_type]
-    if options.keys() != expected.keys():
-        raise ModelFormatError(f"{where}: expected {list(expected)}, found {list(options)}")
+def _check_options(where: str, layer: Layer) -> None:
+    if layer.type not in LAYER_OPTIONS:
+        raise ModelFormatError(f"{where}: unknown type {layer.type!r}")
+    expected = LAYER_OPTIONS[layer.type]
+    if layer.options.keys() != expected.keys():
+        raise ModelFormatError(f"{where}: expected {list(expected)}, found {list(layer.options)}")
     for key, kind in expected.items():
-        value = options[key]
+        value = layer.options[key]
         if type(value) is not kind:
             raise ModelFormatError(f"{where}: {key}: expected {kind.__name__}, found {value!r}")
-        if kind is int:
+        if key == "steps":
+            _in_range(f"{where}: {key}", value, 0 if layer.type == "reshape" else 1, MAX_STEPS)
+        elif kind is int:
             _in_range(f"{where}: {key}", value, 1, MAX_SIZE)
         if kind is str and value not in reference.ACTIVATIONS:
             raise ModelFormatError(f"{where}: {key}: unknown activation {value!r}")
+        if isinstance(value, float) and not abs(value) <= NO_MAXIMUM:
+            raise ModelFormatError(f"{where}: {key}: expected a finite float32, found {value!r}")
 
 
 def _check_arrays(where: str, arrays: dict[str, Array], shapes: dict[str, tuple[int, ...]]) -> None:
@@ -204,7 +232,9 @@ def _check_encoding(network: Network, encoding: str) -> None:
         raise ValueError(f"encoding 'scaled': the network takes {size} numbers per step, not 1")
 
 
-def _check_vocabulary(network: Network, vocabulary: Sequence[str] | None, kind: str | None) -> None:
+def _check_vocabulary(
+    network: Network, vocabulary: Sequence[str] | None, kind: str | None, padding: int | None
+) -> None:
     if (vocabulary is None) != (kind is None):
         raise ValueError("vocabulary and vocabulary_kind need each other")
     if vocabulary is None:
@@ -215,7 +245,8 @@ def _check_vocabulary(network: Network, vocabulary: Sequence[str] | None, kind: 
         raise ValueError(f"the vocabulary has {len(vocabulary)} elements, the network {network.outputs} outputs")
     seen: dict[str, int] = {}
     for i, element in enumerate(vocabulary):
-        _limited(f"vocabulary element {i}", element)
+        if not _limited(f"vocabulary element {i}", element) and i != padding:
+            raise ValueError(f"vocabulary element {i}: expected text, found an empty one that is not the padding")
         if element in seen:
             raise ValueError(f"vocabulary: {element!r} is element {seen[element]} and {i}")
         seen[element] = i
@@ -288,8 +319,8 @@ def rounded(network: Network) -> Network:
 def _tensors(network: Network, dtype: str) -> dict[str, NDArray[Any]]:
     """Each tensor under its name, with the values as stored."""
     tensors: dict[str, NDArray[Any]] = {}
-    for layer, size in zip(network.layers, network.sizes, strict=False):
-        for name in tensor_shapes(layer.type, size, layer.options):
+    for i, layer in enumerate(network.layers):
+        for name in tensor_shapes(layer.type, network.size_into(i), layer.options):
             array = layer.arrays[name]
             stored: NDArray[Any] = np.asarray(array, "<f4", "C")
             if dtype == "bf16" and name in MATRICES:  # rounded before: the upper halves are all
@@ -330,10 +361,14 @@ def _layer_keys(network: Network) -> dict[str, bytes]:
         prefix = f"lstmgen.layer.{i}."
         keys[prefix + "type"] = _string(layer.type)
         keys[prefix + "name"] = _string(layer.name)
+        if network.inputs(i) != (i - 1,):
+            keys[prefix + "inputs"] = _numbers(_U32, [j + 1 for j in network.inputs(i)])
         for key in LAYER_OPTIONS[layer.type]:
             value = layer.options[key]
             if isinstance(value, bool):
                 keys[prefix + key] = struct.pack("<IB", _BOOL, value)
+            elif isinstance(value, float):
+                keys[prefix + key] = struct.pack("<Id", _F64, value)
             else:
                 keys[prefix + key] = _string(value) if isinstance(value, str) else _u32(value)
     return keys

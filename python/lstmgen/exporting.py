@@ -8,39 +8,58 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from types import NoneType
+from typing import Any, NamedTuple, TypedDict, Unpack
 
-from lstmgen import container, keras_file
+from lstmgen import container, keras_file, vocabularies
 from lstmgen.errors import ModelFormatError
+from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
-from lstmgen.text import Vocabulary
+from lstmgen.text import Vocabulary, check_sequence, id_at
+from lstmgen.vocabularies import File, Listing, Vocab
 
 Source = str | os.PathLike[str] | bytes
-File = str | os.PathLike[str]
 
 
 class ExportOptions(TypedDict, total=False):
-    """What an export may be told; each may be left out or be None.
+    r"""What an export may be told; each may be left out or be None.
 
-    vocab: the elements in the order of the outputs, or the path of a `.json` that holds them: a
-        list, an object from element to index, or one from index to element.
-    vocab_from: path of the corpus, UTF-8: the elements are its characters in the order of
-        `sorted(set(text))`, the default prime its first window.
+    config: the architecture, for a file that holds weights only: the path of a JSON file that Keras's `to_json` wrote,
+        its text, the same as a mapping, or layers as in Keras code: "LSTM(128, return_sequences=True), LSTM(128),
+        Dense(52, softmax)". Without it the architecture is told from the weights, where they leave no doubt.
+    output: name of the layer whose output is wanted, for a model with several.
+    vocab: the vocabulary, as a Python object or as the path of a file:
+        - a list of elements in the order of the outputs;
+        - an object from element to index, or from index to element. Indices that start at 1 leave id 0 to padding,
+          which is never drawn; so does a list whose first element is empty;
+        - what `to_json` of a Keras `Tokenizer` gives;
+        - a list of notes with repetitions: their names, sorted, are the elements, the default prime is their first
+          window;
+        - an object that has one of these as an entry, such as {"char2idx": {...}}.
+        The file is JSON, a `.npy` of text, or a `.txt` with one element a line. Pickles are refused.
+    vocab_from: path of the corpus: the elements are its characters in the order of `sorted(set(text))`, the default
+        prime its first window. Line ends are kept, but taken as `\n` if only then the number of characters is right.
+    lower: the corpus is lower-cased before its characters are counted.
+    vocab_encoding: of the corpus, by default "utf-8".
     encoding: "onehot", "index", "scaled" or "features"; inferred from the network by default.
     prime: the default prime: text, elements or ids.
     window: time steps T, if the model was saved without a fixed length.
     dtype: "f32", the default, or "bf16": matrices of half the size, with 8 bits of precision.
     vocabulary_kind: "text" (the elements, joined, are the text) or "tokens"; by default "text" if
-        each element is one character.
+        each element is one character, or a name in <> or [] such as "[UNK]".
     name, description, author, license, source_url: facts for people; the license as SPDX.
     card: more facts, as a mapping or as the text of a JSON object.
     """
 
-    vocab: Sequence[str] | File | None
+    config: Architecture | None
+    output: str | None
+    vocab: Vocab | None
     vocab_from: File | None
+    lower: bool | None
+    vocab_encoding: str | None
     encoding: str | None
     prime: str | Iterable[str | int] | None
     window: int | None
@@ -57,51 +76,70 @@ class ExportOptions(TypedDict, total=False):
 def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
     """Turn the model that Keras saved in `source`, a path or bytes, into the file `out`.
 
-    `out` holds either all of the new file or what it held before. Raises what `convert` raises, and
-    `OSError` that names `out` if it cannot be written.
+    `out` holds either all of the new file or what it held before. Warns of what it assumes, and raises, as `convert`
+    does; raises `OSError` that names `out` if it cannot be written.
     """
     _check_other_file(source, out)
-    container.write(out, convert(source, **options))
+    exported = _export(source, options)
+    _warn(exported.assumed)
+    container.write(out, exported.data)
 
 
 def convert(source: Source, **options: Unpack[ExportOptions]) -> bytes:
     """The bytes of the `.bin` of a model that Keras saved; the same arguments give the same bytes.
 
-    Raises `OSError` that names a file that cannot be read, `ModelFormatError` for a model that is
-    broken or not supported, `ValueError` for an option that does not fit it, and `TypeError` for
-    one that does not exist.
+    What it assumes about the vocabulary is a `UserWarning` each. Raises `OSError` that names a file that cannot be
+    read, `ModelFormatError` for a model that is broken or not supported, `ValueError` or `TypeError` for an option that
+    does not fit it, and `TypeError` for one that does not exist.
     """
+    exported = _export(source, options)
+    _warn(exported.assumed)
+    return exported.data
+
+
+class _Exported(NamedTuple):
+    """The bytes of a `.bin`, what was assumed to make it, a sentence each, and whether ids stand for themselves."""
+
+    data: bytes
+    assumed: tuple[str, ...]
+    nameless: bool
+
+
+def _warn(assumed: Iterable[str]) -> None:
+    for sentence in assumed:
+        warnings.warn(sentence, UserWarning, stacklevel=3)  # of the caller of `export` or `convert`
+
+
+def _export(source: Source, options: ExportOptions) -> _Exported:
     unknown = options.keys() - ExportOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"export has no option {', '.join(sorted(unknown))}")
-    network = keras_file.read(source)
+    network = keras_file.read(
+        source, config=options.get("config"), output=options.get("output"), window=options.get("window")
+    )
     try:
-        return _convert(network, options)
+        return _pack(network, options)
     except ModelFormatError as error:  # of the model, not of an option
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
         raise ModelFormatError(f"{name}: {error}") from None
 
 
-def _convert(network: Network, options: ExportOptions) -> bytes:
+def _pack(network: Network, options: ExportOptions) -> _Exported:
     network = _with_window(network, options.get("window"))
     encoding = options.get("encoding") or infer_encoding(network)
-    vocabulary, text = _vocabulary(options)
-    if vocabulary is not None and len(vocabulary) != network.outputs:
-        source = options.get("vocab_from")
-        where = f"{os.fspath(source)}: " if source is not None else ""
-        raise ValueError(
-            f"{where}the vocabulary has {len(vocabulary)} elements, but the network has {network.outputs} outputs"
-        )
+    listing = _listing(options, network.outputs)
+    vocabulary = Vocabulary(listing.elements, listing.kind or "tokens") if listing else None
     prime = options.get("prime")
-    if prime is None and text is not None and encoding != "features":
-        prime = text[: network.window]
-    return container.pack(
+    if prime is None and listing and encoding != "features":
+        prime = list(listing.sequence[: network.window])
+    data = container.pack(
         network,
         encoding=encoding,
         dtype=options.get("dtype") or "f32",
         vocabulary=vocabulary.elements if vocabulary else None,
         vocabulary_kind=vocabulary.kind if vocabulary else None,
         prime=_prime_ids(prime, vocabulary) or None,
+        padding=listing.padding if listing else None,
         name=options.get("name"),
         description=options.get("description"),
         author=options.get("author"),
@@ -109,6 +147,8 @@ def _convert(network: Network, options: ExportOptions) -> bytes:
         source_url=options.get("source_url"),
         card=_card(options.get("card")),
     )
+    assumed = network.assumed + (listing.assumed if listing else ())
+    return _Exported(data, assumed, listing is None and encoding != "features")
 
 
 def infer_encoding(network: Network) -> str:
@@ -128,100 +168,58 @@ def _with_window(network: Network, window: int | None) -> Network:
         return network
     if network.window:
         raise ValueError(f"window: the model was saved with {network.window} time steps, not {window}")
-    if isinstance(window, bool) or not isinstance(window, int) or window < 1:
-        raise ValueError(f"window: expected an integer of at least 1, found {window!r}")
     return replace(network, window=window)
 
 
 # -- vocabulary and prime ------------------------------------------------------------------------
 
 
-def _vocabulary(options: ExportOptions) -> tuple[Vocabulary | None, str | None]:
-    """The vocabulary, and the text of the corpus if it comes from one."""
-    vocab, vocab_from = options.get("vocab"), options.get("vocab_from")
-    kind = options.get("vocabulary_kind")
+def _listing(options: ExportOptions, outputs: int) -> Listing | None:
+    """The vocabulary that the options name, for a network with `outputs` outputs."""
+    vocab, vocab_from, kind = options.get("vocab"), options.get("vocab_from"), options.get("vocabulary_kind")
     if vocab is not None and vocab_from is not None:
         raise ValueError("give either vocab or vocab_from, not both")
+    if vocab_from is None:
+        for option in ("lower", "vocab_encoding"):
+            if options.get(option):
+                raise ValueError(f"{option} needs a corpus: vocab_from")
+    if vocab is not None:
+        return vocabularies.read(vocab, outputs, kind)
     if vocab_from is not None:
-        text = _read_text(vocab_from)
-        return Vocabulary(sorted(set(text)), kind or "text"), text
-    if vocab is None:
-        if kind is not None:
-            raise ValueError("vocabulary_kind needs a vocabulary: vocab or vocab_from")
-        return None, None
-    if isinstance(vocab, str | os.PathLike):
-        elements = _read_vocabulary(vocab)
-    else:
-        elements = list(vocab)
-        _check_elements("vocab", elements)
-    single = all(len(element) == 1 for element in elements)
-    return Vocabulary(elements, kind or ("text" if single else "tokens")), None
+        return _read_corpus(vocab_from, outputs, options)
+    if kind is not None:
+        raise ValueError("vocabulary_kind needs a vocabulary: vocab or vocab_from")
+    return None
 
 
-def _read_text(path: File) -> str:
-    """The text of a file as it is: no line end is translated."""
-    try:
-        return Path(path).read_bytes().decode()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{os.fspath(path)}: not UTF-8: {error}") from None
+def _read_corpus(path: File, outputs: int, options: ExportOptions) -> Listing:
+    lower, encoding = options.get("lower"), options.get("vocab_encoding")
+    _expect("vocab_from", path, (str, os.PathLike), "a path")
+    _expect("lower", lower, (bool, NoneType), "True or False")
+    _expect("vocab_encoding", encoding, (str, NoneType), "a name such as 'latin-1'")
+    listing = vocabularies.read_corpus(path, outputs, lower=bool(lower), encoding=encoding or "utf-8")
+    return listing._replace(kind=options.get("vocabulary_kind") or listing.kind)
 
 
-def _read_json(path: File) -> Any:
-    try:
-        return json.loads(_read_text(path).removeprefix("\ufeff"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{os.fspath(path)}: not JSON: {error}") from None
-    except RecursionError:
-        raise ValueError(f"{os.fspath(path)}: JSON that is nested too deeply") from None
-
-
-def _read_vocabulary(path: File) -> list[str]:
-    """The elements, in order, in a `.json`: a list, {element: index} or {index: element}."""
-    name, value = os.fspath(path), _read_json(path)
-    if isinstance(value, dict):
-        value = _ordered(name, value)
-    if not isinstance(value, list):
-        raise ValueError(f"{name}: expected a list or an object, found {type(value).__name__}")
-    _check_elements(name, value)
-    return value
-
-
-def _ordered(name: str, entries: dict[str, Any]) -> list[Any]:
-    """The elements of {element: index} or {index: element}; the indices are 0, 1, 2 ..."""
-    by_index: dict[int, Any] = {}
-    for key, value in entries.items():
-        forward = type(value) is int  # else the key must be the index, which JSON makes a string
-        if not forward and not (key.isascii() and key.isdigit() and len(key) < 10):
-            raise ValueError(f"{name}: expected an index beside {key!r:.60}, found {value!r:.60}")
-        index, element = (value, key) if forward else (int(key), value)
-        if index in by_index:
-            raise ValueError(f"{name}: {by_index[index]!r} and {element!r} have index {index}")
-        by_index[index] = element
-    missing = next((i for i in range(len(by_index)) if i not in by_index), None)
-    if missing is not None:
-        raise ValueError(f"{name}: expected the indices 0 to {len(by_index) - 1}, found none for {missing}")
-    return [by_index[i] for i in range(len(by_index))]
-
-
-def _check_elements(where: str, elements: list[Any]) -> None:
-    for i, element in enumerate(elements):
-        if not isinstance(element, str) or not element:
-            raise ValueError(f"{where}: element {i}: expected text, found {element!r:.60}")
+def _expect(name: str, value: object, types: tuple[type, ...], expected: str) -> None:
+    if not isinstance(value, types):
+        raise TypeError(f"{name}: expected {expected}, found {value!r:.60}")
 
 
 def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary | None) -> list[int]:
     """Ids of a prime; plain ids need no vocabulary."""
     if prime is None:
         return []
+    check_sequence("prime", prime)
     if vocabulary is None:
         ids = [prime] if isinstance(prime, str) else list(prime)
         if any(isinstance(i, str) for i in ids):
             raise ValueError("prime: text needs a vocabulary: give vocab or vocab_from, or ids")
-        return [int(i) for i in ids]
+        return [id_at("prime: element", i, position) for position, i in enumerate(ids)]
     try:
         ids_found: list[int] = vocabulary.encode(prime).tolist()
-    except ValueError as error:
-        raise ValueError(f"prime: {error}") from None
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"prime: {error}") from None
     return ids_found
 
 
@@ -230,6 +228,7 @@ def _card(card: Mapping[str, Any] | str | None) -> str | None:
     if card is None:
         return None
     if not isinstance(card, str):
+        _expect("card", card, (Mapping,), "a mapping or the text of a JSON object")
         return json.dumps(dict(card), ensure_ascii=False)
     try:
         value = json.loads(card)
@@ -252,11 +251,16 @@ def _check_other_file(source: Source, out: File) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `run` wants to a command line."""
-    parser.add_argument("model", help="a model that Keras saved as .h5")
+    parser.add_argument("model", help="a file that Keras saved: .h5, .keras, or weights only")
     parser.add_argument("out", help="the .bin to write")
+    add_model_arguments(parser)
     vocabulary = parser.add_mutually_exclusive_group()
     vocabulary.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters, sorted, are the vocabulary")
-    vocabulary.add_argument("--vocab", metavar="JSON", help="list of elements, or object from or to their indices")
+    vocabulary.add_argument(
+        "--vocab", metavar="FILE", help="JSON: list of elements, object from or to indices, Keras tokenizer, notes"
+    )
+    parser.add_argument("--lower", action="store_true", help="lower-case the corpus before")
+    parser.add_argument("--vocab-encoding", metavar="NAME", help="of the corpus (utf-8)")
     parser.add_argument(
         "--vocabulary-kind",
         choices=container.VOCABULARY_KINDS,
@@ -265,7 +269,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoding", choices=container.ENCODINGS, help="how an element is fed in (inferred)")
     parser.add_argument("--dtype", choices=container.DTYPES, default="f32", help="of the matrices (f32)")
     parser.add_argument("--prime", metavar="TEXT", help="the default prime (the first window of the corpus)")
-    parser.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
     for fact in ("name", "description", "author"):
         parser.add_argument(f"--{fact}", help=f"{fact} of the model, for people")
     parser.add_argument("--license", help="SPDX identifier of the licence of the weights")
@@ -273,11 +276,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--card", metavar="JSON", help="file with more facts for people")
 
 
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what may be told about a file of Keras to a command line."""
+    parser.add_argument(
+        "--config", metavar="JSON", help="architecture of a file of weights: a to_json file, or 'LSTM(128), Dense(52)'"
+    )
+    parser.add_argument("--output-layer", dest="output", metavar="NAME", help="of a model with several outputs")
+    parser.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
+
+
 def run(args: argparse.Namespace) -> None:
     """Export as the command line says. Raises what `export` raises."""
     given = {key: value for key, value in vars(args).items() if value is not None}
     options: Any = {k: v for k, v in given.items() if k in ExportOptions.__annotations__}
     if args.card is not None:
-        options["card"] = _read_text(args.card)
-    export(args.model, args.out, **options)
+        options["card"] = vocabularies.read_text(args.card)
+    _check_other_file(args.model, args.out)
+    exported = _export(args.model, options)
+    container.write(args.out, exported.data)
+    for sentence in exported.assumed:
+        print(f"assumed: {sentence}", file=sys.stderr)
+    if exported.nameless:
+        print("no vocabulary: sample gives ids; --vocab-from or --vocab gives them names", file=sys.stderr)
     print(f"{args.out}: {os.path.getsize(args.out):,} bytes", file=sys.stderr)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lstmgen import _core
 from lstmgen.model import Model, Source
-from lstmgen.text import Ids
+from lstmgen.text import Ids, check_sequence
 
 if TYPE_CHECKING:
     from lstmgen.exporting import ExportOptions
@@ -136,14 +136,16 @@ class Generator:
     ) -> NDArray[np.float64]:
         """Return the distribution (n_vocab,) of the element after `context`.
 
-        Of the context the last T elements count, or all with `refresh=None`; None or empty: the file's own prime.
+        Of the context the last T elements count, with padding before them if there are fewer and the model has padding,
+        or all with `refresh=None`; None or empty: the file's own prime.
         """
         _check_refresh(refresh)
-        ids = self._prime(context, on_unknown)
+        ids = self._prime("context", context, on_unknown)
         if refresh is not None and self.model.window:
-            ids = ids[-self.model.window :]
+            ids = self._window(ids)
         # One lane from the start of the context: the window is as long as that.
-        run = self._native(Sampling(temp, temperature, inverse_temp, seed=0), refresh=None)
+        whole = self.model._native.info.whole
+        run = self._native(Sampling(temp, temperature, inverse_temp, seed=0), refresh if whole else None)
         run.feed(ids)
         return run.probabilities()
 
@@ -152,7 +154,7 @@ class Generator:
 
         With `refresh=1` from the last T of them, with None from all. Needs at least two elements.
         """
-        ids = self._ids(text, on_unknown)
+        ids = self._ids("text", text, on_unknown)
         if len(ids) < 2:
             raise ValueError(f"text: expected at least 2 elements to score, found {len(ids)}")
         run = self._native(Sampling(seed=0), refresh)
@@ -175,17 +177,21 @@ class Generator:
         _check_refresh(refresh)
         if refresh is not None and not self.model.window:
             raise ValueError("the model was saved without a fixed window: export it with window=, or give refresh=None")
-        biases = [
-            (int(self._ids([key], "error")[0]), _number("logit_bias", x)) for key, x in (logit_bias or {}).items()
-        ]
         return _core.Generator(
             self.model._native,
             refresh=refresh or 0,
             threads=self.threads,
             repeat_penalty=1.0 if repeat_penalty is None else _number("repeat_penalty", repeat_penalty),
-            logit_bias=biases,
+            logit_bias=self._biases({} if logit_bias is None else logit_bias),
             **sampling.options,
         )
+
+    def _biases(self, logit_bias: LogitBias) -> list[tuple[int, float]]:
+        if not isinstance(logit_bias, Mapping):
+            raise TypeError(f"logit_bias: expected a mapping from elements or ids to numbers, found {logit_bias!r:.60}")
+        return [
+            (int(self._ids("logit_bias", [key], "error")[0]), _number("logit_bias", x)) for key, x in logit_bias.items()
+        ]
 
     def _start(
         self,
@@ -196,26 +202,36 @@ class Generator:
         repeat_penalty: float | None,
         logit_bias: LogitBias | None,
     ) -> tuple[_core.Generator, Ids]:
-        ids = self._prime(prime, on_unknown)
+        ids = self._prime("prime", prime, on_unknown)
         run = self._native(sampling, refresh, repeat_penalty, logit_bias)
         run.feed(ids)
         return run, ids
 
-    def _ids(self, what: Elements, on_unknown: str) -> Ids:
+    def _ids(self, name: str, what: Elements, on_unknown: str) -> Ids:
+        """Ids of the argument `name`."""
+        check_sequence(name, what)
         if self.model.vocabulary is not None:
             return self.model.vocabulary.encode(what, on_unknown)
         if isinstance(what, str):
             raise ValueError("the model has no vocabulary: give ids, or export it with vocab=")
         return _plain_ids(what, self.model.outputs)
 
-    def _prime(self, what: Elements | None, on_unknown: str) -> Ids:
-        """Ids of a prime; the file's own if there is none."""
-        ids = self._ids([] if what is None else what, on_unknown)
+    def _prime(self, name: str, what: Elements | None, on_unknown: str) -> Ids:
+        """Ids of a prime, the argument `name`; the file's own if there is none."""
+        ids = self._ids(name, [] if what is None else what, on_unknown)
         if len(ids) == 0:
             ids = self.model.prime
         if len(ids) == 0:
             raise ValueError("the model has no default prime: give prime=")
         return ids
+
+    def _window(self, ids: Ids) -> Ids:
+        """The last T ids; fewer are filled up on the left, if the model has padding."""
+        padding = self.model._native.info.padding
+        missing = self.model.window - len(ids)
+        if padding is None or missing <= 0:
+            return ids[-self.model.window :]
+        return np.concatenate([np.full(missing, padding, np.uint32), ids])
 
     def _decode(self, ids: Ids) -> str | list[str] | list[int]:
         vocabulary = self.model.vocabulary
@@ -224,8 +240,10 @@ class Generator:
     def _stops(self, stop: str | Sequence[str] | None) -> list[list[int]]:
         if stop is None:
             return []
+        if not isinstance(stop, Iterable):
+            raise TypeError(f"stop: expected a text or a list of texts, found {stop!r:.60}")
         stops = [stop] if isinstance(stop, str) else list(stop)
-        ids = [self._ids(s, "error").tolist() for s in stops]
+        ids = [self._ids("stop", s, "error").tolist() for s in stops]
         if not all(ids):
             raise ValueError("stop: expected texts of at least one element, found an empty one")
         return ids

@@ -47,10 +47,8 @@ class Model:
     """
 
     def __init__(self, source: Source, **options: Unpack[ExportOptions]) -> None:
+        source = _found(source)
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
-        if not isinstance(source, bytes) and not os.path.isfile(name):  # a folder may have a bundled model's name
-            name = bundled().get(name, name)
-            source = name
         if _is_bin(source):
             if options:
                 raise TypeError(f"{name}: only a Keras file takes {', '.join(options)}: a .bin has its own")
@@ -82,7 +80,7 @@ class Model:
         """As Keras: (None, outputs), or (None, T, outputs) for an output at each step."""
         info = self._native.info
         if info.output_sequence:
-            return (None, info.window or None, info.outputs)
+            return (None, info.output_steps or info.window or None, info.outputs)
         return (None, info.outputs)
 
     @property
@@ -104,6 +102,11 @@ class Model:
     def prime(self) -> NDArray[np.uint32]:
         """Ids of the file's default prime; empty if it has none."""
         return np.array(self._native.info.prime, np.uint32)
+
+    @property
+    def padding(self) -> int | None:
+        """Id that fills a window on the left while the context is short; None if the file has none."""
+        return self._native.info.padding
 
     @property
     def dtype(self) -> str:
@@ -169,6 +172,19 @@ class Model:
             parts.append(" ".join(filter(None, (f"{layer.type}{size}", activation))))
         window = self.window or "any"
         return f"<lstmgen.Model {' > '.join(parts)}, window {window}, {self.outputs} outputs, {self.dtype}, {self.isa}>"
+
+
+def _found(source: Source) -> Source:
+    """`source`, or the path of the bundled model that it names."""
+    if isinstance(source, bytes) or os.path.isfile(source):  # a folder may have a bundled model's name
+        return source
+    name = os.fspath(source)
+    return bundled().get(name, name)
+
+
+def is_keras_file(source: Source) -> bool:
+    """Whether `source` is for the reader of Keras's files rather than a `.bin` or a bundled model."""
+    return not _is_bin(_found(source))
 
 
 def _is_bin(source: Source) -> bool:

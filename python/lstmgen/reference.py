@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from lstmgen.errors import ModelFormatError
-from lstmgen.network import Array, Layer, Network
+from lstmgen.network import NETWORK_INPUT, Array, Layer, Network
 
 Floats = NDArray[Any]  # float32 or float64
 
@@ -128,35 +129,156 @@ def _matmul(x: Floats, matrix: Array) -> Floats:
     return out
 
 
-def _lstm(layer: Layer, x: Floats) -> Floats:
+def _masked(mask: Floats | None, t: int, new: Floats, old: Floats) -> Floats:
+    """`new`, or `old` in the rows whose mask is 0 at step `t`."""
+    return new if mask is None else np.where(mask[:, t] != 0, new, old)
+
+
+def _lstm(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
     """All outputs (batch, T, units) of an LSTM fed `x` (batch, T, in), from a zero state."""
-    activation = ACTIVATIONS[str(layer.options["activation"])]
-    gate = ACTIVATIONS[str(layer.options["recurrent_activation"])]
-    z = _matmul(x, layer.arrays["kernel"]) + layer.arrays["bias"].astype(x.dtype)
+    activation, gate = _activation(layer), _activation(layer, "recurrent_activation")
+    z = _dense(layer, x)
     h = c = np.zeros((x.shape[0], int(layer.options["units"])), x.dtype)
     out: Floats = np.empty((*x.shape[:2], h.shape[1]), x.dtype)
     for t in range(x.shape[1]):
         i, f, g, o = np.split(z[:, t] + _matmul(h, layer.arrays["recurrent_kernel"]), 4, axis=-1)
-        c = gate(f) * c + gate(i) * activation(g)
-        h = gate(o) * activation(c)
+        new = gate(f) * c + gate(i) * activation(g)
+        h = _masked(mask, t, gate(o) * activation(new), h)
+        c = _masked(mask, t, new, c)
         out[:, t] = h
     return out
 
 
-def _apply(layer: Layer, x: Floats, dtype: DTypeLike) -> Floats:
-    arrays = layer.arrays
-    if layer.type == "embedding":
-        return arrays["embeddings"][x.astype(np.intp)].astype(dtype)
-    if layer.type == "lstm":
-        out = _lstm(layer, x)
+def _gru(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
+    """All outputs (batch, T, units) of a GRU fed `x` (batch, T, in), from a zero state."""
+    activation, gate = _activation(layer), _activation(layer, "recurrent_activation")
+    units, recurrent = int(layer.options["units"]), layer.arrays["recurrent_kernel"]
+    x_z, x_r, x_h = np.split(_dense(layer, x), 3, axis=-1)
+    h = np.zeros((x.shape[0], units), x.dtype)
+    out: Floats = np.empty((*x.shape[:2], units), x.dtype)
+    for t in range(x.shape[1]):
+        if layer.options["reset_after"]:
+            hu = _matmul(h, recurrent) + layer.arrays["recurrent_bias"].astype(x.dtype)
+            z, r = gate(x_z[:, t] + hu[:, :units]), gate(x_r[:, t] + hu[:, units : 2 * units])
+            new = activation(x_h[:, t] + r * hu[:, 2 * units :])
+        else:
+            hu = _matmul(h, recurrent[:, : 2 * units])
+            z, r = gate(x_z[:, t] + hu[:, :units]), gate(x_r[:, t] + hu[:, units:])
+            new = activation(x_h[:, t] + _matmul(r * h, recurrent[:, 2 * units :]))
+        h = _masked(mask, t, z * h + (1 - z) * new, h)
+        out[:, t] = h
+    return out
+
+
+def _simple_rnn(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
+    """All outputs (batch, T, units) of a SimpleRNN fed `x` (batch, T, in), from a zero state."""
+    activation, z = _activation(layer), _dense(layer, x)
+    h = np.zeros((x.shape[0], int(layer.options["units"])), x.dtype)
+    out: Floats = np.empty_like(z)
+    for t in range(x.shape[1]):
+        h = _masked(mask, t, activation(z[:, t] + _matmul(h, layer.arrays["recurrent_kernel"])), h)
+        out[:, t] = h
+    return out
+
+
+def _attention_pool(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
+    """Mean of the steps (batch, in), weighted by a softmax over the steps."""
+    e = x @ layer.arrays["weights"].astype(x.dtype)
+    if mask is not None:
+        e = np.where(mask[..., 0] != 0, e, -np.inf)
+    top = e.max(axis=1, keepdims=True)
+    a = np.exp(e - np.where(np.isfinite(top), top, 0))
+    a /= a.sum(axis=1, keepdims=True) + x.dtype.type(layer.options["epsilon"])
+    y: Floats = np.einsum("bt,bti->bi", a, np.where(a[..., None] > 0, x, 0))
+    return y
+
+
+def _average_pool(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
+    if mask is None:
+        return np.asarray(x.mean(axis=1))
+    present = mask != 0
+    return np.asarray(np.where(present, x, 0).sum(axis=1) / np.maximum(present.sum(axis=1), 1))
+
+
+def _dense(layer: Layer, x: Floats) -> Floats:
+    z: Floats = _matmul(x, layer.arrays["kernel"]) + layer.arrays["bias"].astype(x.dtype)
+    return z
+
+
+def _layer_norm(layer: Layer, x: Floats) -> Floats:
+    scale, offset = (layer.arrays[name].astype(x.dtype) for name in ("scale", "offset"))
+    spread = np.sqrt(x.var(axis=-1, keepdims=True) + x.dtype.type(layer.options["epsilon"]))
+    return np.asarray(scale * ((x - x.mean(axis=-1, keepdims=True)) / spread) + offset)
+
+
+def _rectifier(layer: Layer, x: Floats) -> Floats:
+    slope, threshold, most = (x.dtype.type(layer.options[k]) for k in ("negative_slope", "threshold", "max_value"))
+    y: Floats = np.where(x >= threshold, np.minimum(x, most), slope * (x - threshold))
+    return y
+
+
+def _reshape(layer: Layer, x: Floats) -> Floats:
+    steps, units = int(layer.options["steps"]), int(layer.options["units"])
+    y: Floats = x.reshape((len(x), steps, units) if steps else (len(x), units))
+    return y
+
+
+def _activation(layer: Layer, key: str = "activation") -> Callable[[Floats], Floats]:
+    return ACTIVATIONS[str(layer.options[key])]
+
+
+def _mask(layer: Layer, x: Floats) -> Floats:
+    numbers = x[..., None] if x.ndim == 2 else x  # ids have one number a step
+    y: Floats = (numbers != layer.options["value"]).any(axis=-1, keepdims=True).astype(x.dtype)
+    return y
+
+
+_RECURRENT: dict[str, Callable[[Layer, Floats, Floats | None], Floats]] = {
+    "lstm": _lstm,
+    "gru": _gru,
+    "simple_rnn": _simple_rnn,
+}
+_POOLING: dict[str, Callable[[Layer, Floats, Floats | None], Floats]] = {
+    "attention_pool": _attention_pool,
+    "average_pool": _average_pool,
+    "max_pool": lambda layer, x, mask: x.max(axis=1),
+}
+_MERGING: dict[str, Callable[[Sequence[Floats]], Floats]] = {
+    "concatenate": lambda given: np.concatenate(given, axis=-1),
+    "add": lambda given: reduce(np.add, given),
+    "subtract": lambda given: reduce(np.subtract, given),
+    "multiply": lambda given: reduce(np.multiply, given),
+    "average": lambda given: reduce(np.add, given) / len(given),
+    "maximum": lambda given: reduce(np.maximum, given),
+    "minimum": lambda given: reduce(np.minimum, given),
+}
+_OTHERS: dict[str, Callable[[Layer, Floats], Floats]] = {
+    "embedding": lambda layer, x: layer.arrays["embeddings"][x.astype(np.intp)].astype(x.dtype),
+    "dense": lambda layer, x: _activation(layer)(_dense(layer, x)),
+    "affine": lambda layer, x: layer.arrays["scale"].astype(x.dtype) * x + layer.arrays["offset"].astype(x.dtype),
+    "layer_norm": _layer_norm,
+    "activation": lambda layer, x: _activation(layer)(x),
+    "prelu": lambda layer, x: np.where(x > 0, x, layer.arrays["alpha"].astype(x.dtype) * x),
+    "rectifier": _rectifier,
+    "mask": _mask,
+    "reverse": lambda layer, x: x[:, ::-1],
+    "reshape": _reshape,
+    "repeat": lambda layer, x: np.repeat(x[:, None], int(layer.options["steps"]), axis=1),
+    "transpose": lambda layer, x: x.swapaxes(1, 2),
+}
+
+
+def _apply(layer: Layer, given: Sequence[Floats]) -> Floats:
+    """What a layer makes of the values it reads, each (batch, size) or (batch, T, size)."""
+    if layer.type in _MERGING:
+        return _MERGING[layer.type](given)
+    mask = given[1] if len(given) > 1 else None
+    if layer.type in _RECURRENT:
+        out = _RECURRENT[layer.type](layer, given[0], mask)
         return out if layer.options["return_sequences"] else out[:, -1]
-    if layer.type == "dense":
-        z = _matmul(x, arrays["kernel"]) + arrays["bias"].astype(dtype)
-        return ACTIVATIONS[str(layer.options["activation"])](z)
-    if layer.type == "affine":
-        y: Floats = arrays["scale"].astype(dtype) * x + arrays["offset"].astype(dtype)
-        return y
-    return ACTIVATIONS[str(layer.options["activation"])](x)
+    if layer.type in _POOLING:
+        return _POOLING[layer.type](layer, given[0], mask)
+    return _OTHERS[layer.type](layer, given[0])
 
 
 def forward(network: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Floats:
@@ -166,15 +288,17 @@ def forward(network: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Fl
     (batch, T, input_size). Returns (batch, outputs), or (batch, T, outputs) for a network with an
     output at each step; without the batch axis if `x` has none.
     """
-    values: Floats = np.asarray(x, dtype)
-    batched = values.ndim == (2 if network.takes_ids else 3)
+    source: Floats = np.asarray(x, dtype)
+    batched = source.ndim == (2 if network.takes_ids else 3)
     if not batched:
-        values = values[None]
+        source = source[None]
+    values: list[Floats] = []
     # Overflow is an answer here, as it is in Keras: inf or NaN, not a warning.
     with np.errstate(all="ignore"):
-        for layer in network.layers:
-            values = _apply(layer, values, dtype)
-    return values if batched else values[0]
+        for i, layer in enumerate(network.layers):
+            given = [source if j == NETWORK_INPUT else values[j] for j in network.inputs(i)]
+            values.append(_apply(layer, given))
+    return values[-1] if batched else values[-1][0]
 
 
 def encode(network: Network, encoding: str, ids: Sequence[int]) -> NDArray[Any]:
@@ -190,14 +314,14 @@ def encode(network: Network, encoding: str, ids: Sequence[int]) -> NDArray[Any]:
 
 def self_test(network: Network, encoding: str) -> tuple[NDArray[Any], NDArray[np.float64], float]:
     """Input (ids; for `features`, all steps' numbers), last output in float64, and tolerance."""
-    count = SELF_TEST_STEPS
+    count = network.window if network.fixed_steps else SELF_TEST_STEPS
     if encoding == "features":
         # Exact fractions of a fixed pattern between -1 and 1: the same on every machine.
         pattern = np.arange(count * network.input_size) * 61 % 129 - 64
         given: NDArray[Any] = (pattern / 64).astype(np.float32)
         x: NDArray[Any] = given.reshape(count, network.input_size)
     else:
-        given = np.arange(count) * (network.outputs - 1) // (count - 1)
+        given = np.arange(count) * (network.outputs - 1) // max(count - 1, 1)
         x = encode(network, encoding, given.tolist())
     y64 = forward(network, x, np.float64)
     y32 = forward(network, x, np.float32)

@@ -14,13 +14,14 @@ Ids = NDArray[np.uint32]
 class Vocabulary:
     """The elements of a generator, in the order of the network's outputs.
 
-    `kind` is "text" if the elements, joined, are the text, or "tokens" for a list of elements.
+    `kind` is "text" if the elements, joined, are the text, or "tokens" for a list of elements. An empty element stands
+    for padding: no text holds it, though an id may.
     """
 
     def __init__(self, elements: Sequence[str], kind: str) -> None:
         self.elements = tuple(elements)
         self.kind = kind
-        self.ids = {element: i for i, element in enumerate(elements)}
+        self.ids = {element: i for i, element in enumerate(elements) if element}
         self._longest = max(map(len, elements), default=0)
 
     def __len__(self) -> int:
@@ -31,8 +32,11 @@ class Vocabulary:
 
         A text is cut into the longest elements that match (kind "text"), or at white space (kind "tokens"). What is not
         in the vocabulary is a `ValueError` that names it and its position, is left out with `on_unknown="skip"`, or
-        becomes the element `on_unknown`.
+        becomes the element `on_unknown`. What is neither text, elements nor ids is a `TypeError`.
         """
+        check_sequence("what", what)
+        if not isinstance(on_unknown, str):
+            raise TypeError(f"on_unknown: expected 'error', 'skip' or an element, found {on_unknown!r:.60}")
         if on_unknown not in ("error", "skip") and on_unknown not in self.ids:
             raise ValueError(
                 f"on_unknown: expected 'error', 'skip' or an element of the vocabulary, found {on_unknown!r}"
@@ -75,10 +79,7 @@ class Vocabulary:
             at += len(piece)
 
     def _check_id(self, piece: int, position: int) -> int:
-        try:
-            i = index(piece)
-        except TypeError:
-            raise TypeError(f"element at position {position}: expected a str or an id, found {piece!r}") from None
+        i = id_at("element", piece, position)
         if not 0 <= i < len(self):
             raise ValueError(f"id at position {position}: expected 0 to {len(self) - 1}, found {i}")
         return i
@@ -90,3 +91,17 @@ class Vocabulary:
             f"{thing} {piece!r}{code} at position {position} is not in the vocabulary of "
             f"{len(self)}; on_unknown='skip' leaves such out"
         )
+
+
+def check_sequence(name: str, what: object) -> None:
+    """Raise a `TypeError` that names the argument `name` if `what` cannot be text, elements or ids."""
+    if isinstance(what, bytes) or not isinstance(what, Iterable):
+        raise TypeError(f"{name}: expected text, elements or ids, found {what!r:.60}")
+
+
+def id_at(name: str, piece: object, position: int) -> int:
+    """The id that `piece`, an integer of any kind, is; anything else is a `TypeError`."""
+    try:
+        return index(piece)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} at position {position}: expected a str or an id, found {piece!r:.60}") from None

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -45,9 +46,10 @@ private:
 enum class Encoding { onehot, index, scaled, features };
 
 struct LayerInfo {
-    std::string type;  ///< as in the file: embedding, lstm, dense, affine, activation
+    std::string type;  ///< as in the file (docs/format.md, section 4)
     std::string name;
-    std::size_t inputs = 0;
+    std::vector<std::size_t> sources;  ///< what it reads: 0 for the network's input, j + 1 for layer j
+    std::size_t inputs = 0;            ///< size of the first of these; the number of ids for an embedding
     std::size_t outputs = 0;
     std::string activation;            ///< empty if the type has none
     std::string recurrent_activation;  ///< empty if the type has none
@@ -60,13 +62,17 @@ struct ModelInfo {
     std::string dtype;  ///< of the stored matrices: "f32" or "bf16"
     std::string isa;    ///< kernels in use: "baseline", "avx2", "avx512" or "neon"
     Encoding encoding = Encoding::features;
-    std::size_t input_size = 0;           ///< numbers per time step, or of ids for Encoding::index
-    std::size_t outputs = 0;              ///< numbers per output; elements of a generator
-    std::size_t window = 0;               ///< time steps T the network was saved with; 0: not fixed
-    bool output_sequence = false;         ///< the network has an output at each time step
-    std::vector<std::string> vocabulary;  ///< empty, or `outputs` elements
-    std::string vocabulary_kind;          ///< "text", "tokens", or empty
-    std::vector<std::uint32_t> prime;     ///< ids of the default prime
+    std::size_t input_size = 0;            ///< numbers per time step, or of ids for Encoding::index
+    std::size_t outputs = 0;               ///< numbers per output; elements of a generator
+    std::size_t window = 0;                ///< time steps T the network was saved with; 0: not fixed
+    bool output_sequence = false;          ///< the network has an output at each time step
+    std::size_t output_steps = 0;          ///< time steps of that output; 0: as many as the input has
+    bool whole = false;                    ///< the network needs all time steps at once: no state can be carried
+    bool fixed_steps = false;              ///< the network takes exactly `window` time steps
+    std::vector<std::string> vocabulary;   ///< empty, or `outputs` elements
+    std::string vocabulary_kind;           ///< "text", "tokens", or empty
+    std::vector<std::uint32_t> prime;      ///< ids of the default prime
+    std::optional<std::uint32_t> padding;  ///< id that fills a short window
     std::vector<LayerInfo> layers;
     std::size_t nbytes = 0;  ///< of the packed weights in memory
 };
@@ -85,8 +91,9 @@ public:
 
     const ModelInfo& info() const noexcept;
 
-    /// As Keras's predict: y (batch, outputs), or (batch, steps, outputs) if info().output_sequence, from the features
-    /// x (batch, steps, input_size), C order. steps >= 1.
+    /// As Keras's predict: y (batch, outputs), or (batch, output_steps, outputs) if info().output_sequence, where
+    /// output_steps is `steps` unless info() names a number, from the features x (batch, steps, input_size), C order.
+    /// steps >= 1, and info().window if info().fixed_steps.
     void predict(const float* x, std::size_t batch, std::size_t steps, float* y) const;
 
     /// The same from ids (batch, steps), encoded as info().encoding says; each id below info().input_size (outputs for
@@ -116,6 +123,7 @@ struct GeneratorOptions {
     SamplerOptions sampler;
     /// 1: each element comes from a fresh window of the last `window` elements, as a loop over Keras's predict does.
     /// N: from the last window .. window + N - 1 elements, N times cheaper. 0: the state is carried for ever.
+    /// A network with info().whole knows only 1.
     std::size_t refresh = 1;
     std::size_t threads = 1;  ///< share the lanes of the windows among so many threads; the results do not depend on it
 };
@@ -131,7 +139,8 @@ public:
     Generator& operator=(Generator&&) noexcept;
     ~Generator();
 
-    /// Appends known elements to the context. False if `keep_going` stopped it.
+    /// Appends known elements to the context. False if `keep_going` stopped it. With info().padding and windows, a
+    /// context that is shorter than the window starts with padding.
     bool feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going = {});
     bool feed(const std::vector<std::uint32_t>& ids) { return feed(ids.data(), ids.size()); }
 

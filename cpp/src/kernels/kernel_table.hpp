@@ -32,7 +32,8 @@ struct LstmStep {
     std::size_t blocks;
     Function activation;            // linear, relu, sigmoid or tanh
     Function recurrent_activation;  // sigmoid, hard_sigmoid or hard_sigmoid_keras2
-    const float* start;             // (64 * blocks): the bias, or the bias plus an input product shared by all lanes
+    const float* start;             // (rows, 64 * blocks): the bias, or the bias plus the input product
+    std::size_t start_stride;       // 0: the same for all lanes
     Matrix kernel;
     const std::uint32_t* ids;  // id_stride 0: one id for all lanes
     std::size_t id_stride;
@@ -42,6 +43,53 @@ struct LstmStep {
     const float* h_prev;  // h_prev, h, c: (rows, h_stride)
     float* h;
     float* c;
+    std::size_t h_stride;
+};
+
+/// Lanes whose working memory a GRU step needs at once.
+constexpr std::size_t kGruRows = 64;
+
+/// One time step of a GRU layer.
+///
+/// In packed order, for each block of 16 units the gates z, r, h. The input product starts as `start`, as in LstmStep;
+/// the recurrent product has numbers of its own, which start as `recurrent_start`.
+struct GruStep {
+    std::size_t rows;
+    std::size_t blocks;
+    Function activation;  // as in LstmStep
+    Function recurrent_activation;
+    const float* start;  // (rows, 48 * blocks)
+    std::size_t start_stride;
+    Matrix kernel;
+    const std::uint32_t* ids;
+    std::size_t id_stride;
+    const float* x;
+    std::size_t x_stride;
+    bool reset_after;              // r * (h . U) instead of (r * h) . U
+    const float* recurrent_start;  // (16 * blocks) for each gate of `recurrent`
+    Matrix recurrent;              // gates z, r, and h if reset_after
+    Matrix candidate;              // gate h, unless reset_after
+    const float* h_prev;           // h_prev, h: (rows, h_stride)
+    float* h;
+    std::size_t h_stride;
+    float* working;  // (the lesser of rows and kGruRows, 32 * blocks), unless reset_after
+};
+
+/// One time step of a SimpleRNN layer, as that of an LSTM layer with a single gate.
+struct RnnStep {
+    std::size_t rows;
+    std::size_t blocks;
+    Function activation;  // as in LstmStep
+    const float* start;   // (rows, 16 * blocks)
+    std::size_t start_stride;
+    Matrix kernel;
+    const std::uint32_t* ids;
+    std::size_t id_stride;
+    const float* x;
+    std::size_t x_stride;
+    Matrix recurrent;
+    const float* h_prev;  // h_prev, h: (rows, h_stride)
+    float* h;
     std::size_t h_stride;
 };
 
@@ -57,6 +105,8 @@ struct KernelTable {
                    std::size_t rows, float* z, std::size_t z_stride);
 
     void (*lstm_step)(const LstmStep& step);
+    void (*gru_step)(const GruStep& step);
+    void (*rnn_step)(const RnnStep& step);
 
     /// x[0..n) = function(x), n a multiple of 16. Errors against the exact function: sigmoid (x >= -87) and tanh at
     /// most 3 units in the last place, sigmoid below -87 at most 1e-37; the others are exact up to one rounding an
@@ -70,8 +120,8 @@ struct KernelTable {
     float (*read)(const void* data, std::size_t n);
 };
 
-/// Whether lstm_step has this pair.
-constexpr bool lstm_step_has(Function activation, Function recurrent_activation) {
+/// Whether lstm_step and gru_step have this pair; of rnn_step, the activation with any gate.
+constexpr bool fused_step_has(Function activation, Function recurrent_activation) {
     const bool gate = recurrent_activation == Function::sigmoid || recurrent_activation == Function::hard_sigmoid ||
                       recurrent_activation == Function::hard_sigmoid_keras2;
     const bool cell = activation == Function::linear || activation == Function::relu ||

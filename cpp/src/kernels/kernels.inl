@@ -226,6 +226,9 @@ void gemm_typed(const W* panels, std::size_t k, std::size_t n_panels, const floa
     }
     if constexpr (kTilePanels > 1)
         p = panels_times_rows<kTilePanels>(panels, k, p, n_panels, x, x_stride, rows, z, z_stride);
+    if constexpr (kTilePanels > 3)  // a block of a GRU
+        p = panels_times_rows<3>(panels, k, p, n_panels, x, x_stride, rows, z, z_stride);
+    if constexpr (kTilePanels > 2) p = panels_times_rows<2>(panels, k, p, n_panels, x, x_stride, rows, z, z_stride);
     panels_times_rows<1>(panels, k, p, n_panels, x, x_stride, rows, z, z_stride);
 }
 
@@ -261,6 +264,48 @@ void gather_from(const Matrix& m, std::size_t first, std::size_t n_panels, const
                      z_stride);
 }
 
+// ---- Recurrent layers -----------------------------------------------------------------------------------------------
+
+// Pre-activations of a group of blocks for a chunk of lanes live in a buffer that fits the first-level cache.
+constexpr std::size_t kChunkRows = 96;
+constexpr std::size_t kBuffer = kChunkRows * kBlock;
+
+// z (rows, 16 * n_panels) = the step's start and input product, for some panels and the lanes from r on.
+template <class Step>
+inline void input_product(const Step& s, std::size_t first, std::size_t n_panels, std::size_t r, std::size_t rows,
+                          float* z) {
+    const std::size_t stride = n_panels * kPanel;
+    for (std::size_t j = 0; j < rows; ++j)
+        for (std::size_t v = 0; v < stride; v += kWidth)
+            store(z + j * stride + v, load(s.start + (r + j) * s.start_stride + first * kPanel + v));
+    if (s.ids) gather_from(s.kernel, first, n_panels, s.ids + r * s.id_stride, s.id_stride, rows, z, stride);
+    if (s.x) gemm_from(s.kernel, first, n_panels, s.x + r * s.x_stride, s.x_stride, rows, z, stride);
+}
+
+template <class F>
+inline void with_activation(Function activation, F f) {
+    switch (activation) {
+        case Function::linear: return f(Linear{});
+        case Function::relu: return f(Relu{});
+        case Function::sigmoid: return f(Sigmoid{});
+        default: return f(Tanh{});
+    }
+}
+
+template <class F>
+inline void with_activations(Function activation, Function recurrent_activation, F f) {
+    with_activation(activation, [&](auto act) {
+        switch (recurrent_activation) {
+            case Function::hard_sigmoid: return f(act, HardSigmoid{});
+            case Function::hard_sigmoid_keras2: return f(act, HardSigmoidKeras2{});
+            default: return f(act, Sigmoid{});
+        }
+    });
+}
+
+// Vectors that go through a cell side by side.
+constexpr std::size_t kCellVecs = kVecs < 2 ? kVecs : 2;
+
 // ---- LSTM -----------------------------------------------------------------------------------------------------------
 
 // The gates of one block of 16 units, in place.
@@ -274,7 +319,7 @@ inline void gates(float* z) {
 // c = f * c + i * g, h = o * act(c), for one block.
 template <class Act>
 inline void cell(const float* z, float* c, float* h) {
-    constexpr std::size_t n = kVecs < 2 ? kVecs : 2;
+    constexpr std::size_t n = kCellVecs;
     for (std::size_t v = 0; v < kPanel; v += n * kWidth) {
         const auto i = load_wide<n>(z + v), f = load_wide<n>(z + kPanel + v), g = load_wide<n>(z + 2 * kPanel + v);
         const auto state = fma(f, load_wide<n>(c + v), mul(i, g));
@@ -282,10 +327,6 @@ inline void cell(const float* z, float* c, float* h) {
         store_wide(h + v, mul(load_wide<n>(z + 3 * kPanel + v), Act::apply(state)));
     }
 }
-
-// Pre-activations of a group of blocks for a chunk of lanes live in a buffer that fits the first-level cache.
-constexpr std::size_t kChunkRows = 96;
-constexpr std::size_t kBuffer = kChunkRows * kBlock;
 
 template <class Act, class Rec>
 void lstm_step_typed(const LstmStep& s) {
@@ -296,14 +337,7 @@ void lstm_step_typed(const LstmStep& s) {
         const std::size_t stride = blocks * kBlock;
         for (std::size_t r = 0; r < s.rows; r += kChunkRows) {
             const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
-            for (std::size_t j = 0; j < rows; ++j)
-                for (std::size_t v = 0; v < stride; v += kWidth)
-                    store(z + j * stride + v, load(s.start + b * kBlock + v));
-            if (s.ids)
-                gather_from(s.kernel, b * kGates, blocks * kGates, s.ids + r * s.id_stride, s.id_stride, rows, z,
-                            stride);
-            if (s.x)
-                gemm_from(s.kernel, b * kGates, blocks * kGates, s.x + r * s.x_stride, s.x_stride, rows, z, stride);
+            input_product(s, b * kGates, blocks * kGates, r, rows, z);
             gemm_from(s.recurrent, b * kGates, blocks * kGates, s.h_prev + r * s.h_stride, s.h_stride, rows, z, stride);
             // All gates first: they do not wait for one another, as the cell does for its gates.
             for (std::size_t i = 0; i < rows * blocks; ++i) gates<Act, Rec>(z + i * kBlock);
@@ -316,22 +350,149 @@ void lstm_step_typed(const LstmStep& s) {
     }
 }
 
-template <class Act>
-void lstm_step_recurrent(const LstmStep& s) {
-    switch (s.recurrent_activation) {
-        case Function::hard_sigmoid: return lstm_step_typed<Act, HardSigmoid>(s);
-        case Function::hard_sigmoid_keras2: return lstm_step_typed<Act, HardSigmoidKeras2>(s);
-        default: return lstm_step_typed<Act, Sigmoid>(s);
+void lstm_step(const LstmStep& s) {
+    with_activations(s.activation, s.recurrent_activation,
+                     [&](auto act, auto rec) { lstm_step_typed<decltype(act), decltype(rec)>(s); });
+}
+
+// ---- GRU ------------------------------------------------------------------------------------------------------------
+
+constexpr std::size_t kGruGates = 3, kGruBlock = kGruGates * kPanel;
+constexpr std::size_t kGruBuffer = kGruRows * kGruBlock;
+
+// u (rows, stride) = start (stride), or zeros.
+inline void start_rows(const float* start, std::size_t rows, std::size_t stride, float* u) {
+    for (std::size_t j = 0; j < rows; ++j)
+        for (std::size_t v = 0; v < stride; v += kWidth) store(u + j * stride + v, start ? load(start + v) : set(0.0f));
+}
+
+// a[0..n) = F(a + u)
+template <class F>
+inline void map_sum(float* a, const float* u, std::size_t n) {
+    constexpr std::size_t few = kVecs < 4 ? kVecs : 4;
+    for (std::size_t v = 0; v < n; v += few * kWidth)
+        store_wide(a + v, F::apply(add(load_wide<few>(a + v), load_wide<few>(u + v))));
+}
+
+// z * h + (1 - z) * g
+template <std::size_t N>
+inline Wide<N> blend(const Wide<N>& z, const Wide<N>& h, const Wide<N>& g) {
+    const auto rest = each_of<N>([&](std::size_t i) { return sub(set(1.0f), z.v[i]); });
+    return fma(z, h, mul(rest, g));
+}
+
+template <class Act, class Rec>
+void gru_step_reset_after(const GruStep& s) {
+    alignas(64) float a[kGruBuffer], u[kGruBuffer];  // products of the input and of h
+    constexpr std::size_t n = kCellVecs;
+    const std::size_t group = s.rows == 1 ? kGruRows : 1;
+    for (std::size_t b = 0; b < s.blocks; b += group) {
+        const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
+        const std::size_t stride = blocks * kGruBlock;
+        for (std::size_t r = 0; r < s.rows; r += kGruRows) {
+            const std::size_t rows = s.rows - r < kGruRows ? s.rows - r : kGruRows;
+            input_product(s, b * kGruGates, blocks * kGruGates, r, rows, a);
+            start_rows(s.recurrent_start + b * kGruBlock, rows, stride, u);
+            gemm_from(s.recurrent, b * kGruGates, blocks * kGruGates, s.h_prev + r * s.h_stride, s.h_stride, rows, u,
+                      stride);
+            for (std::size_t i = 0; i < rows * blocks; ++i)
+                map_sum<Rec>(a + i * kGruBlock, u + i * kGruBlock, 2 * kPanel);
+            for (std::size_t j = 0; j < rows; ++j)
+                for (std::size_t i = 0; i < blocks; ++i)
+                    for (std::size_t v = 0; v < kPanel; v += n * kWidth) {
+                        const float* const gate = a + j * stride + i * kGruBlock + v;
+                        const auto reset = load_wide<n>(gate + kPanel);
+                        const auto part = load_wide<n>(u + j * stride + i * kGruBlock + 2 * kPanel + v);
+                        const auto g = Act::apply(fma(reset, part, load_wide<n>(gate + 2 * kPanel)));
+                        const std::size_t at = (r + j) * s.h_stride + (b + i) * kPanel + v;
+                        store_wide(s.h + at, blend(load_wide<n>(gate), load_wide<n>(s.h_prev + at), g));
+                    }
+        }
     }
 }
 
-void lstm_step(const LstmStep& s) {
-    switch (s.activation) {
-        case Function::linear: return lstm_step_recurrent<Linear>(s);
-        case Function::relu: return lstm_step_recurrent<Relu>(s);
-        case Function::sigmoid: return lstm_step_recurrent<Sigmoid>(s);
-        default: return lstm_step_recurrent<Tanh>(s);
+// All r must be known before the first h . U: what waits for it is in `working`, for each block z and the input product
+// of h; r * h stands in the place of the new h.
+template <class Act, class Rec>
+void gru_step_reset_before(const GruStep& s) {
+    alignas(64) float a[kGruBuffer], u[kGruBuffer];
+    constexpr std::size_t n = kCellVecs, pair = 2 * kPanel;
+    const std::size_t group = s.rows == 1 ? kGruRows : 1, group_h = s.rows == 1 ? kGruRows : kGruGates;
+    const std::size_t working_stride = pair * s.blocks;
+    for (std::size_t r = 0; r < s.rows; r += kGruRows) {
+        const std::size_t rows = s.rows - r < kGruRows ? s.rows - r : kGruRows;
+        const float* const h_prev = s.h_prev + r * s.h_stride;
+        float* const h = s.h + r * s.h_stride;
+        for (std::size_t b = 0; b < s.blocks; b += group) {
+            const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
+            input_product(s, b * kGruGates, blocks * kGruGates, r, rows, a);
+            start_rows(nullptr, rows, blocks * pair, u);
+            gemm_from(s.recurrent, b * 2, blocks * 2, h_prev, s.h_stride, rows, u, blocks * pair);
+            for (std::size_t i = 0; i < rows * blocks; ++i) map_sum<Rec>(a + i * kGruBlock, u + i * pair, pair);
+            for (std::size_t j = 0; j < rows; ++j)
+                for (std::size_t i = 0; i < blocks; ++i)
+                    for (std::size_t v = 0; v < kPanel; v += kWidth) {
+                        const float* const gate = a + (j * blocks + i) * kGruBlock + v;
+                        float* const to = s.working + j * working_stride + (b + i) * pair + v;
+                        const std::size_t at = j * s.h_stride + (b + i) * kPanel + v;
+                        store(to, load(gate));
+                        store(to + kPanel, load(gate + 2 * kPanel));
+                        store(h + at, mul(load(gate + kPanel), load(h_prev + at)));
+                    }
+        }
+        for (std::size_t b = 0; b < s.blocks; b += group_h) {
+            const std::size_t blocks = s.blocks - b < group_h ? s.blocks - b : group_h;
+            start_rows(nullptr, rows, blocks * kPanel, u);
+            gemm_from(s.candidate, b, blocks, h, s.h_stride, rows, u, blocks * kPanel);
+            for (std::size_t j = 0; j < rows; ++j)
+                for (std::size_t i = 0; i < blocks; ++i)
+                    for (std::size_t v = 0; v < kPanel; v += n * kWidth) {
+                        float* const gate = s.working + j * working_stride + (b + i) * pair + v;
+                        const auto part = load_wide<n>(u + (j * blocks + i) * kPanel + v);
+                        const auto g = Act::apply(add(load_wide<n>(gate + kPanel), part));
+                        const auto before = load_wide<n>(h_prev + j * s.h_stride + (b + i) * kPanel + v);
+                        store_wide(gate, blend(load_wide<n>(gate), before, g));
+                    }
+        }
+        for (std::size_t j = 0; j < rows; ++j)
+            for (std::size_t b = 0; b < s.blocks; ++b)
+                for (std::size_t v = 0; v < kPanel; v += kWidth)
+                    store(h + j * s.h_stride + b * kPanel + v, load(s.working + j * working_stride + b * pair + v));
     }
+}
+
+void gru_step(const GruStep& s) {
+    with_activations(s.activation, s.recurrent_activation, [&](auto act, auto rec) {
+        if (s.reset_after)
+            gru_step_reset_after<decltype(act), decltype(rec)>(s);
+        else
+            gru_step_reset_before<decltype(act), decltype(rec)>(s);
+    });
+}
+
+// ---- SimpleRNN ------------------------------------------------------------------------------------------------------
+
+template <class Act>
+void rnn_step_typed(const RnnStep& s) {
+    alignas(64) float z[kBuffer];
+    const std::size_t group = s.rows == 1 ? kBuffer / kPanel : kGates;
+    for (std::size_t b = 0; b < s.blocks; b += group) {
+        const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
+        const std::size_t stride = blocks * kPanel;
+        for (std::size_t r = 0; r < s.rows; r += kChunkRows) {
+            const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
+            input_product(s, b, blocks, r, rows, z);
+            gemm_from(s.recurrent, b, blocks, s.h_prev + r * s.h_stride, s.h_stride, rows, z, stride);
+            map<Act>(z, rows * stride);
+            for (std::size_t j = 0; j < rows; ++j)
+                for (std::size_t v = 0; v < stride; v += kWidth)
+                    store(s.h + (r + j) * s.h_stride + b * kPanel + v, load(z + j * stride + v));
+        }
+    }
+}
+
+void rnn_step(const RnnStep& s) {
+    with_activation(s.activation, [&](auto act) { rnn_step_typed<decltype(act)>(s); });
 }
 
 void gemm(const Matrix& m, std::size_t n_panels, const float* x, std::size_t x_stride, std::size_t rows, float* z,
@@ -378,7 +539,9 @@ float read(const void* data, std::size_t n) {
     return sum;
 }
 
-constexpr KernelTable make_table(const char* name) { return {name, gemm, gather, lstm_step, activate, fma_peak, read}; }
+constexpr KernelTable make_table(const char* name) {
+    return {name, gemm, gather, lstm_step, gru_step, rnn_step, activate, fma_peak, read};
+}
 
 }  // namespace
 }  // namespace lstmgen::kernels

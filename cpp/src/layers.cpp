@@ -1,0 +1,684 @@
+#include "layers.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace lstmgen {
+
+using kernels::KernelTable;
+using kernels::kGates;
+using kernels::kPanel;
+
+namespace {
+
+template <class T>
+T value(const Tensor& tensor, std::size_t i) {
+    T v;
+    std::memcpy(&v, tensor.data + i * sizeof(T), sizeof(T));
+    return v;
+}
+
+std::vector<float> floats(const Tensor& tensor) {
+    std::vector<float> values(tensor.rows * tensor.columns);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (tensor.bf16) {
+            const std::uint32_t bits = std::uint32_t{value<std::uint16_t>(tensor, i)} << 16;
+            std::memcpy(&values[i], &bits, sizeof bits);
+        } else {
+            values[i] = value<float>(tensor, i);
+        }
+    }
+    return values;
+}
+
+// Column j of gate g of a layer with `units` columns a gate goes to this column of the packed matrix.
+std::size_t packed_column(std::size_t g, std::size_t j, std::size_t gates) {
+    return (j / kPanel * gates + g) * kPanel + j % kPanel;
+}
+
+template <class T>
+AlignedBuffer<T> pack(const Tensor& matrix, std::size_t units, std::size_t first, std::size_t count,
+                      std::size_t panels) {
+    AlignedBuffer<T> packed(panels * matrix.rows * kPanel);
+    for (std::size_t g = 0; g < count; ++g)
+        for (std::size_t j = 0; j < units; j += kPanel) {
+            const std::size_t n = std::min(kPanel, units - j), column = (first + g) * units + j;
+            T* const panel = packed.data() + packed_column(g, j, count) * matrix.rows;
+            for (std::size_t k = 0; k < matrix.rows; ++k)
+                std::memcpy(panel + k * kPanel, matrix.data + (k * matrix.columns + column) * sizeof(T), n * sizeof(T));
+        }
+    return packed;
+}
+
+// The numbers of one gate, which lie in packed order, side by side.
+void unpack_gate(const float* z, std::size_t g, std::size_t gates, std::size_t stride, float* gate) {
+    for (std::size_t j = 0; j < stride; j += kPanel) std::copy_n(z + packed_column(g, j, gates), kPanel, gate + j);
+}
+
+// ---- Layers that work step by step, without state -------------------------------------------------------------------
+
+class Embedding final : public Layer {
+public:
+    explicit Embedding(const LayerDescription& d) : Layer(d), rows_(d.input_size * stride()) {
+        const std::vector<float> values = floats(d.tensors[0]);
+        for (std::size_t i = 0; i < d.input_size; ++i)
+            std::copy_n(values.data() + i * outputs(), outputs(), rows_.data() + i * stride());
+    }
+    bool reads_ids() const noexcept override { return true; }
+    std::size_t nbytes() const noexcept override { return rows_.nbytes(); }
+    void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
+        for (std::size_t i = 0; i < lanes; ++i)
+            std::copy_n(rows_.data() + in->ids[i * in->stride] * stride(), stride(), out.y + i * out.stride);
+    }
+
+private:
+    AlignedBuffer<float> rows_;
+};
+
+class Dense final : public Layer {
+public:
+    explicit Dense(const LayerDescription& d)
+        : Layer(d), matrix_(d.tensors[0], &d.tensors[1], 1), activation_(d.activation) {}
+    bool reads_ids() const noexcept override { return true; }
+    std::size_t nbytes() const noexcept override { return matrix_.nbytes(); }
+    void step(const KernelTable& kernels, const Input* in, std::size_t lanes, const Output& out,
+              float*) const override {
+        matrix_.apply(kernels, *in, lanes, out.y, out.stride);
+        for (std::size_t i = 0; i < lanes; ++i) activate(kernels, activation_, out.y + i * out.stride, outputs());
+    }
+
+private:
+    PackedMatrix matrix_;
+    Activation activation_;
+};
+
+class ActivationLayer final : public Layer {
+public:
+    explicit ActivationLayer(const LayerDescription& d) : Layer(d), activation_(d.activation) {}
+    void step(const KernelTable& kernels, const Input* in, std::size_t lanes, const Output& out,
+              float*) const override {
+        for (std::size_t i = 0; i < lanes; ++i) {
+            std::copy_n(in->x + i * in->stride, outputs(), out.y + i * out.stride);
+            activate(kernels, activation_, out.y + i * out.stride, outputs());
+        }
+    }
+
+private:
+    Activation activation_;
+};
+
+// One number in, one number out. Each is worked out in double and rounded once, whatever the compiler does.
+template <class F>
+void map_rows(const Input& in, std::size_t lanes, const Output& out, std::size_t size, F f) {
+    for (std::size_t i = 0; i < lanes; ++i)
+        for (std::size_t j = 0; j < size; ++j)
+            out.y[i * out.stride + j] = static_cast<float>(f(static_cast<double>(in.x[i * in.stride + j]), j));
+}
+
+class Affine final : public Layer {
+public:
+    explicit Affine(const LayerDescription& d)
+        : Layer(d), scale_(floats(d.tensors[0])), offset_(floats(d.tensors[1])) {}
+    std::size_t nbytes() const noexcept override { return 2 * sizeof(float) * scale_.size(); }
+    void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
+        map_rows(*in, lanes, out, outputs(), [&](double x, std::size_t j) { return scale_[j] * x + offset_[j]; });
+    }
+
+private:
+    std::vector<float> scale_, offset_;
+};
+
+class Prelu final : public Layer {
+public:
+    explicit Prelu(const LayerDescription& d) : Layer(d), alpha_(floats(d.tensors[0])) {}
+    std::size_t nbytes() const noexcept override { return sizeof(float) * alpha_.size(); }
+    void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
+        map_rows(*in, lanes, out, outputs(), [&](double x, std::size_t j) { return x > 0.0 ? x : alpha_[j] * x; });
+    }
+
+private:
+    std::vector<float> alpha_;
+};
+
+class Rectifier final : public Layer {
+public:
+    explicit Rectifier(const LayerDescription& d)
+        : Layer(d), negative_slope_(d.negative_slope), threshold_(d.threshold), max_value_(d.max_value) {}
+    void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
+        map_rows(*in, lanes, out, outputs(), [&](double x, std::size_t) {
+            return x >= threshold_ ? std::min(x, max_value_) : negative_slope_ * (x - threshold_);
+        });
+    }
+
+private:
+    double negative_slope_, threshold_, max_value_;
+};
+
+class LayerNorm final : public Layer {
+public:
+    explicit LayerNorm(const LayerDescription& d)
+        : Layer(d), scale_(floats(d.tensors[0])), offset_(floats(d.tensors[1])), epsilon_(d.epsilon) {}
+    std::size_t nbytes() const noexcept override { return 2 * sizeof(float) * scale_.size(); }
+    void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
+        const auto n = static_cast<double>(outputs());
+        for (std::size_t i = 0; i < lanes; ++i) {
+            const float* const x = in->x + i * in->stride;
+            double sum = 0.0, squares = 0.0;
+            for (std::size_t j = 0; j < outputs(); ++j) sum += x[j];
+            const double mean = sum / n;
+            for (std::size_t j = 0; j < outputs(); ++j) squares += (x[j] - mean) * (x[j] - mean);
+            const double deviation = std::sqrt(squares / n + epsilon_);
+            for (std::size_t j = 0; j < outputs(); ++j)
+                out.y[i * out.stride + j] = static_cast<float>(scale_[j] * ((x[j] - mean) / deviation) + offset_[j]);
+        }
+    }
+
+private:
+    std::vector<float> scale_, offset_;
+    double epsilon_;
+};
+
+class Mask final : public Layer {
+public:
+    explicit Mask(const LayerDescription& d) : Layer(d), value_(d.value) {}
+    void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
+        for (std::size_t i = 0; i < lanes; ++i) {
+            bool equal = true;
+            if (in->ids)
+                equal = in->ids[i * in->stride] == value_;
+            else
+                for (std::size_t j = 0; j < input_size(); ++j) equal = equal && in->x[i * in->stride + j] == value_;
+            out.y[i * out.stride] = equal ? 0.0f : 1.0f;
+        }
+    }
+
+private:
+    double value_;
+};
+
+class Concatenate final : public Layer {
+public:
+    explicit Concatenate(const LayerDescription& d) : Layer(d), sizes_(d.input_sizes) {}
+    void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
+        for (std::size_t i = 0; i < lanes; ++i) {
+            float* y = out.y + i * out.stride;
+            for (std::size_t s = 0; s < sizes_.size(); ++s) y = std::copy_n(in[s].x + i * in[s].stride, sizes_[s], y);
+        }
+    }
+
+private:
+    std::vector<std::size_t> sizes_;
+};
+
+// Number by number; the inputs are taken in their order, in double, and the result is rounded once.
+class Merge final : public Layer {
+public:
+    explicit Merge(const LayerDescription& d) : Layer(d), type_(d.type), sizes_(d.input_sizes) {}
+    void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
+        switch (type_) {
+            case LayerType::subtract: return merge(in, lanes, out, [](double a, double b) { return a - b; });
+            case LayerType::multiply: return merge(in, lanes, out, [](double a, double b) { return a * b; });
+            case LayerType::maximum: return merge(in, lanes, out, [](double a, double b) { return std::max(a, b); });
+            case LayerType::minimum: return merge(in, lanes, out, [](double a, double b) { return std::min(a, b); });
+            default: return merge(in, lanes, out, [](double a, double b) { return a + b; });
+        }
+    }
+
+private:
+    template <class F>
+    void merge(const Input* in, std::size_t lanes, const Output& out, F f) const {
+        const double divisor = type_ == LayerType::average ? static_cast<double>(sizes_.size()) : 1.0;
+        for (std::size_t i = 0; i < lanes; ++i)
+            for (std::size_t j = 0; j < outputs(); ++j) {
+                const auto number = [&](std::size_t s) -> double {
+                    return in[s].x[i * in[s].stride + (sizes_[s] == 1 ? 0 : j)];
+                };
+                double y = number(0);
+                for (std::size_t s = 1; s < sizes_.size(); ++s) y = f(y, number(s));
+                out.y[i * out.stride + j] = static_cast<float>(y / divisor);
+            }
+    }
+
+    LayerType type_;
+    std::vector<std::size_t> sizes_;
+};
+
+// ---- Layers with state ----------------------------------------------------------------------------------------------
+
+// Where there is a mask, a second input, lanes whose mask is 0 stay as they are.
+class Recurrent : public Layer {
+public:
+    using Layer::Layer;
+    bool recurrent() const noexcept final { return true; }
+
+    void step(const KernelTable& kernels, const Input* in, std::size_t lanes, const Output& out,
+              float* scratch) const final {
+        if (inputs().size() == 1) return advance(kernels, *in, lanes, out, scratch);
+        const auto present = [&](std::size_t i) { return in[1].x[i * in[1].stride] != 0.0f; };
+        for (std::size_t first = 0, last; first < lanes; first = last) {
+            last = first + 1;
+            while (last < lanes && present(last) == present(first)) ++last;
+            const Output some = out.from(first);
+            if (present(first))
+                advance(kernels, in->from(first), last - first, some, scratch);
+            else
+                std::copy_n(some.y_before, (last - first) * out.stride, some.y);
+        }
+    }
+
+protected:
+    virtual void advance(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
+                         float* scratch) const = 0;
+};
+
+// LSTM, GRU and SimpleRNN: a product of the input, and one of the output of the step before.
+class Cell : public Recurrent {
+public:
+    Cell(const LayerDescription& d, std::size_t gates) : Recurrent(d), kernel_(d.tensors[0], &d.tensors[2], gates) {}
+
+    bool reads_ids() const noexcept final { return true; }
+    std::size_t product_size() const noexcept final { return kernel_.padded_columns(); }
+    void input_product(const KernelTable& kernels, const Input& in, std::size_t rows, float* z) const final {
+        kernel_.apply(kernels, in, rows, z, kernel_.padded_columns());
+    }
+
+protected:
+    // What the steps of the three kinds have in common. `product` is memory for one row of the input product.
+    template <class Step>
+    void fill(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out, float* product,
+              Step& s) const {
+        s.rows = lanes;
+        s.blocks = stride() / kPanel;
+        s.kernel = kernel_.view();
+        if (in.product) {
+            s.start = in.product;
+            s.start_stride = in.product_stride;
+        } else if (in.x && in.stride == 0) {  // the same for all lanes: once is enough
+            kernel_.apply(kernels, in, 1, product, 0);
+            s.start = product;
+        } else {
+            s.start = kernel_.bias();
+            s.ids = in.ids;
+            s.id_stride = in.stride;
+            s.x = in.x;
+            s.x_stride = in.stride;
+        }
+        s.h_prev = out.y_before;
+        s.h = out.y;
+        s.h_stride = out.stride;
+    }
+
+    // z (padded_columns) = the input product of one lane
+    void input_product_of(const KernelTable& kernels, const Input& in, std::size_t lane, float* z) const {
+        if (in.product)
+            std::copy_n(in.product + lane * in.product_stride, kernel_.padded_columns(), z);
+        else
+            kernel_.apply(kernels, in.from(lane), 1, z, 0);
+    }
+
+    PackedMatrix kernel_;
+};
+
+class Lstm final : public Cell {
+public:
+    explicit Lstm(const LayerDescription& d)
+        : Cell(d, kGates),
+          recurrent_(d.tensors[1], nullptr, kGates),
+          activation_(d.activation),
+          recurrent_activation_(d.recurrent_activation),
+          fused_(is_vectorised(activation_) && is_vectorised(recurrent_activation_) &&
+                 kernels::fused_step_has(kernel_function(activation_), kernel_function(recurrent_activation_))) {}
+
+    std::size_t nbytes() const noexcept override { return kernel_.nbytes() + recurrent_.nbytes(); }
+    std::size_t scratch_size(std::size_t) const noexcept override {
+        return kernel_.padded_columns() + (fused_ ? 0 : kGates * stride());
+    }
+    bool has_c() const noexcept override { return true; }
+
+protected:
+    void advance(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
+                 float* scratch) const override {
+        if (!fused_) return step_lane_by_lane(kernels, in, lanes, out, scratch);
+        kernels::LstmStep s{};
+        fill(kernels, in, lanes, out, scratch, s);
+        s.activation = kernel_function(activation_);
+        s.recurrent_activation = kernel_function(recurrent_activation_);
+        s.recurrent = recurrent_.view();
+        s.c = out.c;
+        kernels.lstm_step(s);
+    }
+
+private:
+    // For the activations that are not vectorised, and softmax, which needs all units of a gate at once.
+    void step_lane_by_lane(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
+                           float* scratch) const {
+        float* const z = scratch;
+        float* const gates = scratch + kernel_.padded_columns();  // i, f, c, o, then act(c)
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+            input_product_of(kernels, in, lane, z);
+            kernels.gemm(recurrent_.view(), recurrent_.panels(), out.y_before + lane * out.stride, 0, 1, z, 0);
+            for (std::size_t g = 0; g < kGates; ++g) {
+                float* const gate = gates + g * stride();
+                unpack_gate(z, g, kGates, stride(), gate);
+                activate(kernels, g == 2 ? activation_ : recurrent_activation_, gate, outputs());
+            }
+            combine(kernels, gates, out.c + lane * out.stride, out.y + lane * out.stride);
+        }
+    }
+
+    void combine(const KernelTable& kernels, const float* gates, float* c, float* h) const {
+        const float *i = gates, *f = gates + stride(), *g = f + stride(), *o = g + stride();
+        for (std::size_t j = 0; j < outputs(); ++j)
+            h[j] = c[j] = static_cast<float>(static_cast<double>(f[j]) * c[j] + static_cast<double>(i[j]) * g[j]);
+        activate(kernels, activation_, h, outputs());
+        for (std::size_t j = 0; j < outputs(); ++j) h[j] *= o[j];
+    }
+
+    PackedMatrix recurrent_;
+    Activation activation_, recurrent_activation_;
+    bool fused_;
+};
+
+class Gru final : public Cell {
+public:
+    explicit Gru(const LayerDescription& d)
+        : Cell(d, 3),
+          reset_after_(d.reset_after),
+          recurrent_(d.tensors[1], d.reset_after ? &d.tensors[3] : nullptr, 3, 0, d.reset_after ? 3 : 2),
+          activation_(d.activation),
+          recurrent_activation_(d.recurrent_activation),
+          fused_(is_vectorised(activation_) && is_vectorised(recurrent_activation_) &&
+                 kernels::fused_step_has(kernel_function(activation_), kernel_function(recurrent_activation_))) {
+        if (!reset_after_) candidate_ = std::make_unique<PackedMatrix>(d.tensors[1], nullptr, 3, 2, 1);
+    }
+
+    std::size_t nbytes() const noexcept override {
+        return kernel_.nbytes() + recurrent_.nbytes() + (candidate_ ? candidate_->nbytes() : 0);
+    }
+    std::size_t scratch_size(std::size_t lanes) const noexcept override {
+        if (!fused_) return 8 * stride();
+        const std::size_t rows = reset_after_ ? 0 : std::min(lanes, kernels::kGruRows);
+        return kernel_.padded_columns() + rows * 2 * stride();
+    }
+
+protected:
+    void advance(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
+                 float* scratch) const override {
+        if (!fused_) return step_lane_by_lane(kernels, in, lanes, out, scratch);
+        kernels::GruStep s{};
+        fill(kernels, in, lanes, out, scratch, s);
+        s.activation = kernel_function(activation_);
+        s.recurrent_activation = kernel_function(recurrent_activation_);
+        s.reset_after = reset_after_;
+        s.recurrent_start = recurrent_.bias();
+        s.recurrent = recurrent_.view();
+        if (candidate_) s.candidate = candidate_->view();
+        s.working = scratch + kernel_.padded_columns();
+        kernels.gru_step(s);
+    }
+
+private:
+    void step_lane_by_lane(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
+                           float* scratch) const {
+        const std::size_t n = stride(), gates = reset_after_ ? 3 : 2;
+        float* const x_part = scratch;          // 3 n, in packed order
+        float* const h_part = scratch + 3 * n;  // 3 n, in packed order; at last r * h, and its product
+        float* const z = scratch + 6 * n;
+        float* const r = scratch + 7 * n;
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+            const float* const before = out.y_before + lane * out.stride;
+            float* const h = out.y + lane * out.stride;
+            input_product_of(kernels, in, lane, x_part);
+            recurrent_.apply(kernels, {nullptr, before, 0}, 1, h_part, 0);
+            for (std::size_t g = 0; g < 2; ++g) {
+                float* const gate = g == 0 ? z : r;
+                for (std::size_t j = 0; j < outputs(); ++j)
+                    gate[j] = x_part[packed_column(g, j, 3)] + h_part[packed_column(g, j, gates)];
+                activate(kernels, recurrent_activation_, gate, outputs());
+            }
+            if (reset_after_) {
+                for (std::size_t j = 0; j < outputs(); ++j)
+                    h[j] = static_cast<float>(static_cast<double>(r[j]) * h_part[packed_column(2, j, 3)] +
+                                              x_part[packed_column(2, j, 3)]);
+            } else {
+                for (std::size_t j = 0; j < outputs(); ++j) h_part[j] = r[j] * before[j];
+                candidate_->apply(kernels, {nullptr, h_part, 0}, 1, h_part + n, 0);
+                for (std::size_t j = 0; j < outputs(); ++j) h[j] = x_part[packed_column(2, j, 3)] + h_part[n + j];
+            }
+            activate(kernels, activation_, h, outputs());
+            for (std::size_t j = 0; j < outputs(); ++j)
+                h[j] = static_cast<float>(static_cast<double>(z[j]) * before[j] +
+                                          (1.0 - static_cast<double>(z[j])) * h[j]);
+        }
+    }
+
+    bool reset_after_;
+    PackedMatrix recurrent_;                   // of z, r, and h if reset_after
+    std::unique_ptr<PackedMatrix> candidate_;  // of h otherwise
+    Activation activation_, recurrent_activation_;
+    bool fused_;
+};
+
+class SimpleRnn final : public Cell {
+public:
+    explicit SimpleRnn(const LayerDescription& d)
+        : Cell(d, 1),
+          recurrent_(d.tensors[1], nullptr, 1),
+          activation_(d.activation),
+          fused_(is_vectorised(activation_) &&
+                 kernels::fused_step_has(kernel_function(activation_), kernels::Function::sigmoid)) {}
+
+    std::size_t nbytes() const noexcept override { return kernel_.nbytes() + recurrent_.nbytes(); }
+    std::size_t scratch_size(std::size_t) const noexcept override { return kernel_.padded_columns(); }
+
+protected:
+    void advance(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
+                 float* scratch) const override {
+        if (fused_) {
+            kernels::RnnStep s{};
+            fill(kernels, in, lanes, out, scratch, s);
+            s.activation = kernel_function(activation_);
+            s.recurrent = recurrent_.view();
+            return kernels.rnn_step(s);
+        }
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+            float* const h = out.y + lane * out.stride;
+            input_product_of(kernels, in, lane, h);
+            kernels.gemm(recurrent_.view(), recurrent_.panels(), out.y_before + lane * out.stride, 0, 1, h, 0);
+            activate(kernels, activation_, h, outputs());
+        }
+    }
+
+private:
+    PackedMatrix recurrent_;
+    Activation activation_;
+    bool fused_;
+};
+
+// Sums: those of the weighted steps, of the weights, and the greatest score so far, which the weights are relative to.
+class AttentionPool final : public Recurrent {
+public:
+    explicit AttentionPool(const LayerDescription& d)
+        : Recurrent(d), weights_(floats(d.tensors[0])), epsilon_(d.epsilon) {}
+    std::size_t nbytes() const noexcept override { return sizeof(float) * weights_.size(); }
+    std::size_t sums_size() const noexcept override { return outputs() + 2; }
+
+protected:
+    void advance(const KernelTable&, const Input& in, std::size_t lanes, const Output& out, float*) const override {
+        const std::size_t n = outputs();
+        for (std::size_t i = 0; i < lanes; ++i) {
+            const float* const x = in.x + i * in.stride;
+            double* const sums = out.sums + i * out.sums_stride;
+            double &total = sums[n], &top = sums[n + 1];
+            double score = 0.0;
+            for (std::size_t j = 0; j < n; ++j) score += static_cast<double>(weights_[j]) * x[j];
+            if (total == 0.0 || score > top) {  // total is at least 1 after the first step
+                const double shrink = total == 0.0 ? 0.0 : exp_portable(top - score);
+                for (std::size_t j = 0; j <= n; ++j) sums[j] *= shrink;
+                top = score;
+            }
+            const double weight = exp_portable(score - top);
+            for (std::size_t j = 0; j < n; ++j) sums[j] += weight * x[j];
+            total += weight;
+            for (std::size_t j = 0; j < n; ++j)
+                out.y[i * out.stride + j] = static_cast<float>(sums[j] / (total + epsilon_));
+        }
+    }
+
+private:
+    std::vector<float> weights_;
+    double epsilon_;
+};
+
+// Sums: those of the steps, and their number.
+class AveragePool final : public Recurrent {
+public:
+    using Recurrent::Recurrent;
+    std::size_t sums_size() const noexcept override { return outputs() + 1; }
+
+protected:
+    void advance(const KernelTable&, const Input& in, std::size_t lanes, const Output& out, float*) const override {
+        const std::size_t n = outputs();
+        for (std::size_t i = 0; i < lanes; ++i) {
+            double* const sums = out.sums + i * out.sums_stride;
+            sums[n] += 1.0;
+            for (std::size_t j = 0; j < n; ++j) {
+                sums[j] += in.x[i * in.stride + j];
+                out.y[i * out.stride + j] = static_cast<float>(sums[j] / sums[n]);
+            }
+        }
+    }
+};
+
+// The maximum so far is y of the step before; the sum is 0 where there was none.
+class MaxPool final : public Recurrent {
+public:
+    using Recurrent::Recurrent;
+    std::size_t sums_size() const noexcept override { return 1; }
+
+protected:
+    void advance(const KernelTable&, const Input& in, std::size_t lanes, const Output& out, float*) const override {
+        for (std::size_t i = 0; i < lanes; ++i) {
+            const float* const x = in.x + i * in.stride;
+            const float* const before = out.y_before + i * out.stride;
+            double& begun = out.sums[i * out.sums_stride];
+            for (std::size_t j = 0; j < outputs(); ++j)
+                out.y[i * out.stride + j] = begun != 0.0 && !(x[j] > before[j]) ? before[j] : x[j];
+            begun = 1.0;
+        }
+    }
+};
+
+// ---- Layers that need all steps at once -----------------------------------------------------------------------------
+
+class Reverse final : public Layer {
+public:
+    using Layer::Layer;
+    void rearrange(const Sequence<const float>& in, std::size_t lanes, const Sequence<float>& out) const override {
+        for (std::size_t t = 0; t < out.steps; ++t)
+            for (std::size_t i = 0; i < lanes; ++i)
+                std::copy_n(in.x + ((in.steps - 1 - t) * lanes + i) * in.stride, outputs(),
+                            out.x + (t * lanes + i) * out.stride);
+    }
+};
+
+class Repeat final : public Layer {
+public:
+    using Layer::Layer;
+    void rearrange(const Sequence<const float>& in, std::size_t lanes, const Sequence<float>& out) const override {
+        for (std::size_t t = 0; t < out.steps; ++t)
+            for (std::size_t i = 0; i < lanes; ++i)
+                std::copy_n(in.x + i * in.stride, outputs(), out.x + (t * lanes + i) * out.stride);
+    }
+};
+
+class Reshape final : public Layer {
+public:
+    using Layer::Layer;
+    void rearrange(const Sequence<const float>& in, std::size_t lanes, const Sequence<float>& out) const override {
+        for (std::size_t i = 0; i < lanes; ++i) {
+            std::size_t from = 0, step = 0;  // of the input: number, step
+            for (std::size_t t = 0; t < out.steps; ++t)
+                for (std::size_t j = 0; j < outputs(); ++j) {
+                    out.x[(t * lanes + i) * out.stride + j] = in.x[(step * lanes + i) * in.stride + from];
+                    if (++from == input_size()) {
+                        from = 0;
+                        ++step;
+                    }
+                }
+        }
+    }
+};
+
+class Transpose final : public Layer {
+public:
+    using Layer::Layer;
+    void rearrange(const Sequence<const float>& in, std::size_t lanes, const Sequence<float>& out) const override {
+        for (std::size_t t = 0; t < out.steps; ++t)
+            for (std::size_t i = 0; i < lanes; ++i)
+                for (std::size_t j = 0; j < outputs(); ++j)
+                    out.x[(t * lanes + i) * out.stride + j] = in.x[(j * lanes + i) * in.stride + t];
+    }
+};
+
+}  // namespace
+
+PackedMatrix::PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates, std::size_t first,
+                           std::size_t count)
+    : rows_(matrix.rows), panels_(count * round_up(matrix.columns / gates, kPanel) / kPanel), bias_(panels_ * kPanel) {
+    const std::size_t units = matrix.columns / gates;
+    if (matrix.bf16)
+        bf16_ = pack<std::uint16_t>(matrix, units, first, count, panels_);
+    else
+        f32_ = pack<float>(matrix, units, first, count, panels_);
+    for (std::size_t i = 0; bias && i < count * units; ++i)
+        bias_[packed_column(i / units, i % units, count)] = value<float>(*bias, first * units + i);
+}
+
+kernels::Matrix PackedMatrix::view() const noexcept {
+    if (bf16_.size() > 0) return {bf16_.data(), rows_, kernels::WeightType::bf16};
+    return {f32_.data(), rows_, kernels::WeightType::f32};
+}
+
+void PackedMatrix::apply(const KernelTable& kernels, const Input& input, std::size_t lanes, float* z,
+                         std::size_t z_stride) const {
+    for (std::size_t i = 0; i < lanes; ++i) std::copy_n(bias_.data(), bias_.size(), z + i * z_stride);
+    if (input.ids)
+        kernels.gather(view(), panels_, input.ids, input.stride, lanes, z, z_stride);
+    else
+        kernels.gemm(view(), panels_, input.x, input.stride, lanes, z, z_stride);
+}
+
+std::unique_ptr<Layer> make_layer(const LayerDescription& d) {
+    switch (d.type) {
+        case LayerType::embedding: return std::make_unique<Embedding>(d);
+        case LayerType::lstm: return std::make_unique<Lstm>(d);
+        case LayerType::gru: return std::make_unique<Gru>(d);
+        case LayerType::simple_rnn: return std::make_unique<SimpleRnn>(d);
+        case LayerType::dense: return std::make_unique<Dense>(d);
+        case LayerType::affine: return std::make_unique<Affine>(d);
+        case LayerType::layer_norm: return std::make_unique<LayerNorm>(d);
+        case LayerType::activation: return std::make_unique<ActivationLayer>(d);
+        case LayerType::prelu: return std::make_unique<Prelu>(d);
+        case LayerType::rectifier: return std::make_unique<Rectifier>(d);
+        case LayerType::mask: return std::make_unique<Mask>(d);
+        case LayerType::concatenate: return std::make_unique<Concatenate>(d);
+        case LayerType::add:
+        case LayerType::subtract:
+        case LayerType::multiply:
+        case LayerType::average:
+        case LayerType::maximum:
+        case LayerType::minimum: return std::make_unique<Merge>(d);
+        case LayerType::attention_pool: return std::make_unique<AttentionPool>(d);
+        case LayerType::average_pool: return std::make_unique<AveragePool>(d);
+        case LayerType::max_pool: return std::make_unique<MaxPool>(d);
+        case LayerType::reverse: return std::make_unique<Reverse>(d);
+        case LayerType::reshape: return std::make_unique<Reshape>(d);
+        case LayerType::repeat: return std::make_unique<Repeat>(d);
+        case LayerType::transpose: return std::make_unique<Transpose>(d);
+    }
+    return nullptr;
+}
+
+}  // namespace lstmgen

@@ -1,0 +1,134 @@
+// Layers with packed weights: what each does with the lanes, or rows, that it is given.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "activations.hpp"
+#include "aligned.hpp"
+#include "container.hpp"
+#include "kernels/kernel_table.hpp"
+
+namespace lstmgen {
+
+/// What the lanes of a layer read from one of its inputs: ids, or rows of numbers. A stride of 0 means that all lanes
+/// read the same.
+struct Input {
+    const std::uint32_t* ids = nullptr;
+    const float* x = nullptr;
+    std::size_t stride = 0;
+    const float* product = nullptr;  // (lanes, product_stride): Layer::input_product, where it is known already
+    std::size_t product_stride = 0;
+
+    /// The same from this lane on.
+    Input from(std::size_t lane) const noexcept {
+        return {ids ? ids + lane * stride : nullptr, x ? x + lane * stride : nullptr, stride,
+                product ? product + lane * product_stride : nullptr, product_stride};
+    }
+};
+
+/// What the lanes of a layer write. All but y and its stride only of recurrent layers.
+struct Output {
+    float* y = nullptr;  // (lanes, stride), as y_before and c
+    std::size_t stride = 0;
+    const float* y_before = nullptr;  // y of the step before
+    float* c = nullptr;
+    double* sums = nullptr;  // (lanes, sums_stride)
+    std::size_t sums_stride = 0;
+
+    /// The same from this lane on.
+    Output from(std::size_t lane) const noexcept {
+        return {y + lane * stride,
+                stride,
+                y_before ? y_before + lane * stride : nullptr,
+                c ? c + lane * stride : nullptr,
+                sums ? sums + lane * sums_stride : nullptr,
+                sums_stride};
+    }
+};
+
+/// A sequence or vector of several lanes: row t * lanes + lane is step t of a lane.
+template <class T>
+struct Sequence {
+    T* x = nullptr;
+    std::size_t stride = 0;  // from one row to the next
+    std::size_t steps = 1;
+};
+
+/// A matrix of Keras, (rows, columns), as the kernels want it, with an offset a column (the bias).
+class PackedMatrix {
+public:
+    /// `gates` column groups of equal size, of which `count` from `first` on are taken, are interleaved by blocks of
+    /// 16, each padded to a multiple of 16.
+    PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates, std::size_t first, std::size_t count);
+    PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates)
+        : PackedMatrix(matrix, bias, gates, 0, gates) {}
+
+    std::size_t panels() const noexcept { return panels_; }
+    std::size_t padded_columns() const noexcept { return panels_ * kernels::kPanel; }
+    const float* bias() const noexcept { return bias_.data(); }
+    kernels::Matrix view() const noexcept;
+    std::size_t nbytes() const noexcept { return f32_.nbytes() + bf16_.nbytes() + bias_.nbytes(); }
+
+    /// z (lanes, padded_columns) = bias + input . matrix
+    void apply(const kernels::KernelTable& kernels, const Input& input, std::size_t lanes, float* z,
+               std::size_t z_stride) const;
+
+private:
+    std::size_t rows_, panels_;
+    AlignedBuffer<float> f32_;  // one of these two
+    AlignedBuffer<std::uint16_t> bf16_;
+    AlignedBuffer<float> bias_;
+};
+
+class Layer {
+public:
+    explicit Layer(const LayerDescription& d)
+        : inputs_(d.inputs), input_size_(d.input_size), shape_(d.shape), whole_(is_whole(d.type)) {}
+    virtual ~Layer() = default;
+
+    /// What it reads: 0 for the network's input, j + 1 for layer j.
+    const std::vector<std::size_t>& inputs() const noexcept { return inputs_; }
+    std::size_t input_size() const noexcept { return input_size_; }
+    const Shape& shape() const noexcept { return shape_; }
+    std::size_t outputs() const noexcept { return shape_.size; }
+    /// Floats from one lane to the next in this layer's output.
+    std::size_t stride() const noexcept { return round_up(outputs(), kernels::kPanel); }
+
+    /// Whether step needs the state of the step before.
+    virtual bool recurrent() const noexcept { return false; }
+    /// Whether it needs all time steps at once: `rearrange` instead of `step`.
+    bool whole() const noexcept { return whole_; }
+    /// Whether the first input may be ids.
+    virtual bool reads_ids() const noexcept { return false; }
+    virtual std::size_t nbytes() const noexcept { return 0; }
+    /// Floats of working memory that one step of so many lanes needs.
+    virtual std::size_t scratch_size(std::size_t) const noexcept { return 0; }
+    /// Doubles of state a lane; the state of a lane that starts is all zeros.
+    virtual std::size_t sums_size() const noexcept { return 0; }
+    virtual bool has_c() const noexcept { return false; }
+
+    /// Advances `lanes` lanes by one time step. `in` has an element for each of inputs().
+    virtual void step(const kernels::KernelTable&, const Input* /*in*/, std::size_t /*lanes*/, const Output& /*out*/,
+                      float* /*scratch*/) const {}
+
+    /// Floats a row of input_product; 0: there is none.
+    virtual std::size_t product_size() const noexcept { return 0; }
+    /// The part of a recurrent layer's step that depends on its first input only, for many steps at once.
+    virtual void input_product(const kernels::KernelTable&, const Input&, std::size_t /*rows*/, float*) const {}
+
+    virtual void rearrange(const Sequence<const float>& /*in*/, std::size_t /*lanes*/,
+                           const Sequence<float>& /*out*/) const {}
+
+private:
+    std::vector<std::size_t> inputs_;
+    std::size_t input_size_;
+    Shape shape_;
+    bool whole_;
+};
+
+std::unique_ptr<Layer> make_layer(const LayerDescription& d);
+
+}  // namespace lstmgen

@@ -1,0 +1,172 @@
+#include "sequence.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace lstmgen {
+namespace {
+
+constexpr std::size_t kMaxFloats = std::size_t{1} << 30;  // 4 GiB
+constexpr std::size_t kProductRows = 64;                  // rows of an input product that are worked out at once
+
+struct Size {  // floats, or doubles, of one layer's buffers
+    std::size_t y, c, sums;
+};
+
+// `rows` are those of all steps of the output.
+Size layer_size(const Layer& layer, std::size_t lanes, std::size_t steps) {
+    const Shape& shape = layer.shape();
+    std::size_t slabs = !shape.sequence ? 1 : shape.steps > 0 ? shape.steps : steps;
+    if (layer.recurrent()) ++slabs;
+    return {slabs * lanes * layer.stride(), layer.has_c() ? lanes * layer.stride() : 0, lanes * layer.sums_size()};
+}
+
+std::size_t input_floats(const Network& network, bool features) {
+    return features || network.needs_encoding() ? network.info().input_size : 0;
+}
+
+// With many lanes, one step is enough to make the most of the weights while they are in the cache.
+std::size_t product_size(const Network& network, std::size_t lanes) {
+    std::size_t floats = 0;
+    for (const auto& layer : network.layers()) floats = std::max(floats, layer->product_size());
+    return lanes <= kProductRows / 2 ? floats * kProductRows : 0;
+}
+
+std::size_t scratch_size(const Network& network, std::size_t lanes) {
+    std::size_t floats = 0;
+    for (const auto& layer : network.layers()) floats = std::max(floats, layer->scratch_size(lanes));
+    return floats;
+}
+
+}  // namespace
+
+std::size_t SequenceEvaluator::size(const Network& network, std::size_t lanes, std::size_t steps, bool features) {
+    // At most 256 layers of 2^20 numbers for 2^20 steps and 2^7 lanes, and as much of input: far from 2^64.
+    std::size_t floats = lanes * steps * (1 + input_floats(network, features));
+    for (const auto& layer : network.layers()) {
+        const Size s = layer_size(*layer, lanes, steps);
+        floats += s.y + s.c + 2 * s.sums;
+    }
+    return floats + product_size(network, lanes) + scratch_size(network, lanes);
+}
+
+SequenceEvaluator::SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features)
+    : network_(network), features_(features) {
+    const std::size_t floats = size(network, lanes, steps, features);
+    if (floats > kMaxFloats)
+        throw Error(ErrorCode::invalid_argument, std::to_string(steps) + " time steps of this network take " +
+                                                     std::to_string(floats) + " numbers of memory, over 4 GiB");
+    for (const auto& layer : network.layers()) {
+        const Size s = layer_size(*layer, lanes, steps);
+        buffers_.push_back({AlignedBuffer<float>(s.y), AlignedBuffer<float>(s.c), AlignedBuffer<double>(s.sums)});
+    }
+    if (!features) ids_.resize(lanes * steps);
+    numbers_ = AlignedBuffer<float>(lanes * steps * input_floats(network, features));
+    product_ = AlignedBuffer<float>(product_size(network, lanes));
+    scratch_ = AlignedBuffer<float>(scratch_size(network, lanes));
+}
+
+void SequenceEvaluator::reset(std::size_t lanes) {
+    lanes_ = lanes;
+    for (std::size_t i = 0; i < buffers_.size(); ++i) {
+        Buffers& b = buffers_[i];
+        const Layer& layer = *network_.layers()[i];
+        if (layer.recurrent()) std::fill_n(b.y.data(), lanes * layer.stride(), 0.0f);
+        std::fill_n(b.c.data(), b.c.size(), 0.0f);
+        std::fill_n(b.sums.data(), b.sums.size(), 0.0);
+    }
+}
+
+void SequenceEvaluator::run(const std::uint32_t* ids, std::size_t stride, std::size_t steps, bool last, Read what) {
+    const std::size_t size = network_.info().input_size;
+    for (std::size_t t = 0; t < steps; ++t)
+        for (std::size_t i = 0; i < lanes_; ++i) {
+            const std::size_t row = t * lanes_ + i;
+            ids_[row] = ids[i * stride + t];
+            if (network_.needs_encoding()) network_.encode(ids_[row], numbers_.data() + row * size);
+        }
+    run_layers(steps, last, what);
+}
+
+void SequenceEvaluator::run(const float* x, std::size_t stride, std::size_t steps, bool last, Read what) {
+    const std::size_t size = network_.info().input_size;
+    for (std::size_t t = 0; t < steps; ++t)
+        for (std::size_t i = 0; i < lanes_; ++i)
+            std::copy_n(x + i * stride + t * size, size, numbers_.data() + (t * lanes_ + i) * size);
+    run_layers(steps, last, what);
+}
+
+void SequenceEvaluator::run_layers(std::size_t steps, bool last, Read what) {
+    steps_ = steps;
+    what_ = what;
+    std::array<Input, kMaxInputs> in;
+    const std::size_t head = network_.head(what_);
+    for (std::size_t i = 0; i <= head; ++i) {
+        const Layer& layer = *network_.layers()[i];
+        if (layer.recurrent()) {
+            run_recurrent(i);
+        } else if (layer.whole()) {
+            rearrange(i);
+        } else if (layer.shape().sequence || last) {
+            for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) in[slot] = input(layer, slot);
+            const Output out{buffers_[i].y.data(), layer.stride()};
+            layer.step(network_.kernels(), in.data(), steps_of(layer.shape()) * lanes_, out, scratch_.data());
+        }
+    }
+}
+
+// y of step t is the t-th slab of lanes, counted from 1; a layer that gives a vector takes turns between two. The
+// newest one is copied to the front, where the next call looks for it.
+void SequenceEvaluator::run_recurrent(std::size_t i) {
+    const Layer& layer = *network_.layers()[i];
+    const kernels::KernelTable& kernels = network_.kernels();
+    Buffers& b = buffers_[i];
+    std::array<Input, 2> all, in;
+    for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) all[slot] = input(layer, slot);
+    const std::size_t source = layer.inputs()[0];
+    const std::size_t steps = source == 0 ? steps_ : steps_of(network_.layers()[source - 1]->shape());
+    const std::size_t slab = lanes_ * layer.stride();
+    const bool product = layer.product_size() > 0 && product_.size() > 0 && !all[0].ids;
+    const std::size_t chunk = product ? kProductRows / lanes_ : 1;
+    const auto slab_of = [&](std::size_t t) { return b.y.data() + (layer.shape().sequence ? t : t % 2) * slab; };
+    for (std::size_t t = 0; t < steps; ++t) {
+        for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) in[slot] = all[slot].from(t * lanes_);
+        if (chunk > 1) {
+            if (t % chunk == 0)
+                layer.input_product(kernels, in[0], std::min(chunk, steps - t) * lanes_, product_.data());
+            in[0].product = product_.data() + t % chunk * lanes_ * layer.product_size();
+            in[0].product_stride = layer.product_size();
+        }
+        const Output out{slab_of(t + 1), layer.stride(), slab_of(t), b.c.data(), b.sums.data(), layer.sums_size()};
+        layer.step(kernels, in.data(), lanes_, out, scratch_.data());
+    }
+    if (slab_of(steps) != b.y.data()) std::copy_n(slab_of(steps), slab, b.y.data());
+}
+
+void SequenceEvaluator::rearrange(std::size_t i) {
+    const Layer& layer = *network_.layers()[i];
+    const Input in = input(layer, 0);
+    const std::size_t source = layer.inputs()[0];
+    const std::size_t steps = source == 0 ? steps_ : steps_of(network_.layers()[source - 1]->shape());
+    layer.rearrange({in.x, in.stride, steps}, lanes_, {buffers_[i].y.data(), layer.stride(), steps_of(layer.shape())});
+}
+
+Input SequenceEvaluator::input(const Layer& layer, std::size_t slot) const {
+    const std::size_t source = layer.inputs()[slot];
+    if (source > 0) return {nullptr, value(source - 1), network_.layers()[source - 1]->stride()};
+    if (!features_ && network_.reads_ids(layer, slot)) return {ids_.data(), nullptr, 1};
+    return {nullptr, numbers_.data(), network_.info().input_size};
+}
+
+const float* SequenceEvaluator::value(std::size_t i) const noexcept {
+    const Layer& layer = *network_.layers()[i];
+    const bool skip = layer.recurrent() && layer.shape().sequence;  // what was before the first step
+    return buffers_[i].y.data() + (skip ? lanes_ * layer.stride() : 0);
+}
+
+void SequenceEvaluator::read(std::size_t lane, std::size_t t, float* y) const {
+    const std::size_t head = network_.head(what_);
+    network_.finish(value(head) + (t * lanes_ + lane) * network_.layers()[head]->stride(), what_, y);
+}
+
+}  // namespace lstmgen

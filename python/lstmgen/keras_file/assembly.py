@@ -1,0 +1,101 @@
+"""The network under construction: layers are added one by one, each reading values made before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lstmgen.errors import ModelFormatError
+from lstmgen.keras_file.spec import shown
+from lstmgen.network import NETWORK_INPUT, Array, Layer, Network, Option, Value, output_value
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A value in the network: the output of layer `index`, or the network's input."""
+
+    index: int
+    value: Value
+    ids: bool = False
+    mask: Tensor | None = None  # as Keras passes it on; 0 at steps to leave out
+    steps_only: bool = False  # a mask itself
+
+    @property
+    def rank(self) -> int:
+        """Dimensions in Keras, with the batch."""
+        return 2 if self.ids or self.value.steps is None else 3
+
+
+# Masks that need no layer.
+NO_STEPS = Tensor(-2, Value(1, 0), steps_only=True)
+ALL_STEPS = Tensor(-3, Value(1, 0), steps_only=True)
+
+
+class Assembly:
+    """`window` is the number of time steps, 0 if not fixed; `input_size` 0 stands for ids."""
+
+    def __init__(self, window: int, input_size: int) -> None:
+        self.window, self.input_size = window, input_size
+        self.assumed: list[str] = []
+        self._layers: list[Layer] = []
+        self._names: set[str] = set()
+
+    @property
+    def input(self) -> Tensor:
+        """The network's input."""
+        return Tensor(NETWORK_INPUT, Value(self.input_size, 0), ids=self.input_size == 0)
+
+    def take_ids(self, count: int) -> None:
+        """Note that an embedding reads ids below `count` from the input."""
+        if self.input_size not in (0, count):
+            raise ModelFormatError(f"the embeddings disagree on the number of ids: {self.input_size} and {count}")
+        self.input_size = count
+
+    def emit(
+        self,
+        kind: str,
+        name: str,
+        reads: Sequence[Tensor],
+        arrays: Mapping[str, Array] | None = None,
+        **options: Option,
+    ) -> Tensor:
+        """Add a layer of docs/format.md. Its output passes on the mask of the first value it reads."""
+        layer = Layer(kind, self._unique(name), options, dict(arrays or {}), tuple(t.index for t in reads))
+        try:
+            value = output_value(layer, [t.value for t in reads], self.window)
+        except ModelFormatError as error:
+            raise ModelFormatError(f"layer {shown(name)}: {error}") from None
+        self._layers.append(layer)
+        return Tensor(len(self._layers) - 1, value, mask=reads[0].mask)
+
+    def reverse(self, tensor: Tensor, name: str) -> Tensor:
+        """The same steps in reverse order."""
+        return self.emit("reverse", f"{name}_reverse", [tensor])
+
+    def network(self, output: Tensor, keras_version: str) -> Network:
+        """The network that computes `output`, without the layers that it does not need."""
+        if output.index == NETWORK_INPUT:
+            raise ModelFormatError("no layer of the model computes anything")
+        needed = {output.index}
+        for i in range(output.index, -1, -1):
+            if i in needed:
+                needed.update(self._layers[i].inputs or ())
+        order = sorted(needed - {NETWORK_INPUT})
+        place = {NETWORK_INPUT: NETWORK_INPUT} | {old: new for new, old in enumerate(order)}
+        layers = [
+            replace(layer, inputs=tuple(place[j] for j in layer.inputs or ()))
+            for layer in (self._layers[i] for i in order)
+        ]
+        return Network(tuple(layers), self.window, self.input_size, keras_version, tuple(self.assumed))
+
+    def _unique(self, wanted: str) -> str:
+        """A name as docs/format.md wants it: Keras's own wherever it is fit."""
+        name = base = re.sub(r"[^A-Za-z0-9_-]", "_", wanted, flags=re.ASCII)[:40] or "layer"
+        count = 1
+        while name in self._names:
+            count += 1
+            suffix = f"_{count}"
+            name = base[: 40 - len(suffix)] + suffix
+        self._names.add(name)
+        return name

@@ -1,0 +1,207 @@
+"""HDF5 from anywhere, read with care. The only module that needs h5py.
+
+No link leads out of the file, and no array is read before its size has been compared with what is
+wanted. What h5py raises for a damaged file, which is nearly anything, becomes one error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import reprlib
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from lstmgen.errors import ModelFormatError
+from lstmgen.network import MAX_MATRIX, Array, Shape
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+MAX_NAMES = 2**16  # bytes of an attribute that holds names: Keras cuts them at 64,512
+MAX_DEPTH = 32  # groups around an array; Keras has up to about 8
+MAX_RATIO = 100  # of compression; trained weights hardly reach 1.2
+
+
+class Budget:
+    """Bytes that all arrays of a file together may take: as many as the file has."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def spend(self, nbytes: int, where: str) -> None:
+        """Count `nbytes` of the file as read."""
+        self._left -= nbytes
+        if self._left < 0:
+            raise ModelFormatError(f"{where}: declares more numbers than the file can hold")
+
+
+def open_file(file: BinaryIO) -> Any:
+    """The h5py.File in an open file: no second look at its path, and no lock files."""
+    import h5py
+
+    with damage():
+        return h5py.File(file, "r")
+
+
+@contextlib.contextmanager
+def damage() -> Iterator[None]:
+    """Turn whatever h5py raises into one error."""
+    try:
+        yield
+    except ModelFormatError:
+        raise
+    except Exception as error:
+        reason = reprlib.repr(" ".join(str(error).split()))
+        raise ModelFormatError(f"damaged HDF5 file: {reason}") from None
+
+
+def strings(node: Any, name: str, limit: int = MAX_NAMES) -> list[str] | None:
+    """The text or texts in an attribute, None without one.
+
+    What is too long for one attribute Keras cuts into `name0`, `name1` ...
+    """
+    with damage():
+        if name in node.attrs:
+            return _texts(node, name, limit)
+        texts: list[str] = []
+        count = 0
+        while f"{name}{count}" in node.attrs:
+            texts += _texts(node, f"{name}{count}", limit)
+            count += 1
+        return texts if count else None
+
+
+def _texts(node: Any, name: str, limit: int) -> list[str]:
+    import h5py
+
+    attribute = node.attrs.get_id(name)
+    kind, count = attribute.get_type(), attribute.get_space().get_simple_extent_npoints()
+    if count == 0:  # no names: Keras stores an empty array of float64
+        return []
+    if not isinstance(kind, h5py.h5t.TypeStringID):
+        raise ModelFormatError(f"attribute {name}: expected text, found {kind.dtype}")
+    size = count * kind.get_size()
+    if size > limit:
+        raise ModelFormatError(f"attribute {name}: expected at most {limit} bytes, found {size}")
+    value = node.attrs[name]
+    # Depending on the version of h5py that wrote it: str, bytes, or an array of either.
+    values = [value] if isinstance(value, str | bytes) else np.asarray(value).ravel().tolist()
+    return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+
+
+def child(group: Any, name: str) -> Any:
+    """The member `name` of a group, if it lies in this very file.
+
+    Asks for the kind of link first: to look at what an external link leads to would open that file.
+    """
+    import h5py
+
+    shown = reprlib.repr(name)
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ModelFormatError(f"{shown} is no name of a weight: it leads out of its layer")
+    with damage():
+        if not isinstance(group, h5py.Group):
+            raise ModelFormatError(f"{shown}: expected a group around it, found an array")
+        if not has(group, name):
+            raise ModelFormatError(f"{shown} is not in the file")
+        kind = group.id.links.get_info(name.encode()).type
+        if kind != h5py.h5l.TYPE_HARD:
+            known = {h5py.h5l.TYPE_SOFT: "a soft", h5py.h5l.TYPE_EXTERNAL: "an external"}
+            article = known.get(kind, "a user-defined")
+            raise ModelFormatError(f"{shown} is {article} link, which is not followed")
+        return group[name]
+
+
+def has(group: Any, name: str) -> bool:
+    """Whether a group has a member of this name."""
+    with damage():
+        return bool(group.id.links.exists(name.encode()))
+
+
+def members(group: Any) -> list[str]:
+    """Names of the members of a group, as many as a model may have."""
+    with damage():
+        if len(group) > MAX_NAMES:
+            raise ModelFormatError(f"a group has {len(group)} members")
+        return [name.decode() for name in group.id]
+
+
+def descend(node: Any, path: Sequence[str], where: str) -> Any:
+    """The member that `path` leads to."""
+    if len(path) > MAX_DEPTH:
+        raise ModelFormatError(f"{where}: {reprlib.repr('/'.join(path))} is nested too deeply")
+    try:
+        for part in path:
+            node = child(node, part)
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{where}: {error}") from None
+    return node
+
+
+class Stored:
+    """An array in the file, looked at, but not read.
+
+    Raises `ModelFormatError` if its numbers are not in this file or need a plug-in to be read.
+    """
+
+    def __init__(self, node: Any, budget: Budget, where: str) -> None:
+        import h5py
+
+        self._node, self._budget, self.where = node, budget, where
+        self._array: Array | None = None
+        with damage():
+            if not isinstance(node, h5py.Dataset):
+                kind = type(node).__name__.lower()  # group or datatype
+                raise ModelFormatError(f"{where}: expected an array, found a {kind}")
+            plan = node.id.get_create_plist()
+            # Before all else: the very shape of a virtual dataset may depend on other files.
+            if plan.get_layout() == h5py.h5d.VIRTUAL:
+                raise ModelFormatError(f"{where}: a virtual dataset, which is not followed")
+            if plan.get_external_count():
+                raise ModelFormatError(f"{where}: its numbers are in another file (external)")
+            filters = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
+            z = h5py.h5z
+            unknown = filters - {*(z.FILTER_DEFLATE, z.FILTER_LZF, z.FILTER_SHUFFLE, z.FILTER_FLETCHER32)}
+            if unknown:
+                raise ModelFormatError(f"{where}: expected gzip, lzf or no compression, found filter {min(unknown)}")
+            self._compressed = bool(filters & {z.FILTER_DEFLATE, z.FILTER_LZF})
+            self.shape: Shape | None = node.shape  # None: an empty dataset
+
+    def load(self, shape: Shape) -> Array:
+        """The numbers, as float32, if there are as many as `shape` says, and all are finite."""
+        if self.shape != shape:
+            found = "nothing" if self.shape is None else self.shape
+            raise ModelFormatError(f"{self.where}: expected {shape}, found {found}")
+        if self._array is None:
+            self._array = self._read(shape)
+        return self._array
+
+    def _read(self, shape: Shape) -> Array:
+        where = self.where
+        if math.prod(shape) > MAX_MATRIX:
+            raise ModelFormatError(f"{where}: {shape}: more than {MAX_MATRIX} numbers")
+        with damage():
+            dtype = self._node.dtype
+            bfloat16 = dtype.kind == "V" and dtype.itemsize == 2 and not dtype.names
+            if not bfloat16 and (dtype.kind != "f" or dtype.itemsize not in (2, 4, 8)):
+                raise ModelFormatError(f"{where}: expected float16, bfloat16, float32 or float64, found {dtype}")
+            self._check_size(math.prod(shape) * dtype.itemsize)
+            values = self._node[()]
+        if bfloat16:  # the upper half of a float32, which h5py knows as two bytes of anything
+            values = (values.view("<u2").astype(np.uint32) << 16).view(np.float32)
+        with np.errstate(over="ignore"):  # becomes infinite, which is refused next
+            array: Array = np.ascontiguousarray(values, np.float32)
+        if not np.isfinite(array).all():
+            raise ModelFormatError(f"{where}: holds NaN or infinite numbers")
+        return array
+
+    def _check_size(self, nbytes: int) -> None:
+        """Refuse to allocate what the file cannot hold, whatever it declares."""
+        stored = self._node.id.get_storage_size()
+        if stored == 0 or (stored < nbytes and not self._compressed):
+            raise ModelFormatError(f"{self.where}: declared, but never written")
+        chunks = self._node.chunks or ()  # a chunk is unpacked whole
+        if any(chunk > size for chunk, size in zip(chunks, self._node.shape, strict=False)):
+            raise ModelFormatError(f"{self.where}: its chunks {chunks} are larger than itself")
+        self._budget.spend(nbytes // MAX_RATIO if self._compressed else nbytes, self.where)

@@ -1,0 +1,291 @@
+"""The architecture of a file that holds weights only, told from the weights, where they leave no doubt.
+
+Whatever the file does not say and is assumed is said in words. What could be either of two things
+is refused, with the request to give the architecture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lstmgen.errors import ModelFormatError
+from lstmgen.keras_file.spec import Version
+from lstmgen.keras_file.weights import Lists, Tree, snake_case
+from lstmgen.network import Shape
+
+_HELP = "give the architecture as config, such as 'LSTM(128, return_sequences=True), LSTM(128), Dense(52, softmax)'"
+
+TEXTGENRNN_WINDOW = 40  # its max_length, unless it was told otherwise
+
+
+@dataclass
+class Guess:
+    """The config of a model, and what was assumed."""
+
+    model: dict[str, Any]
+    assumed: list[str]
+    window: int = 0
+
+
+@dataclass
+class _Layer:
+    """A layer with weights: what it must be, what it is fed and what it gives."""
+
+    name: str
+    kind: str
+    config: dict[str, Any]
+    size: int  # numbers a step, or ids
+    units: int
+    notes: list[str] = field(default_factory=list)
+
+
+def infer(file: Lists | Tree, version: Version) -> Guess:
+    """The model that a file of weights belongs to. Raises `ModelFormatError` if that cannot be told."""
+    if isinstance(file, Tree):
+        raise _unclear("and Keras 3 does not store the order of the layers")
+    found = {name: _recognised(name, stored.shapes(), version) for name, stored in file.layers.items()}
+    order = [found.get(name) or _bare(name) for name in file.names]
+    layers = [layer for layer in order if layer is not None]
+    if not any(_recurrent(layer) for layer in layers):
+        raise _unclear("and no weights of an LSTM, GRU or SimpleRNN")
+    guess = Guess({}, [f"no architecture in the file: read from the weights as {_words(layers)}"])
+    if any(layer.kind == "AttentionWeightedAverage" for layer in layers):
+        return _pooled(layers, guess)
+    _chain(layers, guess, version)
+    entries = [{"class_name": layer.kind, "config": {"name": layer.name, **layer.config}} for layer in layers]
+    guess.model = {"class_name": "Sequential", "config": {"name": "sequential", "layers": entries}}
+    return guess
+
+
+def _unclear(why: str) -> ModelFormatError:
+    return ModelFormatError(f"no architecture in the file, only weights, {why}: {_HELP}")
+
+
+def _recurrent(layer: _Layer) -> bool:
+    return layer.kind in ("LSTM", "GRU", "SimpleRNN", "Bidirectional")
+
+
+def _words(layers: Sequence[_Layer]) -> str:
+    return " > ".join(f"{layer.kind} {layer.units}" if layer.units else layer.kind for layer in layers)
+
+
+# -- one layer -----------------------------------------------------------------------------------
+
+# Layers without weights that Keras names after their class.
+_WITHOUT_WEIGHTS = {
+    snake_case(kind): kind
+    for kind in ("Dropout", "Activation", "Flatten", "LeakyReLU", "RepeatVector", "Masking", "InputLayer", "Softmax")
+} | {"input": "InputLayer", "dropout": "Dropout"}
+
+
+def _bare(name: str) -> _Layer | None:
+    """A layer of which there is only the name."""
+    kind = _WITHOUT_WEIGHTS.get(re.sub(r"_\d+$", "", name))
+    if kind in ("InputLayer", "Dropout"):
+        return None  # without effect
+    if kind in ("Activation", "Softmax"):
+        return _Layer(name, kind, {}, 0, 0)
+    if kind is not None:
+        raise _unclear(f"and the layer {name!r} has options")
+    return None
+
+
+def _recognised(name: str, shapes: Sequence[Shape], version: Version) -> _Layer:
+    layer = (
+        _recurrent_layer(name, shapes, version) or _both_directions(name, shapes, version) or _plain_layer(name, shapes)
+    )
+    if layer is None:
+        shown = ", ".join(map(str, shapes[:16]))
+        raise _unclear(f"and arrays {shown} of {name!r} could be anything")
+    return layer
+
+
+def _recurrent_layer(name: str, shapes: Sequence[Shape], version: Version) -> _Layer | None:
+    matrices = [shape for shape in shapes if len(shape) == 2]
+    gates = {12: ("LSTM", "cpu"), 9: ("GRU", "cpu")}.get(len(shapes)) if version < (2, 0) else None
+    if gates:  # Keras 1: W, U, b of each gate
+        (size, units), recurrent = shapes[0], shapes[1]
+        if recurrent != (units, units) or list(shapes) != [(size, units), recurrent, (units,)] * (len(shapes) // 3):
+            return None
+        return _Layer(name, gates[0], {"output_dim": units, "consume_less": "cpu"}, size, units)
+    if len(shapes) not in (2, 3) or len(matrices) < 2 or shapes[1][1] != shapes[0][1]:
+        return None
+    (size, columns), (units, _) = shapes[:2]
+    kind = {4: "LSTM", 3: "GRU", 1: "SimpleRNN"}.get(columns // units if columns % units == 0 else 0)
+    if kind is None:
+        return None
+    config: dict[str, Any] = {"units": units, "use_bias": len(shapes) == 3, "consume_less": "gpu"}
+    layer = _Layer(name, kind, config, size, units)
+    bias = shapes[2] if len(shapes) == 3 else None
+    if bias == (2 * columns,) and kind != "SimpleRNN":
+        config |= {"recurrent_activation": "sigmoid", "reset_after": True}
+        layer.notes.append(f"{name} was trained as CuDNN{kind}: sigmoid gates")
+    elif kind == "GRU" and bias is not None:
+        if bias not in ((columns,), (2, columns)):
+            return None
+        config["reset_after"] = bias == (2, columns)
+    elif bias not in (None, (columns,)):
+        return None
+    return layer
+
+
+def _both_directions(name: str, shapes: Sequence[Shape], version: Version) -> _Layer | None:
+    half = len(shapes) // 2
+    if len(shapes) % 2 or half < 2 or list(shapes[:half]) != list(shapes[half:]):
+        return None
+    inner = _recurrent_layer(name, shapes[:half], version)
+    if inner is None:
+        return None
+    layer = {"class_name": inner.kind, "config": {**inner.config, "return_sequences": False}}
+    return _Layer(name, "Bidirectional", {"layer": layer}, inner.size, 2 * inner.units, inner.notes)
+
+
+def _plain_layer(name: str, shapes: Sequence[Shape]) -> _Layer | None:
+    first = shapes[0]
+    if len(shapes) == 2 and len(first) == 2 and shapes[1] == first[1:]:
+        return _Layer(name, "Dense", {"units": first[1]}, *first)
+    if len(shapes) == 1 and len(first) == 2 and first[1] == 1 and "attention" in name:
+        return _Layer(name, "AttentionWeightedAverage", {}, first[0], 0)
+    if len(shapes) == 1 and len(first) == 2 and "embedding" in name:
+        return _Layer(name, "Embedding", {"input_dim": first[0], "output_dim": first[1]}, *first)
+    if len(shapes) == 4 and len(first) == 1 and set(shapes) == {first}:
+        return _Layer(name, "BatchNormalization", {}, first[0], 0)
+    return None
+
+
+# -- how they go together ------------------------------------------------------------------------
+
+
+def _chain(layers: list[_Layer], guess: Guess, version: Version) -> None:
+    """Make one chain of the layers: sequences between recurrent ones, activations where they are safe to tell."""
+    _check_sizes(layers)
+    recurrent = [i for i, layer in enumerate(layers) if _recurrent(layer)]
+    for i in recurrent:
+        inner = layers[i].config["layer"]["config"] if layers[i].kind == "Bidirectional" else layers[i].config
+        inner["return_sequences"] = i != recurrent[-1]
+    _say_gates(layers, guess, version)
+    dense = [layer for layer in layers if layer.kind == "Dense"]
+    for layer in dense[:-1] if dense and dense[-1] is layers[-1] else dense:
+        follower = layers[layers.index(layer) + 1 : layers.index(layer) + 2]
+        if not follower or follower[0].kind not in ("Activation", "Softmax"):
+            raise _unclear(f"and the activation of {layer.name!r} is unknown")
+    head = layers[-1]
+    if head.kind == "Activation" and len(layers) > 1:
+        head.config["activation"] = "softmax"
+        head.units = layers[-2].units
+    elif head.kind == "Dense":
+        head.config["activation"] = "softmax"
+    if head.kind not in ("Activation", "Dense", "Softmax") or head.units == 1:
+        raise _unclear("and its output could be anything")
+    middle = [layer.name for layer in layers[:-1] if layer.kind == "Activation"]
+    if middle:
+        raise _unclear(f"and {middle[0]!r} is an unknown activation")
+    guess.assumed.append("the output is a softmax; an output only after the last step; no fixed number of time steps")
+
+
+def _check_sizes(layers: Sequence[_Layer]) -> None:
+    size = None
+    for layer in layers:
+        if layer.kind in ("Activation", "Softmax"):
+            continue
+        if layer.kind == "Embedding" and size is not None:
+            raise _unclear(f"and {layer.name!r} does not come first")
+        if size is not None and layer.size != size:
+            raise _unclear(
+                f"and the layers make no chain: {layer.name!r} is fed {layer.size} "
+                f"numbers, the one before it gives {size}"
+            )
+        size = layer.units or layer.size
+
+
+def _say_gates(layers: Sequence[_Layer], guess: Guess, version: Version) -> None:
+    for layer in layers:
+        guess.assumed += layer.notes
+    gated = any(layer.kind != "SimpleRNN" and not layer.notes for layer in layers if _recurrent(layer))
+    if gated and version < (2, 3):
+        guess.assumed.append(f"gates are hard_sigmoid, the default of Keras {version[0]}.{version[1]}")
+
+
+def _pooled(layers: list[_Layer], guess: Guess) -> Guess:
+    """textgenrnn: embedding, recurrent layers, all of them side by side, their weighted mean, output."""
+    embedding, *recurrent, attention, head = layers
+    kinds = [layer.kind for layer in layers]
+    fits = (
+        kinds[0] == "Embedding"
+        and all(_recurrent(layer) for layer in recurrent)
+        and kinds[-2:] == ["AttentionWeightedAverage", "Dense"]
+        and attention.size == embedding.units + sum(layer.units for layer in recurrent)
+        and head.size == attention.size
+    )
+    if not fits:
+        raise _unclear("and it has attention, but is not textgenrnn's")
+    inner = recurrent[0].config.get("layer", {}).get("config", recurrent[0].config)
+    bidirectional = recurrent[0].kind == "Bidirectional"
+    guess.model = textgenrnn(
+        {
+            "num_classes": embedding.size,
+            "dim_embeddings": embedding.units,
+            "rnn_size": recurrent[0].units // (2 if bidirectional else 1),
+            "rnn_layers": len(recurrent),
+            "rnn_bidirectional": bidirectional,
+            "recurrent_activation": inner.get("recurrent_activation", "sigmoid"),
+        }
+    )
+    guess.window = TEXTGENRNN_WINDOW
+    for layer in recurrent:
+        guess.assumed += layer.notes
+    guess.assumed.append(
+        f"textgenrnn's network: softmax output, a window of {TEXTGENRNN_WINDOW} steps (its max_length)"
+    )
+    return guess
+
+
+def is_textgenrnn(config: Mapping[str, Any]) -> bool:
+    """Whether a JSON object is what textgenrnn stores as `<name>_config.json`."""
+    return "rnn_size" in config and "rnn_layers" in config
+
+
+def textgenrnn(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The network of textgenrnn: all layers' sequences side by side, averaged with learned weights."""
+    size, count = config["rnn_size"], config["rnn_layers"]
+    window = config.get("max_length")
+    classes = config.get("num_classes", 0)
+    if type(size) is not int or type(count) is not int or not 1 <= count <= 16 or type(classes) is not int:
+        raise ModelFormatError("expected rnn_size and rnn_layers as integers")
+    layers: list[dict[str, Any]] = []
+
+    def add(kind: str, name: str, reads: Sequence[str], **options: Any) -> None:
+        nodes = [[[read, 0, 0, {}] for read in reads]] if reads else []
+        layers.append({"class_name": kind, "name": name, "config": {"name": name, **options}, "inbound_nodes": nodes})
+
+    add("InputLayer", "input", [], batch_input_shape=[None, window])
+    add("Embedding", "embedding", ["input"], input_dim=classes, output_dim=config.get("dim_embeddings", 100))
+    before, branches = "embedding", ["embedding"]
+    for i in range(1, count + 1):
+        name = f"rnn_{i}"
+        cell = {
+            "units": size,
+            "return_sequences": True,
+            "recurrent_activation": config.get("recurrent_activation", "sigmoid"),
+        }
+        if config.get("rnn_bidirectional"):
+            add("Bidirectional", name, [before], layer={"class_name": "LSTM", "config": {"name": "lstm", **cell}})
+        else:
+            add("LSTM", name, [before], **cell)
+        before = name
+        branches.append(name)
+    add("Concatenate", "rnn_concat", branches, axis=-1)
+    add("AttentionWeightedAverage", "attention", ["rnn_concat"])
+    add("Dense", "output", ["attention"], units=classes, activation="softmax")
+    return {
+        "class_name": "Model",
+        "config": {
+            "name": "textgenrnn",
+            "layers": layers,
+            "input_layers": [["input", 0, 0]],
+            "output_layers": [["output", 0, 0]],
+        },
+    }

@@ -1,0 +1,238 @@
+"""Models of layers: a Sequential's chain, a functional model's graph, and either within another."""
+
+from __future__ import annotations
+
+import reprlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from lstmgen.errors import ModelFormatError
+from lstmgen.keras_file.assembly import ALL_STEPS, Tensor
+from lstmgen.keras_file.hdf5 import Stored
+from lstmgen.keras_file.layers import Item, build, layer, roles
+from lstmgen.keras_file.spec import OPERATION, Config, Spec, mapping, shown
+from lstmgen.keras_file.weights import File, Part, Role, Source, tree_names
+
+MAX_KERAS_LAYERS = 1024  # with those that do nothing at inference
+MAX_CALLS = 4096  # of layers
+
+MODELS = ("Sequential", "Functional", "Model")
+
+
+def layers_of(spec: Spec) -> list[Spec]:
+    """The layers of a model in the order of its config."""
+    return [Spec.of(f"layer {i}", entry, spec.version) for i, entry in enumerate(_entries(spec))]
+
+
+def _entries(spec: Spec) -> list[Config]:
+    layers = spec.config.get("layers")
+    if not isinstance(layers, list) or not layers:
+        raise ModelFormatError("model_config: the model has no layers")
+    if len(layers) > MAX_KERAS_LAYERS:
+        raise ModelFormatError(f"model_config: expected at most {MAX_KERAS_LAYERS} layers, found {len(layers)}")
+    return [mapping(f"layer {i}", entry) for i, entry in enumerate(layers)]
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """The weights of the model that a file holds, whose parts are its layers."""
+
+    file: File
+
+    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Stored]:
+        """A model has no arrays but those of its layers."""
+        return {}
+
+    def parts(self, where: str, parts: Sequence[Part]) -> list[Source]:
+        """The sources of the layers."""
+        names = {part.name for part in parts}
+        return [self.file.layer(part.name, part.path, part.roles, names) for part in parts]
+
+
+def _model_roles(spec: Spec) -> list[Role]:
+    return [role for inner in layers_of(spec) for role in roles(inner)]
+
+
+def _sources(item: Item, specs: Sequence[Spec]) -> list[Source]:
+    paths = tree_names([spec.class_name for spec in specs])
+    parts = [Part(f"layers/{path}", roles(spec), spec.name) for path, spec in zip(paths, specs, strict=True)]
+    return item.source.parts(item.where, parts)
+
+
+@layer("InputLayer")
+def _input_layer(item: Item) -> Sequence[Tensor]:
+    return [item.tensor]
+
+
+@layer("Sequential", roles=_model_roles)
+def _sequential(item: Item) -> Sequence[Tensor]:
+    specs = layers_of(item.spec)
+    tensor = item.tensor
+    for spec, source in zip(specs, _sources(item, specs), strict=True):
+        tensor = build(item.inner(spec, source, tensor))[0]
+    return [tensor]
+
+
+# -- graphs --------------------------------------------------------------------------------------
+
+
+class _Reference(NamedTuple):
+    """Output `tensor` of call `node` of a layer."""
+
+    layer: str
+    node: int
+    tensor: int
+
+
+class _Call(NamedTuple):
+    layer: str
+    node: int
+    reads: list[_Reference]
+    mask: _Reference | None  # given as an argument, as Keras 3 does
+    constants: list[Any]  # other arguments without a name, of operations
+
+
+_Made = dict[tuple[str, int], Sequence[Tensor]]  # what each call of each layer gave
+
+
+@layer("Functional", "Model", roles=_model_roles)
+def _functional(item: Item) -> Sequence[Tensor]:
+    specs = layers_of(item.spec)
+    by_name = {spec.name: spec for spec in specs}
+    if len(by_name) < len(specs):
+        raise item.spec.error("two of its layers have the same name")
+    sources = dict(zip(by_name, _sources(item, specs), strict=True))
+    given = input_names(item.spec)
+    if len(given) != len(item.tensors):
+        found = ", ".join(shown(name) for name in given[:16])
+        raise item.spec.error(f"expected {len(item.tensors)} input, found {len(given)} ({found})")
+    made: _Made = {(name, 0): [tensor] for name, tensor in zip(given, item.tensors, strict=True)}
+    calls = [call for entry in _entries(item.spec) for call in _calls(item, entry) if call.layer not in given]
+    # A layer with one call has it as number 0 here, whatever Keras counted before it saved the model.
+    counts = Counter(call.layer for call in calls)
+    calls = [call._replace(reads=[_renumbered(read, counts) for read in call.reads]) for call in calls]
+    ends = [_renumbered(end, counts) for end in _references(item.spec, "output_layers")]
+    waiting = calls
+    while waiting:
+        ready = [call for call in waiting if all((read.layer, read.node) in made for read in _needs(call, counts))]
+        if not ready:
+            raise item.spec.error(f"layer {shown(waiting[0].layer)} is fed by layers that are not there, or by itself")
+        for call in ready:
+            made[call.layer, call.node] = build(_called(item, call, made, by_name[call.layer], sources, counts))
+        waiting = [call for call in waiting if (call.layer, call.node) not in made]
+    for end in ends:
+        if (end.layer, end.node) not in made:
+            raise item.spec.error(f"the output {shown(end.layer)} is not one of its layers")
+    return [_output(item, made, end) for end in ends]
+
+
+def _renumbered(read: _Reference, counts: Mapping[str, int]) -> _Reference:
+    return read._replace(node=0) if counts[read.layer] < 2 else read
+
+
+def _needs(call: _Call, counts: Mapping[str, int]) -> list[_Reference]:
+    return call.reads + ([_renumbered(call.mask, counts)] if call.mask else [])
+
+
+def _called(
+    item: Item, call: _Call, made: _Made, spec: Spec, sources: Mapping[str, Source], counts: Mapping[str, int]
+) -> Item:
+    """The layer of a call with what it is fed."""
+    tensors = [_output(item, made, read) for read in call.reads]
+    if call.mask is not None:
+        mask = _output(item, made, _renumbered(call.mask, counts))
+        if not mask.steps_only:
+            raise item.spec.error(f"layer {shown(call.layer)}: its mask is not one that Keras computes")
+        tensors = [replace(tensor, mask=None if mask == ALL_STEPS else mask) for tensor in tensors]
+    if call.constants:
+        spec = spec.with_config(constants=call.constants)
+    return item.inner(spec, sources[call.layer], *tensors)
+
+
+def _output(item: Item, made: _Made, read: _Reference) -> Tensor:
+    outputs = made[read.layer, read.node]
+    if not 0 <= read.tensor < len(outputs):
+        raise item.spec.error(
+            f"output {read.tensor} of layer {shown(read.layer)}, such as a state that it returns, is not supported"
+        )
+    return outputs[read.tensor]
+
+
+def input_names(spec: Spec) -> list[str]:
+    """Names of the layers that are the inputs of a functional model."""
+    return [reference.layer for reference in _references(spec, "input_layers")]
+
+
+def output_names(spec: Spec) -> list[str]:
+    """Names of the layers whose outputs are the model's."""
+    if spec.class_name == "Sequential":
+        return [layers_of(spec)[-1].name]
+    return [reference.layer for reference in _references(spec, "output_layers")]
+
+
+def _references(spec: Spec, key: str) -> list[_Reference]:
+    value = spec.config.get(key)
+    if isinstance(value, dict):  # Keras 3: outputs under names
+        value = list(value.values())
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        value = [value]  # Keras 3 writes a single one without the list around it
+    if not isinstance(value, list) or not value:
+        raise spec.error(f"{key}: expected a list of layers, found {reprlib.repr(value)}")
+    try:
+        return [_reference(entry) for entry in value]
+    except (TypeError, ValueError):
+        raise spec.error(f"{key}: cannot be read: {reprlib.repr(value)}") from None
+
+
+def _reference(entry: Any) -> _Reference:
+    layer, node, tensor = entry[:3]
+    if not isinstance(layer, str) or type(node) is not int or type(tensor) is not int:
+        raise TypeError
+    return _Reference(layer, node, tensor)
+
+
+def _calls(item: Item, entry: Config) -> Iterator[_Call]:
+    """The calls of a layer: what it is fed each time."""
+    spec = Spec.of("layer", entry, item.spec.version)
+    try:
+        nodes = entry.get("inbound_nodes") or []
+        if len(nodes) > MAX_CALLS:
+            raise spec.error(f"expected at most {MAX_CALLS} calls, found {len(nodes)}")
+        for i, node in enumerate(nodes):
+            yield _call(spec, i, node)
+    except ModelFormatError:
+        raise
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+        raise spec.error("its inbound_nodes cannot be read") from None
+
+
+def _call(spec: Spec, i: int, node: Any) -> _Call:
+    if isinstance(node, dict):  # Keras 3
+        given = [
+            value for argument in node["args"] for value in (argument if isinstance(argument, list) else [argument])
+        ]
+        tensors = [value["config"]["keras_history"] for value in given if isinstance(value, dict)]
+        constants = [value for value in given if not isinstance(value, dict | None)]
+        arguments = dict(node["kwargs"])
+    else:
+        if node and isinstance(node[0], str):  # tf.keras: a layer with one input
+            node = [node]
+        tensors, constants, arguments = node, [], {}
+        for tensor in node:  # [name, node, tensor, arguments] of each
+            arguments |= dict(*tensor[3:4])
+    mask = arguments.pop("mask", None)
+    for key, value in arguments.items():
+        if value not in (None, False):  # such as training=True or initial_state
+            raise spec.error(f"the argument {key!r:.40} is not supported")
+    if constants and spec.class_name.removeprefix(OPERATION) != "NotEqual":
+        raise spec.error(f"the argument {reprlib.repr(constants[0])} is not supported")
+    if isinstance(mask, list) and all(value is None for value in mask):
+        mask = None
+    history = None if mask is None else _reference(mask["config"]["keras_history"])
+    return _Call(spec.name, i, [_reference(tensor) for tensor in tensors], history, constants)
+
+
+def _flat(argument: Any) -> list[Any]:
+    return argument if isinstance(argument, list) else [argument]

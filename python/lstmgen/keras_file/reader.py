@@ -1,0 +1,422 @@
+"""Files that Keras wrote, told by their content, never by their names."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import reprlib
+import stat
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO, TypedDict, Unpack
+
+from lstmgen.errors import ModelFormatError
+from lstmgen.keras_file import hdf5, inference, layer_list, mask_ops, recurrent
+from lstmgen.keras_file.assembly import Assembly
+from lstmgen.keras_file.layers import KINDS, Item, build, refusal, roles
+from lstmgen.keras_file.models import MODELS, FileSource, layers_of, output_names
+from lstmgen.keras_file.spec import MAX_CONFIG, Spec, parse_json, parse_version, shown, steps_of, whole_number
+from lstmgen.keras_file.weights import File, Lists, Tree, is_tree
+from lstmgen.network import MAX_STEPS, Network
+
+_ = (recurrent, mask_ops)  # imported for what they add to the registry
+
+Source = str | os.PathLike[str] | bytes
+
+Architecture = str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]
+
+_ZIP_RATIO = 100  # of compression
+
+
+class ReadOptions(TypedDict, total=False):
+    """What the reader may be told; each may be left out or be None.
+
+    config: the architecture of a file that holds weights only: the path of a JSON file that Keras's
+        `to_json` wrote, its text, the same as a mapping, or layers as in Keras code, such as
+        "LSTM(128, return_sequences=True), LSTM(128), Dense(52, softmax)".
+    output: name of the layer whose output is wanted, for a model with several.
+    window: number of time steps, for a model that was saved without a fixed one.
+    """
+
+    config: Architecture | None
+    output: str | None
+    window: int | None
+
+
+def read(source: Source, **options: Unpack[ReadOptions]) -> Network:
+    """The network in a file that Keras saved; `source` is its path or its bytes.
+
+    Keras 1 to 3, whole models and weights, HDF5 and zip (`.keras`). Raises `OSError` that names a
+    file that cannot be opened, `ModelFormatError` for all that is wrong in one, and `ValueError` for
+    an option that does not fit.
+    """
+    with _opened(source, options.get("config")) as model:
+        return model.network(options)
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """A layer as Keras stored it: its class and name, shapes of its arrays, and why it would be refused."""
+
+    class_name: str
+    name: str
+    details: str
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is in a file, and whether it can be exported.
+
+    kind: what the file is. keras_version: as stored; empty if it is not. layers: in Keras's order.
+    network: None if the model is refused, then `problem` says why.
+    """
+
+    kind: str
+    keras_version: str
+    layers: tuple[LayerReport, ...]
+    network: Network | None
+    problem: str | None
+
+
+def describe(source: Source, **options: Unpack[ReadOptions]) -> Report:
+    """What is in a file that Keras saved. Raises what `read` raises for a file that holds no model."""
+    with _opened(source, options.get("config")) as model:
+        try:
+            network, problem = model.network(options), None
+        except (ModelFormatError, ValueError) as error:
+            network, problem = None, str(error)
+        return Report(model.kind, model.keras_version, model.layer_reports(), network, problem)
+
+
+@dataclass
+class _Model:
+    """An architecture, and the weights for it."""
+
+    kind: str
+    spec: Spec
+    file: File
+    keras_version: str
+    assumed: Sequence[str] = ()
+    window: int = 0  # if the spec does not say
+
+    def network(self, options: ReadOptions) -> Network:
+        output, asked = options.get("output"), options.get("window")
+        if asked is not None and (type(asked) is not int or not 1 <= asked <= MAX_STEPS):
+            raise ValueError(f"window: expected an integer from 1 to {MAX_STEPS}, found {asked!r}")
+        window, size = _input(self.spec, self.file)
+        assembly = Assembly(window or asked or self.window, size)
+        assembly.assumed += self.assumed
+        outputs = build(Item(self.spec, FileSource(self.file), [assembly.input], assembly))
+        self.file.finish()
+        names = output_names(self.spec)
+        if output is not None and output not in names:
+            found = ", ".join(shown(name) for name in names[:16])
+            raise ValueError(f"output: expected one of {found}, found {output!r}")
+        if output is None and len(outputs) > 1:
+            found = ", ".join(shown(name) for name in names[:16])
+            raise ModelFormatError(f"expected one output, found {len(names)}: choose with the option output: {found}")
+        chosen = outputs[names.index(output) if output is not None else 0]
+        network = assembly.network(chosen, self.keras_version)
+        return _carried(network, self.spec)
+
+    def layer_reports(self) -> tuple[LayerReport, ...]:
+        return tuple(_layer_report(spec) for spec in layers_of(self.spec))
+
+
+_SHOWN = (
+    *("units", "output_dim", "input_dim", "activation", "recurrent_activation", "inner_activation"),
+    *("return_sequences", "stateful", "go_backwards", "mask_zero", "reset_after", "rate", "p", "merge_mode"),
+)
+
+
+def _layer_report(spec: Spec) -> LayerReport:
+    problem = None
+    if spec.class_name not in KINDS:
+        problem = refusal(spec.class_name)
+    else:
+        try:
+            roles(spec)
+        except ModelFormatError as error:
+            problem = str(error).removeprefix(f"{spec.where}: ")
+    parts = [
+        f"{key} {value}"
+        for key in _SHOWN
+        if (value := spec.config.get(key)) not in (None, False) and isinstance(value, str | int | float)
+    ]
+    if isinstance(spec.config.get("layer"), dict):
+        inner = spec.config["layer"]
+        parts.append(f"of {reprlib.repr(inner.get('class_name'))}")
+    return LayerReport(spec.class_name, spec.name, ", ".join(parts), problem)
+
+
+def _carried(network: Network, spec: Spec) -> Network:
+    """A network that was saved with a single time step to carry its state has no window."""
+    stateful = any(inner.config.get("stateful") is True for inner in layers_of(spec))
+    if network.window != 1 or not stateful or network.fixed_steps:
+        return network
+    note = "a stateful model of one time step: it has no window, its state is carried"
+    return replace(network, window=0, assumed=(*network.assumed, note))
+
+
+# -- the input -----------------------------------------------------------------------------------
+
+
+def _input(spec: Spec, file: File) -> tuple[int, int]:
+    """Window (0: any) and numbers per step (0: ids of an embedding) of the network's input."""
+    shape = _input_shape(spec)
+    if shape is None:  # Keras 2.3 often forgets it
+        takes_ids = _first_layer(spec).class_name == "Embedding"
+        return 0, 0 if takes_ids else whole_number("input: features", file.first_rows())
+    if not isinstance(shape, list) or len(shape) not in (2, 3):
+        raise ModelFormatError(f"expected one input (batch, T, features) or (batch, T), found {reprlib.repr(shape)}")
+    window = steps_of("input: T", shape[1])
+    return window, whole_number("input: features", shape[2]) if len(shape) == 3 else 0
+
+
+def _input_shape(spec: Spec) -> Any:
+    """What a model says of the shape of its input, None if nothing."""
+    if spec.class_name not in MODELS:
+        return None
+    specs = layers_of(spec)
+    first = specs[0]
+    if spec.class_name != "Sequential":
+        ends = [inner for inner in specs if inner.class_name == "InputLayer"]
+        first = ends[0] if ends else first
+    for key in ("batch_shape", "batch_input_shape"):
+        if first.config.get(key) is not None:
+            return first.config[key]
+    if first.class_name in MODELS:
+        return _input_shape(first)
+    return spec.config.get("build_input_shape")
+
+
+def _first_layer(spec: Spec) -> Spec:
+    """The first layer of a model that is no input."""
+    while spec.class_name in MODELS:
+        specs = layers_of(spec)
+        spec = next((inner for inner in specs if inner.class_name != "InputLayer"), specs[0])
+    return spec
+
+
+# -- kinds of file -------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _opened(source: Source, config: Architecture | None) -> Iterator[_Model]:
+    """The model in a file; errors name the file, also those that come later."""
+    name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
+    with contextlib.ExitStack() as stack:
+        if isinstance(source, bytes):
+            file: BinaryIO = io.BytesIO(source)
+        else:
+            _check_regular(name)
+            file = stack.enter_context(open(name, "rb"))
+        try:
+            yield _model(file, config, stack)
+        except ModelFormatError as error:
+            raise ModelFormatError(f"{name}: {error}") from None
+        except RecursionError:
+            raise ModelFormatError(f"{name}: models or layers nested too deeply") from None
+
+
+def _check_regular(path: str) -> None:
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        wanted = "the directory of a SavedModel is not supported" if os.path.exists(f"{path}/saved_model.pb") else ""
+        raise ModelFormatError(f"{path}: a directory; expected a model that Keras saved as a file {wanted}".rstrip())
+    if not stat.S_ISREG(mode):  # reading a pipe or a device might never end
+        raise ModelFormatError(f"{path}: not a regular file")
+
+
+def _model(file: BinaryIO, config: Architecture | None, stack: contextlib.ExitStack) -> _Model:
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(512)
+    file.seek(0)
+    if head.startswith(b"PK\x03\x04"):
+        return _zip_model(file, size, config, stack)
+    if not head.startswith(hdf5.SIGNATURE):
+        raise ModelFormatError(_looks_like(head))
+    root = stack.enter_context(hdf5.open_file(file))
+    text = hdf5.strings(root, "model_config", MAX_CONFIG)
+    if text is None:
+        return _weights_model(root, size, config)
+    if config is not None:
+        raise ValueError("config: the file holds the architecture itself")
+    group = hdf5.child(root, "model_weights")
+    stored = "".join(hdf5.strings(group, "keras_version") or hdf5.strings(root, "keras_version") or [])
+    config_text = "".join(text)
+    version = stored or ("2" if '"units"' in config_text else "1")  # early ones do not say
+    spec = _checked(Spec.of("the model", parse_json("model_config", config_text), parse_version(version)))
+    return _Model("whole model (HDF5)", spec, Lists(group, hdf5.Budget(size)), stored)
+
+
+def _checked(spec: Spec) -> Spec:
+    if spec.class_name not in MODELS:
+        raise ModelFormatError(f"expected a Sequential or Functional model, found {reprlib.repr(spec.class_name)}")
+    return spec
+
+
+def _weights_model(root: Any, size: int, config: Architecture | None) -> _Model:
+    """A file of weights only, with the architecture given or told from the weights."""
+    stored = "".join(hdf5.strings(root, "keras_version") or [])
+    if any(name in root.attrs for name in ("layer_names", "layer_names0")):
+        file: Lists | Tree = Lists(root, hdf5.Budget(size))
+        version = stored or "1"
+    elif is_tree(root):
+        file = Tree(root, hdf5.Budget(size))
+        version = stored or ("3" if file.prefix == "layers" else "2.14")
+    else:
+        raise ModelFormatError("an HDF5 file, but not one that Keras saved: it has no model_config and no layer_names")
+    kind = "weights only (HDF5)"
+    if config is None:
+        guess = inference.infer(file, parse_version(version))
+        spec = Spec.of("the model", guess.model, parse_version(version))
+        return _Model(kind, spec, file, stored, guess.assumed, guess.window)
+    entry = architecture(config)
+    saved = entry.get("keras_version")
+    if isinstance(saved, str) and not stored:
+        version = stored = saved
+    return _Model(kind, _checked(Spec.of("config", entry, parse_version(version))), file, stored)
+
+
+def architecture(config: Architecture) -> Mapping[str, Any]:
+    """The model config that `ReadOptions.config` gives. Raises `ValueError` if it gives none."""
+    where = "config"
+    if isinstance(config, os.PathLike) or (isinstance(config, str) and os.path.isfile(config)):
+        where = os.fspath(config)
+        with open(config, "rb") as file:
+            data = file.read(MAX_CONFIG + 1)
+        try:
+            config = data.decode()
+        except UnicodeDecodeError:
+            raise ValueError(f"{where}: not UTF-8") from None
+    try:
+        if isinstance(config, str):
+            config = parse_json(where, config) if config.lstrip().startswith("{") else layer_list.parse(config)
+        if not isinstance(config, Mapping):
+            config = layer_list.parse(", ".join(str(entry) for entry in config))
+        if isinstance(config.get("config"), str):  # the JSON text within a JSON object
+            config = parse_json(where, config["config"])
+        if inference.is_textgenrnn(config):
+            config = inference.textgenrnn(config)
+    except (ModelFormatError, ValueError) as error:
+        raise ValueError(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
+    return dict(config)
+
+
+def _looks_like(head: bytes) -> str:
+    """Why a file that begins with `head` is no file of Keras."""
+    if not head:
+        return "the file is empty"
+    if not head.strip(b"\0"):
+        return "the file begins with zeros: a copy or download that did not finish"
+    kinds = {
+        b"PK": "a damaged or empty zip",
+        b"version https://git-lfs": "a git-lfs pointer, not the file itself: run 'git lfs pull'",
+        b"<": "an HTML or XML page, not a model: a download that went wrong",
+        b"GGUF": "a GGUF file, such as a .bin of lstmgen, which needs no export",
+        b"{": "a JSON file, not a model with weights: give it as config beside the file of weights",
+        b"\x80": "a Python pickle, which is never opened",
+        b"\x1f\x8b": "a gzip file: unpack it first",
+    }
+    for start, kind in kinds.items():
+        if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(start):
+            return kind
+    return f"not an HDF5 file, which Keras's .h5 is, nor a .keras; it begins with {head[:8]!r}"
+
+
+# -- .keras --------------------------------------------------------------------------------------
+
+
+def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: contextlib.ExitStack) -> _Model:
+    if config is not None:
+        raise ValueError("config: the file holds the architecture itself")
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(file))
+        members = {info.filename: info for info in archive.infolist()}
+        if len(members) < len(archive.infolist()):
+            raise ModelFormatError("the zip holds two files of the same name")
+        wanted = ("config.json", "metadata.json", "model.weights.h5")
+        missing = [name for name in wanted if name not in members]
+        if missing:
+            raise ModelFormatError(f"a zip, but not a .keras that Keras saved: it has no {', '.join(missing)}")
+        entry = parse_json("config.json", _text(archive, members["config.json"]))
+        metadata = parse_json("metadata.json", _text(archive, members["metadata.json"]))
+        weights = _member(archive, members["model.weights.h5"], file, size)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+        if isinstance(error, ModelFormatError | RecursionError):
+            raise
+        raise ModelFormatError(f"damaged zip: {reprlib.repr(str(error))}") from None
+    version = metadata.get("keras_version")
+    if not isinstance(version, str):
+        raise ModelFormatError(f"metadata.json: keras_version: expected text, found {reprlib.repr(version)}")
+    if not weights.read(len(hdf5.SIGNATURE)) == hdf5.SIGNATURE:
+        raise ModelFormatError("model.weights.h5: not an HDF5 file")
+    weights.seek(0)
+    root = stack.enter_context(hdf5.open_file(weights))
+    spec = _checked(Spec.of("the model", entry, parse_version(version)))
+    budget = hdf5.Budget(members["model.weights.h5"].file_size)
+    return _Model("whole model (.keras)", spec, Tree(root, budget), version)
+
+
+def _text(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+    if info.file_size > MAX_CONFIG:
+        raise ModelFormatError(f"{info.filename}: expected at most {MAX_CONFIG} bytes, found {info.file_size}")
+    with archive.open(info) as member:
+        data = member.read(MAX_CONFIG + 1)  # whatever its header says
+    if len(data) > MAX_CONFIG:
+        raise ModelFormatError(f"{info.filename}: expected at most {MAX_CONFIG} bytes")
+    return data.decode()
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: BinaryIO, size: int) -> BinaryIO:
+    """A file in the zip: in place if it is not compressed, as it is when Keras wrote it."""
+    if info.flag_bits & 1:
+        raise ModelFormatError(f"{info.filename}: encrypted")
+    if info.compress_type == zipfile.ZIP_STORED:
+        file.seek(info.header_offset)
+        header = file.read(30)
+        if len(header) < 30 or info.compress_size != info.file_size:
+            raise ModelFormatError(f"{info.filename}: the zip's entries disagree")
+        name, extra = struct.unpack("<HH", header[26:30])
+        begin = info.header_offset + 30 + name + extra
+        if begin + info.file_size > size:
+            raise ModelFormatError(f"{info.filename}: the zip ends before it")
+        return io.BufferedReader(_Section(file, begin, info.file_size))
+    if info.file_size > _ZIP_RATIO * max(info.compress_size, 1):
+        raise ModelFormatError(f"{info.filename}: compressed more than {_ZIP_RATIO} times")
+    with archive.open(info) as member:
+        data = member.read(info.file_size + 1)
+    if len(data) != info.file_size:
+        raise ModelFormatError(f"{info.filename}: expected {info.file_size} bytes, found {len(data)}")
+    return io.BytesIO(data)
+
+
+class _Section(io.RawIOBase):
+    """A part of a file, read as if it were one."""
+
+    def __init__(self, file: BinaryIO, begin: int, size: int) -> None:
+        self._file, self._begin, self._size, self._at = file, begin, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        count = max(0, min(len(buffer), self._size - self._at))
+        self._file.seek(self._begin + self._at)
+        data = self._file.read(count)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)

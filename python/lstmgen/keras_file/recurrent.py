@@ -1,0 +1,236 @@
+"""LSTM, GRU and SimpleRNN as all versions of Keras have kept them, and what is made of their cells."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lstmgen.keras_file.assembly import Tensor
+from lstmgen.keras_file.hdf5 import Stored
+from lstmgen.keras_file.layers import Item, build, inner_part, layer, named, roles
+from lstmgen.keras_file.spec import Spec
+from lstmgen.keras_file.weights import Part, Role, Source, tree_names
+from lstmgen.network import Array, Shape
+
+# Gates in Keras's order, and in the order in which Keras 1 kept their arrays.
+_GATES = {"LSTM": "ifco", "GRU": "zrh", "SimpleRNN": ""}
+_KERAS1_GATES = {"LSTM": "icfo", "GRU": "zrh"}
+
+
+def _family(spec: Spec) -> str:
+    """LSTM, GRU or SimpleRNN, of a layer or of a cell."""
+    return spec.class_name.removeprefix("CuDNN").removesuffix("Cell")
+
+
+def _apart(spec: Spec) -> bool:
+    """Whether there are arrays of each gate, as in Keras 1 unless it was told to optimise for a GPU."""
+    return spec.version < (2, 0) and _family(spec) in _KERAS1_GATES and spec.config.get("consume_less") != "gpu"
+
+
+def _cell_roles(spec: Spec) -> Sequence[Role]:
+    if _apart(spec):
+        return named(*(f"{array}_{gate}" for gate in _KERAS1_GATES[_family(spec)] for array in "WUb"))
+    return named("kernel", "recurrent_kernel", *["bias"] * spec.use_bias)
+
+
+def _cells(spec: Spec) -> list[tuple[str, Spec]]:
+    """The cells of a recurrent layer, one upon the other, and where a tree keeps each."""
+    if spec.class_name != "RNN":
+        return [("cell", spec)]
+    cell = spec.inner("cell")
+    if cell.class_name != "StackedRNNCells":
+        return [("cell", _checked_cell(spec, cell))]
+    entries = cell.config.get("cells")
+    if not isinstance(entries, list) or not 1 <= len(entries) <= 64:
+        raise spec.error(f"cells: expected a list of cells, found {reprlib.repr(entries)}")
+    cells = [_checked_cell(spec, Spec.of(f"layer {spec.name}: cell", entry, spec.version)) for entry in entries]
+    names = tree_names([cell.class_name for cell in cells])
+    return [(f"cell/cells/{name}", cell) for name, cell in zip(names, cells, strict=True)]
+
+
+def _checked_cell(spec: Spec, cell: Spec) -> Spec:
+    if cell.class_name not in ("LSTMCell", "GRUCell", "SimpleRNNCell"):
+        raise spec.error(f"cell: expected an LSTMCell, GRUCell or SimpleRNNCell, found {cell.class_name:.60}")
+    return replace(cell, name=spec.name)
+
+
+def _rnn_roles(spec: Spec) -> Sequence[Role]:
+    return [role for _, cell in _cells(spec) for role in _cell_roles(cell)]
+
+
+@layer("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU", "RNN", roles=_rnn_roles)
+def _rnn(item: Item) -> Sequence[Tensor]:
+    spec, x, name = item.spec, item.sequence, item.spec.name
+    spec.refuse("time_major")
+    sequences, mask = spec.flag("return_sequences"), x.mask
+    if spec.flag("go_backwards"):
+        x = item.assembly.reverse(x, name)
+        mask = mask and item.assembly.reverse(mask, f"{name}_mask")
+    cells = _cells(spec)
+    sources = item.source.parts(item.where, [Part(path, _cell_roles(cell)) for path, cell in cells])
+    for (_, cell), source in zip(cells, sources, strict=True):
+        last = cell is cells[-1][1]
+        x = _emit_cell(item.inner(cell, source, x), mask, sequences if last else True)
+    if mask is not None and spec.flag("zero_output_for_mask"):
+        if not sequences:
+            raise spec.error("zero_output_for_mask=True without return_sequences is not supported")
+        x = item.emit("multiply", x, mask)
+    return [replace(x, mask=item.tensor.mask if sequences else None)]
+
+
+def _emit_cell(item: Item, mask: Tensor | None, sequences: bool) -> Tensor:
+    spec, x = item.spec, item.tensor
+    reads = (x,) if mask is None else (x, mask)
+    options: dict[str, object] = {"units": spec.units, "activation": spec.activation("activation", "tanh")}
+    family = _family(spec)
+    if family != "SimpleRNN":
+        options["recurrent_activation"] = _gate_activation(spec)
+    arrays, reset_after = _ARRAYS[family](item)
+    options["return_sequences"] = sequences
+    if family == "GRU":
+        options["reset_after"] = reset_after
+    kind = {"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "simple_rnn"}[family]
+    return item.emit(kind, *reads, arrays=arrays, **options)
+
+
+def _gate_activation(spec: Spec) -> str:
+    if spec.class_name.startswith("CuDNN"):
+        return "sigmoid"
+    if "inner_activation" in spec.config:  # Keras 1
+        return spec.activation("inner_activation")
+    return spec.activation("recurrent_activation", "hard_sigmoid" if spec.version < (2, 3) else "sigmoid")
+
+
+def _stored(item: Item) -> dict[str, Stored]:
+    return item.source.take(item.where, _cell_roles(item.spec))
+
+
+# -- arrays --------------------------------------------------------------------------------------
+
+
+def _lstm_arrays(item: Item) -> tuple[dict[str, Array], bool]:
+    """From Keras's layout, Keras 1's, or CuDNN's, which its bias of 8 units gives away."""
+    units = item.spec.units
+    arrays = _kernels(item, 4)
+    if "bias" in arrays:
+        return arrays, False
+    stored = _stored(item).get("bias")
+    if stored is None:
+        return arrays | {"bias": np.zeros(4 * units, np.float32)}, False
+    if stored.shape != (8 * units,):
+        return arrays | {"bias": stored.load((4 * units,))}, False
+    two = stored.load((8 * units,))
+    return _from_cudnn(arrays, 4) | {"bias": two[: 4 * units] + two[4 * units :]}, False
+
+
+def _gru_arrays(item: Item) -> tuple[dict[str, Array], bool]:
+    """As `_lstm_arrays`, and whether the reset gate is applied after the product: CuDNN, or two biases."""
+    spec, units = item.spec, item.spec.units
+    cudnn = spec.class_name.startswith("CuDNN")
+    after = cudnn or spec.flag("reset_after", spec.version >= (2, 3) and not _multi_backend(spec))
+    arrays = _kernels(item, 3)
+    if "bias" in arrays:
+        return arrays, False
+    stored = _stored(item).get("bias")
+    if stored is None:
+        zeros = np.zeros(3 * units, np.float32)
+        return arrays | ({"bias": zeros, "recurrent_bias": zeros} if after else {"bias": zeros}), after
+    if stored.shape == (6 * units,):
+        two = stored.load((6 * units,)).reshape(2, -1)
+        return _from_cudnn(arrays, 3) | {"bias": two[0], "recurrent_bias": two[1]}, True
+    if not after:
+        return arrays | {"bias": stored.load((3 * units,))}, False
+    two = stored.load((2, 3 * units))
+    return arrays | {"bias": two[0], "recurrent_bias": two[1]}, True
+
+
+def _simple_arrays(item: Item) -> tuple[dict[str, Array], bool]:
+    arrays, stored = _kernels(item, 1), _stored(item).get("bias")
+    units = item.spec.units
+    return arrays | {"bias": np.zeros(units, np.float32) if stored is None else stored.load((units,))}, False
+
+
+_ARRAYS: dict[str, Callable[[Item], tuple[dict[str, Array], bool]]] = {
+    "LSTM": _lstm_arrays,
+    "GRU": _gru_arrays,
+    "SimpleRNN": _simple_arrays,
+}
+
+
+def _multi_backend(spec: Spec) -> bool:
+    """Whether a layer without `reset_after` in its config is Keras 2.3's own rather than tf.keras's.
+
+    Both call themselves 2.3; tf.keras always stores the key.
+    """
+    return spec.version < (2, 4)
+
+
+def _kernels(item: Item, gates: int) -> dict[str, Array]:
+    """Kernel and recurrent kernel; the bias too, if the arrays of the gates are apart."""
+    units, size = item.spec.units, item.tensor.value.size
+    stored, family = _stored(item), _family(item.spec)
+    shapes: dict[str, tuple[str, Shape]] = {
+        "kernel": ("W", (size, units)),
+        "recurrent_kernel": ("U", (units, units)),
+        "bias": ("b", (units,)),
+    }
+    if _apart(item.spec):
+        return {
+            name: np.concatenate([stored[f"{letter}_{gate}"].load(shape) for gate in _GATES[family]], axis=-1)
+            for name, (letter, shape) in shapes.items()
+        }
+    return {
+        "kernel": stored["kernel"].load((size, gates * units)),
+        "recurrent_kernel": stored["recurrent_kernel"].load((units, gates * units)),
+    }
+
+
+def _from_cudnn(arrays: dict[str, Array], gates: int) -> dict[str, Array]:
+    def per_gate(kernel: Array, change: Callable[[Array], Array]) -> Array:
+        return np.hstack([change(gate) for gate in np.split(kernel, gates, axis=1)])
+
+    return {
+        "kernel": per_gate(arrays["kernel"], lambda k: k.reshape(k.shape[::-1]).T),
+        "recurrent_kernel": per_gate(arrays["recurrent_kernel"], lambda k: k.T),
+    }
+
+
+# -- both directions -----------------------------------------------------------------------------
+
+_MODES = {"concat": "concatenate", "sum": "add", "mul": "multiply", "ave": "average"}
+
+
+def _directions(spec: Spec) -> tuple[Spec, Spec]:
+    """The layer that runs forward, and the one that runs backward."""
+    forward = spec.inner("layer")
+    if forward.class_name not in ("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU", "RNN"):
+        raise spec.error(f"expected a Bidirectional of a recurrent layer, found one of {forward.class_name:.60}")
+    if spec.config.get("backward_layer") is not None:
+        backward = spec.inner("backward_layer")
+    else:
+        backward = forward.with_config(go_backwards=not forward.flag("go_backwards"))
+    # Since tf.keras 2.4 what is masked comes out as zeros, while a plain layer repeats itself.
+    zeros = spec.version >= (2, 4) and forward.flag("return_sequences")
+    return tuple(  # type: ignore[return-value]
+        replace(inner, name=f"{spec.name}_{way}").with_config(zero_output_for_mask=zeros)
+        for way, inner in (("forward", forward), ("backward", backward))
+    )
+
+
+@layer("Bidirectional", roles=lambda spec: [role for inner in _directions(spec) for role in roles(inner)])
+def _bidirectional(item: Item) -> Sequence[Tensor]:
+    spec, x = item.spec, item.sequence
+    forward, backward = _directions(spec)
+    mode = spec.config.get("merge_mode", "concat")
+    if mode not in _MODES:
+        raise spec.error(f"merge_mode: expected one of {', '.join(_MODES)}, found {reprlib.repr(mode)}")
+    parts = [inner_part("forward_layer", forward), inner_part("backward_layer", backward)]
+    sources: list[Source] = item.source.parts(item.where, parts)
+    ahead = build(item.inner(forward, sources[0], x))[0]
+    back = build(item.inner(backward, sources[1], x))[0]
+    if forward.flag("return_sequences"):
+        back = item.assembly.reverse(back, f"{spec.name}_output")
+    return [replace(item.emit(_MODES[mode], ahead, back), mask=ahead.mask)]

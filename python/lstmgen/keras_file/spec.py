@@ -1,0 +1,214 @@
+"""One layer of a config, and questions to it. A config is data: nothing in it is imported or run."""
+
+from __future__ import annotations
+
+import json
+import re
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lstmgen import reference
+from lstmgen.errors import ModelFormatError
+from lstmgen.network import MAX_SIZE, MAX_STEPS
+
+MAX_CONFIG = 16 * 2**20  # bytes of the JSON that describes the architecture
+
+OPERATION = "ops."  # before the class of what Keras 3 calls an operation, such as Add without weights or config
+
+Config = Mapping[str, Any]
+Version = tuple[int, int]
+
+_ALIASES = {
+    "swish": "silu",
+    "hard_swish": "hard_silu",
+    "softmax_v2": "softmax",
+    "log_softmax_v2": "log_softmax",
+}
+_KERAS_ACTIVATIONS = reference.ACTIVATIONS.keys() - {"gelu_tanh", "hard_sigmoid_keras2"}
+
+
+def shown(name: str) -> str:
+    """A name from a file as errors show it: short, and without what could command a terminal."""
+    text = "".join(c if c.isprintable() else "?" for c in name[:64])
+    return text if len(name) <= 64 else f"{text[:60]}..."
+
+
+def parse_version(text: str) -> Version:
+    """Major and minor number; tf.keras's `2.2.4-tf` behaves as 2.2, its `2.3.0-tf` as 2.3."""
+    match = re.fullmatch(r"(\d{1,4})(?:\.(\d{1,4})[\w.+-]{0,40})?", text, re.ASCII)
+    if match is None:
+        raise ModelFormatError(f"keras_version: expected one such as 2.3.1, found {text[:40]!r}")
+    return int(match[1]), int(match[2] or 0)
+
+
+def parse_json(what: str, text: str) -> Config:
+    """The JSON object in a text that is called `what`."""
+    if len(text) > MAX_CONFIG:
+        raise ModelFormatError(f"{what}: expected at most {MAX_CONFIG} bytes")
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ModelFormatError(f"{what}: nested too deeply") from None
+    except ValueError as error:
+        raise ModelFormatError(f"{what}: not JSON: {error}") from None
+    return mapping(what, value)
+
+
+def mapping(where: str, value: Any) -> Config:
+    """`value`, if it is a JSON object."""
+    if not isinstance(value, dict):
+        raise ModelFormatError(f"{where}: expected an object, found {reprlib.repr(value)}")
+    return value
+
+
+def whole_number(what: str, value: Any, limit: int = MAX_SIZE) -> int:
+    """`value`, if it is an integer from 1 to `limit`."""
+    if type(value) is not int or not 1 <= value <= limit:
+        raise ModelFormatError(f"{what}: expected 1 to {limit}, found {reprlib.repr(value)}")
+    return value
+
+
+def steps_of(what: str, value: Any) -> int:
+    """A number of time steps; 0 for None, which stands for any."""
+    return 0 if value is None else whole_number(what, value, MAX_STEPS)
+
+
+def check_origin(where: str, entry: Config) -> None:
+    """Refuse what bears the name of a Keras class, but is another."""
+    module, registered = entry.get("module"), entry.get("registered_name")
+    packages = ("keras", "tf_keras", "tensorflow", "builtins")
+    ours = module is None or (isinstance(module, str) and module.partition(".")[0] in packages)
+    if not ours or registered not in (None, entry.get("class_name")):
+        raise ModelFormatError(
+            f"{where}: expected a class of Keras itself, found {reprlib.repr(module)}, "
+            f"registered as {reprlib.repr(registered)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Class and config of a layer, of a cell or of a model within a model."""
+
+    class_name: str
+    name: str  # Keras's own, or one made of the class's
+    config: Config
+    version: Version
+
+    @classmethod
+    def of(cls, where: str, entry: Any, version: Version) -> Spec:
+        """The spec of {"class_name": ..., "config": ...}, which is called `where`."""
+        entry = mapping(where, entry)
+        kind, config = entry.get("class_name"), entry.get("config")
+        if not isinstance(kind, str):
+            raise ModelFormatError(f"{where}: expected a class_name, found none")
+        check_origin(where, entry)
+        if isinstance(config, list):  # up to Keras 2.2.2 the config of a Sequential is the list of its layers
+            config = {"layers": config}
+        config = mapping(f"{where}: config", config)
+        if ".ops." in str(entry.get("module")):
+            kind = OPERATION + kind
+        name = config.get("name", entry.get("name"))
+        if name is not None and not isinstance(name, str):
+            raise ModelFormatError(f"{where}: name: expected text, found {reprlib.repr(name)}")
+        return cls(kind, name or kind, config, version)
+
+    def inner(self, key: str) -> Spec:
+        """The layer or cell that this one holds as `key`."""
+        return Spec.of(f"{self.where}: {key}", self.config.get(key), self.version)
+
+    def with_config(self, **changes: Any) -> Spec:
+        """The same with another value of some keys."""
+        return replace(self, config={**self.config, **changes})
+
+    @property
+    def where(self) -> str:
+        """How errors name the layer."""
+        return f"layer {shown(self.name)}"
+
+    def error(self, problem: str) -> ModelFormatError:
+        """An error that names the layer."""
+        return ModelFormatError(f"{self.where}: {problem}")
+
+    def whole_number(self, key: str, limit: int = MAX_SIZE) -> int:
+        """An integer from 1 on."""
+        return whole_number(f"{self.where}: {key}", self.config.get(key), limit)
+
+    @property
+    def units(self) -> int:
+        """Units, which Keras 1 calls output_dim."""
+        return self.whole_number("units" if self.version >= (2, 0) or "units" in self.config else "output_dim")
+
+    @property
+    def use_bias(self) -> bool:
+        """Whether there is a bias; Keras 1 calls the key so."""
+        return self.flag("use_bias", self.flag("bias", True))
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        """A bool."""
+        value = self.config.get(key, default)
+        if not isinstance(value, bool):
+            raise self.error(f"{key}: expected true or false, found {reprlib.repr(value)}")
+        return value
+
+    def number(self, key: str, default: float) -> float:
+        """A float32 that is not huge."""
+        value = self.config.get(key, default)
+        if isinstance(value, dict) and value.get("class_name") == "__numpy__":  # tf.keras 2.13
+            value = mapping("config", value).get("config", {}).get("value")
+        if type(value) not in (int, float) or not abs(value) < 1e30:
+            raise self.error(f"{key}: expected a number, found {reprlib.repr(value)}")
+        return float(value)
+
+    def refuse(self, *keys: str) -> None:
+        """Raise `ModelFormatError` if any of these flags is set."""
+        for key in keys:
+            if self.flag(key):
+                raise self.error(f"{key}=True is not supported")
+
+    def check_axis(self, rank: int, default: int = -1) -> None:
+        """Refuse an `axis` other than the last of `rank`, the batch included."""
+        axis = self.config.get("axis", default)
+        if isinstance(axis, list) and len(axis) == 1:  # tf.keras
+            axis = axis[0]
+        if type(axis) is not int or axis not in (-1, rank - 1):
+            raise self.error(f"axis: expected -1, the last one, found {reprlib.repr(axis)}")
+
+    def activation(self, key: str = "activation", default: str = "linear") -> str:
+        """The name in docs/format.md of the activation under a key."""
+        value = self.config.get(key, default)
+        if value is None:
+            return "linear"
+        if isinstance(value, dict):
+            check_origin(f"{self.where}: {key}", value)
+            kind, config = value.get("class_name"), value.get("config")
+            if not isinstance(kind, str):
+                raise self.error(f"{key}: expected a class_name, found {reprlib.repr(kind)}")
+            if isinstance(config, dict) and (name := _named_layer(kind, config)):
+                return name
+            value = config if kind == "function" else kind
+        name = _ALIASES.get(value, value) if isinstance(value, str) else None
+        if name not in _KERAS_ACTIVATIONS:
+            raise self.error(f"{key}: {reprlib.repr(value)} is not an activation of Keras's own")
+        if name == "hard_sigmoid" and self.version < (3, 0):
+            return "hard_sigmoid_keras2"
+        if name == "sparsemax" and self.version < (3, 16):  # keras-team/keras issue 23425
+            raise self.error(
+                f"{key}: Keras {self.version[0]}.{self.version[1]} computes sparsemax "
+                "wrongly: its outputs do not add up to 1"
+            )
+        return str(name)
+
+
+def _named_layer(kind: str, config: Config) -> str | None:
+    """The activation in docs/format.md that a layer with this config computes, None if it needs more than a name."""
+    if kind == "gelu":
+        return "gelu_tanh" if config.get("approximate") is True else "gelu"
+    if kind == "ReLU" and not config.get("negative_slope") and not config.get("threshold"):
+        return {None: "relu", 6: "relu6"}.get(config.get("max_value"))
+    if kind == "LeakyReLU" and abs(float(config.get("alpha", config.get("negative_slope", 0.3))) - 0.2) < 1e-7:
+        return "leaky_relu"
+    if kind == "ELU" and config.get("alpha", 1) == 1:
+        return "elu"
+    return "softmax" if kind == "Softmax" and config.get("axis", -1) == -1 else None

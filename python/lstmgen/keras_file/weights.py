@@ -1,0 +1,293 @@
+"""Where the arrays of each layer lie in a file of weights: two ways in which Keras has kept them.
+
+`Lists` are what Keras 1 and 2 wrote, and Keras 3 as `.h5`: the arrays of a layer in one list, those
+of the layers inside it too. `Tree` is what Keras 3 writes otherwise: a group for each layer.
+"""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from lstmgen.errors import ModelFormatError
+from lstmgen.keras_file import hdf5
+from lstmgen.keras_file.hdf5 import Budget, Stored
+from lstmgen.network import Shape
+
+
+class Role(NamedTuple):
+    """One array of a layer, as Keras calls it; those that are not trained come last in a list."""
+
+    name: str
+    trained: bool = True
+
+
+class Part(NamedTuple):
+    """A layer inside another: where it lies in a tree, the arrays it has in a list, and Keras's name for it."""
+
+    path: str
+    roles: Sequence[Role]
+    name: str = ""
+
+
+class Source(Protocol):
+    """The arrays of one layer."""
+
+    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Stored]:
+        """The arrays, which must be as many as `roles`, under their names."""
+
+    def parts(self, where: str, parts: Sequence[Part]) -> list[Source]:
+        """The sources of the layers inside this one."""
+
+
+class File(Protocol):
+    """The arrays of all layers of a model."""
+
+    def first_rows(self) -> int | None:
+        """Rows of the first array of the first layer that has any, if that can be told."""
+
+    def layer(self, name: str, path: str, roles: Sequence[Role], others: set[str]) -> Source:
+        """The source of a layer that Keras calls `name`, which a tree keeps under `path`."""
+
+    def finish(self) -> None:
+        """Raise `ModelFormatError` if weights are left that no layer asked for."""
+
+
+# -- lists ---------------------------------------------------------------------------------------
+
+
+class Lists:
+    """The arrays of an HDF5 file of Keras 1 and 2, or Keras 3's `.h5`, layer by layer in file order."""
+
+    def __init__(self, group: Any, budget: Budget) -> None:
+        names = hdf5.strings(group, "layer_names")
+        if names is None:
+            raise ModelFormatError("no weights in the file: model_weights has no layer_names")
+        _check_different("layer_names", names)
+        self.names = names  # of all layers, in Keras's order
+        self._layers = dict(self._members(group, names, budget))
+
+    @staticmethod
+    def _members(group: Any, names: Sequence[str], budget: Budget) -> Iterator[tuple[str, _List]]:
+        for name in names:
+            layer = hdf5.child(group, name)
+            weights = hdf5.strings(layer, "weight_names") or []
+            _check_different(f"{reprlib.repr(name)}: weight_names", weights)
+            if weights:
+                yield name, _List(layer, weights, budget)
+
+    @property
+    def layers(self) -> dict[str, _List]:
+        """The arrays of each layer that has any and that no one asked for yet, by Keras's name of it."""
+        return self._layers
+
+    def first_rows(self) -> int | None:
+        """Rows of the file's first array: what the first layer with weights is fed."""
+        for first in self._layers.values():
+            shape = first.open(0, "first array").shape
+            return shape[0] if shape else None
+        return None
+
+    def layer(self, name: str, path: str, roles: Sequence[Role], others: set[str]) -> Source:
+        """By name, or else by order, as Keras does it: the next that is not named for another layer."""
+        if not roles:
+            return _Nothing()
+        key = name if name in self._layers else next(iter(self._layers), None)
+        if key is None or (key != name and key in others):
+            return _Absent("")
+        return self._layers.pop(key)
+
+    def finish(self) -> None:
+        """Raise `ModelFormatError` if weights are left that no layer asked for."""
+        for name in self._layers:
+            raise ModelFormatError(f"weights of {reprlib.repr(name)} are in the file, but no layer for them")
+
+
+class _List:
+    def __init__(self, group: Any, names: Sequence[str], budget: Budget) -> None:
+        self._group, self.names, self._budget = group, names, budget
+        self._opened: dict[str, Stored] = {}
+        self._parts: list[Source] | None = None  # once made: a layer may be called more than once
+
+    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Stored]:
+        self._check_count(where, roles)
+        return {role.name: self.open(i, f"{where}: {role.name}") for i, role in enumerate(_in_order(roles))}
+
+    def parts(self, where: str, parts: Sequence[Part]) -> list[Source]:
+        if self._parts is None:
+            self._check_count(where, [role for part in parts for role in part.roles])
+            shares: list[list[str]] = [[] for _ in parts]
+            names = iter(self.names)
+            for trained in (True, False):
+                for share, part in zip(shares, parts, strict=True):
+                    share += [next(names) for role in part.roles if role.trained == trained]
+            self._parts = [_List(self._group, share, self._budget) for share in shares]
+        return self._parts
+
+    def _check_count(self, where: str, roles: Sequence[Role]) -> None:
+        if len(self.names) == len(roles):
+            return
+        wanted = ", ".join(role.name for role in roles[:16])
+        found = ", ".join(reprlib.repr(name) for name in self.names[:16])
+        raise ModelFormatError(f"{where}: expected {len(roles)} arrays ({wanted}), found {len(self.names)} ({found})")
+
+    def shapes(self) -> list[Shape]:
+        """The shape of each array."""
+        return [self.open(i, self.names[i]).shape or () for i in range(len(self.names))]
+
+    def open(self, i: int, where: str) -> Stored:
+        """Array `i` of the list. The name inside often differs from the layer's: only the order counts."""
+        name = self.names[i]
+        if name not in self._opened:
+            node = hdf5.descend(self._group, name.split("/"), where)
+            self._opened[name] = Stored(node, self._budget, where)
+        return self._opened[name]
+
+
+class _Nothing:
+    """A layer without arrays, for which files need not have a place."""
+
+    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Stored]:
+        return {}
+
+    def parts(self, where: str, parts: Sequence[Part]) -> list[Source]:
+        return [self for _ in parts]
+
+
+class _Absent:
+    """Weights that are not in the file, which is said when they are asked for."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Stored]:
+        raise ModelFormatError(f"{where}: the file has no weights for it{self._place}")
+
+    def parts(self, where: str, parts: Sequence[Part]) -> list[Source]:
+        raise ModelFormatError(f"{where}: the file has no weights for it{self._place}")
+
+
+def _in_order(roles: Sequence[Role]) -> list[Role]:
+    return sorted(roles, key=lambda role: not role.trained)
+
+
+def _check_different(what: str, names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ModelFormatError(f"{what}: {reprlib.repr(twice)} appears twice")
+
+
+# -- trees ---------------------------------------------------------------------------------------
+
+_PREFIXES = ("layers", "_layer_checkpoint_dependencies")  # the second up to tf.keras 2.14
+
+
+def is_tree(root: Any) -> bool:
+    """Whether a file of weights is one that Keras 3 or tf.keras 2.12 to 2.15 wrote."""
+    return any(name.split("\\")[0] in _PREFIXES for name in hdf5.members(root))
+
+
+class Tree:
+    """The arrays of Keras 3's `model.weights.h5`: `layers/<class>_<n>/vars/<i>` and deeper.
+
+    Written on Windows, a file has groups in its root whose names are whole paths with backslashes.
+    """
+
+    def __init__(self, root: Any, budget: Budget) -> None:
+        self._root, self._budget = root, budget
+        paths = [name.split("\\") for name in hdf5.members(root)]
+        found = [path for path in paths if path[0] in _PREFIXES]
+        if not found:
+            raise ModelFormatError(f"no weights in the file: it has no group {_PREFIXES[0]}")
+        self.prefix = found[0][0]
+        self._windows = any(len(path) > 1 for path in found)
+        if self._windows:
+            self.names = sorted({path[1] for path in found if len(path) > 1})
+        else:
+            self.names = hdf5.members(hdf5.child(root, self.prefix))
+        self._unread = {name for name in self.names if self.variables([self.prefix, name])}
+
+    def first_rows(self) -> int | None:
+        """Unknown: Keras 3 stores the shape of the input elsewhere."""
+        return None  # the groups have no order
+
+    def layer(self, name: str, path: str, roles: Sequence[Role], others: set[str]) -> Source:
+        """By place: Keras 3 does not use the names that users give."""
+        if not roles:
+            return _Nothing()
+        key = path.rpartition("/")[2]
+        if key not in self.names:
+            return _Absent(f" ({self.prefix}/{key})")
+        self._unread.discard(key)
+        return _Group(self, [self.prefix, key])
+
+    def finish(self) -> None:
+        """Raise `ModelFormatError` if weights are left that no layer asked for."""
+        for name in sorted(self._unread):
+            raise ModelFormatError(f"weights of {reprlib.repr(name)} are in the file, but no layer for them")
+
+    def variables(self, path: Sequence[str]) -> Any:
+        """The group of the arrays of the layer at `path`, None if it has none."""
+        key = ["\\".join(path)] if self._windows else list(path)
+        if self._windows and not hdf5.has(self._root, key[0]):
+            return None
+        group = hdf5.descend(self._root, key, "weights")
+        if not hdf5.has(group, "vars"):
+            return None
+        variables = hdf5.child(group, "vars")
+        return variables if hdf5.members(variables) else None
+
+    def open(self, variables: Any, i: int, where: str) -> Stored:
+        """Array `i` of a layer."""
+        return Stored(hdf5.descend(variables, [str(i)], where), self._budget, where)
+
+
+class _Group:
+    def __init__(self, tree: Tree, path: Sequence[str]) -> None:
+        self._tree, self._path = tree, path
+        self._taken: dict[str, Stored] | None = None  # once made: a layer may be called more than once
+        self._parts: list[Source] | None = None
+
+    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Stored]:
+        if self._taken is None:
+            variables = self._tree.variables(self._path)
+            found = 0 if variables is None else len(hdf5.members(variables))
+            if found != len(roles):
+                wanted = ", ".join(role.name for role in roles)
+                raise ModelFormatError(f"{where}: expected {len(roles)} arrays ({wanted}), found {found}")
+            self._taken = {
+                role.name: self._tree.open(variables, i, f"{where}: {role.name}")
+                for i, role in enumerate(_in_order(roles))
+            }
+        return self._taken
+
+    def parts(self, where: str, parts: Sequence[Part]) -> list[Source]:
+        if self._parts is None:
+            self._parts = [self._part(part) for part in parts]
+        return self._parts
+
+    def _part(self, part: Part) -> Source:
+        if not part.roles:
+            return _Nothing()
+        steps = [self._tree.prefix if step == "layers" else step for step in part.path.split("/")]
+        return _Group(self._tree, [*self._path, *steps])
+
+
+def snake_case(class_name: str) -> str:
+    """A class's name as Keras 3 writes it in files: `GRUCell` becomes `gru_cell`."""
+    name = re.sub(r"\W+", "", class_name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def tree_names(class_names: Sequence[str]) -> list[str]:
+    """What the layers of a model are called in a tree: the class, and a number from the second on."""
+    counts: dict[str, int] = {}
+    names = []
+    for class_name in class_names:
+        name = snake_case(class_name)
+        count = counts[name] = counts.get(name, -1) + 1
+        names.append(f"{name}_{count}" if count else name)
+    return names

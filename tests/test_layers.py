@@ -1,0 +1,91 @@
+"""Each layer type of docs/format.md: the engine against the float64 reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lstmgen
+from lstmgen import _core, reference
+from lstmgen.network import NO_MAXIMUM, Network
+from networks import network, packed
+
+X = -1  # the network's input, as something to read
+
+# Layers, and what some of them read. Each network takes 5 numbers a step and has 6 steps.
+NETWORKS: dict[str, tuple[list[Any], dict[int, tuple[int, ...]]]] = {
+    "gru": ([("gru", 20), ("gru", 7)], {}),
+    "gru, reset before": ([("gru", 20, "tanh", "sigmoid", False), ("gru", 7, "tanh", "sigmoid", False)], {}),
+    "gru, hard gates": ([("gru", 9, "relu", "hard_sigmoid"), ("gru", 7, "tanh", "hard_sigmoid_keras2", False)], {}),
+    "gru, rare activations": ([("gru", 9, "softsign", "sigmoid"), ("gru", 7, "softmax", "softmax", False)], {}),
+    "simple_rnn": ([("simple_rnn", 20), ("simple_rnn", 7, "relu")], {}),
+    "simple_rnn, rare activation": ([("simple_rnn", 9, "elu"), ("simple_rnn", 7, "linear")], {}),
+    "layer_norm": ([("layer_norm", 1e-3), ("lstm", 7), ("layer_norm", 1e-5)], {}),
+    "prelu": ([("lstm", 7), ("prelu",)], {}),
+    "rectifier": ([("rectifier", 0.1, 0.2, 0.7), ("lstm", 7), ("rectifier", 0.0, 0.0, NO_MAXIMUM)], {}),
+    "masked lstm": ([("mask", 0.25), ("lstm", 7), ("lstm", 6)], {1: (X, 0), 2: (1, 0)}),
+    "masked gru": ([("mask", 0.25), ("gru", 7), ("gru", 6, "tanh", "sigmoid", False)], {1: (X, 0), 2: (1, 0)}),
+    "masked simple_rnn": ([("mask", 0.25), ("simple_rnn", 7, "softsign")], {1: (X, 0)}),
+    "merge": (
+        [
+            *[("lstm", 7), ("dense", 7, "tanh"), ("add",), ("subtract",), ("multiply",), ("average",), ("maximum",)],
+            *[("minimum",), ("concatenate",), ("lstm", 4)],
+        ],
+        {
+            1: (0,),
+            2: (0, 1, 1),
+            3: (2, 0),
+            4: (3, 1),
+            5: (4, 2, 3),
+            6: (5, 0),
+            7: (6, 1),
+            8: (7, X, 0),
+        },
+    ),
+    "merge of vectors": ([("lstm", 7), ("dense", 3, "relu"), ("concatenate",), ("dense", 4, "softmax")], {2: (0, 1)}),
+    "two branches": ([("lstm", 7), ("gru", 7), ("add",)], {1: (X,), 2: (0, 1)}),
+    "attention_pool": ([("gru", 7), ("attention_pool", 1e-7), ("dense", 3, "softmax")], {}),
+    "masked attention_pool": ([("mask", 0.25), ("gru", 7), ("attention_pool", 1e-7)], {1: (X,), 2: (1, 0)}),
+    "average_pool": ([("gru", 7), ("average_pool",)], {}),
+    "masked average_pool": ([("mask", 0.25), ("gru", 7), ("average_pool",)], {1: (X,), 2: (1, 0)}),
+    "max_pool": ([("gru", 7), ("max_pool",), ("dense", 3, "linear")], {}),
+    "bidirectional": (
+        [("lstm", 7), ("reverse",), ("lstm", 7), ("reverse",), ("concatenate",), ("gru", 3)],
+        {1: (X,), 4: (0, 3)},
+    ),
+    "backwards": ([("reverse",), ("simple_rnn", 7)], {}),
+    "flatten": ([("lstm", 7), ("reshape", 0, 42), ("dense", 4, "softmax")], {}),
+    "reshape": ([("reshape", 3, 10), ("lstm", 7)], {}),
+    "repeat": ([("lstm", 7), ("repeat", 4), ("gru", 5), ("dense", 3, "softmax")], {}),
+    "transpose": ([("transpose",), ("lstm", 7)], {}),
+}
+SEQUENCES = {"flatten", "repeat", "merge", "bidirectional", "attention_pool", "average_pool", "max_pool"}
+SEQUENCES |= {"two branches", "masked attention_pool", "masked average_pool", "masked lstm", "gru"}
+
+
+def make(name: str) -> Network:
+    layers, reads = NETWORKS[name]
+    vectors = [0] if name == "repeat" else []
+    return network(layers, inputs=5, window=6, reads=reads, scale=0.5, sequences=name in SEQUENCES, vectors=vectors)
+
+
+def inputs(rng: np.random.Generator) -> Any:
+    x = rng.normal(size=(101, 6, 5)).astype(np.float32)
+    x[rng.random(x.shape[:2]) < 0.3] = 0.25  # masked, where there is a mask
+    x[0] = 0.25
+    return x
+
+
+@pytest.mark.parametrize("isa", _core.supported_isas())
+@pytest.mark.parametrize("name", NETWORKS)
+def test_predict_equals_the_reference(
+    name: str, isa: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTMGEN_ISA", isa)
+    of, x = make(name), inputs(rng)
+    expected = reference.forward(of, x)
+    found = lstmgen.Model(packed(of, encoding="features")).predict(x)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=5e-6)

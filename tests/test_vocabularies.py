@@ -1,0 +1,547 @@
+"""Vocabularies are read from where people keep them, and what does not fit says why."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lstmgen
+from lstmgen import vocabularies
+from lstmgen.text import Vocabulary
+from networks import packed
+
+NOTES = ["4.7", "C4", "C4", "B-3", "4.7", "C4"]
+
+
+def written(path: Path, value: Any) -> Path:
+    path.write_text(json.dumps(value), encoding="utf-8")
+    return path
+
+
+def tokenizer(**config: Any) -> dict[str, Any]:
+    """The JSON of a Keras Tokenizer of "the", "cat", "sat"."""
+    words = {"the": 1, "cat": 2, "sat": 3}
+    texts = {
+        "word_counts": json.dumps({"the": 2, "cat": 1, "sat": 1}),
+        "word_docs": json.dumps({"cat": 1, "the": 2, "sat": 1}),
+        "index_docs": json.dumps({"1": 2, "2": 1, "3": 1}),
+        "index_word": json.dumps({i: word for word, i in words.items()}),
+        "word_index": json.dumps(words),
+    }
+    plain = {"num_words": None, "lower": True, "split": " ", "char_level": False, "oov_token": None}
+    return {"class_name": "Tokenizer", "config": {**plain, **texts, **config}}
+
+
+# -- lists, and objects from and to indices --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "vocab",
+    [
+        ["b", "a", "c"],
+        ("b", "a", "c"),
+        np.array(["b", "a", "c"]),
+        {"c": 2, "b": 0, "a": 1},
+        {2: "c", 0: "b", 1: "a"},
+        {"2": "c", "0": "b", "1": "a"},
+        {"c": np.int64(2), "b": np.int64(0), "a": np.int64(1)},
+        {np.int64(2): "c", np.int64(0): "b", np.int64(1): "a"},
+    ],
+)
+def test_vocabulary_may_be_an_object(vocab: Any) -> None:
+    listing = vocabularies.read(vocab, 3)
+    assert listing == vocabularies.Listing(["b", "a", "c"], None, "text")
+    assert {type(element) for element in listing.elements} == {str}
+
+
+def test_digits_may_be_elements() -> None:
+    assert vocabularies.read({"1": 0, "0": 1}, 2).elements == ["1", "0"]
+
+
+@pytest.mark.parametrize("vocab", [{"b": 1, "a": 2}, {1: "b", 2: "a"}])
+def test_indices_from_1_leave_id_0_to_padding(vocab: Any) -> None:
+    listing = vocabularies.read(vocab, 3)
+    assert (listing.elements, listing.padding, listing.kind) == (["", "b", "a"], 0, "text")
+    assert listing.assumed == ("vocab: the indices start at 1: id 0 is taken as padding, which is never drawn",)
+
+
+def test_list_that_starts_with_an_empty_element_starts_with_padding() -> None:
+    listing = vocabularies.read(["", "the", "cat"], 3)
+    assert (listing.elements, listing.padding, listing.kind) == (["", "the", "cat"], 0, "tokens")
+    assert listing.assumed == ("vocab: element 0 is empty: it is taken as padding, which is never drawn",)
+
+
+@pytest.mark.parametrize(
+    ("vocab", "reason"),
+    [
+        ({"a": 0, "b": 2}, "vocab: expected the indices 0 to 1, found none for 1"),
+        ({"a": 2, "b": 3}, "vocab: expected the indices 0 to 1, found none for 0"),
+        ({"a": -1, "b": 0}, "vocab: expected the indices 0 to 1, found none for 1"),
+        ({"": 2, "b": 1}, "vocab: element 2: expected text, found ''"),
+        ({"a": True}, "vocab: expected an index beside 'a', found True"),
+        ({60: 0}, "vocab: element 60: expected text, found 0|vocab: expected the indices 0 to 0, found none for 0"),
+        ({None: 0}, "vocab: expected an index beside None, found 0"),
+        ({"a": 10**30}, "vocab: expected the indices 0 to 0, found none for 0"),
+        (["a", "", "b"], "vocab: element 1: expected text, found ''"),
+        (["a", 1], "vocab: element 1: expected text, found 1"),
+        (["", "a", "", "a"], "vocab: element 2: expected text, found ''"),
+        (["", "a", "a"], "vocab: element 0: expected text, found ''"),
+        ([["a", 0]], r"vocab: element 0: expected text, found \['a', 0\]"),
+        ([], "vocab: the vocabulary has 0 elements, but the network has 2 outputs"),
+        ({}, "vocab: the vocabulary has 0 elements, but the network has 2 outputs"),
+    ],
+)
+def test_what_is_no_vocabulary_is_refused(vocab: Any, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        vocabularies.read(vocab, 2)
+
+
+@pytest.mark.parametrize(
+    ("vocab", "reason"),
+    [
+        (5, "vocab: expected a path, a list of elements, or an object from or to their indices, found int"),
+        (b"ab", "vocab: expected a path, .* found bytes"),
+        ({"a", "b"}, "vocab: a set has no order"),
+    ],
+)
+def test_object_of_another_kind_is_refused(vocab: Any, reason: str) -> None:
+    with pytest.raises(TypeError, match=reason):
+        vocabularies.read(vocab, 2)
+
+
+def test_integer_of_too_many_digits_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "v.json").write_text('{"a": ' + "1" * 5000 + "}")
+    with pytest.raises(ValueError, match=r"v\.json: not JSON"):
+        vocabularies.read(tmp_path / "v.json", 2)
+
+
+# -- kind ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("elements", "kind", "said"),
+    [
+        (["a", "b"], "text", 0),
+        (["a", "bc"], "tokens", 0),
+        (["[UNK]", "a", "b"], "text", 1),
+        (["", "<s>", "</s>", "a", "b"], "text", 2),  # the other is the padding
+        (["<s>", "</s>", "cat"], "tokens", 0),
+        (["<s>", "a"], "tokens", 0),
+    ],
+)
+def test_characters_are_text_whatever_marks_are_among_them(elements: list[str], kind: str, said: int) -> None:
+    listing = vocabularies.read(elements, len(elements))
+    assert (listing.kind, len(listing.assumed)) == (kind, said)
+
+
+def test_kind_that_is_given_is_not_assumed() -> None:
+    listing = vocabularies.read(["[UNK]", "a", "b"], 3, "tokens")
+    assert (listing.kind, listing.assumed) == ("tokens", ())
+
+
+# -- the tokenizer of Keras ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("twice", [False, True])  # json.dump(tokenizer.to_json()) writes JSON of JSON
+def test_tokenizer_gives_words_from_id_1(tmp_path: Path, twice: bool) -> None:
+    value = tokenizer()
+    listing = vocabularies.read(written(tmp_path / "t.json", json.dumps(value) if twice else value), 4)
+    assert listing == vocabularies.Listing(["", "the", "cat", "sat"], 0, "tokens")
+
+
+@pytest.mark.parametrize(
+    "vocab",
+    [
+        tokenizer()["config"],
+        {"word_index": {"the": 1, "cat": 2, "sat": 3}},
+        {"word_index": {"the": 1, "cat": 2, "sat": 3}, "index_word": {1: "the", 2: "cat", 3: "sat"}},
+    ],
+)
+def test_part_of_a_tokenizer_is_one(vocab: Any) -> None:
+    assert vocabularies.read(vocab, 4) == vocabularies.read(tokenizer(), 4)
+
+
+@pytest.mark.parametrize(("num_words", "outputs"), [(3, 3), (2, 3), (3, 4), (100, 4), (None, 4)])
+def test_num_words_may_limit_the_outputs(num_words: int | None, outputs: int) -> None:
+    listing = vocabularies.read(tokenizer(num_words=num_words), outputs)
+    assert listing.elements == ["", "the", "cat", "sat"][:outputs]
+
+
+def test_tokenizer_that_fits_neither_way_is_refused() -> None:
+    with pytest.raises(ValueError, match="vocab: the vocabulary has 4 elements, but the network has 2 outputs"):
+        vocabularies.read(tokenizer(num_words=3), 2)
+
+
+def test_tokenizer_of_characters_is_text() -> None:
+    characters = json.dumps({"<OOV>": 1, "a": 2, " ": 3})
+    vocab = tokenizer(char_level=True, word_index=characters, index_word='{"1": "<OOV>", "2": "a", "3": " "}')
+    assert vocabularies.read(vocab, 4) == vocabularies.Listing(["", "<OOV>", "a", " "], 0, "text")
+
+
+def test_tokenizer_that_contradicts_itself_is_refused() -> None:
+    vocab = tokenizer(index_word='{"1": "the", "2": "sat", "3": "cat"}')
+    with pytest.raises(ValueError, match="'word_index' and 'index_word' disagree: element 2 is 'cat' and 'sat'"):
+        vocabularies.read(vocab, 4)
+
+
+def test_word_of_that_name_is_no_tokenizer() -> None:
+    assert vocabularies.read({"word_index": 0, "config": 1}, 2).elements == ["word_index", "config"]
+
+
+def test_tokenizer_of_keras_itself_is_read(keras: Any) -> None:
+    text = pytest.importorskip("tensorflow").keras.preprocessing.text
+    made = text.Tokenizer(num_words=4, oov_token="<OOV>")
+    made.fit_on_texts(["the cat sat on the cat"])
+    listing = vocabularies.read(json.loads(made.to_json()), 4)
+    assert listing == vocabularies.Listing(["", "<OOV>", "the", "cat"], 0, "tokens")
+
+
+def test_vocabulary_of_textgenrnn_is_read(zoo: Path) -> None:
+    listing = vocabularies.read(zoo / "textgenrnn_vocab.json", 465)
+    assert (listing.elements[0], listing.padding, listing.kind) == ("", 0, "text")
+    assert len(listing.assumed) == 2  # of padding, and of <s>
+
+
+# -- notes -----------------------------------------------------------------------------------------
+
+
+def test_notes_with_repetitions_are_sorted(tmp_path: Path) -> None:
+    listing = vocabularies.read(written(tmp_path / "notes.json", NOTES), 3)
+    assert (listing.elements, listing.padding, listing.kind) == (["4.7", "B-3", "C4"], None, "tokens")
+    assert listing.sequence == NOTES
+    said = "a list with repetitions: its 3 different elements, sorted, are the vocabulary"
+    assert listing.assumed == (f"{tmp_path}/notes.json: {said}",)
+
+
+# -- a vocabulary inside an object -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"char2idx": {"b": 0, "a": 1}, "idx2char": ["b", "a"]},
+        {"char_to_index": {"b": 0, "a": 1}},
+        {"chars": ["b", "a"], "maxlen": 40, "layers": ["lstm", "lstm"], "sizes": [1, 2]},
+        {"vocab": {"b": 0, "a": 1}, "counts": {"b": 7, "a": 2}},
+        {"token_to_id": {"b": 0, "a": 1}, "id_to_token": {"0": "b", "1": "a"}},
+    ],
+)
+def test_one_entry_may_be_the_vocabulary(tmp_path: Path, value: dict[str, Any]) -> None:
+    listing = vocabularies.read(written(tmp_path / "v.json", value), 2)
+    assert (listing.elements, listing.kind) == (["b", "a"], "text")
+    assert listing.assumed == (f"{tmp_path}/v.json: the vocabulary is its entry '{next(iter(value))}'",)
+
+
+def test_notes_beside_their_names_give_the_prime() -> None:
+    listing = vocabularies.read({"pitchnames": ["4.7", "B-3", "C4"], "notes": NOTES}, 3)
+    assert (listing.elements, listing.sequence) == (["4.7", "B-3", "C4"], NOTES)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({"a": {"x": 0, "y": 1}, "b": ["y", "x"]}, "vocab: 'a' and 'b' disagree: element 0 is 'x' and 'y'"),
+        ({"a": ["x"], "b": ["x", "y", "z"]}, "vocab: 'a' and 'b' disagree: 1 and 3 elements"),
+        ({"a": ["x", "y", "z"], "size": 3}, "vocab: the vocabulary has 3 elements, but the network has 2 outputs"),
+        ({"a": {"x": 0, "y": 0}}, "vocab: a: 'x' and 'y' have index 0"),
+        ({"size": 3.5, "name": "x"}, "vocab: expected an index beside 'size', found 3.5"),
+    ],
+)
+def test_entries_that_name_no_one_vocabulary_are_refused(value: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        vocabularies.read(value, 2)
+
+
+# -- other files -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [b"the\n cat\n", b"the\n cat", b"the\r\n cat\r\n", b"\xef\xbb\xbfthe\n cat\n"])
+def test_txt_has_one_element_a_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "v.TXT").write_bytes(content)
+    assert vocabularies.read(tmp_path / "v.TXT", 2) == vocabularies.Listing(["the", " cat"], None, "tokens")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("a\n\nb\n", "line 2: expected one element a line, all different, found none"),
+        ("a\nb\na\n", "line 3: expected one element a line, all different, found 'a' again"),
+        ("", "line 1: .* found none; a corpus is given as vocab_from"),
+    ],
+)
+def test_txt_that_may_be_a_corpus_is_refused(tmp_path: Path, content: str, reason: str) -> None:
+    (tmp_path / "v.txt").write_text(content)
+    with pytest.raises(ValueError, match=rf"v\.txt: {reason}"):
+        vocabularies.read(tmp_path / "v.txt", 2)
+
+
+def test_corpus_given_as_vocabulary_is_told_its_place(tmp_path: Path) -> None:
+    (tmp_path / "book.tex").write_text("Once upon a time")
+    with pytest.raises(ValueError, match=r"book\.tex: not JSON: .*; a corpus is given as vocab_from"):
+        vocabularies.read(tmp_path / "book.tex", 2)
+
+
+def test_array_of_text_is_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.array(["語", "a"]))
+    assert vocabularies.read(tmp_path / "v.npy", 2).elements == ["語", "a"]
+
+
+def npy(header: str, data: bytes = b"") -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + data
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\x93NUMPY", r"a broken \.npy file"),
+        (npy("{'descr': '<U1'"), r"a broken \.npy file"),
+        (npy("{'descr': '<U1', 'fortran_order': False, 'shape': (-1,)}"), "expected -1 elements"),
+        (npy("{'descr': '<U1', 'fortran_order': False, 'shape': (2,)}", bytes(4)), "expected 2 elements of 4 bytes"),
+        (npy("{'descr': '<U1', 'fortran_order': False, 'shape': (10**15,)}"), r"a broken \.npy file"),
+        (npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1000000000000,)}"), "found 0 bytes"),
+        (npy("{'descr': '<U0', 'fortran_order': False, 'shape': (2,)}"), "expected 2 elements of 0 bytes"),
+        (npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1,)}", b"\xff" * 4), ""),
+        (npy("{'descr': '<i4', 'fortran_order': False, 'shape': (1,)}", bytes(4)), "array of text, found int32"),
+        (npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1, 1)}", bytes(4)), r"of shape \(1, 1\)"),
+    ],
+)
+def test_broken_array_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / "v.npy").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"v\.npy: .*{reason}"):
+        vocabularies.read(tmp_path / "v.npy", 2)
+
+
+# -- pickles ---------------------------------------------------------------------------------------
+
+
+class Mine:
+    """What calls home when it is opened."""
+
+    def __reduce__(self) -> Any:
+        return os.abort, ()
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("value", [NOTES, {"a": 0}, {"a"}, ("a", "b"), Mine()])
+@pytest.mark.parametrize("name", ["notes", "notes.json"])
+def test_pickle_is_refused_unopened(tmp_path: Path, value: Any, protocol: int, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(pickle.dumps(value, protocol))
+    with pytest.raises(ValueError, match=f"{name}: a pickle can run any code"):
+        vocabularies.read(path, 2)
+    with pytest.raises(ValueError, match=f"{name}: a pickle can run any code"):
+        vocabularies.read_corpus(path, 2)
+
+
+@pytest.mark.parametrize("name", ["v.p", "v.pkl", "V.PKL", "v.pickle", "v.joblib"])
+def test_file_that_is_called_a_pickle_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x\x9c")  # compressed
+    with pytest.raises(ValueError, match=f"{name}: a pickle can run any code"):
+        vocabularies.read(tmp_path / name, 2)
+
+
+@pytest.mark.parametrize("text", ["(I saw\nno pickle.", "chapter\nOne\nquick end.", "]q."])
+def test_text_that_looks_like_a_pickle_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.tex").write_text(text)
+    assert vocabularies.read_corpus(tmp_path / "c.tex", len(set(text))).sequence == text
+
+
+def converted(error: pytest.ExceptionInfo[ValueError], folder: Path) -> Any:
+    """What the command of a refusal makes of the pickle."""
+    found = re.search(r"(python -c .*)", str(error.value))
+    assert found
+    command = shlex.split(found[1])
+    subprocess.run([sys.executable, *command[1:]], check=True, cwd=folder)
+    return json.loads(Path(command[-1]).read_text())
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (NOTES, NOTES),
+        ({0: "a", 1: "b"}, {"0": "a", "1": "b"}),
+        ({np.int64(0): "a", np.int64(1): "b"}, {"0": "a", "1": "b"}),
+        ({"語": np.int64(0), "b": np.int32(1)}, {"語": 0, "b": 1}),
+        (np.array(["a", "b"]), ["a", "b"]),
+        ([np.str_("a"), "b"], ["a", "b"]),
+        ({"b", "a"}, ["a", "b"]),
+        ({"char2idx": {"a": np.int64(0)}, "idx2char": np.array(["a"])}, {"char2idx": {"a": 0}, "idx2char": ["a"]}),
+    ],
+)
+def test_command_of_the_refusal_converts_a_pickle(tmp_path: Path, value: Any, expected: Any) -> None:
+    path = tmp_path / "my notes"
+    path.write_bytes(pickle.dumps(value))
+    with pytest.raises(ValueError) as error:
+        vocabularies.read(path, 2)
+    assert converted(error, tmp_path) == expected
+
+
+def test_command_of_the_refusal_converts_a_tokenizer(tmp_path: Path) -> None:
+    (tmp_path / "made.py").write_text(f"class T:\n    def to_json(self): return {json.dumps(tokenizer())!r}\n")
+    (tmp_path / "t.pickle").write_bytes(b"\x80\x02cmade\nT\nq\x00)\x81q\x01.")  # made.T()
+    with pytest.raises(ValueError) as error:
+        vocabularies.read(tmp_path / "t.pickle", 4)
+    converted(error, tmp_path)
+    assert vocabularies.read(tmp_path / "t.pickle.json", 4).elements == ["", "the", "cat", "sat"]
+
+
+@pytest.mark.parametrize("value", [{"a": 0, "b": 1}, ["a", "b"]])
+def test_array_of_objects_is_a_pickle(tmp_path: Path, value: Any) -> None:
+    np.save(tmp_path / "v.npy", np.array(value, dtype=object))
+    with pytest.raises(ValueError, match=r"v\.npy: a pickle can run any code") as error:
+        vocabularies.read(tmp_path / "v.npy", 2)
+    assert converted(error, tmp_path) == value
+
+
+# -- sizes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("vocab", "outputs", "hint"),
+    [
+        ({"a": 1, "b": 2}, 2, "has 3 elements, .* has 2 outputs; id 0 counts, as padding: .* start at 0"),
+        (["a", "b"], 3, "if id 0 is padding, give an object from element to index, with indices from 1"),
+        (["A", "a", "b"], 2, "lower-cased, it has exactly that many"),
+        (["a", "b"], 7, "is it what this network was trained on?"),
+    ],
+)
+def test_another_size_comes_with_its_likely_reason(vocab: Any, outputs: int, hint: str) -> None:
+    with pytest.raises(ValueError, match=hint):
+        vocabularies.read(vocab, outputs)
+
+
+# -- corpus ----------------------------------------------------------------------------------------
+
+
+def corpus(folder: Path, data: bytes) -> Path:
+    path = folder / "c.tex"
+    path.write_bytes(data)
+    return path
+
+
+def test_corpus_gives_its_characters(tmp_path: Path) -> None:
+    listing = vocabularies.read_corpus(corpus(tmp_path, b"ba\r\nB"), 5)
+    assert listing == vocabularies.Listing(["\n", "\r", "B", "a", "b"], None, "text", "ba\r\nB")
+
+
+def test_corpus_may_be_lower_cased(tmp_path: Path) -> None:
+    path = corpus(tmp_path, "BAÄb".encode())
+    listing = vocabularies.read_corpus(path, 3, lower=True)
+    assert (listing.elements, listing.sequence) == (["a", "b", "ä"], "baäb")
+    with pytest.raises(
+        ValueError, match=r"c\.tex: .* 4 elements, .* 3 outputs; lower-cased, .* lower=True \(--lower\)"
+    ):
+        vocabularies.read_corpus(path, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "outputs", "sequence", "said"),
+    [
+        (b"a\r\nb\rc", 4, "a\nb\nc", r"with line ends read as \n"),
+        (b"\xef\xbb\xbfab", 2, "ab", "without its byte order mark"),
+        (b"\xef\xbb\xbfa\r\nb", 3, "a\nb", "without its byte order mark, with line ends"),
+    ],
+)
+def test_corpus_is_read_as_fits_the_outputs(
+    tmp_path: Path, data: bytes, outputs: int, sequence: str, said: str
+) -> None:
+    listing = vocabularies.read_corpus(corpus(tmp_path, data), outputs)
+    assert (listing.elements, listing.sequence) == (sorted(set(sequence)), sequence)
+    assert len(listing.assumed) == 1 and f"c.tex: {said}" in listing.assumed[0]
+
+
+def test_corpus_as_it_is_comes_first(tmp_path: Path) -> None:
+    listing = vocabularies.read_corpus(corpus(tmp_path, b"\xef\xbb\xbfa\r\nb"), 5)
+    assert (listing.sequence, listing.assumed) == ("\ufeffa\r\nb", ())
+
+
+def test_corpus_may_have_another_encoding(tmp_path: Path) -> None:
+    path = corpus(tmp_path, "é".encode("latin-1"))
+    assert vocabularies.read_corpus(path, 1, encoding="latin-1").elements == ["é"]
+    with pytest.raises(ValueError, match=r"c\.tex: not UTF-8"):
+        vocabularies.read_corpus(path, 1)
+    with pytest.raises(ValueError, match="vocab_encoding: unknown encoding: nonesuch"):
+        vocabularies.read_corpus(path, 1, encoding="nonesuch")
+    with pytest.raises(ValueError, match="vocab_encoding: 'hex' is not a text encoding"):
+        vocabularies.read_corpus(path, 1, encoding="hex")
+
+
+# -- elements and ids ------------------------------------------------------------------------------
+
+
+def test_padding_is_an_id_but_no_element_of_a_text() -> None:
+    text = Vocabulary(["", "a", "b"], "text")
+    assert text.encode("ab").tolist() == [1, 2]
+    assert text.encode([0, "a"]).tolist() == [0, 1]
+    assert text.decode([0, 1, 0, 2]) == "ab"
+    with pytest.raises(ValueError, match="element '' at position 0 is not in the vocabulary"):
+        text.encode([""])
+    with pytest.raises(ValueError, match="on_unknown: expected 'error', 'skip' or an element"):
+        text.encode("ab", on_unknown="")
+    assert Vocabulary(["", "the", "cat"], "tokens").decode([0, 2]) == ["", "cat"]
+
+
+def test_padding_fills_a_short_window_and_is_never_drawn() -> None:
+    vocabulary = ["", *"abcdefghij"]
+    generator = lstmgen.Generator(packed(vocabulary=vocabulary, vocabulary_kind="text", prime=[1], padding=0))
+    window = [0] * 11 + [1]
+    probabilities = generator.probabilities("a")
+    assert probabilities[0] == 0
+    assert np.array_equal(probabilities, generator.probabilities(window))
+    assert not np.array_equal(probabilities, generator.probabilities("a", refresh=None))
+    text = generator.sample(300, prime="a", seed=1)
+    assert len(text) == 300
+    assert text == generator.sample(300, prime=window, seed=1)
+
+
+@pytest.mark.parametrize("what", [5, None, b"ab", 0.5])
+def test_what_holds_no_elements_is_refused(what: Any) -> None:
+    with pytest.raises(TypeError, match=f"what: expected text, elements or ids, found {what!r}"):
+        Vocabulary(["a", "b"], "text").encode(what)
+
+
+@pytest.mark.parametrize("on_unknown", [5, None, ["a"]])
+def test_replacement_that_is_no_element_is_refused(on_unknown: Any) -> None:
+    with pytest.raises(TypeError, match="on_unknown: expected 'error', 'skip' or an element, found"):
+        Vocabulary(["a", "b"], "text").encode("a", on_unknown)
+
+
+@pytest.mark.parametrize(
+    ("argument", "reason"),
+    [
+        ({"prime": 5}, "prime: expected text, elements or ids, found 5"),
+        ({"prime": b"ab"}, "prime: expected text, elements or ids, found b'ab'"),
+        ({"prime": [0.5]}, "element at position 0: expected a str or an id, found 0.5"),
+        ({"stop": 5}, "stop: expected a text or a list of texts, found 5"),
+        ({"stop": [5]}, "stop: expected text, elements or ids, found 5"),
+        ({"logit_bias": [1]}, r"logit_bias: expected a mapping from elements or ids to numbers, found \[1\]"),
+        ({"logit_bias": 0}, "logit_bias: expected a mapping from elements or ids to numbers, found 0"),
+        ({"logit_bias": {None: 1.0}}, "element at position 0: expected a str or an id, found None"),
+        ({"logit_bias": {"a": "b"}}, "logit_bias: expected a number, found 'b'"),
+        ({"on_unknown": None}, "on_unknown: expected 'error', 'skip' or an element, found None"),
+    ],
+)
+def test_argument_of_the_wrong_kind_says_what_was_expected(argument: dict[str, Any], reason: str) -> None:
+    generator = lstmgen.Generator(packed())
+    with pytest.raises(TypeError, match=reason):
+        generator.sample(5, **argument)
+    with pytest.raises(TypeError, match=reason):
+        generator.stream(5, **argument)
+
+
+def test_context_and_text_of_the_wrong_kind_say_what_was_expected() -> None:
+    generator: Any = lstmgen.Generator(packed())
+    with pytest.raises(TypeError, match="context: expected text, elements or ids, found 5"):
+        generator.probabilities(5)
+    with pytest.raises(TypeError, match="text: expected text, elements or ids, found 5"):
+        generator.score(5)
