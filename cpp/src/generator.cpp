@@ -14,14 +14,14 @@ namespace lstmgen {
 namespace {
 
 std::size_t window_of(const ModelInfo& info, const GeneratorOptions& options) {
-    if (options.refresh == 0 && !info.whole) return 0;
-    if (info.window == 0)
-        throw Error(ErrorCode::invalid_argument,
-                    "the model was saved without a fixed window: export it with one, or carry the state (refresh 0)");
     if (info.whole && options.refresh != 1)
         throw Error(ErrorCode::invalid_argument,
                     "the network needs all steps of a window at once: expected refresh 1, found " +
                         std::to_string(options.refresh));
+    if (options.refresh == 0) return 0;
+    if (info.window == 0)
+        throw Error(ErrorCode::invalid_argument, "the model was saved without a fixed window: export it with one" +
+                                                     std::string(info.whole ? "" : ", or carry the state (refresh 0)"));
     return info.window;
 }
 

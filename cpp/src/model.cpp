@@ -17,28 +17,32 @@ std::size_t output_steps(const ModelInfo& info, std::size_t steps) {
     return !info.output_sequence ? 1 : info.output_steps > 0 ? info.output_steps : steps;
 }
 
-constexpr std::size_t kLanes = 96;                     // rows of a batch at a time
-constexpr std::size_t kRows = 64;                      // of a piece of the sequences, where it need not be all
-constexpr std::size_t kFloats = std::size_t{1} << 24;  // that memory is taken for, if that is enough for one lane
+constexpr std::size_t kLanes = 96;  // rows of a batch at a time
+constexpr std::size_t kRows = 64;   // of a piece of the sequences, where it need not be all
+constexpr double kFloats = 0x1p24;  // that memory is taken for, if that is enough for one lane
 
-// T is float or std::uint32_t; `size` values of it enter at each time step.
+// T is float or std::uint32_t; `size` values of it enter at each time step. Of an output at each step all are put into
+// y, or the last one.
 template <class T>
-void predict_all(const Network& network, const T* x, std::size_t size, std::size_t batch, std::size_t steps, float* y) {
+void predict_all(const Network& network, const T* x, std::size_t size, std::size_t batch, std::size_t steps, float* y,
+                 bool all) {
     const ModelInfo& info = network.info();
     if (batch == 0) return;
     if (info.fixed_steps && steps != info.window)
         throw Error(ErrorCode::invalid_argument, "the network takes exactly " + std::to_string(info.window) +
                                                      " time steps, found " + std::to_string(steps));
-    const auto fitting = [](std::size_t floats, std::size_t most) {
-        return std::max<std::size_t>(1, std::min(most, kFloats / std::max<std::size_t>(1, floats)));
-    };
     constexpr bool features = std::is_same_v<T, float>;
-    const std::size_t one = SequenceEvaluator::size(network, 1, info.whole ? steps : 1, features);
-    const std::size_t lanes = fitting(one, std::min(batch, kLanes));
-    const std::size_t piece =
-        info.whole ? steps : std::min(steps, fitting(one * lanes, std::max<std::size_t>(1, kRows / lanes)));
+    // `most`, or fewer, at least 1, so that `each` floats for each of them stay below kFloats.
+    const auto fitting = [](double each, std::size_t most) {
+        return kFloats / each >= static_cast<double>(most) ? most
+                                                           : std::max<std::size_t>(1, std::size_t(kFloats / each));
+    };
+    const double lane = SequenceEvaluator::size(network, kLanes, info.whole ? steps : 1, features) / kLanes;
+    const std::size_t lanes = fitting(lane, std::min(batch, kLanes));
+    const std::size_t most = std::min(steps, std::max<std::size_t>(1, kRows / lanes));
+    const std::size_t piece = info.whole ? steps : fitting(lane * static_cast<double>(lanes), most);
     SequenceEvaluator evaluator(network, lanes, piece, features);
-    const std::size_t row = info.outputs * output_steps(info, steps);
+    const std::size_t row = info.outputs * (all ? output_steps(info, steps) : 1);
     for (std::size_t first = 0; first < batch; first += lanes) {
         const std::size_t n = std::min(lanes, batch - first);
         evaluator.reset(n);
@@ -47,27 +51,27 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
             const bool last = t + piece >= steps;
             const T* const from = x + (first * steps + t) * size;
             evaluator.run(from, steps * size, std::min(piece, steps - t), last, Read::output);
-            if (!last && !info.output_sequence) continue;
-            const std::size_t found = evaluator.output_steps();
+            if (!last && !(all && info.output_sequence)) continue;
+            const std::size_t end = evaluator.output_steps(), begin = all ? 0 : end - 1;
             for (std::size_t i = 0; i < n; ++i)
-                for (std::size_t j = 0; j < found; ++j) evaluator.read(i, j, to + i * row + j * info.outputs);
-            to += found * info.outputs;
+                for (std::size_t j = begin; j < end; ++j)
+                    evaluator.read(i, j, to + i * row + (j - begin) * info.outputs);
+            to += end * info.outputs;
         }
     }
 }
 
 void self_test(const Network& network, const SelfTest& test, const std::string& name) {
     const ModelInfo& info = network.info();
-    std::vector<float> y(info.outputs * output_steps(info, test.steps));
+    std::vector<float> last(info.outputs);
     try {
         if (info.encoding == Encoding::features)
-            predict_all(network, test.features.data(), info.input_size, 1, test.steps, y.data());
+            predict_all(network, test.features.data(), info.input_size, 1, test.steps, last.data(), false);
         else
-            predict_all(network, test.ids.data(), 1, 1, test.steps, y.data());
+            predict_all(network, test.ids.data(), 1, 1, test.steps, last.data(), false);
     } catch (const Error& error) {
         throw Error(ErrorCode::format, name + ": the self-test: " + error.what());
     }
-    const float* const last = y.data() + y.size() - info.outputs;
     for (std::size_t i = 0; i < info.outputs; ++i)
         if (!(std::abs(last[i] - test.output[i]) <= test.tolerance))
             throw Error(ErrorCode::format, name + ": the self-test failed: output " + std::to_string(i) +
@@ -95,7 +99,7 @@ const ModelInfo& Model::info() const noexcept { return network_->info(); }
 void Model::predict(const float* x, std::size_t batch, std::size_t steps, float* y) const {
     if (info().encoding == Encoding::index)
         throw Error(ErrorCode::invalid_argument, "the network starts with an embedding: expected ids, found features");
-    predict_all(*network_, x, info().input_size, batch, steps, y);
+    predict_all(*network_, x, info().input_size, batch, steps, y, true);
 }
 
 void Model::predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y) const {
@@ -106,7 +110,7 @@ void Model::predict(const std::uint32_t* ids, std::size_t batch, std::size_t ste
         if (ids[i] >= limit)
             throw Error(ErrorCode::invalid_argument, "id at position " + std::to_string(i) + ": expected below " +
                                                          std::to_string(limit) + ", found " + std::to_string(ids[i]));
-    predict_all(*network_, ids, 1, batch, steps, y);
+    predict_all(*network_, ids, 1, batch, steps, y, true);
 }
 
 std::vector<std::string> supported_isas() {

@@ -6,19 +6,14 @@
 namespace lstmgen {
 namespace {
 
-constexpr std::size_t kMaxFloats = std::size_t{1} << 30;  // 4 GiB
-constexpr std::size_t kProductRows = 64;                  // rows of an input product that are worked out at once
+constexpr double kMaxFloats = 0x1p30;     // 4 GiB
+constexpr std::size_t kProductRows = 64;  // rows of an input product that are worked out at once
 
-struct Size {  // floats, or doubles, of one layer's buffers
-    std::size_t y, c, sums;
-};
-
-// `rows` are those of all steps of the output.
-Size layer_size(const Layer& layer, std::size_t lanes, std::size_t steps) {
+// Steps of a layer's buffer: a recurrent layer keeps what it put out before the first one.
+std::size_t slabs(const Layer& layer, std::size_t steps) {
     const Shape& shape = layer.shape();
-    std::size_t slabs = !shape.sequence ? 1 : shape.steps > 0 ? shape.steps : steps;
-    if (layer.recurrent()) ++slabs;
-    return {slabs * lanes * layer.stride(), layer.has_c() ? lanes * layer.stride() : 0, lanes * layer.sums_size()};
+    const std::size_t n = !shape.sequence ? 1 : shape.steps > 0 ? shape.steps : steps;
+    return layer.recurrent() ? n + 1 : n;
 }
 
 std::size_t input_floats(const Network& network, bool features) {
@@ -40,25 +35,28 @@ std::size_t scratch_size(const Network& network, std::size_t lanes) {
 
 }  // namespace
 
-std::size_t SequenceEvaluator::size(const Network& network, std::size_t lanes, std::size_t steps, bool features) {
-    // At most 256 layers of 2^20 numbers for 2^20 steps and 2^7 lanes, and as much of input: far from 2^64.
-    std::size_t floats = lanes * steps * (1 + input_floats(network, features));
-    for (const auto& layer : network.layers()) {
-        const Size s = layer_size(*layer, lanes, steps);
-        floats += s.y + s.c + 2 * s.sums;
-    }
-    return floats + product_size(network, lanes) + scratch_size(network, lanes);
+double SequenceEvaluator::size(const Network& network, std::size_t lanes, std::size_t steps, bool features) {
+    double lane = static_cast<double>(steps) * static_cast<double>(1 + input_floats(network, features));
+    for (const auto& layer : network.layers())
+        lane += static_cast<double>(slabs(*layer, steps)) * static_cast<double>(layer->stride()) +
+                static_cast<double>(layer->stride() * layer->has_c() + 2 * layer->sums_size());
+    return lane * static_cast<double>(lanes) +
+           static_cast<double>(product_size(network, lanes) + scratch_size(network, lanes));
 }
 
 SequenceEvaluator::SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features)
     : network_(network), features_(features) {
-    const std::size_t floats = size(network, lanes, steps, features);
+    const double floats = size(network, lanes, steps, features);
     if (floats > kMaxFloats)
         throw Error(ErrorCode::invalid_argument, std::to_string(steps) + " time steps of this network take " +
-                                                     std::to_string(floats) + " numbers of memory, over 4 GiB");
+                                                     std::to_string(static_cast<std::uint64_t>(floats * 0x1p-28) + 1) +
+                                                     " GiB of memory, expected at most 4");
     for (const auto& layer : network.layers()) {
-        const Size s = layer_size(*layer, lanes, steps);
-        buffers_.push_back({AlignedBuffer<float>(s.y), AlignedBuffer<float>(s.c), AlignedBuffer<double>(s.sums)});
+        Buffers b;
+        b.y = AlignedBuffer<float>(slabs(*layer, steps) * lanes * layer->stride());
+        if (layer->has_c()) b.c = AlignedBuffer<float>(lanes * layer->stride());
+        b.sums = AlignedBuffer<double>(lanes * layer->sums_size());
+        buffers_.push_back(std::move(b));
     }
     if (!features) ids_.resize(lanes * steps);
     numbers_ = AlignedBuffer<float>(lanes * steps * input_floats(network, features));

@@ -16,8 +16,8 @@ public:
     /// they take over 4 GiB. The network must outlive the evaluator. Nothing allocates after construction.
     SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features);
 
-    /// Floats of working memory that it takes.
-    static std::size_t size(const Network& network, std::size_t lanes, std::size_t steps, bool features);
+    /// Floats of working memory that it takes. A double, since the greatest sizes do not fit 64 bits.
+    static double size(const Network& network, std::size_t lanes, std::size_t steps, bool features);
 
     /// Back to the zero state, for so many sequences.
     void reset(std::size_t lanes);

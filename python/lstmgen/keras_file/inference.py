@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lstmgen.errors import ModelFormatError
@@ -17,6 +17,8 @@ from lstmgen.keras_file.weights import Lists, Tree, snake_case
 from lstmgen.network import Shape
 
 _HELP = "give the architecture as config, such as 'LSTM(128, return_sequences=True), LSTM(128), Dense(52, softmax)'"
+
+_MAX_ORDERED = 12  # layers whose order is looked for
 
 TEXTGENRNN_WINDOW = 40  # its max_length, unless it was told otherwise
 
@@ -44,17 +46,19 @@ class _Layer:
 
 def infer(file: Lists | Tree, version: Version) -> Guess:
     """The model that a file of weights belongs to. Raises `ModelFormatError` if that cannot be told."""
+    found = {name: _recognised(name, shapes, version) for name, shapes in file.shapes().items()}
+    named = [found.get(name) or _bare(name) for name in file.names]
+    layers = [layer for layer in named if layer is not None]
     if isinstance(file, Tree):
-        raise _unclear("and Keras 3 does not store the order of the layers")
-    found = {name: _recognised(name, stored.shapes(), version) for name, stored in file.layers.items()}
-    order = [found.get(name) or _bare(name) for name in file.names]
-    layers = [layer for layer in order if layer is not None]
+        layers = _ordered([_of_group(layer) for layer in layers])
     if not any(_recurrent(layer) for layer in layers):
         raise _unclear("and no weights of an LSTM, GRU or SimpleRNN")
     guess = Guess({}, [f"no architecture in the file: read from the weights as {_words(layers)}"])
     if any(layer.kind == "AttentionWeightedAverage" for layer in layers):
         return _pooled(layers, guess)
     _chain(layers, guess, version)
+    first = layers[0]
+    first.config["batch_input_shape"] = [None, None] if first.kind == "Embedding" else [None, None, first.size]
     entries = [{"class_name": layer.kind, "config": {"name": layer.name, **layer.config}} for layer in layers]
     guess.model = {"class_name": "Sequential", "config": {"name": "sequential", "layers": entries}}
     return guess
@@ -159,15 +163,55 @@ def _plain_layer(name: str, shapes: Sequence[Shape]) -> _Layer | None:
 # -- how they go together ------------------------------------------------------------------------
 
 
+def _of_group(layer: _Layer) -> _Layer:
+    """A layer of a tree, whose group has the name of its class."""
+    group = _class_of(layer.name)
+    if group == "time_distributed" and layer.kind == "Dense":
+        inner = {"class_name": "Dense", "config": layer.config}
+        return replace(layer, kind="TimeDistributed", config={"layer": inner})
+    if group != snake_case(layer.kind):
+        raise _unclear(f"and {layer.name!r} does not look like what it is called")
+    return layer
+
+
+def _class_of(name: str) -> str:
+    return re.sub(r"_\d+$", "", name)
+
+
+def _ordered(layers: list[_Layer]) -> list[_Layer]:
+    """The one order where each layer gives what the next is fed, those of a class stay in theirs, a Dense is last."""
+    queues: dict[str, list[_Layer]] = {}
+    for layer in sorted(layers, key=lambda layer: (len(layer.name), layer.name)):
+        queues.setdefault(_class_of(layer.name), []).append(layer)
+    orders: list[list[_Layer]] = []
+
+    def extend(order: list[_Layer], size: int | None, places: dict[str, int]) -> None:
+        if len(order) == len(layers) and order[-1].kind in ("Dense", "TimeDistributed"):
+            orders.append(order)
+        for kind, queue in queues.items():
+            at = places.get(kind, 0)
+            if len(orders) > 1 or at == len(queue):
+                continue
+            layer = queue[at]
+            if size in (None, layer.size) and (size is None or layer.kind != "Embedding"):
+                extend([*order, layer], layer.units or layer.size, {**places, kind: at + 1})
+
+    if len(layers) > _MAX_ORDERED:
+        raise _unclear(f"and {len(layers)} layers are too many to find their order")
+    extend([], None, {})
+    if len(orders) != 1:
+        raise _unclear("and Keras 3 does not store the order of the layers, which could be more than one")
+    return orders[0]
+
+
 def _chain(layers: list[_Layer], guess: Guess, version: Version) -> None:
     """Make one chain of the layers: sequences between recurrent ones, activations where they are safe to tell."""
     _check_sizes(layers)
     recurrent = [i for i, layer in enumerate(layers) if _recurrent(layer)]
     for i in recurrent:
-        inner = layers[i].config["layer"]["config"] if layers[i].kind == "Bidirectional" else layers[i].config
-        inner["return_sequences"] = i != recurrent[-1]
+        _inner(layers[i])["return_sequences"] = i != recurrent[-1]
     _say_gates(layers, guess, version)
-    dense = [layer for layer in layers if layer.kind == "Dense"]
+    dense = [layer for layer in layers if layer.kind in ("Dense", "TimeDistributed")]
     for layer in dense[:-1] if dense and dense[-1] is layers[-1] else dense:
         follower = layers[layers.index(layer) + 1 : layers.index(layer) + 2]
         if not follower or follower[0].kind not in ("Activation", "Softmax"):
@@ -176,14 +220,24 @@ def _chain(layers: list[_Layer], guess: Guess, version: Version) -> None:
     if head.kind == "Activation" and len(layers) > 1:
         head.config["activation"] = "softmax"
         head.units = layers[-2].units
+    elif head.kind == "TimeDistributed":
+        head.config["layer"]["config"]["activation"] = "softmax"
+        _inner(layers[recurrent[-1]])["return_sequences"] = True
     elif head.kind == "Dense":
         head.config["activation"] = "softmax"
-    if head.kind not in ("Activation", "Dense", "Softmax") or head.units == 1:
+    if head.kind not in ("Activation", "Dense", "TimeDistributed", "Softmax") or head.units == 1:
         raise _unclear("and its output could be anything")
     middle = [layer.name for layer in layers[:-1] if layer.kind == "Activation"]
     if middle:
         raise _unclear(f"and {middle[0]!r} is an unknown activation")
-    guess.assumed.append("the output is a softmax; an output only after the last step; no fixed number of time steps")
+    steps = "at each step" if head.kind == "TimeDistributed" else "only after the last step"
+    guess.assumed.append(f"the output is a softmax; an output {steps}; no fixed number of time steps")
+
+
+def _inner(layer: _Layer) -> dict[str, Any]:
+    """The config of a recurrent layer, or of the one that a Bidirectional runs in both directions."""
+    config: dict[str, Any] = layer.config["layer"]["config"] if layer.kind == "Bidirectional" else layer.config
+    return config
 
 
 def _check_sizes(layers: Sequence[_Layer]) -> None:
@@ -211,6 +265,8 @@ def _say_gates(layers: Sequence[_Layer], guess: Guess, version: Version) -> None
 
 def _pooled(layers: list[_Layer], guess: Guess) -> Guess:
     """textgenrnn: embedding, recurrent layers, all of them side by side, their weighted mean, output."""
+    if len(layers) < 4:
+        raise _unclear("and it has attention, but is not textgenrnn's")
     embedding, *recurrent, attention, head = layers
     kinds = [layer.kind for layer in layers]
     fits = (
@@ -222,7 +278,7 @@ def _pooled(layers: list[_Layer], guess: Guess) -> Guess:
     )
     if not fits:
         raise _unclear("and it has attention, but is not textgenrnn's")
-    inner = recurrent[0].config.get("layer", {}).get("config", recurrent[0].config)
+    inner = _inner(recurrent[0])
     bidirectional = recurrent[0].kind == "Bidirectional"
     guess.model = textgenrnn(
         {

@@ -278,6 +278,8 @@ def _weights_model(root: Any, size: int, config: Architecture | None) -> _Model:
         spec = Spec.of("the model", guess.model, parse_version(version))
         return _Model(kind, spec, file, stored, guess.assumed, guess.window)
     entry = architecture(config)
+    if inference.is_textgenrnn(entry):
+        entry = inference.textgenrnn({"num_classes": file.first_rows(), **entry})
     saved = entry.get("keras_version")
     if isinstance(saved, str) and not stored:
         version = stored = saved
@@ -302,8 +304,6 @@ def architecture(config: Architecture) -> Mapping[str, Any]:
             config = layer_list.parse(", ".join(str(entry) for entry in config))
         if isinstance(config.get("config"), str):  # the JSON text within a JSON object
             config = parse_json(where, config["config"])
-        if inference.is_textgenrnn(config):
-            config = inference.textgenrnn(config)
     except (ModelFormatError, ValueError) as error:
         raise ValueError(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
     return dict(config)

@@ -78,10 +78,9 @@ class Lists:
             if weights:
                 yield name, _List(layer, weights, budget)
 
-    @property
-    def layers(self) -> dict[str, _List]:
-        """The arrays of each layer that has any and that no one asked for yet, by Keras's name of it."""
-        return self._layers
+    def shapes(self) -> dict[str, list[Shape]]:
+        """The shapes of the arrays of each layer that has any."""
+        return {name: layer.shapes() for name, layer in self._layers.items()}
 
     def first_rows(self) -> int | None:
         """Rows of the file's first array: what the first layer with weights is fed."""
@@ -181,6 +180,7 @@ def _check_different(what: str, names: Sequence[str]) -> None:
 
 # -- trees ---------------------------------------------------------------------------------------
 
+_INNER_GROUPS = ((), ("cell",), ("layer",), ("forward_layer", "cell"), ("backward_layer", "cell"))
 _PREFIXES = ("layers", "_layer_checkpoint_dependencies")  # the second up to tf.keras 2.14
 
 
@@ -227,6 +227,32 @@ class Tree:
         """Raise `ModelFormatError` if weights are left that no layer asked for."""
         for name in sorted(self._unread):
             raise ModelFormatError(f"weights of {reprlib.repr(name)} are in the file, but no layer for them")
+
+    def shapes(self) -> dict[str, list[Shape]]:
+        """The shapes of the arrays of each layer that has any, as far as those within it are wrapped in usual ways."""
+        found: dict[str, list[Shape]] = {}
+        for name in self.names:
+            for inner in (
+                [],
+                ["cell"],
+                ["layer"],
+                ["layer", "cell"],
+                ["forward_layer", "cell"],
+                ["backward_layer", "cell"],
+            ):
+                path = [self.prefix, name, *inner]
+                if self._has(path) and (group := self.variables(path)) is not None:
+                    count = len(hdf5.members(group))
+                    found.setdefault(name, []).extend(self.open(group, i, name).shape or () for i in range(count))
+        return found
+
+    def _has(self, path: Sequence[str]) -> bool:
+        node = self._root
+        for part in [] if self._windows else path:
+            if not hdf5.has(node, part):
+                return False
+            node = hdf5.child(node, part)
+        return True
 
     def variables(self, path: Sequence[str]) -> Any:
         """The group of the arrays of the layer at `path`, None if it has none."""

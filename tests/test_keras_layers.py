@@ -1,0 +1,145 @@
+"""Every row of the table in docs/keras-files.md: layers and options x kinds of file and versions of Keras.
+
+Each row is a small Keras model (keras_models.py). Saved by the Keras that is installed it must predict what Keras does;
+any other kind of file, written by Keras or in the layout of an older version (legacy_files.py), must give the very same
+network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import legacy_files
+import lstmgen
+from keras_models import ROWS
+from lstmgen import keras_file, reference
+from lstmgen.network import Network
+
+DOCS = Path(__file__).parent.parent / "docs" / "keras-files.md"
+MEDIAN, WORST, FLOOR = 1.5, 3.0, 3e-8
+
+# Keras 3 computes these otherwise than its predecessors: see the tests below the table.
+MEANS_OTHERWISE = {
+    "masked Bidirectional, return_sequences=True": ("2.1.5", "2.2.4", "2.3.1", "2.2.4-tf", "2.3.0-tf"),
+    "Add of masked and unmasked": legacy_files.VERSIONS,
+    "Concatenate of masked and unmasked": legacy_files.VERSIONS,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _keras(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Make Keras and a folder known to `trial`, which remembers what it made."""
+    _Trial.keras, _Trial.folder = keras, tmp_path_factory.mktemp("rows")
+    yield
+    trial.cache_clear()
+
+
+class _Trial:
+    """A row as Keras, as float64 and as lstmgen see it."""
+
+    keras: Any
+    folder: Path
+
+    def __init__(self, name: str) -> None:
+        row = ROWS[name]
+        self.model = row.model(self.keras)
+        self.path = self.folder / f"{re.sub('[^a-zA-Z0-9]', '_', name)}.h5"
+        self.model.save(self.path)
+        self.network = keras_file.read(self.path)
+        self.x = row.inputs()
+        self.expected: NDArray[np.float32] = self.model.predict(self.x, batch_size=len(self.x), verbose=0)
+        self.exact = reference.forward(self.network, self.x)
+
+    def engine(self) -> lstmgen.Model:
+        """The exported model."""
+        encoding = "index" if self.network.takes_ids else "features"
+        return lstmgen.Model(str(self.path), encoding=encoding)
+
+    def ratio(self) -> float:
+        """The error of lstmgen against float64 as a multiple of Keras's."""
+        ours = self.engine().predict(self.x)
+        assert ours.shape == self.expected.shape
+        return _rms(ours - self.exact) / max(_rms(self.expected - self.exact), FLOOR)
+
+
+@cache
+def trial(name: str) -> _Trial:
+    return _Trial(name)
+
+
+def _rms(error: NDArray[Any]) -> float:
+    return float(np.sqrt(np.mean(np.square(error, dtype=np.float64))))
+
+
+def difference(found: Network, expected: Network) -> str | None:
+    """What is not equal in two networks, but for names and the formula of hard_sigmoid."""
+    if (found.window, found.sizes) != (expected.window, expected.sizes):
+        return f"{found.window, found.sizes} instead of {expected.window, expected.sizes}"
+    for i, (a, b) in enumerate(zip(found.layers, expected.layers, strict=True)):
+        options = {k: "hard_sigmoid" if v == "hard_sigmoid_keras2" else v for k, v in a.options.items()}
+        if (a.type, options, found.inputs(i)) != (b.type, b.options, expected.inputs(i)):
+            return f"layer {i}: {a.type, options, found.inputs(i)} instead of {b.type, b.options, expected.inputs(i)}"
+        for name in a.arrays:
+            if not np.array_equal(a.arrays[name], b.arrays[name]):
+                return f"layer {i}: other {name}"
+    return None
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_predicts_what_keras_does(name: str) -> None:
+    of = trial(name)
+    scale = max(1.0, float(np.abs(of.exact).max()))
+    assert np.abs(of.expected - of.exact).max() < 1e-5 * scale, "the reference is not what Keras computes"
+    np.testing.assert_allclose(of.engine().predict(of.x), of.expected, rtol=0, atol=1e-5 * scale)
+
+
+def test_error_against_float64_is_as_small_as_that_of_keras() -> None:
+    ratios = {name: trial(name).ratio() for name in ROWS}
+    print(f"median {np.median(list(ratios.values())):.2f}, worst {max(ratios.items(), key=lambda item: item[1])}")
+    assert max(ratios.values()) <= WORST, sorted(ratios.items(), key=lambda item: item[1])[-5:]
+    assert np.median(list(ratios.values())) <= MEDIAN
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_keras_file_gives_the_same_network(name: str, tmp_path: Path) -> None:
+    of = trial(name)
+    of.model.save(tmp_path / "m.keras")
+    assert difference(keras_file.read(tmp_path / "m.keras"), of.network) is None
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_weights_with_their_architecture_give_the_same_network(name: str, tmp_path: Path) -> None:
+    of = trial(name)
+    of.model.save_weights(tmp_path / "m.weights.h5")
+    (tmp_path / "m.json").write_text(of.model.to_json())
+    assert difference(keras_file.read(tmp_path / "m.weights.h5", config=tmp_path / "m.json"), of.network) is None
+
+
+def versions(name: str, folder: Path) -> list[str]:
+    """The older versions of Keras that could save the row."""
+    could = []
+    for version in legacy_files.VERSIONS:
+        try:
+            legacy_files.write_legacy(trial(name).model, folder / f"{version}.h5", version)
+        except ValueError:
+            continue
+        could.append(version)
+    return could
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_older_versions_give_the_same_network(name: str, tmp_path: Path) -> None:
+    for version in versions(name, tmp_path):
+        if version in MEANS_OTHERWISE.get(name, ()):
+            continue
+        found = keras_file.read(tmp_path / f"{version}.h5")
+        assert found.keras_version == version
+        assert difference(found, trial(name).network) is None, version
