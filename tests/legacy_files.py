@@ -391,6 +391,8 @@ def constraint(era: Era, today: Config | None) -> Any:
 
 
 def activation(today: Any) -> str:
+    if isinstance(today, Mapping) and today["class_name"] != "function":
+        raise ValueError("a layer as an activation is not written here")
     name = today["config"] if isinstance(today, Mapping) else today
     return "swish" if name == "silu" else str(name)
 
@@ -592,7 +594,9 @@ def functional_config(era: Era, model: Any) -> Config:
         return tensors if era.version.keras1 else [[*each, {}] for each in tensors]
 
     layers = []
-    for layer, listed in zip(model.layers, today["layers"], strict=True):
+    # What Keras 3 computes masks with is among the layers of the config; before, masks went along unseen.
+    listing = [listed for listed in today["layers"] if listed["name"] in kinds]
+    for layer, listed in zip(model.layers, listing, strict=True):
         nodes = [node(each) for each in listed["inbound_nodes"]]
         layers.append({"name": layer.name, **entry(era, layer), "inbound_nodes": nodes})
     if era.version.tf and era.version.number >= (2, 5):

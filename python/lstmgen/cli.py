@@ -179,12 +179,13 @@ def _facts(model: lstmgen.Model) -> dict[str, Any]:
         "vocabulary": model.vocabulary.elements if model.vocabulary else None,
         "vocabulary_kind": model.vocabulary.kind if model.vocabulary else None,
         "prime": model.prime.tolist(),
+        "padding": model.padding,
         "layers": [
             {
                 key: getattr(layer, key)
                 for key in (
                     *("type", "name", "inputs", "outputs", "activation"),
-                    *("recurrent_activation", "return_sequences"),
+                    *("recurrent_activation", "return_sequences", "sources"),
                 )
             }
             for layer in model.layers
@@ -219,8 +220,8 @@ def _info(args: argparse.Namespace) -> None:
     for layer in layers:
         activations = filter(None, (layer["activation"], layer["recurrent_activation"]))
         print(
-            f"  {layer['name']:20} {layer['type']:10} {layer['inputs']:>6} -> "
-            f"{layer['outputs']:<6} {', '.join(activations)}"
+            f"  {layer['name']:20} {layer['type']:14} {layer['inputs']:>6} -> "
+            f"{layer['outputs']:<6} {', '.join(activations)}".rstrip()
         )
 
 

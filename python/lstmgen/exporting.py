@@ -97,6 +97,9 @@ def convert(source: Source, **options: Unpack[ExportOptions]) -> bytes:
     return exported.data
 
 
+_START = "<s>"  # what textgenrnn and others put before each text
+
+
 class _Exported(NamedTuple):
     """The bytes of a `.bin`, what was assumed to make it, a sentence each, and whether ids stand for themselves."""
 
@@ -131,7 +134,11 @@ def _pack(network: Network, options: ExportOptions) -> _Exported:
     vocabulary = Vocabulary(listing.elements, listing.kind or "tokens") if listing else None
     prime = options.get("prime")
     if prime is None and listing and encoding != "features":
-        prime = list(listing.sequence[: network.window])
+        prime = list(listing.sequence[: network.window]) or None
+    assumed = network.assumed + (listing.assumed if listing else ())
+    if prime is None and vocabulary is not None and _START in vocabulary.elements and encoding != "features":
+        prime = [_START]
+        assumed += (f"the default prime is {_START}, the start of a text",)
     data = container.pack(
         network,
         encoding=encoding,
@@ -147,7 +154,6 @@ def _pack(network: Network, options: ExportOptions) -> _Exported:
         source_url=options.get("source_url"),
         card=_card(options.get("card")),
     )
-    assumed = network.assumed + (listing.assumed if listing else ())
     return _Exported(data, assumed, listing is None and encoding != "features")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -110,17 +110,15 @@ def _functional(item: Item) -> Sequence[Tensor]:
         raise item.spec.error(f"expected {len(item.tensors)} input, found {len(given)} ({found})")
     made: _Made = {(name, 0): [tensor] for name, tensor in zip(given, item.tensors, strict=True)}
     calls = [call for entry in _entries(item.spec) for call in _calls(item, entry) if call.layer not in given]
-    # A layer with one call has it as number 0 here, whatever Keras counted before it saved the model.
-    counts = Counter(call.layer for call in calls)
-    calls = [call._replace(reads=[_renumbered(read, counts) for read in call.reads]) for call in calls]
-    ends = [_renumbered(end, counts) for end in _references(item.spec, "output_layers")]
+    ends = _references(item.spec, "output_layers")
+    calls, ends = _renumbered(calls, ends)
     waiting = calls
     while waiting:
-        ready = [call for call in waiting if all((read.layer, read.node) in made for read in _needs(call, counts))]
+        ready = [call for call in waiting if all((read.layer, read.node) in made for read in _needs(call))]
         if not ready:
             raise item.spec.error(f"layer {shown(waiting[0].layer)} is fed by layers that are not there, or by itself")
         for call in ready:
-            made[call.layer, call.node] = build(_called(item, call, made, by_name[call.layer], sources, counts))
+            made[call.layer, call.node] = build(_called(item, call, made, by_name[call.layer], sources[call.layer]))
         waiting = [call for call in waiting if (call.layer, call.node) not in made]
     for end in ends:
         if (end.layer, end.node) not in made:
@@ -128,27 +126,45 @@ def _functional(item: Item) -> Sequence[Tensor]:
     return [_output(item, made, end) for end in ends]
 
 
-def _renumbered(read: _Reference, counts: Mapping[str, int]) -> _Reference:
-    return read._replace(node=0) if counts[read.layer] < 2 else read
+def _renumbered(calls: list[_Call], ends: list[_Reference]) -> tuple[list[_Call], list[_Reference]]:
+    """The same with the calls of each layer counted from 0.
+
+    Keras may count calls that it made before the model was saved: a model within the model has one of its own.
+    """
+    counts = Counter(call.layer for call in calls)
+    masks = [call.mask for call in calls if call.mask]
+    references = [*ends, *masks, *(read for call in calls for read in call.reads)]
+    beyond = {read.layer for read in references if read.node == counts[read.layer] > 1}
+
+    def renumbered(read: _Reference) -> _Reference:
+        if counts[read.layer] < 2:
+            return read._replace(node=0)
+        return read._replace(node=read.node - 1) if read.layer in beyond else read
+
+    calls = [
+        call._replace(
+            reads=[renumbered(read) for read in call.reads], mask=renumbered(call.mask) if call.mask else None
+        )
+        for call in calls
+    ]
+    return calls, [renumbered(end) for end in ends]
 
 
-def _needs(call: _Call, counts: Mapping[str, int]) -> list[_Reference]:
-    return call.reads + ([_renumbered(call.mask, counts)] if call.mask else [])
+def _needs(call: _Call) -> list[_Reference]:
+    return [*call.reads, call.mask] if call.mask else call.reads
 
 
-def _called(
-    item: Item, call: _Call, made: _Made, spec: Spec, sources: Mapping[str, Source], counts: Mapping[str, int]
-) -> Item:
+def _called(item: Item, call: _Call, made: _Made, spec: Spec, source: Source) -> Item:
     """The layer of a call with what it is fed."""
     tensors = [_output(item, made, read) for read in call.reads]
     if call.mask is not None:
-        mask = _output(item, made, _renumbered(call.mask, counts))
+        mask = _output(item, made, call.mask)
         if not mask.steps_only:
             raise item.spec.error(f"layer {shown(call.layer)}: its mask is not one that Keras computes")
         tensors = [replace(tensor, mask=None if mask == ALL_STEPS else mask) for tensor in tensors]
     if call.constants:
         spec = spec.with_config(constants=call.constants)
-    return item.inner(spec, sources[call.layer], *tensors)
+    return item.inner(spec, source, *tensors)
 
 
 def _output(item: Item, made: _Made, read: _Reference) -> Tensor:
