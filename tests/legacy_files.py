@@ -871,6 +871,7 @@ def write_legacy(model: Any, path: Path, version: str, **options: Any) -> Path:
 def write_legacy_weights(model: Any, path: Path, version: str, **options: Any) -> Path:
     """Write the weights of a model as `model.save_weights("weights.h5")` of Keras `version` did."""
     era = Era(Version(version), Options(**options))
+    model_config(era, model)  # refuses what the version did not have
     with h5py.File(path, "w") as file:
         write_group(era, file, model)
     return path

@@ -518,3 +518,44 @@ def test_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_device_is_not_read() -> None:
     with pytest.raises(ModelFormatError, match="/dev/zero: not a regular file"):
         keras_file.read("/dev/zero")
+
+
+# -- texts of variable length --------------------------------------------------------------------
+
+
+def _with_texts(path: Path, texts: list[str]) -> bytearray:
+    with h5py.File(path, "r+") as file:
+        file["model_weights"].attrs["layer_names"] = np.array(texts, dtype=object)
+    return bytearray(path.read_bytes())
+
+
+@pytest.mark.parametrize("size", [0, 2**64 - 16, 2**64 - 8, 2**40])
+def test_text_that_takes_no_room_or_all(small_h5: Path, size: int) -> None:
+    data = _with_texts(small_h5, ["lstm_1", "dropout_1", "dense_1"])
+    at = data.find(b"GCOL") + 16
+    data[at : at + 2] = bytes(2)  # now it is free room, which counts its own record
+    data[at + 8 : at + 16] = size.to_bytes(8, "little")
+    small_h5.write_bytes(data)
+    refuse(small_h5, "damaged HDF5 file: the heap at byte")
+
+
+@pytest.mark.parametrize("size", [2**33, 2**63, 2**64 - 1])
+def test_heap_of_texts_beyond_the_file(small_h5: Path, size: int) -> None:
+    data = _with_texts(small_h5, ["lstm_1", "dropout_1", "dense_1"])
+    at = data.find(b"GCOL") + 8
+    data[at : at + 8] = size.to_bytes(8, "little")
+    small_h5.write_bytes(data)
+    refuse(small_h5, "damaged HDF5 file: the heap at byte")
+
+
+def test_many_texts_that_are_the_same_one(small_h5: Path) -> None:
+    count, length = 1000, 200_000
+    data = _with_texts(small_h5, ["x" * length] + ["b"] * (count - 1))
+    size = length.to_bytes(4, "little")
+    begin = data.find(size)
+    while data[begin + 16 : begin + 20] != bytes([1, 0, 0, 0]):  # an element is its length and where it lies
+        begin = data.find(size, begin + 1)
+    for i in range(1, count):
+        data[begin + 16 * i : begin + 16 * i + 16] = data[begin : begin + 16]
+    small_h5.write_bytes(data)
+    refuse(small_h5, f"attribute layer_names: {count} texts of up to {length} bytes are too long")

@@ -215,6 +215,8 @@ def output_value(layer: Layer, given: Sequence[Value], window: int) -> Value:
         if kind == "mask":
             return Value(1, steps)
         if kind == "transpose":
+            if size > MAX_STEPS:
+                raise ModelFormatError(f"expected at most {MAX_STEPS} numbers, which become steps, found {size}")
             return Value(_fixed(steps, window), size)
     if kind in RECURRENT and not options["return_sequences"]:
         return Value(int(options["units"]), None)

@@ -7,6 +7,7 @@ wanted. What h5py raises for a damaged file, which is nearly anything, becomes o
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import reprlib
 from collections.abc import Iterator, Sequence
@@ -23,11 +24,15 @@ MAX_DEPTH = 32  # groups around an array; Keras has up to about 8
 MAX_RATIO = 100  # of compression; trained weights hardly reach 1.2
 
 
-class Budget:
-    """Bytes that all arrays of a file together may take: as many as the file has."""
+MAX_TEXTS = 2**26  # bytes in memory of the texts of one attribute
 
-    def __init__(self, size: int) -> None:
-        self._left = size
+
+class Budget:
+    """What may be taken from a file: bytes of all arrays together, and of one text in an attribute of many."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._left = file.seek(0, io.SEEK_END)
+        self.longest_text = _check_heaps(file)
 
     def spend(self, nbytes: int, where: str) -> None:
         """Count `nbytes` of the file as read."""
@@ -44,6 +49,46 @@ def open_file(file: BinaryIO) -> Any:
         return h5py.File(file, "r")
 
 
+_HEAP = b"GCOL\x01\0\0\0"  # begins a global heap, where texts of variable length lie
+_MAX_HEAP = 2**32
+_PIECE = 2**16  # bytes that are looked through at a time
+
+
+def _check_heaps(file: BinaryIO) -> int:
+    """Bytes of the longest text of variable length. Refuses what would keep libhdf5 busy for ever: one without room."""
+    file.seek(0)
+    begin, tail, longest = 0, b"", 0
+    while piece := file.read(_PIECE):
+        data = tail + piece
+        at = data.find(_HEAP)
+        while at >= 0:
+            longest = max(longest, _check_heap(file, begin - len(tail) + at))
+            at = data.find(_HEAP, at + 1)
+        begin += len(piece)
+        file.seek(begin)
+        tail = data[-len(_HEAP) + 1 :]
+    file.seek(0)
+    return longest
+
+
+def _check_heap(file: BinaryIO, at: int) -> int:
+    file.seek(at + len(_HEAP))
+    size = int.from_bytes(file.read(8), "little")
+    if size > _MAX_HEAP:
+        raise ModelFormatError(f"damaged HDF5 file: the heap at byte {at} has {size} bytes")
+    position, longest = 16, 0
+    while size - position >= 16:  # index, references, 4 bytes of nothing, size
+        file.seek(at + position)
+        record = file.read(16)
+        index, nbytes = int.from_bytes(record[:2], "little"), int.from_bytes(record[8:], "little")
+        needed = nbytes if index == 0 else 16 + (nbytes + 7) // 8 * 8  # what is free counts its record
+        if len(record) < 16 or not 16 <= needed <= size - position:
+            raise ModelFormatError(f"damaged HDF5 file: the heap at byte {at} does not add up")
+        position += needed
+        longest = max(longest, nbytes if index else 0)
+    return longest
+
+
 @contextlib.contextmanager
 def damage() -> Iterator[None]:
     """Turn whatever h5py raises into one error."""
@@ -56,23 +101,29 @@ def damage() -> Iterator[None]:
         raise ModelFormatError(f"damaged HDF5 file: {reason}") from None
 
 
-def strings(node: Any, name: str, limit: int = MAX_NAMES) -> list[str] | None:
-    """The text or texts in an attribute, None without one.
+def text(node: Any, name: str, limit: int = MAX_NAMES) -> str | None:
+    """The text in an attribute, None without one."""
+    texts = strings(node, name, None, limit)
+    return None if texts is None else "".join(texts)
+
+
+def strings(node: Any, name: str, budget: Budget | None, limit: int = MAX_NAMES) -> list[str] | None:
+    """The texts in an attribute, one if there is no budget; None without the attribute.
 
     What is too long for one attribute Keras cuts into `name0`, `name1` ...
     """
     with damage():
         if name in node.attrs:
-            return _texts(node, name, limit)
+            return _texts(node, name, budget, limit)
         texts: list[str] = []
         count = 0
         while f"{name}{count}" in node.attrs:
-            texts += _texts(node, f"{name}{count}", limit)
+            texts += _texts(node, f"{name}{count}", budget, limit)
             count += 1
         return texts if count else None
 
 
-def _texts(node: Any, name: str, limit: int) -> list[str]:
+def _texts(node: Any, name: str, budget: Budget | None, limit: int) -> list[str]:
     import h5py
 
     attribute = node.attrs.get_id(name)
@@ -84,6 +135,11 @@ def _texts(node: Any, name: str, limit: int) -> list[str]:
     size = count * kind.get_size()
     if size > limit:
         raise ModelFormatError(f"attribute {name}: expected at most {limit} bytes, found {size}")
+    if budget is None and count > 1:
+        raise ModelFormatError(f"attribute {name}: expected one text, found {count}")
+    # In the file all texts of variable length may be the same one, but not in memory.
+    if budget is not None and kind.is_variable_str() and count * budget.longest_text > MAX_TEXTS:
+        raise ModelFormatError(f"attribute {name}: {count} texts of up to {budget.longest_text} bytes are too long")
     value = node.attrs[name]
     # Depending on the version of h5py that wrote it: str, bytes, or an array of either.
     values = [value] if isinstance(value, str | bytes) else np.asarray(value).ravel().tolist()

@@ -241,18 +241,18 @@ def _model(file: BinaryIO, config: Architecture | None, stack: contextlib.ExitSt
         return _zip_model(file, size, config, stack)
     if not head.startswith(hdf5.SIGNATURE):
         raise ModelFormatError(_looks_like(head))
+    budget = hdf5.Budget(file)
     root = stack.enter_context(hdf5.open_file(file))
-    text = hdf5.strings(root, "model_config", MAX_CONFIG)
+    text = hdf5.text(root, "model_config", MAX_CONFIG)
     if text is None:
-        return _weights_model(root, size, config)
+        return _weights_model(root, budget, config)
     if config is not None:
         raise ValueError("config: the file holds the architecture itself")
     group = hdf5.child(root, "model_weights")
-    stored = "".join(hdf5.strings(group, "keras_version") or hdf5.strings(root, "keras_version") or [])
-    config_text = "".join(text)
-    version = stored or ("2" if '"units"' in config_text else "1")  # early ones do not say
-    spec = _checked(Spec.of("the model", parse_json("model_config", config_text), parse_version(version)))
-    return _Model("whole model (HDF5)", spec, Lists(group, hdf5.Budget(size)), stored)
+    stored = hdf5.text(group, "keras_version") or hdf5.text(root, "keras_version") or ""
+    version = stored or ("2" if '"units"' in text else "1")  # early ones do not say
+    spec = _checked(Spec.of("the model", parse_json("model_config", text), parse_version(version)))
+    return _Model("whole model (HDF5)", spec, Lists(group, budget), stored)
 
 
 def _checked(spec: Spec) -> Spec:
@@ -261,14 +261,14 @@ def _checked(spec: Spec) -> Spec:
     return spec
 
 
-def _weights_model(root: Any, size: int, config: Architecture | None) -> _Model:
+def _weights_model(root: Any, budget: hdf5.Budget, config: Architecture | None) -> _Model:
     """A file of weights only, with the architecture given or told from the weights."""
-    stored = "".join(hdf5.strings(root, "keras_version") or [])
+    stored = hdf5.text(root, "keras_version") or ""
     if any(name in root.attrs for name in ("layer_names", "layer_names0")):
-        file: Lists | Tree = Lists(root, hdf5.Budget(size))
+        file: Lists | Tree = Lists(root, budget)
         version = stored or "1"
     elif is_tree(root):
-        file = Tree(root, hdf5.Budget(size))
+        file = Tree(root, budget)
         version = stored or ("3" if file.prefix == "layers" else "2.14")
     else:
         raise ModelFormatError("an HDF5 file, but not one that Keras saved: it has no model_config and no layer_names")
@@ -357,10 +357,9 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
         raise ModelFormatError(f"metadata.json: keras_version: expected text, found {reprlib.repr(version)}")
     if not weights.read(len(hdf5.SIGNATURE)) == hdf5.SIGNATURE:
         raise ModelFormatError("model.weights.h5: not an HDF5 file")
-    weights.seek(0)
+    budget = hdf5.Budget(weights)
     root = stack.enter_context(hdf5.open_file(weights))
     spec = _checked(Spec.of("the model", entry, parse_version(version)))
-    budget = hdf5.Budget(members["model.weights.h5"].file_size)
     return _Model("whole model (.keras)", spec, Tree(root, budget), version)
 
 

@@ -62,7 +62,7 @@ class Lists:
     """The arrays of an HDF5 file of Keras 1 and 2, or Keras 3's `.h5`, layer by layer in file order."""
 
     def __init__(self, group: Any, budget: Budget) -> None:
-        names = hdf5.strings(group, "layer_names")
+        names = hdf5.strings(group, "layer_names", budget)
         if names is None:
             raise ModelFormatError("no weights in the file: model_weights has no layer_names")
         _check_different("layer_names", names)
@@ -73,7 +73,7 @@ class Lists:
     def _members(group: Any, names: Sequence[str], budget: Budget) -> Iterator[tuple[str, _List]]:
         for name in names:
             layer = hdf5.child(group, name)
-            weights = hdf5.strings(layer, "weight_names") or []
+            weights = hdf5.strings(layer, "weight_names", budget) or []
             _check_different(f"{reprlib.repr(name)}: weight_names", weights)
             if weights:
                 yield name, _List(layer, weights, budget)
