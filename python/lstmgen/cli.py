@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lstmgen", description="Sample from recurrent networks that Keras trained.")
     parser.add_argument("--version", action="version", version=f"lstmgen {lstmgen.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_sample, _add_export, _add_info, _add_verify, _add_bench):
+    for add in (_add_sample, _add_export, _add_info, _add_train, _add_verify, _add_bench):
         add(commands)
     return parser
 
@@ -263,6 +263,16 @@ def _short(what: Any, start: str) -> str:
     text = what if isinstance(what, str) else " ".join(what)
     text = repr(text[:61])[1:-1]
     return start + (text if len(text) <= 60 else text[:60] + "...")
+
+
+# -- train -----------------------------------------------------------------------------------------
+
+
+def _add_train(commands: Any) -> None:
+    from lstmgen.training import cli
+
+    parser = commands.add_parser("train", help="train a model with Keras (needs pip install '.[train]')")
+    cli.add_arguments(parser)
 
 
 # -- verify ----------------------------------------------------------------------------------------

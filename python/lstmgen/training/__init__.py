@@ -1,0 +1,10 @@
+"""Training with Keras, up to the exported `.bin`: the only place, with `lstmgen.keras`, that imports Keras.
+
+`text.py` letters and words, `music.py` notes, `classifier.py` sequences with a label; `loop.py` is what they have in
+common: epochs, the best model kept, going on after an interruption, and the files at the end.
+"""
+
+from lstmgen.training.loop import Report, Settings
+from lstmgen.training.text import TextSettings, train_text
+
+__all__ = ["Report", "Settings", "TextSettings", "train_text"]

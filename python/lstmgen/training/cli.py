@@ -1,0 +1,72 @@
+"""`lstmgen train text | music | classifier`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from lstmgen.training.loop import Report, Settings
+from lstmgen.training.text import LEVELS, RECIPES, TextSettings, train_text
+
+_FACTS = ("name", "description", "author", "license", "source_url")
+_CHOICES = {"level": LEVELS, "recipe": RECIPES, "dtype": ("f32", "bf16")}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what can be trained to a command line."""
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    _add(kinds, "text", "a text, by letters or words", "corpus", TextSettings, train_text)
+
+
+def _add(
+    kinds: Any, kind: str, about: str, source: str, settings: type[Settings], train: Callable[..., Report]
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = kinds.add_parser(kind, help=about, description=f"Train a generator of {about}.")
+    parser.add_argument(source, help="what to learn from")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="BIN", help="the .bin to write; the .h5 lies beside it"
+    )
+    for field in dataclasses.fields(settings):
+        _add_setting(parser, field, _meanings(settings))
+    for fact in _FACTS:
+        parser.add_argument(f"--{fact.replace('_', '-')}", help="of the model, for people")
+    parser.set_defaults(run=lambda args: _run(args, source, settings, train))
+    return parser
+
+
+def _add_setting(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], meanings: dict[str, str]) -> None:
+    flag = f"--{field.name.replace('_', '-')}"
+    about = meanings.get(field.name, "")
+    if isinstance(field.default, bool):
+        parser.add_argument(flag, action="store_true", help=about)
+        return
+    shown = f"{about} ({field.default})".strip()
+    kind = type(field.default)
+    parser.add_argument(flag, type=kind, default=field.default, choices=_CHOICES.get(field.name), help=shown)
+
+
+def _meanings(settings: type[Settings]) -> dict[str, str]:
+    """What each setting means, from the docstrings: `name: meaning.`"""
+    text = " ".join((kind.__doc__ or "") for kind in settings.__mro__ if kind is not object)
+    names = "|".join(field.name for field in dataclasses.fields(settings))
+    parts = re.split(rf"(?:^|[\s`])((?:{names})(?:, (?:{names}))*)`?: ", " ".join(text.split()))
+    meanings: dict[str, str] = {}
+    for listed, meaning in zip(parts[1::2], parts[2::2], strict=False):
+        for name in listed.split(", "):
+            meanings[name] = meaning.strip().rstrip(".;").replace("%", "%%")
+    return meanings
+
+
+def _run(args: argparse.Namespace, source: str, settings: type[Settings], train: Callable[..., Report]) -> None:
+    values = {field.name: getattr(args, field.name) for field in dataclasses.fields(settings)}
+    facts = {fact: getattr(args, fact) for fact in _FACTS}
+    report = train(getattr(args, source), args.output, settings(**values), **facts)
+    print(
+        f"{report.out}: {report.best:.3f} {report.unit} after {len(report.history)} epochs, "
+        f"{report.minutes:.1f} min; the Keras model is {report.keras_model}",
+        file=sys.stderr,
+    )
