@@ -885,8 +885,8 @@ def write_weights_v3(
 ) -> Path:
     """Write the weights of a model as an early `model.save_weights("model.weights.h5")` did.
 
-    "3.0.5": no attributes at all. "2.13-tf": moreover `_layer_checkpoint_dependencies` where Keras 3 has `layers`, and
-    an empty group for the wrapped layer of each Bidirectional. `windows`: backslashes in the names of groups.
+    "3.0.5": no attributes at all, and empty groups for the wrapped layer of each Bidirectional. "2.13-tf": moreover
+    `_layer_checkpoint_dependencies` where Keras 3 has `layers`. `windows`: backslashes in the names of groups.
     """
     prefix = "_layer_checkpoint_dependencies" if version == "2.13-tf" else "layers"
 
@@ -902,7 +902,7 @@ def write_weights_v3(
                 target = file.require_group(join(parts))
                 for key, values in arrays.items():
                     target.create_dataset(key, data=values)
-                if version == "2.13-tf" and "forward_layer" in parts:
+                if "forward_layer" in parts:
                     file.require_group(join(["layer" if part == "forward_layer" else part for part in parts]))
     return path
 

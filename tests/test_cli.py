@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
 import lstmgen
@@ -378,7 +380,7 @@ def test_version(run: Any) -> None:
     assert run("--version").out == f"lstmgen {lstmgen.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["sample", "export", "info", "verify", "bench"])
+@pytest.mark.parametrize("command", ["sample", "export", "info", "train", "verify", "bench"])
 def test_each_command_has_help(run: Any, command: str) -> None:
     ran = run(command, "--help")
     assert ran.status == 0
@@ -417,7 +419,51 @@ def test_info_as_json_is_for_programs(run: Any, path: str) -> None:
         "activation": "tanh",
         "recurrent_activation": "sigmoid",
         "return_sequences": True,
+        "sources": [0],
     }
+
+
+def test_info_explains_a_keras_file(run: Any, small_h5: Path) -> None:
+    ran = run("info", str(small_h5))
+    assert ran.status == 0
+    lines = {line[:22].strip(): line[23:] for line in ran.out.splitlines()}
+    assert lines["kind"] == "whole model (HDF5)"
+    assert lines["keras version"] == "2.1.5"
+    assert lines["input shape"] == "(None, 4, 2)"
+    assert lines["output shape"] == "(None, 2)"
+    assert re.search(r"lstm_1 +LSTM +units 3\n", ran.out)
+    assert "refused" not in lines
+    assert json.loads(run("info", str(small_h5), "--json").out)["layers"][0]["class_name"] == "LSTM"
+
+
+def test_info_says_what_would_be_refused(run: Any, small_h5: Path) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        model = json.loads(file.attrs["model_config"])
+        model["config"][1] = {"class_name": "Lambda", "config": {"name": "double"}}
+        file.attrs["model_config"] = json.dumps(model)
+    ran = run("info", str(small_h5))
+    assert ran.status == 0
+    assert re.search(r"refused +layer double: a Lambda layer holds Python code, which is never run", ran.out)
+    assert re.search(r"double +Lambda +REFUSED: a Lambda layer holds Python code", ran.out)
+
+
+def test_info_of_weights_says_what_is_assumed(run: Any, tmp_path: Path, rng: np.random.Generator) -> None:
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [b"lstm_1", b"dense_1"]
+        file.attrs["keras_version"] = b"2.2.4"
+        shapes = {"lstm_1": [("kernel", (5, 12)), ("recurrent_kernel", (3, 12)), ("bias", (12,))]}
+        shapes["dense_1"] = [("kernel", (3, 5)), ("bias", (5,))]
+        for layer, arrays in shapes.items():
+            group = file.create_group(layer)
+            group.attrs["weight_names"] = [f"{layer}/{name}:0".encode() for name, _ in arrays]
+            for name, shape in arrays:
+                group[f"{layer}/{name}:0"] = rng.normal(size=shape).astype(np.float32)
+    ran = run("info", str(path))
+    assert "weights only" in ran.out
+    assert "read from the weights as LSTM 3 > Dense 5" in ran.out
+    assert "gates are hard_sigmoid" in ran.out
+    assert "(None, 7, 5)" in run("info", str(path), "--config", "LSTM(3) > Dense(5, softmax)", "--window", "7").out
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)])

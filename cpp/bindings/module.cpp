@@ -226,6 +226,7 @@ void bind_info(py::module_& m) {
         .def_readonly("output_steps", &ModelInfo::output_steps)
         .def_readonly("whole", &ModelInfo::whole)
         .def_readonly("fixed_steps", &ModelInfo::fixed_steps)
+        .def_readonly("labels", &ModelInfo::labels)
         .def_readonly("vocabulary", &ModelInfo::vocabulary)
         .def_readonly("vocabulary_kind", &ModelInfo::vocabulary_kind)
         .def_readonly("prime", &ModelInfo::prime)

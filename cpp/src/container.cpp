@@ -240,11 +240,12 @@ public:
         return values;
     }
 
-    std::vector<std::string> strings(const std::string& key, std::size_t count) {
+    std::vector<std::string> strings(const std::string& key, std::size_t count, const char* what) {
         const auto array = take<Array>(key);
         check_array(key, array, type_string, kMaxSize);
         if (array.count != count)
-            fail(expected("size of " + key, std::to_string(count) + " (the outputs)", std::to_string(array.count)));
+            fail(
+                expected("size of " + key, std::to_string(count) + " (the " + what + ")", std::to_string(array.count)));
         Cursor in(array.data, array.nbytes);
         std::vector<std::string> values(static_cast<std::size_t>(array.count));
         for (std::string& value : values) value = in.string(kMaxString, "an element of an array");
@@ -600,10 +601,18 @@ void check_embeddings(const Container& c) {
                 fail("layer " + layer.name + ": only embeddings and masks may read ids");
 }
 
-void check_encoding(const Container& c) {
+// What the labels of a classifier demand; its elements are those that enter, so nothing else ties inputs to outputs.
+void check_classifier(const ModelInfo& info) {
+    if (info.outputs < 2) fail(expected("outputs of a network with labels", "at least 2", "1"));
+    if (info.output_sequence) fail("a network with labels must give one output, not one at each step");
+    if (info.encoding == Encoding::scaled) fail("a network with labels cannot have the encoding scaled");
+}
+
+void check_encoding(const Container& c, bool labels) {
     const ModelInfo& info = c.info;
     const auto size = std::to_string(info.input_size), outputs = std::to_string(info.outputs);
     check_embeddings(c);
+    if (labels) return check_classifier(info);
     switch (info.encoding) {
         case Encoding::onehot:
             if (info.input_size != info.outputs)
@@ -634,11 +643,29 @@ void check_layers(const std::vector<LayerDescription>& layers) {
         if (!read[i + 1]) fail("layer " + layers[i].name + ": no layer reads its output");
 }
 
+void take_labels(Keys& keys, ModelInfo& info) {
+    if (!keys.has("lstmgen.labels")) return;
+    info.labels = keys.strings("lstmgen.labels", info.outputs, "outputs");
+    std::unordered_set<std::string_view> seen;
+    for (const std::string& label : info.labels) {
+        if (label.empty()) fail("a label is empty");
+        if (!seen.insert(label).second) fail("the label " + in_quotes(label) + " appears twice");
+    }
+    for (const char* const key : {"lstmgen.vocabulary", "lstmgen.padding"})
+        if (info.encoding == Encoding::features && keys.has(key))
+            fail("key " + std::string(key) + ": a network with labels that reads features has no elements");
+    if (keys.has("lstmgen.prime")) fail("key lstmgen.prime: a network with labels does not generate");
+}
+
+// Elements that the ids of the file stand for: docs/format.md, section 3.
+std::size_t element_count(const ModelInfo& info) { return info.labels.empty() ? info.outputs : info.input_size; }
+
 void take_vocabulary(Keys& keys, ModelInfo& info) {
+    const std::size_t count = element_count(info);
     if (keys.has("lstmgen.padding"))
-        info.padding = static_cast<std::uint32_t>(keys.size("lstmgen.padding", 0, info.outputs - 1));
+        info.padding = static_cast<std::uint32_t>(keys.size("lstmgen.padding", 0, count - 1));
     if (keys.has("lstmgen.vocabulary")) {
-        info.vocabulary = keys.strings("lstmgen.vocabulary", info.outputs);
+        info.vocabulary = keys.strings("lstmgen.vocabulary", count, info.labels.empty() ? "outputs" : "inputs");
         info.vocabulary_kind = keys.take<std::string_view>("lstmgen.vocabulary_kind");
         if (info.vocabulary_kind != "text" && info.vocabulary_kind != "tokens")
             fail(expected("key lstmgen.vocabulary_kind", "text or tokens", in_quotes(info.vocabulary_kind)));
@@ -670,7 +697,7 @@ SelfTest take_self_test(Keys& keys, const ModelInfo& info) {
         test.ids = keys.numbers<std::uint32_t>("lstmgen.selftest.ids", type_u32, most);
         if (test.ids.empty()) fail("key lstmgen.selftest.ids is empty");
         for (const std::uint32_t id : test.ids)
-            if (id >= info.outputs) fail("key lstmgen.selftest.ids: an id is out of range");
+            if (id >= element_count(info)) fail("key lstmgen.selftest.ids: an id is out of range");
     }
     test.steps = info.encoding == Encoding::features ? test.features.size() / info.input_size : test.ids.size();
     if (info.fixed_steps && test.steps != info.window)
@@ -744,7 +771,7 @@ void parse(Container& c) {
     c.info.output_sequence = output.sequence;
     c.info.output_steps = output.steps;
     check_layers(c.layers);
-    check_encoding(c);
+    check_encoding(c, keys.has("lstmgen.labels"));
 
     if (n_tensors != count) fail(expected("number of tensors", std::to_string(count), std::to_string(n_tensors)));
     std::uint64_t offset = 0;
@@ -762,6 +789,7 @@ void parse(Container& c) {
 
     // Only now, when the file has shown to be as large as its layers demand, is memory taken in proportion to their
     // sizes.
+    take_labels(keys, c.info);
     take_vocabulary(keys, c.info);
     c.self_test = take_self_test(keys, c.info);
     keys.check_all_taken();

@@ -14,6 +14,8 @@ namespace lstmgen {
 namespace {
 
 std::size_t window_of(const ModelInfo& info, const GeneratorOptions& options) {
+    if (!info.labels.empty())
+        throw Error(ErrorCode::invalid_argument, "a classifier: it has labels, it does not generate");
     if (info.whole && options.refresh != 1)
         throw Error(ErrorCode::invalid_argument,
                     "the network needs all steps of a window at once: expected refresh 1, found " +

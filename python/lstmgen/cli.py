@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lstmgen", description="Sample from recurrent networks that Keras trained.")
     parser.add_argument("--version", action="version", version=f"lstmgen {lstmgen.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_sample, _add_export, _add_info, _add_train, _add_verify, _add_bench):
+    for add in (_add_sample, _add_classify, _add_export, _add_info, _add_train, _add_verify, _add_bench):
         add(commands)
     return parser
 
@@ -145,6 +145,49 @@ def _sample(args: argparse.Namespace) -> None:
         out.flush()
 
 
+# -- classify --------------------------------------------------------------------------------------
+
+
+def _add_classify(commands: Any) -> None:
+    parser = _command(commands, "classify", _classify, "say which label sequences have")
+    parser.add_argument("model", help="a .bin with labels, or a model saved by Keras, with --labels")
+    parser.add_argument("sequences", nargs="*", metavar="SEQUENCE", help="text, or numbers such as '0.5 1 -2'")
+    parser.add_argument("--file", type=Path, help="a .csv of sequence,label or of sequence alone; else one a line")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--on-unknown", default="error", help="'skip', or an element to put for unknown ones")
+    keras = parser.add_argument_group("of a model saved by Keras")
+    keras.add_argument("--labels", type=lambda text: text.split(","), metavar="A,B,C", help="of each output")
+    keras.add_argument("--vocab", metavar="FILE", help="JSON with the elements that enter")
+
+
+def _classify(args: argparse.Namespace) -> None:
+    from lstmgen.classifier import Row, classify, read_sequences
+
+    if bool(args.sequences) == (args.file is not None):
+        raise ValueError("give sequences, or --file, and not both")
+    options: Any = {name: value for name in ("labels", "vocab") if (value := getattr(args, name)) is not None}
+    model = lstmgen.Model(args.model, **options)
+    if args.file:
+        rows = read_sequences(args.file)
+        names = [f"{args.file}: line {row.line}" for row in rows]
+    else:
+        rows = [Row(i, sequence, None) for i, sequence in enumerate(args.sequences)]
+        names = [f"{sequence!r:.60}" for sequence in args.sequences]
+    found = classify(model, [row.sequence for row in rows], args.on_unknown, names)
+    if args.json:
+        facts = [{"sequence": row.sequence, **one._asdict()} for row, one in zip(rows, found, strict=True)]
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        for row, one in zip(rows, found, strict=True):
+            likely = sorted(one.probabilities.items(), key=lambda item: -item[1])
+            shares = ", ".join(f"{label} {share:.4f}" for label, share in likely)
+            print(_printable(f"{_short(row.sequence, '')}: {one.label} ({shares})"))
+    known = [(row.label, one.label) for row, one in zip(rows, found, strict=True) if row.label]
+    if known:
+        right = sum(label == guess for label, guess in known)
+        print(f"accuracy {right / len(known):.1%} ({right} of {len(known)})", file=sys.stderr)
+
+
 # -- export ----------------------------------------------------------------------------------------
 
 
@@ -173,6 +216,7 @@ def _facts(model: lstmgen.Model) -> dict[str, Any]:
         "encoding": model.encoding,
         "input_shape": model.input_shape,
         "output_shape": model.output_shape,
+        "labels": list(model.labels),
         "dtype": model.dtype,
         "isa": model.isa,
         "nbytes": model.nbytes,
@@ -210,6 +254,7 @@ def _info(args: argparse.Namespace) -> None:
     vocabulary, prime = facts.pop("vocabulary"), facts.pop("prime")
     card = facts.pop("card")
     facts |= card if isinstance(card, dict) else {"card": card}
+    facts["labels"] = ", ".join(facts["labels"])
     facts["vocabulary"] = _short(vocabulary, f"{len(vocabulary)} elements: ") if vocabulary else ""
     if model.vocabulary and prime:
         facts["prime"] = _short(model.vocabulary.decode(prime), f"{len(prime)} elements: ")

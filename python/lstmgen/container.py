@@ -51,6 +51,7 @@ def pack(
     *,
     encoding: str,
     dtype: str = "f32",
+    labels: Sequence[str] | None = None,
     vocabulary: Sequence[str] | None = None,
     vocabulary_kind: str | None = None,
     prime: Sequence[int] | None = None,
@@ -64,17 +65,22 @@ def pack(
 ) -> bytes:
     """The bytes of a `.bin` that holds `network`; the same arguments give the same bytes.
 
-    `vocabulary_kind` is needed with a vocabulary; `prime` holds ids, `padding` is one; `card` is a JSON object as
+    `labels` make it a classifier: `vocabulary` and `padding` are then of what enters. `vocabulary_kind` is needed with a vocabulary; `prime` holds ids, `padding` is one; `card` is a JSON object as
     text. Raises `ModelFormatError` for a network, and `ValueError` for a fact, that docs/format.md
     does not allow.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, found {dtype!r}")
     _check_network(network)
-    _check_encoding(network, encoding)
+    _check_encoding(network, encoding, labels is not None)
+    if labels is not None:
+        _check_labels(network, encoding, labels, generates=prime is not None)
+        if encoding == "features" and (vocabulary is not None or padding is not None):
+            raise ValueError("vocabulary, padding: a classifier that takes features has no elements")
+    elements = network.outputs if labels is None else network.input_size
     if padding is not None:
-        _in_range("padding", padding, 0, network.outputs - 1)
-    _check_vocabulary(network, vocabulary, vocabulary_kind, padding)
+        _in_range("padding", padding, 0, elements - 1)
+    _check_vocabulary(elements, "outputs" if labels is None else "inputs", vocabulary, vocabulary_kind, padding)
     _check_prime(network, encoding, prime)
     if dtype == "bf16":
         network = rounded(network)
@@ -101,6 +107,8 @@ def pack(
     keys["lstmgen.encoding"] = _string(encoding)
     keys["lstmgen.input_size"] = _u32(network.input_size)
     keys["lstmgen.window"] = _u32(network.window)
+    if labels is not None:
+        keys["lstmgen.labels"] = _strings(labels)
     if vocabulary is not None and vocabulary_kind is not None:
         keys["lstmgen.vocabulary"] = _strings(vocabulary)
         keys["lstmgen.vocabulary_kind"] = _string(vocabulary_kind)
@@ -109,7 +117,7 @@ def pack(
     if padding is not None:
         keys["lstmgen.padding"] = _u32(padding)
     keys |= _layer_keys(network)
-    keys |= _self_test_keys(network, encoding)
+    keys |= _self_test_keys(network, encoding, elements)
     tensors = _tensors(network, dtype)
     del network  # a rounded copy need not live through the assembly
     return _assemble(keys, tensors)
@@ -216,7 +224,7 @@ def _check_arrays(where: str, arrays: dict[str, Array], shapes: dict[str, tuple[
             raise ModelFormatError(f"{where}: {name}: holds NaN or infinite numbers")
 
 
-def _check_encoding(network: Network, encoding: str) -> None:
+def _check_encoding(network: Network, encoding: str, labels: bool) -> None:
     size, outputs = network.input_size, network.outputs
     if encoding not in ENCODINGS:
         raise ValueError(f"encoding: expected one of {', '.join(ENCODINGS)}, found {encoding!r}")
@@ -224,6 +232,8 @@ def _check_encoding(network: Network, encoding: str) -> None:
         raise ValueError(f"encoding {encoding!r}: the network begins with an Embedding: 'index'")
     if encoding == "index" and not network.takes_ids:
         raise ValueError("encoding 'index': the network does not begin with an Embedding")
+    if labels:
+        return
     if encoding == "index" and size < outputs:
         raise ModelFormatError(f"the network has {outputs} outputs, but takes only {size} ids")
     if encoding == "onehot" and size != outputs:
@@ -232,8 +242,26 @@ def _check_encoding(network: Network, encoding: str) -> None:
         raise ValueError(f"encoding 'scaled': the network takes {size} numbers per step, not 1")
 
 
+def _check_labels(network: Network, encoding: str, labels: Sequence[str], generates: bool) -> None:
+    if encoding == "scaled":
+        raise ValueError("labels: a classifier takes 'onehot', 'index' or 'features', not 'scaled'")
+    if generates:
+        raise ValueError("prime: a classifier, which has labels, does not generate")
+    if network.outputs < 2:
+        raise ModelFormatError(f"labels: expected at least 2 outputs, found {network.outputs}")
+    if network.returns_sequences:
+        raise ModelFormatError("labels: expected one output, found one at each step")
+    if len(labels) != network.outputs:
+        raise ValueError(f"labels: expected {network.outputs}, one for each output, found {len(labels)}")
+    for i, label in enumerate(labels):
+        if not _limited(f"label {i}", label):
+            raise ValueError(f"label {i}: expected text, found an empty one")
+        if label in labels[:i]:
+            raise ValueError(f"labels: {label!r} appears twice")
+
+
 def _check_vocabulary(
-    network: Network, vocabulary: Sequence[str] | None, kind: str | None, padding: int | None
+    count: int, what: str, vocabulary: Sequence[str] | None, kind: str | None, padding: int | None
 ) -> None:
     if (vocabulary is None) != (kind is None):
         raise ValueError("vocabulary and vocabulary_kind need each other")
@@ -241,8 +269,8 @@ def _check_vocabulary(
         return
     if kind not in VOCABULARY_KINDS:
         raise ValueError(f"vocabulary_kind: expected one of {VOCABULARY_KINDS}, found {kind!r}")
-    if len(vocabulary) != network.outputs:
-        raise ValueError(f"the vocabulary has {len(vocabulary)} elements, the network {network.outputs} outputs")
+    if len(vocabulary) != count:
+        raise ValueError(f"the vocabulary has {len(vocabulary)} elements, the network {count} {what}")
     seen: dict[str, int] = {}
     for i, element in enumerate(vocabulary):
         if not _limited(f"vocabulary element {i}", element) and i != padding:
@@ -374,8 +402,8 @@ def _layer_keys(network: Network) -> dict[str, bytes]:
     return keys
 
 
-def _self_test_keys(network: Network, encoding: str) -> dict[str, bytes]:
-    given, output, tolerance = reference.self_test(network, encoding)
+def _self_test_keys(network: Network, encoding: str, elements: int) -> dict[str, bytes]:
+    given, output, tolerance = reference.self_test(network, encoding, elements)
     features = encoding == "features"
     return {
         "lstmgen.selftest." + ("features" if features else "ids"): _numbers(_F32 if features else _U32, given),

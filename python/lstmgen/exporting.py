@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import NoneType
 from typing import Any, NamedTuple, TypedDict, Unpack
@@ -31,6 +31,8 @@ class ExportOptions(TypedDict, total=False):
         its text, the same as a mapping, or layers as in Keras code: "LSTM(128, return_sequences=True), LSTM(128),
         Dense(52, softmax)". Without it the architecture is told from the weights, where they leave no doubt.
     output: name of the layer whose output is wanted, for a model with several.
+    labels: the name of each output: the model classifies, it does not generate. The vocabulary and the padding are then
+        those of its input.
     vocab: the vocabulary, as a Python object or as the path of a file:
         - a list of elements in the order of the outputs;
         - an object from element to index, or from index to element. Indices that start at 1 leave id 0 to padding,
@@ -56,6 +58,7 @@ class ExportOptions(TypedDict, total=False):
 
     config: Architecture | None
     output: str | None
+    labels: Sequence[str] | None
     vocab: Vocab | None
     vocab_from: File | None
     lower: bool | None
@@ -129,20 +132,25 @@ def _export(source: Source, options: ExportOptions) -> _Exported:
 
 def _pack(network: Network, options: ExportOptions) -> _Exported:
     network = _with_window(network, options.get("window"))
+    labels = _labels(options.get("labels"))
+    listing = _listing(options, network.outputs if labels is None else network.input_size)
     encoding = options.get("encoding") or infer_encoding(network)
-    listing = _listing(options, network.outputs)
+    if options.get("encoding") is None and labels is not None and not network.takes_ids:
+        encoding = "onehot" if listing else "features"
     vocabulary = Vocabulary(listing.elements, listing.kind or "tokens") if listing else None
     prime = options.get("prime")
-    if prime is None and listing and encoding != "features":
+    generates = encoding != "features" and labels is None
+    if prime is None and listing and generates:
         prime = list(listing.sequence[: network.window]) or None
     assumed = network.assumed + (listing.assumed if listing else ())
-    if prime is None and vocabulary is not None and _START in vocabulary.elements and encoding != "features":
+    if prime is None and vocabulary is not None and _START in vocabulary.elements and generates:
         prime = [_START]
         assumed += (f"the default prime is {_START}, the start of a text",)
     data = container.pack(
         network,
         encoding=encoding,
         dtype=options.get("dtype") or "f32",
+        labels=labels,
         vocabulary=vocabulary.elements if vocabulary else None,
         vocabulary_kind=vocabulary.kind if vocabulary else None,
         prime=_prime_ids(prime, vocabulary) or None,
@@ -154,11 +162,19 @@ def _pack(network: Network, options: ExportOptions) -> _Exported:
         source_url=options.get("source_url"),
         card=_card(options.get("card")),
     )
-    return _Exported(data, assumed, listing is None and encoding != "features")
+    return _Exported(data, assumed, listing is None and generates)
+
+
+def _labels(labels: object) -> list[str] | None:
+    if labels is None:
+        return None
+    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
+        raise TypeError(f"labels: expected a list of names, found {labels!r:.60}")
+    return [str(label) if isinstance(label, str) else label for label in labels]  # numpy has its own str
 
 
 def infer_encoding(network: Network) -> str:
-    """The encoding that a network most likely was trained with: section 3 of docs/format.md."""
+    """The encoding that a generator most likely was trained with: section 3 of docs/format.md."""
     if network.takes_ids:
         return "index"
     if network.input_size == network.outputs > 1:
@@ -181,7 +197,7 @@ def _with_window(network: Network, window: int | None) -> Network:
 
 
 def _listing(options: ExportOptions, outputs: int) -> Listing | None:
-    """The vocabulary that the options name, for a network with `outputs` outputs."""
+    """The vocabulary that the options name, for a network with `outputs` outputs (with labels: inputs)."""
     vocab, vocab_from, kind = options.get("vocab"), options.get("vocab_from"), options.get("vocabulary_kind")
     if vocab is not None and vocab_from is not None:
         raise ValueError("give either vocab or vocab_from, not both")
@@ -264,6 +280,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     vocabulary.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters, sorted, are the vocabulary")
     vocabulary.add_argument(
         "--vocab", metavar="FILE", help="JSON: list of elements, object from or to indices, Keras tokenizer, notes"
+    )
+    parser.add_argument(
+        "--labels", type=lambda text: text.split(","), metavar="A,B,C", help="of each output: the model classifies"
     )
     parser.add_argument("--lower", action="store_true", help="lower-case the corpus before")
     parser.add_argument("--vocab-encoding", metavar="NAME", help="of the corpus (utf-8)")

@@ -48,6 +48,8 @@ class Generator:
         if isinstance(source, Model) and options:
             raise TypeError(f"a Model takes no {', '.join(options)}")
         self.model = source if isinstance(source, Model) else Model(source, **options)
+        if self.model.labels:
+            raise ValueError("a classifier: it has labels, it does not generate; Model.classify says what it finds")
         if self.model.encoding == "features":
             raise ValueError(
                 "the network reads features: it predicts, but does not generate, since "

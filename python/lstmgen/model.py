@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from lstmgen.text import Vocabulary
 
 if TYPE_CHECKING:
+    from lstmgen.classifier import Classification, Classified
     from lstmgen.exporting import ExportOptions
 
 try:
@@ -64,6 +65,11 @@ class Model:
         )
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The name of each output of a classifier; empty for any other network."""
+        return tuple(self._native.info.labels)
+
+    @property
     def layers(self) -> Sequence[_core.LayerInfo]:
         """The layers: type, name, inputs, outputs, activation, recurrent_activation, return_sequences."""
         return self._native.info.layers
@@ -95,7 +101,7 @@ class Model:
 
     @property
     def outputs(self) -> int:
-        """Numbers per output: elements of a generator."""
+        """Numbers per output: elements of a generator, labels of a classifier."""
         return self._native.info.outputs
 
     @property
@@ -163,6 +169,18 @@ class Model:
         if values.size and (values.min() < 0 or values.max() >= 2**32):
             raise ValueError(f"x: expected ids >= 0, found {values.min()} to {values.max()}")
         return self._native.predict_ids(np.ascontiguousarray(values, np.uint32))
+
+    def classify(self, sequences: Iterable[Classified], *, on_unknown: str = "error") -> list[Classification]:
+        """Say which of `labels` each sequence has, and what the network puts out for each of them.
+
+        A sequence is a text, elements or ids, or numbers for a network that takes features: (T,) or (T, features), or
+        a text such as "0.5 1 -2". They may differ in length: each counts as it is, without padding, which Keras's masks
+        leave out. Only a network with padding and a window gets its padding, on the left. `on_unknown`: what to do with
+        elements outside the vocabulary: "error", "skip", or an element to put instead.
+        """
+        from lstmgen.classifier import classify
+
+        return classify(self, sequences, on_unknown)
 
     def __repr__(self) -> str:
         parts = [f"{self._native.info.input_size} {self.encoding}"]

@@ -312,8 +312,13 @@ def encode(network: Network, encoding: str, ids: Sequence[int]) -> NDArray[Any]:
     return (np.asarray(ids, np.float64) / network.outputs).astype(np.float32)[:, None]
 
 
-def self_test(network: Network, encoding: str) -> tuple[NDArray[Any], NDArray[np.float64], float]:
-    """Input (ids; for `features`, all steps' numbers), last output in float64, and tolerance."""
+def self_test(
+    network: Network, encoding: str, elements: int | None = None
+) -> tuple[NDArray[Any], NDArray[np.float64], float]:
+    """Input (ids; for `features`, all steps' numbers), last output in float64, and tolerance.
+
+    The ids are of `elements`: by default as many as there are outputs.
+    """
     count = network.window if network.fixed_steps else SELF_TEST_STEPS
     if encoding == "features":
         # Exact fractions of a fixed pattern between -1 and 1: the same on every machine.
@@ -321,7 +326,7 @@ def self_test(network: Network, encoding: str) -> tuple[NDArray[Any], NDArray[np
         given: NDArray[Any] = (pattern / 64).astype(np.float32)
         x: NDArray[Any] = given.reshape(count, network.input_size)
     else:
-        given = np.arange(count) * (network.outputs - 1) // max(count - 1, 1)
+        given = np.arange(count) * ((elements or network.outputs) - 1) // max(count - 1, 1)
         x = encode(network, encoding, given.tolist())
     y64 = forward(network, x, np.float64)
     y32 = forward(network, x, np.float32)

@@ -40,7 +40,7 @@ def error_ratios(ours: NDArray[Any], keras: NDArray[Any], exact: NDArray[Any]) -
 
 
 def verify(model: str | Model, keras_path: str, windows: int = 40) -> Report:
-    """Run `windows` windows, half random and half drawn from the model itself, through both, and through float64.
+    """Run `windows` windows, half random and half drawn from the model itself (of a classifier: all random), through both, and through float64.
 
     Weights stored as bf16 differ from Keras's by their rounding; then the float64 reference, on the weights as stored,
     is the measure.
@@ -81,6 +81,8 @@ def _windows(model: Model, count: int) -> NDArray[Any]:
     steps = model.window or 50
     if model.encoding == "features":
         return rng.uniform(-1, 1, (count, steps, model.input_shape[-1] or 1)).astype(np.float32)
+    if model.labels:
+        return rng.integers(0, model._native.info.input_size, (count, steps), dtype=np.uint32)
     run = Generator(model)._native(Sampling(seed=0), refresh=None)
     run.feed(model.prime if len(model.prime) else np.zeros(1, np.uint32))
     drawn = run.sample(steps + count, [])

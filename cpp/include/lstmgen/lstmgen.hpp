@@ -69,7 +69,8 @@ struct ModelInfo {
     std::size_t output_steps = 0;          ///< time steps of that output; 0: as many as the input has
     bool whole = false;                    ///< the network needs all time steps at once: no state can be carried
     bool fixed_steps = false;              ///< the network takes exactly `window` time steps
-    std::vector<std::string> vocabulary;   ///< empty, or `outputs` elements
+    std::vector<std::string> labels;       ///< of a classifier, the name of each output; empty if it is none
+    std::vector<std::string> vocabulary;   ///< empty, or `outputs` elements (of a classifier: `input_size`)
     std::string vocabulary_kind;           ///< "text", "tokens", or empty
     std::vector<std::uint32_t> prime;      ///< ids of the default prime
     std::optional<std::uint32_t> padding;  ///< id that fills a short window

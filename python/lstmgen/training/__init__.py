@@ -4,7 +4,8 @@
 common: epochs, the best model kept, going on after an interruption, and the files at the end.
 """
 
+from lstmgen.training.classifier import ClassifierSettings, train_classifier
 from lstmgen.training.loop import Report, Settings
 from lstmgen.training.text import TextSettings, train_text
 
-__all__ = ["Report", "Settings", "TextSettings", "train_text"]
+__all__ = ["ClassifierSettings", "Report", "Settings", "TextSettings", "train_classifier", "train_text"]

@@ -9,23 +9,25 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from lstmgen.training.classifier import HEADERS, KINDS, ClassifierSettings, train_classifier
 from lstmgen.training.loop import Report, Settings
 from lstmgen.training.text import LEVELS, RECIPES, TextSettings, train_text
 
 _FACTS = ("name", "description", "author", "license", "source_url")
-_CHOICES = {"level": LEVELS, "recipe": RECIPES, "dtype": ("f32", "bf16")}
+_CHOICES = {"level": LEVELS, "recipe": RECIPES, "dtype": ("f32", "bf16"), "kind": KINDS, "header": HEADERS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be trained to a command line."""
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     _add(kinds, "text", "a text, by letters or words", "corpus", TextSettings, train_text)
+    _add(kinds, "classifier", "sequences with labels, from a CSV", "csv", ClassifierSettings, train_classifier)
 
 
 def _add(
     kinds: Any, kind: str, about: str, source: str, settings: type[Settings], train: Callable[..., Report]
 ) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = kinds.add_parser(kind, help=about, description=f"Train a generator of {about}.")
+    parser: argparse.ArgumentParser = kinds.add_parser(kind, help=about, description=f"Train on {about}.")
     parser.add_argument(source, help="what to learn from")
     parser.add_argument(
         "-o", "--output", required=True, metavar="BIN", help="the .bin to write; the .h5 lies beside it"

@@ -119,6 +119,15 @@ def import_keras() -> Any:
         ) from None
 
 
+def check_output(out: Path) -> None:
+    """Raise `ValueError` or `OSError` that names `out`, if a training cannot leave its files there."""
+    if out.suffix != ".bin":
+        raise ValueError(f"{out}: expected a name that ends with .bin")
+    folder = out.resolve().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OSError(f"{out}: cannot write into the folder {folder}")
+
+
 def run(job: Job) -> Report:
     """Train, and leave the `.bin` of the best epoch with its card, and the `.h5` it came from.
 
@@ -126,10 +135,7 @@ def run(job: Job) -> Report:
     interruption lies beside them until the training is over.
     """
     job.settings.check()
-    if job.out.suffix != ".bin":
-        raise ValueError(f"{job.out}: expected a name that ends with .bin")
-    if not job.out.resolve().parent.is_dir():
-        raise OSError(f"{job.out}: there is no folder {job.out.resolve().parent}")
+    check_output(job.out)
     keeper = _Keeper(job)
     keeper.restore()
     keras = import_keras()

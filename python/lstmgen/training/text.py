@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from lstmgen import vocabularies
 from lstmgen.text import Vocabulary
-from lstmgen.training.loop import Job, Report, Settings, import_keras, run
+from lstmgen.training.loop import Job, Report, Settings, check_output, import_keras, run
 
 Ids = NDArray[np.int32]
 
 LEVELS = ("letters", "words")
 RECIPES = ("default", "lesson")
-LESSON_PIECE = 10_000  # windows that the lesson holds in memory at once
 _TOKEN = re.compile(r" ?\\?[^\W\d_]+| ?\d+| ?[^\w\s]|_|\s")
 
 
@@ -79,6 +78,7 @@ def train_text(
     """
     settings = settings or TextSettings()
     settings.check()
+    check_output(Path(out))
     path = Path(corpus)
     text = vocabularies.read_text(path)
     vocabulary = letters(text) if settings.level == "letters" else words(text, settings.words)
@@ -183,7 +183,7 @@ def _excerpt(data: bytes, length: int = 160) -> str:
 
 
 def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: int) -> dict[str, Any]:
-    """Bits a character of the held-out texts as lstmgen computes them; their first `window` elements are the context."""
+    """Bits a character of the held-out texts as lstmgen scores them; their first `window` elements are context only."""
     from lstmgen.generator import Generator, Sampling
     from lstmgen.model import Model
 
@@ -320,14 +320,14 @@ def _whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
     n = min(map(len, texts))
     block = np.stack([text[:n] for text in texts])
     weights = np.zeros((len(block), n - 1), np.float32)
-    weights[:, window - 1 :] = 1
+    weights[:, window - 1 :] = (n - 1) / (n - window)  # Keras divides by all of them
     return _encoded(block[:, :-1], onehot), block[:, 1:], weights
 
 
 def _windows(keras: Any, texts: list[Ids], window: int, batch: int, onehot: int | None) -> Any:
     """Each window and the element after it, in order, made batch by batch.
 
-    The lesson makes them in pieces of 10,000, since the whole does not fit into memory; what the network sees is the same.
+    The lesson makes them in pieces of 10,000, since the whole does not fit into memory; the network sees the same.
     """
     starts = np.concatenate([np.arange(len(text) - window) + offset for text, offset in _offsets(texts)])
     joined = np.concatenate(texts)

@@ -1,0 +1,199 @@
+"""Classifying: which label a sequence has, and the files that sequences come from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lstmgen import vocabularies
+
+if TYPE_CHECKING:
+    from lstmgen.model import Model
+
+Classified = str | Iterable[str | int] | ArrayLike
+
+LARGEST = 1e15  # of the numbers in a sequence
+LABEL_NAMES = ("label", "labels", "class", "target", "category", "sentiment")  # second field of a header
+SEQUENCE_NAMES = ("sequence", "sequences", "text", "word", "words", "numbers")  # first field of one
+_BATCH = 4096  # sequences of one length at a time
+
+
+class Classification(NamedTuple):
+    """The label of a sequence, and what the network puts out for each label: for a softmax, its probability."""
+
+    label: str
+    probabilities: dict[str, float]
+
+
+def classify(
+    model: Model, sequences: Iterable[Classified], on_unknown: str = "error", names: Sequence[str] | None = None
+) -> list[Classification]:
+    """What `Model.classify` does; `names` are what the sequences are called in errors."""
+    if not model.labels:
+        raise ValueError("no classifier: the model has no labels (an export gives them: labels=, --labels)")
+    if isinstance(sequences, str | bytes) or not isinstance(sequences, Iterable):
+        raise TypeError(f"sequences: expected a list of sequences, found {sequences!r:.60}")
+    encode = _numbers_of if model.encoding == "features" else _ids_of
+    encoded = []
+    for i, sequence in enumerate(sequences):
+        try:
+            encoded.append(encode(model, sequence, on_unknown))
+        except (ValueError, TypeError) as error:
+            name = names[i] if names else f"sequence {i}"
+            raise type(error)(f"{name}: {error}") from None
+    outputs = np.empty((len(encoded), model.outputs), np.float32)
+    for rows in _of_equal_length(encoded):
+        outputs[rows] = model.predict(np.stack([encoded[i] for i in rows]))
+    return [
+        Classification(model.labels[int(y.argmax())], dict(zip(model.labels, map(float, y), strict=True)))
+        for y in outputs
+    ]
+
+
+def _of_equal_length(encoded: Sequence[NDArray[Any]]) -> Iterator[list[int]]:
+    lengths: dict[int, list[int]] = {}
+    for i, sequence in enumerate(encoded):
+        lengths.setdefault(len(sequence), []).append(i)
+    for rows in lengths.values():
+        for first in range(0, len(rows), _BATCH):
+            yield rows[first : first + _BATCH]
+
+
+def _ids_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.uint32]:
+    if model.vocabulary is not None:
+        ids = model.vocabulary.encode(sequence, on_unknown)
+    elif isinstance(sequence, str | bytes):
+        raise TypeError(f"expected ids, since the model has no vocabulary, found {sequence!r:.60}")
+    else:
+        ids = np.asarray(sequence)
+        if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+            raise TypeError(f"expected ids, found {ids.dtype} of shape {ids.shape}")
+    if not len(ids):
+        raise ValueError("it is empty")
+    if model.padding is not None and model.window:
+        if len(ids) > model.window:
+            raise ValueError(f"expected at most {model.window} elements, found {len(ids)}")
+        ids = np.concatenate([np.full(model.window - len(ids), model.padding, ids.dtype), ids])
+    return ids
+
+
+def _numbers_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.float32]:
+    size = model.input_shape[-1] or 1
+    try:
+        values = np.asarray(parse_numbers(sequence) if isinstance(sequence, str) else sequence, np.float64)
+    except TypeError:
+        raise TypeError(f"expected numbers, found {sequence!r:.60}") from None
+    if not values.size:
+        raise ValueError("it is empty")
+    if values.ndim == 1 and size == 1:
+        values = values[:, None]
+    if values.ndim != 2 or values.shape[1] != size:
+        raise ValueError(f"expected {size} numbers a step, found an array of shape {values.shape}")
+    if not (np.abs(values) <= LARGEST).all():
+        raise ValueError(f"expected numbers between -{LARGEST:g} and {LARGEST:g}, found others")
+    return values.astype(np.float32)
+
+
+def parse_numbers(text: str) -> list[float]:
+    """The numbers of a text, separated by spaces, or by commas or semicolons. Raises `ValueError` for anything else."""
+    if "," in text and ";" in text:
+        raise ValueError("both , and ; between numbers: expected a decimal point, and one separator")
+    values = []
+    for piece in re.split(r"\s*[,;]\s*|\s+", text.strip()) if text.strip() else []:
+        value = number(piece)
+        if value is None:
+            raise ValueError(f"expected a number, found {piece!r:.60}" if piece else "a number is missing")
+        values.append(value)
+    return values
+
+
+def number(piece: str) -> float | None:
+    """The finite number that `piece` is, at most 1e15; else None."""
+    try:
+        value = math.nan if "_" in piece else float(piece)  # Python allows 1_000
+    except ValueError:
+        return None
+    return value if abs(value) <= LARGEST else None
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+class Row(NamedTuple):
+    """One row of a CSV file: where it begins, its sequence and, if it has one, its label."""
+
+    line: int
+    sequence: str
+    label: str | None
+
+
+def read_sequences(path: str | os.PathLike[str]) -> list[Row]:
+    """The rows of a `.csv`, or the lines of any other UTF-8 file, each a sequence. Raises what `read_csv` raises."""
+    name = os.fspath(path)
+    if name.lower().endswith(".csv"):
+        rows = read_csv(path)
+    else:
+        lines = vocabularies.read_text(path).removeprefix("\ufeff").splitlines()
+        rows = [Row(i, line, None) for i, line in enumerate(lines, 1) if line]
+    if not rows:
+        raise ValueError(f"{name}: it is empty: expected sequences")
+    return rows
+
+
+def read_csv(path: str | os.PathLike[str], header: str = "auto") -> list[Row]:
+    """The rows of a UTF-8 CSV of `sequence,label`, or of `sequence` alone. Empty lines are passed over.
+
+    `header`: "yes" or "no" for whether the first row names the columns; "auto": if it does by common names, or holds
+    words where all others hold numbers. Raises `OSError`, or `ValueError` that names file and line.
+    """
+    name = os.fspath(path)
+    text = vocabularies.read_text(path).removeprefix("\ufeff")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[Row] = []
+    line = 1
+    try:
+        for fields in reader:
+            if any(field.strip() for field in fields):
+                if len(fields) > 2:
+                    raise ValueError(
+                        f"{name}: line {line}: expected sequence,label, found {len(fields)} fields: a sequence with "
+                        'commas needs quotes, as in "0,1,4",label'
+                    )
+                rows.append(Row(line, fields[0], fields[1].strip() if len(fields) == 2 else None))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"{name}: line {line}: not CSV: {error}") from None
+    if header == "yes" or (header == "auto" and _names_columns(name, rows)):
+        del rows[:1]
+    return rows
+
+
+def _names_columns(name: str, rows: Sequence[Row]) -> bool:
+    if not rows:
+        return False
+    first, label = rows[0].sequence.strip().lower(), (rows[0].label or "").lower()
+    if first in LABEL_NAMES and label in SEQUENCE_NAMES:
+        raise ValueError(f"{name}: line {rows[0].line}: expected the columns sequence,label, found {first},{label}")
+    if label in LABEL_NAMES or (rows[0].label is None and first in SEQUENCE_NAMES):
+        return True
+    others = [row.sequence for row in rows[1:]]
+    return bool(others) and all(number(piece) is None for piece in pieces(first)) and all(map(is_numeric, others))
+
+
+def is_numeric(sequence: str) -> bool:
+    """Whether there is nothing but numbers in a sequence."""
+    found = pieces(sequence)
+    return bool(found) and all(number(piece) is not None for piece in found)
+
+
+def pieces(sequence: str) -> list[str]:
+    """A text cut where numbers end."""
+    return re.split(r"[,;\s]+", sequence.strip()) if sequence.strip() else []

@@ -1,0 +1,71 @@
+"""A picture of music: pitches over time."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lstmgen.music import Note
+
+_NAMES = ("C", "C#", "D", "E♭", "E", "F", "F#", "G", "A♭", "A", "B♭", "B")
+_BLACK = (1, 3, 6, 8, 10)
+_ROW = 64  # quarters, if that gives no more than
+_ROWS = 8
+
+
+def png(notes: Sequence[Note]) -> bytes:
+    """A PNG file of notes, coloured by pitch class, in rows of 64 quarters, or of more if the music is long.
+
+    Raises `ImportError` without matplotlib.
+    """
+    figure_module = _matplotlib("matplotlib.figure")
+    end = max(note.start + note.duration for note in notes)
+    quarters = max(_ROW, 4 * math.ceil(end / _ROWS / 4)) if end > _ROW else max(math.ceil(end / 4) * 4, 4)
+    rows = math.ceil(end / quarters)
+    low, high = min(note.pitch for note in notes) - 2, max(note.pitch for note in notes) + 2
+    height = min(max((high - low) * 0.07, 1.8), 5)
+    figure = figure_module.Figure(figsize=(12, rows * height + 0.8), dpi=120, layout="constrained")
+    for row, axes in enumerate(figure.subplots(rows, 1, squeeze=False)[:, 0]):
+        _draw(axes, notes, row * quarters, quarters, (low, high))
+    figure.supxlabel("beats (quarters)")
+    figure.supylabel("pitch")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")  # a Figure without pyplot draws with Agg
+    return buffer.getvalue()
+
+
+def _matplotlib(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f"a picture needs matplotlib: pip install 'lstmgen[plot]' ({error})") from None
+
+
+def _draw(axes: Any, notes: Sequence[Note], start: int, quarters: int, pitches: tuple[int, int]) -> None:
+    low, high = pitches
+    colours = _matplotlib("matplotlib").colormaps["hsv"]
+    for pitch in range(low, high + 1):
+        if pitch % 12 in _BLACK:
+            axes.axhspan(pitch - 0.5, pitch + 0.5, color="0.95", linewidth=0, zorder=0)
+    seen = [note for note in notes if note.start < start + quarters and note.start + note.duration > start]
+    axes.barh(
+        [note.pitch for note in seen],
+        [note.duration for note in seen],
+        left=[note.start for note in seen],
+        height=0.8,
+        color=[colours(note.pitch * 7 % 12 / 12) for note in seen],  # a fifth is a step in hue
+        edgecolor="0.2",
+        linewidth=0.3,
+    )
+    axes.set_xlim(start, start + quarters)
+    axes.set_ylim(low - 0.5, high + 0.5)
+    step = 2 ** max(0, math.ceil(math.log2(quarters / 16)))
+    axes.set_xticks(range(start, start + quarters + 1, step))
+    labelled = [pitch for pitch in range(low, high + 1) if pitch % 12 in ((0,) if high - low > 30 else (0, 4, 7))]
+    axes.set_yticks(labelled, [f"{_NAMES[pitch % 12]}{pitch // 12 - 1}" for pitch in labelled])
+    axes.grid(axis="x", color="0.85", linewidth=0.6)
+    axes.set_axisbelow(True)

@@ -1,0 +1,334 @@
+"""Sequences with a label: words, or numbers such as the points of a curve."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmgen.classifier import Row, is_numeric, parse_numbers, pieces, read_csv
+from lstmgen.network import MAX_STEPS
+from lstmgen.training.loop import Job, Report, Settings, import_keras, run
+
+KINDS = ("auto", "letters", "numbers")
+HEADERS = ("auto", "yes", "no")
+LEAST_TO_HOLD_OUT = 100  # rows; of fewer, a share is too small to measure on
+LEAST_STEPS = 20  # of an epoch
+FITTED = 0.05  # nats of loss at which a network that nothing is held out from fits its rows
+PADDING = float(np.float32(-3e38))  # among numbers: beyond what `parse_numbers` allows
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierSettings(Settings):
+    """What the training of a classifier may be told, besides `Settings`.
+
+    Of few rows, an epoch is several passes: 20 steps at least. Of fewer than 100 rows nothing is held out, and the
+    training ends when the network fits them.
+
+    kind: of the sequences: "letters", "numbers", or "auto": as most of them are. header: whether the first row names
+    the columns: "yes", "no", or "auto": by its words. units, layers, dropout: of the LSTM. embedding: numbers a letter.
+    """
+
+    epochs: int = 60
+    patience: int = 10
+    holdout: float = 0.2
+    kind: str = "auto"
+    header: str = "auto"
+    units: int = 64
+    layers: int = 1
+    dropout: float = 0.2
+    embedding: int = 16
+
+    def check(self) -> None:
+        """Raise `ValueError` for what cannot be."""
+        super().check()
+        for name, choices in (("kind", KINDS), ("header", HEADERS)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}: expected one of {', '.join(choices)}, found {getattr(self, name)!r}")
+        for name in ("units", "layers", "embedding"):
+            if not 1 <= getattr(self, name) <= 65_536:
+                raise ValueError(f"{name}: expected 1 to 65536, found {getattr(self, name)!r}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout: expected 0 to below 1, found {self.dropout!r}")
+
+
+class Examples(NamedTuple):
+    """Sequences as the network takes them, ids or numbers, each with the index of its label.
+
+    letters: what the ids from 1 on stand for; None for numbers. texts: the sequences as in the file.
+    """
+
+    texts: list[str]
+    sequences: list[NDArray[Any]]
+    targets: NDArray[np.int64]
+    labels: list[str]
+    letters: list[str] | None
+
+
+def train_classifier(
+    csv: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    settings: ClassifierSettings | None = None,
+    *,
+    callbacks: Sequence[Any] = (),
+    **facts: str | None,
+) -> Report:
+    """Train a classifier on a UTF-8 CSV of `sequence,label`, and export it to `out`, a `.bin`.
+
+    `callbacks` are Keras's own, such as TensorBoard; `facts` are those of `lstmgen.export` (name, license ...). Raises
+    `OSError` or `ValueError` that names file and line for a CSV that cannot be used, and `ImportError` without Keras.
+    """
+    settings = settings or ClassifierSettings()
+    settings.check()
+    path = Path(csv)
+    examples = read_examples(path, settings.kind, settings.header)
+    training, held_out = split(examples.targets, settings.holdout, settings.seed)
+    keras = import_keras()
+    keras.utils.set_random_seed(settings.seed)
+    make = _network(keras, settings, examples)
+    model = make()
+    model.compile(
+        keras.optimizers.Adam(settings.lr, clipnorm=1.0),
+        keras.losses.SparseCategoricalCrossentropy(),
+        metrics=["accuracy"],
+    )
+    measured = held_out if len(held_out) else training
+    kind = "numbers" if examples.letters is None else "letters"
+    job = Job(
+        out=Path(out),
+        settings=settings,
+        model=model,
+        saved=make,
+        data=_batches(keras, examples, training, settings),
+        validation=padded(examples, held_out) if len(held_out) else None,
+        unit="bits/label",
+        scale=1 / math.log(2),
+        options={"labels": examples.labels, "window": _steps(examples) or None, **_elements(examples), **facts},
+        facts={
+            "corpus": path.name,
+            "corpus_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "kind": kind,
+            "rows": _counts(examples),
+            "held_out": len(held_out),
+            "recipe": {k: getattr(settings, k) for k in _RECIPE},
+        },
+        measure=lambda data: _accuracy(data, examples, measured, bool(len(held_out))),
+        callbacks=[*callbacks] if len(held_out) else [_until_it_fits(keras), *callbacks],
+    )
+    job.log(f"{len(examples.texts)} sequences of {kind}: " + ", ".join(f"{n} {k}" for k, n in _counts(examples).items()))
+    if not len(held_out) and settings.holdout:
+        job.log(f"fewer than {LEAST_TO_HOLD_OUT} rows, or no label with enough: nothing is held out")
+    return run(job)
+
+
+_RECIPE = ("batch", "lr", "seed", "units", "layers", "dropout", "embedding")
+
+
+# -- data ----------------------------------------------------------------------------------------
+
+
+def read_examples(path: Path, kind: str = "auto", header: str = "auto") -> Examples:
+    """The sequences and labels of a CSV. Raises `OSError`, or `ValueError` that names file and line."""
+    rows = read_csv(path, header)
+    if not rows:
+        raise ValueError(f"{path}: it is empty: expected rows of sequence,label")
+    for row in rows:
+        if not row.label:
+            raise ValueError(f"{path}: line {row.line}: expected sequence,label, found a row without label")
+        if not row.sequence.strip():
+            raise ValueError(f"{path}: line {row.line}: the sequence is empty")
+    labels = list(dict.fromkeys(row.label for row in rows if row.label))
+    if len(labels) < 2:
+        raise ValueError(
+            f"{path}: line {rows[-1].line}: expected at least two different labels, found only {labels[0]!r}: there is "
+            "nothing to tell apart"
+        )
+    texts = [row.sequence for row in rows]
+    numbers = kind == "numbers" or (kind == "auto" and _mostly_numbers(texts))
+    letters = None if numbers else sorted(set("".join(texts)))
+    ids = {letter: i for i, letter in enumerate(letters or [], 1)}
+    sequences = []
+    for row in rows:
+        try:
+            sequences.append(_parsed(row, ids, kind) if letters is not None else _parsed_numbers(row, kind))
+        except ValueError as error:
+            raise ValueError(f"{path}: line {row.line}: {error}") from None
+    targets = np.array([labels.index(row.label or "") for row in rows])
+    return Examples(texts, sequences, targets, labels, letters)
+
+
+def _mostly_numbers(texts: Sequence[str]) -> bool:
+    """Whether most sequences hold numbers only, and some more than one."""
+    numeric = [text for text in texts if is_numeric(text)]
+    return 2 * len(numeric) > len(texts) and any(len(pieces(text)) > 1 for text in numeric)
+
+
+def _parsed(row: Row, ids: dict[str, int], kind: str) -> NDArray[np.int32]:
+    _check_length(len(row.sequence))
+    if "\0" in row.sequence:
+        raise ValueError("the sequence holds U+0000, which a vocabulary cannot")
+    return np.array([ids[letter] for letter in row.sequence], np.int32)
+
+
+def _parsed_numbers(row: Row, kind: str) -> NDArray[np.float32]:
+    try:
+        values = parse_numbers(row.sequence)
+    except ValueError as error:
+        hint = "" if kind == "numbers" else "; most sequences are numbers: if these are letters, say so (kind letters)"
+        raise ValueError(f"{error}{hint}") from None
+    _check_length(len(values))
+    return np.array(values, np.float32)
+
+
+def _check_length(length: int) -> None:
+    if length > MAX_STEPS:
+        raise ValueError(f"the sequence has {length} elements, expected at most {MAX_STEPS}")
+
+
+def split(targets: NDArray[np.int64], holdout: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to train on, and the share `holdout` of each label's rows, drawn with `seed`, to measure on.
+
+    No row is held out of fewer than 100.
+    """
+    rng = np.random.default_rng(seed)
+    held_out = np.zeros(len(targets), bool)
+    if len(targets) >= LEAST_TO_HOLD_OUT:
+        for label in np.unique(targets):
+            rows = rng.permutation(np.flatnonzero(targets == label))
+            held_out[rows[: int(len(rows) * holdout + 0.5)]] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def padded(examples: Examples, rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Sequences, filled up on the right to the longest of all, and targets of the rows `rows`."""
+    longest = max(map(len, examples.sequences))
+    if examples.letters is None:
+        x: NDArray[Any] = np.full((len(rows), longest, 1), PADDING, np.float32)
+        for i, row in enumerate(rows):
+            x[i, : len(examples.sequences[row]), 0] = examples.sequences[row]
+    else:
+        x = np.zeros((len(rows), longest), np.int32)
+        for i, row in enumerate(rows):
+            x[i, : len(examples.sequences[row])] = examples.sequences[row]
+    return x, examples.targets[rows]
+
+
+def _batches(keras: Any, examples: Examples, rows: NDArray[np.int64], settings: ClassifierSettings) -> Any:
+    """The rows `rows` in batches, in another order in each pass."""
+    batch = min(settings.batch, len(rows))
+    a_pass = math.ceil(len(rows) / batch)
+    passes = math.ceil(LEAST_STEPS / a_pass)
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self._epoch = 0
+            self._shuffle()
+
+        def _shuffle(self) -> None:
+            rng = np.random.default_rng((settings.seed, self._epoch))
+            self._orders = [rng.permutation(rows) for _ in range(passes)]
+
+        def __len__(self) -> int:
+            return passes * a_pass
+
+        def __getitem__(self, i: int) -> tuple[Any, Any]:
+            first = i % a_pass * batch
+            return padded(examples, self._orders[i // a_pass][first : first + batch])
+
+        def on_epoch_end(self) -> None:
+            self._epoch += 1
+            self._shuffle()
+
+    return Batches()
+
+
+def _counts(examples: Examples) -> dict[str, int]:
+    """Rows of each label."""
+    counts = Counter(examples.targets.tolist())
+    return {label: counts[i] for i, label in enumerate(examples.labels)}
+
+
+# -- network -------------------------------------------------------------------------------------
+
+
+def _steps(examples: Examples) -> int:
+    """The length that all sequences of numbers have; 0 if they differ, and for letters."""
+    lengths = set(map(len, examples.sequences))
+    return lengths.pop() if examples.letters is None and len(lengths) == 1 else 0
+
+
+def _network(keras: Any, settings: ClassifierSettings, examples: Examples) -> Callable[[], Any]:
+    """A function that makes the network: (Embedding | Masking, standardisation), LSTM, Dense."""
+    layers = keras.layers
+    steps = _steps(examples)
+    numbers = examples.letters is None
+    joined = np.concatenate(examples.sequences).astype(np.float64)
+    mean, variance = joined.mean(), joined.var()
+
+    def first() -> list[Any]:
+        if examples.letters is not None:
+            n = len(examples.letters) + 1
+            return [
+                keras.Input((None,)),
+                layers.Embedding(n, settings.embedding, mask_zero=True, name="embedding"),
+            ]
+        # Fixed numbers of the data, in the network, so that it takes the numbers as they are.
+        standardize = layers.BatchNormalization(
+            center=False, scale=False, epsilon=1e-12, trainable=False, name="standardize"
+        )
+        masking = [] if steps else [layers.Masking(PADDING, name="masking")]
+        return [keras.Input((steps or None, 1)), *masking, standardize]
+
+    def network() -> Any:
+        stack = first()
+        for i in range(settings.layers):
+            last = i == settings.layers - 1
+            stack.append(layers.LSTM(settings.units, return_sequences=not last, name=f"lstm_{i + 1}"))
+            stack.append(layers.Dropout(settings.dropout, name=f"dropout_{i + 1}"))
+        stack.append(layers.Dense(len(examples.labels), activation="softmax", name="dense"))
+        model = keras.Sequential(stack)
+        if numbers:
+            model.get_layer("standardize").set_weights(
+                [np.array([mean], np.float32), np.array([variance or 1.0], np.float32)]
+            )
+        return model
+
+    return network
+
+
+def _elements(examples: Examples) -> dict[str, Any]:
+    """What the export is told of the input."""
+    if examples.letters is None:
+        return {"encoding": "features"}
+    ids = {letter: i for i, letter in enumerate(examples.letters, 1)}
+    return {"encoding": "index", "vocab": {"word_index": ids}, "vocabulary_kind": "text"}
+
+
+def _until_it_fits(keras: Any) -> Any:
+    class UntilItFits(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if logs and logs["accuracy"] == 1 and logs["loss"] < FITTED:
+                self.model.stop_training = True
+
+    return UntilItFits()
+
+
+def _accuracy(data: bytes, examples: Examples, rows: NDArray[np.int64], held_out: bool) -> dict[str, Any]:
+    """Share of the rows that the exported network gives their label."""
+    from lstmgen.model import Model
+
+    given: list[Any] = (
+        [examples.sequences[i] for i in rows] if examples.letters is None else [examples.texts[i] for i in rows]
+    )
+    found = Model(data).classify(given)
+    right = sum(one.label == examples.labels[examples.targets[i]] for one, i in zip(found, rows, strict=True))
+    return {"held_out_accuracy" if held_out else "training_accuracy": round(right / len(rows), 4)}

@@ -1,0 +1,239 @@
+"""`lstmgen train text`, going on after an interruption, and the callback for other loops."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lstmgen
+from lstmgen import cli
+from lstmgen.training import TextSettings, train_text
+from lstmgen.training.text import letters, split, words
+
+SMALL = TextSettings(units=24, epochs=2, batch=8, length=30, window=20, holdout=0.1, lr=1e-2)
+SONG = "".join(f"{n} green bottles, hanging on the wall,\n" for n in range(99, 20, -1))
+
+
+@pytest.fixture(autouse=True)
+def _needs_keras(keras: Any) -> None:
+    """All of these train."""
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    path = tmp_path / "song.txt"
+    path.write_text(SONG)
+    return path
+
+
+def test_training_leaves_a_generator_its_card_and_the_keras_model(corpus: Path, tmp_path: Path) -> None:
+    report = train_text(corpus, tmp_path / "song.bin", SMALL, name="song", license="CC0-1.0")
+    model = lstmgen.Model(tmp_path / "song.bin")
+    assert (model.window, model.encoding, len(report.history)) == (20, "onehot", 2)
+    assert model.metadata["name"] == "song"
+    card = model.metadata["card"]
+    assert card["bits/char"] == pytest.approx(report.best, abs=1e-4)
+    assert card["held_out_bits_per_char"]["carried"] == pytest.approx(report.best, rel=0.01)
+    assert (tmp_path / "song.h5").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["song.bin", "song.h5", "song.txt"]
+    text = lstmgen.Generator(model).sample(50, seed=1)
+    assert set(text) <= set(SONG)
+
+
+def test_it_learns(corpus: Path, tmp_path: Path) -> None:
+    settings = replace(SMALL, epochs=10, units=48, patience=0, dropout=0.1, holdout=0)
+    report = train_text(corpus, tmp_path / "song.bin", settings)
+    assert report.best < 1.5
+    assert report.best < report.history[0]["loss"] / np.log(2) / 2
+
+
+@pytest.mark.parametrize(("recipe", "level"), [("default", "words"), ("lesson", "letters"), ("lesson", "words")])
+def test_recipes_and_levels(corpus: Path, tmp_path: Path, recipe: str, level: str) -> None:
+    settings = replace(SMALL, recipe=recipe, level=level, epochs=1, length=15, window=10)
+    train_text(corpus, tmp_path / "m.bin", settings)
+    model = lstmgen.Model(tmp_path / "m.bin")
+    assert model.encoding == ("onehot" if level == "letters" else "index")
+    generator = lstmgen.Generator(model)
+    text = generator.sample(20, seed=1, prime="99 green bottles zzz"[:16], include_prime=True)
+    assert isinstance(text, str)
+    assert text.startswith("99 green bottles")
+
+
+def test_words_have_no_unknown_word_and_join_to_the_text() -> None:
+    text = "The cat saw \\begin{cat} the dogs;\n the cat_1 sees naïve dogs 12 12.\n" * 3 + "Zyzzyva"
+    vocabulary = words(text, 60)
+    assert {" cat", " dogs", " 12", " \\begin"} <= set(vocabulary.elements)
+    assert vocabulary.decode(vocabulary.encode(text)) == text
+    assert vocabulary.decode(vocabulary.encode("Zyzzyva saw")) == "Zyzzyva saw"
+    assert len(words(text, 40)) <= 40
+
+
+def test_letters_are_sorted() -> None:
+    assert letters("banana b\n").elements == ("\n", " ", "a", "b", "n")
+
+
+def test_split_keeps_pieces_apart() -> None:
+    ids = np.arange(1000, dtype=np.int32)
+    kept, held = split(ids, 0.1)
+    assert sorted(np.concatenate(kept + held).tolist()) == ids.tolist()
+    assert len(held) == 6
+    assert split(ids, 0.0)[1] == []
+
+
+# -- interruption --------------------------------------------------------------------------------
+
+
+class _Stop(Exception):
+    pass
+
+
+def _interrupted(keras: Any, after: int) -> Any:
+    class Stop(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            if epoch == after:
+                raise _Stop
+
+    return Stop()
+
+
+def test_interrupted_training_goes_on_to_the_same_end(keras: Any, corpus: Path, tmp_path: Path) -> None:
+    settings = replace(SMALL, epochs=3, dropout=0.0)
+    whole = train_text(corpus, tmp_path / "whole.bin", settings)
+    with pytest.raises(_Stop):
+        train_text(corpus, tmp_path / "part.bin", settings, callbacks=[_interrupted(keras, 2)])
+    assert lstmgen.Model(tmp_path / "part.bin").metadata["card"]["epochs"] <= 2  # the best so far is there
+    with pytest.raises(ValueError, match=r"part\.training\.keras: an interrupted training: resume it, or restart"):
+        train_text(corpus, tmp_path / "part.bin", settings)
+    report = train_text(corpus, tmp_path / "part.bin", replace(settings, resume=True))
+    assert len(report.history) == 3
+    assert [round(epoch["val_loss"], 3) for epoch in report.history[:2]] == [
+        round(epoch["val_loss"], 3) for epoch in whole.history[:2]
+    ]
+    assert not (tmp_path / "part.training.keras").exists()
+
+
+def test_other_settings_do_not_go_on(keras: Any, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(_Stop):
+        train_text(corpus, tmp_path / "m.bin", SMALL, callbacks=[_interrupted(keras, 1)])
+    with pytest.raises(ValueError, match="had other settings or another corpus"):
+        train_text(corpus, tmp_path / "m.bin", replace(SMALL, units=25, resume=True))
+    report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, units=25, restart=True))
+    assert len(report.history) == 2
+
+
+def test_patience_ends_it_and_the_best_is_kept(corpus: Path, tmp_path: Path) -> None:
+    report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, lr=5.0, epochs=12, patience=1))
+    assert len(report.history) < 12
+    losses = [epoch["val_loss"] for epoch in report.history]
+    assert lstmgen.Model(tmp_path / "m.bin").metadata["card"]["epochs"] == losses.index(min(losses)) + 1
+
+
+# -- bad input -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the corpus is empty"),
+        (b"a" * 5000, "one character only, 'a'"),
+        (b"ab" * 20, "the corpus has 40 letters, expected at least"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+    ],
+)
+def test_corpus_that_cannot_be_learnt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, reason: str
+) -> None:
+    path = tmp_path / "bad.txt"
+    path.write_bytes(content)
+    assert cli.main(["train", "text", str(path), "-o", str(tmp_path / "m.bin")]) == 1
+    message = capsys.readouterr().err
+    assert f"{path}: " in message
+    assert reason in message
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bad.txt"]
+
+
+def test_missing_corpus_and_wrong_output(tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "text", str(tmp_path / "none.txt"), "-o", str(tmp_path / "m.bin")]) == 1
+    assert "none.txt: No such file" in capsys.readouterr().err
+    assert cli.main(["train", "text", str(corpus), "-o", str(tmp_path / "m.h5")]) == 1
+    assert "expected a name that ends with .bin" in capsys.readouterr().err
+    assert cli.main(["train", "text", str(corpus), "-o", str(tmp_path / "no" / "m.bin")]) == 1
+    assert "cannot write into the folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"epochs": 0}, "epochs: expected 1"),
+        ({"holdout": 0.6}, "holdout: expected 0 to 0.5"),
+        ({"level": "syllables"}, "level: expected one of letters, words"),
+        ({"dropout": 1.0}, "dropout: expected 0 to below 1"),
+        ({"dtype": "f16"}, "dtype: expected one of"),
+        ({"resume": True, "restart": True}, "resume and restart"),
+    ],
+)
+def test_settings_that_cannot_be(corpus: Path, tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        train_text(corpus, tmp_path / "m.bin", replace(SMALL, **change))
+
+
+def test_without_keras_the_extra_is_named(corpus: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['keras'] = None\n"
+        "from lstmgen import cli\n"
+        f"sys.exit(cli.main(['train', 'text', {str(corpus)!r}, '-o', {str(tmp_path / 'm.bin')!r}]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("lstmgen: training needs Keras with a backend: pip install 'lstmgen[train]'")
+    assert not (tmp_path / "m.bin").exists()
+
+
+def test_command_line_trains(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--units", "16", "--epochs", "1", "--batch", "8", "--length", "30", "--window", "20", "--holdout", "0.1"]
+    assert cli.main(["train", "text", str(corpus), "-o", str(tmp_path / "m.bin"), *options]) == 0
+    message = capsys.readouterr().err
+    assert "epoch 1/1: " in message
+    assert "bits/char after 1 epochs" in message
+
+
+# -- callback ------------------------------------------------------------------------------------
+
+
+def test_export_callback_keeps_the_best(keras: Any, tmp_path: Path, rng: np.random.Generator) -> None:
+    from lstmgen.keras import ExportCallback
+
+    model = keras.Sequential([keras.Input((5, 4)), keras.layers.LSTM(6), keras.layers.Dense(4, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    x = np.eye(4, dtype=np.float32)[rng.integers(0, 4, (40, 5))]
+    y = rng.integers(0, 4, 40)
+    callback = ExportCallback(tmp_path / "m.bin", vocab=list("abcd"), name="mine")
+    model.fit(x, y, epochs=3, verbose=0, callbacks=[callback])
+    exported = lstmgen.Model(tmp_path / "m.bin")
+    assert exported.metadata["name"] == "mine"
+    assert exported.vocabulary is not None
+    np.testing.assert_allclose(exported.predict(x), model.predict(x, verbose=0), atol=1e-5)
+    before = (tmp_path / "m.bin").read_bytes()
+    callback.best = -1.0  # nothing is better than this
+    model.fit(x, y, epochs=1, verbose=0, callbacks=[callback])
+    assert (tmp_path / "m.bin").read_bytes() == before
+    with pytest.raises(ValueError, match="monitor: expected one of accuracy, loss"):
+        model.fit(x, y, epochs=1, verbose=0, callbacks=[ExportCallback(tmp_path / "n.bin", monitor="val_loss")])
+
+
+def test_export_callback_refuses_before_the_work(keras: Any, tmp_path: Path) -> None:
+    from lstmgen.keras import ExportCallback
+
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+    model.compile("adam", "mse")
+    with pytest.raises(lstmgen.ModelFormatError):
+        model.fit(np.zeros((4, 8)), np.zeros((4, 4)), verbose=0, callbacks=[ExportCallback(tmp_path / "m.bin")])
+    assert list(tmp_path.iterdir()) == []
