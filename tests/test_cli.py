@@ -431,7 +431,7 @@ def test_info_explains_a_keras_file(run: Any, small_h5: Path) -> None:
     assert lines["keras version"] == "2.1.5"
     assert lines["input shape"] == "(None, 4, 2)"
     assert lines["output shape"] == "(None, 2)"
-    assert re.search(r"lstm_1 +LSTM +units 3\n", ran.out)
+    assert re.search(r"lstm_1 +LSTM +\(None, 3\) +units 3\n", ran.out)
     assert "refused" not in lines
     assert json.loads(run("info", str(small_h5), "--json").out)["layers"][0]["class_name"] == "LSTM"
 

@@ -296,7 +296,8 @@ def _keras_info(args: argparse.Namespace) -> None:
     print("layers")
     for layer in report.layers:
         mark = f"   REFUSED: {layer.problem}" if layer.problem else ""
-        print(_printable(f"  {layer.name:24} {layer.class_name:20} {layer.details}{mark}"))
+        shape = "" if layer.output_shape is None else str(layer.output_shape)
+        print(_printable(f"  {layer.name:24} {layer.class_name:20} {shape:18} {layer.details}{mark}").rstrip())
 
 
 def _printable(text: str) -> str:

@@ -40,8 +40,9 @@ def error_ratios(ours: NDArray[Any], keras: NDArray[Any], exact: NDArray[Any]) -
 
 
 def verify(model: str | Model, keras_path: str, windows: int = 40) -> Report:
-    """Run `windows` windows, half random and half drawn from the model itself (of a classifier: all random), through both, and through float64.
+    """Run `windows` windows through both, and through float64.
 
+    Half of them are random, half drawn from the model itself; all are random for one that does not generate.
     Weights stored as bf16 differ from Keras's by their rounding; then the float64 reference, on the weights as stored,
     is the measure.
     Raises `ImportError` without Keras (the train extra), and what `Model` raises.

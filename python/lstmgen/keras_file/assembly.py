@@ -38,6 +38,7 @@ class Assembly:
     def __init__(self, window: int, input_size: int) -> None:
         self.window, self.input_size = window, input_size
         self.assumed: list[str] = []
+        self.outputs: dict[str, Value] = {}  # of Keras's layers, by their names, as far as they are built
         self._layers: list[Layer] = []
         self._names: set[str] = set()
 

@@ -99,7 +99,9 @@ def roles(spec: Spec) -> Sequence[Role]:
 
 def build(item: Item) -> Sequence[Tensor]:
     """The outputs of a layer that is called."""
-    return kind_of(item.spec).build(item)
+    outputs = kind_of(item.spec).build(item)
+    item.assembly.outputs.setdefault(item.spec.name, outputs[0].value)
+    return outputs
 
 
 def kind_of(spec: Spec) -> Kind:

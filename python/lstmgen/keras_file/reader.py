@@ -59,10 +59,11 @@ def read(source: Source, **options: Unpack[ReadOptions]) -> Network:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """A layer as Keras stored it: its class and name, shapes of its arrays, and why it would be refused."""
+    """A layer as Keras stored it: its class, name, output shape (None: not known), options, and why it is refused."""
 
     class_name: str
     name: str
+    output_shape: tuple[int | None, ...] | None
     details: str
     problem: str | None
 
@@ -102,6 +103,7 @@ class _Model:
     keras_version: str
     assumed: Sequence[str] = ()
     window: int = 0  # if the spec does not say
+    assembly: Assembly | None = None  # once the network is built, or could not be
 
     def network(self, options: ReadOptions) -> Network:
         output, asked = options.get("output"), options.get("window")
@@ -109,6 +111,7 @@ class _Model:
             raise ValueError(f"window: expected an integer from 1 to {MAX_STEPS}, found {asked!r}")
         window, size = _input(self.spec, self.file)
         assembly = Assembly(window or asked or self.window, size)
+        self.assembly = assembly
         assembly.assumed += self.assumed
         outputs = build(Item(self.spec, FileSource(self.file), [assembly.input], assembly))
         self.file.finish()
@@ -124,7 +127,8 @@ class _Model:
         return _carried(network, self.spec)
 
     def layer_reports(self) -> tuple[LayerReport, ...]:
-        return tuple(_layer_report(spec) for spec in layers_of(self.spec))
+        built = self.assembly or Assembly(0, 0)
+        return tuple(_layer_report(spec, built) for spec in layers_of(self.spec))
 
 
 _SHOWN = (
@@ -133,7 +137,7 @@ _SHOWN = (
 )
 
 
-def _layer_report(spec: Spec) -> LayerReport:
+def _layer_report(spec: Spec, built: Assembly) -> LayerReport:
     problem = None
     if spec.class_name not in KINDS:
         problem = refusal(spec.class_name)
@@ -150,7 +154,10 @@ def _layer_report(spec: Spec) -> LayerReport:
     if isinstance(spec.config.get("layer"), dict):
         inner = spec.config["layer"]
         parts.append(f"of {reprlib.repr(inner.get('class_name'))}")
-    return LayerReport(spec.class_name, spec.name, ", ".join(parts), problem)
+    value, shape = built.outputs.get(spec.name), None
+    if value is not None and value.size > 0:  # ids have no size
+        shape = (None, value.size) if value.steps is None else (None, value.steps or built.window or None, value.size)
+    return LayerReport(spec.class_name, spec.name, shape, ", ".join(parts), problem)
 
 
 def _carried(network: Network, spec: Spec) -> Network:

@@ -121,9 +121,11 @@ def train_classifier(
             "recipe": {k: getattr(settings, k) for k in _RECIPE},
         },
         measure=lambda data: _accuracy(data, examples, measured, bool(len(held_out))),
-        callbacks=[*callbacks] if len(held_out) else [_until_it_fits(keras), *callbacks],
+        callbacks=[*_own_callbacks(keras, settings, bool(len(held_out))), *callbacks],
     )
-    job.log(f"{len(examples.texts)} sequences of {kind}: " + ", ".join(f"{n} {k}" for k, n in _counts(examples).items()))
+    job.log(
+        f"{len(examples.texts)} sequences of {kind}: " + ", ".join(f"{n} {k}" for k, n in _counts(examples).items())
+    )
     if not len(held_out) and settings.holdout:
         job.log(f"fewer than {LEAST_TO_HOLD_OUT} rows, or no label with enough: nothing is held out")
     return run(job)
@@ -311,6 +313,13 @@ def _elements(examples: Examples) -> dict[str, Any]:
         return {"encoding": "features"}
     ids = {letter: i for i, letter in enumerate(examples.letters, 1)}
     return {"encoding": "index", "vocab": {"word_index": ids}, "vocabulary_kind": "text"}
+
+
+def _own_callbacks(keras: Any, settings: ClassifierSettings, held_out: bool) -> list[Any]:
+    slower = keras.callbacks.ReduceLROnPlateau(
+        "val_loss" if held_out else "loss", factor=0.5, patience=3, min_lr=settings.lr / 64
+    )
+    return [slower] if held_out else [slower, _until_it_fits(keras)]
 
 
 def _until_it_fits(keras: Any) -> Any:
