@@ -34,6 +34,7 @@ import json
 import math
 import os
 import re
+import struct
 import subprocess
 import sys
 import warnings
@@ -71,6 +72,8 @@ _FORMATS = {
 _MAX_FILE = 2**26  # bytes
 _MAX_QUARTERS = 100_000  # of a MIDI file: a day of music
 _DRUMS = 10  # MIDI channel, counted from 1
+_VELOCITY = 80  # of all notes that are written
+_TICKS = 20  # of a MIDI file that is written, to a point of the grid: 480 a quarter
 _EVENT = re.compile(r"([td])([1-9]\d{0,3})|n(\d{1,3})")
 _CHORD = re.compile(r"\d{1,3}(\.\d{1,3})*")
 _NAME = re.compile(r"([A-G])([#\-~`]*)(\d{0,2})(\([+-]\d+c\))?")
@@ -642,11 +645,27 @@ def _sounds(notes: Iterable[Note]) -> Iterator[tuple[Fraction, Any]]:
 
 
 def _midi(music: Music, bpm: float, _: str = "") -> bytes:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        file = _music21("music21.midi.translate").streamToMidiFile(music.to_stream(bpm=bpm))
-        data: bytes = file.writestr()
-    return data
+    """A MIDI file of one track, without the help of music21: exact, and a thousand times faster."""
+    messages = []
+    for note in music.notes:
+        start, end = _points(note.start), _points(note.start + note.duration)
+        messages += [(start, 1, bytes([0x90, note.pitch, _VELOCITY])), (end, 0, bytes([0x80, note.pitch, 0]))]
+    track = b"\0\xff\x51\x03" + round(60e6 / bpm).to_bytes(3, "big") + b"\0\xc0\0"  # tempo; a grand piano
+    now = 0
+    for time, _order, message in sorted(messages):  # what ends at a time comes before what begins
+        track += _variable((time - now) * _TICKS) + message
+        now = time
+    track += b"\0\xff\x2f\0"
+    header = struct.pack(">4sIHHH", b"MThd", 6, 0, 1, GRID * _TICKS)
+    return header + struct.pack(">4sI", b"MTrk", len(track)) + track
+
+
+def _variable(number: int) -> bytes:
+    """A number as MIDI has it: seven bits a byte, the highest bit set in all but the last."""
+    digits = [number & 0x7F]
+    while number := number >> 7:
+        digits.append(number & 0x7F | 0x80)
+    return bytes(reversed(digits))
 
 
 def _musicxml(music: Music, bpm: float, _: str) -> bytes:

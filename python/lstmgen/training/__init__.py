@@ -6,6 +6,16 @@ common: epochs, the best model kept, going on after an interruption, and the fil
 
 from lstmgen.training.classifier import ClassifierSettings, train_classifier
 from lstmgen.training.loop import Report, Settings
+from lstmgen.training.music import MusicSettings, train_music
 from lstmgen.training.text import TextSettings, train_text
 
-__all__ = ["ClassifierSettings", "Report", "Settings", "TextSettings", "train_classifier", "train_text"]
+__all__ = [
+    "ClassifierSettings",
+    "MusicSettings",
+    "Report",
+    "Settings",
+    "TextSettings",
+    "train_classifier",
+    "train_music",
+    "train_text",
+]

@@ -11,16 +11,25 @@ from typing import Any
 
 from lstmgen.training.classifier import HEADERS, KINDS, ClassifierSettings, train_classifier
 from lstmgen.training.loop import Report, Settings
+from lstmgen.training.music import MusicSettings, train_music
 from lstmgen.training.text import LEVELS, RECIPES, TextSettings, train_text
 
 _FACTS = ("name", "description", "author", "license", "source_url")
-_CHOICES = {"level": LEVELS, "recipe": RECIPES, "dtype": ("f32", "bf16"), "kind": KINDS, "header": HEADERS}
+_CHOICES = {
+    "level": LEVELS,
+    "recipe": RECIPES,
+    "dtype": ("f32", "bf16"),
+    "encoding": ("events", "lesson"),
+    "kind": KINDS,
+    "header": HEADERS,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be trained to a command line."""
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     _add(kinds, "text", "a text, by letters or words", "corpus", TextSettings, train_text)
+    _add(kinds, "music", "music: files, or folders of them", "music", MusicSettings, train_music)
     _add(kinds, "classifier", "sequences with labels, from a CSV", "csv", ClassifierSettings, train_classifier)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import math
 import os
 import sys
@@ -109,7 +110,8 @@ class Job:
 
 def import_keras() -> Any:
     """Keras. Raises `ImportError` that says which extra brings it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("absl").addFilter(lambda record: "as an HDF5 file" not in record.getMessage())  # on purpose
     try:
         return importlib.import_module("keras")
     except ImportError as error:

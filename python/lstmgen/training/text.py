@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def train_text(
         raise ValueError(
             f"{path}: too short for holdout {settings.holdout:g}: its pieces are no longer than the window"
         )
-    make = _lesson if settings.recipe == "lesson" else _default
+    make = _lesson if settings.recipe == "lesson" else per_step
     model, saved, data, validation = make(keras, settings, len(vocabulary), training, held_out)
     per_char = len(ids) / len(text)
     job = Job(
@@ -211,7 +211,19 @@ def _input(keras: Any, settings: TextSettings, n: int, steps: int | None) -> lis
     return [keras.Input((steps,)), keras.layers.Embedding(n, settings.embedding, name="embedding")]
 
 
-def _default(keras: Any, settings: TextSettings, n: int, training: list[Ids], held_out: list[Ids]) -> Any:
+def per_step(
+    keras: Any,
+    settings: TextSettings,
+    n: int,
+    training: list[Ids],
+    held_out: list[Ids],
+    keys: NDArray[np.int32] | None = None,
+) -> Any:
+    """The default recipe: (model to train, maker of the one to save, data, validation).
+
+    `keys` (k, n) holds the id of each element in each of k forms that are equally good, such as keys of music: each
+    training sequence is shown in one of them.
+    """
     layers = keras.layers
 
     def network(*, saved: bool) -> Any:
@@ -235,7 +247,7 @@ def _default(keras: Any, settings: TextSettings, n: int, training: list[Ids], he
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     onehot = n if settings.level == "letters" else None
-    data = _slices(keras, training, settings.length, settings.batch, settings.seed, onehot)
+    data = _slices(keras, training, settings, onehot, keys)
     validation = _whole(held_out, settings.window, onehot)
     return model, lambda: network(saved=True), data, validation
 
@@ -266,8 +278,12 @@ def _lesson(keras: Any, settings: TextSettings, n: int, training: list[Ids], hel
     kind = keras.optimizers.RMSprop if settings.level == "letters" else keras.optimizers.Adam
     model.compile(kind(learning_rate=1e-3), keras.losses.SparseCategoricalCrossentropy())
     onehot = n if settings.level == "letters" else None
-    data = _windows(keras, training, settings.window, 50, onehot)
-    validation = _windows(keras, held_out, settings.window, 250, onehot) if held_out else None
+
+    def encode(ids: NDArray[Any]) -> NDArray[Any]:
+        return _encoded(ids, onehot)
+
+    data = windows(keras, training, settings.window, 50, encode)
+    validation = windows(keras, held_out, settings.window, 250, encode) if held_out else None
     return model, network, data, validation
 
 
@@ -278,8 +294,11 @@ def _encoded(ids: NDArray[Any], onehot: int | None) -> NDArray[Any]:
     return ids if onehot is None else np.eye(onehot, dtype=np.float32)[ids]
 
 
-def _slices(keras: Any, texts: list[Ids], length: int, batch: int, seed: int, onehot: int | None) -> Any:
+def _slices(
+    keras: Any, texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None
+) -> Any:
     """Slices of the texts with a target at each step; each epoch cuts them at other places and shuffles them."""
+    length, batch = settings.length, settings.batch
 
     class Slices(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -288,7 +307,7 @@ def _slices(keras: Any, texts: list[Ids], length: int, batch: int, seed: int, on
             self._cut()
 
         def _cut(self) -> None:
-            rng = np.random.default_rng((seed, self._epoch))
+            rng = np.random.default_rng((settings.seed, self._epoch))
             rows = []
             for text in texts:
                 first = int(rng.integers(0, length))
@@ -296,6 +315,8 @@ def _slices(keras: Any, texts: list[Ids], length: int, batch: int, seed: int, on
             if not rows:  # a short text is cut at its start
                 rows = [text[: length + 1] for text in texts if len(text) > length]
             rng.shuffle(rows)
+            if keys is not None:
+                rows = [keys[rng.integers(len(keys))][row] for row in rows]
             self._rows = rows
 
         def __len__(self) -> int:
@@ -324,14 +345,23 @@ def _whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
     return _encoded(block[:, :-1], onehot), block[:, 1:], weights
 
 
-def _windows(keras: Any, texts: list[Ids], window: int, batch: int, onehot: int | None) -> Any:
-    """Each window and the element after it, in order, made batch by batch.
+def windows(
+    keras: Any,
+    texts: list[Ids],
+    window: int,
+    batch: int,
+    encode: Callable[[NDArray[Any]], NDArray[Any]],
+    seed: int | None = None,
+) -> Any:
+    """Each window, through `encode`, and the element after it, made batch by batch; in order without a seed.
 
     The lesson makes them in pieces of 10,000, since the whole does not fit into memory; the network sees the same.
     """
     starts = np.concatenate([np.arange(len(text) - window) + offset for text, offset in _offsets(texts)])
     joined = np.concatenate(texts)
     size = len(starts) // batch * batch or len(starts)
+    if seed is not None:
+        np.random.default_rng(seed).shuffle(starts)
 
     class Windows(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -343,7 +373,7 @@ def _windows(keras: Any, texts: list[Ids], window: int, batch: int, onehot: int 
         def __getitem__(self, i: int) -> tuple[Any, Any]:
             first = starts[i * batch : min((i + 1) * batch, size)]
             block = joined[first[:, None] + np.arange(window + 1)]
-            return _encoded(block[:, :-1], onehot), block[:, -1]
+            return encode(block[:, :-1]), block[:, -1]
 
     return Windows()
 

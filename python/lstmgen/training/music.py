@@ -1,0 +1,213 @@
+"""Music: MIDI, MusicXML and Humdrum files."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmgen import music
+from lstmgen.text import Vocabulary
+from lstmgen.training import text
+from lstmgen.training.loop import Job, Report, Settings, check_output, import_keras, run
+
+Ids = NDArray[np.int32]
+Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+_CHUNK = 1024  # elements of a held-out sequence
+_SAMPLE = 240  # elements of what is tried after an epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class MusicSettings(Settings):
+    """What a training on music may be told, besides `Settings`.
+
+    encoding: "events": exact pitches, durations and rests, a target at each step; or "lesson": names of notes and
+        chords as index / n_vocab, windows and their next element, RMSprop 1e-3, batch 128.
+    transpose: each piece in all twelve keys (events). units, layers, dropout: of the LSTM. window: elements T that an
+        element is drawn from. length: elements of a training sequence. weight_decay: of Adam.
+    """
+
+    encoding: str = "events"
+    transpose: bool = False
+    units: int = 512
+    layers: int = 1
+    dropout: float = 0.3
+    window: int = 160
+    length: int = 256
+    weight_decay: float = 1e-2
+
+    def check(self) -> None:
+        """Raise `ValueError` for what cannot be."""
+        super().check()
+        if self.encoding not in music.ENCODINGS:
+            raise ValueError(f"encoding: expected one of {', '.join(music.ENCODINGS)}, found {self.encoding!r}")
+        if self.transpose and self.encoding != "events":
+            raise ValueError("transpose: only with encoding events: the lesson's chords have no pitches")
+
+
+def train_music(
+    paths: Files,
+    out: str | os.PathLike[str],
+    settings: MusicSettings | None = None,
+    *,
+    callbacks: Sequence[Any] = (),
+    **facts: str | None,
+) -> Report:
+    """Train a generator of music on files or folders, and export it to `out`, a `.bin`.
+
+    A file that cannot be read is skipped with a warning. Held-out data are whole pieces. After each epoch a sample is
+    tried: one that falls into a repeated note is reported. `callbacks` and `facts` are as in `train_text`.
+    """
+    settings = settings or MusicSettings()
+    settings.check()
+    check_output(Path(out))
+    pieces = music.read_pieces(paths, encoding=settings.encoding)
+    vocabulary = _vocabulary(pieces.pieces, settings)
+    ids = [vocabulary.encode(piece).astype(np.int32) for piece in pieces.pieces]
+    _check_size(ids, vocabulary, settings)
+    keras = import_keras()
+    keras.utils.set_random_seed(settings.seed)
+    training, held_out = _split(ids, settings)
+    make = _events if settings.encoding == "events" else _lesson
+    model, saved, data, validation = make(keras, settings, vocabulary, training, held_out)
+    digest = hashlib.sha256("\n".join(" ".join(piece) for piece in pieces.pieces).encode()).hexdigest()
+    job = Job(
+        out=Path(out),
+        settings=settings,
+        model=model,
+        saved=saved,
+        data=data,
+        validation=validation,
+        unit="bits/element",
+        scale=1 / math.log(2),
+        options={
+            "vocab": list(vocabulary.elements),
+            "vocabulary_kind": "tokens",
+            "encoding": "onehot" if settings.encoding == "events" else "scaled",
+            "prime": training[0][: settings.window].tolist(),
+            "window": settings.window,
+            **facts,
+        },
+        facts={
+            "pieces": len(pieces.pieces),
+            "pieces_held_out": [pieces.sources[i].name for i in _held_out(ids, settings)],
+            "elements": sum(map(len, ids)),
+            "corpus_sha256": digest,
+            "recipe": text.recipe_facts(settings),
+        },
+        sample=_tried,
+        callbacks=callbacks,
+    )
+    return run(job)
+
+
+def _vocabulary(pieces: Sequence[Sequence[str]], settings: MusicSettings) -> Vocabulary:
+    keys = music.KEYS if settings.transpose else (0,)
+    elements = {element for piece in pieces for key in keys for element in music.transposed(sorted(set(piece)), key)}
+    return Vocabulary(sorted(elements), "tokens")
+
+
+def _check_size(ids: Sequence[Ids], vocabulary: Vocabulary, settings: MusicSettings) -> None:
+    if len(vocabulary) < 2:
+        raise ValueError(f"the music has one element only, {vocabulary.elements[0]!r}: there is nothing to learn")
+    least = 1 + (settings.length if settings.encoding == "events" else settings.window)
+    longest = max(map(len, ids))
+    if longest < least:
+        raise ValueError(
+            f"the longest piece has {longest} elements, expected at least {least}: give longer music, or a smaller "
+            "window and length"
+        )
+
+
+def _held_out(ids: Sequence[Ids], settings: MusicSettings) -> list[int]:
+    """Whole pieces, drawn until they have the share `holdout`; none of a handful of pieces."""
+    if settings.holdout == 0 or len(ids) < 8:
+        return []
+    order = np.random.default_rng(settings.seed).permutation(len(ids))
+    wanted, chosen = settings.holdout * sum(map(len, ids)), []
+    for i in order.tolist():
+        if len(ids[i]) > settings.window + 1 and wanted > 0:
+            chosen.append(i)
+            wanted -= len(ids[i])
+    return sorted(chosen)
+
+
+def _split(ids: Sequence[Ids], settings: MusicSettings) -> tuple[list[Ids], list[Ids]]:
+    held = set(_held_out(ids, settings))
+    return [piece for i, piece in enumerate(ids) if i not in held], [ids[i] for i in sorted(held)]
+
+
+def _tried(data: bytes) -> tuple[str, str | None]:
+    """What a sample of a model is like, and whether it is stuck."""
+    from lstmgen.generator import Generator
+    from lstmgen.model import Model
+
+    elements = [str(e) for e in Generator(Model(data)).sample(_SAMPLE, temp=1.0, seed=1, refresh=None)]
+    piece = music.decode(elements)
+    pitches = {note.pitch for note in piece.notes}
+    text = (
+        f"a sample of {_SAMPLE} elements: {len(piece.notes)} notes, {len(pitches)} pitches, {piece.length:.0f} quarters"
+    )
+    return text, music.stuck(elements)
+
+
+# -- recipes -------------------------------------------------------------------------------------
+
+
+def _events(
+    keras: Any, settings: MusicSettings, vocabulary: Vocabulary, training: list[Ids], held_out: list[Ids]
+) -> Any:
+    n = len(vocabulary)
+    same = text.TextSettings(
+        epochs=settings.epochs,
+        batch=settings.batch,
+        lr=settings.lr,
+        seed=settings.seed,
+        units=settings.units,
+        layers=settings.layers,
+        dropout=settings.dropout,
+        window=settings.window,
+        length=settings.length,
+        weight_decay=settings.weight_decay,
+    )
+    keys = _keys(vocabulary) if settings.transpose else None
+    chunks = [piece[i : i + _CHUNK] for piece in held_out for i in range(0, len(piece) - _CHUNK + 1, _CHUNK)]
+    return text.per_step(keras, same, n, training, chunks or held_out, keys)
+
+
+def _keys(vocabulary: Vocabulary) -> NDArray[np.int32]:
+    """(12, n): the id of each element in each key."""
+    moved = [music.transposed(vocabulary.elements, key) for key in music.KEYS]
+    return np.array([[vocabulary.ids[element] for element in elements] for elements in moved], np.int32)
+
+
+def _lesson(
+    keras: Any, settings: MusicSettings, vocabulary: Vocabulary, training: list[Ids], held_out: list[Ids]
+) -> Any:
+    layers, n = keras.layers, len(vocabulary)
+
+    def network() -> Any:
+        stack: list[Any] = [keras.Input((settings.window, 1))]
+        for i in range(settings.layers):
+            stack.append(layers.LSTM(settings.units, return_sequences=i < settings.layers - 1))
+            stack.append(layers.Dropout(settings.dropout))
+        return keras.Sequential([*stack, layers.Dense(n, activation="softmax")])
+
+    model = network()
+    model.compile(keras.optimizers.RMSprop(learning_rate=1e-3), keras.losses.SparseCategoricalCrossentropy())
+    long = [piece for piece in training if len(piece) > settings.window]
+
+    def scaled(ids: NDArray[Any]) -> NDArray[np.float32]:
+        return (ids.astype(np.float64) / n).astype(np.float32)[..., None]
+
+    data = text.windows(keras, long, settings.window, 128, scaled, seed=settings.seed)
+    validation = text.windows(keras, held_out, settings.window, 256, scaled) if held_out else None
+    return model, network, data, validation

@@ -1,0 +1,272 @@
+"""Count the errors that a LaTeX compiler finds in generated text.
+
+    lstmgen sample latex --temp 0.67 --length 10000 > sample.tex
+    python tools/latex_errors.py sample.tex --texts stacks-project/       # the folder with preamble.tex and the class
+
+The text, cut to whole lines, becomes the body of a document with that class and preamble, which pdflatex compiles once
+without stopping at errors. The total is the number of lines of its log that begin with `!`, as any user of LaTeX would
+count, but without the `Emergency stop` and `Fatal error` behind an error that has been counted. Undefined references
+and citations are warnings. Where the compiler gives up, as it does for an \\input of a file that is not there and after
+100 errors in one paragraph, the lines behind are compiled on their own. An `\\end{document}` inside the text is one
+error, and what follows it is compiled all the same.
+
+The classes:
+
+- long-range: an environment that was never closed, or closed without being open; an \\item outside of a list; a group
+  or an argument that goes on to the end of the text
+- undefined: a command or an environment that does not exist
+- math: formulas and braces, such as "Missing $ inserted", "Extra }", "Double superscript"
+- other
+
+An error makes others: an unclosed brace alone gives three or four. Therefore the number of paragraphs that have at
+least one is told, too, which is nearer to the number of mistakes.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+PACKAGES = "texlive-latex-base texlive-pictures lmodern"
+HEADER_LINES = 3
+START, END = "latex-errors: the text starts", "latex-errors: the text ends"
+END_DOCUMENT = re.compile(r"\\end\s*\{document\}")
+CLASSES: dict[str, re.Pattern[str]] = {
+    "long-range": re.compile(
+        r"\\begin\{.*\} (on input line \d+ )?ended by|Lonely \\item|File ended while scanning|Incomplete \\if"
+        r"|Extra \\endgroup|\\end\{document\} inside|\\end occurred inside"
+    ),
+    "undefined": re.compile(r"Undefined control sequence|Environment .* undefined"),
+    "math": re.compile(
+        r"Missing|Extra|Too many \}|Double (sub|super)script|Display math|Bad math|math mode|Misplaced|delimiter"
+        r"|Paragraph ended before|Argument of|Runaway|Forbidden control sequence|Limit controls|Xy-pic|paragraph mode"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Error:
+    """One error: what the compiler says, and the line; None: at the end of the text, or unknown."""
+
+    message: str
+    line: int | None
+
+    @property
+    def kind(self) -> str:
+        """The name of its class."""
+        message = self.message
+        if "perhaps a missing \\item" in message:
+            return "other"
+        return next((name for name, pattern in CLASSES.items() if pattern.search(message)), "other")
+
+
+@dataclass(frozen=True)
+class Log:
+    """What one log says: errors before the text, those of the text, and whether the compiler read all of it."""
+
+    before: list[Error]
+    errors: list[Error]
+    started: bool
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found in one sample."""
+
+    characters: int
+    errors: list[Error]
+    paragraphs: int
+    complete: bool
+
+    def facts(self) -> dict[str, Any]:
+        """What --json prints of it."""
+        kinds = Counter(error.kind for error in self.errors)
+        return {
+            "characters": self.characters,
+            "errors": len(self.errors),
+            "per_10000": round(1e4 * len(self.errors) / self.characters, 2),
+            "classes": {kind: kinds[kind] for kind in (*CLASSES, "other")},
+            "paragraphs_with_errors": self.paragraphs,
+            "complete": self.complete,
+            "messages": [{"line": e.line, "class": e.kind, "message": e.message} for e in self.errors],
+        }
+
+
+def parse(log: str) -> Log:
+    """Read a log; the lines are those of the file that was compiled."""
+    parts: dict[str, list[Error]] = {"before": [], START: [], END: []}
+    part, open_error = "before", False
+    for line in log.splitlines():
+        if line.strip() in (START, END):
+            part, open_error = line.strip(), False
+        elif line.startswith("!"):
+            message = line[1:].strip()
+            open_error = not message.startswith(("Emergency stop", "==> Fatal error"))
+            if open_error:
+                parts[part].append(Error(message, None))
+        elif open_error and part != END and (match := re.match(r"l\.(\d+)", line)):
+            parts[part][-1] = replace(parts[part][-1], line=int(match[1]))
+            open_error = False
+    return Log(parts["before"], parts[START] + parts[END], part != "before", part == END)
+
+
+def compile_text(lines: list[str], texts: Path, timeout: float) -> Log:
+    """Compile the lines once, in a folder of their own."""
+    with tempfile.TemporaryDirectory(prefix="latex-errors-") as name:
+        folder = Path(name)
+        for source in [texts / "preamble.tex", *texts.glob("*.cls"), *texts.glob("*.sty")]:
+            shutil.copy(source, folder)
+        body = [class_and_preamble(texts), r"\begin{document}", rf"\typeout{{{START}}}%", *lines]
+        body += ["", rf"\typeout{{{END}}}", r"\end{document}", ""]
+        (folder / "sample.tex").write_text("\n".join(body), encoding="utf-8")
+        settings = {"openin_any": "p", "openout_any": "p", "max_print_line": "1000", "TEXMFOUTPUT": name}
+        command = ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-draftmode", "sample.tex"]
+        try:
+            subprocess.run(
+                command,
+                cwd=folder,
+                env=os.environ | settings,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=timeout,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise ValueError(f"no pdflatex; on Debian: apt-get install --no-install-recommends {PACKAGES}") from None
+        except subprocess.TimeoutExpired:
+            pass  # its log, as far as it goes
+        log = folder / "sample.log"
+        return parse(log.read_text(encoding="latin-1") if log.exists() else "")
+
+
+def class_and_preamble(texts: Path) -> str:
+    """Return the first line of the document: a preamble may name the class itself, as that of the Stacks project."""
+    if re.search(r"^\s*\\documentclass", (texts / "preamble.tex").read_text(encoding="utf-8"), re.MULTILINE):
+        return r"\input{preamble}"
+    classes = sorted(texts.glob("*.cls"))
+    if len(classes) != 1:
+        raise ValueError(f"{texts}: {len(classes)} classes (.cls), and preamble.tex has no \\documentclass")
+    return rf"\documentclass{{{classes[0].stem}}}\input{{preamble}}"
+
+
+def whole_lines(text: str) -> list[str]:
+    """Cut what may be half a line off at both ends."""
+    return text.split("\n")[1:-1]
+
+
+def paragraph_numbers(lines: list[str]) -> list[int]:
+    """Number the paragraph of each line; an empty line belongs to the one before, which it ends."""
+    numbers, blank = [0], False
+    for line in lines:
+        numbers.append(numbers[-1] + (blank and bool(line.strip())))
+        blank = not line.strip()
+    return numbers[1:]
+
+
+def inner_ends(lines: list[str]) -> tuple[list[str], list[Error]]:
+    """Take each \\end{document} out, which would hide what follows it; an error each, by line of the text."""
+    errors = [
+        Error(r"\end{document} inside the text", number)
+        for number, line in enumerate(lines, 1)
+        for _ in END_DOCUMENT.findall(line)
+    ]
+    return [END_DOCUMENT.sub("", line) for line in lines], errors
+
+
+def compile_all(lines: list[str], texts: Path, timeout: float) -> tuple[list[Error], bool]:
+    """Compile, and where the compiler gives up, compile the rest; (errors by line of the text, was it all read?)."""
+    errors: list[Error] = []
+    first = 0
+    while True:
+        log = compile_text(lines[first:], texts, timeout)
+        if log.before or not log.started:
+            reason = log.before[0].message if log.before else f"pdflatex said nothing for {timeout:g} s"
+            raise ValueError(f"{texts}: class and preamble alone do not compile: {reason} (needs {PACKAGES} of Debian)")
+        shift = first - HEADER_LINES
+        found = [replace(e, line=e.line + shift) if e.line is not None else e for e in log.errors]
+        errors += found
+        stop = found[-1].line if found else None
+        if log.complete or stop is None or stop <= first:
+            return errors, log.complete
+        if stop >= len(lines):
+            return errors, True
+        first = stop
+
+
+def examine(text: str, texts: Path, timeout: float) -> Report:
+    """Count the errors of one sample; their lines are those of the sample."""
+    lines = whole_lines(text)
+    if not any(line.strip() for line in lines):
+        raise ValueError("no whole line of text")
+    characters = sum(len(line) + 1 for line in lines)
+    numbers = paragraph_numbers(lines)
+    lines, ends = inner_ends(lines)
+    found, complete = compile_all(lines, texts, timeout)
+    errors = sorted([*ends, *found], key=lambda e: len(lines) + 1 if e.line is None else e.line)
+    inside = [e.line for e in errors if e.line is not None and e.line <= len(lines)]
+    paragraphs = len({numbers[max(line, 1) - 1] for line in inside}) + (len(inside) < len(errors))
+    cut = [replace(e, line=e.line + 1 if e.line is not None and e.line <= len(lines) else None) for e in errors]
+    return Report(characters, cut, paragraphs, complete)
+
+
+def describe(name: str, report: Report, *, messages: bool) -> str:
+    """Return what is printed for one sample."""
+    facts = report.facts()
+    classes = ", ".join(f"{kind} {count}" for kind, count in facts["classes"].items())
+    least = "" if report.complete else "at least "
+    text = (
+        f"{name}: {least}{facts['errors']} errors ({classes}), in {report.paragraphs} paragraphs; "
+        f"{facts['per_10000']:g} per 10,000 of its {report.characters:,} characters"
+    )
+    if messages:
+        text += "".join(f"\n  {'end' if e.line is None else e.line}: {e.kind}: {e.message}" for e in report.errors)
+    return text
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("samples", type=Path, nargs="+", metavar="sample", help="generated text, UTF-8")
+    parser.add_argument("--texts", type=Path, required=True, help="folder with preamble.tex and the class")
+    parser.add_argument("--timeout", type=float, default=60.0, help="seconds for one run of the compiler (60)")
+    parser.add_argument("--messages", action="store_true", help="print each error with its line")
+    parser.add_argument("--json", action="store_true", help="print JSON instead")
+    return parser
+
+
+def main() -> int:
+    """Run the command line."""
+    args = arguments().parse_args()
+    reports: list[dict[str, Any]] = []
+    path = args.texts
+    try:
+        if not (args.texts / "preamble.tex").is_file():
+            raise ValueError("no preamble.tex there")
+        for path in args.samples:
+            report = examine(path.read_text(encoding="utf-8"), args.texts, args.timeout)
+            reports.append({"file": str(path), **report.facts()})
+            if not args.json:
+                print(describe(str(path), report, messages=args.messages), flush=True)
+    except OSError as error:
+        print(f"{error.filename or path}: {error.strerror}", file=sys.stderr)
+        return 1
+    except ValueError as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        return 1
+    if args.json:
+        print(json.dumps(reports, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
