@@ -6,9 +6,10 @@
 The text, cut to whole lines, becomes the body of a document with that class and preamble, which pdflatex compiles once
 without stopping at errors. The total is the number of lines of its log that begin with `!`, as any user of LaTeX would
 count, but without the `Emergency stop` and `Fatal error` behind an error that has been counted. Undefined references
-and citations are warnings. Where the compiler gives up, as it does for an \\input of a file that is not there and after
-100 errors in one paragraph, the lines behind are compiled on their own. An `\\end{document}` inside the text is one
-error, and what follows it is compiled all the same.
+and citations are warnings. Where the compiler gives up, as it does for an \\input of a file that is not there, after
+100 errors in one paragraph, and when the brace of a \\section is never closed, it is started again behind that place
+(which is told), there without an open environment. An `\\end{document}` inside the text is one error, and what follows
+it is compiled all the same.
 
 The classes:
 
@@ -85,7 +86,7 @@ class Report:
     characters: int
     errors: list[Error]
     paragraphs: int
-    complete: bool
+    restarts: int
 
     def facts(self) -> dict[str, Any]:
         """What --json prints of it."""
@@ -96,7 +97,7 @@ class Report:
             "per_10000": round(1e4 * len(self.errors) / self.characters, 2),
             "classes": {kind: kinds[kind] for kind in (*CLASSES, "other")},
             "paragraphs_with_errors": self.paragraphs,
-            "complete": self.complete,
+            "restarts": self.restarts,
             "messages": [{"line": e.line, "class": e.kind, "message": e.message} for e in self.errors],
         }
 
@@ -110,9 +111,9 @@ def parse(log: str) -> Log:
             part, open_error = line.strip(), False
         elif line.startswith("!"):
             message = line[1:].strip()
-            open_error = not message.startswith(("Emergency stop", "==> Fatal error"))
-            if open_error:
+            if not message.startswith(("Emergency stop", "==> Fatal error")):
                 parts[part].append(Error(message, None))
+                open_error = True
         elif open_error and part != END and (match := re.match(r"l\.(\d+)", line)):
             parts[part][-1] = replace(parts[part][-1], line=int(match[1]))
             open_error = False
@@ -183,24 +184,45 @@ def inner_ends(lines: list[str]) -> tuple[list[str], list[Error]]:
     return [END_DOCUMENT.sub("", line) for line in lines], errors
 
 
-def compile_all(lines: list[str], texts: Path, timeout: float) -> tuple[list[Error], bool]:
-    """Compile, and where the compiler gives up, compile the rest; (errors by line of the text, was it all read?)."""
+def shifted(error: Error, lines: int) -> Error:
+    """Add to the line of an error, and to the line that its message tells."""
+    message = re.sub(r"(?<=on input line )\d+", lambda match: str(int(match[0]) + lines), error.message)
+    return Error(message, None if error.line is None else error.line + lines)
+
+
+def runaway(lines: list[str], texts: Path, timeout: float) -> tuple[int, Log]:
+    """Find a paragraph in which the compiler starts to read for ever: (lines up to its end, log of these)."""
+    numbers = [*paragraph_numbers(lines), -1]
+    ends = [i for i in range(1, len(numbers)) if numbers[i] != numbers[i - 1]]
+    good, bad = -1, len(ends) - 1
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        if compile_text(lines[: ends[middle]], texts, timeout).complete:
+            good = middle
+        else:
+            bad = middle
+    return ends[bad], compile_text(lines[: ends[bad]], texts, timeout)
+
+
+def compile_all(lines: list[str], texts: Path, timeout: float) -> tuple[list[Error], int]:
+    """Compile, and where the compiler gives up, go on behind it: (errors by line of the text, how often)."""
     errors: list[Error] = []
-    first = 0
-    while True:
+    first, runs = 0, 0
+    while first < len(lines):
         log = compile_text(lines[first:], texts, timeout)
         if log.before or not log.started:
-            reason = log.before[0].message if log.before else f"pdflatex said nothing for {timeout:g} s"
-            raise ValueError(f"{texts}: class and preamble alone do not compile: {reason} (needs {PACKAGES} of Debian)")
-        shift = first - HEADER_LINES
-        found = [replace(e, line=e.line + shift) if e.line is not None else e for e in log.errors]
-        errors += found
-        stop = found[-1].line if found else None
-        if log.complete or stop is None or stop <= first:
-            return errors, log.complete
-        if stop >= len(lines):
-            return errors, True
-        first = stop
+            reason = log.before[0].message if log.before else f"not read within {timeout:g} s"
+            raise ValueError(f"{texts}: class and preamble alone do not compile: {reason} (Debian: {PACKAGES})")
+        read = len(lines) - first
+        if not log.complete:
+            last = log.errors[-1].line if log.errors else None
+            if last is None:
+                read, log = runaway(lines[first:], texts, timeout)
+            else:
+                read = max(1, last - HEADER_LINES)
+        errors += [shifted(error, first - HEADER_LINES) for error in log.errors]
+        first, runs = first + read, runs + 1
+    return errors, runs - 1
 
 
 def examine(text: str, texts: Path, timeout: float) -> Report:
@@ -211,22 +233,21 @@ def examine(text: str, texts: Path, timeout: float) -> Report:
     characters = sum(len(line) + 1 for line in lines)
     numbers = paragraph_numbers(lines)
     lines, ends = inner_ends(lines)
-    found, complete = compile_all(lines, texts, timeout)
+    found, restarts = compile_all(lines, texts, timeout)
     errors = sorted([*ends, *found], key=lambda e: len(lines) + 1 if e.line is None else e.line)
     inside = [e.line for e in errors if e.line is not None and e.line <= len(lines)]
     paragraphs = len({numbers[max(line, 1) - 1] for line in inside}) + (len(inside) < len(errors))
-    cut = [replace(e, line=e.line + 1 if e.line is not None and e.line <= len(lines) else None) for e in errors]
-    return Report(characters, cut, paragraphs, complete)
+    return Report(characters, [shifted(e, 1) for e in errors], paragraphs, restarts)
 
 
 def describe(name: str, report: Report, *, messages: bool) -> str:
     """Return what is printed for one sample."""
     facts = report.facts()
     classes = ", ".join(f"{kind} {count}" for kind, count in facts["classes"].items())
-    least = "" if report.complete else "at least "
+    again = f"; the compiler was started again {report.restarts} times" if report.restarts else ""
     text = (
-        f"{name}: {least}{facts['errors']} errors ({classes}), in {report.paragraphs} paragraphs; "
-        f"{facts['per_10000']:g} per 10,000 of its {report.characters:,} characters"
+        f"{name}: {facts['errors']} errors ({classes}), in {report.paragraphs} paragraphs; "
+        f"{facts['per_10000']:g} per 10,000 of its {report.characters:,} characters{again}"
     )
     if messages:
         text += "".join(f"\n  {'end' if e.line is None else e.line}: {e.kind}: {e.message}" for e in report.errors)
@@ -238,7 +259,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("samples", type=Path, nargs="+", metavar="sample", help="generated text, UTF-8")
     parser.add_argument("--texts", type=Path, required=True, help="folder with preamble.tex and the class")
-    parser.add_argument("--timeout", type=float, default=60.0, help="seconds for one run of the compiler (60)")
+    parser.add_argument("--timeout", type=float, default=20.0, help="seconds for one run of the compiler (20)")
     parser.add_argument("--messages", action="store_true", help="print each error with its line")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
     return parser

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import itertools
 import json
 import os
 import secrets
@@ -67,7 +66,13 @@ def _add_sample(commands: Any) -> None:
     parser.add_argument("model", help="a .bin, a model saved by Keras, or a bundled model's name")
     parser.add_argument("--length", type=int, default=1000, help="elements to draw (1000)")
     parser.add_argument("--seed", type=int, help="the same seed draws the same sequence")
-    parser.add_argument("-o", "--output", type=Path, help="write there instead of to stdout")
+    parser.add_argument(
+        *("-o", "--output"),
+        type=Path,
+        action="append",
+        default=[],
+        help="write there instead of to stdout; .mid, .wav, .png and their like are for music; may be repeated",
+    )
     temperature = parser.add_mutually_exclusive_group()
     temperature.add_argument("--temp", type=float, help="temperature tau; 0: most likely (1)")
     temperature.add_argument("--inverse-temp", type=float, help="1 / tau")
@@ -99,10 +104,10 @@ def _sample(args: argparse.Namespace) -> None:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"assumed: {message}", file=sys.stderr)
         generator = lstmgen.Generator(args.model, threads=args.threads, **options)
-    if args.output:  # before the work, not after it
-        folder = args.output.resolve().parent
+    for output in args.output:  # before the work, not after it
+        folder = output.resolve().parent
         if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise OSError(f"{args.output}: cannot write into the folder {folder}")
+            raise OSError(f"{output}: cannot write into the folder {folder}")
     prime = args.prime
     if args.prime_file:
         try:
@@ -128,12 +133,10 @@ def _sample(args: argparse.Namespace) -> None:
     print(f"seed {seed}", file=sys.stderr)
     vocabulary = generator.model.vocabulary
     joined = vocabulary is not None and vocabulary.kind == "text"
-    pieces = (f"{e}" if joined or i == 0 else f" {e}" for i, e in enumerate(elements))
     if args.output:
-        from lstmgen.container import write
-
-        write(args.output, "".join(itertools.chain(pieces, [] if joined else ["\n"])).encode())
+        _write_sample([str(element) for element in elements], joined, args.output)
     else:
+        pieces = (f"{e}" if joined or i == 0 else f" {e}" for i, e in enumerate(elements))
         out = sys.stdout.buffer
         live = sys.stdout.isatty()
         for piece in pieces:
@@ -186,6 +189,21 @@ def _classify(args: argparse.Namespace) -> None:
     if known:
         right = sum(label == guess for label, guess in known)
         print(f"accuracy {right / len(known):.1%} ({right} of {len(known)})", file=sys.stderr)
+
+
+_MUSIC = (".mid", ".midi", ".musicxml", ".wav", ".mp3", ".ogg", ".png")
+
+
+def _write_sample(elements: Sequence[str], joined: bool, outputs: Sequence[Path]) -> None:
+    """Write a sample as text, or as music where the name of the file asks for it."""
+    from lstmgen import music
+    from lstmgen.container import write
+
+    for path in outputs:
+        if path.suffix.lower() in _MUSIC:
+            music.decode(elements).write(path)
+        else:
+            write(path, ("".join(elements) if joined else " ".join(elements) + "\n").encode())
 
 
 # -- export ----------------------------------------------------------------------------------------

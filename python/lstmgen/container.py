@@ -65,9 +65,9 @@ def pack(
 ) -> bytes:
     """The bytes of a `.bin` that holds `network`; the same arguments give the same bytes.
 
-    `labels` make it a classifier: `vocabulary` and `padding` are then of what enters. `vocabulary_kind` is needed with a vocabulary; `prime` holds ids, `padding` is one; `card` is a JSON object as
-    text. Raises `ModelFormatError` for a network, and `ValueError` for a fact, that docs/format.md
-    does not allow.
+    `labels` make it a classifier: `vocabulary` and `padding` are then those of its input. `vocabulary_kind` is needed
+    with a vocabulary; `prime` holds ids, `padding` is one; `card` is a JSON object as text. Raises `ModelFormatError`
+    for a network, and `ValueError` for a fact, that docs/format.md does not allow.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, found {dtype!r}")

@@ -23,7 +23,7 @@ HEADERS = ("auto", "yes", "no")
 LEAST_TO_HOLD_OUT = 100  # rows; of fewer, a share is too small to measure on
 LEAST_STEPS = 20  # of an epoch
 FITTED = 0.05  # nats of loss at which a network that nothing is held out from fits its rows
-PADDING = float(np.float32(-3e38))  # among numbers: beyond what `parse_numbers` allows
+PADDING = float(np.float32(-1e29))  # among numbers: beyond what `parse_numbers` allows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,7 @@ class ClassifierSettings(Settings):
 
     epochs: int = 60
     patience: int = 10
+    lr: float = 2e-3
     holdout: float = 0.2
     kind: str = "auto"
     header: str = "auto"
@@ -317,7 +318,7 @@ def _elements(examples: Examples) -> dict[str, Any]:
 
 def _own_callbacks(keras: Any, settings: ClassifierSettings, held_out: bool) -> list[Any]:
     slower = keras.callbacks.ReduceLROnPlateau(
-        "val_loss" if held_out else "loss", factor=0.5, patience=3, min_lr=settings.lr / 64
+        "val_loss" if held_out else "loss", factor=0.5, patience=4, min_lr=settings.lr / 64
     )
     return [slower] if held_out else [slower, _until_it_fits(keras)]
 

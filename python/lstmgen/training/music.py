@@ -184,9 +184,10 @@ def _events(
 
 
 def _keys(vocabulary: Vocabulary) -> NDArray[np.int32]:
-    """(12, n): the id of each element in each key."""
-    moved = [music.transposed(vocabulary.elements, key) for key in music.KEYS]
-    return np.array([[vocabulary.ids[element] for element in elements] for elements in moved], np.int32)
+    """(12, n): the id of each element in each key; those that no piece has are as they are."""
+    names, ids = vocabulary.elements, vocabulary.ids
+    moved = [music.transposed(names, key) for key in music.KEYS]
+    return np.array([[ids.get(new, ids[old]) for old, new in zip(names, row, strict=True)] for row in moved], np.int32)
 
 
 def _lesson(

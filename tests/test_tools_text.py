@@ -1,0 +1,207 @@
+"""The tools that judge generated LaTeX: what a compiler says, and what the text is like."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+
+import latex_errors
+import text_quality
+
+TOOLS = Path(latex_errors.__file__).parent
+needs_pdflatex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+
+LOG = rf"""This is pdfTeX
+{latex_errors.START}
+
+! LaTeX Error: \begin{{lemma}} on input line 5 ended by \end{{proof}}.
+
+l.7 \end{{proof}}
+! Undefined control sequence.
+<recently read> \fo
+l.9 the \fo
+           o
+LaTeX Warning: Reference `lemma-x' on page 1 undefined on input line 9.
+! Missing $ inserted.
+l.12
+! LaTeX Error: Too deeply nested.
+l.13 \begin{{enumerate}}
+{latex_errors.END}
+! LaTeX Error: \begin{{lemma}} on input line 11 ended by \end{{document}}.
+l.20 \end{{document}}
+"""
+
+
+def tool(name: str, *args: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(TOOLS / name), *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def brute_force_copy(text: str, corpus: str) -> int:
+    ends = range(len(text) + 1)
+    return max(j - i for i in ends for j in ends[i:] if text[i:j] in corpus)
+
+
+def test_parse_log() -> None:
+    log = latex_errors.parse(LOG)
+    assert log.started and log.complete and not log.before
+    assert [(e.kind, e.line) for e in log.errors] == [
+        ("long-range", 7),
+        ("undefined", 9),
+        ("math", 12),
+        ("other", 13),
+        ("long-range", None),
+    ]
+
+
+def test_parse_log_that_stopped() -> None:
+    log = latex_errors.parse(
+        f"{latex_errors.START}\n! LaTeX Error: File `a.tex' not found.\n! Emergency stop.\nl.4 \\input{{a}}\n"
+        "!  ==> Fatal error occurred, no output PDF file produced!\n"
+    )
+    assert log.errors == [latex_errors.Error("LaTeX Error: File `a.tex' not found.", 4)]
+    assert not log.complete
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        (r"LaTeX Error: \begin{document} ended by \end{proof}.", "long-range"),
+        ("LaTeX Error: Lonely \\item--perhaps a missing list environment.", "long-range"),
+        (r"File ended while scanning use of \@xdblarg.", "long-range"),
+        ("LaTeX Error: Environment limma undefined.", "undefined"),
+        ("Extra }, or forgotten $.", "math"),
+        ("Double subscript.", "math"),
+        (r"Paragraph ended before \label was complete.", "math"),
+        ("LaTeX Error: Something's wrong--perhaps a missing \\item.", "other"),
+    ],
+)
+def test_classes(message: str, kind: str) -> None:
+    assert latex_errors.Error(message, 1).kind == kind
+
+
+def test_whole_lines_and_paragraphs() -> None:
+    assert latex_errors.whole_lines("half\na\n\nb\nhal") == ["a", "", "b"]
+    assert latex_errors.whole_lines("half\na\n") == ["a"]
+    assert latex_errors.paragraph_numbers(["a", "", "", "b", "c", ""]) == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "tiny.cls").write_text("\\ProvidesClass{tiny}\\LoadClass{article}\n")
+    (folder / "preamble.tex").write_text("\\newtheorem{lemma}{Lemma}\n\\newtheorem{proof}{Proof}\n")
+    return folder
+
+
+@needs_pdflatex
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("Good $x$, see \\ref{none}.\n", []),
+        ("\\begin{lemma}\na\n\\end{proof}\n", [(4, "long-range")]),
+        ("\\begin{lemma}\na\n", [(None, "long-range")]),
+        ("a \\foo\n\n$x^2^3$\n", [(2, "undefined"), (4, "math")]),
+        ("\\end{document}\n\\foo\n", [(2, "long-range"), (3, "undefined")]),
+        ("\\input{missing}\n\\foo\n", [(2, "other"), (3, "undefined")]),
+        ("\\foo\n\n\\section{Never closed\n\nb\n\n\\foo\n", [(2, "undefined"), (8, "undefined"), (None, "long-range")]),
+    ],
+)
+def test_compile(texts: Path, body: str, expected: list[tuple[int | None, str]]) -> None:
+    report = latex_errors.examine("partial $\n" + body + "partial \\fo", texts, 60)
+    assert [(e.line, e.kind) for e in report.errors] == expected
+    assert report.characters == len(body)
+
+
+@needs_pdflatex
+def test_hundred_errors(texts: Path) -> None:
+    report = latex_errors.examine("\n" + "\\foo\n" * 250, texts, 60)
+    assert len(report.errors) == 250
+    assert (report.restarts, report.paragraphs) == (2, 1)
+
+
+@needs_pdflatex
+def test_latex_errors_command_line(texts: Path, tmp_path: Path) -> None:
+    sample = tmp_path / "sample.tex"
+    sample.write_text("\n\\begin{lemma}\n\\end{proof}\n\\fo\n\n\\foo\n")
+    done = tool("latex_errors.py", sample, "--texts", texts, "--messages")
+    assert done.returncode == 0 and "3 errors (long-range 1, undefined 2, math 0, other 0), in 2 para" in done.stdout
+    assert "on input line 2 ended by" in done.stdout
+    (facts,) = json.loads(tool("latex_errors.py", sample, "--texts", texts, "--json").stdout)
+    assert facts["errors"] == 3 and facts["classes"]["undefined"] == 2
+
+    (texts / "preamble.tex").write_text("\\usepackage{no-such-package}\n")
+    broken = tool("latex_errors.py", sample, "--texts", texts)
+    assert broken.returncode == 1 and "no-such-package" in broken.stderr and "Traceback" not in broken.stderr
+
+
+def test_latex_errors_without_compiler(texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = tmp_path / "sample.tex"
+    sample.write_text("\na\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = tool("latex_errors.py", sample, "--texts", texts)
+    assert done.returncode == 1 and "apt-get install" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_words_and_commands() -> None:
+    corpus = "\\begin{lemma}\\label{lemma-odd}\nLet $X$ be closed, \\cap \\ref{x}\n"
+    facts = text_quality.measure("Let \\cap be \\cup klosed \\label{zzz} closed", corpus, {"let", "closed"})
+    assert facts["words"] == 4
+    assert facts["known_words"] == 0.75
+    assert facts["dictionary_words"] == 0.5
+    assert facts["known_commands"] == pytest.approx(2 / 3)
+    assert facts["unknown_words"] == {"klosed": 1} and facts["unknown_commands"] == {"\\cup": 1}
+    assert text_quality.measure("1 2", corpus)["known_words"] is None
+
+
+def test_distinct_grams() -> None:
+    assert text_quality.distinct("ababab", 2) == 2 / 5
+    assert text_quality.distinct("abc", 3) == 1
+    assert text_quality.distinct("ab", 3) is None
+
+
+def test_longest_copy(rng: np.random.Generator) -> None:
+    assert text_quality.longest_copy("xxhello worldyy", "say hello world") == "hello world"
+    assert text_quality.longest_copy("abc", "xyz") == ""
+    for _ in range(50):
+        text, corpus = ("".join(rng.choice(list("ab\n"), n)) for n in (30, 60))
+        found = text_quality.longest_copy(text, corpus)
+        assert found in text and found in corpus
+        assert len(found) == brute_force_copy(text, corpus)
+
+
+def test_copied() -> None:
+    corpus = "".join(map(chr, range(1000, 1200)))
+    text = "??" + corpus[10:70] + "?" + corpus[100:149] + "?"
+    assert text_quality.copied(text, corpus).tolist() == [2 <= i < 62 for i in range(len(text))]
+    assert not text_quality.copied("short", corpus).any()
+
+
+def test_text_quality_command_line(tmp_path: Path) -> None:
+    corpus, sample = tmp_path / "corpus.tex", tmp_path / "sample.txt"
+    corpus.write_text("Let $X$ be a space, \\noindent and so on for ever.\n")
+    sample.write_text("Let $X$ be a spice, \\noindent and so")
+    words = tmp_path / "none"
+    done = tool("text_quality.py", sample, "--corpus", corpus, "--words", words)
+    assert done.returncode == 0 and "longest copy 20" in done.stdout
+    (facts,) = json.loads(tool("text_quality.py", sample, "--corpus", corpus, "--words", words, "--json").stdout)
+    assert facts["dictionary_words"] is None and facts["known_commands"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), [("latex_errors.py", "--texts"), ("text_quality.py", "--corpus")], ids=["errors", "quality"]
+)
+def test_missing_files(name: str, option: str, tmp_path: Path) -> None:
+    for there in ("folder", "corpus"):
+        done = tool(name, tmp_path / "no-sample", option, tmp_path / there)
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr

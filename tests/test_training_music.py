@@ -1,0 +1,130 @@
+"""`lstmgen train music`, and what `lstmgen sample` writes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lstmgen
+from lstmgen import cli, music
+from lstmgen.training import MusicSettings, train_music
+
+pytest.importorskip("music21", reason="needs music21: pip install 'lstmgen[music]'")
+
+SMALL = MusicSettings(units=16, epochs=1, batch=4, length=24, window=16, holdout=0.2, lr=1e-2)
+
+
+@pytest.fixture(autouse=True)
+def _needs_keras(keras: Any) -> None:
+    """All of these train."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten scales, up and down, in different keys and rhythms."""
+    path = tmp_path_factory.mktemp("scales")
+    steps = (0, 2, 4, 5, 7, 9, 11, 12, 11, 9, 7, 5, 4, 2, 0)
+    for i in range(10):
+        length = (0.25, 0.5, 1.0)[i % 3]
+        notes = [music.Note(length * k, length, 55 + i + step) for k, step in enumerate(steps * 3)]
+        music.Music(notes).write(path / f"scale{i}.mid")
+    return path
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+def test_events_make_a_generator_of_music(folder: Path, tmp_path: Path, transpose: bool) -> None:
+    report = train_music(folder, tmp_path / "m.bin", replace(SMALL, transpose=transpose), name="scales")
+    model = lstmgen.Model(tmp_path / "m.bin")
+    assert (model.encoding, model.window, model.metadata["name"]) == ("onehot", 16, "scales")
+    assert model.metadata["card"]["pieces"] == 10
+    assert len(model.metadata["card"]["pieces_held_out"]) >= 1
+    assert "val_loss" in report.history[0]
+    elements = lstmgen.Generator(model).sample(60, seed=1)
+    assert isinstance(elements, list)
+    assert music.decode([str(e) for e in elements]).notes
+
+
+def test_the_lessons_encoding_reads_index_over_n(folder: Path, tmp_path: Path) -> None:
+    train_music(folder, tmp_path / "m.bin", replace(SMALL, encoding="lesson"))
+    model = lstmgen.Model(tmp_path / "m.bin")
+    assert (model.encoding, model.input_shape) == ("scaled", (None, 16, 1))
+    assert model.vocabulary is not None
+    ids = np.arange(16)[None] % len(model.vocabulary)
+    scaled = (ids / len(model.vocabulary)).astype(np.float32)[..., None]
+    np.testing.assert_array_equal(model.predict(ids), model.predict(scaled))
+    assert all(element[0] in "ABCDEFG" for element in model.vocabulary.elements)  # these pieces have no chords
+
+
+def test_command_line_trains_and_writes_music(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'lstmgen[plot]'")
+    options = ["--units", "16", "--epochs", "1", "--batch", "4", "--length", "24", "--window", "16"]
+    assert cli.main(["train", "music", str(folder), "-o", str(tmp_path / "m.bin"), *options]) == 0
+    assert "a sample of 240 elements: " in capsys.readouterr().err
+    outputs = [tmp_path / name for name in ("s.mid", "s.wav", "s.png", "s.txt")]
+    arguments = [argument for path in outputs for argument in ("-o", str(path))]
+    assert cli.main(["sample", str(tmp_path / "m.bin"), "--length", "60", "--seed", "2", *arguments]) == 0
+    for path, start in zip(outputs, (b"MThd", b"RIFF", b"\x89PNG", b""), strict=True):
+        assert path.read_bytes().startswith(start)
+    elements = (tmp_path / "s.txt").read_text().split()
+    assert len(elements) == 60
+    again = music.read_pieces(tmp_path / "s.mid", cache=False).pieces[0]
+    assert music.decode(again).notes == music.decode(elements).notes
+
+
+def test_a_sample_that_is_stuck_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(3):
+        notes = [music.Note(0.5 * k, 0.5, 60) for k in range(200)]
+        music.Music([*notes, music.Note(100, 1.0, 62 + i)]).write(tmp_path / f"same{i}.mid")
+    options = [
+        "--units",
+        "16",
+        "--epochs",
+        "3",
+        "--batch",
+        "4",
+        "--length",
+        "24",
+        "--window",
+        "16",
+        "--lr",
+        "0.02",
+        "--dropout",
+        "0",
+    ]
+    assert cli.main(["train", "music", str(tmp_path), "-o", str(tmp_path / "m.bin"), *options]) == 0
+    assert "warning: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({}, "no music in this folder"),
+        ({"a.mid": b"not music"}, "no file could be read"),
+        ({"a.txt": b"C4 D4"}, "no music in this folder"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*skipped:UserWarning")
+def test_music_that_cannot_be_learnt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], files: dict[str, bytes], reason: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name, data in files.items():
+        (tmp_path / "in" / name).write_bytes(data)
+    assert cli.main(["train", "music", str(tmp_path / "in"), "-o", str(tmp_path / "m.bin")]) == 1
+    assert reason in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_pieces_shorter_than_a_sequence_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"the longest piece has .* elements, expected at least 2001"):
+        train_music(folder, tmp_path / "m.bin", replace(SMALL, length=2000))
+
+
+def test_text_is_not_written_as_music(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sample", "latex", "--length", "20", "-o", str(tmp_path / "x.mid")]) == 1
+    assert "lstmgen: " in capsys.readouterr().err
+    assert not (tmp_path / "x.mid").exists()
