@@ -1,9 +1,14 @@
 // Memory that vector instructions read.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <new>
+#include <type_traits>
+
+#include "memory.hpp"
 
 namespace lstmgen {
 
@@ -14,12 +19,14 @@ constexpr std::size_t kAlignment = 64;
 
 constexpr std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-/// `size` zeroed values, 64-byte aligned.
+/// `size` zeroed values, 64-byte aligned, from current_allocator().
 template <class T>
 class AlignedBuffer {
+    static_assert(std::is_trivially_destructible_v<T>);
+
 public:
     AlignedBuffer() = default;
-    explicit AlignedBuffer(std::size_t size) : data_(new (std::align_val_t{kAlignment}) T[size]()), size_(size) {}
+    explicit AlignedBuffer(std::size_t size) : data_(take(size), Free{current_allocator(), size}), size_(size) {}
 
     T* data() noexcept { return data_.get(); }
     const T* data() const noexcept { return data_.get(); }
@@ -30,8 +37,18 @@ public:
 
 private:
     struct Free {
-        void operator()(T* p) const noexcept { ::operator delete[](p, std::align_val_t{kAlignment}); }
+        Allocator allocator;
+        std::size_t size = 0;
+        void operator()(T* p) const noexcept { allocator.give_back(p, size * sizeof(T)); }
     };
+
+    static T* take(std::size_t size) {
+        if (size > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
+        T* const p = static_cast<T*>(current_allocator().take(size * sizeof(T)));
+        std::uninitialized_value_construct_n(p, size);
+        return p;
+    }
+
     std::unique_ptr<T[], Free> data_;
     std::size_t size_ = 0;
 };

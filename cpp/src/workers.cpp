@@ -26,7 +26,7 @@ Workers::Workers(std::size_t size) {
     threads_.reserve(size);
     try {
         for (std::size_t i = 1; i < size; ++i) threads_.emplace_back([this, i] { loop(i); });
-    } catch (const std::system_error&) {
+    } catch (const std::system_error&) {  // no more threads
         // The system has no more threads: those that started do all the work, with the same results.
     }
 }

@@ -154,7 +154,11 @@ def _sample(args: argparse.Namespace) -> None:
 def _add_classify(commands: Any) -> None:
     parser = _command(commands, "classify", _classify, "say which label sequences have")
     parser.add_argument("model", help="a .bin with labels, or a model saved by Keras, with --labels")
-    parser.add_argument("sequences", nargs="*", metavar="SEQUENCE", help="text, or numbers such as '0.5 1 -2'")
+    # "+", since "*" would be over before an option that comes first; --file may replace them.
+    sequences = parser.add_argument(
+        "sequences", nargs="+", default=[], metavar="SEQUENCE", help="text, or numbers such as '0.5 1 -2'"
+    )
+    sequences.required = False
     parser.add_argument("--file", type=Path, help="a .csv of sequence,label or of sequence alone; else one a line")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--on-unknown", default="error", help="'skip', or an element to put for unknown ones")

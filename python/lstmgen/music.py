@@ -1,27 +1,30 @@
 """Music as elements that a network reads and draws: files in, files out.
 
-Two encodings turn a piece into a list of element names. "lesson" is that of the lesson and of the article behind it: a name such as
-"C4" or "B-3" for a note, pitch classes such as "4.7.11" for a chord, in the order of their onsets; octaves of chords, durations and
-rests are lost. "events", the default, loses nothing but what lies between the points of a grid of `GRID` to a quarter:
+Two encodings turn a piece into a list of element names. "lesson" is that of the lesson and of the article behind it: a
+name such as "C4" or "B-3" for a note, pitch classes such as "4.7.11" for a chord, in the order of their onsets; octaves
+of chords, durations and rests are lost. "events", the default, loses nothing but what lies between the points of a grid
+of `GRID` to a quarter:
 
     t6          6 grid points pass since the last onset (a sixteenth); several add up
     d12         notes last 12 grid points from here on (an eighth); several in a row add up
     n60         a note of this MIDI pitch begins, middle C
 
-Before the first "d", notes last a quarter. At each onset the lowest note comes first, and "d" comes only where the duration changes. The
-tempo is not kept: all time is in quarters.
+Before the first "d", notes last a quarter. At each onset the lowest note comes first, and "d" comes only where the
+duration changes. Longer notes and longer gaps than 16 quarters are shortened to that. The tempo is not kept: all time
+is in quarters.
 
-Measured on 122 movements of solo piano music (36 of them by Beethoven):
+Measured on 122 movements of solo piano music, and on the 36 of them by Beethoven:
 
-| encoding | vocabulary | elements a piece |
-|---|---|---|
-| events | 135 (Beethoven: 125) | 3398 (4380), 1.89 (1.85) a note |
-| lesson | PLACEHOLDER |
+| encoding | vocabulary, all | Beethoven | elements a piece, all | Beethoven | elements a note |
+|---|---|---|---|---|---|
+| events | 135 | 125 | 3,399 | 4,380 | 1.89 |
+| lesson | 486 | 311 | 1,373 | 1,821 | |
 
-The grid holds thirty-seconds, and triplets of eighths and sixteenths: 95.4 % of the onsets and 97.4 % of the durations there lie on it, grace
-notes and sixty-fourths aside; the greatest error is 1/48 of a quarter, the mean error of an onset 0.0006. (With 12 points to a quarter,
-91.4 % of the onsets do.) A note together with its duration as one element would give 1.56 elements a note, but 2,070 different ones, 948 of
-them rarer than five times.
+The vocabulary of "events" cannot exceed 184 elements, 144 of them of a piano. The grid holds thirty-seconds, and
+triplets of eighths and sixteenths: there, 95.4 % of the onsets and 97.4 % of the durations lie on it, the mean error of
+an onset is 0.0006 quarters, and the greatest error of anything 1/48. The rest are grace notes and sixty-fourths. (With
+12 points to a quarter, 91.4 % of the onsets do.) A note and its duration as one element would give 1.56 elements a
+note, but 2,070 different ones, 948 of them rarer than five times.
 """
 
 from __future__ import annotations
@@ -117,15 +120,15 @@ def read_pieces(
     """Read music files, and those in folders and the folders in these, as pieces of elements.
 
     paths: MIDI (.mid, .midi), MusicXML (.xml, .musicxml, .mxl) or Humdrum (.krn) files, or folders.
-    encoding: "events" or "lesson", see the module. "events" has the notes of all parts in the order of time, without percussion; ornaments
-        without a duration of their own are left out, repeats are as written. "lesson" has those of the first instrument only, as music21
-        partitions a file, quantised as music21 does.
+    encoding: "events" or "lesson", see the module. "events" has the notes of all parts in the order of time, without
+        percussion; ornaments without a duration of their own are left out, repeats are as written. "lesson" has those
+        of the first instrument only, as music21 partitions a file, quantised as music21 does.
     transpose: each piece in all twelve keys, 5 semitones down to 6 up ("events" only).
     cache: what was read is kept in a folder: the user's own, another, or none (False).
     jobs: processes that read; by default one for each processor.
 
-    A file that cannot be read is skipped with a warning that names it. Raises `OSError` for a path that does not exist, `ValueError` if nothing
-    is left, and `ImportError` without music21.
+    A file that cannot be read is skipped with a warning that names it. Raises `OSError` for a path that does not exist,
+    `ValueError` if nothing is left, and `ImportError` without music21.
     """
     _check_encoding(encoding)
     if transpose and encoding != "events":
@@ -148,7 +151,10 @@ def read_pieces(
 
 
 def transposed(elements: Sequence[str], semitones: int) -> list[str]:
-    """A piece in the encoding "events", so many semitones up; what leaves the piano's keys stays within them by an octave."""
+    """A piece in the encoding "events", so many semitones up.
+
+    A note that would leave the piano's keys moves by an octave to stay on them.
+    """
 
     def moved(element: str) -> str:
         if not element.startswith("n"):
@@ -287,7 +293,10 @@ def _parse_all(files: Sequence[Path], encoding: str, jobs: int) -> Iterator[tupl
         yield from ((path, _parsed(path, encoding)) for path in files)
         return
     with _Workers(jobs, encoding) as workers, ThreadPoolExecutor(jobs) as threads:
-        yield from zip(files, threads.map(workers.parse, files), strict=True)
+        try:
+            yield from zip(files, threads.map(workers.parse, files), strict=True)
+        finally:  # if interrupted, do not wait for the files that are left
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _Workers:
@@ -334,7 +343,7 @@ class _Workers:
             stderr=subprocess.DEVNULL,
             encoding="utf-8",
         )
-        self._ask(process, sys.path)
+        self._ask(process, [str(folder) for folder in sys.path])
         return process
 
     @staticmethod
@@ -387,8 +396,6 @@ def _parsed(path: Path, encoding: str) -> Result:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             elements = _lesson_elements(path) if encoding == "lesson" else encode(_notes(path))
-    except ImportError:
-        raise
     except Exception as error:  # music21 raises errors of any kind
         return f"music21 cannot read it: {_reason(error)}"
     return elements or "there are no notes in it"
@@ -492,14 +499,17 @@ def encode(notes: Iterable[Note]) -> list[str]:
     return elements
 
 
-def decode(elements: Sequence[str], *, encoding: str | None = None) -> Music:
+def decode(elements: str | Sequence[str], *, encoding: str | None = None) -> Music:
     """The music of any elements of one encoding, in whatever order a network has drawn them.
 
-    encoding: "events" or "lesson"; None: what the elements look like. In "lesson" there is a note or chord every half quarter, each of them
-    a quarter long, chords around middle C, as the lesson writes them.
+    elements: a list, or text with white space between them.
+    encoding: "events" or "lesson"; None: what the elements look like. In "lesson" there is a note or chord every half
+        quarter, each of them a quarter long, chords from middle C on, as the lesson writes them.
 
     Raises `ValueError` for an element that is not of the encoding.
     """
+    if isinstance(elements, str):
+        elements = elements.split()
     if encoding is None:
         encoding = "events" if not elements or _EVENT.fullmatch(elements[0]) else "lesson"
     _check_encoding(encoding)
@@ -535,7 +545,7 @@ def _lesson_notes(elements: Sequence[str]) -> Iterator[tuple[int, int, int]]:
 
 
 def _lesson_pitches(element: str, position: int) -> list[int]:
-    """MIDI pitches of a note's name or of a chord's classes, as `music21.note.Note` has them: classes from middle C on."""
+    """MIDI pitches of a note's name or a chord's classes, as `music21.note.Note` has them: classes from middle C on."""
     if _CHORD.fullmatch(element):
         pitches = [n if n > 11 else 60 + n for n in map(int, element.split("."))]
     elif name := _NAME.fullmatch(element):
@@ -544,9 +554,8 @@ def _lesson_pitches(element: str, position: int) -> list[int]:
     else:
         pitches = [-1]
     if not all(0 <= pitch <= 127 for pitch in pitches):
-        raise ValueError(
-            f"element {element!r} at position {position}: expected a note such as 'C4' or a chord as '4.7'"
-        )
+        expected = "a note such as 'C4' or a chord such as '4.7'"
+        raise ValueError(f"element {element!r} at position {position}: expected {expected}")
     return pitches
 
 
@@ -566,7 +575,10 @@ def _steps(kind: str, points: int) -> list[str]:
 
 
 def _tidy(notes: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """In order of start and pitch; of those that start together on a pitch the longest; each ends where its pitch begins again."""
+    """In the order of start and pitch, the longest of those that start together on a pitch.
+
+    A note ends where its pitch begins again.
+    """
     longest: dict[tuple[int, int], int] = {}
     for start, duration, pitch in notes:
         longest[start, pitch] = max(duration, longest.get((start, pitch), 0))
@@ -612,20 +624,22 @@ class Music:
     def write(self, path: File, *, bpm: float = 100, synth: str | None = None) -> None:
         """Write a file of the kind that its name says, whole or not at all.
 
-        `.mid`, `.midi`; `.musicxml` (rounded to sixteenths, triplets and their halves); `.wav`; `.mp3` and `.ogg`, with a program that
-        encodes them; `.png`: a picture, with matplotlib.
+        `.mid`, `.midi`; `.musicxml`, with music21, rounded to sixteenths, triplets and their halves; `.wav`; `.mp3` and
+        `.ogg`, with a program that encodes them; `.png`: a picture, with matplotlib.
 
-        bpm: quarters a minute. synth: what plays: "builtin", the default, or "fluidsynth", a program that needs a soundfont.
+        bpm: quarters a minute, 4 to 1000.
+        synth: what plays: "builtin", the default, or "fluidsynth", a program that needs a soundfont.
 
-        Raises `ValueError` for another kind of file and for no notes, `OSError` for what cannot be written or run, `ImportError`.
+        Raises `ValueError` for another kind of file, for no notes and for more than an hour of sound, `OSError` for
+        what cannot be written or run, and `ImportError` for a package that is missing.
         """
         kind = Path(path).suffix.lower()
         if kind not in _WRITERS:
             raise ValueError(f"{os.fspath(path)}: expected a name with {', '.join(_WRITERS)}, found {kind or 'none'!r}")
         if not self.notes:
             raise ValueError(f"{os.fspath(path)}: there are no notes to write")
-        if not (math.isfinite(bpm) and 1 <= bpm <= 1000):
-            raise ValueError(f"bpm: expected 1 to 1000 quarters a minute, found {bpm}")
+        if not 4 <= bpm <= 1000:  # MIDI has no slower tempo
+            raise ValueError(f"bpm: expected 4 to 1000 quarters a minute, found {bpm}")
         if synth not in (None, "builtin", "fluidsynth"):
             raise ValueError(f"synth: expected 'builtin' or 'fluidsynth', found {synth!r}")
         _write(path, _WRITERS[kind](self, bpm, synth or "builtin"))
@@ -648,7 +662,8 @@ def _midi(music: Music, bpm: float, _: str = "") -> bytes:
     """A MIDI file of one track, without the help of music21: exact, and a thousand times faster."""
     messages = []
     for note in music.notes:
-        start, end = _points(note.start), _points(note.start + note.duration)
+        start = _points(note.start)
+        end = start + max(_points(note.duration), 1)
         messages += [(start, 1, bytes([0x90, note.pitch, _VELOCITY])), (end, 0, bytes([0x80, note.pitch, 0]))]
     track = b"\0\xff\x51\x03" + round(60e6 / bpm).to_bytes(3, "big") + b"\0\xc0\0"  # tempo; a grand piano
     now = 0
@@ -680,7 +695,7 @@ def _musicxml(music: Music, bpm: float, _: str) -> bytes:
 
 
 def _notated(notes: Sequence[Note], divisors: Sequence[int] = (4, 6, 8)) -> list[Note]:
-    """The notes, with the starts and ends in each quarter rounded to what divides that quarter best; the first divisor wins a tie."""
+    """The notes, with the starts and ends in each quarter rounded to what divides it best; of equals, the first."""
     times = {time for n in notes for time in (n.start, n.start + n.duration)}
     beats: dict[int, list[float]] = {}
     for time in times:
@@ -748,7 +763,7 @@ class Repeat(NamedTuple):
 def longest_repeat(items: Sequence[Hashable] | Music, longest: int = 4) -> Repeat:
     """The longest run of one element, or of a pattern of up to `longest` elements that comes at least twice.
 
-    Of elements, or of the pitches of `Music`. Without any repetition: the first element alone (nothing, if there is none).
+    Of elements, or of the pitches of `Music`. Without any repetition: the first element alone, if there is one.
     """
     items = _items(items)
     runs = [Repeat(tuple(items[:1]), 0, len(items[:1]))]
@@ -835,9 +850,9 @@ def mean_polyphony(music: Music) -> float:
 
 
 def share_of_copies(piece: Sequence[str], corpus: Iterable[Sequence[str]], n: int = 8) -> float:
-    """Share of the windows of `n` notes of a piece, as elements, that are in the corpus note for note; 0 if it is shorter.
+    """Share of the windows of `n` notes of a piece that are in the corpus note for note; 0 if it is shorter.
 
-    A note of the encoding "events" is its pitch, its duration and the time since the one before.
+    Piece and corpus are elements. A note of the encoding "events" is its pitch, its duration and the time since the one before.
     """
     windows = list(_windows(piece, n))
     wanted = set(windows)
@@ -849,8 +864,7 @@ def _windows(elements: Sequence[str], n: int) -> Iterator[tuple[Hashable, ...]]:
     notes: list[tuple[Hashable, ...]] = [(element,) for element in elements]
     if elements and _EVENT.fullmatch(elements[0]):
         grid = _tidy(_event_notes(elements))
-        notes = [
-            (pitch, duration, start - before[0]) for before, (start, duration, pitch) in zip([grid[0], *grid], grid)
-        ]
+        gaps = np.diff([start for start, _, _ in grid], prepend=grid[0][0] if grid else 0).tolist()
+        notes = [(pitch, duration, gap) for (_, duration, pitch), gap in zip(grid, gaps, strict=True)]
     for i in range(len(notes) - n + 1):  # the time before the first note of a window is no part of it
         yield notes[i][:2], *notes[i + 1 : i + n]
