@@ -24,9 +24,10 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Write the model as a `.bin` after each epoch in which it is the best so far.
 
     `path` is the `.bin`; `options` are those of `lstmgen.export` (vocab, vocab_from, dtype ...). `monitor` names the
-    figure of the logs that must become smaller (greater, if it is an accuracy): by default "val_loss", or "loss" without
-    validation; None exports after each epoch. The file holds either all of the new model or what it held before. What
-    is assumed is said once. Raises `ModelFormatError` before the first epoch if the model cannot be exported.
+    figure of the logs that must become smaller (greater, if it is an accuracy): by default "val_loss", or "loss"
+    without validation; None exports after each epoch. The file holds either all of the new model or what it held
+    before. What is assumed is said once. Raises `ModelFormatError` before the first epoch if the model cannot be
+    exported.
     """
 
     def __init__(
