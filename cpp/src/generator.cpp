@@ -27,12 +27,19 @@ std::size_t window_of(const ModelInfo& info, const GeneratorOptions& options) {
     return info.window;
 }
 
+// Lanes that are run from the history at once, in the end: enough for fast products, few enough not to be noticed.
+constexpr std::size_t kGroup = 16;
+
 }  // namespace
 
 // A lane starts every `refresh` elements; each reads all elements from its start on. The newest lane that has read a
 // full window (or the first, while there is none) gives the next distribution, and lanes older than that are over. With
 // refresh 1, that lane has read exactly the last `window` elements: what predict computes for that window. With refresh
 // 0 there is one lane, never over.
+//
+// Lanes that start with the context are not run along with it, which would take as long as half a window of elements
+// before the first one is there. They are run from the history when they are about to be needed: one, two, four ... at
+// a time, then so many that at last all lanes are live. Lane k is row k % lanes_ of the session.
 //
 // A network that needs whole windows has no lanes: the window of the last elements is evaluated for each distribution.
 class Generator::Impl {
@@ -53,7 +60,10 @@ public:
             evaluator_ = std::make_unique<SequenceEvaluator>(*network_, 1, window_, false);
             context_.reserve(window_);
         } else {
-            session_ = std::make_unique<Session>(*network_, lanes_, std::max<std::size_t>(1, options.threads));
+            workers_ = std::make_unique<Workers>(std::min(std::max<std::size_t>(1, options.threads), lanes_));
+            session_ = std::make_unique<Session>(*network_, lanes_, *workers_);
+            if (refresh_ > 0) group_ = std::make_unique<Session>(*network_, std::min(kGroup, lanes_), *workers_);
+            history_.resize(refresh_ > 0 ? window_ + refresh_ : 0);
         }
     }
 
@@ -121,16 +131,22 @@ private:
 
     void advance(std::uint32_t id) {
         ready_ = false;
+        const std::size_t at = elements_++;
         if (evaluator_) {
             if (context_.size() == window_) context_.erase(context_.begin());
             context_.push_back(id);
+        } else if (refresh_ == 0) {
+            session_->advance(id, 0, 1);
         } else {
-            if (refresh_ > 0 && elements_ % refresh_ == 0) session_->reset(elements_ / refresh_ % lanes_);
-            const std::size_t started = refresh_ > 0 ? elements_ / refresh_ + 1 : 1;
-            session_->advance(&id, 0, std::min(started, lanes_));
+            history_[at % history_.size()] = id;
+            if (at > 0 && at % refresh_ == 0 && live_ == at / refresh_) session_->reset(live_++ % lanes_);
+            if (live_ > newest_full()) session_->advance(id, newest_full() % lanes_, live_ - newest_full());
         }
-        ++elements_;
     }
+
+    // Lanes that have read something, and the lane that gives the distribution after what was read.
+    std::size_t started() const { return (elements_ + refresh_ - 1) / refresh_; }
+    std::size_t newest_full() const { return elements_ >= window_ ? (elements_ - window_) / refresh_ : 0; }
 
     void prepare() {
         flush();
@@ -147,8 +163,22 @@ private:
     }
 
     void read_lane() {
-        const std::size_t newest_full = refresh_ > 0 && elements_ >= window_ ? (elements_ - window_) / refresh_ : 0;
-        session_->read(newest_full % lanes_, logits_.data(), Read::logits);
+        if (refresh_ == 0) return session_->read(0, logits_.data(), Read::logits);
+        if (live_ <= newest_full()) live_ = newest_full();
+        if (live_ < started() && (live_ == newest_full() || elements_ >= next_group_)) run_group();
+        session_->read(newest_full() % lanes_, logits_.data(), Read::logits);
+    }
+
+    // The next lanes, from their start to now.
+    void run_group() {
+        const std::size_t count = std::min({group_size_, started() - live_, std::min(kGroup, lanes_)});
+        group_size_ = std::min(2 * group_size_, kGroup);
+        for (std::size_t at = live_ * refresh_, lanes = 0; at < elements_; ++at) {
+            if (at % refresh_ == 0 && lanes < count) group_->reset(lanes++);
+            group_->advance(history_[at % history_.size()], 0, lanes);
+        }
+        for (std::size_t i = 0; i < count; ++i) session_->take(live_++ % lanes_, *group_, i);
+        next_group_ = elements_ + std::max<std::size_t>(1, count * refresh_ / 2);  // sooner than they are used up
     }
 
     void evaluate_window() {
@@ -163,8 +193,13 @@ private:
 
     std::shared_ptr<const Network> network_;
     std::size_t refresh_, window_, lanes_;
-    std::unique_ptr<Session> session_;  // one of these two
+    std::unique_ptr<Workers> workers_;
+    std::unique_ptr<Session> session_, group_;  // the lanes, and those that are being run from the history; or
     std::unique_ptr<SequenceEvaluator> evaluator_;
+    std::vector<std::uint32_t> history_;  // element i is at i % size
+    std::size_t live_ = 0;                // lanes that have read all elements since their start, or are over
+    std::size_t group_size_ = 1;
+    std::size_t next_group_ = 0;          // elements at which the next group is run
     std::vector<std::uint32_t> context_;  // for the evaluator: the last `window` elements
     Sampler sampler_;
     std::vector<float> logits_;

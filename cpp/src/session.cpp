@@ -23,8 +23,8 @@ void check_size(const Network& network, std::size_t lanes) {
 
 }  // namespace
 
-Session::Session(const Network& network, std::size_t lanes, std::size_t threads)
-    : network_(network), in_tail_(network.layers().size()), ids_(lanes), workers_(std::min(threads, lanes)) {
+Session::Session(const Network& network, std::size_t lanes, Workers& workers)
+    : network_(network), in_tail_(network.layers().size()), lanes_(lanes), workers_(workers) {
     check_size(network, lanes);
     for (const std::size_t i : network.tail()) in_tail_[i] = true;
     std::size_t scratch = 0;
@@ -39,7 +39,7 @@ Session::Session(const Network& network, std::size_t lanes, std::size_t threads)
         b.sums = AlignedBuffer<double>(rows * layer.sums_size());
         buffers_.push_back(std::move(b));
     }
-    if (network.needs_encoding()) encoded_ = AlignedBuffer<float>(lanes * network.info().input_size);
+    if (network.needs_encoding()) encoded_ = AlignedBuffer<float>(network.info().input_size);
     for (std::size_t i = 0; i < workers_.size(); ++i) scratch_.emplace_back(scratch);
 }
 
@@ -54,21 +54,33 @@ void Session::reset(std::size_t lane) {
     }
 }
 
-void Session::advance(const std::uint32_t* ids, std::size_t stride, std::size_t lanes) {
-    input_stride_ = stride == 0 ? 0 : 1;
-    for (std::size_t i = 0; i < (stride == 0 ? 1 : lanes); ++i) {
-        ids_[i] = ids[i * stride];
-        if (encoded_.size() > 0) network_.encode(ids_[i], encoded_.data() + i * network_.info().input_size);
+void Session::take(std::size_t lane, const Session& other, std::size_t from) {
+    for (const std::size_t i : network_.body()) {
+        const Layer& layer = *network_.layers()[i];
+        if (!layer.recurrent()) continue;
+        const Output to = output(i, lane), o = const_cast<Session&>(other).output(i, from);
+        std::copy_n(o.y, o.stride, to.y);
+        if (o.c) std::copy_n(o.c, o.stride, to.c);
+        std::copy_n(o.sums, o.sums_stride, to.sums);
     }
+}
+
+void Session::advance(std::uint32_t id, std::size_t first, std::size_t count) {
+    id_ = id;
+    first_ = first;
+    if (encoded_.size() > 0) network_.encode(id, encoded_.data());
     now_ ^= 1;
-    const std::size_t share = (lanes + workers_.size() - 1) / workers_.size();
+    const std::size_t share = (count + workers_.size() - 1) / workers_.size();
     workers_.run([&](std::size_t worker) {
-        const std::size_t first = std::min(worker * share, lanes), last = std::min(first + share, lanes);
-        if (first < last) advance_lanes(first, last, scratch_[worker].data());
+        const std::size_t begin = first + std::min(worker * share, count),
+                          end = first + std::min((worker + 1) * share, count);
+        float* const scratch = scratch_[worker].data();
+        if (begin < std::min(end, lanes_)) advance_lanes(begin, std::min(end, lanes_), scratch);
+        if (std::max(begin, lanes_) < end) advance_lanes(std::max(begin, lanes_) - lanes_, end - lanes_, scratch);
     });
 }
 
-// Layers that no recurrent one precedes see the same input in all lanes if the lanes do, so one row is enough there.
+// Layers that no recurrent one precedes see the same input in all lanes, so one row is enough there.
 void Session::advance_lanes(std::size_t first, std::size_t last, float* scratch) {
     std::array<Input, kMaxInputs> in;
     for (const std::size_t i : network_.body()) {
@@ -84,9 +96,8 @@ Input Session::input(const Layer& layer, std::size_t slot, std::size_t lane) {
         const Output o = output(source - 1, lane);
         return {nullptr, o.y, shared(source - 1) || in_tail_[source - 1] ? 0 : o.stride};
     }
-    const std::size_t size = network_.info().input_size;
-    if (network_.reads_ids(layer, slot)) return Input{ids_.data(), nullptr, input_stride_}.from(lane);
-    return Input{nullptr, encoded_.data(), input_stride_ * size}.from(lane);
+    if (network_.reads_ids(layer, slot)) return {&id_, nullptr, 0};
+    return {nullptr, encoded_.data(), 0};
 }
 
 Output Session::output(std::size_t i, std::size_t lane) {
@@ -110,9 +121,8 @@ void Session::read(std::size_t lane, float* y, Read what) {
         if (i > head) break;
         const Layer& layer = *network_.layers()[i];
         for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) {
-            // Shared layers were worked out for the first lane only.
             const std::size_t source = layer.inputs()[slot];
-            in[slot] = input(layer, slot, source > 0 && shared(source - 1) ? 0 : lane);
+            in[slot] = input(layer, slot, source > 0 && shared(source - 1) ? first_ : lane);
         }
         layer.step(network_.kernels(), in.data(), 1, output(i, lane), scratch_[0].data());
     }
