@@ -37,7 +37,7 @@ def _add(
     kinds: Any, kind: str, about: str, source: str, settings: type[Settings], train: Callable[..., Report]
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = kinds.add_parser(kind, help=about, description=f"Train on {about}.")
-    parser.add_argument(source, help="what to learn from")
+    parser.add_argument(source, nargs="+" if kind == "music" else None, help="what to learn from")
     parser.add_argument(
         "-o", "--output", required=True, metavar="BIN", help="the .bin to write; the .h5 lies beside it"
     )
@@ -61,14 +61,14 @@ def _add_setting(parser: argparse.ArgumentParser, field: dataclasses.Field[Any],
 
 
 def _meanings(settings: type[Settings]) -> dict[str, str]:
-    """What each setting means, from the docstrings: `name: meaning.`"""
-    text = " ".join((kind.__doc__ or "") for kind in settings.__mro__ if kind is not object)
+    """What each setting means, from the docstrings, where they stand as `name, name: meaning.`"""
     names = "|".join(field.name for field in dataclasses.fields(settings))
-    parts = re.split(rf"(?:^|[\s`])((?:{names})(?:, (?:{names}))*)`?: ", " ".join(text.split()))
     meanings: dict[str, str] = {}
-    for listed, meaning in zip(parts[1::2], parts[2::2], strict=False):
-        for name in listed.split(", "):
-            meanings[name] = meaning.strip().rstrip(".;").replace("%", "%%")
+    for kind in reversed(settings.__mro__):
+        text = " ".join((kind.__doc__ or "").split())
+        parts = re.split(rf"(?:^|[\s`])((?:{names})(?:, (?:{names}))*)`?: ", text)
+        for listed, meaning in zip(parts[1::2], parts[2::2], strict=False):
+            meanings |= dict.fromkeys(listed.split(", "), meaning.strip().rstrip(".;").replace("%", "%%"))
     return meanings
 
 
