@@ -16,7 +16,7 @@ import numpy as np
 import lstmgen
 from lstmgen import music
 
-NAMES = "C C# D Eb E F F# G Ab A Bb B".split()
+NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 
 def drawn(model: str, pieces: int, length: int, temp: float, carry: bool) -> list[list[str]]:

@@ -90,6 +90,7 @@ def _add_sample(commands: Any) -> None:
     parser.add_argument("--repeat-penalty", type=float, help="above 1: repeat less")
     parser.add_argument("--stop", action="append", help="end after this text; may be repeated")
     parser.add_argument("--threads", type=int, default=1, help="share the windows among N threads")
+    parser.add_argument("--bpm", type=float, default=100, help="quarters a minute, of music (100)")
     keras = parser.add_argument_group("of a model saved by Keras, which has no vocabulary")
     keras.add_argument("--vocab-from", help="corpus: its characters are the vocabulary")
     keras.add_argument("--vocab", metavar="FILE", help="JSON with the elements")
@@ -134,7 +135,7 @@ def _sample(args: argparse.Namespace) -> None:
     vocabulary = generator.model.vocabulary
     joined = vocabulary is not None and vocabulary.kind == "text"
     if args.output:
-        _write_sample([str(element) for element in elements], joined, args.output)
+        _write_sample([str(element) for element in elements], joined, args.output, args.bpm)
     else:
         pieces = (f"{e}" if joined or i == 0 else f" {e}" for i, e in enumerate(elements))
         out = sys.stdout.buffer
@@ -198,14 +199,14 @@ def _classify(args: argparse.Namespace) -> None:
 _MUSIC = (".mid", ".midi", ".musicxml", ".wav", ".mp3", ".ogg", ".png")
 
 
-def _write_sample(elements: Sequence[str], joined: bool, outputs: Sequence[Path]) -> None:
+def _write_sample(elements: Sequence[str], joined: bool, outputs: Sequence[Path], bpm: float) -> None:
     """Write a sample as text, or as music where the name of the file asks for it."""
     from lstmgen import music
     from lstmgen.container import write
 
     for path in outputs:
         if path.suffix.lower() in _MUSIC:
-            music.decode(elements).write(path)
+            music.decode(elements).write(path, bpm=bpm)
         else:
             write(path, ("".join(elements) if joined else " ".join(elements) + "\n").encode())
 

@@ -55,6 +55,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 File = str | os.PathLike[str]
+Result = list[str] | str  # the elements of a file, or the reason why there are none
 
 ENCODINGS = ("events", "lesson")
 GRID = 24  # points to a quarter
@@ -133,6 +134,8 @@ def read_pieces(
     _check_encoding(encoding)
     if transpose and encoding != "events":
         raise ValueError("transpose: only with encoding 'events': the lesson's chords have no pitches")
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs: expected at least 1, found {jobs}")
     files = _files([paths] if isinstance(paths, str | os.PathLike) else list(paths))
     version = _music21_version()
     found: dict[Path, list[str]] = {}
@@ -283,9 +286,6 @@ def _reason(error: BaseException) -> str:
 
 # -- processes that read ---------------------------------------------------------------------------
 # Not a pool of `multiprocessing`: its processes run the caller's script again, or inherit TensorFlow's threads.
-
-
-Result = list[str] | str  # the elements of a file, or the reason why there are none
 
 
 def _parse_all(files: Sequence[Path], encoding: str, jobs: int) -> Iterator[tuple[Path, Result]]:
@@ -594,10 +594,10 @@ def _tidy(notes: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
 
 
 class Music:
-    """Notes, in the order of their starts, that can be written in many forms."""
+    """Notes, in the order of their starts and pitches, that can be written in many forms."""
 
     def __init__(self, notes: Iterable[Note]) -> None:
-        self.notes = sorted(notes)
+        self.notes = sorted(notes, key=lambda n: (n.start, n.pitch))
 
     @property
     def length(self) -> float:
@@ -707,7 +707,7 @@ def _notated(notes: Sequence[Note], divisors: Sequence[int] = (4, 6, 8)) -> list
     notated = []
     for n in notes:
         start, end = rounded[n.start], rounded[n.start + n.duration]
-        notated.append(Note(float(start), float(max(end - start, Fraction(1, divisors[0]))), n.pitch))
+        notated.append(Note(float(start), float(end - start or Fraction(1, divisors[-1])), n.pitch))
     return notated
 
 
@@ -852,7 +852,8 @@ def mean_polyphony(music: Music) -> float:
 def share_of_copies(piece: Sequence[str], corpus: Iterable[Sequence[str]], n: int = 8) -> float:
     """Share of the windows of `n` notes of a piece that are in the corpus note for note; 0 if it is shorter.
 
-    Piece and corpus are elements. A note of the encoding "events" is its pitch, its duration and the time since the one before.
+    Piece and corpus are elements. A note of the encoding "events" is its pitch, its duration and the time since the one
+    before.
     """
     windows = list(_windows(piece, n))
     wanted = set(windows)

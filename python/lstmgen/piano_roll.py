@@ -52,15 +52,14 @@ def _draw(axes: Any, notes: Sequence[Note], start: int, quarters: int, pitches: 
         if pitch % 12 in _BLACK:
             axes.axhspan(pitch - 0.5, pitch + 0.5, color="0.95", linewidth=0, zorder=0)
     seen = [note for note in notes if note.start < start + quarters and note.start + note.duration > start]
-    axes.barh(
-        [note.pitch for note in seen],
-        [note.duration for note in seen],
-        left=[note.start for note in seen],
-        height=0.8,
-        color=[colours(note.pitch * 7 % 12 / 12) for note in seen],  # a fifth is a step in hue
-        edgecolor="0.2",
-        linewidth=0.3,
-    )
+    corners = [
+        [(x, note.pitch - 0.4), (x, note.pitch + 0.4), (end, note.pitch + 0.4), (end, note.pitch - 0.4)]
+        for note in seen
+        for x, end in [(note.start, note.start + note.duration)]
+    ]
+    hues = [colours(note.pitch * 7 % 12 / 12) for note in seen]  # a fifth is a step in hue
+    bars = _matplotlib("matplotlib.collections").PolyCollection
+    axes.add_collection(bars(corners, facecolors=hues, edgecolors="0.2", linewidths=0.3, zorder=2))
     axes.set_xlim(start, start + quarters)
     axes.set_ylim(low - 0.5, high + 0.5)
     step = 2 ** max(0, math.ceil(math.log2(quarters / 16)))

@@ -1,0 +1,711 @@
+"""Music goes into elements and comes back, whatever the files are and whatever a network draws."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import io
+import random
+import stat
+import subprocess
+import sys
+import warnings
+import wave
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lstmgen import audio, music
+from lstmgen.music import Music, Note
+
+needs_music21 = pytest.mark.skipif(
+    importlib.util.find_spec("music21") is None, reason="needs music21: pip install 'lstmgen[music]'"
+)
+
+VOCABULARY = [f"{kind}{step}" for kind in "td" for step in music.STEPS] + [f"n{pitch}" for pitch in range(128)]
+TUNE = [  # two hands: a triplet, thirty-seconds, a chord, a rest, a long note
+    Note(0, 1 / 3, 72),
+    Note(1 / 3, 1 / 3, 74),
+    Note(2 / 3, 1 / 3, 76),
+    Note(0, 1, 48),
+    Note(1, 0.125, 77),
+    Note(1.125, 0.125, 79),
+    Note(1, 4.5, 43),
+    Note(2.5, 0.75, 60),
+    Note(2.5, 0.75, 64),
+    Note(2.5, 0.75, 67),
+    Note(10, 1, 60),
+]
+KERN = """**kern\t**kern
+*clefF4\t*clefG2
+*M4/4\t*M4/4
+=1\t=1
+2C\t4c 4e
+.\t8g
+.\t8r
+[2D\t6a
+.\t6b
+.\t6cc
+=2\t=2
+4D]\t2.r
+2r\t.
+4r\t4dd
+*-\t*-
+"""
+XML = """<?xml version="1.0"?>
+<score-partwise version="4.0">
+<part-list><score-part id="P1"><part-name>Clarinet</part-name></score-part></part-list>
+<part id="P1"><measure number="1">
+<attributes><divisions>2</divisions><time><beats>4</beats><beat-type>4</beat-type></time>
+<transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose></attributes>
+<harmony><root><root-step>C</root-step></root><kind>major</kind></harmony>
+<note><grace/><pitch><step>B</step><octave>4</octave></pitch><type>eighth</type></note>
+<note><pitch><step>D</step><octave>5</octave></pitch><duration>2</duration></note>
+<note><chord/><pitch><step>F</step><alter>1</alter><octave>5</octave></pitch><duration>2</duration></note>
+<note><rest/><duration>5</duration></note>
+<note><pitch><step>A</step><octave>4</octave></pitch><duration>1</duration><tie type="start"/></note>
+</measure><measure number="2">
+<note><pitch><step>A</step><octave>4</octave></pitch><duration>4</duration><tie type="stop"/></note>
+</measure></part></score-partwise>
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def music21() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what others deprecate while it is imported
+        return pytest.importorskip("music21", reason="needs music21: pip install 'lstmgen[music]'")
+
+
+@pytest.fixture
+def tune(tmp_path: Path, music21: Any) -> Path:
+    """A MIDI file that music21 wrote, of two instruments on two tracks."""
+    path = tmp_path / "tune.mid"
+    by_music21(music21, TUNE, path, "midi")
+    return path
+
+
+def by_music21(music21: Any, notes: Sequence[Note], path: Path, kind: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        score = music21.stream.Score()
+        for instrument, hand in ((music21.instrument.Piano(), range(60, 128)), (music21.instrument.Viola(), range(60))):
+            part = music21.stream.Part()
+            part.insert(0, instrument)
+            for n in notes:
+                if n.pitch in hand:
+                    sound = music21.note.Note(n.pitch)
+                    sound.quarterLength = Fraction(round(n.duration * 24), 24)
+                    part.insert(Fraction(round(n.start * 24), 24), sound)
+            score.insert(0, part)
+        score.write(kind, str(path))
+
+
+def midi(*track: int, ticks: int = 24) -> bytes:
+    """A MIDI file of one track."""
+    body = bytes(track) + b"\0\xff\x2f\0"
+    return b"MThd\0\0\0\6\0\0\0\1" + ticks.to_bytes(2, "big") + b"MTrk" + len(body).to_bytes(4, "big") + body
+
+
+def grid(notes: Sequence[Note]) -> list[tuple[int, int, int]]:
+    return sorted((round(n.start * 24), round(n.duration * 24), n.pitch) for n in notes)
+
+
+def read(*paths: Path, **options: Any) -> list[list[str]]:
+    return music.read_pieces(paths, **options).pieces
+
+
+# -- events ----------------------------------------------------------------------------------------
+
+
+def test_events_recover_pitches_onsets_and_durations_exactly() -> None:
+    elements = music.encode(TUNE)
+    assert grid(music.decode(elements).notes) == grid(TUNE)
+    assert set(elements) <= set(VOCABULARY)
+
+
+def test_events_are_as_documented() -> None:
+    notes = [Note(3, 1, 60), Note(3, 0.5, 55), Note(3.25, 0.5, 62), Note(9.25, 5.25, 64)]
+    written = "d12 n55 d24 n60 t6 d12 n62 t96 t48 d96 d24 d6 n64"
+    assert music.encode(notes) == written.split()
+    tidy = [n._replace(start=n.start - 3) for n in (notes[1], notes[0], *notes[2:])]
+    assert music.decode(written).notes == tidy
+
+
+def test_random_notes_come_back() -> None:
+    rng = random.Random(3)
+    for _ in range(50):
+        drawn = [(rng.randrange(400), rng.randrange(1, 200), rng.randrange(128)) for _ in range(rng.randrange(1, 60))]
+        tidy = music.decode(music.encode([Note(s / 24, d / 24, p) for s, d, p in drawn])).notes
+        first = min(s for s, _, _ in drawn)
+        assert {(s - first, p) for s, _, p in drawn} == {(s, p) for s, _, p in grid(tidy)}
+        assert grid(music.decode(music.encode(tidy)).notes) == grid(tidy)
+
+
+def test_of_one_pitch_only_one_note_sounds() -> None:
+    notes = [Note(0, 4, 60), Note(0, 1, 60), Note(2, 1, 60)]
+    assert music.decode(music.encode(notes)).notes == [Note(0, 2, 60), Note(2, 1, 60)]
+
+
+def test_what_is_too_long_is_shortened() -> None:
+    assert music.decode(music.encode([Note(0, 100, 60), Note(200, 1, 62)])).notes == [Note(0, 16, 60), Note(16, 1, 62)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_sequence_of_events_is_music(seed: int) -> None:
+    rng = random.Random(seed)
+    for size in (0, 1, 2, 40, 400):
+        elements = rng.choices(VOCABULARY, k=size)
+        sound = music.decode(elements, encoding="events")
+        pitches = {int(e[1:]) for e in elements if e[0] == "n"}
+        assert {n.pitch for n in sound.notes} == pitches
+        assert all(0 < n.duration <= 16 and n.start >= 0 for n in sound.notes)
+        assert sound.length <= 16 * size
+        assert not sound.notes or sound.notes[0].start == 0
+
+
+def test_malformed_events_mean_something() -> None:
+    assert music.decode("t6 t96 n60").notes == [Note(0, 1, 60)]  # silence before the first note is left out
+    assert music.decode("d6 d6 n60 d6 n62").notes == [Note(0, 0.5, 60), Note(0, 0.25, 62)]
+    assert music.decode("d6 t6 d12 n60 t6 d96").notes == [Note(0, 0.5, 60)]
+    assert music.decode("n60 " + "t96 " * 50 + "n62").notes[1].start == 16
+    assert music.decode([]).notes == []
+
+
+@pytest.mark.parametrize("element", ["t0", "n128", "d", "x", "", "C4", "n60 ", "t-1", "t99999"])
+def test_what_is_no_event_is_named(element: str) -> None:
+    with pytest.raises(ValueError, match=r"position 1: expected one such as 't6'"):
+        music.decode(["n60", element])
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def test_midi_is_read_exactly(tune: Path) -> None:
+    assert read(tune) == [music.encode(TUNE)]
+
+
+def test_our_own_midi_is_read_exactly(tmp_path: Path, music21: Any) -> None:
+    path = tmp_path / "ours.MID"
+    Music(TUNE).write(path, bpm=60)
+    assert read(path) == [music.encode(TUNE)]
+
+    stream = music21.converter.parse(path, forceSource=True, storePickle=False)
+    assert stream.flatten().getElementsByClass("MetronomeMark")[0].number == 60
+
+
+@needs_music21
+def test_midi_of_any_kind(tmp_path: Path) -> None:
+    path = tmp_path / "x.mid"
+    on, off, drums = 0x90, 0x80, 0x99
+    path.write_bytes(midi(0, on, 60, 9, 12, 60, 0, 6, on, 62, 9, 6, drums, 40, 9, 6, off, 62, 0, 0, off, 70, 0))
+    # running status, an end without a beginning, percussion, a note of no length:
+    assert read(path) == [["d12", "n60", "t18", "n62"]]
+
+
+@needs_music21
+def test_kern(tmp_path: Path) -> None:
+    path = tmp_path / "x.krn"
+    path.write_text(KERN)
+    third = 2 / 3
+    right = [Note(0, 1, 60), Note(0, 1, 64), Note(1, 0.5, 67), Note(2, third, 69), Note(2 + third, third, 71)]
+    right += [Note(2 + 2 * third, third, 72), Note(7, 1, 74)]
+    assert read(path) == [music.encode([Note(0, 2, 48), Note(2, 3, 50), *right])]
+
+
+@needs_music21
+def test_musicxml_sounds_as_written_for(tmp_path: Path) -> None:
+    path = tmp_path / "x.xml"
+    path.write_text(XML)  # transposed, with the name of a chord, a grace note, a chord, a tie
+    assert read(path) == [music.encode([Note(0, 1, 72), Note(0, 1, 76), Note(3.5, 2.5, 67)])]
+
+
+def test_compressed_musicxml(tmp_path: Path, music21: Any) -> None:
+    by_music21(music21, TUNE, tmp_path / "x.mxl", "mxl")
+    assert read(tmp_path / "x.mxl") == [music.encode(TUNE)]
+
+
+@needs_music21
+def test_folders_are_read_in_parallel_and_in_order(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "pieces"
+    for name in ("b/2.mid", "a.mid", "b/1.MIDI", "b/c/ä.mid"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Music([Note(0, 1, 60 + len(name))]).write(folder / name)
+    (folder / "._a.mid").write_text("what a Mac leaves behind")
+    (folder / "notes.txt").write_text("no music")
+    found = music.read_pieces([folder, folder / "a.mid"], jobs=2)
+    names = ["a.mid", "b/1.MIDI", "b/2.mid", "b/c/ä.mid"]
+    assert [str(path.relative_to(folder)) for path in found.sources] == names
+    assert found.pieces == [["d24", f"n{60 + len(name)}"] for name in names]
+    assert found.skipped == []
+    assert found == music.read_pieces(folder, jobs=1, cache=False)
+    assert capfd.readouterr() == ("", "")
+
+
+@needs_music21
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_bad_files_are_named_and_skipped(tune: Path, jobs: int) -> None:
+    whole = tune.read_bytes()
+    endless = midi(0, 0x90, 60, 9, 0xFF, 0xFF, 0xFF, 0x7F, 0x80, 60, 0, ticks=1)
+    bad = {
+        "empty.mid": (b"", "the file is empty"),
+        "text.mid": (b"not a MIDI file", "music21 cannot read it: MidiException"),
+        "cut.mid": (whole[: len(whole) // 2], "music21 cannot read it: "),
+        "head.mid": (whole[:10], "music21 cannot read it: "),
+        "endless.mid": (endless, "expected at most 100000 quarters"),
+        "silent.mid": (midi(), "there are no notes in it"),
+        "page.xml": (b"<html></html>", ""),
+        "broken.musicxml": (XML[:300].encode(), "music21 cannot read it: "),
+        "broken.mxl": (b"PK\3\4 and no more", "music21 cannot read it: "),
+        "x.mp3": (b"ID3", "not a kind of music file: expected .mid"),
+    }
+    for name, (data, _) in bad.items():
+        tune.with_name(name).write_bytes(data)
+    paths = [tune, *(tune.with_name(name) for name in bad)]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = music.read_pieces(paths, jobs=jobs)
+    assert [str(w.message) for w in said] == [f"{path}: skipped: {reason}" for path, reason in found.skipped]
+    assert found.sources == [tune]
+    assert [path.name for path, _ in found.skipped] == list(bad)
+    for (_, reason), (_, expected) in zip(found.skipped, bad.values(), strict=True):
+        assert expected in reason and "\n" not in reason
+
+
+@needs_music21
+def test_a_reader_that_dies_costs_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(4):
+        Music([Note(0, 1, 60 + i)]).write(tmp_path / f"{i}.mid")
+    deadly = "; old = music._parsed; music._parsed = lambda p, e: sys.exit(7) if p.stem == '1' else old(p, e)"
+    worker = music._WORKER.replace("; music._serve()", f"{deadly}; music._serve()")
+    monkeypatch.setattr(music, "_WORKER", worker)
+    with pytest.warns(UserWarning, match=r"1.mid: skipped: the process that read it ended with status 7"):
+        found = music.read_pieces(tmp_path, jobs=2, cache=False)
+    assert [path.stem for path in found.sources] == ["0", "2", "3"]
+
+
+@needs_music21
+def test_without_music_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no music in this folder: expected files .mid"):
+        music.read_pieces(tmp_path)
+    with pytest.raises(ValueError, match="at least one file or folder, found none"):
+        music.read_pieces([])
+    with pytest.raises(FileNotFoundError, match=r"none\.mid"):
+        music.read_pieces([tmp_path / "none.mid"])
+    (tmp_path / "x.mid").write_bytes(b"x")
+    with (
+        pytest.warns(UserWarning, match="x.mid: skipped"),
+        pytest.raises(ValueError, match=r"no file could be read; the first of 1: .*x.mid: music21 cannot read it"),
+    ):
+        music.read_pieces(tmp_path)
+    with pytest.raises(ValueError, match="jobs: expected at least 1, found 0"):
+        music.read_pieces(tmp_path, jobs=0)
+    with pytest.raises(ValueError, match="encoding: expected one of events, lesson, found 'text'"):
+        music.read_pieces(tmp_path, encoding="text")
+
+
+# -- the cache -------------------------------------------------------------------------------------
+
+
+def cached(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.json"))
+
+
+def test_what_was_read_is_not_read_again(tune: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = read(tune)
+    (name,) = cached(own_cache)
+    monkeypatch.setattr(music, "_parsed", lambda *_: pytest.fail("it was read again"))
+    assert read(tune) == first
+    copy = tune.with_name("copy.midi")  # the content counts, not the name
+    copy.write_bytes(tune.read_bytes())
+    assert read(copy) == first
+    assert cached(own_cache) == [name]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[:-5],
+        lambda data: data.replace(b"n72", b"n73"),
+        lambda data: b"[" * 100_000,
+        lambda data: b"[1]",
+        lambda data: b'{"elements": 1, "crc32": 1}',
+        lambda data: b"\x80\x04.",
+    ],
+)
+def test_a_damaged_cache_does_not_count(tune: Path, own_cache: Path, damage: Callable[[bytes], bytes]) -> None:
+    first = read(tune)
+    (name,) = cached(own_cache)
+    good = name.read_bytes()
+    name.write_bytes(damage(good))
+    assert read(tune) == first
+    assert name.read_bytes() == good
+
+
+def test_the_cache_knows_the_encoding_and_may_be_elsewhere_or_nowhere(tune: Path, own_cache: Path) -> None:
+    assert read(tune, cache=False) == read(tune, cache=tune.parent / "mine")
+    assert not own_cache.exists() and len(cached(tune.parent / "mine")) == 1
+    assert read(tune, encoding="lesson") != read(tune)
+    assert len(cached(own_cache)) == 2
+    assert read(tune, cache=tune) == read(tune)  # no folder: it cannot be written, which is no harm
+
+
+# -- keys ------------------------------------------------------------------------------------------
+
+
+def test_all_keys(tune: Path) -> None:
+    found = music.read_pieces(tune, transpose=True)
+    assert found.sources == [tune] * 12
+    original = read(tune)[0]
+    assert found.pieces[5] == original
+    for semitones, piece in zip(range(-5, 7), found.pieces, strict=True):
+        assert piece == music.encode([n._replace(pitch=n.pitch + semitones) for n in TUNE])
+    with pytest.raises(ValueError, match="transpose: only with encoding 'events'"):
+        music.read_pieces(tune, encoding="lesson", transpose=True)
+
+
+def test_notes_stay_on_the_piano() -> None:
+    assert music.transposed(["n21", "t6", "n108", "d6", "n3", "n127"], 6) == ["n27", "t6", "n102", "d6", "n9", "n127"]
+    assert music.transposed(["n21", "n108"], -5) == ["n28", "n103"]
+
+
+# -- the lesson's encoding -------------------------------------------------------------------------
+
+
+def lesson_notes(music21: Any, path: Path) -> list[str]:
+    """The code behind the lesson, word for word but for `flatten`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        chord, converter, instrument, note = music21.chord, music21.converter, music21.instrument, music21.note
+        notes = []
+        midi = converter.parse(str(path))
+        notes_to_parse: Any = None
+        try:
+            s2 = instrument.partitionByInstrument(midi)
+            notes_to_parse = s2.parts[0].recurse()
+        except Exception:
+            notes_to_parse = midi.flatten().notes
+        for element in notes_to_parse:
+            if isinstance(element, note.Note):
+                notes.append(str(element.pitch))
+            elif isinstance(element, chord.Chord):
+                notes.append(".".join(str(n) for n in element.normalOrder))
+    return notes
+
+
+def lesson_stream(music21: Any, prediction_output: Sequence[str]) -> Any:
+    """The lesson's way back, word for word."""
+    chord, instrument, note, stream = music21.chord, music21.instrument, music21.note, music21.stream
+    offset = 0.0
+    output_notes: list[Any] = []
+    for pattern in prediction_output:
+        if ("." in pattern) or pattern.isdigit():
+            notes_in_chord = pattern.split(".")
+            notes = []
+            for current_note in notes_in_chord:
+                new_note = note.Note(int(current_note))
+                new_note.storedInstrument = instrument.Piano()
+                notes.append(new_note)
+            new_chord = chord.Chord(notes)
+            new_chord.offset = offset
+            output_notes.append(new_chord)
+        else:
+            new_note = note.Note(pattern)
+            new_note.offset = offset
+            new_note.storedInstrument = instrument.Piano()
+            output_notes.append(new_note)
+        offset += 0.5
+    return stream.Stream(output_notes)
+
+
+def test_lesson_elements_are_those_of_the_lesson(tune: Path, music21: Any) -> None:
+    expected = lesson_notes(music21, tune)
+    assert read(tune, encoding="lesson") == [expected]
+    assert "0.4.7" in expected and "C5" in expected and "G2" not in expected  # the second instrument's
+
+
+def test_lesson_elements_without_instruments(tmp_path: Path, music21: Any) -> None:
+    path = tmp_path / "x.krn"
+    path.write_text(KERN)
+    assert read(path, encoding="lesson") == [lesson_notes(music21, path)]
+
+
+def test_lesson_elements_sound_as_in_the_lesson(music21: Any) -> None:
+    elements = ["C4", "B-3", "0.4.7", "11", "F#5", "E-2", "10.2.5", "G#4", "C4", "B#3", "C-4", "0.60"]
+    theirs = {
+        (float(element.offset), pitch.midi)
+        for element in lesson_stream(music21, elements).notes
+        for pitch in element.pitches
+    }
+    ours = music.decode(elements)
+    assert {(n.start, n.pitch) for n in ours.notes} == theirs
+    assert ours.length == 6.5
+    stream = ours.to_stream()
+    assert {(float(e.offset), p.midi) for e in stream.flatten().notes for p in e.pitches} == theirs
+
+
+def test_lesson_elements_in_any_order_are_music() -> None:
+    rng = random.Random(1)
+    names = [f"{letter}{sign}{octave}" for letter in "ABCDEFG" for sign in ("", "#", "-") for octave in range(1, 8)]
+    chords = [".".join(map(str, rng.sample(range(12), k=rng.randint(1, 6)))) for _ in range(50)]
+    elements = rng.choices(names + chords, k=200)
+    assert len({n.start for n in music.decode(elements).notes}) == 200
+    assert music.decode(" ".join(elements)).notes == music.decode(elements).notes
+
+
+@pytest.mark.parametrize("element", ["H4", "", "4.", "4..7", "n60", "C44", "999"])
+def test_what_is_no_lesson_element_is_named(element: str) -> None:
+    with pytest.raises(ValueError, match=r"position 1: expected a note such as 'C4'"):
+        music.decode(["C4", element])
+
+
+# -- files out -------------------------------------------------------------------------------------
+
+
+def test_midi_without_our_reader(tmp_path: Path, music21: Any) -> None:
+    """What we write is what music21's own reader finds."""
+
+    path = tmp_path / "x.mid"
+    Music(TUNE).write(path)
+    stream = music21.converter.parse(path, forceSource=True, storePickle=False, quantizePost=False)
+    found = [
+        Note(float(element.offset), float(element.quarterLength), pitch.midi)
+        for element in stream.flatten().notes
+        for pitch in element.pitches
+    ]
+    assert {(n.start, n.pitch) for n in found} >= {(n.start, n.pitch) for n in music.decode(music.encode(TUNE)).notes}
+    assert len(found) == len(TUNE) + 1  # a bar line ties one
+
+
+@needs_music21
+def test_stream_has_chords_and_staves() -> None:
+    stream = Music(TUNE).to_stream(bpm=90)
+    assert [c.normalOrder for c in stream.flatten().getElementsByClass("Chord")] == [[0, 4, 7]]
+    assert stream.flatten().getElementsByClass("MetronomeMark")[0].number == 90
+    assert len(Music(TUNE).to_stream(staves=2).parts) == 2
+
+
+@needs_music21
+@pytest.mark.parametrize("seed", range(3))
+def test_musicxml_can_be_written_of_anything(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    path = tmp_path / "x.musicxml"
+    drawn = music.decode(rng.choices(VOCABULARY, k=120), encoding="events")
+    drawn.write(path)
+    (elements,) = read(path)
+    assert len(music.decode(elements).notes) > len(drawn.notes) / 2
+    Music(TUNE).write(path)
+    assert read(path) == [music.encode(TUNE)]
+
+
+def samples_of(data: bytes) -> NDArray[np.int16]:
+    with wave.open(io.BytesIO(data)) as file:
+        assert file.getframerate() == 44_100 and file.getsampwidth() == 2
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
+
+
+def test_wav_has_its_length_and_neither_silence_nor_clipping(tmp_path: Path) -> None:
+    path = tmp_path / "x.wav"
+    loud = [Note(i / 4, 4, pitch) for i in range(8) for pitch in range(30, 100)]
+    Music(loud).write(path, bpm=120)
+    samples = samples_of(path.read_bytes())
+    assert len(samples) / 44_100 == pytest.approx((1.75 + 4) / 2 + 0.25, abs=0.01)
+    assert samples.shape[1] == 2
+    assert 0.85 * 32767 < np.abs(samples.astype(int)).max() < 0.95 * 32767
+    assert np.abs(samples[: 44_100 // 10].astype(int)).max() > 1000
+
+
+@pytest.mark.parametrize("pitch", [21, 45, 69, 100, 127])
+def test_a_tone_has_its_pitch_and_decays(pitch: int) -> None:
+    samples = audio.render([(0.0, 2.0, pitch)])[:, 0]
+    spectrum = np.abs(np.fft.rfft(samples[:65536] * np.hanning(65536)))
+    frequency = 440 * 2 ** ((pitch - 69) / 12)
+    near = int(frequency * 65536 / 44_100)
+    heard = (near - 3 + spectrum[near - 3 : near + 5].argmax()) * 44_100 / 65536
+    assert heard == pytest.approx(frequency, rel=0.02)
+    loudness = [float(np.square(samples[i : i + 8820]).mean()) for i in (1000, 40_000, 80_000)]
+    assert loudness[0] > loudness[1] > loudness[2] > 0
+    assert np.abs(samples[-200:]).max() < 1e-3
+
+
+def test_sound_of_a_note_ends_with_it() -> None:
+    samples = audio.render([(0.0, 0.5, 60), (1.0, 0.5, 60)])
+    assert np.abs(samples[int(0.76 * 44_100) : int(0.99 * 44_100)]).max() == 0
+    assert not np.abs(audio.render([])).any()
+
+
+def test_an_hour_is_enough(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="seconds long: expected at most 3600"):
+        Music([Note(0, 1, 60), Note(1000, 1, 60)]).write(tmp_path / "x.wav", bpm=4)
+
+
+def program(folder: Path, name: str, body: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!{sys.executable}\nimport sys\n{body}\n")
+    (folder / name).chmod(stat.S_IRWXU)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="programs are scripts here")
+@pytest.mark.parametrize(("kind", "name"), [("mp3", "ffmpeg"), ("mp3", "lame"), ("ogg", "ffmpeg"), ("ogg", "oggenc")])
+def test_sound_is_encoded_by_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    path = tmp_path / f"x.{kind}"
+    with pytest.raises(FileNotFoundError, match=rf"a \.{kind} needs the program ffmpeg or .* not installed"):
+        Music(TUNE).write(path)
+    program(tmp_path / "bin", name, "sys.stdout.buffer.write(b'coded ' + sys.stdin.buffer.read())")
+    Music(TUNE).write(path)
+    assert samples_of(path.read_bytes().removeprefix(b"coded ")).any()
+    program(tmp_path / "bin", name, "sys.exit('no such codec')")
+    with pytest.raises(OSError, match=rf"{name}: failed with status 1: no such codec"):
+        Music(TUNE).write(path)
+    assert path.read_bytes().startswith(b"coded ")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bin", path.name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="programs are scripts here")
+def test_fluidsynth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(audio, "_SOUNDFONT_FOLDERS", (str(tmp_path / "fonts"),))
+    monkeypatch.delenv("SOUNDFONT", raising=False)
+    path = tmp_path / "x.wav"
+
+    def write() -> None:
+        Music(TUNE).write(path, synth="fluidsynth")
+
+    with pytest.raises(FileNotFoundError, match="needs the program fluidsynth"):
+        write()
+    copies = "a = sys.argv; open(a[a.index('-F') + 1], 'wb').write(open(a[-2], 'rb').read() + open(a[-1], 'rb').read())"
+    program(tmp_path / "bin", "fluidsynth", copies)
+    with pytest.raises(FileNotFoundError, match="no soundfont: expected the environment variable SOUNDFONT"):
+        write()
+    (tmp_path / "fonts").mkdir()
+    (tmp_path / "fonts" / "grand.sf2").write_bytes(b"font ")
+    write()
+    assert path.read_bytes().startswith(b"font MThd")
+    monkeypatch.setenv("SOUNDFONT", str(tmp_path / "none.sf2"))
+    with pytest.raises(FileNotFoundError, match=r"none.sf2: there is no such soundfont"):
+        write()
+
+
+@pytest.mark.parametrize("quarters", [1, 60, 200, 3000])
+def test_piano_roll(tmp_path: Path, quarters: int) -> None:
+    path = tmp_path / "x.png"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = pytest.importorskip("matplotlib.image", reason="needs matplotlib: pip install 'lstmgen[plot]'")
+    Music([Note(i, 0.9, 40 + i % 48) for i in range(quarters)]).write(path)
+    picture = image.imread(path)
+    assert path.read_bytes().startswith(b"\x89PNG") and picture.shape[1] > 1000
+    assert len(np.unique((picture[::3, ::3] @ [1, 10, 100, 0]).round(2))) > 5  # colours
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    sound = Music(TUNE)
+    for name, message in (("x.flac", "expected a name with .mid"), ("x", "found 'none'")):
+        with pytest.raises(ValueError, match=message):
+            sound.write(tmp_path / name)
+    with pytest.raises(ValueError, match="there are no notes to write"):
+        Music([]).write(tmp_path / "x.mid")
+    for bpm in (0.0, -1.0, float("nan"), 1e9):
+        with pytest.raises(ValueError, match="bpm: expected 4 to 1000"):
+            sound.write(tmp_path / "x.mid", bpm=bpm)
+    with pytest.raises(ValueError, match="synth: expected 'builtin' or 'fluidsynth', found 'organ'"):
+        sound.write(tmp_path / "x.wav", synth="organ")
+    with pytest.raises(FileNotFoundError):
+        sound.write(tmp_path / "none" / "x.mid")
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- without the extras ----------------------------------------------------------------------------
+
+
+def test_the_module_imports_neither_music21_nor_matplotlib() -> None:
+    found = "{'music21', 'matplotlib'} & {*sys.modules}"
+    code = f"import sys; sys.path[:] = sys.argv[1:]; import lstmgen.music; print({found})"
+    done = subprocess.run([sys.executable, "-c", code, *sys.path], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_without_the_extras_it_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise ImportError(f"No module named {name!r}")
+
+    def unknown(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    monkeypatch.setattr(importlib.metadata, "version", unknown)
+    (tmp_path / "x.mid").write_bytes(b"x")
+    with pytest.raises(ImportError, match=r"pip install 'lstmgen\[music\]'"):
+        music.read_pieces(tmp_path)
+    with pytest.raises(ImportError, match=r"pip install 'lstmgen\[music\]'"):
+        Music(TUNE).to_stream()
+    with pytest.raises(ImportError, match=r"pip install 'lstmgen\[plot\]'"):
+        Music(TUNE).write(tmp_path / "x.png")
+    Music(TUNE).write(tmp_path / "y.mid")  # needs neither
+    Music(TUNE).write(tmp_path / "y.wav")
+
+
+# -- loops and statistics --------------------------------------------------------------------------
+
+
+def test_longest_repeat() -> None:
+    assert music.longest_repeat(list("xaaabcbcbcby")) == (("b", "c"), 4, 7)
+    assert music.longest_repeat(["a"] * 9) == (("a",), 0, 9)
+    assert music.longest_repeat(["q", *"abcdabcdab"]) == (tuple("abcd"), 1, 10)
+    assert music.longest_repeat(["a", "b"]) == (("a",), 0, 1)
+    assert music.longest_repeat([]) == ((), 0, 0)
+    assert music.longest_repeat(Music([Note(i, 1, 60) for i in range(5)])) == ((60,), 0, 5)
+
+
+def test_a_loop_is_found_out() -> None:
+    rng = random.Random(0)
+    varied = rng.choices(VOCABULARY, k=40)
+    assert music.stuck(["n60"] * 39) is None  # too short to tell
+    assert music.stuck(varied + ["n60"] * 30) is None  # less than half
+    said = music.stuck(varied + ["t6", "n60"] * 30)
+    assert said is not None and said.startswith("60 of 100 elements are 'n60 t6' again and again")
+    assert music.stuck([*(["C4", "4.7", "G4", "4.7"] * 8), "D4"] * 3)
+    assert music.stuck(["C4"] * 20 + ["D4", "E4"] + ["C4"] * 20)  # also with a break
+    assert music.stuck(Music([Note(i, 1, 60 + i % 2) for i in range(100)]))
+    assert music.stuck(music.encode([Note(i / 4, 0.25, rng.randrange(40, 80)) for i in range(200)])) is None
+
+
+def test_statistics() -> None:
+    sound = Music([Note(0, 1, 60), Note(0, 2, 64), Note(2, 1, 60), Note(3, 1, 60), Note(5, 1, 60)])
+    assert music.pitch_class_histogram(sound).tolist() == [0.8, 0, 0, 0, 0.2, 0, 0, 0, 0, 0, 0, 0]
+    assert music.duration_histogram(sound) == {1: 0.8, 2: 0.2}
+    assert music.repeated_note_runs(sound) == {1: 2, 3: 1}
+    assert music.mean_polyphony(sound) == 6 / 5
+    nothing = Music([])
+    assert not music.pitch_class_histogram(nothing).any()
+    assert music.duration_histogram(nothing) == music.repeated_note_runs(nothing) == {}
+    assert music.mean_polyphony(nothing) == nothing.length == 0
+
+
+def test_share_of_copies() -> None:
+    rng = random.Random(5)
+    piece = [Note(i / 2, 0.5, rng.randrange(40, 80)) for i in range(40)]
+    elements = music.encode(piece)
+    assert music.share_of_copies(elements, [elements]) == 1
+    assert music.share_of_copies(elements, []) == 0
+    assert music.share_of_copies(elements[:5], [elements]) == 0
+    half = [*music.encode([Note(i / 2, 0.5, rng.randrange(40, 80)) for i in range(20)]), "t12", *elements[1:]]
+    assert music.share_of_copies(elements, [half]) == 1  # wherever they are
+    assert music.share_of_copies(half, [elements]) == pytest.approx(33 / 53)
+    assert music.share_of_copies(list("abcdefgh"), [list("xabcdefghx")]) == 1
+    slower = music.encode([n._replace(start=n.start * 2) for n in piece])
+    assert music.share_of_copies(elements, [slower]) == 0
