@@ -58,7 +58,7 @@ def pitch_classes(pieces: Sequence[Sequence[str]]) -> list[float]:
     for piece in pieces:
         score = music.decode(piece)
         total += music.pitch_class_histogram(score) * len(score.notes)
-    return (100 * total / total.sum()).tolist()
+    return [float(share) for share in 100 * total / total.sum()]
 
 
 def durations(pieces: Sequence[Sequence[str]]) -> dict[float, float]:
@@ -91,8 +91,8 @@ def report(args: argparse.Namespace) -> None:
     known, found = durations(corpus), durations(pieces)
     common = sorted(sorted(known, key=lambda d: -known[d])[:10])
     print(f"\n| quarters | {' | '.join(f'{d:.3g}' for d in common)} |\n{'|---' * (len(common) + 1)}|")
-    for label, shares in (("corpus %", known), ("drawn %", found)):
-        print(f"| {label} | {' | '.join(f'{shares.get(d, 0.0):.1f}' for d in common)} |")
+    for label, of in (("corpus %", known), ("drawn %", found)):
+        print(f"| {label} | {' | '.join(f'{of.get(d, 0.0):.1f}' for d in common)} |")
 
 
 def main() -> int:
