@@ -390,6 +390,9 @@ def constraint(era: Era, today: Config | None) -> Any:
     return {"class_name": today["class_name"], "config": today["config"]}
 
 
+EARLY_ACTIVATIONS = ["linear", "relu", "elu", "softmax", "softplus", "softsign", "tanh", "sigmoid", "hard_sigmoid"]
+
+
 def activation(today: Any) -> str:
     if isinstance(today, Mapping) and today["class_name"] != "function":
         raise ValueError("a layer as an activation is not written here")
@@ -406,7 +409,10 @@ def value(era: Era, layer: Any, key: str, today: Any) -> Any:
     if key.endswith("_constraint"):
         return constraint(era, today)
     if key in ("activation", "recurrent_activation"):
-        return activation(today)
+        name = activation(today)
+        if name not in EARLY_ACTIVATIONS and era.version.number < ((2,) if name == "selu" else (2, 2)):
+            raise era.missing(f"activation {name}")
+        return name
     if key == "axis" and type(layer).__name__ in ("BatchNormalization", "LayerNormalization") and era.version.tf:
         rank = len(layer.get_build_config()["input_shape"])
         return [axis % rank for axis in (today if isinstance(today, Sequence) else [today])]

@@ -318,7 +318,7 @@ def test_a_network_of_features_is_one_line(run: Any, tmp_path: Path) -> None:
 
 
 def test_vocab_from_for_a_bin_is_one_line(run: Any, path: str) -> None:
-    run("sample", path, "--vocab-from", path).failed("only a Keras file takes vocab_from")
+    run("sample", path, "--vocab-from", path).failed("only a Keras file takes --vocab-from")
 
 
 def test_an_unknown_instruction_set_is_one_line(run: Any, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,10 +336,10 @@ def test_an_unknown_instruction_set_is_one_line(run: Any, path: str, monkeypatch
         (["--seed", "-1"], "seed: expected at least 0, found -1"),
         (["--refresh", "0"], "refresh: expected at least 1, found 0"),
         (["--threads", "0"], "threads: expected at least 1, found 0"),
-        (["--top-k", "0"], "top_k: expected at least 1, found 0"),
-        (["--top-p", "2"], "top_p: expected"),
+        (["--top-k", "0"], "--top-k: expected at least 1, found 0"),
+        (["--top-p", "2"], "--top-p: expected"),
         (["--stop", ""], "stop: .*an empty one"),
-        (["--on-unknown", "X"], "on_unknown: expected"),
+        (["--on-unknown", "X"], "--on-unknown: expected"),
     ],
 )
 def test_a_value_out_of_range_is_one_line(run: Any, path: str, argv: list[str], message: str) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -559,3 +560,70 @@ def test_many_texts_that_are_the_same_one(small_h5: Path) -> None:
         data[begin + 16 * i : begin + 16 * i + 16] = data[begin : begin + 16]
     small_h5.write_bytes(data)
     refuse(small_h5, f"attribute layer_names: {count} texts of up to {length} bytes are too long")
+
+
+# -- configs that ask for more than the file holds ------------------------------------------------
+
+
+def _layer(kind: str, name: str, **config: Any) -> dict[str, Any]:
+    return {"class_name": kind, "config": {"name": name, **config}}
+
+
+def test_numbers_that_are_not_in_the_file_are_few(small_h5: Path) -> None:
+    def change(model: Any) -> None:
+        more = [_layer("RepeatVector", "r1", n=65536), _layer("Flatten", "f1")]
+        more += [_layer("RepeatVector", "r2", n=5000), _layer("Flatten", "f2"), _layer("LeakyReLU", "l", alpha=0.3)]
+        model["config"][2:] = more
+
+    change_config(small_h5, change)
+    refuse(small_h5, "numbers at each of its steps are too many|more numbers than|its steps are too many")
+
+
+def test_models_called_twice_within_models_called_twice(small_h5: Path) -> None:
+    def twice(inner: dict[str, Any], depth: int) -> dict[str, Any]:
+        names = {"name": f"m{depth}", "input_layers": [["i", 0, 0]], "output_layers": [["x", 1, 0]]}
+        shape = [None, 4, 2]
+        layers = [
+            {"class_name": "InputLayer", "name": "i", "config": {"name": "i", "batch_input_shape": shape}},
+            {**inner, "name": "x", "inbound_nodes": [[["i", 0, 0, {}]], [["x", 0, 0, {}]]]},
+        ]
+        layers[0]["inbound_nodes"] = []
+        return {"class_name": "Model", "name": "x", "config": {**names, "layers": layers}}
+
+    def change(model: Any) -> None:
+        inner: dict[str, Any] = _layer("Activation", "x", activation="tanh")
+        for depth in range(24):
+            inner["config"]["name"] = "x"
+            inner = twice(inner, depth)
+        model.clear()
+        model.update(inner)
+
+    started = time.monotonic()
+    change_config(small_h5, change)
+    with pytest.raises(ModelFormatError, match=r"expected at most .* calls of layers"):
+        keras_file.read(small_h5)
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        _layer("Bidirectional", "b", merge_mode=[1], layer=_layer("LSTM", "l", units=3)),
+        _layer("Merge", "m", mode={}),
+        _layer("LeakyReLU", "l", alpha={"class_name": "__numpy__", "config": 5}),
+        _layer("Activation", "a", activation={"class_name": "LeakyReLU", "config": {"alpha": "x"}}),
+        _layer("NotEqual", "n", constants=5),
+        _layer("Reshape", "r", target_shape=[10**30]),
+    ],
+    ids=lambda entry: entry["class_name"],
+)
+def test_options_of_the_wrong_kind(small_h5: Path, entry: dict[str, Any]) -> None:
+    change_config(small_h5, lambda model: model["config"].__setitem__(1, entry))
+    refuse(small_h5, "")
+
+
+def test_heaps_within_heaps(small_h5: Path) -> None:
+    data = bytearray(small_h5.read_bytes())
+    heap = b"GCOL\x01\0\0\0" + (64 * 4000).to_bytes(8, "little") + bytes(16) + (64).to_bytes(8, "little")
+    small_h5.write_bytes(data + b"".join(heap.ljust(64, b"\0") for _ in range(4000)))
+    refuse(small_h5, "damaged HDF5 file: the heap at byte")

@@ -1,7 +1,6 @@
 // Memory that vector instructions read.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <memory>

@@ -13,6 +13,8 @@
 #include <unordered_set>
 #include <variant>
 
+#include "crc32.hpp"
+
 namespace lstmgen {
 namespace {
 
@@ -62,43 +64,6 @@ bool valid_utf8(std::string_view s) {
     }
     return true;
 }
-
-// CRC-32 (ISO-HDLC), eight bytes at a time (Kounavis and Berry, "A systematic approach to building high performance
-// software-based CRC generators", 2005).
-class Crc32 {
-public:
-    void update(const std::byte* p, std::size_t n) {
-        static const Tables tables = make_tables();
-        for (; n >= 8; p += 8, n -= 8) {
-            std::uint32_t low = 0, high = 0;
-            for (unsigned i = 0; i < 4; ++i) {
-                low |= std::to_integer<std::uint32_t>(p[i]) << 8 * i;
-                high |= std::to_integer<std::uint32_t>(p[i + 4]) << 8 * i;
-            }
-            low ^= state_;
-            state_ = tables[7][low & 255] ^ tables[6][low >> 8 & 255] ^ tables[5][low >> 16 & 255] ^
-                     tables[4][low >> 24] ^ tables[3][high & 255] ^ tables[2][high >> 8 & 255] ^
-                     tables[1][high >> 16 & 255] ^ tables[0][high >> 24];
-        }
-        for (; n > 0; ++p, --n) state_ = tables[0][(state_ ^ std::to_integer<std::uint32_t>(*p)) & 255] ^ state_ >> 8;
-    }
-    std::uint32_t value() const { return ~state_; }
-
-private:
-    using Tables = std::array<std::array<std::uint32_t, 256>, 8>;
-    static Tables make_tables() {
-        Tables t{};
-        for (std::uint32_t i = 0; i < 256; ++i) {
-            std::uint32_t c = i;
-            for (int bit = 0; bit < 8; ++bit) c = c >> 1 ^ (c & 1 ? 0xedb88320u : 0u);
-            t[0][i] = c;
-        }
-        for (std::size_t k = 1; k < 8; ++k)
-            for (std::size_t i = 0; i < 256; ++i) t[k][i] = t[k - 1][i] >> 8 ^ t[0][t[k - 1][i] & 255];
-        return t;
-    }
-    std::uint32_t state_ = ~std::uint32_t{0};
-};
 
 // Reads forward; every read is checked against the end.
 class Cursor {

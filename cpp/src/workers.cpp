@@ -1,5 +1,6 @@
 #include "workers.hpp"
 
+#include <new>
 #include <system_error>
 
 #if defined(__x86_64__) || defined(_M_X64)
@@ -26,8 +27,10 @@ Workers::Workers(std::size_t size) {
     threads_.reserve(size);
     try {
         for (std::size_t i = 1; i < size; ++i) threads_.emplace_back([this, i] { loop(i); });
-    } catch (const std::system_error&) {  // no more threads
+    } catch (const std::system_error&) {
         // The system has no more threads: those that started do all the work, with the same results.
+    } catch (const std::bad_alloc&) {
+        // As little memory; and those that started must not be forgotten.
     }
 }
 

@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import secrets
 import sys
 import warnings
@@ -38,7 +39,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return _on_the_command_line(" ".join(str(error).split())) or type(error).__name__
+
+
+# How the library's messages name options, and how the command line does.
+_SPELLINGS = {
+    "give window": "give --window",
+    "give prime=": "give --prime",
+    "as config,": "as --config,",
+    "with the option output:": "with --output-layer:",
+}
+
+
+def _on_the_command_line(message: str) -> str:
+    for said, spelled in _SPELLINGS.items():
+        message = message.replace(said, spelled)
+    options = "vocab_from|vocab_encoding|vocabulary_kind|source_url|top_k|top_p|min_p|repeat_penalty|on_unknown"
+    return re.sub(rf"\b({options})\b=?", lambda match: "--" + match[1].replace("_", "-"), message)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -205,8 +205,10 @@ def output_value(layer: Layer, given: Sequence[Value], window: int) -> Value:
     size, steps = given[0]
     if kind in MERGING:
         return _merged(kind, given, window)
-    if kind in MASKABLE and len(given) == 2 and given[1] != Value(1, steps):
-        raise ModelFormatError(f"expected a mask of one number a step, found {given[1]}")
+    if kind in MASKABLE and len(given) == 2:
+        if given[1].size != 1:
+            raise ModelFormatError(f"expected a mask of one number a step, found {given[1].size}")
+        _merged("add", [Value(1, steps), given[1]], window)  # raises, if the steps differ
     if kind in RECURRENT or kind in POOLING or kind in ("embedding", "mask", "reverse", "transpose"):
         if steps is None:
             raise ModelFormatError("expected an output at each step before it, found one after the last")

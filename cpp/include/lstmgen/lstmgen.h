@@ -63,17 +63,17 @@ typedef enum lstmgen_status {
 } lstmgen_status;
 
 /* What went wrong in the last call of this thread that failed; "" before the first. Valid until the next such call. */
-LSTMGEN_API const char *lstmgen_last_error(void);
+LSTMGEN_API const char* lstmgen_last_error(void);
 
-/* Name of a status, such as "short buffer"; "unknown status" of any other number. Static. */
-LSTMGEN_API const char *lstmgen_status_name(lstmgen_status status);
+/* Name of an lstmgen_status, such as "short buffer"; "unknown status" of any other number. Static. */
+LSTMGEN_API const char* lstmgen_status_name(int status);
 
 /* Version of the library that runs, such as "0.1.0"; LSTMGEN_VERSION_* is that of this header. Static. */
-LSTMGEN_API const char *lstmgen_version(void);
+LSTMGEN_API const char* lstmgen_version(void);
 
 /* The instruction sets that this processor can run, best first: "avx512", "avx2", "neon", "baseline"; NULL from the end
  * of the list on. Static. Which one a model uses is LSTMGEN_STRING_ISA. */
-LSTMGEN_API const char *lstmgen_isa(size_t index);
+LSTMGEN_API const char* lstmgen_isa(size_t index);
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
@@ -83,9 +83,9 @@ LSTMGEN_API const char *lstmgen_isa(size_t index);
  * same `bytes`. Both are called by the thread that called lstmgen, and never by a step. */
 typedef struct lstmgen_allocator {
     size_t size; /* sizeof(lstmgen_allocator) */
-    void *(*allocate)(void *user, size_t bytes, size_t alignment);
-    void (*release)(void *user, void *memory, size_t bytes);
-    void *user;
+    void* (*allocate)(void* user, size_t bytes, size_t alignment);
+    void (*release)(void* user, void* memory, size_t bytes);
+    void* user;
 } lstmgen_allocator;
 
 /* ---- Models ------------------------------------------------------------------------------------------------------ */
@@ -94,30 +94,30 @@ typedef struct lstmgen_model lstmgen_model;
 
 typedef struct lstmgen_load_options {
     size_t size;                        /* sizeof(lstmgen_load_options) */
-    const char *name;                   /* stands for the path in errors (from memory and streams); NULL: "<memory>" */
-    const lstmgen_allocator *allocator; /* NULL: operator new. The struct is copied; `user` must outlive the model */
+    const char* name;                   /* stands for the path in errors (from memory and streams); NULL: "<memory>" */
+    const lstmgen_allocator* allocator; /* NULL: operator new. The struct is copied; `user` must outlive the model */
 } lstmgen_load_options;
 
 /* Fills in the defaults; `size` is sizeof(lstmgen_load_options) of the caller. */
-LSTMGEN_API lstmgen_status lstmgen_load_options_init(lstmgen_load_options *options, size_t size);
+LSTMGEN_API lstmgen_status lstmgen_load_options_init(lstmgen_load_options* options, size_t size);
 
-/* Each makes a model, with one reference that is the caller's: end it with lstmgen_model_release. `options` may be NULL.
- * On failure *model is NULL. The file, the memory and the stream are not needed afterwards. */
-LSTMGEN_API lstmgen_status lstmgen_load_path(const char *path, const lstmgen_load_options *options,
-                                             lstmgen_model **model);
-LSTMGEN_API lstmgen_status lstmgen_load_memory(const void *data, size_t bytes, const lstmgen_load_options *options,
-                                               lstmgen_model **model);
+/* Each makes a model, with one reference that is the caller's: end it with lstmgen_model_release. `options` may be
+ * NULL. On failure *model is NULL. The file, the memory and the stream are not needed afterwards. */
+LSTMGEN_API lstmgen_status lstmgen_load_path(const char* path, const lstmgen_load_options* options,
+                                             lstmgen_model** model);
+LSTMGEN_API lstmgen_status lstmgen_load_memory(const void* data, size_t bytes, const lstmgen_load_options* options,
+                                               lstmgen_model** model);
 
 /* Puts up to `bytes` > 0 bytes into `buffer`; returns how many, 0 at the end, (size_t)-1 for an error. */
-typedef size_t (*lstmgen_read)(void *user, void *buffer, size_t bytes);
-LSTMGEN_API lstmgen_status lstmgen_load_stream(lstmgen_read read, void *user, const lstmgen_load_options *options,
-                                               lstmgen_model **model);
+typedef size_t (*lstmgen_read)(void* user, void* buffer, size_t bytes);
+LSTMGEN_API lstmgen_status lstmgen_load_stream(lstmgen_read read, void* user, const lstmgen_load_options* options,
+                                               lstmgen_model** model);
 
 /* One more reference, from any thread. */
-LSTMGEN_API lstmgen_status lstmgen_model_retain(lstmgen_model *model);
+LSTMGEN_API lstmgen_status lstmgen_model_retain(lstmgen_model* model);
 /* One reference less, from any thread, and *model = NULL; the last one frees. Generators hold references of their own.
  * A *model that is NULL already is fine: a second release of the same variable does nothing. */
-LSTMGEN_API lstmgen_status lstmgen_model_release(lstmgen_model **model);
+LSTMGEN_API lstmgen_status lstmgen_model_release(lstmgen_model** model);
 
 typedef enum lstmgen_encoding {
     LSTMGEN_ENCODING_ONEHOT = 0,
@@ -162,39 +162,39 @@ typedef struct lstmgen_layer {
     const char *type, *name;
     const char *activation, *recurrent_activation; /* "" if the type has none */
     size_t inputs, outputs;
-    const size_t *sources; /* what it reads: 0 for the network's input, j + 1 for layer j */
+    const size_t* sources; /* what it reads: 0 for the network's input, j + 1 for layer j */
     size_t source_count;
     int return_sequences;
 } lstmgen_layer;
 
-/* What the model says about itself. Pointers are valid as long as the model. `bytes` may be NULL. */
-LSTMGEN_API lstmgen_status lstmgen_model_number(const lstmgen_model *model, lstmgen_number what, uint64_t *number);
-LSTMGEN_API lstmgen_status lstmgen_model_string(const lstmgen_model *model, lstmgen_string what, const char **text,
-                                                size_t *bytes);
-LSTMGEN_API lstmgen_status lstmgen_model_element(const lstmgen_model *model, uint32_t id, const char **text,
-                                                 size_t *bytes);
-LSTMGEN_API lstmgen_status lstmgen_model_label(const lstmgen_model *model, size_t index, const char **text,
-                                               size_t *bytes);
-LSTMGEN_API lstmgen_status lstmgen_model_prime(const lstmgen_model *model, const uint32_t **ids, size_t *count);
-LSTMGEN_API lstmgen_status lstmgen_model_layer(const lstmgen_model *model, size_t index, lstmgen_layer *layer);
+/* What the model says about itself; `what` is an lstmgen_number or an lstmgen_string. Pointers are valid as long as the
+ * model. `bytes` may be NULL. */
+LSTMGEN_API lstmgen_status lstmgen_model_number(const lstmgen_model* model, int what, uint64_t* number);
+LSTMGEN_API lstmgen_status lstmgen_model_string(const lstmgen_model* model, int what, const char** text, size_t* bytes);
+LSTMGEN_API lstmgen_status lstmgen_model_element(const lstmgen_model* model, uint32_t id, const char** text,
+                                                 size_t* bytes);
+LSTMGEN_API lstmgen_status lstmgen_model_label(const lstmgen_model* model, size_t index, const char** text,
+                                               size_t* bytes);
+LSTMGEN_API lstmgen_status lstmgen_model_prime(const lstmgen_model* model, const uint32_t** ids, size_t* count);
+LSTMGEN_API lstmgen_status lstmgen_model_layer(const lstmgen_model* model, size_t index, lstmgen_layer* layer);
 
 /* The ids of a text: of the longest elements that match, or, of the kind "tokens", of what stands between blanks (ASCII
  * space, \t, \n, \v, \f, \r). `count` gets how many there are, also with LSTMGEN_SHORT_BUFFER; ids NULL with capacity 0
  * only counts. What is not in the vocabulary is LSTMGEN_INVALID_ARGUMENT, with its position in the error. */
-LSTMGEN_API lstmgen_status lstmgen_encode(const lstmgen_model *model, const char *text, size_t bytes, uint32_t *ids,
-                                          size_t capacity, size_t *count);
+LSTMGEN_API lstmgen_status lstmgen_encode(const lstmgen_model* model, const char* text, size_t bytes, uint32_t* ids,
+                                          size_t capacity, size_t* count);
 
 /* ---- Whole sequences --------------------------------------------------------------------------------------------- */
 
 /* Numbers that predict puts out: batch * outputs, times the steps of the output if it is a sequence. */
-LSTMGEN_API lstmgen_status lstmgen_predict_size(const lstmgen_model *model, size_t batch, size_t steps, size_t *count);
+LSTMGEN_API lstmgen_status lstmgen_predict_size(const lstmgen_model* model, size_t batch, size_t steps, size_t* count);
 
 /* As Keras's predict, into y (batch, [output steps,] outputs), which has room for y_count floats: from ids
  * (batch, steps), ids_count = batch * steps, or from features (batch, steps, input_size), x_count of them; C order. */
-LSTMGEN_API lstmgen_status lstmgen_predict_ids(const lstmgen_model *model, size_t batch, size_t steps,
-                                               const uint32_t *ids, size_t ids_count, float *y, size_t y_count);
-LSTMGEN_API lstmgen_status lstmgen_predict_features(const lstmgen_model *model, size_t batch, size_t steps,
-                                                    const float *x, size_t x_count, float *y, size_t y_count);
+LSTMGEN_API lstmgen_status lstmgen_predict_ids(const lstmgen_model* model, size_t batch, size_t steps,
+                                               const uint32_t* ids, size_t ids_count, float* y, size_t y_count);
+LSTMGEN_API lstmgen_status lstmgen_predict_features(const lstmgen_model* model, size_t batch, size_t steps,
+                                                    const float* x, size_t x_count, float* y, size_t y_count);
 
 /* ---- Generators -------------------------------------------------------------------------------------------------- */
 
@@ -209,67 +209,69 @@ typedef struct lstmgen_options {
     size_t top_k;                   /* keep the k most likely elements; default 0: all */
     double top_p;                   /* keep the most likely that together reach p; default 1: all */
     double min_p;                   /* keep those with min_p times the greatest probability; default 0: all */
-    const uint32_t *logit_bias_ids; /* logit_bias[i] is added to ln y of element logit_bias_ids[i] */
-    const double *logit_bias;
+    const uint32_t* logit_bias_ids; /* logit_bias[i] is added to ln y of element logit_bias_ids[i] */
+    const double* logit_bias;
     size_t logit_bias_count;            /* default 0 */
     uint64_t seed;                      /* default 0; the same seed gives the same elements on every machine */
     size_t refresh;                     /* default 1: each element from a fresh window of the last `window` ones, as a
                                            loop over predict; N: a window is kept for N; 0: the state is carried on */
     size_t threads;                     /* default 1; they share the work of the windows, results do not depend on it */
-    const lstmgen_allocator *allocator; /* default NULL: the model's. The struct is copied */
+    const lstmgen_allocator* allocator; /* default NULL: the model's. The struct is copied */
 } lstmgen_options;
 
 /* Fills in the defaults; `size` is sizeof(lstmgen_options) of the caller. */
-LSTMGEN_API lstmgen_status lstmgen_options_init(lstmgen_options *options, size_t size);
+LSTMGEN_API lstmgen_status lstmgen_options_init(lstmgen_options* options, size_t size);
 
-/* A generator with an empty context, which holds a reference to the model. `options`, which is not needed afterwards, may
- * be NULL. On failure *generator is NULL. */
-LSTMGEN_API lstmgen_status lstmgen_generator_create(lstmgen_model *model, const lstmgen_options *options,
-                                                    lstmgen_generator **generator);
+/* A generator with an empty context, which holds a reference to the model. `options`, which is not needed afterwards,
+ * may be NULL. On failure *generator is NULL. */
+LSTMGEN_API lstmgen_status lstmgen_generator_create(lstmgen_model* model, const lstmgen_options* options,
+                                                    lstmgen_generator** generator);
 /* Frees, and *generator = NULL; one that is NULL already is fine. */
-LSTMGEN_API lstmgen_status lstmgen_generator_free(lstmgen_generator **generator);
+LSTMGEN_API lstmgen_status lstmgen_generator_free(lstmgen_generator** generator);
 /* Its model, without a new reference; NULL of what is no generator. */
-LSTMGEN_API lstmgen_model *lstmgen_generator_model(const lstmgen_generator *generator);
+LSTMGEN_API lstmgen_model* lstmgen_generator_model(const lstmgen_generator* generator);
 
 /* Appends known elements, or the model's default prime, to the context. Real time, as all up to lstmgen_sample: no
  * allocation, lock, exception or system call with threads <= 1. */
-LSTMGEN_API lstmgen_status lstmgen_feed(lstmgen_generator *generator, const uint32_t *ids, size_t count);
-LSTMGEN_API lstmgen_status lstmgen_feed_prime(lstmgen_generator *generator);
+LSTMGEN_API lstmgen_status lstmgen_feed(lstmgen_generator* generator, const uint32_t* ids, size_t count);
+LSTMGEN_API lstmgen_status lstmgen_feed_prime(lstmgen_generator* generator);
 
 /* Draws the next element and appends it to the context, which must not be empty; or `count` of them. */
-LSTMGEN_API lstmgen_status lstmgen_next(lstmgen_generator *generator, uint32_t *id);
-LSTMGEN_API lstmgen_status lstmgen_next_many(lstmgen_generator *generator, uint32_t *ids, size_t count);
+LSTMGEN_API lstmgen_status lstmgen_next(lstmgen_generator* generator, uint32_t* id);
+LSTMGEN_API lstmgen_status lstmgen_next_many(lstmgen_generator* generator, uint32_t* ids, size_t count);
 
-/* Distribution of the next element after all filters: `outputs` numbers that add up to 1, into p with room for count. */
-LSTMGEN_API lstmgen_status lstmgen_probabilities(lstmgen_generator *generator, double *p, size_t count);
+/* Distribution of the next element after all filters: `outputs` numbers that add up to 1, into p with room for count.
+ */
+LSTMGEN_API lstmgen_status lstmgen_probabilities(lstmgen_generator* generator, double* p, size_t count);
 
 /* ln of the probability of each of `count` elements given those before it, which it joins in the context. */
-LSTMGEN_API lstmgen_status lstmgen_score(lstmgen_generator *generator, const uint32_t *ids, size_t count,
-                                         double *log_p);
+LSTMGEN_API lstmgen_status lstmgen_score(lstmgen_generator* generator, const uint32_t* ids, size_t count,
+                                         double* log_p);
 
 /* Draws up to `length` elements (SIZE_MAX: for ever) and hands each to the callback, which returns 0 to go on; else the
  * element stays in the context and the call gives LSTMGEN_STOPPED. `text` is that of lstmgen_model_element. */
-typedef int (*lstmgen_on_id)(void *user, uint32_t id);
-typedef int (*lstmgen_on_text)(void *user, const char *text, size_t bytes);
-LSTMGEN_API lstmgen_status lstmgen_sample(lstmgen_generator *generator, size_t length, lstmgen_on_id callback,
-                                          void *user);
-LSTMGEN_API lstmgen_status lstmgen_sample_text(lstmgen_generator *generator, size_t length, lstmgen_on_text callback,
-                                               void *user);
+typedef int (*lstmgen_on_id)(void* user, uint32_t id);
+typedef int (*lstmgen_on_text)(void* user, const char* text, size_t bytes);
+LSTMGEN_API lstmgen_status lstmgen_sample(lstmgen_generator* generator, size_t length, lstmgen_on_id callback,
+                                          void* user);
+LSTMGEN_API lstmgen_status lstmgen_sample_text(lstmgen_generator* generator, size_t length, lstmgen_on_text callback,
+                                               void* user);
 
 /* ---- Steps, with the state in the caller's memory ---------------------------------------------------------------- */
 
 /* Bytes of a state. Its memory may lie anywhere at a multiple of 16, is the caller's, and may be copied and stored, as
  * long as the model lives; it holds one pointer, to the model. Not for models with LSTMGEN_NUMBER_WHOLE. */
-LSTMGEN_API lstmgen_status lstmgen_state_size(const lstmgen_model *model, size_t *bytes);
+LSTMGEN_API lstmgen_status lstmgen_state_size(const lstmgen_model* model, size_t* bytes);
 /* The zero state. */
-LSTMGEN_API lstmgen_status lstmgen_state_init(const lstmgen_model *model, void *state, size_t bytes);
+LSTMGEN_API lstmgen_status lstmgen_state_init(const lstmgen_model* model, void* state, size_t bytes);
 
 /* One time step: an element, or input_size features, goes in; what the network puts out after it goes into y (outputs
- * floats), unless that is NULL, which is cheaper. Any number of states step at a time, each in one thread. Real time. */
-LSTMGEN_API lstmgen_status lstmgen_step_id(const lstmgen_model *model, void *state, size_t bytes, uint32_t id, float *y,
+ * floats), unless that is NULL, which is cheaper. Any number of states step at a time, each in one thread. Real time.
+ */
+LSTMGEN_API lstmgen_status lstmgen_step_id(const lstmgen_model* model, void* state, size_t bytes, uint32_t id, float* y,
                                            size_t y_count);
-LSTMGEN_API lstmgen_status lstmgen_step_features(const lstmgen_model *model, void *state, size_t bytes, const float *x,
-                                                 size_t x_count, float *y, size_t y_count);
+LSTMGEN_API lstmgen_status lstmgen_step_features(const lstmgen_model* model, void* state, size_t bytes, const float* x,
+                                                 size_t x_count, float* y, size_t y_count);
 
 #ifdef __cplusplus
 }

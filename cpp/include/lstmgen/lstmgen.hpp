@@ -19,10 +19,16 @@
 #include <utility>
 #include <vector>
 
-#if defined(__GNUC__)
+#ifndef LSTMGEN_API
+#if defined(_WIN32) && defined(LSTMGEN_SHARED) && defined(lstmgen_EXPORTS)
+#define LSTMGEN_API __declspec(dllexport)
+#elif defined(_WIN32) && defined(LSTMGEN_SHARED)
+#define LSTMGEN_API __declspec(dllimport)
+#elif defined(__GNUC__)
 #define LSTMGEN_API __attribute__((visibility("default")))
 #else
 #define LSTMGEN_API
+#endif
 #endif
 
 namespace lstmgen {

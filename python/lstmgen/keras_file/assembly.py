@@ -6,9 +6,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from lstmgen.errors import ModelFormatError
 from lstmgen.keras_file.spec import shown
-from lstmgen.network import NETWORK_INPUT, Array, Layer, Network, Option, Value, output_value
+from lstmgen.network import (
+    MAX_MATRIX,
+    MAX_SIZE,
+    NETWORK_INPUT,
+    Array,
+    Layer,
+    Network,
+    Option,
+    Value,
+    output_value,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +39,9 @@ class Tensor:
         return 2 if self.ids or self.value.steps is None else 3
 
 
+MAX_BUILDS = 8192
+MAX_INVENTED = 2**24
+
 # Masks that need no layer.
 NO_STEPS = Tensor(-2, Value(1, 0), steps_only=True)
 ALL_STEPS = Tensor(-3, Value(1, 0), steps_only=True)
@@ -35,17 +50,33 @@ ALL_STEPS = Tensor(-3, Value(1, 0), steps_only=True)
 class Assembly:
     """`window` is the number of time steps, 0 if not fixed; `input_size` 0 stands for ids."""
 
-    def __init__(self, window: int, input_size: int) -> None:
+    def __init__(self, window: int, input_size: int, *, weights_only: bool = False) -> None:
+        self.weights_only = weights_only  # then options that the config leaves out are anyone's guess
         self.window, self.input_size = window, input_size
         self.assumed: list[str] = []
         self.outputs: dict[str, Value] = {}  # of Keras's layers, by their names, as far as they are built
         self._layers: list[Layer] = []
+        self._builds = 0
+        self._invented = 0
         self._names: set[str] = set()
 
     @property
     def input(self) -> Tensor:
         """The network's input."""
         return Tensor(NETWORK_INPUT, Value(self.input_size, 0), ids=self.input_size == 0)
+
+    def count_build(self) -> None:
+        """Count a call of a layer, of those in models that are called more than once, too."""
+        self._builds += 1
+        if self._builds > MAX_BUILDS:
+            raise ModelFormatError(f"expected at most {MAX_BUILDS} calls of layers, those within models included")
+
+    def constant(self, size: int, value: float) -> Array:
+        """Numbers that are not in the file, such as a bias that a layer does without."""
+        self._invented += size
+        if self._invented > MAX_INVENTED:
+            raise ModelFormatError(f"the layers ask for more than {MAX_INVENTED} numbers that are not in the file")
+        return np.full(size, value, np.float32)
 
     def take_ids(self, count: int) -> None:
         """Note that an embedding reads ids below `count` from the input."""
@@ -67,6 +98,8 @@ class Assembly:
             value = output_value(layer, [t.value for t in reads], self.window)
         except ModelFormatError as error:
             raise ModelFormatError(f"layer {shown(name)}: {error}") from None
+        if value.size > MAX_SIZE or value.size * (value.steps or self.window or 1) > MAX_MATRIX:
+            raise ModelFormatError(f"layer {shown(name)}: {value.size} numbers at each of its steps are too many")
         self._layers.append(layer)
         return Tensor(len(self._layers) - 1, value, mask=reads[0].mask)
 

@@ -57,12 +57,16 @@ _PIECE = 2**16  # bytes that are looked through at a time
 def _check_heaps(file: BinaryIO) -> int:
     """Bytes of the longest text of variable length. Refuses what would keep libhdf5 busy for ever: one without room."""
     file.seek(0)
-    begin, tail, longest = 0, b"", 0
+    begin, tail, longest, end = 0, b"", 0, 0
     while piece := file.read(_PIECE):
         data = tail + piece
         at = data.find(_HEAP)
         while at >= 0:
-            longest = max(longest, _check_heap(file, begin - len(tail) + at))
+            place = begin - len(tail) + at
+            if place < end:
+                raise ModelFormatError(f"damaged HDF5 file: the heap at byte {place} lies in another")
+            size, length = _check_heap(file, place)
+            end, longest = place + size, max(longest, length)
             at = data.find(_HEAP, at + 1)
         begin += len(piece)
         file.seek(begin)
@@ -71,7 +75,8 @@ def _check_heaps(file: BinaryIO) -> int:
     return longest
 
 
-def _check_heap(file: BinaryIO, at: int) -> int:
+def _check_heap(file: BinaryIO, at: int) -> tuple[int, int]:
+    """Bytes of a heap, and of the longest text in it."""
     file.seek(at + len(_HEAP))
     size = int.from_bytes(file.read(8), "little")
     if size > _MAX_HEAP:
@@ -86,7 +91,7 @@ def _check_heap(file: BinaryIO, at: int) -> int:
             raise ModelFormatError(f"damaged HDF5 file: the heap at byte {at} does not add up")
         position += needed
         longest = max(longest, nbytes if index else 0)
-    return longest
+    return size, longest
 
 
 @contextlib.contextmanager

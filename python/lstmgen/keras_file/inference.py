@@ -56,7 +56,7 @@ def infer(file: Lists | Tree, version: Version) -> Guess:
     guess = Guess({}, [f"no architecture in the file: read from the weights as {_words(layers)}"])
     if any(layer.kind == "AttentionWeightedAverage" for layer in layers):
         return _pooled(layers, guess)
-    _chain(layers, guess, version)
+    _chain(layers, guess)
     first = layers[0]
     first.config["batch_input_shape"] = [None, None] if first.kind == "Embedding" else [None, None, first.size]
     entries = [{"class_name": layer.kind, "config": {"name": layer.name, **layer.config}} for layer in layers]
@@ -204,13 +204,14 @@ def _ordered(layers: list[_Layer]) -> list[_Layer]:
     return orders[0]
 
 
-def _chain(layers: list[_Layer], guess: Guess, version: Version) -> None:
+def _chain(layers: list[_Layer], guess: Guess) -> None:
     """Make one chain of the layers: sequences between recurrent ones, activations where they are safe to tell."""
     _check_sizes(layers)
     recurrent = [i for i, layer in enumerate(layers) if _recurrent(layer)]
     for i in recurrent:
         _inner(layers[i])["return_sequences"] = i != recurrent[-1]
-    _say_gates(layers, guess, version)
+    for layer in layers:
+        guess.assumed += layer.notes
     dense = [layer for layer in layers if layer.kind in ("Dense", "TimeDistributed")]
     for layer in dense[:-1] if dense and dense[-1] is layers[-1] else dense:
         follower = layers[layers.index(layer) + 1 : layers.index(layer) + 2]
@@ -253,14 +254,6 @@ def _check_sizes(layers: Sequence[_Layer]) -> None:
                 f"numbers, the one before it gives {size}"
             )
         size = layer.units or layer.size
-
-
-def _say_gates(layers: Sequence[_Layer], guess: Guess, version: Version) -> None:
-    for layer in layers:
-        guess.assumed += layer.notes
-    gated = any(layer.kind != "SimpleRNN" and not layer.notes for layer in layers if _recurrent(layer))
-    if gated and version < (2, 3):
-        guess.assumed.append(f"gates are hard_sigmoid, the default of Keras {version[0]}.{version[1]}")
 
 
 def _pooled(layers: list[_Layer], guess: Guess) -> Guess:

@@ -11,7 +11,7 @@ import math
 import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class Item:
     source: Source
     tensors: Sequence[Tensor]
     assembly: Assembly
+    constants: Sequence[Any] = ()  # of an operation: its arguments that are no tensors
 
     @property
     def where(self) -> str:
@@ -99,6 +100,7 @@ def roles(spec: Spec) -> Sequence[Role]:
 
 def build(item: Item) -> Sequence[Tensor]:
     """The outputs of a layer that is called."""
+    item.assembly.count_build()
     outputs = kind_of(item.spec).build(item)
     item.assembly.outputs.setdefault(item.spec.name, outputs[0].value)
     return outputs
@@ -238,6 +240,13 @@ _MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"}
 _MERGE_MODES = {"concat": "concatenate", "sum": "add", "mul": "multiply", "ave": "average", "max": "maximum"}
 
 
+@layer(*(f"{OPERATION}{name}" for name in _MERGES - {"Average"}))
+def _merging_operation(item: Item) -> Sequence[Tensor]:
+    """`x + y` and its like: the same numbers, but Keras loses the mask."""
+    kind = item.spec.class_name.removeprefix(OPERATION).lower()
+    return [replace(_merged(item, kind, item.tensors), mask=None)]
+
+
 @layer(*_MERGES)
 def _merge(item: Item) -> Sequence[Tensor]:
     return [_merged(item, item.spec.class_name.lower(), item.tensors)]
@@ -245,8 +254,6 @@ def _merge(item: Item) -> Sequence[Tensor]:
 
 @layer("Concatenate")
 def _concatenate(item: Item) -> Sequence[Tensor]:
-    if any(tensor.steps_only for tensor in item.tensors):  # of masks: see mask_ops.py
-        return build(replace(item, spec=replace(item.spec, class_name=f"{OPERATION}Concatenate")))
     item.spec.check_axis(item.tensors[0].rank if item.tensors else 3)
     return [_merged(item, "concatenate", item.tensors)]
 
@@ -254,7 +261,7 @@ def _concatenate(item: Item) -> Sequence[Tensor]:
 @layer("Merge")
 def _keras1_merge(item: Item) -> Sequence[Tensor]:
     mode = item.spec.config.get("mode", "sum")
-    if mode not in _MERGE_MODES:
+    if not isinstance(mode, str) or mode not in _MERGE_MODES:
         raise item.spec.error(f"mode: expected one of {', '.join(_MERGE_MODES)}, found {reprlib.repr(mode)}")
     axis = item.spec.with_config(axis=item.spec.config.get("concat_axis", -1))
     if mode == "concat" and item.tensors:
@@ -338,7 +345,7 @@ def _elu(item: Item) -> Sequence[Tensor]:
 
 def _sloped(item: Item, x: Tensor, slope: float) -> Tensor:
     """`x`, times `slope` where it is negative."""
-    return item.emit("prelu", x, arrays={"alpha": np.full(x.value.size, slope, np.float32)})
+    return item.emit("prelu", x, arrays={"alpha": item.assembly.constant(x.value.size, slope)})
 
 
 _ACTIVATION_LAYERS = {"Softmax", "ReLU", "ThresholdedReLU", "LeakyReLU", "ELU"}
@@ -353,11 +360,11 @@ def _prelu(item: Item) -> Sequence[Tensor]:
         axes = 1 if x.value.steps is None else 2
         if shape is None or len(shape) != axes or shape[-1] not in (1, units):
             raise item.spec.error(f"alpha: expected slopes for {units} units, found {shape}")
-        alpha = np.broadcast_to(stored.load(shape).reshape(-1), units)
-        return [item.emit("prelu", x, arrays={"alpha": np.ascontiguousarray(alpha)})]
+        alpha = item.assembly.constant(units, 0) + stored.load(shape).reshape(-1)
+        return [item.emit("prelu", x, arrays={"alpha": alpha})]
     steps = _steps(item, x)
     wanted = (steps, 1) if shape == (steps, 1) else (steps, units)
-    alpha = np.ascontiguousarray(np.broadcast_to(stored.load(wanted), (steps, units))).reshape(-1)
+    alpha = (item.assembly.constant(steps * units, 0).reshape(steps, units) + stored.load(wanted)).reshape(-1)
     flat = item.emit("reshape", x, steps=0, units=steps * units)
     sloped = item.emit("prelu", flat, arrays={"alpha": alpha})
     return [replace(item.emit("reshape", sloped, steps=steps, units=units), mask=x.mask)]
@@ -389,7 +396,8 @@ def _dense(item: Item) -> Sequence[Tensor]:
     units, x = item.spec.units, item.numbers
     shapes: dict[str, Shape] = {"kernel": (x.value.size, units)}
     arrays = item.arrays(**shapes, bias=(units,)) if item.spec.use_bias else item.arrays(**shapes)
-    arrays.setdefault("bias", np.zeros(units, np.float32))
+    if "bias" not in arrays:
+        arrays["bias"] = item.assembly.constant(units, 0)
     if isinstance(item.spec.config.get("activation"), dict):  # maybe a layer
         return [activated(item, item.emit("dense", x, arrays=arrays, units=units, activation="linear"))]
     return [item.emit("dense", x, arrays=arrays, units=units, activation=item.spec.activation())]
@@ -429,8 +437,8 @@ def _layer_normalization(item: Item) -> Sequence[Tensor]:
     shape = (item.numbers.value.size,)
     values = _all(item, shape)
     arrays = {
-        "scale": values.get("gamma", np.ones(shape, np.float32)),
-        "offset": values.get("beta", np.zeros(shape, np.float32)),
+        "scale": values["gamma"] if "gamma" in values else item.assembly.constant(*shape, 1),
+        "offset": values["beta"] if "beta" in values else item.assembly.constant(*shape, 0),
     }
     return [item.emit("layer_norm", item.numbers, arrays=arrays, epsilon=item.spec.number("epsilon", 1e-3))]
 

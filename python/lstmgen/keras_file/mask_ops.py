@@ -1,44 +1,44 @@
 """Operations on tensors that Keras 3 writes into functional models to compute masks.
 
-They are read as what they are for: which steps a layer leaves out. As numbers for a layer they are refused. In a
-`.keras` their module says that they are operations; an `.h5` has only the name of the class.
+They are read as what they are for: which steps a layer leaves out. As numbers for a layer they are refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from lstmgen.keras_file.assembly import ALL_STEPS, NO_STEPS, Tensor
 from lstmgen.keras_file.layers import Item, layer
 
 
-@layer("ops.NotEqual", "NotEqual")
+@layer("ops.NotEqual")
 def _not_equal(item: Item) -> Sequence[Tensor]:
-    value = item.spec.config.get("constants", [None])[0]
-    if len(item.tensors) != 1 or type(value) not in (int, float):
+    value: Any = item.constants[0] if len(item.constants) == 1 else None
+    if len(item.tensors) != 1 or type(value) not in (int, float) or not abs(value) < 1e30:
         raise item.spec.error("expected a comparison with a number")
     mask = item.emit("mask", item.tensors[0], value=float(value))
     return [replace(mask, steps_only=True, mask=None)]
 
 
-@layer("ops.Any", "Any", "ops.ExpandDims", "ExpandDims")
+@layer("ops.Any", "ops.ExpandDims")
 def _same(item: Item) -> Sequence[Tensor]:
     """A mask has one number a step already, whatever axes Keras adds and takes away."""
     return [_checked(item, item.tensor)]
 
 
-@layer("ops.ZerosLike", "ZerosLike")
+@layer("ops.ZerosLike")
 def _zeros_like(item: Item) -> Sequence[Tensor]:
     return [NO_STEPS]
 
 
-@layer("ops.OnesLike", "OnesLike")
+@layer("ops.OnesLike")
 def _ones_like(item: Item) -> Sequence[Tensor]:
     return [ALL_STEPS]
 
 
-@layer("ops.LogicalOr", "LogicalOr", "ops.Concatenate")
+@layer("ops.LogicalOr", "ops.Concatenate")
 def _or(item: Item) -> Sequence[Tensor]:
     masks = {mask.index: _checked(item, mask) for mask in item.tensors if mask != NO_STEPS}
     if not masks:
@@ -48,7 +48,7 @@ def _or(item: Item) -> Sequence[Tensor]:
     return [_combined(item, "maximum", list(masks.values()))]
 
 
-@layer("ops.LogicalAnd", "LogicalAnd")
+@layer("ops.LogicalAnd")
 def _and(item: Item) -> Sequence[Tensor]:
     masks = {mask.index: _checked(item, mask) for mask in item.tensors if mask != ALL_STEPS}
     if not masks:

@@ -47,7 +47,7 @@ class FileSource:
 
     def parts(self, where: str, parts: Sequence[Part]) -> list[Source]:
         """The sources of the layers."""
-        names = {part.name for part in parts}
+        names = {part.name for part in parts if part.roles}
         return [self.file.layer(part.name, part.path, part.roles, names) for part in parts]
 
 
@@ -110,20 +110,35 @@ def _functional(item: Item) -> Sequence[Tensor]:
         raise item.spec.error(f"expected {len(item.tensors)} input, found {len(given)} ({found})")
     made: _Made = {(name, 0): [tensor] for name, tensor in zip(given, item.tensors, strict=True)}
     calls = [call for entry in _entries(item.spec) for call in _calls(item, entry) if call.layer not in given]
+    if len(calls) > MAX_CALLS:
+        raise item.spec.error(f"expected at most {MAX_CALLS} calls of layers, found {len(calls)}")
     ends = _references(item.spec, "output_layers")
     calls, ends = _renumbered(calls, ends)
-    waiting = calls
-    while waiting:
-        ready = [call for call in waiting if all((read.layer, read.node) in made for read in _needs(call))]
-        if not ready:
-            raise item.spec.error(f"layer {shown(waiting[0].layer)} is fed by layers that are not there, or by itself")
-        for call in ready:
-            made[call.layer, call.node] = build(_called(item, call, made, by_name[call.layer], sources[call.layer]))
-        waiting = [call for call in waiting if (call.layer, call.node) not in made]
+    for call in _in_order(item, calls, made):
+        made[call.layer, call.node] = build(_called(item, call, made, by_name[call.layer], sources[call.layer]))
     for end in ends:
         if (end.layer, end.node) not in made:
             raise item.spec.error(f"the output {shown(end.layer)} is not one of its layers")
     return [_output(item, made, end) for end in ends]
+
+
+def _in_order(item: Item, calls: list[_Call], made: _Made) -> list[_Call]:
+    """The calls, each after those that feed it."""
+    missing = {i: {(r.layer, r.node) for r in _needs(call)} - made.keys() for i, call in enumerate(calls)}
+    readers: dict[tuple[str, int], list[int]] = {}
+    for i, sources in missing.items():
+        for source in sources:
+            readers.setdefault(source, []).append(i)
+    ready = [i for i, sources in missing.items() if not sources]
+    for i in ready:  # which grows
+        for reader in readers.get((calls[i].layer, calls[i].node), []):
+            missing[reader].discard((calls[i].layer, calls[i].node))
+            if not missing[reader]:
+                ready.append(reader)
+    if len(ready) < len(calls):
+        stuck = next(calls[i].layer for i, sources in missing.items() if sources)
+        raise item.spec.error(f"layer {shown(stuck)} is fed by layers that are not there, or by itself")
+    return [calls[i] for i in ready]
 
 
 def _renumbered(calls: list[_Call], ends: list[_Reference]) -> tuple[list[_Call], list[_Reference]]:
@@ -162,9 +177,7 @@ def _called(item: Item, call: _Call, made: _Made, spec: Spec, source: Source) ->
         if not mask.steps_only:
             raise item.spec.error(f"layer {shown(call.layer)}: its mask is not one that Keras computes")
         tensors = [replace(tensor, mask=None if mask == ALL_STEPS else mask) for tensor in tensors]
-    if call.constants:
-        spec = spec.with_config(constants=call.constants)
-    return item.inner(spec, source, *tensors)
+    return replace(item.inner(spec, source, *tensors), constants=call.constants)
 
 
 def _output(item: Item, made: _Made, read: _Reference) -> Tensor:

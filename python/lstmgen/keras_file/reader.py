@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import lzma
 import os
 import reprlib
 import stat
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypedDict, Unpack
@@ -29,6 +31,7 @@ Source = str | os.PathLike[str] | bytes
 Architecture = str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]
 
 _ZIP_RATIO = 100  # of compression
+_BAD_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 class ReadOptions(TypedDict, total=False):
@@ -110,7 +113,7 @@ class _Model:
         if asked is not None and (type(asked) is not int or not 1 <= asked <= MAX_STEPS):
             raise ValueError(f"window: expected an integer from 1 to {MAX_STEPS}, found {asked!r}")
         window, size = _input(self.spec, self.file)
-        assembly = Assembly(window or asked or self.window, size)
+        assembly = Assembly(window or asked or self.window, size, weights_only=self.kind.startswith("weights"))
         self.assembly = assembly
         assembly.assumed += self.assumed
         outputs = build(Item(self.spec, FileSource(self.file), [assembly.input], assembly))
@@ -147,9 +150,9 @@ def _layer_report(spec: Spec, built: Assembly) -> LayerReport:
         except ModelFormatError as error:
             problem = str(error).removeprefix(f"{spec.where}: ")
     parts = [
-        f"{key} {value}"
+        f"{key} {shown(str(value))}"
         for key in _SHOWN
-        if (value := spec.config.get(key)) not in (None, False) and isinstance(value, str | int | float)
+        if isinstance(value := spec.config.get(key), str | int | float) and value is not False
     ]
     if isinstance(spec.config.get("layer"), dict):
         inner = spec.config["layer"]
@@ -228,13 +231,18 @@ def _opened(source: Source, config: Architecture | None) -> Iterator[_Model]:
             raise ModelFormatError(f"{name}: {error}") from None
         except RecursionError:
             raise ModelFormatError(f"{name}: models or layers nested too deeply") from None
+        except (TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
+            reason = reprlib.repr(f"{type(error).__name__}: {error}")
+            raise ModelFormatError(f"{name}: the config holds what Keras never writes: {reason}") from None
 
 
 def _check_regular(path: str) -> None:
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
-        wanted = "the directory of a SavedModel is not supported" if os.path.exists(f"{path}/saved_model.pb") else ""
-        raise ModelFormatError(f"{path}: a directory; expected a model that Keras saved as a file {wanted}".rstrip())
+        kind = "a directory"
+        if os.path.exists(f"{path}/saved_model.pb"):
+            kind = "the directory of a SavedModel, which is not supported: load it and save it as .keras or .h5"
+        raise ModelFormatError(f"{path}: {kind}; expected a model that Keras saved as a file")
     if not stat.S_ISREG(mode):  # reading a pipe or a device might never end
         raise ModelFormatError(f"{path}: not a regular file")
 
@@ -259,7 +267,7 @@ def _model(file: BinaryIO, config: Architecture | None, stack: contextlib.ExitSt
     stored = hdf5.text(group, "keras_version") or hdf5.text(root, "keras_version") or ""
     version = stored or ("2" if '"units"' in text else "1")  # early ones do not say
     spec = _checked(Spec.of("the model", parse_json("model_config", text), parse_version(version)))
-    return _Model("whole model (HDF5)", spec, Lists(group, budget), stored)
+    return _Model("whole model (HDF5)", spec, Lists(group, budget, whole_model=True), stored)
 
 
 def _checked(spec: Spec) -> Spec:
@@ -272,7 +280,7 @@ def _weights_model(root: Any, budget: hdf5.Budget, config: Architecture | None) 
     """A file of weights only, with the architecture given or told from the weights."""
     stored = hdf5.text(root, "keras_version") or ""
     if any(name in root.attrs for name in ("layer_names", "layer_names0")):
-        file: Lists | Tree = Lists(root, budget)
+        file: Lists | Tree = Lists(root, budget, whole_model=False)
         version = stored or "1"
     elif is_tree(root):
         file = Tree(root, budget)
@@ -296,7 +304,7 @@ def _weights_model(root: Any, budget: hdf5.Budget, config: Architecture | None) 
 def architecture(config: Architecture) -> Mapping[str, Any]:
     """The model config that `ReadOptions.config` gives. Raises `ValueError` if it gives none."""
     where = "config"
-    if isinstance(config, os.PathLike) or (isinstance(config, str) and os.path.isfile(config)):
+    if isinstance(config, os.PathLike) or (isinstance(config, str) and _is_path(config)):
         where = os.fspath(config)
         with open(config, "rb") as file:
             data = file.read(MAX_CONFIG + 1)
@@ -314,6 +322,11 @@ def architecture(config: Architecture) -> Mapping[str, Any]:
     except (ModelFormatError, ValueError) as error:
         raise ValueError(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
     return dict(config)
+
+
+def _is_path(text: str) -> bool:
+    """Whether a text is the name of a file rather than an architecture; one that ends with .json need not be there."""
+    return "\n" not in text and "\0" not in text and (text.endswith(".json") or os.path.isfile(text))
 
 
 def _looks_like(head: bytes) -> str:
@@ -355,7 +368,7 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
         entry = parse_json("config.json", _text(archive, members["config.json"]))
         metadata = parse_json("metadata.json", _text(archive, members["metadata.json"]))
         weights = _member(archive, members["model.weights.h5"], file, size)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except (*_BAD_ZIP, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         if isinstance(error, ModelFormatError | RecursionError):
             raise
         raise ModelFormatError(f"damaged zip: {reprlib.repr(str(error))}") from None

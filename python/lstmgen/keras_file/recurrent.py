@@ -87,7 +87,7 @@ def _emit_cell(item: Item, mask: Tensor | None, sequences: bool) -> Tensor:
     options: dict[str, object] = {"units": spec.units, "activation": spec.activation("activation", "tanh")}
     family = _family(spec)
     if family != "SimpleRNN":
-        options["recurrent_activation"] = _gate_activation(spec)
+        options["recurrent_activation"] = _gate_activation(item)
     arrays, reset_after = _ARRAYS[family](item)
     options["return_sequences"] = sequences
     if family == "GRU":
@@ -96,12 +96,23 @@ def _emit_cell(item: Item, mask: Tensor | None, sequences: bool) -> Tensor:
     return item.emit(kind, *reads, arrays=arrays, **options)
 
 
-def _gate_activation(spec: Spec) -> str:
+def _gate_activation(item: Item) -> str:
+    spec = item.spec
     if spec.class_name.startswith("CuDNN"):
         return "sigmoid"
     if "inner_activation" in spec.config:  # Keras 1
         return spec.activation("inner_activation")
-    return spec.activation("recurrent_activation", "hard_sigmoid" if spec.version < (2, 3) else "sigmoid")
+    if "recurrent_activation" in spec.config or spec.version >= (2, 3):
+        return spec.activation("recurrent_activation", "sigmoid")
+    bias = _stored(item).get("bias")
+    if bias is not None and bias.shape == (2, 3 * spec.units):  # a GRU of TensorFlow 2.0 or 2.1, which call it 2.2.4-tf
+        return "sigmoid"
+    version = ".".join(map(str, spec.version))
+    other = " (TensorFlow 2.0 and 2.1, which say 2.2.4-tf, had sigmoid)" if spec.version == (2, 2) else ""
+    note = f"gates are hard_sigmoid, the default of Keras {version}{other}"
+    if item.assembly.weights_only and note not in item.assembly.assumed:
+        item.assembly.assumed.append(note)
+    return spec.activation("recurrent_activation", "hard_sigmoid")
 
 
 def _stored(item: Item) -> dict[str, Stored]:
@@ -119,7 +130,7 @@ def _lstm_arrays(item: Item) -> tuple[dict[str, Array], bool]:
         return arrays, False
     stored = _stored(item).get("bias")
     if stored is None:
-        return arrays | {"bias": np.zeros(4 * units, np.float32)}, False
+        return arrays | {"bias": item.assembly.constant(4 * units, 0)}, False
     if stored.shape != (8 * units,):
         return arrays | {"bias": stored.load((4 * units,))}, False
     two = stored.load((8 * units,))
@@ -136,11 +147,13 @@ def _gru_arrays(item: Item) -> tuple[dict[str, Array], bool]:
         return arrays, False
     stored = _stored(item).get("bias")
     if stored is None:
-        zeros = np.zeros(3 * units, np.float32)
+        zeros = item.assembly.constant(3 * units, 0)
         return arrays | ({"bias": zeros, "recurrent_bias": zeros} if after else {"bias": zeros}), after
     if stored.shape == (6 * units,):
         two = stored.load((6 * units,)).reshape(2, -1)
         return _from_cudnn(arrays, 3) | {"bias": two[0], "recurrent_bias": two[1]}, True
+    if "reset_after" not in spec.config and stored.shape == (2, 3 * units):
+        after = True
     if not after:
         return arrays | {"bias": stored.load((3 * units,))}, False
     two = stored.load((2, 3 * units))
@@ -150,7 +163,8 @@ def _gru_arrays(item: Item) -> tuple[dict[str, Array], bool]:
 def _simple_arrays(item: Item) -> tuple[dict[str, Array], bool]:
     arrays, stored = _kernels(item, 1), _stored(item).get("bias")
     units = item.spec.units
-    return arrays | {"bias": np.zeros(units, np.float32) if stored is None else stored.load((units,))}, False
+    bias = item.assembly.constant(units, 0) if stored is None else stored.load((units,))
+    return arrays | {"bias": bias}, False
 
 
 _ARRAYS: dict[str, Callable[[Item], tuple[dict[str, Array], bool]]] = {
@@ -225,7 +239,7 @@ def _bidirectional(item: Item) -> Sequence[Tensor]:
     spec, x = item.spec, item.sequence
     forward, backward = _directions(spec)
     mode = spec.config.get("merge_mode", "concat")
-    if mode not in _MODES:
+    if not isinstance(mode, str) or mode not in _MODES:
         raise spec.error(f"merge_mode: expected one of {', '.join(_MODES)}, found {reprlib.repr(mode)}")
     parts = [inner_part("forward_layer", forward), inner_part("backward_layer", backward)]
     sources: list[Source] = item.source.parts(item.where, parts)

@@ -26,6 +26,9 @@ _ALIASES = {
     "softmax_v2": "softmax",
     "log_softmax_v2": "log_softmax",
 }
+_EARLY_ACTIVATIONS = {
+    *("linear", "relu", "elu", "selu", "softmax", "softplus", "softsign", "tanh", "sigmoid", "hard_sigmoid"),
+}
 _KERAS_ACTIVATIONS = reference.ACTIVATIONS.keys() - {"gelu_tanh", "hard_sigmoid_keras2"}
 
 
@@ -107,7 +110,7 @@ class Spec:
         if isinstance(config, list):  # up to Keras 2.2.2 the config of a Sequential is the list of its layers
             config = {"layers": config}
         config = mapping(f"{where}: config", config)
-        if ".ops." in str(entry.get("module")):
+        if ".ops." in str(entry.get("module")) or (version >= (3, 0) and _is_operation(kind, entry)):
             kind = OPERATION + kind
         name = config.get("name", entry.get("name"))
         if name is not None and not isinstance(name, str):
@@ -191,6 +194,10 @@ class Spec:
         name = _ALIASES.get(value, value) if isinstance(value, str) else None
         if name not in _KERAS_ACTIVATIONS:
             raise self.error(f"{key}: {reprlib.repr(value)} is not an activation of Keras's own")
+        if self.version < (2, 2) and name not in _EARLY_ACTIVATIONS:
+            raise self.error(
+                f"{key}: Keras {self.version[0]}.{self.version[1]} had no {value!r}: a function of its own"
+            )
         if name == "hard_sigmoid" and self.version < (3, 0):
             return "hard_sigmoid_keras2"
         if name == "sparsemax" and self.version < (3, 16):  # keras-team/keras issue 23425
@@ -199,6 +206,24 @@ class Spec:
                 "wrongly: its outputs do not add up to 1"
             )
         return str(name)
+
+
+# Operations of Keras 3 that have the name of a layer, or that masks are computed with.
+_OPERATIONS = {
+    *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Softmax", "Identity"),
+    *("NotEqual", "Any", "ExpandDims", "ZerosLike", "OnesLike", "LogicalOr", "LogicalAnd"),
+}
+
+
+def _is_operation(kind: str, entry: Config) -> bool:
+    """Whether an entry of an `.h5`, which has no module, is an operation: it has not what each layer stores."""
+    config = entry.get("config")
+    return (
+        kind in _OPERATIONS
+        and "module" not in entry
+        and isinstance(config, dict)
+        and not {"trainable", "dtype"} & config.keys()
+    )
 
 
 def _named_layer(kind: str, config: Config) -> str | None:

@@ -61,7 +61,9 @@ class File(Protocol):
 class Lists:
     """The arrays of an HDF5 file of Keras 1 and 2, or Keras 3's `.h5`, layer by layer in file order."""
 
-    def __init__(self, group: Any, budget: Budget) -> None:
+    def __init__(self, group: Any, budget: Budget, *, whole_model: bool) -> None:
+        self._whole_model = whole_model
+        self._by_name: bool | None = None  # not known before the first layer asks
         names = hdf5.strings(group, "layer_names", budget)
         if names is None:
             raise ModelFormatError("no weights in the file: model_weights has no layer_names")
@@ -90,13 +92,20 @@ class Lists:
         return None
 
     def layer(self, name: str, path: str, roles: Sequence[Role], others: set[str]) -> Source:
-        """By name, or else by order, as Keras does it: the next that is not named for another layer."""
+        """By name, if the names of the file are those of the model's layers, else by order, as Keras does it.
+
+        The names in a file of weights may be of another copy of the model. Those in a whole model are its own.
+        """
         if not roles:
             return _Nothing()
-        key = name if name in self._layers else next(iter(self._layers), None)
-        if key is None or (key != name and key in others):
-            return _Absent("")
-        return self._layers.pop(key)
+        if self._by_name is None:
+            self._by_name = set(self._layers) == others
+        key = next(iter(self._layers), None)
+        if self._by_name or (self._whole_model and name in self._layers):
+            key = name if name in self._layers else None
+        elif self._whole_model and key in others:
+            key = None
+        return _Absent("") if key is None else self._layers.pop(key)
 
     def finish(self) -> None:
         """Raise `ModelFormatError` if weights are left that no layer asked for."""
@@ -173,9 +182,11 @@ def _in_order(roles: Sequence[Role]) -> list[Role]:
 
 
 def _check_different(what: str, names: Sequence[str]) -> None:
-    if len(set(names)) < len(names):
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise ModelFormatError(f"{what}: {reprlib.repr(twice)} appears twice")
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ModelFormatError(f"{what}: {reprlib.repr(name)} appears twice")
+        seen.add(name)
 
 
 # -- trees ---------------------------------------------------------------------------------------

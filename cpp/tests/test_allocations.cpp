@@ -1,0 +1,300 @@
+// What the C ABI takes from the system: nothing in a step, and whichever allocation fails, an error without a leak.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#endif
+
+#include <lstmgen/lstmgen.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <new>
+#include <vector>
+
+#if defined(__linux__) && !defined(SANITIZED)
+#include <dlfcn.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
+namespace {
+
+std::atomic<long> allocations{0}, live{0}, locks{0};
+std::atomic<long> left{-1};             // allocations until one fails; negative: none does
+std::atomic<bool> fail_forever{false};  // that one only, or all from there on
+
+bool granted() {
+    ++allocations;
+    for (long n = left; n >= 0; n = left) {
+        if (n == 0 && fail_forever) return false;
+        if (left.compare_exchange_strong(n, n - 1)) return n > 0;
+    }
+    return true;
+}
+
+void* counted(void* memory) {
+    if (memory) ++live;
+    return memory;
+}
+
+}  // namespace
+
+#if defined(__GLIBC__) && !defined(SANITIZED)
+// All of them: those of C++ end here, too.
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+void __libc_free(void*);
+
+void* malloc(std::size_t n) { return granted() ? counted(__libc_malloc(n)) : nullptr; }
+void* calloc(std::size_t n, std::size_t size) { return granted() ? counted(__libc_calloc(n, size)) : nullptr; }
+void* realloc(void* p, std::size_t n) {
+    if (!granted()) return nullptr;
+    void* const to = __libc_realloc(p, n);
+    if (!p && to) ++live;
+    return to;
+}
+void* memalign(std::size_t alignment, std::size_t n) {
+    return granted() ? counted(__libc_memalign(alignment, n)) : nullptr;
+}
+void* aligned_alloc(std::size_t alignment, std::size_t n) { return memalign(alignment, n); }
+int posix_memalign(void** to, std::size_t alignment, std::size_t n) {
+    *to = memalign(alignment, n);
+    return *to ? 0 : 12;
+}
+void free(void* p) {
+    if (p) --live;
+    __libc_free(p);
+}
+
+int pthread_mutex_lock(pthread_mutex_t* mutex) {
+    using Lock = int (*)(pthread_mutex_t*);
+    static const Lock real = reinterpret_cast<Lock>(dlsym(RTLD_NEXT, "pthread_mutex_lock"));
+    ++locks;
+    return real(mutex);
+}
+}
+#else
+void* operator new(std::size_t n) {
+    void* const p = granted() ? counted(std::malloc(n ? n : 1)) : nullptr;
+    if (!p) throw std::bad_alloc();
+    return p;
+}
+void* operator new(std::size_t n, std::align_val_t alignment) {
+    const auto a = static_cast<std::size_t>(alignment);
+    void* const p = granted() ? counted(std::aligned_alloc(a, (std::max<std::size_t>(n, 1) + a - 1) / a * a)) : nullptr;
+    if (!p) throw std::bad_alloc();
+    return p;
+}
+void operator delete(void* p) noexcept {
+    if (p) --live;
+    std::free(p);
+}
+void operator delete(void* p, std::size_t) noexcept { operator delete(p); }
+void operator delete(void* p, std::align_val_t) noexcept { operator delete(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { operator delete(p); }
+#endif
+
+namespace {
+
+int failures = 0;
+
+void check(bool fine, const char* what, int line) {
+    if (fine) return;
+    std::fprintf(stderr, "test_allocations.cpp:%d: %s (%s)\n", line, what, lstmgen_last_error());
+    ++failures;
+}
+#define CHECK(condition) check(condition, #condition, __LINE__)
+
+lstmgen_generator* create(lstmgen_model* model, std::size_t refresh, std::size_t threads = 1) {
+    lstmgen_options options;
+    lstmgen_options_init(&options, sizeof options);
+    options.refresh = refresh;
+    options.threads = threads;
+    options.top_k = 5;
+    options.top_p = 0.9;
+    options.repeat_penalty = 1.1;
+    lstmgen_generator* generator = nullptr;
+    lstmgen_generator_create(model, &options, &generator);
+    return generator;
+}
+
+int go_on(void*, std::uint32_t) { return 0; }
+int go_on_text(void*, const char*, std::size_t) { return 0; }
+
+// One of each call that takes no memory.
+struct Steps {
+    lstmgen_model* model;
+    lstmgen_generator* generator;
+    std::vector<double> p;
+    std::vector<float> y;
+    std::vector<std::uint64_t> state;
+
+    Steps(lstmgen_model* m, std::size_t refresh) : model(m), generator(create(m, refresh)), p(100), y(100) {
+        std::size_t bytes = 0;
+        CHECK(lstmgen_state_size(m, &bytes) == LSTMGEN_OK);
+        state.resize(bytes / 8 + 1);
+        CHECK(lstmgen_state_init(m, state.data(), bytes) == LSTMGEN_OK);
+    }
+    ~Steps() { lstmgen_generator_free(&generator); }
+    Steps(const Steps&) = delete;
+    Steps& operator=(const Steps&) = delete;
+
+    // The sum of all statuses: 0.
+    int run() {
+        std::uint32_t ids[50];
+        double log_p[20];
+        int sum = lstmgen_feed_prime(generator);
+        for (int i = 0; i < 50; ++i) sum += lstmgen_next(generator, &ids[i]);
+        sum += lstmgen_next_many(generator, ids, 20);
+        sum += lstmgen_feed(generator, ids, 20);
+        sum += lstmgen_probabilities(generator, p.data(), p.size());
+        sum += lstmgen_score(generator, ids, 20, log_p);
+        sum += lstmgen_sample(generator, 20, go_on, nullptr);
+        sum += lstmgen_sample_text(generator, 20, go_on_text, nullptr);
+        for (int i = 0; i < 20; ++i)
+            sum += lstmgen_step_id(model, state.data(), state.size() * 8, ids[i], y.data(), y.size());
+        return sum;
+    }
+};
+
+void steps_take_nothing(lstmgen_model* model, std::size_t refresh) {
+    Steps steps(model, refresh);
+    const long before = allocations, locked = locks;
+    const int status = steps.run();
+    CHECK(status == 0);
+    CHECK(allocations == before);
+    CHECK(locks == locked);
+#if defined(__linux__) && !defined(SANITIZED)
+    // In a process that the kernel kills at any system call but read, write and the end of a thread.
+    const pid_t child = fork();
+    if (child == 0) {
+        if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) _exit(2);
+        syscall(SYS_exit, steps.run() == 0 ? 0 : 1);
+    }
+    int ended = 0;
+    CHECK(waitpid(child, &ended, 0) == child);
+    if (WIFEXITED(ended) && WEXITSTATUS(ended) == 2)
+        std::puts("system calls: not checked, there is no seccomp here");
+    else
+        CHECK(WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+#endif
+}
+
+// `work` gives a status, and leaves nothing behind: with each of its allocations failing, once or from there on.
+void survives(const char* name, const std::function<lstmgen_status()>& work) {
+    CHECK(work() == LSTMGEN_OK);  // what the C library keeps is there now
+    for (const bool forever : {false, true}) {
+        long n = 0;
+        for (;; ++n) {
+            fail_forever = forever;
+            const long before = live;
+            left = n;
+            const lstmgen_status status = work();
+            const bool failed = forever ? left == 0 : left < 0;
+            left = -1;
+            CHECK(live == before);
+            CHECK(status == LSTMGEN_OK || status == LSTMGEN_OUT_OF_MEMORY || status == LSTMGEN_IO);
+            if (status != LSTMGEN_OK) CHECK(failed && lstmgen_last_error()[0] != '\0');
+            if (!failed || n > 100000) break;
+        }
+        std::printf("%s: %ld allocations, %s\n", name, n, forever ? "all fail from one on" : "one fails");
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 2) return 2;
+    const char* const path = argv[1];
+    static char bytes[1 << 20];
+    std::FILE* const file = std::fopen(path, "rb");
+    if (!file) return 2;
+    const std::size_t size = std::fread(bytes, 1, sizeof bytes, file);
+    std::fclose(file);
+
+    lstmgen_model* model = nullptr;
+    CHECK(lstmgen_load_path(path, nullptr, &model) == LSTMGEN_OK);
+    if (!model) return 1;
+    for (const std::size_t refresh : {std::size_t{0}, std::size_t{1}, std::size_t{5}})
+        steps_take_nothing(model, refresh);
+
+    survives("load from a path", [&] {
+        lstmgen_model* m = nullptr;
+        const lstmgen_status status = lstmgen_load_path(path, nullptr, &m);
+        CHECK((status == LSTMGEN_OK) == (m != nullptr));
+        lstmgen_model_release(&m);
+        return status;
+    });
+    survives("load from memory", [&] {
+        lstmgen_model* m = nullptr;
+        const lstmgen_status status = lstmgen_load_memory(bytes, size, nullptr, &m);
+        lstmgen_model_release(&m);
+        return status;
+    });
+    survives("load from a stream", [&] {
+        lstmgen_model* m = nullptr;
+        std::size_t at = 0;
+        struct Source {
+            const char* bytes;
+            std::size_t size, *at;
+        } source{bytes, size, &at};
+        const lstmgen_status status = lstmgen_load_stream(
+            [](void* user, void* to, std::size_t n) {
+                const Source& s = *static_cast<Source*>(user);
+                n = std::min(n, s.size - *s.at);
+                std::memcpy(to, s.bytes + *s.at, n);
+                *s.at += n;
+                return n;
+            },
+            &source, nullptr, &m);
+        lstmgen_model_release(&m);
+        return status;
+    });
+    for (const std::size_t threads : {std::size_t{1}, std::size_t{3}})
+        survives(threads == 1 ? "create and sample" : "create and sample with threads", [&] {
+            lstmgen_options options;
+            lstmgen_options_init(&options, sizeof options);
+            const std::uint32_t ids[2] = {1, 2};
+            const double bias[2] = {0.5, -0.5};
+            options.logit_bias_ids = ids;
+            options.logit_bias = bias;
+            options.logit_bias_count = 2;
+            options.threads = threads;
+            lstmgen_generator* generator = nullptr;
+            lstmgen_status status = lstmgen_generator_create(model, &options, &generator);
+            if (status == LSTMGEN_OK) status = lstmgen_feed_prime(generator);
+            if (status == LSTMGEN_OK) status = lstmgen_sample(generator, 20, go_on, nullptr);
+            lstmgen_generator_free(&generator);
+            return status;
+        });
+    survives("predict", [&] {
+        const std::uint32_t ids[4] = {1, 2, 3, 4};
+        float y[100];
+        return lstmgen_predict_ids(model, 1, 4, ids, 4, y, 100);
+    });
+    survives("an error", [&] {
+        std::uint32_t ids[1] = {1000};
+        float y[100];
+        const lstmgen_status status = lstmgen_predict_ids(model, 1, 1, ids, 1, y, 100);
+        return status == LSTMGEN_INVALID_ARGUMENT ? LSTMGEN_OK : status;
+    });
+    lstmgen_model_release(&model);
+    std::printf("%d failures\n", failures);
+    return failures > 0;
+}

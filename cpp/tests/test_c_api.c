@@ -1,0 +1,528 @@
+/* The C ABI from C99: what every function does, and what it does with bad input. On the network of data/README.md. */
+#include <lstmgen/lstmgen.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int failures = 0;
+
+#define CHECK(condition)                                                                               \
+    do {                                                                                               \
+        if (!(condition)) {                                                                            \
+            fprintf(stderr, "%s:%d: %s (%s)\n", __FILE__, __LINE__, #condition, lstmgen_last_error()); \
+            ++failures;                                                                                \
+        }                                                                                              \
+    } while (0)
+#define OK(call) CHECK((call) == LSTMGEN_OK)
+#define INVALID(call) CHECK((call) == LSTMGEN_INVALID_ARGUMENT)
+
+enum { OUTPUTS = 11, WINDOW = 12 };
+
+static lstmgen_model* load(const char* path) {
+    lstmgen_model* model = NULL;
+    OK(lstmgen_load_path(path, NULL, &model));
+    if (!model) exit(1);
+    return model;
+}
+
+static lstmgen_generator* generator_of(lstmgen_model* model, uint64_t seed, size_t refresh) {
+    lstmgen_generator* generator = NULL;
+    lstmgen_options options;
+    OK(lstmgen_options_init(&options, sizeof options));
+    options.seed = seed;
+    options.refresh = refresh;
+    OK(lstmgen_generator_create(model, &options, &generator));
+    return generator;
+}
+
+/* -- Loading -- */
+
+typedef struct stream {
+    FILE* file;
+    size_t most; /* bytes a call */
+    int broken;  /* 1: an error after some calls, 2: more than asked for */
+    int calls;
+} stream;
+
+static size_t read_some(void* user, void* buffer, size_t bytes) {
+    stream* const s = user;
+    if (++s->calls > 3 && s->broken == 1) return (size_t)-1;
+    if (s->broken == 2) return bytes + 1;
+    return fread(buffer, 1, bytes < s->most ? bytes : s->most, s->file);
+}
+
+static void test_loading(const char* path) {
+    static char bytes[1 << 20];
+    FILE* const file = fopen(path, "rb");
+    const size_t size = file ? fread(bytes, 1, sizeof bytes, file) : 0;
+    lstmgen_model* model = (lstmgen_model*)bytes;
+    lstmgen_load_options options;
+    stream s = {NULL, 1000, 0, 0};
+    size_t i;
+    CHECK(size > 0 && size < sizeof bytes);
+
+    CHECK(lstmgen_load_path("/no/such/file", NULL, &model) == LSTMGEN_IO && model == NULL);
+    CHECK(strstr(lstmgen_last_error(), "/no/such/file: no such file") != NULL);
+    INVALID(lstmgen_load_path(NULL, NULL, &model));
+    INVALID(lstmgen_load_path(path, NULL, NULL));
+    INVALID(lstmgen_load_memory(NULL, 8, NULL, &model));
+    INVALID(lstmgen_load_stream(NULL, NULL, NULL, &model));
+
+    OK(lstmgen_load_memory(bytes, size, NULL, &model));
+    OK(lstmgen_model_release(&model));
+    for (i = 0; i < size; i += 97) CHECK(lstmgen_load_memory(bytes, i, NULL, &model) == LSTMGEN_FORMAT && !model);
+
+    OK(lstmgen_load_options_init(&options, sizeof options));
+    options.name = "of the test";
+    CHECK(lstmgen_load_memory("GGUF", 4, &options, &model) == LSTMGEN_FORMAT);
+    CHECK(strncmp(lstmgen_last_error(), "of the test: ", 13) == 0);
+    options.size = 3;
+    CHECK(lstmgen_load_memory(bytes, size, &options, &model) == LSTMGEN_WRONG_VERSION);
+    options.size = (size_t)-1;
+    CHECK(lstmgen_load_memory(bytes, size, &options, &model) == LSTMGEN_WRONG_VERSION);
+    CHECK(lstmgen_load_options_init(&options, 1) == LSTMGEN_WRONG_VERSION);
+    INVALID(lstmgen_load_options_init(NULL, sizeof options));
+
+    s.file = file;
+    rewind(file);
+    OK(lstmgen_load_stream(read_some, &s, NULL, &model));
+    OK(lstmgen_model_release(&model));
+    for (s.broken = 1; s.broken <= 2; ++s.broken) {
+        rewind(file);
+        s.calls = 0;
+        CHECK(lstmgen_load_stream(read_some, &s, NULL, &model) ==
+              (s.broken == 1 ? LSTMGEN_IO : LSTMGEN_INVALID_ARGUMENT));
+        CHECK(model == NULL);
+    }
+    s.broken = 0; /* at its end: an empty stream */
+    fseek(file, 0, SEEK_END);
+    CHECK(lstmgen_load_stream(read_some, &s, NULL, &model) == LSTMGEN_FORMAT);
+    fclose(file);
+}
+
+/* -- Inspecting -- */
+
+static void test_inspecting(const char* path) {
+    lstmgen_model* model = load(path);
+    const char* text = NULL;
+    size_t bytes = 0, count = 0, i;
+    uint64_t number = 0;
+    uint32_t ids[4];
+    const uint32_t* prime = NULL;
+    lstmgen_layer layer;
+    struct {
+        lstmgen_layer known;
+        int later;
+    } newer;
+
+    OK(lstmgen_model_number(model, LSTMGEN_NUMBER_OUTPUTS, &number));
+    CHECK(number == OUTPUTS);
+    OK(lstmgen_model_number(model, LSTMGEN_NUMBER_WINDOW, &number));
+    CHECK(number == WINDOW);
+    OK(lstmgen_model_number(model, LSTMGEN_NUMBER_ENCODING, &number));
+    CHECK(number == LSTMGEN_ENCODING_ONEHOT);
+    for (i = 0; i <= LSTMGEN_NUMBER_WEIGHT_BYTES; ++i) OK(lstmgen_model_number(model, (int)i, &number));
+    INVALID(lstmgen_model_number(model, 99, &number));
+    INVALID(lstmgen_model_number(model, LSTMGEN_NUMBER_WINDOW, NULL));
+    INVALID(lstmgen_model_number(NULL, LSTMGEN_NUMBER_WINDOW, &number));
+
+    OK(lstmgen_model_string(model, LSTMGEN_STRING_VOCABULARY_KIND, &text, &bytes));
+    CHECK(strcmp(text, "text") == 0 && bytes == 4);
+    OK(lstmgen_model_string(model, LSTMGEN_STRING_ISA, &text, NULL));
+    CHECK(lstmgen_isa(0) != NULL && lstmgen_isa(99) == NULL && lstmgen_isa((size_t)-1) == NULL);
+    for (i = 0; i <= LSTMGEN_STRING_VOCABULARY_KIND; ++i) OK(lstmgen_model_string(model, (int)i, &text, &bytes));
+    INVALID(lstmgen_model_string(model, -1, &text, &bytes));
+    INVALID(lstmgen_model_string(model, LSTMGEN_STRING_NAME, NULL, &bytes));
+
+    OK(lstmgen_model_element(model, 2, &text, &bytes));
+    CHECK(strcmp(text, "c") == 0 && bytes == 1);
+    INVALID(lstmgen_model_element(model, OUTPUTS, &text, &bytes));
+    INVALID(lstmgen_model_element(model, 0, NULL, &bytes));
+    INVALID(lstmgen_model_label(model, 0, &text, &bytes));
+    OK(lstmgen_model_prime(model, &prime, &count));
+    CHECK(count == WINDOW && prime[0] < OUTPUTS);
+    INVALID(lstmgen_model_prime(model, NULL, &count));
+
+    layer.size = sizeof layer;
+    OK(lstmgen_model_layer(model, 0, &layer));
+    CHECK(strcmp(layer.type, "lstm") == 0 && layer.outputs == 20 && layer.return_sequences == 1);
+    INVALID(lstmgen_model_layer(model, 3, &layer));
+    INVALID(lstmgen_model_layer(model, 0, NULL));
+    layer.size = 8;
+    CHECK(lstmgen_model_layer(model, 0, &layer) == LSTMGEN_WRONG_VERSION);
+    newer.known.size = sizeof newer;
+    newer.later = 5;
+    OK(lstmgen_model_layer(model, 1, &newer.known));
+    CHECK(newer.later == 0 && newer.known.outputs == 17);
+
+    OK(lstmgen_encode(model, "cab", 3, ids, 4, &count));
+    CHECK(count == 3 && ids[0] == 2 && ids[1] == 0 && ids[2] == 1);
+    OK(lstmgen_encode(model, "cabab", 5, NULL, 0, &count));
+    CHECK(count == 5);
+    OK(lstmgen_encode(model, "", 0, ids, 4, &count));
+    CHECK(count == 0);
+    count = 0;
+    CHECK(lstmgen_encode(model, "cabab", 5, ids, 4, &count) == LSTMGEN_SHORT_BUFFER && count == 5);
+    INVALID(lstmgen_encode(model, "ca\xc3\xa9", 4, ids, 4, &count));
+    CHECK(strstr(lstmgen_last_error(), "byte 2") != NULL);
+    INVALID(lstmgen_encode(model, NULL, 1, ids, 4, &count));
+    INVALID(lstmgen_encode(model, "a", 1, NULL, 4, &count));
+    INVALID(lstmgen_encode(model, "a", 1, ids, 4, NULL));
+    OK(lstmgen_model_release(&model));
+}
+
+/* -- Handles -- */
+
+static void test_handles(const char* path) {
+    lstmgen_model *model = load(path), *other = NULL;
+    lstmgen_generator* generator = NULL;
+    const uint64_t junk[16] = {1, 2, 3};
+    uint32_t id = 0;
+
+    OK(lstmgen_model_retain(model));
+    other = model;
+    OK(lstmgen_model_release(&other));
+    CHECK(other == NULL);
+    OK(lstmgen_model_release(&other)); /* again: nothing */
+    INVALID(lstmgen_model_release(NULL));
+    INVALID(lstmgen_model_retain(NULL));
+    INVALID(lstmgen_model_retain((lstmgen_model*)junk));
+
+    generator = generator_of(model, 1, 1);
+    CHECK(lstmgen_generator_model(generator) == model);
+    CHECK(lstmgen_generator_model(NULL) == NULL);
+    INVALID(lstmgen_next((lstmgen_generator*)model, &id)); /* of another kind */
+    OK(lstmgen_model_release(&model));                     /* the generator keeps it */
+    OK(lstmgen_feed_prime(generator));
+    OK(lstmgen_next(generator, &id));
+    OK(lstmgen_generator_free(&generator));
+    CHECK(generator == NULL);
+    OK(lstmgen_generator_free(&generator));
+    INVALID(lstmgen_generator_free(NULL));
+    INVALID(lstmgen_next(NULL, &id));
+    INVALID(lstmgen_feed(NULL, &id, 1));
+    INVALID(lstmgen_feed_prime(NULL));
+    INVALID(lstmgen_generator_create(NULL, NULL, &generator));
+}
+
+/* -- Predicting and steps -- */
+
+static void test_predicting(const char* path) {
+    lstmgen_model* model = load(path);
+    uint32_t ids[2 * WINDOW];
+    float x[2 * WINDOW * OUTPUTS] = {0}, y[2 * OUTPUTS], z[2 * OUTPUTS];
+    size_t count = 0, bytes = 0, i;
+    char *memory, *copy;
+    for (i = 0; i < 2 * WINDOW; ++i) {
+        ids[i] = (uint32_t)(i * 7 % OUTPUTS);
+        x[i * OUTPUTS + ids[i]] = 1;
+    }
+    OK(lstmgen_predict_size(model, 2, WINDOW, &count));
+    CHECK(count == 2 * OUTPUTS);
+    OK(lstmgen_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, y, count));
+    OK(lstmgen_predict_features(model, 2, WINDOW, x, 2 * WINDOW * OUTPUTS, z, count));
+    for (i = 0; i < count; ++i) CHECK(fabsf(y[i] - z[i]) < 1e-6f);
+    OK(lstmgen_predict_ids(model, 0, WINDOW, NULL, 0, NULL, 0));
+    INVALID(lstmgen_predict_ids(model, 2, 0, ids, 0, y, count));
+    INVALID(lstmgen_predict_ids(model, 2, WINDOW, ids, 5, y, count));
+    INVALID(lstmgen_predict_ids(model, 2, WINDOW, NULL, 2 * WINDOW, y, count));
+    INVALID(lstmgen_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, NULL, count));
+    INVALID(lstmgen_predict_ids(NULL, 2, WINDOW, ids, 2 * WINDOW, y, count));
+    INVALID(lstmgen_predict_size(model, (size_t)-1, (size_t)-1, &count));
+    INVALID(lstmgen_predict_size(model, 1, 1, NULL));
+    INVALID(lstmgen_predict_ids(model, (size_t)1 << 63, 2, ids, 0, y, 1)); /* the product overflows to 0 */
+    CHECK(lstmgen_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, y, 21) == LSTMGEN_SHORT_BUFFER);
+    CHECK(lstmgen_predict_features(model, 2, WINDOW, x, 2 * WINDOW * OUTPUTS, y, 21) == LSTMGEN_SHORT_BUFFER);
+    ids[3] = OUTPUTS;
+    INVALID(lstmgen_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, y, 22));
+    ids[3] = 21 % OUTPUTS;
+
+    OK(lstmgen_state_size(model, &bytes));
+    INVALID(lstmgen_state_size(model, NULL));
+    memory = malloc(2 * bytes + 64);
+    copy = memory + bytes;
+    copy += (16 - (uintptr_t)copy % 16) % 16;
+    OK(lstmgen_state_init(model, memory, bytes));
+    for (i = 0; i < WINDOW; ++i) {
+        OK(lstmgen_step_id(model, memory, bytes, ids[i], i + 1 == WINDOW || i == 4 ? z : NULL, OUTPUTS));
+        if (i == 4) memcpy(copy, memory, bytes); /* a fork */
+    }
+    for (i = 0; i < OUTPUTS; ++i) CHECK(fabsf(y[i] - z[i]) < 1e-6f);
+    for (i = 5; i < WINDOW; ++i)
+        OK(lstmgen_step_features(model, copy, bytes, x + i * OUTPUTS, OUTPUTS, z + OUTPUTS, OUTPUTS));
+    for (i = 0; i < OUTPUTS; ++i) CHECK(fabsf(z[OUTPUTS + i] - z[i]) < 1e-6f);
+    INVALID(lstmgen_step_id(model, memory, bytes, OUTPUTS, z, OUTPUTS));
+    INVALID(lstmgen_step_id(model, NULL, bytes, 0, z, OUTPUTS));
+    INVALID(lstmgen_step_id(model, memory + 1, bytes, 0, z, OUTPUTS));
+    INVALID(lstmgen_step_id(NULL, memory, bytes, 0, z, OUTPUTS));
+    CHECK(lstmgen_step_id(model, memory, bytes - 1, 0, z, OUTPUTS) == LSTMGEN_SHORT_BUFFER);
+    CHECK(lstmgen_step_id(model, memory, bytes, 0, z, OUTPUTS - 1) == LSTMGEN_SHORT_BUFFER);
+    CHECK(lstmgen_state_init(model, memory, bytes - 1) == LSTMGEN_SHORT_BUFFER);
+    INVALID(lstmgen_step_features(model, memory, bytes, NULL, OUTPUTS, z, OUTPUTS));
+    INVALID(lstmgen_step_features(model, memory, bytes, x, OUTPUTS + 1, z, OUTPUTS));
+    memset(memory, 0x55, bytes);
+    INVALID(lstmgen_step_id(model, memory, bytes, 0, z, OUTPUTS)); /* never begun */
+    free(memory);
+    OK(lstmgen_model_release(&model));
+}
+
+/* -- Generating -- */
+
+typedef struct drawing {
+    uint32_t ids[64];
+    char text[65];
+    size_t count, stop_after;
+    lstmgen_generator* generator;
+    lstmgen_status inside;
+} drawing;
+
+static int on_id(void* user, uint32_t id) {
+    drawing* const d = user;
+    d->ids[d->count++] = id;
+    if (d->generator) {
+        lstmgen_generator* again = d->generator;
+        d->inside = lstmgen_next(d->generator, &id);
+        CHECK(lstmgen_generator_free(&again) == LSTMGEN_BUSY && again == d->generator);
+    }
+    return d->count == d->stop_after;
+}
+
+static int on_text(void* user, const char* text, size_t bytes) {
+    drawing* const d = user;
+    memcpy(d->text + d->count, text, bytes + 1);
+    d->count += bytes;
+    return d->count == d->stop_after;
+}
+
+static void test_generating(const char* path) {
+    lstmgen_model* model = load(path);
+    uint32_t ids[40], bad = OUTPUTS, zero = 0, banned[2] = {0, 3};
+    double p[OUTPUTS], q[OUTPUTS], log_p[2], sum = 0, bias[2];
+    drawing d;
+    lstmgen_options options;
+    lstmgen_generator *g = generator_of(model, 7, 1), *h;
+    size_t i;
+
+    INVALID(lstmgen_next(g, ids)); /* an empty context */
+    CHECK(strstr(lstmgen_last_error(), "context is empty") != NULL);
+    INVALID(lstmgen_feed(g, &bad, 1));
+    INVALID(lstmgen_feed(g, NULL, 1));
+    OK(lstmgen_feed(g, NULL, 0));
+    OK(lstmgen_feed_prime(g));
+    INVALID(lstmgen_next(g, NULL));
+    INVALID(lstmgen_next_many(g, NULL, 1));
+    INVALID(lstmgen_probabilities(g, NULL, OUTPUTS));
+    CHECK(lstmgen_probabilities(g, p, OUTPUTS - 1) == LSTMGEN_SHORT_BUFFER);
+    OK(lstmgen_probabilities(g, p, OUTPUTS));
+    for (i = 0; i < OUTPUTS; ++i) sum += p[i];
+    CHECK(fabs(sum - 1) < 1e-9);
+    OK(lstmgen_next_many(g, ids, 40));
+    OK(lstmgen_generator_free(&g));
+
+    /* The same elements one by one, by both callbacks, stopped and continued. */
+    g = generator_of(model, 7, 1);
+    OK(lstmgen_feed_prime(g));
+    for (i = 0; i < 40; ++i) {
+        uint32_t id = 99;
+        OK(lstmgen_next(g, &id));
+        CHECK(id == ids[i]);
+    }
+    OK(lstmgen_generator_free(&g));
+    g = generator_of(model, 7, 1);
+    OK(lstmgen_feed_prime(g));
+    memset(&d, 0, sizeof d);
+    d.stop_after = 9;
+    d.generator = g;
+    CHECK(lstmgen_sample(g, SIZE_MAX, on_id, &d) == LSTMGEN_STOPPED);
+    CHECK(d.count == 9 && d.inside == LSTMGEN_BUSY && memcmp(d.ids, ids, 9 * sizeof *ids) == 0);
+    d.count = d.stop_after = 0;
+    OK(lstmgen_sample_text(g, 31, on_text, &d));
+    CHECK(d.count == 31);
+    for (i = 0; i < 31; ++i) CHECK(d.text[i] == (char)('a' + (int)ids[9 + i]));
+    OK(lstmgen_sample(g, 0, on_id, &d));
+    INVALID(lstmgen_sample(g, 1, NULL, &d));
+    INVALID(lstmgen_sample_text(g, 1, NULL, &d));
+    OK(lstmgen_generator_free(&g));
+
+    /* score and probabilities agree. */
+    g = generator_of(model, 0, 0);
+    OK(lstmgen_feed_prime(g));
+    OK(lstmgen_probabilities(g, p, OUTPUTS));
+    OK(lstmgen_score(g, &zero, 1, log_p));
+    CHECK(fabs(exp(log_p[0]) - p[0]) < 1e-9);
+    INVALID(lstmgen_score(g, &bad, 1, log_p));
+    INVALID(lstmgen_score(g, NULL, 1, log_p));
+    INVALID(lstmgen_score(g, &zero, 1, NULL));
+    OK(lstmgen_generator_free(&g));
+
+    /* Every option reaches the sampler. */
+    OK(lstmgen_options_init(&options, sizeof options));
+    options.temp = 0;
+    OK(lstmgen_generator_create(model, &options, &h));
+    OK(lstmgen_feed_prime(h));
+    OK(lstmgen_probabilities(h, q, OUTPUTS));
+    for (i = 0, sum = 0; i < OUTPUTS; ++i) sum += q[i] == 1.0;
+    CHECK(sum == 1);
+    OK(lstmgen_generator_free(&h));
+    options.temp = 1;
+    bias[0] = bias[1] = -HUGE_VAL;
+    options.logit_bias_ids = banned;
+    options.logit_bias = bias;
+    options.logit_bias_count = 2;
+    OK(lstmgen_generator_create(model, &options, &h));
+    OK(lstmgen_feed_prime(h));
+    OK(lstmgen_probabilities(h, q, OUTPUTS));
+    CHECK(q[0] == 0 && q[3] == 0);
+    OK(lstmgen_generator_free(&h));
+    options.logit_bias_count = 0;
+    options.top_k = 2;
+    options.threads = 2;
+    OK(lstmgen_generator_create(model, &options, &h));
+    OK(lstmgen_feed_prime(h));
+    OK(lstmgen_probabilities(h, q, OUTPUTS));
+    for (i = 0, sum = 0; i < OUTPUTS; ++i) sum += q[i] > 0;
+    CHECK(sum == 2);
+    OK(lstmgen_generator_free(&h));
+    options.top_k = 0;
+    options.min_p = 1;
+    OK(lstmgen_generator_create(model, &options, &h));
+    OK(lstmgen_feed_prime(h));
+    OK(lstmgen_probabilities(h, q, OUTPUTS));
+    for (i = 0, sum = 0; i < OUTPUTS; ++i) sum += q[i] > 0;
+    CHECK(sum == 1);
+    OK(lstmgen_generator_free(&h));
+
+    OK(lstmgen_options_init(&options, sizeof options));
+#define BAD_OPTION(field, value, fine)                                                   \
+    do {                                                                                 \
+        h = (lstmgen_generator*)model;                                                   \
+        options.field = value;                                                           \
+        CHECK(lstmgen_generator_create(model, &options, &h) != LSTMGEN_OK && h == NULL); \
+        CHECK(strstr(lstmgen_last_error(), #field) != NULL);                             \
+        options.field = fine;                                                            \
+    } while (0)
+    BAD_OPTION(temp, -1, 1);
+    BAD_OPTION(temp, HUGE_VAL, 1);
+    BAD_OPTION(top_p, 0, 1);
+    BAD_OPTION(min_p, 2, 0);
+    BAD_OPTION(repeat_penalty, 0, 1);
+    BAD_OPTION(logit_bias_count, 1, 0);
+    BAD_OPTION(threads, 100000, 1);
+    BAD_OPTION(size, 0, sizeof options);
+    BAD_OPTION(size, sizeof options - 8, sizeof options);
+    BAD_OPTION(size, 1 << 20, sizeof options);
+    options.refresh = (size_t)-1;
+    OK(lstmgen_generator_create(model, &options, &h));
+    OK(lstmgen_generator_free(&h));
+    {
+        struct {
+            lstmgen_options known;
+            double later;
+        } newer;
+        memset(&newer, 0, sizeof newer);
+        OK(lstmgen_options_init(&newer.known, sizeof newer));
+        newer.later = 0;
+        OK(lstmgen_generator_create(model, &newer.known, &h));
+        OK(lstmgen_generator_free(&h));
+        newer.later = 1;
+        CHECK(lstmgen_generator_create(model, &newer.known, &h) == LSTMGEN_WRONG_VERSION);
+    }
+    INVALID(lstmgen_generator_create(model, NULL, NULL));
+    INVALID(lstmgen_options_init(NULL, sizeof options));
+    CHECK(lstmgen_options_init(&options, 0) == LSTMGEN_WRONG_VERSION);
+    OK(lstmgen_model_release(&model));
+}
+
+/* -- Allocators -- */
+
+typedef struct pool {
+    size_t live, bytes, left; /* left: allocations until there is no more memory */
+} pool;
+
+static void* take(void* user, size_t bytes, size_t alignment) {
+    pool* const p = user;
+    char* const memory = p->left == 0 ? NULL : malloc(bytes + 2 * alignment);
+    char* start;
+    if (!memory) return NULL;
+    --p->left;
+    ++p->live;
+    p->bytes += bytes;
+    start = memory + alignment;
+    start += (alignment - (uintptr_t)start % alignment) % alignment;
+    memcpy(start - sizeof memory, &memory, sizeof memory);
+    return start;
+}
+
+static void give_back(void* user, void* memory, size_t bytes) {
+    pool* const p = user;
+    char* start;
+    memcpy(&start, (char*)memory - sizeof start, sizeof start);
+    free(start);
+    --p->live;
+    p->bytes -= bytes;
+}
+
+static void test_allocator(const char* path) {
+    pool p = {0, 0, 0};
+    lstmgen_allocator allocator;
+    lstmgen_load_options load_options;
+    lstmgen_model* model = NULL;
+    lstmgen_generator* generator = NULL;
+    lstmgen_status status;
+    uint32_t ids[10];
+    size_t n, bytes;
+    allocator.size = sizeof allocator;
+    allocator.allocate = take;
+    allocator.release = give_back;
+    allocator.user = &p;
+    OK(lstmgen_load_options_init(&load_options, sizeof load_options));
+    load_options.allocator = &allocator;
+    for (n = 0, status = LSTMGEN_OUT_OF_MEMORY; status == LSTMGEN_OUT_OF_MEMORY; ++n) {
+        p.left = n;
+        status = lstmgen_load_path(path, &load_options, &model);
+        CHECK(status == LSTMGEN_OK || p.live == 0);
+    }
+    CHECK(status == LSTMGEN_OK && n > 5);
+    bytes = p.bytes;
+    for (n = 0, status = LSTMGEN_OUT_OF_MEMORY; status == LSTMGEN_OUT_OF_MEMORY; ++n) {
+        p.left = n;
+        status = lstmgen_generator_create(model, NULL, &generator);
+        CHECK(status == LSTMGEN_OK || p.bytes == bytes);
+    }
+    CHECK(status == LSTMGEN_OK && n > 5);
+    p.left = 0; /* what follows takes none */
+    OK(lstmgen_feed_prime(generator));
+    OK(lstmgen_next_many(generator, ids, 10));
+    OK(lstmgen_model_release(&model));
+    CHECK(p.bytes > bytes);
+    OK(lstmgen_generator_free(&generator));
+    CHECK(p.live == 0 && p.bytes == 0);
+    p.left = 1000;
+    allocator.release = NULL;
+    INVALID(lstmgen_load_path(path, &load_options, &model));
+    allocator.release = give_back;
+    allocator.size = 1;
+    CHECK(lstmgen_load_path(path, &load_options, &model) == LSTMGEN_WRONG_VERSION);
+}
+
+int main(int argc, char** argv) {
+    char version[32];
+    int status;
+    if (argc != 2) return 2;
+    CHECK(strcmp(lstmgen_last_error(), "") == 0);
+    sprintf(version, "%d.%d.%d", LSTMGEN_VERSION_MAJOR, LSTMGEN_VERSION_MINOR, LSTMGEN_VERSION_PATCH);
+    CHECK(strcmp(lstmgen_version(), version) == 0);
+    for (status = LSTMGEN_OK; status <= LSTMGEN_INTERNAL; ++status)
+        CHECK(strcmp(lstmgen_status_name(status), "unknown status") != 0);
+    CHECK(strcmp(lstmgen_status_name(99), "unknown status") == 0);
+    test_loading(argv[1]);
+    test_inspecting(argv[1]);
+    test_handles(argv[1]);
+    test_predicting(argv[1]);
+    test_generating(argv[1]);
+    test_allocator(argv[1]);
+    printf("%d failures\n", failures);
+    return failures > 0;
+}

@@ -1,0 +1,121 @@
+// Fills the blocks of an audio callback with notes that a music model draws: elements "n60" (a note begins, MIDI
+// pitch), "d12" (notes last 12 grid points from here on) and "t6" (6 grid points pass), 24 to a quarter. The callback
+// never allocates, locks, throws or asks the system for anything. Here a loop plays the part of the sound card, and
+// writes mono float samples, 48 kHz, to a file. Usage: audio_notes music.bin out.f32 [seconds [seed]]
+#include <lstmgen/lstmgen.h>
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+constexpr double kRate = 48000.0;
+constexpr std::size_t kSamplesPerPoint = 1000;  // 24 points a quarter: 120 quarters a minute
+constexpr int kElementsPerBlock = 64;           // so that a block takes bounded time, whatever the model draws
+
+// What an element means, looked up before the sound starts.
+struct Event {
+    char kind = 0;  // 'n', 'd', 't', or 0: nothing to us
+    unsigned value = 0;
+};
+
+struct Voice {
+    double phase = 0.0, step = 0.0;
+    std::size_t left = 0, total = 1;  // samples
+};
+
+class Player {
+public:
+    Player(lstmgen_generator* generator, const std::vector<Event>& events) : generator_(generator), events_(events) {}
+
+    // The audio callback.
+    lstmgen_status fill(float* block, std::size_t samples) noexcept {
+        lstmgen_status status = LSTMGEN_OK;
+        int drawn = 0;
+        for (std::size_t i = 0; i < samples; ++i) {
+            while (wait_ == 0 && status == LSTMGEN_OK && drawn++ < kElementsPerBlock) status = draw();
+            if (wait_ > 0) --wait_;
+            double sum = 0.0;
+            for (Voice& v : voices_) {
+                if (v.left == 0) continue;
+                sum += std::sin(v.phase) * double(v.left) / double(v.total);
+                v.phase = std::fmod(v.phase + v.step, 6.283185307179586);
+                --v.left;
+            }
+            block[i] = float(0.1 * sum);
+        }
+        return status;
+    }
+
+    std::size_t notes() const noexcept { return notes_; }
+
+private:
+    lstmgen_status draw() noexcept {
+        std::uint32_t id = 0;
+        const lstmgen_status status = lstmgen_next(generator_, &id);
+        if (status != LSTMGEN_OK) return status;
+        const Event event = events_[id];
+        if (event.kind == 't') wait_ = event.value * kSamplesPerPoint;
+        if (event.kind == 'd') duration_ = event.value * kSamplesPerPoint;
+        if (event.kind == 'n') {
+            voices_[notes_++ % voices_.size()] = {
+                0.0, 440.0 * std::exp2((double(event.value) - 69.0) / 12.0) * 6.283185307179586 / kRate, duration_,
+                duration_};
+        }
+        return LSTMGEN_OK;
+    }
+
+    lstmgen_generator* generator_;
+    const std::vector<Event>& events_;
+    std::array<Voice, 16> voices_;
+    std::size_t wait_ = 0, duration_ = 24 * kSamplesPerPoint, notes_ = 0;
+};
+
+int failed(const char* what) {
+    std::fprintf(stderr, "audio_notes: %s: %s\n", what, lstmgen_last_error());
+    return EXIT_FAILURE;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 3) return std::fprintf(stderr, "usage: %s music.bin out.f32 [seconds [seed]]\n", argv[0]), 2;
+    lstmgen_model* model = nullptr;
+    if (lstmgen_load_path(argv[1], nullptr, &model) != LSTMGEN_OK) return failed("load");
+    std::uint64_t elements = 0;
+    lstmgen_model_number(model, LSTMGEN_NUMBER_VOCABULARY, &elements);
+    std::vector<Event> events(elements);
+    for (std::uint32_t id = 0; id < elements; ++id) {
+        const char* text = nullptr;
+        lstmgen_model_element(model, id, &text, nullptr);
+        if (std::strchr("ndt", text[0]) && text[0]) events[id] = {text[0], unsigned(std::atoi(text + 1))};
+    }
+    if (events.empty()) return std::fprintf(stderr, "audio_notes: the model has no vocabulary\n"), EXIT_FAILURE;
+
+    lstmgen_options options;
+    lstmgen_options_init(&options, sizeof options);
+    options.seed = argc > 4 ? std::strtoull(argv[4], nullptr, 10) : 0;
+    options.refresh = 0;  // carry the state: the cheapest
+    lstmgen_generator* generator = nullptr;
+    if (lstmgen_generator_create(model, &options, &generator) != LSTMGEN_OK) return failed("create");
+    if (lstmgen_feed_prime(generator) != LSTMGEN_OK) return failed("prime");
+    lstmgen_model_release(&model);
+
+    std::FILE* const file = std::fopen(argv[2], "wb");
+    if (!file) return std::perror(argv[2]), EXIT_FAILURE;
+    Player player(generator, events);
+    std::array<float, 256> block;
+    const double seconds = argc > 3 ? std::atof(argv[3]) : 10.0;
+    for (double t = 0.0; t < seconds; t += double(block.size()) / kRate) {
+        if (player.fill(block.data(), block.size()) != LSTMGEN_OK) return failed("draw");
+        std::fwrite(block.data(), sizeof(float), block.size(), file);
+    }
+    std::printf("%zu notes\n", player.notes());
+    lstmgen_generator_free(&generator);
+    return std::fclose(file) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,87 @@
+/* A game's names: 1,000 generators, one for each inhabitant, on one model. Each has a first letter, and draws the
+ * others in turns with all the others, until something comes that is no letter. Usage: names model.bin [count
+ * [temperature]]
+ */
+#include <ctype.h>
+#include <lstmgen/lstmgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LONGEST = 12 };
+
+typedef struct inhabitant {
+    lstmgen_generator* generator;
+    char name[8 * LONGEST + 1];
+    size_t bytes;
+    int letters, done;
+} inhabitant;
+
+static int failed(const char* what) {
+    fprintf(stderr, "names: %s: %s\n", what, lstmgen_last_error());
+    return EXIT_FAILURE;
+}
+
+/* The first letter; a model without capitals starts with its own prime. */
+static lstmgen_status start(inhabitant* who, const lstmgen_model* model, size_t number) {
+    char text[2] = " ";
+    uint32_t ids[2];
+    size_t count;
+    text[1] = (char)('A' + number % 26);
+    if (lstmgen_encode(model, text, 2, ids, 2, &count) != LSTMGEN_OK) return lstmgen_feed_prime(who->generator);
+    who->name[who->bytes++] = text[1];
+    who->letters = 1;
+    return lstmgen_feed(who->generator, ids, count);
+}
+
+/* One letter of one inhabitant: what a game does a frame. */
+static lstmgen_status grow(inhabitant* who, const lstmgen_model* model) {
+    uint32_t id;
+    const char* text;
+    size_t bytes, i;
+    lstmgen_status status = lstmgen_next(who->generator, &id);
+    if (status == LSTMGEN_OK) status = lstmgen_model_element(model, id, &text, &bytes);
+    if (status != LSTMGEN_OK) return status;
+    if (!isalpha((unsigned char)text[0]) || bytes > 8) {
+        who->done = who->letters >= 3;
+        return LSTMGEN_OK; /* too short yet: such letters are left out */
+    }
+    for (i = 0; i < bytes; ++i)
+        who->name[who->bytes++] = (char)(who->letters > 0 ? text[i] : toupper((unsigned char)text[i]));
+    who->done = ++who->letters == LONGEST;
+    return LSTMGEN_OK;
+}
+
+int main(int argc, char** argv) {
+    lstmgen_model* model = NULL;
+    lstmgen_options options;
+    size_t count, i, growing;
+    inhabitant* all;
+    int turn;
+    if (argc < 2) {
+        fprintf(stderr, "usage: %s model.bin [count [temperature]]\n", argv[0]);
+        return 2;
+    }
+    count = argc > 2 ? strtoul(argv[2], NULL, 10) : 1000;
+    if (lstmgen_load_path(argv[1], NULL, &model) != LSTMGEN_OK) return failed("load");
+    if ((all = calloc(count ? count : 1, sizeof *all)) == NULL) return EXIT_FAILURE;
+    lstmgen_options_init(&options, sizeof options);
+    options.temp = argc > 3 ? atof(argv[3]) : 0.8;
+    options.refresh = 0; /* the state is carried on: the least memory and time a generator */
+    for (i = 0; i < count; ++i) {
+        options.seed = i;
+        if (lstmgen_generator_create(model, &options, &all[i].generator) != LSTMGEN_OK) return failed("create");
+        if (start(&all[i], model, i) != LSTMGEN_OK) return failed("start");
+    }
+    for (turn = 0, growing = 1; growing > 0 && turn < 200; ++turn)
+        for (i = growing = 0; i < count; ++i) {
+            if (all[i].done) continue;
+            ++growing;
+            if (grow(&all[i], model) != LSTMGEN_OK) return failed("draw");
+        }
+    for (i = 0; i < count; ++i) {
+        puts(all[i].name);
+        lstmgen_generator_free(&all[i].generator);
+    }
+    free(all);
+    return lstmgen_model_release(&model) == LSTMGEN_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
