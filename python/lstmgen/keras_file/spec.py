@@ -208,22 +208,19 @@ class Spec:
         return str(name)
 
 
-# Operations of Keras 3 that have the name of a layer, or that masks are computed with.
-_OPERATIONS = {
+# Operations of Keras 3 that masks are computed with, and those that have the name of a layer.
+_MASK_OPERATIONS = {"NotEqual", "Any", "ExpandDims", "ZerosLike", "OnesLike", "LogicalOr", "LogicalAnd"}
+_NAMESAKES = {
     *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Softmax", "Identity"),
-    *("NotEqual", "Any", "ExpandDims", "ZerosLike", "OnesLike", "LogicalOr", "LogicalAnd"),
 }
 
 
 def _is_operation(kind: str, entry: Config) -> bool:
     """Whether an entry of an `.h5`, which has no module, is an operation: it has not what each layer stores."""
+    if "module" in entry or kind in _MASK_OPERATIONS:
+        return kind in _MASK_OPERATIONS
     config = entry.get("config")
-    return (
-        kind in _OPERATIONS
-        and "module" not in entry
-        and isinstance(config, dict)
-        and not {"trainable", "dtype"} & config.keys()
-    )
+    return kind in _NAMESAKES and isinstance(config, dict) and not {"trainable", "dtype"} & config.keys()
 
 
 def _named_layer(kind: str, config: Config) -> str | None:
