@@ -74,7 +74,7 @@ def durations(pieces: Sequence[Sequence[str]]) -> dict[float, float]:
 
 def table(columns: Sequence[dict[str, str]]) -> list[str]:
     """Markdown with a column for each set of pieces."""
-    keys = list(columns[0])
+    keys = list(columns[-1])
     lines = [f"| | {' | '.join(column[''] for column in columns)} |", "|---" * (len(columns) + 1) + "|"]
     return lines + [f"| {key} | {' | '.join(column.get(key, '') for column in columns)} |" for key in keys if key]
 
