@@ -222,10 +222,11 @@ class Loop:
 
 
 def lstmgen_draw(model: lstmgen.Model, threads: int, *, carried: bool) -> Draw:
-    """What `Generator.sample` does after the prime."""
+    """What `Generator.sample` does when all windows are in flight, some time after the prime."""
     generator = lstmgen.Generator(model, threads=threads)
     run = generator._native(Sampling(TEMP, seed=0), None if carried else 1)
     run.feed(np.zeros(WINDOW, np.uint32))
+    run.sample(2 * WINDOW, [])
     return lambda count: run.sample(count, [])
 
 

@@ -66,6 +66,7 @@ void Session::take(std::size_t lane, const Session& other, std::size_t from) {
 }
 
 void Session::advance(std::uint32_t id, std::size_t first, std::size_t count) {
+    if (count == lanes_) first = 0;  // all of them: in one piece
     id_ = id;
     first_ = first;
     if (encoded_.size() > 0) network_.encode(id, encoded_.data());

@@ -62,10 +62,11 @@ def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
 
 
 def _rate(generator: Generator, refresh: int | None, seconds: float) -> float:
-    """Elements per second, without the prime."""
+    """Elements per second, when all windows are in flight, some time after the prime."""
     model = generator.model
     run = generator._native(Sampling(seed=0), refresh)
     run.feed(model.prime if len(model.prime) else np.zeros(max(1, model.window), np.uint32))
+    run.sample(min(2 * model.window, 1000), [])
     count, spent = 1, 0.0
     while spent < seconds / 20:  # how many elements fill a tenth of the time
         count *= 2
