@@ -310,6 +310,10 @@ def _graphs() -> dict[str, Row]:
     def all_states(L: Layers) -> Callable[[Any], Any]:
         return lambda x: L.Dense(4)(L.LSTM(5, return_state=True)(x)[0])
 
+    def unmerged(L: Layers) -> Callable[[Any], Any]:
+        both = L.Bidirectional(L.LSTM(5, return_sequences=True), merge_mode=None)
+        return lambda x: L.GRU(4)(L.Subtract()(list(both(x))))
+
     graph("Concatenate of vectors", vectors)
     graph("residual connection", residual)
     graph("layer called twice", shared)
@@ -318,6 +322,7 @@ def _graphs() -> dict[str, Row]:
     graph("Add of masked and unmasked", masked("Add"), masked=True)
     graph("Concatenate of masked and unmasked", masked("Concatenate"), masked=True)
     graph("return_state, output only", all_states)
+    graph("Bidirectional merge_mode None", unmerged)
     rows["Sequential within a Sequential"] = Row(_nested_sequential)
     return rows
 

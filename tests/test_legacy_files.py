@@ -509,6 +509,15 @@ def test_gru_of_tensorflow_2_0_is_told_from_its_bias(keras: Any, tmp_path: Path)
         assert (gru.options["reset_after"], gru.options["recurrent_activation"]) == (True, "sigmoid")
 
 
+@pytest.mark.parametrize("steps", [1, STEPS])
+def test_stateful_model_of_one_step_carries_its_state(keras: Any, tmp_path: Path, steps: int) -> None:
+    layers = [keras.Input((steps, FEATURES), batch_size=1), keras.layers.LSTM(4, stateful=True)]
+    keras.Sequential(layers).save(tmp_path / "m.h5")
+    network = keras_file.read(tmp_path / "m.h5")
+    assert network.window == (0 if steps == 1 else STEPS)
+    assert bool(network.assumed) == (steps == 1)
+
+
 def test_states_are_refused(keras: Any, tmp_path: Path) -> None:
     x = keras.Input((STEPS, FEATURES))
     _, h, _ = keras.layers.LSTM(4, return_state=True)(x)

@@ -239,12 +239,14 @@ def _bidirectional(item: Item) -> Sequence[Tensor]:
     spec, x = item.spec, item.sequence
     forward, backward = _directions(spec)
     mode = spec.config.get("merge_mode", "concat")
-    if not isinstance(mode, str) or mode not in _MODES:
-        raise spec.error(f"merge_mode: expected one of {', '.join(_MODES)}, found {reprlib.repr(mode)}")
+    if mode is not None and (not isinstance(mode, str) or mode not in _MODES):
+        raise spec.error(f"merge_mode: expected null or one of {', '.join(_MODES)}, found {reprlib.repr(mode)}")
     parts = [inner_part("forward_layer", forward), inner_part("backward_layer", backward)]
     sources: list[Source] = item.source.parts(item.where, parts)
     ahead = build(item.inner(forward, sources[0], x))[0]
     back = build(item.inner(backward, sources[1], x))[0]
     if forward.flag("return_sequences"):
         back = item.assembly.reverse(back, f"{spec.name}_output")
+    if mode is None:  # two outputs
+        return [ahead, replace(back, mask=ahead.mask)]
     return [replace(item.emit(_MODES[mode], ahead, back), mask=ahead.mask)]
