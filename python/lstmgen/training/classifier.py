@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lstmgen.classifier import Row, is_numeric, parse_numbers, pieces, read_csv
 from lstmgen.network import MAX_STEPS
-from lstmgen.training.loop import Job, Report, Settings, import_keras, run
+from lstmgen.training.loop import Job, Report, Settings, check_output, import_keras, run
 
 KINDS = ("auto", "letters", "numbers")
 HEADERS = ("auto", "yes", "no")
@@ -89,6 +89,7 @@ def train_classifier(
     """
     settings = settings or ClassifierSettings()
     settings.check()
+    check_output(Path(out))
     path = Path(csv)
     examples = read_examples(path, settings.kind, settings.header)
     training, held_out = split(examples.targets, settings.holdout, settings.seed)

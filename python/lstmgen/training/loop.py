@@ -108,10 +108,14 @@ class Job:
         return self.out.with_name(f"{self.out.stem}.training.json")
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    return "as an HDF5 file" not in record.getMessage()  # which is what is wanted
+
+
 def import_keras() -> Any:
     """Keras. Raises `ImportError` that says which extra brings it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("absl").addFilter(lambda record: "as an HDF5 file" not in record.getMessage())  # on purpose
+    logging.getLogger("absl").addFilter(_is_news)
     try:
         return importlib.import_module("keras")
     except ImportError as error:
@@ -136,8 +140,6 @@ def run(job: Job) -> Report:
     Both are there from the first epoch on, always those of the best so far. What is needed to go on after an
     interruption lies beside them until the training is over.
     """
-    job.settings.check()
-    check_output(job.out)
     keeper = _Keeper(job)
     keeper.restore()
     keras = import_keras()
