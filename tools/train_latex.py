@@ -24,22 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmgen.training.text import split
+
 WINDOW = 100
 
-Ids = NDArray[np.int64]
-
-
-def split(ids: Ids, holdout: float, blocks: int = 6) -> tuple[list[Ids], list[Ids]]:
-    """Cut ``blocks`` evenly spaced pieces, the share ``holdout``, out of the text: (training, held out)."""
-    size = int(len(ids) * holdout / blocks)
-    if size == 0:
-        return [ids], []
-    starts = [int(len(ids) * (i + 0.5) / blocks) - size // 2 for i in range(blocks)]
-    ends = [0, *(start + size for start in starts)]
-    return (
-        [ids[a:b] for a, b in zip(ends, [*starts, len(ids)], strict=True)],
-        [ids[start : start + size] for start in starts],
-    )
+Ids = NDArray[np.int32]
 
 
 def batches(texts: list[Ids], length: int, batch: int, rng: np.random.Generator) -> Iterator[tuple[Ids, Ids]]:
@@ -103,7 +92,7 @@ def train(args: argparse.Namespace, text: str, vocabulary: list[str]) -> tuple[A
     import keras
 
     keras.utils.set_random_seed(args.seed)
-    ids = np.array([vocabulary.index(c) for c in text])
+    ids = np.array([vocabulary.index(c) for c in text], np.int32)
     eye = np.eye(len(vocabulary), dtype=np.float32)
     training, held_out = split(ids, args.holdout)
     steps = args.epochs * len(ids) // (args.batch * args.length)
