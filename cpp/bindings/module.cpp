@@ -167,6 +167,31 @@ std::unique_ptr<Generator> make_generator(const lstmgen::Model& model, std::size
     return std::make_unique<Generator>(model, options);
 }
 
+std::vector<Ids> sample_many(const lstmgen::Model& model, const std::vector<Ids>& primes,
+                             const std::vector<double>& temps, const std::vector<std::uint64_t>& seeds,
+                             std::size_t length, std::vector<std::vector<std::uint32_t>> stops, std::size_t refresh,
+                             std::size_t threads, std::size_t top_k, double top_p, double min_p, double repeat_penalty,
+                             const std::vector<std::pair<std::uint32_t, double>>& logit_bias) {
+    std::vector<lstmgen::Request> requests;
+    for (std::size_t i = 0; i < primes.size(); ++i) {
+        require_dims(primes[i], 1);
+        requests.push_back({{logit_bias, repeat_penalty, top_k, top_p, min_p, temps.at(i), seeds.at(i)},
+                            {primes[i].data(), primes[i].data() + primes[i].size()}});
+    }
+    std::vector<std::vector<std::uint32_t>> drawn;
+    bool finished = true;
+    {
+        const py::gil_scoped_release release;
+        SignalCheck check;
+        drawn = lstmgen::sample_many(model, requests, {length, std::move(stops), refresh, threads},
+                                     [&] { return finished = finished && check(); });
+    }
+    if (!finished) throw py::error_already_set();
+    std::vector<Ids> results;
+    for (const auto& ids : drawn) results.emplace_back(py::ssize_t(ids.size()), ids.data());
+    return results;
+}
+
 const char* encoding_name(lstmgen::Encoding encoding) {
     switch (encoding) {
         case lstmgen::Encoding::onehot: return "onehot";
@@ -278,6 +303,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_info(m);
     bind_model(m);
     bind_generator(m);
+    m.def("sample_many", &sample_many, "model"_a, "primes"_a, "temps"_a, "seeds"_a, py::kw_only(), "length"_a,
+          "stops"_a, "refresh"_a, "threads"_a, "top_k"_a, "top_p"_a, "min_p"_a, "repeat_penalty"_a, "logit_bias"_a);
     m.def(
         "measure_limits",
         [](const lstmgen::Model& model) {

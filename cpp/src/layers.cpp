@@ -69,7 +69,7 @@ public:
     std::size_t nbytes() const noexcept override { return rows_.nbytes(); }
     void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
         for (std::size_t i = 0; i < lanes; ++i)
-            std::copy_n(rows_.data() + in->ids[i * in->stride] * stride(), stride(), out.y + i * out.stride);
+            std::copy_n(rows_.data() + in->ids[in->row(i) * in->stride] * stride(), stride(), out.y + i * out.stride);
     }
 
 private:
@@ -99,7 +99,7 @@ public:
     void step(const KernelTable& kernels, const Input* in, std::size_t lanes, const Output& out,
               float*) const override {
         for (std::size_t i = 0; i < lanes; ++i) {
-            std::copy_n(in->x + i * in->stride, outputs(), out.y + i * out.stride);
+            std::copy_n(in->numbers(i), outputs(), out.y + i * out.stride);
             activate(kernels, activation_, out.y + i * out.stride, outputs());
         }
     }
@@ -113,7 +113,7 @@ template <class F>
 void map_rows(const Input& in, std::size_t lanes, const Output& out, std::size_t size, F f) {
     for (std::size_t i = 0; i < lanes; ++i)
         for (std::size_t j = 0; j < size; ++j)
-            out.y[i * out.stride + j] = static_cast<float>(f(static_cast<double>(in.x[i * in.stride + j]), j));
+            out.y[i * out.stride + j] = static_cast<float>(f(static_cast<double>(in.numbers(i)[j]), j));
 }
 
 class Affine final : public Layer {
@@ -163,7 +163,7 @@ public:
     void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
         const auto n = static_cast<double>(outputs());
         for (std::size_t i = 0; i < lanes; ++i) {
-            const float* const x = in->x + i * in->stride;
+            const float* const x = in->numbers(i);
             double sum = 0.0, squares = 0.0;
             for (std::size_t j = 0; j < outputs(); ++j) sum += x[j];
             const double mean = sum / n;
@@ -186,9 +186,9 @@ public:
         for (std::size_t i = 0; i < lanes; ++i) {
             bool equal = true;
             if (in->ids)
-                equal = in->ids[i * in->stride] == value_;
+                equal = in->ids[in->row(i) * in->stride] == value_;
             else
-                for (std::size_t j = 0; j < input_size(); ++j) equal = equal && in->x[i * in->stride + j] == value_;
+                for (std::size_t j = 0; j < input_size(); ++j) equal = equal && in->numbers(i)[j] == value_;
             out.y[i * out.stride] = equal ? 0.0f : 1.0f;
         }
     }
@@ -203,7 +203,7 @@ public:
     void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
         for (std::size_t i = 0; i < lanes; ++i) {
             float* y = out.y + i * out.stride;
-            for (std::size_t s = 0; s < sizes_.size(); ++s) y = std::copy_n(in[s].x + i * in[s].stride, sizes_[s], y);
+            for (std::size_t s = 0; s < sizes_.size(); ++s) y = std::copy_n(in[s].numbers(i), sizes_[s], y);
         }
     }
 
@@ -231,9 +231,7 @@ private:
         const double divisor = type_ == LayerType::average ? static_cast<double>(sizes_.size()) : 1.0;
         for (std::size_t i = 0; i < lanes; ++i)
             for (std::size_t j = 0; j < outputs(); ++j) {
-                const auto number = [&](std::size_t s) -> double {
-                    return in[s].x[i * in[s].stride + (sizes_[s] == 1 ? 0 : j)];
-                };
+                const auto number = [&](std::size_t s) -> double { return in[s].numbers(i)[sizes_[s] == 1 ? 0 : j]; };
                 double y = number(0);
                 for (std::size_t s = 1; s < sizes_.size(); ++s) y = f(y, number(s));
                 out.y[i * out.stride + j] = static_cast<float>(y / divisor);
@@ -255,7 +253,7 @@ public:
     void step(const KernelTable& kernels, const Input* in, std::size_t lanes, const Output& out,
               float* scratch) const final {
         if (inputs().size() == 1) return advance(kernels, *in, lanes, out, scratch);
-        const auto present = [&](std::size_t i) { return in[1].x[i * in[1].stride] != 0.0f; };
+        const auto present = [&](std::size_t i) { return *in[1].numbers(i) != 0.0f; };
         for (std::size_t first = 0, last; first < lanes; first = last) {
             last = first + 1;
             while (last < lanes && present(last) == present(first)) ++last;
@@ -284,7 +282,7 @@ public:
     }
 
 protected:
-    // What the steps of the three kinds have in common. `product` is memory for one row of the input product.
+    // What the steps of the three kinds have in common. `product` is memory for product_rows of the input product.
     template <class Step>
     void fill(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out, float* product,
               Step& s) const {
@@ -294,13 +292,16 @@ protected:
         if (in.product) {
             s.start = in.product;
             s.start_stride = in.product_stride;
-        } else if (in.x && in.stride == 0) {  // the same for all lanes: once is enough
-            kernel_.apply(kernels, in, 1, product, 0);
+        } else if (in.period > 1 || (in.period > 0 && in.x)) {  // the same for several lanes: once is enough
+            kernel_.apply(kernels, {in.ids, in.x, in.stride}, in.period, product, product_size());
             s.start = product;
+            s.start_stride = product_size();
+            s.start_period = in.period;
+            s.start_first = in.first;
         } else {
             s.start = kernel_.bias();
             s.ids = in.ids;
-            s.id_stride = in.stride;
+            s.id_stride = in.period == 1 ? 0 : in.stride;
             s.x = in.x;
             s.x_stride = in.stride;
         }
@@ -314,7 +315,7 @@ protected:
         if (in.product)
             std::copy_n(in.product + lane * in.product_stride, kernel_.padded_columns(), z);
         else
-            kernel_.apply(kernels, in.from(lane), 1, z, 0);
+            kernel_.apply(kernels, in.only(lane), 1, z, 0);
     }
 
     PackedMatrix kernel_;
@@ -331,8 +332,8 @@ public:
                  kernels::fused_step_has(kernel_function(activation_), kernel_function(recurrent_activation_))) {}
 
     std::size_t nbytes() const noexcept override { return kernel_.nbytes() + recurrent_.nbytes(); }
-    std::size_t scratch_size(std::size_t) const noexcept override {
-        return kernel_.padded_columns() + (fused_ ? 0 : kGates * stride());
+    std::size_t scratch_size(std::size_t, std::size_t period) const noexcept override {
+        return period * product_size() + (fused_ ? 0 : kGates * stride());
     }
     bool has_c() const noexcept override { return true; }
 
@@ -396,10 +397,10 @@ public:
     std::size_t nbytes() const noexcept override {
         return kernel_.nbytes() + recurrent_.nbytes() + (candidate_ ? candidate_->nbytes() : 0);
     }
-    std::size_t scratch_size(std::size_t lanes) const noexcept override {
+    std::size_t scratch_size(std::size_t lanes, std::size_t period) const noexcept override {
         if (!fused_) return 8 * stride();
         const std::size_t rows = reset_after_ ? 0 : std::min(lanes, kernels::kGruRows);
-        return kernel_.padded_columns() + rows * 2 * stride();
+        return period * product_size() + rows * 2 * stride();
     }
 
 protected:
@@ -414,7 +415,7 @@ protected:
         s.recurrent_start = recurrent_.bias();
         s.recurrent = recurrent_.view();
         if (candidate_) s.candidate = candidate_->view();
-        s.working = scratch + kernel_.padded_columns();
+        s.working = scratch + (s.start_period > 0 ? s.start_period : 1) * product_size();
         kernels.gru_step(s);
     }
 
@@ -470,7 +471,9 @@ public:
                  kernels::fused_step_has(kernel_function(activation_), kernels::Function::sigmoid)) {}
 
     std::size_t nbytes() const noexcept override { return kernel_.nbytes() + recurrent_.nbytes(); }
-    std::size_t scratch_size(std::size_t) const noexcept override { return kernel_.padded_columns(); }
+    std::size_t scratch_size(std::size_t, std::size_t period) const noexcept override {
+        return period * product_size();
+    }
 
 protected:
     void advance(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
@@ -508,7 +511,7 @@ protected:
     void advance(const KernelTable&, const Input& in, std::size_t lanes, const Output& out, float*) const override {
         const std::size_t n = outputs();
         for (std::size_t i = 0; i < lanes; ++i) {
-            const float* const x = in.x + i * in.stride;
+            const float* const x = in.numbers(i);
             double* const sums = out.sums + i * out.sums_stride;
             double &total = sums[n], &top = sums[n + 1];
             double score = 0.0;
@@ -544,7 +547,7 @@ protected:
             double* const sums = out.sums + i * out.sums_stride;
             sums[n] += 1.0;
             for (std::size_t j = 0; j < n; ++j) {
-                sums[j] += in.x[i * in.stride + j];
+                sums[j] += in.numbers(i)[j];
                 out.y[i * out.stride + j] = static_cast<float>(sums[j] / sums[n]);
             }
         }
@@ -560,7 +563,7 @@ public:
 protected:
     void advance(const KernelTable&, const Input& in, std::size_t lanes, const Output& out, float*) const override {
         for (std::size_t i = 0; i < lanes; ++i) {
-            const float* const x = in.x + i * in.stride;
+            const float* const x = in.numbers(i);
             const float* const before = out.y_before + i * out.stride;
             double& begun = out.sums[i * out.sums_stride];
             for (std::size_t j = 0; j < outputs(); ++j)

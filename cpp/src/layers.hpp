@@ -13,19 +13,36 @@
 
 namespace lstmgen {
 
-/// What the lanes of a layer read from one of its inputs: ids, or rows of numbers. A stride of 0 means that all lanes
-/// read the same.
+/// What the lanes of a layer read from one of its inputs: ids, or rows of numbers; a row for each lane, or `period`
+/// rows that they take in turns: lane i reads row (first + i) % period.
 struct Input {
     const std::uint32_t* ids = nullptr;
     const float* x = nullptr;
     std::size_t stride = 0;
+    std::size_t period = 0;  // 0: a row for each lane
+    std::size_t first = 0;
     const float* product = nullptr;  // (lanes, product_stride): Layer::input_product, where it is known already
     std::size_t product_stride = 0;
 
+    std::size_t row(std::size_t lane) const noexcept { return period > 0 ? (first + lane) % period : lane; }
+    /// The numbers that a lane reads.
+    const float* numbers(std::size_t lane) const noexcept { return x + row(lane) * stride; }
+
+    /// What one lane reads.
+    Input only(std::size_t lane) const noexcept {
+        return {ids ? ids + row(lane) * stride : nullptr, x ? numbers(lane) : nullptr};
+    }
     /// The same from this lane on.
     Input from(std::size_t lane) const noexcept {
-        return {ids ? ids + lane * stride : nullptr, x ? x + lane * stride : nullptr, stride,
-                product ? product + lane * product_stride : nullptr, product_stride};
+        Input rest = *this;
+        if (period > 0) {
+            rest.first += lane;
+        } else {
+            rest.ids = ids ? ids + lane * stride : nullptr;
+            rest.x = x ? x + lane * stride : nullptr;
+        }
+        rest.product = product ? product + lane * product_stride : nullptr;
+        return rest;
     }
 };
 
@@ -104,8 +121,8 @@ public:
     /// Whether the first input may be ids.
     virtual bool reads_ids() const noexcept { return false; }
     virtual std::size_t nbytes() const noexcept { return 0; }
-    /// Floats of working memory that one step of so many lanes needs.
-    virtual std::size_t scratch_size(std::size_t) const noexcept { return 0; }
+    /// Floats of working memory that one step of so many lanes needs, whose inputs have at most this period, 1 or more.
+    virtual std::size_t scratch_size(std::size_t /*lanes*/, std::size_t /*period*/) const noexcept { return 0; }
     /// Doubles of state a lane; the state of a lane that starts is all zeros.
     virtual std::size_t sums_size() const noexcept { return 0; }
     virtual bool has_c() const noexcept { return false; }

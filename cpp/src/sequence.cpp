@@ -29,7 +29,7 @@ std::size_t product_size(const Network& network, std::size_t lanes) {
 
 std::size_t scratch_size(const Network& network, std::size_t lanes) {
     std::size_t floats = 0;
-    for (const auto& layer : network.layers()) floats = std::max(floats, layer->scratch_size(lanes));
+    for (const auto& layer : network.layers()) floats = std::max(floats, layer->scratch_size(lanes, 1));
     return floats;
 }
 

@@ -23,111 +23,136 @@ void check_size(const Network& network, std::size_t lanes) {
 
 }  // namespace
 
-Session::Session(const Network& network, std::size_t lanes, Workers& workers)
-    : network_(network), in_tail_(network.layers().size()), lanes_(lanes), workers_(workers) {
+Session::Session(const Network& network, std::size_t sequences, std::size_t slots, Workers& workers)
+    : network_(network),
+      in_tail_(network.layers().size()),
+      sequences_(sequences),
+      slots_(slots),
+      ids_(sequences),
+      workers_(workers) {
+    const std::size_t lanes = sequences * slots;
     check_size(network, lanes);
     for (const std::size_t i : network.tail()) in_tail_[i] = true;
     std::size_t scratch = 0;
     for (std::size_t i = 0; i < network.layers().size(); ++i) {
         const Layer& layer = *network.layers()[i];
-        scratch = std::max(scratch, layer.scratch_size(lanes));
+        scratch = std::max(scratch, layer.scratch_size(lanes, sequences));
         Buffers b;
-        const std::size_t rows = in_tail_[i] ? 1 : lanes;
+        const std::size_t rows = in_tail_[i] ? sequences : lanes;
         for (std::size_t j = 0; j < (layer.recurrent() ? 2 : 1); ++j)
             b.y[j] = AlignedBuffer<float>(rows * layer.stride());
         if (layer.has_c()) b.c = AlignedBuffer<float>(rows * layer.stride());
         b.sums = AlignedBuffer<double>(rows * layer.sums_size());
         buffers_.push_back(std::move(b));
     }
-    if (network.needs_encoding()) encoded_ = AlignedBuffer<float>(network.info().input_size);
+    if (network.needs_encoding()) encoded_ = AlignedBuffer<float>(sequences * network.info().input_size);
     for (std::size_t i = 0; i < workers_.size(); ++i) scratch_.emplace_back(scratch);
 }
 
-void Session::reset(std::size_t lane) {
+void Session::reset(std::size_t slot) {
     for (const std::size_t i : network_.body()) {
         const Layer& layer = *network_.layers()[i];
         if (!layer.recurrent()) continue;
-        const Output o = output(i, lane);
-        std::fill_n(o.y, o.stride, 0.0f);
-        if (o.c) std::fill_n(o.c, o.stride, 0.0f);
-        std::fill_n(o.sums, o.sums_stride, 0.0);
+        const Output o = output(i, slot * sequences_);
+        std::fill_n(o.y, sequences_ * o.stride, 0.0f);
+        if (o.c) std::fill_n(o.c, sequences_ * o.stride, 0.0f);
+        std::fill_n(o.sums, sequences_ * o.sums_stride, 0.0);
     }
 }
 
-void Session::take(std::size_t lane, const Session& other, std::size_t from) {
+void Session::take(std::size_t slot, const Session& other, std::size_t from) {
+    for (std::size_t i = 0; i < sequences_; ++i) copy_row(slot * sequences_ + i, other, from * sequences_ + i);
+}
+
+void Session::keep(const std::vector<std::size_t>& sequences) {
+    for (std::size_t slot = 0, row = 0; slot < slots_; ++slot)
+        for (const std::size_t i : sequences) copy_row(row++, *this, slot * sequences_ + i);  // never to a later row
+    sequences_ = sequences.size();
+}
+
+void Session::copy_row(std::size_t row, const Session& other, std::size_t from) {
+    if (&other == this && row == from) return;
     for (const std::size_t i : network_.body()) {
         const Layer& layer = *network_.layers()[i];
         if (!layer.recurrent()) continue;
-        const Output to = output(i, lane), o = const_cast<Session&>(other).output(i, from);
+        const Output to = output(i, row), o = const_cast<Session&>(other).output(i, from);
         std::copy_n(o.y, o.stride, to.y);
         if (o.c) std::copy_n(o.c, o.stride, to.c);
         std::copy_n(o.sums, o.sums_stride, to.sums);
     }
 }
 
-void Session::advance(std::uint32_t id, std::size_t first, std::size_t count) {
-    if (count == lanes_) first = 0;  // all of them: in one piece
-    id_ = id;
-    first_ = first;
-    if (encoded_.size() > 0) network_.encode(id, encoded_.data());
+void Session::advance(const std::uint32_t* ids, std::size_t sequences, std::size_t first, std::size_t count) {
+    if (count == slots_) first = 0;  // all of them: in one piece
+    std::copy_n(ids, sequences, ids_.begin());
+    for (std::size_t i = 0; encoded_.size() > 0 && i < sequences; ++i)
+        network_.encode(ids[i], encoded_.data() + i * network_.info().input_size);
+    first_ = first * sequences_;
     now_ ^= 1;
-    const std::size_t share = (count + workers_.size() - 1) / workers_.size();
+    // Shares are of whole slots, since each works out its own shared outputs; or of sequences, where nothing is shared.
+    const std::size_t unit = slots_ > 1 ? sequences_ : 1, units = slots_ > 1 ? count : sequences;
+    const std::size_t share = (units + workers_.size() - 1) / workers_.size();
+    const std::size_t rows = slots_ * sequences_;
     workers_.run([&](std::size_t worker) {
-        const std::size_t begin = first + std::min(worker * share, count),
-                          end = first + std::min((worker + 1) * share, count);
+        const std::size_t begin = first_ + std::min(worker * share, units) * unit,
+                          end = first_ + std::min((worker + 1) * share, units) * unit;
         float* const scratch = scratch_[worker].data();
-        if (begin < std::min(end, lanes_)) advance_lanes(begin, std::min(end, lanes_), scratch);
-        if (std::max(begin, lanes_) < end) advance_lanes(std::max(begin, lanes_) - lanes_, end - lanes_, scratch);
+        if (begin < std::min(end, rows)) advance_rows(begin, std::min(end, rows), scratch);
+        if (std::max(begin, rows) < end) advance_rows(std::max(begin, rows) - rows, end - rows, scratch);
     });
 }
 
-// Layers that no recurrent one precedes see the same input in all lanes, so one row is enough there.
-void Session::advance_lanes(std::size_t first, std::size_t last, float* scratch) {
+void Session::advance_rows(std::size_t first, std::size_t last, float* scratch) {
     std::array<Input, kMaxInputs> in;
     for (const std::size_t i : network_.body()) {
         const Layer& layer = *network_.layers()[i];
         for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) in[slot] = input(layer, slot, first);
-        layer.step(network_.kernels(), in.data(), shared(i) ? 1 : last - first, output(i, first), scratch);
+        layer.step(network_.kernels(), in.data(), shared(i) ? sequences_ : last - first, output(i, first), scratch);
     }
 }
 
-Input Session::input(const Layer& layer, std::size_t slot, std::size_t lane) {
+// Where there is one slot, `row` is also that of the sequence.
+Input Session::input(const Layer& layer, std::size_t slot, std::size_t row) {
     const std::size_t source = layer.inputs()[slot];
+    const std::size_t period = slots_ > 1 ? sequences_ : 0;
     if (source > 0) {
-        const Output o = output(source - 1, lane);
-        return {nullptr, o.y, shared(source - 1) || in_tail_[source - 1] ? 0 : o.stride};
+        const Output o = output(source - 1, row);
+        return {nullptr, o.y, o.stride, shared(source - 1) ? period : 0};
     }
-    if (network_.reads_ids(layer, slot)) return {&id_, nullptr, 0};
-    return {nullptr, encoded_.data(), 0};
+    const std::size_t sequence = slots_ > 1 ? 0 : row, size = network_.info().input_size;
+    if (network_.reads_ids(layer, slot)) return {ids_.data() + sequence, nullptr, 1, period};
+    return {nullptr, encoded_.data() + sequence * size, size, period};
 }
 
-Output Session::output(std::size_t i, std::size_t lane) {
+Output Session::output(std::size_t i, std::size_t row) {
     const Layer& layer = *network_.layers()[i];
     Buffers& b = buffers_[i];
-    if (in_tail_[i]) lane = 0;
-    const std::size_t at = lane * layer.stride();
+    if (in_tail_[i]) row = 0;
+    const std::size_t at = row * layer.stride();
     if (!layer.recurrent()) return {b.y[0].data() + at, layer.stride()};
     return {b.y[now_].data() + at,
             layer.stride(),
             b.y[now_ ^ 1].data() + at,
             layer.has_c() ? b.c.data() + at : nullptr,
-            b.sums.data() + lane * layer.sums_size(),
+            b.sums.data() + row * layer.sums_size(),
             layer.sums_size()};
 }
 
-void Session::read(std::size_t lane, float* y, Read what) {
+void Session::read(std::size_t slot, float* y, Read what) {
     std::array<Input, kMaxInputs> in;
-    const std::size_t head = network_.head(what);
+    const std::size_t head = network_.head(what), row = slot * sequences_;
     for (const std::size_t i : network_.tail()) {
         if (i > head) break;
         const Layer& layer = *network_.layers()[i];
-        for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) {
-            const std::size_t source = layer.inputs()[slot];
-            in[slot] = input(layer, slot, source > 0 && shared(source - 1) ? first_ : lane);
+        for (std::size_t k = 0; k < layer.inputs().size(); ++k) {
+            const std::size_t source = layer.inputs()[k];
+            in[k] = input(layer, k, source > 0 && shared(source - 1) ? first_ : row);
         }
-        layer.step(network_.kernels(), in.data(), 1, output(i, lane), scratch_[0].data());
+        layer.step(network_.kernels(), in.data(), sequences_, output(i, row), scratch_[0].data());
     }
-    network_.finish(output(head, lane).y, what, y);
+    const Output o = output(head, row);
+    for (std::size_t i = 0; i < sequences_; ++i)
+        network_.finish(o.y + i * o.stride, what, y + i * network_.info().outputs);
 }
 
 }  // namespace lstmgen

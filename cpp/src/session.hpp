@@ -1,5 +1,6 @@
 // Lanes of state for one caller: each call advances them by one time step. A window generator runs a lane for each
-// window in flight, a carried generator a single one. Only for networks that work step by step.
+// window in flight, a carried generator a single one; and so for each of several sequences side by side. Only for
+// networks that work step by step.
 #pragma once
 
 #include <cstddef>
@@ -12,24 +13,29 @@
 
 namespace lstmgen {
 
+/// `slots` lanes for each of `sequences`: row slot * sequences + i is that of sequence i.
 class Session {
 public:
     /// All lanes start from the zero state. The network and the workers, which share the lanes among them, must outlive
     /// the session. Nothing allocates after construction.
-    Session(const Network& network, std::size_t lanes, Workers& workers);
+    Session(const Network& network, std::size_t sequences, std::size_t slots, Workers& workers);
 
-    /// Back to the zero state.
-    void reset(std::size_t lane);
+    /// Back to the zero state, in all sequences.
+    void reset(std::size_t slot);
 
-    /// Advances `count` lanes from `first` on, the last being followed by the first of all, by one time step: each
-    /// reads `id`. The state of all other lanes is lost.
-    void advance(std::uint32_t id, std::size_t first, std::size_t count);
+    /// Advances `count` slots from `first` on, the last being followed by the first of all, by one time step: each lane
+    /// of sequence i reads ids[i]. The state of all other slots is lost. With one slot, the `sequences` first ones may
+    /// be advanced alone; else it must be all that there are.
+    void advance(const std::uint32_t* ids, std::size_t sequences, std::size_t first, std::size_t count);
 
-    /// Gives a lane the state of a lane of another session of the same network.
-    void take(std::size_t lane, const Session& other, std::size_t from);
+    /// Gives a slot the state of a slot of another session of the same network and as many sequences.
+    void take(std::size_t slot, const Session& other, std::size_t from);
 
-    /// y (outputs) of a lane.
-    void read(std::size_t lane, float* y, Read what);
+    /// Goes on with these sequences only, which are in ascending order.
+    void keep(const std::vector<std::size_t>& sequences);
+
+    /// y (sequences, outputs) of a slot.
+    void read(std::size_t slot, float* y, Read what);
 
 private:
     struct Buffers {
@@ -37,21 +43,22 @@ private:
         AlignedBuffer<double> sums;
     };
 
-    void advance_lanes(std::size_t first, std::size_t last, float* scratch);
-    Input input(const Layer& layer, std::size_t slot, std::size_t lane);
-    Output output(std::size_t layer, std::size_t lane);
-    /// Whether a layer's output is the same for all lanes: then one row is worked out.
-    bool shared(std::size_t layer) const noexcept { return !network_.after_recurrent(layer); }
+    void advance_rows(std::size_t first, std::size_t last, float* scratch);
+    void copy_row(std::size_t row, const Session& other, std::size_t from);
+    Input input(const Layer& layer, std::size_t slot, std::size_t row);
+    Output output(std::size_t layer, std::size_t row);
+    /// Whether a layer's output is the same in all slots: then those of one slot are worked out.
+    bool shared(std::size_t layer) const noexcept { return slots_ > 1 && !network_.after_recurrent(layer); }
 
     const Network& network_;
-    std::vector<Buffers> buffers_;  // of each layer: for all lanes in the body, for one in the tail
+    std::vector<Buffers> buffers_;  // of each layer: for all rows in the body, for one slot in the tail
     std::vector<bool> in_tail_;
-    std::size_t lanes_;
-    std::uint32_t id_ = 0;                       // input of the newest step
+    std::size_t sequences_, slots_;
+    std::vector<std::uint32_t> ids_;             // input of the newest step
     AlignedBuffer<float> encoded_;               // the same as numbers, where a layer reads those
     std::vector<AlignedBuffer<float>> scratch_;  // one a thread
     std::size_t now_ = 0;                        // which y is the newest
-    std::size_t first_ = 0;                      // lane in whose row the newest shared outputs are
+    std::size_t first_ = 0;                      // row at which the newest shared outputs are
     Workers& workers_;
 };
 

@@ -29,7 +29,7 @@ Stepper::Stepper(const Network& network) : network_(network), in_tail_(network.l
         if (layer->has_c()) o.c = place(bytes);
         o.sums = place(layer->sums_size() * sizeof(double));
         layers_.push_back(o);
-        scratch = std::max(scratch, layer->scratch_size(1));
+        scratch = std::max(scratch, layer->scratch_size(1, 1));
     }
     if (network.needs_encoding()) numbers_ = place(network.info().input_size * sizeof(float));
     scratch_ = place(scratch * sizeof(float));

@@ -106,5 +106,21 @@ class Generator:
     def probabilities(self) -> NDArray[np.float64]: ...
     def score(self, ids: NDArray[np.uint32]) -> NDArray[np.float64]: ...
 
+def sample_many(
+    model: Model,
+    primes: list[NDArray[np.uint32]],
+    temps: list[float],
+    seeds: list[int],
+    *,
+    length: int,
+    stops: list[list[int]],
+    refresh: int,
+    threads: int,
+    top_k: int,
+    top_p: float,
+    min_p: float,
+    repeat_penalty: float,
+    logit_bias: list[tuple[int, float]],
+) -> list[NDArray[np.uint32]]: ...
 def measure_limits(model: Model) -> tuple[float, float]: ...
 def supported_isas() -> list[str]: ...

@@ -126,6 +126,66 @@ class Generator:
         run, ids = self._start(sampling, prime, on_unknown, refresh, repeat_penalty, logit_bias)
         return self._stream(run, ids if include_prime else ids[:0], length, self._stops(stop))
 
+    def sample_many(
+        self,
+        n: int,
+        length: int = 1000,
+        temp: float | Sequence[float] | None = None,
+        *,
+        prime: Elements | Sequence[Elements | None] | None = None,
+        include_prime: bool = False,
+        seed: int | Sequence[int] | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        repeat_penalty: float | None = None,
+        logit_bias: LogitBias | None = None,
+        stop: str | Sequence[str] | None = None,
+        refresh: int | None = 1,
+        on_unknown: str = "error",
+        temperature: float | Sequence[float] | None = None,
+        inverse_temp: float | Sequence[float] | None = None,
+    ) -> list[str | list[str] | list[int]]:
+        """Draw `n` sequences side by side, which is faster than one after the other.
+
+        The keywords are those of `sample`, and sequence i is what `sample` draws with the i-th of each.
+
+        temp, temperature, inverse_temp: for all, or a list of `n`.
+        prime: for all, or a list of `n`: of texts, or, if the model's elements are no letters, of lists.
+        seed: a list of `n`; or an integer: the seeds are seed, seed + 1, ...; None: a new one for each.
+        """
+        n = _at_least("n", n, 0)
+        length = _at_least("length", length, 0)
+        _check_refresh(refresh)
+        numbered = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+        seeds = [seed + i for i in range(n)] if numbered else _each("seed", seed, n)
+        temps, temperatures, inverses = (
+            _each(name, value, n)
+            for name, value in (("temp", temp), ("temperature", temperature), ("inverse_temp", inverse_temp))
+        )
+        samplings = [
+            Sampling(temps[i], temperatures[i], inverses[i], seeds[i], top_k, top_p, min_p).options for i in range(n)
+        ]
+        primes = [self._prime("prime", p, on_unknown) for p in self._primes(prime, n)]
+        if not samplings:
+            return []
+        options = {key: samplings[0][key] for key in ("top_k", "top_p", "min_p")}
+        drawn = _core.sample_many(
+            self.model._native,
+            primes,
+            [s["temp"] for s in samplings],
+            [s["seed"] for s in samplings],
+            length=length,
+            stops=self._stops(stop),
+            threads=self.threads,
+            **self._options(refresh, repeat_penalty, logit_bias),
+            **options,
+        )
+        return [
+            self._decode(np.concatenate([p, ids]) if include_prime else ids)
+            for p, ids in zip(primes, drawn, strict=True)
+        ]
+
     def probabilities(
         self,
         context: Elements | None = None,
@@ -176,17 +236,21 @@ class Generator:
         repeat_penalty: float | None = None,
         logit_bias: LogitBias | None = None,
     ) -> _core.Generator:
+        options = self._options(refresh, repeat_penalty, logit_bias)
+        return _core.Generator(self.model._native, threads=self.threads, **options, **sampling.options)
+
+    def _options(
+        self, refresh: int | None, repeat_penalty: float | None, logit_bias: LogitBias | None
+    ) -> dict[str, Any]:
+        """The native options that all sequences share."""
         _check_refresh(refresh)
         if refresh is not None and not self.model.window:
             raise ValueError("the model was saved without a fixed window: export it with window=, or give refresh=None")
-        return _core.Generator(
-            self.model._native,
-            refresh=refresh or 0,
-            threads=self.threads,
-            repeat_penalty=1.0 if repeat_penalty is None else _number("repeat_penalty", repeat_penalty),
-            logit_bias=self._biases({} if logit_bias is None else logit_bias),
-            **sampling.options,
-        )
+        return {
+            "refresh": refresh or 0,
+            "repeat_penalty": 1.0 if repeat_penalty is None else _number("repeat_penalty", repeat_penalty),
+            "logit_bias": self._biases({} if logit_bias is None else logit_bias),
+        }
 
     def _biases(self, logit_bias: LogitBias) -> list[tuple[int, float]]:
         if not isinstance(logit_bias, Mapping):
@@ -226,6 +290,14 @@ class Generator:
         if len(ids) == 0:
             raise ValueError("the model has no default prime: give prime=")
         return ids
+
+    def _primes(self, prime: Elements | Sequence[Elements | None] | None, n: int) -> Sequence[Any]:
+        """A prime for each of `n` sequences."""
+        kinds: tuple[type, ...] = (list, tuple, np.ndarray, type(None))
+        if self.model.vocabulary is not None and self.model.vocabulary.kind == "text":
+            kinds = (*kinds, str)
+        many = isinstance(prime, (list, tuple)) and len(prime) > 0 and all(isinstance(p, kinds) for p in prime)
+        return _each("prime", prime, n) if many else [prime] * n
 
     def _window(self, ids: Ids) -> Ids:
         """The last T ids; fewer are filled up on the left, if the model has padding."""
@@ -324,6 +396,15 @@ def _at_least(name: str, value: int, least: int, bits: int = 63) -> int:
     if value >= 2**bits:
         raise ValueError(f"{name}: expected below 2**{bits}, found {value}")
     return int(value)
+
+
+def _each(name: str, value: Any, n: int) -> Sequence[Any]:
+    """A value for each of `n` sequences."""
+    if not isinstance(value, (list, tuple, np.ndarray)):
+        return [value] * n
+    if len(value) != n:
+        raise ValueError(f"{name}: expected one for all or {n}, found {len(value)}")
+    return value
 
 
 def _check_refresh(refresh: int | None) -> None:

@@ -166,6 +166,28 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
+/// One of many sequences.
+struct Request {
+    SamplerOptions sampler;
+    std::vector<std::uint32_t> prime;  ///< at least one element
+};
+
+struct ManyOptions {
+    std::size_t length = 1000;  ///< elements of each sequence, at most
+    /// A sequence ends with the first of these that it draws, which is still part of it.
+    std::vector<std::vector<std::uint32_t>> stops;
+    std::size_t refresh = 1;  ///< as in GeneratorOptions
+    std::size_t threads = 1;  ///< share the sequences; the results do not depend on it
+};
+
+/// Draws a sequence for each request, side by side, which is faster than one after the other; each is what a Generator
+/// with the same options draws, bit for bit. `keep_going` is called by the calling thread, at least every 20 ms or once
+/// an element; if it returns false, what there is is returned.
+LSTMGEN_API std::vector<std::vector<std::uint32_t>> sample_many(const Model& model,
+                                                                const std::vector<Request>& requests,
+                                                                const ManyOptions& options,
+                                                                const Generator::Continue& keep_going = {});
+
 /// What one thread of this machine can do at best with the kernels of `model`, measured: takes about 0.2 s.
 struct MachineLimits {
     double macs_per_second = 0.0;   ///< float32 multiply-adds in registers

@@ -34,6 +34,8 @@ struct LstmStep {
     Function recurrent_activation;  // sigmoid, hard_sigmoid or hard_sigmoid_keras2
     const float* start;             // (rows, 64 * blocks): the bias, or the bias plus the input product
     std::size_t start_stride;       // 0: the same for all lanes
+    std::size_t start_period;       // > 0: so many rows, lane i starts as row (start_first + i) % start_period
+    std::size_t start_first;
     Matrix kernel;
     const std::uint32_t* ids;  // id_stride 0: one id for all lanes
     std::size_t id_stride;
@@ -59,7 +61,7 @@ struct GruStep {
     Function activation;  // as in LstmStep
     Function recurrent_activation;
     const float* start;  // (rows, 48 * blocks)
-    std::size_t start_stride;
+    std::size_t start_stride, start_period, start_first;
     Matrix kernel;
     const std::uint32_t* ids;
     std::size_t id_stride;
@@ -81,7 +83,7 @@ struct RnnStep {
     std::size_t blocks;
     Function activation;  // as in LstmStep
     const float* start;   // (rows, 16 * blocks)
-    std::size_t start_stride;
+    std::size_t start_stride, start_period, start_first;
     Matrix kernel;
     const std::uint32_t* ids;
     std::size_t id_stride;

@@ -275,9 +275,11 @@ template <class Step>
 inline void input_product(const Step& s, std::size_t first, std::size_t n_panels, std::size_t r, std::size_t rows,
                           float* z) {
     const std::size_t stride = n_panels * kPanel;
-    for (std::size_t j = 0; j < rows; ++j)
-        for (std::size_t v = 0; v < stride; v += kWidth)
-            store(z + j * stride + v, load(s.start + (r + j) * s.start_stride + first * kPanel + v));
+    for (std::size_t j = 0; j < rows; ++j) {
+        const std::size_t row = s.start_period > 0 ? (s.start_first + r + j) % s.start_period : r + j;
+        const float* const start = s.start + row * s.start_stride + first * kPanel;
+        for (std::size_t v = 0; v < stride; v += kWidth) store(z + j * stride + v, load(start + v));
+    }
     if (s.ids) gather_from(s.kernel, first, n_panels, s.ids + r * s.id_stride, s.id_stride, rows, z, stride);
     if (s.x) gemm_from(s.kernel, first, n_panels, s.x + r * s.x_stride, s.x_stride, rows, z, stride);
 }

@@ -1,0 +1,134 @@
+#include "context.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace lstmgen {
+namespace {
+
+std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
+    if (!info.labels.empty())
+        throw Error(ErrorCode::invalid_argument, "a classifier: it has labels, it does not generate");
+    if (info.encoding == Encoding::features)
+        throw Error(ErrorCode::invalid_argument,
+                    "a network that reads features predicts, but does not generate: it has no elements to feed back");
+    if (info.whole && refresh != 1)
+        throw Error(
+            ErrorCode::invalid_argument,
+            "the network needs all steps of a window at once: expected refresh 1, found " + std::to_string(refresh));
+    if (refresh == 0) return 0;
+    if (info.window == 0)
+        throw Error(ErrorCode::invalid_argument, "the model was saved without a fixed window: export it with one" +
+                                                     std::string(info.whole ? "" : ", or carry the state (refresh 0)"));
+    return info.window;
+}
+
+// Lanes that are run from the history at once, in the end: enough for fast products, few enough not to be noticed.
+constexpr std::size_t kGroup = 16;
+
+}  // namespace
+
+std::size_t Context::lanes(const ModelInfo& info, std::size_t refresh) {
+    const std::size_t window = window_of(info, refresh);
+    return refresh == 0 ? 1 : (window + refresh - 2) / refresh + 1;
+}
+
+Context::Context(std::shared_ptr<const Network> network, std::size_t refresh, std::size_t sequences,
+                 std::size_t threads)
+    : network_(std::move(network)),
+      refresh_(refresh),
+      window_(window_of(info(), refresh)),
+      slots_(lanes(info(), refresh)),
+      sequences_(sequences),
+      logits_(sequences * info().outputs) {
+    if (info().whole) {
+        evaluator_ = std::make_unique<SequenceEvaluator>(*network_, sequences, window_, false);
+        windows_.resize(sequences * window_);
+        return;
+    }
+    workers_ = std::make_unique<Workers>(std::min(std::max<std::size_t>(1, threads), slots_ * sequences));
+    session_ = std::make_unique<Session>(*network_, sequences, slots_, *workers_);
+    if (refresh_ == 0) return;
+    group_ = std::make_unique<Session>(*network_, sequences, std::min(kGroup, slots_), *workers_);
+    history_size_ = window_ + refresh_;
+    history_.resize(history_size_ * sequences);
+}
+
+void Context::append(const std::uint32_t* ids, std::size_t sequences) {
+    ready_ = false;
+    const std::size_t at = elements_++;
+    if (evaluator_) {
+        for (std::size_t i = 0; i < sequences_; ++i) {
+            std::uint32_t* const window = windows_.data() + i * window_;
+            if (at >= window_) std::move(window + 1, window + window_, window);
+            window[std::min(at, window_ - 1)] = ids[i];
+        }
+    } else if (refresh_ == 0) {
+        session_->advance(ids, sequences, 0, 1);
+    } else {
+        std::copy_n(ids, sequences_, history(at));
+        if (at > 0 && at % refresh_ == 0 && live_ == at / refresh_) session_->reset(live_++ % slots_);
+        if (live_ > newest_full()) session_->advance(ids, sequences_, newest_full() % slots_, live_ - newest_full());
+    }
+}
+
+const float* Context::logits() {
+    if (ready_) return logits_.data();
+    if (elements_ == 0)
+        throw Error(ErrorCode::invalid_argument, "the context is empty: feed at least one element first");
+    if (evaluator_)
+        evaluate_window();
+    else
+        read_lane();
+    for (std::size_t i = 0; info().padding && i < sequences_; ++i)
+        logits_[i * info().outputs + *info().padding] = -HUGE_VALF;  // never drawn
+    ready_ = true;
+    return logits_.data();
+}
+
+void Context::read_lane() {
+    if (refresh_ == 0) return session_->read(0, logits_.data(), Read::logits);
+    if (live_ <= newest_full()) live_ = newest_full();
+    if (live_ < started() && (live_ == newest_full() || elements_ >= next_group_)) run_group();
+    session_->read(newest_full() % slots_, logits_.data(), Read::logits);
+}
+
+// The next lanes, from their start to now.
+void Context::run_group() {
+    const std::size_t count = std::min({group_size_, started() - live_, std::min(kGroup, slots_)});
+    group_size_ = std::min(2 * group_size_, kGroup);
+    for (std::size_t at = live_ * refresh_, lanes = 0; at < elements_; ++at) {
+        if (at % refresh_ == 0 && lanes < count) group_->reset(lanes++);
+        group_->advance(history(at), sequences_, 0, lanes);
+    }
+    for (std::size_t i = 0; i < count; ++i) session_->take(live_++ % slots_, *group_, i);
+    next_group_ = elements_ + std::max<std::size_t>(1, count * refresh_ / 2);  // sooner than they are used up
+}
+
+void Context::evaluate_window() {
+    const std::size_t steps = std::min(elements_, window_);
+    if (info().fixed_steps && steps < window_)
+        throw Error(ErrorCode::invalid_argument, "the network takes exactly " + std::to_string(window_) +
+                                                     " elements, the context has " + std::to_string(steps) +
+                                                     ", and the model has no padding");
+    evaluator_->reset(sequences_);
+    evaluator_->run(windows_.data(), window_, steps, true, Read::logits);
+    for (std::size_t i = 0; i < sequences_; ++i)
+        evaluator_->read(i, evaluator_->output_steps() - 1, logits_.data() + i * info().outputs);
+}
+
+void Context::keep(const std::vector<std::size_t>& sequences) {
+    if (sequences.size() == sequences_) return;
+    std::size_t to = 0;
+    for (std::size_t at = 0; at < history_size_; ++at)  // never to a later place
+        for (const std::size_t i : sequences) history_[to++] = history_[at * sequences_ + i];
+    for (std::size_t i = 0; evaluator_ && i < sequences.size(); ++i)
+        std::copy_n(windows_.data() + sequences[i] * window_, window_, windows_.data() + i * window_);
+    if (session_) session_->keep(sequences);
+    if (group_) group_->keep(sequences);
+    sequences_ = sequences.size();
+    ready_ = false;
+}
+
+}  // namespace lstmgen

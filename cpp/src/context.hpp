@@ -1,0 +1,74 @@
+// What has been read so far: elements in, the distribution of the next one out, for several sequences side by side.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "network.hpp"
+#include "sequence.hpp"
+#include "session.hpp"
+#include "workers.hpp"
+
+namespace lstmgen {
+
+// A lane starts every `refresh` elements; each reads all elements from its start on. The newest lane that has read a
+// full window (or the first, while there is none) gives the next distribution, and lanes older than that are over. With
+// refresh 1, that lane has read exactly the last `window` elements: what predict computes for that window. With refresh
+// 0 there is one lane, never over.
+//
+// Lanes that start with the context are not run along with it, which would take as long as half a window of elements
+// before the first one is there. They are run from the history when they are about to be needed: one, two, four ... at
+// a time, then so many that at last all lanes are live. Lane k is in slot k % slots_ of the session.
+//
+// A network that needs whole windows has no lanes: the window of the last elements is evaluated for each distribution.
+class Context {
+public:
+    /// Throws Error if the network cannot generate in this way. Nothing allocates after construction.
+    Context(std::shared_ptr<const Network> network, std::size_t refresh, std::size_t sequences, std::size_t threads);
+
+    /// Elements of a prime that matter; SIZE_MAX: all.
+    std::size_t reach() const noexcept { return window_ > 0 ? window_ : SIZE_MAX; }
+    /// Lanes of one sequence.
+    static std::size_t lanes(const ModelInfo& info, std::size_t refresh);
+    std::size_t sequences() const noexcept { return sequences_; }
+    const ModelInfo& info() const noexcept { return network_->info(); }
+
+    /// Each of the first `sequences` sequences reads an element. With windows it must be all of them.
+    void append(const std::uint32_t* ids, std::size_t sequences);
+    void append(const std::uint32_t* ids) { append(ids, sequences_); }
+
+    /// (sequences, outputs): logits of the next element of each; there must be an element before it.
+    const float* logits();
+
+    /// Goes on with these sequences only, in ascending order.
+    void keep(const std::vector<std::size_t>& sequences);
+
+private:
+    // Lanes that have read something, and the lane that gives the distribution after what was read.
+    std::size_t started() const { return (elements_ + refresh_ - 1) / refresh_; }
+    std::size_t newest_full() const { return elements_ >= window_ ? (elements_ - window_) / refresh_ : 0; }
+
+    void read_lane();
+    void run_group();
+    void evaluate_window();
+    std::uint32_t* history(std::size_t at) { return history_.data() + at % history_size_ * sequences_; }
+
+    std::shared_ptr<const Network> network_;
+    std::size_t refresh_, window_, slots_, sequences_;
+    std::unique_ptr<Workers> workers_;
+    std::unique_ptr<Session> session_, group_;  // the lanes, and those that are being run from the history; or
+    std::unique_ptr<SequenceEvaluator> evaluator_;
+    std::size_t history_size_ = 0;        // in elements of each sequence
+    std::vector<std::uint32_t> history_;  // (history_size, sequences): element i is at i % history_size
+    std::size_t live_ = 0;                // lanes that have read all elements since their start, or are over
+    std::size_t group_size_ = 1;
+    std::size_t next_group_ = 0;          // elements at which the next group is run
+    std::vector<std::uint32_t> windows_;  // (sequences, window), for the evaluator
+    std::vector<float> logits_;
+    std::size_t elements_ = 0;  // read so far, with padding
+    bool ready_ = false;        // the logits are those of the next element
+};
+
+}  // namespace lstmgen

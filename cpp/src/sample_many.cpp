@@ -1,0 +1,175 @@
+// Many sequences, each as a Generator of its own would draw it: side by side, as lanes of one product, in batches that
+// threads take from a queue. No thread waits for another before the end.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <numeric>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#include "context.hpp"
+#include "lstmgen/lstmgen.hpp"
+#include "sampler.hpp"
+
+namespace lstmgen {
+namespace {
+
+constexpr std::size_t kRows = 96;  // lanes of a batch: enough to make the most of each weight that is read
+
+struct Member {
+    const Request* request;
+    std::vector<std::uint32_t>* result;
+    std::size_t prime_size;  // of the end of the prime that matters
+    Sampler sampler;
+    bool over = false;
+};
+
+using Batch = std::vector<Member>;
+
+bool ends_with(const std::vector<std::uint32_t>& ids, const std::vector<std::uint32_t>& end) {
+    return ids.size() >= end.size() && std::equal(end.rbegin(), end.rend(), ids.rbegin());
+}
+
+// The longest prime comes first: a shorter one starts later, so that all are read at the same time.
+bool prime(Context& context, const Batch& batch, bool windows, const Generator::Continue& keep_going) {
+    std::vector<std::uint32_t> ids(batch.size());
+    const std::size_t longest = batch[0].prime_size;
+    if (windows && context.info().padding && longest < context.reach())
+        for (std::size_t i = 0; i + 1 < context.reach(); ++i) {
+            if (!keep_going()) return false;
+            ids.assign(batch.size(), *context.info().padding);
+            context.append(ids.data());
+        }
+    for (std::size_t left = longest; left > 0; --left) {
+        if (!keep_going()) return false;
+        std::size_t n = 0;
+        for (; n < batch.size() && batch[n].prime_size >= left; ++n)
+            ids[n] = batch[n].request->prime[batch[n].request->prime.size() - left];
+        context.append(ids.data(), n);
+    }
+    return true;
+}
+
+void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, const Generator::Continue& keep_going) {
+    Context context(model.network(), options.refresh, batch.size(), 1);
+    if (!prime(context, batch, options.refresh > 0, keep_going)) return;
+    const std::size_t outputs = model.info().outputs;
+    std::vector<std::uint32_t> ids(batch.size());
+    std::vector<std::size_t> going(batch.size());
+    for (std::size_t drawn = 0; drawn < options.length && keep_going(); ++drawn) {
+        if (drawn > 0) context.append(ids.data());
+        const float* const logits = context.logits();
+        going.clear();
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            Member& s = batch[i];
+            s.sampler.set_logits(logits + i * outputs);
+            const std::uint32_t id = s.sampler.draw();
+            s.result->push_back(id);
+            for (const auto& stop : options.stops) s.over = s.over || ends_with(*s.result, stop);
+            if (s.over) continue;
+            ids[going.size()] = id;
+            going.push_back(i);
+        }
+        if (going.empty()) return;
+        if (going.size() == batch.size()) continue;
+        context.keep(going);
+        batch.erase(std::remove_if(batch.begin(), batch.end(), [](const Member& s) { return s.over; }), batch.end());
+    }
+}
+
+void check(const Model& model, const std::vector<Request>& requests) {
+    const std::size_t outputs = model.info().outputs;
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        const std::string who = "sequence " + std::to_string(i) + ": ";
+        if (requests[i].prime.empty())
+            throw Error(ErrorCode::invalid_argument, who + "the prime is empty: give at least one element");
+        for (const std::uint32_t id : requests[i].prime)
+            if (id >= outputs)
+                throw Error(ErrorCode::invalid_argument, who + "prime: expected ids below " + std::to_string(outputs) +
+                                                             ", found " + std::to_string(id));
+    }
+}
+
+// With windows, all lanes of a batch must start at the same element, so its primes are equally long.
+std::vector<Batch> batches(const Model& model, const std::vector<Request>& requests, const ManyOptions& options,
+                           std::vector<std::vector<std::uint32_t>>& results) {
+    const bool windows = options.refresh > 0;
+    const std::size_t reach = windows ? model.info().window : SIZE_MAX;
+    const auto size = [&](std::size_t i) { return std::min(requests[i].prime.size(), reach); };
+    std::vector<std::size_t> order(requests.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return size(a) > size(b); });
+
+    const std::size_t lanes = Context::lanes(model.info(), options.refresh);
+    const std::size_t threads = std::max<std::size_t>(1, options.threads);
+    const std::size_t most = std::min((kRows + lanes - 1) / lanes, (requests.size() + threads - 1) / threads);
+    std::vector<Batch> all;
+    for (const std::size_t i : order) {
+        if (all.empty() || all.back().size() == most || (windows && all.back()[0].prime_size != size(i)))
+            all.emplace_back();
+        Sampler sampler(model.info().outputs, requests[i].sampler);
+        for (const std::uint32_t id : requests[i].prime) sampler.accept(id);
+        all.back().push_back({&requests[i], &results[i], size(i), std::move(sampler)});
+    }
+    return all;
+}
+
+}  // namespace
+
+std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const std::vector<Request>& requests,
+                                                    const ManyOptions& options, const Generator::Continue& keep_going) {
+    check(model, requests);
+    std::vector<std::vector<std::uint32_t>> results(requests.size());
+    if (requests.empty()) return results;
+    std::vector<Batch> queue = batches(model, requests, options, results);
+
+    std::atomic<std::size_t> next{0};
+    std::atomic<bool> stop{false};
+    std::mutex mutex;  // of the two below
+    std::exception_ptr error;
+    std::size_t finished = 0;  // threads
+    std::condition_variable done;
+    const auto work = [&](const Generator::Continue& go_on) {
+        try {
+            for (std::size_t i; !stop && (i = next++) < queue.size();) sample_batch(model, options, queue[i], go_on);
+        } catch (...) {
+            const std::lock_guard lock(mutex);
+            if (!error) error = std::current_exception();
+            stop = true;
+        }
+    };
+    // Only this thread calls keep_going, also while it waits for the others.
+    const auto go_on = [&] {
+        if (keep_going && !keep_going()) stop = true;
+        return !stop.load();
+    };
+    std::vector<std::thread> threads;
+    try {
+        for (std::size_t i = 1; i < std::min(options.threads, queue.size()); ++i) {
+            threads.emplace_back([&] {
+                work([&] { return !stop.load(); });
+                const std::lock_guard lock(mutex);
+                ++finished;
+                done.notify_one();
+            });
+        }
+    } catch (const std::system_error&) {
+        // The system has no more threads: those that started do all the work, with the same results.
+    }
+    work(go_on);
+    for (std::unique_lock lock(mutex); finished < threads.size();) {
+        done.wait_for(lock, std::chrono::milliseconds(20));
+        lock.unlock();
+        go_on();
+        lock.lock();
+    }
+    for (std::thread& thread : threads) thread.join();
+    if (error) std::rethrow_exception(error);
+    return results;
+}
+
+}  // namespace lstmgen

@@ -1,0 +1,165 @@
+"""`sample_many`: each sequence is what `sample` draws alone, whatever is drawn beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lstmgen
+from lstmgen import _core
+from lstmgen.network import NETWORK_INPUT, Network
+from networks import network, packed
+
+LETTERS = "abcdefghijk"
+HEAD = ("dense", 11, "softmax")
+
+
+def of(layers: list[Any], reads: dict[int, tuple[int, ...]] | None = None, *, inputs: int = 11) -> Network:
+    return network([*layers, HEAD], inputs, 6, reads=reads)
+
+
+NETWORKS: dict[str, tuple[Network, str]] = {
+    "two lstm": (network(), "onehot"),
+    "embedding": (of([("embedding", 7), ("lstm", 9), ("gru", 8)]), "index"),
+    "masked embedding": (
+        of([("embedding", 7), ("mask", 3.0), ("lstm", 9), ("gru", 8)], {1: (NETWORK_INPUT,), 2: (0, 1), 3: (2, 1)}),
+        "index",
+    ),
+    "numbers": (of([("lstm", 9), ("simple_rnn", 8)], inputs=1), "scaled"),
+    "dense before": (of([("dense", 7, "relu"), ("lstm", 9), ("concatenate",), ("gru", 8)], {2: (0, 1)}), "onehot"),
+    "sum with what is shared": (of([("dense", 9, "tanh"), ("lstm", 9), ("add",), ("lstm", 8)], {2: (0, 1)}), "onehot"),
+    "other activations": (of([("lstm", 9, "softsign"), ("gru", 8, "elu", "sigmoid", False)]), "onehot"),
+    "reset before": (of([("embedding", 5), ("gru", 70, "tanh", "sigmoid", False)]), "index"),
+    "whole windows": (of([("reverse",), ("lstm", 9)], inputs=1), "scaled"),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def model(request: pytest.FixtureRequest) -> lstmgen.Model:
+    which, encoding = NETWORKS[request.param]
+    return lstmgen.Model(packed(which, encoding=encoding))
+
+
+def refreshes(model: lstmgen.Model) -> tuple[int | None, ...]:
+    return (1,) if model._native.info.whole else (1, 4, 50, None)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_each_sequence_is_that_of_sample(model: lstmgen.Model, threads: int) -> None:
+    gen, alone = lstmgen.Generator(model, threads=threads), lstmgen.Generator(model)
+    temps = [0.3 + 0.1 * i for i in range(21)]
+    for refresh in refreshes(model):
+        many = gen.sample_many(21, 25, temps, seed=5, refresh=refresh)
+        assert many == [alone.sample(25, temp, seed=5 + i, refresh=refresh) for i, temp in enumerate(temps)]
+
+
+def test_primes_of_any_length(model: lstmgen.Model) -> None:
+    gen = lstmgen.Generator(model)
+    primes = [LETTERS[: 1 + i % 11] * (1 + i % 3) for i in range(17)]
+    for refresh in refreshes(model):
+        options: dict[str, Any] = {"refresh": refresh, "include_prime": True, "repeat_penalty": 1.3}
+        many = gen.sample_many(17, 20, prime=primes, seed=0, **options)
+        assert many == [gen.sample(20, prime=prime, seed=i, **options) for i, prime in enumerate(primes)]
+
+
+def test_those_that_stop_leave_and_the_others_go_on(model: lstmgen.Model) -> None:
+    gen = lstmgen.Generator(model)
+    for refresh in refreshes(model):
+        options: dict[str, Any] = {"refresh": refresh, "stop": ["a", "bc", "f"]}
+        many = gen.sample_many(40, 30, seed=9, **options)
+        assert many == [gen.sample(30, seed=9 + i, **options) for i in range(40)]
+        assert len({len(str(text)) for text in many}) > 3
+
+
+def test_more_than_fit_one_batch() -> None:
+    gen = lstmgen.Generator(packed(), threads=2)
+    for refresh in (1, None):
+        many = gen.sample_many(200, 12, seed=0, refresh=refresh)
+        assert many == [gen.sample(12, seed=i, refresh=refresh) for i in range(200)]
+
+
+def test_padding_comes_before_a_short_prime() -> None:
+    letters = ["", *LETTERS[1:]]
+    gen = lstmgen.Generator(
+        packed(NETWORKS["embedding"][0], encoding="index", vocabulary=letters, padding=0, prime=[1])
+    )
+    primes = ["b", "cd", "bcdefghbcdefgh"]
+    for refresh in (1, 3, None):
+        many = gen.sample_many(3, 20, prime=primes, seed=1, refresh=refresh)
+        assert many == [gen.sample(20, prime=p, seed=1 + i, refresh=refresh) for i, p in enumerate(primes)]
+
+
+def test_instruction_sets_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = set()
+    data = packed(NETWORKS["two lstm"][0])
+    for isa in _core.supported_isas():
+        monkeypatch.setenv("LSTMGEN_ISA", isa)
+        found.add(tuple(map(str, lstmgen.Generator(data).sample_many(9, 40, seed=3, refresh=None))))
+    assert len(found) == 1
+
+
+def test_bf16() -> None:
+    gen = lstmgen.Generator(packed(dtype="bf16"))
+    assert gen.sample_many(9, 40, seed=3) == [gen.sample(40, seed=3 + i) for i in range(9)]
+
+
+def test_seeds_temperatures_and_primes_may_be_lists() -> None:
+    gen = lstmgen.Generator(packed())
+    many = gen.sample_many(2, 30, seed=[4, 4], inverse_temp=[1, 2], prime=["a", None])
+    assert many == [gen.sample(30, seed=4, prime="a"), gen.sample(30, seed=4, inverse_temp=2)]
+    arrays = gen.sample_many(2, 30, np.array([1.0, 0.5]), seed=np.array([4, 5]))
+    assert arrays == [gen.sample(30, 1.0, seed=4), gen.sample(30, 0.5, seed=5)]
+
+
+def test_one_prime_of_ids_is_for_all_and_lists_of_ids_are_for_each() -> None:
+    gen = lstmgen.Generator(packed(vocabulary=None))
+    assert gen.sample_many(2, 30, seed=4, prime=[1, 2]) == [gen.sample(30, seed=4 + i, prime=[1, 2]) for i in range(2)]
+    many = gen.sample_many(2, 30, seed=4, prime=[[1, 2], [3]])
+    assert many == [gen.sample(30, seed=4, prime=[1, 2]), gen.sample(30, seed=5, prime=[3])]
+
+
+def test_tokens_come_as_lists() -> None:
+    words = ["The", "cat", "sat", "on", "a"]
+    small = network([("lstm", 6), ("dense", 5, "softmax")], 5, 4)
+    gen = lstmgen.Generator(packed(small, vocabulary=words, vocabulary_kind="tokens"))
+    primes = [["The", "cat"], ["a"]]
+    assert gen.sample_many(2, 9, seed=1, prime=primes) == [
+        gen.sample(9, seed=1 + i, prime=p) for i, p in enumerate(primes)
+    ]
+    assert gen.sample_many(2, 9, seed=1, prime="The cat")[0] == gen.sample(9, seed=1, prime="The cat")
+    assert gen.sample_many(2, 9, seed=1, prime=["The", "cat"])[0] == gen.sample(9, seed=1, prime=["The", "cat"])
+
+
+def test_without_a_seed_no_two_are_alike() -> None:
+    many = lstmgen.Generator(packed()).sample_many(20, 60)
+    assert len(set(map(str, many))) == 20
+
+
+def test_none_and_nothing() -> None:
+    gen = lstmgen.Generator(packed())
+    assert gen.sample_many(0, 10) == []
+    assert gen.sample_many(3, 0) == ["", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": -1}, "n: expected at least 0, found -1"),
+        ({"seed": [1, 2]}, "seed: expected one for all or 3, found 2"),
+        ({"temp": [1.0] * 4}, "temp: expected one for all or 3, found 4"),
+        ({"prime": ["a", "b"]}, "prime: expected one for all or 3, found 2"),
+        ({"temp": [1.0, -1.0, 1.0]}, "temp: expected a number >= 0, found -1.0"),
+        ({"temp": 1.0, "inverse_temp": 1.0}, r"expected one of temp, temperature, inverse_temp, found \['temp'"),
+        ({"prime": ["a", "b", "z"]}, "'z'"),
+        ({"top_p": 2.0}, "top_p: expected a number in"),
+        ({"seed": 2**64 - 1}, r"seed: expected below 2\*\*64"),
+        ({"refresh": 0}, "refresh: expected at least 1, found 0"),
+        ({"logit_bias": dict.fromkeys(LETTERS, -np.inf)}, "no element can be drawn"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], message: str) -> None:
+    gen = lstmgen.Generator(packed(), threads=2)
+    with pytest.raises(ValueError, match=message):
+        gen.sample_many(**({"n": 3, "length": 5} | options))
