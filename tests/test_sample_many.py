@@ -109,8 +109,9 @@ def test_seeds_temperatures_and_primes_may_be_lists() -> None:
     gen = lstmgen.Generator(packed())
     many = gen.sample_many(2, 30, seed=[4, 4], inverse_temp=[1, 2], prime=["a", None])
     assert many == [gen.sample(30, seed=4, prime="a"), gen.sample(30, seed=4, inverse_temp=2)]
-    arrays = gen.sample_many(2, 30, np.array([1.0, 0.5]), seed=np.array([4, 5]))
-    assert arrays == [gen.sample(30, 1.0, seed=4), gen.sample(30, 0.5, seed=5)]
+    arrays: Any = np.array([1.0, 0.5]), np.array([4, 5])
+    many = gen.sample_many(2, 30, arrays[0], seed=arrays[1])
+    assert many == [gen.sample(30, 1.0, seed=4), gen.sample(30, 0.5, seed=5)]
 
 
 def test_one_prime_of_ids_is_for_all_and_lists_of_ids_are_for_each() -> None:

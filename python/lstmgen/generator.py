@@ -157,8 +157,9 @@ class Generator:
         n = _at_least("n", n, 0)
         length = _at_least("length", length, 0)
         _check_refresh(refresh)
-        numbered = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
-        seeds = [seed + i for i in range(n)] if numbered else _each("seed", seed, n)
+        if isinstance(seed, (int, np.integer)):
+            seed = [_at_least("seed", seed, 0, bits=64) + i for i in range(n)]
+        seeds = _each("seed", seed, n)
         temps, temperatures, inverses = (
             _each(name, value, n)
             for name, value in (("temp", temp), ("temperature", temperature), ("inverse_temp", inverse_temp))
@@ -291,7 +292,7 @@ class Generator:
             raise ValueError("the model has no default prime: give prime=")
         return ids
 
-    def _primes(self, prime: Elements | Sequence[Elements | None] | None, n: int) -> Sequence[Any]:
+    def _primes(self, prime: Elements | Sequence[Elements | None] | None, n: int) -> list[Any]:
         """A prime for each of `n` sequences."""
         kinds: tuple[type, ...] = (list, tuple, np.ndarray, type(None))
         if self.model.vocabulary is not None and self.model.vocabulary.kind == "text":
@@ -398,13 +399,13 @@ def _at_least(name: str, value: int, least: int, bits: int = 63) -> int:
     return int(value)
 
 
-def _each(name: str, value: Any, n: int) -> Sequence[Any]:
+def _each(name: str, value: Any, n: int) -> list[Any]:
     """A value for each of `n` sequences."""
     if not isinstance(value, (list, tuple, np.ndarray)):
         return [value] * n
     if len(value) != n:
         raise ValueError(f"{name}: expected one for all or {n}, found {len(value)}")
-    return value
+    return list(value)
 
 
 def _check_refresh(refresh: int | None) -> None:
