@@ -207,6 +207,34 @@ def test_weights_beyond_bf16_are_refused(network: Network) -> None:
         pack(with_layer(network, 2, arrays=arrays), dtype="bf16")
 
 
+# -- int8 ----------------------------------------------------------------------------------------
+
+
+def test_int8_is_in_steps_of_each_columns_greatest_weight(rng: np.random.Generator) -> None:
+    values = rng.normal(0, [0.1, 3.0, 50.0], (200, 3)).astype(np.float32)
+    steps, scales = container.to_int8(values)
+    np.testing.assert_allclose(scales, np.abs(values).max(axis=0) / 127, rtol=1e-6)
+    assert (np.abs(steps).max(axis=0) == 127).all()
+    assert (np.abs(container.from_int8(steps, scales) - values) <= 0.501 * scales).all()
+
+
+def test_int8_columns_of_zeros_stay_zeros() -> None:
+    steps, scales = container.to_int8(np.zeros((4, 2), np.float32))
+    assert not steps.any()
+    assert not scales.any()
+
+
+def test_gguf_reads_int8_matrices_with_their_scales(network: Network, tmp_path: Path) -> None:
+    reader = gguf_reader(tmp_path / "m.bin", pack(network, dtype="int8"))
+    tensors = {t.name: t for t in reader.tensors}
+    steps, scales = container.to_int8(network.layers[0].arrays["kernel"])
+    name = network.layers[0].name
+    assert tensors[f"{name}.kernel"].tensor_type.name == "I8"
+    np.testing.assert_array_equal(tensors[f"{name}.kernel"].data, steps)
+    np.testing.assert_array_equal(tensors[f"{name}.kernel_scale"].data, scales)
+    assert f"{name}.bias_scale" not in tensors
+
+
 # -- self-test -----------------------------------------------------------------------------------
 
 
@@ -227,7 +255,7 @@ def test_self_test_is_the_float64_output_for_its_ids(network: Network, tmp_path:
 def test_self_test_of_bf16_uses_the_weights_as_stored(network: Network, tmp_path: Path) -> None:
     ids, output, _ = self_test(pack(network, dtype="bf16"), tmp_path / "m.bin")
     x = reference.encode(network, "onehot", ids)
-    np.testing.assert_array_equal(output, reference.forward(container.rounded(network), x))
+    np.testing.assert_array_equal(output, reference.forward(container.rounded(network, "bf16"), x))
     assert not np.array_equal(output, reference.forward(network, x))
 
 
@@ -250,7 +278,7 @@ def test_self_test_reaches_all_parts_of_the_vocabulary(network: Network, tmp_pat
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"dtype": "int8"}, "dtype: expected one of f32, bf16, found 'int8'"),
+        ({"dtype": "int4"}, "dtype: expected one of f32, bf16, int8, found 'int4'"),
         ({"encoding": "words"}, "encoding: expected one of onehot, .*found 'words'"),
         ({"encoding": "index"}, "does not begin with an Embedding"),
         ({"encoding": "scaled"}, "the network takes 5 numbers per step, not 1"),

@@ -868,12 +868,13 @@ def test_a_network_of_sequences_generates_from_the_last_step() -> None:
     assert each.sample(50, seed=1) == lstmgen.Generator(packed()).sample(50, seed=1)
 
 
-def test_bf16_predicts_what_the_rounded_network_does() -> None:
+@pytest.mark.parametrize(("dtype", "rtol"), [("bf16", 1e-4), ("int8", 3e-3)])
+def test_rounded_weights_predict_what_the_rounded_network_does(dtype: str, rtol: float) -> None:
     from lstmgen.container import rounded
 
     ids = np.arange(T)[None] % N
-    y = lstmgen.Model(packed(dtype="bf16")).predict(ids)
-    np.testing.assert_allclose(y[0], exact(ids[0].tolist(), of=rounded(TEXT)), rtol=1e-4)
+    y = lstmgen.Model(packed(dtype=dtype)).predict(ids)
+    np.testing.assert_allclose(y[0], exact(ids[0].tolist(), of=rounded(TEXT, dtype)), rtol=rtol)
 
 
 # -- what a model says of itself ---------------------------------------------------------------------
@@ -936,7 +937,8 @@ def test_nbytes_hold_the_weights_at_least(model: lstmgen.Model) -> None:
 
 
 def test_dtype_is_that_of_the_file(model: lstmgen.Model) -> None:
-    assert (model.dtype, lstmgen.Model(packed(dtype="bf16")).dtype) == ("f32", "bf16")
+    assert model.dtype == "f32"
+    assert [lstmgen.Model(packed(dtype=dtype)).dtype for dtype in ("bf16", "int8")] == ["bf16", "int8"]
 
 
 def test_a_copy_draws_the_same(gen: lstmgen.Generator) -> None:
@@ -1120,7 +1122,7 @@ print(json.dumps([gen.model.isa, draws, gen.probabilities().tolist()]))
 """
 
 
-@pytest.mark.parametrize("dtype", ["f32", "bf16"])
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "int8"])
 def test_each_instruction_set_gives_the_same_numbers(dtype: str) -> None:
     found = {}
     for isa in _core.supported_isas():

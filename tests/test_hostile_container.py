@@ -296,7 +296,7 @@ sets("layer name with a slash", "lstmgen.layer.0.name", string("../x"), "layer.0
 sets("layer name of 41", "lstmgen.layer.0.name", string("x" * 41), "layer.0.name: expected 1 to 40")
 sets("layer without a name", "lstmgen.layer.0.name", string(""), "layer.0.name: expected 1 to 40")
 sets("duplicate layer name", "lstmgen.layer.1.name", string("lstm_0"), "two layers .*lstm_0")
-sets("file type 1", "general.file_type", u32(1), "general.file_type: expected 0 or 32, found 1")
+sets("file type 1", "general.file_type", u32(1), "general.file_type: expected 0, 24 or 32, found 1")
 sets("file type bf16 of f32 tensors", "general.file_type", u32(32), "lstm_0.kernel: expected 30")
 
 
@@ -697,6 +697,21 @@ def test_infinite_bf16_weight_is_refused() -> None:
     file = take_apart(packed(dtype="bf16"))
     file.data[0:2] = b"\x80\x7f"
     refused(file.to_bytes(), r"lstm_0\.kernel has a value that is not finite")
+
+
+def test_infinite_int8_scale_is_refused() -> None:
+    data = packed(dtype="int8")
+    file = take_apart(data)
+    at = 11 * 80  # kernel of lstm_0, (11, 80), a multiple of 16 bytes
+    at += -at % 64
+    struct.pack_into("<f", file.data, at, math.inf)
+    refused(file.to_bytes(), r"lstm_0\.kernel has a value that is not finite")
+
+
+def test_int8_matrix_without_scales_is_refused() -> None:
+    file = take_apart(packed(dtype="bf16"))
+    file.set("general.file_type", u32(24))
+    refused(file.to_bytes(), "number of tensors: expected 13, found 8")
 
 
 def test_empty_element_is_the_padding_alone() -> None:

@@ -100,9 +100,13 @@ def test_instruction_sets_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(found) == 1
 
 
-def test_bf16() -> None:
-    gen = lstmgen.Generator(packed(dtype="bf16"))
-    assert gen.sample_many(9, 40, seed=3) == [gen.sample(40, seed=3 + i) for i in range(9)]
+@pytest.mark.parametrize("dtype", ["bf16", "int8"])
+def test_rounded_weights(dtype: str) -> None:
+    for which, encoding in NETWORKS.values():
+        gen = lstmgen.Generator(packed(which, encoding=encoding, dtype=dtype))
+        for refresh in refreshes(gen.model):
+            many = gen.sample_many(9, 40, seed=3, refresh=refresh)
+            assert many == [gen.sample(40, seed=3 + i, refresh=refresh) for i in range(9)]
 
 
 def test_seeds_temperatures_and_primes_may_be_lists() -> None:

@@ -24,7 +24,7 @@ def saved(keras: Any, save_h5: Callable[[Any], Path]) -> Callable[[int], str]:
     return save
 
 
-@pytest.mark.parametrize("dtype", ["f32", "bf16"])
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "int8"])
 def test_a_model_is_equal_to_the_one_it_was_exported_from(
     saved: Callable[[int], str], tmp_path: Path, capsys: pytest.CaptureFixture[str], dtype: str
 ) -> None:

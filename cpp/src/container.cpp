@@ -16,6 +16,9 @@
 #include "crc32.hpp"
 
 namespace lstmgen {
+
+using kernels::WeightType;
+
 namespace {
 
 constexpr std::uint64_t kMaxFile = std::uint64_t{1} << 32;
@@ -23,7 +26,7 @@ constexpr std::uint64_t kMaxKeys = 4096, kMaxName = 63, kMaxString = 1 << 16, kM
 constexpr std::uint64_t kMaxLayers = 256, kMaxSize = 1 << 20, kMaxMatrix = std::uint64_t{1} << 31;
 constexpr std::uint64_t kMaxSteps = 1 << 16;
 constexpr std::size_t kMaxSelfTest = 64;
-constexpr std::uint32_t kF32 = 0, kBf16 = 30;
+constexpr std::uint32_t kF32 = 0, kBf16 = 30, kI8 = 24;
 
 // In the order of LayerType.
 constexpr std::string_view kTypes[] = {"embedding", "lstm",        "gru",        "simple_rnn",     "dense",
@@ -477,9 +480,8 @@ std::string shape_text(const std::vector<std::uint64_t>& dims) {  // in Keras's 
 }
 
 // Reads one record of the tensor table and compares it with what the layers demand.
-Tensor take_tensor(Cursor& in, const std::string& layer, const TensorSpec& spec, bool bf16_file,
+Tensor take_tensor(Cursor& in, const std::string& want, const TensorSpec& spec, WeightType type,
                    std::uint64_t& offset) {
-    const std::string want = layer + "." + spec.name;
     const std::string_view name = in.string(kMaxName, "a tensor's name");
     if (name != want) fail(expected("tensor", want, in_quotes(name)));
     const auto n_dims = in.number<std::uint32_t>("a tensor's record");
@@ -494,23 +496,32 @@ Tensor take_tensor(Cursor& in, const std::string& layer, const TensorSpec& spec,
     Tensor tensor;
     tensor.rows = spec.rows;
     tensor.columns = spec.columns;
-    tensor.bf16 = bf16_file && spec.matrix;
-    const auto type = in.number<std::uint32_t>("a tensor's record");
-    const std::uint32_t want_type = tensor.bf16 ? kBf16 : kF32;
-    if (type != want_type) fail(expected("type of tensor " + want, std::to_string(want_type), std::to_string(type)));
+    tensor.type = type;
+    const auto code = in.number<std::uint32_t>("a tensor's record");
+    const std::uint32_t want_code = type == WeightType::f32 ? kF32 : type == WeightType::bf16 ? kBf16 : kI8;
+    if (code != want_code) fail(expected("type of tensor " + want, std::to_string(want_code), std::to_string(code)));
     const auto found = in.number<std::uint64_t>("a tensor's record");
     if (found != offset) fail(expected("offset of tensor " + want, std::to_string(offset), std::to_string(found)));
-    const std::uint64_t nbytes = std::uint64_t{spec.rows} * spec.columns * (tensor.bf16 ? 2 : 4);
-    offset += (nbytes + kAlignment - 1) / kAlignment * kAlignment;  // at most 1024 * 2^33: no overflow
+    offset += round_up(tensor.nbytes(), kAlignment);  // at most 1024 * 2^33: no overflow
     return tensor;
 }
 
-std::size_t tensor_nbytes(const Tensor& t) { return t.rows * t.columns * (t.bf16 ? 2 : 4); }
+// The same for a layer's tensor, and the scales of its columns behind it, where it has some.
+Tensor take_tensors(Cursor& in, const std::string& layer, const TensorSpec& spec, WeightType matrices,
+                    std::uint64_t& offset) {
+    const std::string name = layer + "." + spec.name;
+    if (!spec.matrix) return take_tensor(in, name, spec, WeightType::f32, offset);
+    const Tensor tensor = take_tensor(in, name, spec, matrices, offset);
+    if (matrices == WeightType::int8)
+        take_tensor(in, name + "_scale", {"", 1, spec.columns, false}, WeightType::f32, offset);
+    return tensor;
+}
 
 bool all_finite(const Tensor& t) {
     const std::size_t n = t.rows * t.columns;
     std::uint32_t bad = 0;
-    if (t.bf16) {
+    if (t.type == WeightType::int8) return all_finite({1, t.columns, WeightType::f32, t.scales, nullptr});
+    if (t.type == WeightType::bf16) {
         for (std::size_t i = 0; i < n; ++i) {
             std::uint16_t bits;
             std::memcpy(&bits, t.data + 2 * i, 2);
@@ -701,6 +712,15 @@ void take_padding(Cursor& in, std::size_t n) {
     if (std::any_of(p, p + n, [](std::byte b) { return b != std::byte{0}; })) fail("padding that is not zero");
 }
 
+WeightType take_file_type(Keys& keys) {
+    switch (const auto code = keys.take<std::uint32_t>("general.file_type")) {
+        case 0: return WeightType::f32;
+        case 32: return WeightType::bf16;
+        case 24: return WeightType::int8;
+        default: fail(expected("key general.file_type", "0, 24 or 32", std::to_string(code)));
+    }
+}
+
 void parse(Container& c) {
     Cursor in(c.bytes.data(), c.bytes.size());
     std::uint64_t n_tensors = 0;
@@ -712,11 +732,8 @@ void parse(Container& c) {
     const auto format = keys.take<std::uint32_t>("lstmgen.format");
     if (format != 1) fail(expected("key lstmgen.format", "1 (a newer lstmgen may read it)", std::to_string(format)));
     keys.size("general.alignment", kAlignment, kAlignment);
-    const auto file_type = keys.take<std::uint32_t>("general.file_type");
-    if (file_type != 0 && file_type != 32)
-        fail(expected("key general.file_type", "0 or 32", std::to_string(file_type)));
-    const bool bf16 = file_type == 32;
-    c.info.dtype = bf16 ? "bf16" : "f32";
+    const WeightType matrices = take_file_type(keys);
+    c.info.dtype = matrices == WeightType::f32 ? "f32" : matrices == WeightType::bf16 ? "bf16" : "int8";
     const auto checksum = keys.take<std::uint32_t>("lstmgen.checksum");
     take_facts(keys, c.info);
 
@@ -728,7 +745,7 @@ void parse(Container& c) {
     std::size_t count = 0;
     for (std::size_t i = 0; i < c.layers.size(); ++i) {
         specs.push_back(take_layer(keys, i, c));
-        count += specs.back().size();
+        for (const TensorSpec& spec : specs.back()) count += spec.matrix && matrices == WeightType::int8 ? 2 : 1;
         c.info.whole = c.info.whole || is_whole(c.layers[i].type);
     }
     const Shape& output = c.layers.back().shape;
@@ -742,12 +759,16 @@ void parse(Container& c) {
     std::uint64_t offset = 0;
     for (std::size_t i = 0; i < c.layers.size(); ++i)
         for (const TensorSpec& spec : specs[i])
-            c.layers[i].tensors.push_back(take_tensor(in, c.layers[i].name, spec, bf16, offset));
+            c.layers[i].tensors.push_back(take_tensors(in, c.layers[i].name, spec, matrices, offset));
 
     for (LayerDescription& layer : c.layers)
         for (Tensor& tensor : layer.tensors) {
-            take_padding(in, round_up(in.position(), kAlignment) - in.position());
-            tensor.data = in.take(tensor_nbytes(tensor), "the tensors");
+            const auto take_data = [&in](std::size_t n) {
+                take_padding(in, round_up(in.position(), kAlignment) - in.position());
+                return in.take(n, "the tensors");
+            };
+            tensor.data = take_data(tensor.nbytes());
+            if (tensor.type == WeightType::int8) tensor.scales = take_data(tensor.columns * sizeof(float));
         }
     if (in.left() != 0) fail("the file goes on after its last tensor, for " + std::to_string(in.left()) + " bytes");
     check_checksum(c.bytes, keys.checksum_at, checksum);

@@ -9,6 +9,7 @@ namespace lstmgen {
 using kernels::KernelTable;
 using kernels::kGates;
 using kernels::kPanel;
+using kernels::WeightType;
 
 namespace {
 
@@ -22,11 +23,15 @@ T value(const Tensor& tensor, std::size_t i) {
 std::vector<float> floats(const Tensor& tensor) {
     std::vector<float> values(tensor.rows * tensor.columns);
     for (std::size_t i = 0; i < values.size(); ++i) {
-        if (tensor.bf16) {
-            const std::uint32_t bits = std::uint32_t{value<std::uint16_t>(tensor, i)} << 16;
-            std::memcpy(&values[i], &bits, sizeof bits);
-        } else {
-            values[i] = value<float>(tensor, i);
+        switch (tensor.type) {
+            case WeightType::f32: values[i] = value<float>(tensor, i); break;
+            case WeightType::bf16: {
+                const std::uint32_t bits = std::uint32_t{value<std::uint16_t>(tensor, i)} << 16;
+                std::memcpy(&values[i], &bits, sizeof bits);
+                break;
+            }
+            case WeightType::int8:
+                values[i] = static_cast<float>(value<std::int8_t>(tensor, i)) * tensor.scale(i % tensor.columns);
         }
     }
     return values;
@@ -37,16 +42,26 @@ std::size_t packed_column(std::size_t g, std::size_t j, std::size_t gates) {
     return (j / kPanel * gates + g) * kPanel + j % kPanel;
 }
 
+// T has as many bytes as a number of the matrix.
 template <class T>
-AlignedBuffer<T> pack(const Tensor& matrix, std::size_t units, std::size_t first, std::size_t count,
-                      std::size_t panels) {
-    AlignedBuffer<T> packed(panels * matrix.rows * kPanel);
+AlignedBuffer<std::byte> pack(const Tensor& matrix, std::size_t units, std::size_t first, std::size_t count,
+                              std::size_t panels) {
+    const std::size_t rows = kernels::packed_rows(matrix.type, matrix.rows);
+    const bool pairs = matrix.type != WeightType::f32;
+    AlignedBuffer<std::byte> packed(panels * rows * kPanel * sizeof(T));
     for (std::size_t g = 0; g < count; ++g)
         for (std::size_t j = 0; j < units; j += kPanel) {
             const std::size_t n = std::min(kPanel, units - j), column = (first + g) * units + j;
-            T* const panel = packed.data() + packed_column(g, j, count) * matrix.rows;
-            for (std::size_t k = 0; k < matrix.rows; ++k)
-                std::memcpy(panel + k * kPanel, matrix.data + (k * matrix.columns + column) * sizeof(T), n * sizeof(T));
+            std::byte* const panel = packed.data() + packed_column(g, j, count) * rows * sizeof(T);
+            for (std::size_t k = 0; k < matrix.rows; ++k) {
+                const std::byte* const from = matrix.data + (k * matrix.columns + column) * sizeof(T);
+                std::byte* const to = panel + (pairs ? k / 2 * 2 * kPanel + k % 2 : k * kPanel) * sizeof(T);
+                if (!pairs)
+                    std::memcpy(to, from, n * sizeof(T));
+                else
+                    for (std::size_t i = 0; i < n; ++i)
+                        std::memcpy(to + 2 * i * sizeof(T), from + i * sizeof(T), sizeof(T));
+            }
         }
     return packed;
 }
@@ -82,9 +97,10 @@ public:
         : Layer(d), matrix_(d.tensors[0], &d.tensors[1], 1), activation_(d.activation) {}
     bool reads_ids() const noexcept override { return true; }
     std::size_t nbytes() const noexcept override { return matrix_.nbytes(); }
+    std::size_t scratch_size(std::size_t, std::size_t) const noexcept override { return matrix_.scratch_size(); }
     void step(const KernelTable& kernels, const Input* in, std::size_t lanes, const Output& out,
-              float*) const override {
-        matrix_.apply(kernels, *in, lanes, out.y, out.stride);
+              float* scratch) const override {
+        matrix_.apply(kernels, *in, lanes, out.y, out.stride, scratch);
         for (std::size_t i = 0; i < lanes; ++i) activate(kernels, activation_, out.y + i * out.stride, outputs());
     }
 
@@ -277,15 +293,27 @@ public:
 
     bool reads_ids() const noexcept final { return true; }
     std::size_t product_size() const noexcept final { return kernel_.padded_columns(); }
-    void input_product(const KernelTable& kernels, const Input& in, std::size_t rows, float* z) const final {
-        kernel_.apply(kernels, in, rows, z, kernel_.padded_columns());
+    void input_product(const KernelTable& kernels, const Input& in, std::size_t rows, float* z,
+                       float* scratch) const final {
+        kernel_.apply(kernels, in, rows, z, product_size(), scratch);
+    }
+    std::size_t scratch_size(std::size_t lanes, std::size_t period) const noexcept final {
+        const std::size_t step = kernel_.rounded_size(lanes) + rounded_size(lanes);
+        return period * product_size() + working_size(lanes) + std::max(step, kernel_.scratch_size());
     }
 
 protected:
-    // What the steps of the three kinds have in common. `product` is memory for product_rows of the input product.
+    /// Floats of memory that rounding the rows of all recurrent products needs, and for other work.
+    virtual std::size_t rounded_size(std::size_t lanes) const noexcept = 0;
+    virtual std::size_t working_size(std::size_t lanes) const noexcept = 0;
+
+    // What the steps of the three kinds have in common. Gives the memory for other work, in `scratch` behind the input
+    // product of the inputs that several lanes share.
     template <class Step>
-    void fill(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out, float* product,
-              Step& s) const {
+    float* fill(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out, float* scratch,
+                Step& s) const {
+        float* const working = scratch + std::max<std::size_t>(1, in.period) * product_size();
+        s.rounded = working + working_size(lanes);
         s.rows = lanes;
         s.blocks = stride() / kPanel;
         s.kernel = kernel_.view();
@@ -293,8 +321,8 @@ protected:
             s.start = in.product;
             s.start_stride = in.product_stride;
         } else if (in.period > 1 || (in.period > 0 && in.x)) {  // the same for several lanes: once is enough
-            kernel_.apply(kernels, {in.ids, in.x, in.stride}, in.period, product, product_size());
-            s.start = product;
+            kernel_.apply(kernels, {in.ids, in.x, in.stride}, in.period, scratch, product_size(), s.rounded);
+            s.start = scratch;
             s.start_stride = product_size();
             s.start_period = in.period;
             s.start_first = in.first;
@@ -308,14 +336,16 @@ protected:
         s.h_prev = out.y_before;
         s.h = out.y;
         s.h_stride = out.stride;
+        return working;
     }
 
     // z (padded_columns) = the input product of one lane
-    void input_product_of(const KernelTable& kernels, const Input& in, std::size_t lane, float* z) const {
+    void input_product_of(const KernelTable& kernels, const Input& in, std::size_t lane, float* z,
+                          float* rounded) const {
         if (in.product)
             std::copy_n(in.product + lane * in.product_stride, kernel_.padded_columns(), z);
         else
-            kernel_.apply(kernels, in.only(lane), 1, z, 0);
+            kernel_.apply(kernels, in.only(lane), 1, z, 0, rounded);
     }
 
     PackedMatrix kernel_;
@@ -332,12 +362,12 @@ public:
                  kernels::fused_step_has(kernel_function(activation_), kernel_function(recurrent_activation_))) {}
 
     std::size_t nbytes() const noexcept override { return kernel_.nbytes() + recurrent_.nbytes(); }
-    std::size_t scratch_size(std::size_t, std::size_t period) const noexcept override {
-        return period * product_size() + (fused_ ? 0 : kGates * stride());
-    }
     bool has_c() const noexcept override { return true; }
 
 protected:
+    std::size_t rounded_size(std::size_t lanes) const noexcept override { return recurrent_.rounded_size(lanes); }
+    std::size_t working_size(std::size_t) const noexcept override { return fused_ ? 0 : 2 * kGates * stride(); }
+
     void advance(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
                  float* scratch) const override {
         if (!fused_) return step_lane_by_lane(kernels, in, lanes, out, scratch);
@@ -355,10 +385,11 @@ private:
     void step_lane_by_lane(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
                            float* scratch) const {
         float* const z = scratch;
-        float* const gates = scratch + kernel_.padded_columns();  // i, f, c, o, then act(c)
+        float* const gates = z + kGates * stride();  // i, f, c, o
+        float* const rounded = gates + kGates * stride();
         for (std::size_t lane = 0; lane < lanes; ++lane) {
-            input_product_of(kernels, in, lane, z);
-            kernels.gemm(recurrent_.view(), recurrent_.panels(), out.y_before + lane * out.stride, 0, 1, z, 0);
+            input_product_of(kernels, in, lane, z, rounded);
+            kernels.gemm(recurrent_.view(), recurrent_.panels(), out.y_before + lane * out.stride, 0, 1, z, 0, rounded);
             for (std::size_t g = 0; g < kGates; ++g) {
                 float* const gate = gates + g * stride();
                 unpack_gate(z, g, kGates, stride(), gate);
@@ -397,25 +428,27 @@ public:
     std::size_t nbytes() const noexcept override {
         return kernel_.nbytes() + recurrent_.nbytes() + (candidate_ ? candidate_->nbytes() : 0);
     }
-    std::size_t scratch_size(std::size_t lanes, std::size_t period) const noexcept override {
-        if (!fused_) return 8 * stride();
-        const std::size_t rows = reset_after_ ? 0 : std::min(lanes, kernels::kGruRows);
-        return period * product_size() + rows * 2 * stride();
-    }
 
 protected:
+    std::size_t rounded_size(std::size_t lanes) const noexcept override {
+        return recurrent_.rounded_size(lanes) + (candidate_ ? candidate_->rounded_size(lanes) : 0);
+    }
+    std::size_t working_size(std::size_t lanes) const noexcept override {
+        if (!fused_) return 8 * stride();
+        return reset_after_ ? 0 : std::min(lanes, kernels::kGruRows) * 2 * stride();
+    }
+
     void advance(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
                  float* scratch) const override {
         if (!fused_) return step_lane_by_lane(kernels, in, lanes, out, scratch);
         kernels::GruStep s{};
-        fill(kernels, in, lanes, out, scratch, s);
+        s.working = fill(kernels, in, lanes, out, scratch, s);
         s.activation = kernel_function(activation_);
         s.recurrent_activation = kernel_function(recurrent_activation_);
         s.reset_after = reset_after_;
         s.recurrent_start = recurrent_.bias();
         s.recurrent = recurrent_.view();
         if (candidate_) s.candidate = candidate_->view();
-        s.working = scratch + (s.start_period > 0 ? s.start_period : 1) * product_size();
         kernels.gru_step(s);
     }
 
@@ -427,11 +460,12 @@ private:
         float* const h_part = scratch + 3 * n;  // 3 n, in packed order; at last r * h, and its product
         float* const z = scratch + 6 * n;
         float* const r = scratch + 7 * n;
+        float* const rounded = scratch + 8 * n;
         for (std::size_t lane = 0; lane < lanes; ++lane) {
             const float* const before = out.y_before + lane * out.stride;
             float* const h = out.y + lane * out.stride;
-            input_product_of(kernels, in, lane, x_part);
-            recurrent_.apply(kernels, {nullptr, before, 0}, 1, h_part, 0);
+            input_product_of(kernels, in, lane, x_part, rounded);
+            recurrent_.apply(kernels, {nullptr, before, 0}, 1, h_part, 0, rounded);
             for (std::size_t g = 0; g < 2; ++g) {
                 float* const gate = g == 0 ? z : r;
                 for (std::size_t j = 0; j < outputs(); ++j)
@@ -444,7 +478,7 @@ private:
                                               x_part[packed_column(2, j, 3)]);
             } else {
                 for (std::size_t j = 0; j < outputs(); ++j) h_part[j] = r[j] * before[j];
-                candidate_->apply(kernels, {nullptr, h_part, 0}, 1, h_part + n, 0);
+                candidate_->apply(kernels, {nullptr, h_part, 0}, 1, h_part + n, 0, rounded);
                 for (std::size_t j = 0; j < outputs(); ++j) h[j] = x_part[packed_column(2, j, 3)] + h_part[n + j];
             }
             activate(kernels, activation_, h, outputs());
@@ -471,11 +505,11 @@ public:
                  kernels::fused_step_has(kernel_function(activation_), kernels::Function::sigmoid)) {}
 
     std::size_t nbytes() const noexcept override { return kernel_.nbytes() + recurrent_.nbytes(); }
-    std::size_t scratch_size(std::size_t, std::size_t period) const noexcept override {
-        return period * product_size();
-    }
 
 protected:
+    std::size_t rounded_size(std::size_t lanes) const noexcept override { return recurrent_.rounded_size(lanes); }
+    std::size_t working_size(std::size_t) const noexcept override { return 0; }
+
     void advance(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
                  float* scratch) const override {
         if (fused_) {
@@ -487,8 +521,8 @@ protected:
         }
         for (std::size_t lane = 0; lane < lanes; ++lane) {
             float* const h = out.y + lane * out.stride;
-            input_product_of(kernels, in, lane, h);
-            kernels.gemm(recurrent_.view(), recurrent_.panels(), out.y_before + lane * out.stride, 0, 1, h, 0);
+            input_product_of(kernels, in, lane, h, scratch);
+            kernels.gemm(recurrent_.view(), recurrent_.panels(), out.y_before + lane * out.stride, 0, 1, h, 0, scratch);
             activate(kernels, activation_, h, outputs());
         }
     }
@@ -629,28 +663,32 @@ public:
 
 PackedMatrix::PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates, std::size_t first,
                            std::size_t count)
-    : rows_(matrix.rows), panels_(count * round_up(matrix.columns / gates, kPanel) / kPanel), bias_(panels_ * kPanel) {
+    : type_(matrix.type),
+      rows_(matrix.rows),
+      panels_(count * round_up(matrix.columns / gates, kPanel) / kPanel),
+      scales_(type_ == WeightType::int8 ? padded_columns() : 0),
+      bias_(padded_columns()) {
     const std::size_t units = matrix.columns / gates;
-    if (matrix.bf16)
-        bf16_ = pack<std::uint16_t>(matrix, units, first, count, panels_);
-    else
-        f32_ = pack<float>(matrix, units, first, count, panels_);
-    for (std::size_t i = 0; bias && i < count * units; ++i)
-        bias_[packed_column(i / units, i % units, count)] = value<float>(*bias, first * units + i);
-}
-
-kernels::Matrix PackedMatrix::view() const noexcept {
-    if (bf16_.size() > 0) return {bf16_.data(), rows_, kernels::WeightType::bf16};
-    return {f32_.data(), rows_, kernels::WeightType::f32};
+    switch (type_) {
+        case WeightType::f32: weights_ = pack<float>(matrix, units, first, count, panels_); break;
+        case WeightType::bf16: weights_ = pack<std::uint16_t>(matrix, units, first, count, panels_); break;
+        case WeightType::int8: weights_ = pack<std::int8_t>(matrix, units, first, count, panels_); break;
+    }
+    for (std::size_t i = 0; i < count * units; ++i) {
+        const std::size_t to = packed_column(i / units, i % units, count), from = first * units + i;
+        if (bias) bias_[to] = value<float>(*bias, from);
+        if (type_ == WeightType::int8) scales_[to] = matrix.scale(from);
+    }
 }
 
 void PackedMatrix::apply(const KernelTable& kernels, const Input& input, std::size_t lanes, float* z,
-                         std::size_t z_stride) const {
+                         std::size_t z_stride, float* scratch) const {
     for (std::size_t i = 0; i < lanes; ++i) std::copy_n(bias_.data(), bias_.size(), z + i * z_stride);
-    if (input.ids)
-        kernels.gather(view(), panels_, input.ids, input.stride, lanes, z, z_stride);
-    else
-        kernels.gemm(view(), panels_, input.x, input.stride, lanes, z, z_stride);
+    if (input.ids) return kernels.gather(view(), panels_, input.ids, input.stride, lanes, z, z_stride);
+    const std::size_t rows = type_ == WeightType::int8 ? kApplyRows : lanes;
+    for (std::size_t i = 0; i < lanes; i += rows)
+        kernels.gemm(view(), panels_, input.x + i * input.stride, input.stride, std::min(rows, lanes - i),
+                     z + i * z_stride, z_stride, scratch);
 }
 
 std::unique_ptr<Layer> make_layer(const LayerDescription& d) {

@@ -86,18 +86,23 @@ public:
     std::size_t panels() const noexcept { return panels_; }
     std::size_t padded_columns() const noexcept { return panels_ * kernels::kPanel; }
     const float* bias() const noexcept { return bias_.data(); }
-    kernels::Matrix view() const noexcept;
-    std::size_t nbytes() const noexcept { return f32_.nbytes() + bf16_.nbytes() + bias_.nbytes(); }
+    kernels::Matrix view() const noexcept { return {weights_.data(), rows_, type_, scales_.data()}; }
+    std::size_t nbytes() const noexcept { return weights_.nbytes() + scales_.nbytes() + bias_.nbytes(); }
+    /// Floats of memory that the product of so many rows needs.
+    std::size_t rounded_size(std::size_t rows) const noexcept { return kernels::rounded_size(type_, rows_, rows); }
+    std::size_t scratch_size() const noexcept { return rounded_size(kApplyRows); }
 
-    /// z (lanes, padded_columns) = bias + input . matrix
+    /// z (lanes, padded_columns) = bias + input . matrix, for any number of lanes. `scratch`: scratch_size().
     void apply(const kernels::KernelTable& kernels, const Input& input, std::size_t lanes, float* z,
-               std::size_t z_stride) const;
+               std::size_t z_stride, float* scratch) const;
 
 private:
+    static constexpr std::size_t kApplyRows = 64;  // that are multiplied at once
+
+    kernels::WeightType type_;
     std::size_t rows_, panels_;
-    AlignedBuffer<float> f32_;  // one of these two
-    AlignedBuffer<std::uint16_t> bf16_;
-    AlignedBuffer<float> bias_;
+    AlignedBuffer<std::byte> weights_;
+    AlignedBuffer<float> scales_, bias_;
 };
 
 class Layer {
@@ -134,7 +139,8 @@ public:
     /// Floats a row of input_product; 0: there is none.
     virtual std::size_t product_size() const noexcept { return 0; }
     /// The part of a recurrent layer's step that depends on its first input only, for many steps at once.
-    virtual void input_product(const kernels::KernelTable&, const Input&, std::size_t /*rows*/, float*) const {}
+    virtual void input_product(const kernels::KernelTable&, const Input&, std::size_t /*rows*/, float* /*z*/,
+                               float* /*scratch*/) const {}
 
     virtual void rearrange(const Sequence<const float>& /*in*/, std::size_t /*lanes*/,
                            const Sequence<float>& /*out*/) const {}

@@ -131,7 +131,7 @@ void SequenceEvaluator::run_recurrent(std::size_t i) {
         for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) in[slot] = all[slot].from(t * lanes_);
         if (chunk > 1) {
             if (t % chunk == 0)
-                layer.input_product(kernels, in[0], std::min(chunk, steps - t) * lanes_, product_.data());
+                layer.input_product(kernels, in[0], std::min(chunk, steps - t) * lanes_, product_.data(), scratch_.data());
             in[0].product = product_.data() + t % chunk * lanes_ * layer.product_size();
             in[0].product_stride = layer.product_size();
         }

@@ -51,29 +51,53 @@ AlignedBuffer<float> copy(const AlignedBuffer<float>& from) {
     return to;
 }
 
+constexpr WeightType kWeightTypes[] = {WeightType::f32, WeightType::bf16, WeightType::int8};
+
+// Random weights. f32 holds what they stand for: panels of k rows of 16.
 struct Weights {
     Weights(std::size_t k, std::size_t panels, WeightType type)
-        : type(type), k(k), f32(random_floats(k * panels * kPanel, 7)) {
-        if (type == WeightType::bf16) {
-            bf16 = AlignedBuffer<std::uint16_t>(f32.size());
-            for (std::size_t i = 0; i < f32.size(); ++i) {
-                std::uint32_t bits;
-                std::memcpy(&bits, &f32[i], 4);
-                bf16[i] = static_cast<std::uint16_t>(bits >> 16);
-                bits &= 0xffff0000;
-                std::memcpy(&f32[i], &bits, 4);  // what bf16 stands for
-            }
-        }
+        : type(type),
+          k(k),
+          f32(random_floats(k * panels * kPanel, 7)),
+          scales(random_floats(panels * kPanel, 9, 0.01f)) {
+        const std::size_t rows = packed_rows(type, k);
+        const std::size_t size = type == WeightType::bf16 ? 2 : 1;
+        if (type != WeightType::f32) packed = AlignedBuffer<std::byte>(rows * panels * kPanel * size);
+        for (std::size_t p = 0; p < panels; ++p)
+            for (std::size_t i = 0; i < k; ++i)
+                for (std::size_t j = 0; j < kPanel; ++j) {
+                    float& weight = f32[(p * k + i) * kPanel + j];
+                    std::byte* const to =
+                        packed.data() + (p * rows * kPanel + i / 2 * 2 * kPanel + 2 * j + i % 2) * size;
+                    if (type == WeightType::bf16) {
+                        std::uint32_t bits;
+                        std::memcpy(&bits, &weight, 4);
+                        const auto upper = static_cast<std::uint16_t>(bits >> 16);
+                        std::memcpy(to, &upper, 2);
+                        bits &= 0xffff0000;
+                        std::memcpy(&weight, &bits, 4);
+                    } else if (type == WeightType::int8) {
+                        const auto step = static_cast<std::int8_t>(std::clamp(weight * 50.0f, -127.0f, 127.0f));
+                        std::memcpy(to, &step, 1);
+                        weight = step * scales[p * kPanel + j];
+                    }
+                }
     }
     Matrix matrix() const {
-        return {type == WeightType::bf16 ? static_cast<const void*>(bf16.data()) : f32.data(), k, type};
+        if (type == WeightType::f32) return {f32.data(), k, type, nullptr};
+        return {packed.data(), k, type, type == WeightType::int8 ? scales.data() : nullptr};
     }
 
     WeightType type;
     std::size_t k;
-    AlignedBuffer<float> f32;
-    AlignedBuffer<std::uint16_t> bf16;
+    AlignedBuffer<float> f32, scales;
+    AlignedBuffer<std::byte> packed;
 };
+
+AlignedBuffer<float> rounded(std::size_t{1} << 20);  // memory of all products
+
+// How near the products of such weights come to exact ones, relative to their size.
+double epsilon(WeightType type) { return type == WeightType::int8 ? 1e-3 : 2e-5; }
 
 constexpr Function kActivations[] = {Function::linear, Function::relu, Function::sigmoid, Function::tanh};
 constexpr Function kGateActivations[] = {Function::sigmoid, Function::hard_sigmoid, Function::hard_sigmoid_keras2};
@@ -94,6 +118,7 @@ void set_common(Step& s, std::size_t rows, std::size_t blocks, Function activati
     s.h_prev = h_prev.data();
     s.h = h.data();
     s.h_stride = blocks * kPanel;
+    s.rounded = rounded.data();
 }
 
 double exact(Function f, double x) {
@@ -145,7 +170,7 @@ TEST_CASE("a product adds up chains of 128 fused multiply-adds with k ascending,
                                                          w.f32[(j / kPanel * k + i) * kPanel + j % kPanel], chain);
                                     want[r * panels * kPanel + j] += chain;
                                 }
-                        table->gemm(w.matrix(), panels, x.data(), k, rows, z.data(), panels * kPanel);
+                        table->gemm(w.matrix(), panels, x.data(), k, rows, z.data(), panels * kPanel, rounded.data());
                         REQUIRE(same_bits(z, want));
                     }
 }
@@ -162,49 +187,120 @@ TEST_CASE("gather adds a row of the matrix, as a product with a one-hot vector d
             auto z = random_floats(rows * panels * kPanel, 2);
             auto want = copy(z);
             table->gather(w.matrix(), panels, ids, 1, rows, z.data(), panels * kPanel);
-            table->gemm(w.matrix(), panels, x.data(), k, rows, want.data(), panels * kPanel);
+            table->gemm(w.matrix(), panels, x.data(), k, rows, want.data(), panels * kPanel, rounded.data());
             CHECK(same_bits(z, want));
+        }
+}
+
+TEST_CASE("a product with int8 is exact but for rounding its rows to 16 bits, and the same bits on every set") {
+    for (const std::size_t rows : {1, 2, 7, 13})
+        for (const std::size_t panels : {1, 3, 4, 9})
+            for (const std::size_t k : {1, 2, 17, 128, 513, 1100}) {
+                CAPTURE(rows);
+                CAPTURE(panels);
+                CAPTURE(k);
+                const Weights w(k, panels, WeightType::int8);
+                const auto x = random_floats(rows * k, 1);
+                AlignedBuffer<float> want(rows * panels * kPanel);
+                baseline_table.gemm(w.matrix(), panels, x.data(), k, rows, want.data(), panels * kPanel,
+                                    rounded.data());
+                for (std::size_t r = 0; r < rows; ++r) {
+                    float most = 0.0f;
+                    for (std::size_t i = 0; i < k; ++i) most = std::max(most, std::abs(x[r * k + i]));
+                    for (std::size_t j = 0; j < panels * kPanel; ++j) {
+                        double sum = 0.0, weights = 0.0;
+                        for (std::size_t i = 0; i < k; ++i) {
+                            const double weight = w.f32[(j / kPanel * k + i) * kPanel + j % kPanel];
+                            sum += x[r * k + i] * weight;
+                            weights += std::abs(weight);
+                        }
+                        REQUIRE(std::abs(want[r * panels * kPanel + j] - sum) <= 1.001 * weights * most / 65534 + 1e-6);
+                    }
+                }
+                for (const KernelTable* table : all_tables()) {
+                    CAPTURE(std::string(table->name));
+                    AlignedBuffer<float> z(rows * panels * kPanel);
+                    table->gemm(w.matrix(), panels, x.data(), k, rows, z.data(), panels * kPanel, rounded.data());
+                    REQUIRE(same_bits(z, want));
+                }
+            }
+}
+
+TEST_CASE("the greatest sums of int8 fit, and numbers that are not finite come through") {
+    constexpr std::size_t k = 1024;
+    Weights w(k, 1, WeightType::int8);
+    std::memset(w.packed.data(), -128, w.packed.nbytes());
+    for (std::size_t j = 0; j < kPanel; ++j) w.scales[j] = 1.0f;
+    for (const KernelTable* table : all_tables()) {
+        CAPTURE(std::string(table->name));
+        const auto product = [&](float each) {
+            AlignedBuffer<float> x(k), z(kPanel);
+            for (std::size_t i = 0; i < k; ++i) x[i] = each;
+            table->gemm(w.matrix(), 1, x.data(), k, 1, z.data(), kPanel, rounded.data());
+            return z[0];
+        };
+        CHECK(product(1.0f) == doctest::Approx(-128.0 * k));
+        CHECK(product(-1.0f) == doctest::Approx(128.0 * k));
+        CHECK(product(0.0f) == 0.0f);
+        CHECK(product(1e-40f) == 0.0f);
+        CHECK(product(3e38f) == -HUGE_VALF);
+        CHECK(std::isnan(product(HUGE_VALF)));
+        CHECK(std::isnan(product(std::nanf(""))));
+    }
+}
+
+TEST_CASE("gather from int8 adds the numbers that a row stands for") {
+    constexpr std::size_t k = 11, panels = 5;
+    const Weights w(k, panels, WeightType::int8);
+    for (const KernelTable* table : all_tables())
+        for (std::uint32_t id = 0; id < k; ++id) {
+            CAPTURE(std::string(table->name));
+            AlignedBuffer<float> z(panels * kPanel);
+            table->gather(w.matrix(), panels, &id, 0, 1, z.data(), 0);
+            for (std::size_t j = 0; j < panels * kPanel; ++j)
+                REQUIRE(z[j] == w.f32[(j / kPanel * k + id) * kPanel + j % kPanel]);
         }
 }
 
 TEST_CASE("an LSTM step gives the same bits on every instruction set and for any number of lanes") {
     constexpr std::size_t blocks = 3, units = blocks * kPanel, inputs = 5;
-    const Weights kernel(inputs, blocks * kGates, WeightType::f32), recurrent(units, blocks * kGates, WeightType::f32);
     const auto bias = random_floats(blocks * kGates * kPanel, 3);
-    for (const Function act : kActivations)
-        for (const Function rec : kGateActivations) {
-            REQUIRE(fused_step_has(act, rec));
-            constexpr std::size_t most = 200;
-            const auto x = random_floats(most * inputs, 4), h_prev = random_floats(most * units, 5, 0.5f),
-                       c0 = random_floats(most * units, 6);
-            const auto run = [&](const KernelTable& table, std::size_t rows, AlignedBuffer<float>& c) {
-                AlignedBuffer<float> h(most * units);
-                LstmStep s{};
-                set_common(s, rows, blocks, act, bias, kernel, x, inputs, recurrent, h_prev, h);
-                s.recurrent_activation = rec;
-                s.c = c.data();
-                table.lstm_step(s);
-                return h;
-            };
-            auto want_c = copy(c0);
-            const auto want = run(baseline_table, most, want_c);
-            for (const KernelTable* table : all_tables())
-                for (const std::size_t rows : {std::size_t{1}, std::size_t{7}, most}) {
-                    CAPTURE(std::string(table->name));
-                    CAPTURE(rows);
-                    auto c = copy(c0);
-                    const auto h = run(*table, rows, c);
-                    CHECK(std::memcmp(h.data(), want.data(), rows * units * sizeof(float)) == 0);
-                    CHECK(std::memcmp(c.data(), want_c.data(), rows * units * sizeof(float)) == 0);
-                }
-        }
+    for (const WeightType type : kWeightTypes)
+        for (const Function act : kActivations)
+            for (const Function rec : kGateActivations) {
+                const Weights kernel(inputs, blocks * kGates, type), recurrent(units, blocks * kGates, type);
+                REQUIRE(fused_step_has(act, rec));
+                constexpr std::size_t most = 200;
+                const auto x = random_floats(most * inputs, 4), h_prev = random_floats(most * units, 5, 0.5f),
+                           c0 = random_floats(most * units, 6);
+                const auto run = [&](const KernelTable& table, std::size_t rows, AlignedBuffer<float>& c) {
+                    AlignedBuffer<float> h(most * units);
+                    LstmStep s{};
+                    set_common(s, rows, blocks, act, bias, kernel, x, inputs, recurrent, h_prev, h);
+                    s.recurrent_activation = rec;
+                    s.c = c.data();
+                    table.lstm_step(s);
+                    return h;
+                };
+                auto want_c = copy(c0);
+                const auto want = run(baseline_table, most, want_c);
+                for (const KernelTable* table : all_tables())
+                    for (const std::size_t rows : {std::size_t{1}, std::size_t{7}, most}) {
+                        CAPTURE(std::string(table->name));
+                        CAPTURE(rows);
+                        auto c = copy(c0);
+                        const auto h = run(*table, rows, c);
+                        CHECK(std::memcmp(h.data(), want.data(), rows * units * sizeof(float)) == 0);
+                        CHECK(std::memcmp(c.data(), want_c.data(), rows * units * sizeof(float)) == 0);
+                    }
+            }
 }
 
 TEST_CASE("a GRU step is that of Keras, the same bits on every instruction set and for any number of lanes") {
     constexpr std::size_t blocks = 5, units = blocks * kPanel, inputs = 5, most = 150;
     const auto x = random_floats(most * inputs, 4), h_prev = random_floats(most * units, 5, 0.5f);
     const auto bias = random_floats(3 * units, 3), recurrent_bias = random_floats(3 * units, 8);
-    for (const WeightType type : {WeightType::f32, WeightType::bf16})
+    for (const WeightType type : kWeightTypes)
         for (const bool reset_after : {false, true}) {
             const std::size_t gates = reset_after ? 3 : 2;  // of the recurrent matrix
             const float* const recurrent_start = reset_after ? recurrent_bias.data() : nullptr;
@@ -248,7 +344,7 @@ TEST_CASE("a GRU step is that of Keras, the same bits on every instruction set a
                                 g += pre_activation(nullptr, reset.data(), candidate, 1, 0, j);
                             const double z = gate(0, j);
                             REQUIRE(want[row * units + j] ==
-                                    doctest::Approx(z * before[j] + (1.0 - z) * exact(act, g)).epsilon(2e-5));
+                                    doctest::Approx(z * before[j] + (1.0 - z) * exact(act, g)).epsilon(epsilon(type)));
                         }
                     }
                 }
@@ -259,7 +355,7 @@ TEST_CASE("a SimpleRNN step is that of Keras, the same bits on every instruction
     constexpr std::size_t blocks = 6, units = blocks * kPanel, inputs = 5, most = 200;
     const auto x = random_floats(most * inputs, 4), h_prev = random_floats(most * units, 5, 0.5f),
                bias = random_floats(units, 3);
-    for (const WeightType type : {WeightType::f32, WeightType::bf16}) {
+    for (const WeightType type : kWeightTypes) {
         const Weights kernel(inputs, blocks, type), recurrent(units, blocks, type);
         for (const Function act : kActivations) {
             const auto run = [&](const KernelTable& table, std::size_t rows) {
@@ -281,7 +377,7 @@ TEST_CASE("a SimpleRNN step is that of Keras, the same bits on every instruction
                 for (std::size_t j = 0; j < units; ++j) {
                     const double z = pre_activation(bias.data(), &x[row * inputs], kernel, 1, 0, j) +
                                      pre_activation(nullptr, &h_prev[row * units], recurrent, 1, 0, j);
-                    REQUIRE(want[row * units + j] == doctest::Approx(exact(act, z)).epsilon(2e-5));
+                    REQUIRE(want[row * units + j] == doctest::Approx(exact(act, z)).epsilon(epsilon(type)));
                 }
         }
     }
@@ -299,7 +395,7 @@ TEST_CASE("an input product that is known already gives the same bits as one tha
         set_common(s, rows, blocks, Function::tanh, bias, kernel, x, inputs, recurrent, h_prev, want);
         table->rnn_step(s);
         for (std::size_t r = 0; r < rows; ++r) std::memcpy(&product[r * units], bias.data(), bias.nbytes());
-        table->gemm(kernel.matrix(), blocks, x.data(), inputs, rows, product.data(), units);
+        table->gemm(kernel.matrix(), blocks, x.data(), inputs, rows, product.data(), units, rounded.data());
         s.x = nullptr;
         s.start = product.data();
         s.start_stride = units;

@@ -34,7 +34,7 @@ def lane_macs(model: Model) -> int:
 
 def step_bytes(model: Model) -> int:
     """Bytes of weights that one carried step reads."""
-    size = {"f32": 4, "bf16": 2}[model.dtype]
+    size = {"f32": 4, "bf16": 2, "int8": 1}[model.dtype]
     weights = 0
     for i, layer in enumerate(model.layers):
         one_row = i == 0 and model.encoding in ("onehot", "index")

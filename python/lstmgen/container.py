@@ -35,7 +35,9 @@ from lstmgen.network import (
 )
 
 ENCODINGS = ("onehot", "index", "scaled", "features")
-DTYPES = ("f32", "bf16")
+DTYPES = ("f32", "bf16", "int8")
+_FILE_TYPES = {"f32": 0, "bf16": 32, "int8": 24}
+INT8_TOLERANCE = 1e-2  # of the self-test, relative to the greatest output
 VOCABULARY_KINDS = ("text", "tokens")
 ALIGNMENT = 64
 MAX_FILE = 2**32
@@ -43,7 +45,7 @@ MAX_STRING = 2**16
 MAX_CARD = 2**20
 
 _U32, _F32, _BOOL, _STRING, _ARRAY, _F64 = 4, 6, 7, 8, 9, 12  # GGUF value types
-_TENSOR_F32, _TENSOR_BF16 = 0, 30
+_TENSOR_CODES = {4: 0, 2: 30, 1: 24}  # by the bytes of a number: F32, BF16, I8
 
 
 def pack(
@@ -82,13 +84,12 @@ def pack(
         _in_range("padding", padding, 0, elements - 1)
     _check_vocabulary(elements, "outputs" if labels is None else "inputs", vocabulary, vocabulary_kind, padding)
     _check_prime(network, encoding, prime)
-    if dtype == "bf16":
-        network = rounded(network)
+    stored = rounded(network, dtype)
 
     keys = {
         "general.architecture": _string("lstmgen"),
         "general.alignment": _u32(ALIGNMENT),
-        "general.file_type": _u32(0 if dtype == "f32" else 32),
+        "general.file_type": _u32(_FILE_TYPES[dtype]),
     }
     facts = {
         "name": name,
@@ -117,9 +118,9 @@ def pack(
     if padding is not None:
         keys["lstmgen.padding"] = _u32(padding)
     keys |= _layer_keys(network)
-    keys |= _self_test_keys(network, encoding, elements)
+    keys |= _self_test_keys(stored, encoding, elements, dtype)
     tensors = _tensors(network, dtype)
-    del network  # a rounded copy need not live through the assembly
+    del network, stored  # a rounded copy need not live through the assembly
     return _assemble(keys, tensors)
 
 
@@ -331,15 +332,30 @@ def from_bf16(bits: NDArray[np.uint16]) -> Array:
     return wide.view(np.float32)
 
 
-def rounded(network: Network) -> Network:
-    """`network` with the matrices that a BF16 file holds."""
+def to_int8(values: Array) -> tuple[NDArray[np.int8], Array]:
+    """Integers (rows, columns) from -127 to 127 and scales (columns), whose products are next to the numbers."""
+    scales = (np.abs(values).max(axis=0) / np.float32(127)).astype(np.float32)
+    steps = np.divide(values, scales, out=np.zeros_like(values, np.float32), where=scales > 0)
+    return np.clip(np.rint(steps), -127, 127).astype(np.int8), scales
+
+
+def from_int8(steps: NDArray[np.int8], scales: Array) -> Array:
+    """The numbers that integers and scales stand for."""
+    return np.asarray(steps * scales, np.float32)
+
+
+def rounded(network: Network, dtype: str) -> Network:
+    """`network` with the matrices that a file of this dtype holds."""
+    if dtype == "f32":
+        return network
     layers = []
     for layer in network.layers:
         arrays = dict(layer.arrays)
         for name in MATRICES & arrays.keys():
-            arrays[name] = from_bf16(to_bf16(arrays[name]))
+            values = np.asarray(arrays[name], np.float32)
+            arrays[name] = from_bf16(to_bf16(values)) if dtype == "bf16" else from_int8(*to_int8(values))
             if not np.isfinite(arrays[name]).all():
-                raise ModelFormatError(f"layer {layer.name}: {name}: too large for bf16")
+                raise ModelFormatError(f"layer {layer.name}: {name}: too large for {dtype}")
         layers.append(replace(layer, arrays=arrays))
     return replace(network, layers=tuple(layers))
 
@@ -349,12 +365,15 @@ def _tensors(network: Network, dtype: str) -> dict[str, NDArray[Any]]:
     tensors: dict[str, NDArray[Any]] = {}
     for i, layer in enumerate(network.layers):
         for name in tensor_shapes(layer.type, network.size_into(i), layer.options):
-            array = layer.arrays[name]
-            stored: NDArray[Any] = np.asarray(array, "<f4", "C")
-            if dtype == "bf16" and name in MATRICES:  # rounded before: the upper halves are all
-                halves = stored.view("<u2").reshape(*array.shape, 2)
-                stored = np.ascontiguousarray(halves[..., 1])
-            tensors[f"{layer.name}.{name}"] = stored
+            full = f"{layer.name}.{name}"
+            values: NDArray[Any] = np.asarray(layer.arrays[name], "<f4", "C")
+            if dtype == "bf16" and name in MATRICES:
+                tensors[full] = to_bf16(values).astype("<u2", copy=False)
+            elif dtype == "int8" and name in MATRICES:
+                tensors[full], scales = to_int8(values)
+                tensors[f"{full}_scale"] = scales.astype("<f4", copy=False)
+            else:
+                tensors[full] = values
     return tensors
 
 
@@ -402,8 +421,10 @@ def _layer_keys(network: Network) -> dict[str, bytes]:
     return keys
 
 
-def _self_test_keys(network: Network, encoding: str, elements: int) -> dict[str, bytes]:
+def _self_test_keys(network: Network, encoding: str, elements: int, dtype: str) -> dict[str, bytes]:
     given, output, tolerance = reference.self_test(network, encoding, elements)
+    if dtype == "int8":  # the engine rounds what it multiplies with the weights, too
+        tolerance = max(tolerance, INT8_TOLERANCE * float(np.abs(output).max()))
     features = encoding == "features"
     return {
         "lstmgen.selftest." + ("features" if features else "ids"): _numbers(_F32 if features else _U32, given),
@@ -426,7 +447,7 @@ def _assemble(keys: dict[str, bytes], tensors: dict[str, NDArray[Any]]) -> bytes
     offset = 0
     for name, tensor in tensors.items():
         offset += -offset % ALIGNMENT
-        code = _TENSOR_BF16 if tensor.itemsize == 2 else _TENSOR_F32
+        code = _TENSOR_CODES[tensor.itemsize]
         dimensions = tensor.shape[::-1]
         head += _text(name) + struct.pack(f"<I{tensor.ndim}Q", tensor.ndim, *dimensions)
         head += struct.pack("<IQ", code, offset)

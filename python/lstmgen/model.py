@@ -116,7 +116,7 @@ class Model:
 
     @property
     def dtype(self) -> str:
-        """Of the stored matrices: "f32" or "bf16"."""
+        """Of the stored matrices: "f32", "bf16" or "int8"."""
         return self._native.info.dtype
 
     @property

@@ -43,8 +43,9 @@ def verify(model: str | Model, keras_path: str, windows: int = 40) -> Report:
     """Run `windows` windows through both, and through float64.
 
     Half of them are random, half drawn from the model itself; all are random for one that does not generate.
-    Weights stored as bf16 differ from Keras's by their rounding; then the float64 reference, on the weights as stored,
-    is the measure.
+    Weights stored as bf16 or int8 differ from Keras's by their rounding; then the float64 reference, on the weights as
+    stored, is the measure. With int8, what the weights are multiplied with is rounded, too: then the bar is that of the
+    self-test, container.INT8_TOLERANCE of the greatest output.
     Raises `ImportError` without Keras (the train extra), and what `Model` raises.
     """
     ours = model if isinstance(model, Model) else Model(model)
@@ -56,21 +57,28 @@ def verify(model: str | Model, keras_path: str, windows: int = 40) -> Report:
     if found != expected:
         raise ValueError(f"{keras_path}: expected (inputs, outputs) {found} as in the model, found {expected}")
     x = _windows(ours, windows)
-    bf16 = ours.dtype == "bf16"
-    stored = container.rounded(network) if bf16 else network
+    stored = container.rounded(network, ours.dtype)
     exact = reference.forward(stored, _encoded(ours, stored, x))
     keras = _keras_predict(keras_path, _encoded(ours, network, x))
     mine = ours.predict(x)
     # Keras's own rounding error is that against float64 on Keras's own weights.
-    own = exact + (keras - reference.forward(network, _encoded(ours, network, x))) if bf16 else keras
-    median, worst = error_ratios(mine, own, exact)
-    passed = median <= MEDIAN and worst <= WORST
+    own = keras if ours.dtype == "f32" else exact + (keras - reference.forward(network, _encoded(ours, network, x)))
+    if ours.dtype == "int8":
+        difference, most = np.abs(mine - exact).max(), container.INT8_TOLERANCE * np.abs(exact).max()
+        passed = bool(difference <= most)
+        error = f"{difference:.2e} (at most {most:.2e})"
+    else:
+        median, worst = error_ratios(mine, own, exact)
+        passed = median <= MEDIAN and worst <= WORST
+        error = (
+            f"{median:.2f} times Keras's in the median (at most {MEDIAN}), "
+            f"{worst:.2f} in the worst window (at most {WORST:g}); Keras's counts as at least {FLOOR:g}"
+        )
     lines = [
         f"windows                {windows}, of {x.shape[1]} steps",
         f"greatest difference    {np.abs(mine - keras).max():.2e} from Keras"
-        + (" (whose weights are f32, here bf16)" if bf16 else ""),
-        f"error against float64  {median:.2f} times Keras's in the median (at most {MEDIAN}), "
-        f"{worst:.2f} in the worst window (at most {WORST:g}); Keras's counts as at least {FLOOR:g}",
+        + ("" if ours.dtype == "f32" else f" (whose weights are f32, here {ours.dtype})"),
+        f"error against float64  {error}",
         "equal to Keras" if passed else "NOT equal to Keras",
     ]
     return Report(passed, "\n".join(lines))

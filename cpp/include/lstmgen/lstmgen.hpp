@@ -65,7 +65,7 @@ struct LayerInfo {
 /// What a model file says about itself.
 struct ModelInfo {
     std::string name, description, author, license, source_url, card, keras_version;
-    std::string dtype;  ///< of the stored matrices: "f32" or "bf16"
+    std::string dtype;  ///< of the stored matrices: "f32", "bf16" or "int8"
     std::string isa;    ///< kernels in use: "baseline", "avx2", "avx512" or "neon"
     Encoding encoding = Encoding::features;
     std::size_t input_size = 0;            ///< numbers per time step, or of ids for Encoding::index

@@ -13,14 +13,31 @@ constexpr std::size_t kGates = 4;
 /// The activations that are vectorised; all others are in activations.cpp.
 enum class Function { linear, relu, sigmoid, hard_sigmoid, hard_sigmoid_keras2, tanh };
 
-enum class WeightType { f32, bf16 };
+enum class WeightType { f32, bf16, int8 };
 
-/// A (k, n) matrix packed in panels: panel p holds the columns [16 p, 16 p + 16), as k rows of 16, 64-byte aligned.
+/// A (k, n) matrix packed in panels: panel p holds the columns [16 p, 16 p + 16), as k rows of 16, 64-byte aligned; of
+/// bf16 and int8 as pairs of rows, k rounded up to an even number: column by column, the upper number first.
+///
+/// With int8, a weight stands for itself times `scales` of its column, and the numbers that it is multiplied with are
+/// rounded to 16 bits: each row to multiples of its own greatest magnitude / 32767. Sums of kIntChain products are
+/// exact.
 struct Matrix {
     const void* panels;
     std::size_t k;
     WeightType type;
+    const float* scales;  // (n, a multiple of 16), of int8
 };
+
+/// Rows of a matrix of this type that its panels hold.
+constexpr std::size_t packed_rows(WeightType type, std::size_t k) { return type == WeightType::f32 ? k : k + k % 2; }
+
+/// Multiply-adds in one chain: of floats, and of rounded numbers, where 512 * 127 * 32767 fits 31 bits.
+constexpr std::size_t kFloatChain = 128, kIntChain = 512;
+
+/// Floats of memory for rounding rows of k numbers, if the matrix is int8.
+constexpr std::size_t rounded_size(WeightType type, std::size_t k, std::size_t rows) {
+    return type == WeightType::int8 ? rows * (16 + (k + 31) / 32 * 16) : 0;
+}
 
 /// One time step of an LSTM layer for `rows` lanes.
 ///
@@ -46,6 +63,7 @@ struct LstmStep {
     float* h;
     float* c;
     std::size_t h_stride;
+    float* rounded;  // rounded_size of x and of h_prev together
 };
 
 /// Lanes whose working memory a GRU step needs at once.
@@ -75,6 +93,7 @@ struct GruStep {
     float* h;
     std::size_t h_stride;
     float* working;  // (the lesser of rows and kGruRows, 32 * blocks), unless reset_after
+    float* rounded;  // rounded_size of x and of h_prev, and unless reset_after of h, together
 };
 
 /// One time step of a SimpleRNN layer, as that of an LSTM layer with a single gate.
@@ -93,14 +112,15 @@ struct RnnStep {
     const float* h_prev;  // h_prev, h: (rows, h_stride)
     float* h;
     std::size_t h_stride;
+    float* rounded;  // as in LstmStep
 };
 
 struct KernelTable {
     const char* name;
 
-    /// z (rows, z_stride) += x (rows, x_stride) . matrix, for the first n_panels panels.
+    /// z (rows, z_stride) += x (rows, x_stride) . matrix, for the first n_panels panels. `rounded`: rounded_size of x.
     void (*gemm)(const Matrix& matrix, std::size_t n_panels, const float* x, std::size_t x_stride, std::size_t rows,
-                 float* z, std::size_t z_stride);
+                 float* z, std::size_t z_stride, float* rounded);
 
     /// z (rows, z_stride) += row ids[r * id_stride] of the matrix, for the first n_panels panels.
     void (*gather)(const Matrix& matrix, std::size_t n_panels, const std::uint32_t* ids, std::size_t id_stride,

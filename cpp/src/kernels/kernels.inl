@@ -1,13 +1,15 @@
 // The only arithmetic. Written once over the primitives of a vec_<isa>.hpp, compiled once per instruction set.
 //
 // One summation order everywhere, in the product of one row and of many, whatever the vector width: k ascends in chains
-// of kChain fused multiply-adds, each from zero, whose sums are added to the output one after the other. So results are
-// the same bits on every instruction set and for any number of lanes; and the rounding errors of a long sum are those
-// of a few short ones, which a single chain over 600 terms would make 2 to 3 times Keras's own.
+// of kFloatChain fused multiply-adds, each from zero, whose sums are added to the output one after the other. So
+// results are the same bits on every instruction set and for any number of lanes; and the rounding errors of a long sum
+// are those of a few short ones, which a single chain over 600 terms would make 2 to 3 times Keras's own. Products with
+// int8 are sums of integers, exact in any order, in chains of kIntChain.
 //
-// Needs from the including file: Vec, kWidth, load, load_bf16, store, set, fma, mul, add, sub, div, min, max, pow2_bits
-// and the tile sizes kTileRows x kTilePanels (many rows) and kRowPanels (one row). Everything stays in an unnamed
-// namespace: no symbol of a file compiled for one instruction set may be merged with that of another.
+// Needs from the including file: <cstring>, Vec, kWidth, load, load_low, load_high, store, set, fma, mul, add, sub,
+// div, min, max, pow2_bits; Ints, Pairs, zero_ints, load_pairs, set_pair, add_dot, to_floats; and the tile sizes
+// kTileRows x kTilePanels (many rows) and kRowPanels (one row). Everything stays in an unnamed namespace: no symbol of
+// a file compiled for one instruction set may be merged with that of another.
 
 namespace lstmgen::kernels {
 namespace {
@@ -156,112 +158,241 @@ void activate(Function function, float* x, std::size_t n) {
 
 // ---- Products -------------------------------------------------------------------------------------------------------
 
-inline Vec load_weights(const float* w) { return load(w); }
-inline Vec load_weights(const std::uint16_t* w) { return load_bf16(w); }
+// Rows that are multiplied with a matrix: as they are or, for int8, rounded.
+struct Rows {
+    const float* x;
+    std::size_t stride;
+    const std::int16_t* rounded;  // (rows, rounded_stride), an even number of numbers in each
+    std::size_t rounded_stride;
+    const float* scales;  // of the rows
 
-// Multiply-adds in one chain.
-constexpr std::size_t kChain = 128;
+    Rows from(std::size_t r) const {
+        if (!rounded) return {x + r * stride, stride, nullptr, 0, nullptr};
+        return {x + r * stride, stride, rounded + r * rounded_stride, rounded_stride, scales + r};
+    }
+};
+
+// q[0..n) = x / scale, rounded to nearest, where the greatest |q| is 32767. NaN if a number is not finite.
+inline float round_row(const float* x, std::size_t n, std::int16_t* q) {
+    std::uint32_t top = 0;  // of the magnitudes, which are in the order of their bits
+    for (std::size_t i = 0; i < n; ++i) {
+        std::uint32_t bits;
+        std::memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7fffffff;
+        top = bits > top ? bits : top;
+    }
+    float most;
+    std::memcpy(&most, &top, sizeof most);
+    const bool finite = top < 0x7f800000, tiny = most < 0x1p-100f;
+    const float factor = tiny || !finite ? 0.0f : 32767.0f / most;
+    for (std::size_t i = 0; i < n; ++i) {
+        const float shifted = x[i] * factor + 12582912.0f;  // 1.5 * 2^23 rounds to an integer
+        std::int32_t bits;
+        std::memcpy(&bits, &shifted, sizeof bits);
+        q[i] = static_cast<std::int16_t>(bits - 0x4b400000);
+    }
+    if (n % 2 > 0) q[n] = 0;
+    return finite ? (tiny ? 0.0f : most / 32767.0f) : most - most;
+}
+
+// The rows as the matrix wants them. `memory`, where rounded ones are put, is moved on to what is left of it.
+inline Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t rows, float*& memory) {
+    if (m.type != WeightType::int8 || !x) return {x, stride, nullptr, 0, nullptr};
+    float* const scales = memory;
+    auto* const q = reinterpret_cast<std::int16_t*>(memory + rows * 16);
+    const std::size_t q_stride = (m.k + 31) / 32 * 32;
+    for (std::size_t r = 0; r < rows; ++r) scales[r] = round_row(x + r * stride, m.k, q + r * q_stride);
+    memory += rounded_size(m.type, m.k, rows);
+    return {x, stride, q, q_stride, scales};
+}
+
+// sums (R rows, N vectors) += number i of each row times w.
+template <std::size_t R, std::size_t N>
+inline void multiply(const Rows& x, std::size_t i, const Vec (&w)[N], Vec (&sums)[R][N]) {
+    for (std::size_t r = 0; r < R; ++r) {
+        const Vec a = set(x.x[r * x.stride + i]);
+        for (std::size_t j = 0; j < N; ++j) sums[r][j] = fma(a, w[j], sums[r][j]);
+    }
+}
+
+// One chain: sums (R rows, N vectors) += the numbers [begin, end) of each row times those rows of the panels.
+template <std::size_t R, std::size_t N>
+inline void chain(const float* panels, std::size_t k, const Rows& x, std::size_t begin, std::size_t end,
+                  Vec (&sums)[R][N]) {
+    for (std::size_t i = begin; i < end; ++i) {
+        Vec w[N];
+        for (std::size_t j = 0; j < N; ++j) w[j] = load(panels + (j / kVecs * k + i) * kPanel + j % kVecs * kWidth);
+        multiply(x, i, w, sums);
+    }
+}
+
+template <std::size_t R, std::size_t N>
+inline void chain(const std::uint16_t* panels, std::size_t k, const Rows& x, std::size_t begin, std::size_t end,
+                  Vec (&sums)[R][N]) {
+    for (std::size_t i = begin; i < end; i += 2) {
+        const auto pairs = [&](std::size_t j) {
+            return panels + (j / kVecs * k + i) * kPanel + j % kVecs * 2 * kWidth;
+        };
+        Vec w[N];
+        for (std::size_t j = 0; j < N; ++j) w[j] = load_low(pairs(j));
+        multiply(x, i, w, sums);
+        if (i + 1 == end) break;
+        for (std::size_t j = 0; j < N; ++j) w[j] = load_high(pairs(j));
+        multiply(x, i + 1, w, sums);
+    }
+}
+
+template <std::size_t R, std::size_t N>
+inline void chain(const std::int8_t* panels, std::size_t k, const Rows& x, std::size_t begin, std::size_t end,
+                  Ints (&sums)[R][N]) {
+    for (std::size_t i = begin; i < end; i += 2) {
+        Pairs w[N];
+        for (std::size_t j = 0; j < N; ++j)
+            w[j] = load_pairs(panels + (j / kVecs * k + i) * kPanel + j % kVecs * 2 * kWidth);
+        for (std::size_t r = 0; r < R; ++r) {
+            std::int32_t pair;
+            std::memcpy(&pair, x.rounded + r * x.rounded_stride + i, sizeof pair);
+            const Pairs a = set_pair(pair);
+            for (std::size_t j = 0; j < N; ++j) sums[r][j] = add_dot(sums[r][j], w[j], a);
+        }
+    }
+}
+
+template <class W>
+struct Chain {
+    using Sum = Vec;
+    static constexpr std::size_t length = kFloatChain;
+};
+template <>
+struct Chain<std::int8_t> {
+    using Sum = Ints;
+    static constexpr std::size_t length = kIntChain;
+};
+
+inline void clear(Vec& sum) { sum = set(0.0f); }
+inline void clear(Ints& sum) { sum = zero_ints(); }
+// z += sum, of row r and the columns from j on
+inline void add_to(float* z, Vec sum, const Rows&, std::size_t, const float*, std::size_t) {
+    store(z, add(load(z), sum));
+}
+inline void add_to(float* z, Ints sum, const Rows& x, std::size_t r, const float* scales, std::size_t j) {
+    store(z, add(load(z), mul(to_floats(sum), mul(set(x.scales[r]), load(scales + j)))));
+}
 
 // z (R rows, P panels) += x . panels. Each chain stays in registers.
 template <std::size_t R, std::size_t P, class W>
-inline void tile(const W* panels, std::size_t k, const float* x, std::size_t x_stride, float* z, std::size_t z_stride) {
-    constexpr std::size_t n = P * kVecs;
-    for (std::size_t begin = 0; begin < k; begin += kChain) {
-        const std::size_t end = k - begin < kChain ? k : begin + kChain;
-        Vec acc[R][n];
+inline void tile(const W* panels, const Matrix& m, const float* scales, const Rows& x, float* z, std::size_t z_stride) {
+    constexpr std::size_t n = P * kVecs, length = Chain<W>::length;
+    const std::size_t k = packed_rows(m.type, m.k);
+    for (std::size_t begin = 0; begin < m.k; begin += length) {
+        const std::size_t end = m.k - begin < length ? m.k : begin + length;
+        typename Chain<W>::Sum sums[R][n];
         for (std::size_t r = 0; r < R; ++r)
-            for (std::size_t j = 0; j < n; ++j) acc[r][j] = set(0.0f);
-        for (std::size_t i = begin; i < end; ++i) {
-            Vec w[n];
-            for (std::size_t p = 0; p < P; ++p)
-                for (std::size_t v = 0; v < kVecs; ++v)
-                    w[p * kVecs + v] = load_weights(panels + (p * k + i) * kPanel + v * kWidth);
-            for (std::size_t r = 0; r < R; ++r) {
-                const Vec a = set(x[r * x_stride + i]);
-                for (std::size_t j = 0; j < n; ++j) acc[r][j] = fma(a, w[j], acc[r][j]);
-            }
-        }
+            for (std::size_t j = 0; j < n; ++j) clear(sums[r][j]);
+        chain(panels, k, x, begin, end, sums);
         for (std::size_t r = 0; r < R; ++r)
-            for (std::size_t j = 0; j < n; ++j) {
-                float* const to = z + r * z_stride + j * kWidth;
-                store(to, add(load(to), acc[r][j]));
-            }
+            for (std::size_t j = 0; j < n; ++j)
+                add_to(z + r * z_stride + j * kWidth, sums[r][j], x, r, scales, j * kWidth);
     }
 }
 
 // The last rows, fewer than kTileRows.
 template <std::size_t R, std::size_t P, class W>
-void tile_tail(std::size_t rows, const W* panels, std::size_t k, const float* x, std::size_t x_stride, float* z,
+void tile_tail(std::size_t rows, const W* panels, const Matrix& m, const float* scales, const Rows& x, float* z,
                std::size_t z_stride) {
     if constexpr (R > 0) {
         if (rows == R)
-            tile<R, P>(panels, k, x, x_stride, z, z_stride);
+            tile<R, P>(panels, m, scales, x, z, z_stride);
         else
-            tile_tail<R - 1, P>(rows, panels, k, x, x_stride, z, z_stride);
+            tile_tail<R - 1, P>(rows, panels, m, scales, x, z, z_stride);
     }
 }
+
+// Panels [first, last) of a matrix, and what they are multiplied with.
+template <class W>
+struct Product {
+    const Matrix& m;
+    std::size_t first, last;
+    const Rows& x;
+    std::size_t rows;
+    float* z;  // of the first panel
+    std::size_t z_stride;
+
+    const W* panels() const { return static_cast<const W*>(m.panels) + first * packed_rows(m.type, m.k) * kPanel; }
+    const float* scales() const { return m.scales ? m.scales + first * kPanel : nullptr; }
+    void advance(std::size_t panels) {
+        first += panels;
+        z += panels * kPanel;
+    }
+};
 
 // Panels outside, rows inside: a panel stays in the first-level cache while all rows pass.
 template <std::size_t P, class W>
-std::size_t panels_times_rows(const W* panels, std::size_t k, std::size_t first, std::size_t n_panels, const float* x,
-                              std::size_t x_stride, std::size_t rows, float* z, std::size_t z_stride) {
-    for (; first + P <= n_panels; first += P) {
-        const W* const w = panels + first * k * kPanel;
+void panels_times_rows(Product<W>& p) {
+    for (; p.first + P <= p.last; p.advance(P)) {
         std::size_t r = 0;
-        for (; r + kTileRows <= rows; r += kTileRows)
-            tile<kTileRows, P>(w, k, x + r * x_stride, x_stride, z + r * z_stride + first * kPanel, z_stride);
-        tile_tail<kTileRows - 1, P>(rows - r, w, k, x + r * x_stride, x_stride, z + r * z_stride + first * kPanel,
-                                    z_stride);
+        for (; r + kTileRows <= p.rows; r += kTileRows)
+            tile<kTileRows, P>(p.panels(), p.m, p.scales(), p.x.from(r), p.z + r * p.z_stride, p.z_stride);
+        tile_tail<kTileRows - 1, P>(p.rows - r, p.panels(), p.m, p.scales(), p.x.from(r), p.z + r * p.z_stride,
+                                    p.z_stride);
     }
-    return first;
 }
 
 template <class W>
-void gemm_typed(const W* panels, std::size_t k, std::size_t n_panels, const float* x, std::size_t x_stride,
-                std::size_t rows, float* z, std::size_t z_stride) {
-    std::size_t p = 0;
-    if (rows == 1) {  // enough panels at once to hide the latency of the multiply-add
-        for (; p + kRowPanels <= n_panels; p += kRowPanels)
-            tile<1, kRowPanels>(panels + p * k * kPanel, k, x, 0, z + p * kPanel, 0);
-    }
-    if constexpr (kTilePanels > 1)
-        p = panels_times_rows<kTilePanels>(panels, k, p, n_panels, x, x_stride, rows, z, z_stride);
-    if constexpr (kTilePanels > 3)  // a block of a GRU
-        p = panels_times_rows<3>(panels, k, p, n_panels, x, x_stride, rows, z, z_stride);
-    if constexpr (kTilePanels > 2) p = panels_times_rows<2>(panels, k, p, n_panels, x, x_stride, rows, z, z_stride);
-    panels_times_rows<1>(panels, k, p, n_panels, x, x_stride, rows, z, z_stride);
+void multiply_panels(Product<W> p) {
+    if (p.rows == 1)  // enough panels at once to hide the latency of the multiply-add
+        for (; p.first + kRowPanels <= p.last; p.advance(kRowPanels))
+            tile<1, kRowPanels>(p.panels(), p.m, p.scales(), p.x, p.z, 0);
+    if constexpr (kTilePanels > 1) panels_times_rows<kTilePanels>(p);
+    if constexpr (kTilePanels > 3) panels_times_rows<3>(p);  // a block of a GRU
+    if constexpr (kTilePanels > 2) panels_times_rows<2>(p);
+    panels_times_rows<1>(p);
 }
 
-void gemm_from(const Matrix& m, std::size_t first, std::size_t n_panels, const float* x, std::size_t x_stride,
-               std::size_t rows, float* z, std::size_t z_stride) {
-    const std::size_t offset = first * m.k * kPanel;
-    if (m.type == WeightType::f32)
-        gemm_typed(static_cast<const float*>(m.panels) + offset, m.k, n_panels, x, x_stride, rows, z, z_stride);
-    else
-        gemm_typed(static_cast<const std::uint16_t*>(m.panels) + offset, m.k, n_panels, x, x_stride, rows, z, z_stride);
+// z (rows, z_stride) += x . panels [first, first + n_panels)
+void gemm_from(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows, float* z,
+               std::size_t z_stride) {
+    const std::size_t last = first + n_panels;
+    switch (m.type) {
+        case WeightType::f32: return multiply_panels<float>({m, first, last, x, rows, z, z_stride});
+        case WeightType::bf16: return multiply_panels<std::uint16_t>({m, first, last, x, rows, z, z_stride});
+        case WeightType::int8: return multiply_panels<std::int8_t>({m, first, last, x, rows, z, z_stride});
+    }
+}
+
+// z[0..16) += row i of a panel
+inline void add_row(const float* panel, std::size_t i, const float*, float* z) {
+    for (std::size_t v = 0; v < kPanel; v += kWidth) store(z + v, add(load(z + v), load(panel + i * kPanel + v)));
+}
+inline void add_row(const std::uint16_t* panel, std::size_t i, const float*, float* z) {
+    const std::uint16_t* const pairs = panel + i / 2 * 2 * kPanel;
+    for (std::size_t v = 0; v < kPanel; v += kWidth) {
+        const Vec w = i % 2 > 0 ? load_high(pairs + 2 * v) : load_low(pairs + 2 * v);
+        store(z + v, add(load(z + v), w));
+    }
+}
+inline void add_row(const std::int8_t* panel, std::size_t i, const float* scales, float* z) {
+    const std::int8_t* const row = panel + i / 2 * 2 * kPanel + i % 2;
+    for (std::size_t j = 0; j < kPanel; ++j) z[j] += static_cast<float>(row[2 * j]) * scales[j];
 }
 
 template <class W>
-void gather_typed(const W* panels, std::size_t k, std::size_t n_panels, const std::uint32_t* ids, std::size_t id_stride,
-                  std::size_t rows, float* z, std::size_t z_stride) {
-    for (std::size_t r = 0; r < rows; ++r) {
-        const W* const row = panels + ids[r * id_stride] * kPanel;
-        for (std::size_t p = 0; p < n_panels; ++p)
-            for (std::size_t v = 0; v < kPanel; v += kWidth) {
-                float* const to = z + r * z_stride + p * kPanel + v;
-                store(to, add(load(to), load_weights(row + p * k * kPanel + v)));
-            }
-    }
+void gather_rows(const Matrix& m, std::size_t first, std::size_t n_panels, const std::uint32_t* ids,
+                 std::size_t id_stride, std::size_t rows, float* z, std::size_t z_stride) {
+    const std::size_t size = packed_rows(m.type, m.k) * kPanel;
+    for (std::size_t r = 0; r < rows; ++r)
+        for (std::size_t p = first; p < first + n_panels; ++p)
+            add_row(static_cast<const W*>(m.panels) + p * size, ids[r * id_stride],
+                    m.scales ? m.scales + p * kPanel : nullptr, z + r * z_stride + (p - first) * kPanel);
 }
 
 void gather_from(const Matrix& m, std::size_t first, std::size_t n_panels, const std::uint32_t* ids,
                  std::size_t id_stride, std::size_t rows, float* z, std::size_t z_stride) {
-    const std::size_t offset = first * m.k * kPanel;
-    if (m.type == WeightType::f32)
-        gather_typed(static_cast<const float*>(m.panels) + offset, m.k, n_panels, ids, id_stride, rows, z, z_stride);
-    else
-        gather_typed(static_cast<const std::uint16_t*>(m.panels) + offset, m.k, n_panels, ids, id_stride, rows, z,
-                     z_stride);
+    switch (m.type) {
+        case WeightType::f32: return gather_rows<float>(m, first, n_panels, ids, id_stride, rows, z, z_stride);
+        case WeightType::bf16: return gather_rows<std::uint16_t>(m, first, n_panels, ids, id_stride, rows, z, z_stride);
+        case WeightType::int8: return gather_rows<std::int8_t>(m, first, n_panels, ids, id_stride, rows, z, z_stride);
+    }
 }
 
 // ---- Recurrent layers -----------------------------------------------------------------------------------------------
@@ -272,8 +403,8 @@ constexpr std::size_t kBuffer = kChunkRows * kBlock;
 
 // z (rows, 16 * n_panels) = the step's start and input product, for some panels and the lanes from r on.
 template <class Step>
-inline void input_product(const Step& s, std::size_t first, std::size_t n_panels, std::size_t r, std::size_t rows,
-                          float* z) {
+inline void input_product(const Step& s, const Rows& x, std::size_t first, std::size_t n_panels, std::size_t r,
+                          std::size_t rows, float* z) {
     const std::size_t stride = n_panels * kPanel;
     for (std::size_t j = 0; j < rows; ++j) {
         const std::size_t row = s.start_period > 0 ? (s.start_first + r + j) % s.start_period : r + j;
@@ -281,8 +412,20 @@ inline void input_product(const Step& s, std::size_t first, std::size_t n_panels
         for (std::size_t v = 0; v < stride; v += kWidth) store(z + j * stride + v, load(start + v));
     }
     if (s.ids) gather_from(s.kernel, first, n_panels, s.ids + r * s.id_stride, s.id_stride, rows, z, stride);
-    if (s.x) gemm_from(s.kernel, first, n_panels, s.x + r * s.x_stride, s.x_stride, rows, z, stride);
+    if (s.x) gemm_from(s.kernel, first, n_panels, x.from(r), rows, z, stride);
 }
+
+// What a step multiplies.
+struct Operands {
+    template <class Step>
+    explicit Operands(const Step& s)
+        : memory(s.rounded),
+          x(rows_for(s.kernel, s.x, s.x_stride, s.rows, memory)),
+          h_prev(rows_for(s.recurrent, s.h_prev, s.h_stride, s.rows, memory)) {}
+
+    float* memory;  // what is left for more
+    Rows x, h_prev;
+};
 
 template <class F>
 inline void with_activation(Function activation, F f) {
@@ -333,14 +476,15 @@ inline void cell(const float* z, float* c, float* h) {
 template <class Act, class Rec>
 void lstm_step_typed(const LstmStep& s) {
     alignas(64) float z[kBuffer];
+    const Operands in(s);
     const std::size_t group = s.rows == 1 ? kBuffer / kBlock : 1;
     for (std::size_t b = 0; b < s.blocks; b += group) {
         const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
         const std::size_t stride = blocks * kBlock;
         for (std::size_t r = 0; r < s.rows; r += kChunkRows) {
             const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
-            input_product(s, b * kGates, blocks * kGates, r, rows, z);
-            gemm_from(s.recurrent, b * kGates, blocks * kGates, s.h_prev + r * s.h_stride, s.h_stride, rows, z, stride);
+            input_product(s, in.x, b * kGates, blocks * kGates, r, rows, z);
+            gemm_from(s.recurrent, b * kGates, blocks * kGates, in.h_prev.from(r), rows, z, stride);
             // All gates first: they do not wait for one another, as the cell does for its gates.
             for (std::size_t i = 0; i < rows * blocks; ++i) gates<Act, Rec>(z + i * kBlock);
             for (std::size_t j = 0; j < rows; ++j)
@@ -386,6 +530,7 @@ inline Wide<N> blend(const Wide<N>& z, const Wide<N>& h, const Wide<N>& g) {
 template <class Act, class Rec>
 void gru_step_reset_after(const GruStep& s) {
     alignas(64) float a[kGruBuffer], u[kGruBuffer];  // products of the input and of h
+    const Operands in(s);
     constexpr std::size_t n = kCellVecs;
     const std::size_t group = s.rows == 1 ? kGruRows : 1;
     for (std::size_t b = 0; b < s.blocks; b += group) {
@@ -393,10 +538,9 @@ void gru_step_reset_after(const GruStep& s) {
         const std::size_t stride = blocks * kGruBlock;
         for (std::size_t r = 0; r < s.rows; r += kGruRows) {
             const std::size_t rows = s.rows - r < kGruRows ? s.rows - r : kGruRows;
-            input_product(s, b * kGruGates, blocks * kGruGates, r, rows, a);
+            input_product(s, in.x, b * kGruGates, blocks * kGruGates, r, rows, a);
             start_rows(s.recurrent_start + b * kGruBlock, rows, stride, u);
-            gemm_from(s.recurrent, b * kGruGates, blocks * kGruGates, s.h_prev + r * s.h_stride, s.h_stride, rows, u,
-                      stride);
+            gemm_from(s.recurrent, b * kGruGates, blocks * kGruGates, in.h_prev.from(r), rows, u, stride);
             for (std::size_t i = 0; i < rows * blocks; ++i)
                 map_sum<Rec>(a + i * kGruBlock, u + i * kGruBlock, 2 * kPanel);
             for (std::size_t j = 0; j < rows; ++j)
@@ -418,6 +562,7 @@ void gru_step_reset_after(const GruStep& s) {
 template <class Act, class Rec>
 void gru_step_reset_before(const GruStep& s) {
     alignas(64) float a[kGruBuffer], u[kGruBuffer];
+    const Operands in(s);
     constexpr std::size_t n = kCellVecs, pair = 2 * kPanel;
     const std::size_t group = s.rows == 1 ? kGruRows : 1, group_h = s.rows == 1 ? kGruRows : kGruGates;
     const std::size_t working_stride = pair * s.blocks;
@@ -427,9 +572,9 @@ void gru_step_reset_before(const GruStep& s) {
         float* const h = s.h + r * s.h_stride;
         for (std::size_t b = 0; b < s.blocks; b += group) {
             const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
-            input_product(s, b * kGruGates, blocks * kGruGates, r, rows, a);
+            input_product(s, in.x, b * kGruGates, blocks * kGruGates, r, rows, a);
             start_rows(nullptr, rows, blocks * pair, u);
-            gemm_from(s.recurrent, b * 2, blocks * 2, h_prev, s.h_stride, rows, u, blocks * pair);
+            gemm_from(s.recurrent, b * 2, blocks * 2, in.h_prev.from(r), rows, u, blocks * pair);
             for (std::size_t i = 0; i < rows * blocks; ++i) map_sum<Rec>(a + i * kGruBlock, u + i * pair, pair);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t i = 0; i < blocks; ++i)
@@ -442,10 +587,12 @@ void gru_step_reset_before(const GruStep& s) {
                         store(h + at, mul(load(gate + kPanel), load(h_prev + at)));
                     }
         }
+        float* memory = in.memory;
+        const Rows reset = rows_for(s.candidate, h, s.h_stride, rows, memory);
         for (std::size_t b = 0; b < s.blocks; b += group_h) {
             const std::size_t blocks = s.blocks - b < group_h ? s.blocks - b : group_h;
             start_rows(nullptr, rows, blocks * kPanel, u);
-            gemm_from(s.candidate, b, blocks, h, s.h_stride, rows, u, blocks * kPanel);
+            gemm_from(s.candidate, b, blocks, reset, rows, u, blocks * kPanel);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t i = 0; i < blocks; ++i)
                     for (std::size_t v = 0; v < kPanel; v += n * kWidth) {
@@ -477,14 +624,15 @@ void gru_step(const GruStep& s) {
 template <class Act>
 void rnn_step_typed(const RnnStep& s) {
     alignas(64) float z[kBuffer];
+    const Operands in(s);
     const std::size_t group = s.rows == 1 ? kBuffer / kPanel : kGates;
     for (std::size_t b = 0; b < s.blocks; b += group) {
         const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
         const std::size_t stride = blocks * kPanel;
         for (std::size_t r = 0; r < s.rows; r += kChunkRows) {
             const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
-            input_product(s, b, blocks, r, rows, z);
-            gemm_from(s.recurrent, b, blocks, s.h_prev + r * s.h_stride, s.h_stride, rows, z, stride);
+            input_product(s, in.x, b, blocks, r, rows, z);
+            gemm_from(s.recurrent, b, blocks, in.h_prev.from(r), rows, z, stride);
             map<Act>(z, rows * stride);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t v = 0; v < stride; v += kWidth)
@@ -498,8 +646,8 @@ void rnn_step(const RnnStep& s) {
 }
 
 void gemm(const Matrix& m, std::size_t n_panels, const float* x, std::size_t x_stride, std::size_t rows, float* z,
-          std::size_t z_stride) {
-    gemm_from(m, 0, n_panels, x, x_stride, rows, z, z_stride);
+          std::size_t z_stride, float* rounded) {
+    gemm_from(m, 0, n_panels, rows_for(m, x, x_stride, rows, rounded), rows, z, z_stride);
 }
 
 void gather(const Matrix& m, std::size_t n_panels, const std::uint32_t* ids, std::size_t id_stride, std::size_t rows,

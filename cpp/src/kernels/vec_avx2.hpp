@@ -3,6 +3,8 @@
 
 #include <immintrin.h>
 
+#include <cstring>
+
 #include "kernel_table.hpp"
 
 namespace lstmgen::kernels {
@@ -12,9 +14,10 @@ using Vec = __m256;
 constexpr std::size_t kWidth = 8, kTileRows = 6, kTilePanels = 1, kRowPanels = 4;
 
 inline Vec load(const float* p) { return _mm256_loadu_ps(p); }
-inline Vec load_bf16(const std::uint16_t* p) {
-    const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+inline __m256i load_bits(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+inline Vec load_low(const std::uint16_t* p) { return _mm256_castsi256_ps(_mm256_slli_epi32(load_bits(p), 16)); }
+inline Vec load_high(const std::uint16_t* p) {
+    return _mm256_castsi256_ps(_mm256_and_si256(load_bits(p), _mm256_set1_epi32(-0x10000)));
 }
 inline void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
 inline Vec set(float x) { return _mm256_set1_ps(x); }
@@ -26,6 +29,16 @@ inline Vec div(Vec a, Vec b) { return _mm256_div_ps(a, b); }
 inline Vec min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
 inline Vec max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
 inline Vec pow2_bits(Vec v) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), 23)); }
+
+using Ints = __m256i;
+using Pairs = __m256i;
+inline Ints zero_ints() { return _mm256_setzero_si256(); }
+inline Pairs load_pairs(const std::int8_t* p) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline Pairs set_pair(std::int32_t pair) { return _mm256_set1_epi32(pair); }
+inline Ints add_dot(Ints sum, Pairs a, Pairs b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
+inline Vec to_floats(Ints a) { return _mm256_cvtepi32_ps(a); }
 
 }  // namespace
 }  // namespace lstmgen::kernels

@@ -1,7 +1,9 @@
-// AVX-512 F: 16 floats a vector, 32 registers.
+// AVX-512 F and BW: 16 floats a vector, 32 registers.
 #pragma once
 
 #include <immintrin.h>
+
+#include <cstring>
 
 #include "kernel_table.hpp"
 
@@ -12,9 +14,11 @@ using Vec = __m512;
 constexpr std::size_t kWidth = 16, kTileRows = 6, kTilePanels = 4, kRowPanels = 8;
 
 inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
-inline Vec load_bf16(const std::uint16_t* p) {
-    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+inline Vec load_low(const std::uint16_t* p) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16));
+}
+inline Vec load_high(const std::uint16_t* p) {
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(-0x10000)));
 }
 inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
 inline Vec set(float x) { return _mm512_set1_ps(x); }
@@ -26,6 +30,16 @@ inline Vec div(Vec a, Vec b) { return _mm512_div_ps(a, b); }
 inline Vec min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
 inline Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
 inline Vec pow2_bits(Vec v) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(v), 23)); }
+
+using Ints = __m512i;
+using Pairs = __m512i;
+inline Ints zero_ints() { return _mm512_setzero_si512(); }
+inline Pairs load_pairs(const std::int8_t* p) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+inline Pairs set_pair(std::int32_t pair) { return _mm512_set1_epi32(pair); }
+inline Ints add_dot(Ints sum, Pairs a, Pairs b) { return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)); }
+inline Vec to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
 
 }  // namespace
 }  // namespace lstmgen::kernels

@@ -41,8 +41,11 @@ inline Vec each(F f) {
 }
 
 inline Vec load(const float* p) { return {{p[0], p[1], p[2], p[3]}}; }
-inline Vec load_bf16(const std::uint16_t* p) {
-    return each([p](int i) { return bit_cast<float>(static_cast<std::uint32_t>(p[i]) << 16); });
+inline Vec load_low(const std::uint16_t* p) {
+    return each([p](int i) { return bit_cast<float>(static_cast<std::uint32_t>(p[2 * i]) << 16); });
+}
+inline Vec load_high(const std::uint16_t* p) {
+    return each([p](int i) { return bit_cast<float>(static_cast<std::uint32_t>(p[2 * i + 1]) << 16); });
 }
 inline void store(float* p, Vec a) {
     for (std::size_t i = 0; i < kWidth; ++i) p[i] = a.v[i];
@@ -86,6 +89,27 @@ inline Vec max(Vec a, Vec b) {
 }
 inline Vec pow2_bits(Vec a) {
     return each([&](int i) { return bit_cast<float>(bit_cast<std::uint32_t>(a.v[i]) << 23); });
+}
+
+struct Ints {
+    std::int32_t v[kWidth];
+};
+struct Pairs {
+    std::int32_t v[kWidth][2];
+};
+inline Ints zero_ints() { return {}; }
+inline Pairs load_pairs(const std::int8_t* p) { return {{{p[0], p[1]}, {p[2], p[3]}, {p[4], p[5]}, {p[6], p[7]}}}; }
+inline Pairs set_pair(std::int32_t pair) {
+    std::int16_t p[2];
+    std::memcpy(p, &pair, sizeof p);
+    return {{{p[0], p[1]}, {p[0], p[1]}, {p[0], p[1]}, {p[0], p[1]}}};
+}
+inline Ints add_dot(Ints sum, const Pairs& a, const Pairs& b) {
+    for (std::size_t i = 0; i < kWidth; ++i) sum.v[i] += a.v[i][0] * b.v[i][0] + a.v[i][1] * b.v[i][1];
+    return sum;
+}
+inline Vec to_floats(Ints a) {
+    return each([&](int i) { return static_cast<float>(a.v[i]); });
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from lstmgen.container import DTYPES
 from lstmgen.training.classifier import HEADERS, KINDS, ClassifierSettings, train_classifier
 from lstmgen.training.loop import Report, Settings
 from lstmgen.training.music import MusicSettings, train_music
@@ -18,7 +19,7 @@ _FACTS = ("name", "description", "author", "license", "source_url")
 _CHOICES = {
     "level": LEVELS,
     "recipe": RECIPES,
-    "dtype": ("f32", "bf16"),
+    "dtype": DTYPES,
     "encoding": ("events", "lesson"),
     "kind": KINDS,
     "header": HEADERS,

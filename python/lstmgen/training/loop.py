@@ -23,7 +23,7 @@ class Settings:
 
     epochs: passes over the data at most. patience: stop after so many without improvement; 0: never.
     batch: sequences a step. lr: greatest learning rate. holdout: share kept apart to measure on. seed: the same
-    seed gives the same run on the same machine and backend. dtype: of the exported matrices, "f32" or "bf16".
+    seed gives the same run on the same machine and backend. dtype: of the exported matrices, "f32", "bf16" or "int8".
     resume: go on with an interrupted training; `restart`: throw it away.
     """
 
