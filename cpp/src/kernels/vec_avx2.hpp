@@ -10,6 +10,7 @@ namespace {
 
 using Vec = __m256;
 constexpr std::size_t kWidth = 8, kTileRows = 6, kTilePanels = 1, kRowPanels = 4;
+constexpr bool kCommonPair = true;
 
 inline Vec load(const float* p) { return _mm256_loadu_ps(p); }
 inline Vec load_bf16(const std::uint16_t* p) {

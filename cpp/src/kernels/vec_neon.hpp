@@ -10,6 +10,7 @@ namespace {
 
 using Vec = float32x4_t;
 constexpr std::size_t kWidth = 4, kTileRows = 6, kTilePanels = 1, kRowPanels = 4;
+constexpr bool kCommonPair = true;
 
 inline Vec load(const float* p) { return vld1q_f32(p); }
 inline Vec load_bf16(const std::uint16_t* p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }
