@@ -11,10 +11,12 @@
 
 namespace lstmgen {
 
-// Sizes of files and matrices are checked against limits that need 64 bits.
-static_assert(sizeof(std::size_t) >= 8, "lstmgen needs a 64-bit system");
-
 constexpr std::size_t kAlignment = 64;
+
+/// Floats of the largest state or sequence, and its bytes in words; less where addresses have 32 bits.
+constexpr bool k64Bit = sizeof(std::size_t) >= 8;
+constexpr std::size_t kMaxFloats = std::size_t{1} << (k64Bit ? 30 : 27);
+constexpr const char* kMaxBytes = k64Bit ? "4 GiB" : "512 MiB";
 
 constexpr std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 

@@ -18,9 +18,9 @@
 namespace lstmgen {
 namespace {
 
-constexpr std::uint64_t kMaxFile = std::uint64_t{1} << 32;
+constexpr std::uint64_t kMaxFile = std::uint64_t{4} * kMaxFloats;
 constexpr std::uint64_t kMaxKeys = 4096, kMaxName = 63, kMaxString = 1 << 16, kMaxCard = 1 << 20;
-constexpr std::uint64_t kMaxLayers = 256, kMaxSize = 1 << 20, kMaxMatrix = std::uint64_t{1} << 31;
+constexpr std::uint64_t kMaxLayers = 256, kMaxSize = 1 << 20, kMaxMatrix = std::uint64_t{2} * kMaxFloats;
 constexpr std::uint64_t kMaxSteps = 1 << 16;
 constexpr std::size_t kMaxSelfTest = 64;
 constexpr std::uint32_t kF32 = 0, kBf16 = 30;
@@ -385,9 +385,9 @@ private:
 
     Shape reshaped(std::size_t units, std::size_t steps) {
         const Shape& in = given_[0];
-        const std::size_t count = in.size * (in.sequence ? fixed(in.steps) : 1);
+        const std::uint64_t count = std::uint64_t{in.size} * (in.sequence ? fixed(in.steps) : 1);
         const Shape out{units, steps > 0, steps};
-        if (units * std::max<std::size_t>(1, steps) != count)
+        if (units * std::max<std::uint64_t>(1, steps) != count)
             refuse(expected("the new shape", std::to_string(count) + " numbers", describe(out)));
         return out;
     }
@@ -489,7 +489,8 @@ Tensor take_tensor(Cursor& in, const std::string& layer, const TensorSpec& spec,
     const std::vector<std::uint64_t> want_dims =
         spec.matrix ? std::vector<std::uint64_t>{spec.columns, spec.rows} : std::vector<std::uint64_t>{spec.columns};
     if (dims != want_dims) fail(expected("tensor " + want, shape_text(want_dims), shape_text(dims)));
-    if (std::uint64_t{spec.rows} * spec.columns > kMaxMatrix) fail("tensor " + want + " has more than 2^31 numbers");
+    if (std::uint64_t{spec.rows} * spec.columns > kMaxMatrix)
+        fail("tensor " + want + " has more than " + std::to_string(kMaxMatrix) + " numbers");
 
     Tensor tensor;
     tensor.rows = spec.rows;
@@ -651,7 +652,7 @@ void take_vocabulary(Keys& keys, ModelInfo& info) {
 
 SelfTest take_self_test(Keys& keys, const ModelInfo& info) {
     SelfTest test;
-    const std::size_t most = std::max(kMaxSelfTest, info.window);
+    const std::uint64_t most = std::max(kMaxSelfTest, info.window);
     if (info.encoding == Encoding::features) {
         test.features = keys.numbers<float>("lstmgen.selftest.features", type_f32, most * info.input_size);
         if (test.features.empty() || test.features.size() % info.input_size != 0)
@@ -777,7 +778,8 @@ Container parse_named(AlignedBuffer<std::byte> bytes, const std::string& name) {
 
 [[noreturn]] void too_large(const std::string& name, std::uint64_t size) {
     throw Error(ErrorCode::format,
-                name + ": " + expected("size of the file", "at most 4 GiB", std::to_string(size) + " bytes"));
+                name + ": " +
+                    expected("size of the file", std::string("at most ") + kMaxBytes, std::to_string(size) + " bytes"));
 }
 
 }  // namespace

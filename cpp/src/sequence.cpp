@@ -6,7 +6,6 @@
 namespace lstmgen {
 namespace {
 
-constexpr double kMaxFloats = 0x1p30;     // 4 GiB
 constexpr std::size_t kProductRows = 64;  // rows of an input product that are worked out at once
 
 // Steps of a layer's buffer: a recurrent layer keeps what it put out before the first one.
@@ -47,10 +46,10 @@ double SequenceEvaluator::size(const Network& network, std::size_t lanes, std::s
 SequenceEvaluator::SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features)
     : network_(network), features_(features) {
     const double floats = size(network, lanes, steps, features);
-    if (floats > kMaxFloats)
+    if (floats > static_cast<double>(kMaxFloats))
         throw Error(ErrorCode::invalid_argument, std::to_string(steps) + " time steps of this network take " +
                                                      std::to_string(static_cast<std::uint64_t>(floats * 0x1p-28) + 1) +
-                                                     " GiB of memory, expected at most 4");
+                                                     " GiB of memory, expected at most " + kMaxBytes);
     for (const auto& layer : network.layers()) {
         Buffers b;
         b.y = AlignedBuffer<float>(slabs(*layer, steps) * lanes * layer->stride());

@@ -232,7 +232,7 @@ static void test_predicting(const char* path) {
     INVALID(lstmgen_predict_ids(NULL, 2, WINDOW, ids, 2 * WINDOW, y, count));
     INVALID(lstmgen_predict_size(model, (size_t)-1, (size_t)-1, &count));
     INVALID(lstmgen_predict_size(model, 1, 1, NULL));
-    INVALID(lstmgen_predict_ids(model, (size_t)1 << 63, 2, ids, 0, y, 1)); /* the product overflows to 0 */
+    INVALID(lstmgen_predict_ids(model, SIZE_MAX / 2 + 1, 2, ids, 0, y, 1)); /* the product overflows to 0 */
     CHECK(lstmgen_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, y, 21) == LSTMGEN_SHORT_BUFFER);
     CHECK(lstmgen_predict_features(model, 2, WINDOW, x, 2 * WINDOW * OUTPUTS, y, 21) == LSTMGEN_SHORT_BUFFER);
     ids[3] = OUTPUTS;
