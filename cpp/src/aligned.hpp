@@ -27,7 +27,15 @@ class AlignedBuffer {
 
 public:
     AlignedBuffer() = default;
-    explicit AlignedBuffer(std::size_t size) : data_(take(size), Free{current_allocator(), size}), size_(size) {}
+    explicit AlignedBuffer(std::size_t size) : AlignedBuffer(size, Raw{}) {
+        std::uninitialized_value_construct_n(data(), size);
+    }
+
+    /// Not zeroed: for what is written at once.
+    struct Raw {};
+    AlignedBuffer(std::size_t size, Raw) : data_(take(size), Free{current_allocator(), size}), size_(size) {
+        static_assert(std::is_trivially_default_constructible_v<T>);
+    }
 
     T* data() noexcept { return data_.get(); }
     const T* data() const noexcept { return data_.get(); }
@@ -45,9 +53,7 @@ private:
 
     static T* take(std::size_t size) {
         if (size > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
-        T* const p = static_cast<T*>(current_allocator().take(size * sizeof(T)));
-        std::uninitialized_value_construct_n(p, size);
-        return p;
+        return static_cast<T*>(current_allocator().take(size * sizeof(T)));
     }
 
     std::unique_ptr<T[], Free> data_;

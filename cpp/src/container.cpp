@@ -789,20 +789,21 @@ std::string_view layer_type_name(LayerType type) { return kTypes[static_cast<std
 Container read_container(const std::string& path) {
     const auto unreadable = [&](const std::string& why) -> Error { return {ErrorCode::io, path + ": " + why}; };
     std::error_code code;
-    const auto status = std::filesystem::status(path, code);
+    const auto place = std::filesystem::u8path(path);  // differs from path on Windows alone
+    const auto status = std::filesystem::status(place, code);
     if (!std::filesystem::exists(status)) throw unreadable("no such file");
     if (std::filesystem::is_directory(status)) throw unreadable("is a directory, expected a model file");
     if (!std::filesystem::is_regular_file(status)) throw unreadable("is not a regular file");
-    const std::uint64_t size = std::filesystem::file_size(path, code);
+    const std::uint64_t size = std::filesystem::file_size(place, code);
     if (code) throw unreadable(code.message());
     if (size > kMaxFile) too_large(path, size);
-    std::ifstream file(path, std::ios::binary);
+    std::ifstream file(place, std::ios::binary);
     if (!file) throw unreadable("cannot be opened for reading");
     char magic[4] = {};
     file.read(magic, sizeof magic);
     if (std::memcmp(magic, "GGUF", 4) != 0)  // before memory for the rest is taken
         throw Error(ErrorCode::format, path + ": not a GGUF file (no magic 'GGUF' at its start)");
-    AlignedBuffer<std::byte> bytes(static_cast<std::size_t>(size));
+    AlignedBuffer<std::byte> bytes(static_cast<std::size_t>(size), AlignedBuffer<std::byte>::Raw{});
     file.seekg(0);
     if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size)))
         throw unreadable("reading stopped before the end");
@@ -811,7 +812,7 @@ Container read_container(const std::string& path) {
 
 Container read_container(const void* data, std::size_t size, const std::string& name) {
     if (size > kMaxFile) too_large(name, size);
-    AlignedBuffer<std::byte> bytes(size);
+    AlignedBuffer<std::byte> bytes(size, AlignedBuffer<std::byte>::Raw{});
     if (size > 0) std::memcpy(bytes.data(), data, size);
     return parse_named(std::move(bytes), name);
 }
