@@ -82,10 +82,11 @@ LSTMGEN_API const char* lstmgen_isa(size_t index);
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
-/** Where weights, states, working memory and handles come from; names, vocabularies and what is as small come from
- * operator new. `allocate` returns `bytes` > 0 at a multiple of `alignment` (a power of 2, at most 64), or NULL: then
- * the call that needed them gives LSTMGEN_OUT_OF_MEMORY. `release` gets a pointer from `allocate`, never NULL, and the
- * same `bytes`. Both are called by the thread that called lstmgen, and never by a step. */
+/** Where weights, states, working memory and handles come from; names, vocabularies and what is listed in
+ * docs/embedding.md come from operator new. `allocate` returns `bytes` > 0 at a multiple of `alignment` (a power of 2,
+ * at most 64), or NULL: then the call that needed them gives LSTMGEN_OUT_OF_MEMORY. `release` gets a pointer from
+ * `allocate`, never NULL, and the same `bytes`. Both are called by the thread that called lstmgen, and never by a step.
+ */
 typedef struct lstmgen_allocator {
     size_t size;                                                   /**< sizeof(lstmgen_allocator) */
     void* (*allocate)(void* user, size_t bytes, size_t alignment); /**< memory, or NULL */
