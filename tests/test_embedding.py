@@ -165,6 +165,40 @@ def test_another_version_is_not_found(prefix: Path, tmp_path: Path) -> None:
     assert "99" in done.stderr
 
 
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_headers_ask_nothing_of_those_who_include_them(compiler: str, tmp_path: Path) -> None:
+    if not shutil.which(compiler):
+        pytest.skip(f"needs {compiler}")
+    include = f"-I{ROOT / 'cpp' / 'include'}"
+    strict = ["-fsyntax-only", "-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Werror", include]
+    (tmp_path / "c.c").write_text("#include <lstmgen/lstmgen.h>\nint main(void) { return lstmgen_isa(0) == 0; }\n")
+    (tmp_path / "cpp.cpp").write_text("#include <lstmgen/lstmgen.h>\n#include <lstmgen/lstmgen.hpp>\n")
+    for standard in ("c99", "c11"):
+        run(compiler, f"-std={standard}", "-Wstrict-prototypes", *strict, tmp_path / "c.c")
+    for standard in ("c++17", "c++20"):
+        for options in ([], ["-fno-exceptions", "-fno-rtti"]):
+            run(compiler, f"-std={standard}", *options, *strict, tmp_path / "cpp.cpp")
+
+
+@pytest.mark.skipif(not shutil.which("emcc") or not shutil.which("node"), reason="needs emcc and node")
+def test_webassembly_samples_the_same_text(latex: Path, tmp_path: Path) -> None:
+    env = {"NODE_PATH": "/usr/share/nodejs"}  # where Debian keeps what emcc needs
+    run("emcmake", "cmake", "-S", ROOT, "-B", tmp_path, "-DCMAKE_BUILD_TYPE=Release", "-DLSTMGEN_TESTS=OFF",
+        "-DCMAKE_CXX_FLAGS=-fwasm-exceptions", env=env)  # fmt: skip
+    run("cmake", "--build", tmp_path, "--parallel", "2", env=env)
+    source, object_file = EXAMPLES / "stream_latex.c", tmp_path / "stream_latex.o"
+    run("emcc", "-std=c99", "-O2", *WARNINGS.split(), "-c", source, f"-I{ROOT / 'cpp' / 'include'}", "-o", object_file)
+    program = tmp_path / "stream_latex.js"
+    options = ["-sENVIRONMENT=node", "-sNODERAWFS=1", "-sALLOW_MEMORY_GROWTH=1", "-sWASM_ASYNC_COMPILATION=0"]
+    run("em++", "-O2", "-fwasm-exceptions", *options, object_file, tmp_path / "liblstmgen.a", "-o", program, env=env)
+    assert run("node", program, latex, "20", "0.67", "11") == lstmgen.Generator("latex").sample(20, 0.67, seed=11)
+
+
+@pytest.mark.skipif(not shutil.which("doxygen"), reason="needs doxygen")
+def test_all_that_is_public_is_documented() -> None:
+    subprocess.run(["doxygen", "docs/Doxyfile"], cwd=ROOT, check=True)
+
+
 @pytest.mark.skipif(not shutil.which("nm"), reason="needs nm")
 def test_the_shared_library_exports_the_api_alone(prefix: Path) -> None:
     libraries = [path for path in (prefix / "lib").glob("*.so") if path.is_file()]

@@ -11,10 +11,12 @@
 
 namespace lstmgen {
 
-// Sizes of files and matrices are checked against limits that need 64 bits.
-static_assert(sizeof(std::size_t) >= 8, "lstmgen needs a 64-bit system");
-
 constexpr std::size_t kAlignment = 64;
+
+/// Floats of the largest state or sequence, and its bytes in words; less where addresses have 32 bits.
+constexpr bool k64Bit = sizeof(std::size_t) >= 8;
+constexpr std::size_t kMaxFloats = std::size_t{1} << (k64Bit ? 30 : 27);
+constexpr const char* kMaxBytes = k64Bit ? "4 GiB" : "512 MiB";
 
 constexpr std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
@@ -25,7 +27,15 @@ class AlignedBuffer {
 
 public:
     AlignedBuffer() = default;
-    explicit AlignedBuffer(std::size_t size) : data_(take(size), Free{current_allocator(), size}), size_(size) {}
+    explicit AlignedBuffer(std::size_t size) : AlignedBuffer(size, Raw{}) {
+        std::uninitialized_value_construct_n(data(), size);
+    }
+
+    /// Not zeroed: for what is written at once.
+    struct Raw {};
+    AlignedBuffer(std::size_t size, Raw) : data_(take(size), Free{current_allocator(), size}), size_(size) {
+        static_assert(std::is_trivially_default_constructible_v<T>);
+    }
 
     T* data() noexcept { return data_.get(); }
     const T* data() const noexcept { return data_.get(); }
@@ -43,9 +53,7 @@ private:
 
     static T* take(std::size_t size) {
         if (size > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
-        T* const p = static_cast<T*>(current_allocator().take(size * sizeof(T)));
-        std::uninitialized_value_construct_n(p, size);
-        return p;
+        return static_cast<T*>(current_allocator().take(size * sizeof(T)));
     }
 
     std::unique_ptr<T[], Free> data_;

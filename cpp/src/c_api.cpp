@@ -39,7 +39,7 @@ static_assert(std::string_view(kVersion) == LSTMGEN_BUILD_VERSION, "lstmgen.h an
 
 constexpr std::uint64_t kModelMagic = 0x6c73746d6d6f646c, kGeneratorMagic = 0x6c73746d67656e72, kDead = 0;
 constexpr std::size_t kErrorBytes = 512;
-constexpr std::size_t kMaxFile = std::size_t{4} << 30;
+constexpr std::size_t kMaxFile = 4 * (kMaxFloats - 1);
 
 thread_local char last_error[kErrorBytes] = "";
 
@@ -262,11 +262,15 @@ lstmgen_status load(const lstmgen_load_options* options, lstmgen_model** to, F&&
 }
 
 // All bytes of a stream; read_container checks the rest.
-std::vector<char> read_all(lstmgen_read read, void* user, const std::string& name) {
-    std::vector<char> bytes;
+std::pair<AlignedBuffer<char>, std::size_t> read_all(lstmgen_read read, void* user, const std::string& name) {
+    AlignedBuffer<char> bytes;
     std::size_t used = 0;
     for (;;) {
-        if (used == bytes.size()) bytes.resize(std::max<std::size_t>(bytes.size() * 2, std::size_t{1} << 16));
+        if (used == bytes.size()) {
+            AlignedBuffer<char> more(std::max(used * 2, std::size_t{1} << 16), AlignedBuffer<char>::Raw{});
+            if (used > 0) std::memcpy(more.data(), bytes.data(), used);
+            bytes = std::move(more);
+        }
         const std::size_t room = bytes.size() - used;
         const std::size_t n = read(user, bytes.data() + used, room);
         if (n == 0) break;
@@ -278,8 +282,7 @@ std::vector<char> read_all(lstmgen_read read, void* user, const std::string& nam
         if (used >= 4 && std::memcmp(bytes.data(), "GGUF", 4) != 0) break;  // what follows does not matter
         if (used > kMaxFile) break;
     }
-    bytes.resize(used);
-    return bytes;
+    return {std::move(bytes), used};
 }
 
 lstmgen_status give(const std::string& text, const char** to, std::size_t* bytes) noexcept {
@@ -496,8 +499,8 @@ lstmgen_status lstmgen_load_stream(lstmgen_read read, void* user, const lstmgen_
                                    lstmgen_model** model) {
     return load(options, model, [&](const std::string& name) {
         if (!read) throw Error(ErrorCode::invalid_argument, "the function that reads is NULL");
-        const std::vector<char> bytes = read_all(read, user, name);
-        return Model::from_memory(bytes.data(), bytes.size(), name);
+        const auto [bytes, used] = read_all(read, user, name);
+        return Model::from_memory(bytes.data(), used, name);
     });
 }
 

@@ -21,9 +21,9 @@ using kernels::WeightType;
 
 namespace {
 
-constexpr std::uint64_t kMaxFile = std::uint64_t{1} << 32;
+constexpr std::uint64_t kMaxFile = std::uint64_t{4} * kMaxFloats;
 constexpr std::uint64_t kMaxKeys = 4096, kMaxName = 63, kMaxString = 1 << 16, kMaxCard = 1 << 20;
-constexpr std::uint64_t kMaxLayers = 256, kMaxSize = 1 << 20, kMaxMatrix = std::uint64_t{1} << 31;
+constexpr std::uint64_t kMaxLayers = 256, kMaxSize = 1 << 20, kMaxMatrix = std::uint64_t{2} * kMaxFloats;
 constexpr std::uint64_t kMaxSteps = 1 << 16;
 constexpr std::size_t kMaxSelfTest = 64;
 constexpr std::uint32_t kF32 = 0, kBf16 = 30, kI8 = 24;
@@ -388,9 +388,9 @@ private:
 
     Shape reshaped(std::size_t units, std::size_t steps) {
         const Shape& in = given_[0];
-        const std::size_t count = in.size * (in.sequence ? fixed(in.steps) : 1);
+        const std::uint64_t count = std::uint64_t{in.size} * (in.sequence ? fixed(in.steps) : 1);
         const Shape out{units, steps > 0, steps};
-        if (units * std::max<std::size_t>(1, steps) != count)
+        if (units * std::max<std::uint64_t>(1, steps) != count)
             refuse(expected("the new shape", std::to_string(count) + " numbers", describe(out)));
         return out;
     }
@@ -491,7 +491,8 @@ Tensor take_tensor(Cursor& in, const std::string& want, const TensorSpec& spec, 
     const std::vector<std::uint64_t> want_dims =
         spec.matrix ? std::vector<std::uint64_t>{spec.columns, spec.rows} : std::vector<std::uint64_t>{spec.columns};
     if (dims != want_dims) fail(expected("tensor " + want, shape_text(want_dims), shape_text(dims)));
-    if (std::uint64_t{spec.rows} * spec.columns > kMaxMatrix) fail("tensor " + want + " has more than 2^31 numbers");
+    if (std::uint64_t{spec.rows} * spec.columns > kMaxMatrix)
+        fail("tensor " + want + " has more than " + std::to_string(kMaxMatrix) + " numbers");
 
     Tensor tensor;
     tensor.rows = spec.rows;
@@ -662,7 +663,7 @@ void take_vocabulary(Keys& keys, ModelInfo& info) {
 
 SelfTest take_self_test(Keys& keys, const ModelInfo& info) {
     SelfTest test;
-    const std::size_t most = std::max(kMaxSelfTest, info.window);
+    const std::uint64_t most = std::max(kMaxSelfTest, info.window);
     if (info.encoding == Encoding::features) {
         test.features = keys.numbers<float>("lstmgen.selftest.features", type_f32, most * info.input_size);
         if (test.features.empty() || test.features.size() % info.input_size != 0)
@@ -798,7 +799,8 @@ Container parse_named(AlignedBuffer<std::byte> bytes, const std::string& name) {
 
 [[noreturn]] void too_large(const std::string& name, std::uint64_t size) {
     throw Error(ErrorCode::format,
-                name + ": " + expected("size of the file", "at most 4 GiB", std::to_string(size) + " bytes"));
+                name + ": " +
+                    expected("size of the file", std::string("at most ") + kMaxBytes, std::to_string(size) + " bytes"));
 }
 
 }  // namespace
@@ -808,20 +810,21 @@ std::string_view layer_type_name(LayerType type) { return kTypes[static_cast<std
 Container read_container(const std::string& path) {
     const auto unreadable = [&](const std::string& why) -> Error { return {ErrorCode::io, path + ": " + why}; };
     std::error_code code;
-    const auto status = std::filesystem::status(path, code);
+    const auto place = std::filesystem::u8path(path);  // differs from path on Windows alone
+    const auto status = std::filesystem::status(place, code);
     if (!std::filesystem::exists(status)) throw unreadable("no such file");
     if (std::filesystem::is_directory(status)) throw unreadable("is a directory, expected a model file");
     if (!std::filesystem::is_regular_file(status)) throw unreadable("is not a regular file");
-    const std::uint64_t size = std::filesystem::file_size(path, code);
+    const std::uint64_t size = std::filesystem::file_size(place, code);
     if (code) throw unreadable(code.message());
     if (size > kMaxFile) too_large(path, size);
-    std::ifstream file(path, std::ios::binary);
+    std::ifstream file(place, std::ios::binary);
     if (!file) throw unreadable("cannot be opened for reading");
     char magic[4] = {};
     file.read(magic, sizeof magic);
     if (std::memcmp(magic, "GGUF", 4) != 0)  // before memory for the rest is taken
         throw Error(ErrorCode::format, path + ": not a GGUF file (no magic 'GGUF' at its start)");
-    AlignedBuffer<std::byte> bytes(static_cast<std::size_t>(size));
+    AlignedBuffer<std::byte> bytes(static_cast<std::size_t>(size), AlignedBuffer<std::byte>::Raw{});
     file.seekg(0);
     if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size)))
         throw unreadable("reading stopped before the end");
@@ -830,7 +833,7 @@ Container read_container(const std::string& path) {
 
 Container read_container(const void* data, std::size_t size, const std::string& name) {
     if (size > kMaxFile) too_large(name, size);
-    AlignedBuffer<std::byte> bytes(size);
+    AlignedBuffer<std::byte> bytes(size, AlignedBuffer<std::byte>::Raw{});
     if (size > 0) std::memcpy(bytes.data(), data, size);
     return parse_named(std::move(bytes), name);
 }

@@ -6,7 +6,6 @@
 namespace lstmgen {
 namespace {
 
-constexpr double kMaxFloats = 0x1p30;     // 4 GiB
 constexpr std::size_t kProductRows = 64;  // rows of an input product that are worked out at once
 
 // Steps of a layer's buffer: a recurrent layer keeps what it put out before the first one.
@@ -47,10 +46,10 @@ double SequenceEvaluator::size(const Network& network, std::size_t lanes, std::s
 SequenceEvaluator::SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features)
     : network_(network), features_(features) {
     const double floats = size(network, lanes, steps, features);
-    if (floats > kMaxFloats)
+    if (floats > static_cast<double>(kMaxFloats))
         throw Error(ErrorCode::invalid_argument, std::to_string(steps) + " time steps of this network take " +
                                                      std::to_string(static_cast<std::uint64_t>(floats * 0x1p-28) + 1) +
-                                                     " GiB of memory, expected at most 4");
+                                                     " GiB of memory, expected at most " + kMaxBytes);
     for (const auto& layer : network.layers()) {
         Buffers b;
         b.y = AlignedBuffer<float>(slabs(*layer, steps) * lanes * layer->stride());
@@ -131,7 +130,8 @@ void SequenceEvaluator::run_recurrent(std::size_t i) {
         for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) in[slot] = all[slot].from(t * lanes_);
         if (chunk > 1) {
             if (t % chunk == 0)
-                layer.input_product(kernels, in[0], std::min(chunk, steps - t) * lanes_, product_.data(), scratch_.data());
+                layer.input_product(kernels, in[0], std::min(chunk, steps - t) * lanes_, product_.data(),
+                                    scratch_.data());
             in[0].product = product_.data() + t % chunk * lanes_ * layer.product_size();
             in[0].product_stride = layer.product_size();
         }

@@ -6,8 +6,6 @@
 namespace lstmgen {
 namespace {
 
-constexpr std::size_t kMaxFloats = std::size_t{1} << 30;  // of all lanes together: 4 GiB
-
 // Lanes and units each have their limits, but a small file may ask for the greatest of both.
 void check_size(const Network& network, std::size_t lanes) {
     std::size_t floats = network.info().input_size;  // of one lane; at most 256 layers of 5 * 2^20
@@ -17,8 +15,8 @@ void check_size(const Network& network, std::size_t lanes) {
     }
     if (floats > kMaxFloats / lanes)
         throw Error(ErrorCode::invalid_argument, "the state of " + std::to_string(lanes) + " windows of " +
-                                                     std::to_string(floats) +
-                                                     " numbers exceeds 4 GiB: refresh less often, or carry the state");
+                                                     std::to_string(floats) + " numbers exceeds " + kMaxBytes +
+                                                     ": refresh less often, or carry the state");
 }
 
 }  // namespace

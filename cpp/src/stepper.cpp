@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <new>
 
 #include "aligned.hpp"
 
@@ -29,6 +30,7 @@ Stepper::Stepper(const Network& network) : network_(network), in_tail_(network.l
         if (layer->has_c()) o.c = place(bytes);
         o.sums = place(layer->sums_size() * sizeof(double));
         layers_.push_back(o);
+        if (at / sizeof(float) > kMaxFloats) throw std::bad_alloc();
         scratch = std::max(scratch, layer->scratch_size(1, 1));
     }
     if (network.needs_encoding()) numbers_ = place(network.info().input_size * sizeof(float));
@@ -51,7 +53,7 @@ bool Stepper::owns(const void* state) const noexcept {
 void Stepper::step(void* state, const std::uint32_t* id, const float* x, float* y) const {
     std::byte* const base = static_cast<std::byte*>(state);
     Header& header = *static_cast<Header*>(state);
-    const std::size_t now = header.now ^= 1;
+    const auto now = static_cast<std::size_t>(header.now ^= 1);
     const auto floats = [base](std::size_t at) { return reinterpret_cast<float*>(base + at); };
     const std::size_t size = network_.info().input_size;
     if (id && network_.needs_encoding()) {

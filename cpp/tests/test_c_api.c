@@ -232,7 +232,7 @@ static void test_predicting(const char* path) {
     INVALID(lstmgen_predict_ids(NULL, 2, WINDOW, ids, 2 * WINDOW, y, count));
     INVALID(lstmgen_predict_size(model, (size_t)-1, (size_t)-1, &count));
     INVALID(lstmgen_predict_size(model, 1, 1, NULL));
-    INVALID(lstmgen_predict_ids(model, (size_t)1 << 63, 2, ids, 0, y, 1)); /* the product overflows to 0 */
+    INVALID(lstmgen_predict_ids(model, SIZE_MAX / 2 + 1, 2, ids, 0, y, 1)); /* the product overflows to 0 */
     CHECK(lstmgen_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, y, 21) == LSTMGEN_SHORT_BUFFER);
     CHECK(lstmgen_predict_features(model, 2, WINDOW, x, 2 * WINDOW * OUTPUTS, y, 21) == LSTMGEN_SHORT_BUFFER);
     ids[3] = OUTPUTS;
@@ -294,6 +294,37 @@ static int on_text(void* user, const char* text, size_t bytes) {
     memcpy(d->text + d->count, text, bytes + 1);
     d->count += bytes;
     return d->count == d->stop_after;
+}
+
+/* Without a handle, each function says so, and leaves its results alone. */
+static void test_null_handles(void) {
+    const char* text = "kept";
+    const uint32_t* prime = NULL;
+    uint32_t id = 7;
+    size_t n = 7;
+    float x[OUTPUTS] = {0}, y[OUTPUTS] = {7};
+    double p[OUTPUTS] = {7};
+    lstmgen_layer layer;
+    drawing d;
+    memset(&d, 0, sizeof d);
+    layer.size = sizeof layer;
+    INVALID(lstmgen_model_string(NULL, LSTMGEN_STRING_NAME, &text, &n));
+    INVALID(lstmgen_model_element(NULL, 0, &text, &n));
+    INVALID(lstmgen_model_label(NULL, 0, &text, &n));
+    INVALID(lstmgen_model_prime(NULL, &prime, &n));
+    INVALID(lstmgen_model_layer(NULL, 0, &layer));
+    INVALID(lstmgen_encode(NULL, "a", 1, &id, 1, &n));
+    INVALID(lstmgen_predict_size(NULL, 1, WINDOW, &n));
+    INVALID(lstmgen_predict_features(NULL, 1, 1, x, OUTPUTS, y, OUTPUTS));
+    INVALID(lstmgen_state_size(NULL, &n));
+    INVALID(lstmgen_state_init(NULL, x, sizeof x));
+    INVALID(lstmgen_step_features(NULL, x, sizeof x, x, OUTPUTS, y, OUTPUTS));
+    INVALID(lstmgen_next_many(NULL, &id, 1));
+    INVALID(lstmgen_probabilities(NULL, p, OUTPUTS));
+    INVALID(lstmgen_score(NULL, &id, 1, p));
+    INVALID(lstmgen_sample(NULL, 1, on_id, &d));
+    INVALID(lstmgen_sample_text(NULL, 1, on_text, &d));
+    CHECK(strcmp(text, "kept") == 0 && !prime && id == 7 && n == 7 && y[0] == 7 && p[0] == 7 && d.count == 0);
 }
 
 static void test_generating(const char* path) {
@@ -520,6 +551,7 @@ int main(int argc, char** argv) {
     test_loading(argv[1]);
     test_inspecting(argv[1]);
     test_handles(argv[1]);
+    test_null_handles();
     test_predicting(argv[1]);
     test_generating(argv[1]);
     test_allocator(argv[1]);

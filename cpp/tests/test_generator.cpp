@@ -187,6 +187,24 @@ TEST_CASE("what cannot be done is an error with a reason") {
     CHECK(code_of([&] { model.predict(&id, 1, 1, y); }) == ErrorCode::invalid_argument);
 }
 
+TEST_CASE("64 threads with one model draw what one thread draws") {
+    const Model model = Model::load(kPath);
+    std::vector<std::vector<std::uint32_t>> drawn(64);
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < drawn.size(); ++i)
+        threads.emplace_back([&, i] {
+            GeneratorOptions o = options(i % 3);
+            o.sampler.seed = i;
+            drawn[i] = sample(model, o, 40);
+        });
+    for (std::thread& thread : threads) thread.join();
+    for (std::size_t i = 0; i < drawn.size(); ++i) {
+        GeneratorOptions o = options(i % 3);
+        o.sampler.seed = i;
+        CHECK(drawn[i] == sample(model, o, 40));
+    }
+}
+
 TEST_CASE("a number that is not finite never makes a banned element likely") {
     SamplerOptions o;
     o.logit_bias = {{0, -HUGE_VAL}};

@@ -39,9 +39,12 @@ enum class ErrorCode {
     invalid_argument,  ///< the caller asked for something impossible
 };
 
+/// What every function throws; what() names the file or the argument, what was expected, and what was found.
 class LSTMGEN_API Error : public std::runtime_error {
 public:
+    /// With what() = `message`.
     Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+    /// The kind of error.
     ErrorCode code() const noexcept { return code_; }
 
 private:
@@ -51,37 +54,44 @@ private:
 /// How an element enters the network (docs/format.md, section 3).
 enum class Encoding { onehot, index, scaled, features };
 
+/// A layer of a network.
 struct LayerInfo {
-    std::string type;  ///< as in the file (docs/format.md, section 4)
-    std::string name;
+    std::string type;                  ///< as in the file (docs/format.md, section 4)
+    std::string name;                  ///< as in Keras
     std::vector<std::size_t> sources;  ///< what it reads: 0 for the network's input, j + 1 for layer j
     std::size_t inputs = 0;            ///< size of the first of these; the number of ids for an embedding
-    std::size_t outputs = 0;
+    std::size_t outputs = 0;           ///< size of its output
     std::string activation;            ///< empty if the type has none
     std::string recurrent_activation;  ///< empty if the type has none
-    bool return_sequences = false;
+    bool return_sequences = false;     ///< gives an output at each time step
 };
 
 /// What a model file says about itself.
 struct ModelInfo {
-    std::string name, description, author, license, source_url, card, keras_version;
-    std::string dtype;  ///< of the stored matrices: "f32", "bf16" or "int8"
-    std::string isa;    ///< kernels in use: "baseline", "avx2", "avx512" or "neon"
-    Encoding encoding = Encoding::features;
-    std::size_t input_size = 0;            ///< numbers per time step, or of ids for Encoding::index
-    std::size_t outputs = 0;               ///< numbers per output; elements of a generator
-    std::size_t window = 0;                ///< time steps T the network was saved with; 0: not fixed
-    bool output_sequence = false;          ///< the network has an output at each time step
-    std::size_t output_steps = 0;          ///< time steps of that output; 0: as many as the input has
-    bool whole = false;                    ///< the network needs all time steps at once: no state can be carried
-    bool fixed_steps = false;              ///< the network takes exactly `window` time steps
-    std::vector<std::string> labels;       ///< of a classifier, the name of each output; empty if it is none
-    std::vector<std::string> vocabulary;   ///< empty, or `outputs` elements (of a classifier: `input_size`)
-    std::string vocabulary_kind;           ///< "text", "tokens", or empty
-    std::vector<std::uint32_t> prime;      ///< ids of the default prime
-    std::optional<std::uint32_t> padding;  ///< id that fills a short window
-    std::vector<LayerInfo> layers;
-    std::size_t nbytes = 0;  ///< of the packed weights in memory
+    std::string name;                        ///< of the model; this and the next are empty if the file lacks them
+    std::string description;                 ///< what it was trained on, and for
+    std::string author;                      ///< who trained it
+    std::string license;                     ///< of the model
+    std::string source_url;                  ///< where it comes from
+    std::string card;                        ///< a JSON object
+    std::string keras_version;               ///< that wrote the original
+    std::string dtype;                       ///< of the stored matrices: "f32", "bf16" or "int8"
+    std::string isa;                         ///< kernels in use: "baseline", "avx2", "avx512" or "neon"
+    Encoding encoding = Encoding::features;  ///< how an element enters
+    std::size_t input_size = 0;              ///< numbers per time step, or of ids for Encoding::index
+    std::size_t outputs = 0;                 ///< numbers per output; elements of a generator
+    std::size_t window = 0;                  ///< time steps T the network was saved with; 0: not fixed
+    bool output_sequence = false;            ///< the network has an output at each time step
+    std::size_t output_steps = 0;            ///< time steps of that output; 0: as many as the input has
+    bool whole = false;                      ///< the network needs all time steps at once: no state can be carried
+    bool fixed_steps = false;                ///< the network takes exactly `window` time steps
+    std::vector<std::string> labels;         ///< of a classifier, the name of each output; empty if it is none
+    std::vector<std::string> vocabulary;     ///< empty, or `outputs` elements (of a classifier: `input_size`)
+    std::string vocabulary_kind;             ///< "text", "tokens", or empty
+    std::vector<std::uint32_t> prime;        ///< ids of the default prime
+    std::optional<std::uint32_t> padding;    ///< id that fills a short window
+    std::vector<LayerInfo> layers;           ///< in the order in which they run
+    std::size_t nbytes = 0;                  ///< of the packed weights in memory
 };
 
 class Network;
@@ -96,6 +106,7 @@ public:
     /// The same from memory, which is not needed afterwards. `name` stands for the path in error messages.
     static Model from_memory(const void* data, std::size_t size, const std::string& name = "<memory>");
 
+    /// Valid as long as any copy of the model.
     const ModelInfo& info() const noexcept;
 
     /// As Keras's predict: y (batch, outputs), or (batch, output_steps, outputs) if info().output_sequence, where
@@ -107,6 +118,7 @@ public:
     /// Encoding::scaled).
     void predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y) const;
 
+    /// Of the library's own use.
     const std::shared_ptr<const Network>& network() const noexcept { return network_; }
 
 private:
@@ -123,11 +135,12 @@ struct SamplerOptions {
     double top_p = 1.0;           ///< keep the most likely elements that together reach p; 1: all
     double min_p = 0.0;           ///< keep the elements with at least min_p times the greatest probability; 0: all
     double temp = 1.0;            ///< temperature; 0: the most likely element
-    std::uint64_t seed = 0;
+    std::uint64_t seed = 0;       ///< the same seed gives the same elements on every machine
 };
 
+/// How a generator works.
 struct GeneratorOptions {
-    SamplerOptions sampler;
+    SamplerOptions sampler;  ///< how elements are chosen
     /// 1: each element comes from a fresh window of the last `window` elements, as a loop over Keras's predict does.
     /// N: from the last window .. window + N - 1 elements, N times cheaper. 0: the state is carried for ever.
     /// A network with info().whole knows only 1.
@@ -141,14 +154,18 @@ public:
     /// Called between elements; return false to stop.
     using Continue = std::function<bool()>;
 
+    /// With an empty context; keeps the weights of `model`.
     Generator(const Model& model, const GeneratorOptions& options);
+    /// Moved from, a generator may be destroyed or assigned to.
     Generator(Generator&&) noexcept;
+    /// Likewise.
     Generator& operator=(Generator&&) noexcept;
     ~Generator();
 
     /// Appends known elements to the context. False if `keep_going` stopped it. With info().padding and windows, a
     /// context that is shorter than the window starts with padding.
     bool feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going = {});
+    /// The same without a way to stop.
     bool feed(const std::vector<std::uint32_t>& ids) { return feed(ids.data(), ids.size()); }
 
     /// Draws the next element and appends it to the context, which must not be empty.

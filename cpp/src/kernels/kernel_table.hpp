@@ -4,6 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#if defined(_MSC_VER)
+#define LSTMGEN_NOINLINE __declspec(noinline)
+#else
+#define LSTMGEN_NOINLINE __attribute__((noinline))
+#endif
+
 namespace lstmgen::kernels {
 
 /// Outputs in a panel of a packed matrix, and units in a block of an LSTM layer.

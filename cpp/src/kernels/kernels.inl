@@ -8,8 +8,8 @@
 //
 // Needs from the including file: <cstring>, Vec, kWidth, load, load_low, load_high, store, set, fma, mul, add, sub,
 // div, min, max, pow2_bits; Ints, Pairs, zero_ints, load_pairs, set_pair, add_dot, to_floats; and the tile sizes
-// kTileRows x kTilePanels (many rows) and kRowPanels (one row). Everything stays in an unnamed namespace: no symbol of
-// a file compiled for one instruction set may be merged with that of another.
+// kTileRows x kTilePanels (many rows) and kRowPanels (one row), and kCommonPair. Everything stays in an unnamed
+// namespace: no symbol of a file compiled for one instruction set may be merged with that of another.
 
 namespace lstmgen::kernels {
 namespace {
@@ -127,6 +127,23 @@ struct Tanh {  // (e^2x - 1) / (e^2x + 1), from e^2x - 1 without cancellation
     }
 };
 
+// Whichever `function` names: for the pairs that are rare, which are not worth a copy of each step.
+struct Any {
+    Function function;
+
+    template <std::size_t N>
+    LSTMGEN_NOINLINE Wide<N> apply(const Wide<N>& x) const {
+        switch (function) {
+            case Function::linear: return x;
+            case Function::relu: return Relu::apply(x);
+            case Function::sigmoid: return Sigmoid::apply(x);
+            case Function::hard_sigmoid: return HardSigmoid::apply(x);
+            case Function::hard_sigmoid_keras2: return HardSigmoidKeras2::apply(x);
+            default: return Tanh::apply(x);
+        }
+    }
+};
+
 template <std::size_t N>
 inline Wide<N> load_wide(const float* p) {
     return each_of<N>([&](std::size_t i) { return load(p + i * kWidth); });
@@ -136,23 +153,23 @@ inline void store_wide(float* p, const Wide<N>& a) {
     for (std::size_t i = 0; i < N; ++i) store(p + i * kWidth, a.v[i]);
 }
 
-// x[0..n) = F(x), n a multiple of 16.
+// x[0..n) = f(x), n a multiple of 16.
 template <class F>
-inline void map(float* x, std::size_t n) {
+inline void map(F f, float* x, std::size_t n) {
     constexpr std::size_t most = 4, panel = kPanel / kWidth, few = panel < most ? panel : most;
     std::size_t i = 0;
-    for (; i + most * kWidth <= n; i += most * kWidth) store_wide(x + i, F::apply(load_wide<most>(x + i)));
-    for (; i < n; i += few * kWidth) store_wide(x + i, F::apply(load_wide<few>(x + i)));
+    for (; i + most * kWidth <= n; i += most * kWidth) store_wide(x + i, f.apply(load_wide<most>(x + i)));
+    for (; i < n; i += few * kWidth) store_wide(x + i, f.apply(load_wide<few>(x + i)));
 }
 
 void activate(Function function, float* x, std::size_t n) {
     switch (function) {
         case Function::linear: return;
-        case Function::relu: return map<Relu>(x, n);
-        case Function::sigmoid: return map<Sigmoid>(x, n);
-        case Function::hard_sigmoid: return map<HardSigmoid>(x, n);
-        case Function::hard_sigmoid_keras2: return map<HardSigmoidKeras2>(x, n);
-        case Function::tanh: return map<Tanh>(x, n);
+        case Function::relu: return map(Relu{}, x, n);
+        case Function::sigmoid: return map(Sigmoid{}, x, n);
+        case Function::hard_sigmoid: return map(HardSigmoid{}, x, n);
+        case Function::hard_sigmoid_keras2: return map(HardSigmoidKeras2{}, x, n);
+        case Function::tanh: return map(Tanh{}, x, n);
     }
 }
 
@@ -427,25 +444,12 @@ struct Operands {
     Rows x, h_prev;
 };
 
-template <class F>
-inline void with_activation(Function activation, F f) {
-    switch (activation) {
-        case Function::linear: return f(Linear{});
-        case Function::relu: return f(Relu{});
-        case Function::sigmoid: return f(Sigmoid{});
-        default: return f(Tanh{});
-    }
-}
-
+// The pair that nearly all networks have is compiled into the steps, where arithmetic is so fast that it pays.
 template <class F>
 inline void with_activations(Function activation, Function recurrent_activation, F f) {
-    with_activation(activation, [&](auto act) {
-        switch (recurrent_activation) {
-            case Function::hard_sigmoid: return f(act, HardSigmoid{});
-            case Function::hard_sigmoid_keras2: return f(act, HardSigmoidKeras2{});
-            default: return f(act, Sigmoid{});
-        }
-    });
+    if constexpr (kCommonPair)
+        if (activation == Function::tanh && recurrent_activation == Function::sigmoid) return f(Tanh{}, Sigmoid{});
+    f(Any{activation}, Any{recurrent_activation});
 }
 
 // Vectors that go through a cell side by side.
@@ -455,26 +459,26 @@ constexpr std::size_t kCellVecs = kVecs < 2 ? kVecs : 2;
 
 // The gates of one block of 16 units, in place.
 template <class Act, class Rec>
-inline void gates(float* z) {
-    map<Rec>(z, 2 * kPanel);
-    map<Act>(z + 2 * kPanel, kPanel);
-    map<Rec>(z + 3 * kPanel, kPanel);
+inline void gates(Act act, Rec rec, float* z) {
+    map(rec, z, 2 * kPanel);
+    map(act, z + 2 * kPanel, kPanel);
+    map(rec, z + 3 * kPanel, kPanel);
 }
 
 // c = f * c + i * g, h = o * act(c), for one block.
 template <class Act>
-inline void cell(const float* z, float* c, float* h) {
+inline void cell(Act act, const float* z, float* c, float* h) {
     constexpr std::size_t n = kCellVecs;
     for (std::size_t v = 0; v < kPanel; v += n * kWidth) {
         const auto i = load_wide<n>(z + v), f = load_wide<n>(z + kPanel + v), g = load_wide<n>(z + 2 * kPanel + v);
         const auto state = fma(f, load_wide<n>(c + v), mul(i, g));
         store_wide(c + v, state);
-        store_wide(h + v, mul(load_wide<n>(z + 3 * kPanel + v), Act::apply(state)));
+        store_wide(h + v, mul(load_wide<n>(z + 3 * kPanel + v), act.apply(state)));
     }
 }
 
 template <class Act, class Rec>
-void lstm_step_typed(const LstmStep& s) {
+void lstm_step_typed(const LstmStep& s, Act act, Rec rec) {
     alignas(64) float z[kBuffer];
     const Operands in(s);
     const std::size_t group = s.rows == 1 ? kBuffer / kBlock : 1;
@@ -486,19 +490,18 @@ void lstm_step_typed(const LstmStep& s) {
             input_product(s, in.x, b * kGates, blocks * kGates, r, rows, z);
             gemm_from(s.recurrent, b * kGates, blocks * kGates, in.h_prev.from(r), rows, z, stride);
             // All gates first: they do not wait for one another, as the cell does for its gates.
-            for (std::size_t i = 0; i < rows * blocks; ++i) gates<Act, Rec>(z + i * kBlock);
+            for (std::size_t i = 0; i < rows * blocks; ++i) gates(act, rec, z + i * kBlock);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t i = 0; i < blocks; ++i) {
                     const std::size_t at = (r + j) * s.h_stride + (b + i) * kPanel;
-                    cell<Act>(z + j * stride + i * kBlock, s.c + at, s.h + at);
+                    cell(act, z + j * stride + i * kBlock, s.c + at, s.h + at);
                 }
         }
     }
 }
 
 void lstm_step(const LstmStep& s) {
-    with_activations(s.activation, s.recurrent_activation,
-                     [&](auto act, auto rec) { lstm_step_typed<decltype(act), decltype(rec)>(s); });
+    with_activations(s.activation, s.recurrent_activation, [&](auto act, auto rec) { lstm_step_typed(s, act, rec); });
 }
 
 // ---- GRU ------------------------------------------------------------------------------------------------------------
@@ -512,12 +515,12 @@ inline void start_rows(const float* start, std::size_t rows, std::size_t stride,
         for (std::size_t v = 0; v < stride; v += kWidth) store(u + j * stride + v, start ? load(start + v) : set(0.0f));
 }
 
-// a[0..n) = F(a + u)
+// a[0..n) = f(a + u)
 template <class F>
-inline void map_sum(float* a, const float* u, std::size_t n) {
+inline void map_sum(F f, float* a, const float* u, std::size_t n) {
     constexpr std::size_t few = kVecs < 4 ? kVecs : 4;
     for (std::size_t v = 0; v < n; v += few * kWidth)
-        store_wide(a + v, F::apply(add(load_wide<few>(a + v), load_wide<few>(u + v))));
+        store_wide(a + v, f.apply(add(load_wide<few>(a + v), load_wide<few>(u + v))));
 }
 
 // z * h + (1 - z) * g
@@ -528,7 +531,7 @@ inline Wide<N> blend(const Wide<N>& z, const Wide<N>& h, const Wide<N>& g) {
 }
 
 template <class Act, class Rec>
-void gru_step_reset_after(const GruStep& s) {
+void gru_step_reset_after(const GruStep& s, Act act, Rec rec) {
     alignas(64) float a[kGruBuffer], u[kGruBuffer];  // products of the input and of h
     const Operands in(s);
     constexpr std::size_t n = kCellVecs;
@@ -542,14 +545,14 @@ void gru_step_reset_after(const GruStep& s) {
             start_rows(s.recurrent_start + b * kGruBlock, rows, stride, u);
             gemm_from(s.recurrent, b * kGruGates, blocks * kGruGates, in.h_prev.from(r), rows, u, stride);
             for (std::size_t i = 0; i < rows * blocks; ++i)
-                map_sum<Rec>(a + i * kGruBlock, u + i * kGruBlock, 2 * kPanel);
+                map_sum(rec, a + i * kGruBlock, u + i * kGruBlock, 2 * kPanel);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t i = 0; i < blocks; ++i)
                     for (std::size_t v = 0; v < kPanel; v += n * kWidth) {
                         const float* const gate = a + j * stride + i * kGruBlock + v;
                         const auto reset = load_wide<n>(gate + kPanel);
                         const auto part = load_wide<n>(u + j * stride + i * kGruBlock + 2 * kPanel + v);
-                        const auto g = Act::apply(fma(reset, part, load_wide<n>(gate + 2 * kPanel)));
+                        const auto g = act.apply(fma(reset, part, load_wide<n>(gate + 2 * kPanel)));
                         const std::size_t at = (r + j) * s.h_stride + (b + i) * kPanel + v;
                         store_wide(s.h + at, blend(load_wide<n>(gate), load_wide<n>(s.h_prev + at), g));
                     }
@@ -560,7 +563,7 @@ void gru_step_reset_after(const GruStep& s) {
 // All r must be known before the first h . U: what waits for it is in `working`, for each block z and the input product
 // of h; r * h stands in the place of the new h.
 template <class Act, class Rec>
-void gru_step_reset_before(const GruStep& s) {
+void gru_step_reset_before(const GruStep& s, Act act, Rec rec) {
     alignas(64) float a[kGruBuffer], u[kGruBuffer];
     const Operands in(s);
     constexpr std::size_t n = kCellVecs, pair = 2 * kPanel;
@@ -575,7 +578,7 @@ void gru_step_reset_before(const GruStep& s) {
             input_product(s, in.x, b * kGruGates, blocks * kGruGates, r, rows, a);
             start_rows(nullptr, rows, blocks * pair, u);
             gemm_from(s.recurrent, b * 2, blocks * 2, in.h_prev.from(r), rows, u, blocks * pair);
-            for (std::size_t i = 0; i < rows * blocks; ++i) map_sum<Rec>(a + i * kGruBlock, u + i * pair, pair);
+            for (std::size_t i = 0; i < rows * blocks; ++i) map_sum(rec, a + i * kGruBlock, u + i * pair, pair);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t i = 0; i < blocks; ++i)
                     for (std::size_t v = 0; v < kPanel; v += kWidth) {
@@ -598,7 +601,7 @@ void gru_step_reset_before(const GruStep& s) {
                     for (std::size_t v = 0; v < kPanel; v += n * kWidth) {
                         float* const gate = s.working + j * working_stride + (b + i) * pair + v;
                         const auto part = load_wide<n>(u + (j * blocks + i) * kPanel + v);
-                        const auto g = Act::apply(add(load_wide<n>(gate + kPanel), part));
+                        const auto g = act.apply(add(load_wide<n>(gate + kPanel), part));
                         const auto before = load_wide<n>(h_prev + j * s.h_stride + (b + i) * kPanel + v);
                         store_wide(gate, blend(load_wide<n>(gate), before, g));
                     }
@@ -613,16 +616,15 @@ void gru_step_reset_before(const GruStep& s) {
 void gru_step(const GruStep& s) {
     with_activations(s.activation, s.recurrent_activation, [&](auto act, auto rec) {
         if (s.reset_after)
-            gru_step_reset_after<decltype(act), decltype(rec)>(s);
+            gru_step_reset_after(s, act, rec);
         else
-            gru_step_reset_before<decltype(act), decltype(rec)>(s);
+            gru_step_reset_before(s, act, rec);
     });
 }
 
 // ---- SimpleRNN ------------------------------------------------------------------------------------------------------
 
-template <class Act>
-void rnn_step_typed(const RnnStep& s) {
+void rnn_step(const RnnStep& s) {
     alignas(64) float z[kBuffer];
     const Operands in(s);
     const std::size_t group = s.rows == 1 ? kBuffer / kPanel : kGates;
@@ -633,16 +635,12 @@ void rnn_step_typed(const RnnStep& s) {
             const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
             input_product(s, in.x, b, blocks, r, rows, z);
             gemm_from(s.recurrent, b, blocks, in.h_prev.from(r), rows, z, stride);
-            map<Act>(z, rows * stride);
+            activate(s.activation, z, rows * stride);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t v = 0; v < stride; v += kWidth)
                     store(s.h + (r + j) * s.h_stride + b * kPanel + v, load(z + j * stride + v));
         }
     }
-}
-
-void rnn_step(const RnnStep& s) {
-    with_activation(s.activation, [&](auto act) { rnn_step_typed<decltype(act)>(s); });
 }
 
 void gemm(const Matrix& m, std::size_t n_panels, const float* x, std::size_t x_stride, std::size_t rows, float* z,

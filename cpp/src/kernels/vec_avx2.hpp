@@ -12,6 +12,7 @@ namespace {
 
 using Vec = __m256;
 constexpr std::size_t kWidth = 8, kTileRows = 6, kTilePanels = 1, kRowPanels = 4;
+constexpr bool kCommonPair = true;
 
 inline Vec load(const float* p) { return _mm256_loadu_ps(p); }
 inline __m256i load_bits(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }

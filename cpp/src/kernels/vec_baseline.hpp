@@ -12,6 +12,7 @@ struct Vec {
     float v[4];
 };
 constexpr std::size_t kWidth = 4, kTileRows = 2, kTilePanels = 1, kRowPanels = 1;
+constexpr bool kCommonPair = false;
 
 template <class To, class From>
 inline To bit_cast(From from) {

@@ -1,0 +1,84 @@
+// How long one element takes, and what a second thread brings. Usage: lstmgen_steps model.bin [elements]
+//
+// Elements are drawn with the state carried on, as in an audio callback; times are those of lstmgen_next.
+#include <lstmgen/lstmgen.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
+
+lstmgen_generator* create(lstmgen_model* model) {
+    lstmgen_options options;
+    lstmgen_options_init(&options, sizeof options);
+    options.refresh = 0;
+    lstmgen_generator* generator = nullptr;
+    if (lstmgen_generator_create(model, &options, &generator) != LSTMGEN_OK ||
+        lstmgen_feed_prime(generator) != LSTMGEN_OK) {
+        std::fprintf(stderr, "%s\n", lstmgen_last_error());
+        std::exit(1);
+    }
+    return generator;
+}
+
+// Elements a second of `threads` threads, each with a generator of its own.
+double throughput(lstmgen_model* model, std::size_t threads, std::size_t elements) {
+    std::vector<lstmgen_generator*> generators;
+    for (std::size_t i = 0; i < threads; ++i) generators.push_back(create(model));
+    const auto draw = [&](std::size_t i) {
+        std::uint32_t id;
+        for (std::size_t n = 0; n < elements; ++n) lstmgen_next(generators[i], &id);
+    };
+    const auto start = Clock::now();
+    std::vector<std::thread> others;
+    for (std::size_t i = 1; i < threads; ++i) others.emplace_back(draw, i);
+    draw(0);
+    for (std::thread& thread : others) thread.join();
+    const double time = seconds(Clock::now() - start);
+    for (lstmgen_generator*& generator : generators) lstmgen_generator_free(&generator);
+    return static_cast<double>(threads * elements) / time;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::size_t elements = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1000000;
+    lstmgen_model* model = nullptr;
+    if (argc < 2 || elements == 0 || lstmgen_load_path(argv[1], nullptr, &model) != LSTMGEN_OK) {
+        std::fprintf(stderr, "usage: lstmgen_steps model.bin [elements]\n%s\n", lstmgen_last_error());
+        return 2;
+    }
+
+    lstmgen_generator* generator = create(model);
+    std::vector<float> times(elements);
+    for (float& time : times) {
+        std::uint32_t id;
+        const auto start = Clock::now();
+        lstmgen_next(generator, &id);
+        time = static_cast<float>(seconds(Clock::now() - start) * 1e6);
+    }
+    lstmgen_generator_free(&generator);
+    std::sort(times.begin(), times.end());
+    const auto part = [&](double p) { return times[static_cast<std::size_t>(p * static_cast<double>(elements - 1))]; };
+    std::printf("%zu elements, microseconds each: median %.1f, 99 %% %.1f, 99.99 %% %.1f, worst %.1f\n", elements,
+                part(0.5), part(0.99), part(0.9999), times.back());
+
+    // One and two threads by turns, and the medians of both: other programs of the machine come and go.
+    std::vector<double> ratios;
+    for (int i = 0; i < 9; ++i) {
+        const double one = throughput(model, 1, elements / 50 + 1);
+        ratios.push_back(throughput(model, 2, elements / 50 + 1) / one);
+    }
+    std::sort(ratios.begin(), ratios.end());
+    std::printf("two generators on one model in two threads: %.2f times the elements of one (%.2f to %.2f in 9 runs)\n",
+                ratios[4], ratios.front(), ratios.back());
+    lstmgen_model_release(&model);
+}
