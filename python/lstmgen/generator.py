@@ -162,7 +162,7 @@ class Generator:
         run = self._native(sampling, refresh, repeat_penalty, logit_bias)
         # In a carried state, a prime may be read in pieces: a long one can be stopped.
         size = len(ids) if refresh else _PIECE
-        reading = (run.feed(ids[at : at + size]) for at in range(0, len(ids), size))
+        reading = map(run.feed, (ids[at : at + size] for at in range(0, len(ids), size)))
         drawn = self._stream(run, ids if include_prime else ids[:0], length, self._stops(stop))
         return _in_executor(reading, drawn)
 
