@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -1077,7 +1078,13 @@ def test_everything_at_once_from_64_threads_on_one_model(model: lstmgen.Model) -
         assert all(pool.map(work, range(64)))
 
 
-def test_two_threads_on_one_native_generator_take_turns() -> None:
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="needs a free-threaded CPython")
+def test_the_module_leaves_the_gil_off() -> None:
+    code = "import sys, lstmgen.generator; sys.exit(sys._is_gil_enabled())"
+    assert run_python(code, PYTHON_GIL="").returncode == 0
+
+
+def test_threads_on_one_native_generator_take_turns() -> None:
     gen = lstmgen.Generator(packed())
     run = gen._native(lstmgen.generator.Sampling(seed=1), None)
     run.feed(gen.model.prime)
