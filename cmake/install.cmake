@@ -1,4 +1,4 @@
-# Library, headers, CMake package and pkg-config file: the component "development". The wheel installs "python" alone.
+# Library, headers, CMake package and pkg-config file: the component "development".
 include(CMakePackageConfigHelpers)
 
 install(TARGETS lstmgen EXPORT lstmgen

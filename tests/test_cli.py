@@ -527,3 +527,12 @@ def test_bench_of_a_network_of_features_is_one_line(run: Any, tmp_path: Path) ->
     ran = run("bench", saved(tmp_path / "x.bin", packed(of, encoding="features")))
     assert ran.status == 1
     assert "predicts, but does not generate" in ran.err
+
+
+# -- for C and C++ programs ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", ["--cmake-dir", "--include-dir", "--library"])
+def test_a_checkout_has_no_files_for_other_programs(run: Any, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    monkeypatch.setitem(cli._DEVELOPMENT, option, ("nowhere", "it"))
+    run(option).failed(f"{option}: not in this checkout: it comes with an installed wheel, 'pip install .'")

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,22 @@ def prefix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     run("cmake", "--install", folder / "build", "--component", "development")
     shutil.rmtree(folder / "build")
     return (folder / "first").rename(folder / "prefix")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment in which `python -m lstmgen` is an installed wheel."""
+    if subprocess.run([sys.executable, "-m", "lstmgen", "--cmake-dir"], capture_output=True).returncode == 0:
+        return {}
+    for package in ("pip", "pybind11", "scikit_build_core"):
+        pytest.importorskip(
+            package, reason="needs an installed wheel, or pip, pybind11 and scikit-build-core to build one"
+        )
+    folder = tmp_path_factory.mktemp("wheel")
+    quick = "--config-settings=cmake.define.CMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG"
+    options = ["--no-deps", "--no-index", "--no-build-isolation", quick]
+    run(sys.executable, "-m", "pip", "install", "-q", *options, "--target", folder, ROOT)
+    return {"PYTHONPATH": str(folder)}
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +155,21 @@ def project(folder: Path, languages: str, *lines: str) -> Path:
 
 def streams(program: Path, latex: Path) -> bool:
     return run(program, latex, "50", "0.5", "1") == lstmgen.Generator("latex").sample(50, 0.5, seed=1)
+
+
+def test_examples_from_what_the_wheel_installed(
+    installed: dict[str, str], latex: Path, music: Path, tmp_path: Path
+) -> None:
+    path = {
+        option: run(sys.executable, "-m", "lstmgen", option, env=installed).strip()
+        for option in ("--cmake-dir", "--include-dir", "--library")
+    }
+    build(EXAMPLES, tmp_path / "build", f"-Dlstmgen_DIR={path['--cmake-dir']}")
+    check_examples(tmp_path / "build", latex, music, tmp_path, {})
+    source, program = EXAMPLES / "stream_latex.c", tmp_path / "stream_latex"
+    libraries = [path["--library"], "-lstdc++", "-lm", "-lpthread"]
+    run("cc", "-std=c99", source, f"-I{path['--include-dir']}", *libraries, "-o", program)
+    assert streams(program, latex)
 
 
 def test_a_project_without_cpp(prefix: Path, latex: Path, tmp_path: Path) -> None:

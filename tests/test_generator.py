@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import inspect
 import json
+import multiprocessing
 import os
+import pickle
 import re
 import signal
 import subprocess
 import sys
+import sysconfig
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
 from pathlib import Path
@@ -57,11 +62,11 @@ def ids_of(text: str) -> list[int]:
     return [LETTERS.index(c) for c in text]
 
 
-def run_python(code: str, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:
+def run_python(code: str | None, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:
     here = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(here), **env}
     return subprocess.run(
-        [sys.executable, "-c", code, *argv],
+        [sys.executable, *([] if code is None else ["-c", code]), *argv],
         capture_output=True,
         text=True,
         check=False,
@@ -183,6 +188,7 @@ def test_stream_is_sample(gen: lstmgen.Generator, options: dict[str, Any]) -> No
 def test_stream_and_sample_take_the_same_options() -> None:
     sample = inspect.signature(lstmgen.Generator.sample).parameters
     stream = inspect.signature(lstmgen.Generator.stream).parameters
+    assert stream == inspect.signature(lstmgen.Generator.astream).parameters
     assert list(sample) == list(stream)
     assert [p.default for p in sample.values()] == [p.default for p in stream.values()]
 
@@ -941,8 +947,27 @@ def test_dtype_is_that_of_the_file(model: lstmgen.Model) -> None:
     assert [lstmgen.Model(packed(dtype=dtype)).dtype for dtype in ("bf16", "int8")] == ["bf16", "int8"]
 
 
-def test_a_copy_draws_the_same(gen: lstmgen.Generator) -> None:
-    assert copy.copy(gen).sample(20, seed=1) == gen.sample(20, seed=1)
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy])
+def test_a_copy_shares_the_model(gen: lstmgen.Generator, make: Any) -> None:
+    assert make(gen).model is make(gen.model) is gen.model
+    assert make(gen).sample(20, seed=1) == gen.sample(20, seed=1)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_generator_and_a_model_pickle(protocol: int) -> None:
+    gen = lstmgen.Generator(packed(), threads=2)
+    other, model = pickle.loads(pickle.dumps((gen, gen.model), protocol))
+    assert other.model is model
+    assert repr(other) == repr(gen)
+    assert other.sample(20, seed=1) == gen.sample(20, seed=1)
+    np.testing.assert_array_equal(model.predict([[1, 2]]), gen.model.predict([[1, 2]]))
+
+
+def test_a_model_from_a_keras_file_pickles(small_h5: Path) -> None:
+    model = lstmgen.Model(small_h5)
+    small_h5.unlink()
+    x = np.ones((1, 4, 2))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(x), model.predict(x))
 
 
 def test_a_bundled_model_is_found_by_name_beside_a_folder_of_that_name(
@@ -997,7 +1022,8 @@ def test_a_model_takes_no_export_options(model: lstmgen.Model) -> None:
 @pytest.mark.parametrize("harm", ["delete", "truncate", "overwrite", "replace"])
 def test_what_becomes_of_the_file_does_not_change_a_running_sample(path: Path, harm: str) -> None:
     want = lstmgen.Generator(path).sample(200, seed=1)
-    stream = lstmgen.Generator(path).stream(200, seed=1)
+    gen = lstmgen.Generator(path)
+    stream = gen.stream(200, seed=1)
     found = [next(stream) for _ in range(50)]
     size = path.stat().st_size
     if harm == "delete":
@@ -1011,26 +1037,56 @@ def test_what_becomes_of_the_file_does_not_change_a_running_sample(path: Path, h
         path.unlink()
         path.write_bytes(packed(network(seed=8)))
     assert "".join(map(str, [*found, *stream])) == want
+    assert pickle.loads(pickle.dumps(gen)).sample(200, seed=1) == want
 
 
 # -- threads and signals -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_16_threads_on_one_generator_are_equal_to_serial(threads: int) -> None:
+def test_64_threads_on_one_generator_are_equal_to_serial(threads: int) -> None:
     gen = lstmgen.Generator(packed(), threads=threads)
-    want = [gen.sample(40, seed=seed) for seed in range(16)]
-    barrier = threading.Barrier(16)
+    want = [gen.sample(40, seed=seed) for seed in range(64)]
+    barrier = threading.Barrier(64)
 
     def draw(seed: int) -> Any:
         barrier.wait()
         return gen.sample(40, seed=seed)
 
-    with ThreadPoolExecutor(16) as pool:
-        assert list(pool.map(draw, range(16))) == want
+    with ThreadPoolExecutor(64) as pool:
+        assert list(pool.map(draw, range(64))) == want
 
 
-def test_two_threads_on_one_native_generator_take_turns() -> None:
+def test_everything_at_once_from_64_threads_on_one_model(model: lstmgen.Model) -> None:
+    gen = lstmgen.Generator(model)
+    x = np.arange(T)[None] % N
+    calls: list[Callable[[], Any]] = [
+        lambda: gen.sample(30, seed=1, stop="ab"),
+        lambda: list(gen.stream(30, seed=2, refresh=None)),
+        lambda: gen.probabilities("abc").tolist(),
+        lambda: gen.score(LETTERS * 3),
+        lambda: model.predict(x).tolist(),
+        lambda: pickle.loads(pickle.dumps(gen)).sample(9, seed=3),
+        lambda: (repr(model), model.metadata, [layer.name for layer in model.layers]),
+    ]
+    want = [call() for call in calls]
+    barrier = threading.Barrier(64)
+
+    def work(i: int) -> bool:
+        barrier.wait()
+        return all(calls[(i + j) % len(calls)]() == want[(i + j) % len(calls)] for j in range(3 * len(calls)))
+
+    with ThreadPoolExecutor(64) as pool:
+        assert all(pool.map(work, range(64)))
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="needs a free-threaded CPython")
+def test_the_module_leaves_the_gil_off() -> None:
+    code = "import sys, lstmgen.generator; sys.exit(sys._is_gil_enabled())"
+    assert run_python(code, PYTHON_GIL="").returncode == 0
+
+
+def test_threads_on_one_native_generator_take_turns() -> None:
     gen = lstmgen.Generator(packed())
     run = gen._native(lstmgen.generator.Sampling(seed=1), None)
     run.feed(gen.model.prime)
@@ -1093,21 +1149,128 @@ def test_ctrl_c_stops_and_leaves_the_generator_usable(call: str, threads: str) -
     assert usable == "True"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_child_of_a_fork_samples() -> None:
-    code = """
-import os, sys
+PROCESSES = """
+import multiprocessing, sys
+from itertools import islice
 import lstmgen
 from networks import packed
-gen = lstmgen.Generator(packed(), threads=2)
-want = gen.sample(30, seed=1)
+
+def draw(gen, seed):
+    return gen.sample(40, seed=seed)
+
+if __name__ == "__main__":
+    gen = lstmgen.Generator(packed(), threads=2)
+    with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
+        assert pool.starmap(draw, [(gen, seed) for seed in range(4)]) == [draw(gen, seed) for seed in range(4)]
+    print("equal")
+"""
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_other_processes_draw_the_same(tmp_path: Path, method: str) -> None:
+    (tmp_path / "program.py").write_text(PROCESSES)
+    run = run_python(None, str(tmp_path / "program.py"), method)
+    assert (run.stdout, run.returncode) == ("equal\n", 0), run.stderr
+
+
+FORKED = """
+import os, sys, time
+import lstmgen
+from networks import packed
+gen = lstmgen.Generator(packed(), threads=3)
+want = list(gen.stream(90, seed=1))
+streams = [gen.stream(90, seed=1) for _ in range(3)]
+begun = [next(streams[0]), next(streams[1])]
+time.sleep(float(sys.argv[1]))  # its threads spin for a moment, then sleep
 child = os.fork()
 if child == 0:
-    os._exit(0 if gen.sample(30, seed=1) == want else 1)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    same = [*begun[:1], *streams[0]] == list(streams[2]) == list(gen.stream(90, seed=1)) == want
+    del streams  # one of them drawn to its end, one in the middle
+    os._exit(0 if same else 1)
+same = [*begun[1:], *streams[1]] == want
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or not same)
 """
-    run = run_python(code)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("pause", ["0", "0.1"])
+def test_a_child_of_a_fork_goes_on_with_generators_of_several_threads(pause: str) -> None:
+    run = run_python(FORKED, pause)
     assert run.returncode == 0, run.stderr
+
+
+# -- asyncio -------------------------------------------------------------------------------------------
+
+
+async def gathered(elements: AsyncIterator[str | int]) -> list[str | int]:
+    return [element async for element in elements]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"refresh": None, "prime": LETTERS * 30}, {"include_prime": True, "stop": "ab"}, {"length": 0}]
+)
+def test_astream_is_stream(gen: lstmgen.Generator, options: dict[str, Any]) -> None:
+    options = {"length": 300, "seed": 4, **options}
+    assert asyncio.run(gathered(gen.astream(**options))) == list(gen.stream(**options))
+
+
+def test_astreams_side_by_side_do_not_disturb_each_other(gen: lstmgen.Generator) -> None:
+    async def main() -> Any:
+        return await asyncio.gather(*(gathered(gen.astream(100, seed=seed)) for seed in range(20)))
+
+    assert asyncio.run(main()) == [list(gen.stream(100, seed=seed)) for seed in range(20)]
+
+
+def test_astream_checks_its_options_before_the_first_element(gen: lstmgen.Generator) -> None:
+    with pytest.raises(ValueError, match="temp: expected a number >= 0, found -1"):
+        gen.astream(temp=-1)
+
+
+def slow() -> lstmgen.Generator:
+    """Milliseconds for an element."""
+    return lstmgen.Generator(packed(network([("lstm", 512), ("dense", 11, "softmax")], window=200)))
+
+
+def test_the_event_loop_runs_on_while_an_element_is_drawn() -> None:
+    async def main() -> float:
+        drawing = asyncio.create_task(gathered(slow().astream(100)))
+        longest, last = 0.0, time.perf_counter()
+        while not drawing.done():
+            await asyncio.sleep(0.001)
+            longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
+        return longest
+
+    began = time.perf_counter()
+    longest = asyncio.run(main())
+    assert longest < 0.3 * (time.perf_counter() - began)
+
+
+@pytest.mark.parametrize(
+    "options", [{"refresh": 1}, {"refresh": None, "prime": np.zeros(10**6, int)}], ids=["drawing", "reading"]
+)
+def test_a_cancelled_astream_stops(options: dict[str, Any]) -> None:
+    gen = slow()
+
+    async def main() -> None:
+        task = asyncio.create_task(gathered(gen.astream(None, **options)))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    began = time.perf_counter()
+    asyncio.run(main())  # which waits for the executor's threads
+    assert time.perf_counter() - began < 5
+
+
+def test_a_closed_astream_ends(gen: lstmgen.Generator) -> None:
+    async def main() -> list[str | int]:
+        stream = gen.astream(None)
+        await anext(stream)
+        await stream.aclose()  # type: ignore[attr-defined]
+        return await gathered(stream)
+
+    assert asyncio.run(main()) == []
 
 
 # -- instruction sets --------------------------------------------------------------------------------

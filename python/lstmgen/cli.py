@@ -61,10 +61,32 @@ def _on_the_command_line(message: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lstmgen", description="Sample from recurrent networks that Keras trained.")
     parser.add_argument("--version", action="version", version=f"lstmgen {lstmgen.__version__}")
+    for option, (_, what) in _DEVELOPMENT.items():
+        parser.add_argument(
+            option, nargs=0, action=_PrintPath, help=f"print where {what} of the C and C++ library lies"
+        )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (_add_sample, _add_classify, _add_export, _add_info, _add_train, _add_verify, _add_bench):
         add(commands)
     return parser
+
+
+# What the wheel has for C and C++ programs, beside the native module.
+_DEVELOPMENT = {
+    "--cmake-dir": ("lib/cmake/lstmgen", "the CMake package"),
+    "--include-dir": ("include", "the folder of the headers"),
+    "--library": ("lib/liblstmgen.a", "the static library"),
+}
+
+
+class _PrintPath(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        (option,) = self.option_strings
+        paths = [Path(folder, _DEVELOPMENT[option][0]) for folder in lstmgen.__path__]
+        for path in filter(Path.exists, paths):
+            print(path)
+            parser.exit()
+        parser.exit(1, f"lstmgen: {option}: not in this checkout: it comes with an installed wheel, 'pip install .'\n")
 
 
 def _command(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 Elements = str | Iterable[str | int]
 LogitBias = Mapping[str, float] | Mapping[int, float] | Mapping[str | int, float]
+
+T = TypeVar("T")
+_PIECE = 16  # elements of a prime
 
 
 class Score(NamedTuple):
@@ -35,7 +39,8 @@ class Generator:
     `source` is anything that `Model` takes, with its options, or a `Model`. `threads` share the work of the window
     lanes; the results do not depend on it.
 
-    Any number of threads may use one generator: every sample is on its own.
+    Any number of threads may use one generator: every sample is on its own. Copies share the model; a generator pickles
+    with it.
     """
 
     def __init__(
@@ -186,6 +191,41 @@ class Generator:
             self._decode(np.concatenate([p, ids]) if include_prime else ids)
             for p, ids in zip(primes, drawn, strict=True)
         ]
+
+    def astream(
+        self,
+        length: int | None = 1000,
+        temp: float | None = None,
+        *,
+        prime: Elements | None = None,
+        include_prime: bool = False,
+        seed: int | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        repeat_penalty: float | None = None,
+        logit_bias: LogitBias | None = None,
+        stop: str | Sequence[str] | None = None,
+        refresh: int | None = 1,
+        on_unknown: str = "error",
+        temperature: float | None = None,
+        inverse_temp: float | None = None,
+    ) -> AsyncIterator[str | int]:
+        """Yield the elements of the same `stream` in a coroutine.
+
+        The event loop's default executor draws, some elements at a time and only while they are waited for. Cancelling
+        the task, or `aclose`, stops it within a few hundredths of a second.
+        """
+        if length is not None:
+            length = _at_least("length", length, 0)
+        sampling = Sampling(temp, temperature, inverse_temp, seed, top_k, top_p, min_p)
+        ids = self._prime("prime", prime, on_unknown)
+        run = self._native(sampling, refresh, repeat_penalty, logit_bias)
+        # In a carried state, a prime may be read in pieces: a long one can be stopped.
+        size = len(ids) if refresh else _PIECE
+        reading = map(run.feed, (ids[at : at + size] for at in range(0, len(ids), size)))
+        drawn = self._stream(run, ids if include_prime else ids[:0], length, self._stops(stop))
+        return _in_executor(reading, drawn)
 
     def probabilities(
         self,
@@ -340,6 +380,28 @@ class Generator:
                 recent = [*recent[-longest + 1 :], i] if longest > 1 else [i]
                 if any(recent[-len(stop) :] == stop for stop in stops):
                     return
+
+
+async def _in_executor(reading: Iterator[None], drawn: Iterator[str | int]) -> AsyncIterator[str | int]:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    while await loop.run_in_executor(None, _some, reading):
+        pass
+    while elements := await loop.run_in_executor(None, _some, drawn):
+        for element in elements:
+            yield element
+
+
+def _some(items: Iterator[T]) -> list[T]:
+    """What comes within 10 ms, but one item at least, if there is one."""
+    end = time.monotonic() + 0.01
+    taken = []
+    for item in items:
+        taken.append(item)
+        if time.monotonic() > end:
+            break
+    return taken
 
 
 class Sampling:

@@ -38,6 +38,9 @@ def bundled() -> dict[str, str]:
 class Model:
     """A network with its weights, immutable, shared by any number of generators and threads.
 
+    It keeps the bytes of its `.bin`, and pickles as these: the file may be changed or deleted, and another machine's
+    kernels serve there. `copy.copy` and `copy.deepcopy` give the model itself.
+
     `source` is the path of a `.bin` or of a model saved by Keras, the bytes of either, or the name of a bundled model.
     A Keras model is exported in memory; `options` are those of `lstmgen.export` (vocab, vocab_from, encoding, prime,
     window, dtype ...).
@@ -53,13 +56,13 @@ class Model:
         if _is_bin(source):
             if options:
                 raise TypeError(f"{name}: only a Keras file takes {', '.join(options)}: a .bin has its own")
-            native = _core.Model.from_bytes(source, name) if isinstance(source, bytes) else _core.Model.load(name)
+            self._bytes = source if isinstance(source, bytes) else _read(name)
         else:
             from lstmgen.exporting import convert
 
-            native = _core.Model.from_bytes(convert(source, **options), name)
-        self._native = native
-        info = native.info
+            self._bytes = convert(source, **options)
+        self._native = _core.Model.from_bytes(self._bytes, name)
+        info = self._native.info
         self.vocabulary: Vocabulary | None = (
             Vocabulary(info.vocabulary, info.vocabulary_kind) if info.vocabulary else None
         )
@@ -182,6 +185,15 @@ class Model:
 
         return classify(self, sequences, on_unknown)
 
+    def __reduce__(self) -> tuple[type[Model], tuple[bytes]]:
+        return type(self), (self._bytes,)
+
+    def __copy__(self) -> Model:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Model:
+        return self
+
     def __repr__(self) -> str:
         parts = [f"{self._native.info.input_size} {self.encoding}"]
         for layer in self.layers:
@@ -213,3 +225,14 @@ def _is_bin(source: Source) -> bool:
         return True
     with open(source, "rb") as file:
         return file.read(4) == b"GGUF" or os.fspath(source).endswith(".bin")
+
+
+def _read(path: str) -> bytes:
+    """The bytes of a `.bin`; of what is none the native reader says why, without reading it all."""
+    found = os.stat(path)
+    if stat.S_ISREG(found.st_mode) and found.st_size <= 2**32:
+        with open(path, "rb") as file:
+            if (magic := file.read(4)) == b"GGUF":
+                return magic + file.read()
+    _core.Model.load(path)
+    raise OSError(f"{path}: was changed while it was read")
