@@ -5,6 +5,7 @@ not store are added on the way.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from lstmgen import container, keras_file, vocabularies
 from lstmgen.errors import ModelFormatError
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
+from lstmgen.repacking import repack
 from lstmgen.text import Vocabulary, check_sequence, id_at
 from lstmgen.vocabularies import File, Listing, Vocab
 
@@ -80,6 +82,8 @@ class ExportOptions(TypedDict, total=False):
 def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
     """Turn the model that Keras saved in `source`, a path or bytes, into the file `out`.
 
+    `source` may be a `.bin`, too, to be had at another dtype; it takes no other option.
+
     `out` holds either all of the new file or what it held before. Warns of what it assumes, and raises, as `convert`
     does; raises `OSError` that names `out` if it cannot be written.
     """
@@ -101,6 +105,7 @@ def convert(source: Source, **options: Unpack[ExportOptions]) -> bytes:
     return exported.data
 
 
+_MAGIC = b"GGUF"
 _START = "<s>"  # what textgenrnn and others put before each text
 
 
@@ -121,6 +126,8 @@ def _export(source: Source, options: ExportOptions) -> _Exported:
     unknown = options.keys() - ExportOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"export has no option {', '.join(sorted(unknown))}")
+    if (data := _bin(source)) is not None:
+        return _repacked(data, source, options)
     network = keras_file.read(
         source, config=options.get("config"), output=options.get("output"), window=options.get("window")
     )
@@ -129,6 +136,25 @@ def _export(source: Source, options: ExportOptions) -> _Exported:
     except ModelFormatError as error:  # of the model, not of an option
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
         raise ModelFormatError(f"{name}: {error}") from None
+
+
+def _bin(source: Source) -> bytes | None:
+    """The bytes of `source`, if it is a `.bin`."""
+    if isinstance(source, bytes):
+        return source if source.startswith(_MAGIC) else None
+    with contextlib.suppress(OSError), open(source, "rb") as file:  # an error is told where the model is read
+        if file.read(len(_MAGIC)) == _MAGIC:
+            return _MAGIC + file.read()
+    return None
+
+
+def _repacked(data: bytes, source: Source, options: ExportOptions) -> _Exported:
+    name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
+    if rest := [
+        option for option, value in options.items() if option != "dtype" and value is not None and value is not False
+    ]:
+        raise ValueError(f"{name}: a .bin takes no option but dtype, found {', '.join(sorted(rest))}")
+    return _Exported(repack(data, name, options.get("dtype") or "f32"), (), nameless=False)
 
 
 def _pack(network: Network, options: ExportOptions) -> _Exported:
@@ -274,7 +300,9 @@ def _check_other_file(source: Source, out: File) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `run` wants to a command line."""
-    parser.add_argument("model", help="a file that Keras saved: .h5, .keras, or weights only")
+    parser.add_argument(
+        "model", help="a file that Keras saved: .h5, .keras, or weights only; or a .bin, for another --dtype"
+    )
     parser.add_argument("out", help="the .bin to write")
     add_model_arguments(parser)
     vocabulary = parser.add_mutually_exclusive_group()

@@ -43,7 +43,7 @@ class Model:
 
     `source` is the path of a `.bin` or of a model saved by Keras, the bytes of either, or the name of a bundled model.
     A Keras model is exported in memory; `options` are those of `lstmgen.export` (vocab, vocab_from, encoding, prime,
-    window, dtype ...).
+    window, dtype ...). A `.bin` takes dtype only: its matrices are rounded to it.
 
     Raises `OSError`, such as `FileNotFoundError`, for a file that cannot be read, `ModelFormatError` for one that is
     broken or not supported, and `ValueError` if the environment variable LSTMGEN_ISA names kernels that cannot run
@@ -54,9 +54,13 @@ class Model:
         source = _found(source)
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
         if _is_bin(source):
-            if options:
-                raise TypeError(f"{name}: only a Keras file takes {', '.join(options)}: a .bin has its own")
+            if rest := options.keys() - {"dtype"}:
+                raise TypeError(f"{name}: only a Keras file takes {', '.join(sorted(rest))}: a .bin has its own")
             self._bytes = source if isinstance(source, bytes) else _read(name)
+            if (dtype := options.get("dtype")) is not None:
+                from lstmgen.repacking import repack
+
+                self._bytes = repack(self._bytes, name, dtype)
         else:
             from lstmgen.exporting import convert
 
