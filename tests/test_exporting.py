@@ -534,7 +534,7 @@ def test_script_refuses_a_broken_file_in_one_line(tmp_path: Path) -> None:
 
 
 def test_script_refuses_wrong_usage() -> None:
-    done = script("model.h5", "m.bin", "--dtype", "int8")
+    done = script("model.h5", "m.bin", "--dtype", "int4")
     assert done.returncode == 2
     assert "--dtype" in done.stderr
 

@@ -84,8 +84,6 @@ def pack(
         _in_range("padding", padding, 0, elements - 1)
     _check_vocabulary(elements, "outputs" if labels is None else "inputs", vocabulary, vocabulary_kind, padding)
     _check_prime(network, encoding, prime)
-    stored = rounded(network, dtype)
-
     keys = {
         "general.architecture": _string("lstmgen"),
         "general.alignment": _u32(ALIGNMENT),
@@ -118,9 +116,8 @@ def pack(
     if padding is not None:
         keys["lstmgen.padding"] = _u32(padding)
     keys |= _layer_keys(network)
-    keys |= _self_test_keys(stored, encoding, elements, dtype)
+    keys |= _self_test_keys(rounded(network, dtype), encoding, elements, dtype)
     tensors = _tensors(network, dtype)
-    del network, stored  # a rounded copy need not live through the assembly
     return _assemble(keys, tensors)
 
 
