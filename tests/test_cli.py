@@ -497,7 +497,8 @@ def test_info_of_what_is_no_model_is_one_line(run: Any, tmp_path: Path) -> None:
 
 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "measure", functools.partial(bench.measure, seconds=0.02))
+    for name in ("measure", "advise"):
+        monkeypatch.setattr(bench, name, functools.partial(getattr(bench, name), seconds=0.02))
 
 
 def test_bench_shows_both_ways_of_sampling(run: Any, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -509,7 +510,10 @@ def test_bench_shows_both_ways_of_sampling(run: Any, path: str, monkeypatch: pyt
     row = r"{} +[\d,]+ elements/s +\d+% of the {} limit"
     assert re.fullmatch(row.format(r"window \(refresh=1\)", "arithmetic"), modes[0])
     assert re.fullmatch(row.format(r"carried \(refresh=None\)", "memory"), modes[1])
-    assert len(modes) == 2
+    assert modes[2].startswith("what would change it")
+    options = {line.split("  ")[1].strip(): line for line in modes[3:]}
+    assert {"--carry", "--dtype bf16", "--dtype int8"} <= options.keys()
+    assert re.search(r"\d\.\d\d window, +\d+\.\d\d carried", options["--dtype int8"])
 
 
 def test_bench_of_a_model_without_a_window_shows_the_carried_state(

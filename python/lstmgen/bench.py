@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import NamedTuple
 
 import numpy as np
 
 from lstmgen import _core
+from lstmgen.container import DTYPES
 from lstmgen.generator import Generator, Sampling
 from lstmgen.model import Model
 
+GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}
+
 
 class Mode(NamedTuple):
-    """One way of sampling, measured on one thread."""
+    """One way of sampling, measured."""
 
     name: str
     elements_per_second: float
     limit: str  # what bounds it: "arithmetic" or "memory"
-    share: float  # of that limit
+    share: float  # of that limit, on one thread
+
+
+class Advice(NamedTuple):
+    """An option, and how many times as fast windows and carried state would be with it; None: it does not apply."""
+
+    option: str
+    window: float | None
+    carried: float | None
 
 
 def lane_macs(model: Model) -> int:
@@ -26,8 +38,8 @@ def lane_macs(model: Model) -> int:
     macs = 0
     shared = True  # the input of the first recurrent layer is the same in all windows
     for layer in model.layers:
-        if layer.type == "lstm":
-            macs += 4 * layer.outputs * (layer.outputs + (0 if shared else layer.inputs))
+        if gates := GATES.get(layer.type):
+            macs += gates * layer.outputs * (layer.outputs + (0 if shared else layer.inputs))
             shared = False
     return macs
 
@@ -39,15 +51,15 @@ def step_bytes(model: Model) -> int:
     for i, layer in enumerate(model.layers):
         one_row = i == 0 and model.encoding in ("onehot", "index")
         inputs = 1 if one_row else layer.inputs
-        if layer.type == "lstm":
-            weights += 4 * layer.outputs * (inputs + layer.outputs)
+        if gates := GATES.get(layer.type):
+            weights += gates * layer.outputs * (inputs + layer.outputs)
         elif layer.type in ("dense", "embedding"):
             weights += inputs * layer.outputs
     return weights * size
 
 
 def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
-    """Sample with windows and with carried state for about `seconds` each; medians of five runs."""
+    """Sample with windows and with carried state for about `seconds` each, on one thread; medians of five runs."""
     macs_per_second, bytes_per_second = _core.measure_limits(model._native)
     generator = Generator(model)
     modes = []
@@ -55,10 +67,35 @@ def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
         rate = _rate(generator, 1, seconds)
         share = rate * lane_macs(model) * model.window / macs_per_second
         modes.append(Mode("window (refresh=1)", rate, "arithmetic", share))
-    rate = _rate(generator, None, seconds)
-    share = rate * step_bytes(model) / bytes_per_second
-    modes.append(Mode("carried (refresh=None)", rate, "memory", share))
+    if not model._native.info.whole:
+        rate = _rate(generator, None, seconds)
+        share = rate * step_bytes(model) / bytes_per_second
+        modes.append(Mode("carried (refresh=None)", rate, "memory", share))
     return modes
+
+
+def advise(model: Model, seconds: float = 1.0) -> list[Advice]:
+    """What other options would bring, each measured beside the model as it is, on one thread."""
+    base = Generator(model)
+    window = bool(model.window)
+    carried = not model._native.info.whole
+
+    def gain(other: Generator, refresh: int | None) -> float:
+        return _rate(other, refresh, seconds / 2) / _rate(base, refresh, seconds / 2)
+
+    advice = []
+    if window and carried:
+        faster = _rate(base, None, seconds / 2) / _rate(base, 1, seconds / 2)
+        advice.append(Advice("--carry", faster, None))
+    threads = os.cpu_count() or 1
+    if window and carried and threads > 1:
+        advice.append(Advice(f"--threads {threads}", gain(Generator(model, threads=threads), 1), None))
+    for dtype in DTYPES[DTYPES.index(model.dtype) + 1 :]:
+        other = Generator(Model(model._bytes, dtype=dtype))
+        advice.append(
+            Advice(f"--dtype {dtype}", gain(other, 1) if window else None, gain(other, None) if carried else None)
+        )
+    return advice
 
 
 def _rate(generator: Generator, refresh: int | None, seconds: float) -> float:

@@ -411,7 +411,7 @@ def _add_bench(commands: Any) -> None:
 
 
 def _bench(args: argparse.Namespace) -> None:
-    from lstmgen.bench import measure
+    from lstmgen.bench import advise, measure
 
     model = lstmgen.Model(args.model)
     print(f"{model!r}, 1 thread")
@@ -419,3 +419,7 @@ def _bench(args: argparse.Namespace) -> None:
         print(
             f"{mode.name:24} {mode.elements_per_second:12,.0f} elements/s   {mode.share:4.0%} of the {mode.limit} limit"
         )
+    print("what would change it, in times as fast (--dtype: of an export):")
+    for option, *gains in advise(model):
+        told = (f"{gain:6.2f} {name}" for gain, name in zip(gains, ("window", "carried"), strict=True) if gain)
+        print(f"  {option:22} {', '.join(told)}")

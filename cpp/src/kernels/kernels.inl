@@ -250,6 +250,12 @@ inline void chain(const std::uint16_t* panels, std::size_t k, const Rows& x, std
         const auto pairs = [&](std::size_t j) {
             return panels + (j / kVecs * k + i) * kPanel + j % kVecs * 2 * kWidth;
         };
+        if (R == 1 && i + 1 < end) {  // each pair at once: many of them would not stay in registers
+            const Vec low = set(x.x[i]), high = set(x.x[i + 1]);
+            for (std::size_t j = 0; j < N; ++j)
+                sums[0][j] = fma(high, load_high(pairs(j)), fma(low, load_low(pairs(j)), sums[0][j]));
+            continue;
+        }
         Vec w[N];
         for (std::size_t j = 0; j < N; ++j) w[j] = load_low(pairs(j));
         multiply(x, i, w, sums);

@@ -1,0 +1,164 @@
+"""How near sampling comes to what this machine can do: each reference model, dtype and instruction set, in one run.
+
+python benchmarks/targets.py --help
+
+Shares are of limits that are measured beside each figure: multiply-adds of float32 in registers, and reading as many
+bytes as a step reads weights, again and again. All on one thread, in processor time, except the gain of the second
+thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import lstmgen
+from lstmgen import _core, container
+from lstmgen.bench import lane_macs, step_bytes
+from lstmgen.generator import Sampling
+from lstmgen.network import Layer, Network, tensor_shapes
+
+ROUNDS = 7
+MANY = 64
+DTYPES = container.DTYPES
+MODELS: dict[str, tuple[list[int], list[tuple[int, str]], int]] = {  # LSTM units, dense layers, inputs
+    "latex256": ([256], [(92, "softmax")], 92),
+    "latex512x2": ([512, 512], [(92, "softmax")], 92),
+    "music512x3": ([512, 512, 512], [(256, "relu"), (358, "softmax")], 1),
+}
+
+
+def make(units: list[int], dense: list[tuple[int, str]], inputs: int, dtype: str, window: int = 100) -> lstmgen.Model:
+    """A network with random weights."""
+    rng, layers, size = np.random.default_rng(0), [], inputs
+    for i, n in enumerate(units):
+        options: dict[str, Any] = {"units": n, "activation": "tanh", "recurrent_activation": "sigmoid"}
+        layers.append(Layer("lstm", f"lstm_{i}", options | {"return_sequences": i < len(units) - 1}, {}))
+    for i, (n, activation) in enumerate(dense):
+        layers.append(Layer("dense", f"dense_{i}", {"units": n, "activation": activation}, {}))
+    for layer in layers:
+        for name, shape in tensor_shapes(layer.type, size, layer.options).items():
+            layer.arrays[name] = rng.normal(0, 0.05, shape).astype(np.float32)
+        size = int(layer.options["units"])
+    network = Network(tuple(layers), window, inputs, "3.15.1")
+    return lstmgen.Model(container.pack(network, encoding="scaled" if inputs == 1 else "onehot", dtype=dtype))
+
+
+def rounds_of(draw: Callable[[int], object], seconds: float, clock: Callable[[], float]) -> Callable[[], float]:
+    """A function that measures once: seconds for one element."""
+    count, spent = 1, 0.0
+    while spent < seconds / 4:
+        start = time.perf_counter()
+        draw(count)
+        spent = time.perf_counter() - start
+        count *= 2
+    count = max(1, round(count / 2 * seconds / spent))
+
+    def once() -> float:
+        start = clock()
+        draw(count)
+        return (clock() - start) / count
+
+    return once
+
+
+def sampler(model: lstmgen.Model, refresh: int | None, threads: int = 1) -> Callable[[int], object]:
+    """Draws so many elements, when all windows are in flight."""
+    run = lstmgen.Generator(model, threads=threads)._native(Sampling(seed=0), refresh)
+    run.feed(np.zeros(max(1, model.window), np.uint32))
+    run.sample(2 * model.window if refresh else 1, [])
+    return lambda count: run.sample(count, [])
+
+
+def many(model: lstmgen.Model, n: int, threads: int = 1) -> Callable[[int], object]:
+    """Draws so many elements of each of n sequences."""
+    generator = lstmgen.Generator(model, threads=threads)
+    return lambda count: generator.sample_many(n, count, prime=[0], seed=0, refresh=None)
+
+
+def figures(name: str, dtype: str, seconds: float) -> dict[str, Any]:
+    """What one process, with its instruction set, measures of one model."""
+    model = make(*MODELS[name], dtype)
+    macs, total = lane_macs(model), step_bytes(model)
+    step_macs = total // {"f32": 4, "bf16": 2, "int8": 1}[dtype]
+    busy, clock = time.process_time, time.perf_counter
+    measured = {
+        "window": rounds_of(sampler(model, 1), seconds, busy),
+        "carried": rounds_of(sampler(model, None), seconds, busy),
+        "many": rounds_of(many(model, MANY), seconds, busy),
+        "window wall": rounds_of(sampler(model, 1), seconds, clock),
+        "window wall 2": rounds_of(sampler(model, 1, 2), seconds, clock),
+        "many wall": rounds_of(many(model, MANY), seconds, clock),
+        "many wall 2": rounds_of(many(model, MANY, 2), seconds, clock),
+    }
+    found: dict[str, list[float]] = {key: [] for key in (*measured, "macs", "bytes")}
+    for _ in range(ROUNDS):
+        for key, limit in zip(("macs", "bytes"), _core.measure_limits(model._native), strict=True):
+            found[key].append(limit)
+        for key, once in measured.items():
+            found[key].append(once())
+    f = {key: np.array(values) for key, values in found.items()}
+    return {
+        "isa": model.isa,
+        "window ms": spread(f["window"] * 1e3),
+        "of the FMA peak": share(macs * model.window / f["window"] / f["macs"]),
+        "carried µs": spread(f["carried"] * 1e6),
+        "times reading": f"{np.median(f['carried'] * f['bytes'] / total):.2f}",
+        f"{MANY} sequences, µs each": spread(f["many"] * 1e6 / MANY),
+        "of the FMA peak ": share(step_macs * MANY / f["many"] / f["macs"]),
+        "2 threads, window": f"{np.median(f['window wall'] / f['window wall 2']):.2f}",
+        "2 threads, many": f"{np.median(f['many wall'] / f['many wall 2']):.2f}",
+    }
+
+
+def spread(values: Any) -> str:
+    """Median, and half the distance between the quartiles as a share of it."""
+    low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return f"{float(f'{median:.3g}'):g} ± {(high - low) / 2 / median:.0%}"
+
+
+def share(values: Any) -> str:
+    return f"{np.median(values):.0%}"
+
+
+def in_process(isa: str, *argv: str) -> dict[str, Any]:
+    """What a process with other kernels measures; they are chosen when a model is opened, once for all."""
+    environment = {**os.environ, "LSTMGEN_ISA": isa}
+    command = [sys.executable, __file__, "--one", *argv]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--models", default=",".join(MODELS), help="which, with commas between (%(default)s)")
+    parser.add_argument("--isas", default=_core.supported_isas()[0], help="instruction sets (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.25, help="of each measurement in each round (%(default)s)")
+    parser.add_argument("--one", nargs=2, metavar=("MODEL", "DTYPE"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        name, dtype = args.one
+        print(json.dumps(figures(name, dtype, args.seconds)))
+        return
+    first = True
+    for name in args.models.split(","):
+        for isa in args.isas.split(","):
+            for dtype in DTYPES:
+                row = {"model": f"{name}, {dtype}"} | in_process(isa, name, dtype, "--seconds", str(args.seconds))
+                if first:
+                    print("|", " | ".join(map(str.strip, row)), "|")
+                    print("|", " | ".join("---" for _ in row), "|")
+                    first = False
+                print("|", " | ".join(map(str, row.values())), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()
