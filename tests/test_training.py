@@ -229,6 +229,29 @@ def test_export_callback_keeps_the_best(keras: Any, tmp_path: Path, rng: np.rand
         model.fit(x, y, epochs=1, verbose=0, callbacks=[ExportCallback(tmp_path / "n.bin", monitor="val_loss")])
 
 
+def test_export_callback_compares_like_with_like(keras: Any, tmp_path: Path) -> None:
+    from lstmgen.keras import ExportCallback
+
+    model = keras.Sequential([keras.Input((5, 4)), keras.layers.LSTM(6), keras.layers.Dense(4, activation="softmax")])
+    callback = ExportCallback(tmp_path / "m.bin")
+    callback.set_model(model)
+    exported = []
+    for epoch, logs in enumerate(
+        [
+            {"loss": float("nan")},  # not a figure, so not the best
+            {"loss": 0.1},
+            {"loss": 0.2},
+            {"loss": 0.2, "val_loss": 3.0},  # the first that is validated
+            {"loss": 0.01},
+            {"loss": 0.01, "val_loss": 2.0},
+        ]
+    ):
+        (tmp_path / "m.bin").unlink(missing_ok=True)
+        callback.on_epoch_end(epoch, logs)
+        exported.append((tmp_path / "m.bin").exists())
+    assert exported == [False, True, False, True, False, True]
+
+
 def test_export_callback_refuses_before_the_work(keras: Any, tmp_path: Path) -> None:
     from lstmgen.keras import ExportCallback
 
