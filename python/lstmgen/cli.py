@@ -48,6 +48,7 @@ _SPELLINGS = {
     "give prime=": "give --prime",
     "as config,": "as --config,",
     "with the option output:": "with --output-layer:",
+    "on_unknown='skip'": "--on-unknown skip",
 }
 
 
