@@ -97,6 +97,19 @@ def test_a_sample_that_is_stuck_is_reported(tmp_path: Path, capsys: pytest.Captu
     ]
     assert cli.main(["train", "music", str(tmp_path), "-o", str(tmp_path / "m.bin"), *options]) == 0
     assert "warning: " in capsys.readouterr().err
+    sample = [
+        "sample",
+        str(tmp_path / "m.bin"),
+        "--temp",
+        "0.1",
+        "--prime",
+        "n60",
+        "--carry",
+        "-o",
+        str(tmp_path / "s.mid"),
+    ]
+    cli.main(sample)
+    assert "warning: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,8 @@ def _write_sample(elements: Sequence[str], joined: bool, outputs: Sequence[Path]
     from lstmgen import music
     from lstmgen.container import write
 
+    if any(path.suffix.lower() in _MUSIC for path in outputs) and (loop := music.stuck(elements)):
+        print(f"warning: {loop}", file=sys.stderr)
     for path in outputs:
         if path.suffix.lower() in _MUSIC:
             music.decode(elements).write(path, bpm=bpm)
