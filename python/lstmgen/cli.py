@@ -1,6 +1,7 @@
 """The command line: `lstmgen` and `python -m lstmgen`.
 
-Text goes to stdout as it is drawn, everything else to stderr. Exit status 0, 1 (it failed, one-line reason), 2 (usage).
+Text goes to stdout as it is drawn, everything else to stderr. Exit status 0, 1 (it failed, one-line reason), 2 (usage),
+130 (Ctrl-C).
 """
 
 from __future__ import annotations
