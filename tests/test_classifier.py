@@ -295,6 +295,11 @@ def test_numbers_are_parsed() -> None:
         ("good,positive\nfine,positive\n", "line 2: expected at least two different labels, found only 'positive'"),
         ("good,a\nbad\n", "line 2: expected sequence,label, found a row without label"),
         ("good,a\n\nbad, \n", "line 3: expected sequence,label, found a row without label"),
+        (
+            "good;a\nbad;b\n",
+            "line 1: expected sequence,label, found a row without label: the separator is a comma, not ';'",
+        ),
+        ("good\ta\nbad\tb\n", r"the separator is a comma, not '\\t'"),
         ("good,a\n ,b\n", "line 2: the sequence is empty"),
         ("good,a\nso,so,b\n", "line 2: expected sequence,label, found 3 fields: .* needs quotes"),
         ('good,a\n"x\ny",b\n"bad\n', "line 4: not CSV: "),
@@ -367,7 +372,7 @@ def test_every_label_gives_its_share_to_the_held_out_rows() -> None:
         ({"kind": "words"}, "kind: expected one of auto, letters, numbers, found 'words'"),
         ({"header": "maybe"}, "header: expected one of auto, yes, no"),
         ({"units": 0}, "units: expected 1 to 65536"),
-        ({"dropout": 1.0}, "dropout: expected 0 to below 1"),
+        ({"dropout": 1.0}, "dropout: expected 0 to 0.99"),
         ({"holdout": 0.9}, "holdout: expected 0 to 0.5"),
     ],
 )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -42,7 +46,7 @@ def test_training_leaves_a_generator_its_card_and_the_keras_model(corpus: Path, 
     assert card["bits/char"] == pytest.approx(report.best, abs=1e-4)
     assert card["held_out_bits_per_char"]["carried"] == pytest.approx(report.best, rel=0.01)
     assert (tmp_path / "song.h5").exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["song.bin", "song.h5", "song.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["song.bin", "song.h5", "song.md", "song.txt"]
     text = lstmgen.Generator(model).sample(50, seed=1)
     assert set(text) <= set(SONG)
 
@@ -56,7 +60,11 @@ def test_it_learns(corpus: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("recipe", "level"), [("default", "words"), ("lesson", "letters"), ("lesson", "words")])
 def test_recipes_and_levels(corpus: Path, tmp_path: Path, recipe: str, level: str) -> None:
-    settings = replace(SMALL, recipe=recipe, level=level, epochs=1, length=15, window=10)
+    settings = replace(SMALL, level=level, epochs=1, length=15, window=10)
+    if recipe == "lesson":
+        corpus.write_text(SONG[:1000])
+        settings = TextSettings(recipe=recipe, level=level, epochs=1, window=10, holdout=0.1)
+        settings = replace(settings, units=24) if level == "letters" else settings
     train_text(corpus, tmp_path / "m.bin", settings)
     model = lstmgen.Model(tmp_path / "m.bin")
     assert model.encoding == ("onehot" if level == "letters" else "index")
@@ -85,6 +93,39 @@ def test_split_keeps_pieces_apart() -> None:
     assert sorted(np.concatenate(kept + held).tolist()) == ids.tolist()
     assert len(held) == 6
     assert split(ids, 0.0)[1] == []
+    assert [len(piece) for piece in split(ids, 0.1, least=40)[1]] == [50, 50]
+    assert [len(piece) for piece in split(ids, 0.1, least=400)[1]] == [100]
+
+
+def test_a_short_text_is_passed_over_several_times_in_an_epoch(corpus: Path, tmp_path: Path) -> None:
+    report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, level="words", epochs=4, length=20, window=10))
+    assert report.history[-1]["loss"] < report.history[0]["loss"] - 0.5
+
+
+def test_byte_order_mark_is_no_letter_and_excerpts_do_not_command_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "marked.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + "\x1b[31mжёлтый\x07\r\n".encode() * 300)
+    train_text(path, tmp_path / "m.bin", replace(SMALL, epochs=1))
+    vocabulary = lstmgen.Model(tmp_path / "m.bin").vocabulary
+    assert vocabulary is not None
+    assert "\ufeff" not in vocabulary.elements
+    assert {"\r", "\n", "\x1b", "ы"} <= set(vocabulary.elements)
+    assert capsys.readouterr().err.replace("\n", "").isprintable()
+
+
+def test_card_says_what_the_model_is(corpus: Path, tmp_path: Path) -> None:
+    facts = {"name": "songs", "description": "Writes a | song.", "license": "CC0-1.0"}
+    train_text(corpus, tmp_path / "m.bin", replace(SMALL, epochs=1), **facts)
+    card = (tmp_path / "m.md").read_text()
+    assert card.startswith(
+        "# Model card: `songs`\n\nWrites a \\| song.\n\nWritten by `lstmgen train`. `lstmgen sample m.bin`"
+    )
+    for row in ("| license | CC0-1.0 |", "| corpus | song.txt |", "| epochs | 1 |", "| recipe | batch 8, lr 0.01,"):
+        assert row in card
+    assert "\nA sample:\n\n    " in card
+    assert "embedding" not in card  # of words only
 
 
 # -- interruption --------------------------------------------------------------------------------
@@ -104,19 +145,44 @@ def _interrupted(keras: Any, after: int) -> Any:
 
 
 def test_interrupted_training_goes_on_to_the_same_end(keras: Any, corpus: Path, tmp_path: Path) -> None:
-    settings = replace(SMALL, epochs=3, dropout=0.0)
+    settings = replace(SMALL, epochs=3)
     whole = train_text(corpus, tmp_path / "whole.bin", settings)
     with pytest.raises(_Stop):
         train_text(corpus, tmp_path / "part.bin", settings, callbacks=[_interrupted(keras, 2)])
     assert lstmgen.Model(tmp_path / "part.bin").metadata["card"]["epochs"] <= 2  # the best so far is there
-    with pytest.raises(ValueError, match=r"part\.training\.keras: an interrupted training: resume it, or restart"):
+    with pytest.raises(
+        ValueError, match=r"part\.training\.keras: an interrupted training: resume=True \(--resume\) goes"
+    ):
         train_text(corpus, tmp_path / "part.bin", settings)
     report = train_text(corpus, tmp_path / "part.bin", replace(settings, resume=True))
-    assert len(report.history) == 3
-    assert [round(epoch["val_loss"], 3) for epoch in report.history[:2]] == [
-        round(epoch["val_loss"], 3) for epoch in whole.history[:2]
-    ]
+    assert report.history == whole.history  # the same slices, the same dropout
     assert not (tmp_path / "part.training.keras").exists()
+
+
+def test_ctrl_c_ends_it_even_where_keras_passes_over_it(
+    keras: Any, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class CtrlC(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            if batch == 2 and (tmp_path / "m.bin").exists():
+                with contextlib.suppress(KeyboardInterrupt):
+                    signal.raise_signal(signal.SIGINT)
+
+    usual = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train_text(corpus, tmp_path / "m.bin", SMALL, callbacks=[CtrlC()])
+    assert signal.getsignal(signal.SIGINT) is usual
+    assert "interrupted in epoch 2: " in capsys.readouterr().err
+    names = {path.name for path in tmp_path.iterdir()} - {corpus.name}
+    assert names == {"m.bin", "m.h5", "m.md", "m.training.keras"}
+    assert len(train_text(corpus, tmp_path / "m.bin", replace(SMALL, resume=True)).history) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18)])
+def test_damaged_state_does_not_go_on(corpus: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "m.training.keras").write_bytes(content)
+    with pytest.raises(ValueError, match=r"m\.training\.keras: cannot go on with it: .*; restart=True"):
+        train_text(corpus, tmp_path / "m.bin", replace(SMALL, resume=True))
 
 
 def test_other_settings_do_not_go_on(keras: Any, corpus: Path, tmp_path: Path) -> None:
@@ -145,6 +211,8 @@ def test_patience_ends_it_and_the_best_is_kept(corpus: Path, tmp_path: Path) -> 
         (b"a" * 5000, "one character only, 'a'"),
         (b"ab" * 20, "the corpus has 40 letters, expected at least"),
         (b"\xff\xfe\x00", "not UTF-8"),
+        (b"ab" * 2000 + b"\0", "character 4000 is U+0000"),
+        (b"ab" * 900, "too short for holdout 0.05: expected more than 200 letters in a row to learn from, and 100 to"),
     ],
 )
 def test_corpus_that_cannot_be_learnt(
@@ -168,13 +236,48 @@ def test_missing_corpus_and_wrong_output(tmp_path: Path, corpus: Path, capsys: p
     assert "cannot write into the folder" in capsys.readouterr().err
 
 
+def test_what_must_not_be_replaced_is_refused_before_the_work(
+    tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(corpus: Path, out: str) -> str:
+        assert cli.main(["train", "text", str(corpus), "-o", str(tmp_path / out)]) == 1
+        return capsys.readouterr().err
+
+    (tmp_path / "a.bin").mkdir()
+    (tmp_path / "b.h5").mkdir()
+    (tmp_path / "c.md").write_text("# My own notes")
+    assert "a.bin: not a regular file" in refused(corpus, "a.bin")
+    assert "b.h5: not a regular file" in refused(corpus, "b.bin")
+    assert "c.md: no card that a training wrote" in refused(corpus, "c.bin")
+    own = corpus.rename(tmp_path / "own.bin")
+    assert "own.bin: what is learnt from would be replaced" in refused(own, "own.bin")
+    assert own.read_text() == SONG
+
+
+def test_a_full_disk_is_an_error_that_leaves_nothing(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    options = ["--units", "8", "--epochs", "1", "--length", "30", "--window", "20", "--holdout", "0.1"]
+    assert cli.main(["train", "text", str(corpus), "-o", str(tmp_path / "m.bin"), *options]) == 1
+    assert f"lstmgen: {tmp_path / 'm.h5'}: cannot write: No space left on device" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [corpus]
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"epochs": 0}, "epochs: expected 1"),
         ({"holdout": 0.6}, "holdout: expected 0 to 0.5"),
         ({"level": "syllables"}, "level: expected one of letters, words"),
-        ({"dropout": 1.0}, "dropout: expected 0 to below 1"),
+        ({"dropout": 1.0}, r"dropout: expected 0 to 0\.99"),
+        ({"seed": -1}, "seed: expected 0 to 4294967295"),
+        ({"weight_decay": -1.0}, "weight_decay: expected 0 to 1"),
+        ({"words": 100}, "words: has no effect here"),
+        ({"recipe": "lesson"}, "batch: has no effect here"),
         ({"dtype": "f16"}, "dtype: expected one of"),
         ({"resume": True, "restart": True}, "resume and restart"),
     ],
@@ -205,6 +308,18 @@ def test_command_line_trains(corpus: Path, tmp_path: Path, capsys: pytest.Captur
     assert "bits/char after 1 epochs" in message
 
 
+@pytest.mark.parametrize("kind", ["text", "music", "classifier"])
+def test_help_explains_each_option_with_its_default(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as status:
+        cli.main(["train", kind, "--help"])
+    assert status.value.code == 0
+    for option in re.split(r"\n  (?=-)", capsys.readouterr().out)[1:]:
+        flags, explained = re.split(r"  +|\n +", option, maxsplit=1)
+        assert re.search(r"[a-z]{2}", explained), flags
+        if re.search(r" [NX]$", flags):
+            assert re.search(r"[a-z]{2}.*\([\d.e-]+\)\s*$", explained, re.DOTALL), flags
+
+
 # -- callback ------------------------------------------------------------------------------------
 
 
@@ -227,6 +342,29 @@ def test_export_callback_keeps_the_best(keras: Any, tmp_path: Path, rng: np.rand
     assert (tmp_path / "m.bin").read_bytes() == before
     with pytest.raises(ValueError, match="monitor: expected one of accuracy, loss"):
         model.fit(x, y, epochs=1, verbose=0, callbacks=[ExportCallback(tmp_path / "n.bin", monitor="val_loss")])
+
+
+def test_export_callback_compares_like_with_like(keras: Any, tmp_path: Path) -> None:
+    from lstmgen.keras import ExportCallback
+
+    model = keras.Sequential([keras.Input((5, 4)), keras.layers.LSTM(6), keras.layers.Dense(4, activation="softmax")])
+    callback = ExportCallback(tmp_path / "m.bin")
+    callback.set_model(model)
+    exported = []
+    for epoch, logs in enumerate(
+        [
+            {"loss": float("nan")},  # not a figure, so not the best
+            {"loss": 0.1},
+            {"loss": 0.2},
+            {"loss": 0.2, "val_loss": 3.0},  # the first that is validated
+            {"loss": 0.01},
+            {"loss": 0.01, "val_loss": 2.0},
+        ]
+    ):
+        (tmp_path / "m.bin").unlink(missing_ok=True)
+        callback.on_epoch_end(epoch, logs)
+        exported.append((tmp_path / "m.bin").exists())
+    assert exported == [False, True, False, True, False, True]
 
 
 def test_export_callback_refuses_before_the_work(keras: Any, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_events_make_a_generator_of_music(folder: Path, tmp_path: Path, transpos
 
 
 def test_the_lessons_encoding_reads_index_over_n(folder: Path, tmp_path: Path) -> None:
-    train_music(folder, tmp_path / "m.bin", replace(SMALL, encoding="lesson"))
+    train_music(folder, tmp_path / "m.bin", MusicSettings(encoding="lesson", units=16, epochs=1, window=16))
     model = lstmgen.Model(tmp_path / "m.bin")
     assert (model.encoding, model.input_shape) == ("scaled", (None, 16, 1))
     assert model.vocabulary is not None
@@ -97,6 +97,19 @@ def test_a_sample_that_is_stuck_is_reported(tmp_path: Path, capsys: pytest.Captu
     ]
     assert cli.main(["train", "music", str(tmp_path), "-o", str(tmp_path / "m.bin"), *options]) == 0
     assert "warning: " in capsys.readouterr().err
+    sample = [
+        "sample",
+        str(tmp_path / "m.bin"),
+        "--temp",
+        "0.1",
+        "--prime",
+        "n60",
+        "--carry",
+        "-o",
+        str(tmp_path / "s.mid"),
+    ]
+    cli.main(sample)
+    assert "warning: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -122,6 +135,47 @@ def test_music_that_cannot_be_learnt(
 def test_pieces_shorter_than_a_sequence_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"the longest piece has .* elements, expected at least 2001"):
         train_music(folder, tmp_path / "m.bin", replace(SMALL, length=2000))
+
+
+@pytest.mark.filterwarnings("always:.*skipped:UserWarning")
+def test_bad_files_and_short_pieces_are_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.mid").write_bytes(b"not music")
+    music.Music([music.Note(k, 1, 60 + k) for k in range(5)]).write(tmp_path / "short.mid")
+    options = ["--units", "8", "--epochs", "1", "--batch", "4", "--length", "24", "--window", "16"]
+    arguments = [
+        str(folder),
+        *(str(tmp_path / name) for name in ("bad.mid", "short.mid")),
+        "-o",
+        str(tmp_path / "m.bin"),
+    ]
+    assert cli.main(["train", "music", *arguments, *options]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.startswith(f"{tmp_path / 'bad.mid'}: skipped: ") for line in lines)
+    assert any("11 pieces of " in line and "; 1 too short to learn from" in line for line in lines)
+
+
+def test_a_window_longer_than_a_held_out_chunk_is_measured(tmp_path: Path) -> None:
+    for i in range(8):
+        notes = [music.Note(k / 2, 0.5, 50 + (k * (i + 1)) % 30) for k in range(1600)]
+        music.Music(notes).write(tmp_path / f"long{i}.mid")
+    settings = replace(SMALL, window=1100, batch=2)
+    report = train_music(tmp_path, tmp_path / "m.bin", settings)
+    assert report.best > 2  # nothing was learnt in one epoch
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"units": 0}, "units: expected 1"),
+        ({"length": 0}, "length: expected 2"),
+        ({"window": 0}, "window: expected 1"),
+        ({"layers": 0}, "layers: expected 1"),
+        ({"encoding": "lesson"}, "batch: has no effect here"),
+    ],
+)
+def test_settings_that_cannot_be(folder: Path, tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        train_music(folder, tmp_path / "m.bin", replace(SMALL, **change))
 
 
 def test_text_is_not_written_as_music(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

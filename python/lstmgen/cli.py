@@ -1,6 +1,7 @@
 """The command line: `lstmgen` and `python -m lstmgen`.
 
-Text goes to stdout as it is drawn, everything else to stderr. Exit status 0, 1 (it failed, one-line reason), 2 (usage).
+Text goes to stdout as it is drawn, everything else to stderr. Exit status 0, 1 (it failed, one-line reason), 2 (usage),
+130 (Ctrl-C).
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ _SPELLINGS = {
     "give prime=": "give --prime",
     "as config,": "as --config,",
     "with the option output:": "with --output-layer:",
+    "on_unknown='skip'": "--on-unknown skip",
 }
 
 
@@ -243,6 +245,8 @@ def _write_sample(elements: Sequence[str], joined: bool, outputs: Sequence[Path]
     from lstmgen import music
     from lstmgen.container import write
 
+    if any(path.suffix.lower() in _MUSIC for path in outputs) and (loop := music.stuck(elements)):
+        print(f"warning: {loop}", file=sys.stderr)
     for path in outputs:
         if path.suffix.lower() in _MUSIC:
             music.decode(elements).write(path, bpm=bpm)

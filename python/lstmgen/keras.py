@@ -8,6 +8,7 @@ Importing this module imports Keras.
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import warnings
@@ -24,10 +25,10 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Write the model as a `.bin` after each epoch in which it is the best so far.
 
     `path` is the `.bin`; `options` are those of `lstmgen.export` (vocab, vocab_from, dtype ...). `monitor` names the
-    figure of the logs that must become smaller (greater, if it is an accuracy): by default "val_loss", or "loss"
-    without validation; None exports after each epoch. The file holds either all of the new model or what it held
-    before. What is assumed is said once. Raises `ModelFormatError` before the first epoch if the model cannot be
-    exported.
+    figure of the logs that must become smaller (greater, if it is an accuracy): by default "val_loss", or "loss" as
+    long as nothing is validated; None exports after each epoch. A figure that is not a number is no better than any.
+    The file holds either all of the new model or what it held before. What is assumed is said once. Raises
+    `ModelFormatError` before the first epoch if the model cannot be exported.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self.path = Path(path)
         self.monitor = monitor
         self.best: float | None = None
+        self._validated = False
         self._options = options
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -47,7 +49,7 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """Export, if the model is the best so far."""
         figure = self._figure(logs or {})
         if figure is not None:
-            if self.best is not None and not figure < self.best:
+            if math.isnan(figure) or (self.best is not None and figure >= self.best):
                 return
             self.best = figure
         with warnings.catch_warnings():
@@ -58,7 +60,13 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """What must become smaller; None to export in any case."""
         if self.monitor is None:
             return None
-        name = ("val_loss" if "val_loss" in logs else "loss") if self.monitor == "auto" else self.monitor
+        name = self.monitor
+        if name == "auto":
+            if "val_loss" in logs and not self._validated:  # what was measured on the training data is of another kind
+                self._validated, self.best = True, None
+            name = "val_loss" if self._validated else "loss"
+            if self._validated and name not in logs:  # an epoch without validation
+                return math.nan
         if name not in logs:
             raise ValueError(f"monitor: expected one of {', '.join(sorted(logs))}, found {name!r}")
         return -float(logs[name]) if "acc" in name else float(logs[name])

@@ -1,7 +1,7 @@
 """Training with Keras, up to the exported `.bin`: the only place, with `lstmgen.keras`, that imports Keras.
 
 `text.py` letters and words, `music.py` notes, `classifier.py` sequences with a label; `loop.py` is what they have in
-common: epochs, the best model kept, going on after an interruption, and the files at the end.
+common: epochs, the best model kept, going on after an interruption, and the files at the end, one of them `card.py`'s.
 """
 
 from lstmgen.training.classifier import ClassifierSettings, train_classifier

@@ -34,7 +34,9 @@ class ClassifierSettings(Settings):
     training ends when the network fits them.
 
     kind: of the sequences: "letters", "numbers", or "auto": as most of them are. header: whether the first row names
-    the columns: "yes", "no", or "auto": by its words. units, layers, dropout: of the LSTM. embedding: numbers a letter.
+    the columns: "yes", "no", or "auto": by its words. units: of each LSTM layer. layers: LSTM layers, one on the other.
+    dropout: share of each LSTM's outputs that a training step leaves out, 0 to 0.99. embedding: numbers that stand for
+    a letter.
     """
 
     epochs: int = 60
@@ -54,11 +56,6 @@ class ClassifierSettings(Settings):
         for name, choices in (("kind", KINDS), ("header", HEADERS)):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}: expected one of {', '.join(choices)}, found {getattr(self, name)!r}")
-        for name in ("units", "layers", "embedding"):
-            if not 1 <= getattr(self, name) <= 65_536:
-                raise ValueError(f"{name}: expected 1 to 65536, found {getattr(self, name)!r}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout: expected 0 to below 1, found {self.dropout!r}")
 
 
 class Examples(NamedTuple):
@@ -89,8 +86,8 @@ def train_classifier(
     """
     settings = settings or ClassifierSettings()
     settings.check()
-    check_output(Path(out))
     path = Path(csv)
+    check_output(Path(out), path)
     examples = read_examples(path, settings.kind, settings.header)
     training, held_out = split(examples.targets, settings.holdout, settings.seed)
     keras = import_keras()
@@ -146,7 +143,8 @@ def read_examples(path: Path, kind: str = "auto", header: str = "auto") -> Examp
         raise ValueError(f"{path}: it is empty: expected rows of sequence,label")
     for row in rows:
         if not row.label:
-            raise ValueError(f"{path}: line {row.line}: expected sequence,label, found a row without label")
+            other = next((f": the separator is a comma, not {sep!r}" for sep in ";\t" if sep in row.sequence), "")
+            raise ValueError(f"{path}: line {row.line}: expected sequence,label, found a row without label{other}")
         if not row.sequence.strip():
             raise ValueError(f"{path}: line {row.line}: the sequence is empty")
     labels = list(dict.fromkeys(row.label for row in rows if row.label))

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,19 @@ from lstmgen.training.loop import Report, Settings
 from lstmgen.training.music import MusicSettings, train_music
 from lstmgen.training.text import LEVELS, RECIPES, TextSettings, train_text
 
-_FACTS = ("name", "description", "author", "license", "source_url")
+_SOURCES = {
+    "corpus": "what to learn from, a UTF-8 text file",
+    "music": "what to learn from: .mid, .musicxml, .mxl, .xml and .krn files, or folders of them",
+    "csv": "what to learn from, a UTF-8 CSV of sequence,label",
+}
+_FACTS = {
+    "name": "of the model, for its card",
+    "description": "a sentence on the model, for its card",
+    "author": "who made the model, for its card",
+    "license": "of the model, such as CC0-1.0, for its card",
+    "source_url": "where the model or its corpus is from, for its card",
+}
+_METAVARS = {int: "N", float: "X"}
 _CHOICES = {
     "level": LEVELS,
     "recipe": RECIPES,
@@ -38,14 +51,17 @@ def _add(
     kinds: Any, kind: str, about: str, source: str, settings: type[Settings], train: Callable[..., Report]
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = kinds.add_parser(kind, help=about, description=f"Train on {about}.")
-    parser.add_argument(source, nargs="+" if kind == "music" else None, help="what to learn from")
+    parser.add_argument(source, nargs="+" if kind == "music" else None, help=_SOURCES[source])
     parser.add_argument(
-        "-o", "--output", required=True, metavar="BIN", help="the .bin to write; the .h5 lies beside it"
+        *("-o", "--output"),
+        required=True,
+        metavar="BIN",
+        help="the .bin to write; its .h5 and its card, a .md, beside it",
     )
     for field in dataclasses.fields(settings):
         _add_setting(parser, field, _meanings(settings))
-    for fact in _FACTS:
-        parser.add_argument(f"--{fact.replace('_', '-')}", help="of the model, for people")
+    for fact, about in _FACTS.items():
+        parser.add_argument(f"--{fact.replace('_', '-')}", metavar="TEXT", help=about)
     parser.set_defaults(run=lambda args: _run(args, source, settings, train))
     return parser
 
@@ -58,7 +74,9 @@ def _add_setting(parser: argparse.ArgumentParser, field: dataclasses.Field[Any],
         return
     shown = f"{about} ({field.default})".strip()
     kind = type(field.default)
-    parser.add_argument(flag, type=kind, default=field.default, choices=_CHOICES.get(field.name), help=shown)
+    choices = _CHOICES.get(field.name)
+    metavar = None if choices else _METAVARS[kind]
+    parser.add_argument(flag, type=kind, default=field.default, choices=choices, metavar=metavar, help=shown)
 
 
 def _meanings(settings: type[Settings]) -> dict[str, str]:
@@ -76,9 +94,12 @@ def _meanings(settings: type[Settings]) -> dict[str, str]:
 def _run(args: argparse.Namespace, source: str, settings: type[Settings], train: Callable[..., Report]) -> None:
     values = {field.name: getattr(args, field.name) for field in dataclasses.fields(settings)}
     facts = {fact: getattr(args, fact) for fact in _FACTS}
-    report = train(getattr(args, source), args.output, settings(**values), **facts)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
+        report = train(getattr(args, source), args.output, settings(**values), **facts)
     print(
         f"{report.out}: {report.best:.3f} {report.unit} after {len(report.history)} epochs, "
-        f"{report.minutes:.1f} min; the Keras model is {report.keras_model}",
+        f"{report.minutes:.1f} min; beside it are the Keras model, {report.keras_model.name}, and its card, "
+        f"{report.card.name}",
         file=sys.stderr,
     )

@@ -7,24 +7,49 @@ import json
 import logging
 import math
 import os
+import signal
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from lstmgen import container, exporting
+from lstmgen.training import card
+
+_NOTES = "lstmgen.json"  # in the .keras of an unfinished training
+_RANGES = {
+    "epochs": (1, 10**6),
+    "patience": (0, 10**6),
+    "batch": (1, 10**5),
+    "lr": (1e-9, 10),
+    "holdout": (0, 0.5),
+    "seed": (0, 2**32 - 1),
+    "units": (1, 65_536),
+    "layers": (1, 100),
+    "dropout": (0, 0.99),
+    "embedding": (1, 65_536),
+    "window": (1, 65_536),
+    "length": (2, 65_536),
+    "weight_decay": (0, 1),
+    "words": (2, 65_536),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What every training may be told.
 
-    epochs: passes over the data at most. patience: stop after so many without improvement; 0: never.
-    batch: sequences a step. lr: greatest learning rate. holdout: share kept apart to measure on. seed: the same
-    seed gives the same run on the same machine and backend. dtype: of the exported matrices, "f32", "bf16" or "int8".
-    resume: go on with an interrupted training; `restart`: throw it away.
+    epochs: at most; each is a pass over the data, or several over little data. patience: stop after so many epochs
+    without improvement; 0: never.
+    batch: sequences a step. lr: greatest learning rate. holdout: share of the data kept apart to measure on, 0 to 0.5.
+    seed: the same seed gives the same run on the same machine and backend. dtype: of the exported matrices, "f32",
+    "bf16" or "int8". resume: go on with an interrupted training; `restart`: throw an interrupted training away, and begin anew.
     """
 
     epochs: int = 40
@@ -39,20 +64,28 @@ class Settings:
 
     def check(self) -> None:
         """Raise `ValueError` for what cannot be."""
-        for name, low, high in (
-            ("epochs", 1, 10**6),
-            ("patience", 0, 10**6),
-            ("batch", 1, 10**5),
-            ("lr", 1e-9, 10.0),
-            ("holdout", 0.0, 0.5),
-        ):
-            value = getattr(self, name)
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name, low)
             if not low <= value <= high:
-                raise ValueError(f"{name}: expected {low:g} to {high:g}, found {value!r}")
+                raise ValueError(f"{name}: expected {low} to {high}, found {value!r}")
+        for setting in fields(self):
+            if setting.name in self.unused() and getattr(self, setting.name) != setting.default:
+                raise ValueError(
+                    f"{setting.name}: has no effect here: the recipe and its level have their own, or none"
+                )
         if self.dtype not in container.DTYPES:
             raise ValueError(f"dtype: expected one of {', '.join(container.DTYPES)}, found {self.dtype!r}")
         if self.resume and self.restart:
             raise ValueError("resume and restart: give one of them")
+
+    def unused(self) -> tuple[str, ...]:
+        """Names of the settings that have no effect beside the others."""
+        return ()
+
+    def facts(self) -> dict[str, Any]:
+        """The settings that make the model what it is, for its card."""
+        passed_over = ("resume", "restart", "dtype", "epochs", "patience", *self.unused())
+        return {k: v for k, v in vars(self).items() if k not in passed_over}
 
 
 @dataclass(frozen=True)
@@ -61,6 +94,7 @@ class Report:
 
     out: Path
     keras_model: Path
+    card: Path
     best: float
     unit: str
     minutes: float
@@ -98,14 +132,14 @@ class Job:
         return self.out.with_suffix(".h5")
 
     @property
-    def state_path(self) -> Path:
-        """The model with its optimizer after the last epoch, while the training is not over."""
-        return self.out.with_name(f"{self.out.stem}.training.keras")
+    def card_path(self) -> Path:
+        """What people should know of the model."""
+        return self.out.with_suffix(".md")
 
     @property
-    def notes_path(self) -> Path:
-        """What else is needed to go on."""
-        return self.out.with_name(f"{self.out.stem}.training.json")
+    def state_path(self) -> Path:
+        """The model with its optimizer after the last epoch, and notes, while the training is not over."""
+        return self.out.with_name(f"{self.out.stem}.training.keras")
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -125,35 +159,70 @@ def import_keras() -> Any:
         ) from None
 
 
-def check_output(out: Path) -> None:
-    """Raise `ValueError` or `OSError` that names `out`, if a training cannot leave its files there."""
+def check_output(out: Path, *sources: Path) -> None:
+    """Raise `ValueError` or `OSError` that names the file, if a training on `sources` cannot leave its files there."""
     if out.suffix != ".bin":
         raise ValueError(f"{out}: expected a name that ends with .bin")
+    for path in (out, out.with_suffix(".h5"), out.with_suffix(".md")):
+        if not path.exists():
+            continue
+        if not path.is_file():
+            raise OSError(f"{path}: not a regular file, so it is not replaced")
+        if any(source.exists() and path.samefile(source) for source in sources):
+            raise ValueError(f"{path}: what is learnt from would be replaced: give another output")
+        if path.suffix == ".md" and card.MARK not in path.read_text(errors="replace"):
+            raise ValueError(f"{path}: no card that a training wrote, so it is not replaced: give another output")
     folder = out.resolve().parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise OSError(f"{out}: cannot write into the folder {folder}")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()  # a test that holds for root, and where nothing can be written
+    except OSError as error:
+        raise OSError(f"{out}: cannot write into the folder {folder}: {error.strerror}") from None
 
 
 def run(job: Job) -> Report:
-    """Train, and leave the `.bin` of the best epoch with its card, and the `.h5` it came from.
+    """Train, and leave the `.bin` of the best epoch, its card, and the `.h5` it came from.
 
-    Both are there from the first epoch on, always those of the best so far. What is needed to go on after an
+    They are there from the first epoch on, always those of the best so far. What is needed to go on after an
     interruption lies beside them until the training is over.
     """
     keeper = _Keeper(job)
     keeper.restore()
     keras = import_keras()
     callback = _as_callback(keras, keeper)
-    job.model.fit(
-        job.data,
-        validation_data=job.validation,
-        epochs=job.settings.epochs,
-        initial_epoch=len(keeper.history),
-        shuffle=False,
-        verbose=0,
-        callbacks=[callback, *job.callbacks],
-    )
+    try:
+        with _heard(keeper):
+            job.model.fit(
+                job.data,
+                validation_data=job.validation,
+                epochs=job.settings.epochs,
+                initial_epoch=len(keeper.history),
+                shuffle=False,
+                verbose=0,
+                callbacks=[callback, *job.callbacks],
+            )
+    except KeyboardInterrupt:
+        keeper.tell_of_the_interruption()
+        raise
     return keeper.finish()
+
+
+@contextmanager
+def _heard(keeper: _Keeper) -> Iterator[None]:
+    """Note Ctrl-C, besides raising it: Keras passes over what is raised while it waits for the loss of a step."""
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+
+    def note(number: int, frame: Any) -> None:
+        keeper.interrupted = True
+        usual(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 class _Keeper:
@@ -164,6 +233,7 @@ class _Keeper:
         self.history: list[dict[str, float]] = []
         self.best = math.inf
         self.spent = 0.0  # seconds, before this run
+        self.interrupted = False
         self._started = time.monotonic()
         self._shown = 0.0
 
@@ -177,25 +247,52 @@ class _Keeper:
     def restore(self) -> None:
         """Take up what an interrupted training left."""
         job = self.job
-        waiting = job.state_path.exists() and job.notes_path.exists()
-        if not waiting or job.settings.restart:
-            self._forget()
-            if job.settings.resume and not job.settings.restart:
+        if not job.state_path.exists() or job.settings.restart:
+            job.state_path.unlink(missing_ok=True)
+            if job.settings.resume:
                 job.log("nothing to resume: training from the start")
             return
         if not job.settings.resume:
-            raise ValueError(f"{job.state_path}: an interrupted training: resume it, or restart from the beginning")
-        notes = json.loads(job.notes_path.read_text())
-        if notes["identity"] != self._identity():
-            raise ValueError(f"{job.notes_path}: the interrupted training had other settings or another corpus")
+            raise ValueError(
+                f"{job.state_path}: an interrupted training: resume=True (--resume) goes on with it, "
+                "restart=True (--restart) throws it away"
+            )
         keras = import_keras()
-        previous = keras.models.load_model(job.state_path)
+        try:
+            with zipfile.ZipFile(job.state_path) as archive:
+                notes = json.loads(archive.read(_NOTES))
+            previous = keras.models.load_model(job.state_path)
+        except (zipfile.BadZipFile, KeyError, ValueError) as error:
+            raise ValueError(
+                f"{job.state_path}: cannot go on with it: {error}; restart=True (--restart) begins anew"
+            ) from None
+        if notes["identity"] != self._identity():
+            raise ValueError(f"{job.state_path}: the interrupted training had other settings or another corpus")
         job.model.set_weights(previous.get_weights())
         job.model.optimizer.build(job.model.trainable_variables)
         for mine, kept in zip(job.model.optimizer.variables, previous.optimizer.variables, strict=True):
             mine.assign(kept)
+        for state, values in zip(self._dropout(), notes["dropout"], strict=True):
+            state.assign(values)
         self.history, self.best, self.spent = notes["history"], notes["best"], notes["seconds"]
+        for _ in self.history:
+            job.data.on_epoch_end()
         job.log(f"going on after epoch {len(self.history)}")
+
+    def _dropout(self) -> list[Any]:
+        """The random states of the model, which Keras does not save."""
+        return [v for v in self.job.model.variables if v.path.endswith("seed_generator_state")]
+
+    def check_interrupted(self) -> None:
+        """Raise the `KeyboardInterrupt` that Keras has passed over."""
+        if self.interrupted:
+            raise KeyboardInterrupt
+
+    def tell_of_the_interruption(self) -> None:
+        """Say what is left of the training."""
+        self._clear()
+        kept = f"{self.job.out} has the best so far, and resume=True (--resume) goes on"
+        self.job.log(f"interrupted in epoch {len(self.history) + 1}: {kept if self.history else 'nothing is kept'}")
 
     def start_epoch(self) -> None:
         self._epoch_started = time.monotonic()
@@ -231,8 +328,17 @@ class _Keeper:
             self._export()
         self._save_state()
         self._tell(measured, logs, better)
-        patience = job.settings.patience
-        return patience > 0 and len(self.history) - self._best_epoch() > patience
+        return self._over()
+
+    def _over(self) -> bool:
+        epochs, patience = len(self.history), self.job.settings.patience
+        return epochs >= self.job.settings.epochs or 0 < patience < epochs - self._best_epoch()
+
+    @staticmethod
+    def _clear() -> None:
+        """Remove the progress bar."""
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr)
 
     def _best_epoch(self) -> int:
         figures = [epoch.get("val_loss", epoch["loss"]) for epoch in self.history]
@@ -240,14 +346,15 @@ class _Keeper:
 
     def _tell(self, measured: float, logs: Mapping[str, float], better: bool) -> None:
         job = self.job
-        if sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr)
+        self._clear()
         parts = [f"epoch {len(self.history)}/{job.settings.epochs}: {logs['loss'] * job.scale:.3f} {job.unit}"]
         if "val_loss" in logs:
             parts.append(f"held out {measured:.3f}{' (best)' if better else ''}")
         if "val_accuracy" in logs or "accuracy" in logs:
             parts.append(f"accuracy {logs.get('val_accuracy', logs.get('accuracy', 0)):.1%}")
-        parts.append(f"{_duration(self._seconds())} so far")
+        seconds, epochs = self._seconds(), len(self.history)
+        left = f", {_duration(seconds / epochs * (job.settings.epochs - epochs))} left" if not self._over() else ""
+        parts.append(f"{_duration(seconds)} so far{left}")
         job.log(", ".join(parts))
         if job.sample is not None:
             text, warning = job.sample(job.out.read_bytes())
@@ -274,25 +381,29 @@ class _Keeper:
             "measured_on": "held-out data" if job.validation is not None else "training data",
             "keras": f"{keras.__version__} ({keras.backend.backend()})",
         }
-        container.write(job.out, self._converted(facts))
+        self._write(facts)
+
+    def _write(self, facts: dict[str, Any]) -> None:
+        """The `.bin` with these facts, and the card."""
+        job = self.job
+        data = self._converted(facts)
+        container.write(job.out, data)
+        sample = job.sample(data)[0] if job.sample else ""
+        container.write(job.card_path, card.markdown(data, job.out.name, sample).encode())
 
     def _converted(self, facts: dict[str, Any]) -> bytes:
         return exporting.convert(self.job.keras_path, dtype=self.job.settings.dtype, card=facts, **self.job.options)
 
     def _save_state(self) -> None:
         job = self.job
-        _save(job.model, job.state_path)
         notes = {
+            "dropout": [state.numpy().tolist() for state in self._dropout()],
             "identity": self._identity(),
             "history": self.history,
             "best": self.best,
             "seconds": self._seconds(),
         }
-        container.write(job.notes_path, json.dumps(notes).encode())
-
-    def _forget(self) -> None:
-        for path in (self.job.state_path, self.job.notes_path):
-            path.unlink(missing_ok=True)
+        _save(job.model, job.state_path, notes)
 
     def finish(self) -> Report:
         """The files are complete: nothing is left to go on with."""
@@ -300,11 +411,11 @@ class _Keeper:
 
         job = self.job
         if job.measure is not None and job.out.exists():
-            card = json.loads(Model(job.out)._native.info.card)
-            container.write(job.out, self._converted({**card, **job.measure(job.out.read_bytes())}))
-        self._forget()
+            facts = json.loads(Model(job.out)._native.info.card)
+            self._write({**facts, **job.measure(job.out.read_bytes())})
+        job.state_path.unlink(missing_ok=True)
         minutes = self._seconds() / 60
-        return Report(job.out, job.keras_path, self.best, job.unit, minutes, tuple(self.history))
+        return Report(job.out, job.keras_path, job.card_path, self.best, job.unit, minutes, tuple(self.history))
 
 
 def _as_callback(keras: Any, keeper: _Keeper) -> Any:
@@ -313,23 +424,32 @@ def _as_callback(keras: Any, keeper: _Keeper) -> Any:
             keeper.start_epoch()
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            keeper.check_interrupted()
             keeper.step(batch, self.params.get("steps") or 0, float((logs or {}).get("loss", math.nan)))
 
+        def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+            keeper.check_interrupted()
+
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            keeper.check_interrupted()
             if keeper.end_epoch(logs or {}):
                 self.model.stop_training = True
 
     return Callback()
 
 
-def _save(model: Any, path: Path) -> None:
-    """Save with Keras so that `path` holds either all of the new file or what it held before."""
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        model.save(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _save(model: Any, path: Path, notes: Mapping[str, Any] | None = None) -> None:
+    """Save with Keras so that `path` holds either all of the new file or what it held before.
+
+    Not in its folder: where that is full, HDF5 ends the process. `notes` go into a `.keras`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder, path.name)
+        model.save(saved)
+        if notes is not None:
+            with zipfile.ZipFile(saved, "a") as archive:
+                archive.writestr(_NOTES, json.dumps(notes))
+        container.write(path, saved.read_bytes())
 
 
 def _duration(seconds: float) -> str:

@@ -31,8 +31,9 @@ class MusicSettings(Settings):
 
     encoding: "events": exact pitches, durations and rests, a target at each step; or "lesson": names of notes and
         chords as index / n_vocab, windows and their next element, RMSprop 1e-3, batch 128.
-    transpose: each piece in all twelve keys (events). units, layers, dropout: of the LSTM. window: elements T that an
-        element is drawn from. length: elements of a training sequence. weight_decay: of Adam.
+    transpose: each piece in all twelve keys (events). units: of each LSTM layer. layers: LSTM layers, one on the other.
+        dropout: share of each LSTM's outputs that a training step leaves out, 0 to 0.99. window: elements T that an
+        element is drawn from. length: elements of a training sequence (events). weight_decay: of Adam (events).
     """
 
     encoding: str = "events"
@@ -52,6 +53,10 @@ class MusicSettings(Settings):
         if self.transpose and self.encoding != "events":
             raise ValueError("transpose: only with encoding events: the lesson's chords have no pitches")
 
+    def unused(self) -> tuple[str, ...]:
+        """Names of the settings that have no effect beside the others."""
+        return ("batch", "lr", "length", "weight_decay") if self.encoding == "lesson" else ()
+
 
 def train_music(
     paths: Files,
@@ -68,14 +73,15 @@ def train_music(
     """
     settings = settings or MusicSettings()
     settings.check()
-    check_output(Path(out))
-    pieces = music.read_pieces(paths, encoding=settings.encoding)
+    sources = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    check_output(Path(out), *sources)
+    pieces = music.read_pieces(sources, encoding=settings.encoding)
     vocabulary = _vocabulary(pieces.pieces, settings)
     ids = [vocabulary.encode(piece).astype(np.int32) for piece in pieces.pieces]
-    _check_size(ids, vocabulary, settings)
+    training, held_out = _split(ids, settings)
+    short = _check_size(training, vocabulary, settings)
     keras = import_keras()
     keras.utils.set_random_seed(settings.seed)
-    training, held_out = _split(ids, settings)
     make = _events if settings.encoding == "events" else _lesson
     model, saved, data, validation = make(keras, settings, vocabulary, training, held_out)
     digest = hashlib.sha256("\n".join(" ".join(piece) for piece in pieces.pieces).encode()).hexdigest()
@@ -101,10 +107,14 @@ def train_music(
             "pieces_held_out": [pieces.sources[i].name for i in _held_out(ids, settings)],
             "elements": sum(map(len, ids)),
             "corpus_sha256": digest,
-            "recipe": text.recipe_facts(settings),
+            "recipe": settings.facts(),
         },
         sample=_tried,
         callbacks=callbacks,
+    )
+    job.log(
+        f"{len(ids)} pieces of {job.facts['elements']} elements, {len(vocabulary)} different; {len(held_out)} held out"
+        + (f"; {short} too short to learn from: a smaller length or window takes them, too" if short else "")
     )
     return run(job)
 
@@ -115,7 +125,8 @@ def _vocabulary(pieces: Sequence[Sequence[str]], settings: MusicSettings) -> Voc
     return Vocabulary(sorted(elements), "tokens")
 
 
-def _check_size(ids: Sequence[Ids], vocabulary: Vocabulary, settings: MusicSettings) -> None:
+def _check_size(ids: Sequence[Ids], vocabulary: Vocabulary, settings: MusicSettings) -> int:
+    """How many pieces are too short. Raises `ValueError` if all are."""
     if len(vocabulary) < 2:
         raise ValueError(f"the music has one element only, {vocabulary.elements[0]!r}: there is nothing to learn")
     least = 1 + (settings.length if settings.encoding == "events" else settings.window)
@@ -125,6 +136,7 @@ def _check_size(ids: Sequence[Ids], vocabulary: Vocabulary, settings: MusicSetti
             f"the longest piece has {longest} elements, expected at least {least}: give longer music, or a smaller "
             "window and length"
         )
+    return sum(len(piece) < least for piece in ids)
 
 
 def _held_out(ids: Sequence[Ids], settings: MusicSettings) -> list[int]:
@@ -179,7 +191,8 @@ def _events(
         weight_decay=settings.weight_decay,
     )
     keys = _keys(vocabulary) if settings.transpose else None
-    chunks = [piece[i : i + _CHUNK] for piece in held_out for i in range(0, len(piece) - _CHUNK + 1, _CHUNK)]
+    size = max(_CHUNK, 2 * settings.window)
+    chunks = [piece[i : i + size] for piece in held_out for i in range(0, len(piece) - size + 1, size)]
     return text.per_step(keras, same, n, training, chunks or held_out, keys)
 
 

@@ -23,6 +23,7 @@ Ids = NDArray[np.int32]
 
 LEVELS = ("letters", "words")
 RECIPES = ("default", "lesson")
+LEAST_STEPS = 8  # of an epoch: of a short text it is several passes
 _TOKEN = re.compile(r" ?\\?[^\W\d_]+| ?\d+| ?[^\w\s]|_|\s")
 
 
@@ -34,8 +35,10 @@ class TextSettings(Settings):
         that no word is unknown and the elements, joined, are the text.
     recipe: "default": a target at each step, Adam with weight decay, dropout, warm-up and cosine decay; or "lesson":
         windows and their next element, in order, batch 50, RMSprop 1e-3 (words: the lesson's stack of layers, Adam).
-    units, layers, dropout: of the LSTM. embedding: numbers a word. window: elements T that an element is drawn from.
-    length: elements of a training sequence. words: greatest number of elements of a vocabulary of words.
+    units: of each LSTM layer. layers: LSTM layers, one on the other. dropout: share of each LSTM's outputs that a
+        training step leaves out, 0 to 0.99. embedding: numbers that stand for a word (level words). window: elements
+        T that an element is drawn from. length: elements of a training sequence (recipe default). weight_decay: of
+        Adam (recipe default). words: elements of a vocabulary at most, if the text has fewer characters (level words).
     """
 
     level: str = "letters"
@@ -56,11 +59,14 @@ class TextSettings(Settings):
             raise ValueError(f"level: expected one of {', '.join(LEVELS)}, found {self.level!r}")
         if self.recipe not in RECIPES:
             raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, found {self.recipe!r}")
-        for name, low in (("units", 1), ("layers", 1), ("embedding", 1), ("window", 1), ("length", 2), ("words", 2)):
-            if not low <= getattr(self, name) <= 65_536:
-                raise ValueError(f"{name}: expected {low} to 65536, found {getattr(self, name)!r}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout: expected 0 to below 1, found {self.dropout!r}")
+
+    def unused(self) -> tuple[str, ...]:
+        """Names of the settings that have no effect beside the others."""
+        names = ["embedding", "words"] if self.level == "letters" else []
+        if self.recipe == "lesson":
+            names += ["batch", "lr", "dropout", "length", "weight_decay"]
+            names += ["units", "layers"] if self.level == "words" else []
+        return tuple(names)
 
 
 def train_text(
@@ -78,19 +84,22 @@ def train_text(
     """
     settings = settings or TextSettings()
     settings.check()
-    check_output(Path(out))
     path = Path(corpus)
-    text = vocabularies.read_text(path)
+    check_output(Path(out), path)
+    text = vocabularies.read_text(path).removeprefix("\ufeff")
     vocabulary = letters(text) if settings.level == "letters" else words(text, settings.words)
     ids = vocabulary.encode(text).astype(np.int32)
     _check_size(path, text, ids, vocabulary, settings)
+    training, held_out = split(ids, settings.holdout, least=2 * settings.window)
+    least = settings.window if settings.recipe == "lesson" else settings.length
+    if max(map(len, training)) <= least or min(map(len, held_out), default=math.inf) <= settings.window:
+        raise ValueError(
+            f"{path}: too short for holdout {settings.holdout:g}: expected more than {least} {settings.level} in a row "
+            f"to learn from, and {settings.window} to measure on: a longer text, another holdout (0: none), or a "
+            "smaller window and length"
+        )
     keras = import_keras()
     keras.utils.set_random_seed(settings.seed)
-    training, held_out = split(ids, settings.holdout)
-    if sum(len(piece) > settings.window for piece in held_out) < len(held_out):
-        raise ValueError(
-            f"{path}: too short for holdout {settings.holdout:g}: its pieces are no longer than the window"
-        )
     make = _lesson if settings.recipe == "lesson" else per_step
     model, saved, data, validation = make(keras, settings, len(vocabulary), training, held_out)
     per_char = len(ids) / len(text)
@@ -116,19 +125,13 @@ def train_text(
             "corpus_sha256": hashlib.sha256(text.encode()).hexdigest(),
             "characters": len(text),
             "elements": len(ids),
-            "recipe": recipe_facts(settings),
+            "recipe": settings.facts(),
         },
         sample=lambda data: (_excerpt(data), None),
         measure=lambda data: _measured(data, held_out, vocabulary, settings.window) if held_out else {},
         callbacks=callbacks,
     )
     return run(job)
-
-
-def recipe_facts(settings: Settings) -> dict[str, Any]:
-    """The settings, for the card."""
-    passed_over = ("resume", "restart", "dtype", "epochs", "patience")
-    return {k: v for k, v in vars(settings).items() if k not in passed_over}
 
 
 # -- vocabularies --------------------------------------------------------------------------------
@@ -153,6 +156,8 @@ def _check_size(path: Path, text: str, ids: Ids, vocabulary: Vocabulary, setting
         raise ValueError(f"{path}: the corpus is empty")
     if len(vocabulary) < 2:
         raise ValueError(f"{path}: the corpus has one character only, {text[0]!r}: there is nothing to learn")
+    if "\0" in text:
+        raise ValueError(f"{path}: no text: character {text.index(chr(0))} is U+0000, which a vocabulary cannot hold")
     least = settings.window + 1 if settings.recipe == "lesson" else settings.length + 1
     least += settings.batch
     if len(ids) < least:
@@ -162,8 +167,12 @@ def _check_size(path: Path, text: str, ids: Ids, vocabulary: Vocabulary, setting
         )
 
 
-def split(ids: Ids, holdout: float, blocks: int = 6) -> tuple[list[Ids], list[Ids]]:
-    """Cut `blocks` evenly spaced pieces, the share `holdout`, out of the text: (training, held out)."""
+def split(ids: Ids, holdout: float, blocks: int = 6, least: int = 1) -> tuple[list[Ids], list[Ids]]:
+    """Cut `blocks` evenly spaced pieces, the share `holdout`, out of the text: (training, held out).
+
+    Fewer blocks, but one, if they had less than `least` elements.
+    """
+    blocks = max(1, min(blocks, int(len(ids) * holdout / least)))
     size = int(len(ids) * holdout / blocks)
     if size == 0:
         return [ids], []
@@ -179,7 +188,8 @@ def _excerpt(data: bytes, length: int = 160) -> str:
     from lstmgen.model import Model
 
     elements = Generator(Model(data)).stream(length, temp=2 / 3, seed=1, refresh=None)
-    return "".join(map(str, elements))[:length].replace("\n", " ")
+    text = "".join(map(str, elements))[:length]
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: int) -> dict[str, Any]:
@@ -235,8 +245,7 @@ def per_step(
         stack.append(layers.Dense(n, activation="softmax" if saved else None, name="dense"))
         return keras.Sequential(stack)
 
-    rows = sum(max(0, (len(piece) - 1) // settings.length) for piece in training)
-    steps = max(1, rows // settings.batch) * settings.epochs
+    steps = _steps(training, settings) * settings.epochs
     warmup = max(1, min(100, steps // 5))
     schedule = keras.optimizers.schedules.CosineDecay(
         settings.lr / 50, max(1, steps - warmup), warmup_target=settings.lr, warmup_steps=warmup
@@ -294,6 +303,11 @@ def _encoded(ids: NDArray[Any], onehot: int | None) -> NDArray[Any]:
     return ids if onehot is None else np.eye(onehot, dtype=np.float32)[ids]
 
 
+def _steps(texts: list[Ids], settings: TextSettings) -> int:
+    """Steps of an epoch: those of a pass, but at least `LEAST_STEPS`."""
+    return max(LEAST_STEPS, sum((len(text) - 1) // settings.length for text in texts) // settings.batch)
+
+
 def _slices(
     keras: Any, texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None
 ) -> Any:
@@ -320,7 +334,7 @@ def _slices(
             self._rows = rows
 
         def __len__(self) -> int:
-            return max(1, sum((len(text) - 1) // length for text in texts) // batch)
+            return _steps(texts, settings)
 
         def __getitem__(self, i: int) -> tuple[Any, Any]:
             chosen = [self._rows[(i * batch + k) % len(self._rows)] for k in range(batch)]
