@@ -386,15 +386,17 @@ def test_threads_must_be_an_integer(threads: Any) -> None:
         lstmgen.Generator(packed(), threads=threads)
 
 
-def test_a_network_without_a_window_says_what_to_do() -> None:
+def test_a_network_without_a_window_cannot_keep_one() -> None:
     gen = lstmgen.Generator(packed(network(window=0)))
-    with pytest.raises(ValueError, match=r"without a fixed window: .*window=, or give refresh=None"):
-        gen.sample(5)
+    with pytest.raises(ValueError, match=r"without a fixed window: .*window="):
+        gen.sample(5, refresh=2)
 
 
 def test_a_network_without_a_window_carries_its_state() -> None:
     gen = lstmgen.Generator(packed(network(window=0)))
-    assert gen.sample(30, seed=1, refresh=None) == lstmgen.Generator(packed()).sample(30, seed=1, refresh=None)
+    carried = lstmgen.Generator(packed()).sample(30, seed=1, refresh=None)
+    assert gen.sample(30, seed=1) == gen.sample(30, seed=1, refresh=None) == carried
+    assert gen.sample_many(2, 30, seed=1)[0] == carried
 
 
 # -- stop ------------------------------------------------------------------------------------------

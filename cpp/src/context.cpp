@@ -7,6 +7,7 @@
 namespace lstmgen {
 namespace {
 
+// 0: the state is carried, as asked for, or as is the only way without a window.
 std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
     if (!info.labels.empty())
         throw Error(ErrorCode::invalid_argument, "a classifier: it has labels, it does not generate");
@@ -17,7 +18,7 @@ std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
         throw Error(
             ErrorCode::invalid_argument,
             "the network needs all steps of a window at once: expected refresh 1, found " + std::to_string(refresh));
-    if (refresh == 0) return 0;
+    if (refresh == 0 || (refresh == 1 && info.window == 0 && !info.whole)) return 0;
     if (info.window == 0)
         throw Error(ErrorCode::invalid_argument, "the model was saved without a fixed window: export it with one" +
                                                      std::string(info.whole ? "" : ", or carry the state (refresh 0)"));
@@ -31,14 +32,14 @@ constexpr std::size_t kGroup = 16;
 
 std::size_t Context::lanes(const ModelInfo& info, std::size_t refresh) {
     const std::size_t window = window_of(info, refresh);
-    return refresh == 0 ? 1 : (window + refresh - 2) / refresh + 1;
+    return window == 0 ? 1 : (window + refresh - 2) / refresh + 1;
 }
 
 Context::Context(std::shared_ptr<const Network> network, std::size_t refresh, std::size_t sequences,
                  std::size_t threads)
     : network_(std::move(network)),
-      refresh_(refresh),
       window_(window_of(info(), refresh)),
+      refresh_(window_ == 0 ? 0 : refresh),
       slots_(lanes(info(), refresh)),
       sequences_(sequences),
       logits_(sequences * info().outputs) {

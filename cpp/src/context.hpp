@@ -16,7 +16,7 @@ namespace lstmgen {
 // A lane starts every `refresh` elements; each reads all elements from its start on. The newest lane that has read a
 // full window (or the first, while there is none) gives the next distribution, and lanes older than that are over. With
 // refresh 1, that lane has read exactly the last `window` elements: what predict computes for that window. With refresh
-// 0 there is one lane, never over.
+// 0, or without a window, there is one lane, never over.
 //
 // Lanes that start with the context are not run along with it, which would take as long as half a window of elements
 // before the first one is there. They are run from the history when they are about to be needed: one, two, four ... at
@@ -28,8 +28,9 @@ public:
     /// Throws Error if the network cannot generate in this way. Nothing allocates after construction.
     Context(std::shared_ptr<const Network> network, std::size_t refresh, std::size_t sequences, std::size_t threads);
 
-    /// Elements of a prime that matter; SIZE_MAX: all.
+    /// Elements of a prime that matter; SIZE_MAX: all, since the state is carried.
     std::size_t reach() const noexcept { return window_ > 0 ? window_ : SIZE_MAX; }
+    bool carried() const noexcept { return window_ == 0; }
     /// Lanes of one sequence.
     static std::size_t lanes(const ModelInfo& info, std::size_t refresh);
     std::size_t sequences() const noexcept { return sequences_; }
@@ -56,7 +57,7 @@ private:
     std::uint32_t* history(std::size_t at) { return history_.data() + at % history_size_ * sequences_; }
 
     std::shared_ptr<const Network> network_;
-    std::size_t refresh_, window_, slots_, sequences_;
+    std::size_t window_, refresh_, slots_, sequences_;
     std::unique_ptr<Workers> workers_;
     std::unique_ptr<Session> session_, group_;  // the lanes, and those that are being run from the history; or
     std::unique_ptr<SequenceEvaluator> evaluator_;

@@ -15,7 +15,7 @@ public:
     Impl(const Model& model, const GeneratorOptions& options)
         : context_(model.network(), options.refresh, 1, options.threads),
           sampler_(info().outputs, options.sampler),
-          padding_(info().padding && options.refresh > 0 ? context_.reach() - 1 : 0) {}
+          padding_(info().padding && !context_.carried() ? context_.reach() - 1 : 0) {}
 
     bool feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) {
         check(ids, n);

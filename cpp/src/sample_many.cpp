@@ -35,10 +35,10 @@ bool ends_with(const std::vector<std::uint32_t>& ids, const std::vector<std::uin
 }
 
 // The longest prime comes first: a shorter one starts later, so that all are read at the same time.
-bool prime(Context& context, const Batch& batch, bool windows, const Generator::Continue& keep_going) {
+bool prime(Context& context, const Batch& batch, const Generator::Continue& keep_going) {
     std::vector<std::uint32_t> ids(batch.size());
     const std::size_t longest = batch[0].prime_size;
-    if (windows && context.info().padding && longest < context.reach())
+    if (context.info().padding && !context.carried() && longest < context.reach())
         for (std::size_t i = 0; i + 1 < context.reach(); ++i) {
             if (!keep_going()) return false;
             ids.assign(batch.size(), *context.info().padding);
@@ -56,7 +56,7 @@ bool prime(Context& context, const Batch& batch, bool windows, const Generator::
 
 void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, const Generator::Continue& keep_going) {
     Context context(model.network(), options.refresh, batch.size(), 1);
-    if (!prime(context, batch, options.refresh > 0, keep_going)) return;
+    if (!prime(context, batch, keep_going)) return;
     const std::size_t outputs = model.info().outputs;
     std::vector<std::uint32_t> ids(batch.size());
     std::vector<std::size_t> going(batch.size());
@@ -97,7 +97,7 @@ void check(const Model& model, const std::vector<Request>& requests) {
 // With windows, all lanes of a batch must start at the same element, so its primes are equally long.
 std::vector<Batch> batches(const Model& model, const std::vector<Request>& requests, const ManyOptions& options,
                            std::vector<std::vector<std::uint32_t>>& results) {
-    const bool windows = options.refresh > 0;
+    const bool windows = options.refresh > 0 && model.info().window > 0;
     const std::size_t reach = windows ? model.info().window : SIZE_MAX;
     const auto size = [&](std::size_t i) { return std::min(requests[i].prime.size(), reach); };
     std::vector<std::size_t> order(requests.size());

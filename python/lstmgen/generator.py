@@ -91,7 +91,8 @@ class Generator:
         top_k, top_p, min_p, repeat_penalty, logit_bias: filters as in llama.cpp, off by default.
         stop: end with the first of these, which is still part of the result.
         refresh: 1: each element from a fresh window of the last T elements, as a loop over `predict`; N: a window is
-            kept for N elements, N times faster; None: the state is carried on for ever, fastest.
+            kept for N elements, N times faster; None: the state is carried on for ever, fastest, and the only way for a
+            model without a window.
         on_unknown: what to do with elements of `prime` outside the vocabulary: "error", "skip", or an element to put
             instead.
         """
@@ -286,7 +287,9 @@ class Generator:
         """The native options that all sequences share."""
         _check_refresh(refresh)
         if refresh is not None and not self.model.window:
-            raise ValueError("the model was saved without a fixed window: export it with window=, or give refresh=None")
+            if refresh > 1 or self.model._native.info.whole:
+                raise ValueError("the model was saved without a fixed window: export it with window=")
+            refresh = None
         return {
             "refresh": refresh or 0,
             "repeat_penalty": 1.0 if repeat_penalty is None else _number("repeat_penalty", repeat_penalty),

@@ -117,5 +117,13 @@ def _keras_predict(path: str, x: NDArray[Any]) -> NDArray[np.float32]:
     except Exception as error:  # whatever Keras raises: the file is older or newer than this Keras
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path}: Keras {keras.__version__} cannot load it: {reason}") from None
-    y: NDArray[np.float32] = np.asarray(loaded.predict(x, verbose=0))
-    return y
+    if loaded.input_shape[:2] != (1, 1):
+        return np.asarray(loaded.predict(x, verbose=0), np.float32)
+    rows = []  # stateful: one step of one window at a time
+    for window in x:
+        for layer in loaded.layers:
+            if getattr(layer, "stateful", False):
+                layer.reset_state()
+        steps = [np.asarray(loaded(window[None, t : t + 1])) for t in range(len(window))]
+        rows.append(steps[-1][0])
+    return np.array(rows, np.float32)

@@ -238,7 +238,8 @@ typedef struct lstmgen_options {
     size_t logit_bias_count;        /**< default 0 */
     uint64_t seed;                  /**< default 0; the same seed gives the same elements on every machine */
     size_t refresh;                 /**< default 1: each element from a fresh window of the last `window` ones, as a
-                                       loop over predict; N: a window is kept for N; 0: the state is carried on */
+                                       loop over predict; N: a window is kept for N; 0, or 1 without a window: the
+                                       state is carried on */
     size_t threads;                 /**< default 1; they share the work of the windows, results do not depend on it */
     const lstmgen_allocator* allocator; /**< default NULL: the model's. The struct is copied */
 } lstmgen_options;

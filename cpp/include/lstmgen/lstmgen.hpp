@@ -142,8 +142,8 @@ struct SamplerOptions {
 struct GeneratorOptions {
     SamplerOptions sampler;  ///< how elements are chosen
     /// 1: each element comes from a fresh window of the last `window` elements, as a loop over Keras's predict does.
-    /// N: from the last window .. window + N - 1 elements, N times cheaper. 0: the state is carried for ever.
-    /// A network with info().whole knows only 1.
+    /// N: from the last window .. window + N - 1 elements, N times cheaper. 0: the state is carried for ever,
+    /// as it is with 1 if there is no window. A network with info().whole knows only 1.
     std::size_t refresh = 1;
     std::size_t threads = 1;  ///< share the lanes of the windows among so many threads; the results do not depend on it
 };

@@ -49,7 +49,7 @@ class Settings:
     without improvement; 0: never.
     batch: sequences a step. lr: greatest learning rate. holdout: share of the data kept apart to measure on, 0 to 0.5.
     seed: the same seed gives the same run on the same machine and backend. dtype: of the exported matrices, "f32",
-    "bf16" or "int8". resume: go on with an interrupted training; `restart`: throw an interrupted training away, and begin anew.
+    "bf16" or "int8". resume: go on with an interrupted training; `restart`: throw it away, and begin anew.
     """
 
     epochs: int = 40
