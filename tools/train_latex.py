@@ -10,9 +10,9 @@ words and formulas, but no environment of LaTeX, which are longer.
 The second stage, `--carry`, reads the text in parallel streams and carries the state from slice to slice. The network
 grows by units that forget slowly, so that something can be remembered for as long as an environment is open. Half of
 the streams read the text as it is; in the other half sentences inside environments are left out or exchanged for
-others, in another way in each pass: the name behind ``\\end{`` then follows from nothing but what was begun. Characters of such
-names weigh `--weight` times as much. `--keep` 0.05, then 0.3 and 0.6, first shows a text that so much is left of, which
-makes the distances short. What is saved predicts one character at a time from the state that it carries.
+others, in another way in each pass: the name behind ``\\end{`` then follows from nothing but what was begun.
+Characters of such names weigh `--weight` times as much. `--keep` 0.05, then 0.3 and 0.6, first shows a text that so
+much is left of, which makes the distances short. What is saved predicts one character at a time from the state that it carries.
 
 Beside the `.h5` a `.json` of the same name holds the facts for the model card. Any backend of Keras will do; jax is the
 fastest on a CPU.
@@ -141,6 +141,7 @@ def weights_of(model: Any) -> list[Any]:
 
 
 def set_weights(model: Any, weights: list[Any]) -> None:
+    """Give a network of any kind what `weights_of` took from another."""
     for variable, value in zip(model.trainable_variables, weights, strict=True):
         variable.assign(value)
 
@@ -230,7 +231,7 @@ def train(args: argparse.Namespace, text: str, vocabulary: list[str]) -> tuple[A
     saved = build(args, len(vocabulary), "step" if args.carry else "window")
     set_weights(saved, weights_of(model))
     facts = {
-        "architecture": f"one-hot {len(vocabulary)} > {args.layers} x LSTM {args.units} > Dense {len(vocabulary)} softmax",
+        "architecture": f"one-hot {len(vocabulary)} > {args.layers} x LSTM {args.units} > Dense softmax",
         "parameters": sum(w.size for w in weights_of(saved)),
         "recipe": {k: v for k, v in vars(args).items() if k not in ("corpus", "output", "start")},
         "training_minutes": round((time.monotonic() - started) / 60, 1),

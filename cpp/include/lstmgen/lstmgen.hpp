@@ -185,10 +185,11 @@ private:
 
 /// One of many sequences.
 struct Request {
-    SamplerOptions sampler;
+    SamplerOptions sampler;            ///< how its elements are chosen
     std::vector<std::uint32_t> prime;  ///< at least one element
 };
 
+/// What many sequences have in common.
 struct ManyOptions {
     std::size_t length = 1000;  ///< elements of each sequence, at most
     /// A sequence ends with the first of these that it draws, which is still part of it.
