@@ -12,7 +12,8 @@ grows by units that forget slowly, so that something can be remembered for as lo
 the streams read the text as it is; in the other half sentences inside environments are left out or exchanged for
 others, in another way in each pass: the name behind ``\\end{`` then follows from nothing but what was begun.
 Characters of such names weigh `--weight` times as much. `--keep` 0.05, then 0.3 and 0.6, first shows a text that so
-much is left of, which makes the distances short. What is saved predicts one character at a time from the state that it carries.
+much is left of, which makes the distances short. What is saved predicts one character at a time from the state that it
+carries.
 
 Beside the `.h5` a `.json` of the same name holds the facts for the model card. Any backend of Keras will do; jax is the
 fastest on a CPU.
