@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <numeric>
 #include <string>
 #include <system_error>
@@ -133,14 +134,19 @@ std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const st
     std::exception_ptr error;
     std::size_t finished = 0;  // threads
     std::condition_variable done;
-    const auto work = [&](const Generator::Continue& go_on) {
+    const auto guarded = [&](const auto& f) {  // whatever is thrown, the threads must be joined first
         try {
-            for (std::size_t i; !stop && (i = next++) < queue.size();) sample_batch(model, options, queue[i], go_on);
+            f();
         } catch (...) {
             const std::lock_guard lock(mutex);
             if (!error) error = std::current_exception();
             stop = true;
         }
+    };
+    const auto work = [&](const Generator::Continue& go_on) {
+        guarded([&] {
+            for (std::size_t i; !stop && (i = next++) < queue.size();) sample_batch(model, options, queue[i], go_on);
+        });
     };
     // Only this thread calls keep_going, also while it waits for the others.
     const auto go_on = [&] {
@@ -148,6 +154,7 @@ std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const st
         return !stop.load();
     };
     std::vector<std::thread> threads;
+    threads.reserve(std::min(options.threads, queue.size()));
     try {
         for (std::size_t i = 1; i < std::min(options.threads, queue.size()); ++i) {
             threads.emplace_back([&] {
@@ -159,12 +166,14 @@ std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const st
         }
     } catch (const std::system_error&) {
         // The system has no more threads: those that started do all the work, with the same results.
+    } catch (const std::bad_alloc&) {
+        // Or no more memory for one.
     }
     work(go_on);
     for (std::unique_lock lock(mutex); finished < threads.size();) {
         done.wait_for(lock, std::chrono::milliseconds(20));
         lock.unlock();
-        go_on();
+        guarded(go_on);
         lock.lock();
     }
     for (std::thread& thread : threads) thread.join();
