@@ -73,6 +73,34 @@ def test_those_that_stop_leave_and_the_others_go_on(model: lstmgen.Model) -> Non
         assert len({len(str(text)) for text in many}) > 3
 
 
+@pytest.mark.parametrize("encoding", ["index", "onehot"])
+def test_an_output_that_reads_the_input_too_is_that_of_predict(encoding: str) -> None:
+    skip = (
+        [("embedding", 7), ("lstm", 9), ("concatenate",), HEAD]
+        if encoding == "index"
+        else [("lstm", 9), ("concatenate",), HEAD]
+    )
+    reads = {2: (0, 1)} if encoding == "index" else {1: (NETWORK_INPUT, 0)}
+    gen = lstmgen.Generator(packed(network(skip, 11, 6, reads=reads, sequences=True), encoding=encoding))
+    drawn: list[int] = [1, 2, 3, 4, 5, 6]
+    for _ in range(40):
+        drawn.append(int(gen.model.predict(np.array([drawn[-6:]]))[0, -1].argmax()))
+    want = "".join(LETTERS[i] for i in drawn[6:])
+    assert gen.sample(40, 0, prime="bcdefg") == want
+    assert gen.sample_many(2, 40, 0, prime="bcdefg") == [want, want]
+
+
+def test_a_prime_that_can_be_read_once_is_for_all() -> None:
+    gen = lstmgen.Generator(packed())
+    assert gen.sample_many(2, 9, seed=1, prime=iter([3, 4]))[1] == gen.sample(9, seed=2, prime=[3, 4])
+
+
+@pytest.mark.parametrize("refresh", [2**31, 2**62])
+def test_a_refresh_without_end_is_refused(refresh: int) -> None:
+    with pytest.raises(ValueError, match="refresh: expected at most"):
+        lstmgen.Generator(packed()).sample_many(4, 5, refresh=refresh)
+
+
 def test_more_than_fit_one_batch() -> None:
     gen = lstmgen.Generator(packed(), threads=2)
     for refresh in (1, None):

@@ -22,6 +22,8 @@ std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
     if (info.window == 0)
         throw Error(ErrorCode::invalid_argument, "the model was saved without a fixed window: export it with one" +
                                                      std::string(info.whole ? "" : ", or carry the state (refresh 0)"));
+    if (refresh > kMaxFloats)
+        throw Error(ErrorCode::invalid_argument, "refresh: expected at most 2^30; or carry the state");
     return info.window;
 }
 
@@ -53,6 +55,8 @@ Context::Context(std::shared_ptr<const Network> network, std::size_t refresh, st
     if (refresh_ == 0) return;
     group_ = std::make_unique<Session>(*network_, sequences, std::min(kGroup, slots_), *workers_);
     history_size_ = window_ + refresh_;
+    if (history_size_ > kMaxFloats / sequences)
+        throw Error(ErrorCode::invalid_argument, "refresh: too large for " + std::to_string(sequences) + " sequences");
     history_.resize(history_size_ * sequences);
 }
 
@@ -90,8 +94,12 @@ const float* Context::logits() {
 
 void Context::read_lane() {
     if (refresh_ == 0) return session_->read(0, logits_.data(), Read::logits);
-    if (live_ <= newest_full()) live_ = newest_full();
+    const bool behind = live_ <= newest_full();  // no lane of the session has read the newest element
+    if (behind) live_ = newest_full();
     if (live_ < started() && (live_ == newest_full() || elements_ >= next_group_)) run_group();
+    // What the output reads besides the lane's state is where the newest element has been read: in the group, first of
+    // it.
+    if (behind) return group_->read(0, logits_.data(), Read::logits);
     session_->read(newest_full() % slots_, logits_.data(), Read::logits);
 }
 

@@ -150,7 +150,7 @@ std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const st
     };
     // Only this thread calls keep_going, also while it waits for the others.
     const auto go_on = [&] {
-        if (keep_going && !keep_going()) stop = true;
+        if (!stop && keep_going && !keep_going()) stop = true;
         return !stop.load();
     };
     std::vector<std::thread> threads;

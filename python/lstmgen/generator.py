@@ -173,7 +173,7 @@ class Generator:
         samplings = [
             Sampling(temps[i], temperatures[i], inverses[i], seeds[i], top_k, top_p, min_p).options for i in range(n)
         ]
-        primes = [self._prime("prime", p, on_unknown) for p in self._primes(prime, n)]
+        primes = self._primes(prime, n, on_unknown)
         if not samplings:
             return []
         options = {key: samplings[0][key] for key in ("top_k", "top_p", "min_p")}
@@ -223,7 +223,7 @@ class Generator:
         ids = self._prime("prime", prime, on_unknown)
         run = self._native(sampling, refresh, repeat_penalty, logit_bias)
         # In a carried state, a prime may be read in pieces: a long one can be stopped.
-        size = len(ids) if refresh else _PIECE
+        size = len(ids) if refresh and self.model.window else _PIECE
         reading = map(run.feed, (ids[at : at + size] for at in range(0, len(ids), size)))
         drawn = self._stream(run, ids if include_prime else ids[:0], length, self._stops(stop))
         return _in_executor(reading, drawn)
@@ -335,13 +335,16 @@ class Generator:
             raise ValueError("the model has no default prime: give prime=")
         return ids
 
-    def _primes(self, prime: Elements | Sequence[Elements | None] | None, n: int) -> list[Any]:
+    def _primes(self, prime: Elements | Sequence[Elements | None] | None, n: int, on_unknown: str) -> list[Ids]:
         """A prime for each of `n` sequences."""
         kinds: tuple[type, ...] = (list, tuple, np.ndarray, type(None))
         if self.model.vocabulary is not None and self.model.vocabulary.kind == "text":
             kinds = (*kinds, str)
         many = isinstance(prime, (list, tuple)) and len(prime) > 0 and all(isinstance(p, kinds) for p in prime)
-        return _each("prime", prime, n) if many else [prime] * n
+        if not many:
+            one: Any = prime
+            return [self._prime("prime", one, on_unknown)] * n
+        return [self._prime("prime", p, on_unknown) for p in _each("prime", prime, n)]
 
     def _window(self, ids: Ids) -> Ids:
         """The last T ids; fewer are filled up on the left, if the model has padding."""
