@@ -34,6 +34,17 @@ def test_a_model_is_equal_to_the_one_it_was_exported_from(
     assert "\nequal to Keras" in capsys.readouterr().out
 
 
+def test_a_model_that_needs_whole_windows(
+    keras: Any, save_h5: Callable[[Any], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layers = keras.layers
+    stack = [keras.Input((9, 12)), layers.Bidirectional(layers.LSTM(7)), layers.Dense(12, activation="softmax")]
+    h5, out = str(save_h5(keras.Sequential(stack))), str(tmp_path / "model.bin")
+    lstmgen.export(h5, out, prime=list(range(9)))
+    assert cli.main(["verify", out, h5, "--windows", "6"]) == 0
+    assert "\nequal to Keras" in capsys.readouterr().out
+
+
 def test_a_stateful_model_is_run_step_by_step(
     keras: Any, save_h5: Callable[[Any], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -92,7 +92,7 @@ def _windows(model: Model, count: int) -> NDArray[Any]:
         return rng.uniform(-1, 1, (count, steps, model.input_shape[-1] or 1)).astype(np.float32)
     if model.labels:
         return rng.integers(0, model._native.info.input_size, (count, steps), dtype=np.uint32)
-    run = Generator(model)._native(Sampling(seed=0), refresh=None)
+    run = Generator(model)._native(Sampling(seed=0), refresh=1 if model._native.info.whole else None)
     run.feed(model.prime if len(model.prime) else np.zeros(1, np.uint32))
     drawn = run.sample(steps + count, [])
     own = np.lib.stride_tricks.sliding_window_view(drawn, steps)[: count // 2]
