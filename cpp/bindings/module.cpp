@@ -183,8 +183,12 @@ std::vector<Ids> sample_many(const lstmgen::Model& model, const std::vector<Ids>
     {
         const py::gil_scoped_release release;
         SignalCheck check;
-        drawn = lstmgen::sample_many(model, requests, {length, std::move(stops), refresh, threads},
-                                     [&] { return finished = finished && check(); });
+        try {
+            drawn = lstmgen::sample_many(model, requests, {length, std::move(stops), refresh, threads},
+                                         [&] { return finished = finished && check(); });
+        } catch (...) {
+            if (finished) throw;  // else the signal handler's exception goes first
+        }
     }
     if (!finished) throw py::error_already_set();
     std::vector<Ids> results;

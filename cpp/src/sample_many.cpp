@@ -106,7 +106,7 @@ std::vector<Batch> batches(const Model& model, const std::vector<Request>& reque
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return size(a) > size(b); });
 
     const std::size_t lanes = Context::lanes(model.info(), options.refresh);
-    const std::size_t threads = std::max<std::size_t>(1, options.threads);
+    const std::size_t threads = std::clamp<std::size_t>(options.threads, 1, requests.size());
     const std::size_t most = std::min((kRows + lanes - 1) / lanes, (requests.size() + threads - 1) / threads);
     std::vector<Batch> all;
     for (const std::size_t i : order) {
