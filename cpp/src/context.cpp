@@ -23,7 +23,8 @@ std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
         throw Error(ErrorCode::invalid_argument, "the model was saved without a fixed window: export it with one" +
                                                      std::string(info.whole ? "" : ", or carry the state (refresh 0)"));
     if (refresh > kMaxFloats)
-        throw Error(ErrorCode::invalid_argument, "refresh: expected at most 2^30; or carry the state");
+        throw Error(ErrorCode::invalid_argument,
+                    "refresh: expected at most " + std::to_string(kMaxFloats) + ", or the state carried");
     return info.window;
 }
 

@@ -25,7 +25,7 @@ NO_MAXIMUM = float(np.finfo(np.float32).max)  # max_value of a rectifier without
 
 NETWORK_INPUT = -1  # as an entry of Layer.inputs
 
-# The tensors that `general.file_type` 32 stores as BF16; all others are always F32.
+# The tensors that a file of bf16 or int8 rounds; all others are always F32.
 MATRICES = frozenset({"embeddings", "kernel", "recurrent_kernel"})
 
 # Keys of each layer type, in the order of the file.

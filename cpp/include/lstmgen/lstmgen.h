@@ -165,7 +165,7 @@ typedef enum lstmgen_string {
     LSTMGEN_STRING_SOURCE_URL = 4,     /**< where it comes from */
     LSTMGEN_STRING_CARD = 5,           /**< a JSON object */
     LSTMGEN_STRING_KERAS_VERSION = 6,  /**< that wrote the original */
-    LSTMGEN_STRING_DTYPE = 7,          /**< "f32" or "bf16" */
+    LSTMGEN_STRING_DTYPE = 7,          /**< "f32", "bf16" or "int8" */
     LSTMGEN_STRING_ISA = 8,            /**< kernels in use */
     LSTMGEN_STRING_VOCABULARY_KIND = 9 /**< "text", "tokens", or "" */
 } lstmgen_string;

@@ -37,7 +37,7 @@ struct Matrix {
 /// Rows of a matrix of this type that its panels hold.
 constexpr std::size_t packed_rows(WeightType type, std::size_t k) { return type == WeightType::f32 ? k : k + k % 2; }
 
-/// Multiply-adds in one chain: of floats, and of rounded numbers, where 512 * 127 * 32767 fits 31 bits.
+/// Multiply-adds in one chain: of floats, and of rounded numbers, where 512 * 128 * 32767 fits 31 bits.
 constexpr std::size_t kFloatChain = 128, kIntChain = 512;
 
 /// Floats of memory for rounding rows of k numbers, if the matrix is int8.
