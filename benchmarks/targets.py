@@ -88,7 +88,7 @@ def figures(name: str, dtype: str, seconds: float) -> dict[str, Any]:
     """What one process, with its instruction set, measures of one model."""
     model = make(*MODELS[name], dtype)
     macs, total = lane_macs(model), step_bytes(model)
-    step_macs = total // {"f32": 4, "bf16": 2, "int8": 1}[dtype]
+    step_macs = total // container.NUMBER_BYTES[dtype]
     busy, clock = time.process_time, time.perf_counter
     measured = {
         "window": rounds_of(sampler(model, 1), seconds, busy),

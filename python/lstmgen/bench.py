@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmgen import _core
-from lstmgen.container import DTYPES
+from lstmgen.container import DTYPES, NUMBER_BYTES
 from lstmgen.generator import Generator, Sampling
 from lstmgen.model import Model
 
@@ -46,7 +46,6 @@ def lane_macs(model: Model) -> int:
 
 def step_bytes(model: Model) -> int:
     """Bytes of weights that one carried step reads."""
-    size = {"f32": 4, "bf16": 2, "int8": 1}[model.dtype]
     weights = 0
     for i, layer in enumerate(model.layers):
         one_row = i == 0 and model.encoding in ("onehot", "index")
@@ -55,7 +54,7 @@ def step_bytes(model: Model) -> int:
             weights += gates * layer.outputs * (inputs + layer.outputs)
         elif layer.type in ("dense", "embedding"):
             weights += inputs * layer.outputs
-    return weights * size
+    return weights * NUMBER_BYTES[model.dtype]
 
 
 def measure(model: Model, seconds: float = 1.0) -> list[Mode]:

@@ -35,7 +35,8 @@ from lstmgen.network import (
 )
 
 ENCODINGS = ("onehot", "index", "scaled", "features")
-DTYPES = ("f32", "bf16", "int8")
+NUMBER_BYTES = {"f32": 4, "bf16": 2, "int8": 1}
+DTYPES = tuple(NUMBER_BYTES)
 _FILE_TYPES = {"f32": 0, "bf16": 32, "int8": 24}
 INT8_TOLERANCE = 1e-2  # of the self-test, relative to the greatest output
 VOCABULARY_KINDS = ("text", "tokens")
