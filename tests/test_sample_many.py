@@ -95,10 +95,14 @@ def test_a_prime_that_can_be_read_once_is_for_all() -> None:
     assert gen.sample_many(2, 9, seed=1, prime=iter([3, 4]))[1] == gen.sample(9, seed=2, prime=[3, 4])
 
 
-@pytest.mark.parametrize("refresh", [2**31, 2**62])
-def test_a_refresh_without_end_is_refused(refresh: int) -> None:
-    with pytest.raises(ValueError, match="refresh: expected at most"):
-        lstmgen.Generator(packed()).sample_many(4, 5, refresh=refresh)
+@pytest.mark.parametrize("refresh", [2**31, 2**62, 2**63 - 1])
+def test_a_window_may_be_kept_for_ever(refresh: int) -> None:
+    gen = lstmgen.Generator(packed())
+    prime = LETTERS * 3
+    want = [gen.sample(90, seed=i, refresh=1000, prime=prime) for i in range(4)]
+    assert gen.sample_many(4, 90, seed=0, refresh=refresh, prime=prime) == want
+    # From the last window of the prime on, that is the state carried.
+    assert want[0] == gen.sample(90, seed=0, refresh=None, prime=prime[-12:])
 
 
 def test_more_than_fit_one_batch() -> None:

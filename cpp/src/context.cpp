@@ -22,9 +22,6 @@ std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
     if (info.window == 0)
         throw Error(ErrorCode::invalid_argument, "the model was saved without a fixed window: export it with one" +
                                                      std::string(info.whole ? "" : ", or carry the state (refresh 0)"));
-    if (refresh > kMaxFloats)
-        throw Error(ErrorCode::invalid_argument,
-                    "refresh: expected at most " + std::to_string(kMaxFloats) + ", or the state carried");
     return info.window;
 }
 
@@ -35,7 +32,8 @@ constexpr std::size_t kGroup = 16;
 
 std::size_t Context::lanes(const ModelInfo& info, std::size_t refresh) {
     const std::size_t window = window_of(info, refresh);
-    return window == 0 ? 1 : (window + refresh - 2) / refresh + 1;
+    if (window == 0) return 1;
+    return 1 + (window - 1) / refresh + ((window - 1) % refresh > 0);
 }
 
 Context::Context(std::shared_ptr<const Network> network, std::size_t refresh, std::size_t sequences,
@@ -54,10 +52,12 @@ Context::Context(std::shared_ptr<const Network> network, std::size_t refresh, st
     workers_ = std::make_unique<Workers>(std::min(std::max<std::size_t>(1, threads), slots_ * sequences));
     session_ = std::make_unique<Session>(*network_, sequences, slots_, *workers_);
     if (refresh_ == 0) return;
+    if (refresh_ >= window_) {  // two lanes at most: the first is run along
+        live_ = 1;
+        return;
+    }
     group_ = std::make_unique<Session>(*network_, sequences, std::min(kGroup, slots_), *workers_);
     history_size_ = window_ + refresh_;
-    if (history_size_ > kMaxFloats / sequences)
-        throw Error(ErrorCode::invalid_argument, "refresh: too large for " + std::to_string(sequences) + " sequences");
     history_.resize(history_size_ * sequences);
 }
 
@@ -73,7 +73,7 @@ void Context::append(const std::uint32_t* ids, std::size_t sequences) {
     } else if (refresh_ == 0) {
         session_->advance(ids, sequences, 0, 1);
     } else {
-        std::copy_n(ids, sequences_, history(at));
+        if (group_) std::copy_n(ids, sequences_, history(at));
         if (at > 0 && at % refresh_ == 0 && live_ == at / refresh_) session_->reset(live_++ % slots_);
         if (live_ > newest_full()) session_->advance(ids, sequences_, newest_full() % slots_, live_ - newest_full());
     }
@@ -94,7 +94,7 @@ const float* Context::logits() {
 }
 
 void Context::read_lane() {
-    if (refresh_ == 0) return session_->read(0, logits_.data(), Read::logits);
+    if (!group_) return session_->read(refresh_ == 0 ? 0 : newest_full() % slots_, logits_.data(), Read::logits);
     const bool behind = live_ <= newest_full();  // no lane of the session has read the newest element
     if (behind) live_ = newest_full();
     if (live_ < started() && (live_ == newest_full() || elements_ >= next_group_)) run_group();

@@ -20,7 +20,8 @@ namespace lstmgen {
 //
 // Lanes that start with the context are not run along with it, which would take as long as half a window of elements
 // before the first one is there. They are run from the history when they are about to be needed: one, two, four ... at
-// a time, then so many that at last all lanes are live. Lane k is in slot k % slots_ of the session.
+// a time, then so many that at last all lanes are live (but not where there are two lanes at most). Lane k is in slot k
+// % slots_ of the session.
 //
 // A network that needs whole windows has no lanes: the window of the last elements is evaluated for each distribution.
 class Context {
