@@ -21,6 +21,7 @@
 #include "lstmgen/lstmgen.h"
 #include "lstmgen/lstmgen.hpp"
 #include "memory.hpp"
+#include "message.hpp"
 #include "network.hpp"
 #include "stepper.hpp"
 
@@ -274,10 +275,8 @@ std::pair<AlignedBuffer<char>, std::size_t> read_all(lstmgen_read read, void* us
         const std::size_t room = bytes.size() - used;
         const std::size_t n = read(user, bytes.data() + used, room);
         if (n == 0) break;
-        if (n == static_cast<std::size_t>(-1)) throw Error(ErrorCode::io, name + ": the stream reports an error");
-        if (n > room)
-            throw Error(ErrorCode::invalid_argument, name + ": the stream gave " + std::to_string(n) + " bytes for " +
-                                                         std::to_string(room) + " that were asked for");
+        if (n == static_cast<std::size_t>(-1)) fail(ErrorCode::io, {name, ": the stream reports an error"});
+        if (n > room) refuse({name, ": the stream gave ", n, " bytes for ", room, " that were asked for"});
         used += n;
         if (used >= 4 && std::memcmp(bytes.data(), "GGUF", 4) != 0) break;  // what follows does not matter
         if (used > kMaxFile) break;

@@ -6,14 +6,12 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <limits>
 #include <map>
-#include <set>
-#include <unordered_set>
 #include <variant>
 
 #include "crc32.hpp"
+#include "message.hpp"
 
 namespace lstmgen {
 
@@ -38,17 +36,7 @@ static_assert(std::size(kTypes) == static_cast<std::size_t>(LayerType::transpose
 
 // ---- Bytes ----------------------------------------------------------------------------------------------------------
 
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::format, message); }
-
-std::string expected(const std::string& thing, const std::string& want, const std::string& found) {
-    return thing + ": expected " + want + ", found " + found;
-}
-
-std::string in_quotes(std::string_view text) {  // printable and short, whatever the file holds
-    std::string out = "'";
-    for (const char c : text.substr(0, 64)) out += c >= 32 && c < 127 ? c : '?';
-    return out + (text.size() > 64 ? "...'" : "'");
-}
+[[noreturn]] void fail(Parts parts) { lstmgen::fail(ErrorCode::format, parts); }
 
 bool valid_utf8(std::string_view s) {
     for (std::size_t i = 0; i < s.size();) {
@@ -77,7 +65,7 @@ public:
     std::size_t left() const { return size_ - position_; }
 
     const std::byte* take(std::uint64_t n, const char* what) {
-        if (n > left()) fail("the file ends inside " + std::string(what) + " at byte " + std::to_string(size_));
+        if (n > left()) fail({"the file ends inside ", what, " at byte ", size_});
         const std::byte* const p = data_ + position_;
         position_ += static_cast<std::size_t>(n);
         return p;
@@ -102,10 +90,10 @@ public:
 
     std::string_view string(std::uint64_t limit, const char* what) {
         const auto length = number<std::uint64_t>(what);
-        if (length > limit) fail(expected(what, "at most " + std::to_string(limit) + " bytes", std::to_string(length)));
+        if (length > limit) fail({what, ": expected at most ", limit, " bytes, found ", length});
         const std::string_view text(reinterpret_cast<const char*>(take(length, what)),
                                     static_cast<std::size_t>(length));
-        if (!valid_utf8(text)) fail(std::string(what) + ": not UTF-8 without U+0000");
+        if (!valid_utf8(text)) fail({what, ": not UTF-8 without U+0000"});
         return text;
     }
 
@@ -142,16 +130,15 @@ Array read_array(Cursor& in) {
     array.count = in.number<std::uint64_t>("an array");
     const std::size_t begin = in.position();
     if (array.type == type_string) {
-        if (array.count > kMaxSize)
-            fail(expected("an array of strings", "at most " + std::to_string(kMaxSize), std::to_string(array.count)));
+        if (array.count > kMaxSize) fail({"an array of strings: expected at most ", kMaxSize, ", found ", array.count});
         array.data = in.take(0, "an array");
         for (std::uint64_t i = 0; i < array.count; ++i) in.string(kMaxString, "an element of an array");
     } else {
         const std::uint64_t size = array.type == type_u32 || array.type == type_f32 ? 4
                                    : array.type == type_f64                         ? 8
                                                                                     : 0;
-        if (size == 0) fail("an array of the unknown type " + std::to_string(array.type));
-        if (array.count > in.left() / size) fail("the file ends inside an array of " + std::to_string(array.count));
+        if (size == 0) fail({"an array of the unknown type ", array.type});
+        if (array.count > in.left() / size) fail({"the file ends inside an array of ", array.count});
         array.data = in.take(array.count * size, "an array");
     }
     array.nbytes = in.position() - begin;
@@ -161,59 +148,59 @@ Array read_array(Cursor& in) {
 class Keys {
 public:
     Keys(Cursor& in, std::uint64_t count) {
-        if (count > kMaxKeys)
-            fail(expected("number of keys", "at most " + std::to_string(kMaxKeys), std::to_string(count)));
+        if (count > kMaxKeys) fail({"number of keys: expected at most ", kMaxKeys, ", found ", count});
         for (std::uint64_t i = 0; i < count; ++i) {
             const std::string_view key = in.string(kMaxName, "a key");
-            if (key.empty()) fail("a key has no name");
+            if (key.empty()) fail({"a key has no name"});
             const auto type = in.number<std::uint32_t>("a key");
-            if (!values_.emplace(std::string(key), read_value(in, key, type)).second)
-                fail("key " + in_quotes(key) + " appears twice");
+            if (!values_.emplace(key, read_value(in, key, type)).second)
+                fail({"key ", Part::quoted(key), " appears twice"});
         }
     }
 
-    bool has(const std::string& key) const { return values_.count(key) != 0; }
+    // Names are those below this from now on.
+    void enter(std::string prefix) { prefix_ = std::move(prefix); }
+
+    bool has(std::string_view name) const { return values_.count(full(name)) != 0; }
+
+    [[noreturn]] void refuse(std::string_view name, Parts why) const { fail({"key ", full(name), message(why)}); }
 
     // Each key is taken at most once: what is left at the end is unknown.
     template <class T>
-    T take(const std::string& key) {
-        const auto at = values_.find(key);
-        if (at == values_.end()) fail("key " + key + " is missing");
+    T take(std::string_view name) {
+        const auto at = values_.find(full(name));
+        if (at == values_.end()) refuse(name, {" is missing"});
         const T* const value = std::get_if<T>(&at->second);
-        if (!value) fail("key " + key + " has a value of the wrong type");
+        if (!value) refuse(name, {" has a value of the wrong type"});
         const T result = *value;
         values_.erase(at);
         return result;
     }
 
-    std::string optional_string(const std::string& key) {
-        return has(key) ? std::string(take<std::string_view>(key)) : std::string();
+    std::string optional_string(std::string_view name) {
+        return has(name) ? std::string(take<std::string_view>(name)) : std::string();
     }
 
     // A u32 in [low, high].
-    std::size_t size(const std::string& key, std::uint64_t low, std::uint64_t high) {
-        const auto value = take<std::uint32_t>(key);
-        if (value < low || value > high)
-            fail(expected("key " + key, std::to_string(low) + " to " + std::to_string(high), std::to_string(value)));
+    std::size_t size(std::string_view name, std::uint64_t low, std::uint64_t high) {
+        const auto value = take<std::uint32_t>(name);
+        if (value < low || value > high) refuse(name, {": expected ", low, " to ", high, ", found ", value});
         return value;
     }
 
     template <class T>
-    std::vector<T> numbers(const std::string& key, std::uint32_t type, std::uint64_t limit) {
-        const auto array = take<Array>(key);
-        check_array(key, array, type, limit);
+    std::vector<T> numbers(std::string_view name, std::uint32_t type, std::uint64_t limit) {
+        const Array array = take_array(name, type, limit);
         Cursor in(array.data, array.nbytes);
         std::vector<T> values(static_cast<std::size_t>(array.count));
         for (T& value : values) value = in.number<T>("an array");
         return values;
     }
 
-    std::vector<std::string> strings(const std::string& key, std::size_t count, const char* what) {
-        const auto array = take<Array>(key);
-        check_array(key, array, type_string, kMaxSize);
+    std::vector<std::string> strings(std::string_view name, std::size_t count, const char* what) {
+        const Array array = take_array(name, type_string, kMaxSize);
         if (array.count != count)
-            fail(
-                expected("size of " + key, std::to_string(count) + " (the " + what + ")", std::to_string(array.count)));
+            fail({"size of ", full(name), ": expected ", count, " (the ", what, "), found ", array.count});
         Cursor in(array.data, array.nbytes);
         std::vector<std::string> values(static_cast<std::size_t>(array.count));
         for (std::string& value : values) value = in.string(kMaxString, "an element of an array");
@@ -221,7 +208,7 @@ public:
     }
 
     void check_all_taken() const {
-        if (!values_.empty()) fail("unknown key " + in_quotes(values_.begin()->first));
+        if (!values_.empty()) fail({"unknown key ", Part::quoted(values_.begin()->first)});
     }
 
     // Where the checksum's four bytes are.
@@ -237,22 +224,26 @@ private:
             case type_f64: return in.number<double>("a key");
             case type_bool: {
                 const auto byte = std::to_integer<unsigned>(*in.take(1, "a key"));
-                if (byte > 1) fail(expected("key " + in_quotes(key), "false or true (0 or 1)", std::to_string(byte)));
+                if (byte > 1) fail({"key ", Part::quoted(key), ": expected false or true (0 or 1), found ", byte});
                 return byte == 1;
             }
             case type_string: return in.string(key == "lstmgen.card" ? kMaxCard : kMaxString, "a key's value");
             case type_array: return read_array(in);
-            default: fail("key " + in_quotes(key) + " has the unknown type " + std::to_string(type));
+            default: fail({"key ", Part::quoted(key), " has the unknown type ", type});
         }
     }
 
-    static void check_array(const std::string& key, const Array& array, std::uint32_t type, std::uint64_t limit) {
-        if (array.type != type) fail("key " + key + " has elements of the wrong type");
-        if (array.count > limit)
-            fail(expected("key " + key, "at most " + std::to_string(limit) + " elements", std::to_string(array.count)));
+    Array take_array(std::string_view name, std::uint32_t type, std::uint64_t limit) {
+        const auto array = take<Array>(name);
+        if (array.type != type) refuse(name, {" has elements of the wrong type"});
+        if (array.count > limit) refuse(name, {": expected at most ", limit, " elements, found ", array.count});
+        return array;
     }
 
-    std::map<std::string, Value> values_;
+    std::string full(std::string_view name) const { return message({prefix_, name}); }
+
+    std::string prefix_;
+    std::map<std::string_view, Value> values_;  // names are the file's bytes
 };
 
 // ---- Layers ---------------------------------------------------------------------------------------------------------
@@ -263,49 +254,48 @@ struct TensorSpec {
     bool matrix;
 };
 
-Activation take_activation(Keys& keys, const std::string& key) {
+Activation take_activation(Keys& keys, std::string_view key) {
     const auto name = keys.take<std::string_view>(key);
     Activation activation;
-    if (!parse_activation(name, activation)) fail("key " + key + ": unknown activation " + in_quotes(name));
+    if (!parse_activation(name, activation)) keys.refuse(key, {": unknown activation ", Part::quoted(name)});
     return activation;
 }
 
-LayerType take_type(Keys& keys, const std::string& key) {
+LayerType take_type(Keys& keys, std::string_view key) {
     const auto name = keys.take<std::string_view>(key);
     for (std::size_t i = 0; i < std::size(kTypes); ++i)
         if (name == kTypes[i]) return static_cast<LayerType>(i);
-    fail("key " + key + ": unknown layer type " + in_quotes(name));
+    keys.refuse(key, {": unknown layer type ", Part::quoted(name)});
 }
 
-std::string take_layer_name(Keys& keys, const std::string& key) {
+std::string take_layer_name(Keys& keys, std::string_view key) {
     const auto name = keys.take<std::string_view>(key);
     const auto allowed = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
     };
     if (name.empty() || name.size() > 40 || !std::all_of(name.begin(), name.end(), allowed))
-        fail(expected("key " + key, "1 to 40 of A-Z a-z 0-9 _ -", in_quotes(name)));
+        keys.refuse(key, {": expected 1 to 40 of A-Z a-z 0-9 _ -, found ", Part::quoted(name)});
     return std::string(name);
 }
 
-std::vector<std::size_t> take_inputs(Keys& keys, const std::string& key, std::size_t i) {
+std::vector<std::size_t> take_inputs(Keys& keys, std::string_view key, std::size_t i) {
     if (!keys.has(key)) return {i};
     const auto numbers = keys.numbers<std::uint32_t>(key, type_u32, kMaxInputs);
     for (const std::uint32_t n : numbers)
-        if (n > i)
-            fail(expected("key " + key, "layers before this one, at most " + std::to_string(i), std::to_string(n)));
+        if (n > i) keys.refuse(key, {": expected layers before this one, at most ", i, ", found ", n});
     return {numbers.begin(), numbers.end()};
 }
 
-double take_finite(Keys& keys, const std::string& key) {
+double take_finite(Keys& keys, std::string_view key) {
     const auto value = keys.take<double>(key);
-    if (!(std::abs(value) <= std::numeric_limits<float>::max())) fail("key " + key + ": not a finite float32");
+    if (!(std::abs(value) <= std::numeric_limits<float>::max())) keys.refuse(key, {": not a finite float32"});
     return value;
 }
 
 std::string describe(const Shape& shape) {
-    const std::string size = std::to_string(shape.size);
-    if (!shape.sequence) return "a vector of " + size;
-    return size + " a step" + (shape.steps ? ", " + std::to_string(shape.steps) + " steps" : "");
+    if (!shape.sequence) return message({"a vector of ", shape.size});
+    if (shape.steps == 0) return message({shape.size, " a step"});
+    return message({shape.size, " a step, ", shape.steps, " steps"});
 }
 
 // Works out what a layer gives from what it reads. `fixed_steps` is set if that holds for `window` steps only.
@@ -321,11 +311,11 @@ public:
         if (is_merge(type)) return merged();
         const Shape& in = given_[0];
         if (given_.size() == 2 && (given_[1].size != 1 || !same_steps(given_[1], in)))
-            refuse(expected("the mask", "a sequence of 1 a step like the first input", describe(given_[1])));
+            refuse({"the mask: expected a sequence of 1 a step like the first input, found ", describe(given_[1])});
         const bool needs_sequence = is_recurrent(type) || is_pooling(type) || type == LayerType::embedding ||
                                     type == LayerType::mask || type == LayerType::reverse ||
                                     type == LayerType::transpose;
-        if (needs_sequence && !in.sequence) refuse("expected a sequence as input, found " + describe(in));
+        if (needs_sequence && !in.sequence) refuse({"expected a sequence as input, found ", describe(in)});
         if (is_pooling(type)) return {in.size, false, 0};
         if (is_recurrent(type)) return layer_.return_sequences ? Shape{units, true, in.steps} : Shape{units, false, 0};
         switch (type) {
@@ -333,14 +323,14 @@ public:
             case LayerType::transpose: return transposed();
             case LayerType::reshape: return reshaped(units, steps);
             case LayerType::repeat:
-                if (in.sequence) refuse("expected a vector as input, found " + describe(in));
+                if (in.sequence) refuse({"expected a vector as input, found ", describe(in)});
                 return {in.size, true, steps};
             default: return {units ? units : in.size, in.sequence, in.steps};
         }
     }
 
 private:
-    [[noreturn]] void refuse(const std::string& message) const { fail("layer " + layer_.name + ": " + message); }
+    [[noreturn]] void refuse(Parts parts) const { fail({"layer ", layer_.name, ": ", message(parts)}); }
 
     static bool same_steps(const Shape& a, const Shape& b) { return a.sequence == b.sequence && a.steps == b.steps; }
 
@@ -350,8 +340,7 @@ private:
         const std::size_t least = type == LayerType::subtract ? 2 : 1;
         const std::size_t most = least == 2 ? 2 : is_merge(type) ? kMaxInputs : masked ? 2 : 1;
         if (given_.size() < least || given_.size() > most)
-            refuse(expected("number of inputs", std::to_string(least) + " to " + std::to_string(most),
-                            std::to_string(given_.size())));
+            refuse({"number of inputs: expected ", least, " to ", most, ", found ", given_.size()});
     }
 
     Shape merged() {
@@ -361,13 +350,13 @@ private:
             const bool fixes = window_ > 0 && in.sequence && out.sequence && in.steps != out.steps &&
                                (in.steps ? in.steps : window_) == (out.steps ? out.steps : window_);
             if (!fixes && !same_steps(in, out))
-                refuse("expected inputs with the same steps, found " + describe(given_[0]) + " and " + describe(in));
+                refuse({"expected inputs with the same steps, found ", describe(given_[0]), " and ", describe(in)});
             fixed_steps_ = fixed_steps_ || fixes;
             if (layer_.type == LayerType::concatenate) {
                 out.size += in.size;  // each at most kMaxSize
             } else {
                 if (in.size != out.size && in.size != 1 && out.size != 1)
-                    refuse("expected inputs of the same size, found " + describe(given_[0]) + " and " + describe(in));
+                    refuse({"expected inputs of the same size, found ", describe(given_[0]), " and ", describe(in)});
                 out.size = std::max(out.size, in.size);
             }
         }
@@ -376,7 +365,7 @@ private:
 
     std::size_t fixed(std::size_t steps) {
         if (steps > 0) return steps;
-        if (window_ == 0) refuse("expected a network with a fixed number of steps (lstmgen.window above 0)");
+        if (window_ == 0) refuse({"expected a network with a fixed number of steps (lstmgen.window above 0)"});
         fixed_steps_ = true;
         return window_;
     }
@@ -391,12 +380,12 @@ private:
         const std::uint64_t count = std::uint64_t{in.size} * (in.sequence ? fixed(in.steps) : 1);
         const Shape out{units, steps > 0, steps};
         if (units * std::max<std::uint64_t>(1, steps) != count)
-            refuse(expected("the new shape", std::to_string(count) + " numbers", describe(out)));
+            refuse({"the new shape: expected ", count, " numbers, found ", describe(out)});
         return out;
     }
 
     Shape checked(const Shape& out) const {
-        if (out.size > kMaxSize || out.steps > kMaxSteps) refuse("its output exceeds the limits: " + describe(out));
+        if (out.size > kMaxSize || out.steps > kMaxSteps) refuse({"its output exceeds the limits: ", describe(out)});
         return out;
     }
 
@@ -406,45 +395,53 @@ private:
     bool& fixed_steps_;
 };
 
+// A text that is there more than once, with data() == nullptr if there is none.
+std::string_view repeated(const std::vector<std::string>& texts) {
+    std::vector<std::string_view> sorted(texts.begin(), texts.end());
+    std::sort(sorted.begin(), sorted.end());
+    const auto at = std::adjacent_find(sorted.begin(), sorted.end());
+    return at == sorted.end() ? std::string_view() : *at;
+}
+
 bool has_units(LayerType type) {
     return type == LayerType::embedding || is_recurrent(type) || type == LayerType::dense || type == LayerType::reshape;
 }
 
 // Reads the keys of layer i. Returns what tensors it demands.
 std::vector<TensorSpec> take_layer(Keys& keys, std::size_t i, Container& c) {
-    const std::string prefix = "lstmgen.layer." + std::to_string(i) + ".";
+    keys.enter(message({"lstmgen.layer.", i, "."}));
     LayerDescription& layer = c.layers[i];
-    layer.type = take_type(keys, prefix + "type");
-    layer.name = take_layer_name(keys, prefix + "name");
-    layer.inputs = take_inputs(keys, prefix + "inputs", i);
+    layer.type = take_type(keys, "type");
+    layer.name = take_layer_name(keys, "name");
+    layer.inputs = take_inputs(keys, "inputs", i);
     const LayerType type = layer.type;
 
     std::size_t units = 0, steps = 0;
-    if (has_units(type)) units = keys.size(prefix + "units", 1, kMaxSize);
-    if (type == LayerType::embedding) layer.input_size = keys.size(prefix + "input_dim", 1, kMaxSize);
+    if (has_units(type)) units = keys.size("units", 1, kMaxSize);
+    if (type == LayerType::embedding) layer.input_size = keys.size("input_dim", 1, kMaxSize);
     if (is_recurrent(type) || type == LayerType::dense || type == LayerType::activation)
-        layer.activation = take_activation(keys, prefix + "activation");
+        layer.activation = take_activation(keys, "activation");
     if (type == LayerType::lstm || type == LayerType::gru)
-        layer.recurrent_activation = take_activation(keys, prefix + "recurrent_activation");
-    if (is_recurrent(type)) layer.return_sequences = keys.take<bool>(prefix + "return_sequences");
-    if (type == LayerType::gru) layer.reset_after = keys.take<bool>(prefix + "reset_after");
+        layer.recurrent_activation = take_activation(keys, "recurrent_activation");
+    if (is_recurrent(type)) layer.return_sequences = keys.take<bool>("return_sequences");
+    if (type == LayerType::gru) layer.reset_after = keys.take<bool>("reset_after");
     if (type == LayerType::layer_norm || type == LayerType::attention_pool)
-        layer.epsilon = take_finite(keys, prefix + "epsilon");
-    if (type == LayerType::mask) layer.value = take_finite(keys, prefix + "value");
+        layer.epsilon = take_finite(keys, "epsilon");
+    if (type == LayerType::mask) layer.value = take_finite(keys, "value");
     if (type == LayerType::rectifier) {
-        layer.negative_slope = take_finite(keys, prefix + "negative_slope");
-        layer.threshold = take_finite(keys, prefix + "threshold");
-        layer.max_value = take_finite(keys, prefix + "max_value");
+        layer.negative_slope = take_finite(keys, "negative_slope");
+        layer.threshold = take_finite(keys, "threshold");
+        layer.max_value = take_finite(keys, "max_value");
     }
     if (type == LayerType::reshape || type == LayerType::repeat)
-        steps = keys.size(prefix + "steps", type == LayerType::repeat ? 1 : 0, kMaxSteps);
+        steps = keys.size("steps", type == LayerType::repeat ? 1 : 0, kMaxSteps);
 
     std::vector<Shape> given;
     for (const std::size_t j : layer.inputs) {
         given.push_back(j == 0 ? Shape{c.info.input_size, true, 0} : c.layers[j - 1].shape);
         layer.input_sizes.push_back(given.back().size);
         if (j > 0 && is_recurrent(type) && is_recurrent(c.layers[j - 1].type) && !given.back().sequence)
-            fail("layer " + c.layers[j - 1].name + ": return_sequences must be true before another recurrent layer");
+            fail({"layer ", c.layers[j - 1].name, ": return_sequences must be true before another recurrent layer"});
     }
     layer.shape = ShapeRule(layer, given, c.info.window, c.info.fixed_steps).apply(units, steps);
 
@@ -474,25 +471,23 @@ std::vector<TensorSpec> take_layer(Keys& keys, std::size_t i, Container& c) {
 }
 
 std::string shape_text(const std::vector<std::uint64_t>& dims) {  // in Keras's order
-    std::string text = "(";
-    for (std::size_t i = dims.size(); i-- > 0;) text += std::to_string(dims[i]) + (i ? ", " : "");
-    return text + (dims.size() == 1 ? ",)" : ")");
+    return dims.size() == 1 ? message({"(", dims[0], ",)"}) : message({"(", dims[1], ", ", dims[0], ")"});
 }
 
 // Reads one record of the tensor table and compares it with what the layers demand.
 Tensor take_tensor(Cursor& in, const std::string& want, const TensorSpec& spec, WeightType type,
                    std::uint64_t& offset) {
     const std::string_view name = in.string(kMaxName, "a tensor's name");
-    if (name != want) fail(expected("tensor", want, in_quotes(name)));
+    if (name != want) fail({"tensor: expected ", want, ", found ", Part::quoted(name)});
     const auto n_dims = in.number<std::uint32_t>("a tensor's record");
-    if (n_dims < 1 || n_dims > 2) fail(expected("tensor " + want, "1 or 2 dimensions", std::to_string(n_dims)));
+    if (n_dims < 1 || n_dims > 2) fail({"tensor ", want, ": expected 1 or 2 dimensions, found ", n_dims});
     std::vector<std::uint64_t> dims(n_dims);
     for (auto& d : dims) d = in.number<std::uint64_t>("a tensor's record");
     const std::vector<std::uint64_t> want_dims =
         spec.matrix ? std::vector<std::uint64_t>{spec.columns, spec.rows} : std::vector<std::uint64_t>{spec.columns};
-    if (dims != want_dims) fail(expected("tensor " + want, shape_text(want_dims), shape_text(dims)));
+    if (dims != want_dims) fail({"tensor ", want, ": expected ", shape_text(want_dims), ", found ", shape_text(dims)});
     if (std::uint64_t{spec.rows} * spec.columns > kMaxMatrix)
-        fail("tensor " + want + " has more than " + std::to_string(kMaxMatrix) + " numbers");
+        fail({"tensor ", want, " has more than ", kMaxMatrix, " numbers"});
 
     Tensor tensor;
     tensor.rows = spec.rows;
@@ -500,9 +495,9 @@ Tensor take_tensor(Cursor& in, const std::string& want, const TensorSpec& spec, 
     tensor.type = type;
     const auto code = in.number<std::uint32_t>("a tensor's record");
     const std::uint32_t want_code = type == WeightType::f32 ? kF32 : type == WeightType::bf16 ? kBf16 : kI8;
-    if (code != want_code) fail(expected("type of tensor " + want, std::to_string(want_code), std::to_string(code)));
+    if (code != want_code) fail({"type of tensor ", want, ": expected ", want_code, ", found ", code});
     const auto found = in.number<std::uint64_t>("a tensor's record");
-    if (found != offset) fail(expected("offset of tensor " + want, std::to_string(offset), std::to_string(found)));
+    if (found != offset) fail({"offset of tensor ", want, ": expected ", offset, ", found ", found});
     offset += round_up(tensor.nbytes(), kAlignment);  // at most 1024 * 2^33: no overflow
     return tensor;
 }
@@ -510,32 +505,12 @@ Tensor take_tensor(Cursor& in, const std::string& want, const TensorSpec& spec, 
 // The same for a layer's tensor, and the scales of its columns behind it, where it has some.
 Tensor take_tensors(Cursor& in, const std::string& layer, const TensorSpec& spec, WeightType matrices,
                     std::uint64_t& offset) {
-    const std::string name = layer + "." + spec.name;
+    const std::string name = message({layer, ".", spec.name});
     if (!spec.matrix) return take_tensor(in, name, spec, WeightType::f32, offset);
     const Tensor tensor = take_tensor(in, name, spec, matrices, offset);
     if (matrices == WeightType::int8)
-        take_tensor(in, name + "_scale", {"", 1, spec.columns, false}, WeightType::f32, offset);
+        take_tensor(in, message({name, "_scale"}), {"", 1, spec.columns, false}, WeightType::f32, offset);
     return tensor;
-}
-
-bool all_finite(const Tensor& t) {
-    const std::size_t n = t.rows * t.columns;
-    std::uint32_t bad = 0;
-    if (t.type == WeightType::int8) return all_finite({1, t.columns, WeightType::f32, t.scales, nullptr});
-    if (t.type == WeightType::bf16) {
-        for (std::size_t i = 0; i < n; ++i) {
-            std::uint16_t bits;
-            std::memcpy(&bits, t.data + 2 * i, 2);
-            bad |= (bits & 0x7f80) == 0x7f80;
-        }
-    } else {
-        for (std::size_t i = 0; i < n; ++i) {
-            std::uint32_t bits;
-            std::memcpy(&bits, t.data + 4 * i, 4);
-            bad |= (bits & 0x7f800000) == 0x7f800000;
-        }
-    }
-    return bad == 0;
 }
 
 // ---- The whole ------------------------------------------------------------------------------------------------------
@@ -546,7 +521,7 @@ Encoding take_encoding(Keys& keys) {
     if (name == "index") return Encoding::index;
     if (name == "scaled") return Encoding::scaled;
     if (name == "features") return Encoding::features;
-    fail(expected("key lstmgen.encoding", "onehot, index, scaled or features", in_quotes(name)));
+    fail({"key lstmgen.encoding: expected onehot, index, scaled or features, found ", Part::quoted(name)});
 }
 
 void take_facts(Keys& keys, ModelInfo& info) {
@@ -566,72 +541,72 @@ void check_embeddings(const Container& c) {
         const bool embedding = layer.type == LayerType::embedding;
         found = found || embedding;
         if (embedding && layer.inputs[0] != 0)
-            fail("layer " + layer.name + ": an embedding must read the network's input");
+            fail({"layer ", layer.name, ": an embedding must read the network's input"});
         if (embedding && index && layer.input_size != c.info.input_size)
-            fail(expected("input size", std::to_string(layer.input_size) + " (input_dim of " + layer.name + ")",
-                          std::to_string(c.info.input_size)));
+            fail({"input size: expected ", layer.input_size, " (input_dim of ", layer.name, "), found ",
+                  c.info.input_size});
     }
-    if (found != index) fail("the encoding index and an embedding need each other");
+    if (found != index) fail({"the encoding index and an embedding need each other"});
     for (const LayerDescription& layer : c.layers)
         for (const std::size_t j : layer.inputs)
             if (index && j == 0 && layer.type != LayerType::embedding && layer.type != LayerType::mask)
-                fail("layer " + layer.name + ": only embeddings and masks may read ids");
+                fail({"layer ", layer.name, ": only embeddings and masks may read ids"});
 }
 
 // What the labels of a classifier demand; its elements are those that enter, so nothing else ties inputs to outputs.
 void check_classifier(const ModelInfo& info) {
-    if (info.outputs < 2) fail(expected("outputs of a network with labels", "at least 2", "1"));
-    if (info.output_sequence) fail("a network with labels must give one output, not one at each step");
-    if (info.encoding == Encoding::scaled) fail("a network with labels cannot have the encoding scaled");
+    if (info.outputs < 2) fail({"outputs of a network with labels: expected at least 2, found 1"});
+    if (info.output_sequence) fail({"a network with labels must give one output, not one at each step"});
+    if (info.encoding == Encoding::scaled) fail({"a network with labels cannot have the encoding scaled"});
 }
 
 void check_encoding(const Container& c, bool labels) {
     const ModelInfo& info = c.info;
-    const auto size = std::to_string(info.input_size), outputs = std::to_string(info.outputs);
+    const std::size_t size = info.input_size, outputs = info.outputs;
     check_embeddings(c);
     if (labels) return check_classifier(info);
     switch (info.encoding) {
         case Encoding::onehot:
-            if (info.input_size != info.outputs)
-                fail(expected("input size of a onehot network", outputs + " (its outputs)", size));
+            if (size != outputs)
+                fail({"input size of a onehot network: expected ", outputs, " (its outputs), found ", size});
             break;
         case Encoding::index:
-            if (info.input_size < info.outputs)
-                fail(expected("ids of the embedding", "at least the outputs, " + outputs, size));
+            if (size < outputs)
+                fail({"ids of the embedding: expected at least the outputs, ", outputs, ", found ", size});
             break;
         case Encoding::scaled:
-            if (info.input_size != 1) fail(expected("input size of a scaled network", "1", size));
+            if (size != 1) fail({"input size of a scaled network: expected 1, found ", size});
             break;
         case Encoding::features: break;
     }
 }
 
 void check_layers(const std::vector<LayerDescription>& layers) {
-    std::set<std::string> names;
+    std::vector<std::string> names;
     bool recurrent = false;
     std::vector<bool> read(layers.size() + 1);
     for (const LayerDescription& layer : layers) {
-        if (!names.insert(layer.name).second) fail("two layers have the name " + layer.name);
+        names.push_back(layer.name);
         recurrent = recurrent || is_recurrent(layer.type);
         for (const std::size_t j : layer.inputs) read[j] = true;
     }
-    if (!recurrent) fail("the network has no recurrent layer");
+    if (const auto name = repeated(names); name.data()) fail({"two layers have the name ", name});
+    if (!recurrent) fail({"the network has no recurrent layer"});
     for (std::size_t i = 0; i + 1 < layers.size(); ++i)
-        if (!read[i + 1]) fail("layer " + layers[i].name + ": no layer reads its output");
+        if (!read[i + 1]) fail({"layer ", layers[i].name, ": no layer reads its output"});
 }
 
 void take_labels(Keys& keys, ModelInfo& info) {
     if (!keys.has("lstmgen.labels")) return;
     info.labels = keys.strings("lstmgen.labels", info.outputs, "outputs");
-    std::unordered_set<std::string_view> seen;
-    for (const std::string& label : info.labels) {
-        if (label.empty()) fail("a label is empty");
-        if (!seen.insert(label).second) fail("the label " + in_quotes(label) + " appears twice");
-    }
+    for (const std::string& label : info.labels)
+        if (label.empty()) fail({"a label is empty"});
+    if (const auto label = repeated(info.labels); label.data())
+        fail({"the label ", Part::quoted(label), " appears twice"});
     for (const char* const key : {"lstmgen.vocabulary", "lstmgen.padding"})
         if (info.encoding == Encoding::features && keys.has(key))
-            fail("key " + std::string(key) + ": a network with labels that reads features has no elements");
-    if (keys.has("lstmgen.prime")) fail("key lstmgen.prime: a network with labels does not generate");
+            keys.refuse(key, {": a network with labels that reads features has no elements"});
+    if (keys.has("lstmgen.prime")) fail({"key lstmgen.prime: a network with labels does not generate"});
 }
 
 // Elements that the ids of the file stand for: docs/format.md, section 3.
@@ -645,19 +620,17 @@ void take_vocabulary(Keys& keys, ModelInfo& info) {
         info.vocabulary = keys.strings("lstmgen.vocabulary", count, info.labels.empty() ? "outputs" : "inputs");
         info.vocabulary_kind = keys.take<std::string_view>("lstmgen.vocabulary_kind");
         if (info.vocabulary_kind != "text" && info.vocabulary_kind != "tokens")
-            fail(expected("key lstmgen.vocabulary_kind", "text or tokens", in_quotes(info.vocabulary_kind)));
-        std::unordered_set<std::string_view> seen;
-        for (std::size_t id = 0; id < info.vocabulary.size(); ++id) {
-            const std::string& element = info.vocabulary[id];
-            if (!seen.insert(element).second) fail("the vocabulary has the element " + in_quotes(element) + " twice");
-            if (element.empty() && id != info.padding) fail("the vocabulary has an empty element that is no padding");
-        }
+            fail({"key lstmgen.vocabulary_kind: expected text or tokens, found ", Part::quoted(info.vocabulary_kind)});
+        if (const auto element = repeated(info.vocabulary); element.data())
+            fail({"the vocabulary has the element ", Part::quoted(element), " twice"});
+        for (std::size_t id = 0; id < info.vocabulary.size(); ++id)
+            if (info.vocabulary[id].empty() && id != info.padding)
+                fail({"the vocabulary has an empty element that is no padding"});
     }
     if (keys.has("lstmgen.prime")) {
         info.prime = keys.numbers<std::uint32_t>("lstmgen.prime", type_u32, kMaxSteps);
         for (const std::uint32_t id : info.prime)
-            if (id >= info.outputs)
-                fail(expected("an id of lstmgen.prime", "below " + std::to_string(info.outputs), std::to_string(id)));
+            if (id >= info.outputs) fail({"an id of lstmgen.prime: expected below ", info.outputs, ", found ", id});
     }
 }
 
@@ -667,34 +640,33 @@ SelfTest take_self_test(Keys& keys, const ModelInfo& info) {
     if (info.encoding == Encoding::features) {
         test.features = keys.numbers<float>("lstmgen.selftest.features", type_f32, most * info.input_size);
         if (test.features.empty() || test.features.size() % info.input_size != 0)
-            fail("key lstmgen.selftest.features: not a multiple of the input size");
+            fail({"key lstmgen.selftest.features: not a multiple of the input size"});
         for (const float x : test.features)
-            if (!std::isfinite(x)) fail("key lstmgen.selftest.features: not finite");
+            if (!std::isfinite(x)) fail({"key lstmgen.selftest.features: not finite"});
     } else {
         test.ids = keys.numbers<std::uint32_t>("lstmgen.selftest.ids", type_u32, most);
-        if (test.ids.empty()) fail("key lstmgen.selftest.ids is empty");
+        if (test.ids.empty()) fail({"key lstmgen.selftest.ids is empty"});
         for (const std::uint32_t id : test.ids)
-            if (id >= element_count(info)) fail("key lstmgen.selftest.ids: an id is out of range");
+            if (id >= element_count(info)) fail({"key lstmgen.selftest.ids: an id is out of range"});
     }
     test.steps = info.encoding == Encoding::features ? test.features.size() / info.input_size : test.ids.size();
     if (info.fixed_steps && test.steps != info.window)
-        fail(expected("steps of the self-test", std::to_string(info.window) + " (the network takes no other number)",
-                      std::to_string(test.steps)));
+        fail({"steps of the self-test: expected ", info.window, " (the network takes no other number), found ",
+              test.steps});
     test.output = keys.numbers<double>("lstmgen.selftest.output", type_f64, kMaxSize);
     if (test.output.size() != info.outputs)
-        fail(expected("key lstmgen.selftest.output", std::to_string(info.outputs) + " numbers",
-                      std::to_string(test.output.size())));
+        fail({"key lstmgen.selftest.output: expected ", info.outputs, " numbers, found ", test.output.size()});
     test.tolerance = keys.take<double>("lstmgen.selftest.tolerance");
     if (!(test.tolerance > 0.0) || !std::isfinite(test.tolerance))
-        fail("key lstmgen.selftest.tolerance: not a positive number");
+        fail({"key lstmgen.selftest.tolerance: not a positive number"});
     return test;
 }
 
 std::uint64_t take_header(Cursor& in, const char* magic, std::uint64_t& n_tensors) {
     if (in.left() < 4 || std::memcmp(in.take(4, "the magic"), magic, 4) != 0)
-        fail("not a GGUF file (no magic 'GGUF' at its start)");
+        fail({"not a GGUF file (no magic 'GGUF' at its start)"});
     const auto version = in.number<std::uint32_t>("the header");
-    if (version != 3) fail(expected("GGUF version", "3, little-endian", std::to_string(version)));
+    if (version != 3) fail({"GGUF version: expected 3, little-endian, found ", version});
     n_tensors = in.number<std::uint64_t>("the header");
     return in.number<std::uint64_t>("the header");
 }
@@ -705,12 +677,12 @@ void check_checksum(const AlignedBuffer<std::byte>& bytes, std::size_t at, std::
     crc.update(bytes.data(), at);
     crc.update(zeros, 4);
     crc.update(bytes.data() + at + 4, bytes.size() - at - 4);
-    if (crc.value() != want) fail("the checksum is wrong: the file is damaged");
+    if (crc.value() != want) fail({"the checksum is wrong: the file is damaged"});
 }
 
 void take_padding(Cursor& in, std::size_t n) {
     const std::byte* const p = in.take(n, "padding");
-    if (std::any_of(p, p + n, [](std::byte b) { return b != std::byte{0}; })) fail("padding that is not zero");
+    if (std::any_of(p, p + n, [](std::byte b) { return b != std::byte{0}; })) fail({"padding that is not zero"});
 }
 
 WeightType take_file_type(Keys& keys) {
@@ -718,7 +690,7 @@ WeightType take_file_type(Keys& keys) {
         case 0: return WeightType::f32;
         case 32: return WeightType::bf16;
         case 24: return WeightType::int8;
-        default: fail(expected("key general.file_type", "0, 24 or 32", std::to_string(code)));
+        default: fail({"key general.file_type: expected 0, 24 or 32, found ", code});
     }
 }
 
@@ -729,9 +701,10 @@ void parse(Container& c) {
     Keys keys(in, n_keys);
 
     const auto architecture = keys.take<std::string_view>("general.architecture");
-    if (architecture != "lstmgen") fail(expected("key general.architecture", "lstmgen", in_quotes(architecture)));
+    if (architecture != "lstmgen")
+        fail({"key general.architecture: expected lstmgen, found ", Part::quoted(architecture)});
     const auto format = keys.take<std::uint32_t>("lstmgen.format");
-    if (format != 1) fail(expected("key lstmgen.format", "1 (a newer lstmgen may read it)", std::to_string(format)));
+    if (format != 1) fail({"key lstmgen.format: expected 1 (a newer lstmgen may read it), found ", format});
     keys.size("general.alignment", kAlignment, kAlignment);
     const WeightType matrices = take_file_type(keys);
     c.info.dtype = matrices == WeightType::f32 ? "f32" : matrices == WeightType::bf16 ? "bf16" : "int8";
@@ -749,6 +722,7 @@ void parse(Container& c) {
         for (const TensorSpec& spec : specs.back()) count += spec.matrix && matrices == WeightType::int8 ? 2 : 1;
         c.info.whole = c.info.whole || is_whole(c.layers[i].type);
     }
+    keys.enter("");
     const Shape& output = c.layers.back().shape;
     c.info.outputs = output.size;
     c.info.output_sequence = output.sequence;
@@ -756,7 +730,7 @@ void parse(Container& c) {
     check_layers(c.layers);
     check_encoding(c, keys.has("lstmgen.labels"));
 
-    if (n_tensors != count) fail(expected("number of tensors", std::to_string(count), std::to_string(n_tensors)));
+    if (n_tensors != count) fail({"number of tensors: expected ", count, ", found ", n_tensors});
     std::uint64_t offset = 0;
     for (std::size_t i = 0; i < c.layers.size(); ++i)
         for (const TensorSpec& spec : specs[i])
@@ -771,7 +745,7 @@ void parse(Container& c) {
             tensor.data = take_data(tensor.nbytes());
             if (tensor.type == WeightType::int8) tensor.scales = take_data(tensor.columns * sizeof(float));
         }
-    if (in.left() != 0) fail("the file goes on after its last tensor, for " + std::to_string(in.left()) + " bytes");
+    if (in.left() != 0) fail({"the file goes on after its last tensor, for ", in.left(), " bytes"});
     check_checksum(c.bytes, keys.checksum_at, checksum);
 
     // Only now, when the file has shown to be as large as its layers demand, is memory taken in proportion to their
@@ -783,7 +757,7 @@ void parse(Container& c) {
     for (std::size_t i = 0; i < c.layers.size(); ++i)
         for (std::size_t j = 0; j < specs[i].size(); ++j)
             if (!all_finite(c.layers[i].tensors[j]))
-                fail("tensor " + c.layers[i].name + "." + specs[i][j].name + " has a value that is not finite");
+                fail({"tensor ", c.layers[i].name, ".", specs[i][j].name, " has a value that is not finite"});
 }
 
 Container parse_named(AlignedBuffer<std::byte> bytes, const std::string& name) {
@@ -792,15 +766,13 @@ Container parse_named(AlignedBuffer<std::byte> bytes, const std::string& name) {
     try {
         parse(container);
     } catch (const Error& error) {
-        throw Error(error.code(), name + ": " + error.what());
+        lstmgen::fail(error.code(), {name, ": ", error.what()});
     }
     return container;
 }
 
 [[noreturn]] void too_large(const std::string& name, std::uint64_t size) {
-    throw Error(ErrorCode::format,
-                name + ": " +
-                    expected("size of the file", std::string("at most ") + kMaxBytes, std::to_string(size) + " bytes"));
+    fail({name, ": size of the file: expected at most ", kMaxBytes, ", found ", size, " bytes"});
 }
 
 }  // namespace
@@ -808,26 +780,26 @@ Container parse_named(AlignedBuffer<std::byte> bytes, const std::string& name) {
 std::string_view layer_type_name(LayerType type) { return kTypes[static_cast<std::size_t>(type)]; }
 
 Container read_container(const std::string& path) {
-    const auto unreadable = [&](const std::string& why) -> Error { return {ErrorCode::io, path + ": " + why}; };
+    const auto unreadable = [&](std::string_view why) { lstmgen::fail(ErrorCode::io, {path, ": ", why}); };
     std::error_code code;
     const auto place = std::filesystem::u8path(path);  // differs from path on Windows alone
     const auto status = std::filesystem::status(place, code);
-    if (!std::filesystem::exists(status)) throw unreadable("no such file");
-    if (std::filesystem::is_directory(status)) throw unreadable("is a directory, expected a model file");
-    if (!std::filesystem::is_regular_file(status)) throw unreadable("is not a regular file");
+    if (!std::filesystem::exists(status)) unreadable("no such file");
+    if (std::filesystem::is_directory(status)) unreadable("is a directory, expected a model file");
+    if (!std::filesystem::is_regular_file(status)) unreadable("is not a regular file");
     const std::uint64_t size = std::filesystem::file_size(place, code);
-    if (code) throw unreadable(code.message());
+    if (code) unreadable(code.message());
     if (size > kMaxFile) too_large(path, size);
     std::ifstream file(place, std::ios::binary);
-    if (!file) throw unreadable("cannot be opened for reading");
+    if (!file) unreadable("cannot be opened for reading");
     char magic[4] = {};
     file.read(magic, sizeof magic);
     if (std::memcmp(magic, "GGUF", 4) != 0)  // before memory for the rest is taken
-        throw Error(ErrorCode::format, path + ": not a GGUF file (no magic 'GGUF' at its start)");
+        fail({path, ": not a GGUF file (no magic 'GGUF' at its start)"});
     AlignedBuffer<std::byte> bytes(static_cast<std::size_t>(size), AlignedBuffer<std::byte>::Raw{});
     file.seekg(0);
     if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size)))
-        throw unreadable("reading stopped before the end");
+        unreadable("reading stopped before the end");
     return parse_named(std::move(bytes), path);
 }
 

@@ -4,34 +4,16 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "activations.hpp"
 #include "aligned.hpp"
-#include "kernels/kernel_table.hpp"
 #include "lstmgen/lstmgen.hpp"
+#include "tensor.hpp"
 
 namespace lstmgen {
-
-struct Tensor {
-    std::size_t rows = 1, columns = 0;  // a vector has one row
-    kernels::WeightType type = kernels::WeightType::f32;
-    const std::byte* data = nullptr;    // rows * columns values, C order
-    const std::byte* scales = nullptr;  // of int8: (columns) floats
-
-    std::size_t nbytes() const noexcept { return rows * columns * bytes_of(type); }
-    float scale(std::size_t column) const noexcept {
-        float value;
-        std::memcpy(&value, scales + column * sizeof value, sizeof value);
-        return value;
-    }
-    static std::size_t bytes_of(kernels::WeightType type) noexcept {
-        return type == kernels::WeightType::f32 ? 4 : type == kernels::WeightType::bf16 ? 2 : 1;
-    }
-};
 
 enum class LayerType {
     embedding,

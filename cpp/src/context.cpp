@@ -4,24 +4,22 @@
 #include <cmath>
 #include <string>
 
+#include "message.hpp"
+
 namespace lstmgen {
 namespace {
 
 // 0: the state is carried, as asked for, or as is the only way without a window.
 std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
-    if (!info.labels.empty())
-        throw Error(ErrorCode::invalid_argument, "a classifier: it has labels, it does not generate");
+    if (!info.labels.empty()) refuse({"a classifier: it has labels, it does not generate"});
     if (info.encoding == Encoding::features)
-        throw Error(ErrorCode::invalid_argument,
-                    "a network that reads features predicts, but does not generate: it has no elements to feed back");
+        refuse({"a network that reads features predicts, but does not generate: it has no elements to feed back"});
     if (info.whole && refresh != 1)
-        throw Error(
-            ErrorCode::invalid_argument,
-            "the network needs all steps of a window at once: expected refresh 1, found " + std::to_string(refresh));
+        refuse({"the network needs all steps of a window at once: expected refresh 1, found ", refresh});
     if (refresh == 0 || (refresh == 1 && info.window == 0 && !info.whole)) return 0;
     if (info.window == 0)
-        throw Error(ErrorCode::invalid_argument, "the model was saved without a fixed window: export it with one" +
-                                                     std::string(info.whole ? "" : ", or carry the state (refresh 0)"));
+        refuse({"the model was saved without a fixed window: export it with one",
+                info.whole ? "" : ", or carry the state (refresh 0)"});
     return info.window;
 }
 
@@ -81,8 +79,7 @@ void Context::append(const std::uint32_t* ids, std::size_t sequences) {
 
 const float* Context::logits() {
     if (ready_) return logits_.data();
-    if (elements_ == 0)
-        throw Error(ErrorCode::invalid_argument, "the context is empty: feed at least one element first");
+    if (elements_ == 0) refuse({"the context is empty: feed at least one element first"});
     if (evaluator_)
         evaluate_window();
     else
@@ -119,9 +116,8 @@ void Context::run_group() {
 void Context::evaluate_window() {
     const std::size_t steps = std::min(elements_, window_);
     if (info().fixed_steps && steps < window_)
-        throw Error(ErrorCode::invalid_argument, "the network takes exactly " + std::to_string(window_) +
-                                                     " elements, the context has " + std::to_string(steps) +
-                                                     ", and the model has no padding");
+        refuse({"the network takes exactly ", window_, " elements, the context has ", steps,
+                ", and the model has no padding"});
     evaluator_->reset(sequences_);
     evaluator_->run(windows_.data(), window_, steps, true, Read::logits);
     for (std::size_t i = 0; i < sequences_; ++i)

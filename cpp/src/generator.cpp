@@ -6,6 +6,7 @@
 
 #include "context.hpp"
 #include "lstmgen/lstmgen.hpp"
+#include "message.hpp"
 #include "sampler.hpp"
 
 namespace lstmgen {
@@ -70,10 +71,7 @@ private:
     void check(const std::uint32_t* ids, std::size_t n) const {
         const std::size_t outputs = info().outputs;
         for (std::size_t i = 0; i < n; ++i)
-            if (ids[i] >= outputs)
-                throw Error(ErrorCode::invalid_argument, "id at position " + std::to_string(i) + ": expected below " +
-                                                             std::to_string(outputs) + ", found " +
-                                                             std::to_string(ids[i]));
+            if (ids[i] >= outputs) refuse({"id at position ", i, ": expected below ", outputs, ", found ", ids[i]});
     }
 
     // The last drawn element enters the network only when something comes after it.

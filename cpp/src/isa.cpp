@@ -4,6 +4,7 @@
 #include <string>
 
 #include "lstmgen/lstmgen.hpp"
+#include "message.hpp"
 
 #if defined(_MSC_VER) && defined(_M_X64)
 #include <intrin.h>
@@ -86,7 +87,7 @@ const KernelTable& choose_kernels() {
         if (std::string(table->name) == wanted) return *table;
         names += (names.empty() ? "" : ", ") + std::string(table->name);
     }
-    throw Error(ErrorCode::invalid_argument, "LSTMGEN_ISA: expected one of " + names + ", found '" + wanted + "'");
+    refuse({"LSTMGEN_ISA: expected one of ", names, ", found '", wanted, "'"});
 }
 
 }  // namespace lstmgen

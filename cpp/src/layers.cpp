@@ -13,59 +13,6 @@ using kernels::WeightType;
 
 namespace {
 
-template <class T>
-T value(const Tensor& tensor, std::size_t i) {
-    T v;
-    std::memcpy(&v, tensor.data + i * sizeof(T), sizeof(T));
-    return v;
-}
-
-std::vector<float> floats(const Tensor& tensor) {
-    std::vector<float> values(tensor.rows * tensor.columns);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        switch (tensor.type) {
-            case WeightType::f32: values[i] = value<float>(tensor, i); break;
-            case WeightType::bf16: {
-                const std::uint32_t bits = std::uint32_t{value<std::uint16_t>(tensor, i)} << 16;
-                std::memcpy(&values[i], &bits, sizeof bits);
-                break;
-            }
-            case WeightType::int8:
-                values[i] = static_cast<float>(value<std::int8_t>(tensor, i)) * tensor.scale(i % tensor.columns);
-        }
-    }
-    return values;
-}
-
-// Column j of gate g of a layer with `units` columns a gate goes to this column of the packed matrix.
-std::size_t packed_column(std::size_t g, std::size_t j, std::size_t gates) {
-    return (j / kPanel * gates + g) * kPanel + j % kPanel;
-}
-
-// T has as many bytes as a number of the matrix.
-template <class T>
-AlignedBuffer<std::byte> pack(const Tensor& matrix, std::size_t units, std::size_t first, std::size_t count,
-                              std::size_t panels) {
-    const std::size_t rows = kernels::packed_rows(matrix.type, matrix.rows);
-    const bool pairs = matrix.type != WeightType::f32;
-    AlignedBuffer<std::byte> packed(panels * rows * kPanel * sizeof(T));
-    for (std::size_t g = 0; g < count; ++g)
-        for (std::size_t j = 0; j < units; j += kPanel) {
-            const std::size_t n = std::min(kPanel, units - j), column = (first + g) * units + j;
-            std::byte* const panel = packed.data() + packed_column(g, j, count) * rows * sizeof(T);
-            for (std::size_t k = 0; k < matrix.rows; ++k) {
-                const std::byte* const from = matrix.data + (k * matrix.columns + column) * sizeof(T);
-                std::byte* const to = panel + (pairs ? k / 2 * 2 * kPanel + k % 2 : k * kPanel) * sizeof(T);
-                if (!pairs)
-                    std::memcpy(to, from, n * sizeof(T));
-                else
-                    for (std::size_t i = 0; i < n; ++i)
-                        std::memcpy(to + 2 * i * sizeof(T), from + i * sizeof(T), sizeof(T));
-            }
-        }
-    return packed;
-}
-
 // The numbers of one gate, which lie in packed order, side by side.
 void unpack_gate(const float* z, std::size_t g, std::size_t gates, std::size_t stride, float* gate) {
     for (std::size_t j = 0; j < stride; j += kPanel) std::copy_n(z + packed_column(g, j, gates), kPanel, gate + j);
@@ -660,36 +607,6 @@ public:
 };
 
 }  // namespace
-
-PackedMatrix::PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates, std::size_t first,
-                           std::size_t count)
-    : type_(matrix.type),
-      rows_(matrix.rows),
-      panels_(count * round_up(matrix.columns / gates, kPanel) / kPanel),
-      scales_(type_ == WeightType::int8 ? padded_columns() : 0),
-      bias_(padded_columns()) {
-    const std::size_t units = matrix.columns / gates;
-    switch (type_) {
-        case WeightType::f32: weights_ = pack<float>(matrix, units, first, count, panels_); break;
-        case WeightType::bf16: weights_ = pack<std::uint16_t>(matrix, units, first, count, panels_); break;
-        case WeightType::int8: weights_ = pack<std::int8_t>(matrix, units, first, count, panels_); break;
-    }
-    for (std::size_t i = 0; i < count * units; ++i) {
-        const std::size_t to = packed_column(i / units, i % units, count), from = first * units + i;
-        if (bias) bias_[to] = value<float>(*bias, from);
-        if (type_ == WeightType::int8) scales_[to] = matrix.scale(from);
-    }
-}
-
-void PackedMatrix::apply(const KernelTable& kernels, const Input& input, std::size_t lanes, float* z,
-                         std::size_t z_stride, float* scratch) const {
-    for (std::size_t i = 0; i < lanes; ++i) std::copy_n(bias_.data(), bias_.size(), z + i * z_stride);
-    if (input.ids) return kernels.gather(view(), panels_, input.ids, input.stride, lanes, z, z_stride);
-    const std::size_t rows = type_ == WeightType::int8 ? kApplyRows : lanes;
-    for (std::size_t i = 0; i < lanes; i += rows)
-        kernels.gemm(view(), panels_, input.x + i * input.stride, input.stride, std::min(rows, lanes - i),
-                     z + i * z_stride, z_stride, scratch);
-}
 
 std::unique_ptr<Layer> make_layer(const LayerDescription& d) {
     switch (d.type) {

@@ -7,6 +7,7 @@
 #include "container.hpp"
 #include "isa.hpp"
 #include "lstmgen/lstmgen.hpp"
+#include "message.hpp"
 #include "network.hpp"
 #include "sequence.hpp"
 
@@ -29,8 +30,7 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
     const ModelInfo& info = network.info();
     if (batch == 0) return;
     if (info.fixed_steps && steps != info.window)
-        throw Error(ErrorCode::invalid_argument, "the network takes exactly " + std::to_string(info.window) +
-                                                     " time steps, found " + std::to_string(steps));
+        refuse({"the network takes exactly ", info.window, " time steps, found ", steps});
     constexpr bool features = std::is_same_v<T, float>;
     // `most`, or fewer, at least 1, so that `each` floats for each of them stay below kFloats.
     const auto fitting = [](double each, std::size_t most) {
@@ -70,13 +70,12 @@ void self_test(const Network& network, const SelfTest& test, const std::string& 
         else
             predict_all(network, test.ids.data(), 1, 1, test.steps, last.data(), false);
     } catch (const Error& error) {
-        throw Error(ErrorCode::format, name + ": the self-test: " + error.what());
+        fail(ErrorCode::format, {name, ": the self-test: ", error.what()});
     }
     for (std::size_t i = 0; i < info.outputs; ++i)
         if (!(std::abs(last[i] - test.output[i]) <= test.tolerance))
-            throw Error(ErrorCode::format, name + ": the self-test failed: output " + std::to_string(i) +
-                                               ": expected " + std::to_string(test.output[i]) + ", found " +
-                                               std::to_string(last[i]));
+            fail(ErrorCode::format,
+                 {name, ": the self-test failed: output ", i, ": expected ", test.output[i], ", found ", last[i]});
 }
 
 std::shared_ptr<const Network> build(Container container, const std::string& name) {
@@ -98,18 +97,15 @@ const ModelInfo& Model::info() const noexcept { return network_->info(); }
 
 void Model::predict(const float* x, std::size_t batch, std::size_t steps, float* y) const {
     if (info().encoding == Encoding::index)
-        throw Error(ErrorCode::invalid_argument, "the network starts with an embedding: expected ids, found features");
+        refuse({"the network starts with an embedding: expected ids, found features"});
     predict_all(*network_, x, info().input_size, batch, steps, y, true);
 }
 
 void Model::predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y) const {
-    if (info().encoding == Encoding::features)
-        throw Error(ErrorCode::invalid_argument, "the network reads features: expected features, found ids");
+    if (info().encoding == Encoding::features) refuse({"the network reads features: expected features, found ids"});
     const std::size_t limit = info().encoding == Encoding::scaled ? info().outputs : info().input_size;
     for (std::size_t i = 0; i < batch * steps; ++i)
-        if (ids[i] >= limit)
-            throw Error(ErrorCode::invalid_argument, "id at position " + std::to_string(i) + ": expected below " +
-                                                         std::to_string(limit) + ", found " + std::to_string(ids[i]));
+        if (ids[i] >= limit) refuse({"id at position ", i, ": expected below ", limit, ", found ", ids[i]});
     predict_all(*network_, ids, 1, batch, steps, y, true);
 }
 

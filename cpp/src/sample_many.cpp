@@ -14,12 +14,13 @@
 
 #include "context.hpp"
 #include "lstmgen/lstmgen.hpp"
+#include "message.hpp"
 #include "sampler.hpp"
 
 namespace lstmgen {
 namespace {
 
-constexpr std::size_t kRows = 96;  // lanes of a batch: enough to make the most of each weight that is read
+constexpr std::size_t kBatchRows = 96;  // lanes of a batch: enough to make the most of each weight that is read
 
 struct Member {
     const Request* request;
@@ -85,13 +86,10 @@ void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, 
 void check(const Model& model, const std::vector<Request>& requests) {
     const std::size_t outputs = model.info().outputs;
     for (std::size_t i = 0; i < requests.size(); ++i) {
-        const std::string who = "sequence " + std::to_string(i) + ": ";
-        if (requests[i].prime.empty())
-            throw Error(ErrorCode::invalid_argument, who + "the prime is empty: give at least one element");
+        const std::string who = message({"sequence ", i, ": "});
+        if (requests[i].prime.empty()) refuse({who, "the prime is empty: give at least one element"});
         for (const std::uint32_t id : requests[i].prime)
-            if (id >= outputs)
-                throw Error(ErrorCode::invalid_argument, who + "prime: expected ids below " + std::to_string(outputs) +
-                                                             ", found " + std::to_string(id));
+            if (id >= outputs) refuse({who, "prime: expected ids below ", outputs, ", found ", id});
     }
 }
 
@@ -107,7 +105,7 @@ std::vector<Batch> batches(const Model& model, const std::vector<Request>& reque
 
     const std::size_t lanes = Context::lanes(model.info(), options.refresh);
     const std::size_t threads = std::clamp<std::size_t>(options.threads, 1, requests.size());
-    const std::size_t most = std::min((kRows + lanes - 1) / lanes, (requests.size() + threads - 1) / threads);
+    const std::size_t most = std::min((kBatchRows + lanes - 1) / lanes, (requests.size() + threads - 1) / threads);
     std::vector<Batch> all;
     for (const std::size_t i : order) {
         if (all.empty() || all.back().size() == most || (windows && all.back()[0].prime_size != size(i)))

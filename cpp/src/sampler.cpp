@@ -6,6 +6,7 @@
 #include <string>
 
 #include "activations.hpp"
+#include "message.hpp"
 
 namespace lstmgen {
 namespace {
@@ -13,9 +14,7 @@ namespace {
 constexpr std::size_t kRecent = 64;  // elements that the repeat penalty looks back
 
 void require(bool fine, const char* option, const char* want, double found) {
-    if (!fine)
-        throw Error(ErrorCode::invalid_argument,
-                    std::string(option) + ": expected " + want + ", found " + std::to_string(found));
+    if (!fine) refuse({option, ": expected ", want, ", found ", found});
 }
 
 void check(std::size_t n, const SamplerOptions& o) {
@@ -47,8 +46,7 @@ void Sampler::set_logits(const float* logits) {
 
     top_ = static_cast<std::size_t>(std::max_element(logits_.begin(), logits_.end()) - logits_.begin());
     const double top = logits_[top_];
-    if (top == -HUGE_VAL)
-        throw Error(ErrorCode::invalid_argument, "no element can be drawn: each has the probability 0 or none at all");
+    if (top == -HUGE_VAL) refuse({"no element can be drawn: each has the probability 0 or none at all"});
     total_ = 0.0;
     for (std::size_t i = 0; i < logits_.size(); ++i) {
         if (options_.temp == 0.0 || !std::isfinite(top))  // all of the probability on one element

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "message.hpp"
+
 namespace lstmgen {
 namespace {
 
@@ -47,9 +49,8 @@ SequenceEvaluator::SequenceEvaluator(const Network& network, std::size_t lanes, 
     : network_(network), features_(features) {
     const double floats = size(network, lanes, steps, features);
     if (floats > static_cast<double>(kMaxFloats))
-        throw Error(ErrorCode::invalid_argument, std::to_string(steps) + " time steps of this network take " +
-                                                     std::to_string(static_cast<std::uint64_t>(floats * 0x1p-28) + 1) +
-                                                     " GiB of memory, expected at most " + kMaxBytes);
+        refuse({steps, " time steps of this network take ", static_cast<std::uint64_t>(floats * 0x1p-28) + 1,
+                " GiB of memory, expected at most ", kMaxBytes});
     for (const auto& layer : network.layers()) {
         Buffers b;
         b.y = AlignedBuffer<float>(slabs(*layer, steps) * lanes * layer->stride());

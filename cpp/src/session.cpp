@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "message.hpp"
+
 namespace lstmgen {
 namespace {
 
@@ -14,9 +16,8 @@ void check_size(const Network& network, std::size_t lanes) {
         floats += layer.stride() * (layer.recurrent() ? 2 : 1) + layer.stride() * layer.has_c() + 2 * layer.sums_size();
     }
     if (floats > kMaxFloats / lanes)
-        throw Error(ErrorCode::invalid_argument, "the state of " + std::to_string(lanes) + " windows of " +
-                                                     std::to_string(floats) + " numbers exceeds " + kMaxBytes +
-                                                     ": refresh less often, or carry the state");
+        refuse({"the state of ", lanes, " windows of ", floats, " numbers exceeds ", kMaxBytes,
+                ": refresh less often, or carry the state"});
 }
 
 }  // namespace

@@ -45,19 +45,18 @@ constexpr std::size_t rounded_size(WeightType type, std::size_t k, std::size_t r
     return type == WeightType::int8 ? rows * (16 + (k + 31) / 32 * 16) : 0;
 }
 
-/// One time step of an LSTM layer for `rows` lanes.
+/// One time step of a SimpleRNN layer for `rows` lanes, and what those of the other layers share with it.
 ///
-/// Pre-activations are in packed order: for each block of 16 units the gates i, f, c, o, 16 numbers each.
-/// Each starts as `start`, then adds the kernel row of `ids` (if not null), then `x . kernel` (if x is not null), then
-/// `h_prev . recurrent`, each product with k ascending.
-struct LstmStep {
+/// Pre-activations are in packed order: for each block of 16 units the gates, 16 numbers each. Each starts as `start`,
+/// then adds the kernel row of `ids` (if not null), then `x . kernel` (if x is not null), then `h_prev . recurrent`,
+/// each product with k ascending.
+struct RnnStep {
     std::size_t rows;
     std::size_t blocks;
-    Function activation;            // linear, relu, sigmoid or tanh
-    Function recurrent_activation;  // sigmoid, hard_sigmoid or hard_sigmoid_keras2
-    const float* start;             // (rows, 64 * blocks): the bias, or the bias plus the input product
-    std::size_t start_stride;       // 0: the same for all lanes
-    std::size_t start_period;       // > 0: so many rows, lane i starts as row (start_first + i) % start_period
+    Function activation;       // any; with more gates than one linear, relu, sigmoid or tanh
+    const float* start;        // (rows, 16 * gates * blocks): the bias, or the bias plus the input product
+    std::size_t start_stride;  // 0: the same for all lanes
+    std::size_t start_period;  // > 0: so many rows, lane i starts as row (start_first + i) % start_period
     std::size_t start_first;
     Matrix kernel;
     const std::uint32_t* ids;  // id_stride 0: one id for all lanes
@@ -65,60 +64,29 @@ struct LstmStep {
     const float* x;  // (rows, x_stride)
     std::size_t x_stride;
     Matrix recurrent;
-    const float* h_prev;  // h_prev, h, c: (rows, h_stride)
+    const float* h_prev;  // h_prev, h: (rows, h_stride)
     float* h;
-    float* c;
     std::size_t h_stride;
-    float* rounded;  // rounded_size of x and of h_prev together
+    float* rounded;  // rounded_size of all that is multiplied: x, h_prev, and for `candidate` h
+};
+
+/// One time step of an LSTM layer: the gates i, f, c, o.
+struct LstmStep : RnnStep {
+    Function recurrent_activation;  // sigmoid, hard_sigmoid or hard_sigmoid_keras2
+    float* c;                       // (rows, h_stride)
 };
 
 /// Lanes whose working memory a GRU step needs at once.
 constexpr std::size_t kGruRows = 64;
 
-/// One time step of a GRU layer.
-///
-/// In packed order, for each block of 16 units the gates z, r, h. The input product starts as `start`, as in LstmStep;
-/// the recurrent product has numbers of its own, which start as `recurrent_start`.
-struct GruStep {
-    std::size_t rows;
-    std::size_t blocks;
-    Function activation;  // as in LstmStep
-    Function recurrent_activation;
-    const float* start;  // (rows, 48 * blocks)
-    std::size_t start_stride, start_period, start_first;
-    Matrix kernel;
-    const std::uint32_t* ids;
-    std::size_t id_stride;
-    const float* x;
-    std::size_t x_stride;
-    bool reset_after;              // r * (h . U) instead of (r * h) . U
-    const float* recurrent_start;  // (16 * blocks) for each gate of `recurrent`
-    Matrix recurrent;              // gates z, r, and h if reset_after
-    Matrix candidate;              // gate h, unless reset_after
-    const float* h_prev;           // h_prev, h: (rows, h_stride)
-    float* h;
-    std::size_t h_stride;
-    float* working;  // (the lesser of rows and kGruRows, 32 * blocks), unless reset_after
-    float* rounded;  // rounded_size of x and of h_prev, and unless reset_after of h, together
-};
-
-/// One time step of a SimpleRNN layer, as that of an LSTM layer with a single gate.
-struct RnnStep {
-    std::size_t rows;
-    std::size_t blocks;
-    Function activation;  // as in LstmStep
-    const float* start;   // (rows, 16 * blocks)
-    std::size_t start_stride, start_period, start_first;
-    Matrix kernel;
-    const std::uint32_t* ids;
-    std::size_t id_stride;
-    const float* x;
-    std::size_t x_stride;
-    Matrix recurrent;
-    const float* h_prev;  // h_prev, h: (rows, h_stride)
-    float* h;
-    std::size_t h_stride;
-    float* rounded;  // as in LstmStep
+/// One time step of a GRU layer: the gates z, r, h. The recurrent product has numbers of its own, which start as
+/// `recurrent_start`.
+struct GruStep : RnnStep {
+    Function recurrent_activation;  // as in LstmStep
+    bool reset_after;               // r * (h . U) instead of (r * h) . U
+    const float* recurrent_start;   // (16 * blocks) for each gate of `recurrent`
+    Matrix candidate;               // gate h, unless reset_after: `recurrent` then has z and r alone
+    float* working;                 // (the lesser of rows and kGruRows, 32 * blocks), unless reset_after
 };
 
 struct KernelTable {

@@ -162,7 +162,7 @@ inline void map(F f, float* x, std::size_t n) {
     for (; i < n; i += few * kWidth) store_wide(x + i, f.apply(load_wide<few>(x + i)));
 }
 
-void activate(Function function, float* x, std::size_t n) {
+LSTMGEN_NOINLINE void activate(Function function, float* x, std::size_t n) {
     switch (function) {
         case Function::linear: return;
         case Function::relu: return map(Relu{}, x, n);
@@ -213,7 +213,7 @@ inline float round_row(const float* x, std::size_t n, std::int16_t* q) {
 }
 
 // The rows as the matrix wants them. `memory`, where rounded ones are put, is moved on to what is left of it.
-inline Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t rows, float*& memory) {
+LSTMGEN_NOINLINE Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t rows, float*& memory) {
     if (m.type != WeightType::int8 || !x) return {x, stride, nullptr, 0, nullptr};
     float* const scales = memory;
     auto* const q = reinterpret_cast<std::int16_t*>(memory + rows * 16);
@@ -246,37 +246,50 @@ inline void chain(const float* panels, std::size_t k, const Rows& x, std::size_t
 template <std::size_t R, std::size_t N>
 inline void chain(const std::uint16_t* panels, std::size_t k, const Rows& x, std::size_t begin, std::size_t end,
                   Vec (&sums)[R][N]) {
-    for (std::size_t i = begin; i < end; i += 2) {
-        const auto pairs = [&](std::size_t j) {
-            return panels + (j / kVecs * k + i) * kPanel + j % kVecs * 2 * kWidth;
-        };
-        if (R == 1 && i + 1 < end) {  // each pair at once: many of them would not stay in registers
+    const auto pairs = [&](std::size_t i, std::size_t j) {
+        return panels + (j / kVecs * k + i) * kPanel + j % kVecs * 2 * kWidth;
+    };
+    Vec w[N];
+    std::size_t i = begin;
+    for (; i + 1 < end; i += 2) {
+        if constexpr (R == 1) {  // each pair at once: many of them would not stay in registers
             const Vec low = set(x.x[i]), high = set(x.x[i + 1]);
             for (std::size_t j = 0; j < N; ++j)
-                sums[0][j] = fma(high, load_high(pairs(j)), fma(low, load_low(pairs(j)), sums[0][j]));
-            continue;
+                sums[0][j] = fma(high, load_high(pairs(i, j)), fma(low, load_low(pairs(i, j)), sums[0][j]));
+        } else {
+            for (std::size_t j = 0; j < N; ++j) w[j] = load_low(pairs(i, j));
+            multiply(x, i, w, sums);
+            for (std::size_t j = 0; j < N; ++j) w[j] = load_high(pairs(i, j));
+            multiply(x, i + 1, w, sums);
         }
-        Vec w[N];
-        for (std::size_t j = 0; j < N; ++j) w[j] = load_low(pairs(j));
-        multiply(x, i, w, sums);
-        if (i + 1 == end) break;
-        for (std::size_t j = 0; j < N; ++j) w[j] = load_high(pairs(j));
-        multiply(x, i + 1, w, sums);
     }
+    if (i == end) return;
+    for (std::size_t j = 0; j < N; ++j) w[j] = load_low(pairs(i, j));
+    multiply(x, i, w, sums);
 }
 
 template <std::size_t R, std::size_t N>
 inline void chain(const std::int8_t* panels, std::size_t k, const Rows& x, std::size_t begin, std::size_t end,
                   Ints (&sums)[R][N]) {
+    const auto pair_of = [&](std::size_t r, std::size_t i) {
+        std::int32_t pair;
+        std::memcpy(&pair, x.rounded + r * x.rounded_stride + i, sizeof pair);
+        return set_pair(pair);
+    };
     for (std::size_t i = begin; i < end; i += 2) {
-        Pairs w[N];
-        for (std::size_t j = 0; j < N; ++j)
-            w[j] = load_pairs(panels + (j / kVecs * k + i) * kPanel + j % kVecs * 2 * kWidth);
-        for (std::size_t r = 0; r < R; ++r) {
-            std::int32_t pair;
-            std::memcpy(&pair, x.rounded + r * x.rounded_stride + i, sizeof pair);
-            const Pairs a = set_pair(pair);
-            for (std::size_t j = 0; j < N; ++j) sums[r][j] = add_dot(sums[r][j], w[j], a);
+        const auto weights = [&](std::size_t j) {
+            return load_pairs(panels + (j / kVecs * k + i) * kPanel + j % kVecs * 2 * kWidth);
+        };
+        if constexpr (R == 1) {  // each vector at once: many of them would not stay in registers
+            const Pairs a = pair_of(0, i);
+            for (std::size_t j = 0; j < N; ++j) sums[0][j] = add_dot(sums[0][j], weights(j), a);
+        } else {
+            Pairs w[N];
+            for (std::size_t j = 0; j < N; ++j) w[j] = weights(j);
+            for (std::size_t r = 0; r < R; ++r) {
+                const Pairs a = pair_of(r, i);
+                for (std::size_t j = 0; j < N; ++j) sums[r][j] = add_dot(sums[r][j], w[j], a);
+            }
         }
     }
 }
@@ -319,18 +332,6 @@ inline void tile(const W* panels, const Matrix& m, const float* scales, const Ro
     }
 }
 
-// The last rows, fewer than kTileRows.
-template <std::size_t R, std::size_t P, class W>
-void tile_tail(std::size_t rows, const W* panels, const Matrix& m, const float* scales, const Rows& x, float* z,
-               std::size_t z_stride) {
-    if constexpr (R > 0) {
-        if (rows == R)
-            tile<R, P>(panels, m, scales, x, z, z_stride);
-        else
-            tile_tail<R - 1, P>(rows, panels, m, scales, x, z, z_stride);
-    }
-}
-
 // Panels [first, last) of a matrix, and what they are multiplied with.
 template <class W>
 struct Product {
@@ -349,16 +350,19 @@ struct Product {
     }
 };
 
+// As many of the rows from r on as go in tiles of R, then in smaller ones. A function for each size, since the
+// registers do not suffice for what several have in common.
+template <std::size_t R, std::size_t P, class W>
+LSTMGEN_NOINLINE void rows_from(std::size_t r, const Product<W>& p) {
+    for (; r + R <= p.rows; r += R)
+        tile<R, P>(p.panels(), p.m, p.scales(), p.x.from(r), p.z + r * p.z_stride, p.z_stride);
+    if constexpr (R > 1) rows_from<(R > 4 ? 4 : R / 2), P>(r, p);
+}
+
 // Panels outside, rows inside: a panel stays in the first-level cache while all rows pass.
 template <std::size_t P, class W>
 void panels_times_rows(Product<W>& p) {
-    for (; p.first + P <= p.last; p.advance(P)) {
-        std::size_t r = 0;
-        for (; r + kTileRows <= p.rows; r += kTileRows)
-            tile<kTileRows, P>(p.panels(), p.m, p.scales(), p.x.from(r), p.z + r * p.z_stride, p.z_stride);
-        tile_tail<kTileRows - 1, P>(p.rows - r, p.panels(), p.m, p.scales(), p.x.from(r), p.z + r * p.z_stride,
-                                    p.z_stride);
-    }
+    for (; p.first + P <= p.last; p.advance(P)) rows_from<kTileRows, P>(0, p);
 }
 
 template <class W>
@@ -425,9 +429,8 @@ constexpr std::size_t kChunkRows = 96;
 constexpr std::size_t kBuffer = kChunkRows * kBlock;
 
 // z (rows, 16 * n_panels) = the step's start and input product, for some panels and the lanes from r on.
-template <class Step>
-inline void input_product(const Step& s, const Rows& x, std::size_t first, std::size_t n_panels, std::size_t r,
-                          std::size_t rows, float* z) {
+LSTMGEN_NOINLINE void input_product(const RnnStep& s, const Rows& x, std::size_t first, std::size_t n_panels,
+                                    std::size_t r, std::size_t rows, float* z) {
     const std::size_t stride = n_panels * kPanel;
     for (std::size_t j = 0; j < rows; ++j) {
         const std::size_t row = s.start_period > 0 ? (s.start_first + r + j) % s.start_period : r + j;
@@ -440,8 +443,7 @@ inline void input_product(const Step& s, const Rows& x, std::size_t first, std::
 
 // What a step multiplies.
 struct Operands {
-    template <class Step>
-    explicit Operands(const Step& s)
+    explicit Operands(const RnnStep& s)
         : memory(s.rounded),
           x(rows_for(s.kernel, s.x, s.x_stride, s.rows, memory)),
           h_prev(rows_for(s.recurrent, s.h_prev, s.h_stride, s.rows, memory)) {}
@@ -449,14 +451,6 @@ struct Operands {
     float* memory;  // what is left for more
     Rows x, h_prev;
 };
-
-// The pair that nearly all networks have is compiled into the steps, where arithmetic is so fast that it pays.
-template <class F>
-inline void with_activations(Function activation, Function recurrent_activation, F f) {
-    if constexpr (kCommonPair)
-        if (activation == Function::tanh && recurrent_activation == Function::sigmoid) return f(Tanh{}, Sigmoid{});
-    f(Any{activation}, Any{recurrent_activation});
-}
 
 // Vectors that go through a cell side by side.
 constexpr std::size_t kCellVecs = kVecs < 2 ? kVecs : 2;
@@ -507,7 +501,11 @@ void lstm_step_typed(const LstmStep& s, Act act, Rec rec) {
 }
 
 void lstm_step(const LstmStep& s) {
-    with_activations(s.activation, s.recurrent_activation, [&](auto act, auto rec) { lstm_step_typed(s, act, rec); });
+    // The pair that nearly all networks have is compiled in, where arithmetic is so fast that it pays.
+    if constexpr (kCommonPair)
+        if (s.activation == Function::tanh && s.recurrent_activation == Function::sigmoid)
+            return lstm_step_typed(s, Tanh{}, Sigmoid{});
+    lstm_step_typed(s, Any{s.activation}, Any{s.recurrent_activation});
 }
 
 // ---- GRU ------------------------------------------------------------------------------------------------------------
@@ -536,8 +534,8 @@ inline Wide<N> blend(const Wide<N>& z, const Wide<N>& h, const Wide<N>& g) {
     return fma(z, h, mul(rest, g));
 }
 
-template <class Act, class Rec>
-void gru_step_reset_after(const GruStep& s, Act act, Rec rec) {
+void gru_step_reset_after(const GruStep& s) {
+    const Any act{s.activation}, rec{s.recurrent_activation};
     alignas(64) float a[kGruBuffer], u[kGruBuffer];  // products of the input and of h
     const Operands in(s);
     constexpr std::size_t n = kCellVecs;
@@ -568,8 +566,8 @@ void gru_step_reset_after(const GruStep& s, Act act, Rec rec) {
 
 // All r must be known before the first h . U: what waits for it is in `working`, for each block z and the input product
 // of h; r * h stands in the place of the new h.
-template <class Act, class Rec>
-void gru_step_reset_before(const GruStep& s, Act act, Rec rec) {
+void gru_step_reset_before(const GruStep& s) {
+    const Any act{s.activation}, rec{s.recurrent_activation};
     alignas(64) float a[kGruBuffer], u[kGruBuffer];
     const Operands in(s);
     constexpr std::size_t n = kCellVecs, pair = 2 * kPanel;
@@ -620,12 +618,10 @@ void gru_step_reset_before(const GruStep& s, Act act, Rec rec) {
 }
 
 void gru_step(const GruStep& s) {
-    with_activations(s.activation, s.recurrent_activation, [&](auto act, auto rec) {
-        if (s.reset_after)
-            gru_step_reset_after(s, act, rec);
-        else
-            gru_step_reset_before(s, act, rec);
-    });
+    if (s.reset_after)
+        gru_step_reset_after(s);
+    else
+        gru_step_reset_before(s);
 }
 
 // ---- SimpleRNN ------------------------------------------------------------------------------------------------------

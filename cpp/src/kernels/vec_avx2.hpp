@@ -38,7 +38,15 @@ inline Pairs load_pairs(const std::int8_t* p) {
     return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
 inline Pairs set_pair(std::int32_t pair) { return _mm256_set1_epi32(pair); }
-inline Ints add_dot(Ints sum, Pairs a, Pairs b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
+inline Ints add_dot(Ints sum, Pairs a, Pairs b) {
+    const Ints products = _mm256_madd_epi16(a, b);
+#if defined(__GNUC__) && defined(__AVX2__)  // GCC would put the sum elsewhere, copy it back, and run out of registers
+    asm("vpaddd %1, %0, %0" : "+x"(sum) : "x"(products));
+    return sum;
+#else
+    return _mm256_add_epi32(sum, products);
+#endif
+}
 inline Vec to_floats(Ints a) { return _mm256_cvtepi32_ps(a); }
 
 }  // namespace

@@ -39,7 +39,15 @@ inline Pairs load_pairs(const std::int8_t* p) {
     return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 inline Pairs set_pair(std::int32_t pair) { return _mm512_set1_epi32(pair); }
-inline Ints add_dot(Ints sum, Pairs a, Pairs b) { return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)); }
+inline Ints add_dot(Ints sum, Pairs a, Pairs b) {
+    const Ints products = _mm512_madd_epi16(a, b);
+#if defined(__GNUC__) && defined(__AVX512F__)  // as in vec_avx2.hpp
+    asm("vpaddd %1, %0, %0" : "+v"(sum) : "v"(products));
+    return sum;
+#else
+    return _mm512_add_epi32(sum, products);
+#endif
+}
 inline Vec to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
 
 }  // namespace

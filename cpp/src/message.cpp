@@ -1,0 +1,27 @@
+#include "message.hpp"
+
+namespace lstmgen {
+
+void Part::append_to(std::string& message) const {
+    switch (kind_) {
+        case Kind::text: message += text_; break;
+        case Kind::number: message += std::to_string(number_); break;
+        case Kind::real: message += std::to_string(real_); break;
+        case Kind::quoted:
+            message += '\'';
+            for (const char c : text_.substr(0, 64)) message += c >= 32 && c < 127 ? c : '?';
+            message += text_.size() > 64 ? "...'" : "'";
+    }
+}
+
+std::string message(Parts parts) {
+    std::string text;
+    for (const Part& part : parts) part.append_to(text);
+    return text;
+}
+
+void fail(ErrorCode code, Parts parts) { throw Error(code, message(parts)); }
+
+void refuse(Parts parts) { fail(ErrorCode::invalid_argument, parts); }
+
+}  // namespace lstmgen
