@@ -59,6 +59,36 @@ constexpr Entry kEntries[] = {
 };
 static_assert(std::size(kEntries) == static_cast<std::size_t>(Activation::sparsemax) + 1);
 
+constexpr double kLeastExponent = -708.0;  // what is below has a power that counts as 0
+
+// e^x for kLeastExponent < x <= 709, without a branch, so that a loop over it becomes one over vectors.
+inline double exp_of(double x) {
+    // x = n ln 2 + r with |r| <= ln 2 / 2; the series of e^r to r^13 is exact to 1e-18.
+    constexpr double magic = 6755399441055744.0;  // 1.5 * 2^52 rounds to an integer, in the lowest bits
+    const double shifted = x * 1.4426950408889634 + magic;
+    const double n = shifted - magic;
+    const double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
+    double q = 1.0 / 6227020800.0;
+    q = q * r + 1.0 / 479001600.0;
+    q = q * r + 1.0 / 39916800.0;
+    q = q * r + 1.0 / 3628800.0;
+    q = q * r + 1.0 / 362880.0;
+    q = q * r + 1.0 / 40320.0;
+    q = q * r + 1.0 / 5040.0;
+    q = q * r + 1.0 / 720.0;
+    q = q * r + 1.0 / 120.0;
+    q = q * r + 1.0 / 24.0;
+    q = q * r + 1.0 / 6.0;
+    q = q * r + 0.5;
+    const double e = 1.0 + (r + r * r * q);
+    std::uint64_t bits;
+    std::memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 1023) << 52;
+    double scale;
+    std::memcpy(&scale, &bits, sizeof scale);
+    return e * scale;
+}
+
 void softmax(float* row, std::size_t n, bool logarithm) {
     const double top = *std::max_element(row, row + n);
     double sum = 0.0;
@@ -116,21 +146,15 @@ void activate(const kernels::KernelTable& kernels, Activation activation, float*
 }
 
 double exp_portable(double x) {
-    if (!(x > -708.0)) return x != x ? x : 0.0;
-    if (x > 709.0) return HUGE_VAL;
-    // x = n ln 2 + r with |r| <= ln 2 / 2; the series of e^r to r^13 is exact to 1e-18.
-    const double shifted = x * 1.4426950408889634 + 6755399441055744.0;  // 1.5 * 2^52
-    const double n = shifted - 6755399441055744.0;
-    const double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-    double q = 1.0 / 6227020800.0;
-    for (const double c : {1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0, 1.0 / 362880.0, 1.0 / 40320.0,
-                           1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5})
-        q = q * r + c;
-    const double e = 1.0 + (r + r * r * q);
-    const std::uint64_t bits = static_cast<std::uint64_t>(1023 + static_cast<std::int64_t>(n)) << 52;
-    double scale;
-    std::memcpy(&scale, &bits, sizeof scale);
-    return e * scale;
+    if (!(x > kLeastExponent)) return x != x ? x : 0.0;
+    return x > 709.0 ? HUGE_VAL : exp_of(x);
+}
+
+void exp_portable(double* x, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        const double e = exp_of(x[i] > kLeastExponent ? x[i] : kLeastExponent);
+        x[i] = e * (x[i] > kLeastExponent ? 1.0 : 0.0);  // no branch
+    }
 }
 
 double log_portable(double x) {

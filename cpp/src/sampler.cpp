@@ -47,14 +47,15 @@ void Sampler::set_logits(const float* logits) {
     top_ = static_cast<std::size_t>(std::max_element(logits_.begin(), logits_.end()) - logits_.begin());
     const double top = logits_[top_];
     if (top == -HUGE_VAL) refuse({"no element can be drawn: each has the probability 0 or none at all"});
-    total_ = 0.0;
-    for (std::size_t i = 0; i < logits_.size(); ++i) {
-        if (options_.temp == 0.0 || !std::isfinite(top))  // all of the probability on one element
-            weights_[i] = i == top_ ? 1.0 : 0.0;
-        else
-            weights_[i] = exp_portable((logits_[i] - top) / options_.temp);
-        total_ += weights_[i];
+    if (options_.temp == 0.0 || !std::isfinite(top)) {  // all of the probability on one element
+        std::fill(weights_.begin(), weights_.end(), 0.0);
+        weights_[top_] = total_ = 1.0;
+        return;
     }
+    for (std::size_t i = 0; i < logits_.size(); ++i) weights_[i] = (logits_[i] - top) / options_.temp;
+    exp_portable(weights_.data(), weights_.size());
+    total_ = 0.0;
+    for (const double weight : weights_) total_ += weight;
 }
 
 // Each element at most once, as in llama.cpp: a likely one is made less likely, never more.

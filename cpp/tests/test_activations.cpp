@@ -5,6 +5,7 @@
 #include <cmath>
 #include <random>
 #include <utility>
+#include <vector>
 
 #include "activations.hpp"
 
@@ -24,6 +25,18 @@ TEST_CASE("exp_portable is within 2 units in the last place of e^x") {
     CHECK(exp_portable(-HUGE_VAL) == 0.0);
     CHECK(exp_portable(710.0) == HUGE_VAL);
     CHECK(std::isnan(exp_portable(NAN)));
+}
+
+TEST_CASE("exp_portable gives for an array what it gives for each number") {
+    std::mt19937_64 random(2);
+    std::uniform_real_distribution<double> number(-720.0, 709.0);
+    for (std::size_t n = 0; n < 100; ++n) {
+        std::vector<double> x(n);
+        for (std::size_t i = 0; i < n; ++i) x[i] = i % 7 == 3 ? -HUGE_VAL : number(random);
+        std::vector<double> powers = x;
+        exp_portable(powers.data(), n);
+        for (std::size_t i = 0; i < n; ++i) CHECK(powers[i] == exp_portable(x[i]));
+    }
 }
 
 TEST_CASE("log_portable is within 2 units in the last place of ln x") {
