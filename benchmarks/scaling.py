@@ -41,27 +41,34 @@ def network(units: int = 256, window: int = 100) -> lstmgen.Model:
     return lstmgen.Model(pack([units], [(92, "softmax")], 92, "f32", window))
 
 
-def for_a_while(at: int, mode: str, draw: Draw, sequences: int = 1) -> Point:
-    return Point(at, mode, draw, elements_in(draw, SECONDS), sequences)
+def alone(at: int, model: lstmgen.Model, mode: str, threads: int = 1) -> Point:
+    draw = sampler(model, 1 if mode == "window" else None, threads)
+    return Point(at, mode, draw, elements_in(draw, SECONDS))
+
+
+def side_by_side(at: int, model: lstmgen.Model, sequences: int = SEQUENCES, threads: int = 1) -> Point:
+    draw = many(model, sequences, threads)
+    elements = max(20, elements_in(draw, SECONDS))  # beside them, the prime's one counts little
+    return Point(at, "side by side", draw, elements, sequences)
 
 
 def units() -> Iterator[Point]:
     for n in (64, 128, 256, 512, 1024, 2048):
         model = network(n)
-        yield for_a_while(n, "window", sampler(model, 1))
-        yield for_a_while(n, "carried", sampler(model, None))
-        yield for_a_while(n, "side by side", many(model, SEQUENCES), SEQUENCES)
+        yield alone(n, model, "window")
+        yield alone(n, model, "carried")
+        yield side_by_side(n, model)
 
 
 def windows() -> Iterator[Point]:
     for steps in (1, 3, 10, 30, 100, 300, 1000):
-        yield for_a_while(steps, "window", sampler(network(window=steps), 1))
+        yield alone(steps, network(window=steps), "window")
 
 
 def sequences() -> Iterator[Point]:
     model = network()
     for n in (1, 2, 4, 16, 64, 256, 1024):
-        yield for_a_while(n, "side by side", many(model, n), n)
+        yield side_by_side(n, model, sequences=n)
 
 
 def lengths() -> Iterator[Point]:
@@ -73,10 +80,10 @@ def lengths() -> Iterator[Point]:
 
 
 def threads() -> Iterator[Point]:
-    model = network(512)
-    for n in range(1, 2 * (os.cpu_count() or 1) + 1):
-        yield for_a_while(n, "window", sampler(model, 1, n))
-        yield for_a_while(n, "side by side", many(model, SEQUENCES, n), SEQUENCES)
+    model, cores = network(512), os.cpu_count() or 1
+    for n in sorted({cores, *np.geomspace(1, 2 * cores, 8).round().astype(int).tolist()}):
+        yield alone(n, model, "window", n)
+        yield side_by_side(n, model, threads=n)
 
 
 SWEEPS: dict[str, Callable[[], Iterator[Point]]] = {
@@ -117,6 +124,9 @@ def plot(measured: dict[str, Times], path: str) -> None:
             points = sorted((at, np.median(values)) for (other, at), values in times.items() if other == mode)
             if points:
                 (lines[mode],) = panel.loglog(*zip(*points, strict=True), f"C{i}o-", markersize=3)
+        reached = sorted({at for _, at in times})
+        panel.set_xticks(reached, [f"{at:g}" for at in reached], fontsize="small")
+        panel.minorticks_off()
         panel.set_xlabel(name)
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("µs per element")
