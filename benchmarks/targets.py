@@ -23,8 +23,8 @@ import numpy as np
 import lstmgen
 from lstmgen import _core, container
 from lstmgen.bench import lane_macs, step_bytes
-from lstmgen.generator import Sampling
 from lstmgen.network import Layer, Network, tensor_shapes
+from measuring import Draw, elements_in, many, sampler, spread
 
 ROUNDS = 7
 MANY = 64
@@ -36,8 +36,8 @@ MODELS: dict[str, tuple[list[int], list[tuple[int, str]], int]] = {  # LSTM unit
 }
 
 
-def make(units: list[int], dense: list[tuple[int, str]], inputs: int, dtype: str, window: int = 100) -> lstmgen.Model:
-    """A network with random weights."""
+def pack(units: list[int], dense: list[tuple[int, str]], inputs: int, dtype: str, window: int = 100) -> bytes:
+    """The file of a network with random weights."""
     rng, layers, size = np.random.default_rng(0), [], inputs
     for i, n in enumerate(units):
         options: dict[str, Any] = {"units": n, "activation": "tanh", "recurrent_activation": "sigmoid"}
@@ -49,18 +49,12 @@ def make(units: list[int], dense: list[tuple[int, str]], inputs: int, dtype: str
             layer.arrays[name] = rng.normal(0, 0.05, shape).astype(np.float32)
         size = int(layer.options["units"])
     network = Network(tuple(layers), window, inputs, "3.15.1")
-    return lstmgen.Model(container.pack(network, encoding="scaled" if inputs == 1 else "onehot", dtype=dtype))
+    return container.pack(network, encoding="scaled" if inputs == 1 else "onehot", dtype=dtype)
 
 
-def rounds_of(draw: Callable[[int], object], seconds: float, clock: Callable[[], float]) -> Callable[[], float]:
+def rounds_of(draw: Draw, seconds: float, clock: Callable[[], float]) -> Callable[[], float]:
     """A function that measures once: seconds for one element."""
-    count, spent = 1, 0.0
-    while spent < seconds / 4:
-        start = time.perf_counter()
-        draw(count)
-        spent = time.perf_counter() - start
-        count *= 2
-    count = max(1, round(count / 2 * seconds / spent))
+    count = elements_in(draw, seconds)
 
     def once() -> float:
         start = clock()
@@ -70,23 +64,9 @@ def rounds_of(draw: Callable[[int], object], seconds: float, clock: Callable[[],
     return once
 
 
-def sampler(model: lstmgen.Model, refresh: int | None, threads: int = 1) -> Callable[[int], object]:
-    """Draws so many elements, when all windows are in flight."""
-    run = lstmgen.Generator(model, threads=threads)._native(Sampling(seed=0), refresh)
-    run.feed(np.zeros(max(1, model.window), np.uint32))
-    run.sample(2 * model.window if refresh else 1, [])
-    return lambda count: run.sample(count, [])
-
-
-def many(model: lstmgen.Model, n: int, threads: int = 1) -> Callable[[int], object]:
-    """Draws so many elements of each of n sequences."""
-    generator = lstmgen.Generator(model, threads=threads)
-    return lambda count: generator.sample_many(n, count, prime=[0], seed=0, refresh=None)
-
-
 def figures(name: str, dtype: str, seconds: float) -> dict[str, Any]:
     """What one process, with its instruction set, measures of one model."""
-    model = make(*MODELS[name], dtype)
+    model = lstmgen.Model(pack(*MODELS[name], dtype))
     macs, total = lane_macs(model), step_bytes(model)
     step_macs = total // container.NUMBER_BYTES[dtype]
     busy, clock = time.process_time, time.perf_counter
@@ -117,12 +97,6 @@ def figures(name: str, dtype: str, seconds: float) -> dict[str, Any]:
         "2 threads, window": f"{np.median(f['window wall'] / f['window wall 2']):.2f}",
         "2 threads, many": f"{np.median(f['many wall'] / f['many wall 2']):.2f}",
     }
-
-
-def spread(values: Any) -> str:
-    """Median, and half the distance between the quartiles as a share of it."""
-    low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
-    return f"{float(f'{median:.3g}'):g} ± {(high - low) / 2 / median:.0%}"
 
 
 def share(values: Any) -> str:
