@@ -148,8 +148,8 @@ void release(lstmgen_model* model) noexcept {
 }  // namespace
 
 struct lstmgen_generator {
-    lstmgen_generator(lstmgen_model* m, const GeneratorOptions& options, const Allocator& a)
-        : allocator(a), generator(m->model, options), model(m) {
+    lstmgen_generator(lstmgen_model* m, Generator g, const Allocator& a)
+        : allocator(a), generator(std::move(g)), model(m) {
         model->references.fetch_add(1, std::memory_order_relaxed);
     }
     ~lstmgen_generator() { release(model); }
@@ -386,6 +386,11 @@ lstmgen_status encode(const lstmgen_model& model, std::string_view text, std::ui
     return n <= capacity || !ids ? LSTMGEN_OK : short_buffer("ids", n, capacity);
 }
 
+lstmgen_status check_threads(std::size_t threads) noexcept {
+    if (threads <= 1024) return LSTMGEN_OK;
+    return fail(LSTMGEN_INVALID_ARGUMENT, "threads: expected at most 1024, found %zu", threads);
+}
+
 lstmgen_status read_options(const lstmgen_options* from, GeneratorOptions& to, Allocator& allocator) {
     if (!from) return LSTMGEN_OK;
     lstmgen_options o{};
@@ -394,7 +399,8 @@ lstmgen_status read_options(const lstmgen_options* from, GeneratorOptions& to, A
     if (status != LSTMGEN_OK) return status;
     if (o.logit_bias_count > 0 && (!o.logit_bias || !o.logit_bias_ids))
         return fail(LSTMGEN_INVALID_ARGUMENT, "logit_bias is NULL, with a logit_bias_count of %zu", o.logit_bias_count);
-    if (o.threads > 1024) return fail(LSTMGEN_INVALID_ARGUMENT, "threads: expected at most 1024, found %zu", o.threads);
+    status = check_threads(o.threads);
+    if (status != LSTMGEN_OK) return status;
     to.sampler.temp = o.temp;
     to.sampler.repeat_penalty = o.repeat_penalty;
     to.sampler.top_k = o.top_k;
@@ -417,6 +423,15 @@ lstmgen_status sample(Generator& generator, std::size_t length, F&& callback) {
     return LSTMGEN_OK;
 }
 
+// Results of `save(memory, capacity)`, which says how many bytes it needs.
+template <class F>
+lstmgen_status save(void* to, std::size_t capacity, std::size_t* count, F&& save) {
+    if (!count) return fail_null("the place for the number of bytes");
+    if (!to && capacity > 0) return fail_null("the buffer");
+    *count = save(to, capacity);
+    return *count <= capacity || !to ? LSTMGEN_OK : short_buffer("the state's bytes", *count, capacity);
+}
+
 lstmgen_status check_state(const lstmgen_model& model, const void* state, std::size_t bytes) noexcept {
     if (!model.stepper)
         return fail(LSTMGEN_INVALID_ARGUMENT, "the network needs all time steps at once: it has no steps");
@@ -427,13 +442,18 @@ lstmgen_status check_state(const lstmgen_model& model, const void* state, std::s
     return LSTMGEN_OK;
 }
 
+// The same of a state that has begun.
+lstmgen_status check_begun(const lstmgen_model& model, const void* state, std::size_t bytes) noexcept {
+    const lstmgen_status status = check_state(model, state, bytes);
+    if (status != LSTMGEN_OK || model.stepper->owns(state)) return status;
+    return fail(LSTMGEN_INVALID_ARGUMENT, "the state: expected one that lstmgen_state_init made for this model");
+}
+
 template <class T>
 lstmgen_status step(const lstmgen_model& model, void* state, std::size_t bytes, T input, float* y,
                     std::size_t y_count) {
-    const lstmgen_status status = check_state(model, state, bytes);
+    const lstmgen_status status = check_begun(model, state, bytes);
     if (status != LSTMGEN_OK) return status;
-    if (!model.stepper->owns(state))
-        return fail(LSTMGEN_INVALID_ARGUMENT, "the state: expected one that lstmgen_state_init made for this model");
     const std::size_t outputs = model.model.info().outputs;
     if (y && y_count < outputs) return short_buffer("y", outputs, y_count);
     model.stepper->step(state, input, y);
@@ -672,7 +692,7 @@ lstmgen_status lstmgen_generator_create(lstmgen_model* model, const lstmgen_opti
         const lstmgen_status status = read_options(options, o, allocator);
         if (status != LSTMGEN_OK) return status;
         const UseAllocator use(allocator);
-        *generator = create<lstmgen_generator>(allocator, model, o, allocator);
+        *generator = create<lstmgen_generator>(allocator, model, Generator(m.model, o), allocator);
         return LSTMGEN_OK;
     });
 }
@@ -761,6 +781,28 @@ lstmgen_status lstmgen_sample_text(lstmgen_generator* generator, size_t length, 
     });
 }
 
+lstmgen_status lstmgen_generator_save(lstmgen_generator* generator, void* state, size_t capacity, size_t* bytes) {
+    return with(generator, [&](lstmgen_generator& g) {
+        return save(state, capacity, bytes, [&](void* to, std::size_t n) { return g.generator.save_state(to, n); });
+    });
+}
+
+lstmgen_status lstmgen_generator_load(lstmgen_model* model, const void* state, size_t bytes, size_t threads,
+                                      const lstmgen_allocator* allocator, lstmgen_generator** generator) {
+    if (!generator) return fail_null("the place for the generator");
+    *generator = nullptr;
+    return with(model, [&](const lstmgen_model& m) {
+        if (!state) return fail_null("the state");
+        Allocator a = m.allocator;
+        lstmgen_status status = read_allocator(allocator, a);
+        if (status == LSTMGEN_OK) status = check_threads(threads);
+        if (status != LSTMGEN_OK) return status;
+        const UseAllocator use(a);
+        *generator = create<lstmgen_generator>(a, model, Generator::load_state(m.model, state, bytes, threads), a);
+        return LSTMGEN_OK;
+    });
+}
+
 // ---- Steps ---------------------------------------------------------------------------------------------------------
 
 lstmgen_status lstmgen_state_size(const lstmgen_model* model, size_t* bytes) {
@@ -806,5 +848,28 @@ lstmgen_status lstmgen_step_features(const lstmgen_model* model, void* state, si
         if (x_count != info.input_size)
             return fail(LSTMGEN_INVALID_ARGUMENT, "x: expected %zu features, found %zu", info.input_size, x_count);
         return step(m, state, bytes, x, y, y_count);
+    });
+}
+
+lstmgen_status lstmgen_state_save(const lstmgen_model* model, const void* state, size_t bytes, void* to,
+                                  size_t capacity, size_t* count) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (to || !m.stepper) {
+            const lstmgen_status status = check_begun(m, state, bytes);
+            if (status != LSTMGEN_OK) return status;
+        }
+        return save(to, capacity, count,
+                    [&](void* memory, std::size_t n) { return m.stepper->save(state, memory, n); });
+    });
+}
+
+lstmgen_status lstmgen_state_load(const lstmgen_model* model, void* state, size_t bytes, const void* from,
+                                  size_t from_bytes) {
+    return with(model, [&](const lstmgen_model& m) {
+        const lstmgen_status status = check_state(m, state, bytes);
+        if (status != LSTMGEN_OK) return status;
+        if (!from) return fail_null("the saved state");
+        m.stepper->load(state, from, from_bytes);
+        return LSTMGEN_OK;
     });
 }

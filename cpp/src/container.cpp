@@ -735,7 +735,7 @@ void parse(Container& c) {
     keys.size("general.alignment", kAlignment, kAlignment);
     const WeightType matrices = take_file_type(keys);
     c.info.dtype = matrices == WeightType::f32 ? "f32" : matrices == WeightType::bf16 ? "bf16" : "int8";
-    const auto checksum = keys.take<std::uint32_t>("lstmgen.checksum");
+    const auto checksum = c.info.checksum = keys.take<std::uint32_t>("lstmgen.checksum");
     take_facts(keys, c.info);
 
     c.info.encoding = take_encoding(keys);

@@ -466,6 +466,88 @@ static void test_generating(const char* path) {
     OK(lstmgen_model_release(&model));
 }
 
+/* -- States as bytes -- */
+
+static void test_saving(const char* path) {
+    lstmgen_model *model = load(path), *kept = model;
+    lstmgen_generator *g = generator_of(model, 7, 5), *h = NULL;
+    lstmgen_allocator allocator = {sizeof allocator, NULL, NULL, NULL};
+    uint32_t ids[30], again[30];
+    float y[OUTPUTS], z[OUTPUTS];
+    size_t bytes = 0, size = 0, i;
+    unsigned char state[8192], *memory, *other;
+
+    OK(lstmgen_feed_prime(g));
+    OK(lstmgen_next_many(g, ids, 17));
+    OK(lstmgen_generator_save(g, NULL, 0, &bytes));
+    CHECK(bytes > 2500 && bytes < sizeof state);
+    state[0] = 1;
+    size = 0;
+    CHECK(lstmgen_generator_save(g, state, bytes - 1, &size) == LSTMGEN_SHORT_BUFFER && size == bytes);
+    CHECK(state[0] == 1);
+    OK(lstmgen_generator_save(g, state, sizeof state, &size));
+    CHECK(size == bytes && memcmp(state, "lstmstat", 8) == 0);
+    OK(lstmgen_next_many(g, ids, 30));
+    OK(lstmgen_generator_load(model, state, bytes, 2, NULL, &h));
+    CHECK(lstmgen_generator_model(h) == model);
+    OK(lstmgen_next_many(h, again, 30));
+    CHECK(memcmp(ids, again, sizeof ids) == 0);
+    OK(lstmgen_generator_free(&h));
+    INVALID(lstmgen_generator_save(g, NULL, 8, &size));
+    INVALID(lstmgen_generator_save(g, state, sizeof state, NULL));
+    INVALID(lstmgen_generator_save(NULL, state, sizeof state, &size));
+    INVALID(lstmgen_generator_load(NULL, state, bytes, 1, NULL, &h));
+    INVALID(lstmgen_generator_load(model, NULL, bytes, 1, NULL, &h));
+    INVALID(lstmgen_generator_load(model, state, bytes, 1, NULL, NULL));
+    INVALID(lstmgen_generator_load(model, state, bytes, 100000, NULL, &h));
+    INVALID(lstmgen_generator_load(model, state, bytes, 1, &allocator, &h));
+    for (i = 0; i < bytes; i += 37) {
+        h = (lstmgen_generator*)model;
+        CHECK(lstmgen_generator_load(model, state, i, 1, NULL, &h) == LSTMGEN_FORMAT && h == NULL);
+        state[i] ^= 1;
+        CHECK(lstmgen_generator_load(model, state, bytes, 1, NULL, &h) == LSTMGEN_FORMAT);
+        state[i] ^= 1;
+    }
+    OK(lstmgen_generator_free(&g));
+
+    /* Of steps. */
+    OK(lstmgen_state_size(model, &size));
+    memory = malloc(size);
+    other = malloc(size);
+    OK(lstmgen_state_init(model, memory, size));
+    for (i = 0; i < 5; ++i) OK(lstmgen_step_id(model, memory, size, ids[i], NULL, 0));
+    INVALID(lstmgen_state_load(model, other, size, state, bytes)); /* a generator's */
+    CHECK(strstr(lstmgen_last_error(), "of a generator, not of steps") != NULL);
+    OK(lstmgen_state_save(model, NULL, 0, NULL, 0, &bytes));
+    CHECK(bytes == 20 + 4 * 2 * (20 + 17) + 4);
+    CHECK(lstmgen_state_save(model, memory, size, state, bytes - 1, &bytes) == LSTMGEN_SHORT_BUFFER);
+    OK(lstmgen_state_save(model, memory, size, state, sizeof state, &bytes));
+    memset(other, 0x55, size);
+    INVALID(lstmgen_state_save(model, other, size, state, sizeof state, &bytes)); /* never begun */
+    for (i = 0; i < bytes; ++i) {
+        CHECK(lstmgen_state_load(model, other, size, state, i) == LSTMGEN_FORMAT);
+        CHECK(other[0] == 0x55);
+    }
+    INVALID(lstmgen_generator_load(model, state, bytes, 1, NULL, &h));
+    OK(lstmgen_state_load(model, other, size, state, bytes));
+    for (i = 5; i < 30; ++i) {
+        OK(lstmgen_step_id(model, memory, size, ids[i], y, OUTPUTS));
+        OK(lstmgen_step_id(model, other, size, ids[i], z, OUTPUTS));
+        CHECK(memcmp(y, z, sizeof y) == 0);
+    }
+    INVALID(lstmgen_state_save(NULL, memory, size, state, sizeof state, &bytes));
+    INVALID(lstmgen_state_save(model, NULL, size, state, sizeof state, &bytes));
+    INVALID(lstmgen_state_save(model, memory, size, NULL, 1, &bytes));
+    INVALID(lstmgen_state_save(model, memory, size, state, sizeof state, NULL));
+    INVALID(lstmgen_state_load(NULL, other, size, state, bytes));
+    INVALID(lstmgen_state_load(model, NULL, size, state, bytes));
+    INVALID(lstmgen_state_load(model, other, size, NULL, bytes));
+    CHECK(lstmgen_state_load(model, other, size - 1, state, bytes) == LSTMGEN_SHORT_BUFFER);
+    free(memory);
+    free(other);
+    OK(lstmgen_model_release(&kept));
+}
+
 /* -- Allocators -- */
 
 typedef struct pool {
@@ -554,6 +636,7 @@ int main(int argc, char** argv) {
     test_null_handles();
     test_predicting(argv[1]);
     test_generating(argv[1]);
+    test_saving(argv[1]);
     test_allocator(argv[1]);
     printf("%d failures\n", failures);
     return failures > 0;

@@ -287,10 +287,22 @@ LSTMGEN_API lstmgen_status lstmgen_sample(lstmgen_generator* generator, size_t l
 LSTMGEN_API lstmgen_status lstmgen_sample_text(lstmgen_generator* generator, size_t length, lstmgen_on_text callback,
                                                void* user);
 
+/** All that the elements to come depend on - options, context, random numbers - as bytes, the same on every machine,
+ * into `state` with room for `capacity`. `bytes` gets how many there are, also with LSTMGEN_SHORT_BUFFER; state NULL
+ * with capacity 0 only counts. Real time. */
+LSTMGEN_API lstmgen_status lstmgen_generator_save(lstmgen_generator* generator, void* state, size_t capacity,
+                                                  size_t* bytes);
+/** A generator that goes on as the saved one does, element by element, in any process and on any machine: otherwise as
+ * lstmgen_generator_create. `threads` and `allocator` as in lstmgen_options. LSTMGEN_FORMAT: a damaged state,
+ * LSTMGEN_INVALID_ARGUMENT: one of another model file. */
+LSTMGEN_API lstmgen_status lstmgen_generator_load(lstmgen_model* model, const void* state, size_t bytes, size_t threads,
+                                                  const lstmgen_allocator* allocator, lstmgen_generator** generator);
+
 /* ---- Steps, with the state in the caller's memory ---------------------------------------------------------------- */
 
 /** Bytes of a state. Its memory may lie anywhere at a multiple of 16, is the caller's, and may be copied and stored, as
- * long as the model lives; it holds one pointer, to the model. Not for models with LSTMGEN_NUMBER_WHOLE. */
+ * long as the model lives; it holds one pointer, to the model: for files there is lstmgen_state_save. Not for models
+ * with LSTMGEN_NUMBER_WHOLE. */
 LSTMGEN_API lstmgen_status lstmgen_state_size(const lstmgen_model* model, size_t* bytes);
 /** The zero state. */
 LSTMGEN_API lstmgen_status lstmgen_state_init(const lstmgen_model* model, void* state, size_t bytes);
@@ -303,6 +315,15 @@ LSTMGEN_API lstmgen_status lstmgen_step_id(const lstmgen_model* model, void* sta
 /** One time step from x, x_count = input_size features; otherwise as lstmgen_step_id. */
 LSTMGEN_API lstmgen_status lstmgen_step_features(const lstmgen_model* model, void* state, size_t bytes, const float* x,
                                                  size_t x_count, float* y, size_t y_count);
+
+/** What the next step needs of a state, as bytes, the same on every machine, into `to` with room for `capacity`.
+ * `count` gets how many there are, the same for all states of a model, also with LSTMGEN_SHORT_BUFFER; to NULL with
+ * capacity 0 only counts, and `state` may be NULL then. Real time, as the next. */
+LSTMGEN_API lstmgen_status lstmgen_state_save(const lstmgen_model* model, const void* state, size_t bytes, void* to,
+                                              size_t capacity, size_t* count);
+/** Makes `state` what was saved, as lstmgen_state_init makes it the zero state. Errors as lstmgen_generator_load's. */
+LSTMGEN_API lstmgen_status lstmgen_state_load(const lstmgen_model* model, void* state, size_t bytes, const void* from,
+                                              size_t from_bytes);
 
 #ifdef __cplusplus
 }
