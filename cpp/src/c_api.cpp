@@ -220,7 +220,8 @@ lstmgen_status read_struct(const T* from, const char* name, std::size_t least, T
 
 // Sizes of the structs in the first version, below which none may be.
 constexpr std::size_t kAllocatorSize = sizeof(lstmgen_allocator), kLoadOptionsSize = sizeof(lstmgen_load_options),
-                      kOptionsSize = sizeof(lstmgen_options), kLayerSize = sizeof(lstmgen_layer);
+                      kOptionsSize = sizeof(lstmgen_options), kLayerSize = sizeof(lstmgen_layer),
+                      kManySize = sizeof(lstmgen_many);
 
 template <class T>
 lstmgen_status init_struct(T* to, std::size_t size, std::size_t least, const char* name, T defaults) noexcept {
@@ -420,6 +421,29 @@ template <class F>
 lstmgen_status sample(Generator& generator, std::size_t length, F&& callback) {
     for (std::size_t i = 0; i < length || length == SIZE_MAX; ++i)
         if (callback(generator.next()) != 0) return LSTMGEN_STOPPED;
+    return LSTMGEN_OK;
+}
+
+lstmgen_status read_many(const ModelInfo& info, const lstmgen_many& from, const SamplerOptions& sampler,
+                         std::vector<Request>& requests, ManyOptions& to) {
+    if (from.primes && !from.prime_sizes) return fail_null("prime_sizes");
+    if (from.stop_count > 0 && (!from.stops || !from.stop_sizes)) return fail_null("stops or stop_sizes");
+    to.length = from.length;
+    for (std::size_t i = 0; i < from.stop_count; ++i) {
+        if (!from.stops[i] || from.stop_sizes[i] == 0)
+            return fail(LSTMGEN_INVALID_ARGUMENT, "stop %zu: expected at least 1 element", i);
+        to.stops.emplace_back(from.stops[i], from.stops[i] + from.stop_sizes[i]);
+    }
+    for (std::size_t i = 0; i < from.count; ++i) {
+        Request request{sampler, {}};
+        request.sampler.seed = from.seeds ? from.seeds[i] : sampler.seed + i;
+        if (from.temps) request.sampler.temp = from.temps[i];
+        if (!from.primes)
+            request.prime = info.prime;
+        else if (from.primes[i])
+            request.prime.assign(from.primes[i], from.primes[i] + from.prime_sizes[i]);
+        requests.push_back(std::move(request));
+    }
     return LSTMGEN_OK;
 }
 
@@ -800,6 +824,48 @@ lstmgen_status lstmgen_generator_load(lstmgen_model* model, const void* state, s
         const UseAllocator use(a);
         *generator = create<lstmgen_generator>(a, model, Generator::load_state(m.model, state, bytes, threads), a);
         return LSTMGEN_OK;
+    });
+}
+
+// ---- Many sequences ------------------------------------------------------------------------------------------------
+
+lstmgen_status lstmgen_many_init(lstmgen_many* many, size_t size) {
+    lstmgen_many defaults{};
+    defaults.length = ManyOptions{}.length;
+    return init_struct(many, size, kManySize, "lstmgen_many", defaults);
+}
+
+lstmgen_status lstmgen_sample_many(const lstmgen_model* model, const lstmgen_options* options, const lstmgen_many* many,
+                                   uint32_t* ids, size_t ids_count, size_t* counts) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (!many) return fail_null("lstmgen_many");
+        lstmgen_many from{};
+        GeneratorOptions o;
+        ManyOptions shared;
+        std::vector<Request> requests;
+        Allocator allocator = m.allocator;
+        lstmgen_status status = read_struct(many, "lstmgen_many", kManySize, from);
+        if (status == LSTMGEN_OK) status = read_options(options, o, allocator);
+        if (status != LSTMGEN_OK) return status;
+        const std::optional<std::size_t> room = product(from.count, from.length);
+        if (!room || ids_count < *room) return short_buffer("ids", room.value_or(SIZE_MAX), ids_count);
+        if (!ids && *room > 0) return fail_null("ids");
+        if (!counts && from.count > 0) return fail_null("counts");
+        shared.refresh = o.refresh;
+        shared.threads = o.threads;
+        status = read_many(m.model.info(), from, o.sampler, requests, shared);
+        if (status != LSTMGEN_OK) return status;
+        const UseAllocator use(allocator);
+        bool stopped = false;
+        const auto drawn = sample_many(m.model, requests, shared, [&] {
+            stopped = stopped || (from.on_wait && from.on_wait(from.user) != 0);
+            return !stopped;
+        });
+        for (std::size_t i = 0; i < drawn.size(); ++i) {
+            std::copy(drawn[i].begin(), drawn[i].end(), ids + i * from.length);
+            counts[i] = drawn[i].size();
+        }
+        return stopped ? LSTMGEN_STOPPED : LSTMGEN_OK;
     });
 }
 

@@ -305,6 +305,15 @@ int main(int argc, char** argv) {
         lstmgen_generator_free(&generator);
         return status;
     });
+    survives("sample many", [&] {
+        lstmgen_many many;
+        lstmgen_many_init(&many, sizeof many);
+        many.count = 3;
+        many.length = 4;
+        std::uint32_t ids[12];
+        std::size_t counts[3];
+        return lstmgen_sample_many(model, nullptr, &many, ids, 12, counts);
+    });
     survives("predict", [&] {
         const std::uint32_t ids[4] = {1, 2, 3, 4};
         float y[100];

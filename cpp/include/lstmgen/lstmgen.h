@@ -298,6 +298,36 @@ LSTMGEN_API lstmgen_status lstmgen_generator_save(lstmgen_generator* generator, 
 LSTMGEN_API lstmgen_status lstmgen_generator_load(lstmgen_model* model, const void* state, size_t bytes, size_t threads,
                                                   const lstmgen_allocator* allocator, lstmgen_generator** generator);
 
+/* ---- Many sequences ---------------------------------------------------------------------------------------------- */
+
+/** What lstmgen_sample_many draws beside its options; arrays for each sequence may be NULL. */
+typedef struct lstmgen_many {
+    size_t size;                   /**< sizeof(lstmgen_many) */
+    size_t count;                  /**< sequences; default 0 */
+    size_t length;                 /**< elements of each, at most; default 1000 */
+    const uint32_t* const* primes; /**< default NULL: for all the model's prime */
+    const size_t* prime_sizes;     /**< elements of each prime, at least 1 */
+    const double* temps;           /**< default NULL: for all that of the options */
+    const uint64_t* seeds;         /**< default NULL: seed, seed + 1, ... of the options */
+    const uint32_t* const* stops;  /**< a sequence ends with the first of these, which is still part of it */
+    const size_t* stop_sizes;      /**< elements of each, at least 1 */
+    size_t stop_count;             /**< how many; default 0 */
+    int (*on_wait)(void* user);    /**< called by this thread at least every 20 ms, or once an element; it returns 0 to
+                                      go on. Default NULL */
+    void* user;                    /**< for on_wait */
+} lstmgen_many;
+
+/** Fills in the defaults; `size` is sizeof(lstmgen_many) of the caller. */
+LSTMGEN_API lstmgen_status lstmgen_many_init(lstmgen_many* many, size_t size);
+
+/** Draws many->count sequences side by side, which is faster than one after the other; each is what a generator with
+ * these options, temp, seed and prime draws. Sequence i goes to ids + i * many->length, and counts[i] says how many
+ * elements it has; `ids` has room for ids_count >= many->count * many->length, `counts` for many->count. `options` may
+ * be NULL. LSTMGEN_STOPPED if on_wait ended it: then what there is has been written. */
+LSTMGEN_API lstmgen_status lstmgen_sample_many(const lstmgen_model* model, const lstmgen_options* options,
+                                               const lstmgen_many* many, uint32_t* ids, size_t ids_count,
+                                               size_t* counts);
+
 /* ---- Steps, with the state in the caller's memory ---------------------------------------------------------------- */
 
 /** Bytes of a state. Its memory may lie anywhere at a multiple of 16, is the caller's, and may be copied and stored, as
