@@ -85,8 +85,8 @@ Floats predict_features(const lstmgen::Model& model, const Floats& x) {
 // A generator with a lock, so that two threads that share one wait for each other.
 class Generator {
 public:
-    Generator(const lstmgen::Model& model, const lstmgen::GeneratorOptions& options)
-        : generator_(model, options), outputs_(model.info().outputs) {}
+    Generator(const lstmgen::Model& model, lstmgen::Generator generator)
+        : generator_(std::move(generator)), outputs_(model.info().outputs) {}
 
     void feed(const Ids& ids) {
         require_dims(ids, 1);
@@ -137,6 +137,15 @@ public:
         return p;
     }
 
+    py::bytes save_state() {
+        std::vector<std::uint8_t> state;
+        unlocked([&] {
+            state = generator_.save_state();
+            return true;
+        });
+        return {reinterpret_cast<const char*>(state.data()), state.size()};
+    }
+
 private:
     // Runs f without the GIL; f returns false if a signal handler has raised.
     template <class F>
@@ -164,7 +173,13 @@ std::unique_ptr<Generator> make_generator(const lstmgen::Model& model, std::size
     options.refresh = refresh;
     options.threads = threads;
     options.sampler = {std::move(logit_bias), repeat_penalty, top_k, top_p, min_p, temp, seed};
-    return std::make_unique<Generator>(model, options);
+    return std::make_unique<Generator>(model, lstmgen::Generator(model, options));
+}
+
+std::unique_ptr<Generator> load_state(const lstmgen::Model& model, const py::bytes& state, std::size_t threads) {
+    const std::string_view view(state);
+    const py::gil_scoped_release release;
+    return std::make_unique<Generator>(model, lstmgen::Generator::load_state(model, view.data(), view.size(), threads));
 }
 
 std::vector<Ids> sample_many(const lstmgen::Model& model, const std::vector<Ids>& primes,
@@ -291,6 +306,8 @@ void bind_generator(py::module_& m) {
     py::class_<Generator>(m, "Generator")
         .def(py::init(&make_generator), "model"_a, py::kw_only(), "refresh"_a, "threads"_a, "temp"_a, "top_k"_a,
              "top_p"_a, "min_p"_a, "repeat_penalty"_a, "logit_bias"_a, "seed"_a)
+        .def_static("load_state", &load_state, "model"_a, "state"_a, py::kw_only(), "threads"_a)
+        .def("save_state", &Generator::save_state)
         .def("feed", &Generator::feed, "ids"_a)
         .def("next", &Generator::next)
         .def("sample", &Generator::sample, "length"_a, "stops"_a)

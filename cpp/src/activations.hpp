@@ -53,12 +53,4 @@ constexpr kernels::Function kernel_function(Activation a) { return static_cast<k
 /// multiple of 16. The others are computed in double precision and rounded once.
 void activate(const kernels::KernelTable& kernels, Activation activation, float* row, std::size_t n);
 
-/// The same number on every machine, which std::exp is not. Error below 2 units in the last place; 0 below -708.
-double exp_portable(double x);
-/// x[0..n) = its powers, the same numbers, for x of at most 709, and no NaN.
-void exp_portable(double* x, std::size_t n);
-
-/// The same for the natural logarithm. -infinity at 0, NaN below.
-double log_portable(double x);
-
 }  // namespace lstmgen

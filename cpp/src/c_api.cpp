@@ -149,8 +149,8 @@ void release(lstmgen_model* model) noexcept {
 }  // namespace
 
 struct lstmgen_generator {
-    lstmgen_generator(lstmgen_model* m, const GeneratorOptions& options, const Allocator& a)
-        : allocator(a), generator(m->model, options), model(m) {
+    lstmgen_generator(lstmgen_model* m, Generator g, const Allocator& a)
+        : allocator(a), generator(std::move(g)), model(m) {
         model->references.fetch_add(1, std::memory_order_relaxed);
     }
     ~lstmgen_generator() { release(model); }
@@ -221,7 +221,8 @@ lstmgen_status read_struct(const T* from, const char* name, std::size_t least, T
 
 // Sizes of the structs in the first version, below which none may be.
 constexpr std::size_t kAllocatorSize = sizeof(lstmgen_allocator), kLoadOptionsSize = sizeof(lstmgen_load_options),
-                      kOptionsSize = sizeof(lstmgen_options), kLayerSize = sizeof(lstmgen_layer);
+                      kOptionsSize = sizeof(lstmgen_options), kLayerSize = sizeof(lstmgen_layer),
+                      kManySize = sizeof(lstmgen_many);
 
 template <class T>
 lstmgen_status init_struct(T* to, std::size_t size, std::size_t least, const char* name, T defaults) noexcept {
@@ -385,6 +386,11 @@ lstmgen_status encode(const lstmgen_model& model, std::string_view text, std::ui
     return n <= capacity || !ids ? LSTMGEN_OK : short_buffer("ids", n, capacity);
 }
 
+lstmgen_status check_threads(std::size_t threads) noexcept {
+    if (threads <= 1024) return LSTMGEN_OK;
+    return fail(LSTMGEN_INVALID_ARGUMENT, "threads: expected at most 1024, found %zu", threads);
+}
+
 lstmgen_status read_options(const lstmgen_options* from, GeneratorOptions& to, Allocator& allocator) {
     if (!from) return LSTMGEN_OK;
     lstmgen_options o{};
@@ -393,7 +399,8 @@ lstmgen_status read_options(const lstmgen_options* from, GeneratorOptions& to, A
     if (status != LSTMGEN_OK) return status;
     if (o.logit_bias_count > 0 && (!o.logit_bias || !o.logit_bias_ids))
         return fail(LSTMGEN_INVALID_ARGUMENT, "logit_bias is NULL, with a logit_bias_count of %zu", o.logit_bias_count);
-    if (o.threads > 1024) return fail(LSTMGEN_INVALID_ARGUMENT, "threads: expected at most 1024, found %zu", o.threads);
+    status = check_threads(o.threads);
+    if (status != LSTMGEN_OK) return status;
     to.sampler.temp = o.temp;
     to.sampler.repeat_penalty = o.repeat_penalty;
     to.sampler.top_k = o.top_k;
@@ -416,6 +423,38 @@ lstmgen_status sample(Generator& generator, std::size_t length, F&& callback) {
     return LSTMGEN_OK;
 }
 
+lstmgen_status read_many(const ModelInfo& info, const lstmgen_many& from, const SamplerOptions& sampler,
+                         std::vector<Request>& requests, ManyOptions& to) {
+    if (from.primes && !from.prime_sizes) return fail_null("prime_sizes");
+    if (from.stop_count > 0 && (!from.stops || !from.stop_sizes)) return fail_null("stops or stop_sizes");
+    to.length = from.length;
+    for (std::size_t i = 0; i < from.stop_count; ++i) {
+        if (!from.stops[i] || from.stop_sizes[i] == 0)
+            return fail(LSTMGEN_INVALID_ARGUMENT, "stop %zu: expected at least 1 element", i);
+        to.stops.emplace_back(from.stops[i], from.stops[i] + from.stop_sizes[i]);
+    }
+    for (std::size_t i = 0; i < from.count; ++i) {
+        Request request{sampler, {}};
+        request.sampler.seed = from.seeds ? from.seeds[i] : sampler.seed + i;
+        if (from.temps) request.sampler.temp = from.temps[i];
+        if (!from.primes)
+            request.prime = info.prime;
+        else if (from.primes[i])
+            request.prime.assign(from.primes[i], from.primes[i] + from.prime_sizes[i]);
+        requests.push_back(std::move(request));
+    }
+    return LSTMGEN_OK;
+}
+
+// Results of `save(memory, capacity)`, which says how many bytes it needs.
+template <class F>
+lstmgen_status save(void* to, std::size_t capacity, std::size_t* count, F&& save) {
+    if (!count) return fail_null("the place for the number of bytes");
+    if (!to && capacity > 0) return fail_null("the buffer");
+    *count = save(to, capacity);
+    return *count <= capacity || !to ? LSTMGEN_OK : short_buffer("the state's bytes", *count, capacity);
+}
+
 lstmgen_status check_state(const lstmgen_model& model, const void* state, std::size_t bytes) noexcept {
     if (!model.stepper)
         return fail(LSTMGEN_INVALID_ARGUMENT, "the network needs all time steps at once: it has no steps");
@@ -426,13 +465,18 @@ lstmgen_status check_state(const lstmgen_model& model, const void* state, std::s
     return LSTMGEN_OK;
 }
 
+// The same of a state that has begun.
+lstmgen_status check_begun(const lstmgen_model& model, const void* state, std::size_t bytes) noexcept {
+    const lstmgen_status status = check_state(model, state, bytes);
+    if (status != LSTMGEN_OK || model.stepper->owns(state)) return status;
+    return fail(LSTMGEN_INVALID_ARGUMENT, "the state: expected one that lstmgen_state_init made for this model");
+}
+
 template <class T>
 lstmgen_status step(const lstmgen_model& model, void* state, std::size_t bytes, T input, float* y,
                     std::size_t y_count) {
-    const lstmgen_status status = check_state(model, state, bytes);
+    const lstmgen_status status = check_begun(model, state, bytes);
     if (status != LSTMGEN_OK) return status;
-    if (!model.stepper->owns(state))
-        return fail(LSTMGEN_INVALID_ARGUMENT, "the state: expected one that lstmgen_state_init made for this model");
     const std::size_t outputs = model.model.info().outputs;
     if (y && y_count < outputs) return short_buffer("y", outputs, y_count);
     model.stepper->step(state, input, y);
@@ -481,7 +525,7 @@ lstmgen_status lstmgen_load_options_init(lstmgen_load_options* options, size_t s
 
 lstmgen_status lstmgen_load_path(const char* path, const lstmgen_load_options* options, lstmgen_model** model) {
     return load(options, model, [&](const std::string&) {
-        if (!path) throw Error(ErrorCode::invalid_argument, "the path is NULL");
+        if (!path) refuse({"the path is NULL"});
         return Model::load(path);
     });
 }
@@ -489,7 +533,7 @@ lstmgen_status lstmgen_load_path(const char* path, const lstmgen_load_options* o
 lstmgen_status lstmgen_load_memory(const void* data, size_t bytes, const lstmgen_load_options* options,
                                    lstmgen_model** model) {
     return load(options, model, [&](const std::string& name) {
-        if (!data) throw Error(ErrorCode::invalid_argument, "the data is NULL");
+        if (!data) refuse({"the data is NULL"});
         return Model::from_memory(data, bytes, name);
     });
 }
@@ -497,7 +541,7 @@ lstmgen_status lstmgen_load_memory(const void* data, size_t bytes, const lstmgen
 lstmgen_status lstmgen_load_stream(lstmgen_read read, void* user, const lstmgen_load_options* options,
                                    lstmgen_model** model) {
     return load(options, model, [&](const std::string& name) {
-        if (!read) throw Error(ErrorCode::invalid_argument, "the function that reads is NULL");
+        if (!read) refuse({"the function that reads is NULL"});
         const auto [bytes, used] = read_all(read, user, name);
         return Model::from_memory(bytes.data(), used, name);
     });
@@ -671,7 +715,7 @@ lstmgen_status lstmgen_generator_create(lstmgen_model* model, const lstmgen_opti
         const lstmgen_status status = read_options(options, o, allocator);
         if (status != LSTMGEN_OK) return status;
         const UseAllocator use(allocator);
-        *generator = create<lstmgen_generator>(allocator, model, o, allocator);
+        *generator = create<lstmgen_generator>(allocator, model, Generator(m.model, o), allocator);
         return LSTMGEN_OK;
     });
 }
@@ -760,6 +804,70 @@ lstmgen_status lstmgen_sample_text(lstmgen_generator* generator, size_t length, 
     });
 }
 
+lstmgen_status lstmgen_generator_save(lstmgen_generator* generator, void* state, size_t capacity, size_t* bytes) {
+    return with(generator, [&](lstmgen_generator& g) {
+        return save(state, capacity, bytes, [&](void* to, std::size_t n) { return g.generator.save_state(to, n); });
+    });
+}
+
+lstmgen_status lstmgen_generator_load(lstmgen_model* model, const void* state, size_t bytes, size_t threads,
+                                      const lstmgen_allocator* allocator, lstmgen_generator** generator) {
+    if (!generator) return fail_null("the place for the generator");
+    *generator = nullptr;
+    return with(model, [&](const lstmgen_model& m) {
+        if (!state) return fail_null("the state");
+        Allocator a = m.allocator;
+        lstmgen_status status = read_allocator(allocator, a);
+        if (status == LSTMGEN_OK) status = check_threads(threads);
+        if (status != LSTMGEN_OK) return status;
+        const UseAllocator use(a);
+        *generator = create<lstmgen_generator>(a, model, Generator::load_state(m.model, state, bytes, threads), a);
+        return LSTMGEN_OK;
+    });
+}
+
+// ---- Many sequences ------------------------------------------------------------------------------------------------
+
+lstmgen_status lstmgen_many_init(lstmgen_many* many, size_t size) {
+    lstmgen_many defaults{};
+    defaults.length = ManyOptions{}.length;
+    return init_struct(many, size, kManySize, "lstmgen_many", defaults);
+}
+
+lstmgen_status lstmgen_sample_many(const lstmgen_model* model, const lstmgen_options* options, const lstmgen_many* many,
+                                   uint32_t* ids, size_t ids_count, size_t* counts) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (!many) return fail_null("lstmgen_many");
+        lstmgen_many from{};
+        GeneratorOptions o;
+        ManyOptions shared;
+        std::vector<Request> requests;
+        Allocator allocator = m.allocator;
+        lstmgen_status status = read_struct(many, "lstmgen_many", kManySize, from);
+        if (status == LSTMGEN_OK) status = read_options(options, o, allocator);
+        if (status != LSTMGEN_OK) return status;
+        const std::optional<std::size_t> room = product(from.count, from.length);
+        if (!room || ids_count < *room) return short_buffer("ids", room.value_or(SIZE_MAX), ids_count);
+        if (!ids && *room > 0) return fail_null("ids");
+        if (!counts && from.count > 0) return fail_null("counts");
+        shared.refresh = o.refresh;
+        shared.threads = o.threads;
+        status = read_many(m.model.info(), from, o.sampler, requests, shared);
+        if (status != LSTMGEN_OK) return status;
+        const UseAllocator use(allocator);
+        bool stopped = false;
+        const auto drawn = sample_many(m.model, requests, shared, [&] {
+            stopped = stopped || (from.on_wait && from.on_wait(from.user) != 0);
+            return !stopped;
+        });
+        for (std::size_t i = 0; i < drawn.size(); ++i) {
+            std::copy(drawn[i].begin(), drawn[i].end(), ids + i * from.length);
+            counts[i] = drawn[i].size();
+        }
+        return stopped ? LSTMGEN_STOPPED : LSTMGEN_OK;
+    });
+}
+
 // ---- Steps ---------------------------------------------------------------------------------------------------------
 
 lstmgen_status lstmgen_state_size(const lstmgen_model* model, size_t* bytes) {
@@ -805,5 +913,28 @@ lstmgen_status lstmgen_step_features(const lstmgen_model* model, void* state, si
         if (x_count != info.input_size)
             return fail(LSTMGEN_INVALID_ARGUMENT, "x: expected %zu features, found %zu", info.input_size, x_count);
         return step(m, state, bytes, x, y, y_count);
+    });
+}
+
+lstmgen_status lstmgen_state_save(const lstmgen_model* model, const void* state, size_t bytes, void* to,
+                                  size_t capacity, size_t* count) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (to || !m.stepper) {
+            const lstmgen_status status = check_begun(m, state, bytes);
+            if (status != LSTMGEN_OK) return status;
+        }
+        return save(to, capacity, count,
+                    [&](void* memory, std::size_t n) { return m.stepper->save(state, memory, n); });
+    });
+}
+
+lstmgen_status lstmgen_state_load(const lstmgen_model* model, void* state, size_t bytes, const void* from,
+                                  size_t from_bytes) {
+    return with(model, [&](const lstmgen_model& m) {
+        const lstmgen_status status = check_state(m, state, bytes);
+        if (status != LSTMGEN_OK) return status;
+        if (!from) return fail_null("the saved state");
+        m.stepper->load(state, from, from_bytes);
+        return LSTMGEN_OK;
     });
 }

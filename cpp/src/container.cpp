@@ -584,7 +584,7 @@ void check_encoding(const Container& c, bool labels) {
 void check_layers(const std::vector<LayerDescription>& layers) {
     std::vector<std::string> names;
     bool recurrent = false;
-    std::vector<bool> read(layers.size() + 1);
+    std::vector<unsigned char> read(layers.size() + 1);
     for (const LayerDescription& layer : layers) {
         names.push_back(layer.name);
         recurrent = recurrent || is_recurrent(layer.type);
@@ -708,7 +708,7 @@ void parse(Container& c) {
     keys.size("general.alignment", kAlignment, kAlignment);
     const WeightType matrices = take_file_type(keys);
     c.info.dtype = matrices == WeightType::f32 ? "f32" : matrices == WeightType::bf16 ? "bf16" : "int8";
-    const auto checksum = keys.take<std::uint32_t>("lstmgen.checksum");
+    const auto checksum = c.info.checksum = keys.take<std::uint32_t>("lstmgen.checksum");
     take_facts(keys, c.info);
 
     c.info.encoding = take_encoding(keys);

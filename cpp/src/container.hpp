@@ -1,5 +1,5 @@
-// The file: GGUF bytes -> checked description. The only code that touches untrusted bytes; docs/format.md is its
-// specification.
+// The file: GGUF bytes -> checked description. The only code that touches untrusted bytes (but for states, state.hpp);
+// docs/format.md is its specification.
 #pragma once
 
 #include <cstddef>

@@ -124,6 +124,38 @@ void Context::evaluate_window() {
         evaluator_->read(i, evaluator_->output_steps() - 1, logits_.data() + i * info().outputs);
 }
 
+void Context::save(StateWriter& out) {
+    const std::size_t n = newest_read();
+    out.size(n);
+    if (evaluator_ || group_) {
+        for (std::size_t at = elements_ - n; at < elements_; ++at)
+            out.number(evaluator_ ? windows_[at - (elements_ - n)] : *history(at));
+        return;
+    }
+    const std::size_t first = carried() ? 0 : newest_full();
+    for (std::size_t lane = 0; n > 0 && lane < lanes_after(n); ++lane) session_->save((first + lane) % slots_, out);
+    if (n > 0) out.bytes(logits(), logits_.size() * sizeof(float));
+}
+
+void Context::load(StateReader& in) {
+    const std::size_t n = in.size(carried()                           ? 1
+                                  : refresh_ - 1 < SIZE_MAX - window_ ? window_ + refresh_ - 1
+                                                                      : SIZE_MAX);
+    if (evaluator_ || group_) {
+        for (std::size_t i = 0; i < n; ++i) {
+            const std::uint32_t id = in.id(info().outputs);
+            append(&id);
+        }
+        return;
+    }
+    if (n == 0) return;
+    elements_ = n;
+    if (!carried()) live_ = lanes_after(n);
+    for (std::size_t lane = 0; lane < lanes_after(n); ++lane) session_->load(lane, in);
+    in.bytes(logits_.data(), logits_.size() * sizeof(float));
+    ready_ = true;
+}
+
 void Context::keep(const std::vector<std::size_t>& sequences) {
     if (sequences.size() == sequences_) return;
     std::size_t to = 0;

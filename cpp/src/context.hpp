@@ -1,6 +1,7 @@
 // What has been read so far: elements in, the distribution of the next one out, for several sequences side by side.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -32,6 +33,7 @@ public:
     /// Elements of a prime that matter; SIZE_MAX: all, since the state is carried.
     std::size_t reach() const noexcept { return window_ > 0 ? window_ : SIZE_MAX; }
     bool carried() const noexcept { return window_ == 0; }
+    std::size_t refresh() const noexcept { return refresh_; }
     /// Lanes of one sequence.
     static std::size_t lanes(const ModelInfo& info, std::size_t refresh);
     std::size_t sequences() const noexcept { return sequences_; }
@@ -44,6 +46,12 @@ public:
     /// (sequences, outputs): logits of the next element of each; there must be an element before it.
     const float* logits();
 
+    /// What of the past matters to the future, of one sequence: the elements that the next distribution comes from or,
+    /// where these are no longer there, the state of the lanes and that distribution.
+    void save(StateWriter& out);
+    /// Into a context that has read nothing.
+    void load(StateReader& in);
+
     /// Goes on with these sequences only, in ascending order.
     void keep(const std::vector<std::size_t>& sequences);
 
@@ -51,6 +59,13 @@ private:
     // Lanes that have read something, and the lane that gives the distribution after what was read.
     std::size_t started() const { return (elements_ + refresh_ - 1) / refresh_; }
     std::size_t newest_full() const { return elements_ >= window_ ? (elements_ - window_) / refresh_ : 0; }
+    // Elements since the start of that lane; of a carried state, only whether there are some.
+    std::size_t newest_read() const {
+        return carried() ? std::min<std::size_t>(elements_, 1) : elements_ - newest_full() * refresh_;
+    }
+
+    // Lanes that start within n elements, at least one of them read.
+    std::size_t lanes_after(std::size_t n) const { return carried() ? 1 : (n - 1) / refresh_ + 1; }
 
     void read_lane();
     void run_group();

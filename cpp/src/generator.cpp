@@ -8,6 +8,7 @@
 #include "lstmgen/lstmgen.hpp"
 #include "message.hpp"
 #include "sampler.hpp"
+#include "state.hpp"
 
 namespace lstmgen {
 
@@ -17,6 +18,25 @@ public:
         : context_(model.network(), options.refresh, 1, options.threads),
           sampler_(info().outputs, options.sampler),
           padding_(info().padding && !context_.carried() ? context_.reach() - 1 : 0) {}
+
+    Impl(const Model& model, StateReader& in, std::size_t threads)
+        : context_(model.network(), in.size(SIZE_MAX), 1, threads), sampler_(info().outputs, in) {
+        padding_ = in.size(context_.carried() ? 0 : context_.reach());
+        begun_ = in.size(1) > 0;
+        context_.load(in);
+        in.expect(0);
+    }
+
+    std::size_t save(void* to, std::size_t capacity) {
+        flush();
+        return write_state(StateKind::generator, info(), to, capacity, [this](StateWriter& out) {
+            out.size(context_.refresh());
+            sampler_.save(out);
+            out.size(padding_);
+            out.size(begun_);
+            context_.save(out);
+        });
+    }
 
     bool feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) {
         check(ids, n);
@@ -104,12 +124,18 @@ private:
 
 Generator::Generator(const Model& model, const GeneratorOptions& options)
     : impl_(std::make_unique<Impl>(model, options)) {}
+Generator::Generator(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 Generator::Generator(Generator&&) noexcept = default;
 Generator& Generator::operator=(Generator&&) noexcept = default;
 Generator::~Generator() = default;
 
 bool Generator::feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) {
     return impl_->feed(ids, n, keep_going);
+}
+std::size_t Generator::save_state(void* to, std::size_t capacity) { return impl_->save(to, capacity); }
+Generator Generator::load_state(const Model& model, const void* state, std::size_t bytes, std::size_t threads) {
+    StateReader in(StateKind::generator, model.info(), state, bytes);
+    return Generator(std::make_unique<Impl>(model, in, threads));
 }
 std::uint32_t Generator::next() { return impl_->next(); }
 void Generator::probabilities(double* p) { impl_->probabilities(p); }

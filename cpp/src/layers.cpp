@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "portable_math.hpp"
+
 namespace lstmgen {
 
 using kernels::KernelTable;
@@ -607,6 +609,20 @@ public:
 };
 
 }  // namespace
+
+void Layer::save(const Output& lane, StateWriter& out) const noexcept {
+    if (!recurrent()) return;
+    out.bytes(lane.y, outputs() * sizeof(float));
+    if (has_c()) out.bytes(lane.c, outputs() * sizeof(float));
+    out.bytes(lane.sums, sums_size() * sizeof(double));
+}
+
+void Layer::load(StateReader& in, const Output& lane) const {
+    if (!recurrent()) return;
+    in.bytes(lane.y, outputs() * sizeof(float));
+    if (has_c()) in.bytes(lane.c, outputs() * sizeof(float));
+    in.bytes(lane.sums, sums_size() * sizeof(double));
+}
 
 std::unique_ptr<Layer> make_layer(const LayerDescription& d) {
     switch (d.type) {

@@ -10,6 +10,7 @@
 #include "container.hpp"
 #include "kernels/kernel_table.hpp"
 #include "packed_matrix.hpp"
+#include "state.hpp"
 
 namespace lstmgen {
 
@@ -71,6 +72,10 @@ public:
     /// Advances `lanes` lanes by one time step. `in` has an element for each of inputs().
     virtual void step(const kernels::KernelTable&, const Input* /*in*/, std::size_t /*lanes*/, const Output& /*out*/,
                       float* /*scratch*/) const {}
+
+    /// The state of one lane, which a layer that is not recurrent lacks.
+    void save(const Output& lane, StateWriter& out) const noexcept;
+    void load(StateReader& in, const Output& lane) const;
 
     /// Floats a row of input_product; 0: there is none.
     virtual std::size_t product_size() const noexcept { return 0; }

@@ -59,7 +59,7 @@ Network::Network(Container container) : info_(std::move(container.info)), kernel
 }
 
 void Network::split_layers() {
-    std::vector<bool> needed(layers_.size() + 1);  // by a recurrent layer; j + 1 is layer j
+    std::vector<unsigned char> needed(layers_.size() + 1);  // by a recurrent layer; j + 1 is layer j
     for (std::size_t i = layers_.size(); i-- > 0;) {
         needed[i + 1] = needed[i + 1] || layers_[i]->recurrent();
         for (const std::size_t j : layers_[i]->inputs()) needed[j] = needed[j] || needed[i + 1];

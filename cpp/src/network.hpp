@@ -52,7 +52,7 @@ private:
     const kernels::KernelTable& kernels_;
     std::vector<std::unique_ptr<Layer>> layers_;
     std::vector<std::size_t> body_, tail_;
-    std::vector<bool> after_recurrent_;
+    std::vector<unsigned char> after_recurrent_;
     bool needs_encoding_ = false;
     Head head_ = Head::other;
 };

@@ -101,7 +101,9 @@ std::vector<Batch> batches(const Model& model, const std::vector<Request>& reque
     const auto size = [&](std::size_t i) { return std::min(requests[i].prime.size(), reach); };
     std::vector<std::size_t> order(requests.size());
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return size(a) > size(b); });
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {  // a stable one would take memory
+        return size(a) != size(b) ? size(a) > size(b) : a < b;
+    });
 
     const std::size_t lanes = Context::lanes(model.info(), options.refresh);
     const std::size_t threads = std::clamp<std::size_t>(options.threads, 1, requests.size());

@@ -3,20 +3,25 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <random>
 #include <vector>
 
 #include "lstmgen/lstmgen.hpp"
+#include "random.hpp"
+#include "state.hpp"
 
 namespace lstmgen {
 
-/// The seed's sequence is fixed: std::mt19937_64, and for each draw the upper 53 bits of one number as a fraction. All
-/// arithmetic is in double, without functions that differ from one C library to the next. Nothing allocates after
-/// construction.
+/// The seed's sequence is fixed: that of std::mt19937_64, and for each draw the upper 53 bits of one number as a
+/// fraction. All arithmetic is in double, without functions that differ from one C library to the next. Nothing
+/// allocates after construction.
 class Sampler {
 public:
     /// Throws Error if an option is out of range for n elements.
     Sampler(std::size_t n, const SamplerOptions& options);
+
+    /// What goes on as the one that was saved does: its options, random numbers and elements of the repeat penalty.
+    Sampler(std::size_t n, StateReader& in);
+    void save(StateWriter& out) const noexcept;
 
     /// Sets the distribution: (n) logits, finite or -infinity.
     void set_logits(const float* logits);
@@ -36,7 +41,7 @@ private:
     void filter();
 
     SamplerOptions options_;
-    std::mt19937_64 random_;
+    Random random_;
     std::vector<double> logits_;   // after bias, penalty and filters; -infinity: cannot be drawn
     std::vector<double> weights_;  // e ^ ((logit - top) / temp)
     std::vector<double> sorted_;   // working memory of the filters

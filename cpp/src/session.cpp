@@ -81,6 +81,15 @@ void Session::copy_row(std::size_t row, const Session& other, std::size_t from) 
     }
 }
 
+void Session::save(std::size_t slot, StateWriter& out) const noexcept {
+    for (const std::size_t i : network_.body())
+        network_.layers()[i]->save(const_cast<Session*>(this)->output(i, slot * sequences_), out);
+}
+
+void Session::load(std::size_t slot, StateReader& in) {
+    for (const std::size_t i : network_.body()) network_.layers()[i]->load(in, output(i, slot * sequences_));
+}
+
 void Session::advance(const std::uint32_t* ids, std::size_t sequences, std::size_t first, std::size_t count) {
     if (count == slots_) first = 0;  // all of them: in one piece
     std::copy_n(ids, sequences, ids_.begin());

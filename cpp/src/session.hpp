@@ -9,6 +9,7 @@
 
 #include "aligned.hpp"
 #include "network.hpp"
+#include "state.hpp"
 #include "workers.hpp"
 
 namespace lstmgen {
@@ -31,6 +32,11 @@ public:
     /// Gives a slot the state of a slot of another session of the same network and as many sequences.
     void take(std::size_t slot, const Session& other, std::size_t from);
 
+    /// The state of a slot, where there is one sequence. It is what the next step needs: between `load` and `read`
+    /// there must be an `advance`.
+    void save(std::size_t slot, StateWriter& out) const noexcept;
+    void load(std::size_t slot, StateReader& in);
+
     /// Goes on with these sequences only, which are in ascending order.
     void keep(const std::vector<std::size_t>& sequences);
 
@@ -52,7 +58,7 @@ private:
 
     const Network& network_;
     std::vector<Buffers> buffers_;  // of each layer: for all rows in the body, for one slot in the tail
-    std::vector<bool> in_tail_;
+    std::vector<unsigned char> in_tail_;
     std::size_t sequences_, slots_;
     std::vector<std::uint32_t> ids_;             // input of the newest step
     AlignedBuffer<float> encoded_;               // the same as numbers, where a layer reads those

@@ -50,6 +50,35 @@ bool Stepper::owns(const void* state) const noexcept {
     return header.magic == kMagic && header.owner == this && header.now <= 1;
 }
 
+std::size_t Stepper::save(const void* state, void* to, std::size_t capacity) const noexcept {
+    std::byte* const base = static_cast<std::byte*>(const_cast<void*>(state));
+    const auto now = to ? static_cast<std::size_t>(static_cast<const Header*>(state)->now) : 0;  // only counts without
+    return write_state(StateKind::steps, network_.info(), to, capacity, [&](StateWriter& out) {
+        for (std::size_t i = 0; i < layers_.size(); ++i) network_.layers()[i]->save(output(base, i, now), out);
+    });
+}
+
+void Stepper::load(void* state, const void* from, std::size_t bytes) const {
+    StateReader in(StateKind::steps, network_.info(), from, bytes);
+    in.expect(save(state, nullptr, 0) - (bytes - in.left()));
+    init(state);
+    std::byte* const base = static_cast<std::byte*>(state);
+    for (std::size_t i = 0; i < layers_.size(); ++i) network_.layers()[i]->load(in, output(base, i, 0));
+}
+
+Output Stepper::output(std::byte* base, std::size_t i, std::size_t now) const noexcept {
+    const Layer& layer = *network_.layers()[i];
+    const Offsets& o = layers_[i];
+    const auto floats = [base](std::size_t at) { return reinterpret_cast<float*>(base + at); };
+    if (!layer.recurrent()) return {floats(o.y[now]), layer.stride()};
+    return {floats(o.y[now]),
+            layer.stride(),
+            floats(o.y[now ^ 1]),
+            layer.has_c() ? floats(o.c) : nullptr,
+            reinterpret_cast<double*>(base + o.sums),
+            layer.sums_size()};
+}
+
 void Stepper::step(void* state, const std::uint32_t* id, const float* x, float* y) const {
     std::byte* const base = static_cast<std::byte*>(state);
     Header& header = *static_cast<Header*>(state);
@@ -73,16 +102,7 @@ void Stepper::step(void* state, const std::uint32_t* id, const float* x, float* 
             else
                 in[slot] = {nullptr, x, size};
         }
-        const Offsets& o = layers_[i];
-        Output out{floats(o.y[now]), layer.stride()};
-        if (layer.recurrent())
-            out = {out.y,
-                   out.stride,
-                   floats(o.y[now ^ 1]),
-                   layer.has_c() ? floats(o.c) : nullptr,
-                   reinterpret_cast<double*>(base + o.sums),
-                   layer.sums_size()};
-        layer.step(network_.kernels(), in.data(), 1, out, floats(scratch_));
+        layer.step(network_.kernels(), in.data(), 1, output(base, i, now), floats(scratch_));
     }
     if (y) network_.finish(floats(layers_.back().y[now]), Read::output, y);
 }

@@ -25,6 +25,11 @@ public:
     void step(void* state, std::uint32_t id, float* y) const { step(state, &id, nullptr, y); }
     void step(void* state, const float* x, float* y) const { step(state, nullptr, x, y); }
 
+    /// A state as bytes for other processes: written if they fit into `capacity`. How many they are.
+    std::size_t save(const void* state, void* to, std::size_t capacity) const noexcept;
+    /// `state` stays as it was if this throws.
+    void load(void* state, const void* from, std::size_t bytes) const;
+
 private:
     struct Header {
         std::uint64_t magic;
@@ -36,10 +41,11 @@ private:
     };
 
     void step(void* state, const std::uint32_t* id, const float* x, float* y) const;
+    Output output(std::byte* base, std::size_t layer, std::size_t now) const noexcept;
 
     const Network& network_;
     std::vector<Offsets> layers_;
-    std::vector<bool> in_tail_;
+    std::vector<unsigned char> in_tail_;
     std::size_t numbers_ = 0, scratch_ = 0, nbytes_ = 0;
 };
 

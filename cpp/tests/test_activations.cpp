@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "activations.hpp"
+#include "portable_math.hpp"
 
 using namespace lstmgen;
 

@@ -144,8 +144,10 @@ struct Steps {
     std::vector<double> p;
     std::vector<float> y;
     std::vector<std::uint64_t> state;
+    std::vector<unsigned char> saved;
 
-    Steps(lstmgen_model* m, std::size_t refresh) : model(m), generator(create(m, refresh)), p(100), y(100) {
+    Steps(lstmgen_model* m, std::size_t refresh)
+        : model(m), generator(create(m, refresh)), p(100), y(100), saved(1 << 14) {
         std::size_t bytes = 0;
         CHECK(lstmgen_state_size(m, &bytes) == LSTMGEN_OK);
         state.resize(bytes / 8 + 1);
@@ -158,6 +160,7 @@ struct Steps {
     // The sum of all statuses: 0.
     int run() {
         std::uint32_t ids[50];
+        std::size_t bytes = 0;
         double log_p[20];
         int sum = lstmgen_feed_prime(generator);
         for (int i = 0; i < 50; ++i) sum += lstmgen_next(generator, &ids[i]);
@@ -169,6 +172,9 @@ struct Steps {
         sum += lstmgen_sample_text(generator, 20, go_on_text, nullptr);
         for (int i = 0; i < 20; ++i)
             sum += lstmgen_step_id(model, state.data(), state.size() * 8, ids[i], y.data(), y.size());
+        sum += lstmgen_generator_save(generator, saved.data(), saved.size(), &bytes);
+        sum += lstmgen_state_save(model, state.data(), state.size() * 8, saved.data(), saved.size(), &bytes);
+        sum += lstmgen_state_load(model, state.data(), state.size() * 8, saved.data(), bytes);
         return sum;
     }
 };
@@ -283,6 +289,31 @@ int main(int argc, char** argv) {
             lstmgen_generator_free(&generator);
             return status;
         });
+    std::vector<unsigned char> state(1 << 14);
+    {
+        lstmgen_generator* generator = create(model, 5);
+        std::size_t n = 0;
+        CHECK(lstmgen_feed_prime(generator) == LSTMGEN_OK);
+        CHECK(lstmgen_generator_save(generator, state.data(), state.size(), &n) == LSTMGEN_OK);
+        state.resize(n);
+        lstmgen_generator_free(&generator);
+    }
+    survives("load a state", [&] {
+        lstmgen_generator* generator = nullptr;
+        const lstmgen_status status = lstmgen_generator_load(model, state.data(), state.size(), 1, nullptr, &generator);
+        CHECK((status == LSTMGEN_OK) == (generator != nullptr));
+        lstmgen_generator_free(&generator);
+        return status;
+    });
+    survives("sample many", [&] {
+        lstmgen_many many;
+        lstmgen_many_init(&many, sizeof many);
+        many.count = 3;
+        many.length = 4;
+        std::uint32_t ids[12];
+        std::size_t counts[3];
+        return lstmgen_sample_many(model, nullptr, &many, ids, 12, counts);
+    });
     survives("predict", [&] {
         const std::uint32_t ids[4] = {1, 2, 3, 4};
         float y[100];

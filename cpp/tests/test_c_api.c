@@ -466,6 +466,213 @@ static void test_generating(const char* path) {
     OK(lstmgen_model_release(&model));
 }
 
+/* -- States as bytes -- */
+
+static void test_saving(const char* path) {
+    lstmgen_model *model = load(path), *kept = model;
+    lstmgen_generator *g = generator_of(model, 7, 5), *h = NULL;
+    lstmgen_allocator allocator = {sizeof allocator, NULL, NULL, NULL};
+    uint32_t ids[30], again[30];
+    float y[OUTPUTS], z[OUTPUTS];
+    size_t bytes = 0, size = 0, i;
+    unsigned char state[8192], *memory, *other;
+
+    OK(lstmgen_feed_prime(g));
+    OK(lstmgen_next_many(g, ids, 17));
+    OK(lstmgen_generator_save(g, NULL, 0, &bytes));
+    CHECK(bytes > 2500 && bytes < sizeof state);
+    state[0] = 1;
+    size = 0;
+    CHECK(lstmgen_generator_save(g, state, bytes - 1, &size) == LSTMGEN_SHORT_BUFFER && size == bytes);
+    CHECK(state[0] == 1);
+    OK(lstmgen_generator_save(g, state, sizeof state, &size));
+    CHECK(size == bytes && memcmp(state, "lstmstat", 8) == 0);
+    OK(lstmgen_next_many(g, ids, 30));
+    OK(lstmgen_generator_load(model, state, bytes, 2, NULL, &h));
+    CHECK(lstmgen_generator_model(h) == model);
+    OK(lstmgen_next_many(h, again, 30));
+    CHECK(memcmp(ids, again, sizeof ids) == 0);
+    OK(lstmgen_generator_free(&h));
+    INVALID(lstmgen_generator_save(g, NULL, 8, &size));
+    INVALID(lstmgen_generator_save(g, state, sizeof state, NULL));
+    INVALID(lstmgen_generator_save(NULL, state, sizeof state, &size));
+    INVALID(lstmgen_generator_load(NULL, state, bytes, 1, NULL, &h));
+    INVALID(lstmgen_generator_load(model, NULL, bytes, 1, NULL, &h));
+    INVALID(lstmgen_generator_load(model, state, bytes, 1, NULL, NULL));
+    INVALID(lstmgen_generator_load(model, state, bytes, 100000, NULL, &h));
+    INVALID(lstmgen_generator_load(model, state, bytes, 1, &allocator, &h));
+    for (i = 0; i < bytes; i += 37) {
+        h = (lstmgen_generator*)model;
+        CHECK(lstmgen_generator_load(model, state, i, 1, NULL, &h) == LSTMGEN_FORMAT && h == NULL);
+        state[i] ^= 1;
+        CHECK(lstmgen_generator_load(model, state, bytes, 1, NULL, &h) == LSTMGEN_FORMAT);
+        state[i] ^= 1;
+    }
+    OK(lstmgen_generator_free(&g));
+
+    /* Of steps. */
+    OK(lstmgen_state_size(model, &size));
+    memory = malloc(size);
+    other = malloc(size);
+    OK(lstmgen_state_init(model, memory, size));
+    for (i = 0; i < 5; ++i) OK(lstmgen_step_id(model, memory, size, ids[i], NULL, 0));
+    INVALID(lstmgen_state_load(model, other, size, state, bytes)); /* a generator's */
+    CHECK(strstr(lstmgen_last_error(), "of a generator, not of steps") != NULL);
+    OK(lstmgen_state_save(model, NULL, 0, NULL, 0, &bytes));
+    CHECK(bytes == 20 + 4 * 2 * (20 + 17) + 4);
+    CHECK(lstmgen_state_save(model, memory, size, state, bytes - 1, &bytes) == LSTMGEN_SHORT_BUFFER);
+    OK(lstmgen_state_save(model, memory, size, state, sizeof state, &bytes));
+    memset(other, 0x55, size);
+    INVALID(lstmgen_state_save(model, other, size, state, sizeof state, &bytes)); /* never begun */
+    for (i = 0; i < bytes; ++i) {
+        CHECK(lstmgen_state_load(model, other, size, state, i) == LSTMGEN_FORMAT);
+        CHECK(other[0] == 0x55);
+    }
+    INVALID(lstmgen_generator_load(model, state, bytes, 1, NULL, &h));
+    OK(lstmgen_state_load(model, other, size, state, bytes));
+    for (i = 5; i < 30; ++i) {
+        OK(lstmgen_step_id(model, memory, size, ids[i], y, OUTPUTS));
+        OK(lstmgen_step_id(model, other, size, ids[i], z, OUTPUTS));
+        CHECK(memcmp(y, z, sizeof y) == 0);
+    }
+    INVALID(lstmgen_state_save(NULL, memory, size, state, sizeof state, &bytes));
+    INVALID(lstmgen_state_save(model, NULL, size, state, sizeof state, &bytes));
+    INVALID(lstmgen_state_save(model, memory, size, NULL, 1, &bytes));
+    INVALID(lstmgen_state_save(model, memory, size, state, sizeof state, NULL));
+    INVALID(lstmgen_state_load(NULL, other, size, state, bytes));
+    INVALID(lstmgen_state_load(model, NULL, size, state, bytes));
+    INVALID(lstmgen_state_load(model, other, size, NULL, bytes));
+    CHECK(lstmgen_state_load(model, other, size - 1, state, bytes) == LSTMGEN_SHORT_BUFFER);
+    free(memory);
+    free(other);
+    OK(lstmgen_model_release(&kept));
+}
+
+/* -- Many sequences -- */
+
+enum { MANY = 9, LENGTH = 30 };
+
+static int stop_after(void* user) { return --*(int*)user < 0; }
+
+static void test_many(const char* path) {
+    lstmgen_model* model = load(path);
+    lstmgen_options options;
+    lstmgen_many many;
+    lstmgen_generator* g = NULL;
+    static const uint32_t some[] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9}, stop[] = {4, 4}, bad = OUTPUTS;
+    const uint32_t *primes[MANY], *stops[1], *no_prime = NULL;
+    size_t sizes[MANY], stop_sizes[1] = {2}, counts[MANY], zero = 0, refresh, i, j;
+    uint32_t ids[MANY * LENGTH], alone[LENGTH];
+    uint64_t seeds[MANY];
+    double temps[MANY];
+    int calls;
+    stops[0] = stop;
+    for (i = 0; i < MANY; ++i) {
+        primes[i] = some + i % 3;
+        sizes[i] = 1 + i;
+        seeds[i] = 100 - i;
+        temps[i] = 0.5 + 0.1 * (double)i;
+    }
+    OK(lstmgen_options_init(&options, sizeof options));
+    options.repeat_penalty = 1.1;
+    options.top_k = 7;
+    options.threads = 2;
+    for (refresh = 0; refresh < 3; ++refresh) {
+        options.refresh = refresh;
+        options.temp = 1;
+        OK(lstmgen_many_init(&many, sizeof many));
+        CHECK(many.length == 1000 && many.count == 0);
+        many.count = MANY;
+        many.length = LENGTH;
+        many.primes = primes;
+        many.prime_sizes = sizes;
+        many.temps = temps;
+        many.seeds = seeds;
+        many.stops = stops;
+        many.stop_sizes = stop_sizes;
+        many.stop_count = 1;
+        OK(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
+        for (i = 0; i < MANY; ++i) {
+            options.temp = temps[i];
+            options.seed = seeds[i];
+            OK(lstmgen_generator_create(model, &options, &g));
+            OK(lstmgen_feed(g, primes[i], sizes[i]));
+            OK(lstmgen_next_many(g, alone, LENGTH));
+            OK(lstmgen_generator_free(&g));
+            CHECK(memcmp(ids + i * LENGTH, alone, counts[i] * sizeof *ids) == 0);
+            for (j = 0; j + 1 < counts[i]; ++j) /* the stop is at the end, or nowhere */
+                CHECK(memcmp(alone + j, stop, sizeof stop) != 0 || j + 2 == counts[i]);
+            CHECK(counts[i] == LENGTH || memcmp(alone + counts[i] - 2, stop, sizeof stop) == 0);
+        }
+    }
+
+    /* By default the prime is the model's, and the seeds count up. */
+    options.refresh = 1;
+    options.temp = 1;
+    options.seed = UINT64_MAX;
+    OK(lstmgen_many_init(&many, sizeof many));
+    many.count = 2;
+    many.length = LENGTH;
+    OK(lstmgen_sample_many(model, &options, &many, ids, 2 * LENGTH, counts));
+    options.seed = 0;
+    OK(lstmgen_generator_create(model, &options, &g));
+    OK(lstmgen_feed_prime(g));
+    OK(lstmgen_next_many(g, alone, LENGTH));
+    OK(lstmgen_generator_free(&g));
+    CHECK(counts[1] == LENGTH && memcmp(ids + LENGTH, alone, sizeof alone) == 0);
+    OK(lstmgen_sample_many(model, NULL, &many, ids, MANY * LENGTH, counts));
+
+    many.on_wait = stop_after;
+    many.user = &calls;
+    calls = 0;
+    CHECK(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts) == LSTMGEN_STOPPED);
+    CHECK(counts[0] == 0 && counts[1] == 0);
+    calls = 1 << 20;
+    OK(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
+    CHECK(counts[0] == LENGTH);
+    many.on_wait = NULL;
+
+    counts[0] = 77;
+    CHECK(lstmgen_sample_many(model, &options, &many, ids, 2 * LENGTH - 1, counts) == LSTMGEN_SHORT_BUFFER);
+    many.length = SIZE_MAX / 2 + 1; /* the product overflows to 0 */
+    CHECK(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts) == LSTMGEN_SHORT_BUFFER);
+    many.length = LENGTH;
+    INVALID(lstmgen_sample_many(NULL, &options, &many, ids, MANY * LENGTH, counts));
+    INVALID(lstmgen_sample_many(model, &options, NULL, ids, MANY * LENGTH, counts));
+    INVALID(lstmgen_sample_many(model, &options, &many, NULL, MANY * LENGTH, counts));
+    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, NULL));
+    many.primes = &no_prime;
+    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* no sizes */
+    many.count = 1;
+    many.prime_sizes = stop_sizes;
+    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* a prime that is NULL */
+    many.primes = primes;
+    many.prime_sizes = &zero;
+    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
+    primes[0] = &bad;
+    sizes[0] = 1;
+    many.prime_sizes = sizes;
+    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
+    many.primes = NULL;
+    many.stop_count = 1;
+    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* no stops */
+    many.stops = stops;
+    many.stop_sizes = &zero;
+    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* an empty one */
+    many.stop_count = 0;
+    temps[0] = -1;
+    many.temps = temps;
+    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
+    CHECK(counts[0] == 77);
+    many.size = 8;
+    CHECK(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts) == LSTMGEN_WRONG_VERSION);
+    INVALID(lstmgen_many_init(NULL, sizeof many));
+    CHECK(lstmgen_many_init(&many, 8) == LSTMGEN_WRONG_VERSION);
+    OK(lstmgen_many_init(&many, sizeof many));
+    OK(lstmgen_sample_many(model, NULL, &many, NULL, 0, NULL)); /* none */
+    OK(lstmgen_model_release(&model));
+}
+
 /* -- Allocators -- */
 
 typedef struct pool {
@@ -554,6 +761,8 @@ int main(int argc, char** argv) {
     test_null_handles();
     test_predicting(argv[1]);
     test_generating(argv[1]);
+    test_saving(argv[1]);
+    test_many(argv[1]);
     test_allocator(argv[1]);
     printf("%d failures\n", failures);
     return failures > 0;

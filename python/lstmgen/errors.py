@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class ModelFormatError(ValueError):
-    """A model file that cannot be read, or a network that the file format cannot hold."""
+    """A model file or a state that cannot be read, or a network that the file format cannot hold."""

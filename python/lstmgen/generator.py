@@ -39,8 +39,9 @@ class Generator:
     `source` is anything that `Model` takes, with its options, or a `Model`. `threads` share the work of the window
     lanes; the results do not depend on it.
 
-    Any number of threads may use one generator: every sample is on its own. Copies share the model; a generator pickles
-    with it.
+    Any number of threads may use one generator: every sample is on its own. Only `resume` and `save_state` mean the
+    `sample` or `stream` that was called last. Copies share the model; a generator pickles with it. Neither takes along
+    what could be resumed.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Generator:
                 "its outputs are no elements to feed back"
             )
         self.threads = _at_least("threads", threads, 1)
+        self._last: _core.Generator | None = None  # what `resume` and `save_state` mean
 
     def sample(
         self,
@@ -80,6 +82,7 @@ class Generator:
         on_unknown: str = "error",
         temperature: float | None = None,
         inverse_temp: float | None = None,
+        resume: bool = False,
     ) -> str | list[str] | list[int]:
         """Draw `length` elements: a str for a text model, a list of elements for tokens, of ids without a vocabulary.
 
@@ -95,11 +98,14 @@ class Generator:
             model without a window.
         on_unknown: what to do with elements of `prime` outside the vocabulary: "error", "skip", or an element to put
             instead.
+        resume: go on where the last `sample` or `stream` of this generator, or the state of `load_state`, has stopped,
+            as if it had not: with its options, so of these only length, prime (which comes first; None: nothing),
+            include_prime, stop and on_unknown may be given.
         """
         length = _at_least("length", length, 0)
         sampling = Sampling(temp, temperature, inverse_temp, seed, top_k, top_p, min_p)
-        run, ids = self._start(sampling, prime, on_unknown, refresh, repeat_penalty, logit_bias)
         stops = self._stops(stop)
+        run, ids = self._start(sampling, prime, on_unknown, refresh, repeat_penalty, logit_bias, resume=resume)
         drawn = run.sample(length, stops) if length else np.empty(0, np.uint32)
         return self._decode(np.concatenate([ids, drawn]) if include_prime else drawn)
 
@@ -121,16 +127,19 @@ class Generator:
         on_unknown: str = "error",
         temperature: float | None = None,
         inverse_temp: float | None = None,
+        resume: bool = False,
     ) -> Iterator[str | int]:
         """Yield the elements of the same `sample` as they are drawn.
 
-        `length=None` never ends. Closing the iterator stops it.
+        `length=None` never ends. Closing the iterator stops it: `resume` then goes on after the last element that it
+        gave.
         """
         if length is not None:
             length = _at_least("length", length, 0)
         sampling = Sampling(temp, temperature, inverse_temp, seed, top_k, top_p, min_p)
-        run, ids = self._start(sampling, prime, on_unknown, refresh, repeat_penalty, logit_bias)
-        return self._stream(run, ids if include_prime else ids[:0], length, self._stops(stop))
+        stops = self._stops(stop)
+        run, ids = self._start(sampling, prime, on_unknown, refresh, repeat_penalty, logit_bias, resume=resume)
+        return self._stream(run, ids if include_prime else ids[:0], length, stops)
 
     def sample_many(
         self,
@@ -228,6 +237,26 @@ class Generator:
         drawn = self._stream(run, ids if include_prime else ids[:0], length, self._stops(stop))
         return _in_executor(reading, drawn)
 
+    def save_state(self) -> bytes:
+        """All that the elements to come of the last `sample` or `stream` depend on, but the model.
+
+        It may be one that still goes on: the state is that after the last element it gave. The bytes, 2.6 kB and the
+        window or what the network carries, are the same on every machine. Raises `ValueError` if there is nothing to
+        resume; `astream` and `sample_many` do not count.
+        """
+        return self._resumed().save_state()
+
+    def load_state(self, state: bytes | bytearray | memoryview) -> None:
+        """Let `sample` and `stream` with `resume=True` go on from a state, in whichever process it was saved.
+
+        They draw the elements that would have come there, bit for bit, whatever `threads` is. Raises `ModelFormatError`
+        for bytes that are no state, or a damaged one, and `ValueError` for the state of another model: each file, and
+        each dtype of it, is a model of its own.
+        """
+        if not isinstance(state, (bytes, bytearray, memoryview)):
+            raise TypeError(f"state: expected bytes, found {type(state).__name__}")
+        self._last = _core.Generator.load_state(self.model._native, bytes(state), threads=self.threads)
+
     def probabilities(
         self,
         context: Elements | None = None,
@@ -303,6 +332,14 @@ class Generator:
             (int(self._ids("logit_bias", [key], "error")[0]), _number("logit_bias", x)) for key, x in logit_bias.items()
         ]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_last": None}
+
+    def _resumed(self) -> _core.Generator:
+        if self._last is None:
+            raise ValueError("there is nothing to resume: sample, stream or load_state comes first")
+        return self._last
+
     def _start(
         self,
         sampling: Sampling,
@@ -311,10 +348,18 @@ class Generator:
         refresh: int | None,
         repeat_penalty: float | None,
         logit_bias: LogitBias | None,
+        *,
+        resume: bool = False,
     ) -> tuple[_core.Generator, Ids]:
-        ids = self._prime("prime", prime, on_unknown)
-        run = self._native(sampling, refresh, repeat_penalty, logit_bias)
+        if resume:
+            if sampling.given or refresh != 1 or repeat_penalty is not None or logit_bias is not None:
+                raise ValueError("resume: expected no temp, seed, filters or refresh: those of the start hold")
+            run, ids = self._resumed(), self._ids("prime", [] if prime is None else prime, on_unknown)
+        else:
+            ids = self._prime("prime", prime, on_unknown)
+            run = self._native(sampling, refresh, repeat_penalty, logit_bias)
         run.feed(ids)
+        self._last = run
         return run, ids
 
     def _ids(self, name: str, what: Elements, on_unknown: str) -> Ids:
@@ -433,6 +478,7 @@ class Sampling:
             raise ValueError(f"{names[0]}: expected a number {least}, found {value}")
         if inverse_temp is not None:
             value = 1 / value
+        self.given = bool(names) or any(option is not None for option in (seed, top_k, top_p, min_p))
         seed = secrets.randbits(64) if seed is None else _at_least("seed", seed, 0, bits=64)
         self.options: dict[str, Any] = {
             "temp": value,

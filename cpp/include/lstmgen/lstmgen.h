@@ -287,10 +287,52 @@ LSTMGEN_API lstmgen_status lstmgen_sample(lstmgen_generator* generator, size_t l
 LSTMGEN_API lstmgen_status lstmgen_sample_text(lstmgen_generator* generator, size_t length, lstmgen_on_text callback,
                                                void* user);
 
+/** All that the elements to come depend on - options, context, random numbers - as bytes, the same on every machine,
+ * into `state` with room for `capacity`. `bytes` gets how many there are, also with LSTMGEN_SHORT_BUFFER; state NULL
+ * with capacity 0 only counts. Real time. */
+LSTMGEN_API lstmgen_status lstmgen_generator_save(lstmgen_generator* generator, void* state, size_t capacity,
+                                                  size_t* bytes);
+/** A generator that goes on as the saved one does, element by element, in any process and on any machine: otherwise as
+ * lstmgen_generator_create. `threads` and `allocator` as in lstmgen_options. LSTMGEN_FORMAT: a damaged state,
+ * LSTMGEN_INVALID_ARGUMENT: one of another model file. */
+LSTMGEN_API lstmgen_status lstmgen_generator_load(lstmgen_model* model, const void* state, size_t bytes, size_t threads,
+                                                  const lstmgen_allocator* allocator, lstmgen_generator** generator);
+
+/* ---- Many sequences ---------------------------------------------------------------------------------------------- */
+
+/** What lstmgen_sample_many draws beside its options; arrays for each sequence may be NULL. */
+typedef struct lstmgen_many {
+    size_t size;                   /**< sizeof(lstmgen_many) */
+    size_t count;                  /**< sequences; default 0 */
+    size_t length;                 /**< elements of each, at most; default 1000 */
+    const uint32_t* const* primes; /**< default NULL: for all the model's prime */
+    const size_t* prime_sizes;     /**< elements of each prime, at least 1 */
+    const double* temps;           /**< default NULL: for all that of the options */
+    const uint64_t* seeds;         /**< default NULL: seed, seed + 1, ... of the options */
+    const uint32_t* const* stops;  /**< a sequence ends with the first of these, which is still part of it */
+    const size_t* stop_sizes;      /**< elements of each, at least 1 */
+    size_t stop_count;             /**< how many; default 0 */
+    int (*on_wait)(void* user);    /**< called by this thread at least every 20 ms, or once an element; it returns 0 to
+                                      go on. Default NULL */
+    void* user;                    /**< for on_wait */
+} lstmgen_many;
+
+/** Fills in the defaults; `size` is sizeof(lstmgen_many) of the caller. */
+LSTMGEN_API lstmgen_status lstmgen_many_init(lstmgen_many* many, size_t size);
+
+/** Draws many->count sequences side by side, which is faster than one after the other; each is what a generator with
+ * these options, temp, seed and prime draws. Sequence i goes to ids + i * many->length, and counts[i] says how many
+ * elements it has; `ids` has room for ids_count >= many->count * many->length, `counts` for many->count. `options` may
+ * be NULL. LSTMGEN_STOPPED if on_wait ended it: then what there is has been written. */
+LSTMGEN_API lstmgen_status lstmgen_sample_many(const lstmgen_model* model, const lstmgen_options* options,
+                                               const lstmgen_many* many, uint32_t* ids, size_t ids_count,
+                                               size_t* counts);
+
 /* ---- Steps, with the state in the caller's memory ---------------------------------------------------------------- */
 
 /** Bytes of a state. Its memory may lie anywhere at a multiple of 16, is the caller's, and may be copied and stored, as
- * long as the model lives; it holds one pointer, to the model. Not for models with LSTMGEN_NUMBER_WHOLE. */
+ * long as the model lives; it holds one pointer, to the model: for files there is lstmgen_state_save. Not for models
+ * with LSTMGEN_NUMBER_WHOLE. */
 LSTMGEN_API lstmgen_status lstmgen_state_size(const lstmgen_model* model, size_t* bytes);
 /** The zero state. */
 LSTMGEN_API lstmgen_status lstmgen_state_init(const lstmgen_model* model, void* state, size_t bytes);
@@ -303,6 +345,15 @@ LSTMGEN_API lstmgen_status lstmgen_step_id(const lstmgen_model* model, void* sta
 /** One time step from x, x_count = input_size features; otherwise as lstmgen_step_id. */
 LSTMGEN_API lstmgen_status lstmgen_step_features(const lstmgen_model* model, void* state, size_t bytes, const float* x,
                                                  size_t x_count, float* y, size_t y_count);
+
+/** What the next step needs of a state, as bytes, the same on every machine, into `to` with room for `capacity`.
+ * `count` gets how many there are, the same for all states of a model, also with LSTMGEN_SHORT_BUFFER; to NULL with
+ * capacity 0 only counts, and `state` may be NULL then. Real time, as the next. */
+LSTMGEN_API lstmgen_status lstmgen_state_save(const lstmgen_model* model, const void* state, size_t bytes, void* to,
+                                              size_t capacity, size_t* count);
+/** Makes `state` what was saved, as lstmgen_state_init makes it the zero state. Errors as lstmgen_generator_load's. */
+LSTMGEN_API lstmgen_status lstmgen_state_load(const lstmgen_model* model, void* state, size_t bytes, const void* from,
+                                              size_t from_bytes);
 
 #ifdef __cplusplus
 }

@@ -92,6 +92,7 @@ struct ModelInfo {
     std::optional<std::uint32_t> padding;    ///< id that fills a short window
     std::vector<LayerInfo> layers;           ///< in the order in which they run
     std::size_t nbytes = 0;                  ///< of the packed weights in memory
+    std::uint32_t checksum = 0;              ///< of the file (docs/format.md, section 2)
 };
 
 class Network;
@@ -178,8 +179,23 @@ public:
     /// temperature, into `log_p`; the elements are appended to the context. False if stopped.
     bool score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going = {});
 
+    /// All that the elements to come depend on - options, context, random numbers - as bytes, the same on every
+    /// machine, written to `to` if they fit into `capacity`. Returns how many they are. Does not allocate.
+    std::size_t save_state(void* to, std::size_t capacity);
+    /// The same in a vector.
+    std::vector<std::uint8_t> save_state() {
+        std::vector<std::uint8_t> state(save_state(nullptr, 0));
+        save_state(state.data(), state.size());
+        return state;
+    }
+    /// A generator that goes on as the saved one does, bit for bit, in any process and on any machine. `model` is of
+    /// the same file. Throws Error: ErrorCode::format if the state is damaged, invalid_argument if it is of another
+    /// model.
+    static Generator load_state(const Model& model, const void* state, std::size_t bytes, std::size_t threads = 1);
+
 private:
     class Impl;
+    explicit Generator(std::unique_ptr<Impl> impl) noexcept;
     std::unique_ptr<Impl> impl_;
 };
 

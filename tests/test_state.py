@@ -1,0 +1,337 @@
+"""`save_state`, `load_state` and `resume`: what was interrupted ends as what was not."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import zlib
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import lstmgen
+from lstmgen import _core
+from lstmgen.network import NETWORK_INPUT, Network
+from networks import network, packed
+
+HEAD = ("dense", 11, "softmax")
+DAMAGED = "the state: "
+
+
+def of(layers: list[Any], reads: dict[int, tuple[int, ...]] | None = None, **options: Any) -> Network:
+    options.setdefault("inputs", 11)
+    return network([*layers, HEAD], window=6, reads=reads, **options)
+
+
+EMBEDDING = [("embedding", 7), ("lstm", 9), ("concatenate",)]
+
+MODELS: dict[str, bytes] = {
+    "two lstm": packed(),
+    "two lstm in bf16": packed(dtype="bf16"),
+    "two lstm in int8": packed(dtype="int8"),
+    "embedding, gru": packed(of([("embedding", 7), ("gru", 70), ("gru", 8)]), encoding="index"),
+    "gru of Keras 2": packed(of([("gru", 9, "elu", "sigmoid", False)])),
+    "numbers": packed(of([("lstm", 9), ("simple_rnn", 8)], inputs=1), encoding="scaled"),
+    "dense before": packed(of([("dense", 7, "relu"), ("lstm", 9), ("concatenate",), ("gru", 8)], {2: (0, 1)})),
+    "output that reads an embedding": packed(of(EMBEDDING, {2: (0, 1)}, sequences=True), encoding="index"),
+    "output that reads the input": packed(of([("lstm", 9), ("concatenate",)], {1: (NETWORK_INPUT, 0)}, sequences=True)),
+    "attention": packed(of([("gru", 7), ("attention_pool", 1e-7)], sequences=True)),
+    "average": packed(of([("gru", 7), ("average_pool",)], sequences=True), dtype="int8"),
+    "maximum": packed(of([("gru", 7), ("max_pool",)], sequences=True)),
+    "whole windows": packed(of([("reverse",), ("lstm", 9)], inputs=1), encoding="scaled"),
+    "padding": packed(vocabulary=["", *"abcdefghij"], padding=0, prime=[1]),
+}
+
+
+@pytest.fixture(params=MODELS)
+def gen(request: pytest.FixtureRequest) -> lstmgen.Generator:
+    return lstmgen.Generator(MODELS[request.param])
+
+
+def refreshes(gen: lstmgen.Generator) -> tuple[int | None, ...]:
+    # Up to the window lanes are run from what was read; from there on, two at most are run along.
+    return (1,) if gen.model._native.info.whole else (1, 4, gen.model.window, 50, 2**63 - 1, None)
+
+
+def after(gen: lstmgen.Generator, state: bytes, length: int) -> str:
+    other = lstmgen.Generator(gen.model)
+    other.load_state(state)
+    return str(other.sample(length, resume=True))
+
+
+# -- going on --------------------------------------------------------------------------------------
+
+
+def test_a_saved_sample_ends_as_one_that_was_not_interrupted(gen: lstmgen.Generator) -> None:
+    for refresh in refreshes(gen):
+        whole = str(gen.sample(120, 0.8, seed=3, refresh=refresh))
+        for drawn in (0, 1, 5, 6, 13, 57):
+            assert gen.sample(drawn, 0.8, seed=3, refresh=refresh) == whole[:drawn]
+            assert after(gen, gen.save_state(), 120 - drawn) == whole[drawn:]
+
+
+@pytest.mark.parametrize("refresh", [1, 5, 50, None])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"repeat_penalty": 1.7},
+        {"top_k": 4},
+        {"top_p": 0.8, "min_p": 0.05},
+        {"logit_bias": {"a": -3, "c": float("-inf")}, "temp": 2},
+        {"prime": "abc"},
+        {"prime": "abcdefghijk" * 9, "repeat_penalty": 1.1},
+        {"temp": 0},
+    ],
+)
+def test_the_options_are_kept(options: dict[str, Any], refresh: int | None) -> None:
+    gen = lstmgen.Generator(packed())
+    whole = str(gen.sample(150, seed=1, refresh=refresh, **options))
+    for drawn in (0, 3, 70):
+        gen.sample(drawn, seed=1, refresh=refresh, **options)
+        assert after(gen, gen.save_state(), 150 - drawn) == whole[drawn:]
+
+
+def test_many_short_pieces_are_one_long_sample(gen: lstmgen.Generator) -> None:
+    for refresh in refreshes(gen):
+        pieces = [str(gen.sample(4, seed=8, refresh=refresh))]
+        for _ in range(14):
+            gen.load_state(gen.save_state())
+            pieces.append(str(gen.sample(4, resume=True)))
+        assert "".join(pieces) == gen.sample(60, seed=8, refresh=refresh)
+
+
+def test_saving_changes_nothing(gen: lstmgen.Generator) -> None:
+    for refresh in refreshes(gen):
+        stream = gen.stream(60, seed=8, refresh=refresh)
+        states = []
+        text = ""
+        for letter in stream:
+            text += str(letter)
+            states.append(gen.save_state())
+            assert gen.save_state() == states[-1]
+        assert text == gen.sample(60, seed=8, refresh=refresh)
+        assert after(gen, states[30], 29) == text[31:]
+
+
+@pytest.mark.parametrize("refresh", [1, 4, None])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_change_nothing(threads: int, refresh: int | None) -> None:
+    gen = lstmgen.Generator(packed())
+    whole = str(gen.sample(80, seed=2, refresh=refresh))
+    gen.sample(30, seed=2, refresh=refresh)
+    other = lstmgen.Generator(gen.model, threads=threads)
+    other.load_state(gen.save_state())
+    assert other.sample(50, resume=True) == whole[30:]
+
+
+def test_resume_goes_on_without_a_state_too() -> None:
+    gen = lstmgen.Generator(packed())
+    assert str(gen.sample(20, seed=2)) + str(gen.sample(30, resume=True)) == gen.sample(50, seed=2)
+    first = "".join(map(str, islice(gen.stream(None, seed=2), 20)))
+    assert first + "".join(map(str, gen.stream(30, resume=True))) == gen.sample(50, seed=2)
+
+
+def test_after_a_stop_text() -> None:
+    gen = lstmgen.Generator(packed())
+    first = str(gen.sample(500, seed=2, stop="fd"))
+    assert first.endswith("fd")
+    state = gen.save_state()
+    second = str(gen.sample(500, resume=True, stop="fd"))
+    assert first + second == str(gen.sample(500, seed=2))[: len(first + second)]
+    gen.load_state(state)
+    assert "".join(map(str, gen.stream(500, resume=True, stop="fd"))) == second
+
+
+@pytest.mark.parametrize("refresh", [1, 4, 50, None])
+def test_a_prime_comes_between(refresh: int | None) -> None:
+    gen = lstmgen.Generator(packed())
+    gen.sample(20, 0, prime="abc", refresh=refresh, include_prime=True)
+    state = gen.save_state()
+    found = gen.sample(20, prime="cab", resume=True, include_prime=True)
+    assert str(found).startswith("cab")
+    gen.load_state(state)
+    gen.sample(0, prime="c", resume=True)
+    assert gen.sample(20, prime="ab", resume=True) == str(found)[3:]
+
+
+def test_a_resumed_sample_takes_no_other_options() -> None:
+    gen = lstmgen.Generator(packed())
+    gen.sample(5)
+    state = gen.save_state()
+    options: list[dict[str, Any]] = [
+        {"temp": 1.0}, {"temperature": 1.0}, {"inverse_temp": 2.0}, {"seed": 0}, {"top_k": 3}, {"top_p": 0.5},
+        {"min_p": 0.5}, {"repeat_penalty": 1.0}, {"logit_bias": {}}, {"refresh": None}, {"refresh": 2},
+    ]  # fmt: skip
+    for given_too in options:
+        with pytest.raises(ValueError, match="resume: expected no temp"):
+            gen.sample(5, resume=True, **given_too)
+    assert gen.save_state() == state
+
+
+def test_there_must_be_something_to_resume() -> None:
+    gen = lstmgen.Generator(packed())
+    gen.sample_many(2, 5)
+    for call in (gen.save_state, lambda: gen.sample(5, resume=True), lambda: gen.stream(5, resume=True)):
+        with pytest.raises(ValueError, match="nothing to resume"):
+            call()
+
+
+def test_copies_and_pickles_have_nothing_to_resume() -> None:
+    gen = lstmgen.Generator(packed())
+    gen.sample(5)
+    for other in (copy.copy(gen), copy.deepcopy(gen), pickle.loads(pickle.dumps(gen))):
+        with pytest.raises(ValueError, match="nothing to resume"):
+            other.save_state()
+    assert gen.sample(5, resume=True)
+
+
+# -- elsewhere -------------------------------------------------------------------------------------
+
+CONTINUE = """
+import pathlib, sys, lstmgen
+gen = lstmgen.Generator(sys.argv[1])
+gen.load_state(pathlib.Path(sys.argv[2]).read_bytes())
+print(gen.sample(60, resume=True))
+pathlib.Path(sys.argv[2]).write_bytes(gen.save_state())
+"""
+
+
+@pytest.mark.parametrize("name", ["two lstm", "two lstm in bf16", "two lstm in int8", "output that reads an embedding"])
+def test_other_processes_with_other_kernels_go_on(tmp_path: Path, name: str) -> None:
+    model, state = tmp_path / "model.bin", tmp_path / "paused.state"
+    model.write_bytes(MODELS[name])
+    gen = lstmgen.Generator(model)
+    for refresh in (1, 50, None):
+        isas = _core.supported_isas()[::-1]
+        whole = str(gen.sample(40 + 60 * len(isas), seed=6, refresh=refresh))
+        gen.sample(40, seed=6, refresh=refresh)
+        state.write_bytes(gen.save_state())
+        text = whole[:40]
+        for isa in isas:  # each a process of its own
+            done = subprocess.run(
+                [sys.executable, "-c", CONTINUE, model, state],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
+                env={**os.environ, "LSTMGEN_ISA": isa},
+            )
+            text += done.stdout.strip()
+        assert text == whole
+
+
+def test_a_state_stays_readable() -> None:
+    """The layout, byte by byte: a change of it needs another version number."""
+    gen = lstmgen.Generator(packed(of([("simple_rnn", 3)])))
+    gen.sample(3, 0.5, seed=1, top_k=5, logit_bias={"b": 0.25}, refresh=None, prime="abc")
+    state = gen.save_state()
+    at = 8 + 3 * 4
+    assert struct.unpack("<8sII", state[: at - 4]) == (b"lstmstat", 1, 1)
+    assert struct.unpack_from("<QddddQ", state, at) == (0, 0.5, 1.0, 1.0, 0.0, 5)
+    at += 6 * 8
+    assert struct.unpack_from("<QId", state, at) == (1, 1, 0.25)
+    at += 8 + 4 + 8
+    assert struct.unpack_from("<Q", state, at) == (3,)
+    at += 8 + 312 * 8
+    (recent,) = struct.unpack_from("<Q", state, at)
+    assert recent == 6
+    at += 8 + recent * 4
+    assert struct.unpack_from("<QQQ", state, at) == (0, 1, 1)
+    at += 3 * 8
+    assert len(state) == at + 3 * 4 + 11 * 4 + 4
+    assert zlib.crc32(state[:-4]) == struct.unpack("<I", state[-4:])[0]
+
+
+# -- what is no state ------------------------------------------------------------------------------
+
+
+def saved(refresh: int | None = 1, model: bytes | None = None) -> tuple[lstmgen.Generator, bytes]:
+    gen = lstmgen.Generator(model or packed())
+    gen.sample(30, seed=1, refresh=refresh, logit_bias={"a": 0.5})
+    return gen, gen.save_state()
+
+
+def with_checksum(state: bytes) -> bytes:
+    return state[:-4] + struct.pack("<I", zlib.crc32(state[:-4]))
+
+
+def test_a_state_of_another_model_is_refused() -> None:
+    _, state = saved()
+    for other in (packed(of([("lstm", 9)])), packed(network(seed=8)), packed(dtype="bf16")):
+        with pytest.raises(ValueError, match="of another model: expected the file with the checksum"):
+            lstmgen.Generator(other).load_state(state)
+
+
+def test_what_is_no_state_is_refused() -> None:
+    gen, state = saved()
+    for junk in (b"", b"lstmsta", b"GGUF" * 10, packed()):
+        with pytest.raises(lstmgen.ModelFormatError, match="these bytes are none"):
+            gen.load_state(junk)
+    with pytest.raises(lstmgen.ModelFormatError, match="expected version 1, found 2"):
+        gen.load_state(state[:8] + b"\x02" + state[9:])
+    with pytest.raises(TypeError, match="state: expected bytes, found str"):
+        gen.load_state("lstmstat")  # type: ignore[arg-type]
+    assert gen.save_state() == state
+    gen.load_state(bytearray(state))
+    gen.load_state(memoryview(state))
+
+
+def test_a_state_that_is_cut_off_or_goes_on_is_refused() -> None:
+    for refresh in (1, 50, None):
+        gen, state = saved(refresh)
+        for size in (*range(40), *range(40, len(state) - 4, 7)):
+            for part in (state[:size], with_checksum(state[:size] + b"1234")):
+                with pytest.raises(lstmgen.ModelFormatError, match=DAMAGED):
+                    gen.load_state(part)
+        with pytest.raises(lstmgen.ModelFormatError, match="the checksum is wrong"):
+            gen.load_state(state + b"1")
+        with pytest.raises(lstmgen.ModelFormatError, match="expected 0 more bytes, found 3"):
+            gen.load_state(with_checksum(state + b"123"))
+
+
+STATES = {refresh: saved(refresh) for refresh in (1, 4, 50, None)}
+relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@relaxed
+@given(st.sampled_from([*STATES]), st.data())
+def test_damage_is_noticed(refresh: int | None, data: st.DataObject) -> None:
+    gen, state = STATES[refresh]
+    at = data.draw(st.integers(0, len(state) - 1))
+    damaged = bytearray(state)
+    damaged[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(ValueError, match=DAMAGED):
+        gen.load_state(damaged)
+
+
+# Where the numbers are that say how much there is, besides anywhere.
+PLACES = [20, 28, 36, 44, 52, 60, 68, 76, 80, 88, 88 + 8 + 312 * 8, 88 + 16 + 312 * 8 + 42 * 4]
+
+
+@relaxed
+@given(st.sampled_from([*STATES]), st.data())
+def test_forged_states_are_refused_or_drawn_from(refresh: int | None, data: st.DataObject) -> None:
+    gen, state = STATES[refresh]
+    forged = bytearray(state)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.sampled_from(PLACES) | st.integers(20, len(state) - 12))
+        forged[place : place + 8] = data.draw(
+            st.binary(min_size=8, max_size=8)
+            | st.sampled_from([0, 1, 2, 63, 64, 65, 2**31, 2**32 - 1, 2**62, 2**64 - 1]).map(
+                lambda n: n.to_bytes(8, "little")
+            )
+            | st.floats().map(lambda x: struct.pack("<d", x))
+        )
+    try:
+        gen.load_state(with_checksum(bytes(forged)))
+        gen.sample(40, resume=True)
+    except ValueError:
+        pass
