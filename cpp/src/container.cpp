@@ -671,12 +671,12 @@ std::uint64_t take_header(Cursor& in, const char* magic, std::uint64_t& n_tensor
     return in.number<std::uint64_t>("the header");
 }
 
-void check_checksum(const AlignedBuffer<std::byte>& bytes, std::size_t at, std::uint32_t want) {
+void check_checksum(const std::byte* data, std::size_t size, std::size_t at, std::uint32_t want) {
     constexpr std::byte zeros[4] = {};
     Crc32 crc;
-    crc.update(bytes.data(), at);
+    crc.update(data, at);
     crc.update(zeros, 4);
-    crc.update(bytes.data() + at + 4, bytes.size() - at - 4);
+    crc.update(data + at + 4, size - at - 4);
     if (crc.value() != want) fail({"the checksum is wrong: the file is damaged"});
 }
 
@@ -694,8 +694,8 @@ WeightType take_file_type(Keys& keys) {
     }
 }
 
-void parse(Container& c) {
-    Cursor in(c.bytes.data(), c.bytes.size());
+void parse(const std::byte* data, std::size_t size, Container& c) {
+    Cursor in(data, size);
     std::uint64_t n_tensors = 0;
     const std::uint64_t n_keys = take_header(in, "GGUF", n_tensors);
     Keys keys(in, n_keys);
@@ -746,7 +746,7 @@ void parse(Container& c) {
             if (tensor.type == WeightType::int8) tensor.scales = take_data(tensor.columns * sizeof(float));
         }
     if (in.left() != 0) fail({"the file goes on after its last tensor, for ", in.left(), " bytes"});
-    check_checksum(c.bytes, keys.checksum_at, checksum);
+    check_checksum(data, size, keys.checksum_at, checksum);
 
     // Only now, when the file has shown to be as large as its layers demand, is memory taken in proportion to their
     // sizes.
@@ -758,17 +758,6 @@ void parse(Container& c) {
         for (std::size_t j = 0; j < specs[i].size(); ++j)
             if (!all_finite(c.layers[i].tensors[j]))
                 fail({"tensor ", c.layers[i].name, ".", specs[i][j].name, " has a value that is not finite"});
-}
-
-Container parse_named(AlignedBuffer<std::byte> bytes, const std::string& name) {
-    Container container;
-    container.bytes = std::move(bytes);
-    try {
-        parse(container);
-    } catch (const Error& error) {
-        lstmgen::fail(error.code(), {name, ": ", error.what()});
-    }
-    return container;
 }
 
 [[noreturn]] void too_large(const std::string& name, std::uint64_t size) {
@@ -800,14 +789,20 @@ Container read_container(const std::string& path) {
     file.seekg(0);
     if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size)))
         unreadable("reading stopped before the end");
-    return parse_named(std::move(bytes), path);
+    Container container = read_container(bytes.data(), bytes.size(), path);
+    container.bytes = std::move(bytes);
+    return container;
 }
 
 Container read_container(const void* data, std::size_t size, const std::string& name) {
     if (size > kMaxFile) too_large(name, size);
-    AlignedBuffer<std::byte> bytes(size, AlignedBuffer<std::byte>::Raw{});
-    if (size > 0) std::memcpy(bytes.data(), data, size);
-    return parse_named(std::move(bytes), name);
+    Container container;
+    try {
+        parse(static_cast<const std::byte*>(data), size, container);
+    } catch (const Error& error) {
+        lstmgen::fail(error.code(), {name, ": ", error.what()});
+    }
+    return container;
 }
 
 }  // namespace lstmgen

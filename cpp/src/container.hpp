@@ -82,12 +82,13 @@ struct SelfTest {
     double tolerance = 0.0;
 };
 
-/// Everything in a model file. The tensors point into `bytes`.
+/// Everything in a model file. The tensors point into `bytes`, or into the memory that was read, which must live as
+/// long.
 struct Container {
     ModelInfo info;
     std::vector<LayerDescription> layers;
     SelfTest self_test;
-    AlignedBuffer<std::byte> bytes;
+    AlignedBuffer<std::byte> bytes;  // of a file that was read from a path
 };
 
 /// Both throw Error: code io if the file cannot be read, code format if anything in it breaks the specification.

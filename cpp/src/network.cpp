@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "isa.hpp"
+#include "portable_math.hpp"
 
 namespace lstmgen {
 namespace {

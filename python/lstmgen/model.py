@@ -236,7 +236,8 @@ def _read(path: str) -> bytes:
     found = os.stat(path)
     if stat.S_ISREG(found.st_mode) and found.st_size <= 2**32:
         with open(path, "rb") as file:
-            if (magic := file.read(4)) == b"GGUF":
-                return magic + file.read()
+            if file.read(4) == b"GGUF":
+                file.seek(0)
+                return file.read()
     _core.Model.load(path)
     raise OSError(f"{path}: was changed while it was read")
