@@ -7,6 +7,8 @@ import importlib.metadata
 import importlib.util
 import io
 import random
+import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -573,6 +575,18 @@ def test_sound_is_encoded_by_a_program(tmp_path: Path, monkeypatch: pytest.Monke
         Music(TUNE).write(path)
     assert path.read_bytes().startswith(b"coded ")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bin", path.name]
+
+
+@pytest.mark.parametrize(
+    ("kind", "programs", "start"), [("mp3", "ffmpeg lame", rb"ID3|\xff\xfb"), ("ogg", "ffmpeg oggenc", rb"OggS")]
+)
+def test_sound_is_encoded_by_a_real_program(tmp_path: Path, kind: str, programs: str, start: bytes) -> None:
+    if not any(map(shutil.which, programs.split())):
+        pytest.skip(f"needs {programs.replace(' ', ' or ')}")
+    path = tmp_path / f"x.{kind}"
+    Music(TUNE).write(path)
+    assert re.match(start, path.read_bytes())
+    assert path.stat().st_size > 10_000
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="programs are scripts here")
