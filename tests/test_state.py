@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import signal
 import struct
 import subprocess
 import sys
@@ -266,7 +267,7 @@ def with_checksum(state: bytes) -> bytes:
 def test_a_state_of_another_model_is_refused() -> None:
     _, state = saved()
     for other in (packed(of([("lstm", 9)])), packed(network(seed=8)), packed(dtype="bf16")):
-        with pytest.raises(ValueError, match="of another model: expected the file with the checksum"):
+        with pytest.raises(ValueError, match="of another model: expected weights with the checksum"):
             lstmgen.Generator(other).load_state(state)
 
 
@@ -332,6 +333,55 @@ def test_forged_states_are_refused_or_drawn_from(refresh: int | None, data: st.D
         )
     try:
         gen.load_state(with_checksum(bytes(forged)))
-        gen.sample(40, resume=True)
+        gen.sample(40, resume=True, prime="a")
     except ValueError:
         pass
+
+
+def test_a_forged_option_is_damage() -> None:
+    gen, state = saved()
+    place = state.index(struct.pack("<d", 1.0))  # the first is one of the options, all of which are numbers above 0
+    forged = state[:place] + struct.pack("<d", -1.0) + state[place + 8 :]
+    with pytest.raises(lstmgen.ModelFormatError, match=r"the state: .*: expected a number"):
+        gen.load_state(with_checksum(forged))
+
+
+def test_padding_of_a_model_without_it_is_damage() -> None:
+    gen, state = saved()
+    sizes = [i for i in range(24, len(state) - 12) if state[i : i + 8] == bytes(8)]
+    for place in sizes:
+        forged = state[:place] + (5).to_bytes(8, "little") + state[place + 8 :]
+        try:
+            gen.load_state(with_checksum(forged))
+        except ValueError:
+            continue
+        assert len(str(gen.sample(3, resume=True, prime="a"))) == 3
+
+
+def test_a_state_is_of_the_weights_not_of_the_file() -> None:
+    _, state = saved()
+    other = lstmgen.Generator(packed(name="another name", prime=[1]))
+    other.load_state(state)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
+def test_a_signal_handler_that_uses_the_generator_does_not_wait_for_itself() -> None:
+    gen = lstmgen.Generator(packed())
+    caught: list[ValueError] = []
+
+    def handler(*_: object) -> None:
+        try:
+            gen.save_state()
+        except ValueError as error:
+            caught.append(error)
+            raise
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(ValueError, match="the generator is drawing"):
+            gen.sample(10**9)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(caught) == 1

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -147,13 +148,25 @@ public:
     }
 
 private:
+    using OwnerId = std::atomic<std::thread::id>;
+    struct Owner {
+        explicit Owner(OwnerId& of) : id(of) { id = std::this_thread::get_id(); }
+        ~Owner() { id = std::thread::id(); }
+        OwnerId& id;
+    };
+
     // Runs f without the GIL; f returns false if a signal handler has raised.
     template <class F>
     void unlocked(F&& f) {
         bool finished;
         {
             const py::gil_scoped_release release;
+            // A signal handler that runs below a call would wait for that call for ever.
+            if (owner_ == std::this_thread::get_id())
+                throw lstmgen::Error(lstmgen::ErrorCode::invalid_argument,
+                                     "the generator is drawing: a signal handler cannot use it, let it set a flag");
             const std::lock_guard lock(mutex_);
+            const Owner owner(owner_);
             finished = f();
         }
         if (!finished) throw py::error_already_set();
@@ -162,6 +175,7 @@ private:
     lstmgen::Generator generator_;
     std::size_t outputs_;
     std::mutex mutex_;
+    OwnerId owner_{};  // who holds the mutex
 };
 
 std::unique_ptr<Generator> make_generator(const lstmgen::Model& model, std::size_t refresh, std::size_t threads,

@@ -24,6 +24,7 @@ constexpr std::uint64_t kMaxKeys = 4096, kMaxName = 63, kMaxString = 1 << 16, kM
 constexpr std::uint64_t kMaxLayers = 256, kMaxSize = 1 << 20, kMaxMatrix = std::uint64_t{2} * kMaxFloats;
 constexpr std::uint64_t kMaxSteps = 1 << 16;
 constexpr std::size_t kMaxSelfTest = 64;
+constexpr std::size_t kIdentifying = 1 << 16;  // bytes of each tensor
 constexpr std::uint32_t kF32 = 0, kBf16 = 30, kI8 = 24;
 
 // In the order of LayerType.
@@ -694,6 +695,22 @@ WeightType take_file_type(Keys& keys) {
     }
 }
 
+// What tells a network from others. Not of the self-test, whose numbers differ from machine to machine.
+std::uint32_t identity(const Container& c) {
+    Crc32 crc;
+    const auto add = [&crc](std::uint64_t n) { crc.update(reinterpret_cast<const std::byte*>(&n), sizeof n); };
+    add(c.info.input_size);
+    add(c.info.outputs);
+    add(c.info.window);
+    add(c.info.padding ? *c.info.padding : ~std::uint64_t{0});
+    for (const LayerDescription& layer : c.layers)
+        for (const Tensor& tensor : layer.tensors) {
+            add(tensor.nbytes());
+            crc.update(tensor.data, std::min(tensor.nbytes(), kIdentifying));
+        }
+    return crc.value();
+}
+
 void parse(const std::byte* data, std::size_t size, Container& c) {
     Cursor in(data, size);
     std::uint64_t n_tensors = 0;
@@ -708,7 +725,7 @@ void parse(const std::byte* data, std::size_t size, Container& c) {
     keys.size("general.alignment", kAlignment, kAlignment);
     const WeightType matrices = take_file_type(keys);
     c.info.dtype = matrices == WeightType::f32 ? "f32" : matrices == WeightType::bf16 ? "bf16" : "int8";
-    const auto checksum = c.info.checksum = keys.take<std::uint32_t>("lstmgen.checksum");
+    const auto checksum = keys.take<std::uint32_t>("lstmgen.checksum");
     take_facts(keys, c.info);
 
     c.info.encoding = take_encoding(keys);
@@ -754,6 +771,7 @@ void parse(const std::byte* data, std::size_t size, Container& c) {
     take_vocabulary(keys, c.info);
     c.self_test = take_self_test(keys, c.info);
     keys.check_all_taken();
+    c.info.identity = identity(c);
     for (std::size_t i = 0; i < c.layers.size(); ++i)
         for (std::size_t j = 0; j < specs[i].size(); ++j)
             if (!all_finite(c.layers[i].tensors[j]))

@@ -17,11 +17,11 @@ public:
     Impl(const Model& model, const GeneratorOptions& options)
         : context_(model.network(), options.refresh, 1, options.threads),
           sampler_(info().outputs, options.sampler),
-          padding_(info().padding && !context_.carried() ? context_.reach() - 1 : 0) {}
+          padding_(greatest_padding()) {}
 
     Impl(const Model& model, StateReader& in, std::size_t threads)
         : context_(model.network(), in.size(SIZE_MAX), 1, threads), sampler_(info().outputs, in) {
-        padding_ = in.size(context_.carried() ? 0 : context_.reach());
+        padding_ = in.size(greatest_padding());
         begun_ = in.size(1) > 0;
         context_.load(in);
         in.expect(0);
@@ -87,6 +87,9 @@ public:
 
 private:
     const ModelInfo& info() const noexcept { return context_.info(); }
+    std::size_t greatest_padding() const noexcept {
+        return info().padding && !context_.carried() ? context_.reach() - 1 : 0;
+    }
 
     void check(const std::uint32_t* ids, std::size_t n) const {
         const std::size_t outputs = info().outputs;
@@ -135,7 +138,13 @@ bool Generator::feed(const std::uint32_t* ids, std::size_t n, const Continue& ke
 std::size_t Generator::save_state(void* to, std::size_t capacity) { return impl_->save(to, capacity); }
 Generator Generator::load_state(const Model& model, const void* state, std::size_t bytes, std::size_t threads) {
     StateReader in(StateKind::generator, model.info(), state, bytes);
-    return Generator(std::make_unique<Impl>(model, in, threads));
+    try {
+        return Generator(std::make_unique<Impl>(model, in, threads));
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::format) throw;
+        fail(ErrorCode::format,
+             {"the state: ", error.what()});  // an option that cannot be, given by nobody but the bytes
+    }
 }
 std::uint32_t Generator::next() { return impl_->next(); }
 void Generator::probabilities(double* p) { impl_->probabilities(p); }

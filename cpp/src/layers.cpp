@@ -610,6 +610,10 @@ public:
 
 }  // namespace
 
+std::size_t Layer::saved_size() const noexcept {
+    return recurrent() ? outputs() * sizeof(float) * (has_c() ? 2 : 1) + sums_size() * sizeof(double) : 0;
+}
+
 void Layer::save(const Output& lane, StateWriter& out) const noexcept {
     if (!recurrent()) return;
     out.bytes(lane.y, outputs() * sizeof(float));

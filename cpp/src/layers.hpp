@@ -74,6 +74,7 @@ public:
                       float* /*scratch*/) const {}
 
     /// The state of one lane, which a layer that is not recurrent lacks.
+    std::size_t saved_size() const noexcept;  // bytes
     void save(const Output& lane, StateWriter& out) const noexcept;
     void load(StateReader& in, const Output& lane) const;
 

@@ -1,12 +1,19 @@
 #include "message.hpp"
 
+#include <cstdio>
+
 namespace lstmgen {
 
 void Part::append_to(std::string& message) const {
     switch (kind_) {
         case Kind::text: message += text_; break;
         case Kind::number: message += std::to_string(number_); break;
-        case Kind::real: message += std::to_string(real_); break;
+        case Kind::real: {
+            char digits[32];
+            std::snprintf(digits, sizeof digits, "%g", real_);
+            message += digits;
+            break;
+        }
         case Kind::quoted:
             message += '\'';
             for (const char c : text_.substr(0, 64)) message += c >= 32 && c < 127 ? c : '?';

@@ -17,8 +17,10 @@ public:
     Part(std::string_view text) : text_(text), kind_(Kind::text) {}
     Part(const std::string& text) : text_(text), kind_(Kind::text) {}
     Part(double number) : real_(number), kind_(Kind::real) {}
-    template <class T, class = std::enable_if_t<std::is_unsigned_v<T>>>
-    Part(T number) : number_(number), kind_(Kind::number) {}
+    template <class T, std::enable_if_t<std::is_integral_v<T>, int> = 0>
+    Part(T number) : number_(number), kind_(Kind::number) {
+        static_assert(std::is_unsigned_v<T> && !std::is_same_v<T, bool> && !std::is_same_v<T, char>);
+    }
 
     /// What a file holds: in quotes, printable and short, whatever it is.
     static Part quoted(std::string_view text) {

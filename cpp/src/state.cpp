@@ -25,7 +25,7 @@ StateWriter::StateWriter(StateKind kind, const ModelInfo& model, void* to) noexc
     bytes(kStateMagic, sizeof kStateMagic);
     number(kStateVersion);
     number(static_cast<std::uint32_t>(kind));
-    number(model.checksum);
+    number(model.identity);
 }
 
 void StateWriter::bytes(const void* from, std::size_t n) noexcept {
@@ -56,9 +56,9 @@ StateReader::StateReader(StateKind kind, const ModelInfo& model, const void* fro
         refuse({"the state: it is one of ",
                 kind == StateKind::generator ? "steps, not of a generator" : "a generator, not of steps"});
     const auto of = number<std::uint32_t>();
-    if (of != model.checksum)
-        refuse({"the state: it is of another model: expected the file with the checksum ", model.checksum, ", found ",
-                of});
+    if (of != model.identity)
+        refuse(
+            {"the state: it is of another model: expected weights with the checksum ", model.identity, ", found ", of});
 }
 
 void StateReader::bytes(void* to, std::size_t n) {

@@ -36,6 +36,8 @@ Stepper::Stepper(const Network& network) : network_(network), in_tail_(network.l
     if (network.needs_encoding()) numbers_ = place(network.info().input_size * sizeof(float));
     scratch_ = place(scratch * sizeof(float));
     nbytes_ = at;
+    saved_size_ = write_state(StateKind::steps, network.info(), nullptr, 0, [](StateWriter&) {});
+    for (const auto& layer : network.layers()) saved_size_ += layer->saved_size();
 }
 
 void Stepper::init(void* state) const noexcept {
@@ -51,8 +53,9 @@ bool Stepper::owns(const void* state) const noexcept {
 }
 
 std::size_t Stepper::save(const void* state, void* to, std::size_t capacity) const noexcept {
+    if (!to || capacity < saved_size_) return saved_size_;
     std::byte* const base = static_cast<std::byte*>(const_cast<void*>(state));
-    const auto now = to ? static_cast<std::size_t>(static_cast<const Header*>(state)->now) : 0;  // only counts without
+    const auto now = static_cast<std::size_t>(static_cast<const Header*>(state)->now);
     return write_state(StateKind::steps, network_.info(), to, capacity, [&](StateWriter& out) {
         for (std::size_t i = 0; i < layers_.size(); ++i) network_.layers()[i]->save(output(base, i, now), out);
     });
@@ -60,7 +63,7 @@ std::size_t Stepper::save(const void* state, void* to, std::size_t capacity) con
 
 void Stepper::load(void* state, const void* from, std::size_t bytes) const {
     StateReader in(StateKind::steps, network_.info(), from, bytes);
-    in.expect(save(state, nullptr, 0) - (bytes - in.left()));
+    in.expect(saved_size_ - (bytes - in.left()));
     init(state);
     std::byte* const base = static_cast<std::byte*>(state);
     for (std::size_t i = 0; i < layers_.size(); ++i) network_.layers()[i]->load(in, output(base, i, 0));

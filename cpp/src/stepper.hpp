@@ -46,7 +46,7 @@ private:
     const Network& network_;
     std::vector<Offsets> layers_;
     std::vector<unsigned char> in_tail_;
-    std::size_t numbers_ = 0, scratch_ = 0, nbytes_ = 0;
+    std::size_t numbers_ = 0, scratch_ = 0, nbytes_ = 0, saved_size_ = 0;
 };
 
 }  // namespace lstmgen

@@ -100,7 +100,7 @@ class Generator:
             instead.
         resume: go on where the last `sample` or `stream` of this generator, or the state of `load_state`, has stopped,
             as if it had not: with its options, so of these only length, prime (which comes first; None: nothing),
-            include_prime, stop and on_unknown may be given.
+            include_prime, stop and on_unknown may be given; a stop is looked for in the new elements alone.
         """
         length = _at_least("length", length, 0)
         sampling = Sampling(temp, temperature, inverse_temp, seed, top_k, top_p, min_p)
@@ -242,7 +242,8 @@ class Generator:
 
         It may be one that still goes on: the state is that after the last element it gave. The bytes, 2.6 kB and the
         window or what the network carries, are the same on every machine. Raises `ValueError` if there is nothing to
-        resume; `astream` and `sample_many` do not count.
+        resume; `astream` and `sample_many` do not count. In a signal handler below a `sample` it is an error: set a
+        flag there, and look at it in a loop over `stream`.
         """
         return self._resumed().save_state()
 
@@ -250,8 +251,8 @@ class Generator:
         """Let `sample` and `stream` with `resume=True` go on from a state, in whichever process it was saved.
 
         They draw the elements that would have come there, bit for bit, whatever `threads` is. Raises `ModelFormatError`
-        for bytes that are no state, or a damaged one, and `ValueError` for the state of another model: each file, and
-        each dtype of it, is a model of its own.
+        for bytes that are no state, or a damaged one, and `ValueError` for the state of another model, with other
+        weights or another dtype.
         """
         if not isinstance(state, (bytes, bytearray, memoryview)):
             raise TypeError(f"state: expected bytes, found {type(state).__name__}")

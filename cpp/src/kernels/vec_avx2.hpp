@@ -41,7 +41,7 @@ inline Pairs set_pair(std::int32_t pair) { return _mm256_set1_epi32(pair); }
 inline Ints add_dot(Ints sum, Pairs a, Pairs b) {
     const Ints products = _mm256_madd_epi16(a, b);
 #if defined(__GNUC__) && defined(__AVX2__)  // GCC would put the sum elsewhere, copy it back, and run out of registers
-    asm("vpaddd %1, %0, %0" : "+x"(sum) : "x"(products));
+    asm("vpaddd {%1, %0, %0|%0, %0, %1}" : "+x"(sum) : "x"(products));
     return sum;
 #else
     return _mm256_add_epi32(sum, products);

@@ -42,7 +42,7 @@ inline Pairs set_pair(std::int32_t pair) { return _mm512_set1_epi32(pair); }
 inline Ints add_dot(Ints sum, Pairs a, Pairs b) {
     const Ints products = _mm512_madd_epi16(a, b);
 #if defined(__GNUC__) && defined(__AVX512F__)  // as in vec_avx2.hpp
-    asm("vpaddd %1, %0, %0" : "+v"(sum) : "v"(products));
+    asm("vpaddd {%1, %0, %0|%0, %0, %1}" : "+v"(sum) : "v"(products));
     return sum;
 #else
     return _mm512_add_epi32(sum, products);
