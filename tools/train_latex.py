@@ -200,7 +200,7 @@ def fused_lstm() -> Any:
     import keras
     import torch
 
-    class LSTM(keras.layers.LSTM):
+    class LSTM(keras.layers.LSTM):  # type: ignore[misc]
         def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
             recurrent = torch.nn.functional.dropout(self.cell.recurrent_kernel.value, self.recurrent_dropout, training)
             weights = [
