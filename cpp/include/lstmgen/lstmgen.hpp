@@ -92,7 +92,7 @@ struct ModelInfo {
     std::optional<std::uint32_t> padding;    ///< id that fills a short window
     std::vector<LayerInfo> layers;           ///< in the order in which they run
     std::size_t nbytes = 0;                  ///< of the packed weights in memory
-    std::uint32_t identity = 0;              ///< of the weights, the same in each file with these, whatever else it says
+    std::uint32_t identity = 0;              ///< of the weights, whatever else a file says
 };
 
 class Network;
