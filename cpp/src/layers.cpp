@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "packed_matrix.hpp"
 #include "portable_math.hpp"
 
 namespace lstmgen {

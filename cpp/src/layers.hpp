@@ -9,38 +9,10 @@
 #include "activations.hpp"
 #include "container.hpp"
 #include "kernels/kernel_table.hpp"
-#include "packed_matrix.hpp"
+#include "lanes.hpp"
 #include "state.hpp"
 
 namespace lstmgen {
-
-/// What the lanes of a layer write. All but y and its stride only of recurrent layers.
-struct Output {
-    float* y = nullptr;  // (lanes, stride), as y_before and c
-    std::size_t stride = 0;
-    const float* y_before = nullptr;  // y of the step before
-    float* c = nullptr;
-    double* sums = nullptr;  // (lanes, sums_stride)
-    std::size_t sums_stride = 0;
-
-    /// The same from this lane on.
-    Output from(std::size_t lane) const noexcept {
-        return {y + lane * stride,
-                stride,
-                y_before ? y_before + lane * stride : nullptr,
-                c ? c + lane * stride : nullptr,
-                sums ? sums + lane * sums_stride : nullptr,
-                sums_stride};
-    }
-};
-
-/// A sequence or vector of several lanes: row t * lanes + lane is step t of a lane.
-template <class T>
-struct Sequence {
-    T* x = nullptr;
-    std::size_t stride = 0;  // from one row to the next
-    std::size_t steps = 1;
-};
 
 class Layer {
 public:

@@ -6,42 +6,10 @@
 
 #include "aligned.hpp"
 #include "kernels/kernel_table.hpp"
+#include "lanes.hpp"
 #include "tensor.hpp"
 
 namespace lstmgen {
-
-/// What the lanes of a layer read from one of its inputs: ids, or rows of numbers; a row for each lane, or `period`
-/// rows that they take in turns: lane i reads row (first + i) % period.
-struct Input {
-    const std::uint32_t* ids = nullptr;
-    const float* x = nullptr;
-    std::size_t stride = 0;
-    std::size_t period = 0;  // 0: a row for each lane
-    std::size_t first = 0;
-    const float* product = nullptr;  // (lanes, product_stride): Layer::input_product, where it is known already
-    std::size_t product_stride = 0;
-
-    std::size_t row(std::size_t lane) const noexcept { return period > 0 ? (first + lane) % period : lane; }
-    /// The numbers that a lane reads.
-    const float* numbers(std::size_t lane) const noexcept { return x + row(lane) * stride; }
-
-    /// What one lane reads.
-    Input only(std::size_t lane) const noexcept {
-        return {ids ? ids + row(lane) * stride : nullptr, x ? numbers(lane) : nullptr};
-    }
-    /// The same from this lane on.
-    Input from(std::size_t lane) const noexcept {
-        Input rest = *this;
-        if (period > 0) {
-            rest.first += lane;
-        } else {
-            rest.ids = ids ? ids + lane * stride : nullptr;
-            rest.x = x ? x + lane * stride : nullptr;
-        }
-        rest.product = product ? product + lane * product_stride : nullptr;
-        return rest;
-    }
-};
 
 /// A matrix of Keras, (rows, columns), as the kernels want it, with an offset a column (the bias).
 class PackedMatrix {

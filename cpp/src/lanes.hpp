@@ -1,0 +1,70 @@
+// What layers are given, and where they put what they make of it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lstmgen {
+
+/// What the lanes of a layer read from one of its inputs: ids, or rows of numbers; a row for each lane, or `period`
+/// rows that they take in turns: lane i reads row (first + i) % period.
+struct Input {
+    const std::uint32_t* ids = nullptr;
+    const float* x = nullptr;
+    std::size_t stride = 0;
+    std::size_t period = 0;  // 0: a row for each lane
+    std::size_t first = 0;
+    const float* product = nullptr;  // (lanes, product_stride): Layer::input_product, where it is known already
+    std::size_t product_stride = 0;
+
+    std::size_t row(std::size_t lane) const noexcept { return period > 0 ? (first + lane) % period : lane; }
+    /// The numbers that a lane reads.
+    const float* numbers(std::size_t lane) const noexcept { return x + row(lane) * stride; }
+
+    /// What one lane reads.
+    Input only(std::size_t lane) const noexcept {
+        return {ids ? ids + row(lane) * stride : nullptr, x ? numbers(lane) : nullptr};
+    }
+    /// The same from this lane on.
+    Input from(std::size_t lane) const noexcept {
+        Input rest = *this;
+        if (period > 0) {
+            rest.first += lane;
+        } else {
+            rest.ids = ids ? ids + lane * stride : nullptr;
+            rest.x = x ? x + lane * stride : nullptr;
+        }
+        rest.product = product ? product + lane * product_stride : nullptr;
+        return rest;
+    }
+};
+
+/// What the lanes of a layer write. All but y and its stride only of recurrent layers.
+struct Output {
+    float* y = nullptr;  // (lanes, stride), as y_before and c
+    std::size_t stride = 0;
+    const float* y_before = nullptr;  // y of the step before
+    float* c = nullptr;
+    double* sums = nullptr;  // (lanes, sums_stride)
+    std::size_t sums_stride = 0;
+
+    /// The same from this lane on.
+    Output from(std::size_t lane) const noexcept {
+        return {y + lane * stride,
+                stride,
+                y_before ? y_before + lane * stride : nullptr,
+                c ? c + lane * stride : nullptr,
+                sums ? sums + lane * sums_stride : nullptr,
+                sums_stride};
+    }
+};
+
+/// A sequence or vector of several lanes: row t * lanes + lane is step t of a lane.
+template <class T>
+struct Sequence {
+    T* x = nullptr;
+    std::size_t stride = 0;  // from one row to the next
+    std::size_t steps = 1;
+};
+
+}  // namespace lstmgen
