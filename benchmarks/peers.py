@@ -5,6 +5,7 @@ Packages are imported where they are used, so that one that is not installed cos
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, ClassVar, NamedTuple
@@ -20,7 +21,7 @@ class Unavailable(Exception):
     """Why an engine cannot run a model, in a line."""
 
 
-class Peer:
+class Peer(ABC):
     """An engine: made from a Keras model of batch size 1, and called for the probabilities after its input.
 
     The model reads a window of (1, T, inputs) from a zero state, or if `carried` is one step from the state that the
@@ -31,11 +32,11 @@ class Peer:
     packages: ClassVar[tuple[str, ...]]
     dtype: ClassVar[str] = "f32"
 
-    def __init__(self, model: Any, threads: int, *, carried: bool) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def __init__(self, model: Any, threads: int, *, carried: bool) -> None: ...
 
-    def __call__(self, x: Array) -> Array:
-        raise NotImplementedError
+    @abstractmethod
+    def __call__(self, x: Array) -> Array: ...
 
     @classmethod
     def unavailable(cls) -> str:
