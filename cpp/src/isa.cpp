@@ -50,12 +50,16 @@ unsigned long long saved_registers() {
 std::vector<const KernelTable*> vector_tables() {
     constexpr unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28;  // leaf 1, ecx
     constexpr unsigned avx2 = 1u << 5, avx512 = 1u << 16 | 1u << 30;        // leaf 7, ebx: F and BW
+    constexpr unsigned vnni = 1u << 11;                                     // leaf 7, ecx
     constexpr unsigned long long ymm = 0x6, zmm = 0xe6;
-    const unsigned basic = cpuid(1).ecx, extended = cpuid(7).ebx;
+    const unsigned basic = cpuid(1).ecx, extended = cpuid(7).ebx, more = cpuid(7).ecx;
     std::vector<const KernelTable*> tables;
     if ((basic & (fma | osxsave | avx)) != (fma | osxsave | avx) || !(extended & avx2)) return tables;
     const unsigned long long saved = saved_registers();
-    if ((extended & avx512) == avx512 && (saved & zmm) == zmm) tables.push_back(&kernels::avx512_table);
+    if ((extended & avx512) == avx512 && (saved & zmm) == zmm) {
+        if (more & vnni) tables.push_back(&kernels::avx512vnni_table);
+        tables.push_back(&kernels::avx512_table);
+    }
     if ((saved & ymm) == ymm) tables.push_back(&kernels::avx2_table);
     return tables;
 }

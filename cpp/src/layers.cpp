@@ -266,7 +266,7 @@ protected:
         s.rounded = working + working_size(lanes);
         s.rows = lanes;
         s.blocks = stride() / kPanel;
-        s.kernel = kernel_.view();
+        s.kernel = kernel_.view(kernels);
         if (in.product) {
             s.start = in.product;
             s.start_stride = in.product_stride;
@@ -325,7 +325,7 @@ protected:
         fill(kernels, in, lanes, out, scratch, s);
         s.activation = kernel_function(activation_);
         s.recurrent_activation = kernel_function(recurrent_activation_);
-        s.recurrent = recurrent_.view();
+        s.recurrent = recurrent_.view(kernels);
         s.c = out.c;
         kernels.lstm_step(s);
     }
@@ -339,7 +339,8 @@ private:
         float* const rounded = gates + kGates * stride();
         for (std::size_t lane = 0; lane < lanes; ++lane) {
             input_product_of(kernels, in, lane, z, rounded);
-            kernels.gemm(recurrent_.view(), recurrent_.panels(), out.y_before + lane * out.stride, 0, 1, z, 0, rounded);
+            kernels.gemm(recurrent_.view(kernels), recurrent_.panels(), out.y_before + lane * out.stride, 0, 1, z, 0,
+                         rounded);
             for (std::size_t g = 0; g < kGates; ++g) {
                 float* const gate = gates + g * stride();
                 unpack_gate(z, g, kGates, stride(), gate);
@@ -397,8 +398,8 @@ protected:
         s.recurrent_activation = kernel_function(recurrent_activation_);
         s.reset_after = reset_after_;
         s.recurrent_start = recurrent_.bias();
-        s.recurrent = recurrent_.view();
-        if (candidate_) s.candidate = candidate_->view();
+        s.recurrent = recurrent_.view(kernels);
+        if (candidate_) s.candidate = candidate_->view(kernels);
         kernels.gru_step(s);
     }
 
@@ -466,13 +467,14 @@ protected:
             kernels::RnnStep s{};
             fill(kernels, in, lanes, out, scratch, s);
             s.activation = kernel_function(activation_);
-            s.recurrent = recurrent_.view();
+            s.recurrent = recurrent_.view(kernels);
             return kernels.rnn_step(s);
         }
         for (std::size_t lane = 0; lane < lanes; ++lane) {
             float* const h = out.y + lane * out.stride;
             input_product_of(kernels, in, lane, h, scratch);
-            kernels.gemm(recurrent_.view(), recurrent_.panels(), out.y_before + lane * out.stride, 0, 1, h, 0, scratch);
+            kernels.gemm(recurrent_.view(kernels), recurrent_.panels(), out.y_before + lane * out.stride, 0, 1, h, 0,
+                         scratch);
             activate(kernels, activation_, h, outputs());
         }
     }

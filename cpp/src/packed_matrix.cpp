@@ -78,10 +78,10 @@ PackedMatrix::PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t
 void PackedMatrix::apply(const kernels::KernelTable& kernels, const Input& input, std::size_t lanes, float* z,
                          std::size_t z_stride, float* scratch) const {
     for (std::size_t i = 0; i < lanes; ++i) std::copy_n(bias_.data(), bias_.size(), z + i * z_stride);
-    if (input.ids) return kernels.gather(view(), panels_, input.ids, input.stride, lanes, z, z_stride);
+    if (input.ids) return kernels.gather(view(kernels), panels_, input.ids, input.stride, lanes, z, z_stride);
     const std::size_t rows = type_ == WeightType::int8 ? kApplyRows : lanes;
     for (std::size_t i = 0; i < lanes; i += rows)
-        kernels.gemm(view(), panels_, input.x + i * input.stride, input.stride, std::min(rows, lanes - i),
+        kernels.gemm(view(kernels), panels_, input.x + i * input.stride, input.stride, std::min(rows, lanes - i),
                      z + i * z_stride, z_stride, scratch);
 }
 

@@ -23,7 +23,9 @@ public:
     std::size_t panels() const noexcept { return panels_; }
     std::size_t padded_columns() const noexcept { return panels_ * kernels::kPanel; }
     const float* bias() const noexcept { return bias_.data(); }
-    kernels::Matrix view() const noexcept { return {weights_.data(), rows_, type_, scales_.data()}; }
+    kernels::Matrix view(const kernels::KernelTable& kernels) const noexcept {
+        return {weights_.data(), rows_, type_, scales_.data(), kernels.rounded_product};
+    }
     std::size_t nbytes() const noexcept { return weights_.nbytes() + scales_.nbytes() + bias_.nbytes(); }
     /// Floats of memory that the product of so many rows needs.
     std::size_t rounded_size(std::size_t rows) const noexcept { return kernels::rounded_size(type_, rows_, rows); }

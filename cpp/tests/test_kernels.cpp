@@ -19,7 +19,7 @@ using namespace lstmgen::kernels;
 
 #ifdef LSTMGEN_TEST_SIMDE
 namespace lstmgen::kernels {
-extern const KernelTable simde_table;
+extern const KernelTable simde_table, simde_vnni_table;
 }
 #endif
 
@@ -28,7 +28,7 @@ namespace {
 std::vector<const KernelTable*> all_tables() {
     std::vector<const KernelTable*> tables = supported_kernels();
 #ifdef LSTMGEN_TEST_SIMDE
-    tables.insert(tables.begin(), &simde_table);
+    tables.insert(tables.begin(), {&simde_vnni_table, &simde_table});
 #endif
     return tables;
 }
@@ -83,9 +83,9 @@ struct Weights {
                     }
                 }
     }
-    Matrix matrix() const {
-        if (type == WeightType::f32) return {f32.data(), k, type, nullptr};
-        return {packed.data(), k, type, type == WeightType::int8 ? scales.data() : nullptr};
+    Matrix matrix(const KernelTable& table) const {
+        if (type == WeightType::f32) return {f32.data(), k, type, nullptr, nullptr};
+        return {packed.data(), k, type, type == WeightType::int8 ? scales.data() : nullptr, table.rounded_product};
     }
 
     WeightType type;
@@ -104,17 +104,18 @@ constexpr Function kGateActivations[] = {Function::sigmoid, Function::hard_sigmo
 
 // What the steps of all recurrent layers have in common.
 template <class Step>
-void set_common(Step& s, std::size_t rows, std::size_t blocks, Function activation, const AlignedBuffer<float>& bias,
-                const Weights& kernel, const AlignedBuffer<float>& x, std::size_t inputs, const Weights& recurrent,
-                const AlignedBuffer<float>& h_prev, AlignedBuffer<float>& h) {
+void set_common(Step& s, const KernelTable& table, std::size_t rows, std::size_t blocks, Function activation,
+                const AlignedBuffer<float>& bias, const Weights& kernel, const AlignedBuffer<float>& x,
+                std::size_t inputs, const Weights& recurrent, const AlignedBuffer<float>& h_prev,
+                AlignedBuffer<float>& h) {
     s.rows = rows;
     s.blocks = blocks;
     s.activation = activation;
     s.start = bias.data();
-    s.kernel = kernel.matrix();
+    s.kernel = kernel.matrix(table);
     s.x = x.data();
     s.x_stride = inputs;
-    s.recurrent = recurrent.matrix();
+    s.recurrent = recurrent.matrix(table);
     s.h_prev = h_prev.data();
     s.h = h.data();
     s.h_stride = blocks * kPanel;
@@ -170,7 +171,8 @@ TEST_CASE("a product adds up chains of 128 fused multiply-adds with k ascending,
                                                          w.f32[(j / kPanel * k + i) * kPanel + j % kPanel], chain);
                                     want[r * panels * kPanel + j] += chain;
                                 }
-                        table->gemm(w.matrix(), panels, x.data(), k, rows, z.data(), panels * kPanel, rounded.data());
+                        table->gemm(w.matrix(*table), panels, x.data(), k, rows, z.data(), panels * kPanel,
+                                    rounded.data());
                         REQUIRE(same_bits(z, want));
                     }
 }
@@ -186,8 +188,8 @@ TEST_CASE("gather adds a row of the matrix, as a product with a one-hot vector d
             const Weights w(k, panels, type);
             auto z = random_floats(rows * panels * kPanel, 2);
             auto want = copy(z);
-            table->gather(w.matrix(), panels, ids, 1, rows, z.data(), panels * kPanel);
-            table->gemm(w.matrix(), panels, x.data(), k, rows, want.data(), panels * kPanel, rounded.data());
+            table->gather(w.matrix(*table), panels, ids, 1, rows, z.data(), panels * kPanel);
+            table->gemm(w.matrix(*table), panels, x.data(), k, rows, want.data(), panels * kPanel, rounded.data());
             CHECK(same_bits(z, want));
         }
 }
@@ -202,7 +204,7 @@ TEST_CASE("a product with int8 is exact but for rounding its rows to 16 bits, an
                 const Weights w(k, panels, WeightType::int8);
                 const auto x = random_floats(rows * k, 1);
                 AlignedBuffer<float> want(rows * panels * kPanel);
-                baseline_table.gemm(w.matrix(), panels, x.data(), k, rows, want.data(), panels * kPanel,
+                baseline_table.gemm(w.matrix(baseline_table), panels, x.data(), k, rows, want.data(), panels * kPanel,
                                     rounded.data());
                 for (std::size_t r = 0; r < rows; ++r) {
                     float most = 0.0f;
@@ -220,7 +222,7 @@ TEST_CASE("a product with int8 is exact but for rounding its rows to 16 bits, an
                 for (const KernelTable* table : all_tables()) {
                     CAPTURE(std::string(table->name));
                     AlignedBuffer<float> z(rows * panels * kPanel);
-                    table->gemm(w.matrix(), panels, x.data(), k, rows, z.data(), panels * kPanel, rounded.data());
+                    table->gemm(w.matrix(*table), panels, x.data(), k, rows, z.data(), panels * kPanel, rounded.data());
                     REQUIRE(same_bits(z, want));
                 }
             }
@@ -236,7 +238,7 @@ TEST_CASE("the greatest sums of int8 fit, and numbers that are not finite come t
         const auto product = [&](float each) {
             AlignedBuffer<float> x(k), z(kPanel);
             for (std::size_t i = 0; i < k; ++i) x[i] = each;
-            table->gemm(w.matrix(), 1, x.data(), k, 1, z.data(), kPanel, rounded.data());
+            table->gemm(w.matrix(*table), 1, x.data(), k, 1, z.data(), kPanel, rounded.data());
             return z[0];
         };
         CHECK(product(1.0f) == doctest::Approx(-128.0 * k));
@@ -256,7 +258,7 @@ TEST_CASE("gather from int8 adds the numbers that a row stands for") {
         for (std::uint32_t id = 0; id < k; ++id) {
             CAPTURE(std::string(table->name));
             AlignedBuffer<float> z(panels * kPanel);
-            table->gather(w.matrix(), panels, &id, 0, 1, z.data(), 0);
+            table->gather(w.matrix(*table), panels, &id, 0, 1, z.data(), 0);
             for (std::size_t j = 0; j < panels * kPanel; ++j)
                 REQUIRE(z[j] == w.f32[(j / kPanel * k + id) * kPanel + j % kPanel]);
         }
@@ -276,7 +278,7 @@ TEST_CASE("an LSTM step gives the same bits on every instruction set and for any
                 const auto run = [&](const KernelTable& table, std::size_t rows, AlignedBuffer<float>& c) {
                     AlignedBuffer<float> h(most * units);
                     LstmStep s{};
-                    set_common(s, rows, blocks, act, bias, kernel, x, inputs, recurrent, h_prev, h);
+                    set_common(s, table, rows, blocks, act, bias, kernel, x, inputs, recurrent, h_prev, h);
                     s.recurrent_activation = rec;
                     s.c = c.data();
                     table.lstm_step(s);
@@ -311,11 +313,11 @@ TEST_CASE("a GRU step is that of Keras, the same bits on every instruction set a
                     const auto run = [&](const KernelTable& table, std::size_t rows) {
                         AlignedBuffer<float> h(most * units), working(kGruRows * 2 * units);
                         GruStep s{};
-                        set_common(s, rows, blocks, act, bias, kernel, x, inputs, recurrent, h_prev, h);
+                        set_common(s, table, rows, blocks, act, bias, kernel, x, inputs, recurrent, h_prev, h);
                         s.recurrent_activation = rec;
                         s.reset_after = reset_after;
                         s.recurrent_start = recurrent_start;
-                        s.candidate = candidate.matrix();
+                        s.candidate = candidate.matrix(table);
                         s.working = working.data();
                         table.gru_step(s);
                         return h;
@@ -361,7 +363,7 @@ TEST_CASE("a SimpleRNN step is that of Keras, the same bits on every instruction
             const auto run = [&](const KernelTable& table, std::size_t rows) {
                 AlignedBuffer<float> h(most * units);
                 RnnStep s{};
-                set_common(s, rows, blocks, act, bias, kernel, x, inputs, recurrent, h_prev, h);
+                set_common(s, table, rows, blocks, act, bias, kernel, x, inputs, recurrent, h_prev, h);
                 table.rnn_step(s);
                 return h;
             };
@@ -392,10 +394,10 @@ TEST_CASE("an input product that is known already gives the same bits as one tha
         CAPTURE(std::string(table->name));
         AlignedBuffer<float> want(rows * units), h(rows * units), product(rows * units);
         RnnStep s{};
-        set_common(s, rows, blocks, Function::tanh, bias, kernel, x, inputs, recurrent, h_prev, want);
+        set_common(s, *table, rows, blocks, Function::tanh, bias, kernel, x, inputs, recurrent, h_prev, want);
         table->rnn_step(s);
         for (std::size_t r = 0; r < rows; ++r) std::memcpy(&product[r * units], bias.data(), bias.nbytes());
-        table->gemm(kernel.matrix(), blocks, x.data(), inputs, rows, product.data(), units, rounded.data());
+        table->gemm(kernel.matrix(*table), blocks, x.data(), inputs, rows, product.data(), units, rounded.data());
         s.x = nullptr;
         s.start = product.data();
         s.start_stride = units;

@@ -76,7 +76,7 @@ struct ModelInfo {
     std::string card;                        ///< a JSON object
     std::string keras_version;               ///< that wrote the original
     std::string dtype;                       ///< of the stored matrices: "f32", "bf16" or "int8"
-    std::string isa;                         ///< kernels in use: "baseline", "avx2", "avx512" or "neon"
+    std::string isa;                         ///< kernels in use, such as "avx2": see lstmgen_isa
     Encoding encoding = Encoding::features;  ///< how an element enters
     std::size_t input_size = 0;              ///< numbers per time step, or of ids for Encoding::index
     std::size_t outputs = 0;                 ///< numbers per output; elements of a generator

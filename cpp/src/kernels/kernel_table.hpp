@@ -21,6 +21,13 @@ enum class Function { linear, relu, sigmoid, hard_sigmoid, hard_sigmoid_keras2, 
 
 enum class WeightType { f32, bf16, int8 };
 
+struct Matrix;
+struct Rows;
+
+/// z (rows, z_stride) += x . matrix, for its panels [first, first + n_panels).
+using RoundedProduct = void (*)(const Matrix& matrix, std::size_t first, std::size_t n_panels, const Rows& x,
+                                std::size_t rows, float* z, std::size_t z_stride);
+
 /// A (k, n) matrix packed in panels: panel p holds the columns [16 p, 16 p + 16), as k rows of 16, 64-byte aligned; of
 /// bf16 and int8 as pairs of rows, k rounded up to an even number: column by column, the upper number first.
 ///
@@ -31,7 +38,17 @@ struct Matrix {
     const void* panels;
     std::size_t k;
     WeightType type;
-    const float* scales;  // (n, a multiple of 16), of int8
+    const float* scales;             // (n, a multiple of 16), of int8
+    RoundedProduct rounded_product;  // of the kernels in use, for int8
+};
+
+/// Rows that are multiplied with a matrix: as they are or, for int8, rounded.
+struct Rows {
+    const float* x;
+    std::size_t stride;
+    const std::int16_t* rounded;  // (rows, rounded_stride), an even number of numbers in each
+    std::size_t rounded_stride;
+    const float* scales;  // of the rows
 };
 
 /// Rows of a matrix of this type that its panels hold.
@@ -96,6 +113,9 @@ struct KernelTable {
     void (*gemm)(const Matrix& matrix, std::size_t n_panels, const float* x, std::size_t x_stride, std::size_t rows,
                  float* z, std::size_t z_stride, float* rounded);
 
+    /// The product of a `Matrix` of int8.
+    RoundedProduct rounded_product;
+
     /// z (rows, z_stride) += row ids[r * id_stride] of the matrix, for the first n_panels panels.
     void (*gather)(const Matrix& matrix, std::size_t n_panels, const std::uint32_t* ids, std::size_t id_stride,
                    std::size_t rows, float* z, std::size_t z_stride);
@@ -129,6 +149,11 @@ extern const KernelTable baseline_table;
 #if defined(__x86_64__) || defined(_M_X64)
 extern const KernelTable avx2_table;
 extern const KernelTable avx512_table;
+extern const KernelTable avx512vnni_table;
+void avx2_rounded_product(const Matrix& matrix, std::size_t first, std::size_t n_panels, const Rows& x,
+                          std::size_t rows, float* z, std::size_t z_stride);
+void avx512vnni_rounded_product(const Matrix& matrix, std::size_t first, std::size_t n_panels, const Rows& x,
+                                std::size_t rows, float* z, std::size_t z_stride);
 #elif defined(__aarch64__) || defined(_M_ARM64)
 extern const KernelTable neon_table;
 #endif

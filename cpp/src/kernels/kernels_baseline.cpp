@@ -2,4 +2,8 @@
 
 #include "kernels.inl"
 
-const lstmgen::kernels::KernelTable lstmgen::kernels::baseline_table = lstmgen::kernels::make_table("baseline");
+namespace lstmgen::kernels {
+
+const KernelTable baseline_table = make_table("baseline", multiply_panels<std::int8_t>);
+
+}  // namespace lstmgen::kernels

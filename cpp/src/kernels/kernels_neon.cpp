@@ -2,4 +2,8 @@
 
 #include "kernels.inl"
 
-const lstmgen::kernels::KernelTable lstmgen::kernels::neon_table = lstmgen::kernels::make_table("neon");
+namespace lstmgen::kernels {
+
+const KernelTable neon_table = make_table("neon", multiply_panels<std::int8_t>);
+
+}  // namespace lstmgen::kernels

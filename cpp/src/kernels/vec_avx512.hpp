@@ -1,4 +1,4 @@
-// AVX-512 F and BW: 16 floats a vector, 32 registers.
+// AVX-512 F and BW: 16 floats a vector, 32 registers; with LSTMGEN_VNNI also products of integers.
 #pragma once
 
 #include <immintrin.h>
@@ -39,15 +39,18 @@ inline Pairs load_pairs(const std::int8_t* p) {
     return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 inline Pairs set_pair(std::int32_t pair) { return _mm512_set1_epi32(pair); }
+#if defined(LSTMGEN_VNNI)
 inline Ints add_dot(Ints sum, Pairs a, Pairs b) {
-    const Ints products = _mm512_madd_epi16(a, b);
-#if defined(__GNUC__) && defined(__AVX512F__)  // as in vec_avx2.hpp
-    asm("vpaddd {%1, %0, %0|%0, %0, %1}" : "+v"(sum) : "v"(products));
+#if defined(__GNUC__) && defined(__AVX512VNNI__)  // as in vec_avx2.hpp
+    asm("vpdpwssd {%2, %1, %0|%0, %1, %2}" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
 #else
-    return _mm512_add_epi32(sum, products);
+    return _mm512_dpwssd_epi32(sum, a, b);
 #endif
 }
+#else
+Ints add_dot(Ints sum, Pairs a, Pairs b) = delete;
+#endif
 inline Vec to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
 
 }  // namespace
