@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
 import latex_errors
 import text_quality
+from latex_grammar import Grammar, mended, units_of
 
 TOOLS = Path(latex_errors.__file__).parent
 needs_pdflatex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
@@ -205,3 +207,98 @@ def test_missing_files(name: str, option: str, tmp_path: Path) -> None:
         done = tool(name, tmp_path / "no-sample", option, tmp_path / there)
         assert done.returncode == 1
         assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
+
+
+CHAPTER = r"""\section{Spaces}
+\label{section-spaces}
+
+\noindent
+A {\it space} has points, as $x_i \in X$.
+
+\begin{lemma}
+\label{lemma-one}
+Let $X$ be a space. Then
+\begin{enumerate}
+\item $X$ is $\{x\}$, or
+\item $$X = Y^2$$ is not.
+\end{enumerate}
+\end{lemma}
+
+\begin{proof}
+Omitted.
+\end{proof}
+
+\begin{remark}
+This is all.
+\end{remark}
+
+"""
+
+
+@pytest.fixture(scope="module")
+def grammar() -> Grammar:
+    return Grammar(CHAPTER, [*string.printable])
+
+
+def test_grammar_reads_what_it_learnt(grammar: Grammar) -> None:
+    states, wrong = grammar.read(CHAPTER)
+    assert wrong == []
+    assert grammar.states[states[-1]].environments == ()
+    inside = grammar.states[states[CHAPTER.index("Then")]]
+    assert inside.environments == ("lemma",) and not inside.formula
+    assert grammar.states[states[CHAPTER.index("^2")]].formula
+    assert grammar.states[states[CHAPTER.index("or\n")]].environments == ("lemma", "enumerate")
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        (r"\begin{lemma} \end{proof}", r"proof}"),  # not what is open
+        (r"\end{lemma}", r"end{lemma}"),  # nothing is open
+        (r"\begin{lemma} \item", r"em"),  # no list; \it exists
+        (r"\begin{lemma} \begin{proof}", r"proof}"),  # does not stand in it
+        (r"\begin{lemmy}", r"y}"),
+        (r"\label \lable", r"le"),
+        (r"x_i", r"_i"),
+        (r"$\it", r"t"),  # not in formulas, where \in is
+        ("$x\n\ny$", "\ny$"),
+        ("{x\n\ny}", "\ny}"),
+        ("$x}$", "}$"),
+        ("$${x$$", "$$"),
+        ("$$x$y", "y"),
+        ("$x__i$", "_i$"),
+        ("x % y", "% y"),
+    ],
+)
+def test_grammar_finds_the_first_mistake(grammar: Grammar, text: str, at: str) -> None:
+    """The character that it finds is the first of `at`."""
+    _, wrong = grammar.read(text)
+    assert text[wrong[0] :].startswith(at), text[wrong[0] :]
+    assert len(text) - wrong[0] == len(at)
+
+
+def test_each_state_can_be_left(grammar: Grammar, rng: np.random.Generator) -> None:
+    state = 0
+    for _ in range(20_000):
+        row = grammar.row(state)
+        state = int(rng.choice(row[row >= 0]))  # fails where nothing is allowed
+
+
+def test_units() -> None:
+    units = units_of(CHAPTER)
+    assert "".join(units) == CHAPTER
+    assert [unit[:12] for unit in units if unit] == [r"\section{Spa", r"\begin{lemma", r"\begin{remar"]
+
+
+def test_mended(grammar: Grammar) -> None:
+    lemma = units_of(CHAPTER)[2]
+    assert lemma.startswith(r"\begin{lemma}")
+    assert mended(lemma, grammar) == lemma
+    wrong_name = lemma.replace(r"\end{proof}", r"\end{lemma}")
+    assert mended(wrong_name, grammar) == lemma
+    not_closed = lemma.replace("\\end{enumerate}\n", "")  # then \end{lemma} closes the list, and the lemma is open
+    assert mended(not_closed, grammar) == lemma
+    assert mended(lemma.replace("\\end{proof}\n", ""), grammar) == lemma
+    assert mended(lemma.replace("Omitted", "$Omitted"), grammar) is None
+    assert mended(lemma + "\\end{proof}\n\n", grammar) is None  # nothing is open
+    assert mended(lemma.rstrip(), grammar) is None  # cut off

@@ -1,0 +1,256 @@
+"""Teach the letter model of ``train_latex.py`` to close what it opens: it reads what it writes, mended.
+
+    export KERAS_BACKEND=torch
+    python tools/polish_latex.py topology.tex --start all.h5 -o latex.h5
+
+A text of a few hundred environments is too short to learn from it what is open after a thousand characters; what the
+network itself writes has no end. In each round it writes, `mended` gives each environment its right end and throws away
+what is wrong in another way, and it learns from what is left: at each character it should predict what it predicted at
+the start, but nothing that `latex_grammar` forbids there. So it learns nothing but what may not be. Further outputs,
+which are not saved, must tell what is open. `--text` of what it reads is the text itself.
+
+When it samples it has no grammar beside it. A text begins with an empty line, which is its prime, and a zero state.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from latex_grammar import WRONG, Grammar, mended, units_of
+from lstmgen.exporting import convert
+from lstmgen.generator import Generator
+from lstmgen.model import Model
+
+Ids = NDArray[np.int64]
+States = list[torch.Tensor]
+
+SLICE = 250  # characters that gradients go back
+FIRST = "\n\n"
+TELL = 0.2  # weight of telling what is open
+TAUS = (0.6, 0.85)  # temperatures at which it writes
+
+
+class Network:
+    """One-hot > LSTM > Dense, as parameters of PyTorch in the layout of Keras."""
+
+    def __init__(self, weights: list[NDArray[np.float32]]) -> None:
+        """Take (kernel, recurrent kernel, bias, dense kernel, dense bias)."""
+        self.weights = [torch.tensor(w, requires_grad=True) for w in weights]
+
+    def run(self, ids: torch.Tensor, state: States) -> tuple[torch.Tensor, States]:
+        """Return the outputs of the LSTM behind each of `ids`, (rows, steps), and the state, (h, c), behind all."""
+        kernel, recurrent, bias = self.weights[:3]
+        x = torch.nn.functional.one_hot(ids, len(kernel)).float()
+        parameters = [kernel.T, recurrent.T, bias, torch.zeros_like(bias)]
+        y, h, c = torch.lstm(x, [s[None] for s in state], parameters, True, 1, 0.0, True, False, True)
+        return y, [h[0].detach(), c[0].detach()]
+
+    def logits(self, y: torch.Tensor) -> torch.Tensor:
+        """Return the logits for outputs of the LSTM."""
+        return y @ self.weights[3] + self.weights[4]
+
+    def zero_state(self, rows: int) -> States:
+        """Return (h, c), each (rows, units)."""
+        return [torch.zeros(rows, len(self.weights[1])) for _ in range(2)]
+
+
+class Reader:
+    """Rows that read texts, each from its begin to a random length."""
+
+    def __init__(self, units: list[str], text: str, share: float, grammar: Grammar, rng: np.random.Generator) -> None:
+        """`share` of the rows reads `text`, the others `units`."""
+        self.grammar, self.rng, self.share = grammar, rng, share
+        self.sources = []
+        for parts in (units, units_of(text)):
+            read = FIRST.join(["", "".join(parts)])
+            begins = len(FIRST) + np.cumsum([0, *map(len, parts)])
+            states, _ = grammar.read(read)
+            self.sources.append((indices(read, grammar.vocabulary), states, begins[begins < len(read) - 50 * SLICE]))
+        self.names = ["", *sorted({name for names in grammar.inside.values() for name in names})]
+        self._facts: dict[int, tuple[NDArray[np.bool_], list[int]]] = {}
+
+    def _of(self, number: int) -> tuple[NDArray[np.bool_], list[int]]:
+        """The characters that are allowed behind a state; environment, the one around it, formula, in a name."""
+        if number not in self._facts:
+            state = self.grammar.states[number]
+            names = ["", "", *state.environments]
+            in_name = state.tail.startswith(("\\begin{", "\\end{"))
+            facts = [self.names.index(names[-1]), self.names.index(names[-2]), int(state.formula), int(in_name)]
+            self._facts[number] = self.grammar.row(number) != WRONG, facts
+        return self._facts[number]
+
+    def slices(self, rows: int) -> Iterator[tuple[Any, ...]]:
+        """Yield, for ever, for each row: characters (SLICE + 1), what is allowed behind each but the last (SLICE,
+        characters), the facts there (SLICE, 4), and whether a text begins.
+        """
+        at = [(0, 0, 0)] * rows  # source, position, slices left
+        while True:
+            read = []
+            for row in range(rows):
+                source, position, left = at[row]
+                begins = left == 0
+                if begins:
+                    source = int(self.rng.random() < self.share)
+                    position = int(self.rng.choice(self.sources[source][2])) - len(FIRST)
+                    left = int(self.rng.integers(4, 50))
+                ids, states, _ = self.sources[source]
+                end = position + SLICE
+                chosen = ids[position : end + 1].copy()
+                if begins:
+                    chosen[: len(FIRST)] = indices(FIRST, self.grammar.vocabulary)
+                known = [self._of(int(number)) for number in states[position:end]]
+                read.append((chosen, np.stack([a for a, _ in known]), np.array([f for _, f in known]), begins))
+                at[row] = source, end, left - 1
+            yield tuple(np.stack(column) for column in zip(*read, strict=True))
+
+
+def indices(text: str, vocabulary: list[str]) -> Ids:
+    """Return the index of each character of `text`."""
+    numbers = {c: i for i, c in enumerate(vocabulary)}
+    return np.array([numbers[c] for c in text], np.int64)
+
+
+def written(path: Path, prime: str, vocabulary: list[str], characters: int, seed: int) -> list[str]:
+    """What the model writes in 64 texts, each cut to whole units."""
+    generator = Generator(Model(convert(path, vocab=vocabulary, dtype="f32")))
+    taus = np.linspace(*TAUS, 64)
+    texts = generator.sample_many(64, length=characters // 64, prime=prime, temp=list(taus), seed=seed, refresh=None)
+    return [unit for text in texts for unit in units_of(str(text))[1:-1]]
+
+
+def learn(
+    student: Network, teacher: Network, beginning: Ids, reader: Reader, minutes: float, args: argparse.Namespace
+) -> None:
+    """Train the student for so many minutes on what the reader reads."""
+    with torch.no_grad():
+        _, begun = teacher.run(torch.tensor(beginning[None, :-1]), teacher.zero_state(1))
+    names, units = len(reader.names), len(student.weights[1])
+    tell = torch.nn.Linear(units, 2 * names + 2)
+    optimizer = torch.optim.Adam([{"params": student.weights}, {"params": tell.parameters(), "lr": 1e-3}], lr=args.lr)
+    states, taught = student.zero_state(args.rows), teacher.zero_state(args.rows)
+    started, told = time.monotonic(), []
+    for step, (ids, allowed, facts, begins) in enumerate(reader.slices(args.rows), 1):
+        done = (time.monotonic() - started) / 60 / minutes
+        if done >= 1:
+            return
+        for state, first in zip(states, student.zero_state(1), strict=True):
+            state[begins] = first
+        for state, first in zip(taught, begun, strict=True):
+            state[begins] = first
+        read, where = torch.tensor(ids), torch.tensor(facts)
+        following = torch.nn.functional.one_hot(read[:, 1:], allowed.shape[-1]).float()
+        with torch.no_grad():
+            y, taught = teacher.run(read[:, :-1], taught)
+            wanted = torch.softmax(teacher.logits(y), -1) * torch.tensor(allowed)
+            mass = wanted.sum(-1, keepdim=True)
+            wanted = torch.where(mass > args.least, wanted / mass.clamp(min=1e-9), following)
+        y, states = student.run(read[:, :-1], states)
+        log_p = torch.log_softmax(student.logits(y), -1)
+        cross = -(wanted * log_p).sum(-1)
+        divergence = cross + (wanted * wanted.clamp(min=1e-9).log()).sum(-1)
+        telling = [
+            torch.nn.functional.cross_entropy(logits.flatten(0, 1), where[..., i].flatten())
+            for i, logits in enumerate(tell(y).split([names, names, 2], -1))
+        ]
+        loss = ((1 + (args.weight - 1) * where[..., 3]) * cross).mean() + TELL * torch.stack(telling).sum()
+        rate = args.lr * min(1.0, step / 50) * (0.5 + 0.5 * math.cos(math.pi * done))
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(student.weights, 1.0)
+        optimizer.step()
+        told.append([cross.mean().item(), divergence.mean().item(), *(t.item() for t in telling)])
+        if step % 100 == 0:
+            figures = " ".join(f"{x:.4f}" for x in np.mean(told, 0))
+            print(f"{done * minutes:.1f} min, step {step}: cross, divergence, telling {figures} nats", file=sys.stderr)
+            told.clear()
+
+
+def save(network: Network, path: Path) -> None:
+    """Write the network as a model of Keras that reads one character at a time."""
+    import keras
+    from keras import layers
+
+    characters, units = len(network.weights[0]), len(network.weights[1])
+    stack = [
+        keras.Input(batch_shape=(1, 1, characters)),
+        layers.LSTM(units, stateful=True, name="lstm"),
+        layers.Dense(characters, activation="softmax", name="dense"),
+    ]
+    model = keras.Sequential(stack, name="latex")
+    model.set_weights([w.detach().numpy() for w in network.weights])
+    unfinished = path.with_suffix(".part.h5")
+    model.save(unfinished)
+    os.replace(unfinished, path)
+
+
+def polish(args: argparse.Namespace, text: str) -> None:
+    """Run all rounds."""
+    import keras
+
+    vocabulary = sorted(set(text))
+    body = text[max(text.find("\\section{"), 0) : text.find("\\input{chapters}")]
+    grammar = Grammar(body, vocabulary)
+    weights = keras.models.load_model(args.start, compile=False).get_weights()
+    teacher, student = Network(weights), Network(weights)
+    end = body.index("\\end{proof}\n\n") + len("\\end{proof}\n\n")
+    beginning = body[max(0, end - 1000) : end]
+    rng = np.random.default_rng(args.seed)
+    units: list[str] = []
+    for number in range(args.rounds):
+        path, prime = (args.output, FIRST) if number else (args.start, beginning)
+        new = written(path, prime, vocabulary, args.characters, args.seed + number)
+        kept = [good for unit in new if (good := mended(unit, grammar))]
+        units = [*units[-len(kept) :], *kept]
+        size, of = sum(map(len, kept)), sum(map(len, new))
+        print(f"round {number + 1}: {size:,} of {of:,} characters, {len(kept)} of {len(new)} units", file=sys.stderr)
+        reader = Reader(units, body, args.text, grammar, rng)
+        learn(student, teacher, indices(beginning, vocabulary), reader, args.minutes / args.rounds, args)
+        save(student, args.output)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("corpus", type=Path, help="text that the model has learnt, UTF-8")
+    parser.add_argument("--start", type=Path, required=True, help="the model to begin with, .h5")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the polished model, .h5")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of learning, in all rounds")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--characters", type=int, default=1_500_000, help="that it writes in a round")
+    parser.add_argument("--text", type=float, default=0.25, help="share of reading that is the text itself")
+    parser.add_argument("--rows", type=int, default=16, help="texts that are read side by side")
+    parser.add_argument("--weight", type=float, default=4.0, help="of the names of environments")
+    parser.add_argument("--least", type=float, default=0.3, help="probability of what is allowed that is believed")
+    parser.add_argument("--lr", type=float, default=1e-3, help="greatest learning rate")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser
+
+
+def main() -> int:
+    """Run the command line."""
+    args = arguments().parse_args()
+    try:
+        text = args.corpus.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"{args.corpus}: {error}", file=sys.stderr)
+        return 1
+    torch.manual_seed(args.seed)
+    polish(args, text)
+    facts = {k: str(v) for k, v in vars(args).items()}
+    args.output.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
