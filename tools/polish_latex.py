@@ -80,18 +80,18 @@ class Reader:
         self._facts: dict[int, tuple[NDArray[np.bool_], list[int]]] = {}
 
     def _of(self, number: int) -> tuple[NDArray[np.bool_], list[int]]:
-        """The characters that are allowed behind a state; environment, the one around it, formula, in a name."""
+        """The characters that are allowed behind a state; the environment, the one around it, what is open inside."""
         if number not in self._facts:
             state = self.grammar.states[number]
             names = ["", "", *state.environments]
-            in_name = state.tail.startswith(("\\begin{", "\\end{"))
-            facts = [self.names.index(names[-1]), self.names.index(names[-2]), int(state.formula), int(in_name)]
+            inner = " $D{".index(state.inner[-1:] or " ")
+            facts = [self.names.index(names[-1]), self.names.index(names[-2]), inner]
             self._facts[number] = self.grammar.row(number) != WRONG, facts
         return self._facts[number]
 
     def slices(self, rows: int) -> Iterator[tuple[Any, ...]]:
         """Yield, for ever, for each row: characters (SLICE + 1), what is allowed behind each but the last (SLICE,
-        characters), the facts there (SLICE, 4), and whether a text begins.
+        characters), what is open there (SLICE, 3), and whether a text begins.
         """
         at = [(0, 0, 0)] * rows  # source, position, slices left
         while True:
@@ -135,7 +135,7 @@ def learn(
     with torch.no_grad():
         _, begun = teacher.run(torch.tensor(beginning[None, :-1]), teacher.zero_state(1))
     names, units = len(reader.names), len(student.weights[1])
-    tell = torch.nn.Linear(units, 2 * names + 2)
+    tell = torch.nn.Linear(units, 2 * names + 4)
     optimizer = torch.optim.Adam([{"params": student.weights}, {"params": tell.parameters(), "lr": 1e-3}], lr=args.lr)
     states, taught = student.zero_state(args.rows), teacher.zero_state(args.rows)
     started, told = time.monotonic(), []
@@ -160,9 +160,9 @@ def learn(
         divergence = cross + (wanted * wanted.clamp(min=1e-9).log()).sum(-1)
         telling = [
             torch.nn.functional.cross_entropy(logits.flatten(0, 1), where[..., i].flatten())
-            for i, logits in enumerate(tell(y).split([names, names, 2], -1))
+            for i, logits in enumerate(tell(y).split([names, names, 4], -1))
         ]
-        loss = ((1 + (args.weight - 1) * where[..., 3]) * cross).mean() + TELL * torch.stack(telling).sum()
+        loss = ((1 + args.weight * (1 - mass[..., 0])) * cross).mean() + TELL * torch.stack(telling).sum()
         rate = args.lr * min(1.0, step / 50) * (0.5 + 0.5 * math.cos(math.pi * done))
         optimizer.param_groups[0]["lr"] = rate
         optimizer.zero_grad()
@@ -201,14 +201,17 @@ def polish(args: argparse.Namespace, text: str) -> None:
     vocabulary = sorted(set(text))
     body = text[max(text.find("\\section{"), 0) : text.find("\\input{chapters}")]
     grammar = Grammar(body, vocabulary)
-    weights = keras.models.load_model(args.start, compile=False).get_weights()
-    teacher, student = Network(weights), Network(weights)
+    student, teacher = (
+        Network(keras.models.load_model(path, compile=False).get_weights())
+        for path in (args.start, args.teacher or args.start)
+    )
     end = body.index("\\end{proof}\n\n") + len("\\end{proof}\n\n")
     beginning = body[max(0, end - 1000) : end]
     rng = np.random.default_rng(args.seed)
     units: list[str] = []
     for number in range(args.rounds):
-        path, prime = (args.output, FIRST) if number else (args.start, beginning)
+        path = args.output if number else args.start
+        prime = FIRST if number or args.teacher else beginning
         new = written(path, prime, vocabulary, args.characters, args.seed + number)
         kept = [good for unit in new if (good := mended(unit, grammar))]
         units = [*units[-len(kept) :], *kept]
@@ -224,13 +227,19 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("corpus", type=Path, help="text that the model has learnt, UTF-8")
     parser.add_argument("--start", type=Path, required=True, help="the model to begin with, .h5")
+    parser.add_argument("--teacher", type=Path, help="to go on: the model that the polishing began with")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the polished model, .h5")
     parser.add_argument("--minutes", type=float, default=30.0, help="of learning, in all rounds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--characters", type=int, default=1_500_000, help="that it writes in a round")
     parser.add_argument("--text", type=float, default=0.25, help="share of reading that is the text itself")
     parser.add_argument("--rows", type=int, default=16, help="texts that are read side by side")
-    parser.add_argument("--weight", type=float, default=4.0, help="of the names of environments")
+    parser.add_argument(
+        "--weight",
+        type=float,
+        default=4.0,
+        help="of each character where the grammar forbids all of what the model expected; others count 1",
+    )
     parser.add_argument("--least", type=float, default=0.3, help="probability of what is allowed that is believed")
     parser.add_argument("--lr", type=float, default=1e-3, help="greatest learning rate")
     parser.add_argument("--seed", type=int, default=1)

@@ -45,10 +45,10 @@ class TextSettings(Settings):
     recipe: str = "default"
     units: int = 512
     layers: int = 1
-    dropout: float = 0.5
+    dropout: float = 0.2
     embedding: int = 128
     window: int = 100
-    length: int = 200
+    length: int = 50
     weight_decay: float = 1e-2
     words: int = 4000
 
