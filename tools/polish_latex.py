@@ -162,7 +162,8 @@ def learn(
             torch.nn.functional.cross_entropy(logits.flatten(0, 1), where[..., i].flatten())
             for i, logits in enumerate(tell(y).split([names, names, 4], -1))
         ]
-        loss = ((1 + args.weight * (1 - mass[..., 0])) * cross).mean() + TELL * min(1.0, step / 200) * torch.stack(telling).sum()
+        loss = ((1 + args.weight * (1 - mass[..., 0])) * cross).mean()
+        loss = loss + TELL * min(1.0, step / 200) * torch.stack(telling).sum()
         rate = args.lr * min(1.0, step / 50) * (0.5 + 0.5 * math.cos(math.pi * done))
         optimizer.param_groups[0]["lr"] = rate
         optimizer.zero_grad()
