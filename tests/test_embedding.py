@@ -241,7 +241,7 @@ def test_the_shared_library_exports_the_api_alone(prefix: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("strip"), reason="needs strip")
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="the size is one of x86-64, with three kernels")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the size is one of x86-64, with its kernels")
 def test_the_static_library_is_small(prefix: Path, tmp_path: Path) -> None:
     library = prefix / "lib" / "liblstmgen.a"
     if not library.exists():

@@ -1,7 +1,7 @@
 """Teach the letter model of ``train_latex.py`` to close what it opens: it reads what it writes, mended.
 
     export KERAS_BACKEND=torch
-    python tools/polish_latex.py topology.tex --start all.h5 -o latex.h5
+    python tools/polish_latex.py topology.tex --start c6.h5 -o latex.h5
 
 A text of a few hundred environments is too short to learn from it what is open after a thousand characters; what the
 network itself writes has no end. In each round it writes, `mended` gives each environment its right end and throws away
@@ -9,7 +9,7 @@ what is wrong in another way, and it learns from what is left: at each character
 the start, but nothing that `latex_grammar` forbids there. So it learns nothing but what may not be. Further outputs,
 which are not saved, must tell what is open. `--text` of what it reads is the text itself.
 
-When it samples it has no grammar beside it. A text begins with an empty line, which is its prime, and a zero state.
+When it samples it has no grammar beside it. Each text that it reads begins with an empty line and a zero state.
 """
 
 import argparse

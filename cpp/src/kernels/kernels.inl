@@ -1,4 +1,5 @@
-// The only arithmetic. Written once over the primitives of a vec_<isa>.hpp, compiled once per instruction set.
+// The only arithmetic, with products.inl. Written once over the primitives of a vec_<isa>.hpp, compiled once per
+// instruction set.
 //
 // Needs from the including file, besides what products.inl needs: load_low, load_high, sub, div, min, max, pow2_bits,
 // and kCommonPair. Everything stays in an unnamed namespace: no symbol of a file compiled for one instruction set may
