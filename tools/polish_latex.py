@@ -200,7 +200,8 @@ def polish(args: argparse.Namespace, text: str) -> None:
     import keras
 
     vocabulary = sorted(set(text))
-    body = text[max(text.find("\\section{"), 0) : text.find("\\input{chapters}")]
+    end = text.find("\\input{chapters}")
+    body = text[max(text.find("\\section{"), 0) : end if end > 0 else len(text)]
     grammar = Grammar(body, vocabulary)
     student, teacher = (
         Network(keras.models.load_model(path, compile=False).get_weights())
@@ -254,6 +255,9 @@ def main() -> int:
         text = args.corpus.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         print(f"{args.corpus}: {error}", file=sys.stderr)
+        return 1
+    if "\\end{proof}\n\n" not in text:
+        print(f"{args.corpus}: no proof with an empty line behind it: expected a chapter in LaTeX", file=sys.stderr)
         return 1
     torch.manual_seed(args.seed)
     polish(args, text)
