@@ -293,12 +293,13 @@ def test_units() -> None:
 def test_mended(grammar: Grammar) -> None:
     lemma = units_of(CHAPTER)[2]
     assert lemma.startswith(r"\begin{lemma}")
-    assert mended(lemma, grammar) == lemma
+    assert mended(lemma, grammar) == (lemma, True)
     wrong_name = lemma.replace(r"\end{proof}", r"\end{lemma}")
-    assert mended(wrong_name, grammar) == lemma
+    assert mended(wrong_name, grammar) == (lemma, True)
     not_closed = lemma.replace("\\end{enumerate}\n", "")  # then \end{lemma} closes the list, and the lemma is open
-    assert mended(not_closed, grammar) == lemma
-    assert mended(lemma.replace("\\end{proof}\n", ""), grammar) == lemma
-    assert mended(lemma.replace("Omitted", "$Omitted"), grammar) is None
-    assert mended(lemma + "\\end{proof}\n\n", grammar) is None  # nothing is open
-    assert mended(lemma.rstrip(), grammar) is None  # cut off
+    assert mended(not_closed, grammar) == (lemma, True)
+    assert mended(lemma.replace("\\end{proof}\n", ""), grammar) == (lemma, True)
+    assert mended(lemma.replace("Omitted", "$Omitted"), grammar) == ("", False)
+    assert mended(lemma.replace("Omitted", "\\omitted"), grammar) == (lemma[: lemma.index("Omitted")] + "\\", False)
+    assert mended(lemma + "\\end{proof}\n\n", grammar) == (lemma + "\\", False)  # nothing is open
+    assert mended(lemma.rstrip(), grammar) == (lemma.rstrip(), False)  # cut off

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -159,26 +161,52 @@ def test_interrupted_training_goes_on_to_the_same_end(keras: Any, corpus: Path, 
     assert not (tmp_path / "part.training.keras").exists()
 
 
-def test_ctrl_c_ends_it_even_where_keras_passes_over_it(
-    keras: Any, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    class CtrlC(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            if batch == 2 and (tmp_path / "m.bin").exists():
-                with contextlib.suppress(KeyboardInterrupt):
-                    signal.raise_signal(signal.SIGINT)
+@pytest.fixture
+def ctrl_c(keras: Any) -> Iterator[Callable[[int, int], Any]]:
+    """A callback that presses Ctrl-C in a step of an epoch, where Keras passes over what is raised."""
+
+    def press(in_epoch: int, in_step: int) -> Any:
+        class CtrlC(keras.callbacks.Callback):  # type: ignore[misc]
+            def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+                self.epoch = epoch
+
+            def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+                if (self.epoch, batch) == (in_epoch, in_step):
+                    with contextlib.suppress(KeyboardInterrupt):
+                        signal.raise_signal(signal.SIGINT)
+
+        return CtrlC()
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            train_text(corpus, tmp_path / "m.bin", SMALL, callbacks=[CtrlC()])
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert "interrupted in epoch 2: " in capsys.readouterr().err
-    names = {path.name for path in tmp_path.iterdir()} - {corpus.name}
+    yield press
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("recipe", ["default", "lesson"])
+def test_ctrl_c_within_an_epoch_loses_nothing(
+    ctrl_c: Any, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str
+) -> None:
+    settings = SMALL
+    if recipe == "lesson":
+        corpus.write_text(SONG[:1000])
+        settings = TextSettings(recipe="lesson", units=24, epochs=2, window=10, holdout=0.1)
+    whole = train_text(corpus, tmp_path / "whole.bin", settings)
+    out = tmp_path / "m.bin"
+    with pytest.raises(KeyboardInterrupt):
+        train_text(corpus, out, settings, callbacks=[ctrl_c(0, 2)])
+    assert "interrupted in epoch 1: resume=True (--resume) goes on" in capsys.readouterr().err
+    assert not out.exists()
+    with pytest.raises(KeyboardInterrupt):
+        train_text(corpus, out, replace(settings, resume=True), callbacks=[ctrl_c(1, 1)])
+    told = capsys.readouterr().err
+    assert "going on after step 3 of epoch 1" in told
+    assert f"interrupted in epoch 2: {out} has the best so far, and resume=True (--resume) goes on" in told
+    names = {path.name for path in tmp_path.glob("m.*")}
     assert names == {"m.bin", "m.h5", "m.md", "m.training.keras"}
-    assert len(train_text(corpus, tmp_path / "m.bin", replace(SMALL, resume=True)).history) == 2
+    report = train_text(corpus, out, replace(settings, resume=True))
+    assert "going on after step 2 of epoch 2" in capsys.readouterr().err
+    assert [epoch["val_loss"] for epoch in report.history] == [epoch["val_loss"] for epoch in whole.history]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18)])
@@ -198,8 +226,9 @@ def test_other_settings_do_not_go_on(keras: Any, corpus: Path, tmp_path: Path) -
 
 
 def test_patience_ends_it_and_the_best_is_kept(corpus: Path, tmp_path: Path) -> None:
-    report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, lr=5.0, epochs=12, patience=1))
-    assert len(report.history) < 12
+    corpus.write_text("".join(random.Random(0).choices("abcdefgh", k=2000)))  # nothing to learn but by heart
+    report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, lr=5e-2, epochs=60, patience=1))
+    assert len(report.history) < 60
     losses = [epoch["val_loss"] for epoch in report.history]
     assert lstmgen.Model(tmp_path / "m.bin").metadata["card"]["epochs"] == losses.index(min(losses)) + 1
 

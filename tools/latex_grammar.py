@@ -5,7 +5,8 @@ environments. Its states say what is open: environments, formulas, braces; and w
 gives the state behind each character, or `WRONG`. The automaton is built as it is used: `states` grows.
 
 It is a model of the common mistakes, not of TeX: an environment closed under another name, an unknown command, a
-formula or a brace that is open at the end of a paragraph, an `\\item` outside of a list.
+formula or a brace that is open at the end of a paragraph, an `\\item` outside of a list or text before the first one,
+an `\\ar` or an `&` outside of an `\\xymatrix`.
 """
 
 import re
@@ -23,8 +24,9 @@ TOKEN = re.compile(r"\\(begin|end)\{([a-z]+\*?)\}|\\([a-zA-Z]+|.)|(\$\$?)", re.D
 
 
 class State(NamedTuple):
-    """What is open: environments, then formulas ("$", "D" for "$$") and braces ("{") inside the innermost one; and the
-    characters since the begin of a name, a `$` or a newline.
+    """What is open: environments, then inside the innermost one formulas ("$", "D" for "$$"), braces ("{", "x" for that
+    of an `\\xymatrix`) and a list without an `\\item` so far ("i"); and the characters since the begin of a name, a `$`
+    or a newline.
     """
 
     environments: tuple[str, ...] = ()
@@ -117,15 +119,19 @@ class Grammar:
         if name not in self.prefixes[state.formula]:
             return None
         if not c.isalpha():
-            return state._replace(tail="")
+            return None if "i" in state.inner else state._replace(tail="")
         fits = [command for command in self.commands[state.formula] if command.startswith(name)]
         if state.inner or not state.environments:
             fits = [command for command in fits if command != "end"]
         around = state.environments[-1] if state.environments else ""
         if state.inner or not self.inside.get(around):
             fits = [command for command in fits if command != "begin"]
-        if around not in LISTS:
+        if around not in LISTS or state.inner not in ("", "i"):
             fits = [command for command in fits if command != "item"]
+        if state.inner == "i":
+            fits = [command for command in fits if command == "item"]
+        if "x" not in state.inner:
+            fits = [command for command in fits if command != "ar"]
         return state._replace(tail=state.tail + c) if fits else None
 
     def _in_name(self, state: State, c: str) -> State | None:
@@ -136,19 +142,26 @@ class Grammar:
             return state._replace(tail=state.tail + c) if any(fit.startswith(name + c) for fit in fits) else None
         if name not in fits:
             return None
-        return State((*state.environments, name) if command == "begin" else state.environments[:-1])
+        if command == "end":
+            return State(state.environments[:-1])
+        return State((*state.environments, name), "i" if name in LISTS else "")
 
     def _ordinary(self, state: State, c: str) -> State | None:
         inner, last = state.inner, state.inner[-1:]
+        if last == "i":
+            if state.tail != "\\item":
+                return state._replace(tail=c if c == "\\" else "") if c in "\\ \n" else None
+            inner, last, state = "", "", state._replace(inner="")
         in_formula = state.formula or state.environments[-1:] == ("align*",)
         if state.tail == "D$":  # the first of the two that close it
             return state._replace(inner=inner[:-1], tail="") if c == "$" else None
         if c == "\\":
             return state._replace(tail="\\")
         if c == "{":
-            return state._replace(inner=inner + "{", tail="") if len(inner) < 8 else None
+            brace = "x" if state.tail == "\\xymatrix" else "{"
+            return state._replace(inner=inner + brace, tail="") if len(inner) < 8 else None
         if c == "}":
-            return state._replace(inner=inner[:-1], tail="") if last == "{" else None
+            return state._replace(inner=inner[:-1], tail="") if last in ("{", "x") else None
         if c == "$":
             if state.tail == "$":
                 return state._replace(inner=inner[:-1] + "D", tail="")
@@ -159,7 +172,9 @@ class Grammar:
             return None if state.formula else state._replace(inner=inner + "$", tail="$")
         if c == "\n":
             return None if state.tail == "\n" and inner else state._replace(tail="\n")
-        if (c in "^_&" and not in_formula) or c in "#%":
+        if (c in "^_" and not in_formula) or c in "#%":
+            return None
+        if c == "&" and "x" not in inner and state.environments[-1:] != ("align*",):
             return None
         if c in "^_":
             return None if state.tail in ("^", "_") else state._replace(tail=c)
@@ -171,9 +186,10 @@ def units_of(text: str) -> list[str]:
     return UNIT.split(text)
 
 
-def mended(unit: str, grammar: Grammar) -> str | None:
+def mended(unit: str, grammar: Grammar) -> tuple[str, bool]:
     """`unit` with each environment closed under its own name, before one that cannot stand in it or at the end of the
-    unit; None if anything else is wrong.
+    unit; if anything else is wrong, up to there and False. Nothing, if a formula or a brace is open there: that is not
+    where the mistake was made.
     """
     parts: list[str] = []
     opened: list[str] = []
@@ -201,5 +217,6 @@ def mended(unit: str, grammar: Grammar) -> str | None:
         close()
     text = "".join(parts)
     states, wrong = grammar.read(text)
-    last = grammar.states[states[-1]]
-    return None if wrong or last.environments or last.inner or not text.endswith("\n\n") else text
+    if wrong:
+        return "" if grammar.states[states[wrong[0]]].inner else text[: wrong[0]], False
+    return text, text.endswith("\n\n")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lstmgen.classifier import Row, is_numeric, parse_numbers, pieces, read_csv
 from lstmgen.network import MAX_STEPS
-from lstmgen.training.loop import Job, Report, Settings, check_output, import_keras, run
+from lstmgen.training.loop import Batches, Job, Report, Settings, check_output, import_keras, run
 
 KINDS = ("auto", "letters", "numbers")
 HEADERS = ("auto", "yes", "no")
@@ -106,7 +106,7 @@ def train_classifier(
         settings=settings,
         model=model,
         saved=make,
-        data=_batches(keras, examples, training, settings),
+        data=_batches(examples, training, settings),
         validation=padded(examples, held_out) if len(held_out) else None,
         unit="bits/label",
         scale=1 / math.log(2),
@@ -223,34 +223,23 @@ def padded(examples: Examples, rows: NDArray[np.int64]) -> tuple[NDArray[Any], N
     return x, examples.targets[rows]
 
 
-def _batches(keras: Any, examples: Examples, rows: NDArray[np.int64], settings: ClassifierSettings) -> Any:
+def _batches(examples: Examples, rows: NDArray[np.int64], settings: ClassifierSettings) -> Batches:
     """The rows `rows` in batches, in another order in each pass."""
     batch = min(settings.batch, len(rows))
     a_pass = math.ceil(len(rows) / batch)
     passes = math.ceil(LEAST_STEPS / a_pass)
 
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self._epoch = 0
-            self._shuffle()
+    def epoch(number: int) -> Callable[[int], tuple[Any, Any]]:
+        rng = np.random.default_rng((settings.seed, number))
+        orders = [rng.permutation(rows) for _ in range(passes)]
 
-        def _shuffle(self) -> None:
-            rng = np.random.default_rng((settings.seed, self._epoch))
-            self._orders = [rng.permutation(rows) for _ in range(passes)]
+        def made(step: int) -> tuple[Any, Any]:
+            first = step % a_pass * batch
+            return padded(examples, orders[step // a_pass][first : first + batch])
 
-        def __len__(self) -> int:
-            return passes * a_pass
+        return made
 
-        def __getitem__(self, i: int) -> tuple[Any, Any]:
-            first = i % a_pass * batch
-            return padded(examples, self._orders[i // a_pass][first : first + batch])
-
-        def on_epoch_end(self) -> None:
-            self._epoch += 1
-            self._shuffle()
-
-    return Batches()
+    return Batches(passes * a_pass, epoch)
 
 
 def _counts(examples: Examples) -> dict[str, int]:

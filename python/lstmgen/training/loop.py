@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import logging
 import math
@@ -23,6 +24,7 @@ from lstmgen import container, exporting
 from lstmgen.training import card
 
 _NOTES = "lstmgen.json"  # in the .keras of an unfinished training
+_SAVED_EACH = 600  # seconds, in an epoch that takes longer
 _RANGES = {
     "epochs": (1, 10**6),
     "patience": (0, 10**6),
@@ -101,21 +103,50 @@ class Report:
     history: tuple[dict[str, float], ...]
 
 
+@dataclass(frozen=True)
+class Batches:
+    """The `steps` batches of each epoch: `of(epoch)(step)` makes one, (inputs, targets), without those before it."""
+
+    steps: int
+    of: Callable[[int], Callable[[int], tuple[Any, Any]]]
+
+    def after(self, epochs: int, steps: int) -> Iterator[tuple[Any, Any]]:
+        """Those after so many epochs and steps, for ever."""
+        for epoch in itertools.count(epochs):
+            batch = self.of(epoch)
+            for step in range(steps, self.steps):
+                yield batch(step)
+            steps = 0
+
+    def dataset(self, keras: Any) -> Any:
+        """Those of the first epoch, as Keras measures on them."""
+        batches = self
+
+        class Dataset(keras.utils.PyDataset):  # type: ignore[misc]
+            def __len__(self) -> int:
+                return batches.steps
+
+            def __getitem__(self, i: int) -> tuple[Any, Any]:
+                return batches.of(0)(i)
+
+        return Dataset()
+
+
 @dataclass
 class Job:
     """One training, ready to run.
 
     model: compiled; its loss is in nats. saved: makes the network that is exported, with the weights of `model`.
-    data, validation: as `model.fit` takes them. unit: what the figure is, such as "bits/char"; scale: how many of them
-    a nat of loss is. sample: from the bytes of a `.bin` to what is shown after an epoch, with a warning or None.
-    measure: from the bytes of the final `.bin` to more facts for its card.
+    data: what is learnt from. validation: as `model.fit` takes it. unit: what the figure is, such as "bits/char";
+    scale: how many of them a nat of loss is. sample: from the bytes of a `.bin` to what is shown after an epoch, with a
+    warning or None. measure: from the bytes of the final `.bin` to more facts for its card.
     """
 
     out: Path
     settings: Settings
     model: Any
     saved: Callable[[], Any]
-    data: Any
+    data: Batches
     validation: Any
     unit: str
     scale: float
@@ -189,17 +220,26 @@ def run(job: Job) -> Report:
     keeper.restore()
     keras = import_keras()
     callback = _as_callback(keras, keeper)
+
+    def fit(epochs: int) -> None:
+        done = len(keeper.history)
+        job.model.fit(
+            job.data.after(done, keeper.steps),
+            steps_per_epoch=job.data.steps - keeper.steps,
+            validation_data=job.validation,
+            epochs=epochs,
+            initial_epoch=done,
+            shuffle=False,
+            verbose=0,
+            callbacks=[callback, *job.callbacks],
+        )
+
     try:
         with _heard(keeper):
-            job.model.fit(
-                job.data,
-                validation_data=job.validation,
-                epochs=job.settings.epochs,
-                initial_epoch=len(keeper.history),
-                shuffle=False,
-                verbose=0,
-                callbacks=[callback, *job.callbacks],
-            )
+            if keeper.steps:
+                fit(len(keeper.history) + 1)
+            if not keeper.over:
+                fit(job.settings.epochs)
     except KeyboardInterrupt:
         keeper.tell_of_the_interruption()
         raise
@@ -208,15 +248,16 @@ def run(job: Job) -> Report:
 
 @contextmanager
 def _heard(keeper: _Keeper) -> Iterator[None]:
-    """Note Ctrl-C, besides raising it: Keras passes over what is raised while it waits for the loss of a step."""
+    """Let Ctrl-C end the training between two steps, where all of it can be kept; a second one ends it at once."""
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(usual):
         yield
         return
 
     def note(number: int, frame: Any) -> None:
+        if keeper.interrupted:
+            usual(number, frame)
         keeper.interrupted = True
-        usual(number, frame)
 
     signal.signal(signal.SIGINT, note)
     try:
@@ -233,8 +274,9 @@ class _Keeper:
         self.history: list[dict[str, float]] = []
         self.best = math.inf
         self.spent = 0.0  # seconds, before this run
+        self.steps = 0  # of the epoch that is not over, which an interrupted training has done
         self.interrupted = False
-        self._started = time.monotonic()
+        self._started = self._saved = time.monotonic()
         self._shown = 0.0
 
     # What two runs must have in common for one to go on with the other.
@@ -275,37 +317,42 @@ class _Keeper:
         for state, values in zip(self._dropout(), notes["dropout"], strict=True):
             state.assign(values)
         self.history, self.best, self.spent = notes["history"], notes["best"], notes["seconds"]
-        for _ in self.history:
-            job.data.on_epoch_end()
-        job.log(f"going on after epoch {len(self.history)}")
+        self.steps = notes["steps"]
+        where = f"step {self.steps} of epoch {len(self.history) + 1}" if self.steps else f"epoch {len(self.history)}"
+        job.log(f"going on after {where}")
 
     def _dropout(self) -> list[Any]:
         """The random states of the model, which Keras does not save."""
         return [v for v in self.job.model.variables if v.path.endswith("seed_generator_state")]
 
     def check_interrupted(self) -> None:
-        """Raise the `KeyboardInterrupt` that Keras has passed over."""
+        """Raise `KeyboardInterrupt` if there was a Ctrl-C: nothing of Keras runs here that could pass over it."""
         if self.interrupted:
             raise KeyboardInterrupt
 
     def tell_of_the_interruption(self) -> None:
         """Say what is left of the training."""
         self._clear()
-        kept = f"{self.job.out} has the best so far, and resume=True (--resume) goes on"
-        self.job.log(f"interrupted in epoch {len(self.history) + 1}: {kept if self.history else 'nothing is kept'}")
+        best = f"{self.job.out} has the best so far, and " if self.history else ""
+        kept = f"{best}resume=True (--resume) goes on" if self.job.state_path.exists() else "nothing is kept"
+        self.job.log(f"interrupted in epoch {len(self.history) + 1}: {kept}")
 
     def start_epoch(self) -> None:
         self._epoch_started = time.monotonic()
 
-    def step(self, step: int, steps: int, loss: float) -> None:
-        """Draw the progress bar, on a terminal."""
+    def step(self, step: int, loss: float) -> None:
+        """Keep what is needed to go on, if Ctrl-C ends the training here or it is long since; draw the progress bar."""
         now = time.monotonic()
+        steps, of = self.steps + step + 1, self.job.data.steps
+        if steps < of and (self.interrupted or now - self._saved > _SAVED_EACH):
+            self._save_state(steps)
+            self.check_interrupted()
         if not sys.stderr.isatty() or now - self._shown < 0.2:
             return
         self._shown = now
-        done = (step + 1) / max(steps, 1)
+        done, begun = steps / of, self.steps / of
         epochs = self.job.settings.epochs - len(self.history)
-        left = (now - self._epoch_started) / done * (epochs - done)
+        left = (now - self._epoch_started) / (done - begun) * (epochs - done)
         bar = "#" * round(20 * done)
         print(
             f"\repoch {len(self.history) + 1}/{self.job.settings.epochs} [{bar:20}] "
@@ -315,34 +362,34 @@ class _Keeper:
             flush=True,
         )
 
-    def end_epoch(self, logs: Mapping[str, float]) -> bool:
-        """Keep what is better than all before; whether the training is over."""
+    def end_epoch(self, logs: Mapping[str, float]) -> None:
+        """Keep what is better than all before."""
         job = self.job
         measured = logs.get("val_loss", logs["loss"]) * job.scale
         if not math.isfinite(measured):
             raise ValueError(f"the loss of epoch {len(self.history) + 1} is {measured}: try a lower lr")
         self.history.append({name: float(value) for name, value in logs.items()})
+        self.steps = 0
         better = measured < self.best
         if better:
             self.best = measured
             self._export()
         self._save_state()
         self._tell(measured, logs, better)
-        return self._over()
 
-    def _over(self) -> bool:
+    @property
+    def over(self) -> bool:
+        """Whether there have been all epochs, or too many without improvement."""
         epochs, patience = len(self.history), self.job.settings.patience
-        return epochs >= self.job.settings.epochs or 0 < patience < epochs - self._best_epoch()
+        figures = [epoch.get("val_loss", epoch["loss"]) for epoch in self.history]
+        since = epochs - 1 - figures.index(min(figures)) if figures else 0
+        return epochs >= self.job.settings.epochs or 0 < patience < since
 
     @staticmethod
     def _clear() -> None:
         """Remove the progress bar."""
         if sys.stderr.isatty():
             print("\r\x1b[K", end="", file=sys.stderr)
-
-    def _best_epoch(self) -> int:
-        figures = [epoch.get("val_loss", epoch["loss"]) for epoch in self.history]
-        return figures.index(min(figures)) + 1
 
     def _tell(self, measured: float, logs: Mapping[str, float], better: bool) -> None:
         job = self.job
@@ -353,7 +400,7 @@ class _Keeper:
         if "val_accuracy" in logs or "accuracy" in logs:
             parts.append(f"accuracy {logs.get('val_accuracy', logs.get('accuracy', 0)):.1%}")
         seconds, epochs = self._seconds(), len(self.history)
-        left = f", {_duration(seconds / epochs * (job.settings.epochs - epochs))} left" if not self._over() else ""
+        left = f", {_duration(seconds / epochs * (job.settings.epochs - epochs))} left" if not self.over else ""
         parts.append(f"{_duration(seconds)} so far{left}")
         job.log(", ".join(parts))
         if job.sample is not None:
@@ -394,9 +441,13 @@ class _Keeper:
     def _converted(self, facts: dict[str, Any]) -> bytes:
         return exporting.convert(self.job.keras_path, dtype=self.job.settings.dtype, card=facts, **self.job.options)
 
-    def _save_state(self) -> None:
+    def _save_state(self, steps: int = 0) -> None:
+        """Keep what is needed to go on behind so many steps of an epoch."""
         job = self.job
+        if steps and hasattr(job.model, "jax_state_sync"):  # with JAX, the variables are elsewhere during an epoch
+            job.model.jax_state_sync()
         notes = {
+            "steps": steps,
             "dropout": [state.numpy().tolist() for state in self._dropout()],
             "identity": self._identity(),
             "history": self.history,
@@ -404,6 +455,7 @@ class _Keeper:
             "seconds": self._seconds(),
         }
         _save(job.model, job.state_path, notes)
+        self._saved = time.monotonic()
 
     def finish(self) -> Report:
         """The files are complete: nothing is left to go on with."""
@@ -424,16 +476,14 @@ def _as_callback(keras: Any, keeper: _Keeper) -> Any:
             keeper.start_epoch()
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            keeper.check_interrupted()
-            keeper.step(batch, self.params.get("steps") or 0, float((logs or {}).get("loss", math.nan)))
-
-        def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-            keeper.check_interrupted()
+            keeper.step(batch, float((logs or {}).get("loss", math.nan)))
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            keeper.check_interrupted()
-            if keeper.end_epoch(logs or {}):
+            keeper.end_epoch(logs or {})
+            if keeper.over:
                 self.model.stop_training = True
+            else:
+                keeper.check_interrupted()
 
     return Callback()
 

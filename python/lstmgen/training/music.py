@@ -222,6 +222,6 @@ def _lesson(
     def scaled(ids: NDArray[Any]) -> NDArray[np.float32]:
         return (ids.astype(np.float64) / n).astype(np.float32)[..., None]
 
-    data = text.windows(keras, long, settings.window, 128, scaled, seed=settings.seed)
-    validation = text.windows(keras, held_out, settings.window, 256, scaled) if held_out else None
+    data = text.windows(long, settings.window, 128, scaled, seed=settings.seed)
+    validation = text.windows(held_out, settings.window, 256, scaled).dataset(keras) if held_out else None
     return model, network, data, validation

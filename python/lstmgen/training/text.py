@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lstmgen import vocabularies
 from lstmgen.text import Vocabulary
-from lstmgen.training.loop import Job, Report, Settings, check_output, import_keras, run
+from lstmgen.training.loop import Batches, Job, Report, Settings, check_output, import_keras, run
 
 Ids = NDArray[np.int32]
 
@@ -256,7 +256,7 @@ def per_step(
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     onehot = n if settings.level == "letters" else None
-    data = _slices(keras, training, settings, onehot, keys)
+    data = _slices(training, settings, onehot, keys)
     validation = _whole(held_out, settings.window, onehot)
     return model, lambda: network(saved=True), data, validation
 
@@ -291,8 +291,8 @@ def _lesson(keras: Any, settings: TextSettings, n: int, training: list[Ids], hel
     def encode(ids: NDArray[Any]) -> NDArray[Any]:
         return _encoded(ids, onehot)
 
-    data = windows(keras, training, settings.window, 50, encode)
-    validation = windows(keras, held_out, settings.window, 250, encode) if held_out else None
+    data = windows(training, settings.window, 50, encode)
+    validation = windows(held_out, settings.window, 250, encode).dataset(keras) if held_out else None
     return model, network, data, validation
 
 
@@ -308,44 +308,29 @@ def _steps(texts: list[Ids], settings: TextSettings) -> int:
     return max(LEAST_STEPS, sum((len(text) - 1) // settings.length for text in texts) // settings.batch)
 
 
-def _slices(
-    keras: Any, texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None
-) -> Any:
+def _slices(texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None) -> Batches:
     """Slices of the texts with a target at each step; each epoch cuts them at other places and shuffles them."""
     length, batch = settings.length, settings.batch
 
-    class Slices(keras.utils.PyDataset):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self._epoch = 0
-            self._cut()
+    def epoch(number: int) -> Callable[[int], tuple[Any, Any]]:
+        rng = np.random.default_rng((settings.seed, number))
+        rows = []
+        for text in texts:
+            first = int(rng.integers(0, length))
+            rows += [text[i : i + length + 1] for i in range(first, len(text) - length, length)]
+        if not rows:  # a short text is cut at its start
+            rows = [text[: length + 1] for text in texts if len(text) > length]
+        rng.shuffle(rows)
+        if keys is not None:
+            rows = [keys[rng.integers(len(keys))][row] for row in rows]
 
-        def _cut(self) -> None:
-            rng = np.random.default_rng((settings.seed, self._epoch))
-            rows = []
-            for text in texts:
-                first = int(rng.integers(0, length))
-                rows += [text[i : i + length + 1] for i in range(first, len(text) - length, length)]
-            if not rows:  # a short text is cut at its start
-                rows = [text[: length + 1] for text in texts if len(text) > length]
-            rng.shuffle(rows)
-            if keys is not None:
-                rows = [keys[rng.integers(len(keys))][row] for row in rows]
-            self._rows = rows
-
-        def __len__(self) -> int:
-            return _steps(texts, settings)
-
-        def __getitem__(self, i: int) -> tuple[Any, Any]:
-            chosen = [self._rows[(i * batch + k) % len(self._rows)] for k in range(batch)]
-            block = np.stack(chosen)
+        def made(step: int) -> tuple[Any, Any]:
+            block = np.stack([rows[(step * batch + k) % len(rows)] for k in range(batch)])
             return _encoded(block[:, :-1], onehot), block[:, 1:]
 
-        def on_epoch_end(self) -> None:
-            self._epoch += 1
-            self._cut()
+        return made
 
-    return Slices()
+    return Batches(_steps(texts, settings), epoch)
 
 
 def _whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
@@ -360,13 +345,12 @@ def _whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
 
 
 def windows(
-    keras: Any,
     texts: list[Ids],
     window: int,
     batch: int,
     encode: Callable[[NDArray[Any]], NDArray[Any]],
     seed: int | None = None,
-) -> Any:
+) -> Batches:
     """Each window, through `encode`, and the element after it, made batch by batch; in order without a seed.
 
     The lesson makes them in pieces of 10,000, since the whole does not fit into memory; the network sees the same.
@@ -377,19 +361,12 @@ def windows(
     if seed is not None:
         np.random.default_rng(seed).shuffle(starts)
 
-    class Windows(keras.utils.PyDataset):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
+    def made(step: int) -> tuple[Any, Any]:
+        first = starts[step * batch : min((step + 1) * batch, size)]
+        block = joined[first[:, None] + np.arange(window + 1)]
+        return encode(block[:, :-1]), block[:, -1]
 
-        def __len__(self) -> int:
-            return math.ceil(size / batch)
-
-        def __getitem__(self, i: int) -> tuple[Any, Any]:
-            first = starts[i * batch : min((i + 1) * batch, size)]
-            block = joined[first[:, None] + np.arange(window + 1)]
-            return encode(block[:, :-1]), block[:, -1]
-
-    return Windows()
+    return Batches(math.ceil(size / batch), lambda epoch: made)
 
 
 def _offsets(texts: list[Ids]) -> list[tuple[Ids, int]]:
