@@ -255,7 +255,9 @@ def test_grammar_reads_what_it_learnt(grammar: Grammar) -> None:
     [
         (r"\begin{lemma} \end{proof}", r"proof}"),  # not what is open
         (r"\end{lemma}", r"end{lemma}"),  # nothing is open
-        (r"\begin{lemma} \item", r"em"),  # no list; \it exists
+        (r"\begin{lemma} \item", r"item"),  # no list
+        (r"\it x", r"it x"),  # not in braces
+        (r"\begin{lemma} \begin{enumerate} x", "x"),
         (r"\begin{lemma} \begin{proof}", r"proof}"),  # does not stand in it
         (r"\begin{lemmy}", r"y}"),
         (r"\label \lable", r"le"),
@@ -275,6 +277,14 @@ def test_grammar_finds_the_first_mistake(grammar: Grammar, text: str, at: str) -
     _, wrong = grammar.read(text)
     assert text[wrong[0] :].startswith(at), text[wrong[0] :]
     assert len(text) - wrong[0] == len(at)
+
+
+def test_arrows_stand_in_a_diagram() -> None:
+    diagram = "$$\n\\xymatrix{\nX \\ar[r]^{f} & Y\n}\n$$\n"
+    grammar = Grammar(diagram, [*string.printable])
+    assert grammar.read(diagram)[1] == []
+    assert grammar.read("$X & Y$")[1] == [3]
+    assert grammar.read("$X \\ar[r] Y$")[1][0] == len("$X \\")
 
 
 def test_each_state_can_be_left(grammar: Grammar, rng: np.random.Generator) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 ENVIRONMENT = re.compile(r"\\(begin|end)\{([a-z]+\*?)\}")
 UNIT = re.compile(r"(?m)(?=^\\begin\{(?:lemma|proposition|theorem|definition|remark|example)\}|^\\section\{)")
 LISTS = ("enumerate", "itemize")
+FONTS = ("it", "bf", "rm")  # which stand in braces, with what they hold for
 WRONG = -1
 TOKEN = re.compile(r"\\(begin|end)\{([a-z]+\*?)\}|\\([a-zA-Z]+|.)|(\$\$?)", re.DOTALL)
 
@@ -132,6 +133,8 @@ class Grammar:
             fits = [command for command in fits if command == "item"]
         if "x" not in state.inner:
             fits = [command for command in fits if command != "ar"]
+        if not state.inner.endswith("{"):
+            fits = [command for command in fits if command not in FONTS]
         return state._replace(tail=state.tail + c) if fits else None
 
     def _in_name(self, state: State, c: str) -> State | None:
@@ -188,8 +191,8 @@ def units_of(text: str) -> list[str]:
 
 def mended(unit: str, grammar: Grammar) -> tuple[str, bool]:
     """`unit` with each environment closed under its own name, before one that cannot stand in it or at the end of the
-    unit; if anything else is wrong, up to there and False. Nothing, if a formula or a brace is open there: that is not
-    where the mistake was made.
+    unit; if anything else is wrong, up to there and False. Nothing, if a formula or a brace is open there, but for a
+    formula that ends with one `$` in place of two: that is not where the mistake was made.
     """
     parts: list[str] = []
     opened: list[str] = []
@@ -218,5 +221,6 @@ def mended(unit: str, grammar: Grammar) -> tuple[str, bool]:
     text = "".join(parts)
     states, wrong = grammar.read(text)
     if wrong:
-        return "" if grammar.states[states[wrong[0]]].inner else text[: wrong[0]], False
+        before = grammar.states[states[wrong[0] - 1]] if wrong[0] else State()
+        return text[: wrong[0]] if before.tail == "D$" or not before.inner else "", False
     return text, text.endswith("\n\n")

@@ -44,7 +44,9 @@ constexpr std::size_t kMaxFile = 4 * kMaxFloats;
 
 thread_local char last_error[kErrorBytes] = "";
 
-#if defined(__GNUC__)
+#if defined(__MINGW32__)
+__attribute__((format(gnu_printf, 2, 3)))
+#elif defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
 lstmgen_status fail(lstmgen_status status, const char* format, ...) noexcept {

@@ -42,14 +42,14 @@ TEST_CASE("exp_portable gives for an array what it gives for each number") {
 
 TEST_CASE("log_portable is within 2 units in the last place of ln x") {
     std::mt19937_64 random(1);
-    std::uniform_real_distribution<double> exponent(-744.0, 709.0), near(0.4, 2.5);
+    std::uniform_real_distribution<double> exponent(-744.0, 709.0), around(0.4, 2.5);
     double worst = 0.0;
     const auto check = [&](double x) {
         const double want = std::log(x);
         const double unit = std::nextafter(std::abs(want), HUGE_VAL) - std::abs(want);
         worst = std::max(worst, std::abs(log_portable(x) - want) / unit);
     };
-    for (int i = 0; i < 1000000; ++i) check(i % 2 ? std::exp(exponent(random)) : near(random));
+    for (int i = 0; i < 1000000; ++i) check(i % 2 ? std::exp(exponent(random)) : around(random));
     for (int n = 1; n < 53; ++n) {  // closer and closer to 1
         check(1.0 + std::ldexp(1.0, -n));
         check(1.0 - std::ldexp(1.0, -n));

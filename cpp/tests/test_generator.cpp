@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "environment.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "sampler.hpp"
 
@@ -86,9 +87,9 @@ TEST_CASE("the same seed gives the same elements for any number of threads and e
     for (const std::size_t refresh : {0, 1, 5}) {
         const auto want = sample(Model::load(kPath), options(refresh), 300);
         for (const std::string& isa : supported_isas()) {
-            setenv("LSTMGEN_ISA", isa.c_str(), 1);
+            choose_isa(isa);
             const Model model = Model::load(kPath);
-            unsetenv("LSTMGEN_ISA");
+            choose_isa("");
             CHECK(model.info().isa == isa);
             for (const std::size_t threads : {1, 2, 3, 64})
                 CHECK(sample(model, options(refresh, threads), 300) == want);

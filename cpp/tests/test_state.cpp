@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "crc32.hpp"
+#include "environment.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "random.hpp"
 
@@ -70,9 +71,9 @@ TEST_CASE("a loaded generator goes on as the saved one does, on every instructio
             }
         }
         for (const std::string& isa : supported_isas()) {
-            setenv("LSTMGEN_ISA", isa.c_str(), 1);
+            choose_isa(isa);
             const Model model = Model::load(kPath);
-            unsetenv("LSTMGEN_ISA");
+            choose_isa("");
             for (std::size_t i = 0; i < states.size(); ++i) {
                 Generator generator = load(model, states[i]);
                 CHECK(generator.save_state() == states[i]);

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <cstdlib>
+#include <string>
+
+// Sets LSTMGEN_ISA for the models that are loaded next; empty: the best there is.
+inline void choose_isa(const std::string& isa) {
+#if defined(_WIN32)
+    _putenv_s("LSTMGEN_ISA", isa.c_str());
+#else
+    setenv("LSTMGEN_ISA", isa.c_str(), 1);
+#endif
+}
