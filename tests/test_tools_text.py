@@ -220,7 +220,10 @@ A {\it space} has points, as $x_i \in X$.
 Let $X$ be a space. Then
 \begin{enumerate}
 \item $X$ is $\{x\}$, or
-\item $$X = Y^2$$ is not.
+\item that is not
+$$
+X = Y^2
+$$
 \end{enumerate}
 \end{lemma}
 
@@ -266,8 +269,11 @@ def test_grammar_reads_what_it_learnt(grammar: Grammar) -> None:
         ("$x\n\ny$", "\ny$"),
         ("{x\n\ny}", "\ny}"),
         ("$x}$", "}$"),
-        ("$${x$$", "$$"),
-        ("$$x$y", "y"),
+        ("$$\n{x\n$$\n", "$$\n"),
+        ("$$\nx$y", "$y"),
+        ("$$\nx\n$\n", "\n"),
+        ("$$x", "x"),
+        ("by $$\nx", "$\nx"),
         ("$x__i$", "_i$"),
         ("x % y", "% y"),
     ],

@@ -5,8 +5,8 @@ environments. Its states say what is open: environments, formulas, braces; and w
 gives the state behind each character, or `WRONG`. The automaton is built as it is used: `states` grows.
 
 It is a model of the common mistakes, not of TeX: an environment closed under another name, an unknown command, a
-formula or a brace that is open at the end of a paragraph, an `\\item` outside of a list or text before the first one,
-an `\\ar` or an `&` outside of an `\\xymatrix`.
+formula or a brace that is open at the end of a paragraph, a `$$` that is not alone on its line, an `\\item` outside of
+a list or text before the first one, an `\\ar` or an `&` outside of an `\\xymatrix`.
 """
 
 import re
@@ -40,6 +40,9 @@ class State(NamedTuple):
         return "$" in self.inner or "D" in self.inner
 
 
+START = State(tail="\n")
+
+
 class Grammar:
     """The automaton over the characters of `vocabulary`."""
 
@@ -53,8 +56,8 @@ class Grammar:
             formula: {name[:i] for name in names for i in range(1, len(name) + 1)}
             for formula, names in self.commands.items()
         }
-        self.states: list[State] = [State()]
-        self._numbers = {State(): 0}
+        self.states: list[State] = [START]
+        self._numbers = {START: 0}
         self._rows: list[NDArray[np.int32] | None] = [None]
 
     def _learn(self, text: str) -> None:
@@ -157,7 +160,9 @@ class Grammar:
             inner, last, state = "", "", state._replace(inner="")
         in_formula = state.formula or state.environments[-1:] == ("align*",)
         if state.tail == "D$":  # the first of the two that close it
-            return state._replace(inner=inner[:-1], tail="") if c == "$" else None
+            return state._replace(inner=inner[:-1], tail="$$") if c == "$" else None
+        if state.tail == "$$":
+            return state._replace(tail="\n") if c == "\n" else None
         if c == "\\":
             return state._replace(tail="\\")
         if c == "{":
@@ -166,13 +171,14 @@ class Grammar:
         if c == "}":
             return state._replace(inner=inner[:-1], tail="") if last in ("{", "x") else None
         if c == "$":
-            if state.tail == "$":
-                return state._replace(inner=inner[:-1] + "D", tail="")
+            if state.tail == "\n$":
+                return state._replace(inner=inner[:-1] + "D", tail="$$")
             if last == "$":
-                return state._replace(inner=inner[:-1], tail="")
+                return state._replace(inner=inner[:-1], tail="") if state.tail != "$" else None
             if last == "D":
-                return state._replace(tail="D$")
-            return None if state.formula else state._replace(inner=inner + "$", tail="$")
+                return state._replace(tail="D$") if state.tail == "\n" else None
+            first = "\n$" if state.tail == "\n" else "$"
+            return None if state.formula else state._replace(inner=inner + "$", tail=first)
         if c == "\n":
             return None if state.tail == "\n" and inner else state._replace(tail="\n")
         if (c in "^_" and not in_formula) or c in "#%":
@@ -191,8 +197,8 @@ def units_of(text: str) -> list[str]:
 
 def mended(unit: str, grammar: Grammar) -> tuple[str, bool]:
     """`unit` with each environment closed under its own name, before one that cannot stand in it or at the end of the
-    unit; if anything else is wrong, up to there and False. Nothing, if a formula or a brace is open there, but for a
-    formula that ends with one `$` in place of two: that is not where the mistake was made.
+    unit; if anything else is wrong, up to there and False. Nothing, if a formula or a brace is open there, but before
+    a `$`: that is not where the mistake was made.
     """
     parts: list[str] = []
     opened: list[str] = []
@@ -221,6 +227,6 @@ def mended(unit: str, grammar: Grammar) -> tuple[str, bool]:
     text = "".join(parts)
     states, wrong = grammar.read(text)
     if wrong:
-        before = grammar.states[states[wrong[0] - 1]] if wrong[0] else State()
-        return text[: wrong[0]] if before.tail == "D$" or not before.inner else "", False
+        before = grammar.states[states[wrong[0] - 1]] if wrong[0] else START
+        return text[: wrong[0]] if text[wrong[0]] == "$" or not before.inner else "", False
     return text, text.endswith("\n\n")
