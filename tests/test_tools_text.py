@@ -285,14 +285,6 @@ def test_grammar_finds_the_first_mistake(grammar: Grammar, text: str, at: str) -
     assert len(text) - wrong[0] == len(at)
 
 
-def test_arrows_stand_in_a_diagram() -> None:
-    diagram = "$$\n\\xymatrix{\nX \\ar[r]^{f} & Y\n}\n$$\n"
-    grammar = Grammar(diagram, [*string.printable])
-    assert grammar.read(diagram)[1] == []
-    assert grammar.read("$X & Y$")[1] == [3]
-    assert grammar.read("$X \\ar[r] Y$")[1][0] == len("$X \\")
-
-
 def test_each_state_can_be_left(grammar: Grammar, rng: np.random.Generator) -> None:
     state = 0
     for _ in range(20_000):

@@ -6,7 +6,7 @@ gives the state behind each character, or `WRONG`. The automaton is built as it 
 
 It is a model of the common mistakes, not of TeX: an environment closed under another name, an unknown command, a
 formula or a brace that is open at the end of a paragraph, a `$$` that is not alone on its line, an `\\item` outside of
-a list or text before the first one, an `\\ar` or an `&` outside of an `\\xymatrix`.
+a list or text before the first one.
 """
 
 import re
@@ -25,9 +25,8 @@ TOKEN = re.compile(r"\\(begin|end)\{([a-z]+\*?)\}|\\([a-zA-Z]+|.)|(\$\$?)", re.D
 
 
 class State(NamedTuple):
-    """What is open: environments, then inside the innermost one formulas ("$", "D" for "$$"), braces ("{", "x" for that
-    of an `\\xymatrix`) and a list without an `\\item` so far ("i"); and the characters since the begin of a name, a `$`
-    or a newline.
+    """What is open: environments, then inside the innermost one formulas ("$", "D" for "$$"), braces ("{") and a
+    list without an `\\item` so far ("i"); and the characters since the begin of a name, a `$` or a newline.
     """
 
     environments: tuple[str, ...] = ()
@@ -134,8 +133,6 @@ class Grammar:
             fits = [command for command in fits if command != "item"]
         if state.inner == "i":
             fits = [command for command in fits if command == "item"]
-        if "x" not in state.inner:
-            fits = [command for command in fits if command != "ar"]
         if not state.inner.endswith("{"):
             fits = [command for command in fits if command not in FONTS]
         return state._replace(tail=state.tail + c) if fits else None
@@ -166,10 +163,9 @@ class Grammar:
         if c == "\\":
             return state._replace(tail="\\")
         if c == "{":
-            brace = "x" if state.tail == "\\xymatrix" else "{"
-            return state._replace(inner=inner + brace, tail="") if len(inner) < 8 else None
+            return state._replace(inner=inner + "{", tail="") if len(inner) < 8 else None
         if c == "}":
-            return state._replace(inner=inner[:-1], tail="") if last in ("{", "x") else None
+            return state._replace(inner=inner[:-1], tail="") if last == "{" else None
         if c == "$":
             if state.tail == "\n$":
                 return state._replace(inner=inner[:-1] + "D", tail="$$")
@@ -181,9 +177,7 @@ class Grammar:
             return None if state.formula else state._replace(inner=inner + "$", tail=first)
         if c == "\n":
             return None if state.tail == "\n" and inner else state._replace(tail="\n")
-        if (c in "^_" and not in_formula) or c in "#%":
-            return None
-        if c == "&" and "x" not in inner and state.environments[-1:] != ("align*",):
+        if (c in "^_" and not in_formula) or (c == "&" and state.environments[-1:] != ("align*",)) or c in "#%":
             return None
         if c in "^_":
             return None if state.tail in ("^", "_") else state._replace(tail=c)
@@ -197,8 +191,8 @@ def units_of(text: str) -> list[str]:
 
 def mended(unit: str, grammar: Grammar) -> tuple[str, bool]:
     """`unit` with each environment closed under its own name, before one that cannot stand in it or at the end of the
-    unit; if anything else is wrong, up to there and False. Nothing, if a formula or a brace is open there, but before
-    a `$`: that is not where the mistake was made.
+    unit; if anything else is wrong, up to there and False. Nothing, if it is that a formula or a brace is open at the
+    end of a paragraph, an item or an environment: the mistake was made before.
     """
     parts: list[str] = []
     opened: list[str] = []
@@ -228,5 +222,7 @@ def mended(unit: str, grammar: Grammar) -> tuple[str, bool]:
     states, wrong = grammar.read(text)
     if wrong:
         before = grammar.states[states[wrong[0] - 1]] if wrong[0] else START
-        return text[: wrong[0]] if text[wrong[0]] == "$" or not before.inner else "", False
+        drawn = before.tail + text[wrong[0]]
+        ends = drawn[-1] == "\n" or any(f"\\{name}".startswith(drawn) for name in ("begin", "end", "item"))
+        return "" if ends and before.inner else text[: wrong[0]], False
     return text, text.endswith("\n\n")

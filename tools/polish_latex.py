@@ -16,6 +16,7 @@ import argparse
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ States = list[torch.Tensor]
 SLICE = 250  # characters that gradients go back
 FIRST = "\n\n"
 NOTHING = -1
-OPEN = " $D{xi"  # what can be open inside an environment
+OPEN = " $D{i"  # what can be open inside an environment
 TELL = 0.2  # weight of telling what is open
 TAUS = (0.6, 0.85)  # temperatures at which it writes
 TAU = 2 / 3  # temperature at which it should make no mistakes
@@ -148,7 +149,7 @@ def learn(
     cross entropy of telling what is open.
     """
     with torch.no_grad():
-        _, begun = teacher.run(torch.tensor(beginning[None, :-1]), teacher.zero_state(1))
+        _, begun = teacher.run(torch.tensor(beginning[None, : -len(FIRST)]), teacher.zero_state(1))
     names, units = len(reader.names), len(student.weights[1])
     tell = torch.nn.Linear(units, 2 * names + len(OPEN))
     optimizer = torch.optim.Adam([{"params": student.weights}, {"params": tell.parameters(), "lr": 1e-3}], lr=args.lr)
@@ -221,6 +222,8 @@ def polish(args: argparse.Namespace, text: str) -> None:
     vocabulary = sorted(set(text))
     end = text.find("\\input{chapters}")
     body = text[max(text.find("\\section{"), 0) : end if end > 0 else len(text)]
+    for command in args.without:
+        body = re.sub(rf"(?m)^\$\$\n(?:[^$]*\\{command}\b[^$]*)\$\$\n", "", body)
     grammar = Grammar(body, vocabulary)
     student, teacher = (
         Network(keras.models.load_model(path, compile=False).get_weights())
@@ -254,6 +257,12 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=30.0, help="of learning, in all rounds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--characters", type=int, default=1_500_000, help="that it writes in a round")
+    parser.add_argument(
+        "--without",
+        nargs="*",
+        default=["xymatrix"],
+        help="commands to forget, with their displays: of 3 none is learnt",
+    )
     parser.add_argument("--text", type=float, default=0.25, help="share of reading that is the text itself")
     parser.add_argument("--rows", type=int, default=16, help="texts that are read side by side")
     parser.add_argument(
