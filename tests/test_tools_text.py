@@ -260,6 +260,7 @@ def test_grammar_reads_what_it_learnt(grammar: Grammar) -> None:
         (r"\end{lemma}", r"end{lemma}"),  # nothing is open
         (r"\begin{lemma} \item", r"item"),  # no list
         (r"\it x", r"it x"),  # not in braces
+        (r"\begin{lemma} \begin{enumerate} \item \it x", " x"),
         (r"\begin{lemma} \begin{enumerate} x", "x"),
         (r"\begin{lemma} \begin{proof}", r"proof}"),  # does not stand in it
         (r"\begin{lemmy}", r"y}"),

@@ -207,6 +207,15 @@ def test_ctrl_c_within_an_epoch_loses_nothing(
     report = train_text(corpus, out, replace(settings, resume=True))
     assert "going on after step 2 of epoch 2" in capsys.readouterr().err
     assert [epoch["val_loss"] for epoch in report.history] == [epoch["val_loss"] for epoch in whole.history]
+    losses = [epoch["loss"] for epoch in whole.history]  # means over all steps, those before the interruption, too
+    assert [epoch["loss"] for epoch in report.history] == pytest.approx(losses, rel=1e-5)
+
+
+def test_fewer_epochs_than_there_were_end_it(ctrl_c: Any, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_text(corpus, tmp_path / "m.bin", SMALL, callbacks=[ctrl_c(1, 1)])
+    report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, epochs=1, resume=True))
+    assert len(report.history) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18)])

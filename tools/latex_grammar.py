@@ -111,7 +111,7 @@ class Grammar:
                 return self._in_name(state, c)
             if not name or (c.isalpha() and c.isascii()):
                 return self._in_command(state, c)
-            if name not in self.commands[state.formula]:
+            if name not in self._allowed(state):
                 return None
             if name in ("begin", "end"):
                 return state._replace(tail=state.tail + c) if c == "{" else None
@@ -123,19 +123,22 @@ class Grammar:
             return None
         if not c.isalpha():
             return None if "i" in state.inner else state._replace(tail="")
-        fits = [command for command in self.commands[state.formula] if command.startswith(name)]
-        if state.inner or not state.environments:
-            fits = [command for command in fits if command != "end"]
-        around = state.environments[-1] if state.environments else ""
-        if state.inner or not self.inside.get(around):
-            fits = [command for command in fits if command != "begin"]
-        if around not in LISTS or state.inner not in ("", "i"):
-            fits = [command for command in fits if command != "item"]
-        if state.inner == "i":
-            fits = [command for command in fits if command == "item"]
-        if not state.inner.endswith("{"):
-            fits = [command for command in fits if command not in FONTS]
+        fits = any(command.startswith(name) for command in self._allowed(state))
         return state._replace(tail=state.tail + c) if fits else None
+
+    def _allowed(self, state: State) -> set[str]:
+        """The commands that may stand where one is being read."""
+        allowed = set(self.commands[state.formula])
+        around = state.environments[-1] if state.environments else ""
+        if state.inner or not state.environments:
+            allowed -= {"end"}
+        if state.inner or not self.inside.get(around):
+            allowed -= {"begin"}
+        if around not in LISTS or state.inner not in ("", "i"):
+            allowed -= {"item"}
+        if not state.inner.endswith("{"):
+            allowed -= set(FONTS)
+        return allowed & {"item"} if state.inner == "i" else allowed
 
     def _in_name(self, state: State, c: str) -> State | None:
         command, name = state.tail[1:].split("{")

@@ -215,15 +215,20 @@ def save(network: Network, path: Path) -> None:
     os.replace(unfinished, path)
 
 
-def polish(args: argparse.Namespace, text: str) -> None:
+def body_of(text: str, without: list[str]) -> str:
+    """The sections of `text`, without displays that have one of these commands."""
+    end = text.find("\\input{chapters}")
+    body = text[max(text.find("\\section{"), 0) : end if end > 0 else len(text)]
+    for command in without:
+        body = re.sub(rf"(?m)^\$\$\n(?:[^$]*\\{command}\b[^$]*)\$\$\n", "", body)
+    return body
+
+
+def polish(args: argparse.Namespace, text: str, body: str) -> None:
     """Run all rounds."""
     import keras
 
     vocabulary = sorted(set(text))
-    end = text.find("\\input{chapters}")
-    body = text[max(text.find("\\section{"), 0) : end if end > 0 else len(text)]
-    for command in args.without:
-        body = re.sub(rf"(?m)^\$\$\n(?:[^$]*\\{command}\b[^$]*)\$\$\n", "", body)
     grammar = Grammar(body, vocabulary)
     student, teacher = (
         Network(keras.models.load_model(path, compile=False).get_weights())
@@ -286,11 +291,12 @@ def main() -> int:
     except (OSError, UnicodeDecodeError) as error:
         print(f"{args.corpus}: {error}", file=sys.stderr)
         return 1
-    if "\\end{proof}\n\n" not in text:
+    body = body_of(text, args.without)
+    if "\\end{proof}\n\n" not in body:
         print(f"{args.corpus}: no proof with an empty line behind it: expected a chapter in LaTeX", file=sys.stderr)
         return 1
     torch.manual_seed(args.seed)
-    polish(args, text)
+    polish(args, text, body)
     facts = {k: str(v) for k, v in vars(args).items()}
     args.output.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
     return 0

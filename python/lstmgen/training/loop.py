@@ -231,19 +231,24 @@ def run(job: Job) -> Report:
             initial_epoch=done,
             shuffle=False,
             verbose=0,
-            callbacks=[callback, *job.callbacks],
+            callbacks=[*job.callbacks, callback],
         )
 
     try:
         with _heard(keeper):
-            if keeper.steps:
+            stopped = keeper.over
+            if keeper.steps and not stopped:
                 fit(len(keeper.history) + 1)
-            if not keeper.over:
+                stopped = keeper.over or job.model.stop_training
+            if not stopped:
                 fit(job.settings.epochs)
     except KeyboardInterrupt:
         keeper.tell_of_the_interruption()
         raise
-    return keeper.finish()
+    report = keeper.finish()
+    if keeper.interrupted:  # when there was nothing left to interrupt
+        raise KeyboardInterrupt
+    return report
 
 
 @contextmanager
@@ -258,6 +263,7 @@ def _heard(keeper: _Keeper) -> Iterator[None]:
         if keeper.interrupted:
             usual(number, frame)
         keeper.interrupted = True
+        keeper.job.log("Ctrl-C: ends behind this step, or behind the epoch if it is being measured; again: at once")
 
     signal.signal(signal.SIGINT, note)
     try:
@@ -275,6 +281,7 @@ class _Keeper:
         self.best = math.inf
         self.spent = 0.0  # seconds, before this run
         self.steps = 0  # of the epoch that is not over, which an interrupted training has done
+        self.means: dict[str, float] = {}  # of the loss and so on, over these steps
         self.interrupted = False
         self._started = self._saved = time.monotonic()
         self._shown = 0.0
@@ -317,7 +324,7 @@ class _Keeper:
         for state, values in zip(self._dropout(), notes["dropout"], strict=True):
             state.assign(values)
         self.history, self.best, self.spent = notes["history"], notes["best"], notes["seconds"]
-        self.steps = notes["steps"]
+        self.steps, self.means = notes.get("steps", 0), notes.get("means", {})
         where = f"step {self.steps} of epoch {len(self.history) + 1}" if self.steps else f"epoch {len(self.history)}"
         job.log(f"going on after {where}")
 
@@ -340,12 +347,18 @@ class _Keeper:
     def start_epoch(self) -> None:
         self._epoch_started = time.monotonic()
 
-    def step(self, step: int, loss: float) -> None:
+    def _over_all(self, logs: Mapping[str, float], steps: int) -> dict[str, float]:
+        """Means over the epoch so far, from those of the `steps` of this run."""
+        share = steps / (self.steps + steps)
+        means = {name: float(value) for name, value in logs.items()}
+        return means | {name: mean + share * (means[name] - mean) for name, mean in self.means.items()}
+
+    def step(self, step: int, logs: Mapping[str, float]) -> None:
         """Keep what is needed to go on, if Ctrl-C ends the training here or it is long since; draw the progress bar."""
         now = time.monotonic()
         steps, of = self.steps + step + 1, self.job.data.steps
         if steps < of and (self.interrupted or now - self._saved > _SAVED_EACH):
-            self._save_state(steps)
+            self._save_state(steps, self._over_all(logs, step + 1))
             self.check_interrupted()
         if not sys.stderr.isatty() or now - self._shown < 0.2:
             return
@@ -356,7 +369,7 @@ class _Keeper:
         bar = "#" * round(20 * done)
         print(
             f"\repoch {len(self.history) + 1}/{self.job.settings.epochs} [{bar:20}] "
-            f"{loss * self.job.scale:.3f} {self.job.unit}, {_duration(left)} left ",
+            f"{logs['loss'] * self.job.scale:.3f} {self.job.unit}, {_duration(left)} left ",
             end="",
             file=sys.stderr,
             flush=True,
@@ -365,11 +378,12 @@ class _Keeper:
     def end_epoch(self, logs: Mapping[str, float]) -> None:
         """Keep what is better than all before."""
         job = self.job
+        logs = self._over_all(logs, job.data.steps - self.steps)
         measured = logs.get("val_loss", logs["loss"]) * job.scale
         if not math.isfinite(measured):
             raise ValueError(f"the loss of epoch {len(self.history) + 1} is {measured}: try a lower lr")
-        self.history.append({name: float(value) for name, value in logs.items()})
-        self.steps = 0
+        self.history.append(logs)
+        self.steps, self.means = 0, {}
         better = measured < self.best
         if better:
             self.best = measured
@@ -441,13 +455,14 @@ class _Keeper:
     def _converted(self, facts: dict[str, Any]) -> bytes:
         return exporting.convert(self.job.keras_path, dtype=self.job.settings.dtype, card=facts, **self.job.options)
 
-    def _save_state(self, steps: int = 0) -> None:
-        """Keep what is needed to go on behind so many steps of an epoch."""
+    def _save_state(self, steps: int = 0, means: Mapping[str, float] | None = None) -> None:
+        """Keep what is needed to go on behind so many steps of an epoch, with their means."""
         job = self.job
         if steps and hasattr(job.model, "jax_state_sync"):  # with JAX, the variables are elsewhere during an epoch
             job.model.jax_state_sync()
         notes = {
             "steps": steps,
+            "means": means or {},
             "dropout": [state.numpy().tolist() for state in self._dropout()],
             "identity": self._identity(),
             "history": self.history,
@@ -476,7 +491,7 @@ def _as_callback(keras: Any, keeper: _Keeper) -> Any:
             keeper.start_epoch()
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            keeper.step(batch, float((logs or {}).get("loss", math.nan)))
+            keeper.step(batch, logs or {"loss": math.nan})
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             keeper.end_epoch(logs or {})
