@@ -179,8 +179,8 @@ def ctrl_c(keras: Any) -> Iterator[Callable[[int, int], Any]]:
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     yield press
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
+    found = signal.signal(signal.SIGINT, before)
+    assert found is signal.default_int_handler
 
 
 @pytest.mark.parametrize("recipe", ["default", "lesson"])
@@ -216,6 +216,31 @@ def test_fewer_epochs_than_there_were_end_it(ctrl_c: Any, corpus: Path, tmp_path
         train_text(corpus, tmp_path / "m.bin", SMALL, callbacks=[ctrl_c(1, 1)])
     report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, epochs=1, resume=True))
     assert len(report.history) == 1
+
+
+def test_a_stop_in_a_resumed_epoch_holds(keras: Any, ctrl_c: Any, corpus: Path, tmp_path: Path) -> None:
+    class Stop(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.model.stop_training = True
+
+    with pytest.raises(KeyboardInterrupt):
+        train_text(corpus, tmp_path / "m.bin", SMALL, callbacks=[ctrl_c(0, 1)])
+    report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, resume=True), callbacks=[Stop()])
+    assert len(report.history) == 1
+
+
+def test_ctrl_c_at_the_end_leaves_all_and_is_raised(
+    keras: Any, ctrl_c: Any, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Late(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 1:
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_text(corpus, tmp_path / "m.bin", SMALL, callbacks=[Late()])
+    assert "Ctrl-C: ends behind this step" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.glob("m.*")} == {"m.bin", "m.h5", "m.md"}
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18)])
