@@ -69,6 +69,7 @@ struct LayerDescription {
     Shape shape;
     Activation activation = Activation::linear, recurrent_activation = Activation::sigmoid;
     bool return_sequences = false, reset_after = false;
+    bool raw = false;  // it reads numbers of the network's input, which may need more bits than bf16 has
     double epsilon = 0.0, value = 0.0;
     double negative_slope = 0.0, threshold = 0.0, max_value = 0.0;
     std::vector<Tensor> tensors;  // in the order of the specification

@@ -24,14 +24,14 @@ struct Registers {
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
 
-Registers cpuid(unsigned leaf) {
+Registers cpuid(unsigned leaf, unsigned part = 0) {
     Registers r;
 #if defined(_MSC_VER)
     int out[4];
-    __cpuidex(out, static_cast<int>(leaf), 0);
+    __cpuidex(out, static_cast<int>(leaf), static_cast<int>(part));
     r = {unsigned(out[0]), unsigned(out[1]), unsigned(out[2]), unsigned(out[3])};
 #else
-    __get_cpuid_count(leaf, 0, &r.eax, &r.ebx, &r.ecx, &r.edx);  // leaves zeros if there is no such leaf
+    __get_cpuid_count(leaf, part, &r.eax, &r.ebx, &r.ecx, &r.edx);  // leaves zeros if there is no such leaf
 #endif
     return r;
 }
@@ -51,12 +51,14 @@ std::vector<const KernelTable*> vector_tables() {
     constexpr unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28;  // leaf 1, ecx
     constexpr unsigned avx2 = 1u << 5, avx512 = 1u << 16 | 1u << 30;        // leaf 7, ebx: F and BW
     constexpr unsigned vnni = 1u << 11;                                     // leaf 7, ecx
+    constexpr unsigned bf16 = 1u << 5;                                      // leaf 7, part 1, eax
     constexpr unsigned long long ymm = 0x6, zmm = 0xe6;
     const unsigned basic = cpuid(1).ecx, extended = cpuid(7).ebx, more = cpuid(7).ecx;
     std::vector<const KernelTable*> tables;
     if ((basic & (fma | osxsave | avx)) != (fma | osxsave | avx) || !(extended & avx2)) return tables;
     const unsigned long long saved = saved_registers();
     if ((extended & avx512) == avx512 && (saved & zmm) == zmm) {
+        if ((more & vnni) && (cpuid(7, 1).eax & bf16)) tables.push_back(&kernels::avx512bf16_table);
         if (more & vnni) tables.push_back(&kernels::avx512vnni_table);
         tables.push_back(&kernels::avx512_table);
     }

@@ -23,10 +23,10 @@ constexpr std::size_t kRows = 64;   // of a piece of the sequences, where it nee
 constexpr double kFloats = 0x1p24;  // that memory is taken for, if that is enough for one lane
 
 // T is float or std::uint32_t; `size` values of it enter at each time step. Of an output at each step all are put into
-// y, or the last one.
+// y, or the last one. `exact`: as SequenceEvaluator.
 template <class T>
 void predict_all(const Network& network, const T* x, std::size_t size, std::size_t batch, std::size_t steps, float* y,
-                 bool all) {
+                 bool all, bool exact = false) {
     const ModelInfo& info = network.info();
     if (batch == 0) return;
     if (info.fixed_steps && steps != info.window)
@@ -41,7 +41,7 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
     const std::size_t lanes = fitting(lane, std::min(batch, kLanes));
     const std::size_t most = std::min(steps, std::max<std::size_t>(1, kRows / lanes));
     const std::size_t piece = info.whole ? steps : fitting(lane * static_cast<double>(lanes), most);
-    SequenceEvaluator evaluator(network, lanes, piece, features);
+    SequenceEvaluator evaluator(network, lanes, piece, features, exact);
     const std::size_t row = info.outputs * (all ? output_steps(info, steps) : 1);
     for (std::size_t first = 0; first < batch; first += lanes) {
         const std::size_t n = std::min(lanes, batch - first);
@@ -61,14 +61,15 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
     }
 }
 
+// The expected output is that of the weights as stored. So what they are multiplied with is not rounded to bf16 here.
 void self_test(const Network& network, const SelfTest& test, const std::string& name) {
     const ModelInfo& info = network.info();
     std::vector<float> last(info.outputs);
     try {
         if (info.encoding == Encoding::features)
-            predict_all(network, test.features.data(), info.input_size, 1, test.steps, last.data(), false);
+            predict_all(network, test.features.data(), info.input_size, 1, test.steps, last.data(), false, true);
         else
-            predict_all(network, test.ids.data(), 1, 1, test.steps, last.data(), false);
+            predict_all(network, test.ids.data(), 1, 1, test.steps, last.data(), false, true);
     } catch (const Error& error) {
         fail(ErrorCode::format, {name, ": the self-test: ", error.what()});
     }

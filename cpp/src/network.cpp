@@ -23,6 +23,16 @@ LayerInfo layer_info(const LayerDescription& d) {
     return info;
 }
 
+// Which layers read numbers of the input that no matrix has been multiplied with.
+void mark_raw(std::vector<LayerDescription>& layers) {
+    std::vector<unsigned char> raw = {1};  // 0: the input, j + 1: layer j
+    for (LayerDescription& d : layers) {
+        for (const std::size_t j : d.inputs) d.raw = d.raw || raw[j];
+        const bool mixes = is_recurrent(d.type) || d.type == LayerType::dense || d.type == LayerType::embedding;
+        raw.push_back(d.raw && !mixes);
+    }
+}
+
 }  // namespace
 
 Network::Network(Container container) : info_(std::move(container.info)), kernels_(choose_kernels()) {
@@ -47,6 +57,7 @@ Network::Network(Container container) : info_(std::move(container.info)), kernel
         last.activation = Activation::linear;
         container.layers.push_back(std::move(softmax));
     }
+    mark_raw(container.layers);
     for (const LayerDescription& d : container.layers) layers_.push_back(make_layer(d));
     split_layers();
 

@@ -53,11 +53,24 @@ AlignedBuffer<std::byte> pack(const Tensor& matrix, std::size_t units, std::size
     return packed;
 }
 
+// Weights of bf16 below kLeastBf16 become zero.
+void drop_least(AlignedBuffer<std::byte>& weights) {
+    std::uint32_t least;
+    std::memcpy(&least, &kernels::kLeastBf16, sizeof least);
+    for (std::size_t i = 0; i < weights.size(); i += sizeof(std::uint16_t)) {
+        std::uint16_t bits;
+        std::memcpy(&bits, weights.data() + i, sizeof bits);
+        if (std::uint32_t{bits & 0x7fffu} < least >> 16) bits = 0;
+        std::memcpy(weights.data() + i, &bits, sizeof bits);
+    }
+}
+
 }  // namespace
 
 PackedMatrix::PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates, std::size_t first,
-                           std::size_t count)
+                           std::size_t count, bool exact)
     : type_(matrix.type),
+      rounds_(type_ == WeightType::int8 || (type_ == WeightType::bf16 && !exact)),
       rows_(matrix.rows),
       panels_(count * round_up(matrix.columns / gates, kPanel) / kPanel),
       scales_(type_ == WeightType::int8 ? padded_columns() : 0),
@@ -68,6 +81,7 @@ PackedMatrix::PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t
         case WeightType::bf16: weights_ = pack<std::uint16_t>(matrix, units, first, count, panels_); break;
         case WeightType::int8: weights_ = pack<std::int8_t>(matrix, units, first, count, panels_); break;
     }
+    if (type_ == WeightType::bf16 && rounds_) drop_least(weights_);
     for (std::size_t i = 0; i < count * units; ++i) {
         const std::size_t to = packed_column(i / units, i % units, count), from = first * units + i;
         if (bias) bias_[to] = bias->value<float>(from);
@@ -79,7 +93,7 @@ void PackedMatrix::apply(const kernels::KernelTable& kernels, const Input& input
                          std::size_t z_stride, float* scratch) const {
     for (std::size_t i = 0; i < lanes; ++i) std::copy_n(bias_.data(), bias_.size(), z + i * z_stride);
     if (input.ids) return kernels.gather(view(kernels), panels_, input.ids, input.stride, lanes, z, z_stride);
-    const std::size_t rows = type_ == WeightType::int8 ? kApplyRows : lanes;
+    const std::size_t rows = rounds_ ? kApplyRows : lanes;
     for (std::size_t i = 0; i < lanes; i += rows)
         kernels.gemm(view(kernels), panels_, input.x + i * input.stride, input.stride, std::min(rows, lanes - i),
                      z + i * z_stride, z_stride, scratch);

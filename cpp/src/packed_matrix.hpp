@@ -15,20 +15,25 @@ namespace lstmgen {
 class PackedMatrix {
 public:
     /// `gates` column groups of equal size, of which `count` from `first` on are taken, are interleaved by blocks of
-    /// 16, each padded to a multiple of 16.
-    PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates, std::size_t first, std::size_t count);
-    PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates)
-        : PackedMatrix(matrix, bias, gates, 0, gates) {}
+    /// 16, each padded to a multiple of 16. `exact`: what it is multiplied with is not rounded to bf16.
+    PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates, std::size_t first, std::size_t count,
+                 bool exact = false);
+    PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates, bool exact = false)
+        : PackedMatrix(matrix, bias, gates, 0, gates, exact) {}
 
     std::size_t panels() const noexcept { return panels_; }
     std::size_t padded_columns() const noexcept { return panels_ * kernels::kPanel; }
     const float* bias() const noexcept { return bias_.data(); }
     kernels::Matrix view(const kernels::KernelTable& kernels) const noexcept {
-        return {weights_.data(), rows_, type_, scales_.data(), kernels.rounded_product};
+        const kernels::RoundedProduct none{kernels::Rounding::none, nullptr};
+        const bool int8 = type_ == kernels::WeightType::int8;
+        return {weights_.data(), rows_, type_, scales_.data(), !rounds_ ? none : int8 ? kernels.int8 : kernels.bf16};
     }
     std::size_t nbytes() const noexcept { return weights_.nbytes() + scales_.nbytes() + bias_.nbytes(); }
     /// Floats of memory that the product of so many rows needs.
-    std::size_t rounded_size(std::size_t rows) const noexcept { return kernels::rounded_size(type_, rows_, rows); }
+    std::size_t rounded_size(std::size_t rows) const noexcept {
+        return rounds_ ? kernels::rounded_size(rows_, rows) : 0;
+    }
     std::size_t scratch_size() const noexcept { return rounded_size(kApplyRows); }
 
     /// z (lanes, padded_columns) = bias + input . matrix, for any number of lanes. `scratch`: scratch_size().
@@ -39,6 +44,7 @@ private:
     static constexpr std::size_t kApplyRows = 64;  // that are multiplied at once
 
     kernels::WeightType type_;
+    bool rounds_;
     std::size_t rows_, panels_;
     AlignedBuffer<std::byte> weights_;
     AlignedBuffer<float> scales_, bias_;

@@ -45,8 +45,10 @@ double SequenceEvaluator::size(const Network& network, std::size_t lanes, std::s
            static_cast<double>(product_size(network, lanes) + scratch_size(network, lanes));
 }
 
-SequenceEvaluator::SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features)
-    : network_(network), features_(features) {
+SequenceEvaluator::SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features,
+                                     bool exact)
+    : network_(network), kernels_(network.kernels()), features_(features) {
+    if (exact) kernels_.bf16 = {};
     const double floats = size(network, lanes, steps, features);
     if (floats > static_cast<double>(kMaxFloats))
         refuse({steps, " time steps of this network take ", static_cast<std::uint64_t>(floats * 0x1p-28) + 1,
@@ -108,7 +110,7 @@ void SequenceEvaluator::run_layers(std::size_t steps, bool last, Read what) {
         } else if (layer.shape().sequence || last) {
             for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) in[slot] = input(layer, slot);
             const Output out{buffers_[i].y.data(), layer.stride()};
-            layer.step(network_.kernels(), in.data(), steps_of(layer.shape()) * lanes_, out, scratch_.data());
+            layer.step(kernels_, in.data(), steps_of(layer.shape()) * lanes_, out, scratch_.data());
         }
     }
 }
@@ -117,7 +119,6 @@ void SequenceEvaluator::run_layers(std::size_t steps, bool last, Read what) {
 // newest one is copied to the front, where the next call looks for it.
 void SequenceEvaluator::run_recurrent(std::size_t i) {
     const Layer& layer = *network_.layers()[i];
-    const kernels::KernelTable& kernels = network_.kernels();
     Buffers& b = buffers_[i];
     std::array<Input, 2> all, in;
     for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) all[slot] = input(layer, slot);
@@ -131,13 +132,13 @@ void SequenceEvaluator::run_recurrent(std::size_t i) {
         for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) in[slot] = all[slot].from(t * lanes_);
         if (chunk > 1) {
             if (t % chunk == 0)
-                layer.input_product(kernels, in[0], std::min(chunk, steps - t) * lanes_, product_.data(),
+                layer.input_product(kernels_, in[0], std::min(chunk, steps - t) * lanes_, product_.data(),
                                     scratch_.data());
             in[0].product = product_.data() + t % chunk * lanes_ * layer.product_size();
             in[0].product_stride = layer.product_size();
         }
         const Output out{slab_of(t + 1), layer.stride(), slab_of(t), b.c.data(), b.sums.data(), layer.sums_size()};
-        layer.step(kernels, in.data(), lanes_, out, scratch_.data());
+        layer.step(kernels_, in.data(), lanes_, out, scratch_.data());
     }
     if (slab_of(steps) != b.y.data()) std::copy_n(slab_of(steps), slab, b.y.data());
 }

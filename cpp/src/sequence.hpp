@@ -13,8 +13,9 @@ namespace lstmgen {
 class SequenceEvaluator {
 public:
     /// For up to `lanes` sequences at once, up to `steps` time steps a call, of ids or of `features`. Throws Error if
-    /// they take over 4 GiB. The network must outlive the evaluator. Nothing allocates after construction.
-    SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features);
+    /// they take over 4 GiB. The network must outlive the evaluator. Nothing allocates after construction. `exact`:
+    /// what matrices of bf16 are multiplied with is not rounded.
+    SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features, bool exact = false);
 
     /// Floats of working memory that it takes. A double, since the greatest sizes do not fit 64 bits.
     static double size(const Network& network, std::size_t lanes, std::size_t steps, bool features);
@@ -49,6 +50,7 @@ private:
     const float* value(std::size_t i) const noexcept;
 
     const Network& network_;
+    kernels::KernelTable kernels_;
     std::vector<Buffers> buffers_;
     bool features_;
     std::vector<std::uint32_t> ids_;  // input of the call: row t * lanes + lane

@@ -15,13 +15,14 @@
 #include "isa.hpp"
 #include "kernels/kernel_table.hpp"
 #include "lstmgen/lstmgen.hpp"
+#include "packed_matrix.hpp"
 
 using namespace lstmgen;
 using namespace lstmgen::kernels;
 
 #ifdef LSTMGEN_TEST_SIMDE
 namespace lstmgen::kernels {
-extern const KernelTable simde_table, simde_vnni_table;
+extern const KernelTable simde_table, simde_vnni_table, simde_bf16_table;
 }
 #endif
 
@@ -30,7 +31,7 @@ namespace {
 std::vector<const KernelTable*> all_tables() {
     std::vector<const KernelTable*> tables = supported_kernels();
 #ifdef LSTMGEN_TEST_SIMDE
-    tables.insert(tables.begin(), {&simde_vnni_table, &simde_table});
+    tables.insert(tables.begin(), {&simde_bf16_table, &simde_vnni_table, &simde_table});
 #endif
     return tables;
 }
@@ -85,9 +86,13 @@ struct Weights {
                     }
                 }
     }
-    Matrix matrix(const KernelTable& table) const {
-        if (type == WeightType::f32) return {f32.data(), k, type, nullptr, nullptr};
-        return {packed.data(), k, type, type == WeightType::int8 ? scales.data() : nullptr, table.rounded_product};
+    /// `exact`: what a matrix of bf16 is multiplied with is not rounded.
+    Matrix matrix(const KernelTable& table, bool exact = false) const {
+        switch (type) {
+            case WeightType::bf16: return {packed.data(), k, type, nullptr, exact ? RoundedProduct{} : table.bf16};
+            case WeightType::int8: return {packed.data(), k, type, scales.data(), table.int8};
+            default: return {f32.data(), k, type, nullptr, {}};
+        }
     }
 
     WeightType type;
@@ -98,7 +103,16 @@ struct Weights {
 
 AlignedBuffer<float> rounded(std::size_t{1} << 20);  // memory of all products
 
-// How near the products of such weights come to exact ones, relative to their size.
+// x with 8 bits, to nearest, ties to even; zero below the least.
+template <class T>
+T to_bf16(T x) {
+    if (std::abs(x) < kLeastBf16) return 0;
+    int exponent;
+    std::frexp(x, &exponent);
+    return std::ldexp(std::nearbyint(std::ldexp(x, 8 - exponent)), exponent - 8);
+}
+
+// How near the products of such weights come to exact ones of what they multiply, relative to their size.
 double epsilon(WeightType type) { return type == WeightType::int8 ? 1e-3 : 2e-5; }
 
 constexpr Function kActivations[] = {Function::linear, Function::relu, Function::sigmoid, Function::tanh};
@@ -136,14 +150,16 @@ double exact(Function f, double x) {
     return 0.0;
 }
 
-// Gate g, unit j of start + x . w, in double; start may be null.
+// Gate g, unit j of start + x . w, in double, x rounded for bf16; start may be null.
 template <class T>
 double pre_activation(const float* start, const T* x, const Weights& w, std::size_t gates, std::size_t g,
                       std::size_t j) {
     const std::size_t panel = j / kPanel * gates + g;
     double sum = start ? start[panel * kPanel + j % kPanel] : 0.0;
-    for (std::size_t k = 0; k < w.k; ++k)
-        sum += static_cast<double>(x[k]) * w.f32[(panel * w.k + k) * kPanel + j % kPanel];
+    for (std::size_t k = 0; k < w.k; ++k) {
+        const double number = w.type == WeightType::bf16 ? to_bf16(x[k]) : x[k];
+        sum += number * w.f32[(panel * w.k + k) * kPanel + j % kPanel];
+    }
     return sum;
 }
 
@@ -167,32 +183,81 @@ float fused(float a, float b, float c) {
 
 }  // namespace
 
-TEST_CASE("a product adds up chains of 128 fused multiply-adds with k ascending, on every instruction set") {
+TEST_CASE("a product adds up chains of 128 fused multiply-adds in one order on every instruction set") {
+    struct Kind {
+        WeightType type;
+        bool exact;
+    };
+    const auto check = [](const KernelTable& table, Kind kind, std::size_t rows, std::size_t panels, std::size_t k) {
+        const Weights w(k, panels, kind.type);
+        const bool bf16 = kind.type == WeightType::bf16;
+        const auto x = random_floats(rows * k, 1);
+        auto z = random_floats(rows * panels * kPanel, 2);
+        auto want = copy(z);
+        for (std::size_t r = 0; r < rows; ++r)
+            for (std::size_t j = 0; j < panels * kPanel; ++j)
+                for (std::size_t begin = 0; begin < k; begin += 128) {
+                    float chain = 0.0f;
+                    for (std::size_t i = begin; i < std::min(k, begin + 128); ++i) {
+                        const std::size_t other = i ^ 1,
+                                          at = bf16 && other < k ? other : i;  // of a pair the second first
+                        const float number = x[r * k + at];
+                        chain = fused(bf16 && !kind.exact ? to_bf16(number) : number,
+                                      w.f32[(j / kPanel * k + at) * kPanel + j % kPanel], chain);
+                    }
+                    want[r * panels * kPanel + j] += chain;
+                }
+        table.gemm(w.matrix(table, kind.exact), panels, x.data(), k, rows, z.data(), panels * kPanel, rounded.data());
+        CAPTURE(std::string(table.name));
+        CAPTURE(rows);
+        CAPTURE(panels);
+        CAPTURE(k);
+        REQUIRE(same_bits(z, want));
+    };
     for (const KernelTable* table : all_tables())
-        for (const WeightType type : {WeightType::f32, WeightType::bf16})
+        for (const Kind kind : {Kind{WeightType::f32, true}, {WeightType::bf16, true}, {WeightType::bf16, false}})
             for (const std::size_t rows : {1, 2, 5, 6, 7, 13})
                 for (const std::size_t panels : {1, 3, 4, 8, 9})
-                    for (const std::size_t k : {1, 2, 17, 128, 300}) {
-                        CAPTURE(std::string(table->name));
-                        CAPTURE(rows);
-                        CAPTURE(panels);
-                        const Weights w(k, panels, type);
-                        const auto x = random_floats(rows * k, 1);
-                        auto z = random_floats(rows * panels * kPanel, 2);
-                        auto want = copy(z);
-                        for (std::size_t r = 0; r < rows; ++r)
-                            for (std::size_t j = 0; j < panels * kPanel; ++j)
-                                for (std::size_t begin = 0; begin < k; begin += 128) {
-                                    float chain = 0.0f;
-                                    for (std::size_t i = begin; i < std::min(k, begin + 128); ++i)
-                                        chain = fused(x[r * k + i], w.f32[(j / kPanel * k + i) * kPanel + j % kPanel],
-                                                      chain);
-                                    want[r * panels * kPanel + j] += chain;
-                                }
-                        table->gemm(w.matrix(*table), panels, x.data(), k, rows, z.data(), panels * kPanel,
-                                    rounded.data());
-                        REQUIRE(same_bits(z, want));
-                    }
+                    for (const std::size_t k : {1, 2, 17, 128, 300}) check(*table, kind, rows, panels, k);
+}
+
+TEST_CASE("products of bf16 are the same bits on every set for numbers of any size, also those that are not finite") {
+    constexpr std::size_t k = 37, columns = 2 * kPanel, rows = 7;
+    std::mt19937 random(3);
+    const auto any = [&](std::uint32_t exponents) {  // in steps of 2, from 2^-127 on
+        const auto bits = static_cast<std::uint32_t>((random() & 0x807fffff) | (random() % exponents) << 24);
+        float value;
+        std::memcpy(&value, &bits, sizeof value);
+        return value;
+    };
+    const float special[] = {HUGE_VALF, -HUGE_VALF, std::nanf(""), -0.0f, 0x1p-56f, 0x1.fep-57f, 1e-45f, 3.4e38f};
+    for (const std::uint32_t exponents : {36u, 60u, 127u})
+        for (const float other : special) {
+            std::vector<std::uint16_t> weights(k * columns);
+            for (auto& w : weights) {
+                const float value = any(exponents);
+                std::memcpy(&w, reinterpret_cast<const std::byte*>(&value) + 2, sizeof w);
+            }
+            const Tensor tensor{k, columns, WeightType::bf16, reinterpret_cast<const std::byte*>(weights.data()),
+                                nullptr};
+            const PackedMatrix matrix(tensor, nullptr, 1);
+            std::vector<float> x(rows * k);
+            for (float& value : x) value = any(exponents);
+            x[2 * k + 5] = other;
+            std::vector<float> scratch(matrix.scratch_size()), want(rows * columns), found(rows * columns);
+            matrix.apply(baseline_table, {nullptr, x.data(), k}, rows, want.data(), columns, scratch.data());
+            for (const KernelTable* table : all_tables()) {
+                matrix.apply(*table, {nullptr, x.data(), k}, rows, found.data(), columns, scratch.data());
+                for (std::size_t i = 0; i < found.size(); ++i) {
+                    CAPTURE(std::string(table->name));
+                    CAPTURE(other);
+                    if (std::isnan(want[i]))
+                        REQUIRE(std::isnan(found[i]));
+                    else
+                        REQUIRE(std::memcmp(&found[i], &want[i], sizeof(float)) == 0);
+                }
+            }
+        }
 }
 
 TEST_CASE("gather adds a row of the matrix, as a product with a one-hot vector does") {

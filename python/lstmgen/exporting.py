@@ -51,8 +51,8 @@ class ExportOptions(TypedDict, total=False):
     encoding: "onehot", "index", "scaled" or "features"; inferred from the network by default.
     prime: the default prime: text, elements or ids.
     window: time steps T, if the model was saved without a fixed length.
-    dtype: "f32", the default; "bf16": matrices of half the size, with 8 bits of precision; "int8": of a quarter, in
-        steps of 1/127 of the greatest weight of each column.
+    dtype: "f32", the default; "bf16": matrices of half the size, with 8 bits of precision, as have the numbers
+        that they are multiplied with; "int8": of a quarter, in steps of 1/127 of the greatest weight of each column.
     vocabulary_kind: "text" (the elements, joined, are the text) or "tokens"; by default "text" if
         each element is one character, or a name in <> or [] such as "[UNK]".
     name, description, author, license, source_url: facts for people; the license as SPDX.

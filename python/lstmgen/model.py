@@ -133,7 +133,7 @@ class Model:
 
     @property
     def isa(self) -> str:
-        """Kernels in use: "avx512vnni", "avx512", "avx2", "neon" or "baseline"."""
+        """Kernels in use: "avx512bf16", "avx512vnni", "avx512", "avx2", "neon" or "baseline"."""
         return self._native.info.isa
 
     @property

@@ -43,9 +43,9 @@ def verify(model: str | Model, keras_path: str, windows: int = 40) -> Report:
     """Run `windows` windows through both, and through float64.
 
     Half of them are random, half drawn from the model itself; all are random for one that does not generate.
-    Weights stored as bf16 or int8 differ from Keras's by their rounding; then the float64 reference, on the weights as
-    stored, is the measure. With int8, what the weights are multiplied with is rounded, too: then the bar is that of the
-    self-test, container.INT8_TOLERANCE of the greatest output.
+    Weights stored as bf16 or int8 differ from Keras's by their rounding, and what they are multiplied with is rounded,
+    too. Then the float64 reference, on the weights as stored, is the measure, and container.ROUNDING_TOLERANCE of the
+    greatest output the bar.
     Raises `ImportError` without Keras (the train extra), and what `Model` raises.
     """
     ours = model if isinstance(model, Model) else Model(model)
@@ -61,14 +61,12 @@ def verify(model: str | Model, keras_path: str, windows: int = 40) -> Report:
     exact = reference.forward(stored, _encoded(ours, stored, x))
     keras = _keras_predict(keras_path, _encoded(ours, network, x))
     mine = ours.predict(x)
-    # Keras's own rounding error is that against float64 on Keras's own weights.
-    own = keras if ours.dtype == "f32" else exact + (keras - reference.forward(network, _encoded(ours, network, x)))
-    if ours.dtype == "int8":
-        difference, most = np.abs(mine - exact).max(), container.INT8_TOLERANCE * np.abs(exact).max()
+    if ours.dtype in container.ROUNDING_TOLERANCE:
+        difference, most = np.abs(mine - exact).max(), container.ROUNDING_TOLERANCE[ours.dtype] * np.abs(exact).max()
         passed = bool(difference <= most)
         error = f"{difference:.2e} (at most {most:.2e})"
     else:
-        median, worst = error_ratios(mine, own, exact)
+        median, worst = error_ratios(mine, keras, exact)
         passed = median <= MEDIAN and worst <= WORST
         error = (
             f"{median:.2f} times Keras's in the median (at most {MEDIAN}), "

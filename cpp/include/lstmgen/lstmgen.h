@@ -76,7 +76,8 @@ LSTMGEN_API const char* lstmgen_status_name(int status);
 /** Version of the library that runs, such as "0.1.0"; LSTMGEN_VERSION_* is that of this header. Static. */
 LSTMGEN_API const char* lstmgen_version(void);
 
-/** The instruction sets that this processor can run, best first: "avx512vnni", "avx512", "avx2", "neon", "baseline";
+/** The instruction sets that this processor can run, best first, of "avx512bf16", "avx512vnni", "avx512",
+ *  "avx2", "neon", "baseline";
  * NULL from the end of the list on. Static. Which one a model uses is LSTMGEN_STRING_ISA. */
 LSTMGEN_API const char* lstmgen_isa(size_t index);
 

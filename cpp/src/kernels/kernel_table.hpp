@@ -21,35 +21,54 @@ enum class Function { linear, relu, sigmoid, hard_sigmoid, hard_sigmoid_keras2, 
 
 enum class WeightType { f32, bf16, int8 };
 
+/// A weight of bf16 that is multiplied as such, not as a float.
+enum class Bf16 : std::uint16_t {};
+
 struct Matrix;
 struct Rows;
 
+/// What the numbers that a matrix is multiplied with are rounded to before.
+enum class Rounding {
+    none,
+    bf16,        ///< bfloat16, to nearest; those below kLeastBf16 to zero
+    bf16_pairs,  ///< the same, two side by side
+    int16,       ///< each row to multiples of its own greatest magnitude / 32767
+};
+
 /// z (rows, z_stride) += x . matrix, for its panels [first, first + n_panels).
-using RoundedProduct = void (*)(const Matrix& matrix, std::size_t first, std::size_t n_panels, const Rows& x,
-                                std::size_t rows, float* z, std::size_t z_stride);
+using Multiply = void(const Matrix& matrix, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
+                      float* z, std::size_t z_stride);
+
+/// A product of rounded numbers.
+struct RoundedProduct {
+    Rounding rounding;
+    Multiply* multiply;
+};
 
 /// A (k, n) matrix packed in panels: panel p holds the columns [16 p, 16 p + 16), as k rows of 16, 64-byte aligned; of
 /// bf16 and int8 as pairs of rows, k rounded up to an even number: column by column, the upper number first.
 ///
-/// With int8, a weight stands for itself times `scales` of its column, and the numbers that it is multiplied with are
-/// rounded to 16 bits: each row to multiples of its own greatest magnitude / 32767. Sums of kIntChain products are
-/// exact.
+/// With int8, a weight stands for itself times `scales` of its column. Sums of kIntChain products are exact.
 struct Matrix {
     const void* panels;
     std::size_t k;
     WeightType type;
-    const float* scales;             // (n, a multiple of 16), of int8
-    RoundedProduct rounded_product;  // of the kernels in use, for int8
+    const float* scales;     // (n, a multiple of 16), of int8
+    RoundedProduct rounded;  // of the kernels in use; for int8, and for bf16 if its inputs are rounded
 };
 
-/// Rows that are multiplied with a matrix: as they are or, for int8, rounded.
+/// Rows that are multiplied with a matrix: in floats, rounded or not, or in numbers of 16 bits.
 struct Rows {
     const float* x;
     std::size_t stride;
     const std::int16_t* rounded;  // (rows, rounded_stride), an even number of numbers in each
     std::size_t rounded_stride;
-    const float* scales;  // of the rows
+    const float* scales;  // of the rows, for int16
 };
+
+/// Weights and inputs of bf16 below it count as zero. Their products are multiples of 2^-126, and so are the sums: none
+/// is subnormal, which the instruction for such products takes for zero.
+constexpr float kLeastBf16 = 0x1p-56f;
 
 /// Rows of a matrix of this type that its panels hold.
 constexpr std::size_t packed_rows(WeightType type, std::size_t k) { return type == WeightType::f32 ? k : k + k % 2; }
@@ -57,10 +76,11 @@ constexpr std::size_t packed_rows(WeightType type, std::size_t k) { return type 
 /// Multiply-adds in one chain: of floats, and of rounded numbers, where 512 * 128 * 32767 fits 31 bits.
 constexpr std::size_t kFloatChain = 128, kIntChain = 512;
 
-/// Floats of memory for rounding rows of k numbers, if the matrix is int8.
-constexpr std::size_t rounded_size(WeightType type, std::size_t k, std::size_t rows) {
-    return type == WeightType::int8 ? rows * (16 + (k + 31) / 32 * 16) : 0;
-}
+/// Numbers from one rounded row to the next.
+constexpr std::size_t rounded_stride(std::size_t k) { return (k + 31) / 32 * 32; }
+
+/// Floats of memory for rounding rows of k numbers, however it is done.
+constexpr std::size_t rounded_size(std::size_t k, std::size_t rows) { return rows * (16 + rounded_stride(k)); }
 
 /// One time step of a SimpleRNN layer for `rows` lanes, and what those of the other layers share with it.
 ///
@@ -113,8 +133,8 @@ struct KernelTable {
     void (*gemm)(const Matrix& matrix, std::size_t n_panels, const float* x, std::size_t x_stride, std::size_t rows,
                  float* z, std::size_t z_stride, float* rounded);
 
-    /// The product of a `Matrix` of int8.
-    RoundedProduct rounded_product;
+    /// The products of rounded numbers with matrices of these types.
+    RoundedProduct bf16, int8;
 
     /// z (rows, z_stride) += row ids[r * id_stride] of the matrix, for the first n_panels panels.
     void (*gather)(const Matrix& matrix, std::size_t n_panels, const std::uint32_t* ids, std::size_t id_stride,
@@ -150,10 +170,8 @@ extern const KernelTable baseline_table;
 extern const KernelTable avx2_table;
 extern const KernelTable avx512_table;
 extern const KernelTable avx512vnni_table;
-void avx2_rounded_product(const Matrix& matrix, std::size_t first, std::size_t n_panels, const Rows& x,
-                          std::size_t rows, float* z, std::size_t z_stride);
-void avx512vnni_rounded_product(const Matrix& matrix, std::size_t first, std::size_t n_panels, const Rows& x,
-                                std::size_t rows, float* z, std::size_t z_stride);
+extern const KernelTable avx512bf16_table;
+Multiply avx2_int8, avx512vnni_int8, avx512bf16_bf16;
 #elif defined(__aarch64__) || defined(_M_ARM64)
 extern const KernelTable neon_table;
 #endif

@@ -193,25 +193,50 @@ inline float round_row(const float* x, std::size_t n, std::int16_t* q) {
     return finite ? (tiny ? 0.0f : most / 32767.0f) : most - most;
 }
 
+// The bits of x as a bf16, rounded to nearest, ties to even.
+inline std::uint32_t to_bf16(float x) {
+    std::uint32_t bits, least;
+    std::memcpy(&bits, &x, sizeof bits);
+    std::memcpy(&least, &kLeastBf16, sizeof least);
+    const std::uint32_t magnitude = bits & 0x7fffffff;
+    const std::uint32_t nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    return magnitude < least ? 0 : magnitude > 0x7f800000 ? 0x7fc0 : nearest;
+}
+
 // The rows as the matrix wants them. `memory`, where rounded ones are put, is moved on to what is left of it.
 LSTMGEN_NOINLINE Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t rows, float*& memory) {
-    if (m.type != WeightType::int8 || !x) return {x, stride, nullptr, 0, nullptr};
+    if (m.rounded.rounding == Rounding::none || !x) return {x, stride, nullptr, 0, nullptr};
     float* const scales = memory;
-    auto* const q = reinterpret_cast<std::int16_t*>(memory + rows * 16);
-    const std::size_t q_stride = (m.k + 31) / 32 * 32;
-    for (std::size_t r = 0; r < rows; ++r) scales[r] = round_row(x + r * stride, m.k, q + r * q_stride);
-    memory += rounded_size(m.type, m.k, rows);
-    return {x, stride, q, q_stride, scales};
+    float* const floats = memory + rows * 16;
+    auto* const q = reinterpret_cast<std::int16_t*>(floats);
+    const std::size_t q_stride = rounded_stride(m.k);
+    memory += rounded_size(m.k, rows);
+    for (std::size_t r = 0; r < rows; ++r) {
+        const float* const from = x + r * stride;
+        if (m.rounded.rounding == Rounding::int16) {
+            scales[r] = round_row(from, m.k, q + r * q_stride);
+        } else if (m.rounded.rounding == Rounding::bf16_pairs) {
+            std::int16_t* const to = q + r * q_stride;
+            for (std::size_t i = 0; i < m.k; ++i) to[i] = static_cast<std::int16_t>(to_bf16(from[i]));
+            if (m.k % 2 > 0) to[m.k] = 0;
+        } else {
+            float* const to = floats + r * q_stride;
+            for (std::size_t i = 0; i < m.k; ++i) {
+                const std::uint32_t bits = to_bf16(from[i]) << 16;
+                std::memcpy(to + i, &bits, sizeof bits);
+            }
+        }
+    }
+    if (m.rounded.rounding == Rounding::bf16) return {floats, q_stride, nullptr, 0, nullptr};
+    return {nullptr, 0, q, q_stride, m.rounded.rounding == Rounding::int16 ? scales : nullptr};
 }
 
 // z (rows, z_stride) += x . panels [first, first + n_panels)
 void gemm_from(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows, float* z,
                std::size_t z_stride) {
-    switch (m.type) {
-        case WeightType::f32: return multiply_panels<float>(m, first, n_panels, x, rows, z, z_stride);
-        case WeightType::bf16: return multiply_panels<std::uint16_t>(m, first, n_panels, x, rows, z, z_stride);
-        case WeightType::int8: return m.rounded_product(m, first, n_panels, x, rows, z, z_stride);
-    }
+    if (m.rounded.multiply) return m.rounded.multiply(m, first, n_panels, x, rows, z, z_stride);
+    if (m.type == WeightType::bf16) return multiply_panels<std::uint16_t>(m, first, n_panels, x, rows, z, z_stride);
+    multiply_panels<float>(m, first, n_panels, x, rows, z, z_stride);
 }
 
 // z[0..16) += row i of a panel
@@ -516,8 +541,9 @@ float read(const void* data, std::size_t n) {
     return sum;
 }
 
-constexpr KernelTable make_table(const char* name, RoundedProduct rounded_product) {
-    return {name, gemm, rounded_product, gather, lstm_step, gru_step, rnn_step, activate, fma_peak, read};
+constexpr KernelTable make_table(const char* name, Multiply* int8,
+                                 RoundedProduct bf16 = {Rounding::bf16, multiply_panels<std::uint16_t>}) {
+    return {name, gemm, bf16, {Rounding::int16, int8}, gather, lstm_step, gru_step, rnn_step, activate, fma_peak, read};
 }
 
 }  // namespace

@@ -4,11 +4,11 @@
 
 namespace lstmgen::kernels {
 
-void avx2_rounded_product(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
-                          float* z, std::size_t z_stride) {
+void avx2_int8(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows, float* z,
+               std::size_t z_stride) {
     multiply_panels<std::int8_t>(m, first, n_panels, x, rows, z, z_stride);
 }
 
-const KernelTable avx2_table = make_table("avx2", avx2_rounded_product);
+const KernelTable avx2_table = make_table("avx2", avx2_int8);
 
 }  // namespace lstmgen::kernels

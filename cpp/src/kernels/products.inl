@@ -1,10 +1,11 @@
 // Products of rows with packed matrices, over the primitives of a vec_<isa>.hpp.
 //
-// One summation order everywhere, in the product of one row and of many, whatever the vector width: k ascends in chains
-// of kFloatChain fused multiply-adds, each from zero, whose sums are added to the output one after the other. So
-// results are the same bits on every instruction set and for any number of lanes; and the rounding errors of a long sum
-// are those of a few short ones, which a single chain over 600 terms would make 2 to 3 times Keras's own. Products with
-// int8 are sums of integers, exact in any order, in chains of kIntChain.
+// One summation order everywhere, in the product of one row and of many, whatever the vector width: k ascends (with
+// bf16 pair by pair, the second of a pair first, as vdpbf16ps does) in chains of kFloatChain fused multiply-adds, each
+// from zero, whose sums are added to the output one after the other. So results are the same bits on every instruction
+// set and for any number of lanes; and the rounding errors of a long sum are those of a few short ones, which a single
+// chain over 600 terms would make 2 to 3 times Keras's own. Products with int8 are sums of integers, exact in any
+// order, in chains of kIntChain.
 //
 // Needs from the including file: <cstring>, Vec, kWidth, load, load_low, load_high, store, set, fma, mul, add; Ints,
 // Pairs, zero_ints, load_pairs, set_pair, add_dot, to_floats; and the tile sizes kTileRows x kTilePanels (many rows)
@@ -17,7 +18,7 @@ constexpr std::size_t kVecs = kPanel / kWidth;  // vectors in one row of a panel
 
 inline Rows rows_behind(const Rows& x, std::size_t r) {
     if (!x.rounded) return {x.x + r * x.stride, x.stride, nullptr, 0, nullptr};
-    return {x.x + r * x.stride, x.stride, x.rounded + r * x.rounded_stride, x.rounded_stride, x.scales + r};
+    return {nullptr, 0, x.rounded + r * x.rounded_stride, x.rounded_stride, x.scales ? x.scales + r : nullptr};
 }
 
 // sums (R rows, N vectors) += number i of each row times w.
@@ -52,12 +53,12 @@ inline void chain(const std::uint16_t* panels, std::size_t k, const Rows& x, std
         if constexpr (R == 1) {  // each pair at once: many of them would not stay in registers
             const Vec low = set(x.x[i]), high = set(x.x[i + 1]);
             for (std::size_t j = 0; j < N; ++j)
-                sums[0][j] = fma(high, load_high(pairs(i, j)), fma(low, load_low(pairs(i, j)), sums[0][j]));
+                sums[0][j] = fma(low, load_low(pairs(i, j)), fma(high, load_high(pairs(i, j)), sums[0][j]));
         } else {
-            for (std::size_t j = 0; j < N; ++j) w[j] = load_low(pairs(i, j));
-            multiply(x, i, w, sums);
             for (std::size_t j = 0; j < N; ++j) w[j] = load_high(pairs(i, j));
             multiply(x, i + 1, w, sums);
+            for (std::size_t j = 0; j < N; ++j) w[j] = load_low(pairs(i, j));
+            multiply(x, i, w, sums);
         }
     }
     if (i == end) return;
@@ -65,9 +66,10 @@ inline void chain(const std::uint16_t* panels, std::size_t k, const Rows& x, std
     multiply(x, i, w, sums);
 }
 
-template <std::size_t R, std::size_t N>
-inline void chain(const std::int8_t* panels, std::size_t k, const Rows& x, std::size_t begin, std::size_t end,
-                  Ints (&sums)[R][N]) {
+// Pairs of rounded numbers: int8 times int16, or bf16.
+template <class W, class Sum, std::size_t R, std::size_t N>
+inline void chain(const W* panels, std::size_t k, const Rows& x, std::size_t begin, std::size_t end,
+                  Sum (&sums)[R][N]) {
     const auto pair_of = [&](std::size_t r, std::size_t i) {
         std::int32_t pair;
         std::memcpy(&pair, x.rounded + r * x.rounded_stride + i, sizeof pair);
@@ -91,7 +93,7 @@ inline void chain(const std::int8_t* panels, std::size_t k, const Rows& x, std::
     }
 }
 
-template <class W>
+template <class W>  // of the weights
 struct Chain {
     using Sum = Vec;
     static constexpr std::size_t length = kFloatChain;

@@ -1,4 +1,4 @@
-// AVX-512 F and BW: 16 floats a vector, 32 registers; with LSTMGEN_VNNI also products of integers.
+// AVX-512 F and BW: 16 floats a vector, 32 registers; products of pairs where VNNI and BF16 are there, too.
 #pragma once
 
 #include <immintrin.h>
@@ -38,10 +38,11 @@ inline Ints zero_ints() { return _mm512_setzero_si512(); }
 inline Pairs load_pairs(const std::int8_t* p) {
     return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
+inline Pairs load_pairs(const Bf16* p) { return _mm512_loadu_si512(p); }
 inline Pairs set_pair(std::int32_t pair) { return _mm512_set1_epi32(pair); }
-#if defined(LSTMGEN_VNNI)
+#if defined(__AVX512VNNI__)
 inline Ints add_dot(Ints sum, Pairs a, Pairs b) {
-#if defined(__GNUC__) && defined(__AVX512VNNI__)  // as in vec_avx2.hpp
+#if defined(__GNUC__)  // as in vec_avx2.hpp
     asm("vpdpwssd {%2, %1, %0|%0, %1, %2}" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
 #else
@@ -50,6 +51,18 @@ inline Ints add_dot(Ints sum, Pairs a, Pairs b) {
 }
 #else
 Ints add_dot(Ints sum, Pairs a, Pairs b) = delete;
+#endif
+#if defined(__AVX512BF16__)
+inline Vec add_dot(Vec sum, Pairs a, Pairs b) {
+#if defined(__GNUC__)
+    asm("vdpbf16ps {%2, %1, %0|%0, %1, %2}" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+#else  // what it does
+    const auto first = [](Pairs p) { return _mm512_castsi512_ps(_mm512_slli_epi32(p, 16)); };
+    const auto second = [](Pairs p) { return _mm512_castsi512_ps(_mm512_and_si512(p, _mm512_set1_epi32(-0x10000))); };
+    return fma(first(a), first(b), fma(second(a), second(b), sum));
+#endif
+}
 #endif
 inline Vec to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
 

@@ -1,0 +1,13 @@
+// Products of bf16 with bf16. All else is in kernels_avx512.cpp.
+#include "vec_avx512.hpp"
+
+#include "products.inl"
+
+namespace lstmgen::kernels {
+
+void avx512bf16_bf16(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
+                     float* z, std::size_t z_stride) {
+    multiply_panels<Bf16>(m, first, n_panels, x, rows, z, z_stride);
+}
+
+}  // namespace lstmgen::kernels
