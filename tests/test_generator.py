@@ -887,12 +887,15 @@ def test_rounded_weights_predict_what_the_rounded_network_does(dtype: str, rtol:
 
 
 def test_bf16_rounds_what_it_multiplies_but_not_the_input() -> None:
-    recurrent = {"simple_rnn_0.kernel": [[1]], "simple_rnn_0.recurrent_kernel": [[0]], "simple_rnn_0.bias": [0]}
-    layers, arrays = (
-        [("simple_rnn", 1, "linear"), ("dense", 1, "linear")],
-        {"dense_1.kernel": [[1]], "dense_1.bias": [0]},
-    )
-    once, twice = (network(layers[:n], 1, 0, arrays=recurrent | arrays) for n in (1, 2))
+    arrays: dict[str, Any] = {
+        "simple_rnn_0.kernel": [[1]],
+        "simple_rnn_0.recurrent_kernel": [[0]],
+        "simple_rnn_0.bias": [0],
+        "dense_1.kernel": [[1]],
+        "dense_1.bias": [0],
+    }
+    layers = [("simple_rnn", 1, "linear"), ("dense", 1, "linear")]
+    once, twice = (network(layers[:n], 1, 0, arrays=arrays) for n in (1, 2))
     x = np.array([[[1.001]]], np.float32)
     for of, want in ((once, np.float32(1.001)), (twice, np.float32(1.0))):
         assert lstmgen.Model(packed(of, encoding="features", dtype="bf16")).predict(x).item() == want
