@@ -79,8 +79,12 @@ constexpr std::size_t kFloatChain = 128, kIntChain = 512;
 /// Numbers from one rounded row to the next.
 constexpr std::size_t rounded_stride(std::size_t k) { return (k + 31) / 32 * 32; }
 
+constexpr std::size_t kRoundedScale = 16;  // floats for the scale of a rounded row, so that all stay aligned
+
 /// Floats of memory for rounding rows of k numbers, however it is done.
-constexpr std::size_t rounded_size(std::size_t k, std::size_t rows) { return rows * (16 + rounded_stride(k)); }
+constexpr std::size_t rounded_size(std::size_t k, std::size_t rows) {
+    return rows * (kRoundedScale + rounded_stride(k));
+}
 
 /// One time step of a SimpleRNN layer for `rows` lanes, and what those of the other layers share with it.
 ///

@@ -5,6 +5,8 @@
 // and kCommonPair. Everything stays in an unnamed namespace: no symbol of a file compiled for one instruction set may
 // be merged with that of another.
 
+#include <type_traits>
+
 #include "products.inl"
 
 namespace lstmgen::kernels {
@@ -170,65 +172,89 @@ LSTMGEN_NOINLINE void activate(Function function, float* x, std::size_t n) {
 
 // ---- Products -------------------------------------------------------------------------------------------------------
 
-// q[0..n) = x / scale, rounded to nearest, where the greatest |q| is 32767. NaN if a number is not finite.
-inline float round_row(const float* x, std::size_t n, std::int16_t* q) {
-    std::uint32_t top = 0;  // of the magnitudes, which are in the order of their bits
-    for (std::size_t i = 0; i < n; ++i) {
-        std::uint32_t bits;
-        std::memcpy(&bits, x + i, sizeof bits);
-        bits &= 0x7fffffff;
-        top = bits > top ? bits : top;
+constexpr std::size_t kSome = 16;  // numbers that are rounded at once: a count that the compiler knows
+
+// The bits of x.
+inline std::uint32_t bits_of(float x) {
+    std::uint32_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+// f(numbers, i) for the numbers of x from i on, kSome at a time; the last ones are followed by zeros.
+template <class F>
+inline void for_some(const float* x, std::size_t n, F f) {
+    for (std::size_t i = 0; i < n; i += kSome) {
+        float last[kSome] = {};
+        if (n - i < kSome) std::memcpy(last, x + i, (n - i) * sizeof(float));
+        f(n - i < kSome ? last : x + i, i);
     }
+}
+
+// to[0..n) = x / scale, rounded to nearest, where the greatest magnitude is 32767, then zeros. Gives the scale; NaN if a
+// number is not finite.
+LSTMGEN_NOINLINE float round_to_int16(const float* x, std::size_t n, std::int16_t* to) {
+    std::uint32_t tops[kSome] = {};  // of the magnitudes, which are in the order of their bits
+    for_some(x, n, [&](const float* some, std::size_t) {
+        for (std::size_t j = 0; j < kSome; ++j) {
+            const std::uint32_t magnitude = bits_of(some[j]) & 0x7fffffff;
+            tops[j] = magnitude > tops[j] ? magnitude : tops[j];
+        }
+    });
+    std::uint32_t top = 0;
+    for (const std::uint32_t each : tops) top = each > top ? each : top;
     float most;
     std::memcpy(&most, &top, sizeof most);
     const bool finite = top < 0x7f800000, tiny = most < 0x1p-100f;
     const float factor = tiny || !finite ? 0.0f : 32767.0f / most;
-    for (std::size_t i = 0; i < n; ++i) {
-        const float shifted = x[i] * factor + 12582912.0f;  // 1.5 * 2^23 rounds to an integer
-        std::int32_t bits;
-        std::memcpy(&bits, &shifted, sizeof bits);
-        q[i] = static_cast<std::int16_t>(bits - 0x4b400000);
-    }
-    if (n % 2 > 0) q[n] = 0;
+    for_some(x, n, [&](const float* some, std::size_t i) {
+        std::int16_t steps[kSome];
+        for (std::size_t j = 0; j < kSome; ++j)  // 1.5 * 2^23 rounds to an integer
+            steps[j] = static_cast<std::int16_t>(bits_of(some[j] * factor + 12582912.0f) - 0x4b400000);
+        std::memcpy(to + i, steps, sizeof steps);
+    });
     return finite ? (tiny ? 0.0f : most / 32767.0f) : most - most;
 }
 
-// The bits of x as a bf16, rounded to nearest, ties to even.
+// The bits of x as a bf16, rounded to nearest, ties to even. Without branches, so that it goes into vectors.
 inline std::uint32_t to_bf16(float x) {
-    std::uint32_t bits, least;
-    std::memcpy(&bits, &x, sizeof bits);
-    std::memcpy(&least, &kLeastBf16, sizeof least);
-    const std::uint32_t magnitude = bits & 0x7fffffff;
-    const std::uint32_t nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    return magnitude < least ? 0 : magnitude > 0x7f800000 ? 0x7fc0 : nearest;
+    const std::uint32_t bits = bits_of(x), nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    const auto magnitude = static_cast<std::int32_t>(bits & 0x7fffffff);
+    const std::uint32_t counts = magnitude >= static_cast<std::int32_t>(bits_of(kLeastBf16)), nan = magnitude > 0x7f800000;
+    return (nearest & (0 - counts)) | (0x7fc0 & (0 - nan));
+}
+
+// to[0..n) = x as bf16, then zeros: as floats, or as their upper halves.
+template <class T>
+LSTMGEN_NOINLINE void round_to_bf16(const float* x, std::size_t n, T* to) {
+    using Bits = std::conditional_t<sizeof(T) == sizeof(float), std::uint32_t, std::uint16_t>;
+    constexpr int shift = sizeof(T) == sizeof(float) ? 16 : 0;
+    for_some(x, n, [&](const float* some, std::size_t i) {
+        Bits bits[kSome];
+        for (std::size_t j = 0; j < kSome; ++j) bits[j] = static_cast<Bits>(to_bf16(some[j]) << shift);
+        std::memcpy(to + i, bits, sizeof bits);
+    });
 }
 
 // The rows as the matrix wants them. `memory`, where rounded ones are put, is moved on to what is left of it.
-LSTMGEN_NOINLINE Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t rows, float*& memory) {
-    if (m.rounded.rounding == Rounding::none || !x) return {x, stride, nullptr, 0, nullptr};
-    float* const scales = memory;
-    float* const floats = memory + rows * 16;
-    auto* const q = reinterpret_cast<std::int16_t*>(floats);
-    const std::size_t q_stride = rounded_stride(m.k);
+Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t rows, float*& memory) {
+    const Rounding rounding = m.rounded.rounding;
+    if (rounding == Rounding::none || !x) return {x, stride, nullptr, 0, nullptr};
+    float *const scales = memory, *const floats = memory + rows * kRoundedScale;
+    auto* const halves = reinterpret_cast<std::int16_t*>(floats);
+    const std::size_t to_stride = rounded_stride(m.k);
     memory += rounded_size(m.k, rows);
     for (std::size_t r = 0; r < rows; ++r) {
         const float* const from = x + r * stride;
-        if (m.rounded.rounding == Rounding::int16) {
-            scales[r] = round_row(from, m.k, q + r * q_stride);
-        } else if (m.rounded.rounding == Rounding::bf16_pairs) {
-            std::int16_t* const to = q + r * q_stride;
-            for (std::size_t i = 0; i < m.k; ++i) to[i] = static_cast<std::int16_t>(to_bf16(from[i]));
-            if (m.k % 2 > 0) to[m.k] = 0;
-        } else {
-            float* const to = floats + r * q_stride;
-            for (std::size_t i = 0; i < m.k; ++i) {
-                const std::uint32_t bits = to_bf16(from[i]) << 16;
-                std::memcpy(to + i, &bits, sizeof bits);
-            }
-        }
+        if (rounding == Rounding::int16)
+            scales[r] = round_to_int16(from, m.k, halves + r * to_stride);
+        else if (rounding == Rounding::bf16)
+            round_to_bf16(from, m.k, floats + r * to_stride);
+        else
+            round_to_bf16(from, m.k, halves + r * to_stride);
     }
-    if (m.rounded.rounding == Rounding::bf16) return {floats, q_stride, nullptr, 0, nullptr};
-    return {nullptr, 0, q, q_stride, m.rounded.rounding == Rounding::int16 ? scales : nullptr};
+    if (rounding == Rounding::bf16) return {floats, to_stride, nullptr, 0, nullptr};
+    return {nullptr, 0, halves, to_stride, rounding == Rounding::int16 ? scales : nullptr};
 }
 
 // z (rows, z_stride) += x . panels [first, first + n_panels)

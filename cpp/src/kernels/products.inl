@@ -114,9 +114,11 @@ inline void add_to(float* z, Ints sum, const Rows& x, std::size_t r, const float
     store(z, add(load(z), mul(to_floats(sum), mul(set(x.scales[r]), load(scales + j)))));
 }
 
-// z (R rows, P panels) += x . panels. Each chain stays in registers.
+// z (R rows, P panels) += x . panels. Each chain stays in registers. A function for each size, since the registers do
+// not suffice for what several have in common.
 template <std::size_t R, std::size_t P, class W>
-inline void tile(const W* panels, const Matrix& m, const float* scales, const Rows& x, float* z, std::size_t z_stride) {
+LSTMGEN_NOINLINE void tile(const W* panels, const Matrix& m, const float* scales, const Rows& x, float* z,
+                           std::size_t z_stride) {
     constexpr std::size_t n = P * kVecs, length = Chain<W>::length;
     const std::size_t k = packed_rows(m.type, m.k);
     for (std::size_t begin = 0; begin < m.k; begin += length) {
@@ -141,41 +143,49 @@ struct Product {
     float* z;  // of the first panel
     std::size_t z_stride;
 
-    const W* panels() const { return static_cast<const W*>(m.panels) + first * packed_rows(m.type, m.k) * kPanel; }
-    const float* scales() const { return m.scales ? m.scales + first * kPanel : nullptr; }
+    using Tile = void(const W*, const Matrix&, const float*, const Rows&, float*, std::size_t);
+
+    std::size_t left() const { return last - first; }
+    // As many of the rows from r on as go in such tiles, of `size` rows; gives the row behind them.
+    LSTMGEN_NOINLINE std::size_t run(Tile* tile, std::size_t size, std::size_t r) const {
+        const W* const panels = static_cast<const W*>(m.panels) + first * packed_rows(m.type, m.k) * kPanel;
+        const float* const scales = m.scales ? m.scales + first * kPanel : nullptr;
+        for (; r + size <= rows; r += size) tile(panels, m, scales, rows_behind(x, r), z + r * z_stride, z_stride);
+        return r;
+    }
     void advance(std::size_t panels) {
         first += panels;
         z += panels * kPanel;
     }
 };
 
-// As many of the rows from r on as go in tiles of R, then in smaller ones. A function for each size, since the
-// registers do not suffice for what several have in common.
+// The rows from r on in tiles of R, and what is left in smaller ones.
 template <std::size_t R, std::size_t P, class W>
-LSTMGEN_NOINLINE void rows_from(std::size_t r, const Product<W>& p) {
-    for (; r + R <= p.rows; r += R)
-        tile<R, P>(p.panels(), p.m, p.scales(), rows_behind(p.x, r), p.z + r * p.z_stride, p.z_stride);
+inline void rows_from(std::size_t r, const Product<W>& p) {
+    r = p.run(tile<R, P, W>, R, r);
     if constexpr (R > 1) rows_from<(R > 4 ? 4 : R / 2), P>(r, p);
 }
 
-// Panels outside, rows inside: a panel stays in the first-level cache while all rows pass.
+// All rows times P panels. Panels outside, rows inside: a panel stays in the first-level cache while all rows pass.
 template <std::size_t P, class W>
-void panels_times_rows(Product<W>& p) {
-    for (; p.first + P <= p.last; p.advance(P)) rows_from<kTileRows, P>(0, p);
+inline void panels_times_rows(Product<W>& p) {
+    rows_from<kTileRows, P>(0, p);
+    p.advance(P);
 }
 
 // z (rows, z_stride) += x . panels [first, first + n_panels)
 template <class W>
 void multiply_panels(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
                      float* z, std::size_t z_stride) {
+    static_assert(kTilePanels == 1 || kTilePanels == 4);
     Product<W> p{m, first, first + n_panels, x, rows, z, z_stride};
     if (rows == 1)  // enough panels at once to hide the latency of the multiply-add
-        for (; p.first + kRowPanels <= p.last; p.advance(kRowPanels))
-            tile<1, kRowPanels>(p.panels(), m, p.scales(), x, p.z, 0);
-    if constexpr (kTilePanels > 1) panels_times_rows<kTilePanels>(p);
-    if constexpr (kTilePanels > 3) panels_times_rows<3>(p);  // a block of a GRU
-    if constexpr (kTilePanels > 2) panels_times_rows<2>(p);
-    panels_times_rows<1>(p);
+        for (; p.left() >= kRowPanels; p.advance(kRowPanels)) p.run(tile<1, kRowPanels, W>, 1, 0);
+    if constexpr (kTilePanels == 4) {  // threes until fours go up: also for a block of a GRU
+        while (p.left() % 4 > 0 && p.left() > 2 && p.left() != 5) panels_times_rows<3>(p);
+        while (p.left() >= 4) panels_times_rows<4>(p);
+    }
+    while (p.left() > 0) panels_times_rows<1>(p);
 }
 
 }  // namespace
