@@ -43,8 +43,8 @@ private:
 
 class Dense final : public Layer {
 public:
-    explicit Dense(const LayerDescription& d)
-        : Layer(d), matrix_(d.tensors[0], &d.tensors[1], 1, d.raw), activation_(d.activation) {}
+    Dense(const KernelTable& kernels, const LayerDescription& d)
+        : Layer(d), matrix_(kernels, d.tensors[0], &d.tensors[1], 1, d.raw), activation_(d.activation) {}
     bool reads_ids() const noexcept override { return true; }
     std::size_t nbytes() const noexcept override { return matrix_.nbytes(); }
     std::size_t scratch_size(std::size_t, std::size_t) const noexcept override { return matrix_.scratch_size(); }
@@ -239,8 +239,8 @@ protected:
 // LSTM, GRU and SimpleRNN: a product of the input, and one of the output of the step before.
 class Cell : public Recurrent {
 public:
-    Cell(const LayerDescription& d, std::size_t gates)
-        : Recurrent(d), kernel_(d.tensors[0], &d.tensors[2], gates, d.raw) {}
+    Cell(const KernelTable& kernels, const LayerDescription& d, std::size_t gates)
+        : Recurrent(d), kernel_(kernels, d.tensors[0], &d.tensors[2], gates, d.raw) {}
 
     bool reads_ids() const noexcept final { return true; }
     std::size_t product_size() const noexcept final { return kernel_.padded_columns(); }
@@ -271,16 +271,18 @@ protected:
         if (in.product) {
             s.start = in.product;
             s.start_stride = in.product_stride;
-        } else if (in.period > 1 || (in.period > 0 && in.x)) {  // the same for several lanes: once is enough
+        } else if (in.period > 0) {  // the same for several lanes: once is enough
             kernel_.apply(kernels, {in.ids, in.x, in.stride}, in.period, scratch, product_size(), s.rounded);
             s.start = scratch;
-            s.start_stride = product_size();
-            s.start_period = in.period;
-            s.start_first = in.first;
+            if (in.period > 1) {
+                s.start_stride = product_size();
+                s.start_period = in.period;
+                s.start_first = in.first;
+            }
         } else {
             s.start = kernel_.bias();
             s.ids = in.ids;
-            s.id_stride = in.period == 1 ? 0 : in.stride;
+            s.id_stride = in.stride;
             s.x = in.x;
             s.x_stride = in.stride;
         }
@@ -304,9 +306,9 @@ protected:
 
 class Lstm final : public Cell {
 public:
-    explicit Lstm(const LayerDescription& d)
-        : Cell(d, kGates),
-          recurrent_(d.tensors[1], nullptr, kGates),
+    Lstm(const KernelTable& kernels, const LayerDescription& d)
+        : Cell(kernels, d, kGates),
+          recurrent_(kernels, d.tensors[1], nullptr, kGates),
           activation_(d.activation),
           recurrent_activation_(d.recurrent_activation),
           fused_(is_vectorised(activation_) && is_vectorised(recurrent_activation_) &&
@@ -366,15 +368,15 @@ private:
 
 class Gru final : public Cell {
 public:
-    explicit Gru(const LayerDescription& d)
-        : Cell(d, 3),
+    Gru(const KernelTable& kernels, const LayerDescription& d)
+        : Cell(kernels, d, 3),
           reset_after_(d.reset_after),
-          recurrent_(d.tensors[1], d.reset_after ? &d.tensors[3] : nullptr, 3, 0, d.reset_after ? 3 : 2),
+          recurrent_(kernels, d.tensors[1], d.reset_after ? &d.tensors[3] : nullptr, 3, 0, d.reset_after ? 3 : 2),
           activation_(d.activation),
           recurrent_activation_(d.recurrent_activation),
           fused_(is_vectorised(activation_) && is_vectorised(recurrent_activation_) &&
                  kernels::fused_step_has(kernel_function(activation_), kernel_function(recurrent_activation_))) {
-        if (!reset_after_) candidate_ = std::make_unique<PackedMatrix>(d.tensors[1], nullptr, 3, 2, 1);
+        if (!reset_after_) candidate_ = std::make_unique<PackedMatrix>(kernels, d.tensors[1], nullptr, 3, 2, 1);
     }
 
     std::size_t nbytes() const noexcept override {
@@ -449,9 +451,9 @@ private:
 
 class SimpleRnn final : public Cell {
 public:
-    explicit SimpleRnn(const LayerDescription& d)
-        : Cell(d, 1),
-          recurrent_(d.tensors[1], nullptr, 1),
+    SimpleRnn(const KernelTable& kernels, const LayerDescription& d)
+        : Cell(kernels, d, 1),
+          recurrent_(kernels, d.tensors[1], nullptr, 1),
           activation_(d.activation),
           fused_(is_vectorised(activation_) &&
                  kernels::fused_step_has(kernel_function(activation_), kernels::Function::sigmoid)) {}
@@ -632,13 +634,13 @@ void Layer::load(StateReader& in, const Output& lane) const {
     in.bytes(lane.sums, sums_size() * sizeof(double));
 }
 
-std::unique_ptr<Layer> make_layer(const LayerDescription& d) {
+std::unique_ptr<Layer> make_layer(const KernelTable& kernels, const LayerDescription& d) {
     switch (d.type) {
         case LayerType::embedding: return std::make_unique<Embedding>(d);
-        case LayerType::lstm: return std::make_unique<Lstm>(d);
-        case LayerType::gru: return std::make_unique<Gru>(d);
-        case LayerType::simple_rnn: return std::make_unique<SimpleRnn>(d);
-        case LayerType::dense: return std::make_unique<Dense>(d);
+        case LayerType::lstm: return std::make_unique<Lstm>(kernels, d);
+        case LayerType::gru: return std::make_unique<Gru>(kernels, d);
+        case LayerType::simple_rnn: return std::make_unique<SimpleRnn>(kernels, d);
+        case LayerType::dense: return std::make_unique<Dense>(kernels, d);
         case LayerType::affine: return std::make_unique<Affine>(d);
         case LayerType::layer_norm: return std::make_unique<LayerNorm>(d);
         case LayerType::activation: return std::make_unique<ActivationLayer>(d);

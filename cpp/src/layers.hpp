@@ -66,6 +66,6 @@ private:
     bool whole_;
 };
 
-std::unique_ptr<Layer> make_layer(const LayerDescription& d);
+std::unique_ptr<Layer> make_layer(const kernels::KernelTable& kernels, const LayerDescription& d);
 
 }  // namespace lstmgen

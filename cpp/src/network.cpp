@@ -58,7 +58,7 @@ Network::Network(Container container) : info_(std::move(container.info)), kernel
         container.layers.push_back(std::move(softmax));
     }
     mark_raw(container.layers);
-    for (const LayerDescription& d : container.layers) layers_.push_back(make_layer(d));
+    for (const LayerDescription& d : container.layers) layers_.push_back(make_layer(kernels_, d));
     split_layers();
 
     const bool ids = info_.encoding == Encoding::onehot;

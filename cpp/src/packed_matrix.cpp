@@ -5,50 +5,40 @@
 
 namespace lstmgen {
 
+using kernels::KernelTable;
 using kernels::kPanel;
+using kernels::Layout;
 using kernels::WeightType;
 
 namespace {
 
-// Rows `first` and `second` (nullptr: zeros), of n numbers, side by side.
-template <class T>
-inline void interleave(const std::byte* first, const std::byte* second, std::size_t n, std::byte* to) {
-    T a[kPanel] = {}, b[kPanel] = {}, pairs[2 * kPanel];
-    std::memcpy(a, first, n * sizeof(T));
-    if (second) std::memcpy(b, second, n * sizeof(T));
-    for (std::size_t i = 0; i < kPanel; ++i) {
-        pairs[2 * i] = a[i];
-        pairs[2 * i + 1] = b[i];
-    }
-    std::memcpy(to, pairs, sizeof pairs);
+// I rows of n numbers side by side, column by column; those behind the matrix are zeros.
+template <std::size_t I, class T>
+inline void interleave(const std::byte* from, std::size_t row_bytes, std::size_t rows, std::size_t n, T* to) {
+    T row[I][kPanel] = {};
+    for (std::size_t i = 0; i < rows; ++i) std::memcpy(row[i], from + i * row_bytes, n * sizeof(T));
+    for (std::size_t j = 0; j < kPanel; ++j)
+        for (std::size_t i = 0; i < I; ++i) to[j * I + i] = row[i][j];
 }
 
-// T has as many bytes as a number of the matrix.
-template <class T>
-AlignedBuffer<std::byte> pack(const Tensor& matrix, std::size_t units, std::size_t first, std::size_t count,
-                              std::size_t panels) {
-    const std::size_t rows = kernels::packed_rows(matrix.type, matrix.rows), row_bytes = kPanel * sizeof(T);
-    AlignedBuffer<std::byte> packed(panels * rows * row_bytes);
+// T has as many bytes as a number of the matrix; I rows are interleaved.
+template <std::size_t I, class T>
+AlignedBuffer<std::byte> pack(const Tensor& matrix, Layout layout, std::size_t units, std::size_t first,
+                              std::size_t count, std::size_t panels) {
+    const std::size_t row_bytes = matrix.columns * sizeof(T);
+    AlignedBuffer<std::byte> packed(panels * round_up(matrix.rows, I) * kPanel * sizeof(T));
     for (std::size_t g = 0; g < count; ++g)
         for (std::size_t j = 0; j < units; j += kPanel) {
             const std::size_t n = std::min(kPanel, units - j), column = (first + g) * units + j;
-            const auto row = [&](std::size_t k) { return matrix.data + (k * matrix.columns + column) * sizeof(T); };
-            std::byte* to = packed.data() + packed_column(g, j, count) * rows * sizeof(T);
-            for (std::size_t k = 0; k < matrix.rows;) {
-                if constexpr (sizeof(T) == sizeof(float)) {
-                    std::memcpy(to, row(k), n * sizeof(T));
-                    to += row_bytes;
-                    k += 1;
-                } else {
-                    const std::byte* const second = k + 1 < matrix.rows ? row(k + 1) : nullptr;
-                    if (n == kPanel && second)
-                        interleave<T>(row(k), second, kPanel, to);  // sizes that the compiler knows
-                    else
-                        interleave<T>(row(k), second, n, to);
-                    to += 2 * row_bytes;
-                    k += 2;
-                }
-            }
+            const std::byte* from = matrix.data + column * sizeof(T);
+            const kernels::Place place =
+                kernels::place_of(packed_column(g, j, count) / kPanel, layout, matrix.rows, panels);
+            T* to = reinterpret_cast<T*>(packed.data()) + place.at;
+            for (std::size_t k = 0; k < matrix.rows; k += I, from += I * row_bytes, to += place.step)
+                if (n == kPanel && k + I <= matrix.rows)
+                    interleave<I>(from, row_bytes, I, kPanel, to);  // sizes that the compiler knows
+                else
+                    interleave<I>(from, row_bytes, std::min(I, matrix.rows - k), n, to);
         }
     return packed;
 }
@@ -67,25 +57,45 @@ void drop_least(AlignedBuffer<std::byte>& weights) {
 
 }  // namespace
 
-PackedMatrix::PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates, std::size_t first,
-                           std::size_t count, bool exact)
+PackedMatrix::PackedMatrix(const KernelTable& kernels, const Tensor& matrix, const Tensor* bias, std::size_t gates,
+                           std::size_t first, std::size_t count, bool exact)
     : type_(matrix.type),
+      layout_(kernels.layouts[static_cast<std::size_t>(type_)]),
       rounds_(type_ == WeightType::int8 || (type_ == WeightType::bf16 && !exact)),
       rows_(matrix.rows),
       panels_(count * round_up(matrix.columns / gates, kPanel) / kPanel),
       scales_(type_ == WeightType::int8 ? padded_columns() : 0),
       bias_(padded_columns()) {
     const std::size_t units = matrix.columns / gates;
+    if (layout_.panels > 3 && count == 3) layout_.panels = 3;
     switch (type_) {
-        case WeightType::f32: weights_ = pack<float>(matrix, units, first, count, panels_); break;
-        case WeightType::bf16: weights_ = pack<std::uint16_t>(matrix, units, first, count, panels_); break;
-        case WeightType::int8: weights_ = pack<std::int8_t>(matrix, units, first, count, panels_); break;
+        case WeightType::f32: weights_ = pack<1, float>(matrix, layout_, units, first, count, panels_); break;
+        case WeightType::bf16: weights_ = pack<2, std::uint16_t>(matrix, layout_, units, first, count, panels_); break;
+        case WeightType::int8:
+            if (layout_.rows == 4)
+                weights_ = pack<4, std::int8_t>(matrix, layout_, units, first, count, panels_);
+            else
+                weights_ = pack<2, std::int8_t>(matrix, layout_, units, first, count, panels_);
     }
     if (type_ == WeightType::bf16 && rounds_) drop_least(weights_);
+    if (type_ == WeightType::int8 && layout_.rows == 4) {
+        constexpr std::size_t chain = kernels::kIntChain;
+        starts_ = AlignedBuffer<std::int32_t>((rows_ + chain - 1) / chain * padded_columns());
+    }
     for (std::size_t i = 0; i < count * units; ++i) {
         const std::size_t to = packed_column(i / units, i % units, count), from = first * units + i;
         if (bias) bias_[to] = bias->value<float>(from);
         if (type_ == WeightType::int8) scales_[to] = matrix.scale(from);
+    }
+    for (std::size_t p = 0; starts_.size() > 0 && p < panels_; ++p) {
+        const kernels::Place place = kernels::place_of(p, layout_, rows_, panels_);
+        const auto* row = reinterpret_cast<const std::int8_t*>(weights_.data()) + place.at;
+        for (std::size_t k = 0; k < rows_; k += layout_.rows, row += place.step)
+            for (std::size_t j = 0; j < kPanel; ++j) {
+                const int sum = row[4 * j] + row[4 * j + 1] + row[4 * j + 2] + row[4 * j + 3];
+                auto& start = starts_[k / kernels::kIntChain * padded_columns() + p * kPanel + j];
+                start = static_cast<std::int32_t>(static_cast<std::uint32_t>(start) - std::uint32_t(sum) * 32768u);
+            }
     }
 }
 

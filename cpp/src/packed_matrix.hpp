@@ -16,20 +16,24 @@ class PackedMatrix {
 public:
     /// `gates` column groups of equal size, of which `count` from `first` on are taken, are interleaved by blocks of
     /// 16, each padded to a multiple of 16. `exact`: what it is multiplied with is not rounded to bf16.
-    PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates, std::size_t first, std::size_t count,
-                 bool exact = false);
-    PackedMatrix(const Tensor& matrix, const Tensor* bias, std::size_t gates, bool exact = false)
-        : PackedMatrix(matrix, bias, gates, 0, gates, exact) {}
+    PackedMatrix(const kernels::KernelTable& kernels, const Tensor& matrix, const Tensor* bias, std::size_t gates,
+                 std::size_t first, std::size_t count, bool exact = false);
+    PackedMatrix(const kernels::KernelTable& kernels, const Tensor& matrix, const Tensor* bias, std::size_t gates,
+                 bool exact = false)
+        : PackedMatrix(kernels, matrix, bias, gates, 0, gates, exact) {}
 
     std::size_t panels() const noexcept { return panels_; }
     std::size_t padded_columns() const noexcept { return panels_ * kernels::kPanel; }
     const float* bias() const noexcept { return bias_.data(); }
+    /// For the kernels that it was made for.
     kernels::Matrix view(const kernels::KernelTable& kernels) const noexcept {
-        const kernels::RoundedProduct none{kernels::Rounding::none, nullptr};
-        const bool int8 = type_ == kernels::WeightType::int8;
-        return {weights_.data(), rows_, type_, scales_.data(), !rounds_ ? none : int8 ? kernels.int8 : kernels.bf16};
+        kernels::RoundedProduct rounded{};
+        if (rounds_) rounded = type_ == kernels::WeightType::int8 ? kernels.int8 : kernels.bf16;
+        return {weights_.data(), rows_, panels_, type_, layout_, rounded, scales_.data(), starts_.data()};
     }
-    std::size_t nbytes() const noexcept { return weights_.nbytes() + scales_.nbytes() + bias_.nbytes(); }
+    std::size_t nbytes() const noexcept {
+        return weights_.nbytes() + scales_.nbytes() + starts_.nbytes() + bias_.nbytes();
+    }
     /// Floats of memory that the product of so many rows needs.
     std::size_t rounded_size(std::size_t rows) const noexcept {
         return rounds_ ? kernels::rounded_size(rows_, rows) : 0;
@@ -44,10 +48,12 @@ private:
     static constexpr std::size_t kApplyRows = 64;  // that are multiplied at once
 
     kernels::WeightType type_;
+    kernels::Layout layout_;
     bool rounds_;
     std::size_t rows_, panels_;
     AlignedBuffer<std::byte> weights_;
     AlignedBuffer<float> scales_, bias_;
+    AlignedBuffer<std::int32_t> starts_;
 };
 
 /// Column j of gate g of a layer with `gates` gates is this column of the packed matrix.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -56,49 +57,62 @@ AlignedBuffer<float> copy(const AlignedBuffer<float>& from) {
 
 constexpr WeightType kWeightTypes[] = {WeightType::f32, WeightType::bf16, WeightType::int8};
 
-// Random weights. f32 holds what they stand for: panels of k rows of 16.
+// Random weights of so many gates. f32 holds what they stand for: panels of k rows of 16.
 struct Weights {
-    Weights(std::size_t k, std::size_t panels, WeightType type)
+    Weights(std::size_t k, std::size_t panels, WeightType type, std::size_t gates = 1)
         : type(type),
           k(k),
           f32(random_floats(k * panels * kPanel, 7)),
-          scales(random_floats(panels * kPanel, 9, 0.01f)) {
-        const std::size_t rows = packed_rows(type, k);
-        const std::size_t size = type == WeightType::bf16 ? 2 : 1;
-        if (type != WeightType::f32) packed = AlignedBuffer<std::byte>(rows * panels * kPanel * size);
-        for (std::size_t p = 0; p < panels; ++p)
-            for (std::size_t i = 0; i < k; ++i)
-                for (std::size_t j = 0; j < kPanel; ++j) {
-                    float& weight = f32[(p * k + i) * kPanel + j];
-                    std::byte* const to =
-                        packed.data() + (p * rows * kPanel + i / 2 * 2 * kPanel + 2 * j + i % 2) * size;
-                    if (type == WeightType::bf16) {
-                        std::uint32_t bits;
-                        std::memcpy(&bits, &weight, 4);
-                        const auto upper = static_cast<std::uint16_t>(bits >> 16);
-                        std::memcpy(to, &upper, 2);
-                        bits &= 0xffff0000;
-                        std::memcpy(&weight, &bits, 4);
-                    } else if (type == WeightType::int8) {
-                        const auto step = static_cast<std::int8_t>(std::clamp(weight * 50.0f, -127.0f, 127.0f));
-                        std::memcpy(to, &step, 1);
-                        weight = step * scales[p * kPanel + j];
-                    }
+          scales(random_floats(panels * kPanel, 9, 0.01f)),
+          gates_(gates),
+          columns_(panels * kPanel),
+          stored_(k * columns_ * Tensor::bytes_of(type)),
+          stored_scales_(columns_) {
+        const std::size_t units = columns_ / gates;
+        for (std::size_t column = 0; column < columns_; ++column) {
+            const std::size_t to = packed_column(column / units, column % units, gates);
+            stored_scales_[column] = scales[to];
+            for (std::size_t i = 0; i < k; ++i) {
+                float& weight = f32[(to / kPanel * k + i) * kPanel + to % kPanel];
+                std::byte* const at = stored_.data() + (i * columns_ + column) * Tensor::bytes_of(type);
+                if (type == WeightType::f32) {
+                    std::memcpy(at, &weight, 4);
+                } else if (type == WeightType::bf16) {
+                    std::uint32_t bits;
+                    std::memcpy(&bits, &weight, 4);
+                    const auto upper = static_cast<std::uint16_t>(bits >> 16);
+                    std::memcpy(at, &upper, 2);
+                    bits &= 0xffff0000;
+                    std::memcpy(&weight, &bits, 4);
+                } else {
+                    const auto step = static_cast<std::int8_t>(std::clamp(weight * 50.0f, -127.0f, 127.0f));
+                    std::memcpy(at, &step, 1);
+                    weight = step * scales[to];
                 }
+            }
+        }
+    }
+    /// All weights of int8, and their scales.
+    void set_all(std::int8_t step, float scale) {
+        std::memset(stored_.data(), step, stored_.nbytes());
+        std::fill_n(stored_scales_.data(), columns_, scale);
     }
     /// `exact`: what a matrix of bf16 is multiplied with is not rounded.
     Matrix matrix(const KernelTable& table, bool exact = false) const {
-        switch (type) {
-            case WeightType::bf16: return {packed.data(), k, type, nullptr, exact ? RoundedProduct{} : table.bf16};
-            case WeightType::int8: return {packed.data(), k, type, scales.data(), table.int8};
-            default: return {f32.data(), k, type, nullptr, {}};
-        }
+        const Tensor tensor{k, columns_, type, stored_.data(), reinterpret_cast<const std::byte*>(stored_scales_.data())};
+        packed_.push_back(std::make_unique<PackedMatrix>(table, tensor, nullptr, gates_, exact));
+        return packed_.back()->view(table);
     }
 
     WeightType type;
     std::size_t k;
     AlignedBuffer<float> f32, scales;
-    AlignedBuffer<std::byte> packed;
+
+private:
+    std::size_t gates_, columns_;
+    AlignedBuffer<std::byte> stored_;  // as in a file
+    AlignedBuffer<float> stored_scales_;
+    mutable std::vector<std::unique_ptr<PackedMatrix>> packed_;
 };
 
 AlignedBuffer<float> rounded(std::size_t{1} << 20);  // memory of all products
@@ -240,14 +254,18 @@ TEST_CASE("products of bf16 are the same bits on every set for numbers of any si
             }
             const Tensor tensor{k, columns, WeightType::bf16, reinterpret_cast<const std::byte*>(weights.data()),
                                 nullptr};
-            const PackedMatrix matrix(tensor, nullptr, 1);
-            std::vector<float> x(rows * k);
+                        std::vector<float> x(rows * k);
             for (float& value : x) value = any(exponents);
             x[2 * k + 5] = other;
-            std::vector<float> scratch(matrix.scratch_size()), want(rows * columns), found(rows * columns);
-            matrix.apply(baseline_table, {nullptr, x.data(), k}, rows, want.data(), columns, scratch.data());
+            const auto product = [&](const KernelTable& table) {
+                const PackedMatrix matrix(table, tensor, nullptr, 1);
+                std::vector<float> z(rows * columns), scratch(matrix.scratch_size());
+                matrix.apply(table, {nullptr, x.data(), k}, rows, z.data(), columns, scratch.data());
+                return z;
+            };
+            const std::vector<float> want = product(baseline_table);
             for (const KernelTable* table : all_tables()) {
-                matrix.apply(*table, {nullptr, x.data(), k}, rows, found.data(), columns, scratch.data());
+                const std::vector<float> found = product(*table);
                 for (std::size_t i = 0; i < found.size(); ++i) {
                     CAPTURE(std::string(table->name));
                     CAPTURE(other);
@@ -314,8 +332,7 @@ TEST_CASE("a product with int8 is exact but for rounding its rows to 16 bits, an
 TEST_CASE("the greatest sums of int8 fit, and numbers that are not finite come through") {
     constexpr std::size_t k = 1024;
     Weights w(k, 1, WeightType::int8);
-    std::memset(w.packed.data(), -128, w.packed.nbytes());
-    for (std::size_t j = 0; j < kPanel; ++j) w.scales[j] = 1.0f;
+    w.set_all(-128, 1.0f);
     for (const KernelTable* table : all_tables()) {
         CAPTURE(std::string(table->name));
         const auto product = [&](float each) {
@@ -353,7 +370,7 @@ TEST_CASE("an LSTM step gives the same bits on every instruction set and for any
     for (const WeightType type : kWeightTypes)
         for (const Function act : kActivations)
             for (const Function rec : kGateActivations) {
-                const Weights kernel(inputs, blocks * kGates, type), recurrent(units, blocks * kGates, type);
+                const Weights kernel(inputs, blocks * kGates, type, kGates), recurrent(units, blocks * kGates, type, kGates);
                 REQUIRE(fused_step_has(act, rec));
                 constexpr std::size_t most = 200;
                 const auto x = random_floats(most * inputs, 4), h_prev = random_floats(most * units, 5, 0.5f),
@@ -389,7 +406,7 @@ TEST_CASE("a GRU step is that of Keras, the same bits on every instruction set a
         for (const bool reset_after : {false, true}) {
             const std::size_t gates = reset_after ? 3 : 2;  // of the recurrent matrix
             const float* const recurrent_start = reset_after ? recurrent_bias.data() : nullptr;
-            const Weights kernel(inputs, blocks * 3, type), recurrent(units, blocks * gates, type),
+            const Weights kernel(inputs, blocks * 3, type, 3), recurrent(units, blocks * gates, type, gates),
                 candidate(units, blocks, type);
             for (const Function act : kActivations)
                 for (const Function rec : kGateActivations) {

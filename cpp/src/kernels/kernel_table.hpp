@@ -21,8 +21,15 @@ enum class Function { linear, relu, sigmoid, hard_sigmoid, hard_sigmoid_keras2, 
 
 enum class WeightType { f32, bf16, int8 };
 
-/// A weight of bf16 that is multiplied as such, not as a float.
+/// Weights of bf16 that are multiplied as such, not as floats; and of int8 of which four rows are interleaved.
 enum class Bf16 : std::uint16_t {};
+enum class Quad : std::int8_t {};
+
+/// How a matrix lies in memory: so many rows interleaved, column by column, the upper one first; and the rows of so
+/// many panels, at most, side by side.
+struct Layout {
+    std::size_t rows, panels;
+};
 
 struct Matrix;
 struct Rows;
@@ -33,6 +40,7 @@ enum class Rounding {
     bf16,        ///< bfloat16, to nearest; those below kLeastBf16 to zero
     bf16_pairs,  ///< the same, two side by side
     int16,       ///< each row to multiples of its own greatest magnitude / 32767
+    bytes,       ///< the same, plus 32768: the upper bytes of a row, then the lower ones
 };
 
 /// z (rows, z_stride) += x . matrix, for its panels [first, first + n_panels).
@@ -45,23 +53,37 @@ struct RoundedProduct {
     Multiply* multiply;
 };
 
-/// A (k, n) matrix packed in panels: panel p holds the columns [16 p, 16 p + 16), as k rows of 16, 64-byte aligned; of
-/// bf16 and int8 as pairs of rows, k rounded up to an even number: column by column, the upper number first.
+/// A (k, 16 n_panels) matrix: panel p holds the columns [16 p, 16 p + 16). Where it lies: place_of. Its k is rounded up
+/// to a multiple of layout.rows by zeros. Products take panels from a multiple of layout.panels on, and as many, or all.
 ///
 /// With int8, a weight stands for itself times `scales` of its column. Sums of kIntChain products are exact.
 struct Matrix {
-    const void* panels;
-    std::size_t k;
+    const void* panels;  // 64-byte aligned
+    std::size_t k, n_panels;
     WeightType type;
-    const float* scales;     // (n, a multiple of 16), of int8
-    RoundedProduct rounded;  // of the kernels in use; for int8, and for bf16 if its inputs are rounded
+    Layout layout;
+    RoundedProduct rounded;      // of the kernels in use; for int8, and for bf16 if its inputs are rounded
+    const float* scales;         // (16 n_panels), of int8
+    const std::int32_t* starts;  // (chains, 16 n_panels), of quads: -32768 times the sum of the weights, modulo 2^32
 };
+
+/// Numbers before the first row of a panel; and to its next row, or rows that are interleaved. (A function of each file
+/// that uses it: see kernels.inl.)
+struct Place {
+    std::size_t at, step;
+};
+static constexpr Place place_of(std::size_t panel, Layout layout, std::size_t k, std::size_t n_panels) {
+    const std::size_t rows = (k + layout.rows - 1) / layout.rows * layout.rows;
+    const std::size_t first = panel / layout.panels * layout.panels, left = n_panels - first;
+    const std::size_t beside = left < layout.panels ? left : layout.panels;
+    return {(first * rows + (panel - first) * layout.rows) * kPanel, beside * layout.rows * kPanel};
+}
 
 /// Rows that are multiplied with a matrix: in floats, rounded or not, or in numbers of 16 bits.
 struct Rows {
     const float* x;
     std::size_t stride;
-    const std::int16_t* rounded;  // (rows, rounded_stride), an even number of numbers in each
+    const std::int16_t* rounded;  // (rows, rounded_stride), filled up with zeros
     std::size_t rounded_stride;
     const float* scales;  // of the rows, for int16
 };
@@ -69,9 +91,6 @@ struct Rows {
 /// Weights and inputs of bf16 below it count as zero. Their products are multiples of 2^-126, and so are the sums: none
 /// is subnormal, which the instruction for such products takes for zero.
 constexpr float kLeastBf16 = 0x1p-56f;
-
-/// Rows of a matrix of this type that its panels hold.
-constexpr std::size_t packed_rows(WeightType type, std::size_t k) { return type == WeightType::f32 ? k : k + k % 2; }
 
 /// Multiply-adds in one chain: of floats, and of rounded numbers, where 512 * 128 * 32767 fits 31 bits.
 constexpr std::size_t kFloatChain = 128, kIntChain = 512;
@@ -100,7 +119,7 @@ struct RnnStep {
     std::size_t start_period;  // > 0: so many rows, lane i starts as row (start_first + i) % start_period
     std::size_t start_first;
     Matrix kernel;
-    const std::uint32_t* ids;  // id_stride 0: one id for all lanes
+    const std::uint32_t* ids;  // (rows, id_stride)
     std::size_t id_stride;
     const float* x;  // (rows, x_stride)
     std::size_t x_stride;
@@ -132,6 +151,9 @@ struct GruStep : RnnStep {
 
 struct KernelTable {
     const char* name;
+
+    /// How the matrices must lie, by WeightType.
+    Layout layouts[3];
 
     /// z (rows, z_stride) += x (rows, x_stride) . matrix, for the first n_panels panels. `rounded`: rounded_size of x.
     void (*gemm)(const Matrix& matrix, std::size_t n_panels, const float* x, std::size_t x_stride, std::size_t rows,

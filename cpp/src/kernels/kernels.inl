@@ -191,9 +191,13 @@ inline void for_some(const float* x, std::size_t n, F f) {
     }
 }
 
-// to[0..n) = x / scale, rounded to nearest, where the greatest magnitude is 32767, then zeros. Gives the scale; NaN if a
-// number is not finite.
-LSTMGEN_NOINLINE float round_to_int16(const float* x, std::size_t n, std::int16_t* to) {
+// What rounding a row to 16 bits takes: x is next to an integer times `scale`, and that integer next to x * factor.
+struct Scale {
+    float scale, factor;
+};
+
+// Its greatest integer is 32767; NaN for a number that is not finite.
+LSTMGEN_NOINLINE Scale scale_of(const float* x, std::size_t n) {
     std::uint32_t tops[kSome] = {};  // of the magnitudes, which are in the order of their bits
     for_some(x, n, [&](const float* some, std::size_t) {
         for (std::size_t j = 0; j < kSome; ++j) {
@@ -205,15 +209,33 @@ LSTMGEN_NOINLINE float round_to_int16(const float* x, std::size_t n, std::int16_
     for (const std::uint32_t each : tops) top = each > top ? each : top;
     float most;
     std::memcpy(&most, &top, sizeof most);
-    const bool finite = top < 0x7f800000, tiny = most < 0x1p-100f;
-    const float factor = tiny || !finite ? 0.0f : 32767.0f / most;
+    if (top >= 0x7f800000) return {most - most, 0.0f};
+    return most < 0x1p-100f ? Scale{0.0f, 0.0f} : Scale{most / 32767.0f, 32767.0f / most};
+}
+
+// The integer next to x * factor, plus 32768.
+inline std::uint32_t to_uint16(float x, float factor) {
+    return bits_of(x * factor + 12582912.0f) - 0x4b400000 + 32768;  // 1.5 * 2^23 rounds to an integer
+}
+
+// to[0..n) = x as integers, then zeros.
+LSTMGEN_NOINLINE void round_to_int16(const float* x, std::size_t n, float factor, std::int16_t* to) {
     for_some(x, n, [&](const float* some, std::size_t i) {
-        std::int16_t steps[kSome];
-        for (std::size_t j = 0; j < kSome; ++j)  // 1.5 * 2^23 rounds to an integer
-            steps[j] = static_cast<std::int16_t>(bits_of(some[j] * factor + 12582912.0f) - 0x4b400000);
-        std::memcpy(to + i, steps, sizeof steps);
+        std::uint16_t bits[kSome];
+        for (std::size_t j = 0; j < kSome; ++j) bits[j] = static_cast<std::uint16_t>(to_uint16(some[j], factor) ^ 32768);
+        std::memcpy(to + i, bits, sizeof bits);
     });
-    return finite ? (tiny ? 0.0f : most / 32767.0f) : most - most;
+}
+
+// The same, plus 32768, as upper and lower bytes.
+LSTMGEN_NOINLINE void round_to_bytes(const float* x, std::size_t n, float factor, std::byte* upper, std::byte* lower) {
+    for_some(x, n, [&](const float* some, std::size_t i) {
+        std::uint8_t bytes[2][kSome];
+        for (std::size_t j = 0; j < kSome; ++j) bytes[0][j] = static_cast<std::uint8_t>(to_uint16(some[j], factor) >> 8);
+        for (std::size_t j = 0; j < kSome; ++j) bytes[1][j] = static_cast<std::uint8_t>(to_uint16(some[j], factor));
+        std::memcpy(upper + i, bytes[0], kSome);
+        std::memcpy(lower + i, bytes[1], kSome);
+    });
 }
 
 // The bits of x as a bf16, rounded to nearest, ties to even. Without branches, so that it goes into vectors.
@@ -246,15 +268,23 @@ Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t r
     memory += rounded_size(m.k, rows);
     for (std::size_t r = 0; r < rows; ++r) {
         const float* const from = x + r * stride;
-        if (rounding == Rounding::int16)
-            scales[r] = round_to_int16(from, m.k, halves + r * to_stride);
-        else if (rounding == Rounding::bf16)
+        std::int16_t* const to = halves + r * to_stride;
+        if (rounding == Rounding::bf16) {
             round_to_bf16(from, m.k, floats + r * to_stride);
-        else
-            round_to_bf16(from, m.k, halves + r * to_stride);
+        } else if (rounding == Rounding::bf16_pairs) {
+            round_to_bf16(from, m.k, to);
+        } else {
+            const Scale scale = scale_of(from, m.k);
+            auto* const bytes = reinterpret_cast<std::byte*>(to);
+            scales[r] = scale.scale;
+            if (rounding == Rounding::int16)
+                round_to_int16(from, m.k, scale.factor, to);
+            else
+                round_to_bytes(from, m.k, scale.factor, bytes, bytes + to_stride);
+        }
     }
     if (rounding == Rounding::bf16) return {floats, to_stride, nullptr, 0, nullptr};
-    return {nullptr, 0, halves, to_stride, rounding == Rounding::int16 ? scales : nullptr};
+    return {nullptr, 0, halves, to_stride, rounding == Rounding::bf16_pairs ? nullptr : scales};
 }
 
 // z (rows, z_stride) += x . panels [first, first + n_panels)
@@ -265,30 +295,44 @@ void gemm_from(const Matrix& m, std::size_t first, std::size_t n_panels, const R
     multiply_panels<float>(m, first, n_panels, x, rows, z, z_stride);
 }
 
-// z[0..16) += row i of a panel
-inline void add_row(const float* panel, std::size_t i, const float*, float* z) {
-    for (std::size_t v = 0; v < kPanel; v += kWidth) store(z + v, add(load(z + v), load(panel + i * kPanel + v)));
+// z[0..16) += a row of a panel; rows that are interleaved begin at `row`, and it is the i-th of them.
+inline void add_row(const float* row, std::size_t, const Matrix&, const float*, float* z) {
+    for (std::size_t v = 0; v < kPanel; v += kWidth) store(z + v, add(load(z + v), load(row + v)));
 }
-inline void add_row(const std::uint16_t* panel, std::size_t i, const float*, float* z) {
-    const std::uint16_t* const pairs = panel + i / 2 * 2 * kPanel;
+inline void add_row(const std::uint16_t* row, std::size_t i, const Matrix&, const float*, float* z) {
     for (std::size_t v = 0; v < kPanel; v += kWidth) {
-        const Vec w = i % 2 > 0 ? load_high(pairs + 2 * v) : load_low(pairs + 2 * v);
+        const Vec w = i > 0 ? load_high(row + 2 * v) : load_low(row + 2 * v);
         store(z + v, add(load(z + v), w));
     }
 }
-inline void add_row(const std::int8_t* panel, std::size_t i, const float* scales, float* z) {
-    const std::int8_t* const row = panel + i / 2 * 2 * kPanel + i % 2;
-    for (std::size_t j = 0; j < kPanel; ++j) z[j] += static_cast<float>(row[2 * j]) * scales[j];
+inline void add_row(const std::int8_t* row, std::size_t i, const Matrix& m, const float* scales, float* z) {
+    const auto add = [&](auto interleaved) {
+        constexpr int bits = 8 * sizeof interleaved;
+        for (std::size_t j = 0; j < kPanel; ++j) {
+            std::memcpy(&interleaved, row + j * sizeof interleaved, sizeof interleaved);
+            const auto weight = static_cast<std::int8_t>(interleaved >> (8 * i % bits));
+            z[j] += static_cast<float>(weight) * scales[j];
+        }
+    };
+    if (m.layout.rows == 2)
+        add(std::uint16_t{});
+    else
+        add(std::uint32_t{});
 }
 
 template <class W>
 void gather_rows(const Matrix& m, std::size_t first, std::size_t n_panels, const std::uint32_t* ids,
                  std::size_t id_stride, std::size_t rows, float* z, std::size_t z_stride) {
-    const std::size_t size = packed_rows(m.type, m.k) * kPanel;
-    for (std::size_t r = 0; r < rows; ++r)
-        for (std::size_t p = first; p < first + n_panels; ++p)
-            add_row(static_cast<const W*>(m.panels) + p * size, ids[r * id_stride],
-                    m.scales ? m.scales + p * kPanel : nullptr, z + r * z_stride + (p - first) * kPanel);
+    for (std::size_t p = 0; p < n_panels; ++p) {
+        const Place place = place_of(first + p, m.layout, m.k, m.n_panels);
+        const W* const panel = static_cast<const W*>(m.panels) + place.at;
+        const float* const scales = m.scales ? m.scales + (first + p) * kPanel : nullptr;
+        for (std::size_t r = 0; r < rows; ++r) {
+            const std::uint32_t id = ids[r * id_stride];
+            add_row(panel + id / m.layout.rows * place.step, id % m.layout.rows, m, scales,
+                    z + r * z_stride + p * kPanel);
+        }
+    }
 }
 
 void gather_from(const Matrix& m, std::size_t first, std::size_t n_panels, const std::uint32_t* ids,
@@ -449,10 +493,11 @@ void gru_step_reset_before(const GruStep& s) {
     alignas(64) float a[kGruBuffer], u[kGruBuffer];
     const Operands in(s);
     constexpr std::size_t n = kCellVecs, pair = 2 * kPanel;
-    const std::size_t group = s.rows == 1 ? kGruRows : 1, group_h = s.rows == 1 ? kGruRows : kGruGates;
+    constexpr std::size_t most = kGruRows / 2;  // lanes at once
+    const std::size_t group = s.rows == 1 ? kGruRows : 2, group_h = s.rows == 1 ? kGruRows : kGates;
     const std::size_t working_stride = pair * s.blocks;
-    for (std::size_t r = 0; r < s.rows; r += kGruRows) {
-        const std::size_t rows = s.rows - r < kGruRows ? s.rows - r : kGruRows;
+    for (std::size_t r = 0; r < s.rows; r += most) {
+        const std::size_t rows = s.rows - r < most ? s.rows - r : most;
         const float* const h_prev = s.h_prev + r * s.h_stride;
         float* const h = s.h + r * s.h_stride;
         for (std::size_t b = 0; b < s.blocks; b += group) {
@@ -567,9 +612,17 @@ float read(const void* data, std::size_t n) {
     return sum;
 }
 
-constexpr KernelTable make_table(const char* name, Multiply* int8,
+// Of matrices of int8: pairs of rows, or four and as many panels as of floats.
+constexpr Layout kPairs{2, 1}, kQuads{4, kTilePanels};
+
+constexpr KernelTable make_table(const char* name, Layout int8_layout, RoundedProduct int8,
                                  RoundedProduct bf16 = {Rounding::bf16, multiply_panels<std::uint16_t>}) {
-    return {name, gemm, bf16, {Rounding::int16, int8}, gather, lstm_step, gru_step, rnn_step, activate, fma_peak, read};
+    return {name,      {{1, kTilePanels}, {2, kTilePanels}, int8_layout},
+            gemm,      bf16,
+            int8,      gather,
+            lstm_step, gru_step,
+            rnn_step,  activate,
+            fma_peak,  read};
 }
 
 }  // namespace

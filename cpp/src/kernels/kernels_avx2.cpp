@@ -9,6 +9,6 @@ void avx2_int8(const Matrix& m, std::size_t first, std::size_t n_panels, const R
     multiply_panels<std::int8_t>(m, first, n_panels, x, rows, z, z_stride);
 }
 
-const KernelTable avx2_table = make_table("avx2", avx2_int8);
+const KernelTable avx2_table = make_table("avx2", kPairs, {Rounding::int16, avx2_int8});
 
 }  // namespace lstmgen::kernels

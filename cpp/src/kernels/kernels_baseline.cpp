@@ -4,6 +4,6 @@
 
 namespace lstmgen::kernels {
 
-const KernelTable baseline_table = make_table("baseline", multiply_panels<std::int8_t>);
+const KernelTable baseline_table = make_table("baseline", kPairs, {Rounding::int16, multiply_panels<std::int8_t>});
 
 }  // namespace lstmgen::kernels

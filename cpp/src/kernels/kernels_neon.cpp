@@ -4,6 +4,6 @@
 
 namespace lstmgen::kernels {
 
-const KernelTable neon_table = make_table("neon", multiply_panels<std::int8_t>);
+const KernelTable neon_table = make_table("neon", kPairs, {Rounding::int16, multiply_panels<std::int8_t>});
 
 }  // namespace lstmgen::kernels

@@ -35,22 +35,22 @@ inline Vec pow2_bits(Vec v) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm51
 using Ints = __m512i;
 using Pairs = __m512i;
 inline Ints zero_ints() { return _mm512_setzero_si512(); }
-inline Pairs load_pairs(const std::int8_t* p) {
-    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-}
+inline Pairs load_pairs(const Quad* p) { return _mm512_loadu_si512(p); }
 inline Pairs load_pairs(const Bf16* p) { return _mm512_loadu_si512(p); }
 inline Pairs set_pair(std::int32_t pair) { return _mm512_set1_epi32(pair); }
+inline Ints load_ints(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+inline Ints add_ints(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+inline Ints times_256(Ints a) { return _mm512_slli_epi32(a, 8); }
 #if defined(__AVX512VNNI__)
-inline Ints add_dot(Ints sum, Pairs a, Pairs b) {
+// sum + the products of four unsigned bytes with four signed ones
+inline Ints add_dot_bytes(Ints sum, Ints a, Ints b) {
 #if defined(__GNUC__)  // as in vec_avx2.hpp
-    asm("vpdpwssd {%2, %1, %0|%0, %1, %2}" : "+v"(sum) : "v"(a), "v"(b));
+    asm("vpdpbusd {%2, %1, %0|%0, %1, %2}" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
 #else
-    return _mm512_dpwssd_epi32(sum, a, b);
+    return _mm512_dpbusd_epi32(sum, a, b);
 #endif
 }
-#else
-Ints add_dot(Ints sum, Pairs a, Pairs b) = delete;
 #endif
 #if defined(__AVX512BF16__)
 inline Vec add_dot(Vec sum, Pairs a, Pairs b) {
