@@ -44,7 +44,7 @@ private:
 class Dense final : public Layer {
 public:
     Dense(const KernelTable& kernels, const LayerDescription& d)
-        : Layer(d), matrix_(kernels, d.tensors[0], &d.tensors[1], 1, d.raw), activation_(d.activation) {}
+        : Layer(d), matrix_(kernels, d.tensors[0], &d.tensors[1], 1, {d.raw, true}), activation_(d.activation) {}
     bool reads_ids() const noexcept override { return true; }
     std::size_t nbytes() const noexcept override { return matrix_.nbytes(); }
     std::size_t scratch_size(std::size_t, std::size_t) const noexcept override { return matrix_.scratch_size(); }
@@ -240,7 +240,7 @@ protected:
 class Cell : public Recurrent {
 public:
     Cell(const KernelTable& kernels, const LayerDescription& d, std::size_t gates)
-        : Recurrent(d), kernel_(kernels, d.tensors[0], &d.tensors[2], gates, d.raw) {}
+        : Recurrent(d), kernel_(kernels, d.tensors[0], &d.tensors[2], gates, {d.raw, false}) {}
 
     bool reads_ids() const noexcept final { return true; }
     std::size_t product_size() const noexcept final { return kernel_.padded_columns(); }

@@ -12,13 +12,12 @@ using kernels::WeightType;
 
 namespace {
 
-// I rows of n numbers side by side, column by column; those behind the matrix are zeros.
-template <std::size_t I, class T>
-inline void interleave(const std::byte* from, std::size_t row_bytes, std::size_t rows, std::size_t n, T* to) {
-    T row[I][kPanel] = {};
-    for (std::size_t i = 0; i < rows; ++i) std::memcpy(row[i], from + i * row_bytes, n * sizeof(T));
-    for (std::size_t j = 0; j < kPanel; ++j)
-        for (std::size_t i = 0; i < I; ++i) to[j * I + i] = row[i][j];
+// `rows` rows of n numbers of `size` bytes side by side, column by column, `together` in all: the last of a matrix.
+LSTMGEN_NOINLINE void interleave_last(const std::byte* from, std::size_t row_bytes, std::size_t rows, std::size_t n,
+                                      std::size_t size, std::size_t together, std::byte* to) {
+    for (std::size_t j = 0; j < n; ++j)
+        for (std::size_t i = 0; i < rows; ++i)
+            std::memcpy(to + (j * together + i) * size, from + i * row_bytes + j * size, size);
 }
 
 // T has as many bytes as a number of the matrix; I rows are interleaved.
@@ -33,12 +32,18 @@ AlignedBuffer<std::byte> pack(const Tensor& matrix, Layout layout, std::size_t u
             const std::byte* from = matrix.data + column * sizeof(T);
             const kernels::Place place =
                 kernels::place_of(packed_column(g, j, count) / kPanel, layout, matrix.rows, panels);
-            T* to = reinterpret_cast<T*>(packed.data()) + place.at;
-            for (std::size_t k = 0; k < matrix.rows; k += I, from += I * row_bytes, to += place.step)
-                if (n == kPanel && k + I <= matrix.rows)
-                    interleave<I>(from, row_bytes, I, kPanel, to);  // sizes that the compiler knows
-                else
-                    interleave<I>(from, row_bytes, std::min(I, matrix.rows - k), n, to);
+            std::byte* to = packed.data() + place.at * sizeof(T);
+            for (std::size_t k = 0; k < matrix.rows; k += I, from += I * row_bytes, to += place.step * sizeof(T)) {
+                if (n < kPanel || k + I > matrix.rows) {
+                    interleave_last(from, row_bytes, std::min(I, matrix.rows - k), n, sizeof(T), I, to);
+                    continue;
+                }
+                T row[I][kPanel], together[kPanel * I];
+                for (std::size_t i = 0; i < I; ++i) std::memcpy(row[i], from + i * row_bytes, sizeof row[i]);
+                for (std::size_t c = 0; c < kPanel; ++c)
+                    for (std::size_t i = 0; i < I; ++i) together[c * I + i] = row[i][c];
+                std::memcpy(to, together, sizeof together);
+            }
         }
     return packed;
 }
@@ -58,16 +63,16 @@ void drop_least(AlignedBuffer<std::byte>& weights) {
 }  // namespace
 
 PackedMatrix::PackedMatrix(const KernelTable& kernels, const Tensor& matrix, const Tensor* bias, std::size_t gates,
-                           std::size_t first, std::size_t count, bool exact)
+                           std::size_t first, std::size_t count, Use use)
     : type_(matrix.type),
       layout_(kernels.layouts[static_cast<std::size_t>(type_)]),
-      rounds_(type_ == WeightType::int8 || (type_ == WeightType::bf16 && !exact)),
+      rounds_(type_ == WeightType::int8 || (type_ == WeightType::bf16 && !use.exact)),
       rows_(matrix.rows),
       panels_(count * round_up(matrix.columns / gates, kPanel) / kPanel),
       scales_(type_ == WeightType::int8 ? padded_columns() : 0),
       bias_(padded_columns()) {
     const std::size_t units = matrix.columns / gates;
-    if (layout_.panels > 3 && count == 3) layout_.panels = 3;
+    if (layout_.panels > 3 && (count == 3 || (use.whole && panels_ % 4 > 0 && panels_ % 3 == 0))) layout_.panels = 3;
     switch (type_) {
         case WeightType::f32: weights_ = pack<1, float>(matrix, layout_, units, first, count, panels_); break;
         case WeightType::bf16: weights_ = pack<2, std::uint16_t>(matrix, layout_, units, first, count, panels_); break;

@@ -11,16 +11,22 @@
 
 namespace lstmgen {
 
+/// What a matrix is multiplied with.
+struct Use {
+    bool exact = false;  // not rounded to bf16
+    bool whole = false;  // with all panels at once
+};
+
 /// A matrix of Keras, (rows, columns), as the kernels want it, with an offset a column (the bias).
 class PackedMatrix {
 public:
     /// `gates` column groups of equal size, of which `count` from `first` on are taken, are interleaved by blocks of
-    /// 16, each padded to a multiple of 16. `exact`: what it is multiplied with is not rounded to bf16.
+    /// 16, each padded to a multiple of 16.
     PackedMatrix(const kernels::KernelTable& kernels, const Tensor& matrix, const Tensor* bias, std::size_t gates,
-                 std::size_t first, std::size_t count, bool exact = false);
+                 std::size_t first, std::size_t count, Use use = {});
     PackedMatrix(const kernels::KernelTable& kernels, const Tensor& matrix, const Tensor* bias, std::size_t gates,
-                 bool exact = false)
-        : PackedMatrix(kernels, matrix, bias, gates, 0, gates, exact) {}
+                 Use use = {})
+        : PackedMatrix(kernels, matrix, bias, gates, 0, gates, use) {}
 
     std::size_t panels() const noexcept { return panels_; }
     std::size_t padded_columns() const noexcept { return panels_ * kernels::kPanel; }

@@ -99,8 +99,9 @@ struct Weights {
     }
     /// `exact`: what a matrix of bf16 is multiplied with is not rounded.
     Matrix matrix(const KernelTable& table, bool exact = false) const {
-        const Tensor tensor{k, columns_, type, stored_.data(), reinterpret_cast<const std::byte*>(stored_scales_.data())};
-        packed_.push_back(std::make_unique<PackedMatrix>(table, tensor, nullptr, gates_, exact));
+        const Tensor tensor{k, columns_, type, stored_.data(),
+                            reinterpret_cast<const std::byte*>(stored_scales_.data())};
+        packed_.push_back(std::make_unique<PackedMatrix>(table, tensor, nullptr, gates_, Use{exact, false}));
         return packed_.back()->view(table);
     }
 
@@ -254,11 +255,11 @@ TEST_CASE("products of bf16 are the same bits on every set for numbers of any si
             }
             const Tensor tensor{k, columns, WeightType::bf16, reinterpret_cast<const std::byte*>(weights.data()),
                                 nullptr};
-                        std::vector<float> x(rows * k);
+            std::vector<float> x(rows * k);
             for (float& value : x) value = any(exponents);
             x[2 * k + 5] = other;
             const auto product = [&](const KernelTable& table) {
-                const PackedMatrix matrix(table, tensor, nullptr, 1);
+                const PackedMatrix matrix(table, tensor, nullptr, 1, {false, true});
                 std::vector<float> z(rows * columns), scratch(matrix.scratch_size());
                 matrix.apply(table, {nullptr, x.data(), k}, rows, z.data(), columns, scratch.data());
                 return z;
@@ -370,7 +371,8 @@ TEST_CASE("an LSTM step gives the same bits on every instruction set and for any
     for (const WeightType type : kWeightTypes)
         for (const Function act : kActivations)
             for (const Function rec : kGateActivations) {
-                const Weights kernel(inputs, blocks * kGates, type, kGates), recurrent(units, blocks * kGates, type, kGates);
+                const Weights kernel(inputs, blocks * kGates, type, kGates),
+                    recurrent(units, blocks * kGates, type, kGates);
                 REQUIRE(fused_step_has(act, rec));
                 constexpr std::size_t most = 200;
                 const auto x = random_floats(most * inputs, 4), h_prev = random_floats(most * units, 5, 0.5f),

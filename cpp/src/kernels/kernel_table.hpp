@@ -54,7 +54,8 @@ struct RoundedProduct {
 };
 
 /// A (k, 16 n_panels) matrix: panel p holds the columns [16 p, 16 p + 16). Where it lies: place_of. Its k is rounded up
-/// to a multiple of layout.rows by zeros. Products take panels from a multiple of layout.panels on, and as many, or all.
+/// to a multiple of layout.rows by zeros. Products take panels from a multiple of layout.panels on, and as many, or
+/// all.
 ///
 /// With int8, a weight stands for itself times `scales` of its column. Sums of kIntChain products are exact.
 struct Matrix {

@@ -172,7 +172,7 @@ LSTMGEN_NOINLINE void activate(Function function, float* x, std::size_t n) {
 
 // ---- Products -------------------------------------------------------------------------------------------------------
 
-constexpr std::size_t kSome = 16;  // numbers that are rounded at once: a count that the compiler knows
+constexpr std::size_t kSome = 32;  // numbers that are rounded at once: so many that GCC makes a loop of vectors of them
 
 // The bits of x.
 inline std::uint32_t bits_of(float x) {
@@ -222,7 +222,8 @@ inline std::uint32_t to_uint16(float x, float factor) {
 LSTMGEN_NOINLINE void round_to_int16(const float* x, std::size_t n, float factor, std::int16_t* to) {
     for_some(x, n, [&](const float* some, std::size_t i) {
         std::uint16_t bits[kSome];
-        for (std::size_t j = 0; j < kSome; ++j) bits[j] = static_cast<std::uint16_t>(to_uint16(some[j], factor) ^ 32768);
+        for (std::size_t j = 0; j < kSome; ++j)
+            bits[j] = static_cast<std::uint16_t>(to_uint16(some[j], factor) ^ 32768);
         std::memcpy(to + i, bits, sizeof bits);
     });
 }
@@ -231,7 +232,8 @@ LSTMGEN_NOINLINE void round_to_int16(const float* x, std::size_t n, float factor
 LSTMGEN_NOINLINE void round_to_bytes(const float* x, std::size_t n, float factor, std::byte* upper, std::byte* lower) {
     for_some(x, n, [&](const float* some, std::size_t i) {
         std::uint8_t bytes[2][kSome];
-        for (std::size_t j = 0; j < kSome; ++j) bytes[0][j] = static_cast<std::uint8_t>(to_uint16(some[j], factor) >> 8);
+        for (std::size_t j = 0; j < kSome; ++j)
+            bytes[0][j] = static_cast<std::uint8_t>(to_uint16(some[j], factor) >> 8);
         for (std::size_t j = 0; j < kSome; ++j) bytes[1][j] = static_cast<std::uint8_t>(to_uint16(some[j], factor));
         std::memcpy(upper + i, bytes[0], kSome);
         std::memcpy(lower + i, bytes[1], kSome);
@@ -242,7 +244,8 @@ LSTMGEN_NOINLINE void round_to_bytes(const float* x, std::size_t n, float factor
 inline std::uint32_t to_bf16(float x) {
     const std::uint32_t bits = bits_of(x), nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     const auto magnitude = static_cast<std::int32_t>(bits & 0x7fffffff);
-    const std::uint32_t counts = magnitude >= static_cast<std::int32_t>(bits_of(kLeastBf16)), nan = magnitude > 0x7f800000;
+    const std::uint32_t counts = magnitude >= static_cast<std::int32_t>(bits_of(kLeastBf16)),
+                        nan = magnitude > 0x7f800000;
     return (nearest & (0 - counts)) | (0x7fc0 & (0 - nan));
 }
 
@@ -258,6 +261,8 @@ LSTMGEN_NOINLINE void round_to_bf16(const float* x, std::size_t n, T* to) {
     });
 }
 
+constexpr bool kWide = kTilePanels > 1;  // only then there are products of bytes and of pairs of bf16
+
 // The rows as the matrix wants them. `memory`, where rounded ones are put, is moved on to what is left of it.
 Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t rows, float*& memory) {
     const Rounding rounding = m.rounded.rounding;
@@ -271,16 +276,16 @@ Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t r
         std::int16_t* const to = halves + r * to_stride;
         if (rounding == Rounding::bf16) {
             round_to_bf16(from, m.k, floats + r * to_stride);
-        } else if (rounding == Rounding::bf16_pairs) {
+        } else if (kWide && rounding == Rounding::bf16_pairs) {
             round_to_bf16(from, m.k, to);
         } else {
             const Scale scale = scale_of(from, m.k);
             auto* const bytes = reinterpret_cast<std::byte*>(to);
             scales[r] = scale.scale;
-            if (rounding == Rounding::int16)
-                round_to_int16(from, m.k, scale.factor, to);
-            else
+            if (kWide && rounding == Rounding::bytes)
                 round_to_bytes(from, m.k, scale.factor, bytes, bytes + to_stride);
+            else
+                round_to_int16(from, m.k, scale.factor, to);
         }
     }
     if (rounding == Rounding::bf16) return {floats, to_stride, nullptr, 0, nullptr};
@@ -295,41 +300,44 @@ void gemm_from(const Matrix& m, std::size_t first, std::size_t n_panels, const R
     multiply_panels<float>(m, first, n_panels, x, rows, z, z_stride);
 }
 
-// z[0..16) += a row of a panel; rows that are interleaved begin at `row`, and it is the i-th of them.
-inline void add_row(const float* row, std::size_t, const Matrix&, const float*, float* z) {
-    for (std::size_t v = 0; v < kPanel; v += kWidth) store(z + v, add(load(z + v), load(row + v)));
+// z[0..n) += a row of panels side by side; rows that are interleaved begin at `row`, and it is the i-th of them.
+inline void add_row(const float* row, std::size_t, std::size_t, const float*, std::size_t n, float* z) {
+    for (std::size_t v = 0; v < n; v += kWidth) store(z + v, add(load(z + v), load(row + v)));
 }
-inline void add_row(const std::uint16_t* row, std::size_t i, const Matrix&, const float*, float* z) {
-    for (std::size_t v = 0; v < kPanel; v += kWidth) {
+inline void add_row(const std::uint16_t* row, std::size_t, std::size_t i, const float*, std::size_t n, float* z) {
+    for (std::size_t v = 0; v < n; v += kWidth) {
         const Vec w = i > 0 ? load_high(row + 2 * v) : load_low(row + 2 * v);
         store(z + v, add(load(z + v), w));
     }
 }
-inline void add_row(const std::int8_t* row, std::size_t i, const Matrix& m, const float* scales, float* z) {
-    const auto add = [&](auto interleaved) {
-        constexpr int bits = 8 * sizeof interleaved;
-        for (std::size_t j = 0; j < kPanel; ++j) {
-            std::memcpy(&interleaved, row + j * sizeof interleaved, sizeof interleaved);
-            const auto weight = static_cast<std::int8_t>(interleaved >> (8 * i % bits));
-            z[j] += static_cast<float>(weight) * scales[j];
-        }
-    };
-    if (m.layout.rows == 2)
-        add(std::uint16_t{});
+template <class Interleaved>
+inline void add_interleaved(const std::int8_t* row, std::size_t i, const float* scales, std::size_t n, float* z) {
+    for (std::size_t j = 0; j < n; ++j) {
+        Interleaved weights;
+        std::memcpy(&weights, row + j * sizeof weights, sizeof weights);
+        z[j] += static_cast<float>(static_cast<std::int8_t>(weights >> (8 * i))) * scales[j];
+    }
+}
+inline void add_row(const std::int8_t* row, std::size_t together, std::size_t i, const float* scales, std::size_t n,
+                    float* z) {
+    if (together == 2)
+        add_interleaved<std::uint16_t>(row, i, scales, n, z);
     else
-        add(std::uint32_t{});
+        add_interleaved<std::uint32_t>(row, i, scales, n, z);
 }
 
 template <class W>
 void gather_rows(const Matrix& m, std::size_t first, std::size_t n_panels, const std::uint32_t* ids,
                  std::size_t id_stride, std::size_t rows, float* z, std::size_t z_stride) {
-    for (std::size_t p = 0; p < n_panels; ++p) {
+    const std::size_t beside = m.layout.panels, together = m.layout.rows;
+    for (std::size_t p = 0; p < n_panels; p += beside) {
+        const std::size_t n = (n_panels - p < beside ? n_panels - p : beside) * kPanel;
         const Place place = place_of(first + p, m.layout, m.k, m.n_panels);
-        const W* const panel = static_cast<const W*>(m.panels) + place.at;
+        const W* const panels = static_cast<const W*>(m.panels) + place.at;
         const float* const scales = m.scales ? m.scales + (first + p) * kPanel : nullptr;
         for (std::size_t r = 0; r < rows; ++r) {
-            const std::uint32_t id = ids[r * id_stride];
-            add_row(panel + id / m.layout.rows * place.step, id % m.layout.rows, m, scales,
+            const std::size_t id = ids[r * id_stride];
+            add_row(panels + id / together * place.step, together, id % together, scales, n,
                     z + r * z_stride + p * kPanel);
         }
     }
