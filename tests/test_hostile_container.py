@@ -705,7 +705,7 @@ def test_infinite_int8_scale_is_refused() -> None:
     at = 11 * 80  # kernel of lstm_0, (11, 80), a multiple of 16 bytes
     at += -at % 64
     struct.pack_into("<f", file.data, at, math.inf)
-    refused(file.to_bytes(), r"lstm_0\.kernel has a value that is not finite")
+    refused(file.to_bytes(), r"lstm_0\.kernel_scale has a value that is not finite")
 
 
 def test_int8_matrix_without_scales_is_refused() -> None:

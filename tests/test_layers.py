@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import _core, reference
+from lstmgen import _core, container, reference
 from lstmgen.network import NO_MAXIMUM, Network
 from networks import network, packed
 
@@ -89,3 +90,42 @@ def test_predict_equals_the_reference(
     found = lstmgen.Model(packed(of, encoding="features")).predict(x)
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=5e-6)
+
+
+@pytest.mark.parametrize("isa", _core.supported_isas())
+@pytest.mark.parametrize("name", [*NETWORKS, "embedding"])
+def test_a_model_gives_the_bytes_that_it_was_read_from(
+    name: str, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTMGEN_ISA", isa)
+    embedding = name == "embedding"
+    of = network([("embedding", 7), ("gru", 17), ("dense", 11, "softmax")]) if embedding else make(name)
+    for dtype in container.DTYPES:
+        data = packed(of, encoding="index" if embedding else "features", dtype=dtype)
+        (tmp_path / "m.bin").write_bytes(data)
+        for source in (data, tmp_path / "m.bin"):
+            assert lstmgen.Model(source)._native.to_bytes() == data
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 511, 513, 1030])
+def test_matrices_that_are_read_in_pieces(rows: int, tmp_path: Path) -> None:
+    """A matrix of 64 KiB or more comes from a file in several pieces, which need not end where packed rows do."""
+    of = network([("lstm", 33), ("dense", 3, "softmax")], inputs=rows, window=0)
+    x = np.random.default_rng(0).normal(size=(2, 3, rows)).astype(np.float32)
+    for dtype in container.DTYPES:
+        data = packed(of, encoding="features", dtype=dtype)
+        (tmp_path / "m.bin").write_bytes(data)
+        whole, pieces = lstmgen.Model(data), lstmgen.Model(tmp_path / "m.bin")
+        np.testing.assert_array_equal(pieces.predict(x), whole.predict(x))
+        expected = reference.forward(container.rounded(of, dtype), x)
+        np.testing.assert_allclose(whole.predict(x), expected, rtol=0, atol=1e-5 if dtype == "f32" else 2e-2)
+
+
+def test_a_head_longer_than_a_piece_is_read(tmp_path: Path) -> None:
+    words = [f"word {i} {'x' * 40}" for i in range(5000)]
+    of = network([("lstm", 3), ("dense", 5000, "softmax")], inputs=5000)
+    data = packed(of, vocabulary=words, vocabulary_kind="tokens")
+    (tmp_path / "m.bin").write_bytes(data)
+    model = lstmgen.Model(tmp_path / "m.bin")
+    assert model.vocabulary is not None and list(model.vocabulary.elements) == words
+    assert model._native.to_bytes() == data

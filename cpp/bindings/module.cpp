@@ -311,6 +311,15 @@ void bind_model(py::module_& m) {
                 return Model::from_memory(view.data(), view.size(), name);
             },
             "data"_a, "name"_a)
+        .def("to_bytes",
+             [](const Model& model) {
+                 std::string bytes;
+                 {
+                     const py::gil_scoped_release release;
+                     bytes = model.bytes();
+                 }
+                 return py::bytes(bytes);
+             })
         .def_property_readonly("info", &Model::info)
         .def("predict_ids", &predict_ids, "ids"_a)
         .def("predict_features", &predict_features, "x"_a);

@@ -128,10 +128,8 @@ struct lstmgen_model {
     lstmgen_model(Model m, const Allocator& a) : model(std::move(m)), allocator(a) {
         const ModelInfo& info = model.info();
         if (!info.whole) stepper.emplace(*model.network());
-        for (std::uint32_t id = 0; id < info.vocabulary.size(); ++id)
+        for (const std::uint32_t id : order_of(info.vocabulary))
             if (!info.vocabulary[id].empty()) by_text.push_back(id);
-        std::sort(by_text.begin(), by_text.end(),
-                  [&](std::uint32_t a_, std::uint32_t b) { return info.vocabulary[a_] < info.vocabulary[b]; });
     }
 
     std::atomic<std::uint64_t> magic{kModelMagic};
@@ -265,7 +263,7 @@ lstmgen_status load(const lstmgen_load_options* options, lstmgen_model** to, F&&
     });
 }
 
-// All bytes of a stream; read_container checks the rest.
+// All bytes of a stream; Container checks the rest.
 std::pair<AlignedBuffer<char>, std::size_t> read_all(lstmgen_read read, void* user, const std::string& name) {
     AlignedBuffer<char> bytes;
     std::size_t used = 0;

@@ -4,10 +4,9 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <map>
+#include <optional>
 #include <variant>
 
 #include "crc32.hpp"
@@ -57,6 +56,13 @@ bool valid_utf8(std::string_view s) {
     return true;
 }
 
+// There is less than what is asked for. Of the head of a longer file there may be more.
+struct Ended : Error {
+    using Error::Error;
+};
+
+[[noreturn]] void ended(Parts parts) { throw Ended(ErrorCode::format, message(parts)); }
+
 // Reads forward; every read is checked against the end.
 class Cursor {
 public:
@@ -66,7 +72,7 @@ public:
     std::size_t left() const { return size_ - position_; }
 
     const std::byte* take(std::uint64_t n, const char* what) {
-        if (n > left()) fail({"the file ends inside ", what, " at byte ", size_});
+        if (n > left()) ended({"the file ends inside ", what, " at byte ", size_});
         const std::byte* const p = data_ + position_;
         position_ += static_cast<std::size_t>(n);
         return p;
@@ -139,7 +145,7 @@ Array read_array(Cursor& in) {
                                    : array.type == type_f64                         ? 8
                                                                                     : 0;
         if (size == 0) fail({"an array of the unknown type ", array.type});
-        if (array.count > in.left() / size) fail({"the file ends inside an array of ", array.count});
+        if (array.count > in.left() / size) ended({"the file ends inside an array of ", array.count});
         array.data = in.take(array.count * size, "an array");
     }
     array.nbytes = in.position() - begin;
@@ -212,6 +218,13 @@ public:
         if (!values_.empty()) fail({"unknown key ", Part::quoted(values_.begin()->first)});
     }
 
+    // A u32, or nothing, of a key that is taken later.
+    std::optional<std::uint32_t> peek(std::string_view name) const {
+        const auto at = values_.find(name);
+        const auto* const value = at == values_.end() ? nullptr : std::get_if<std::uint32_t>(&at->second);
+        return value ? std::optional(*value) : std::nullopt;
+    }
+
     // Where the checksum's four bytes are.
     std::size_t checksum_at = 0;
 
@@ -247,12 +260,20 @@ private:
     std::map<std::string_view, Value> values_;  // names are the file's bytes
 };
 
+// An array in the order of the file.
+struct Stored {
+    std::string name;
+    Tensor tensor;
+    bool scales;  // of the columns of the one before it
+};
+
 // ---- Layers ---------------------------------------------------------------------------------------------------------
 
 struct TensorSpec {
     const char* name;
     std::size_t rows, columns;
     bool matrix;
+    std::size_t layer = 0;
 };
 
 Activation take_activation(Keys& keys, std::string_view key) {
@@ -398,10 +419,10 @@ private:
 
 // A text that is there more than once, with data() == nullptr if there is none.
 std::string_view repeated(const std::vector<std::string>& texts) {
-    std::vector<std::string_view> sorted(texts.begin(), texts.end());
-    std::sort(sorted.begin(), sorted.end());
-    const auto at = std::adjacent_find(sorted.begin(), sorted.end());
-    return at == sorted.end() ? std::string_view() : *at;
+    const std::vector<std::uint32_t> order = order_of(texts);
+    for (std::size_t i = 1; i < order.size(); ++i)
+        if (texts[order[i]] == texts[order[i - 1]]) return texts[order[i]];
+    return {};
 }
 
 bool has_units(LayerType type) {
@@ -409,9 +430,9 @@ bool has_units(LayerType type) {
 }
 
 // Reads the keys of layer i. Returns what tensors it demands.
-std::vector<TensorSpec> take_layer(Keys& keys, std::size_t i, Container& c) {
+std::vector<TensorSpec> take_layer(Keys& keys, std::size_t i, ModelInfo& info, std::vector<LayerDescription>& layers) {
     keys.enter(message({"lstmgen.layer.", i, "."}));
-    LayerDescription& layer = c.layers[i];
+    LayerDescription& layer = layers[i];
     layer.type = take_type(keys, "type");
     layer.name = take_layer_name(keys, "name");
     layer.inputs = take_inputs(keys, "inputs", i);
@@ -439,12 +460,12 @@ std::vector<TensorSpec> take_layer(Keys& keys, std::size_t i, Container& c) {
 
     std::vector<Shape> given;
     for (const std::size_t j : layer.inputs) {
-        given.push_back(j == 0 ? Shape{c.info.input_size, true, 0} : c.layers[j - 1].shape);
+        given.push_back(j == 0 ? Shape{info.input_size, true, 0} : layers[j - 1].shape);
         layer.input_sizes.push_back(given.back().size);
-        if (j > 0 && is_recurrent(type) && is_recurrent(c.layers[j - 1].type) && !given.back().sequence)
-            fail({"layer ", c.layers[j - 1].name, ": return_sequences must be true before another recurrent layer"});
+        if (j > 0 && is_recurrent(type) && is_recurrent(layers[j - 1].type) && !given.back().sequence)
+            fail({"layer ", layers[j - 1].name, ": return_sequences must be true before another recurrent layer"});
     }
-    layer.shape = ShapeRule(layer, given, c.info.window, c.info.fixed_steps).apply(units, steps);
+    layer.shape = ShapeRule(layer, given, info.window, info.fixed_steps).apply(units, steps);
 
     const std::size_t in = given[0].size;
     if (type != LayerType::embedding) layer.input_size = in;
@@ -504,14 +525,16 @@ Tensor take_tensor(Cursor& in, const std::string& want, const TensorSpec& spec, 
 }
 
 // The same for a layer's tensor, and the scales of its columns behind it, where it has some.
-Tensor take_tensors(Cursor& in, const std::string& layer, const TensorSpec& spec, WeightType matrices,
-                    std::uint64_t& offset) {
+void take_tensors(Cursor& in, const std::string& layer, const TensorSpec& spec, WeightType matrices,
+                  std::uint64_t& offset, std::vector<Stored>& stored) {
     const std::string name = message({layer, ".", spec.name});
-    if (!spec.matrix) return take_tensor(in, name, spec, WeightType::f32, offset);
-    const Tensor tensor = take_tensor(in, name, spec, matrices, offset);
-    if (matrices == WeightType::int8)
-        take_tensor(in, message({name, "_scale"}), {"", 1, spec.columns, false}, WeightType::f32, offset);
-    return tensor;
+    const WeightType type = spec.matrix ? matrices : WeightType::f32;
+    stored.push_back({name, take_tensor(in, name, spec, type, offset), false});
+    if (type == WeightType::int8) {
+        const std::string scales = message({name, "_scale"});
+        stored.push_back(
+            {scales, take_tensor(in, scales, {"", 1, spec.columns, false}, WeightType::f32, offset), true});
+    }
 }
 
 // ---- The whole ------------------------------------------------------------------------------------------------------
@@ -535,20 +558,20 @@ void take_facts(Keys& keys, ModelInfo& info) {
     info.keras_version = keys.take<std::string_view>("lstmgen.keras_version");
 }
 
-void check_embeddings(const Container& c) {
-    const bool index = c.info.encoding == Encoding::index;
+void check_embeddings(const ModelInfo& info, const std::vector<LayerDescription>& layers) {
+    const bool index = info.encoding == Encoding::index;
     bool found = false;
-    for (const LayerDescription& layer : c.layers) {
+    for (const LayerDescription& layer : layers) {
         const bool embedding = layer.type == LayerType::embedding;
         found = found || embedding;
         if (embedding && layer.inputs[0] != 0)
             fail({"layer ", layer.name, ": an embedding must read the network's input"});
-        if (embedding && index && layer.input_size != c.info.input_size)
+        if (embedding && index && layer.input_size != info.input_size)
             fail({"input size: expected ", layer.input_size, " (input_dim of ", layer.name, "), found ",
-                  c.info.input_size});
+                  info.input_size});
     }
     if (found != index) fail({"the encoding index and an embedding need each other"});
-    for (const LayerDescription& layer : c.layers)
+    for (const LayerDescription& layer : layers)
         for (const std::size_t j : layer.inputs)
             if (index && j == 0 && layer.type != LayerType::embedding && layer.type != LayerType::mask)
                 fail({"layer ", layer.name, ": only embeddings and masks may read ids"});
@@ -561,10 +584,9 @@ void check_classifier(const ModelInfo& info) {
     if (info.encoding == Encoding::scaled) fail({"a network with labels cannot have the encoding scaled"});
 }
 
-void check_encoding(const Container& c, bool labels) {
-    const ModelInfo& info = c.info;
+void check_encoding(const ModelInfo& info, const std::vector<LayerDescription>& layers, bool labels) {
     const std::size_t size = info.input_size, outputs = info.outputs;
-    check_embeddings(c);
+    check_embeddings(info, layers);
     if (labels) return check_classifier(info);
     switch (info.encoding) {
         case Encoding::onehot:
@@ -672,20 +694,6 @@ std::uint64_t take_header(Cursor& in, const char* magic, std::uint64_t& n_tensor
     return in.number<std::uint64_t>("the header");
 }
 
-void check_checksum(const std::byte* data, std::size_t size, std::size_t at, std::uint32_t want) {
-    constexpr std::byte zeros[4] = {};
-    Crc32 crc;
-    crc.update(data, at);
-    crc.update(zeros, 4);
-    crc.update(data + at + 4, size - at - 4);
-    if (crc.value() != want) fail({"the checksum is wrong: the file is damaged"});
-}
-
-void take_padding(Cursor& in, std::size_t n) {
-    const std::byte* const p = in.take(n, "padding");
-    if (std::any_of(p, p + n, [](std::byte b) { return b != std::byte{0}; })) fail({"padding that is not zero"});
-}
-
 WeightType take_file_type(Keys& keys) {
     switch (const auto code = keys.take<std::uint32_t>("general.file_type")) {
         case 0: return WeightType::f32;
@@ -695,27 +703,75 @@ WeightType take_file_type(Keys& keys) {
     }
 }
 
-// What tells a network from others. Not of the self-test, whose numbers differ from machine to machine.
-std::uint32_t identity(const Container& c) {
-    Crc32 crc;
-    const auto add = [&crc](std::uint64_t n) { crc.update(reinterpret_cast<const std::byte*>(&n), sizeof n); };
-    add(c.info.input_size);
-    add(c.info.outputs);
-    add(c.info.window);
-    add(c.info.padding ? *c.info.padding : ~std::uint64_t{0});
-    for (const LayerDescription& layer : c.layers)
-        for (const Tensor& tensor : layer.tensors) {
-            add(tensor.nbytes());
-            crc.update(tensor.data, std::min(tensor.nbytes(), kIdentifying));
-        }
-    return crc.value();
+// Runs f; what it refuses in the file names the file.
+template <class F>
+auto named(const std::string& name, F f) {
+    try {
+        return f();
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::format) throw;
+        lstmgen::fail(ErrorCode::format, {name, ": ", error.what()});
+    }
 }
 
-void parse(const std::byte* data, std::size_t size, Container& c) {
+// Of bytes whose checksum, four of them, counts as zero.
+Crc32 begin_checksum(const std::byte* data, std::size_t size, std::size_t checksum_at) {
+    constexpr std::byte zeros[4] = {};
+    Crc32 crc;
+    crc.update(data, checksum_at);
+    crc.update(zeros, sizeof zeros);
+    crc.update(data + checksum_at + sizeof zeros, size - checksum_at - sizeof zeros);
+    return crc;
+}
+
+constexpr std::size_t kPiece = 1 << 16;  // bytes that are read at once
+
+class File final : public Container {
+public:
+    File(std::unique_ptr<Source> source, std::string name);
+    const Tensor& next() const override { return stored_[next_].tensor; }
+    void rows(const Take& take) override;
+    std::vector<float> floats(std::vector<float>* scales) override;
+    std::string head() const override;
+    SelfTest finish() override;
+
+private:
+    void parse(std::size_t size);
+
+    std::string name_;
+    std::unique_ptr<Source> source_;
+    std::optional<Keys> keys_;
+    std::uint32_t checksum_ = 0;
+    std::vector<Stored> stored_;
+    std::size_t head_size_ = 0;
+    std::size_t next_ = 0;        // of the arrays
+    std::uint64_t position_ = 0;  // in the file
+    Crc32 crc_, identity_;
+    std::string not_finite_;  // the first array with a number that is not
+};
+
+File::File(std::unique_ptr<Source> source, std::string name) : name_(std::move(name)), source_(std::move(source)) {
+    named(name_, [this] {
+        const std::uint64_t size = source_->size();
+        if (size > kMaxFile) fail({"size of the file: expected at most ", kMaxBytes, ", found ", size, " bytes"});
+        // How long the head is, only its end says.
+        for (std::uint64_t n = std::min<std::uint64_t>(size, kPiece);; n = std::min(size, 4 * n)) try {
+                return parse(static_cast<std::size_t>(n));
+            } catch (const Ended&) {
+                if (n == size) throw;
+            }
+    });
+}
+
+void File::parse(std::size_t size) {
+    const std::byte* const data = source_->head(size);
+    info = {};
+    layers.clear();
+    stored_.clear();
     Cursor in(data, size);
     std::uint64_t n_tensors = 0;
     const std::uint64_t n_keys = take_header(in, "GGUF", n_tensors);
-    Keys keys(in, n_keys);
+    Keys& keys = keys_.emplace(in, n_keys);
 
     const auto architecture = keys.take<std::string_view>("general.architecture");
     if (architecture != "lstmgen")
@@ -724,103 +780,133 @@ void parse(const std::byte* data, std::size_t size, Container& c) {
     if (format != 1) fail({"key lstmgen.format: expected 1 (a newer lstmgen may read it), found ", format});
     keys.size("general.alignment", kAlignment, kAlignment);
     const WeightType matrices = take_file_type(keys);
-    c.info.dtype = matrices == WeightType::f32 ? "f32" : matrices == WeightType::bf16 ? "bf16" : "int8";
-    const auto checksum = keys.take<std::uint32_t>("lstmgen.checksum");
-    take_facts(keys, c.info);
+    info.dtype = matrices == WeightType::f32 ? "f32" : matrices == WeightType::bf16 ? "bf16" : "int8";
+    checksum_ = keys.take<std::uint32_t>("lstmgen.checksum");
+    take_facts(keys, info);
 
-    c.info.encoding = take_encoding(keys);
-    c.info.input_size = keys.size("lstmgen.input_size", 1, kMaxSize);
-    c.info.window = keys.size("lstmgen.window", 0, kMaxSteps);
-    c.layers.resize(keys.size("lstmgen.layer_count", 1, kMaxLayers));
-    std::vector<std::vector<TensorSpec>> specs;
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < c.layers.size(); ++i) {
-        specs.push_back(take_layer(keys, i, c));
-        for (const TensorSpec& spec : specs.back()) count += spec.matrix && matrices == WeightType::int8 ? 2 : 1;
-        c.info.whole = c.info.whole || is_whole(c.layers[i].type);
+    info.encoding = take_encoding(keys);
+    info.input_size = keys.size("lstmgen.input_size", 1, kMaxSize);
+    info.window = keys.size("lstmgen.window", 0, kMaxSteps);
+    layers.resize(keys.size("lstmgen.layer_count", 1, kMaxLayers));
+    std::vector<TensorSpec> specs;
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        for (TensorSpec spec : take_layer(keys, i, info, layers)) {
+            spec.layer = i;
+            specs.push_back(spec);
+        }
+        info.whole = info.whole || is_whole(layers[i].type);
     }
     keys.enter("");
-    const Shape& output = c.layers.back().shape;
-    c.info.outputs = output.size;
-    c.info.output_sequence = output.sequence;
-    c.info.output_steps = output.steps;
-    check_layers(c.layers);
-    check_encoding(c, keys.has("lstmgen.labels"));
+    const Shape& output = layers.back().shape;
+    info.outputs = output.size;
+    info.output_sequence = output.sequence;
+    info.output_steps = output.steps;
+    check_layers(layers);
+    check_encoding(info, layers, keys.has("lstmgen.labels"));
 
+    std::size_t count = 0;
+    for (const TensorSpec& spec : specs) count += spec.matrix && matrices == WeightType::int8 ? 2 : 1;
     if (n_tensors != count) fail({"number of tensors: expected ", count, ", found ", n_tensors});
     std::uint64_t offset = 0;
-    for (std::size_t i = 0; i < c.layers.size(); ++i)
-        for (const TensorSpec& spec : specs[i])
-            c.layers[i].tensors.push_back(take_tensors(in, c.layers[i].name, spec, matrices, offset));
+    for (const TensorSpec& spec : specs) take_tensors(in, layers[spec.layer].name, spec, matrices, offset, stored_);
 
-    for (LayerDescription& layer : c.layers)
-        for (Tensor& tensor : layer.tensors) {
-            const auto take_data = [&in](std::size_t n) {
-                take_padding(in, round_up(in.position(), kAlignment) - in.position());
-                return in.take(n, "the tensors");
-            };
-            tensor.data = take_data(tensor.nbytes());
-            if (tensor.type == WeightType::int8) tensor.scales = take_data(tensor.columns * sizeof(float));
-        }
-    if (in.left() != 0) fail({"the file goes on after its last tensor, for ", in.left(), " bytes"});
-    check_checksum(data, size, keys.checksum_at, checksum);
+    // Memory in proportion to the sizes of layers is taken only if the file is as large as they demand.
+    std::uint64_t end = in.position();
+    for (const Stored& each : stored_) end = (end + kAlignment - 1) / kAlignment * kAlignment + each.tensor.nbytes();
+    if (end > source_->size()) fail({"the file ends inside the tensors at byte ", source_->size()});
+    if (end < source_->size()) fail({"the file goes on after its last tensor, for ", source_->size() - end, " bytes"});
 
-    // Only now, when the file has shown to be as large as its layers demand, is memory taken in proportion to their
-    // sizes.
-    take_labels(keys, c.info);
-    take_vocabulary(keys, c.info);
-    c.self_test = take_self_test(keys, c.info);
-    keys.check_all_taken();
-    c.info.identity = identity(c);
-    for (std::size_t i = 0; i < c.layers.size(); ++i)
-        for (std::size_t j = 0; j < specs[i].size(); ++j)
-            if (!all_finite(c.layers[i].tensors[j]))
-                fail({"tensor ", c.layers[i].name, ".", specs[i][j].name, " has a value that is not finite"});
+    checksum_at = keys.checksum_at;
+    crc_ = begin_checksum(data, in.position(), checksum_at);
+    position_ = head_size_ = in.position();
+    source_->begin(in.position());
+
+    const auto identify = [&](std::uint64_t n) { identity_.update(reinterpret_cast<const std::byte*>(&n), sizeof n); };
+    const auto padding = keys.peek("lstmgen.padding");
+    identify(info.input_size);
+    identify(info.outputs);
+    identify(info.window);
+    identify(padding ? *padding : ~std::uint64_t{0});
 }
 
-[[noreturn]] void too_large(const std::string& name, std::uint64_t size) {
-    fail({name, ": size of the file: expected at most ", kMaxBytes, ", found ", size, " bytes"});
+void File::rows(const Take& take) {
+    const Stored& stored = stored_[next_++];
+    const Tensor& tensor = stored.tensor;
+    named(name_, [&] {
+        const std::size_t padding = static_cast<std::size_t>((kAlignment - position_ % kAlignment) % kAlignment);
+        const std::byte* const between = source_->next(padding);
+        if (std::any_of(between, between + padding, [](std::byte b) { return b != std::byte{0}; }))
+            fail({"padding that is not zero"});
+        crc_.update(between, padding);
+        position_ += padding + tensor.nbytes();
+    });
+    const std::uint64_t size = tensor.nbytes();
+    if (!stored.scales) identity_.update(reinterpret_cast<const std::byte*>(&size), sizeof size);
+    std::size_t identifying = stored.scales ? 0 : std::min(tensor.nbytes(), kIdentifying);
+    const std::size_t most = std::max<std::size_t>(4, kPiece / tensor.row_bytes() / 4 * 4);
+    bool finite = true;
+    for (std::size_t row = 0, n; row < tensor.rows; row += n) {
+        n = std::min(most, tensor.rows - row);
+        const std::size_t bytes = n * tensor.row_bytes();
+        const std::byte* const piece = source_->next(bytes);
+        crc_.update(piece, bytes);
+        identity_.update(piece, std::min(bytes, identifying));
+        identifying -= std::min(bytes, identifying);
+        finite = finite && all_finite(piece, tensor.type, n * tensor.columns);
+        take(row, n, piece);
+    }
+    if (!finite && not_finite_.empty()) not_finite_ = stored.name;
+}
+
+std::vector<float> File::floats(std::vector<float>* scales) {
+    const Tensor tensor = stored_[next_].tensor;
+    std::vector<float> values(tensor.rows * tensor.columns);
+    rows([&](std::size_t row, std::size_t n, const std::byte* bytes) {
+        to_floats(bytes, tensor.type, n * tensor.columns, values.data() + row * tensor.columns);
+    });
+    if (tensor.type == WeightType::int8) {
+        const std::vector<float> columns = floats(nullptr);
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] *= columns[i % tensor.columns];
+        if (scales) *scales = columns;
+    }
+    return values;
+}
+
+std::string File::head() const { return {reinterpret_cast<const char*>(source_->head(head_size_)), head_size_}; }
+
+SelfTest File::finish() {
+    return named(name_, [this] {
+        Keys& keys = *keys_;
+        if (crc_.value() != checksum_) fail({"the checksum is wrong: the file is damaged"});
+        take_labels(keys, info);
+        take_vocabulary(keys, info);
+        SelfTest test = take_self_test(keys, info);
+        keys.check_all_taken();
+        // What tells a network from others. Not of the self-test, whose numbers differ from machine to machine.
+        info.identity = identity_.value();
+        if (!not_finite_.empty()) fail({"tensor ", not_finite_, " has a value that is not finite"});
+        return test;
+    });
 }
 
 }  // namespace
 
 std::string_view layer_type_name(LayerType type) { return kTypes[static_cast<std::size_t>(type)]; }
 
-Container read_container(const std::string& path) {
-    const auto unreadable = [&](std::string_view why) { lstmgen::fail(ErrorCode::io, {path, ": ", why}); };
-    std::error_code code;
-    const auto place = std::filesystem::u8path(path);  // differs from path on Windows alone
-    const auto status = std::filesystem::status(place, code);
-    if (!std::filesystem::exists(status)) unreadable("no such file");
-    if (std::filesystem::is_directory(status)) unreadable("is a directory, expected a model file");
-    if (!std::filesystem::is_regular_file(status)) unreadable("is not a regular file");
-    const std::uint64_t size = std::filesystem::file_size(place, code);
-    if (code) unreadable(code.message());
-    if (size > kMaxFile) too_large(path, size);
-    std::ifstream file(place, std::ios::binary);
-    if (!file) unreadable("cannot be opened for reading");
-    char magic[4] = {};
-    file.read(magic, sizeof magic);
-    if (std::memcmp(magic, "GGUF", 4) != 0)  // before memory for the rest is taken
-        fail({path, ": not a GGUF file (no magic 'GGUF' at its start)"});
-    AlignedBuffer<std::byte> bytes(static_cast<std::size_t>(size), AlignedBuffer<std::byte>::Raw{});
-    file.seekg(0);
-    if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size)))
-        unreadable("reading stopped before the end");
-    Container container = read_container(bytes.data(), bytes.size(), path);
-    container.bytes = std::move(bytes);
-    return container;
+void set_checksum(std::string& file, std::size_t checksum_at) {
+    const Crc32 crc = begin_checksum(reinterpret_cast<const std::byte*>(file.data()), file.size(), checksum_at);
+    for (std::size_t i = 0; i < 4; ++i) file[checksum_at + i] = static_cast<char>(crc.value() >> 8 * i & 255);
 }
 
-Container read_container(const void* data, std::size_t size, const std::string& name) {
-    if (size > kMaxFile) too_large(name, size);
-    Container container;
-    try {
-        parse(static_cast<const std::byte*>(data), size, container);
-    } catch (const Error& error) {
-        lstmgen::fail(error.code(), {name, ": ", error.what()});
-    }
-    return container;
+std::vector<std::uint32_t> order_of(const std::vector<std::string>& texts) {
+    std::vector<std::uint32_t> order(texts.size());
+    for (std::uint32_t id = 0; id < order.size(); ++id) order[id] = id;
+    std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return texts[a] < texts[b]; });
+    return order;
+}
+
+std::unique_ptr<Container> open_container(std::unique_ptr<Source> source, std::string name) {
+    return std::make_unique<File>(std::move(source), std::move(name));
 }
 
 }  // namespace lstmgen

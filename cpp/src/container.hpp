@@ -1,9 +1,11 @@
-// The file: GGUF bytes -> checked description. The only code that touches untrusted bytes (but for states, state.hpp);
-// docs/format.md is its specification.
+// The file: GGUF bytes -> checked description, and its arrays, one after the other. The only code that touches
+// untrusted bytes (but for states, state.hpp); docs/format.md is its specification.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +13,7 @@
 #include "activations.hpp"
 #include "aligned.hpp"
 #include "lstmgen/lstmgen.hpp"
+#include "source.hpp"
 #include "tensor.hpp"
 
 namespace lstmgen {
@@ -72,7 +75,6 @@ struct LayerDescription {
     bool raw = false;  // it reads numbers of the network's input, which may need more bits than bf16 has
     double epsilon = 0.0, value = 0.0;
     double negative_slope = 0.0, threshold = 0.0, max_value = 0.0;
-    std::vector<Tensor> tensors;  // in the order of the specification
 };
 
 struct SelfTest {
@@ -83,17 +85,58 @@ struct SelfTest {
     double tolerance = 0.0;
 };
 
-/// Everything in a model file. The tensors point into `bytes`, or into the memory that was read, which must live as
-/// long.
-struct Container {
-    ModelInfo info;
+/// A model file. What stands before its arrays is read at once; then each array is asked for, in the order of the file;
+/// and `finish` checks what could not be checked before.
+///
+/// All throw Error: code io if the file cannot be read, code format, and the name, if anything in it breaks the
+/// specification.
+class Container {
+public:
+    virtual ~Container() = default;
+
+    ModelInfo info;  // after `finish` complete but for what the network adds
     std::vector<LayerDescription> layers;
-    SelfTest self_test;
-    AlignedBuffer<std::byte> bytes;  // of a file that was read from a path
+
+    /// The next array.
+    virtual const Tensor& next() const = 0;
+    /// take(row, n, bytes) for all its rows, so many at a time; but for the last a multiple of 4.
+    using Take = std::function<void(std::size_t row, std::size_t n, const std::byte* bytes)>;
+    virtual void rows(const Take& take) = 0;
+    /// The numbers of the next array, one after the other; of int8 times their scales, the array behind it, which
+    /// `scales` is set to.
+    virtual std::vector<float> floats(std::vector<float>* scales = nullptr) = 0;
+
+    /// What stands before the arrays, and where in it the checksum is.
+    virtual std::string head() const = 0;
+    std::size_t checksum_at = 0;
+
+    virtual SelfTest finish() = 0;
 };
 
-/// Both throw Error: code io if the file cannot be read, code format if anything in it breaks the specification.
-Container read_container(const std::string& path);
-Container read_container(const void* data, std::size_t size, const std::string& name);
+/// The indices of texts in the order of their bytes.
+std::vector<std::uint32_t> order_of(const std::vector<std::string>& texts);
+
+/// The arrays of a file, in their order, put behind its head.
+class ArrayWriter {
+public:
+    explicit ArrayWriter(std::string& file) : file_(file) {}
+    void array(const void* data, std::size_t nbytes) {
+        file_.resize(round_up(file_.size(), kAlignment));
+        more(data, nbytes);
+    }
+    /// What the last array goes on with.
+    void more(const void* data, std::size_t nbytes) {
+        if (nbytes > 0) file_.append(static_cast<const char*>(data), nbytes);
+    }
+    void floats(const std::vector<float>& numbers) { array(numbers.data(), numbers.size() * sizeof(float)); }
+
+private:
+    std::string& file_;
+};
+
+/// The file with its checksum.
+void set_checksum(std::string& file, std::size_t checksum_at);
+
+std::unique_ptr<Container> open_container(std::unique_ptr<Source> source, std::string name);
 
 }  // namespace lstmgen

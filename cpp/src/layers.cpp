@@ -25,8 +25,9 @@ void unpack_gate(const float* z, std::size_t g, std::size_t gates, std::size_t s
 
 class Embedding final : public Layer {
 public:
-    explicit Embedding(const LayerDescription& d) : Layer(d), rows_(d.input_size * stride()) {
-        const std::vector<float> values = floats(d.tensors[0]);
+    Embedding(const LayerDescription& d, Container& file)
+        : Layer(d), type_(file.next().type), rows_(d.input_size * stride()) {
+        const std::vector<float> values = file.floats(&scales_);
         for (std::size_t i = 0; i < d.input_size; ++i)
             std::copy_n(values.data() + i * outputs(), outputs(), rows_.data() + i * stride());
     }
@@ -37,14 +38,37 @@ public:
             std::copy_n(rows_.data() + in->ids[in->row(i) * in->stride] * stride(), stride(), out.y + i * out.stride);
     }
 
+    void write(ArrayWriter& file) const override {
+        file.array(nullptr, 0);
+        for (std::size_t i = 0; i < input_size(); ++i)
+            for (std::size_t j = 0; j < outputs(); ++j) {
+                const float number = rows_[i * stride() + j];
+                std::uint16_t halves[2];
+                std::memcpy(halves, &number, sizeof halves);
+                const bool scaled = type_ == WeightType::int8 && scales_[j] > 0.0f;
+                const auto step = static_cast<std::int8_t>(scaled ? std::lround(number / scales_[j]) : 0);
+                switch (type_) {
+                    case WeightType::f32: file.more(&number, sizeof number); break;
+                    case WeightType::bf16: file.more(&halves[1], sizeof halves[1]); break;
+                    case WeightType::int8: file.more(&step, sizeof step); break;
+                }
+            }
+        if (type_ == WeightType::int8) file.floats(scales_);
+    }
+
 private:
+    WeightType type_;
+    std::vector<float> scales_;
     AlignedBuffer<float> rows_;
 };
 
 class Dense final : public Layer {
 public:
-    Dense(const KernelTable& kernels, const LayerDescription& d)
-        : Layer(d), matrix_(kernels, d.tensors[0], &d.tensors[1], 1, {d.raw, true}), activation_(d.activation) {}
+    Dense(const KernelTable& kernels, const LayerDescription& d, Container& file)
+        : Layer(d), matrix_(kernels, file.next(), 1, {d.raw, true}), activation_(d.activation) {
+        read_matrix(file, {&matrix_});
+        matrix_.set_bias(file.floats());
+    }
     bool reads_ids() const noexcept override { return true; }
     std::size_t nbytes() const noexcept override { return matrix_.nbytes(); }
     std::size_t scratch_size(std::size_t, std::size_t) const noexcept override { return matrix_.scratch_size(); }
@@ -52,6 +76,11 @@ public:
               float* scratch) const override {
         matrix_.apply(kernels, *in, lanes, out.y, out.stride, scratch);
         for (std::size_t i = 0; i < lanes; ++i) activate(kernels, activation_, out.y + i * out.stride, outputs());
+    }
+
+    void write(ArrayWriter& file) const override {
+        write_matrix(file, {&matrix_});
+        file.floats(matrix_.bias_values());
     }
 
 private:
@@ -84,11 +113,15 @@ void map_rows(const Input& in, std::size_t lanes, const Output& out, std::size_t
 
 class Affine final : public Layer {
 public:
-    explicit Affine(const LayerDescription& d)
-        : Layer(d), scale_(floats(d.tensors[0])), offset_(floats(d.tensors[1])) {}
+    Affine(const LayerDescription& d, Container& file) : Layer(d), scale_(file.floats()), offset_(file.floats()) {}
     std::size_t nbytes() const noexcept override { return 2 * sizeof(float) * scale_.size(); }
     void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
         map_rows(*in, lanes, out, outputs(), [&](double x, std::size_t j) { return scale_[j] * x + offset_[j]; });
+    }
+
+    void write(ArrayWriter& file) const override {
+        file.floats(scale_);
+        file.floats(offset_);
     }
 
 private:
@@ -97,11 +130,13 @@ private:
 
 class Prelu final : public Layer {
 public:
-    explicit Prelu(const LayerDescription& d) : Layer(d), alpha_(floats(d.tensors[0])) {}
+    Prelu(const LayerDescription& d, Container& file) : Layer(d), alpha_(file.floats()) {}
     std::size_t nbytes() const noexcept override { return sizeof(float) * alpha_.size(); }
     void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
         map_rows(*in, lanes, out, outputs(), [&](double x, std::size_t j) { return x > 0.0 ? x : alpha_[j] * x; });
     }
+
+    void write(ArrayWriter& file) const override { file.floats(alpha_); }
 
 private:
     std::vector<float> alpha_;
@@ -123,8 +158,8 @@ private:
 
 class LayerNorm final : public Layer {
 public:
-    explicit LayerNorm(const LayerDescription& d)
-        : Layer(d), scale_(floats(d.tensors[0])), offset_(floats(d.tensors[1])), epsilon_(d.epsilon) {}
+    LayerNorm(const LayerDescription& d, Container& file)
+        : Layer(d), scale_(file.floats()), offset_(file.floats()), epsilon_(d.epsilon) {}
     std::size_t nbytes() const noexcept override { return 2 * sizeof(float) * scale_.size(); }
     void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
         const auto n = static_cast<double>(outputs());
@@ -138,6 +173,11 @@ public:
             for (std::size_t j = 0; j < outputs(); ++j)
                 out.y[i * out.stride + j] = static_cast<float>(scale_[j] * ((x[j] - mean) / deviation) + offset_[j]);
         }
+    }
+
+    void write(ArrayWriter& file) const override {
+        file.floats(scale_);
+        file.floats(offset_);
     }
 
 private:
@@ -239,8 +279,10 @@ protected:
 // LSTM, GRU and SimpleRNN: a product of the input, and one of the output of the step before.
 class Cell : public Recurrent {
 public:
-    Cell(const KernelTable& kernels, const LayerDescription& d, std::size_t gates)
-        : Recurrent(d), kernel_(kernels, d.tensors[0], &d.tensors[2], gates, {d.raw, false}) {}
+    Cell(const KernelTable& kernels, const LayerDescription& d, std::size_t gates, Container& file)
+        : Recurrent(d), kernel_(kernels, file.next(), gates, {d.raw, false}) {
+        read_matrix(file, {&kernel_});
+    }
 
     bool reads_ids() const noexcept final { return true; }
     std::size_t product_size() const noexcept final { return kernel_.padded_columns(); }
@@ -306,16 +348,25 @@ protected:
 
 class Lstm final : public Cell {
 public:
-    Lstm(const KernelTable& kernels, const LayerDescription& d)
-        : Cell(kernels, d, kGates),
-          recurrent_(kernels, d.tensors[1], nullptr, kGates),
+    Lstm(const KernelTable& kernels, const LayerDescription& d, Container& file)
+        : Cell(kernels, d, kGates, file),
+          recurrent_(kernels, file.next(), kGates),
           activation_(d.activation),
           recurrent_activation_(d.recurrent_activation),
           fused_(is_vectorised(activation_) && is_vectorised(recurrent_activation_) &&
-                 kernels::fused_step_has(kernel_function(activation_), kernel_function(recurrent_activation_))) {}
+                 kernels::fused_step_has(kernel_function(activation_), kernel_function(recurrent_activation_))) {
+        read_matrix(file, {&recurrent_});
+        kernel_.set_bias(file.floats());
+    }
 
     std::size_t nbytes() const noexcept override { return kernel_.nbytes() + recurrent_.nbytes(); }
     bool has_c() const noexcept override { return true; }
+
+    void write(ArrayWriter& file) const override {
+        write_matrix(file, {&kernel_});
+        write_matrix(file, {&recurrent_});
+        file.floats(kernel_.bias_values());
+    }
 
 protected:
     std::size_t rounded_size(std::size_t lanes) const noexcept override { return recurrent_.rounded_size(lanes); }
@@ -368,19 +419,36 @@ private:
 
 class Gru final : public Cell {
 public:
-    Gru(const KernelTable& kernels, const LayerDescription& d)
-        : Cell(kernels, d, 3),
+    Gru(const KernelTable& kernels, const LayerDescription& d, Container& file)
+        : Cell(kernels, d, 3, file),
           reset_after_(d.reset_after),
-          recurrent_(kernels, d.tensors[1], d.reset_after ? &d.tensors[3] : nullptr, 3, 0, d.reset_after ? 3 : 2),
+          recurrent_(kernels, file.next(), 3, 0, d.reset_after ? 3 : 2),
           activation_(d.activation),
           recurrent_activation_(d.recurrent_activation),
           fused_(is_vectorised(activation_) && is_vectorised(recurrent_activation_) &&
                  kernels::fused_step_has(kernel_function(activation_), kernel_function(recurrent_activation_))) {
-        if (!reset_after_) candidate_ = std::make_unique<PackedMatrix>(kernels, d.tensors[1], nullptr, 3, 2, 1);
+        if (reset_after_) {
+            read_matrix(file, {&recurrent_});
+        } else {
+            candidate_ = std::make_unique<PackedMatrix>(kernels, file.next(), 3, 2, 1);
+            read_matrix(file, {&recurrent_, candidate_.get()});
+        }
+        kernel_.set_bias(file.floats());
+        if (reset_after_) recurrent_.set_bias(file.floats());
     }
 
     std::size_t nbytes() const noexcept override {
         return kernel_.nbytes() + recurrent_.nbytes() + (candidate_ ? candidate_->nbytes() : 0);
+    }
+
+    void write(ArrayWriter& file) const override {
+        write_matrix(file, {&kernel_});
+        if (reset_after_)
+            write_matrix(file, {&recurrent_});
+        else
+            write_matrix(file, {&recurrent_, candidate_.get()});
+        file.floats(kernel_.bias_values());
+        if (reset_after_) file.floats(recurrent_.bias_values());
     }
 
 protected:
@@ -451,14 +519,23 @@ private:
 
 class SimpleRnn final : public Cell {
 public:
-    SimpleRnn(const KernelTable& kernels, const LayerDescription& d)
-        : Cell(kernels, d, 1),
-          recurrent_(kernels, d.tensors[1], nullptr, 1),
+    SimpleRnn(const KernelTable& kernels, const LayerDescription& d, Container& file)
+        : Cell(kernels, d, 1, file),
+          recurrent_(kernels, file.next(), 1),
           activation_(d.activation),
           fused_(is_vectorised(activation_) &&
-                 kernels::fused_step_has(kernel_function(activation_), kernels::Function::sigmoid)) {}
+                 kernels::fused_step_has(kernel_function(activation_), kernels::Function::sigmoid)) {
+        read_matrix(file, {&recurrent_});
+        kernel_.set_bias(file.floats());
+    }
 
     std::size_t nbytes() const noexcept override { return kernel_.nbytes() + recurrent_.nbytes(); }
+
+    void write(ArrayWriter& file) const override {
+        write_matrix(file, {&kernel_});
+        write_matrix(file, {&recurrent_});
+        file.floats(kernel_.bias_values());
+    }
 
 protected:
     std::size_t rounded_size(std::size_t lanes) const noexcept override { return recurrent_.rounded_size(lanes); }
@@ -491,10 +568,12 @@ private:
 // Sums: those of the weighted steps, of the weights, and the greatest score so far, which the weights are relative to.
 class AttentionPool final : public Recurrent {
 public:
-    explicit AttentionPool(const LayerDescription& d)
-        : Recurrent(d), weights_(floats(d.tensors[0])), epsilon_(d.epsilon) {}
+    AttentionPool(const LayerDescription& d, Container& file)
+        : Recurrent(d), weights_(file.floats()), epsilon_(d.epsilon) {}
     std::size_t nbytes() const noexcept override { return sizeof(float) * weights_.size(); }
     std::size_t sums_size() const noexcept override { return outputs() + 2; }
+
+    void write(ArrayWriter& file) const override { file.floats(weights_); }
 
 protected:
     void advance(const KernelTable&, const Input& in, std::size_t lanes, const Output& out, float*) const override {
@@ -634,17 +713,17 @@ void Layer::load(StateReader& in, const Output& lane) const {
     in.bytes(lane.sums, sums_size() * sizeof(double));
 }
 
-std::unique_ptr<Layer> make_layer(const KernelTable& kernels, const LayerDescription& d) {
+std::unique_ptr<Layer> make_layer(const KernelTable& kernels, const LayerDescription& d, Container& file) {
     switch (d.type) {
-        case LayerType::embedding: return std::make_unique<Embedding>(d);
-        case LayerType::lstm: return std::make_unique<Lstm>(kernels, d);
-        case LayerType::gru: return std::make_unique<Gru>(kernels, d);
-        case LayerType::simple_rnn: return std::make_unique<SimpleRnn>(kernels, d);
-        case LayerType::dense: return std::make_unique<Dense>(kernels, d);
-        case LayerType::affine: return std::make_unique<Affine>(d);
-        case LayerType::layer_norm: return std::make_unique<LayerNorm>(d);
+        case LayerType::embedding: return std::make_unique<Embedding>(d, file);
+        case LayerType::lstm: return std::make_unique<Lstm>(kernels, d, file);
+        case LayerType::gru: return std::make_unique<Gru>(kernels, d, file);
+        case LayerType::simple_rnn: return std::make_unique<SimpleRnn>(kernels, d, file);
+        case LayerType::dense: return std::make_unique<Dense>(kernels, d, file);
+        case LayerType::affine: return std::make_unique<Affine>(d, file);
+        case LayerType::layer_norm: return std::make_unique<LayerNorm>(d, file);
         case LayerType::activation: return std::make_unique<ActivationLayer>(d);
-        case LayerType::prelu: return std::make_unique<Prelu>(d);
+        case LayerType::prelu: return std::make_unique<Prelu>(d, file);
         case LayerType::rectifier: return std::make_unique<Rectifier>(d);
         case LayerType::mask: return std::make_unique<Mask>(d);
         case LayerType::concatenate: return std::make_unique<Concatenate>(d);
@@ -654,7 +733,7 @@ std::unique_ptr<Layer> make_layer(const KernelTable& kernels, const LayerDescrip
         case LayerType::average:
         case LayerType::maximum:
         case LayerType::minimum: return std::make_unique<Merge>(d);
-        case LayerType::attention_pool: return std::make_unique<AttentionPool>(d);
+        case LayerType::attention_pool: return std::make_unique<AttentionPool>(d, file);
         case LayerType::average_pool: return std::make_unique<AveragePool>(d);
         case LayerType::max_pool: return std::make_unique<MaxPool>(d);
         case LayerType::reverse: return std::make_unique<Reverse>(d);

@@ -56,6 +56,9 @@ public:
     virtual void input_product(const kernels::KernelTable&, const Input&, std::size_t /*rows*/, float* /*z*/,
                                float* /*scratch*/) const {}
 
+    /// Writes the arrays that it was made of.
+    virtual void write(ArrayWriter&) const {}
+
     virtual void rearrange(const Sequence<const float>& /*in*/, std::size_t /*lanes*/,
                            const Sequence<float>& /*out*/) const {}
 
@@ -66,6 +69,7 @@ private:
     bool whole_;
 };
 
-std::unique_ptr<Layer> make_layer(const kernels::KernelTable& kernels, const LayerDescription& d);
+/// Reads the layer's arrays, the next ones of the file.
+std::unique_ptr<Layer> make_layer(const kernels::KernelTable& kernels, const LayerDescription& d, Container& file);
 
 }  // namespace lstmgen

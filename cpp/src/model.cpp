@@ -79,20 +79,23 @@ void self_test(const Network& network, const SelfTest& test, const std::string& 
                  {name, ": the self-test failed: output ", i, ": expected ", test.output[i], ", found ", last[i]});
 }
 
-std::shared_ptr<const Network> build(Container container, const std::string& name) {
-    const SelfTest test = std::move(container.self_test);
-    auto network = std::make_shared<const Network>(std::move(container));
+std::shared_ptr<const Network> build(std::unique_ptr<Source> source, const std::string& name) {
+    const auto file = open_container(std::move(source), name);
+    SelfTest test;
+    auto network = std::make_shared<const Network>(*file, test);
     self_test(*network, test, name);
     return network;
 }
 
 }  // namespace
 
-Model Model::load(const std::string& path) { return Model(build(read_container(path), path)); }
+Model Model::load(const std::string& path) { return Model(build(file_source(path), path)); }
 
 Model Model::from_memory(const void* data, std::size_t size, const std::string& name) {
-    return Model(build(read_container(data, size, name), name));
+    return Model(build(memory_source(data, size), name));
 }
+
+std::string Model::bytes() const { return network_->file(); }
 
 const ModelInfo& Model::info() const noexcept { return network_->info(); }
 

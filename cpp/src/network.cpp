@@ -35,10 +35,11 @@ void mark_raw(std::vector<LayerDescription>& layers) {
 
 }  // namespace
 
-Network::Network(Container container) : info_(std::move(container.info)), kernels_(choose_kernels()) {
-    for (const LayerDescription& d : container.layers) info_.layers.push_back(layer_info(d));
+Network::Network(Container& file, SelfTest& test) : kernels_(choose_kernels()) {
+    std::vector<LayerInfo> infos;
+    for (const LayerDescription& d : file.layers) infos.push_back(layer_info(d));
 
-    LayerDescription& last = container.layers.back();
+    LayerDescription& last = file.layers.back();
     const bool dense = last.type == LayerType::dense;
     if (dense || last.type == LayerType::activation) {
         // Keras trains a linear head with from_logits=True; the output of log_softmax is logits, too.
@@ -50,15 +51,20 @@ Network::Network(Container container) : info_(std::move(container.info)), kernel
     if (dense && head_ == Head::softmax) {  // a layer of its own, so that logits can be had without it
         LayerDescription softmax;
         softmax.type = LayerType::activation;
-        softmax.inputs = {container.layers.size()};
+        softmax.inputs = {file.layers.size()};
         softmax.input_size = last.shape.size;
         softmax.shape = last.shape;
         softmax.activation = Activation::softmax;
         last.activation = Activation::linear;
-        container.layers.push_back(std::move(softmax));
+        file.layers.push_back(std::move(softmax));
     }
-    mark_raw(container.layers);
-    for (const LayerDescription& d : container.layers) layers_.push_back(make_layer(kernels_, d));
+    mark_raw(file.layers);
+    for (const LayerDescription& d : file.layers) layers_.push_back(make_layer(kernels_, d, file));
+    test = file.finish();
+    file_head_ = file.head();
+    checksum_at_ = file.checksum_at;
+    info_ = std::move(file.info);
+    info_.layers = std::move(infos);
     split_layers();
 
     const bool ids = info_.encoding == Encoding::onehot;
@@ -95,6 +101,14 @@ void Network::encode(std::uint32_t id, float* row) const {
         std::fill_n(row, info_.input_size, 0.0f);
         row[id] = 1.0f;
     }
+}
+
+std::string Network::file() const {
+    std::string bytes = file_head_;
+    ArrayWriter writer(bytes);
+    for (const auto& layer : layers_) layer->write(writer);
+    set_checksum(bytes, checksum_at_);
+    return bytes;
 }
 
 std::size_t Network::head(Read what) const noexcept {

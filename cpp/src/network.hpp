@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "layers.hpp"
@@ -18,7 +19,8 @@ enum class Read {
 
 class Network {
 public:
-    explicit Network(Container container);
+    /// Reads the arrays of the file, and what is to be checked.
+    Network(Container& file, SelfTest& test);
 
     const ModelInfo& info() const noexcept { return info_; }
     const kernels::KernelTable& kernels() const noexcept { return kernels_; }
@@ -38,6 +40,9 @@ public:
     /// row (input_size) = the numbers that stand for an element.
     void encode(std::uint32_t id, float* row) const;
 
+    /// The bytes of the file that it was read from.
+    std::string file() const;
+
     /// The layer whose output `finish` takes.
     std::size_t head(Read what) const noexcept;
     /// y (outputs) = what is asked for, from a row of that layer.
@@ -53,6 +58,8 @@ private:
     std::vector<std::unique_ptr<Layer>> layers_;
     std::vector<std::size_t> body_, tail_;
     std::vector<unsigned char> after_recurrent_;
+    std::string file_head_;
+    std::size_t checksum_at_ = 0;
     bool needs_encoding_ = false;
     Head head_ = Head::other;
 };

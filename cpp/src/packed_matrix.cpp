@@ -20,34 +20,6 @@ LSTMGEN_NOINLINE void interleave_last(const std::byte* from, std::size_t row_byt
             std::memcpy(to + (j * together + i) * size, from + i * row_bytes + j * size, size);
 }
 
-// T has as many bytes as a number of the matrix; I rows are interleaved.
-template <std::size_t I, class T>
-AlignedBuffer<std::byte> pack(const Tensor& matrix, Layout layout, std::size_t units, std::size_t first,
-                              std::size_t count, std::size_t panels) {
-    const std::size_t row_bytes = matrix.columns * sizeof(T);
-    AlignedBuffer<std::byte> packed(panels * round_up(matrix.rows, I) * kPanel * sizeof(T));
-    for (std::size_t g = 0; g < count; ++g)
-        for (std::size_t j = 0; j < units; j += kPanel) {
-            const std::size_t n = std::min(kPanel, units - j), column = (first + g) * units + j;
-            const std::byte* from = matrix.data + column * sizeof(T);
-            const kernels::Place place =
-                kernels::place_of(packed_column(g, j, count) / kPanel, layout, matrix.rows, panels);
-            std::byte* to = packed.data() + place.at * sizeof(T);
-            for (std::size_t k = 0; k < matrix.rows; k += I, from += I * row_bytes, to += place.step * sizeof(T)) {
-                if (n < kPanel || k + I > matrix.rows) {
-                    interleave_last(from, row_bytes, std::min(I, matrix.rows - k), n, sizeof(T), I, to);
-                    continue;
-                }
-                T row[I][kPanel], together[kPanel * I];
-                for (std::size_t i = 0; i < I; ++i) std::memcpy(row[i], from + i * row_bytes, sizeof row[i]);
-                for (std::size_t c = 0; c < kPanel; ++c)
-                    for (std::size_t i = 0; i < I; ++i) together[c * I + i] = row[i][c];
-                std::memcpy(to, together, sizeof together);
-            }
-        }
-    return packed;
-}
-
 // Weights of bf16 below kLeastBf16 become zero.
 void drop_least(AlignedBuffer<std::byte>& weights) {
     std::uint32_t least;
@@ -62,36 +34,61 @@ void drop_least(AlignedBuffer<std::byte>& weights) {
 
 }  // namespace
 
-PackedMatrix::PackedMatrix(const KernelTable& kernels, const Tensor& matrix, const Tensor* bias, std::size_t gates,
-                           std::size_t first, std::size_t count, Use use)
+PackedMatrix::PackedMatrix(const KernelTable& kernels, const Tensor& matrix, std::size_t gates, std::size_t first,
+                           std::size_t count, Use use)
     : type_(matrix.type),
       layout_(kernels.layouts[static_cast<std::size_t>(type_)]),
       rounds_(type_ == WeightType::int8 || (type_ == WeightType::bf16 && !use.exact)),
       rows_(matrix.rows),
-      panels_(count * round_up(matrix.columns / gates, kPanel) / kPanel),
+      units_(matrix.columns / gates),
+      gates_(gates),
+      first_(first),
+      count_(count),
+      panels_(count * round_up(units_, kPanel) / kPanel),
+      weights_(round_up(rows_, layout_.rows) * padded_columns() * Tensor::bytes_of(type_)),
       scales_(type_ == WeightType::int8 ? padded_columns() : 0),
-      bias_(padded_columns()) {
-    const std::size_t units = matrix.columns / gates;
+      bias_(padded_columns()),
+      starts_(layout_.rows == 4 ? (rows_ + kernels::kIntChain - 1) / kernels::kIntChain * padded_columns() : 0) {
     if (layout_.panels > 3 && (count == 3 || (use.whole && panels_ % 4 > 0 && panels_ % 3 == 0))) layout_.panels = 3;
+}
+
+template <std::size_t I, class T>
+void PackedMatrix::put_rows(std::size_t row, std::size_t n, const std::byte* bytes) {
+    const std::size_t row_bytes = units_ * gates_ * sizeof(T);
+    for (std::size_t g = 0; g < count_; ++g)
+        for (std::size_t j = 0; j < units_; j += kPanel) {
+            const std::size_t columns = std::min(kPanel, units_ - j);
+            const std::byte* from = bytes + ((first_ + g) * units_ + j) * sizeof(T);
+            const kernels::Place place =
+                kernels::place_of(packed_column(g, j, count_) / kPanel, layout_, rows_, panels_);
+            std::byte* to = weights_.data() + (place.at + row / I * place.step) * sizeof(T);
+            for (std::size_t k = 0; k < n; k += I, from += I * row_bytes, to += place.step * sizeof(T)) {
+                if (columns < kPanel || k + I > n) {
+                    interleave_last(from, row_bytes, std::min(I, n - k), columns, sizeof(T), I, to);
+                    continue;
+                }
+                T one[I][kPanel], together[kPanel * I];
+                for (std::size_t i = 0; i < I; ++i) std::memcpy(one[i], from + i * row_bytes, sizeof one[i]);
+                for (std::size_t c = 0; c < kPanel; ++c)
+                    for (std::size_t i = 0; i < I; ++i) together[c * I + i] = one[i][c];
+                std::memcpy(to, together, sizeof together);
+            }
+        }
+}
+
+void PackedMatrix::put(std::size_t row, std::size_t n, const std::byte* bytes) {
     switch (type_) {
-        case WeightType::f32: weights_ = pack<1, float>(matrix, layout_, units, first, count, panels_); break;
-        case WeightType::bf16: weights_ = pack<2, std::uint16_t>(matrix, layout_, units, first, count, panels_); break;
+        case WeightType::f32: return put_rows<1, float>(row, n, bytes);
+        case WeightType::bf16: return put_rows<2, std::uint16_t>(row, n, bytes);
         case WeightType::int8:
-            if (layout_.rows == 4)
-                weights_ = pack<4, std::int8_t>(matrix, layout_, units, first, count, panels_);
-            else
-                weights_ = pack<2, std::int8_t>(matrix, layout_, units, first, count, panels_);
+            if (layout_.rows == 4) return put_rows<4, std::int8_t>(row, n, bytes);
+            return put_rows<2, std::int8_t>(row, n, bytes);
     }
+}
+
+void PackedMatrix::finish(const std::vector<float>& scales) {
     if (type_ == WeightType::bf16 && rounds_) drop_least(weights_);
-    if (type_ == WeightType::int8 && layout_.rows == 4) {
-        constexpr std::size_t chain = kernels::kIntChain;
-        starts_ = AlignedBuffer<std::int32_t>((rows_ + chain - 1) / chain * padded_columns());
-    }
-    for (std::size_t i = 0; i < count * units; ++i) {
-        const std::size_t to = packed_column(i / units, i % units, count), from = first * units + i;
-        if (bias) bias_[to] = bias->value<float>(from);
-        if (type_ == WeightType::int8) scales_[to] = matrix.scale(from);
-    }
+    if (type_ == WeightType::int8) set_columns(scales, scales_);
     for (std::size_t p = 0; starts_.size() > 0 && p < panels_; ++p) {
         const kernels::Place place = kernels::place_of(p, layout_, rows_, panels_);
         const auto* row = reinterpret_cast<const std::int8_t*>(weights_.data()) + place.at;
@@ -102,6 +99,11 @@ PackedMatrix::PackedMatrix(const KernelTable& kernels, const Tensor& matrix, con
                 start = static_cast<std::int32_t>(static_cast<std::uint32_t>(start) - std::uint32_t(sum) * 32768u);
             }
     }
+}
+
+void PackedMatrix::set_columns(const std::vector<float>& values, AlignedBuffer<float>& columns) {
+    for (std::size_t i = 0; i < count_ * units_; ++i)
+        columns[packed_column(i / units_, i % units_, count_)] = values[first_ * units_ + i];
 }
 
 void PackedMatrix::apply(const kernels::KernelTable& kernels, const Input& input, std::size_t lanes, float* z,

@@ -3,8 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <vector>
 
 #include "aligned.hpp"
+#include "container.hpp"
 #include "kernels/kernel_table.hpp"
 #include "lanes.hpp"
 #include "tensor.hpp"
@@ -21,13 +24,26 @@ struct Use {
 class PackedMatrix {
 public:
     /// `gates` column groups of equal size, of which `count` from `first` on are taken, are interleaved by blocks of
-    /// 16, each padded to a multiple of 16.
-    PackedMatrix(const kernels::KernelTable& kernels, const Tensor& matrix, const Tensor* bias, std::size_t gates,
-                 std::size_t first, std::size_t count, Use use = {});
-    PackedMatrix(const kernels::KernelTable& kernels, const Tensor& matrix, const Tensor* bias, std::size_t gates,
-                 Use use = {})
-        : PackedMatrix(kernels, matrix, bias, gates, 0, gates, use) {}
+    /// 16, each padded to a multiple of 16. All numbers are zero so far.
+    PackedMatrix(const kernels::KernelTable& kernels, const Tensor& matrix, std::size_t gates, std::size_t first,
+                 std::size_t count, Use use = {});
+    PackedMatrix(const kernels::KernelTable& kernels, const Tensor& matrix, std::size_t gates, Use use = {})
+        : PackedMatrix(kernels, matrix, gates, 0, gates, use) {}
 
+    /// Rows of the matrix, as in a file, from a multiple of 4 on, in their order; behind the last, `finish`.
+    void put(std::size_t row, std::size_t n, const std::byte* bytes);
+    /// `scales` (columns): of int8, else empty.
+    void finish(const std::vector<float>& scales);
+    void set_bias(const std::vector<float>& bias) { set_columns(bias, bias_); }
+
+    /// Numbers of the file again: row k of the matrix, in its place of a row of all gates; scales, bias.
+    void get(std::size_t row, std::byte* bytes) const;
+    std::vector<float> scales() const { return columns(scales_); }
+    std::vector<float> bias_values() const { return columns(bias_); }
+
+    kernels::WeightType type() const noexcept { return type_; }
+    std::size_t rows() const noexcept { return rows_; }
+    std::size_t row_bytes() const noexcept { return units_ * gates_ * Tensor::bytes_of(type_); }
     std::size_t panels() const noexcept { return panels_; }
     std::size_t padded_columns() const noexcept { return panels_ * kernels::kPanel; }
     const float* bias() const noexcept { return bias_.data(); }
@@ -53,14 +69,23 @@ public:
 private:
     static constexpr std::size_t kApplyRows = 64;  // that are multiplied at once
 
+    template <std::size_t I, class T>  // T has as many bytes as a number of the matrix; I rows are interleaved
+    void put_rows(std::size_t row, std::size_t n, const std::byte* bytes);
+    void set_columns(const std::vector<float>& values, AlignedBuffer<float>& columns);
+    std::vector<float> columns(const AlignedBuffer<float>& packed) const;
+
     kernels::WeightType type_;
     kernels::Layout layout_;
     bool rounds_;
-    std::size_t rows_, panels_;
+    std::size_t rows_, units_, gates_, first_, count_, panels_;
     AlignedBuffer<std::byte> weights_;
     AlignedBuffer<float> scales_, bias_;
     AlignedBuffer<std::int32_t> starts_;
 };
+
+/// The next matrix of a file, into one or more that take different gates of it.
+void read_matrix(Container& file, std::initializer_list<PackedMatrix*> matrices);
+void write_matrix(ArrayWriter& file, std::initializer_list<const PackedMatrix*> matrices);
 
 /// Column j of gate g of a layer with `gates` gates is this column of the packed matrix.
 inline std::size_t packed_column(std::size_t g, std::size_t j, std::size_t gates) noexcept {

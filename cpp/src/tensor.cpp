@@ -4,32 +4,37 @@ namespace lstmgen {
 
 using kernels::WeightType;
 
-std::vector<float> floats(const Tensor& tensor) {
-    std::vector<float> values(tensor.rows * tensor.columns);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        switch (tensor.type) {
-            case WeightType::f32: values[i] = tensor.value<float>(i); break;
-            case WeightType::bf16: {
-                const std::uint32_t bits = std::uint32_t{tensor.value<std::uint16_t>(i)} << 16;
-                std::memcpy(&values[i], &bits, sizeof bits);
-                break;
-            }
-            case WeightType::int8:
-                values[i] = static_cast<float>(tensor.value<std::int8_t>(i)) * tensor.scale(i % tensor.columns);
-        }
-    }
-    return values;
+namespace {
+
+template <class T>
+T value(const std::byte* from, std::size_t i) {
+    T number;
+    std::memcpy(&number, from + i * sizeof number, sizeof number);
+    return number;
 }
 
-bool all_finite(const Tensor& t) {
-    const std::size_t n = t.rows * t.columns;
-    std::uint32_t bad = 0;
-    if (t.type == WeightType::int8) return all_finite({1, t.columns, WeightType::f32, t.scales, nullptr});
-    if (t.type == WeightType::bf16) {
-        for (std::size_t i = 0; i < n; ++i) bad |= (t.value<std::uint16_t>(i) & 0x7f80) == 0x7f80;
-    } else {
-        for (std::size_t i = 0; i < n; ++i) bad |= (t.value<std::uint32_t>(i) & 0x7f800000) == 0x7f800000;
+}  // namespace
+
+void to_floats(const std::byte* from, WeightType type, std::size_t n, float* to) {
+    switch (type) {
+        case WeightType::f32: std::memcpy(to, from, n * sizeof(float)); break;
+        case WeightType::bf16:
+            for (std::size_t i = 0; i < n; ++i) {
+                const std::uint32_t bits = std::uint32_t{value<std::uint16_t>(from, i)} << 16;
+                std::memcpy(to + i, &bits, sizeof bits);
+            }
+            break;
+        case WeightType::int8:
+            for (std::size_t i = 0; i < n; ++i) to[i] = static_cast<float>(value<std::int8_t>(from, i));
     }
+}
+
+bool all_finite(const std::byte* from, WeightType type, std::size_t n) {
+    std::uint32_t bad = 0;
+    if (type == WeightType::bf16)
+        for (std::size_t i = 0; i < n; ++i) bad |= (value<std::uint16_t>(from, i) & 0x7f80) == 0x7f80;
+    else if (type == WeightType::f32)
+        for (std::size_t i = 0; i < n; ++i) bad |= (value<std::uint32_t>(from, i) & 0x7f800000) == 0x7f800000;
     return bad == 0;
 }
 

@@ -99,9 +99,12 @@ struct Weights {
     }
     /// `exact`: what a matrix of bf16 is multiplied with is not rounded.
     Matrix matrix(const KernelTable& table, bool exact = false) const {
-        const Tensor tensor{k, columns_, type, stored_.data(),
-                            reinterpret_cast<const std::byte*>(stored_scales_.data())};
-        packed_.push_back(std::make_unique<PackedMatrix>(table, tensor, nullptr, gates_, Use{exact, false}));
+        packed_.push_back(std::make_unique<PackedMatrix>(table, Tensor{k, columns_, type}, gates_, Use{exact, false}));
+        const std::size_t some = std::min<std::size_t>(k, 8);  // in two pieces
+        packed_.back()->put(0, some, stored_.data());
+        if (some < k)
+            packed_.back()->put(some, k - some, stored_.data() + some * Tensor{1, columns_, type}.row_bytes());
+        packed_.back()->finish({stored_scales_.data(), stored_scales_.data() + columns_});
         return packed_.back()->view(table);
     }
 
@@ -253,13 +256,13 @@ TEST_CASE("products of bf16 are the same bits on every set for numbers of any si
                 const float value = any(exponents);
                 std::memcpy(&w, reinterpret_cast<const std::byte*>(&value) + 2, sizeof w);
             }
-            const Tensor tensor{k, columns, WeightType::bf16, reinterpret_cast<const std::byte*>(weights.data()),
-                                nullptr};
             std::vector<float> x(rows * k);
             for (float& value : x) value = any(exponents);
             x[2 * k + 5] = other;
             const auto product = [&](const KernelTable& table) {
-                const PackedMatrix matrix(table, tensor, nullptr, 1, {false, true});
+                PackedMatrix matrix(table, Tensor{k, columns, WeightType::bf16}, 1, {false, true});
+                matrix.put(0, k, reinterpret_cast<const std::byte*>(weights.data()));
+                matrix.finish({});
                 std::vector<float> z(rows * columns), scratch(matrix.scratch_size());
                 matrix.apply(table, {nullptr, x.data(), k}, rows, z.data(), columns, scratch.data());
                 return z;

@@ -90,7 +90,7 @@ def advise(model: Model, seconds: float = 1.0) -> list[Advice]:
     if window and carried and threads > 1:
         advice.append(Advice(f"--threads {threads}", gain(Generator(model, threads=threads), 1), None))
     for dtype in DTYPES[DTYPES.index(model.dtype) + 1 :]:
-        other = Generator(Model(model._bytes, dtype=dtype))
+        other = Generator(Model(model._native.to_bytes(), dtype=dtype))
         advice.append(
             Advice(f"--dtype {dtype}", gain(other, 1) if window else None, gain(other, None) if carried else None)
         )

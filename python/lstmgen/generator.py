@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import secrets
+import os
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Unpack
@@ -480,7 +480,7 @@ class Sampling:
         if inverse_temp is not None:
             value = 1 / value
         self.given = bool(names) or any(option is not None for option in (seed, top_k, top_p, min_p))
-        seed = secrets.randbits(64) if seed is None else _at_least("seed", seed, 0, bits=64)
+        seed = int.from_bytes(os.urandom(8)) if seed is None else _at_least("seed", seed, 0, bits=64)
         self.options: dict[str, Any] = {
             "temp": value,
             "seed": seed,

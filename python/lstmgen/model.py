@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -29,17 +27,19 @@ Source = str | os.PathLike[str] | bytes
 
 def bundled() -> dict[str, str]:
     """Path of each model that comes with the package, under its name."""
-    folder = resources.files("lstmgen") / "models"
-    if not folder.is_dir():
+    folder = os.path.join(os.path.dirname(__file__), "models")
+    if not os.path.isdir(folder):
         return {}
-    return {entry.name.removesuffix(".bin"): str(entry) for entry in folder.iterdir() if entry.name.endswith(".bin")}
+    return {
+        name.removesuffix(".bin"): os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".bin")
+    }
 
 
 class Model:
     """A network with its weights, immutable, shared by any number of generators and threads.
 
-    It keeps the bytes of its `.bin`, and pickles as these: the file may be changed or deleted, and another machine's
-    kernels serve there. `copy.copy` and `copy.deepcopy` give the model itself.
+    It pickles as the bytes of its `.bin`, made of its weights: the file may be changed or deleted, and the kernels of
+    another machine serve there. `copy.copy` and `copy.deepcopy` give the model itself.
 
     `source` is the path of a `.bin` or of a model saved by Keras, the bytes of either, or the name of a bundled model.
     A Keras model is exported in memory; `options` are those of `lstmgen.export` (vocab, vocab_from, encoding, prime,
@@ -56,16 +56,15 @@ class Model:
         if _is_bin(source):
             if rest := options.keys() - {"dtype"}:
                 raise TypeError(f"{name}: only a Keras file takes {', '.join(sorted(rest))}: a .bin has its own")
-            self._bytes = source if isinstance(source, bytes) else _read(name)
             if (dtype := options.get("dtype")) is not None:
                 from lstmgen.repacking import repack
 
-                self._bytes = repack(self._bytes, name, dtype)
+                source = repack(source if isinstance(source, bytes) else _read(name), name, dtype)
         else:
             from lstmgen.exporting import convert
 
-            self._bytes = convert(source, **options)
-        self._native = _core.Model.from_bytes(self._bytes, name)
+            source = convert(source, **options)
+        self._native = _core.Model.from_bytes(source, name) if isinstance(source, bytes) else _core.Model.load(name)
         info = self._native.info
         self.vocabulary: Vocabulary | None = (
             Vocabulary(info.vocabulary, info.vocabulary_kind) if info.vocabulary else None
@@ -145,6 +144,8 @@ class Model:
             for key in ("name", "description", "author", "license", "source_url", "keras_version")
         }
         try:
+            import json  # here, as few need it: imports are half of what starting costs
+
             card = json.loads(info.card or "{}")
         except (ValueError, RecursionError):  # opaque to the engine, so anything may be in it
             card = info.card
@@ -190,7 +191,7 @@ class Model:
         return classify(self, sequences, on_unknown)
 
     def __reduce__(self) -> tuple[type[Model], tuple[bytes]]:
-        return type(self), (self._bytes,)
+        return type(self), (self._native.to_bytes(),)
 
     def __copy__(self) -> Model:
         return self

@@ -107,6 +107,10 @@ public:
     /// The same from memory, which is not needed afterwards. `name` stands for the path in error messages.
     static Model from_memory(const void* data, std::size_t size, const std::string& name = "<memory>");
 
+    /// The bytes of a `.bin` of this model: those that it was read from. (Weights of bf16 below 2^-56 have become
+    /// zero.)
+    std::string bytes() const;
+
     /// Valid as long as any copy of the model.
     const ModelInfo& info() const noexcept;
 

@@ -596,13 +596,11 @@ double fma_peak(std::size_t rounds) {
     const Vec scale = set(0.999f), shift = set(0.001f);
     for (std::size_t i = 0; i < rounds; ++i)
         for (Vec& a : acc) a = fma(a, scale, shift);
-    float out[kWidth], sum = 0.0f;
-    for (const Vec& a : acc) {
-        store(out, a);
-        for (const float x : out) sum += x;
-    }
-    // The sum is positive, which the compiler does not know.
-    return sum > 0.0f ? static_cast<double>(rounds * kIndependent * kWidth) : 0.0;
+    for (std::size_t i = 1; i < kIndependent; ++i) acc[0] = add(acc[0], acc[i]);
+    float out[kWidth];
+    store(out, acc[0]);
+    // It is positive, which the compiler does not know.
+    return out[0] > 0.0f ? static_cast<double>(rounds * kIndependent * kWidth) : 0.0;
 }
 
 float read(const void* data, std::size_t n) {
@@ -612,12 +610,10 @@ float read(const void* data, std::size_t n) {
     for (Vec& a : acc) a = set(0.0f);
     for (std::size_t i = 0; i < n / sizeof(float); i += vecs * kWidth)
         for (std::size_t j = 0; j < vecs; ++j) acc[j] = max(acc[j], load(p + i + j * kWidth));
-    float out[kWidth], sum = 0.0f;
-    for (const Vec& a : acc) {
-        store(out, a);
-        for (const float x : out) sum += x;
-    }
-    return sum;
+    for (std::size_t i = 1; i < vecs; ++i) acc[0] = max(acc[0], acc[i]);
+    float out[kWidth];
+    store(out, acc[0]);
+    return out[0];
 }
 
 // Of matrices of int8: pairs of rows, or four and as many panels as of floats.

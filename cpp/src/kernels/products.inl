@@ -178,11 +178,12 @@ LSTMGEN_NOINLINE std::size_t run(const Product<W>& p, void (*tile)(const Product
     return r;
 }
 
-// The rows from r on in tiles of R, and what is left in smaller ones.
+// The rows from r on in tiles of R, and what is left in smaller ones: of 4, 2 and 1; or of 4 and 1, where one row has
+// panels enough.
 template <std::size_t R, std::size_t P, class W>
 inline void rows_from(std::size_t r, const Product<W>& p) {
     r = run(p, tile<R, P, P, W>, R, r);
-    if constexpr (R > 1) rows_from<(R > 4 ? 4 : R / 2), P>(r, p);
+    if constexpr (R > 1) rows_from<(R > 4 ? 4 : kTilePanels > 1 ? 1 : R / 2), P>(r, p);
 }
 
 // All rows times P panels. Panels outside, rows inside: a panel stays in the first-level cache while all rows pass.

@@ -1,0 +1,92 @@
+#include "source.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "aligned.hpp"
+#include "message.hpp"
+
+namespace lstmgen {
+namespace {
+
+class MemorySource final : public Source {
+public:
+    MemorySource(const void* data, std::size_t size) : data_(static_cast<const std::byte*>(data)), size_(size) {}
+
+    std::uint64_t size() const noexcept override { return size_; }
+    const std::byte* head(std::size_t) override { return data_; }
+    void begin(std::size_t position) override { position_ = position; }
+    const std::byte* next(std::size_t n) override {
+        const std::byte* const bytes = data_ + position_;
+        position_ += n;
+        return bytes;
+    }
+
+private:
+    const std::byte* data_;
+    std::size_t size_, position_ = 0;
+};
+
+class FileSource final : public Source {
+public:
+    explicit FileSource(const std::string& path) : path_(path) {
+        std::error_code code;
+        const auto place = std::filesystem::u8path(path);  // differs from path on Windows alone
+        const auto status = std::filesystem::status(place, code);
+        if (!std::filesystem::exists(status)) refuse("no such file");
+        if (std::filesystem::is_directory(status)) refuse("is a directory, expected a model file");
+        if (!std::filesystem::is_regular_file(status)) refuse("is not a regular file");
+        size_ = std::filesystem::file_size(place, code);
+        if (code) refuse(code.message());
+        file_.rdbuf()->pubsetbuf(nullptr, 0);  // what is read goes to where it is wanted
+        file_.open(place, std::ios::binary);
+        if (!file_) refuse("cannot be opened for reading");
+    }
+
+    std::uint64_t size() const noexcept override { return size_; }
+    const std::byte* head(std::size_t n) override {
+        if (n > head_.size()) {
+            Bytes more(n, Bytes::Raw{});
+            if (head_.size() > 0) std::memcpy(more.data(), head_.data(), head_.size());
+            read(more.data() + head_.size(), n - head_.size());
+            head_ = std::move(more);
+        }
+        return head_.data();
+    }
+    void begin(std::size_t position) override { position_ = position; }
+    const std::byte* next(std::size_t n) override {
+        if (n > piece_.size()) piece_ = Bytes(n, Bytes::Raw{});
+        const std::size_t known = std::min(n, head_.size() - position_);
+        if (known > 0) std::memcpy(piece_.data(), head_.data() + position_, known);
+        position_ += known;
+        read(piece_.data() + known, n - known);
+        return piece_.data();
+    }
+
+private:
+    using Bytes = AlignedBuffer<std::byte>;
+
+    [[noreturn]] void refuse(std::string_view why) const { fail(ErrorCode::io, {path_, ": ", why}); }
+    void read(std::byte* to, std::size_t n) {
+        if (n > 0 && !file_.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(n)))
+            refuse("reading stopped before the end");
+    }
+
+    std::string path_;
+    std::uint64_t size_ = 0;
+    std::ifstream file_;
+    Bytes head_, piece_;
+    std::size_t position_ = 0;  // in the head
+};
+
+}  // namespace
+
+std::unique_ptr<Source> file_source(const std::string& path) { return std::make_unique<FileSource>(path); }
+
+std::unique_ptr<Source> memory_source(const void* data, std::size_t size) {
+    return std::make_unique<MemorySource>(data, size);
+}
+
+}  // namespace lstmgen
