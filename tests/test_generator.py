@@ -27,9 +27,10 @@ import pytest
 from numpy.typing import NDArray
 
 import lstmgen
-from lstmgen import _core, reference
+from lstmgen import _core, container, reference
 from lstmgen.model import bundled
 from networks import network, packed
+from test_hostile_container import take_apart
 
 TEXT = network()  # 11 one-hot > LSTM 20 > LSTM 17 > Dense 11 softmax, window 12
 T, N = TEXT.window, TEXT.outputs
@@ -901,6 +902,18 @@ def test_bf16_rounds_what_it_multiplies_but_not_the_input() -> None:
         assert lstmgen.Model(packed(of, encoding="features", dtype="bf16")).predict(x).item() == want
 
 
+def test_a_mask_of_the_input_does_not_make_bf16_exact() -> None:
+    arrays: dict[str, Any] = {
+        f"simple_rnn_{i}.{name}": value
+        for i in (1, 2)
+        for name, value in (("kernel", [[1]]), ("recurrent_kernel", [[0]]), ("bias", [0]))
+    }
+    layers, reads = [("mask", 0.0), *[("simple_rnn", 1, "linear")] * 2], {1: (-1,), 2: (1, 0)}
+    masked = network(layers, 1, 0, reads=reads, arrays=arrays)
+    x = np.array([[[1.001]]], np.float32)
+    assert lstmgen.Model(packed(masked, encoding="features", dtype="bf16")).predict(x).item() == 1
+
+
 # -- what a model says of itself ---------------------------------------------------------------------
 
 
@@ -979,6 +992,29 @@ def test_a_generator_and_a_model_pickle(protocol: int) -> None:
     assert repr(other) == repr(gen)
     assert other.sample(20, seed=1) == gen.sample(20, seed=1)
     np.testing.assert_array_equal(model.predict([[1, 2]]), gen.model.predict([[1, 2]]))
+
+
+@pytest.mark.parametrize("tiny", [-0.0, 1e-20, -1e-17, 1e-45])
+def test_a_pickled_generator_takes_its_own_states(tiny: float) -> None:
+    """Also if weights are so small that they count as zero in bf16."""
+    of = network()
+    of.layers[0].arrays["recurrent_kernel"][0, :5] = tiny
+    gen = lstmgen.Generator(packed(of, dtype="bf16"))
+    gen.sample(9, seed=1)
+    other = pickle.loads(pickle.dumps(gen))
+    other.load_state(gen.save_state())
+    assert other.sample(50, resume=True) == gen.sample(50, resume=True)
+
+
+def test_an_int8_embedding_with_a_negative_scale_pickles() -> None:
+    of = network([("embedding", 7), ("gru", 17), ("dense", 11, "softmax")])
+    steps, scales = container.to_int8(of.layers[0].arrays["embeddings"])
+    data = packed(of, encoding="index", dtype="int8")
+    for positive, negative in ((steps, -steps), (scales, -scales)):
+        assert data.count(positive.tobytes()) == 1
+        data = data.replace(positive.tobytes(), negative.tobytes())
+    model = lstmgen.Model(take_apart(data).to_bytes())
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict([[1, 2, 3]]), model.predict([[1, 2, 3]]))
 
 
 def test_a_model_from_a_keras_file_pickles(small_h5: Path) -> None:

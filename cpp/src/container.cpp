@@ -755,7 +755,7 @@ File::File(std::unique_ptr<Source> source, std::string name) : name_(std::move(n
         const std::uint64_t size = source_->size();
         if (size > kMaxFile) fail({"size of the file: expected at most ", kMaxBytes, ", found ", size, " bytes"});
         // How long the head is, only its end says.
-        for (std::uint64_t n = std::min<std::uint64_t>(size, kPiece);; n = std::min(size, 4 * n)) try {
+        for (std::uint64_t n = std::min<std::uint64_t>(size, kPiece);; n = 8 * n < size ? 4 * n : size) try {
                 return parse(static_cast<std::size_t>(n));
             } catch (const Ended&) {
                 if (n == size) throw;
@@ -850,8 +850,15 @@ void File::rows(const Take& take) {
         const std::size_t bytes = n * tensor.row_bytes();
         const std::byte* const piece = source_->next(bytes);
         crc_.update(piece, bytes);
-        identity_.update(piece, std::min(bytes, identifying));
-        identifying -= std::min(bytes, identifying);
+        const std::size_t some = std::min(bytes, identifying);
+        if (some > 0 && tensor.type == WeightType::bf16) {  // as a model gives them again
+            std::vector<std::byte> numbers(piece, piece + some);
+            drop_least(numbers.data(), some / sizeof(std::uint16_t));
+            identity_.update(numbers.data(), some);
+        } else {
+            identity_.update(piece, some);
+        }
+        identifying -= some;
         finite = finite && all_finite(piece, tensor.type, n * tensor.columns);
         take(row, n, piece);
     }

@@ -45,7 +45,7 @@ public:
                 const float number = rows_[i * stride() + j];
                 std::uint16_t halves[2];
                 std::memcpy(halves, &number, sizeof halves);
-                const bool scaled = type_ == WeightType::int8 && scales_[j] > 0.0f;
+                const bool scaled = type_ == WeightType::int8 && scales_[j] != 0.0f;
                 const auto step = static_cast<std::int8_t>(scaled ? std::lround(number / scales_[j]) : 0);
                 switch (type_) {
                     case WeightType::f32: file.more(&number, sizeof number); break;
@@ -71,7 +71,9 @@ public:
     }
     bool reads_ids() const noexcept override { return true; }
     std::size_t nbytes() const noexcept override { return matrix_.nbytes(); }
-    std::size_t scratch_size(std::size_t, std::size_t) const noexcept override { return matrix_.scratch_size(); }
+    std::size_t scratch_size(std::size_t lanes, std::size_t) const noexcept override {
+        return matrix_.scratch_size(lanes);
+    }
     void step(const KernelTable& kernels, const Input* in, std::size_t lanes, const Output& out,
               float* scratch) const override {
         matrix_.apply(kernels, *in, lanes, out.y, out.stride, scratch);
@@ -292,7 +294,8 @@ public:
     }
     std::size_t scratch_size(std::size_t lanes, std::size_t period) const noexcept final {
         const std::size_t step = kernel_.rounded_size(lanes) + rounded_size(lanes);
-        return period * product_size() + working_size(lanes) + std::max(step, kernel_.scratch_size());
+        return period * product_size() + working_size(lanes) +
+               std::max(step, kernel_.scratch_size(std::max(lanes, period)));
     }
 
 protected:

@@ -27,7 +27,8 @@ LayerInfo layer_info(const LayerDescription& d) {
 void mark_raw(std::vector<LayerDescription>& layers) {
     std::vector<unsigned char> raw = {1};  // 0: the input, j + 1: layer j
     for (LayerDescription& d : layers) {
-        for (const std::size_t j : d.inputs) d.raw = d.raw || raw[j];
+        const std::size_t read = is_merge(d.type) ? d.inputs.size() : 1;  // a mask is not multiplied
+        for (std::size_t i = 0; i < read; ++i) d.raw = d.raw || raw[d.inputs[i]];
         const bool mixes = is_recurrent(d.type) || d.type == LayerType::dense || d.type == LayerType::embedding;
         raw.push_back(d.raw && !mixes);
     }

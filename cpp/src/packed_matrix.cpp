@@ -20,18 +20,6 @@ LSTMGEN_NOINLINE void interleave_last(const std::byte* from, std::size_t row_byt
             std::memcpy(to + (j * together + i) * size, from + i * row_bytes + j * size, size);
 }
 
-// Weights of bf16 below kLeastBf16 become zero.
-void drop_least(AlignedBuffer<std::byte>& weights) {
-    std::uint32_t least;
-    std::memcpy(&least, &kernels::kLeastBf16, sizeof least);
-    for (std::size_t i = 0; i < weights.size(); i += sizeof(std::uint16_t)) {
-        std::uint16_t bits;
-        std::memcpy(&bits, weights.data() + i, sizeof bits);
-        if (std::uint32_t{bits & 0x7fffu} < least >> 16) bits = 0;
-        std::memcpy(weights.data() + i, &bits, sizeof bits);
-    }
-}
-
 }  // namespace
 
 PackedMatrix::PackedMatrix(const KernelTable& kernels, const Tensor& matrix, std::size_t gates, std::size_t first,
@@ -87,7 +75,7 @@ void PackedMatrix::put(std::size_t row, std::size_t n, const std::byte* bytes) {
 }
 
 void PackedMatrix::finish(const std::vector<float>& scales) {
-    if (type_ == WeightType::bf16 && rounds_) drop_least(weights_);
+    if (type_ == WeightType::bf16 && rounds_) drop_least(weights_.data(), weights_.size() / sizeof(std::uint16_t));
     if (type_ == WeightType::int8) set_columns(scales, scales_);
     for (std::size_t p = 0; starts_.size() > 0 && p < panels_; ++p) {
         const kernels::Place place = kernels::place_of(p, layout_, rows_, panels_);

@@ -1,6 +1,7 @@
 // Weights as the kernels want them.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -60,9 +61,10 @@ public:
     std::size_t rounded_size(std::size_t rows) const noexcept {
         return rounds_ ? kernels::rounded_size(rows_, rows) : 0;
     }
-    std::size_t scratch_size() const noexcept { return rounded_size(kApplyRows); }
+    std::size_t scratch_size(std::size_t lanes) const noexcept { return rounded_size(std::min(lanes, kApplyRows)); }
 
-    /// z (lanes, padded_columns) = bias + input . matrix, for any number of lanes. `scratch`: scratch_size().
+    /// z (lanes, padded_columns) = bias + input . matrix, for any number of lanes. `scratch`:
+    /// scratch_size(lanes).
     void apply(const kernels::KernelTable& kernels, const Input& input, std::size_t lanes, float* z,
                std::size_t z_stride, float* scratch) const;
 

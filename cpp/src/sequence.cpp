@@ -28,9 +28,11 @@ std::size_t product_size(const Network& network, std::size_t lanes) {
     return lanes <= kProductRows / 2 ? floats * kProductRows : 0;
 }
 
+// Layers without state get the rows of many steps at once, and so does the input product of the others.
 std::size_t scratch_size(const Network& network, std::size_t lanes) {
     std::size_t floats = 0;
-    for (const auto& layer : network.layers()) floats = std::max(floats, layer->scratch_size(lanes, 1));
+    for (const auto& layer : network.layers())
+        floats = std::max(floats, layer->scratch_size(std::max(lanes, kProductRows), 1));
     return floats;
 }
 

@@ -40,7 +40,6 @@ public:
         if (!std::filesystem::is_regular_file(status)) refuse("is not a regular file");
         size_ = std::filesystem::file_size(place, code);
         if (code) refuse(code.message());
-        file_.rdbuf()->pubsetbuf(nullptr, 0);  // what is read goes to where it is wanted
         file_.open(place, std::ios::binary);
         if (!file_) refuse("cannot be opened for reading");
     }
@@ -57,7 +56,10 @@ public:
     }
     void begin(std::size_t position) override { position_ = position; }
     const std::byte* next(std::size_t n) override {
-        if (n > piece_.size()) piece_ = Bytes(n, Bytes::Raw{});
+        if (n > piece_.size()) {
+            piece_ = Bytes();
+            piece_ = Bytes(n, Bytes::Raw{});
+        }
         const std::size_t known = std::min(n, head_.size() - position_);
         if (known > 0) std::memcpy(piece_.data(), head_.data() + position_, known);
         position_ += known;

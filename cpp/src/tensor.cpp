@@ -29,6 +29,17 @@ void to_floats(const std::byte* from, WeightType type, std::size_t n, float* to)
     }
 }
 
+void drop_least(std::byte* numbers, std::size_t n) {
+    std::uint32_t least;
+    std::memcpy(&least, &kernels::kLeastBf16, sizeof least);
+    for (std::size_t i = 0; i < n; ++i) {
+        auto bits = value<std::uint16_t>(numbers, i);
+        const std::uint32_t magnitude = bits & 0x7fffu;
+        if (magnitude > 0 && magnitude < least >> 16) bits = 0;
+        std::memcpy(numbers + i * sizeof bits, &bits, sizeof bits);
+    }
+}
+
 bool all_finite(const std::byte* from, WeightType type, std::size_t n) {
     std::uint32_t bad = 0;
     if (type == WeightType::bf16)

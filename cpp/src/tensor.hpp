@@ -23,6 +23,9 @@ struct Tensor {
 /// to[0..n) = the numbers of this type at `from`; of int8 without their scales.
 void to_floats(const std::byte* from, kernels::WeightType type, std::size_t n, float* to);
 
+/// Of n numbers of bf16 those that count as zero (kernels::kLeastBf16) become zero.
+void drop_least(std::byte* numbers, std::size_t n);
+
 /// Whether none of them is infinite or NaN.
 bool all_finite(const std::byte* from, kernels::WeightType type, std::size_t n);
 

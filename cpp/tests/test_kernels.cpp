@@ -263,7 +263,7 @@ TEST_CASE("products of bf16 are the same bits on every set for numbers of any si
                 PackedMatrix matrix(table, Tensor{k, columns, WeightType::bf16}, 1, {false, true});
                 matrix.put(0, k, reinterpret_cast<const std::byte*>(weights.data()));
                 matrix.finish({});
-                std::vector<float> z(rows * columns), scratch(matrix.scratch_size());
+                std::vector<float> z(rows * columns), scratch(matrix.scratch_size(rows));
                 matrix.apply(table, {nullptr, x.data(), k}, rows, z.data(), columns, scratch.data());
                 return z;
             };
