@@ -1,5 +1,5 @@
-// The file: GGUF bytes -> checked description, and its arrays, one after the other. The only code that touches
-// untrusted bytes (but for states, state.hpp); docs/format.md is its specification.
+// The file: GGUF bytes -> checked description, and its arrays, one after the other. The only code that believes nothing of
+// what it reads (but for states, state.hpp); docs/format.md is its specification.
 #pragma once
 
 #include <cstddef>

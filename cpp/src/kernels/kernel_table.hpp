@@ -110,7 +110,7 @@ constexpr std::size_t rounded_size(std::size_t k, std::size_t rows) {
 ///
 /// Pre-activations are in packed order: for each block of 16 units the gates, 16 numbers each. Each starts as `start`,
 /// then adds the kernel row of `ids` (if not null), then `x . kernel` (if x is not null), then `h_prev . recurrent`,
-/// each product with k ascending.
+/// each product in the order of products.inl.
 struct RnnStep {
     std::size_t rows;
     std::size_t blocks;
