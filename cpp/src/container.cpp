@@ -730,7 +730,7 @@ class File final : public Container {
 public:
     File(std::unique_ptr<Source> source, std::string name);
     const Tensor& next() const override { return stored_[next_].tensor; }
-    void rows(const Take& take) override;
+    void rows(Take take) override;
     std::vector<float> floats(std::vector<float>* scales) override;
     std::string head() const override;
     SelfTest finish() override;
@@ -829,7 +829,7 @@ void File::parse(std::size_t size) {
     identify(padding ? *padding : ~std::uint64_t{0});
 }
 
-void File::rows(const Take& take) {
+void File::rows(Take take) {
     const Stored& stored = stored_[next_++];
     const Tensor& tensor = stored.tensor;
     named(name_, [&] {
@@ -868,9 +868,10 @@ void File::rows(const Take& take) {
 std::vector<float> File::floats(std::vector<float>* scales) {
     const Tensor tensor = stored_[next_].tensor;
     std::vector<float> values(tensor.rows * tensor.columns);
-    rows([&](std::size_t row, std::size_t n, const std::byte* bytes) {
+    const auto take = [&](std::size_t row, std::size_t n, const std::byte* bytes) {
         to_floats(bytes, tensor.type, n * tensor.columns, values.data() + row * tensor.columns);
-    });
+    };
+    rows(Take(take));
     if (tensor.type == WeightType::int8) {
         const std::vector<float> columns = floats(nullptr);
         for (std::size_t i = 0; i < values.size(); ++i) values[i] *= columns[i % tensor.columns];

@@ -1,10 +1,9 @@
-// The file: GGUF bytes -> checked description, and its arrays, one after the other. The only code that believes nothing of
-// what it reads (but for states, state.hpp); docs/format.md is its specification.
+// The file: GGUF bytes -> checked description, and its arrays, one after the other. The only code that believes nothing
+// of what it reads (but for states, state.hpp); docs/format.md is its specification.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -85,6 +84,21 @@ struct SelfTest {
     double tolerance = 0.0;
 };
 
+/// A function that takes rows of an array, and must live as long as this.
+class Take {
+public:
+    template <class F>
+    explicit Take(const F& f)
+        : f_(&f), call_([](const void* function, std::size_t row, std::size_t n, const std::byte* bytes) {
+              (*static_cast<const F*>(function))(row, n, bytes);
+          }) {}
+    void operator()(std::size_t row, std::size_t n, const std::byte* bytes) const { call_(f_, row, n, bytes); }
+
+private:
+    const void* f_;
+    void (*call_)(const void*, std::size_t, std::size_t, const std::byte*);
+};
+
 /// A model file. What stands before its arrays is read at once; then each array is asked for, in the order of the file;
 /// and `finish` checks what could not be checked before.
 ///
@@ -100,8 +114,7 @@ public:
     /// The next array.
     virtual const Tensor& next() const = 0;
     /// take(row, n, bytes) for all its rows, so many at a time; but for the last a multiple of 4.
-    using Take = std::function<void(std::size_t row, std::size_t n, const std::byte* bytes)>;
-    virtual void rows(const Take& take) = 0;
+    virtual void rows(Take take) = 0;
     /// The numbers of the next array, one after the other; of int8 times their scales, the array behind it, which
     /// `scales` is set to.
     virtual std::vector<float> floats(std::vector<float>* scales = nullptr) = 0;

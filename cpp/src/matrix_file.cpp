@@ -8,9 +8,10 @@ namespace lstmgen {
 using kernels::WeightType;
 
 void read_matrix(Container& file, std::initializer_list<PackedMatrix*> matrices) {
-    file.rows([&](std::size_t row, std::size_t n, const std::byte* bytes) {
+    const auto put = [&](std::size_t row, std::size_t n, const std::byte* bytes) {
         for (PackedMatrix* const matrix : matrices) matrix->put(row, n, bytes);
-    });
+    };
+    file.rows(Take(put));
     std::vector<float> scales;
     if ((*matrices.begin())->type() == WeightType::int8) scales = file.floats();
     for (PackedMatrix* const matrix : matrices) matrix->finish(scales);
