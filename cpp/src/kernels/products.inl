@@ -178,12 +178,18 @@ LSTMGEN_NOINLINE std::size_t run(const Product<W>& p, void (*tile)(const Product
     return r;
 }
 
-// The rows from r on in tiles of R, and what is left in smaller ones: of 4, 2 and 1; or of 4 and 1, where one row has
-// panels enough.
+// Rows of the tiles behind those of R: 6, 4, 2 and 1. Where kTilePanels are more than one, fewer sizes for fewer
+// panels, which are rare.
+constexpr std::size_t fewer_rows(std::size_t R, std::size_t P) {
+    if (R > 4 && (P == 4 || kTilePanels == 1)) return 4;
+    return R > 2 && (P > 1 || kTilePanels == 1) ? 2 : 1;
+}
+
+// The rows from r on in tiles of R, and what is left in smaller ones.
 template <std::size_t R, std::size_t P, class W>
 inline void rows_from(std::size_t r, const Product<W>& p) {
     r = run(p, tile<R, P, P, W>, R, r);
-    if constexpr (R > 1) rows_from<(R > 4 ? 4 : kTilePanels > 1 ? 1 : R / 2), P>(r, p);
+    if constexpr (R > 1) rows_from<fewer_rows(R, P), P>(r, p);
 }
 
 // All rows times P panels. Panels outside, rows inside: a panel stays in the first-level cache while all rows pass.
