@@ -4,7 +4,8 @@ python benchmarks/scaling.py [-o scaling.png]
 
 The network is a one-hot of 92 > LSTM 256 > Dense 92 softmax in float32 with a window of 100, but for what grows;
 samples of growing length have an LSTM of 64, growing threads one of 512. "side by side" are 64 sequences with their
-states carried. Times are of the clock, on one thread unless threads grow.
+states carried. Times are of the clock, on one thread unless threads grow, or generators: each of these, which run at
+once, asks for a thread of every processor.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -86,12 +88,25 @@ def threads() -> Iterator[Point]:
         yield side_by_side(n, model, threads=n)
 
 
+def generators() -> Iterator[Point]:
+    model, cores = network(), os.cpu_count() or 1
+    for n in (1, 2, 8, 32):
+        draws = [sampler(model, 1, cores) for _ in range(n)]
+
+        def draw(count: int, draws: list[Draw] = draws) -> None:
+            with ThreadPoolExecutor(len(draws)) as pool:
+                list(pool.map(lambda one: one(count), draws))
+
+        yield Point(n, "window", draw, elements_in(draws[0], 4 * SECONDS), n)
+
+
 SWEEPS: dict[str, Callable[[], Iterator[Point]]] = {
     "units": units,
     "window": windows,
     "sequences": sequences,
     "length": lengths,
     "threads": threads,
+    "generators": generators,
 }
 Times = dict[tuple[str, int], list[float]]  # µs per element in each round, of (mode, at)
 

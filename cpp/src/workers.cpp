@@ -13,8 +13,9 @@
 namespace lstmgen {
 namespace {
 
-constexpr int kSpins =
-    20000;  // about 0.2 ms: longer than the pause between two elements, short enough to let others work
+// Who waits looks again and again for so long, then lets others run in between, and at last sleeps: together about 0.2
+// ms, longer than the pause between two elements.
+constexpr int kSpins = 1000, kYields = 400;
 
 inline void pause() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -22,6 +23,14 @@ inline void pause() {
 #elif defined(__aarch64__)
     asm volatile("yield");
 #endif
+}
+
+// Waits in the i-th turn.
+inline void wait(int i) {
+    if (i < kSpins)
+        pause();
+    else
+        std::this_thread::yield();
 }
 
 long process() {
@@ -38,7 +47,7 @@ Workers::Workers(std::size_t size) : process_(process()) {
     std::vector<std::thread>& threads = team_->threads;
     threads.reserve(size);
     try {
-        for (std::size_t i = 1; i < size; ++i) threads.emplace_back([this, i] { loop(i); });
+        for (std::size_t i = 1; i < size; ++i) threads.emplace_back([this] { loop(); });
     } catch (const std::system_error&) {
         // The system has no more threads: those that started do all the work, with the same results.
     } catch (const std::bad_alloc&) {
@@ -51,10 +60,9 @@ Workers::~Workers() {
         static_cast<void>(team_.release());  // to join the parent's threads, or to destroy what they wait on, hangs
         return;
     }
-    stop_.store(true);
     {
         const std::lock_guard lock(team_->mutex);
-        round_.fetch_add(1);
+        stop_.store(true);
     }
     team_->wake.notify_all();
     for (std::thread& thread : team_->threads) thread.join();
@@ -67,32 +75,37 @@ void Workers::start(Task task, void* context) {
     }
     task_ = task;
     context_ = context;
-    running_.store(team_->threads.size());
-    round_.fetch_add(1);  // publishes the three
+    running_.store(size());
+    limit_.fetch_add(size());  // publishes the three
     if (asleep_.load() > 0) {
         const std::lock_guard lock(team_->mutex);
         team_->wake.notify_all();
     }
-    task(context, 0);
-    for (int i = 0; running_.load() > 0; ++i)
-        if (i < kSpins)
-            pause();
-        else
-            std::this_thread::yield();
+    work();
+    for (int i = 0; running_.load() > 0; ++i) wait(i);
 }
 
-void Workers::loop(std::size_t index) {
-    for (std::size_t seen = 0;; ++seen) {
-        for (int i = 0; i < kSpins && round_.load() == seen; ++i) pause();
-        if (round_.load() == seen) {
+void Workers::work() {
+    for (std::uint64_t part = next_.load(); part < limit_.load();)
+        if (next_.compare_exchange_weak(part, part + 1)) {
+            task_(context_, static_cast<std::size_t>(part % size()));
+            running_.fetch_sub(1);
+            part = next_.load();
+        }
+}
+
+void Workers::loop() {
+    const auto idle = [this] { return next_.load() >= limit_.load() && !stop_.load(); };
+    for (;;) {
+        for (int i = 0; i < kSpins + kYields && idle(); ++i) wait(i);
+        if (idle()) {
             std::unique_lock lock(team_->mutex);
             asleep_.fetch_add(1);
-            team_->wake.wait(lock, [&] { return round_.load() != seen; });
+            team_->wake.wait(lock, [&] { return !idle(); });
             asleep_.fetch_sub(1);
         }
         if (stop_.load()) return;
-        task_(context_, index);
-        running_.fetch_sub(1);
+        work();
     }
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -21,8 +22,9 @@ public:
 
     std::size_t size() const noexcept { return team_->threads.size() + 1; }
 
-    /// f(0) ... f(size() - 1), each on a thread of its own; returns when all have. f must not throw. In the child of a
-    /// fork, which has none of the threads, the caller does them one by one.
+    /// f(0) ... f(size() - 1), each by whichever thread comes first, the caller too: it does all of them where the
+    /// processors are busy with others, or in the child of a fork, which has none of the threads. Returns when all are
+    /// done. f must not throw.
     template <class F>
     void run(F&& f) {
         if (size() == 1) return f(0);
@@ -37,14 +39,16 @@ private:
         std::condition_variable wake;
     };
     void start(Task task, void* context);
-    void loop(std::size_t index);
+    void work();
+    void loop();
 
     std::unique_ptr<Team> team_ = std::make_unique<Team>();
     long process_;  // that the threads run in
     Task task_ = nullptr;
     void* context_ = nullptr;
-    std::atomic<std::size_t> round_{0};    // counts the calls of run
-    std::atomic<std::size_t> running_{0};  // threads that have not finished the round
+    std::atomic<std::uint64_t> next_{0},
+        limit_{0};                         // parts, of all calls of run: those taken, and those that there are
+    std::atomic<std::size_t> running_{0};  // parts of the last call that are not done
     std::atomic<bool> stop_{false};
     std::atomic<std::size_t> asleep_{0};
 };
