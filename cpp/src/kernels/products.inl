@@ -199,7 +199,8 @@ inline void panels_times_rows(Product<W>& p) {
     p.advance(P);
 }
 
-// One row times twice S panels, of which S lie side by side: enough at once to hide the latency of the multiply-add.
+// One row times kRowPanels panels or a few less, of which S lie side by side: enough at once to hide the latency of the
+// multiply-add.
 template <std::size_t S, class W>
 inline void row_times_panels(Product<W>& p) {
     constexpr std::size_t panels = kRowPanels / S * S;
@@ -214,7 +215,7 @@ void multiply_panels(const Matrix& m, std::size_t first, std::size_t n_panels, c
     Product<W> p{m, first, first + n_panels, x, rows, z, z_stride};
     if constexpr (kTilePanels == 1) {
         if (rows == 1) row_times_panels<1>(p);
-    } else if (m.layout.panels == 3) {  // a block of a GRU
+    } else if (m.layout.panels == 3) {  // blocks of a GRU, and where threes go up
         if (rows == 1) row_times_panels<3>(p);
         while (p.left() >= 3) panels_times_rows<3>(p);
     } else {
