@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import bench, cli
+from lstmgen import bench
+from lstmgen.cli import main as cli
 from networks import network, packed
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, pipes and devices")

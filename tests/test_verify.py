@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import lstmgen
-from lstmgen import cli
+from lstmgen.cli import main as cli
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmgen import _core
-from lstmgen.container import DTYPES, NUMBER_BYTES
+from lstmgen.binfile.writer import DTYPES, NUMBER_BYTES
 from lstmgen.generator import Generator, Sampling
 from lstmgen.model import Model
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lstmgen import _core
 from lstmgen.model import Model, Source
-from lstmgen.text import Ids, check_sequence
+from lstmgen.vocabulary import Ids, check_sequence
 
 if TYPE_CHECKING:
     from lstmgen.exporting import ExportOptions

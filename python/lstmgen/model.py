@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmgen.text import Vocabulary
+from lstmgen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from lstmgen.classifier import Classification, Classified
+    from lstmgen.classifying import Classification, Classified
     from lstmgen.exporting import ExportOptions
 
 try:
@@ -57,7 +57,7 @@ class Model:
             if rest := options.keys() - {"dtype"}:
                 raise TypeError(f"{name}: only a Keras file takes {', '.join(sorted(rest))}: a .bin has its own")
             if (dtype := options.get("dtype")) is not None:
-                from lstmgen.repacking import repack
+                from lstmgen.binfile.repacking import repack
 
                 source = repack(source if isinstance(source, bytes) else _read(name), name, dtype)
         else:
@@ -186,7 +186,7 @@ class Model:
         leave out. Only a network with padding and a window gets its padding, on the left. `on_unknown`: what to do with
         elements outside the vocabulary: "error", "skip", or an element to put instead.
         """
-        from lstmgen.classifier import classify
+        from lstmgen.classifying import classify
 
         return classify(self, sequences, on_unknown)
 

@@ -241,7 +241,7 @@ def _cache_folder() -> Path:
 
 
 def _write(path: File, data: bytes) -> None:
-    from lstmgen.container import write
+    from lstmgen.files import write
 
     write(path, data)
 

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmgen import container, keras_file, reference
+from lstmgen import keras_file
+from lstmgen.binfile import writer
 from lstmgen.generator import Generator, Sampling
 from lstmgen.model import Model
+from lstmgen.network import reference
 
 # Like Keras within the error that Keras itself has against float64: RMS over windows, the median and the worst of them.
 MEDIAN, WORST, FLOOR = 1.5, 3.0, 3e-8
@@ -44,7 +46,7 @@ def verify(model: str | Model, keras_path: str, windows: int = 40) -> Report:
 
     Half of them are random, half drawn from the model itself; all are random for one that does not generate.
     Weights stored as bf16 or int8 differ from Keras's by their rounding, and what they are multiplied with is rounded,
-    too. Then the float64 reference, on the weights as stored, is the measure, and container.ROUNDING_TOLERANCE of the
+    too. Then the float64 reference, on the weights as stored, is the measure, and writer.ROUNDING_TOLERANCE of the
     greatest output the bar.
     Raises `ImportError` without Keras (the train extra), and what `Model` raises.
     """
@@ -57,12 +59,12 @@ def verify(model: str | Model, keras_path: str, windows: int = 40) -> Report:
     if found != expected:
         raise ValueError(f"{keras_path}: expected (inputs, outputs) {found} as in the model, found {expected}")
     x = _windows(ours, windows)
-    stored = container.rounded(network, ours.dtype)
+    stored = writer.rounded(network, ours.dtype)
     exact = reference.forward(stored, _encoded(ours, stored, x))
     keras = _keras_predict(keras_path, _encoded(ours, network, x))
     mine = ours.predict(x)
-    if ours.dtype in container.ROUNDING_TOLERANCE:
-        difference, most = np.abs(mine - exact).max(), container.ROUNDING_TOLERANCE[ours.dtype] * np.abs(exact).max()
+    if ours.dtype in writer.ROUNDING_TOLERANCE:
+        difference, most = np.abs(mine - exact).max(), writer.ROUNDING_TOLERANCE[ours.dtype] * np.abs(exact).max()
         passed = bool(difference <= most)
         error = f"{difference:.2e} (at most {most:.2e})"
     else:
