@@ -19,7 +19,7 @@ from lstmgen.binfile.repacking import repack
 from lstmgen.errors import ModelFormatError
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
-from lstmgen.vocabulary import Vocabulary, check_sequence, id_at, reading
+from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
 from lstmgen.vocabulary.reading import File, Listing, Vocab
 
 Source = str | os.PathLike[str] | bytes
@@ -160,11 +160,11 @@ def _repacked(data: bytes, source: Source, options: ExportOptions) -> Exported:
 def _pack(network: Network, options: ExportOptions) -> Exported:
     network = _with_window(network, options.get("window"))
     labels = _labels(options.get("labels"))
-    listing = _listing(options, network.outputs if labels is None else network.input_size)
+    listing = _listing(network, options, network.outputs if labels is None else network.input_size)
     encoding = options.get("encoding") or infer_encoding(network)
     if options.get("encoding") is None and labels is not None and not network.takes_ids:
         encoding = "onehot" if listing else "features"
-    vocabulary = Vocabulary(listing.elements, listing.kind or "tokens") if listing else None
+    vocabulary = Vocabulary(listing.elements, listing.kind or "tokens", listing.tokenizer) if listing else None
     prime = options.get("prime")
     generates = encoding != "features" and labels is None
     if prime is None and listing and generates:
@@ -173,6 +173,9 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
     if prime is None and vocabulary is not None and _START in vocabulary.elements and generates:
         prime = [_START]
         assumed += (f"the default prime is {_START}, the start of a text",)
+    elif prime is None and network.elements.get("blank") and listing and listing.padding is not None:
+        prime = [listing.padding]
+        assumed += ("the default prime is a window of padding, as textgenrnn starts a model of a single text",)
     data = writer.pack(
         network,
         encoding=encoding,
@@ -187,7 +190,7 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
         author=options.get("author"),
         license=options.get("license"),
         source_url=options.get("source_url"),
-        card=_card(options.get("card")),
+        card=_card(options.get("card"), _carried(network, listing) if generates or labels else {}),
     )
     return Exported(data, assumed, listing is None and generates)
 
@@ -223,8 +226,8 @@ def _with_window(network: Network, window: int | None) -> Network:
 # -- vocabulary and prime ------------------------------------------------------------------------
 
 
-def _listing(options: ExportOptions, outputs: int) -> Listing | None:
-    """The vocabulary that the options name, for a network with `outputs` outputs (with labels: inputs)."""
+def _listing(network: Network, options: ExportOptions, outputs: int) -> Listing | None:
+    """The vocabulary that the options or the file name, for `outputs` outputs (with labels: inputs)."""
     vocab, vocab_from, kind = options.get("vocab"), options.get("vocab_from"), options.get("vocabulary_kind")
     if vocab is not None and vocab_from is not None:
         raise ValueError("give either vocab or vocab_from, not both")
@@ -232,13 +235,41 @@ def _listing(options: ExportOptions, outputs: int) -> Listing | None:
         for option in ("lower", "vocab_encoding"):
             if options.get(option):
                 raise ValueError(f"{option} needs a corpus: vocab_from")
+    kind = kind or network.elements.get("kind")
     if vocab is not None:
-        return reading.read(vocab, outputs, kind)
-    if vocab_from is not None:
-        return _read_corpus(vocab_from, outputs, options)
-    if kind is not None:
+        found: Listing | None = reading.read(vocab, outputs, kind)
+    elif vocab_from is not None:
+        found = _read_corpus(vocab_from, outputs, options)
+    else:
+        found = _beside(network.elements.get("beside", ()), outputs, kind)
+    if found is None and options.get("vocabulary_kind") is not None:
         raise ValueError("vocabulary_kind needs a vocabulary: vocab or vocab_from")
+    settings = network.elements.get("tokenizer")
+    if found is not None and settings is not None and found.tokenizer is None:
+        found = found._replace(tokenizer=Tokenizer.of(settings, Tokenizer()))
+    return found
+
+
+def _beside(files: Iterable[tuple[str, bool]], outputs: int, kind: str | None) -> Listing | None:
+    """The first vocabulary beside a file that fits; one whose name says that it belongs to the file must."""
+    for path, own in files:
+        try:
+            found = reading.read(path, outputs, kind)
+        except ValueError:
+            if own:
+                raise
+        else:
+            return found._replace(assumed=(f"the vocabulary is {path}, beside the file", *found.assumed))
     return None
+
+
+def _carried(network: Network, listing: Listing | None) -> dict[str, Any]:
+    """What the card holds for programs: section 7 of docs/format.md."""
+    facts: dict[str, Any] = {}
+    if listing is not None and listing.tokenizer is not None:
+        facts["tokenizer"] = listing.tokenizer.facts()
+    stop = [text for text in network.elements.get("stop", ()) if listing is not None and text in listing.elements]
+    return facts | ({"sample": {"stop": stop}} if stop else {})
 
 
 def _read_corpus(path: File, outputs: int, options: ExportOptions) -> Listing:
@@ -272,20 +303,20 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
     return ids_found
 
 
-def _card(card: Mapping[str, Any] | str | None) -> str | None:
-    """The card as the text of a JSON object."""
-    if card is None:
+def _card(card: Mapping[str, Any] | str | None, facts: Mapping[str, Any]) -> str | None:
+    """The card as the text of a JSON object, with these facts besides, where it does not give others."""
+    if card is None and not facts:
         return None
     if not isinstance(card, str):
-        _expect("card", card, (Mapping,), "a mapping or the text of a JSON object")
-        return json.dumps(dict(card), ensure_ascii=False)
+        _expect("card", card, (Mapping, NoneType), "a mapping or the text of a JSON object")
+        return json.dumps({**facts, **(card or {})}, ensure_ascii=False)
     try:
         value = json.loads(card)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"card: not JSON: {error}") from None
     if not isinstance(value, dict):
         raise ValueError(f"card: expected a JSON object, found {type(value).__name__}")
-    return card
+    return json.dumps({**facts, **value}, ensure_ascii=False) if facts else card
 
 
 def check_other_file(source: Source, out: File) -> None:
