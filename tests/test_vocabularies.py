@@ -16,8 +16,11 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen.vocabulary import Vocabulary, reading
+from lstmgen.vocabulary import Tokenizer, Vocabulary, reading
+from lstmgen.vocabulary.tokenizing import KERAS_FILTERS
 from networks import packed
+
+KERAS = Tokenizer(lower=True, filters=KERAS_FILTERS)
 
 NOTES = ["4.7", "C4", "C4", "B-3", "4.7", "C4"]
 
@@ -155,19 +158,22 @@ def test_kind_that_is_given_is_not_assumed() -> None:
 def test_tokenizer_gives_words_from_id_1(tmp_path: Path, twice: bool) -> None:
     value = tokenizer()
     listing = reading.read(written(tmp_path / "t.json", json.dumps(value) if twice else value), 4)
-    assert listing == reading.Listing(["", "the", "cat", "sat"], 0, "tokens")
+    assert listing == reading.Listing(["", "the", "cat", "sat"], 0, "tokens", tokenizer=KERAS)
+
+
+def test_config_of_a_tokenizer_is_one() -> None:
+    assert reading.read(tokenizer()["config"], 4) == reading.read(tokenizer(), 4)
 
 
 @pytest.mark.parametrize(
     "vocab",
     [
-        tokenizer()["config"],
         {"word_index": {"the": 1, "cat": 2, "sat": 3}},
         {"word_index": {"the": 1, "cat": 2, "sat": 3}, "index_word": {1: "the", 2: "cat", 3: "sat"}},
     ],
 )
 def test_part_of_a_tokenizer_is_one(vocab: Any) -> None:
-    assert reading.read(vocab, 4) == reading.read(tokenizer(), 4)
+    assert reading.read(vocab, 4) == reading.Listing(["", "the", "cat", "sat"], 0, "tokens")
 
 
 @pytest.mark.parametrize(("num_words", "outputs"), [(3, 3), (2, 3), (3, 4), (100, 4), (None, 4)])
@@ -184,7 +190,8 @@ def test_tokenizer_that_fits_neither_way_is_refused() -> None:
 def test_tokenizer_of_characters_is_text() -> None:
     characters = json.dumps({"<OOV>": 1, "a": 2, " ": 3})
     vocab = tokenizer(char_level=True, word_index=characters, index_word='{"1": "<OOV>", "2": "a", "3": " "}')
-    assert reading.read(vocab, 4) == reading.Listing(["", "<OOV>", "a", " "], 0, "text")
+    expected = reading.Listing(["", "<OOV>", "a", " "], 0, "text", tokenizer=KERAS._replace(char_level=True))
+    assert reading.read(vocab, 4) == expected
 
 
 def test_tokenizer_that_contradicts_itself_is_refused() -> None:
@@ -202,7 +209,8 @@ def test_tokenizer_of_keras_itself_is_read(keras: Any) -> None:
     made = text.Tokenizer(num_words=4, oov_token="<OOV>")
     made.fit_on_texts(["the cat sat on the cat"])
     listing = reading.read(json.loads(made.to_json()), 4)
-    assert listing == reading.Listing(["", "<OOV>", "the", "cat"], 0, "tokens")
+    settings = KERAS._replace(oov_token="<OOV>", num_words=4)
+    assert listing == reading.Listing(["", "<OOV>", "the", "cat"], 0, "tokens", tokenizer=settings)
 
 
 def test_vocabulary_of_textgenrnn_is_read(zoo: Path) -> None:

@@ -22,7 +22,7 @@ from lstmgen.elements import Assumption, Encoding, Outputs, Padding
 from lstmgen.errors import ModelFormatError
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
-from lstmgen.vocabulary import Vocabulary, check_sequence, id_at, reading
+from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
 from lstmgen.vocabulary.reading import File, Listing, Vocab
 
 Source = str | os.PathLike[str] | bytes
@@ -185,14 +185,14 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
     wanted = told[0] != "features" and (named or any(option is not None for option in told))
     outputs = elements.outputs_of(network, wanted)
     generates = labels is None and outputs.generates and told[0] != "features"
-    listing, generates = _listing(options, network, generates, labels is not None)
+    listing, generates = _listing(network, options, generates, labels is not None)
     if told[0] in ("onehot", *writer.ONE_NUMBER) and labels is None:
         writer.check_encoding(network, told[0], generates=True)
     if labels is None and not generates:
         _check_predictor(outputs, options, network)
     if listing and generates:
         listing = _by_number(network, listing, told[0])
-    vocabulary = Vocabulary(listing.elements, listing.kind or "tokens") if listing else None
+    vocabulary = Vocabulary(listing.elements, listing.kind or "tokens", listing.tokenizer) if listing else None
     assumed = [Assumption(text, doubtful=True) for text in network.assumed + (listing.assumed if listing else ())]
     if labels is None and told[0] != "features":
         assumed += elements.assumed_of_outputs(network, outputs._replace(generates=generates), wanted)
@@ -220,7 +220,7 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
         author=options.get("author"),
         license=options.get("license"),
         source_url=options.get("source_url"),
-        card=_card(options.get("card"), [assumption.text for assumption in assumed]),
+        card=_card(options.get("card"), _carried(network, listing, assumed)),
     )
     return Exported(
         data,
@@ -331,6 +331,10 @@ def _default_prime(
     if vocabulary is not None and start is not None:
         assumed.append(Assumption(f"the default prime is {start}, the start of a text", doubtful=True))
         return [vocabulary.ids[start]]
+    if padding.id is not None and network.elements.get("blank"):
+        text = "the default prime is a window of padding, as textgenrnn starts a model of a single text"
+        assumed.append(Assumption(text, doubtful=True))
+        return [padding.id]
     if padding.id is not None and not network.window:
         assumed.append(Assumption(f"the default prime is the padding, id {padding.id}"))
         return [padding.id]
@@ -357,41 +361,46 @@ def _with_window(network: Network, window: int | None) -> Network:
 
 
 def _listing(
-    options: ExportOptions, network: Network, generates: bool, classifies: bool
+    network: Network, options: ExportOptions, generates: bool, classifies: bool
 ) -> tuple[Listing | None, bool]:
-    """The vocabulary that the options name, and whether the network generates with it.
+    """The vocabulary that the options or the file name, and whether the network generates with it.
 
     An Embedding may take more ids than there are outputs: the size of the vocabulary says which of the two it names.
     """
-    vocab, vocab_from, kind = options.get("vocab"), options.get("vocab_from"), options.get("vocabulary_kind")
+    inputs = network.input_size if network.takes_ids or classifies else network.outputs
+    if not generates:
+        return _read_vocabulary(network, options, inputs), False
+    try:
+        return _read_vocabulary(network, options, network.outputs), True
+    except ValueError:
+        if inputs != network.outputs:
+            with contextlib.suppress(ValueError):
+                return _read_vocabulary(network, options, inputs), False
+        raise
+
+
+def _read_vocabulary(network: Network, options: ExportOptions, size: int) -> Listing | None:
+    """The vocabulary of `size` elements that the options or the file name."""
+    vocab, vocab_from = options.get("vocab"), options.get("vocab_from")
     if vocab is not None and vocab_from is not None:
         raise ValueError("give either vocab or vocab_from, not both")
     if vocab_from is None:
         for option in ("lower", "vocab_encoding"):
             if options.get(option):
                 raise ValueError(f"{option} needs a corpus: vocab_from")
-    if vocab is None and vocab_from is None:
-        if kind is not None:
-            raise ValueError("vocabulary_kind needs a vocabulary: vocab or vocab_from")
-        return None, generates
-    if not generates:
-        size = network.input_size if network.takes_ids or classifies else network.outputs
-        return _read_vocabulary(options, size), False
-    try:
-        return _read_vocabulary(options, network.outputs), True
-    except ValueError:
-        if network.input_size == network.outputs or not network.takes_ids:
-            raise
-        with contextlib.suppress(ValueError):
-            return _read_vocabulary(options, network.input_size), False
-        raise
-
-
-def _read_vocabulary(options: ExportOptions, size: int) -> Listing:
-    vocab = options.get("vocab")
+    kind = options.get("vocabulary_kind") or network.elements.get("kind")
     if vocab is not None:
-        return reading.read(vocab, size, options.get("vocabulary_kind"))
-    return _read_corpus(options.get("vocab_from") or "", size, options)
+        found: Listing | None = reading.read(vocab, size, kind)
+    elif vocab_from is not None:
+        found = _read_corpus(vocab_from, size, options)
+    else:
+        found = _beside(network.elements.get("beside", ()), size, kind)
+    if found is None and options.get("vocabulary_kind") is not None:
+        raise ValueError("vocabulary_kind needs a vocabulary: vocab or vocab_from")
+    settings = network.elements.get("tokenizer")
+    if found is not None and settings is not None and found.tokenizer is None:
+        found = found._replace(tokenizer=Tokenizer.of(settings, Tokenizer()))
+    return found
 
 
 def _by_number(network: Network, listing: Listing, encoding: str | None) -> Listing:
@@ -414,6 +423,30 @@ def _by_number(network: Network, listing: Listing, encoding: str | None) -> List
         f"the ids are in the order of the numbers: {scores[1]:.2f} bits an element, as text is sorted {scores[0]:.2f}"
     )
     return listing._replace(elements=orders[1], assumed=(*listing.assumed, text))
+
+
+def _beside(files: Iterable[tuple[str, bool]], outputs: int, kind: str | None) -> Listing | None:
+    """The first vocabulary beside a file that fits; one whose name says that it belongs to the file must."""
+    for path, own in files:
+        try:
+            found = reading.read(path, outputs, kind)
+        except ValueError:
+            if own:
+                raise
+        else:
+            return found._replace(assumed=(f"the vocabulary is {path}, beside the file", *found.assumed))
+    return None
+
+
+def _carried(network: Network, listing: Listing | None, assumed: Sequence[Assumption]) -> dict[str, Any]:
+    """What the card holds for programs: section 7 of docs/format.md."""
+    facts: dict[str, Any] = {}
+    if assumed:
+        facts["assumed"] = [assumption.text for assumption in assumed]
+    if listing is not None and listing.tokenizer is not None:
+        facts["tokenizer"] = listing.tokenizer.facts()
+    stop = [text for text in network.elements.get("stop", ()) if listing is not None and text in listing.elements]
+    return facts | ({"sample": {"stop": stop}} if stop else {})
 
 
 def _read_corpus(path: File, outputs: int, options: ExportOptions) -> Listing:
@@ -451,23 +484,20 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
     return ids_found
 
 
-def _card(card: Mapping[str, Any] | str | None, assumed: Sequence[str]) -> str | None:
-    """The card as the text of a JSON object, with what was assumed, unless it says that itself."""
-    if isinstance(card, str):
-        try:
-            value = json.loads(card)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"card: not JSON: {error}") from None
-        if not isinstance(value, dict):
-            raise ValueError(f"card: expected a JSON object, found {type(value).__name__}")
-    else:
+def _card(card: Mapping[str, Any] | str | None, facts: Mapping[str, Any]) -> str | None:
+    """The card as the text of a JSON object, with these facts besides, where it does not give others."""
+    if card is None and not facts:
+        return None
+    if not isinstance(card, str):
         _expect("card", card, (Mapping, NoneType), "a mapping or the text of a JSON object")
-        value = dict(card or {})
-    if assumed:
-        value.setdefault("assumed", list(assumed))
-    elif isinstance(card, str):
-        return card
-    return None if card is None and not value else json.dumps(value, ensure_ascii=False)
+        return json.dumps({**facts, **(card or {})}, ensure_ascii=False)
+    try:
+        value = json.loads(card)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"card: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"card: expected a JSON object, found {type(value).__name__}")
+    return json.dumps({**facts, **value}, ensure_ascii=False) if facts else card
 
 
 def check_other_file(source: Source, out: File) -> None:

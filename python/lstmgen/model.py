@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmgen.vocabulary import Vocabulary
+from lstmgen.vocabulary import Tokenizer, Vocabulary
 
 if TYPE_CHECKING:
     from lstmgen.classifying import Classification, Classified
@@ -67,7 +67,7 @@ class Model:
         self._native = _core.Model.from_bytes(source, name) if isinstance(source, bytes) else _core.Model.load(name)
         info = self._native.info
         self.vocabulary: Vocabulary | None = (
-            Vocabulary(info.vocabulary, info.vocabulary_kind) if info.vocabulary else None
+            Vocabulary(info.vocabulary, info.vocabulary_kind, Tokenizer.of_card(info.card)) if info.vocabulary else None
         )
 
     @property

@@ -43,9 +43,10 @@ def reason(error: BaseException) -> str:
 
 # How the library's messages name options, and how the command line does.
 _SPELLINGS = {
+    "give window=N": "give --window N",
     "give window": "give --window",
+    "as config": "as --config",
     "give prime=": "give --prime",
-    "as config,": "as --config,",
     "with the option output:": "with --output-layer:",
     "on_unknown='skip'": "--on-unknown skip",
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lstmgen
+from lstmgen.cli.recommended import take_recommended
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> None:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"assumed: {message}", file=sys.stderr)
         generator = lstmgen.Generator(args.model, threads=args.threads, **options)
+    take_recommended(args, generator.model)
     for output in args.output:  # before the work, not after it
         folder = output.resolve().parent
         if not folder.is_dir() or not os.access(folder, os.W_OK):

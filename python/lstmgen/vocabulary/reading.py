@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from lstmgen.vocabulary.tokenizing import KERAS_FILTERS, Tokenizer
+
 File = str | os.PathLike[str]
 Vocab = Sequence[str] | Sequence[float] | Mapping[str, Any] | Mapping[int, str] | File
 
@@ -46,6 +48,7 @@ class Listing(NamedTuple):
     kind: "text", "tokens" or None, if it does not say.
     sequence: the text or the notes that the elements come from, whose first window is a prime; may be empty.
     assumed: what was taken to be so, a sentence each.
+    tokenizer: how texts became elements in training, if it says so.
     """
 
     elements: list[str]
@@ -53,6 +56,7 @@ class Listing(NamedTuple):
     kind: str | None = None
     sequence: Sequence[str] = ()
     assumed: tuple[str, ...] = ()
+    tokenizer: Tokenizer | None = None
 
 
 def read(vocab: Vocab, outputs: int, kind: str | None = None) -> Listing:
@@ -319,7 +323,14 @@ def _from_tokenizer(name: str, config: Mapping[str, Any], outputs: int) -> Listi
     elements, limit = listing.elements, config.get("num_words")
     if type(limit) is int and outputs in (limit, limit + 1):
         elements = elements[:outputs]
-    return Listing(elements, listing.padding, "text" if config.get("char_level") is True else "tokens")
+    tokenizer = None
+    if config.keys() & {"lower", "filters", "split", "char_level"}:
+        try:
+            tokenizer = Tokenizer.of(config, Tokenizer(lower=True, filters=KERAS_FILTERS))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    kind = "text" if tokenizer is not None and tokenizer.char_level else "tokens"
+    return Listing(elements, listing.padding, kind, tokenizer=tokenizer)
 
 
 def _from_entries(name: str, value: Mapping[str, Any], outputs: int) -> Listing:
