@@ -191,14 +191,14 @@ def number_encoding(
         scores[rule] = score
     chance, best = float(np.log2(n)), min(scores.values())
     if best >= chance:
-        encoding_found, said = _self_checked(network, own, [rule for rule in rules if rule in _COMMON])
+        checked, said = _self_checked(network, own, [rule for rule in rules if rule in _COMMON])
         why = f"no way for a number to enter predicts {where} better than chance: the best {best:.2f} bits an element"
-        return encoding_found, [Assumption(f"{said[0].text}; {why}", doubtful=True)]
+        return checked, [Assumption(f"{said[0].text}; {why}", doubtful=True)]
     taken = next(rule for rule in rules if scores[rule] <= best + 0.05)  # of equals the most common
     others = sorted((scores[rule], rule) for rule in rules if rule != taken)
     against = sorted({others[0], *(other for other in others if other[1] in ("id/n", "id"))})
-    said = " and ".join(f"{score:.2f} for {described(rule, n)}" for score, rule in against)
-    text = f"encoding {described(taken, n)}: {scores[taken]:.2f} bits an element on {where}, against {said}"
+    rest = " and ".join(f"{score:.2f} for {described(rule, n)}" for score, rule in against)
+    text = f"encoding {described(taken, n)}: {scores[taken]:.2f} bits an element on {where}, against {rest}"
     return by_rule(taken, n, own), [Assumption(text, doubtful=True)]
 
 

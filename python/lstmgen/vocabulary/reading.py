@@ -226,7 +226,7 @@ def _plain(name: str, value: Any) -> Listing:
         elements = _ordered(name, value)
         said = f"{name}: the indices start at 1: id 0 is taken as padding, which is never drawn"
     elif isinstance(value, list | tuple):
-        elements = [_named(e) for e in value]
+        elements = _names(value)
         said = f"{name}: element 0 is empty: it is taken as padding, which is never drawn"
     else:
         raise ValueError(f"{name}: expected a list or an object, found {type(value).__name__}")
@@ -285,6 +285,22 @@ def _is_number(value: object) -> bool:
     return _is_index(value) or (isinstance(value, float | np.floating) and math.isfinite(value))
 
 
+def _names(elements: Sequence[Any]) -> list[Any]:
+    """The names of elements, of which some may be numbers if all the others are the text of numbers."""
+    names = [_named(element) for element in elements]
+    if any(map(_is_number, elements)):
+        for name in names:
+            try:
+                float(name)
+            except (ValueError, TypeError):
+                return [str(e) if isinstance(e, str) else e for e in elements]
+    return names
+
+
+def _only_numbers(entry: Any) -> bool:
+    return not isinstance(entry, Mapping) and all(map(_is_number, entry))
+
+
 def _named(element: Any) -> Any:
     """The name of an element that is text or a number; anything else as it is."""
     if _is_number(element):
@@ -295,7 +311,7 @@ def _named(element: Any) -> Any:
 def _check_elements(name: str, elements: list[Any], padding: int | None) -> None:
     for i, element in enumerate(elements):
         if not isinstance(element, str) or not (element or i == padding):
-            raise ValueError(f"{name}: element {i}: expected text or a number, found {element!r:.60}")
+            raise ValueError(f"{name}: element {i}: expected text, found {element!r:.60}")
 
 
 def _from_notes(name: str, notes: list[str], numbers: bool) -> Listing:
@@ -345,6 +361,9 @@ def _from_entries(name: str, value: Mapping[str, Any], outputs: int) -> Listing:
                 reasons.append(str(error))
     if not found:
         raise ValueError(reasons[0])
+    texts = [listing.elements for key, listing in found.items() if not _only_numbers(value[key])]
+    if texts:  # other numbers beside them are counts or sizes
+        found = {key: x for key, x in found.items() if not _only_numbers(value[key]) or x.elements in texts}
     fitting = {key: listing for key, listing in found.items() if len(listing.elements) == outputs}
     return _agreed(name, fitting or found)
 
