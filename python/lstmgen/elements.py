@@ -92,11 +92,10 @@ def assumed_of_outputs(network: Network, outputs: Outputs, wanted: bool) -> list
     """What is assumed where a network is taken to be a generator, or none."""
     n = network.outputs
     if not outputs.generates:
-        said = [Assumption(f"it predicts and does not generate: {outputs.why}")]
-        if network.input_size == n > 1 and outputs.kind in ("logits", "shares"):
-            way = "a vocabulary" if network.takes_ids else "a vocabulary or encoding='onehot' (--encoding onehot)"
-            said = [Assumption(f"{said[0].text}; {way} says that they are elements", doubtful=True)]
-        return said
+        if not (network.input_size == n > 1 and outputs.kind in ("logits", "shares")) or wanted:
+            return []
+        text = f"it predicts and does not generate: {outputs.why}"
+        return [Assumption(f"{text}; a vocabulary or encoding='onehot' (--encoding onehot) makes them elements")]
     if outputs.kind == "logits":
         return [Assumption(f"its {n} linear outputs are logits, as trained with from_logits=True")]
     if outputs.kind == "shares":
@@ -105,7 +104,6 @@ def assumed_of_outputs(network: Network, outputs: Outputs, wanted: bool) -> list
 
 
 # -- how a number enters -------------------------------------------------------------------------
-
 
 _OWN = "number"
 
