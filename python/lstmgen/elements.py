@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from lstmgen.binfile import writer
 from lstmgen.network import NETWORK_INPUT, Network, reference
@@ -316,12 +316,10 @@ def given_values(values: object, n: int, own: Values | None) -> Encoding:
         return by_rule(values, n, own)
     if isinstance(values, bytes) or not isinstance(values, Iterable):
         raise TypeError(f"input_values: expected {n} numbers or one of {', '.join(RULES)}, found {values!r:.60}")
-    listed: Any = list(values)
-    try:
-        numbers: ArrayLike = np.asarray(listed, np.float64)
-    except (ValueError, TypeError):
-        raise TypeError(f"input_values: expected {n} numbers, found {listed!r:.60}") from None
-    return Encoding("raw", tuple(np.asarray(numbers).ravel().tolist()))
+    numbers = list(values)
+    if not all(isinstance(number, int | float | np.integer | np.floating) for number in numbers):
+        raise TypeError(f"input_values: expected {n} numbers, found {numbers!r:.60}")
+    return Encoding("raw", tuple(map(float, numbers)))
 
 
 # -- what fills a short window -------------------------------------------------------------------
