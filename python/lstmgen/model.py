@@ -241,6 +241,12 @@ def _is_bin(source: Source) -> bool:
     """Whether the native reader is the one to ask: also for what is no regular file, which it refuses well."""
     if isinstance(source, bytes):
         return source.startswith(b"GGUF")
+    path = os.fspath(source)
+    if not os.path.isfile(path) or path.endswith(".index"):  # perhaps a checkpoint of TensorFlow
+        from lstmgen.keras_file.tf_checkpoint import prefix_of
+
+        if prefix_of(path) is not None:
+            return False
     if not stat.S_ISREG(os.stat(source).st_mode):
         return True
     with open(source, "rb") as file:
