@@ -203,8 +203,8 @@ class Model:
 
         A sequence is a text, elements or ids, or numbers for a network that takes features: (T,) or (T, features), or
         a text such as "0.5 1 -2". They may differ in length: each counts as it is, without padding, which Keras's masks
-        leave out. Only a network with padding, an id or zeros, and a window gets its padding, on the left. `on_unknown`: what to do with
-        elements outside the vocabulary: "error", "skip", or an element to put instead.
+        leave out. Only a network with a window and padding, which may be zeros, is padded, on the left. `on_unknown`:
+        what to do with elements outside the vocabulary: "error", "skip", or an element to put instead.
         """
         from lstmgen.classifier import classify
 
