@@ -12,9 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 import lstmgen
-from lstmgen import _core, keras_file, reference
-from lstmgen.network import NETWORK_INPUT, Network
+from lstmgen import _core, keras_file
+from lstmgen.binfile import writer
+from lstmgen.network import NETWORK_INPUT, Network, reference
 from networks import network, packed
+
+# Padding and carried state are tried together, too.
+pytestmark = pytest.mark.filterwarnings("ignore:carried state gives another model:UserWarning")
 
 T = 7
 PITCHES = [60.0, 62.0, -1.5, 64.0, 65.0, 67.0, 69.0, 71.0, 72.0, 0.25, 48.0]
