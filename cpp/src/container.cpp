@@ -597,8 +597,7 @@ void check_outputs(const ModelInfo& info, bool labels) {
     if (labels && info.outputs < 2) fail({"outputs of a network with labels: expected at least 2, found 1"});
     if (labels && info.output_sequence) fail({"a network with labels must give one output, not one at each step"});
     if (is_number(info.encoding))
-        fail({kind_of(info, labels), " cannot have the encoding ",
-              info.encoding == Encoding::raw ? "raw" : "scaled"});
+        fail({kind_of(info, labels), " cannot have the encoding ", info.encoding == Encoding::raw ? "raw" : "scaled"});
 }
 
 void check_encoding(const ModelInfo& info, const std::vector<LayerDescription>& layers, bool labels) {

@@ -132,9 +132,9 @@ LSTMGEN_API lstmgen_status lstmgen_model_release(lstmgen_model** model);
 
 /** How an element enters the network (docs/format.md, section 3). */
 typedef enum lstmgen_encoding {
-    LSTMGEN_ENCODING_ONEHOT = 0,  /**< as a row of zeros with a one */
-    LSTMGEN_ENCODING_INDEX = 1,   /**< as an id, into an embedding */
-    LSTMGEN_ENCODING_SCALED = 2,  /**< as id / outputs */
+    LSTMGEN_ENCODING_ONEHOT = 0,   /**< as a row of zeros with a one */
+    LSTMGEN_ENCODING_INDEX = 1,    /**< as an id, into an embedding */
+    LSTMGEN_ENCODING_SCALED = 2,   /**< as id / outputs */
     LSTMGEN_ENCODING_FEATURES = 3, /**< reads numbers, predicts and steps, but does not generate */
     LSTMGEN_ENCODING_RAW = 4       /**< as its number of lstmgen_model_input_values, or its id */
 } lstmgen_encoding;
