@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import exporting
+from lstmgen import exporting, keras_file
 from lstmgen.errors import ModelFormatError
+from lstmgen.network import reference
 
 h5py = pytest.importorskip("h5py")
 
@@ -383,6 +384,75 @@ def test_empty_prime_means_none(make: Write, facts: Facts, corpus: Path) -> None
 def test_prime_outside_the_vocabulary_is_refused(make: Write, vocab: Any, prime: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         exporting.convert(make(), vocab=vocab, prime=prime)
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [(4, {}), (1, {"encoding": "scaled"}), (1, {"encoding": "raw"}), (1, {"input_values": [9.0, 2.0, 4.0, 7.0]})],
+)
+def test_zeros_before_a_short_prime_are_those_of_the_loop(make: Write, size: int, options: Any) -> None:
+    path = make(size, 4)
+    generator = lstmgen.Generator(path, padding="zeros", **options)
+    network = keras_file.read(path)
+    encoded = reference.encode(network, generator.model.encoding, [3, 1], generator.model.input_values)
+    want = reference.forward(network, np.concatenate([np.zeros((3, size)), encoded]))
+    np.testing.assert_allclose(generator.probabilities([3, 1]), want, atol=1e-6)
+    nothing = reference.forward(network, np.zeros((5, size)))
+    assert len(generator.sample(20, seed=1)) == 20  # starts from nothing
+    np.testing.assert_allclose(generator.probabilities(), nothing, atol=1e-6)
+    assert generator.model.zero_padding
+    assert not any("shorter" in sentence for sentence in generator.model.assumed)
+
+
+@pytest.mark.parametrize("padding", ["b", 1, "1"])
+def test_element_before_a_short_prime_may_be_told(make_embedding: Write, padding: Any) -> None:
+    path = make_embedding(3)
+    generator = lstmgen.Generator(path, vocab=["a", "b", "c"], padding=padding)
+    want = reference.forward(keras_file.read(path), [1, 1, 1, 2, 0])
+    want[1] = 0  # never drawn
+    np.testing.assert_allclose(generator.probabilities("ca"), want / want.sum(), atol=1e-6)
+
+
+def test_padding_of_none_reads_a_short_prime_as_it_is(make_embedding: Write) -> None:
+    path = make_embedding(3, mask=True)
+    assert lstmgen.Model(path).padding == 0
+    generator = lstmgen.Generator(path, padding="none")
+    assert generator.model.padding is None
+    np.testing.assert_allclose(
+        generator.probabilities([2, 1]), reference.forward(keras_file.read(path), [2, 1]), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("vocab", "padding", "reason"),
+    [
+        (["a", "b", "c"], "d", "padding: expected 'zeros', 'none', or an element of the vocabulary, an id from 0 to 2"),
+        (["a", "b", "c"], "zeros", "padding 'zeros': the network takes ids: give the id or the element"),
+        ({"a": 1, "b": 2}, "none", "padding: id 0 has no element, so it is the padding, found 'none'"),
+    ],
+)
+def test_padding_that_does_not_fit_is_refused(make_embedding: Write, vocab: Any, padding: Any, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        exporting.convert(make_embedding(3), vocab=vocab, padding=padding)
+
+
+@pytest.mark.parametrize("start", ["<s>", "<start>", "[BOS]"])
+@pytest.mark.filterwarnings("ignore:.*joined they are the text")
+def test_start_of_a_text_is_the_default_prime(make: Write, facts: Facts, start: str) -> None:
+    with pytest.warns(UserWarning, match="the default prime is .*, the start of a text"):
+        assert facts(exporting.convert(make(), vocab=["a", "b", start, "c"]))["prime"] == [2]
+
+
+def test_model_without_a_window_starts_from_its_padding(make: Write, facts: Facts) -> None:
+    with pytest.warns(UserWarning, match="id 0 is taken as padding"):
+        assert facts(exporting.convert(make(window=None), vocab={"a": 1, "b": 2, "c": 3}))["prime"] == [0]
+
+
+@pytest.mark.filterwarnings("ignore:.*joined they are the text")
+def test_unknown_element_is_drawn_which_is_said(make: Write) -> None:
+    model = lstmgen.Model(make(), vocab=["<UNK>", "a", "b", "c"])
+    assert "'<UNK>' stands for what is not known, and is drawn like any other element" in model.assumed
+    assert model.padding is None
 
 
 def test_window_is_added_to_a_model_without_one(make: Write, facts: Facts, corpus: Path) -> None:
