@@ -23,8 +23,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lstmgen import audio, music
-from lstmgen.music import Music, Note
+from lstmgen import music
+from lstmgen.music import Music, Note, audio, reading
 
 needs_music21 = pytest.mark.skipif(
     importlib.util.find_spec("music21") is None, reason="needs music21: pip install 'lstmgen[music]'"
@@ -290,9 +290,9 @@ def test_bad_files_are_named_and_skipped(tune: Path, jobs: int) -> None:
 def test_a_reader_that_dies_costs_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(4):
         Music([Note(0, 1, 60 + i)]).write(tmp_path / f"{i}.mid")
-    deadly = "; old = music._parsed; music._parsed = lambda p, e: sys.exit(7) if p.stem == '1' else old(p, e)"
-    worker = music._WORKER.replace("; music._serve()", f"{deadly}; music._serve()")
-    monkeypatch.setattr(music, "_WORKER", worker)
+    deadly = "; old = reading.parse; reading.parse = lambda p, e: sys.exit(7) if p.stem == '1' else old(p, e)"
+    worker = reading._WORKER.replace("; reading._serve()", f"{deadly}; reading._serve()")
+    monkeypatch.setattr(reading, "_WORKER", worker)
     with pytest.warns(UserWarning, match=r"1.mid: skipped: the process that read it ended with status 7"):
         found = music.read_pieces(tmp_path, jobs=2, cache=False)
     assert [path.stem for path in found.sources] == ["0", "2", "3"]
@@ -328,7 +328,7 @@ def cached(folder: Path) -> list[Path]:
 def test_what_was_read_is_not_read_again(tune: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = read(tune)
     (name,) = cached(own_cache)
-    monkeypatch.setattr(music, "_parsed", lambda *_: pytest.fail("it was read again"))
+    monkeypatch.setattr(reading, "parse", lambda *_: pytest.fail("it was read again"))
     assert read(tune) == first
     copy = tune.with_name("copy.midi")  # the content counts, not the name
     copy.write_bytes(tune.read_bytes())

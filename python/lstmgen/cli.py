@@ -146,6 +146,9 @@ def _sample(args: argparse.Namespace) -> None:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"assumed: {message}", file=sys.stderr)
         generator = lstmgen.Generator(args.model, threads=args.threads, **options)
+        vocabulary = generator.model.vocabulary
+        joined = vocabulary is not None and vocabulary.kind == "text"
+        encoding = _check_outputs(args, vocabulary.elements if vocabulary else None, joined)
     for output in args.output:  # before the work, not after it
         folder = output.resolve().parent
         if not folder.is_dir() or not os.access(folder, os.W_OK):
@@ -173,10 +176,8 @@ def _sample(args: argparse.Namespace) -> None:
         inverse_temp=args.inverse_temp,
     )
     print(f"seed {seed}", file=sys.stderr)
-    vocabulary = generator.model.vocabulary
-    joined = vocabulary is not None and vocabulary.kind == "text"
     if args.output:
-        _write_sample([str(element) for element in elements], joined, args.output, args.bpm)
+        _write_sample([str(element) for element in elements], joined, args.output, encoding, args.bpm)
     else:
         pieces = (f"{e}" if joined or i == 0 else f" {e}" for i, e in enumerate(elements))
         out = sys.stdout.buffer
@@ -188,6 +189,15 @@ def _sample(args: argparse.Namespace) -> None:
         if live or not joined:
             out.write(b"\n")
         out.flush()
+
+
+def _check_outputs(args: argparse.Namespace, vocabulary: Sequence[str] | None, joined: bool) -> str | None:
+    """The encoding of music that the model draws, if it draws music and files are written."""
+    if not args.output:
+        return None
+    from lstmgen import music
+
+    return music.check_outputs(args.output, vocabulary, joined=joined, bpm=args.bpm)
 
 
 # -- classify --------------------------------------------------------------------------------------
@@ -237,19 +247,18 @@ def _classify(args: argparse.Namespace) -> None:
         print(f"accuracy {right / len(known):.1%} ({right} of {len(known)})", file=sys.stderr)
 
 
-_MUSIC = (".mid", ".midi", ".musicxml", ".wav", ".mp3", ".ogg", ".png")
-
-
-def _write_sample(elements: Sequence[str], joined: bool, outputs: Sequence[Path], bpm: float) -> None:
-    """Write a sample as text, or as music where the name of the file asks for it."""
+def _write_sample(
+    elements: Sequence[str], joined: bool, outputs: Sequence[Path], encoding: str | None, bpm: float
+) -> None:
+    """Write a sample as text, or as music of an encoding where the name of the file asks for it."""
     from lstmgen import music
     from lstmgen.container import write
 
-    if any(path.suffix.lower() in _MUSIC for path in outputs) and (loop := music.stuck(elements)):
+    if any(music.is_music(path, encoding) for path in outputs) and (loop := music.stuck(elements)):
         print(f"warning: {loop}", file=sys.stderr)
     for path in outputs:
-        if path.suffix.lower() in _MUSIC:
-            music.decode(elements).write(path, bpm=bpm)
+        if music.is_music(path, encoding):
+            music.decode(elements, encoding=encoding).write(path, bpm=bpm)
         else:
             write(path, ("".join(elements) if joined else " ".join(elements) + "\n").encode())
 
