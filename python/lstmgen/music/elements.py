@@ -13,9 +13,10 @@ a quarter:
 Before the first "d", notes last a quarter. At each onset the lowest note comes first. "d" comes
 only where the duration changes. Notes and gaps longer than 16 quarters are shortened to that.
 
-"lesson" is the encoding of the lesson and of the article behind it. A note is a name such as "C4"
-or "B-3" (B flat), a chord its pitch classes such as "4.7.11". Octaves of chords, durations and
-rests are lost. An element follows half a quarter after the one before, and sounds for a quarter.
+"lesson" is the encoding of the lesson and of the article that it cites. A note is a name such as
+"C4" or "B-3" (B flat). A chord is its pitch classes, such as "4.7.11". Octaves of chords,
+durations and rests are lost. Chords of names, such as "E4.G4", are decoded, too. An element
+follows half a quarter after the one before, and sounds for a quarter.
 
 "melody" is the encoding of `melodygenerator.py`, from Valerio Velardo's course "Generating melodies
 with RNN-LSTM" (github.com/musikalkemist/generating-melodies-with-rnn-lstm). It is only decoded.
@@ -47,7 +48,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from lstmgen.music.notes import GRID, PIANO, GridNote, Note, grid_points, tidy
+from lstmgen.music.notes import GRID, MIDDLE_C, PIANO, GridNote, Note, grid_points, tidy
 
 ENCODINGS = ("events", "lesson")  # of files that are read
 DECODED = (*ENCODINGS, "melody")
@@ -57,7 +58,6 @@ KEYS = range(-5, 7)  # semitones up that give all twelve keys, each once
 
 _EVENT = re.compile(r"([td])([1-9]\d{0,3})|n(\d{1,3})", re.ASCII)
 _NUMBER = re.compile(r"\d{1,3}", re.ASCII)
-_CHORD = re.compile(r"\d{1,3}(\.\d{1,3})*", re.ASCII)
 _NAME = re.compile(r"([A-G])([#\-~`]*)(\d{0,2})(\([+-]\d+c\))?", re.ASCII)
 _PITCH_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _LESSON_STEP = grid_points(0.5)  # the offset that the lesson adds for each element
@@ -178,7 +178,8 @@ def is_event(element: str) -> bool:
     >>> is_event("n60"), is_event("60")
     (True, False)
     """
-    return _EVENT.fullmatch(element) is not None
+    found = _EVENT.fullmatch(element)
+    return found is not None and int(found[3] or 0) <= 127
 
 
 def transposed(elements: Sequence[str], semitones: int) -> list[str]:
@@ -214,7 +215,7 @@ def _fitting(element: str) -> tuple[str, ...]:
         return ("events",)
     if element in (_HOLD, _REST, _END):
         return ("melody",)
-    return ("lesson",) if _NAME.fullmatch(element) or _CHORD.fullmatch(element) else ()
+    return ("lesson",) if all(0 <= _lesson_pitch(part) <= 127 for part in element.split(".")) else ()
 
 
 def _encoding_of_numbers(elements: Iterable[str]) -> str:
@@ -240,7 +241,7 @@ def _event_notes(elements: Sequence[str]) -> Iterator[GridNote]:
     started, last = False, ""
     for position, element in enumerate(elements):
         found = _EVENT.fullmatch(element)
-        if not found or int(found[3] or 0) > 127:
+        if not found or not is_event(element):
             raise _unexpected(element, position, "one such as 't6', 'd12' or 'n60' (n0 to n127)")
         kind = element[0]
         if kind == "t":
@@ -260,20 +261,25 @@ def _lesson_notes(elements: Sequence[str]) -> Iterator[GridNote]:
 
 
 def _lesson_pitches(element: str, position: int) -> list[int]:
-    """The MIDI pitches of a note's name, or of a chord's pitch classes from middle C upwards.
+    """The MIDI pitches of a note, or of the parts of a chord.
 
-    These are the pitches that `music21.note.Note` makes of the same element.
+    A name such as "C4" has the pitch that `music21.note.Note` gives it. So has a number: 0 to 11
+    are pitch classes from middle C upwards, larger ones MIDI pitches.
     """
-    if _CHORD.fullmatch(element):
-        pitches = [n if n > 11 else 60 + n for n in map(int, element.split("."))]
-    elif name := _NAME.fullmatch(element):
-        signs = name[2].count("#") - name[2].count("-")
-        pitches = [12 * (int(name[3] or 4) + 1) + _PITCH_CLASSES[name[1]] + signs]
-    else:
-        pitches = [-1]
+    pitches = [_lesson_pitch(part) for part in element.split(".")]
     if not all(0 <= pitch <= 127 for pitch in pitches):
         raise _unexpected(element, position, "a note such as 'C4' or a chord such as '4.7'")
     return pitches
+
+
+def _lesson_pitch(part: str) -> int:
+    """The MIDI pitch of a name or a number; -1 for anything else."""
+    if _NUMBER.fullmatch(part):
+        return int(part) if int(part) > 11 else MIDDLE_C + int(part)
+    if name := _NAME.fullmatch(part):
+        signs = name[2].count("#") - name[2].count("-")
+        return 12 * (int(name[3] or 4) + 1) + _PITCH_CLASSES[name[1]] + signs
+    return -1
 
 
 def _melody_notes(elements: Sequence[str]) -> Iterator[GridNote]:
