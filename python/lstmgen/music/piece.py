@@ -53,9 +53,9 @@ class Music:
     def write(self, path: str | os.PathLike[str], *, bpm: float = 100, synth: str | None = None) -> None:
         """Write a file of the kind that its suffix names, whole or not at all.
 
-        path: `.mid`, `.midi`; `.musicxml`, `.xml` (needs music21; rounded to sixteenths, triplets
-            and halves of these); `.wav`; `.mp3`, `.ogg` (need a program that encodes them);
-            `.png`, a piano roll (needs matplotlib).
+        path: a name with a suffix of `WRITABLE`. MusicXML needs music21, and is rounded to
+            sixteenths, triplets and halves of these. `.mp3` and `.ogg` need a program that encodes
+            sound. `.png` is a piano roll, and needs matplotlib.
         bpm: quarters a minute, 4 to 1000.
         synth: what plays the sound: "builtin", the default, or "fluidsynth", a program that needs
             a soundfont.
