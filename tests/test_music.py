@@ -403,7 +403,7 @@ def lesson_notes(music21: Any, path: Path, part: int | None = 0) -> list[str]:
         midi = converter.parse(str(path))
         notes_to_parse: Any = None
         try:
-            s2 = None if part is None else instrument.partitionByInstrument(midi)
+            s2: Any = None if part is None else instrument.partitionByInstrument(midi)
             notes_to_parse = s2.parts[part].recurse()
         except Exception:
             notes_to_parse = midi.flatten().notes

@@ -1,7 +1,7 @@
 """The one table of the kinds of music files: what can be read, and what can be written.
 
-A new kind of file is a row of `FORMATS`. One that is read also needs a branch in `parsing`, one
-that is written a function in `piece.WRITERS`.
+A new kind of file is a row of `FORMATS`. One that is written also needs a function in
+`piece.WRITERS`. One that music21 reads needs nothing else.
 """
 
 from __future__ import annotations
