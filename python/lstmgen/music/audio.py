@@ -100,6 +100,12 @@ def compressed(make_wav: Callable[[], bytes], kind: str) -> bytes:
     kind: "mp3" or "ogg".
 
     Raises `OSError` that names the programs if none is installed, or if one fails.
+
+    >>> from unittest.mock import patch
+    >>> with patch.dict("os.environ", PATH=""):
+    ...     compressed(lambda: wav(render([(0.0, 0.5, 60)])), "ogg")
+    Traceback (most recent call last):
+    FileNotFoundError: a .ogg needs the program ffmpeg or oggenc, which is not installed; .wav needs none
     """
     command = encoder(kind)
     return _run(command, make_wav())
@@ -111,6 +117,12 @@ def encoder(kind: str) -> list[str]:
     kind: "mp3" or "ogg".
 
     Raises `OSError` that names the programs if none is installed.
+
+    >>> from unittest.mock import patch
+    >>> with patch.dict("os.environ", PATH=""):
+    ...     encoder("mp3")
+    Traceback (most recent call last):
+    FileNotFoundError: a .mp3 needs the program ffmpeg or lame, which is not installed; .wav needs none
     """
     for program, options in _ENCODERS[kind].items():
         found = shutil.which(program)
@@ -128,6 +140,12 @@ def fluidsynth(midi: bytes, soundfont: str | os.PathLike[str] | None = None) -> 
         or the first one of the system.
 
     Raises `OSError` if the program or a soundfont is missing, or if the program fails.
+
+    >>> from unittest.mock import patch
+    >>> with patch.dict("os.environ", PATH=""):
+    ...     fluidsynth(b"MThd")
+    Traceback (most recent call last):
+    FileNotFoundError: synth 'fluidsynth' needs the program fluidsynth, which is not installed
     """
     program = shutil.which("fluidsynth")
     if not program:

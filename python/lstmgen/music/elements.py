@@ -72,6 +72,9 @@ class Recognised(NamedTuple):
 
     encoding: one of `DECODED`.
     assumed: a sentence on what the elements do not say themselves; "" if there is nothing.
+
+    >>> recognise(["n60"])
+    Recognised(encoding='events', assumed='')
     """
 
     encoding: str

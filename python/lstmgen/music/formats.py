@@ -17,6 +17,9 @@ class Format(NamedTuple):
     reads: the name that music21 has for the format; None if such files are not read.
     writes: the name of the function in `piece.WRITERS`; None if such files are not written.
     text: whether a model of text may write such a file, too, since it holds text.
+
+    >>> FORMATS[".mxl"]
+    Format(reads='musicxml', writes=None, text=False)
     """
 
     reads: str | None = None

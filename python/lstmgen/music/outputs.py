@@ -31,10 +31,9 @@ def check_outputs(
 
     >>> check_outputs(["a.mid", "a.txt"], ["d12", "n60", "t12"])
     'events'
-    >>> check_outputs(["a.flac"], ["d12", "n60", "t12"])
+    >>> check_outputs(["a.flac"], ["d12", "n60", "t12"])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: a.flac: such a file cannot be written: music is written as .mid, .midi, .musicxml, .xml, .wav, .mp3, \
-.ogg, .png, its elements as text with any other suffix, such as .txt
+    ValueError: a.flac: such a file cannot be written: music is written as .mid, ...
     """
     recognised = None if joined or vocabulary is None else recognise_vocabulary(vocabulary)
     names = [os.fspath(path) for path in paths]

@@ -18,7 +18,7 @@ Result = list[str] | str  # the elements of a file, or the reason why there are 
 
 _MAX_QUARTERS = 100_000  # of a MIDI file: a day of music
 _DRUMS = 10  # MIDI channel, counted from 1
-_DRUMS_ONLY = "there are only drums in it (percussion, on MIDI channel 10), which have no pitch"
+_DRUMS_ONLY = "there are only drums in it (percussion, in MIDI channel 10), which have no pitch"
 
 
 def parse(path: Path, encoding: str) -> Result:
@@ -74,7 +74,8 @@ def _events(path: Path) -> tuple[list[str], bool]:
         file = _midi(path)
         return encode(_midi_notes(file)), _has_drums(file)
     stream = _stream(path)
-    return encode(_score_notes(stream)), _has_unpitched(stream)
+    has_drums = _remove_drums(stream)
+    return encode(_score_notes(stream)), has_drums
 
 
 def _midi(path: Path) -> Any:
@@ -118,9 +119,26 @@ def _has_drums(file: Any) -> bool:
     return any(True for _ in _drum_strokes(file))
 
 
-def _has_unpitched(stream: Any) -> bool:
-    """Whether a score has percussion: notes without a pitch, or chords of these."""
-    return any({"Unpitched", "PercussionChord"}.intersection(element.classes) for element in stream.recurse().notes)
+def _remove_drums(stream: Any) -> bool:
+    """Take the parts for drums out of a score, and say whether it had any.
+
+    A drum that is notated as a pitch must not be read as one. Notes without a pitch may stay.
+    """
+    unpitched = any({"Unpitched", "PercussionChord"}.intersection(note.classes) for note in stream.recurse().notes)
+    drums = [part for part in stream.getElementsByClass("Part") if _is_for_drums(part)]
+    for part in drums:
+        stream.remove(part)
+    return unpitched or bool(drums)
+
+
+def _is_for_drums(part: Any) -> bool:
+    """Whether all instruments of a part are drums, or all its clefs those of drums."""
+    instruments = [set(found.classes) for found in part.recurse().getElementsByClass("Instrument")]
+    if instruments and all("UnpitchedPercussion" in classes for classes in instruments):
+        return True
+    clefs = list(part.recurse().getElementsByClass("PercussionClef"))
+    other_clefs = len(part.recurse().getElementsByClass("Clef")) - len(clefs)
+    return bool(clefs) and not other_clefs and not any("PitchedPercussion" in classes for classes in instruments)
 
 
 def _stream(path: Path) -> Any:
@@ -174,7 +192,7 @@ def _lesson(path: Path) -> tuple[list[str], bool]:
         stream = music21("music21.midi.translate").midiFileToStream(file)
     else:
         stream = _stream(path)
-        has_drums = _has_unpitched(stream)
+        has_drums = _remove_drums(stream)
     for notes in _lesson_parts(stream):
         if elements := _names(notes):
             return elements, has_drums

@@ -32,7 +32,11 @@ class Music:
 
     @property
     def length(self) -> float:
-        """Quarters from 0 to the end of the last note; 0 without notes."""
+        """Quarters from 0 to the end of the last note; 0 without notes.
+
+        >>> Music([Note(3, 0.5, 60)]).length
+        3.5
+        """
         return max((note.start + note.duration for note in self.notes), default=0.0)
 
     def to_stream(self, *, bpm: float = 100, staves: int = 1) -> Any:
@@ -54,8 +58,8 @@ class Music:
         """Write a file of the kind that its suffix names, whole or not at all.
 
         path: a name with a suffix of `WRITABLE`. MusicXML needs music21, and is rounded to
-            sixteenths, triplets and halves of these. `.mp3` and `.ogg` need a program that encodes
-            sound. `.png` is a piano roll, and needs matplotlib.
+            sixteenths, triplets and halves of these. Sound in any form but `.wav` needs a program
+            that encodes it. `.png` is a piano roll, and needs matplotlib.
         bpm: quarters a minute, 4 to 1000.
         synth: what plays the sound: "builtin", the default, or "fluidsynth", a program that needs
             a soundfont.

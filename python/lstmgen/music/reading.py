@@ -36,6 +36,9 @@ class Pieces(NamedTuple):
     pieces: the elements of each piece.
     sources: the file of each piece. With `transpose`, twelve pieces in a row come from one file.
     skipped: each file that could not be read, and why.
+
+    >>> Pieces([["n60"]], [Path("a.mid")], []).pieces
+    [['n60']]
     """
 
     pieces: list[list[str]]

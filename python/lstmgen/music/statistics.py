@@ -23,6 +23,9 @@ class Repeat(NamedTuple):
     pattern: its items.
     start: index of the first item of the run.
     length: number of items of the run; the last pattern in it may be cut off.
+
+    >>> Repeat(("a", "b"), start=1, length=5).pattern
+    ('a', 'b')
     """
 
     pattern: tuple[Hashable, ...]
