@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 import lstmgen
-from lstmgen import container, keras_file, reference
+from lstmgen import keras_file
+from lstmgen.binfile import writer
+from lstmgen.network import reference
 
 WINDOWS = 40
 
@@ -36,14 +38,14 @@ def main() -> None:
     )
     print("|", " | ".join(columns), "|")
     print("| --- | --- | --- | --- | --- |")
-    for dtype in container.DTYPES:
+    for dtype in writer.DTYPES:
         model = lstmgen.Model(args.model, vocab_from=args.vocab_from, dtype=dtype)
         generator = lstmgen.Generator(model)
         ids = generator._ids("text", text, "error")
         windows = np.stack([ids[i : i + steps] for i in np.linspace(0, len(ids) - steps, WINDOWS).astype(int)])
         x = np.stack([reference.encode(network, model.encoding, w.tolist()) for w in windows])
         exact = reference.forward(network, x, np.float64)
-        stored = reference.forward(container.rounded(network, dtype), x, np.float64)
+        stored = reference.forward(writer.rounded(network, dtype), x, np.float64)
         found = model.predict(windows).astype(np.float64)
         kl = float((exact * np.log(exact / found)).sum(axis=-1).mean())
         bits = generator.score(text, refresh=None).bits_per_element

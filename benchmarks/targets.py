@@ -21,14 +21,15 @@ from typing import Any
 import numpy as np
 
 import lstmgen
-from lstmgen import _core, container
+from lstmgen import _core
 from lstmgen.bench import lane_macs, step_bytes
+from lstmgen.binfile import writer
 from lstmgen.network import Layer, Network, tensor_shapes
 from measuring import Draw, elements_in, many, sampler, spread
 
 ROUNDS = 7
 MANY = 64
-DTYPES = container.DTYPES
+DTYPES = writer.DTYPES
 MODELS: dict[str, tuple[list[int], list[tuple[int, str]], int]] = {  # LSTM units, dense layers, inputs
     "latex256": ([256], [(92, "softmax")], 92),
     "latex512x2": ([512, 512], [(92, "softmax")], 92),
@@ -49,7 +50,7 @@ def pack(units: list[int], dense: list[tuple[int, str]], inputs: int, dtype: str
             layer.arrays[name] = rng.normal(0, 0.05, shape).astype(np.float32)
         size = int(layer.options["units"])
     network = Network(tuple(layers), window, inputs, "3.15.1")
-    return container.pack(network, encoding="scaled" if inputs == 1 else "onehot", dtype=dtype)
+    return writer.pack(network, encoding="scaled" if inputs == 1 else "onehot", dtype=dtype)
 
 
 def rounds_of(draw: Draw, seconds: float, clock: Callable[[], float]) -> Callable[[], float]:
@@ -68,7 +69,7 @@ def figures(name: str, dtype: str, seconds: float) -> dict[str, Any]:
     """What one process, with its instruction set, measures of one model."""
     model = lstmgen.Model(pack(*MODELS[name], dtype))
     macs, total = lane_macs(model), step_bytes(model)
-    step_macs = total // container.NUMBER_BYTES[dtype]
+    step_macs = total // writer.NUMBER_BYTES[dtype]
     busy, clock = time.process_time, time.perf_counter
     measured = {
         "window": rounds_of(sampler(model, 1), seconds, busy),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lstmgen import container
+from lstmgen.binfile import writer
 from lstmgen.network import LAYER_OPTIONS, RECURRENT, Layer, Network, Option, tensor_shapes
 
 Spec = tuple[Any, ...]
@@ -82,4 +82,4 @@ def packed(of: Network | None = None, *, encoding: str = "onehot", **options: An
     options = {"vocabulary": vocabulary, "prime": prime} | options
     if options["vocabulary"] is not None:
         options.setdefault("vocabulary_kind", "text")
-    return container.pack(of, encoding=encoding, **options)
+    return writer.pack(of, encoding=encoding, **options)

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import _core, cli, container, keras_file, reference
-from lstmgen.classifier import parse_numbers, read_csv
+from lstmgen import _core, keras_file
+from lstmgen.binfile import writer
+from lstmgen.classifying import parse_numbers, read_csv
+from lstmgen.cli import main as cli
 from lstmgen.errors import ModelFormatError
-from lstmgen.network import Network
+from lstmgen.network import Network, reference
 from lstmgen.training import ClassifierSettings, Report, train_classifier
-from lstmgen.training.classifier import PADDING, padded, read_examples, split
+from lstmgen.training.tasks.classifier import PADDING, padded, read_examples, split
 from networks import network, packed
 from test_hostile_container import array, string, strings, take_apart
 
@@ -68,11 +70,11 @@ def numbers_classifier(outputs: int = 3, inputs: int = 1) -> Network:
 
 def packed_classifier(of: Network | None = None, **more: Any) -> bytes:
     options: dict[str, Any] = {"labels": LABELS, "vocabulary": LETTERS, "vocabulary_kind": "text", "padding": 0}
-    return container.pack(of or classifier(), **({"encoding": "index"} | options | more))
+    return writer.pack(of or classifier(), **({"encoding": "index"} | options | more))
 
 
 def packed_numbers(of: Network | None = None, **more: Any) -> bytes:
-    return container.pack(of or numbers_classifier(), **({"encoding": "features", "labels": LABELS} | more))
+    return writer.pack(of or numbers_classifier(), **({"encoding": "features", "labels": LABELS} | more))
 
 
 def test_labels_are_read_back() -> None:
@@ -89,7 +91,7 @@ def test_labels_are_read_back() -> None:
 def test_inputs_and_outputs_are_not_tied(encoding: str, inputs: int, outputs: int) -> None:
     made = classifier(outputs, inputs) if encoding == "index" else numbers_classifier(outputs, inputs)
     labels = [f"label {i}" for i in range(outputs)]
-    model = lstmgen.Model(container.pack(made, encoding=encoding, labels=labels))
+    model = lstmgen.Model(writer.pack(made, encoding=encoding, labels=labels))
     assert len(model.labels) == outputs
     if encoding != "features":
         ids = np.arange(inputs)
@@ -98,7 +100,7 @@ def test_inputs_and_outputs_are_not_tied(encoding: str, inputs: int, outputs: in
     generator = network([("lstm", 3), ("dense", outputs, "softmax")], inputs=inputs)
     if inputs != outputs:
         with pytest.raises(ValueError, match="inputs and"):
-            container.pack(generator, encoding="onehot")
+            writer.pack(generator, encoding="onehot")
 
 
 def test_gguf_reads_the_labels(tmp_path: Path) -> None:
@@ -171,15 +173,15 @@ def test_the_reader_refuses(key: str, value: bytes, message: str) -> None:
         (packed_numbers(), "lstmgen.vocabulary", strings(["a"]), "lstmgen.vocabulary: .* has no elements"),
         (packed_numbers(), "lstmgen.padding", struct.pack("<II", 4, 0), "lstmgen.padding: .* has no elements"),
         (
-            container.pack(network([("lstm", 2), ("dense", 3, "softmax")], inputs=1), encoding="scaled"),
+            writer.pack(network([("lstm", 2), ("dense", 3, "softmax")], inputs=1), encoding="scaled"),
             *("lstmgen.labels", strings(LABELS), "cannot have the encoding scaled"),
         ),
         (
-            container.pack(network([("lstm", 2), ("dense", 3, "linear")], inputs=3, sequences=True), encoding="onehot"),
+            writer.pack(network([("lstm", 2), ("dense", 3, "linear")], inputs=3, sequences=True), encoding="onehot"),
             *("lstmgen.labels", strings(LABELS), "one output, not one at each step"),
         ),
         (
-            container.pack(numbers_classifier(1), encoding="features"),
+            writer.pack(numbers_classifier(1), encoding="features"),
             *("lstmgen.labels", strings(["a"]), "at least 2, found 1"),
         ),
     ],

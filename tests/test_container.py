@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lstmgen import container, reference
+from lstmgen import files
+from lstmgen.binfile import writer
 from lstmgen.errors import ModelFormatError
-from lstmgen.network import Layer, Network
+from lstmgen.network import Layer, Network, reference
 
 VOCABULARY = ["a", "ß", "語", "\n", " "]
 
@@ -50,7 +51,7 @@ def pack(network: Network, **more: Any) -> bytes:
         "vocabulary_kind": "text",
         "prime": [4, 0, 1],
     }
-    return container.pack(network, **(options | more))
+    return writer.pack(network, **(options | more))
 
 
 def with_layer(network: Network, index: int, **changes: Any) -> Network:
@@ -137,7 +138,7 @@ def test_gguf_reads_bf16_matrices_and_f32_vectors(network: Network, tmp_path: Pa
         "dense_1.bias": "F32",
     }
     stored = np.frombuffer(reader.tensors[0].data.tobytes(), np.uint16)
-    expected = container.to_bf16(network.layers[0].arrays["kernel"]).ravel()
+    expected = writer.to_bf16(network.layers[0].arrays["kernel"]).ravel()
     np.testing.assert_array_equal(stored, expected)
 
 
@@ -152,7 +153,7 @@ def test_checksum_is_that_of_the_file_with_the_checksum_zero(network: Network) -
     assert stored == zlib.crc32(data)
 
 
-@pytest.mark.parametrize("dtype", container.DTYPES)
+@pytest.mark.parametrize("dtype", writer.DTYPES)
 def test_tensors_are_aligned_without_holes(network: Network, tmp_path: Path, dtype: str) -> None:
     data = pack(network, dtype=dtype)
     end = None
@@ -191,13 +192,13 @@ def test_size_of_the_file_grows_with_its_weights_only(network: Network) -> None:
     ],
 )
 def test_bf16_rounds_to_nearest_and_ties_to_even(value: float, bits: int) -> None:
-    rounded = container.to_bf16(np.array([value], np.float32))
+    rounded = writer.to_bf16(np.array([value], np.float32))
     assert rounded.tolist() == [bits]
 
 
 def test_bf16_numbers_are_kept(rng: np.random.Generator) -> None:
     bits = rng.integers(0, 0x7F80, 1000).astype(np.uint16)  # all finite ones above 0
-    np.testing.assert_array_equal(container.to_bf16(container.from_bf16(bits)), bits)
+    np.testing.assert_array_equal(writer.to_bf16(writer.from_bf16(bits)), bits)
 
 
 def test_weights_beyond_bf16_are_refused(network: Network) -> None:
@@ -212,14 +213,14 @@ def test_weights_beyond_bf16_are_refused(network: Network) -> None:
 
 def test_int8_is_in_steps_of_each_columns_greatest_weight(rng: np.random.Generator) -> None:
     values = rng.normal(0, [0.1, 3.0, 50.0], (200, 3)).astype(np.float32)
-    steps, scales = container.to_int8(values)
+    steps, scales = writer.to_int8(values)
     np.testing.assert_allclose(scales, np.abs(values).max(axis=0) / 127, rtol=1e-6)
     assert (np.abs(steps).max(axis=0) == 127).all()
-    assert (np.abs(container.from_int8(steps, scales) - values) <= 0.501 * scales).all()
+    assert (np.abs(writer.from_int8(steps, scales) - values) <= 0.501 * scales).all()
 
 
 def test_int8_columns_of_zeros_stay_zeros() -> None:
-    steps, scales = container.to_int8(np.zeros((4, 2), np.float32))
+    steps, scales = writer.to_int8(np.zeros((4, 2), np.float32))
     assert not steps.any()
     assert not scales.any()
 
@@ -227,7 +228,7 @@ def test_int8_columns_of_zeros_stay_zeros() -> None:
 def test_gguf_reads_int8_matrices_with_their_scales(network: Network, tmp_path: Path) -> None:
     reader = gguf_reader(tmp_path / "m.bin", pack(network, dtype="int8"))
     tensors = {t.name: t for t in reader.tensors}
-    steps, scales = container.to_int8(network.layers[0].arrays["kernel"])
+    steps, scales = writer.to_int8(network.layers[0].arrays["kernel"])
     name = network.layers[0].name
     assert tensors[f"{name}.kernel"].tensor_type.name == "I8"
     np.testing.assert_array_equal(tensors[f"{name}.kernel"].data, steps)
@@ -255,7 +256,7 @@ def test_self_test_is_the_float64_output_for_its_ids(network: Network, tmp_path:
 def test_self_test_of_bf16_uses_the_weights_as_stored(network: Network, tmp_path: Path) -> None:
     ids, output, _ = self_test(pack(network, dtype="bf16"), tmp_path / "m.bin")
     x = reference.encode(network, "onehot", ids)
-    np.testing.assert_array_equal(output, reference.forward(container.rounded(network, "bf16"), x))
+    np.testing.assert_array_equal(output, reference.forward(writer.rounded(network, "bf16"), x))
     assert not np.array_equal(output, reference.forward(network, x))
 
 
@@ -340,7 +341,7 @@ def test_lstm_without_a_sequence_before_another_is_refused(network: Network) -> 
 def test_write_replaces_the_file(tmp_path: Path) -> None:
     path = tmp_path / "m.bin"
     path.write_bytes(b"old")
-    container.write(path, b"new")
+    files.write(path, b"new")
     assert path.read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["m.bin"]
 
@@ -354,7 +355,7 @@ def test_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=r"cannot write: No space left on device: .*m\.bin"):
-        container.write(path, b"new")
+        files.write(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["m.bin"]
 
@@ -362,12 +363,12 @@ def test_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytes
 def test_reader_sees_the_old_or_the_new_file_never_a_part(tmp_path: Path) -> None:
     path = tmp_path / "m.bin"
     whole = {bytes([i]) * 100_000 for i in range(2)}
-    container.write(path, min(whole))
+    files.write(path, min(whole))
     done = threading.Event()
 
     def rewrite() -> None:
         for i in range(20):
-            container.write(path, bytes([i % 2]) * 100_000)
+            files.write(path, bytes([i % 2]) * 100_000)
         done.set()
 
     writer = threading.Thread(target=rewrite)
@@ -381,17 +382,17 @@ def test_reader_sees_the_old_or_the_new_file_never_a_part(tmp_path: Path) -> Non
 
 def test_write_into_a_folder_that_is_not_there_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"m\.bin"):
-        container.write(tmp_path / "no" / "m.bin", b"x")
+        files.write(tmp_path / "no" / "m.bin", b"x")
 
 
 def test_write_follows_a_link(tmp_path: Path) -> None:
     (tmp_path / "real.bin").write_bytes(b"old")
     (tmp_path / "link.bin").symlink_to("real.bin")
-    container.write(tmp_path / "link.bin", b"new")
+    files.write(tmp_path / "link.bin", b"new")
     assert (tmp_path / "link.bin").is_symlink()
     assert (tmp_path / "real.bin").read_bytes() == b"new"
 
 
 def test_write_replaces_no_device() -> None:
     with pytest.raises(OSError, match="/dev/null: not a regular file"):
-        container.write("/dev/null", b"x")
+        files.write("/dev/null", b"x")

@@ -27,8 +27,10 @@ import pytest
 from numpy.typing import NDArray
 
 import lstmgen
-from lstmgen import _core, container, reference
+from lstmgen import _core
+from lstmgen.binfile import writer
 from lstmgen.model import bundled
+from lstmgen.network import reference
 from networks import network, packed
 from test_hostile_container import take_apart
 
@@ -888,10 +890,10 @@ def test_rounded_weights_predict_what_the_rounded_network_does(
         product = reference._matmul
 
         def rounded_product(x: NDArray[Any], matrix: NDArray[Any]) -> NDArray[Any]:
-            return product(container.from_bf16(container.to_bf16(x.astype(np.float32))).astype(x.dtype), matrix)
+            return product(writer.from_bf16(writer.to_bf16(x.astype(np.float32))).astype(x.dtype), matrix)
 
         monkeypatch.setattr(reference, "_matmul", rounded_product)
-    want = exact(ids[0].tolist(), of=container.rounded(TEXT, dtype))
+    want = exact(ids[0].tolist(), of=writer.rounded(TEXT, dtype))
     np.testing.assert_allclose(y[0], want, rtol=rtol)
 
 
@@ -1016,7 +1018,7 @@ def test_a_pickled_generator_takes_its_own_states(tiny: float) -> None:
 
 def test_an_int8_embedding_with_a_negative_scale_pickles() -> None:
     of = network([("embedding", 7), ("gru", 17), ("dense", 11, "softmax")])
-    steps, scales = container.to_int8(of.layers[0].arrays["embeddings"])
+    steps, scales = writer.to_int8(of.layers[0].arrays["embeddings"])
     data = packed(of, encoding="index", dtype="int8")
     for positive, negative in ((steps, -steps), (scales, -scales)):
         assert data.count(positive.tobytes()) == 1

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 import legacy_files
 import lstmgen
 from keras_models import ROWS
-from lstmgen import keras_file, reference
+from lstmgen import keras_file
 from lstmgen.keras_file.spec import parse_version
-from lstmgen.network import Network
+from lstmgen.network import Network, reference
 
 DOCS = Path(__file__).parent.parent / "docs" / "keras-files.md"
 MEDIAN, WORST, FLOOR = 1.5, 3.0, 3e-8

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import _core, container, reference
-from lstmgen.network import NO_MAXIMUM, Network
+from lstmgen import _core
+from lstmgen.binfile import writer
+from lstmgen.network import NO_MAXIMUM, Network, reference
 from networks import network, packed
 
 X = -1  # the network's input, as something to read
@@ -100,7 +101,7 @@ def test_a_model_gives_the_bytes_that_it_was_read_from(
     monkeypatch.setenv("LSTMGEN_ISA", isa)
     embedding = name == "embedding"
     of = network([("embedding", 7), ("gru", 17), ("dense", 11, "softmax")]) if embedding else make(name)
-    for dtype in container.DTYPES:
+    for dtype in writer.DTYPES:
         data = packed(of, encoding="index" if embedding else "features", dtype=dtype)
         (tmp_path / "m.bin").write_bytes(data)
         for source in (data, tmp_path / "m.bin"):
@@ -112,12 +113,12 @@ def test_matrices_that_are_read_in_pieces(rows: int, tmp_path: Path) -> None:
     """A matrix of 64 KiB or more comes from a file in several pieces, which need not end where packed rows do."""
     of = network([("lstm", 33), ("dense", 3, "softmax")], inputs=rows, window=0)
     x = np.random.default_rng(0).normal(size=(2, 3, rows)).astype(np.float32)
-    for dtype in container.DTYPES:
+    for dtype in writer.DTYPES:
         data = packed(of, encoding="features", dtype=dtype)
         (tmp_path / "m.bin").write_bytes(data)
         whole, pieces = lstmgen.Model(data), lstmgen.Model(tmp_path / "m.bin")
         np.testing.assert_array_equal(pieces.predict(x), whole.predict(x))
-        expected = reference.forward(container.rounded(of, dtype), x)
+        expected = reference.forward(writer.rounded(of, dtype), x)
         np.testing.assert_allclose(whole.predict(x), expected, rtol=0, atol=1e-5 if dtype == "f32" else 2e-2)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import lstmgen
-from lstmgen import cli, music
+from lstmgen import music
+from lstmgen.cli import main as cli
 from lstmgen.music import formats, piece
 from networks import network, packed
 

@@ -17,8 +17,9 @@ import pytest
 from numpy.typing import NDArray
 
 import lstmgen
-from lstmgen import _core, keras_file, reference
+from lstmgen import _core, keras_file
 from lstmgen.generator import Generator, Sampling
+from lstmgen.network import reference
 
 MEDIAN, WORST, FLOOR = 1.5, 3.0, 3e-8
 WINDOWS = 24

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lstmgen import reference
 from lstmgen.keras_file import read
-from lstmgen.network import Layer, Network
+from lstmgen.network import Layer, Network, reference
+from lstmgen.network.activations import ACTIVATIONS
 
 # sparsemax of Keras up to 3.15 is not what it says: see the test of its definition.
-BY_NAME = sorted(reference.ACTIVATIONS.keys() - {"gelu_tanh", "hard_sigmoid_keras2", "sparsemax"})
+BY_NAME = sorted(ACTIVATIONS.keys() - {"gelu_tanh", "hard_sigmoid_keras2", "sparsemax"})
 # Keras rounds a constant of these to float32, whatever it computes in.
 ROUNDED = {"gelu", "leaky_relu"}
 
@@ -106,7 +106,7 @@ def test_sparsemax_is_the_nearest_point_of_the_simplex(rng: np.random.Generator)
     # Martins and Astudillo, 2016. The nearest point p of x is the one for which x - p is the same
     # number for all p > 0, and no larger elsewhere.
     x = rng.uniform(-1, 1, (50, 6))
-    p = reference.ACTIVATIONS["sparsemax"](x)
+    p = ACTIVATIONS["sparsemax"](x)
     np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-12)
     assert (p >= 0).all()
     largest = np.max(x - p, axis=-1, keepdims=True)
@@ -114,7 +114,7 @@ def test_sparsemax_is_the_nearest_point_of_the_simplex(rng: np.random.Generator)
     assert (p > 0).sum(-1).max() > 2
 
 
-@pytest.mark.parametrize("name", sorted(reference.ACTIVATIONS))
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 def test_activation_of_huge_numbers_warns_of_nothing(name: str) -> None:
     found = activation_of(name, [-1e300, -800, 0, 800, 1e300])
     if name not in ("exponential", "squareplus", "gelu_tanh"):

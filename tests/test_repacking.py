@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import cli, container, exporting
+from lstmgen import exporting
+from lstmgen.binfile import writer
+from lstmgen.binfile.repacking import _unpack
+from lstmgen.cli import main as cli
 from lstmgen.network import NETWORK_INPUT
-from lstmgen.repacking import _unpack
 from networks import network, packed
 
 GRAPH = network(
@@ -47,7 +49,7 @@ FILES: dict[str, tuple[Any, dict[str, Any]]] = {
 def test_what_is_read_back_gives_the_same_bytes(name: str, dtype: str) -> None:
     of, options = FILES[name]
     data = packed(of, dtype=dtype, **options)
-    assert container.pack(**_unpack(data), dtype=dtype) == data
+    assert writer.pack(**_unpack(data), dtype=dtype) == data
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "int8"])

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import cli
+from lstmgen.cli import main as cli
 from lstmgen.training import TextSettings, train_text
-from lstmgen.training.text import letters, split, words
+from lstmgen.training.tasks.text import letters, split, words
 
 SMALL = TextSettings(units=24, epochs=2, batch=8, length=30, window=20, holdout=0.1, lr=1e-2)
 SONG = "".join(f"{n} green bottles, hanging on the wall,\n" for n in range(99, 20, -1))
@@ -356,7 +356,7 @@ def test_settings_that_cannot_be(corpus: Path, tmp_path: Path, change: dict[str,
 def test_without_keras_the_extra_is_named(corpus: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['keras'] = None\n"
-        "from lstmgen import cli\n"
+        "from lstmgen.cli import main as cli\n"
         f"sys.exit(cli.main(['train', 'text', {str(corpus)!r}, '-o', {str(tmp_path / 'm.bin')!r}]))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import cli, music
+from lstmgen import music
+from lstmgen.cli import main as cli
 from lstmgen.training import MusicSettings, train_music
 
 pytest.importorskip("music21", reason="needs music21: pip install 'lstmgen[music]'")

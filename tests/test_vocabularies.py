@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import vocabularies
-from lstmgen.text import Vocabulary
+from lstmgen.vocabulary import Vocabulary, reading
 from networks import packed
 
 NOTES = ["4.7", "C4", "C4", "B-3", "4.7", "C4"]
@@ -59,24 +58,24 @@ def tokenizer(**config: Any) -> dict[str, Any]:
     ],
 )
 def test_vocabulary_may_be_an_object(vocab: Any) -> None:
-    listing = vocabularies.read(vocab, 3)
-    assert listing == vocabularies.Listing(["b", "a", "c"], None, "text")
+    listing = reading.read(vocab, 3)
+    assert listing == reading.Listing(["b", "a", "c"], None, "text")
     assert {type(element) for element in listing.elements} == {str}
 
 
 def test_digits_may_be_elements() -> None:
-    assert vocabularies.read({"1": 0, "0": 1}, 2).elements == ["1", "0"]
+    assert reading.read({"1": 0, "0": 1}, 2).elements == ["1", "0"]
 
 
 @pytest.mark.parametrize("vocab", [{"b": 1, "a": 2}, {1: "b", 2: "a"}])
 def test_indices_from_1_leave_id_0_to_padding(vocab: Any) -> None:
-    listing = vocabularies.read(vocab, 3)
+    listing = reading.read(vocab, 3)
     assert (listing.elements, listing.padding, listing.kind) == (["", "b", "a"], 0, "text")
     assert listing.assumed == ("vocab: the indices start at 1: id 0 is taken as padding, which is never drawn",)
 
 
 def test_list_that_starts_with_an_empty_element_starts_with_padding() -> None:
-    listing = vocabularies.read(["", "the", "cat"], 3)
+    listing = reading.read(["", "the", "cat"], 3)
     assert (listing.elements, listing.padding, listing.kind) == (["", "the", "cat"], 0, "tokens")
     assert listing.assumed == ("vocab: element 0 is empty: it is taken as padding, which is never drawn",)
 
@@ -103,7 +102,7 @@ def test_list_that_starts_with_an_empty_element_starts_with_padding() -> None:
 )
 def test_what_is_no_vocabulary_is_refused(vocab: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        vocabularies.read(vocab, 2)
+        reading.read(vocab, 2)
 
 
 @pytest.mark.parametrize(
@@ -116,13 +115,13 @@ def test_what_is_no_vocabulary_is_refused(vocab: Any, reason: str) -> None:
 )
 def test_object_of_another_kind_is_refused(vocab: Any, reason: str) -> None:
     with pytest.raises(TypeError, match=reason):
-        vocabularies.read(vocab, 2)
+        reading.read(vocab, 2)
 
 
 def test_integer_of_too_many_digits_is_refused(tmp_path: Path) -> None:
     (tmp_path / "v.json").write_text('{"a": ' + "1" * 5000 + "}")
     with pytest.raises(ValueError, match=r"v\.json: not JSON"):
-        vocabularies.read(tmp_path / "v.json", 2)
+        reading.read(tmp_path / "v.json", 2)
 
 
 # -- kind ------------------------------------------------------------------------------------------
@@ -140,12 +139,12 @@ def test_integer_of_too_many_digits_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_characters_are_text_whatever_marks_are_among_them(elements: list[str], kind: str, said: int) -> None:
-    listing = vocabularies.read(elements, len(elements))
+    listing = reading.read(elements, len(elements))
     assert (listing.kind, len(listing.assumed)) == (kind, said)
 
 
 def test_kind_that_is_given_is_not_assumed() -> None:
-    listing = vocabularies.read(["[UNK]", "a", "b"], 3, "tokens")
+    listing = reading.read(["[UNK]", "a", "b"], 3, "tokens")
     assert (listing.kind, listing.assumed) == ("tokens", ())
 
 
@@ -155,8 +154,8 @@ def test_kind_that_is_given_is_not_assumed() -> None:
 @pytest.mark.parametrize("twice", [False, True])  # json.dump(tokenizer.to_json()) writes JSON of JSON
 def test_tokenizer_gives_words_from_id_1(tmp_path: Path, twice: bool) -> None:
     value = tokenizer()
-    listing = vocabularies.read(written(tmp_path / "t.json", json.dumps(value) if twice else value), 4)
-    assert listing == vocabularies.Listing(["", "the", "cat", "sat"], 0, "tokens")
+    listing = reading.read(written(tmp_path / "t.json", json.dumps(value) if twice else value), 4)
+    assert listing == reading.Listing(["", "the", "cat", "sat"], 0, "tokens")
 
 
 @pytest.mark.parametrize(
@@ -168,46 +167,46 @@ def test_tokenizer_gives_words_from_id_1(tmp_path: Path, twice: bool) -> None:
     ],
 )
 def test_part_of_a_tokenizer_is_one(vocab: Any) -> None:
-    assert vocabularies.read(vocab, 4) == vocabularies.read(tokenizer(), 4)
+    assert reading.read(vocab, 4) == reading.read(tokenizer(), 4)
 
 
 @pytest.mark.parametrize(("num_words", "outputs"), [(3, 3), (2, 3), (3, 4), (100, 4), (None, 4)])
 def test_num_words_may_limit_the_outputs(num_words: int | None, outputs: int) -> None:
-    listing = vocabularies.read(tokenizer(num_words=num_words), outputs)
+    listing = reading.read(tokenizer(num_words=num_words), outputs)
     assert listing.elements == ["", "the", "cat", "sat"][:outputs]
 
 
 def test_tokenizer_that_fits_neither_way_is_refused() -> None:
     with pytest.raises(ValueError, match="vocab: the vocabulary has 4 elements, but the network has 2 outputs"):
-        vocabularies.read(tokenizer(num_words=3), 2)
+        reading.read(tokenizer(num_words=3), 2)
 
 
 def test_tokenizer_of_characters_is_text() -> None:
     characters = json.dumps({"<OOV>": 1, "a": 2, " ": 3})
     vocab = tokenizer(char_level=True, word_index=characters, index_word='{"1": "<OOV>", "2": "a", "3": " "}')
-    assert vocabularies.read(vocab, 4) == vocabularies.Listing(["", "<OOV>", "a", " "], 0, "text")
+    assert reading.read(vocab, 4) == reading.Listing(["", "<OOV>", "a", " "], 0, "text")
 
 
 def test_tokenizer_that_contradicts_itself_is_refused() -> None:
     vocab = tokenizer(index_word='{"1": "the", "2": "sat", "3": "cat"}')
     with pytest.raises(ValueError, match="'word_index' and 'index_word' disagree: element 2 is 'cat' and 'sat'"):
-        vocabularies.read(vocab, 4)
+        reading.read(vocab, 4)
 
 
 def test_word_of_that_name_is_no_tokenizer() -> None:
-    assert vocabularies.read({"word_index": 0, "config": 1}, 2).elements == ["word_index", "config"]
+    assert reading.read({"word_index": 0, "config": 1}, 2).elements == ["word_index", "config"]
 
 
 def test_tokenizer_of_keras_itself_is_read(keras: Any) -> None:
     text = pytest.importorskip("tensorflow").keras.preprocessing.text
     made = text.Tokenizer(num_words=4, oov_token="<OOV>")
     made.fit_on_texts(["the cat sat on the cat"])
-    listing = vocabularies.read(json.loads(made.to_json()), 4)
-    assert listing == vocabularies.Listing(["", "<OOV>", "the", "cat"], 0, "tokens")
+    listing = reading.read(json.loads(made.to_json()), 4)
+    assert listing == reading.Listing(["", "<OOV>", "the", "cat"], 0, "tokens")
 
 
 def test_vocabulary_of_textgenrnn_is_read(zoo: Path) -> None:
-    listing = vocabularies.read(zoo / "textgenrnn_vocab.json", 465)
+    listing = reading.read(zoo / "textgenrnn_vocab.json", 465)
     assert (listing.elements[0], listing.padding, listing.kind) == ("", 0, "text")
     assert len(listing.assumed) == 2  # of padding, and of <s>
 
@@ -216,7 +215,7 @@ def test_vocabulary_of_textgenrnn_is_read(zoo: Path) -> None:
 
 
 def test_notes_with_repetitions_are_sorted(tmp_path: Path) -> None:
-    listing = vocabularies.read(written(tmp_path / "notes.json", NOTES), 3)
+    listing = reading.read(written(tmp_path / "notes.json", NOTES), 3)
     assert (listing.elements, listing.padding, listing.kind) == (["4.7", "B-3", "C4"], None, "tokens")
     assert listing.sequence == NOTES
     said = "a list with repetitions: its 3 different elements, sorted, are the vocabulary"
@@ -237,13 +236,13 @@ def test_notes_with_repetitions_are_sorted(tmp_path: Path) -> None:
     ],
 )
 def test_one_entry_may_be_the_vocabulary(tmp_path: Path, value: dict[str, Any]) -> None:
-    listing = vocabularies.read(written(tmp_path / "v.json", value), 2)
+    listing = reading.read(written(tmp_path / "v.json", value), 2)
     assert (listing.elements, listing.kind) == (["b", "a"], "text")
     assert listing.assumed == (f"{tmp_path}/v.json: the vocabulary is its entry '{next(iter(value))}'",)
 
 
 def test_notes_beside_their_names_give_the_prime() -> None:
-    listing = vocabularies.read({"pitchnames": ["4.7", "B-3", "C4"], "notes": NOTES}, 3)
+    listing = reading.read({"pitchnames": ["4.7", "B-3", "C4"], "notes": NOTES}, 3)
     assert (listing.elements, listing.sequence) == (["4.7", "B-3", "C4"], NOTES)
 
 
@@ -259,7 +258,7 @@ def test_notes_beside_their_names_give_the_prime() -> None:
 )
 def test_entries_that_name_no_one_vocabulary_are_refused(value: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        vocabularies.read(value, 2)
+        reading.read(value, 2)
 
 
 # -- other files -----------------------------------------------------------------------------------
@@ -268,7 +267,7 @@ def test_entries_that_name_no_one_vocabulary_are_refused(value: dict[str, Any], 
 @pytest.mark.parametrize("content", [b"the\n cat\n", b"the\n cat", b"the\r\n cat\r\n", b"\xef\xbb\xbfthe\n cat\n"])
 def test_txt_has_one_element_a_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "v.TXT").write_bytes(content)
-    assert vocabularies.read(tmp_path / "v.TXT", 2) == vocabularies.Listing(["the", " cat"], None, "tokens")
+    assert reading.read(tmp_path / "v.TXT", 2) == reading.Listing(["the", " cat"], None, "tokens")
 
 
 @pytest.mark.parametrize(
@@ -282,18 +281,18 @@ def test_txt_has_one_element_a_line(tmp_path: Path, content: bytes) -> None:
 def test_txt_that_may_be_a_corpus_is_refused(tmp_path: Path, content: str, reason: str) -> None:
     (tmp_path / "v.txt").write_text(content)
     with pytest.raises(ValueError, match=rf"v\.txt: {reason}"):
-        vocabularies.read(tmp_path / "v.txt", 2)
+        reading.read(tmp_path / "v.txt", 2)
 
 
 def test_corpus_given_as_vocabulary_is_told_its_place(tmp_path: Path) -> None:
     (tmp_path / "book.tex").write_text("Once upon a time")
     with pytest.raises(ValueError, match=r"book\.tex: not JSON: .*; a corpus is given as vocab_from"):
-        vocabularies.read(tmp_path / "book.tex", 2)
+        reading.read(tmp_path / "book.tex", 2)
 
 
 def test_array_of_text_is_read(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", np.array(["語", "a"]))
-    assert vocabularies.read(tmp_path / "v.npy", 2).elements == ["語", "a"]
+    assert reading.read(tmp_path / "v.npy", 2).elements == ["語", "a"]
 
 
 def npy(header: str, data: bytes = b"") -> bytes:
@@ -318,7 +317,7 @@ def npy(header: str, data: bytes = b"") -> bytes:
 def test_broken_array_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "v.npy").write_bytes(content)
     with pytest.raises(ValueError, match=rf"v\.npy: .*{reason}"):
-        vocabularies.read(tmp_path / "v.npy", 2)
+        reading.read(tmp_path / "v.npy", 2)
 
 
 # -- pickles ---------------------------------------------------------------------------------------
@@ -338,22 +337,22 @@ def test_pickle_is_refused_unopened(tmp_path: Path, value: Any, protocol: int, n
     path = tmp_path / name
     path.write_bytes(pickle.dumps(value, protocol))
     with pytest.raises(ValueError, match=f"{name}: a pickle can run any code"):
-        vocabularies.read(path, 2)
+        reading.read(path, 2)
     with pytest.raises(ValueError, match=f"{name}: a pickle can run any code"):
-        vocabularies.read_corpus(path, 2)
+        reading.read_corpus(path, 2)
 
 
 @pytest.mark.parametrize("name", ["v.p", "v.pkl", "V.PKL", "v.pickle", "v.joblib"])
 def test_file_that_is_called_a_pickle_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x\x9c")  # compressed
     with pytest.raises(ValueError, match=f"{name}: a pickle can run any code"):
-        vocabularies.read(tmp_path / name, 2)
+        reading.read(tmp_path / name, 2)
 
 
 @pytest.mark.parametrize("text", ["(I saw\nno pickle.", "chapter\nOne\nquick end.", "]q."])
 def test_text_that_looks_like_a_pickle_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.tex").write_text(text)
-    assert vocabularies.read_corpus(tmp_path / "c.tex", len(set(text))).sequence == text
+    assert reading.read_corpus(tmp_path / "c.tex", len(set(text))).sequence == text
 
 
 def converted(error: pytest.ExceptionInfo[ValueError], folder: Path) -> Any:
@@ -382,7 +381,7 @@ def test_command_of_the_refusal_converts_a_pickle(tmp_path: Path, value: Any, ex
     path = tmp_path / "my notes"
     path.write_bytes(pickle.dumps(value))
     with pytest.raises(ValueError) as error:
-        vocabularies.read(path, 2)
+        reading.read(path, 2)
     assert converted(error, tmp_path) == expected
 
 
@@ -390,16 +389,16 @@ def test_command_of_the_refusal_converts_a_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "made.py").write_text(f"class T:\n    def to_json(self): return {json.dumps(tokenizer())!r}\n")
     (tmp_path / "t.pickle").write_bytes(b"\x80\x02cmade\nT\nq\x00)\x81q\x01.")  # made.T()
     with pytest.raises(ValueError) as error:
-        vocabularies.read(tmp_path / "t.pickle", 4)
+        reading.read(tmp_path / "t.pickle", 4)
     converted(error, tmp_path)
-    assert vocabularies.read(tmp_path / "t.pickle.json", 4).elements == ["", "the", "cat", "sat"]
+    assert reading.read(tmp_path / "t.pickle.json", 4).elements == ["", "the", "cat", "sat"]
 
 
 @pytest.mark.parametrize("value", [{"a": 0, "b": 1}, ["a", "b"]])
 def test_array_of_objects_is_a_pickle(tmp_path: Path, value: Any) -> None:
     np.save(tmp_path / "v.npy", np.array(value, dtype=object))
     with pytest.raises(ValueError, match=r"v\.npy: a pickle can run any code") as error:
-        vocabularies.read(tmp_path / "v.npy", 2)
+        reading.read(tmp_path / "v.npy", 2)
     assert converted(error, tmp_path) == value
 
 
@@ -417,7 +416,7 @@ def test_array_of_objects_is_a_pickle(tmp_path: Path, value: Any) -> None:
 )
 def test_another_size_comes_with_its_likely_reason(vocab: Any, outputs: int, hint: str) -> None:
     with pytest.raises(ValueError, match=hint):
-        vocabularies.read(vocab, outputs)
+        reading.read(vocab, outputs)
 
 
 # -- corpus ----------------------------------------------------------------------------------------
@@ -430,18 +429,18 @@ def corpus(folder: Path, data: bytes) -> Path:
 
 
 def test_corpus_gives_its_characters(tmp_path: Path) -> None:
-    listing = vocabularies.read_corpus(corpus(tmp_path, b"ba\r\nB"), 5)
-    assert listing == vocabularies.Listing(["\n", "\r", "B", "a", "b"], None, "text", "ba\r\nB")
+    listing = reading.read_corpus(corpus(tmp_path, b"ba\r\nB"), 5)
+    assert listing == reading.Listing(["\n", "\r", "B", "a", "b"], None, "text", "ba\r\nB")
 
 
 def test_corpus_may_be_lower_cased(tmp_path: Path) -> None:
     path = corpus(tmp_path, "BAÄb".encode())
-    listing = vocabularies.read_corpus(path, 3, lower=True)
+    listing = reading.read_corpus(path, 3, lower=True)
     assert (listing.elements, listing.sequence) == (["a", "b", "ä"], "baäb")
     with pytest.raises(
         ValueError, match=r"c\.tex: .* 4 elements, .* 3 outputs; lower-cased, .* lower=True \(--lower\)"
     ):
-        vocabularies.read_corpus(path, 3)
+        reading.read_corpus(path, 3)
 
 
 @pytest.mark.parametrize(
@@ -455,25 +454,25 @@ def test_corpus_may_be_lower_cased(tmp_path: Path) -> None:
 def test_corpus_is_read_as_fits_the_outputs(
     tmp_path: Path, data: bytes, outputs: int, sequence: str, said: str
 ) -> None:
-    listing = vocabularies.read_corpus(corpus(tmp_path, data), outputs)
+    listing = reading.read_corpus(corpus(tmp_path, data), outputs)
     assert (listing.elements, listing.sequence) == (sorted(set(sequence)), sequence)
     assert len(listing.assumed) == 1 and f"c.tex: {said}" in listing.assumed[0]
 
 
 def test_corpus_as_it_is_comes_first(tmp_path: Path) -> None:
-    listing = vocabularies.read_corpus(corpus(tmp_path, b"\xef\xbb\xbfa\r\nb"), 5)
+    listing = reading.read_corpus(corpus(tmp_path, b"\xef\xbb\xbfa\r\nb"), 5)
     assert (listing.sequence, listing.assumed) == ("\ufeffa\r\nb", ())
 
 
 def test_corpus_may_have_another_encoding(tmp_path: Path) -> None:
     path = corpus(tmp_path, "é".encode("latin-1"))
-    assert vocabularies.read_corpus(path, 1, encoding="latin-1").elements == ["é"]
+    assert reading.read_corpus(path, 1, encoding="latin-1").elements == ["é"]
     with pytest.raises(ValueError, match=r"c\.tex: not UTF-8"):
-        vocabularies.read_corpus(path, 1)
+        reading.read_corpus(path, 1)
     with pytest.raises(ValueError, match="vocab_encoding: unknown encoding: nonesuch"):
-        vocabularies.read_corpus(path, 1, encoding="nonesuch")
+        reading.read_corpus(path, 1, encoding="nonesuch")
     with pytest.raises(ValueError, match="vocab_encoding: 'hex' is not a text encoding"):
-        vocabularies.read_corpus(path, 1, encoding="hex")
+        reading.read_corpus(path, 1, encoding="hex")
 
 
 # -- elements and ids ------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from pathlib import Path
 if find_spec("lstmgen") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "python"))
 
-from lstmgen.exporting import add_arguments, run
+from lstmgen.cli.export import add_arguments, run
+from lstmgen.cli.main import reason
 
 
 def main() -> int:
@@ -27,11 +28,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except (OSError, ValueError, TypeError, ImportError, MemoryError) as error:
-        reason = str(error)
-        if isinstance(error, OSError) and error.filename is not None:
-            reason = f"{error.filename}: {error.strerror}"
-        reason = " ".join(reason.split()) or type(error).__name__
-        print(f"{Path(sys.argv[0]).name}: {reason}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).name}: {reason(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -27,7 +27,7 @@ import numpy as np
 if find_spec("lstmgen") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "python"))
 
-from lstmgen.container import write
+from lstmgen.files import write
 
 POINTS = 20
 BORDER = 1 / 3

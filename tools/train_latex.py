@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmgen.training.text import split
+from lstmgen.training.tasks.text import split
 
 WINDOW = 100
 

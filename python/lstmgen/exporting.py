@@ -4,24 +4,23 @@ not store are added on the way.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
-import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import NoneType
 from typing import Any, NamedTuple, TypedDict, Unpack
 
-from lstmgen import container, keras_file, vocabularies
+from lstmgen import files, keras_file
+from lstmgen.binfile import writer
+from lstmgen.binfile.repacking import repack
 from lstmgen.errors import ModelFormatError
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
-from lstmgen.repacking import repack
-from lstmgen.text import Vocabulary, check_sequence, id_at
-from lstmgen.vocabularies import File, Listing, Vocab
+from lstmgen.vocabulary import Vocabulary, check_sequence, id_at, reading
+from lstmgen.vocabulary.reading import File, Listing, Vocab
 
 Source = str | os.PathLike[str] | bytes
 
@@ -87,10 +86,10 @@ def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
     `out` holds either all of the new file or what it held before. Warns of what it assumes, and raises, as `convert`
     does; raises `OSError` that names `out` if it cannot be written.
     """
-    _check_other_file(source, out)
-    exported = _export(source, options)
+    check_other_file(source, out)
+    exported = build(source, options)
     _warn(exported.assumed)
-    container.write(out, exported.data)
+    files.write(out, exported.data)
 
 
 def convert(source: Source, **options: Unpack[ExportOptions]) -> bytes:
@@ -100,7 +99,7 @@ def convert(source: Source, **options: Unpack[ExportOptions]) -> bytes:
     read, `ModelFormatError` for a model that is broken or not supported, `ValueError` or `TypeError` for an option that
     does not fit it, and `TypeError` for one that does not exist.
     """
-    exported = _export(source, options)
+    exported = build(source, options)
     _warn(exported.assumed)
     return exported.data
 
@@ -109,7 +108,7 @@ _MAGIC = b"GGUF"
 _START = "<s>"  # what textgenrnn and others put before each text
 
 
-class _Exported(NamedTuple):
+class Exported(NamedTuple):
     """The bytes of a `.bin`, what was assumed to make it, a sentence each, and whether ids stand for themselves."""
 
     data: bytes
@@ -122,7 +121,8 @@ def _warn(assumed: Iterable[str]) -> None:
         warnings.warn(sentence, UserWarning, stacklevel=3)  # of the caller of `export` or `convert`
 
 
-def _export(source: Source, options: ExportOptions) -> _Exported:
+def build(source: Source, options: ExportOptions) -> Exported:
+    """The `.bin` of `source`, and what was assumed to make it. Raises what `convert` raises."""
     unknown = options.keys() - ExportOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"export has no option {', '.join(sorted(unknown))}")
@@ -148,16 +148,16 @@ def _bin(source: Source) -> bytes | None:
     return None
 
 
-def _repacked(data: bytes, source: Source, options: ExportOptions) -> _Exported:
+def _repacked(data: bytes, source: Source, options: ExportOptions) -> Exported:
     name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
     if rest := [
         option for option, value in options.items() if option != "dtype" and value is not None and value is not False
     ]:
         raise ValueError(f"{name}: a .bin takes no option but dtype, found {', '.join(sorted(rest))}")
-    return _Exported(repack(data, name, options.get("dtype") or "f32"), (), nameless=False)
+    return Exported(repack(data, name, options.get("dtype") or "f32"), (), nameless=False)
 
 
-def _pack(network: Network, options: ExportOptions) -> _Exported:
+def _pack(network: Network, options: ExportOptions) -> Exported:
     network = _with_window(network, options.get("window"))
     labels = _labels(options.get("labels"))
     listing = _listing(options, network.outputs if labels is None else network.input_size)
@@ -173,7 +173,7 @@ def _pack(network: Network, options: ExportOptions) -> _Exported:
     if prime is None and vocabulary is not None and _START in vocabulary.elements and generates:
         prime = [_START]
         assumed += (f"the default prime is {_START}, the start of a text",)
-    data = container.pack(
+    data = writer.pack(
         network,
         encoding=encoding,
         dtype=options.get("dtype") or "f32",
@@ -189,7 +189,7 @@ def _pack(network: Network, options: ExportOptions) -> _Exported:
         source_url=options.get("source_url"),
         card=_card(options.get("card")),
     )
-    return _Exported(data, assumed, listing is None and generates)
+    return Exported(data, assumed, listing is None and generates)
 
 
 def _labels(labels: object) -> list[str] | None:
@@ -233,7 +233,7 @@ def _listing(options: ExportOptions, outputs: int) -> Listing | None:
             if options.get(option):
                 raise ValueError(f"{option} needs a corpus: vocab_from")
     if vocab is not None:
-        return vocabularies.read(vocab, outputs, kind)
+        return reading.read(vocab, outputs, kind)
     if vocab_from is not None:
         return _read_corpus(vocab_from, outputs, options)
     if kind is not None:
@@ -246,7 +246,7 @@ def _read_corpus(path: File, outputs: int, options: ExportOptions) -> Listing:
     _expect("vocab_from", path, (str, os.PathLike), "a path")
     _expect("lower", lower, (bool, NoneType), "True or False")
     _expect("vocab_encoding", encoding, (str, NoneType), "a name such as 'latin-1'")
-    listing = vocabularies.read_corpus(path, outputs, lower=bool(lower), encoding=encoding or "utf-8")
+    listing = reading.read_corpus(path, outputs, lower=bool(lower), encoding=encoding or "utf-8")
     return listing._replace(kind=options.get("vocabulary_kind") or listing.kind)
 
 
@@ -288,68 +288,9 @@ def _card(card: Mapping[str, Any] | str | None) -> str | None:
     return card
 
 
-def _check_other_file(source: Source, out: File) -> None:
+def check_other_file(source: Source, out: File) -> None:
+    """Raise `ValueError` if `out` is the very file that is to be exported."""
     if isinstance(source, bytes) or not os.path.exists(out):
         return
     if os.path.samefile(source, out):
         raise ValueError(f"{os.fspath(out)}: the export would replace the model it comes from")
-
-
-# -- command line --------------------------------------------------------------------------------
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `run` wants to a command line."""
-    parser.add_argument(
-        "model", help="a file that Keras saved: .h5, .keras, or weights only; or a .bin, for another --dtype"
-    )
-    parser.add_argument("out", help="the .bin to write")
-    add_model_arguments(parser)
-    vocabulary = parser.add_mutually_exclusive_group()
-    vocabulary.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters, sorted, are the vocabulary")
-    vocabulary.add_argument(
-        "--vocab", metavar="FILE", help="JSON: list of elements, object from or to indices, Keras tokenizer, notes"
-    )
-    parser.add_argument(
-        "--labels", type=lambda text: text.split(","), metavar="A,B,C", help="of each output: the model classifies"
-    )
-    parser.add_argument("--lower", action="store_true", help="lower-case the corpus before")
-    parser.add_argument("--vocab-encoding", metavar="NAME", help="of the corpus (utf-8)")
-    parser.add_argument(
-        "--vocabulary-kind",
-        choices=container.VOCABULARY_KINDS,
-        help="whether the elements, joined, are the text (if all are single characters)",
-    )
-    parser.add_argument("--encoding", choices=container.ENCODINGS, help="how an element is fed in (inferred)")
-    parser.add_argument("--dtype", choices=container.DTYPES, default="f32", help="of the matrices (f32)")
-    parser.add_argument("--prime", metavar="TEXT", help="the default prime (the first window of the corpus)")
-    for fact in ("name", "description", "author"):
-        parser.add_argument(f"--{fact}", help=f"{fact} of the model, for people")
-    parser.add_argument("--license", help="SPDX identifier of the licence of the weights")
-    parser.add_argument("--source-url", metavar="URL", help="where the training data came from")
-    parser.add_argument("--card", metavar="JSON", help="file with more facts for people")
-
-
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what may be told about a file of Keras to a command line."""
-    parser.add_argument(
-        "--config", metavar="JSON", help="architecture of a file of weights: a to_json file, or 'LSTM(128), Dense(52)'"
-    )
-    parser.add_argument("--output-layer", dest="output", metavar="NAME", help="of a model with several outputs")
-    parser.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
-
-
-def run(args: argparse.Namespace) -> None:
-    """Export as the command line says. Raises what `export` raises."""
-    given = {key: value for key, value in vars(args).items() if value is not None}
-    options: Any = {k: v for k, v in given.items() if k in ExportOptions.__annotations__}
-    if args.card is not None:
-        options["card"] = vocabularies.read_text(args.card)
-    _check_other_file(args.model, args.out)
-    exported = _export(args.model, options)
-    container.write(args.out, exported.data)
-    for sentence in exported.assumed:
-        print(f"assumed: {sentence}", file=sys.stderr)
-    if exported.nameless:
-        print("no vocabulary: sample gives ids; --vocab-from or --vocab gives them names", file=sys.stderr)
-    print(f"{args.out}: {os.path.getsize(args.out):,} bytes", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Unpack
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from lstmgen import _core
 from lstmgen.model import Model, Source
-from lstmgen.text import Ids, check_sequence
+from lstmgen.vocabulary import Ids, check_sequence
 
 if TYPE_CHECKING:
     from lstmgen.exporting import ExportOptions
@@ -316,6 +317,8 @@ class Generator:
     ) -> dict[str, Any]:
         """The native options that all sequences share."""
         _check_refresh(refresh)
+        if refresh != 1 and (why := self.model.needs_windows):
+            warnings.warn(f"carried state gives another model here: {why}", UserWarning, stacklevel=4)
         if refresh is not None and not self.model.window:
             if refresh > 1 or self.model._native.info.whole:
                 raise ValueError("the model was saved without a fixed window: export it with window=")

@@ -17,7 +17,7 @@ from typing import Any, Unpack
 
 import keras
 
-from lstmgen import container, exporting
+from lstmgen import exporting, files
 from lstmgen.exporting import ExportOptions
 
 
@@ -54,7 +54,7 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
             self.best = figure
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # said before the first epoch
-            container.write(self.path, self._converted())
+            files.write(self.path, self._converted())
 
     def _figure(self, logs: dict[str, Any]) -> float | None:
         """What must become smaller; None to export in any case."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmgen.text import Vocabulary
+from lstmgen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from lstmgen.classifier import Classification, Classified
+    from lstmgen.classifying import Classification, Classified
     from lstmgen.exporting import ExportOptions
 
 try:
@@ -57,7 +57,7 @@ class Model:
             if rest := options.keys() - {"dtype"}:
                 raise TypeError(f"{name}: only a Keras file takes {', '.join(sorted(rest))}: a .bin has its own")
             if (dtype := options.get("dtype")) is not None:
-                from lstmgen.repacking import repack
+                from lstmgen.binfile.repacking import repack
 
                 source = repack(source if isinstance(source, bytes) else _read(name), name, dtype)
         else:
@@ -119,6 +119,21 @@ class Model:
     def padding(self) -> int | None:
         """Id that fills a window on the left while the context is short; None if the file has none."""
         return self._native.info.padding
+
+    @property
+    def needs_windows(self) -> str:
+        """Why carried state gives other distributions than windows do, or an empty text.
+
+        A recurrent network that is run over a window and one whose state is carried nearly agree. They do not if the
+        output looks at all steps of the window, as attention and pooling do, or if windows were filled up in training.
+        """
+        kinds = {"attention_pool": "attention", "average_pool": "pooling", "max_pool": "pooling"}
+        over = sorted({kinds[layer.type] for layer in self.layers if layer.type in kinds})
+        if self.window and over:
+            return f"{' and '.join(over)} over the {self.window} steps of a window, not over all that came before"
+        if self.window and self.padding is not None:
+            return f"its windows of {self.window} steps begin with padding while the text is short"
+        return ""
 
     @property
     def dtype(self) -> str:
@@ -186,7 +201,7 @@ class Model:
         leave out. Only a network with padding and a window gets its padding, on the left. `on_unknown`: what to do with
         elements outside the vocabulary: "error", "skip", or an element to put instead.
         """
-        from lstmgen.classifier import classify
+        from lstmgen.classifying import classify
 
         return classify(self, sequences, on_unknown)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lstmgen import container
+from lstmgen.binfile import writer
 from lstmgen.network import Layer, Network
 
 rng = np.random.default_rng(1)
@@ -42,7 +42,7 @@ network = Network(
     input_size=11,
     keras_version="",
 )
-data = container.pack(
+data = writer.pack(
     network,
     encoding="onehot",
     vocabulary=list("abcdefghijk"),

@@ -10,7 +10,7 @@ import numpy as np
 
 from lstmgen.errors import ModelFormatError
 from lstmgen.keras_file.spec import shown
-from lstmgen.network import (
+from lstmgen.network.graph import (
     MAX_MATRIX,
     MAX_SIZE,
     NETWORK_INPUT,

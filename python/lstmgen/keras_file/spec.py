@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lstmgen import reference
 from lstmgen.errors import ModelFormatError
 from lstmgen.network import MAX_SIZE, MAX_STEPS
+from lstmgen.network.activations import ACTIVATIONS
 
 MAX_CONFIG = 16 * 2**20  # bytes of the JSON that describes the architecture
 
@@ -29,7 +29,7 @@ _ALIASES = {
 _EARLY_ACTIVATIONS = {
     *("linear", "relu", "elu", "selu", "softmax", "softplus", "softsign", "tanh", "sigmoid", "hard_sigmoid"),
 }
-_KERAS_ACTIVATIONS = reference.ACTIVATIONS.keys() - {"gelu_tanh", "hard_sigmoid_keras2"}
+_KERAS_ACTIVATIONS = ACTIVATIONS.keys() - {"gelu_tanh", "hard_sigmoid_keras2"}
 
 
 def shown(name: str) -> str:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from lstmgen.files import write
 from lstmgen.music import elements as _elements
 from lstmgen.music.formats import WRITABLE, suffix_of
 from lstmgen.music.midi import midi_file
@@ -75,8 +76,6 @@ class Music:
         ...     Path(folder, "a.mid").read_bytes()[:4]
         b'MThd'
         """
-        from lstmgen.container import write
-
         kind = suffix_of(path)
         if kind not in WRITABLE:
             raise ValueError(f"{os.fspath(path)}: expected a name with {', '.join(WRITABLE)}, found {kind or 'none'!r}")

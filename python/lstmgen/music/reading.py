@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
+from lstmgen.files import write
 from lstmgen.music.elements import KEYS, check_encoding, transposed
 from lstmgen.music.formats import READABLE, suffix_of
 from lstmgen.music.parsing import Result, music21_version, parse, reason
@@ -154,8 +155,6 @@ class _Cache(NamedTuple):
 
     @staticmethod
     def write(name: Path | None, elements: list[str]) -> None:
-        from lstmgen.container import write
-
         if name is None:
             return
         stored = {"crc32": zlib.crc32(" ".join(elements).encode()), "elements": elements}

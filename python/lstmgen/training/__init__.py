@@ -4,10 +4,10 @@
 common: epochs, the best model kept, going on after an interruption, and the files at the end, one of them `card.py`'s.
 """
 
-from lstmgen.training.classifier import ClassifierSettings, train_classifier
 from lstmgen.training.loop import Report, Settings
-from lstmgen.training.music import MusicSettings, train_music
-from lstmgen.training.text import TextSettings, train_text
+from lstmgen.training.tasks.classifier import ClassifierSettings, train_classifier
+from lstmgen.training.tasks.music import MusicSettings, train_music
+from lstmgen.training.tasks.text import TextSettings, train_text
 
 __all__ = [
     "ClassifierSettings",

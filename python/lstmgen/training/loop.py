@@ -20,7 +20,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from lstmgen import container, exporting
+from lstmgen import exporting, files
+from lstmgen.binfile import writer
 from lstmgen.training import card
 
 _NOTES = "lstmgen.json"  # in the .keras of an unfinished training
@@ -75,8 +76,8 @@ class Settings:
                 raise ValueError(
                     f"{setting.name}: has no effect here: the recipe and its level have their own, or none"
                 )
-        if self.dtype not in container.DTYPES:
-            raise ValueError(f"dtype: expected one of {', '.join(container.DTYPES)}, found {self.dtype!r}")
+        if self.dtype not in writer.DTYPES:
+            raise ValueError(f"dtype: expected one of {', '.join(writer.DTYPES)}, found {self.dtype!r}")
         if self.resume and self.restart:
             raise ValueError("resume and restart: give one of them")
 
@@ -448,9 +449,9 @@ class _Keeper:
         """The `.bin` with these facts, and the card."""
         job = self.job
         data = self._converted(facts)
-        container.write(job.out, data)
+        files.write(job.out, data)
         sample = job.sample(data)[0] if job.sample else ""
-        container.write(job.card_path, card.markdown(data, job.out.name, sample).encode())
+        files.write(job.card_path, card.markdown(data, job.out.name, sample).encode())
 
     def _converted(self, facts: dict[str, Any]) -> bytes:
         return exporting.convert(self.job.keras_path, dtype=self.job.settings.dtype, card=facts, **self.job.options)
@@ -514,7 +515,7 @@ def _save(model: Any, path: Path, notes: Mapping[str, Any] | None = None) -> Non
         if notes is not None:
             with zipfile.ZipFile(saved, "a") as archive:
                 archive.writestr(_NOTES, json.dumps(notes))
-        container.write(path, saved.read_bytes())
+        files.write(path, saved.read_bytes())
 
 
 def _duration(seconds: float) -> str:

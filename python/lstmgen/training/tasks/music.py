@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from lstmgen import music
 from lstmgen.music.elements import check_encoding
-from lstmgen.text import Vocabulary
-from lstmgen.training import text
 from lstmgen.training.loop import Job, Report, Settings, check_output, import_keras, run
+from lstmgen.training.tasks import text
+from lstmgen.vocabulary import Vocabulary
 
 Ids = NDArray[np.int32]
 Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmgen.classifier import Row, is_numeric, parse_numbers, pieces, read_csv
+from lstmgen.classifying import Row, is_numeric, parse_numbers, pieces, read_csv
 from lstmgen.network import MAX_STEPS
 from lstmgen.training.loop import Batches, Job, Report, Settings, check_output, import_keras, run
 

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmgen import vocabularies
-from lstmgen.text import Vocabulary
 from lstmgen.training.loop import Batches, Job, Report, Settings, check_output, import_keras, run
+from lstmgen.vocabulary import Vocabulary, reading
 
 Ids = NDArray[np.int32]
 
@@ -86,7 +85,7 @@ def train_text(
     settings.check()
     path = Path(corpus)
     check_output(Path(out), path)
-    text = vocabularies.read_text(path).removeprefix("\ufeff")
+    text = reading.read_text(path).removeprefix("\ufeff")
     vocabulary = letters(text) if settings.level == "letters" else words(text, settings.words)
     ids = vocabulary.encode(text).astype(np.int32)
     _check_size(path, text, ids, vocabulary, settings)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmgen import vocabularies
+from lstmgen.vocabulary import reading
 
 if TYPE_CHECKING:
     from lstmgen.model import Model
@@ -141,7 +141,7 @@ def read_sequences(path: str | os.PathLike[str]) -> list[Row]:
     if name.lower().endswith(".csv"):
         rows = read_csv(path)
     else:
-        lines = vocabularies.read_text(path).removeprefix("\ufeff").splitlines()
+        lines = reading.read_text(path).removeprefix("\ufeff").splitlines()
         rows = [Row(i, line, None) for i, line in enumerate(lines, 1) if line]
     if not rows:
         raise ValueError(f"{name}: it is empty: expected sequences")
@@ -155,7 +155,7 @@ def read_csv(path: str | os.PathLike[str], header: str = "auto") -> list[Row]:
     words where all others hold numbers. Raises `OSError`, or `ValueError` that names file and line.
     """
     name = os.fspath(path)
-    text = vocabularies.read_text(path).removeprefix("\ufeff")
+    text = reading.read_text(path).removeprefix("\ufeff")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
     line = 1

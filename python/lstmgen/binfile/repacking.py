@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmgen import container
+from lstmgen.binfile import writer
 from lstmgen.network import LAYER_OPTIONS, Layer, Network, tensor_shapes
 
 _SCALARS = {4: "<I", 6: "<f", 7: "<?", 12: "<d"}  # GGUF value types: u32, f32, bool, f64
@@ -26,11 +26,11 @@ def repack(data: bytes, name: str, dtype: str) -> bytes:
 
     if _core.Model.from_bytes(data, name).info.dtype == dtype:
         return data
-    return container.pack(**_unpack(data), dtype=dtype)
+    return writer.pack(**_unpack(data), dtype=dtype)
 
 
 def _unpack(data: bytes) -> dict[str, Any]:
-    """The arguments of `container.pack` but dtype, of a file that the engine has found to be sound."""
+    """The arguments of `writer.pack` but dtype, of a file that the engine has found to be sound."""
     reader = _Reader(data)
     n_tensors, n_keys = reader.numbers("<4sIQQ")[2:]
     keys = {reader.string(): reader.value() for _ in range(n_keys)}
@@ -104,11 +104,11 @@ class _Reader:
             records.append((name, shape, {0: "<f4", 24: "<i1", 30: "<u2"}[code]))
         stored = {}
         for name, shape, kind in records:
-            self.at += -self.at % container.ALIGNMENT
+            self.at += -self.at % writer.ALIGNMENT
             stored[name] = self.array(kind, int(np.prod(shape))).reshape(shape)
         for name, values in stored.items():
             if values.dtype == np.uint16:
-                stored[name] = container.from_bf16(values)
+                stored[name] = writer.from_bf16(values)
             elif values.dtype == np.int8:
-                stored[name] = container.from_int8(values, stored[f"{name}_scale"])
+                stored[name] = writer.from_int8(values, stored[f"{name}_scale"])
         return stored

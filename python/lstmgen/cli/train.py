@@ -1,4 +1,4 @@
-"""`lstmgen train text | music | classifier`."""
+"""`lstmgen train`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from lstmgen.container import DTYPES
+from lstmgen.binfile.writer import DTYPES
 from lstmgen.music import ENCODINGS, READABLE
-from lstmgen.training.classifier import HEADERS, KINDS, ClassifierSettings, train_classifier
 from lstmgen.training.loop import Report, Settings
-from lstmgen.training.music import MusicSettings, train_music
-from lstmgen.training.text import LEVELS, RECIPES, TextSettings, train_text
+from lstmgen.training.tasks.classifier import HEADERS, KINDS, ClassifierSettings, train_classifier
+from lstmgen.training.tasks.music import MusicSettings, train_music
+from lstmgen.training.tasks.text import LEVELS, RECIPES, TextSettings, train_text
 
 _SOURCES = {
     "corpus": "what to learn from, a UTF-8 text file",
@@ -41,11 +41,16 @@ _CHOICES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what can be trained to a command line."""
+    """Add the arguments of the command."""
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     _add(kinds, "text", "a text, by letters or words", "corpus", TextSettings, train_text)
     _add(kinds, "music", "music: files, or folders of them", "music", MusicSettings, train_music)
     _add(kinds, "classifier", "sequences with labels, from a CSV", "csv", ClassifierSettings, train_classifier)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
+    args.train(args)
 
 
 def _add(
@@ -63,7 +68,7 @@ def _add(
         _add_setting(parser, field, _meanings(settings))
     for fact, about in _FACTS.items():
         parser.add_argument(f"--{fact.replace('_', '-')}", metavar="TEXT", help=about)
-    parser.set_defaults(run=lambda args: _run(args, source, settings, train))
+    parser.set_defaults(train=lambda args: _train(args, source, settings, train))
     return parser
 
 
@@ -92,7 +97,7 @@ def _meanings(settings: type[Settings]) -> dict[str, str]:
     return meanings
 
 
-def _run(args: argparse.Namespace, source: str, settings: type[Settings], train: Callable[..., Report]) -> None:
+def _train(args: argparse.Namespace, source: str, settings: type[Settings], train: Callable[..., Report]) -> None:
     values = {field.name: getattr(args, field.name) for field in dataclasses.fields(settings)}
     facts = {fact: getattr(args, fact) for fact in _FACTS}
     with warnings.catch_warnings():

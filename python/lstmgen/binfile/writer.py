@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import secrets
-import stat
 import struct
 import zlib
 from collections.abc import Sequence
@@ -16,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmgen import reference
 from lstmgen.errors import ModelFormatError
 from lstmgen.network import (
     LAYER_OPTIONS,
@@ -31,8 +26,10 @@ from lstmgen.network import (
     Array,
     Layer,
     Network,
+    reference,
     tensor_shapes,
 )
+from lstmgen.network.activations import ACTIVATIONS
 
 ENCODINGS = ("onehot", "index", "scaled", "features")
 NUMBER_BYTES = {"f32": 4, "bf16": 2, "int8": 1}
@@ -124,31 +121,6 @@ def pack(
     return _assemble(keys, tensors)
 
 
-def write(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` so that `path` holds either all of it or what it held before.
-
-    Raises `OSError` that names `path`; nothing is left beside it then.
-    """
-    target = os.path.realpath(path)  # a link stays a link, to a new file
-    if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
-        raise OSError(f"{os.fspath(path)}: not a regular file, so it is not replaced")
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno is not None:
-            message = f"cannot write: {error.strerror}"
-            raise OSError(error.errno, message, os.fspath(path)) from error
-        raise
-
-
 # -- what the format demands ---------------------------------------------------------------------
 
 
@@ -205,7 +177,7 @@ def _check_options(where: str, layer: Layer) -> None:
             _in_range(f"{where}: {key}", value, 0 if layer.type == "reshape" else 1, MAX_STEPS)
         elif kind is int:
             _in_range(f"{where}: {key}", value, 1, MAX_SIZE)
-        if kind is str and value not in reference.ACTIVATIONS:
+        if kind is str and value not in ACTIVATIONS:
             raise ModelFormatError(f"{where}: {key}: unknown activation {value!r}")
         if isinstance(value, float) and not abs(value) <= NO_MAXIMUM:
             raise ModelFormatError(f"{where}: {key}: expected a finite float32, found {value!r}")

@@ -1,0 +1,1 @@
+"""The `.bin` (docs/format.md): `writer.py` makes one, `repacking.py` changes its dtype."""

@@ -1,0 +1,130 @@
+"""`lstmgen sample`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lstmgen
+from lstmgen.music.formats import WRITABLE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("model", help="a .bin, a model saved by Keras, or a bundled model's name")
+    parser.add_argument("--length", type=int, default=1000, help="elements to draw (1000)")
+    parser.add_argument("--seed", type=int, help="the same seed draws the same sequence")
+    parser.add_argument(
+        *("-o", "--output"),
+        type=Path,
+        action="append",
+        default=[],
+        help=f"write there instead of to stdout; music as {', '.join(WRITABLE)}; may be repeated",
+    )
+    temperature = parser.add_mutually_exclusive_group()
+    temperature.add_argument("--temp", type=float, help="temperature tau; 0: most likely (1)")
+    temperature.add_argument("--inverse-temp", type=float, help="1 / tau")
+    prime = parser.add_mutually_exclusive_group()
+    prime.add_argument("--prime", help="text before the first element (the model's own)")
+    prime.add_argument("--prime-file", type=Path, help="file that holds it, UTF-8")
+    parser.add_argument("--include-prime", action="store_true", help="print the prime, too")
+    parser.add_argument("--on-unknown", default="error", help="'skip', or an element to put for unknown ones")
+    window = parser.add_mutually_exclusive_group()
+    window.add_argument("--refresh", type=int, default=1, help="keep a window for N elements (1)")
+    window.add_argument("--carry", action="store_true", help="carry the state on: fastest")
+    parser.add_argument("--top-k", type=int, help="only the K most likely elements")
+    parser.add_argument("--top-p", type=float, help="only the most likely that reach P together")
+    parser.add_argument("--min-p", type=float, help="only those at least P times the most likely")
+    parser.add_argument("--repeat-penalty", type=float, help="above 1: repeat less")
+    parser.add_argument("--stop", action="append", help="end after this text; may be repeated")
+    parser.add_argument("--threads", type=int, default=1, help="share the windows among N threads")
+    parser.add_argument("--bpm", type=float, default=100, help="quarters a minute, of music (100)")
+    keras = parser.add_argument_group("of a model saved by Keras, which has no vocabulary")
+    keras.add_argument("--vocab-from", help="corpus: its characters are the vocabulary")
+    keras.add_argument("--vocab", metavar="FILE", help="JSON with the elements")
+    keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
+    keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
+    keras.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
+    names = ("vocab_from", "vocab", "lower", "config", "window")
+    options: Any = {name: value for name in names if (value := getattr(args, name)) is not None}
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"assumed: {message}", file=sys.stderr)
+        generator = lstmgen.Generator(args.model, threads=args.threads, **options)
+        vocabulary = generator.model.vocabulary
+        joined = vocabulary is not None and vocabulary.kind == "text"
+        encoding = _check_outputs(args, vocabulary.elements if vocabulary else None, joined)
+    for output in args.output:  # before the work, not after it
+        folder = output.resolve().parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise OSError(f"{output}: cannot write into the folder {folder}")
+    prime = args.prime
+    if args.prime_file:
+        try:
+            prime = args.prime_file.read_bytes().decode()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{args.prime_file}: not UTF-8: {error}") from None
+    seed = secrets.randbits(32) if args.seed is None else args.seed
+    elements = generator.stream(
+        args.length,
+        args.temp,
+        prime=prime,
+        include_prime=args.include_prime,
+        seed=seed,
+        top_k=args.top_k,
+        top_p=args.top_p,
+        min_p=args.min_p,
+        repeat_penalty=args.repeat_penalty,
+        stop=args.stop,
+        refresh=None if args.carry else args.refresh,
+        on_unknown=args.on_unknown,
+        inverse_temp=args.inverse_temp,
+    )
+    print(f"seed {seed}", file=sys.stderr)
+    if args.output:
+        _write_sample([str(element) for element in elements], joined, args.output, encoding, args.bpm)
+    else:
+        pieces = (f"{e}" if joined or i == 0 else f" {e}" for i, e in enumerate(elements))
+        out = sys.stdout.buffer
+        live = sys.stdout.isatty()
+        for piece in pieces:
+            out.write(piece.encode())
+            if live:
+                out.flush()
+        if live or not joined:
+            out.write(b"\n")
+        out.flush()
+
+
+def _check_outputs(args: argparse.Namespace, vocabulary: Sequence[str] | None, joined: bool) -> str | None:
+    """The encoding of music that the model draws, if it draws music and files are written."""
+    if not args.output:
+        return None
+    from lstmgen import music
+
+    return music.check_outputs(args.output, vocabulary, joined=joined, bpm=args.bpm)
+
+
+def _write_sample(
+    elements: Sequence[str], joined: bool, outputs: Sequence[Path], encoding: str | None, bpm: float
+) -> None:
+    """Write a sample as text, or as music of an encoding where the name of the file asks for it."""
+    from lstmgen import music
+    from lstmgen.files import write
+
+    if any(music.is_music(path, encoding) for path in outputs) and (loop := music.stuck(elements)):
+        print(f"warning: {loop}", file=sys.stderr)
+    for path in outputs:
+        if music.is_music(path, encoding):
+            music.decode(elements, encoding=encoding).write(path, bpm=bpm)
+        else:
+            write(path, ("".join(elements) if joined else " ".join(elements) + "\n").encode())

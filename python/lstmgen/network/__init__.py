@@ -1,0 +1,41 @@
+"""The network between a Keras file and a `.bin`: `graph.py` its layers, `reference.py` what it computes, in float64."""
+
+from lstmgen.network.graph import (
+    LAYER_OPTIONS,
+    MATRICES,
+    MAX_INPUTS,
+    MAX_LAYERS,
+    MAX_MATRIX,
+    MAX_SIZE,
+    MAX_STEPS,
+    NETWORK_INPUT,
+    NO_MAXIMUM,
+    RECURRENT,
+    Array,
+    Layer,
+    Network,
+    Option,
+    Shape,
+    Value,
+    tensor_shapes,
+)
+
+__all__ = [
+    "LAYER_OPTIONS",
+    "MATRICES",
+    "MAX_INPUTS",
+    "MAX_LAYERS",
+    "MAX_MATRIX",
+    "MAX_SIZE",
+    "MAX_STEPS",
+    "NETWORK_INPUT",
+    "NO_MAXIMUM",
+    "RECURRENT",
+    "Array",
+    "Layer",
+    "Network",
+    "Option",
+    "Shape",
+    "Value",
+    "tensor_shapes",
+]

@@ -1,0 +1,1 @@
+"""What can be learnt: `text.py` letters and words, `music.py` notes, `classifier.py` sequences with a label."""
