@@ -214,9 +214,9 @@ def _not_compared(model: Model) -> str:
     parts = []
     if model.encoding != "features":
         parts.append("vocabulary, prime and encoding, which Keras does not store")
-    if model.window and model.encoding != "features" and not model.labels:
+    if model.window and model.generates:
         parts.append("windows shorter than T and their padding")
-    if model.encoding != "features" and not model.labels and not model._native.info.whole:
+    if model.generates and not model._native.info.whole:
         parts.append("carried state")
     return "; ".join(parts) or "nothing else is stored"
 
@@ -227,7 +227,7 @@ def _windows(model: Model, count: int) -> NDArray[Any]:
     steps = model.window or 50
     if model.encoding == "features":
         return rng.uniform(-1, 1, (count, steps, model.input_shape[-1] or 1)).astype(np.float32)
-    if model.labels:
+    if not model.generates:
         return rng.integers(0, model._native.info.input_size, (count, steps), dtype=np.uint32)
     prime = model.prime.tolist() or [0] * (model.window or 1)
     refresh = 1 if model._native.info.whole else None
@@ -242,7 +242,7 @@ def _windows(model: Model, count: int) -> NDArray[Any]:
 def _encoded(model: Model, network: Network, x: NDArray[Any]) -> NDArray[Any]:
     if model.encoding == "features":
         return x
-    return np.stack([reference.encode(network, model.encoding, row.tolist()) for row in x])
+    return np.stack([reference.encode(network, model.encoding, row.tolist(), model.input_values) for row in x])
 
 
 # -- Keras -----------------------------------------------------------------------------------------
