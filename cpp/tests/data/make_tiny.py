@@ -61,5 +61,5 @@ network = Network(
     input_size=1,
     keras_version="",
 )
-data = container.pack(network, encoding="raw", input_values=[0.5, -1, 2, 1.25, 0], zero_padding=True, name="raw")
+data = writer.pack(network, encoding="raw", input_values=[0.5, -1, 2, 1.25, 0], zero_padding=True, name="raw")
 Path(__file__).with_name("raw.bin").write_bytes(data)

@@ -14,6 +14,7 @@ from typing import Any
 import lstmgen
 from lstmgen.cli.export import add_entering_arguments
 from lstmgen.cli.recommended import take_recommended
+from lstmgen.music.formats import WRITABLE
 
 # Options of a file of Keras.
 _EXPORT = ("vocab_from", "vocab", "lower", "config", "window", "encoding", "input_values", "padding")
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        help="write there instead of to stdout; .mid, .wav, .png and their like are for music; may be repeated",
+        help=f"write there instead of to stdout; music as {', '.join(WRITABLE)}; may be repeated",
     )
     temperature = parser.add_mutually_exclusive_group()
     temperature.add_argument("--temp", type=float, help="temperature tau; 0: most likely (1)")
@@ -64,8 +65,9 @@ def loaded(args: argparse.Namespace) -> lstmgen.Model:
     from lstmgen.model import is_keras_file
 
     options: Any = {name: value for name in _EXPORT if (value := getattr(args, name)) is not None}
-    if args.prime and args.on_unknown == "error" and is_keras_file(args.model):
-        options["prime"] = args.prime  # the likeliest way for it to enter is taken
+    prime = args.prime_ids or (args.prime if args.on_unknown == "error" else None)
+    if prime and is_keras_file(args.model):
+        options["prime"] = prime  # the likeliest way for it to enter is taken
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the model says all of them
         model = lstmgen.Model(args.model, **options)
@@ -78,6 +80,11 @@ def run(args: argparse.Namespace) -> None:
     """Run the command."""
     generator = lstmgen.Generator(loaded(args), threads=args.threads)
     take_recommended(args, generator.model)
+    vocabulary = generator.model.vocabulary
+    joined = vocabulary is not None and vocabulary.kind == "text"
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"assumed: {message}", file=sys.stderr)
+        encoding = _check_outputs(args, vocabulary.elements if vocabulary else None, joined)
     for output in args.output:  # before the work, not after it
         folder = output.resolve().parent
         if not folder.is_dir() or not os.access(folder, os.W_OK):
@@ -105,10 +112,8 @@ def run(args: argparse.Namespace) -> None:
         inverse_temp=args.inverse_temp,
     )
     print(f"seed {seed}", file=sys.stderr)
-    vocabulary = generator.model.vocabulary
-    joined = vocabulary is not None and vocabulary.kind == "text"
     if args.output:
-        _write_sample([str(element) for element in elements], joined, args.output, args.bpm)
+        _write_sample([str(element) for element in elements], joined, args.output, encoding, args.bpm)
     else:
         pieces = (f"{e}" if joined or i == 0 else f" {e}" for i, e in enumerate(elements))
         out = sys.stdout.buffer
@@ -126,18 +131,26 @@ def _ids(text: str) -> list[int]:
     return [int(piece) for piece in text.split(",")]
 
 
-_MUSIC = (".mid", ".midi", ".musicxml", ".wav", ".mp3", ".ogg", ".png")
+def _check_outputs(args: argparse.Namespace, vocabulary: Sequence[str] | None, joined: bool) -> str | None:
+    """The encoding of music that the model draws, if it draws music and files are written."""
+    if not args.output:
+        return None
+    from lstmgen import music
+
+    return music.check_outputs(args.output, vocabulary, joined=joined, bpm=args.bpm)
 
 
-def _write_sample(elements: Sequence[str], joined: bool, outputs: Sequence[Path], bpm: float) -> None:
-    """Write a sample as text, or as music where the name of the file asks for it."""
+def _write_sample(
+    elements: Sequence[str], joined: bool, outputs: Sequence[Path], encoding: str | None, bpm: float
+) -> None:
+    """Write a sample as text, or as music of an encoding where the name of the file asks for it."""
     from lstmgen import music
     from lstmgen.files import write
 
-    if any(path.suffix.lower() in _MUSIC for path in outputs) and (loop := music.stuck(elements)):
+    if any(music.is_music(path, encoding) for path in outputs) and (loop := music.stuck(elements)):
         print(f"warning: {loop}", file=sys.stderr)
     for path in outputs:
-        if path.suffix.lower() in _MUSIC:
-            music.decode(elements).write(path, bpm=bpm)
+        if music.is_music(path, encoding):
+            music.decode(elements, encoding=encoding).write(path, bpm=bpm)
         else:
             write(path, ("".join(elements) if joined else " ".join(elements) + "\n").encode())
