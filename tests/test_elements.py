@@ -11,6 +11,7 @@ import pytest
 
 import lstmgen
 from lstmgen import elements
+from lstmgen.cli import main as cli
 from lstmgen.network import Network, reference
 from networks import network
 
@@ -81,6 +82,17 @@ def test_likeliest_encoding_is_taken_where_a_sequence_is_at_hand(trained: Any, r
 def test_prime_is_a_sequence_too(trained: Any, rule: str) -> None:
     with pytest.warns(UserWarning, match="bits an element on the prime, against"):
         assert after_3_to_8(trained(rule), prime=list(range(10))) == 9
+
+
+@pytest.mark.parametrize("rule", ["id", "id/n"])
+def test_sample_takes_the_likelier_encoding_of_its_prime_and_says_so(
+    trained: Any, rule: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    prime = ",".join(map(str, range(9)))
+    assert cli.main(["sample", str(trained(rule)), "--prime-ids", prime, "--temp", "0", "--length", "5"]) == 0
+    out, err = capfd.readouterr()
+    assert out == "9 10 11 0 1\n"
+    assert f"assumed: encoding {elements.described(rule, 12)}: 0.0" in err
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -118,6 +118,7 @@ def convert(source: Source, **options: Unpack[ExportOptions]) -> bytes:
 
 _MAGIC = b"GGUF"
 _PRIME = 40  # elements of a default prime, for a model without a window
+_MEASURED = 20_000  # elements of a sequence that windows are taken from
 
 
 class Exported(NamedTuple):
@@ -269,7 +270,7 @@ def _encoding(
     if network.input_size == 1 and told in (None, "scaled", "raw"):
         sequence, where = prime, "the prime"
         if listing and vocabulary and len(listing.sequence) > len(prime):
-            sequence, where = vocabulary.encode(list(listing.sequence)).tolist(), _source(options)
+            sequence, where = vocabulary.encode(list(listing.sequence[:_MEASURED])).tolist(), _source(options)
         encoding, said = elements.number_encoding(network, told, own, sequence, where)
         assumed += said
         return encoding
@@ -414,7 +415,7 @@ def _by_number(network: Network, listing: Listing, encoding: str | None) -> List
     orders = listing.elements, [listing.elements[i] for i in np.argsort(own, kind="stable")]
     scores = []
     for order in orders:
-        ids = Vocabulary(order, "tokens").encode(list(listing.sequence)).tolist()
+        ids = Vocabulary(order, "tokens").encode(list(listing.sequence[:_MEASURED])).tolist()
         values = elements.own_numbers(order)
         scores.append(elements.least_bits(network, encoding, values, ids))
     if scores[1] >= scores[0] - 0.05:
