@@ -71,7 +71,7 @@ class _Trial:
 
     def ratio(self) -> float:
         """The error of lstmgen against float64 as a multiple of Keras's."""
-        amplified = parity.amplification(self.network, lambda network: reference.forward(network, self.x))
+        amplified = parity.amplification(self.network, self.exact, lambda network: reference.forward(network, self.x))
         return parity.ratio(self.engine().predict(self.x), self.expected, self.exact, amplified)
 
 

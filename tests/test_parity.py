@@ -148,8 +148,14 @@ class Trial:
 
     def ratio(self, ours: Floats, keras: Floats, forward: Callable[[Network], Floats]) -> float:
         """Our error as a multiple of Keras's, against `forward` of the network."""
-        amplified = parity.amplification(self.network, forward) if self.case.saturated else 1.0
-        return parity.ratio(ours, keras, forward(self.network), amplified)
+        exact = forward(self.network)
+        return parity.ratio(ours, keras, exact, self.amplified(exact, forward))
+
+    def amplified(self, exact: Floats, forward: Callable[[Network], Floats]) -> Any:
+        """The amplification of each window; 1 where it hardly differs between windows."""
+        if self.case.saturated:
+            return parity.amplification(self.network, exact, forward)
+        return np.ones(len(exact))
 
     @cached_property
     def windows(self) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -166,9 +172,8 @@ class Trial:
     def own(self) -> tuple[Floats, Floats, Any]:
         """What Keras and float64 give for `windows`, and the amplification of each."""
         _, x = self.windows
-        run = _forward(x)
-        amplified = parity.amplification(self.network, run) if self.case.saturated else np.ones(len(x))
-        return self.keras_predict(x), run(self.network), amplified
+        exact = reference.forward(self.network, x)
+        return self.keras_predict(x), exact, self.amplified(exact, _forward(x))
 
     def sampled(self, refresh: int | None) -> tuple[NDArray[np.uint32], Floats]:
         """DRAWN elements after a random prime, all (T + DRAWN,), and the distribution that each came from."""
@@ -377,9 +382,9 @@ def _check_small(keras: Any, save_h5: Callable[[Any], Path], *layers: Any) -> No
     ids = rng.integers(0, model.input_shape[-1], (20, model.input_shape[1]))
     x = np.eye(model.input_shape[-1], dtype=np.float32)[ids]
     path = save_h5(model)
-    network = keras_file.read(path)
-    amplified = parity.amplification(network, _forward(x))
-    exact = reference.forward(network, x)
+    saved = keras_file.read(path)
+    exact = reference.forward(saved, x)
+    amplified = parity.amplification(saved, exact, _forward(x))
     ratio = parity.ratio(lstmgen.Model(path).predict(x), model.predict(x, verbose=0), exact, amplified)
     print(f"{ratio:6.2f}")
     assert ratio <= WORST

@@ -37,14 +37,13 @@ def floors(exact: NDArray[Any]) -> Errors:
     return FLOOR * np.minimum(errors(exact, np.zeros_like(exact)), 1)
 
 
-def amplification(network: Network, forward: Callable[[Network], NDArray[Any]]) -> Errors:
+def amplification(network: Network, exact: NDArray[Any], forward: Callable[[Network], NDArray[Any]]) -> Errors:
     """What rounding does to each window: the RMS change of the output when each weight changes by half a unit.
 
-    `forward` gives the float64 output (windows, ...) of a network. It is called PERTURBATIONS + 1 times.
+    `forward` gives the float64 output (windows, ...) of a network, and `exact` is that of `network`.
     The result does not depend on how this processor, NumPy or TensorFlow round.
     """
     rng = np.random.default_rng(0)
-    exact = forward(network)
     squares = np.zeros(len(exact))
     for _ in range(PERTURBATIONS):
         layers = [
