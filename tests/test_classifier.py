@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -470,7 +471,7 @@ def test_probabilities_are_as_exact_as_those_of_keras(
         x, own = trained.keras(keras)
         network = keras_file.read(trained.report.keras_model)
         exact = reference.forward(network, x)
-        amplified = parity.amplification(network, exact, lambda network, x=x: reference.forward(network, x))
+        amplified = parity.amplification(network, exact, partial(reference.forward, x=x))
         ratios.append(parity.ratio(trained.classified(), own, exact, amplified))
     print(ratios)
     assert max(ratios) <= parity.WORST

@@ -261,7 +261,7 @@ def _seen_in(of: Network, x: NDArray[Any]) -> Iterator[tuple[str, tuple[int, ...
     for i, layer in enumerate(of.layers):
         for name, values in layer.arrays.items():
             for index in np.ndindex(values.shape):
-                moved = values.astype(np.float64)
+                moved: Any = values.astype(np.float64)
                 moved[index] += step
                 layers = list(of.layers)
                 layers[i] = replace(layer, arrays={**layer.arrays, name: moved})
@@ -294,6 +294,27 @@ def test_an_error_of_1e_6_in_any_weight_is_noticed(rng: np.random.Generator) -> 
         arrays[tensor.rpartition(".")[2]][index] += 1e-6
         layers = tuple(replace(layer, arrays=arrays) if one is layer else one for one in of.layers)
         assert abs(off_by(replace(of, layers=layers), share)) > 5e-7, (tensor, index)
+
+
+def test_the_measure_counts_each_window_by_its_amplification() -> None:
+    exact = np.array([[0.5, 0.5], [0.5, 0.5]])
+    error = np.array([[1e-7, 1e-7], [1e-3, 1e-3]])  # the second window amplifies rounding by 10,000
+    amplified = np.array([1e-7, 1e-3])
+    assert parity.ratio(exact + 2 * error, exact + error, exact, amplified) == pytest.approx(2)
+    noise = error * [[1, 1], [4, 4]]
+    assert parity.ratio(exact + noise, exact + error, exact) == pytest.approx(4, rel=1e-3)
+    assert parity.ratio(exact + noise, exact + error, exact, amplified) == pytest.approx(np.sqrt(17 / 2))
+    wrong = exact + np.array([[1e-6], [0]])  # an error where nothing is amplified does not drown
+    assert parity.ratio(wrong, exact + error, exact, amplified) > WORST
+    assert parity.ratio(wrong, exact + error, exact) < 0.01
+    with pytest.raises(ValueError, match=r"outputs of one shape, found \(2, 1\), \(2, 2\) and \(2, 2\)"):
+        parity.ratio(exact[:, :1], exact, exact)
+
+
+def test_an_exact_keras_counts_as_one_rounding() -> None:
+    small, large = np.full((1, 2), 0.01), np.full((1, 2), 100.0)
+    assert parity.ratio(small + 3e-10, small, small) == pytest.approx(1)
+    assert parity.ratio(large + 3e-8, large, large) == pytest.approx(1)
 
 
 def test_window_sampling_is_as_exact_as_keras_at_each_of_500_elements(trials: list[Trial]) -> None:

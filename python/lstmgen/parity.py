@@ -46,16 +46,13 @@ def amplification(network: Network, exact: NDArray[Any], forward: Callable[[Netw
     rng = np.random.default_rng(0)
     squares = np.zeros(len(exact))
     for _ in range(PERTURBATIONS):
-        layers = [
-            replace(
-                layer,
-                arrays={
-                    name: values * (1 + 2.0**-24 * rng.standard_normal(np.shape(values)))
-                    for name, values in layer.arrays.items()
-                },
-            )
-            for layer in network.layers
-        ]
+        layers = []
+        for layer in network.layers:
+            arrays: dict[str, Any] = {
+                name: values * (1 + 2.0**-24 * rng.standard_normal(np.shape(values)))
+                for name, values in layer.arrays.items()
+            }
+            layers.append(replace(layer, arrays=arrays))
         squares += errors(forward(replace(network, layers=tuple(layers))), exact) ** 2
     return np.maximum(np.sqrt(squares / PERTURBATIONS), floors(exact))
 
