@@ -12,7 +12,6 @@ import h5py
 import numpy as np
 import pytest
 
-import lstmgen
 from keras_models import FEATURES, ROWS, STEPS, Row, randomise
 from legacy_files import VERSIONS, write_legacy, write_legacy_weights, write_weights_v3
 from lstmgen import ModelFormatError, keras_file
@@ -320,97 +319,6 @@ def test_architecture_that_disagrees_with_the_weights_is_refused(text_model: Any
     path = write_legacy_weights(text_model, tmp_path / "w.h5", "2.3.1")
     with pytest.raises(ModelFormatError, match=r"kernel: expected \(9, 28\), found \(9, 24\)"):
         keras_file.read(path, config=CODE.replace("LSTM(6", "LSTM(7"))
-
-
-# -- textgenrnn ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def textgenrnn(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """Weights in the layout of its authors, small: 7 ids, embedding 3, two CuDNN layers of 4."""
-    shapes: dict[str, dict[str, tuple[int, ...]]] = {
-        "input": {},
-        "embedding": {"embeddings": (7, 3)},
-        "rnn_1": {"kernel": (3, 16), "recurrent_kernel": (4, 16), "bias": (32,)},
-        "rnn_2": {"kernel": (4, 16), "recurrent_kernel": (4, 16), "bias": (32,)},
-        "rnn_concat": {},
-        "attention": {"attention_W": (11, 1)},
-        "output": {"kernel": (11, 7), "bias": (7,)},
-    }
-    path = tmp_path / "textgenrnn_weights.hdf5"
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [name.encode() for name in shapes]
-        file.attrs["keras_version"] = b"2.1.5"
-        for layer, arrays in shapes.items():
-            group = file.create_group(layer)
-            group.attrs["weight_names"] = [f"{layer}/{name}:0".encode() for name in arrays]
-            for name, shape in arrays.items():
-                group[f"{layer}/{name}:0"] = rng.normal(0, 1, shape).astype(np.float32)
-    return path
-
-
-def _textgenrnn_by_hand(path: Path, ids: Any) -> Any:
-    """Its authors' formulas, in float64."""
-    with h5py.File(path) as file:
-        arrays = {
-            name: file[layer][name][()].astype(float) for layer in file for name in file[layer].attrs["weight_names"]
-        }
-    arrays = {name.decode() if isinstance(name, bytes) else name: array for name, array in arrays.items()}
-
-    def sigmoid(x: Any) -> Any:
-        return 1 / (1 + np.exp(-x))
-
-    def cudnn(name: str, x: Any) -> Any:
-        gates = np.split(arrays[f"{name}/kernel:0"], 4, axis=1)
-        w = np.hstack([k.reshape(k.shape[::-1]).T for k in gates])
-        u = np.hstack([k.T for k in np.split(arrays[f"{name}/recurrent_kernel:0"], 4, axis=1)])
-        b = arrays[f"{name}/bias:0"].reshape(2, -1).sum(0)
-        h = c = np.zeros((len(x), 4))
-        out = []
-        for t in range(x.shape[1]):
-            i, f, g, o = np.split(x[:, t] @ w + h @ u + b, 4, axis=1)
-            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-            h = sigmoid(o) * np.tanh(c)
-            out.append(h)
-        return np.stack(out, 1)
-
-    embedded = arrays["embedding/embeddings:0"][ids]
-    first = cudnn("rnn_1", embedded)
-    x = np.concatenate([embedded, first, cudnn("rnn_2", first)], axis=-1)
-    logits = (x @ arrays["attention/attention_W:0"])[..., 0]
-    a = np.exp(logits - logits.max(1, keepdims=True))
-    mean = (x * (a / (a.sum(1, keepdims=True) + 1e-7))[..., None]).sum(1)
-    z = mean @ arrays["output/kernel:0"] + arrays["output/bias:0"]
-    e = np.exp(z - z.max(1, keepdims=True))
-    return e / e.sum(1, keepdims=True)
-
-
-@pytest.mark.parametrize("given", [False, True])
-def test_textgenrnn(textgenrnn: Path, tmp_path: Path, rng: np.random.Generator, given: bool) -> None:
-    config = {"rnn_layers": 2, "rnn_size": 4, "rnn_bidirectional": False, "max_length": 12, "dim_embeddings": 3}
-    config |= {"max_words": 10000, "word_level": False}
-    (tmp_path / "textgenrnn_config.json").write_text(json.dumps(config))
-    options: dict[str, Any] = {"config": tmp_path / "textgenrnn_config.json"} if given else {}
-    (tmp_path / "vocab.json").write_text(json.dumps({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "<s>": 6}))
-    lstmgen.export(textgenrnn, tmp_path / "t.bin", vocab=tmp_path / "vocab.json", **options)
-    model = lstmgen.Model(tmp_path / "t.bin")
-    assert (model.window, model.padding) == (12 if given else 40, 0)
-    ids = rng.integers(0, 7, (9, model.window))
-    np.testing.assert_allclose(model.predict(ids), _textgenrnn_by_hand(textgenrnn, ids), rtol=0, atol=1e-6)
-
-
-def test_textgenrnn_generates_from_windows_filled_with_padding(textgenrnn: Path, tmp_path: Path) -> None:
-    vocab = {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "<s>": 6}
-    generator = lstmgen.Generator(textgenrnn, vocab=vocab)
-    text = generator.sample(60, seed=1)
-    assert isinstance(text, str)
-    assert set(text) <= set("abcde<s>")
-    p = generator.probabilities("ab")
-    window = np.zeros((1, 40), int)
-    window[0, -2:] = 1, 2
-    expected = _textgenrnn_by_hand(textgenrnn, window)[0]
-    expected[0] = 0  # the padding is never drawn
-    np.testing.assert_allclose(p, expected / expected.sum(), rtol=0, atol=1e-6)
 
 
 # -- graphs --------------------------------------------------------------------------------------

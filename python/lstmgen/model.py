@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmgen.vocabulary import Vocabulary
+from lstmgen.vocabulary import Tokenizer, Vocabulary
 
 if TYPE_CHECKING:
     from lstmgen.classifying import Classification, Classified
@@ -67,7 +67,7 @@ class Model:
         self._native = _core.Model.from_bytes(source, name) if isinstance(source, bytes) else _core.Model.load(name)
         info = self._native.info
         self.vocabulary: Vocabulary | None = (
-            Vocabulary(info.vocabulary, info.vocabulary_kind) if info.vocabulary else None
+            Vocabulary(info.vocabulary, info.vocabulary_kind, Tokenizer.of_card(info.card)) if info.vocabulary else None
         )
 
     @property
@@ -184,6 +184,13 @@ class Model:
         except (ValueError, RecursionError):  # opaque to the engine, so anything may be in it
             card = info.card
         return {**facts, "card": card}
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What was assumed when the model was exported, a sentence each: encoding, padding, prime, vocabulary ..."""
+        card = self.metadata["card"]
+        said = card.get("assumed") if isinstance(card, dict) else None
+        return tuple(map(str, said)) if isinstance(said, list) else ()
 
     def predict(self, x: ArrayLike) -> NDArray[np.float32]:
         """Return what Keras's predict does: (batch, outputs), or (batch, T, outputs).

@@ -47,18 +47,26 @@ def reason(error: BaseException) -> str:
 
 # How the library's messages name options, and how the command line does.
 _SPELLINGS = {
+    "give window=N": "give --window N",
     "give window": "give --window",
+    "as config": "as --config",
     "give prime=": "give --prime",
-    "as config,": "as --config,",
     "with the option output:": "with --output-layer:",
     "on_unknown='skip'": "--on-unknown skip",
 }
 
 
+_SPELLED = (
+    "vocab_from|vocab_encoding|vocabulary_kind|input_values|source_url|top_k|top_p|min_p|repeat_penalty|on_unknown"
+)
+
+
 def _on_the_command_line(message: str) -> str:
     for said, spelled in _SPELLINGS.items():
         message = message.replace(said, spelled)
-    options = "vocab_from|vocab_encoding|vocabulary_kind|source_url|top_k|top_p|min_p|repeat_penalty|on_unknown"
+    options = (
+        "vocab_from|vocab_encoding|vocabulary_kind|input_values|source_url|top_k|top_p|min_p|repeat_penalty|on_unknown"
+    )
     return re.sub(rf"\b({options})\b=?", lambda match: "--" + match[1].replace("_", "-"), message)
 
 
@@ -85,6 +93,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 _COMMANDS = {
     "sample": "draw a sequence from a model",
     "classify": "say which label sequences have",
+    "predict": "print what the network puts out for numbers or ids",
     "export": "turn a Keras model into a .bin",
     "info": "say what is inside a model",
     "train": "train a model with Keras (needs pip install '.[train]')",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lstmgen.errors import ModelFormatError
+from lstmgen.keras_file import textgenrnn
 from lstmgen.keras_file.spec import Version
 from lstmgen.keras_file.weights import Lists, Tree, snake_case
 from lstmgen.network import Shape
@@ -20,16 +21,14 @@ _HELP = "give the architecture as config, such as 'LSTM(128, return_sequences=Tr
 
 _MAX_ORDERED = 12  # layers whose order is looked for
 
-TEXTGENRNN_WINDOW = 40  # its max_length, unless it was told otherwise
-
 
 @dataclass
 class Guess:
-    """The config of a model, and what was assumed."""
+    """The config of a model, what was assumed, and the sizes of textgenrnn's network, if it is one."""
 
     model: dict[str, Any]
     assumed: list[str]
-    window: int = 0
+    textgenrnn: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -316,68 +315,16 @@ def _pooled(layers: list[_Layer], guess: Guess) -> Guess:
         raise _unclear("and it has attention, but is not textgenrnn's")
     inner = _inner(recurrent[0])
     bidirectional = recurrent[0].kind == "Bidirectional"
-    guess.model = textgenrnn(
-        {
-            "num_classes": embedding.size,
-            "dim_embeddings": embedding.units,
-            "rnn_size": recurrent[0].units // (2 if bidirectional else 1),
-            "rnn_layers": len(recurrent),
-            "rnn_bidirectional": bidirectional,
-            "recurrent_activation": inner.get("recurrent_activation", "sigmoid"),
-        }
-    )
-    guess.window = TEXTGENRNN_WINDOW
+    guess.textgenrnn = {
+        "num_classes": embedding.size,
+        "dim_embeddings": embedding.units,
+        "rnn_size": recurrent[0].units // (2 if bidirectional else 1),
+        "rnn_layers": len(recurrent),
+        "rnn_bidirectional": bidirectional,
+    }
+    gates = {"recurrent_activation": inner.get("recurrent_activation", "sigmoid")}
+    guess.model = textgenrnn.model({**guess.textgenrnn, **gates})
     for layer in recurrent:
         guess.assumed += layer.notes
-    guess.assumed.append(
-        f"textgenrnn's network: softmax output, a window of {TEXTGENRNN_WINDOW} steps (its max_length)"
-    )
+    guess.assumed.append("textgenrnn's network: softmax output")
     return guess
-
-
-def is_textgenrnn(config: Mapping[str, Any]) -> bool:
-    """Whether a JSON object is what textgenrnn stores as `<name>_config.json`."""
-    return "rnn_size" in config and "rnn_layers" in config
-
-
-def textgenrnn(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The network of textgenrnn: all layers' sequences side by side, averaged with learned weights."""
-    size, count = config["rnn_size"], config["rnn_layers"]
-    window = config.get("max_length")
-    classes = config.get("num_classes", 0)
-    if type(size) is not int or type(count) is not int or not 1 <= count <= 16 or type(classes) is not int:
-        raise ModelFormatError("expected rnn_size and rnn_layers as integers")
-    layers: list[dict[str, Any]] = []
-
-    def add(kind: str, name: str, reads: Sequence[str], **options: Any) -> None:
-        nodes = [[[read, 0, 0, {}] for read in reads]] if reads else []
-        layers.append({"class_name": kind, "name": name, "config": {"name": name, **options}, "inbound_nodes": nodes})
-
-    add("InputLayer", "input", [], batch_input_shape=[None, window])
-    add("Embedding", "embedding", ["input"], input_dim=classes, output_dim=config.get("dim_embeddings", 100))
-    before, branches = "embedding", ["embedding"]
-    for i in range(1, count + 1):
-        name = f"rnn_{i}"
-        cell = {
-            "units": size,
-            "return_sequences": True,
-            "recurrent_activation": config.get("recurrent_activation", "sigmoid"),
-        }
-        if config.get("rnn_bidirectional"):
-            add("Bidirectional", name, [before], layer={"class_name": "LSTM", "config": {"name": "lstm", **cell}})
-        else:
-            add("LSTM", name, [before], **cell)
-        before = name
-        branches.append(name)
-    add("Concatenate", "rnn_concat", branches, axis=-1)
-    add("AttentionWeightedAverage", "attention", ["rnn_concat"])
-    add("Dense", "output", ["attention"], units=classes, activation="softmax")
-    return {
-        "class_name": "Model",
-        "config": {
-            "name": "textgenrnn",
-            "layers": layers,
-            "input_layers": [["input", 0, 0]],
-            "output_layers": [["output", 0, 0]],
-        },
-    }

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypedDict, Unpack
 
 from lstmgen.errors import ModelFormatError
-from lstmgen.keras_file import hdf5, inference, layer_list, mask_ops, recurrent, tf_checkpoint
+from lstmgen.keras_file import hdf5, inference, layer_list, mask_ops, recurrent, textgenrnn, tf_checkpoint
 from lstmgen.keras_file.assembly import Assembly
 from lstmgen.keras_file.layers import KINDS, Item, build, refusal, roles
 from lstmgen.keras_file.models import MODELS, FileSource, layers_of, output_names
@@ -105,17 +105,25 @@ class _Model:
     file: File
     keras_version: str
     assumed: Sequence[str] = ()
-    window: int = 0  # if the spec does not say
+    path: str | None = None
+    textgenrnn: textgenrnn.Known | None = None  # if it is one of its models
+    sizes: Mapping[str, Any] | None = None  # of its network, if they are all that the file says
     assembly: Assembly | None = None  # once the network is built, or could not be
 
     def network(self, options: ReadOptions) -> Network:
         output, asked = options.get("output"), options.get("window")
         if asked is not None and (type(asked) is not int or not 1 <= asked <= MAX_STEPS):
             raise ValueError(f"window: expected an integer from 1 to {MAX_STEPS}, found {asked!r}")
-        window, size = _input(self.spec, self.file)
-        assembly = Assembly(window or asked or self.window, size, weights_only=self.kind.startswith("weights"))
+        known = textgenrnn.find(self.path, self.sizes) if self.sizes else self.textgenrnn
+        stored, size = _input(self.spec, self.file)
+        window = stored or asked or (known.window if known else 0)
+        if known and not window:
+            raise ModelFormatError(textgenrnn.WINDOWLESS)
+        assembly = Assembly(window, size, weights_only=self.kind.startswith("weights"))
         self.assembly = assembly
         assembly.assumed += self.assumed
+        if known and known.source and not (stored or asked):
+            assembly.assumed.append(f"a window of {window} steps (max_length), {known.source}")
         outputs = build(Item(self.spec, FileSource(self.file), [assembly.input], assembly))
         self.file.finish()
         names = output_names(self.spec)
@@ -126,8 +134,10 @@ class _Model:
             found = ", ".join(shown(name) for name in names[:16])
             raise ModelFormatError(f"expected one output, found {len(names)}: choose with the option output: {found}")
         chosen = outputs[names.index(output) if output is not None else 0]
-        network = assembly.network(chosen, self.keras_version)
-        return _carried(network, self.spec)
+        network = _carried(assembly.network(chosen, self.keras_version), self.spec)
+        if known is None and textgenrnn.is_network(network):
+            known = textgenrnn.find(self.path, {})
+        return replace(network, elements=textgenrnn.elements(self.path, known.config)) if known else network
 
     def layer_reports(self) -> tuple[LayerReport, ...]:
         built = self.assembly or Assembly(0, 0)
@@ -233,7 +243,9 @@ def _opened(source: Source, config: Architecture | None) -> Iterator[_Model]:
             _check_regular(name)
             file = stack.enter_context(open(name, "rb"))
         try:
-            yield _model(file, config, stack) if prefix is None else _checkpoint_model(prefix, config)
+            model = _model(file, config, stack) if prefix is None else _checkpoint_model(prefix, config)
+            model.path = None if isinstance(source, bytes) or prefix is not None else name
+            yield model
         except ModelFormatError as error:
             raise ModelFormatError(f"{prefix or name}: {error}") from None
         except RecursionError:
@@ -320,14 +332,16 @@ def _of_weights(kind: str, file: Lists | Tree, config: Architecture | None, stor
     if config is None:
         guess = inference.infer(file, parse_version(version))
         spec = Spec.of("the model", guess.model, parse_version(version))
-        return _Model(kind, spec, file, stored, guess.assumed, guess.window)
-    entry = architecture(config)
-    if inference.is_textgenrnn(entry):
-        entry = inference.textgenrnn({"num_classes": file.first_rows(), **entry})
+        return _Model(kind, spec, file, stored, guess.assumed, sizes=guess.textgenrnn)
+    entry, known = architecture(config), None
+    if textgenrnn.is_config(entry):
+        known = textgenrnn.Known(entry)
+        entry = textgenrnn.model({"num_classes": file.first_rows(), **entry})
     saved = entry.get("keras_version")
     if isinstance(saved, str) and not stored:
         version = stored = saved
-    return _Model(kind, _checked(Spec.of("config", entry, parse_version(version))), file, stored)
+    spec = _checked(Spec.of("config", entry, parse_version(version)))
+    return _Model(kind, spec, file, stored, textgenrnn=known)
 
 
 def _checkpoint_model(prefix: str, config: Architecture | None) -> _Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +129,9 @@ class Network:
 
     `window` is the number of time steps that the model was saved with, 0 if it was not fixed.
     `input_size` is the number of numbers per step, or of ids if an embedding reads them.
+    `elements` holds what the file, or one beside it, says of the elements: "vocab", the elements themselves; "beside",
+    paths of vocabularies with whether the name says that they belong to the file; "kind", "tokenizer", "stop";
+    "blank", if a text starts from padding.
     """
 
     layers: tuple[Layer, ...]
@@ -136,6 +139,7 @@ class Network:
     input_size: int
     keras_version: str
     assumed: tuple[str, ...] = field(default=())  # what the file did not say
+    elements: Mapping[str, Any] = field(default_factory=dict)
 
     def inputs(self, i: int) -> tuple[int, ...]:
         """Indices of the layers that feed layer `i`; NETWORK_INPUT for the network's own input."""

@@ -1,5 +1,10 @@
-"""Elements and their ids: `vocabulary.py` the class, `reading.py` the files that people keep vocabularies in."""
+"""Elements and their ids.
 
-from lstmgen.vocabulary.vocabulary import Ids, Vocabulary, check_sequence, id_at
+`vocabulary.py` is the class, `tokenizing.py` how Keras makes elements of a text, `unknown.py` what is said of others,
+`reading.py` the files that people keep vocabularies in, and `pickles.py` those of Python.
+"""
 
-__all__ = ["Ids", "Vocabulary", "check_sequence", "id_at"]
+from lstmgen.vocabulary.tokenizing import Tokenizer
+from lstmgen.vocabulary.vocabulary import Ids, Vocabulary, byte_element, byte_of, check_sequence, id_at, plain_ids
+
+__all__ = ["Ids", "Tokenizer", "Vocabulary", "byte_element", "byte_of", "check_sequence", "id_at", "plain_ids"]

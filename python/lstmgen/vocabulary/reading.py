@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import math
 import os
 import re
 import shlex
@@ -13,8 +15,10 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from lstmgen.vocabulary.tokenizing import KERAS_FILTERS, Tokenizer
+
 File = str | os.PathLike[str]
-Vocab = Sequence[str] | Mapping[str, Any] | Mapping[int, str] | File
+Vocab = Sequence[str] | Sequence[float] | Mapping[str, Any] | Mapping[int, str] | File
 
 _BOM = "\ufeff"
 _PADDING = ""  # the element of an id that stands for nothing
@@ -44,6 +48,7 @@ class Listing(NamedTuple):
     kind: "text", "tokens" or None, if it does not say.
     sequence: the text or the notes that the elements come from, whose first window is a prime; may be empty.
     assumed: what was taken to be so, a sentence each.
+    tokenizer: how texts became elements in training, if it says so.
     """
 
     elements: list[str]
@@ -51,6 +56,7 @@ class Listing(NamedTuple):
     kind: str | None = None
     sequence: Sequence[str] = ()
     assumed: tuple[str, ...] = ()
+    tokenizer: Tokenizer | None = None
 
 
 def read(vocab: Vocab, outputs: int, kind: str | None = None) -> Listing:
@@ -59,7 +65,7 @@ def read(vocab: Vocab, outputs: int, kind: str | None = None) -> Listing:
     `vocab` is a path or the object itself: a list of elements; an object from element to index or from index to
     element, with indices from 0, or from 1 (then id 0 is padding); the JSON of a Keras `Tokenizer`; a list of notes
     with repetitions, whose sorted names are the vocabulary; or an object that holds one of these. A file is JSON,
-    a `.npy` of text, or a `.txt` with one element a line, all different. Pickles are refused.
+    a `.npy` of text or numbers, or a `.txt` with one element a line, all different. Pickles are refused.
 
     Raises `OSError` for a file that cannot be read, `TypeError` for an object of another kind, and `ValueError`, which
     names the file, for what is no vocabulary of `outputs` elements.
@@ -147,8 +153,8 @@ def _lines(name: str, text: str) -> list[str]:
     return lines
 
 
-def _read_npy(name: str, data: bytes) -> list[str]:
-    """The elements of an array of text that `numpy.save` wrote."""
+def _read_npy(name: str, data: bytes) -> list[Any]:
+    """The elements of an array of text or numbers that `numpy.save` wrote."""
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)
@@ -158,13 +164,13 @@ def _read_npy(name: str, data: bytes) -> list[str]:
         raise ValueError(f"{name}: a broken .npy file: {error}") from None
     if dtype.hasobject:
         _refuse(name, "numpy")
-    if dtype.kind != "U" or len(shape) != 1:
-        raise ValueError(f"{name}: expected a one-dimensional array of text, found {dtype} of shape {shape}")
+    if dtype.kind not in "Uiuf" or len(shape) != 1:
+        raise ValueError(f"{name}: expected a one-dimensional array of text or numbers, found {dtype} of shape {shape}")
     size = len(data) - file.tell()
     if not dtype.itemsize or shape[0] * dtype.itemsize != size:
         raise ValueError(f"{name}: expected {shape[0]} elements of {dtype.itemsize} bytes, found {size} bytes")
     try:
-        elements: list[str] = np.frombuffer(data, dtype, offset=file.tell()).tolist()
+        elements: list[Any] = np.frombuffer(data, dtype, offset=file.tell()).tolist()
     except (ValueError, SystemError) as error:  # beyond Unicode
         raise ValueError(f"{name}: {error}") from None
     return elements
@@ -220,22 +226,23 @@ def _plain(name: str, value: Any) -> Listing:
         elements = _ordered(name, value)
         said = f"{name}: the indices start at 1: id 0 is taken as padding, which is never drawn"
     elif isinstance(value, list | tuple):
-        elements = [str(e) if isinstance(e, str) else e for e in value]  # numpy has its own str
+        elements = _names(value)
         said = f"{name}: element 0 is empty: it is taken as padding, which is never drawn"
     else:
         raise ValueError(f"{name}: expected a list or an object, found {type(value).__name__}")
     padding = 0 if elements[:1] == [_PADDING] else None
     _check_elements(name, elements, padding)
     if len(set(elements)) < len(elements):
-        return _from_notes(name, elements)
+        return _from_notes(name, elements, numbers=any(map(_is_number, value)))
     return Listing(elements, padding, assumed=() if padding is None else (said,))
 
 
 def _ordered(name: str, entries: Mapping[Any, Any]) -> list[Any]:
     """The elements of {element: index} or {index: element}, the indices being 0, 1, 2 ... or 1, 2, 3 ..."""
     by_index: dict[int, Any] = {}
+    turned = _from_index_to_number(entries)
     for key, value in entries.items():
-        index, element = _entry(name, key, value)
+        index, element = (int(key), _named(value)) if turned else _entry(name, key, value)
         if index in by_index:
             raise ValueError(f"{name}: {by_index[index]!r} and {element!r} have index {index}")
         by_index[index] = element
@@ -249,15 +256,56 @@ def _ordered(name: str, entries: Mapping[Any, Any]) -> list[Any]:
 
 def _entry(name: str, key: Any, value: Any) -> tuple[int, Any]:
     """Index and element of an entry; JSON has made an index that is a key a text."""
-    if isinstance(key, str) and _is_index(value):
-        return int(value), str(key)
-    if _is_index(key) or (isinstance(key, str) and key.isascii() and key.isdigit() and len(key) < 10):
-        return int(key), value
+    if (isinstance(key, str) or _is_number(key)) and _is_index(value):
+        return int(value), _named(key)
+    if _is_index_key(key):
+        return int(key), _named(value)
     raise ValueError(f"{name}: expected an index beside {key!r:.60}, found {value!r:.60}")
+
+
+def _from_index_to_number(entries: Mapping[Any, Any]) -> bool:
+    """Whether the keys are indices and the values numbers that are none, such as pitches."""
+    if not all(_is_index_key(key) and _is_number(value) for key, value in entries.items()):
+        return False
+    counts = [set(range(start, start + len(entries))) for start in (0, 1)]
+    return set(map(int, entries)) in counts and set(entries.values()) not in counts
 
 
 def _is_index(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _is_index_key(key: object) -> bool:
+    """Whether a key is an index, which JSON has made a text."""
+    return _is_index(key) or (isinstance(key, str) and key.isascii() and key.isdigit() and len(key) < 10)
+
+
+def _is_number(value: object) -> bool:
+    """Whether an element is a number, such as a pitch or a duration."""
+    return _is_index(value) or (isinstance(value, float | np.floating) and math.isfinite(value))
+
+
+def _names(elements: Sequence[Any]) -> list[Any]:
+    """The names of elements, of which some may be numbers if all the others are the text of numbers."""
+    names = [_named(element) for element in elements]
+    if any(map(_is_number, elements)):
+        for name in names:
+            try:
+                float(name)
+            except (ValueError, TypeError):
+                return [str(e) if isinstance(e, str) else e for e in elements]
+    return names
+
+
+def _only_numbers(entry: Any) -> bool:
+    return not isinstance(entry, Mapping) and all(map(_is_number, entry))
+
+
+def _named(element: Any) -> Any:
+    """The name of an element that is text or a number; anything else as it is."""
+    if _is_number(element):
+        return str(int(element) if _is_index(element) else float(element))
+    return str(element) if isinstance(element, str) else element  # numpy has its own str
 
 
 def _check_elements(name: str, elements: list[Any], padding: int | None) -> None:
@@ -266,10 +314,16 @@ def _check_elements(name: str, elements: list[Any], padding: int | None) -> None
             raise ValueError(f"{name}: element {i}: expected text, found {element!r:.60}")
 
 
-def _from_notes(name: str, notes: list[str]) -> Listing:
-    """The sorted names of notes, or other elements, that make up a piece of music or a text."""
+def _from_notes(name: str, notes: list[str], numbers: bool) -> Listing:
+    """The sorted names of notes, or other elements, that make up a piece of music or a text.
+
+    `numbers`: some were numbers, not text, so that they are sorted by size if all can be.
+    """
     elements = sorted(set(notes))
     _check_elements(name, elements, None)
+    if numbers:
+        with contextlib.suppress(ValueError):
+            elements.sort(key=float)
     said = f"{name}: a list with repetitions: its {len(elements)} different elements, sorted, are the vocabulary"
     return Listing(elements, sequence=notes, assumed=(said,))
 
@@ -285,7 +339,14 @@ def _from_tokenizer(name: str, config: Mapping[str, Any], outputs: int) -> Listi
     elements, limit = listing.elements, config.get("num_words")
     if type(limit) is int and outputs in (limit, limit + 1):
         elements = elements[:outputs]
-    return Listing(elements, listing.padding, "text" if config.get("char_level") is True else "tokens")
+    tokenizer = None
+    if config.keys() & {"lower", "filters", "split", "char_level"}:
+        try:
+            tokenizer = Tokenizer.of(config, Tokenizer(lower=True, filters=KERAS_FILTERS))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    kind = "text" if tokenizer is not None and tokenizer.char_level else "tokens"
+    return Listing(elements, listing.padding, kind, tokenizer=tokenizer)
 
 
 def _from_entries(name: str, value: Mapping[str, Any], outputs: int) -> Listing:
@@ -300,6 +361,9 @@ def _from_entries(name: str, value: Mapping[str, Any], outputs: int) -> Listing:
                 reasons.append(str(error))
     if not found:
         raise ValueError(reasons[0])
+    texts = [listing.elements for key, listing in found.items() if not _only_numbers(value[key])]
+    if texts:  # other numbers beside them are counts or sizes
+        found = {key: x for key, x in found.items() if not _only_numbers(value[key]) or x.elements in texts}
     fitting = {key: listing for key, listing in found.items() if len(listing.elements) == outputs}
     return _agreed(name, fitting or found)
 

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import codecs
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from operator import index
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmgen.vocabulary.tokenizing import Tokenizer
+
 Ids = NDArray[np.uint32]
+
+
+class Piece(NamedTuple):
+    """A part of a text: the element that it is, where it begins, and its id, or None."""
+
+    element: str
+    at: int
+    id: int | None
 
 
 class Vocabulary:
     """The elements of a generator, in the order of the network's outputs.
 
-    `kind` is "text" if the elements, joined, are the text, or "tokens" for a list of elements. An empty element stands
-    for padding: no text holds it, though an id may.
+    `kind` is "text" if the elements, joined, are the text, "tokens" for a list of elements, or "bytes" if they are the
+    bytes of UTF-8, called <0x00> to <0xFF>. An empty element stands for padding: no text holds it, though an id may.
+    `tokenizer` is how texts became elements in training, if not plainly.
     """
 
-    def __init__(self, elements: Sequence[str], kind: str) -> None:
+    def __init__(self, elements: Sequence[str], kind: str, tokenizer: Tokenizer | None = None) -> None:
         self.elements = tuple(elements)
         self.kind = kind
+        self.tokenizer = tokenizer
         self.ids = {element: i for i, element in enumerate(elements) if element}
         self._longest = max(map(len, elements), default=0)
 
@@ -30,9 +45,10 @@ class Vocabulary:
     def encode(self, what: str | Iterable[str | int], on_unknown: str = "error") -> Ids:
         """Ids of a text, of elements, or of ids, which pass through.
 
-        A text is cut into the longest elements that match (kind "text"), or at white space (kind "tokens"). What is not
-        in the vocabulary is a `ValueError` that names it and its position, is left out with `on_unknown="skip"`, or
-        becomes the element `on_unknown`. What is neither text, elements nor ids is a `TypeError`.
+        A text is cut into the longest elements that match (kind "text"), or at white space (kind "tokens"), or as its
+        tokenizer does. What is not in the vocabulary becomes the tokenizer's element for it, if it has one. Else it is
+        a `ValueError` that shows it and its place. It is left out with `on_unknown="skip"`, or becomes the element
+        `on_unknown`. What is neither text, elements nor ids is a `TypeError`.
         """
         check_sequence("what", what)
         if not isinstance(on_unknown, str):
@@ -41,41 +57,70 @@ class Vocabulary:
             raise ValueError(
                 f"on_unknown: expected 'error', 'skip' or an element of the vocabulary, found {on_unknown!r}"
             )
-        if isinstance(what, str):
-            pieces: Iterable[str | int] = self._cut(what) if self.kind == "text" else what.split()
-        else:
-            pieces = what
+        replacement = self.ids.get(on_unknown)
+        if on_unknown in ("error", "skip"):
+            oov = self.tokenizer.oov_token if self.tokenizer is not None and on_unknown == "error" else None
+            replacement = None if oov is None else self.ids.get(oov)
+        pieces: Iterable[str | int | Piece] = self._pieces(what) if isinstance(what, str) else what
         ids = []
-        position = 0
-        for piece in pieces:
-            if not isinstance(piece, str):
+        for position, piece in enumerate(pieces):
+            if not isinstance(piece, str | Piece):
                 ids.append(self._check_id(piece, position))
-            elif piece in self.ids:
-                ids.append(self.ids[piece])
+                continue
+            found = piece.id if isinstance(piece, Piece) else self.ids.get(piece)
+            if found is None:
+                found = replacement
+            if found is not None:
+                ids.append(found)
             elif on_unknown == "error":
-                raise ValueError(self._unknown(piece, position))
-            elif on_unknown != "skip":
-                ids.append(self.ids[on_unknown])
-            characters = isinstance(what, str) and isinstance(piece, str) and self.kind == "text"
-            position += len(str(piece)) if characters else 1
+                raise ValueError(self._unknown(what, piece, position))
         return np.array(ids, np.uint32)
 
     def decode(self, ids: Iterable[int]) -> str | list[str]:
         """The text of these ids, or their elements if the kind is "tokens"."""
-        elements = [self.elements[i] for i in ids]
-        return "".join(elements) if self.kind == "text" else elements
+        return list(self.texts(ids)) if self.kind == "tokens" else "".join(self.texts(ids))
 
-    def _cut(self, text: str) -> Iterable[str]:
-        if self._longest <= 1:
-            yield from text
+    def texts(self, ids: Iterable[int]) -> Iterator[str]:
+        """The text that each id adds. Of kind "bytes": the characters that are complete with it.
+
+        What is no UTF-8, or is not complete at the end, becomes U+FFFD.
+        """
+        if self.kind != "bytes":
+            yield from (self.elements[i] for i in ids)
             return
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for i in ids:
+            yield decoder.decode(bytes([byte_of(self.elements[i])]))
+        if rest := decoder.decode(b"", final=True):
+            yield rest
+
+    def _pieces(self, text: str) -> Iterator[Piece]:
+        """The elements of a text, each with its place."""
+        if self.kind == "bytes":
+            yield from (self._piece(byte_element(b), at) for at, c in enumerate(text) for b in c.encode())
+        elif self.kind == "text":
+            yield from self._cut(text if self.tokenizer is None else self.tokenizer.lowered(text))
+        elif self.tokenizer is None:
+            yield from (self._piece(match[0], match.start()) for match in re.finditer(r"\S+", text))
+        elif text in self.ids:  # such as <s>, which no tokenizer makes
+            yield self._piece(text, 0)
+        else:
+            yield from (self._piece(word, at) for word, at in self.tokenizer.words(text))
+
+    def _piece(self, element: str, at: int) -> Piece:
+        found = self.ids.get(element)
+        limit = self.tokenizer.num_words if self.tokenizer is not None else None
+        return Piece(element, at, None if found is not None and limit is not None and found >= limit else found)
+
+    def _cut(self, text: str) -> Iterator[Piece]:
         at = 0
         while at < len(text):
-            for size in range(self._longest, 0, -1):  # size 1 ends the search, known or not
-                piece = text[at : at + size]
-                if size == 1 or piece in self.ids:
-                    yield piece
+            for size in range(self._longest, 0, -1):
+                if (piece := text[at : at + size]) in self.ids:
                     break
+            else:
+                piece = text[at]
+            yield self._piece(piece, at)
             at += len(piece)
 
     def _check_id(self, piece: int, position: int) -> int:
@@ -84,13 +129,17 @@ class Vocabulary:
             raise ValueError(f"id at position {position}: expected 0 to {len(self) - 1}, found {i}")
         return i
 
-    def _unknown(self, piece: str, position: int) -> str:
-        thing = "character" if len(piece) == 1 else "element"
-        code = f" (U+{ord(piece):04X})" if len(piece) == 1 else ""
-        return (
-            f"{thing} {piece!r}{code} at position {position} is not in the vocabulary of "
-            f"{len(self)}; on_unknown='skip' leaves such out"
-        )
+    def _unknown(self, what: str | Iterable[str | int], piece: str | Piece, position: int) -> str:
+        from lstmgen.vocabulary import unknown  # here, as few need it
+
+        if not isinstance(what, str):
+            return unknown.message(self.ids, str(piece), position, None, 0, [])
+        assert isinstance(piece, Piece)
+        text = what if self.tokenizer is None else self.tokenizer.lowered(what)
+        others = dict.fromkeys(other.element for other in self._pieces(what) if other.id is None)
+        place = position if self.kind == "tokens" else piece.at
+        missing = [element for element in others if element != piece.element]
+        return unknown.message(self.ids, piece.element, place, text, piece.at, missing)
 
 
 def check_sequence(name: str, what: object) -> None:
@@ -105,3 +154,21 @@ def id_at(name: str, piece: object, position: int) -> int:
         return index(piece)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{name} at position {position}: expected a str or an id, found {piece!r:.60}") from None
+
+
+def plain_ids(text: str) -> list[int] | None:
+    """The ids in a text such as "3 1 4", as they are printed without a vocabulary; None if there is anything else."""
+    pieces = text.split()
+    if not all(piece.isascii() and piece.isdigit() and len(piece) < 11 for piece in pieces):
+        return None
+    return [int(piece) for piece in pieces]
+
+
+def byte_element(value: int) -> str:
+    """The element of a vocabulary of bytes that stands for the byte `value`."""
+    return f"<0x{value:02X}>"
+
+
+def byte_of(element: str) -> int:
+    """The byte that an element stands for; of padding, a byte that no UTF-8 has."""
+    return int(element[3:5], 16) if element else 0xFF

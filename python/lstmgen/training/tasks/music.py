@@ -98,6 +98,7 @@ def train_music(
             "vocab": list(vocabulary.elements),
             "vocabulary_kind": "tokens",
             "encoding": "onehot" if settings.encoding == "events" else "scaled",
+            "padding": "none",
             "prime": training[0][: settings.window].tolist(),
             "window": settings.window,
             **facts,

@@ -115,6 +115,7 @@ def train_text(
             "vocab": list(vocabulary.elements),
             "vocabulary_kind": "text",
             "encoding": "onehot" if settings.level == "letters" else "index",
+            "padding": "none",
             "prime": ids[: settings.window].tolist(),
             "window": settings.window,
             **facts,
