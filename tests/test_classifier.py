@@ -22,7 +22,7 @@ from lstmgen.classifying import parse_numbers, read_csv
 from lstmgen.cli import main as cli
 from lstmgen.errors import ModelFormatError
 from lstmgen.network import Network, reference
-from lstmgen.training import ClassifierSettings, Report, train_classifier
+from lstmgen.training import ClassifierSettings, TrainingReport, train_classifier
 from lstmgen.training.tasks.classifier import PADDING, padded, read_examples, split
 from networks import network, packed
 from test_hostile_container import array, string, strings, take_apart
@@ -392,7 +392,7 @@ class Trained:
     def __init__(self, folder: Path, text: str, **settings: Any) -> None:
         self.csv = write_csv(folder / "data.csv", text)
         self.bin = folder / "c.bin"
-        self.report: Report = train_classifier(self.csv, self.bin, ClassifierSettings(**settings))
+        self.report: TrainingReport = train_classifier(self.csv, self.bin, ClassifierSettings(**settings))
         self.model = lstmgen.Model(self.bin)
         self.examples = read_examples(self.csv)
 

@@ -24,11 +24,12 @@ from lstmgen.exporting import ExportOptions
 class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Write the model as a `.bin` after each epoch in which it is the best so far.
 
-    `path` is the `.bin`; `options` are those of `lstmgen.export` (vocab, vocab_from, dtype ...). `monitor` names the
-    figure of the logs that must become smaller (greater, if it is an accuracy): by default "val_loss", or "loss" as
-    long as nothing is validated; None exports after each epoch. A figure that is not a number is no better than any.
-    The file holds either all of the new model or what it held before. What is assumed is said once. Raises
-    `ModelFormatError` before the first epoch if the model cannot be exported.
+    `path` is the `.bin`; `options` are those of `lstmgen.export` (vocab, vocab_from, dtype ...).
+    `monitor` names the figure of the logs that must become smaller (greater, if it is an accuracy):
+    by default "val_loss", or "loss" as long as nothing is validated; None exports after each epoch.
+    A figure that is not a number is no better than any. The file holds either all of the new model
+    or what it held before. What is assumed is said once. Raises `ModelFormatError` before the first
+    epoch if the model cannot be exported.
     """
 
     def __init__(
