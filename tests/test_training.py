@@ -124,7 +124,12 @@ def test_card_says_what_the_model_is(corpus: Path, tmp_path: Path) -> None:
     assert card.startswith(
         "# Model card: `songs`\n\nWrites a \\| song.\n\nWritten by `lstmgen train`. `lstmgen sample m.bin`"
     )
-    for row in ("| license | CC0-1.0 |", "| corpus | song.txt |", "| epochs | 1 |", "| recipe | batch 8, lr 0.01,"):
+    for row in (
+        "| license | CC0-1.0 |",
+        "| corpus | song.txt |",
+        "| epochs | 1 |",
+        "| recipe | holdout 0.1, seed 1, units 24,",
+    ):
         assert row in card
     assert "\nA sample:\n\n    " in card
     assert "embedding" not in card  # of words only
@@ -362,7 +367,10 @@ def test_without_keras_the_extra_is_named(corpus: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("lstmgen: training needs Keras with a backend: pip install 'lstmgen[train]'")
+    about, network, reason = done.stderr.splitlines()
+    assert about == f"{corpus}: {len(SONG):,} characters, {len(SONG):,} letters, 26 different; 154 held out"
+    assert network.startswith("network: one-hot 26 > lstm 512 > dense 26, 1,117,210 parameters; ")
+    assert reason.startswith("lstmgen: training needs Keras with a backend: pip install 'lstmgen[train]'")
     assert not (tmp_path / "m.bin").exists()
 
 
@@ -383,7 +391,7 @@ def test_help_explains_each_option_with_its_default(kind: str, capsys: pytest.Ca
         flags, explained = re.split(r"  +|\n +", option, maxsplit=1)
         assert re.search(r"[a-z]{2}", explained), flags
         if re.search(r" [NX]$", flags):
-            assert re.search(r"[a-z]{2}.*\([\d.e-]+\)\s*$", explained, re.DOTALL), flags
+            assert re.search(r"[a-z]{2}.*\([\d.e-]+|by the size of the text\)\s*$", explained, re.DOTALL), flags
 
 
 # -- callback ------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ import lstmgen
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit status."""
     words = sys.argv[1:] if argv is None else argv
-    args = _parser(words).parse_args(words)
     try:
+        args = _parser(words).parse_args(words)
         args.run(args)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has had enough, as in `lstmgen sample latex | head`

@@ -68,7 +68,7 @@ class Start(Generic[S]):
             return
         # The better one of what the state knows and of what is there: a killed process may have got
         # further.
-        if not self.card:
+        if not self.files.out.exists():
             state.best, state.best_epoch = math.inf, state.epochs
         elif _same_training(self.card, state):
             if float(self.card.get(unit, math.inf)) < state.best:
@@ -341,14 +341,17 @@ def _shapes(weights: Iterable[NDArray[Any]]) -> str:
 
 def _told(known: Elements, wanted: Elements) -> str:
     """What was done about elements that are not the same."""
+    pairs = [("inputs", known.inputs, wanted.inputs), ("outputs", known.outputs, wanted.outputs)]
+    if pairs[0][1:] == pairs[1][1:] or not wanted.inputs:
+        pairs = [("elements", known.outputs, wanted.outputs)]
     parts = []
-    for name, there, here in (("inputs", known.inputs, wanted.inputs), ("outputs", known.outputs, wanted.outputs)):
-        if there == here or tuple(there) == tuple(here):
+    for name, there, here in pairs:
+        if tuple(there) == tuple(here):
             continue
         new, gone = [e for e in here if e not in set(there)], [e for e in there if e not in set(here)]
         shown = f" ({' '.join(map(repr, new[:10]))}{' ...' if len(new) > 10 else ''})" if new else ""
         parts.append(
-            f"{len(here) - len(new)} of {len(here)} {name} have weights there, {len(new)} are new{shown} and begin "
-            f"anew, {len(gone)} are dropped"
+            f"{len(here) - len(new)} of {len(here)} {name} are known there; new ones, which begin anew: "
+            f"{len(new)}{shown}; dropped: {len(gone)}"
         )
-    return "; ".join(dict.fromkeys(parts)) or "the elements are the same"
+    return "; ".join(parts) or "the elements are the same"

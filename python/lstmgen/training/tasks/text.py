@@ -29,7 +29,7 @@ Ids = NDArray[np.int32]
 LEVELS = ("letters", "words")
 RECIPES = ("default", "lesson")
 LESSON_BATCH = 50
-LEAST_STEPS = 8  # of an epoch: of a short text it is several passes
+LEAST_SEQUENCES = 512  # of an epoch: of a short text it is several passes
 _TOKEN = re.compile(r" ?\\?[^\W\d_]+| ?\d+| ?[^\w\s]|_|\s")
 
 
@@ -52,7 +52,7 @@ class TextSettings(Settings):
         choices=RECIPES,
     )
     batch: int | None = batch_setting(None, "by the size of the text")
-    lr: float | None = lr_setting(None, "by the batch")
+    lr: float = lr_setting(4e-3)
     embedding: int = setting(
         128, "numbers that stand for a word (level words)", least=1, most=65_536, architecture=True
     )
@@ -78,16 +78,15 @@ class TextSettings(Settings):
         return tuple(names)
 
     def paced(self, elements: int) -> TextSettings:
-        """These settings with a batch and a learning rate, where none were given, for a text of so many elements."""
-        if self.recipe == "lesson":
+        """These settings with a batch for a text of so many elements, where none was given."""
+        if self.recipe == "lesson" or self.batch is not None:
             return self
-        batch, lr = pace(elements // self.length, self.batch)
-        return replace(self, batch=batch, lr=self.lr or lr)
+        return replace(self, batch=batch_for(elements // self.length))
 
 
-def pace(sequences: int, batch: int | None = None) -> tuple[int, float]:
-    """Batch and greatest learning rate for so many training sequences."""
-    return batch or 32, 4e-3
+def batch_for(sequences: int) -> int:
+    """Sequences of a training step, for a text of so many of them: a short text needs small steps, and more of them."""
+    return 8 if sequences < 2000 else 16 if sequences < 8000 else 32
 
 
 def train_text(
@@ -301,7 +300,7 @@ def per_step(
         stack.append(layers.Dense(n, activation="softmax" if saved else None, name="dense"))
         return keras.Sequential(stack)
 
-    lr = known(settings.lr)
+    lr = settings.lr
     steps = data_steps(settings, training) * settings.epochs
     warmup = max(1, min(100, steps // 5))
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -359,7 +358,7 @@ def _lesson(keras: Any, settings: TextSettings, n: int, training: list[Ids], hel
 def known(value: T | None) -> T:
     """A setting that `TextSettings.paced` has filled in."""
     if value is None:
-        raise TypeError("batch and lr: TextSettings.paced fills them in")
+        raise TypeError("batch: TextSettings.paced fills it in")
     return value
 
 
@@ -368,10 +367,11 @@ def _encoded(ids: NDArray[Any], onehot: int | None) -> NDArray[Any]:
 
 
 def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
-    """Steps of an epoch: those of a pass, but with the default recipe at least `LEAST_STEPS`."""
+    """Steps of an epoch: those of a pass, but with the default recipe as many as give `LEAST_SEQUENCES`."""
     if settings.recipe == "lesson":
         return window_steps(texts, settings.window, LESSON_BATCH)
-    return max(LEAST_STEPS, sum((len(text) - 1) // settings.length for text in texts) // known(settings.batch))
+    sequences = sum((len(text) - 1) // settings.length for text in texts)
+    return max(1, max(LEAST_SEQUENCES, sequences) // known(settings.batch))
 
 
 def _slices(texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None) -> Batches:
