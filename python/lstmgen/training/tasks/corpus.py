@@ -45,7 +45,7 @@ def read(
     Raises `OSError`, or `ValueError` that names the file, for one that cannot be read.
     """
     try:
-        b"".decode(encoding)
+        b"\n".decode(encoding, "replace")
     except LookupError:
         raise ValueError(f"{name_of('encoding')}: there is no encoding {encoding!r}") from None
     texts, names = [], []
