@@ -449,3 +449,70 @@ def test_export_callback_refuses_before_the_work(keras: Any, tmp_path: Path) -> 
     with pytest.raises(lstmgen.ModelFormatError):
         model.fit(np.zeros((4, 8)), np.zeros((4, 4)), verbose=0, callbacks=[ExportCallback(tmp_path / "m.bin")])
     assert list(tmp_path.iterdir()) == []
+
+
+def _tiny(keras: Any, units: int = 6) -> Any:
+    layers = [keras.Input((5, 4)), keras.layers.LSTM(units), keras.layers.Dense(4, activation="softmax")]
+    return keras.Sequential(layers)
+
+
+def test_export_callback_keeps_a_better_file_of_another_run(keras: Any, tmp_path: Path) -> None:
+    from lstmgen.keras import ExportCallback
+
+    def run(figures: list[dict[str, float]], **options: Any) -> list[bool]:
+        """Whether each epoch, with these figures, wrote the file."""
+        callback = ExportCallback(path, vocab=list("abcd"), **options)
+        callback.set_model(_tiny(keras))
+        callback.on_train_begin()
+        written = []
+        for epoch, logs in enumerate(figures):
+            before = path.read_bytes() if path.exists() else b""
+            callback.on_epoch_end(epoch, logs)
+            written.append((path.read_bytes() if path.exists() else b"") != before)
+        return written
+
+    path = tmp_path / "m.bin"
+    assert run([{"val_loss": 2.0}, {"val_loss": 1.5}], card={"made": "here"}) == [True, True]
+    card = lstmgen.Model(path).metadata["card"]
+    assert card == {"made": "here", "monitor": "val_loss", "figure": 1.5, "epoch": 2}
+    with pytest.warns(UserWarning, match=r"m\.bin: it has val_loss 1.5, and stays until an epoch is better"):
+        assert run([{"val_loss": 1.9}, {"val_loss": 1.6}, {"val_loss": 1.4}]) == [False, False, True]
+    assert run([{"val_loss": 9.0}, {"val_loss": 9.5}], overwrite=True) == [True, False]
+    assert run([{"accuracy": 0.5}, {"accuracy": 0.4}], monitor="accuracy", overwrite=True) == [True, False]
+    with pytest.warns(UserWarning, match="accuracy 0.5"):
+        assert run([{"accuracy": 0.4}, {"accuracy": 0.6}], monitor="accuracy") == [False, True]
+
+
+def test_export_callback_refuses_a_file_that_it_cannot_compare_with(keras: Any, tmp_path: Path) -> None:
+    from lstmgen.keras import ExportCallback
+
+    path = tmp_path / "m.bin"
+
+    def begun(units: int = 6, **options: Any) -> ExportCallback:
+        callback = ExportCallback(path, **{"vocab": list("abcd"), **options})
+        callback.set_model(_tiny(keras, units))
+        callback.on_train_begin()
+        return callback
+
+    begun().on_epoch_end(0, {"val_loss": 2.0})
+    before = path.read_bytes()
+    for change in ({"units": 7}, {"vocab": list("abce")}):
+        with pytest.raises(ValueError, match=r"it is another network, or has another vocabulary: .* overwrite=True"):
+            begun(**change)
+    with pytest.raises(ValueError, match="its figure is its val_loss, not its accuracy"):
+        begun(monitor="accuracy")
+    with pytest.raises(ValueError, match="with monitor=None each epoch would replace it"):
+        begun(monitor=None)
+    with pytest.warns(UserWarning, match="stays"):
+        callback = begun()
+    with pytest.raises(ValueError, match="its figure is its val_loss, that of this training its loss"):
+        callback.on_epoch_end(0, {"loss": 0.1})
+    assert path.read_bytes() == before
+    model = _tiny(keras)
+    model.save(tmp_path / "m.keras")
+    lstmgen.export(tmp_path / "m.keras", path, vocab=list("abcd"))
+    with pytest.raises(ValueError, match=r"m\.bin: a model is there: no ExportCallback wrote it"):
+        begun()
+    path.write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"m\.bin"):
+        begun()

@@ -415,6 +415,33 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path, keras
     assert "only.bin: weights are taken from the Keras model beside it" in refused(folder / "only.bin")
 
 
+def test_a_classifier_is_trained_on_and_its_labels_move(keras: Any, tmp_path: Path) -> None:
+    from lstmgen.training import ClassifierSettings, train_classifier
+
+    rows = {"abc": "x", "bca": "x", "dd": "y", "ddd": "y"}
+    (tmp_path / "a.csv").write_text("".join(f"{sequence},{label}\n" for sequence, label in rows.items()))
+    (tmp_path / "b.csv").write_text("ed,y\nae,z\nba,x\n")
+    settings = ClassifierSettings(units=4, embedding=3, epochs=1)
+    train_classifier(tmp_path / "a.csv", tmp_path / "m.bin", settings)
+    report = train_classifier(tmp_path / "a.csv", tmp_path / "m.bin", ClassifierSettings(epochs=1, resume=True))
+    assert report.best_epoch == 2
+    found = []
+
+    class Look(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_begin(self, logs: Any = None) -> None:
+            found.extend(self.model.get_weights())
+            raise _Stop
+
+    with pytest.raises(_Stop):
+        begin = ClassifierSettings(from_=tmp_path / "m.bin")
+        train_classifier(tmp_path / "b.csv", tmp_path / "n.bin", begin, callbacks=[Look()])
+    given = weights(tmp_path / "m.h5")
+    # Letters: padding a b c d there, padding a b d e here. Labels: x y there, y z x here.
+    np.testing.assert_array_equal(found[0][[0, 1, 2, 3]], given[0][[0, 1, 2, 4]])
+    np.testing.assert_array_equal(found[-2][:, [0, 2]], given[-2][:, [1, 0]])
+    np.testing.assert_array_equal(found[-1], [given[-1][1], given[-1].min(), given[-1][0]])
+
+
 # -- kill -9 ---------------------------------------------------------------------------------------
 
 _KILLED = """

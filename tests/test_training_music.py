@@ -60,6 +60,18 @@ def test_the_lessons_encoding_reads_index_over_n(folder: Path, tmp_path: Path) -
     assert all(element[0] in "ABCDEFG" for element in model.vocabulary.elements)  # these pieces have no chords
 
 
+def test_music_is_trained_on_and_gives_its_weights(folder: Path, tmp_path: Path) -> None:
+    lesson = MusicSettings(encoding="lesson", units=4, epochs=1, window=16)
+    train_music(folder, tmp_path / "m.bin", lesson)
+    report = train_music(folder, tmp_path / "m.bin", MusicSettings(epochs=1, resume=True))
+    assert (len(report.history), report.best_epoch in (1, 2)) == (1, True)
+    fewer = [folder / f"scale{i}.mid" for i in range(9)]
+    with pytest.raises(ValueError, match=r"m\.h5: an element enters as its index / n_vocab, .* same elements only"):
+        train_music(fewer[:3], tmp_path / "n.bin", MusicSettings(from_=tmp_path / "m.h5", window=16))
+    with pytest.raises(ValueError, match=r"m\.bin: it learnt from other data: pieces 10 there and 9 here"):
+        train_music(fewer, tmp_path / "m.bin", MusicSettings(resume=True))
+
+
 def test_command_line_trains_and_writes_music(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'lstmgen[plot]'")
     options = ["--units", "16", "--epochs", "1", "--batch", "4", "--length", "24", "--window", "16"]

@@ -148,7 +148,7 @@ def test_short_texts_have_small_steps() -> None:
 # -- settings ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", [TextSettings, MusicSettings, ClassifierSettings])
+@pytest.mark.parametrize("settings", [Settings, TextSettings, MusicSettings, ClassifierSettings])
 def test_docs_have_each_setting(settings: type[Settings]) -> None:
     assert table(settings) in (DOCS / "training.md").read_text()
 

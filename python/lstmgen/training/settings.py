@@ -74,11 +74,15 @@ def described(of: S) -> S:
 
 
 def _meaning(of: Field[Any]) -> str:
-    return f"{of.name}: {of.metadata['about']} ({allowed(of)}; default: {of.metadata['shown'] or 'none'})."
+    return f"{of.name}: {of.metadata['about']} ({allowed(of)}; default: {_shown(of)})."
 
 
 def _field(of: type[Settings], name: str) -> Field[Any]:
     return next(one for one in fields(of) if one.name == name)
+
+
+def _shown(of: Field[Any]) -> str:
+    return of.metadata["shown"] or ("no" if of.metadata["kind"] is bool else "none")
 
 
 def allowed(of: Field[Any]) -> str:
@@ -215,9 +219,14 @@ def _check_value(of: Field[Any], value: Any) -> None:
 
 
 def table(of: type[Settings]) -> str:
-    """The settings as a table in Markdown, as docs/training.md has it."""
+    """The settings as a table in Markdown, as docs/training.md has it.
+
+    Of a task only those that it has besides `Settings`, or with another default.
+    """
+    common = {} if of is Settings else {one.name: one.default for one in _listed(Settings)}
     rows = [
-        f"| `{one.name}` | {one.metadata['about']} | {allowed(one)} | {one.metadata['shown'] or 'no'} |"
+        f"| `{one.name}` | {one.metadata['about']} | {allowed(one)} | {_shown(one)} |"
         for one in _listed(of)
+        if one.name not in common or common[one.name] != one.default
     ]
     return "\n".join(["| setting | meaning | values | default |", "|---|---|---|---|", *rows])

@@ -27,10 +27,15 @@ _DIGEST = "keras_model_sha256"  # of the .h5, in the card of the .bin
 
 @dataclass(frozen=True)
 class Elements:
-    """What the inputs and the outputs of a network stand for; empty for inputs that are plain numbers."""
+    """What the inputs and the outputs of a network stand for.
+
+    inputs: empty for inputs that are plain numbers. scaled: an element enters as its index divided
+    by the number of elements.
+    """
 
     inputs: Sequence[str]
     outputs: Sequence[str]
+    scaled: bool = False
 
 
 @dataclass
@@ -104,6 +109,11 @@ class Start(Generic[S]):
                     f"{self.weights}: Keras cannot read it: {' '.join(str(error).split())[:200]}"
                 ) from error
             known = self.known or _assumed(self.weights, weights, elements)
+            if elements.scaled and tuple(known.outputs) != tuple(elements.outputs):
+                raise ValueError(
+                    f"{self.weights}: an element enters as its index / n_vocab, so its weights fit the same elements "
+                    f"only: it has {len(known.outputs)}, the data have {len(elements.outputs)}, or others"
+                )
             model.set_weights(_mapped(self.weights, model.get_weights(), weights, known, elements))
             if not self.state.base:
                 progress.say(f"beginning with the weights of {self.weights}: {_told(known, elements)}")

@@ -115,7 +115,9 @@ def train_music(
             "window": settings.window,
             **facts,
         },
-        elements=Elements(elements if settings.encoding == "events" else (), elements),
+        elements=Elements(
+            elements if settings.encoding == "events" else (), elements, scaled=settings.encoding == "lesson"
+        ),
         facts=about,
         sample=_tried,
         callbacks=callbacks,
