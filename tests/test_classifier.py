@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -547,7 +548,11 @@ def test_the_command_line_trains(keras: Any, tmp_path: Path, capsys: pytest.Capt
     out = tmp_path / "words.bin"
     command = ["train", "classifier", str(words), "-o", str(out), "--kind", "letters", "--units", "16", "--epochs", "2"]
     assert cli.main(command) == 0
-    assert "54 sequences of letters: 18 positive, 18 negative, 18 neutral" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "54 sequences of letters: 18 positive, 18 negative, 18 neutral" in told
+    (following,) = re.findall(r"\nnext: lstmgen (.*)\n", told)
+    assert cli.main(shlex.split(following)) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 54
     assert lstmgen.Model(out).metadata["card"]["recipe"]["units"] == 16
     assert out.with_suffix(".h5").exists()
 

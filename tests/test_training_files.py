@@ -242,6 +242,8 @@ def test_what_cannot_be_trained_on_says_why(folder: Path) -> None:
     assert "m.h5: there is no m.bin beside it to go on with" in refused()
     exporting.export(folder / "m.h5", folder / "m.bin")
     assert "m.bin: no training left it" in refused()
+    exporting.export(folder / "m.h5", folder / "m.bin", card={"recipe": {"units": 8}, "epochs": 1})
+    assert "m.bin: an older version of lstmgen trained it" in refused()
     (folder / "m.bin").write_bytes(b"GGUF and nothing more")
     assert "m.bin: " in refused()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,7 +78,11 @@ def test_command_line_trains_and_writes_music(folder: Path, tmp_path: Path, caps
     pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'lstmgen[plot]'")
     options = ["--units", "16", "--epochs", "1", "--batch", "4", "--length", "24", "--window", "16"]
     assert cli.main(["train", "music", str(folder), "-o", str(tmp_path / "m.bin"), *options]) == 0
-    assert "a sample of 240 elements: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "a sample of 240 elements: " in told
+    (following,) = re.findall(r"\nnext: lstmgen (.*)\n", told)
+    assert cli.main(shlex.split(following)) == 0
+    assert (tmp_path / "m.mid").read_bytes().startswith(b"MThd")
     outputs = [tmp_path / name for name in ("s.mid", "s.wav", "s.png", "s.txt")]
     arguments = [argument for path in outputs for argument in ("-o", str(path))]
     assert cli.main(["sample", str(tmp_path / "m.bin"), "--length", "60", "--seed", "2", *arguments]) == 0

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lstmgen.cli import main as cli
 from lstmgen.training import ClassifierSettings, MusicSettings, Settings, TextSettings
 from lstmgen.training.backend import without_noise
 from lstmgen.training.progress import Network, duration
@@ -70,6 +71,7 @@ def test_it_says_what_happens_and_nothing_else(keras: Any, corpus: Path) -> None
     assert lines[at].startswith(f"{out}: {figure} bits/char, the best of 3 epochs: epoch {best}; ")
     assert lines[at].endswith("Beside it are the Keras model, m.h5, and the card, m.md")
     assert lines[at + 1 :] == [f"next: lstmgen sample {out}"]
+    assert cli.main(["sample", str(out)]) == 0
 
 
 @pytest.mark.parametrize("module", ["argparse", "numpy", "keras"])
@@ -139,7 +141,7 @@ def test_times_in_words() -> None:
 
 
 def test_short_texts_have_small_steps() -> None:
-    assert [batch_for(n) for n in (0, 1999, 2000, 7999, 8000)] == [8, 8, 16, 16, 32]
+    assert [batch_for(n) for n in (0, 1999, 2000, 3999, 4000)] == [8, 8, 16, 16, 32]
     assert TextSettings().paced(5000).batch == 8
     assert TextSettings(batch=3).paced(5000).batch == 3
     assert TextSettings(recipe="lesson").paced(5000).batch is None

@@ -56,7 +56,7 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self.best: float | None = None
         self._validated = False
         self._options = options
-        self._there: tuple[str, float] | None = None  # monitor and figure of a file that is to be kept
+        self._there: tuple[str, float] | None = None  # monitor and figure of a file to be kept
         self._own = False  # whether this callback wrote the file
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -94,7 +94,7 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
             return None, math.nan
         name = self.monitor
         if name == "auto":
-            if "val_loss" in logs and not self._validated:  # what was measured on the training data is of another kind
+            if "val_loss" in logs and not self._validated:  # another kind of figure than before
                 self._validated, self.best = True, None
             name = "val_loss" if self._validated else "loss"
             if self._validated and name not in logs:  # an epoch without validation
@@ -104,7 +104,10 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
         return name, float(logs[name])
 
     def _figure_of_file(self, new: Model) -> tuple[str, float]:
-        """Monitor and figure of the file that is there. Raises `ValueError` if `new` cannot be compared with it."""
+        """Monitor and figure of the file that is there.
+
+        Raises `ValueError` if `new` cannot be compared with it.
+        """
         there = Model(self.path)
         card = there.metadata["card"]
         name, figure = card.get("monitor"), card.get("figure")

@@ -25,7 +25,11 @@ from lstmgen.training import (
 
 
 class _Task(NamedTuple):
-    """One kind of training: what it is about, its source, its settings, its function, and how its model is used."""
+    """One kind of training.
+
+    about: what is learnt, in words. source: name of the argument, with several values or one, and
+    what it means. use: the command to type next.
+    """
 
     about: str
     source: str

@@ -22,7 +22,8 @@ from lstmgen.training.spelling import is_command_line
 _NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog"
     rb"|(?:[IW]\d{4,8} +[\d:.]+ +\d+ |\d{4}-\d\d-\d\d [\d:.]+: [IW] )[\w./]+:\d+\]"
-    rb"|(?:E\d{4,8} |\d{4}-\d\d-\d\d [\d:.]+: E ).*(?:cuda|cuInit|cuDNN|cuBLAS|cuFFT)"  # there is no GPU
+    # What is said of GPUs where there is none:
+    rb"|(?:E\d{4,8} |\d{4}-\d\d-\d\d [\d:.]+: E ).*(?:cuda|cuInit|cuDNN|cuBLAS|cuFFT|computation_placer)"
     rb"|To enable the following instructions: ",
     re.IGNORECASE,
 )

@@ -1,4 +1,7 @@
-"""The files of a training: the model as a set of three files, and the state that an interrupted training leaves."""
+"""The files of a training.
+
+They are the model, a set of three files, and the state that an interrupted training leaves.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ class Files:
 
     @property
     def state(self) -> Path:
-        """The model with its optimizer after the last epoch, and notes, while the training is not over."""
+        """The model with its optimizer, and notes, while the training is not over."""
         return self.out.with_name(f"{self.out.stem}.training.keras")
 
     @property
@@ -58,7 +61,10 @@ class Files:
         return (*self.model, self.state, self._journal)
 
     def check(self, *sources: Path) -> None:
-        """Raise `ValueError` or `OSError` that names the file, if a training on `sources` cannot leave its files."""
+        """Find out whether a training on `sources` can leave its files.
+
+        Raises `ValueError` or `OSError` that names the file in the way.
+        """
         if self.out.suffix != ".bin":
             raise ValueError(f"{self.out}: expected a name that ends with .bin")
         for path in (*self.model, self.state):
@@ -72,7 +78,7 @@ class Files:
                 raise ValueError(f"{path}: no card that a training wrote, so it is not replaced: give another output")
         folder = self.out.resolve().parent
         try:
-            tempfile.TemporaryFile(dir=folder).close()  # a test that holds for root, and where nothing can be written
+            tempfile.TemporaryFile(dir=folder).close()  # a test that holds for root, too
         except OSError as error:
             raise OSError(f"{self.out}: cannot write into the folder {folder}: {error.strerror}") from None
 
@@ -154,8 +160,12 @@ class State:
         return self.base + len(self.history)
 
     def save(self, model: Any, path: Path) -> None:
-        """Write `model` with its optimizer and this state, so that `path` holds all of it or what it held before."""
-        if self.steps and hasattr(model, "jax_state_sync"):  # with JAX, the variables are elsewhere during an epoch
+        """Write `model` with its optimizer and this state.
+
+        `path` holds all of it then, or what it held before.
+        """
+        # With JAX, the variables are elsewhere during an epoch.
+        if self.steps and hasattr(model, "jax_state_sync"):
             model.jax_state_sync()
         self.dropout = [state.numpy().tolist() for state in _random_states(model)]
         self.keras = keras_version()
@@ -171,7 +181,10 @@ class State:
 
     @classmethod
     def read(cls, path: Path) -> State:
-        """The state in the file `path`. Raises `ValueError` for a file that this version did not write as it is."""
+        """The state in the file `path`.
+
+        Raises `ValueError` that names the file if this version did not write it as it is.
+        """
         try:
             with zipfile.ZipFile(path) as archive:
                 notes = json.loads(archive.read(_NOTES))

@@ -153,7 +153,10 @@ def run(job: Job) -> TrainingReport:
 
 @contextmanager
 def _heard(keeper: _Keeper) -> Iterator[None]:
-    """Let Ctrl-C end the training between two steps, where all of it can be kept; a second one ends it at once."""
+    """Let Ctrl-C end the training between two steps, where all of it can be kept.
+
+    A second one ends it at once.
+    """
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(usual):
         yield
@@ -180,7 +183,8 @@ class _Keeper:
         self.files = job.start.files
         self.state = job.start.state
         self.interrupted = False
-        self._exported = job.start.interrupted  # then it may be that a killed process has not exported everything
+        # Before an interruption, a killed process may not have exported everything.
+        self._exported = job.start.interrupted
         self._before, self._epochs_before = self.state.seconds, self.state.epochs  # of earlier runs
         self._started = self._saved = time.monotonic()
         self._bar = Bar()
@@ -197,7 +201,10 @@ class _Keeper:
         return self.state.epochs >= self.last or 0 < patience < self.state.epochs - self.state.best_epoch
 
     def check_interrupted(self) -> None:
-        """Raise `KeyboardInterrupt` if there was a Ctrl-C: nothing of Keras runs here that could pass over it."""
+        """Raise `KeyboardInterrupt` if there was a Ctrl-C.
+
+        Nothing of Keras runs here that could pass over it.
+        """
         if self.interrupted:
             raise KeyboardInterrupt
 
@@ -211,7 +218,10 @@ class _Keeper:
         self._epoch_started = time.monotonic()
 
     def step(self, step: int, logs: Mapping[str, float]) -> None:
-        """Keep what is needed to go on, if Ctrl-C ends the training here or it is long since; draw the progress bar."""
+        """Draw the progress bar.
+
+        Keep what is needed to go on, if Ctrl-C ends the training here, or nothing was kept for long.
+        """
         now = time.monotonic()
         begun, of = self.state.steps, self.job.data.steps
         steps = begun + step + 1

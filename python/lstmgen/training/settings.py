@@ -1,4 +1,7 @@
-"""Settings of a training: each is described once, and its checks, its flag and its documentation come from that."""
+"""Settings of a training.
+
+Each is described once. Its checks, its flag and its documentation come from that.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +147,7 @@ class Settings:
     """
 
     def check(self) -> None:
-        """Raise `ValueError` for a setting that cannot be, `TypeError` for one of the wrong type."""
+        """Raise `ValueError` for a setting that cannot be, `TypeError` for a wrong type."""
         for one in _listed(self):
             _check_value(one, getattr(self, one.name))
         for one in _listed(self):

@@ -1,4 +1,7 @@
-"""Where a training starts: from nothing, from an interruption, from a finished model, or from weights of another."""
+"""Where a training starts.
+
+From nothing, from an interruption, from a finished model, or from the weights of another model.
+"""
 
 from __future__ import annotations
 
@@ -62,22 +65,25 @@ class Start(Generic[S]):
         return self.interrupted or self.state.base > 0
 
     def check_data(self, facts: Mapping[str, Any], unit: str) -> None:
-        """Take the facts about the data. Raise `ValueError` if they are not those of what is resumed."""
+        """Take the facts about the data.
+
+        Raises `ValueError` if they are not those of what is resumed.
+        """
         state = self.state
         if self.resumed:
             _check_corpus(self.files.state if self.interrupted else self.files.out, state.facts, facts)
         else:
             state.recipe, state.facts = self.settings.facts(), {k: v for k, v in facts.items() if k != "recipe"}
         if not self.interrupted:
-            state.best = float(self.card.get(unit, math.inf))
+            state.best = _figure(self.card, unit)
             return
         # The better one of what the state knows and of what is there: a killed process may have got
         # further.
         if not self.files.out.exists():
             state.best, state.best_epoch = math.inf, state.epochs
         elif _same_training(self.card, state):
-            if float(self.card.get(unit, math.inf)) < state.best:
-                state.best, state.best_epoch = float(self.card[unit]), int(self.card["epochs"])
+            if _figure(self.card, unit) < state.best:
+                state.best, state.best_epoch = _figure(self.card, unit), int(self.card["epochs"])
         elif not state.overwrites:
             raise ValueError(
                 f"{self.files.out}: this is not the model of the interrupted training {self.files.state}: move one of "
@@ -180,14 +186,20 @@ def _finished(files: Files, settings: S) -> Start[S]:
         )
     if not files.keras.exists():
         raise ValueError(f"{files.keras}: it is missing: {files.out.name} is trained on from this Keras model")
-    if kept.get(_DIGEST) != digest(files.keras.read_bytes()):
+    if _DIGEST not in kept:
+        raise ValueError(
+            f"{files.out}: an older version of lstmgen trained it, so it cannot be resumed: give another output with "
+            f"{option('from_', str(files.keras))}, or {option('overwrite')}"
+        )
+    if kept[_DIGEST] != digest(files.keras.read_bytes()):
         raise ValueError(
             f"{files.keras}: this is not the Keras model that {files.out.name} was made from, so the two cannot be "
             f"trained on: give another output with {option('from_', str(files.keras))}, or {option('overwrite')}"
         )
     recipe = kept["recipe"]
     state = State(recipe, kept, base=kept["epochs"], best_epoch=kept["epochs"])
-    state.seconds = 60 * float(kept.get("training_minutes", 0))
+    minutes = kept.get("training_minutes")
+    state.seconds = 60.0 * minutes if isinstance(minutes, int | float) else 0.0
     return Start(
         files,
         settings.as_in(recipe, files.out),
@@ -217,6 +229,12 @@ def _card(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: its card is broken: {error}") from None
     return card if isinstance(card, dict) else {}
+
+
+def _figure(card: Mapping[str, Any], unit: str) -> float:
+    """How good a model is, by its card; the less the better."""
+    figure = card.get(unit)
+    return float(figure) if isinstance(figure, int | float) else math.inf
 
 
 def _check_corpus(source: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:

@@ -135,7 +135,10 @@ def train_classifier(
 
 
 def read_examples(path: Path, kind: str = "auto", header: str = "auto") -> Examples:
-    """The sequences and labels of a CSV. Raises `OSError`, or `ValueError` that names file and line."""
+    """The sequences and labels of a CSV.
+
+    Raises `OSError`, or `ValueError` that names file and line.
+    """
     rows = read_csv(path, header)
     if not rows:
         raise ValueError(f"{path}: it is empty: expected rows of sequence,label")

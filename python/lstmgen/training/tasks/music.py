@@ -51,7 +51,7 @@ class MusicSettings(Settings):
     weight_decay: float = setting(1e-2, "weight decay of Adam (events)", least=0, most=1)
 
     def check(self) -> None:
-        """Raise `ValueError` for a setting that cannot be, `TypeError` for one of the wrong type."""
+        """Raise `ValueError` for a setting that cannot be, `TypeError` for a wrong type."""
         super().check()
         if self.transpose and self.encoding != "events":
             raise ValueError(f"{name_of('transpose')}: only with encoding events: the lesson's chords have no pitches")

@@ -85,8 +85,8 @@ class TextSettings(Settings):
 
 
 def batch_for(sequences: int) -> int:
-    """Sequences of a training step, for a text of so many of them: a short text needs small steps, and more of them."""
-    return 8 if sequences < 2000 else 16 if sequences < 8000 else 32
+    """The default batch for a text of so many sequences: a short text needs more steps."""
+    return 8 if sequences < 2000 else 16 if sequences < 4000 else 32
 
 
 def train_text(
@@ -185,7 +185,10 @@ def letters(text: str) -> Vocabulary:
 
 
 def words(text: str, most: int) -> Vocabulary:
-    """Characters, and the most frequent words with the space before them: `most` elements at most."""
+    """Characters, and the most frequent words with the space before them.
+
+    `most` elements at most, but all characters.
+    """
     characters = set(text)
     counts = Counter(token for token in _TOKEN.findall(text) if len(token) > 1)
     room = max(0, most - len(characters))
@@ -234,7 +237,10 @@ def _excerpt(data: bytes, length: int = 160) -> str:
 
 
 def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: int) -> dict[str, Any]:
-    """Bits a character of the held-out texts as lstmgen scores them; their first `window` elements are context only."""
+    """Bits a character of the held-out texts, as lstmgen scores them.
+
+    The first `window` elements of each are context only.
+    """
     from lstmgen.generator import Generator
     from lstmgen.model import Model
 
@@ -367,7 +373,7 @@ def _encoded(ids: NDArray[Any], onehot: int | None) -> NDArray[Any]:
 
 
 def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
-    """Steps of an epoch: those of a pass, but with the default recipe as many as give `LEAST_SEQUENCES`."""
+    """Steps of an epoch: those of a pass, or of `LEAST_SEQUENCES` where a pass has fewer."""
     if settings.recipe == "lesson":
         return window_steps(texts, settings.window, LESSON_BATCH)
     sequences = sum((len(text) - 1) // settings.length for text in texts)
@@ -375,7 +381,10 @@ def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
 
 
 def _slices(texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None) -> Batches:
-    """Slices of the texts with a target at each step; each epoch cuts them at other places and shuffles them."""
+    """Slices of the texts with a target at each step.
+
+    Each epoch cuts them at other places and shuffles them.
+    """
     length, batch = settings.length, known(settings.batch)
 
     def epoch(number: int) -> Callable[[int], tuple[Any, Any]]:
@@ -400,7 +409,10 @@ def _slices(texts: list[Ids], settings: TextSettings, onehot: int | None, keys: 
 
 
 def _whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
-    """Held-out texts with the state carried along; the first `window` elements of each only warm it up."""
+    """Held-out texts with the state carried along.
+
+    The first `window` elements of each only warm it up.
+    """
     if not texts:
         return None
     n = min(map(len, texts))
