@@ -5,6 +5,7 @@ They are the model, a set of three files, and the state that an interrupted trai
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import math
@@ -102,10 +103,16 @@ class Files:
                 files.write(self._journal, file.read())
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(self.out)) from error
-        self.recover()
+        self._apply_journal()
 
     def recover(self) -> None:
-        """Complete what a killed process has begun to replace."""
+        """Complete what a killed process has begun to replace, and remove what it left half written."""
+        for path in self.all:
+            for stray in self.out.parent.glob(f".{glob.escape(path.name[:100])}.*.tmp"):
+                stray.unlink(missing_ok=True)
+        self._apply_journal()
+
+    def _apply_journal(self) -> None:
         if not self._journal.exists():
             return
         try:
