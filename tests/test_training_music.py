@@ -169,7 +169,7 @@ def test_bad_files_and_short_pieces_are_told(folder: Path, tmp_path: Path, capsy
     ]
     assert cli.main(["train", "music", *arguments, *options]) == 0
     lines = capsys.readouterr().err.splitlines()
-    assert any(line.startswith(f"{tmp_path / 'bad.mid'}: skipped: ") for line in lines)
+    assert any(line.startswith(f"warning: {tmp_path / 'bad.mid'}: skipped: ") for line in lines)
     assert any("11 pieces of " in line and "; 1 too short to learn from" in line for line in lines)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import shlex
-import sys
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from lstmgen.music import READABLE
 from lstmgen.training import (
     ClassifierSettings,
     MusicSettings,
@@ -49,7 +48,7 @@ _TASKS = {
     ),
     "music": _Task(
         "music: files, or folders of them",
-        *("music", True, "what to learn from: .mid, .musicxml, .mxl, .xml and .krn files, or folders of them"),
+        *("music", True, f"what to learn from: {', '.join(READABLE)} files, or folders of them"),
         *(MusicSettings, train_music),
         "lstmgen sample {bin} -o {stem}.mid",
     ),
@@ -122,9 +121,7 @@ def _train(args: argparse.Namespace, task: _Task) -> None:
     }
     facts = {fact: getattr(args, fact) for fact in _FACTS}
     source = getattr(args, task.source)
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
-        report = task.train(source, args.output, task.settings(**given, told=frozenset(given)), **facts)
+    report = task.train(source, args.output, task.settings(**given, told=frozenset(given)), **facts)
     names = {"bin": report.out, "stem": report.out.with_suffix(""), "source": source}
     progress.say(
         f"{report.out}: {report.best:.3f} {report.unit}, the best of {_epochs(report)}: epoch {report.best_epoch}; "
