@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from lstmgen.classifying import parse_numbers, read_csv
 from lstmgen.cli import main as cli
 from lstmgen.errors import ModelFormatError
 from lstmgen.network import Network, reference
-from lstmgen.training import ClassifierSettings, Report, train_classifier
+from lstmgen.training import ClassifierSettings, TrainingReport, train_classifier
 from lstmgen.training.tasks.classifier import PADDING, padded, read_examples, split
 from networks import network, packed
 from test_hostile_container import array, string, strings, take_apart
@@ -393,7 +394,7 @@ class Trained:
     def __init__(self, folder: Path, text: str, **settings: Any) -> None:
         self.csv = write_csv(folder / "data.csv", text)
         self.bin = folder / "c.bin"
-        self.report: Report = train_classifier(self.csv, self.bin, ClassifierSettings(**settings))
+        self.report: TrainingReport = train_classifier(self.csv, self.bin, ClassifierSettings(**settings))
         self.model = lstmgen.Model(self.bin)
         self.examples = read_examples(self.csv)
 
@@ -562,7 +563,11 @@ def test_the_command_line_trains(keras: Any, tmp_path: Path, capsys: pytest.Capt
     out = tmp_path / "words.bin"
     command = ["train", "classifier", str(words), "-o", str(out), "--kind", "letters", "--units", "16", "--epochs", "2"]
     assert cli.main(command) == 0
-    assert "54 sequences of letters: 18 positive, 18 negative, 18 neutral" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "54 sequences of letters: 18 positive, 18 negative, 18 neutral" in told
+    (following,) = re.findall(r"\nnext: lstmgen (.*)\n", told)
+    assert cli.main(shlex.split(following)) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 54
     assert lstmgen.Model(out).metadata["card"]["recipe"]["units"] == 16
     assert out.with_suffix(".h5").exists()
 
