@@ -9,7 +9,7 @@ from typing import Any
 
 import lstmgen
 from lstmgen.cli import advice
-from lstmgen.cli.export import add_element_arguments, add_model_arguments, export_options
+from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
 from lstmgen.cli.terminal import printable, short
 
 

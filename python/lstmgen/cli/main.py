@@ -64,10 +64,7 @@ _SPELLED = (
 def _on_the_command_line(message: str) -> str:
     for said, spelled in _SPELLINGS.items():
         message = message.replace(said, spelled)
-    options = (
-        "vocab_from|vocab_encoding|vocabulary_kind|input_values|source_url|top_k|top_p|min_p|repeat_penalty|on_unknown"
-    )
-    return re.sub(rf"\b({options})\b=?", lambda match: "--" + match[1].replace("_", "-"), message)
+    return re.sub(rf"\b({_SPELLED})\b=?", lambda match: "--" + match[1].replace("_", "-"), message)
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

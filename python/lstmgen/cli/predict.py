@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import lstmgen
 from lstmgen.classifying import parse_numbers
-from lstmgen.cli.export import add_model_arguments, export_options
+from lstmgen.cli.keras_options import add_model_arguments, export_options
 
 _STEPS = 8  # of the example, where the model has no window
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lstmgen
-from lstmgen.cli.export import add_entering_arguments
+from lstmgen.cli.keras_options import add_entering_arguments
 from lstmgen.cli.recommended import take_recommended
 from lstmgen.music.formats import WRITABLE
 

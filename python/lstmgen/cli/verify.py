@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lstmgen.cli.export import add_model_arguments
+from lstmgen.cli.keras_options import add_model_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

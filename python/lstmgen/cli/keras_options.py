@@ -1,0 +1,65 @@
+"""The options that tell about a file of Keras, shared by the commands that read one."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from lstmgen import elements
+from lstmgen.binfile import writer
+from lstmgen.exporting import ExportOptions
+
+
+def add_element_arguments(parser: Any) -> None:
+    """Add what may be told about the elements of a file of Keras to a parser or a group."""
+    vocabulary = parser.add_mutually_exclusive_group()
+    vocabulary.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters, sorted, are the vocabulary")
+    vocabulary.add_argument(
+        "--vocab", metavar="FILE", help="JSON: list of elements, object from or to indices, Keras tokenizer, notes"
+    )
+    parser.add_argument(
+        "--labels", type=lambda text: text.split(","), metavar="A,B,C", help="of each output: the model classifies"
+    )
+    parser.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
+    parser.add_argument("--vocab-encoding", metavar="NAME", help="character encoding of the corpus (utf-8)")
+    parser.add_argument(
+        "--vocabulary-kind",
+        choices=writer.VOCABULARY_KINDS,
+        help="whether the elements, joined, are the text (if all are single characters)",
+    )
+    add_entering_arguments(parser)
+
+
+def add_entering_arguments(parser: Any) -> None:
+    """Add what may be told about how elements enter to a parser or a group."""
+    parser.add_argument("--encoding", choices=writer.ENCODINGS, help="how an element enters (inferred or measured)")
+    parser.add_argument(
+        "--input-values",
+        type=_input_values,
+        metavar="RULE",
+        help=f"the number that enters for an element: {', '.join(elements.RULES)}; or one for each, with commas",
+    )
+    parser.add_argument(
+        "--padding",
+        metavar="ELEMENT|zeros|none",
+        help="what fills the window before a short prime: an element or its id, zero vectors, or nothing (inferred)",
+    )
+
+
+def _input_values(text: str) -> str | list[float]:
+    return [float(number) for number in text.split(",")] if "," in text else text
+
+
+def add_model_arguments(parser: Any) -> None:
+    """Add what may be told about the network of a file of Keras to a parser or a group."""
+    parser.add_argument(
+        "--config", metavar="JSON", help="architecture of a file of weights: a to_json file, or 'LSTM(128), Dense(52)'"
+    )
+    parser.add_argument("--output-layer", dest="output", metavar="NAME", help="of a model with several outputs")
+    parser.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
+
+
+def export_options(args: argparse.Namespace) -> Any:
+    """The options of `lstmgen.export` that the command line gives."""
+    given = {key: value for key, value in vars(args).items() if value is not None}
+    return {key: value for key, value in given.items() if key in ExportOptions.__annotations__}
