@@ -124,7 +124,7 @@ def test_int8_predicts_the_same_from_ids_and_from_the_numbers(trained: Any) -> N
 
 
 def test_input_values_may_be_given_one_by_one(trained: Any) -> None:
-    model = lstmgen.Model(trained("number"), input_values=PITCHES)
+    model = lstmgen.Model(trained("number"), input_values=PITCHES.tolist())
     assert model.input_values == tuple(PITCHES)
     assert int(lstmgen.Generator(model).probabilities([3, 4, 5, 6, 7, 8]).argmax()) == 9
 
@@ -160,7 +160,7 @@ def test_input_values_of_another_kind_are_refused(trained: Any, values: Any) -> 
 def drawn(of: Network, encoding: elements.Encoding, count: int) -> list[int]:
     """What a network generates when elements enter by an encoding."""
     rng = np.random.default_rng(3)
-    ids = rng.integers(0, of.outputs, of.window).tolist()
+    ids: list[int] = rng.integers(0, of.outputs, of.window).tolist()
     for _ in range(count):
         y = reference.forward(of, reference.encode(of, encoding.name, ids[-of.window :], encoding.values))
         ids.append(int(rng.choice(of.outputs, p=y / y.sum())))

@@ -358,10 +358,12 @@ def test_predict_reads_steps_as_lines(regression: Path, predict: Any, tmp_path: 
     for name in ("x.csv", "x.npy"):
         status, out, _ = predict(regression, tmp_path / name)
         assert status == 0
-        np.testing.assert_array_equal(np.float32(numbers(out)), want)
+        np.testing.assert_array_equal(np.array(numbers(out), np.float32), want)
     assert predict(regression, tmp_path / "x.npy", "-o", tmp_path / "y.npy")[:2] == (0, "")
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), want)
-    assert np.float32(json.loads(predict(regression, tmp_path / "x.npy", "--json")[1])).tolist() == want.tolist()
+    assert (
+        np.array(json.loads(predict(regression, tmp_path / "x.npy", "--json")[1]), np.float32).tolist() == want.tolist()
+    )
 
 
 def test_predict_reads_ids_from_stdin(predict: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,7 +376,7 @@ def test_predict_reads_ids_from_stdin(predict: Any, tmp_path: Path, monkeypatch:
     assert status == 0
     model = lstmgen.Model(tmp_path / "m.bin")
     for found, ids in zip(numbers(out), ([0, 1, 2], [3, 4]), strict=True):
-        np.testing.assert_array_equal(np.float32(found), model.predict([ids])[0])
+        np.testing.assert_array_equal(np.array(found, np.float32), model.predict([ids])[0])
 
 
 def test_predict_prints_the_steps_of_a_sequence(predict: Any, tmp_path: Path) -> None:
@@ -383,7 +385,7 @@ def test_predict_prints_the_steps_of_a_sequence(predict: Any, tmp_path: Path) ->
     status, out, err = predict(tmp_path / "m.bin", "--example")
     assert (status, err.startswith("input: 5 steps of zeros")) == (0, True)
     want = lstmgen.Model(tmp_path / "m.bin").predict(np.zeros((1, 5, 3)))[0]
-    np.testing.assert_array_equal(np.float32(numbers(out)), want)
+    np.testing.assert_array_equal(np.array(numbers(out), np.float32), want)
 
 
 @pytest.mark.parametrize(
