@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pickle
-import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +60,40 @@ def test_vocabulary_may_be_an_object(vocab: Any) -> None:
     assert {type(element) for element in listing.elements} == {str}
 
 
+@pytest.mark.parametrize(
+    ("vocab", "elements", "padding"),
+    [
+        ([("b", 0), ("a", 1)], ["b", "a"], None),
+        ([["b", 2], ["a", 1]], ["", "a", "b"], 0),
+        ([(1, "a"), (0, "b")], ["b", "a"], None),
+        (({"b": 0, "a": 1}, {0: "b", 1: "a"}), ["b", "a"], None),
+        ([{"b": 0, "a": 1}, np.array(["b", "a"]).tolist()], ["b", "a"], None),
+        ({60: 0, 64: 1, 67: 2}, ["60", "64", "67"], None),
+        ({0: 67, 1: 60, 2: 64}, ["67", "60", "64"], None),
+        ({"0": 67, "1": 60}, ["67", "60"], None),
+        ({-1: 0, 5: 1}, ["-1", "5"], None),
+        ([67, 60, 64], ["67", "60", "64"], None),
+        ([b"b", b"a"], ["b", "a"], None),
+        ({"é".encode(): 0, b"a": 1}, ["é", "a"], None),
+    ],
+)
+def test_pairs_numbers_and_byte_strings_are_vocabularies(vocab: Any, elements: list[str], padding: int | None) -> None:
+    listing = reading.read(vocab, len(elements))
+    assert (listing.elements, listing.padding) == (elements, padding)
+
+
+def test_numbers_with_repetitions_are_sorted_as_numbers() -> None:
+    notes: Any = [100, 60, 7, 60]
+    listing = reading.read(notes, 3)
+    assert (listing.elements, listing.sequence) == (["7", "60", "100"], ["100", "60", "7", "60"])
+
+
+def test_single_bytes_that_are_no_text_are_a_vocabulary_of_bytes() -> None:
+    vocab: Any = [b"a", b"\xc3", b"\xa9"]
+    listing = reading.read(vocab, 3)
+    assert (listing.elements, listing.kind) == (["<0x61>", "<0xC3>", "<0xA9>"], "bytes")
+
+
 def test_digits_may_be_elements() -> None:
     assert reading.read({"1": 0, "0": 1}, 2).elements == ["1", "0"]
 
@@ -91,14 +119,16 @@ def test_list_that_starts_with_an_empty_element_starts_with_padding() -> None:
         ({"a": -1, "b": 0}, "vocab: expected the indices 0 to 1, found none for 1"),
         ({"": 2, "b": 1}, "vocab: element 2: expected text, found ''"),
         ({"a": True}, "vocab: expected an index beside 'a', found True"),
-        ({60: 0}, "vocab: element 60: expected text, found 0|vocab: expected the indices 0 to 0, found none for 0"),
+        ({60: 5}, "vocab: expected the indices 0 to 0, found none for 0"),
+        ({0: "a", 1: "b", 2: "a"}, "vocab: 'a' has the indices 0 and 2"),
+        ([b"\xff\xfe", b"a"], "vocab: expected text, found bytes that are not UTF-8"),
         ({None: 0}, "vocab: expected an index beside None, found 0"),
         ({"a": 10**30}, "vocab: expected the indices 0 to 0, found none for 0"),
         (["a", "", "b"], "vocab: element 1: expected text, found ''"),
         (["a", 1], "vocab: element 1: expected text, found 1"),
         (["", "a", "", "a"], "vocab: element 2: expected text, found ''"),
         (["", "a", "a"], "vocab: element 0: expected text, found ''"),
-        ([["a", 0]], r"vocab: element 0: expected text, found \['a', 0\]"),
+        ([["a", 0, 1], ["b", 1, 0]], r"vocab: \[0\]: element 1: expected text, found 0"),
         ([], "vocab: the vocabulary has 0 elements, but the network has 2 outputs"),
         ({}, "vocab: the vocabulary has 0 elements, but the network has 2 outputs"),
     ],
@@ -326,88 +356,6 @@ def test_broken_array_is_refused(tmp_path: Path, content: bytes, reason: str) ->
     (tmp_path / "v.npy").write_bytes(content)
     with pytest.raises(ValueError, match=rf"v\.npy: .*{reason}"):
         reading.read(tmp_path / "v.npy", 2)
-
-
-# -- pickles ---------------------------------------------------------------------------------------
-
-
-class Mine:
-    """What calls home when it is opened."""
-
-    def __reduce__(self) -> Any:
-        return os.abort, ()
-
-
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize("value", [NOTES, {"a": 0}, {"a"}, ("a", "b"), Mine()])
-@pytest.mark.parametrize("name", ["notes", "notes.json"])
-def test_pickle_is_refused_unopened(tmp_path: Path, value: Any, protocol: int, name: str) -> None:
-    path = tmp_path / name
-    path.write_bytes(pickle.dumps(value, protocol))
-    with pytest.raises(ValueError, match=f"{name}: a pickle can run any code"):
-        reading.read(path, 2)
-    with pytest.raises(ValueError, match=f"{name}: a pickle can run any code"):
-        reading.read_corpus(path, 2)
-
-
-@pytest.mark.parametrize("name", ["v.p", "v.pkl", "V.PKL", "v.pickle", "v.joblib"])
-def test_file_that_is_called_a_pickle_is_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"x\x9c")  # compressed
-    with pytest.raises(ValueError, match=f"{name}: a pickle can run any code"):
-        reading.read(tmp_path / name, 2)
-
-
-@pytest.mark.parametrize("text", ["(I saw\nno pickle.", "chapter\nOne\nquick end.", "]q."])
-def test_text_that_looks_like_a_pickle_is_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / "c.tex").write_text(text)
-    assert reading.read_corpus(tmp_path / "c.tex", len(set(text))).sequence == text
-
-
-def converted(error: pytest.ExceptionInfo[ValueError], folder: Path) -> Any:
-    """What the command of a refusal makes of the pickle."""
-    found = re.search(r"(python -c .*)", str(error.value))
-    assert found
-    command = shlex.split(found[1])
-    subprocess.run([sys.executable, *command[1:]], check=True, cwd=folder)
-    return json.loads(Path(command[-1]).read_text())
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (NOTES, NOTES),
-        ({0: "a", 1: "b"}, {"0": "a", "1": "b"}),
-        ({np.int64(0): "a", np.int64(1): "b"}, {"0": "a", "1": "b"}),
-        ({"語": np.int64(0), "b": np.int32(1)}, {"語": 0, "b": 1}),
-        (np.array(["a", "b"]), ["a", "b"]),
-        ([np.str_("a"), "b"], ["a", "b"]),
-        ({"b", "a"}, ["a", "b"]),
-        ({"char2idx": {"a": np.int64(0)}, "idx2char": np.array(["a"])}, {"char2idx": {"a": 0}, "idx2char": ["a"]}),
-    ],
-)
-def test_command_of_the_refusal_converts_a_pickle(tmp_path: Path, value: Any, expected: Any) -> None:
-    path = tmp_path / "my notes"
-    path.write_bytes(pickle.dumps(value))
-    with pytest.raises(ValueError) as error:
-        reading.read(path, 2)
-    assert converted(error, tmp_path) == expected
-
-
-def test_command_of_the_refusal_converts_a_tokenizer(tmp_path: Path) -> None:
-    (tmp_path / "made.py").write_text(f"class T:\n    def to_json(self): return {json.dumps(tokenizer())!r}\n")
-    (tmp_path / "t.pickle").write_bytes(b"\x80\x02cmade\nT\nq\x00)\x81q\x01.")  # made.T()
-    with pytest.raises(ValueError) as error:
-        reading.read(tmp_path / "t.pickle", 4)
-    converted(error, tmp_path)
-    assert reading.read(tmp_path / "t.pickle.json", 4).elements == ["", "the", "cat", "sat"]
-
-
-@pytest.mark.parametrize("value", [{"a": 0, "b": 1}, ["a", "b"]])
-def test_array_of_objects_is_a_pickle(tmp_path: Path, value: Any) -> None:
-    np.save(tmp_path / "v.npy", np.array(value, dtype=object))
-    with pytest.raises(ValueError, match=r"v\.npy: a pickle can run any code") as error:
-        reading.read(tmp_path / "v.npy", 2)
-    assert converted(error, tmp_path) == value
 
 
 # -- sizes -----------------------------------------------------------------------------------------

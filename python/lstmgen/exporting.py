@@ -41,8 +41,10 @@ class ExportOptions(TypedDict, total=False):
         - what `to_json` of a Keras `Tokenizer` gives;
         - a list of notes with repetitions: their names, sorted, are the elements, the default prime is their first
           window;
-        - an object that has one of these as an entry, such as {"char2idx": {...}}.
-        The file is JSON, a `.npy` of text, or a `.txt` with one element a line. Pickles are refused.
+        - pairs of element and index, or a list or an object that has one of these as an entry, such as
+          {"char2idx": {...}}.
+        The file is JSON, a pickle of these or of a Keras `Tokenizer`, of which nothing is run, a `.npy`, or a `.txt`
+        with one element a line: docs/vocabularies.md.
     vocab_from: path of the corpus: the elements are its characters in the order of `sorted(set(text))`, the default
         prime its first window. Line ends are kept, but taken as `\n` if only then the number of characters is right.
     lower: the corpus is lower-cased before its characters are counted.

@@ -5,6 +5,6 @@
 """
 
 from lstmgen.vocabulary.tokenizing import Tokenizer
-from lstmgen.vocabulary.vocabulary import Ids, Vocabulary, byte_element, byte_of, check_sequence, id_at
+from lstmgen.vocabulary.vocabulary import Ids, Vocabulary, check_sequence, id_at
 
-__all__ = ["Ids", "Tokenizer", "Vocabulary", "byte_element", "byte_of", "check_sequence", "id_at"]
+__all__ = ["Ids", "Tokenizer", "Vocabulary", "check_sequence", "id_at"]

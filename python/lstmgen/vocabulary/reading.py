@@ -9,10 +9,12 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from lstmgen.vocabulary import pickles
+from lstmgen.vocabulary.naming import byte_element
 from lstmgen.vocabulary.tokenizing import KERAS_FILTERS, Tokenizer
 
 File = str | os.PathLike[str]
@@ -24,6 +26,14 @@ _PICKLE_NAMES = (".p", ".pck", ".pkl", ".pickle", ".joblib")
 _OLD_PICKLE = re.compile(  # protocols 0 and 1 of a list, a dict, a tuple, and what a module makes
     rb"\([ld]p\d+\n|\([VS][^\n]*\np\d+\n|\(X...\0|c[\w.]+\n\w+\n(?:p\d+\n|q[\0\1])|[\]}]q[\0\1]", re.DOTALL
 )
+_COMPRESSED = {
+    b"x": "zlib",
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"PK": "zip",
+    b"\x04\x22M\x18": "lz4",
+}
 _SPECIAL = re.compile(r"<[^<>]+>|\[[^\[\]]+\]")  # such as <s> and [UNK], which no text holds
 _JSON_ONE_LINER = (
     "import json,sys,{module}; o={load}; "
@@ -62,8 +72,9 @@ def read(vocab: Vocab, outputs: int, kind: str | None = None) -> Listing:
 
     `vocab` is a path or the object itself: a list of elements; an object from element to index or from index to
     element, with indices from 0, or from 1 (then id 0 is padding); the JSON of a Keras `Tokenizer`; a list of notes
-    with repetitions, whose sorted names are the vocabulary; or an object that holds one of these. A file is JSON,
-    a `.npy` of text, or a `.txt` with one element a line, all different. Pickles are refused.
+    with repetitions, whose sorted names are the vocabulary; pairs of element and index; or an object that holds one of
+    these. A file is JSON, a pickle of plain data or of a Keras `Tokenizer`, of which nothing is run, a `.npy`, or a
+    `.txt` with one element a line, all different.
 
     Raises `OSError` for a file that cannot be read, `TypeError` for an object of another kind, and `ValueError`, which
     names the file, for what is no vocabulary of `outputs` elements.
@@ -86,7 +97,8 @@ def read_corpus(path: File, outputs: int, *, lower: bool = False, encoding: str 
     number of characters, bytes that are not in the `encoding`, and a pickle.
     """
     name, data = os.fspath(path), Path(path).read_bytes()
-    _refuse_pickle(name, data)
+    if _is_pickle(name, data):
+        raise ValueError(f"{name}: a pickle, no text: a vocabulary is given as vocab")
     text = _decoded(name, data, encoding)
     if lower:
         text = text.lower()
@@ -112,7 +124,8 @@ def _read_file(path: File) -> Any:
     name, data = os.fspath(path), Path(path).read_bytes()
     if data.startswith(b"\x93NUMPY"):
         return _read_npy(name, data)
-    _refuse_pickle(name, data)
+    if _is_pickle(name, data):
+        return _unpickled(name, data, "joblib" if name.lower().endswith(".joblib") else "pickle")
     text = _decoded(name, data).removeprefix(_BOM)
     return _lines(name, text) if name.lower().endswith(".txt") else _read_json(name, text)
 
@@ -151,8 +164,8 @@ def _lines(name: str, text: str) -> list[str]:
     return lines
 
 
-def _read_npy(name: str, data: bytes) -> list[str]:
-    """The elements of an array of text that `numpy.save` wrote."""
+def _read_npy(name: str, data: bytes) -> Any:
+    """The elements of an array of text that `numpy.save` wrote, or the objects of one of objects."""
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)
@@ -161,7 +174,7 @@ def _read_npy(name: str, data: bytes) -> list[str]:
     except Exception as error:  # of many kinds: the header is parsed as Python
         raise ValueError(f"{name}: a broken .npy file: {error}") from None
     if dtype.hasobject:
-        _refuse(name, "numpy")
+        return _unpickled(name, data[file.tell() :], "numpy")
     if dtype.kind != "U" or len(shape) != 1:
         raise ValueError(f"{name}: expected a one-dimensional array of text, found {dtype} of shape {shape}")
     size = len(data) - file.tell()
@@ -174,21 +187,33 @@ def _read_npy(name: str, data: bytes) -> list[str]:
     return elements
 
 
-def _refuse_pickle(name: str, data: bytes) -> None:
+def _is_pickle(name: str, data: bytes) -> bool:
     """No UTF-8 text begins with the byte 0x80 of newer pickles; older ones end with their STOP."""
-    lower = name.lower()
     old = data.endswith(b".") and _OLD_PICKLE.match(data)
-    if data.startswith(b"\x80") or old or lower.endswith(_PICKLE_NAMES):
-        _refuse(name, "joblib" if lower.endswith(".joblib") else "pickle")
+    return data.startswith(b"\x80") or bool(old) or name.lower().endswith(_PICKLE_NAMES)
 
 
-def _refuse(name: str, module: str) -> NoReturn:
+def _unpickled(name: str, data: bytes, module: str) -> Any:
+    """The plain data of a pickle; `module` is the one that would open it."""
+    compressed = next((kind for start, kind in _COMPRESSED.items() if data.startswith(start)), None)
+    if compressed is not None:
+        raise ValueError(
+            f"{name}: a file compressed with {compressed}: unpack it first, or {_conversion(name, module)}"
+        )
+    try:
+        return pickles.loads(data)
+    except pickles.Refused as error:
+        raise ValueError(
+            f"{name}: the pickle asks for {error}; only plain data and Keras's Tokenizer are read, since a pickle can "
+            f"run any code when it is opened; if you trust who wrote it, {_conversion(name, module)}"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _conversion(name: str, module: str) -> str:
     code = _JSON_ONE_LINER.format(module=module, load=_LOADERS[module])
-    paths = f"{shlex.quote(name)} {shlex.quote(name + '.json')}"
-    raise ValueError(
-        f"{name}: a pickle can run any code when it is opened, so it is not opened here; if you trust who wrote it, "
-        f'convert it to JSON: python -c "{code}" {paths}'
-    )
+    return f'convert it to JSON: python -c "{code}" {shlex.quote(name)} {shlex.quote(name + ".json")}'
 
 
 # -- what is inside --------------------------------------------------------------------------------
@@ -206,6 +231,22 @@ def _in_memory(vocab: object) -> Any:
 
 
 def _listing(name: str, value: Any, outputs: int) -> Listing:
+    if isinstance(value, Mapping | list | tuple):
+        value, kind = _named_bytes(name, value)
+        if kind is not None:
+            return _plain(name, value)._replace(kind=kind)
+    if isinstance(value, set | frozenset):
+        listing = _plain(name, sorted(value, key=str))
+        said = f"{name}: a set has no order: its {len(value)} elements are taken in sorted order"
+        return listing._replace(assumed=(said, *listing.assumed))
+    if isinstance(value, list | tuple):
+        if value and all(map(_is_pair, value)):  # the items() of a dict
+            return _of_pairs(name, value)
+        if value and all(map(_is_index, value)):
+            return _of_numbers(name, [int(number) for number in value])
+        if not any(isinstance(entry, Mapping | list | tuple) for entry in value):
+            return _plain(name, value)
+        value = {f"[{i}]": entry for i, entry in enumerate(value)}
     if not isinstance(value, Mapping):
         return _plain(name, value)
     config = value.get("config")
@@ -218,46 +259,108 @@ def _listing(name: str, value: Any, outputs: int) -> Listing:
     return _plain(name, value)
 
 
+def _of_numbers(name: str, numbers: list[int]) -> Listing:
+    """Whole numbers, such as pitches, as elements; those with repetitions are a piece of music, as of `_from_notes`."""
+    different = sorted(set(numbers))
+    if len(different) == len(numbers):
+        return Listing([str(number) for number in numbers])
+    said = f"{name}: a list with repetitions: its {len(different)} different numbers, sorted, are the vocabulary"
+    return Listing([str(n) for n in different], sequence=[str(n) for n in numbers], assumed=(said,))
+
+
+def _named_bytes(name: str, value: Any) -> tuple[Any, str | None]:
+    """`value` with byte strings as texts, and its kind; single bytes that are no UTF-8 are elements of kind "bytes"."""
+    parts = [*value.keys(), *value.values()] if isinstance(value, Mapping) else value
+    found = [part for part in parts if isinstance(part, bytes)]
+    if not found:
+        return value, None
+    try:
+        names: dict[Any, str] = {part: part.decode() for part in found}
+        kind = None
+    except UnicodeDecodeError:
+        if any(len(part) != 1 for part in found):
+            raise ValueError(f"{name}: expected text, found bytes that are not UTF-8") from None
+        names, kind = {part: byte_element(part[0]) for part in found}, "bytes"
+    if isinstance(value, Mapping):
+        return {_name_of(names, k): _name_of(names, v) for k, v in value.items()}, kind
+    return [_name_of(names, part) for part in value], kind
+
+
+def _name_of(names: Mapping[Any, str], part: Any) -> Any:
+    return names[part] if isinstance(part, bytes) else part
+
+
+def _is_pair(entry: object) -> bool:
+    return isinstance(entry, list | tuple) and len(entry) == 2 and any(map(_is_index, entry))
+
+
 def _plain(name: str, value: Any) -> Listing:
     """The vocabulary that is `value` itself, not one inside it."""
     if isinstance(value, Mapping):
-        elements = _ordered(name, value)
-        said = f"{name}: the indices start at 1: id 0 is taken as padding, which is never drawn"
-    elif isinstance(value, list | tuple):
-        elements = [str(e) if isinstance(e, str) else e for e in value]  # numpy has its own str
-        said = f"{name}: element 0 is empty: it is taken as padding, which is never drawn"
-    else:
+        return _of_pairs(name, value.items())
+    if not isinstance(value, list | tuple):
         raise ValueError(f"{name}: expected a list or an object, found {type(value).__name__}")
+    elements = [str(e) if isinstance(e, str) else e for e in value]  # numpy has its own str
     padding = 0 if elements[:1] == [_PADDING] else None
     _check_elements(name, elements, padding)
     if len(set(elements)) < len(elements):
         return _from_notes(name, elements)
+    said = f"{name}: element 0 is empty: it is taken as padding, which is never drawn"
     return Listing(elements, padding, assumed=() if padding is None else (said,))
 
 
-def _ordered(name: str, entries: Mapping[Any, Any]) -> list[Any]:
-    """The elements of {element: index} or {index: element}, the indices being 0, 1, 2 ... or 1, 2, 3 ..."""
+def _of_pairs(name: str, pairs: Iterable[Any]) -> Listing:
+    """The vocabulary of pairs of element and index, or of index and element, with indices 0, 1, 2 ... or 1, 2, 3 ..."""
     by_index: dict[int, Any] = {}
-    for key, value in entries.items():
-        index, element = _entry(name, key, value)
+    for index, element in _entries(name, list(pairs)):
         if index in by_index:
             raise ValueError(f"{name}: {by_index[index]!r} and {element!r} have index {index}")
         by_index[index] = element
-    if 0 not in by_index and 1 in by_index:
+    padding = 0 if 0 not in by_index and 1 in by_index else None
+    if padding is not None:
         by_index[0] = _PADDING
     missing = next((i for i in range(len(by_index)) if i not in by_index), None)
     if missing is not None:
         raise ValueError(f"{name}: expected the indices 0 to {len(by_index) - 1}, found none for {missing}")
-    return [by_index[i] for i in range(len(by_index))]
+    elements = [by_index[i] for i in range(len(by_index))]
+    _check_elements(name, elements, padding)
+    seen: dict[str, int] = {}
+    for i, element in enumerate(elements):
+        if seen.setdefault(element, i) != i:
+            raise ValueError(f"{name}: {element!r:.60} has the indices {seen[element]} and {i}")
+    said = f"{name}: the indices start at 1: id 0 is taken as padding, which is never drawn"
+    return Listing(elements, padding, assumed=() if padding is None else (said,))
 
 
-def _entry(name: str, key: Any, value: Any) -> tuple[int, Any]:
-    """Index and element of an entry; JSON has made an index that is a key a text."""
-    if isinstance(key, str) and _is_index(value):
-        return int(value), str(key)
-    if _is_index(key) or (isinstance(key, str) and key.isascii() and key.isdigit() and len(key) < 10):
-        return int(key), value
-    raise ValueError(f"{name}: expected an index beside {key!r:.60}, found {value!r:.60}")
+def _entries(name: str, pairs: list[tuple[Any, Any]]) -> Iterator[tuple[int, Any]]:
+    """Index and element of each pair; JSON has made an index that is a key a text."""
+    firsts = [_index_of(first) for first, _ in pairs]
+    if None not in firsts and all(_is_index(second) for _, second in pairs):  # numbers both, such as pitches
+        seconds = [int(second) for _, second in pairs]
+        if not _are_indices(seconds) and _are_indices([index for index in firsts if index is not None]):
+            yield from ((int(first), str(second)) for (first, _), second in zip(pairs, seconds, strict=True))
+        else:
+            yield from ((second, str(first)) for (first, _), second in zip(pairs, seconds, strict=True))
+        return
+    for (first, second), index in zip(pairs, firsts, strict=True):
+        if isinstance(first, str) and _is_index(second):
+            yield int(second), str(first)
+        elif index is not None:
+            yield index, second
+        else:
+            raise ValueError(f"{name}: expected an index beside {first!r:.60}, found {second!r:.60}")
+
+
+def _index_of(key: object) -> int | None:
+    if isinstance(key, str):
+        return int(key) if key.isascii() and key.isdigit() and len(key) < 10 else None
+    return int(key) if _is_index(key) else None  # type: ignore[call-overload]
+
+
+def _are_indices(numbers: Sequence[int]) -> bool:
+    """Whether they are 0, 1, 2 ... or 1, 2, 3 ... in some order."""
+    least = min(numbers, default=0)
+    return least in (0, 1) and sorted(numbers) == list(range(least, least + len(numbers)))
 
 
 def _is_index(value: object) -> bool:

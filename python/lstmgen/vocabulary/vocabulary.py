@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmgen.vocabulary.naming import byte_element, byte_of
 from lstmgen.vocabulary.tokenizing import Tokenizer
 
 Ids = NDArray[np.uint32]
@@ -154,13 +155,3 @@ def id_at(name: str, piece: object, position: int) -> int:
         return index(piece)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{name} at position {position}: expected a str or an id, found {piece!r:.60}") from None
-
-
-def byte_element(value: int) -> str:
-    """The element of a vocabulary of bytes that stands for the byte `value`."""
-    return f"<0x{value:02X}>"
-
-
-def byte_of(element: str) -> int:
-    """The byte that an element stands for; of padding, a byte that no UTF-8 has."""
-    return int(element[3:5], 16) if element else 0xFF
