@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import lstmgen
+from lstmgen import exporting
 from lstmgen.vocabulary import Tokenizer, Vocabulary, reading
 from lstmgen.vocabulary.tokenizing import KERAS_FILTERS
 from networks import packed
@@ -444,6 +446,102 @@ def test_padding_is_an_id_but_no_element_of_a_text() -> None:
     with pytest.raises(ValueError, match="on_unknown: expected 'error', 'skip' or an element"):
         text.encode("ab", on_unknown="")
     assert Vocabulary(["", "the", "cat"], "tokens").decode([0, 2]) == ["", "cat"]
+
+
+@pytest.mark.parametrize(
+    ("elements", "text", "said"),
+    [
+        (
+            "abé",
+            "ab\nÉ",
+            r"character '\n' (U+000A) at position 2 is not in the vocabulary of 3: line 1, column 3: ab[\n]É",
+        ),
+        (
+            "ab\né",
+            "ab\nbÉa",
+            "at position 4 is not in the vocabulary of 4: line 2, column 2: ab\\nb[É]a; the closest in it is 'é'",
+        ),
+        ("abe", "é", "the closest in it is 'e'"),
+        ("abé", "e", "the closest in it is 'é'"),
+        ("ab'", "a\u2019b", 'the closest in it is "\'"'),
+        ('ab"', "a„b", "the closest in it is '\"'"),
+        ("ab-", "a\u2013b", "the closest in it is '-'"),
+        ("ab ", "a\u00a0b", "the closest in it is ' '"),
+        ("ABC", "b", "the closest in it is 'B'"),
+        ("ab", "q" * 40, ": line 1, column 1: [q]" + "q" * 16 + "..."),
+        ("ab", "abab" * 9 + "q", ": line 1, column 37: ..." + "abab" * 4 + "[q]; on_unknown"),
+        ("ab", "xayyz", "[x]ayyz; unknown besides: 'y' 'z'; on_unknown='skip' leaves such out"),
+    ],
+)
+def test_unknown_character_is_shown_with_its_place_and_what_is_closest(elements: str, text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Vocabulary(list(elements), "text").encode(text)
+
+
+def test_nothing_is_closest_to_what_is_spelled_otherwise() -> None:
+    with pytest.raises(ValueError) as error:
+        Vocabulary(list("abc"), "text").encode("z")
+    assert "closest" not in str(error.value)
+
+
+def test_unknown_word_is_shown_with_its_place() -> None:
+    said = "element 'Dog' at position 2 is not in the vocabulary of 3: line 2, column 1: "
+    said += "the cat\\n[Dog] sat; the closest in it is 'dog'"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Vocabulary(["the", "cat", "dog"], "tokens").encode("the cat\nDog sat")
+    with pytest.raises(
+        ValueError, match="'Dog' at position 1 is not in the vocabulary of 3; the closest in it is 'dog'"
+    ):
+        Vocabulary(["the", "cat", "dog"], "tokens").encode(["the", "Dog"])
+
+
+def test_prime_of_an_export_names_no_option_that_it_lacks() -> None:
+    with pytest.raises(ValueError, match=r"prime: character 'z' .*") as error:
+        exporting._prime_ids("az", Vocabulary(["a", "b"], "text"))
+    assert "on_unknown" not in str(error.value)
+
+
+# -- the settings of a tokenizer -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({}, "The cat, THE cat!  sat\ton\nthe-mat"),
+        ({"lower": False}, "The the CAT cat"),
+        ({"filters": ""}, "the cat. sat ."),
+        ({"filters": "", "split": "|"}, "the|cat||sat on|"),
+        ({"split": "||"}, "the||cat|sat||||on"),
+        ({"num_words": 3}, "the the the cat cat sat"),
+        ({"num_words": 3, "oov_token": "<OOV>"}, "the the the cat cat sat dog"),
+        ({"oov_token": "<OOV>"}, "the cat dog"),
+        ({"char_level": True}, "The Cat!"),
+        ({"char_level": True, "lower": False}, "The Cat!"),
+    ],
+)
+def test_texts_become_the_ids_that_keras_gives(keras: Any, settings: dict[str, Any], text: str) -> None:
+    kind = pytest.importorskip("tensorflow").keras.preprocessing.text.Tokenizer
+    made = kind(**settings)
+    made.fit_on_texts([text, text.replace("cat", "mat")])
+    listing = reading.read(json.loads(made.to_json()), len(made.word_index) + 1)
+    vocabulary = Vocabulary(listing.elements, listing.kind or "", listing.tokenizer)
+    for given in (text, f"{text} zebra Zulu", "cat"):
+        ((expected),) = made.texts_to_sequences([given])
+        unknown = "error" if settings.get("oov_token") else "skip"
+        assert vocabulary.encode(given, unknown).tolist() == expected
+
+
+def test_card_of_another_kind_has_no_tokenizer() -> None:
+    for card in (
+        '{"tokenizer": "bpe"}',
+        '{"tokenizer": {"name": "x"}}',
+        '"tokenizer"',
+        '{"tokenizer"',
+        '{"tokenizer": 5}',
+    ):
+        assert Tokenizer.of_card(card) is None
+    assert Tokenizer.of_card('{"tokenizer": {"lower": true, "split": 5}}') is None
+    assert Tokenizer.of_card(json.dumps({"tokenizer": KERAS.facts()})) == KERAS
 
 
 def test_padding_fills_a_short_window_and_is_never_drawn() -> None:

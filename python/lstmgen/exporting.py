@@ -21,6 +21,7 @@ from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
 from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
 from lstmgen.vocabulary.reading import File, Listing, Vocab
+from lstmgen.vocabulary.unknown import SKIP
 
 Source = str | os.PathLike[str] | bytes
 
@@ -301,7 +302,7 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
     try:
         ids_found: list[int] = vocabulary.encode(prime).tolist()
     except (ValueError, TypeError) as error:
-        raise type(error)(f"prime: {error}") from None
+        raise type(error)(f"prime: {str(error).removesuffix(SKIP)}") from None  # an export has no such option
     return ids_found
 
 

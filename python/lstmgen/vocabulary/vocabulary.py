@@ -134,13 +134,13 @@ class Vocabulary:
         from lstmgen.vocabulary import unknown  # here, as few need it
 
         if not isinstance(what, str):
-            return unknown.message(self.ids, str(piece), position, None, 0, [])
+            return unknown.message(self.ids, len(self), str(piece), position, None, 0, [])
         assert isinstance(piece, Piece)
         text = what if self.tokenizer is None else self.tokenizer.lowered(what)
         others = dict.fromkeys(other.element for other in self._pieces(what) if other.id is None)
         place = position if self.kind == "tokens" else piece.at
         missing = [element for element in others if element != piece.element]
-        return unknown.message(self.ids, piece.element, place, text, piece.at, missing)
+        return unknown.message(self.ids, len(self), piece.element, place, text, piece.at, missing)
 
 
 def check_sequence(name: str, what: object) -> None:
