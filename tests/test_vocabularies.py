@@ -12,9 +12,10 @@ import pytest
 
 import lstmgen
 from lstmgen import exporting
+from lstmgen.cli.main import main
 from lstmgen.vocabulary import Tokenizer, Vocabulary, reading
 from lstmgen.vocabulary.tokenizing import KERAS_FILTERS
-from networks import packed
+from networks import network, packed
 
 KERAS = Tokenizer(lower=True, filters=KERAS_FILTERS)
 
@@ -598,3 +599,93 @@ def test_context_and_text_of_the_wrong_kind_say_what_was_expected() -> None:
         generator.probabilities(5)
     with pytest.raises(TypeError, match="text: expected text, elements or ids, found 5"):
         generator.score(5)
+
+
+# -- bytes -----------------------------------------------------------------------------------------
+
+KOREAN = "한국어 텍스트, 바이트로 배운 모델."
+
+
+def of_bytes(**options: Any) -> lstmgen.Generator:
+    """A generator of the bytes of KOREAN."""
+    names = [f"<0x{b:02X}>" for b in sorted(set(KOREAN.encode()))]
+    n = len(names)
+    of = network([("embedding", 6), ("lstm", 9), ("dense", n, "softmax")], n, 20, scale=2)
+    data = packed(of, encoding="index", vocabulary=names, vocabulary_kind="bytes", prime=[0], **options)
+    return lstmgen.Generator(data)
+
+
+def test_corpus_of_bytes_gives_its_bytes(tmp_path: Path) -> None:
+    path = corpus(tmp_path, KOREAN.encode())
+    known = sorted(set(KOREAN.encode()))
+    listing = reading.read_corpus(path, len(known), encoding="bytes")
+    assert listing.elements == [f"<0x{b:02X}>" for b in known]
+    assert (listing.kind, len(listing.sequence)) == ("bytes", len(KOREAN.encode()))
+    hint = rf"{len(set(KOREAN))} elements, .* its bytes are exactly that many: vocab_encoding='bytes'"
+    with pytest.raises(ValueError, match=hint):
+        reading.read_corpus(path, len(known))
+    with pytest.raises(ValueError, match=f"the vocabulary has {len(known)} different bytes, but"):
+        reading.read_corpus(path, 5, encoding="bytes")
+
+
+def test_corpus_of_bytes_may_be_read_as_text_files_are(tmp_path: Path) -> None:
+    path = corpus(tmp_path, b"\xef\xbb\xbfA\r\nb\xc3\xa9")
+    listing = reading.read_corpus(path, 5, encoding="bytes", lower=True)
+    assert listing.elements == ["<0x0A>", "<0x61>", "<0x62>", "<0xA9>", "<0xC3>"]
+    assert "without its byte order mark, with line ends" in listing.assumed[0]
+
+
+def test_text_of_bytes_goes_in_and_comes_out() -> None:
+    generator = of_bytes()
+    vocabulary = generator.model.vocabulary
+    assert vocabulary is not None
+    ids = vocabulary.encode(KOREAN)
+    assert [vocabulary.elements[i] for i in ids] == [f"<0x{b:02X}>" for b in KOREAN.encode()]
+    assert vocabulary.decode(ids.tolist()) == KOREAN
+    assert vocabulary.decode(ids[:4].tolist()) == "한\ufffd"  # cut within a character
+    assert vocabulary.decode(ids[1:6].tolist()) == "\ufffd\ufffd국"
+    assert list(vocabulary.texts(ids[:7].tolist())) == ["", "", "한", "", "", "국", "", "\ufffd"]
+    with pytest.raises(
+        ValueError, match=r"character 'é' \(U\+00E9\) at position 2 .* line 1, column 3: 한국\[é\]; unknown"
+    ):
+        vocabulary.encode("한국éz")
+    assert vocabulary.encode("한국é", on_unknown="skip").tolist() == vocabulary.encode("한국").tolist()
+
+
+def test_sample_of_bytes_is_text_however_it_is_drawn() -> None:
+    generator = of_bytes()
+    whole = generator.sample(300, prime=KOREAN, seed=5)
+    assert isinstance(whole, str)
+    assert "".join(str(piece) for piece in generator.stream(300, prime=KOREAN, seed=5)) == whole
+    assert generator.sample_many(2, 300, prime=KOREAN, seed=5)[0] == whole
+    assert str(generator.sample(5, prime=KOREAN, include_prime=True)).startswith(KOREAN)
+    vocabulary = generator.model.vocabulary
+    assert vocabulary is not None
+    drawn = [vocabulary.ids[f"<0x{b:02X}>"] for b in "한".encode()]
+    certain = generator.sample(30, seed=1, logit_bias={drawn[2]: 1e6}, stop="한")
+    assert set(certain) == {"\ufffd"}
+
+
+def test_bytes_survive_another_dtype_and_pickling() -> None:
+    import pickle
+
+    generator = of_bytes()
+    again = pickle.loads(pickle.dumps(generator))
+    assert again.sample(50, seed=2) == generator.sample(50, seed=2)
+    model = lstmgen.Model(generator.model._native.to_bytes(), dtype="bf16")
+    assert model.vocabulary is not None and generator.model.vocabulary is not None
+    assert model.vocabulary.elements == generator.model.vocabulary.elements
+
+
+@pytest.mark.parametrize("name", ["<0x00>", "<0x1>", "<0xgg>", "<0xAG>", "a", "<0xab>", "<0xAB>>"])
+def test_element_that_is_no_byte_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="vocabulary element 10: expected a byte, <0x01> to <0xFF>"):
+        packed(vocabulary=[f"<0x{i:02X}>" for i in range(1, 11)] + [name], vocabulary_kind="bytes", prime=None)
+
+
+def test_command_line_writes_bytes_as_utf8(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    generator = of_bytes()
+    path = tmp_path / "k.bin"
+    path.write_bytes(generator.model._native.to_bytes())
+    assert main(["sample", str(path), "--seed", "5", "--length", "300", "--prime", KOREAN]) == 0
+    assert capfd.readouterr().out == generator.sample(300, prime=KOREAN, seed=5)

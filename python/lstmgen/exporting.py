@@ -49,13 +49,13 @@ class ExportOptions(TypedDict, total=False):
     vocab_from: path of the corpus: the elements are its characters in the order of `sorted(set(text))`, the default
         prime its first window. Line ends are kept, but taken as `\n` if only then the number of characters is right.
     lower: the corpus is lower-cased before its characters are counted.
-    vocab_encoding: of the corpus, by default "utf-8".
+    vocab_encoding: of the corpus, by default "utf-8"; "bytes": the elements are its bytes.
     encoding: "onehot", "index", "scaled" or "features"; inferred from the network by default.
     prime: the default prime: text, elements or ids.
     window: time steps T, if the model was saved without a fixed length.
     dtype: "f32", the default; "bf16": matrices of half the size, with 8 bits of precision, as have the numbers
         that they are multiplied with; "int8": of a quarter, in steps of 1/127 of the greatest weight of each column.
-    vocabulary_kind: "text" (the elements, joined, are the text) or "tokens"; by default "text" if
+    vocabulary_kind: "text" (the elements, joined, are the text), "tokens" or "bytes"; by default "text" if
         each element is one character, or a name in <> or [] such as "[UNK]".
     name, description, author, license, source_url: facts for people; the license as SPDX.
     card: more facts, as a mapping or as the text of a JSON object.

@@ -87,7 +87,7 @@ struct ModelInfo {
     bool fixed_steps = false;                ///< the network takes exactly `window` time steps
     std::vector<std::string> labels;         ///< of a classifier, the name of each output; empty if it is none
     std::vector<std::string> vocabulary;     ///< empty, or `outputs` elements (of a classifier: `input_size`)
-    std::string vocabulary_kind;             ///< "text", "tokens", or empty
+    std::string vocabulary_kind;             ///< "text", "tokens", "bytes", or empty
     std::vector<std::uint32_t> prime;        ///< ids of the default prime
     std::optional<std::uint32_t> padding;    ///< id that fills a short window
     std::vector<LayerInfo> layers;           ///< in the order in which they run

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> None:
     )
     print(f"seed {seed}", file=sys.stderr)
     vocabulary = generator.model.vocabulary
-    joined = vocabulary is not None and vocabulary.kind == "text"
+    joined = vocabulary is not None and vocabulary.kind != "tokens"
     if args.output:
         _write_sample([str(element) for element in elements], joined, args.output, args.bpm)
     else:

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 
 def byte_element(value: int) -> str:
     """The element of a vocabulary of bytes that stands for the byte `value`."""
     return f"<0x{value:02X}>"
-
-
-def is_byte_element(element: str) -> bool:
-    """Whether an element is the name of a byte."""
-    return re.fullmatch("<0x[0-9A-F]{2}>", element) is not None
 
 
 def byte_of(element: str) -> int:

@@ -92,6 +92,8 @@ def read(vocab: Vocab, outputs: int, kind: str | None = None) -> Listing:
 def read_corpus(path: File, outputs: int, *, lower: bool = False, encoding: str = "utf-8") -> Listing:
     """The characters of a text, in the order of `sorted(set(text))`; `lower` lower-cases it before.
 
+    `encoding` "bytes": its bytes are the elements, as of a text that was read as `open(path, "rb").read()`.
+
     If their number is not that of the outputs, but would be with line ends read as `\\n` or without a byte order mark,
     these are taken, and it is said. Raises `OSError` for a file that cannot be read and `ValueError` for another
     number of characters, bytes that are not in the `encoding`, and a pickle.
@@ -99,16 +101,31 @@ def read_corpus(path: File, outputs: int, *, lower: bool = False, encoding: str 
     name, data = os.fspath(path), Path(path).read_bytes()
     if _is_pickle(name, data):
         raise ValueError(f"{name}: a pickle, no text: a vocabulary is given as vocab")
-    text = _decoded(name, data, encoding)
-    if lower:
-        text = text.lower()
-    for variant, assumed in _variants(name, text):
+    if encoding == "bytes":
+        text = (data.lower() if lower else data).decode("latin-1")
+    else:
+        text = _decoded(name, data, encoding)
+        text = text.lower() if lower else text
+    mark = _BOM.encode().decode("latin-1") if encoding == "bytes" else _BOM
+    for variant, assumed in _variants(name, text, mark):
         elements = sorted(set(variant))
         if len(elements) == outputs:
-            return Listing(elements, None, "text", variant, assumed)
-    as_it_is = Listing(sorted(set(text)))
-    raise ValueError(
-        _size_message(name, as_it_is, outputs, "lower-cased, it has exactly that many: lower=True (--lower)")
+            found = Listing(elements, None, "text", variant, assumed)
+            return _of_bytes(found) if encoding == "bytes" else found
+    lowered = "lower-cased, it has exactly that many: lower=True (--lower)"
+    message = _size_message(name, Listing(sorted(set(text))), outputs, lowered)
+    if encoding == "bytes":
+        message = message.replace(" elements,", " different bytes,", 1)
+    elif len(set(data)) == outputs:
+        message = f"{message.rpartition(';')[0]}; its bytes are exactly that many: vocab_encoding='bytes'"
+    raise ValueError(message)
+
+
+def _of_bytes(listing: Listing) -> Listing:
+    """A listing of characters of Latin-1 as one of the bytes that they stand for."""
+    names = {element: byte_element(ord(element)) for element in listing.elements}
+    return listing._replace(
+        elements=list(names.values()), kind="bytes", sequence=[names[character] for character in listing.sequence]
     )
 
 
@@ -451,14 +468,14 @@ def _with_kind(name: str, listing: Listing, kind: str | None) -> Listing:
     return listing._replace(kind="tokens")
 
 
-def _variants(name: str, text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _variants(name: str, text: str, bom: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """`text` as it is, and as it is after the readers that people use, with what that assumes."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     ends, mark = "with line ends read as \\n, as open(path).read() does", "without its byte order mark"
     yield text, ()
     yield lines, (f"{name}: {ends}",)
-    yield text.removeprefix(_BOM), (f"{name}: {mark}",)
-    yield lines.removeprefix(_BOM), (f"{name}: {mark}, {ends}",)
+    yield text.removeprefix(bom), (f"{name}: {mark}",)
+    yield lines.removeprefix(bom), (f"{name}: {mark}, {ends}",)
 
 
 def _size_message(name: str, listing: Listing, outputs: int, lowered: str) -> str:

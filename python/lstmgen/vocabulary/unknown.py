@@ -29,8 +29,10 @@ def message(
 ) -> str:
     """Why `piece` has no id.
 
-    elements: those that a text may hold, of `count` in all. position: its index, or in a text of characters its offset. text: the text that it stands in, at the offset `at`;
-    None for a list of elements. others: what else is unknown there.
+    elements: those that a text may hold, of `count` in all.
+    position: its index, or in a text of characters its offset.
+    text: the text that it stands in, at the offset `at`; None for a list of elements.
+    others: what else is unknown there.
     """
     thing = "character" if len(piece) == 1 else "element"
     code = f" (U+{ord(piece):04X})" if len(piece) == 1 else ""

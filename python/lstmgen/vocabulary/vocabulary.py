@@ -137,10 +137,11 @@ class Vocabulary:
             return unknown.message(self.ids, len(self), str(piece), position, None, 0, [])
         assert isinstance(piece, Piece)
         text = what if self.tokenizer is None else self.tokenizer.lowered(what)
-        others = dict.fromkeys(other.element for other in self._pieces(what) if other.id is None)
-        place = position if self.kind == "tokens" else piece.at
-        missing = [element for element in others if element != piece.element]
-        return unknown.message(self.ids, len(self), piece.element, place, text, piece.at, missing)
+        lacking = [other for other in self._pieces(what) if other.id is None]
+        # Of bytes, the characters that need one.
+        others = dict.fromkeys(what[other.at] if self.kind == "bytes" else other.element for other in lacking)
+        (element, *missing), place = others, position if self.kind == "tokens" else piece.at
+        return unknown.message(self.ids, len(self), element, place, text, piece.at, missing)
 
 
 def check_sequence(name: str, what: object) -> None:
