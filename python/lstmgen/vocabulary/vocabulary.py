@@ -98,7 +98,12 @@ class Vocabulary:
     def _pieces(self, text: str) -> Iterator[Piece]:
         """The elements of a text, each with its place."""
         if self.kind == "bytes":
-            yield from (self._piece(byte_element(b), at) for at, c in enumerate(text) for b in c.encode())
+            for at, character in enumerate(text):
+                names = [byte_element(byte) for byte in character.encode()]
+                known = all(name in self.ids for name in names)
+                yield from (
+                    (Piece(name, at, self.ids[name]) for name in names) if known else [Piece(character, at, None)]
+                )
         elif self.kind == "text":
             yield from self._cut(text if self.tokenizer is None else self.tokenizer.lowered(text))
         elif self.tokenizer is None:
@@ -137,11 +142,10 @@ class Vocabulary:
             return unknown.message(self.ids, len(self), str(piece), position, None, 0, [])
         assert isinstance(piece, Piece)
         text = what if self.tokenizer is None else self.tokenizer.lowered(what)
-        lacking = [other for other in self._pieces(what) if other.id is None]
-        # Of bytes, the characters that need one.
-        others = dict.fromkeys(what[other.at] if self.kind == "bytes" else other.element for other in lacking)
-        (element, *missing), place = others, position if self.kind == "tokens" else piece.at
-        return unknown.message(self.ids, len(self), element, place, text, piece.at, missing)
+        others = dict.fromkeys(other.element for other in self._pieces(what) if other.id is None)
+        place = position if self.kind == "tokens" else piece.at
+        missing = [element for element in others if element != piece.element]
+        return unknown.message(self.ids, len(self), piece.element, place, text, piece.at, missing)
 
 
 def check_sequence(name: str, what: object) -> None:
