@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -689,3 +690,59 @@ def test_command_line_writes_bytes_as_utf8(tmp_path: Path, capfd: pytest.Capture
     path.write_bytes(generator.model._native.to_bytes())
     assert main(["sample", str(path), "--seed", "5", "--length", "300", "--prime", KOREAN]) == 0
     assert capfd.readouterr().out == generator.sample(300, prime=KOREAN, seed=5)
+
+
+# -- the order of a vocabulary ---------------------------------------------------------------------
+
+
+def successor(order: str, save: Callable[..., Path], name: str) -> Path:
+    """A network that has learnt, in this order of elements, that each letter is followed by the next of "abcd"."""
+    n = len(order)
+    after = {letter: order.index("abcd"[("abcd".index(letter) + 1) % n]) for letter in order}
+    kernel = np.zeros((n, 4 * n), np.float32)
+    kernel[:, :n] = kernel[:, 3 * n :] = 9  # input and output gates are open
+    kernel[:, n : 2 * n] = -9  # nothing is kept
+    for i, letter in enumerate(order):
+        kernel[i, 2 * n + after[letter]] = 9
+    arrays = {
+        "kernel": kernel,
+        "recurrent_kernel": np.zeros((n, 4 * n), np.float32),
+        "bias": np.zeros(4 * n, np.float32),
+    }
+    dense = {"d/kernel:0": 9 * np.eye(n, dtype=np.float32), "d/bias:0": np.zeros(n, np.float32)}
+    return save(
+        [
+            ("LSTM", {"name": "l", "units": n, "batch_input_shape": [None, 3, n], "recurrent_activation": "sigmoid"}),
+            ("Dense", {"name": "d", "units": n, "activation": "softmax"}),
+        ],
+        {"l": {f"l/{key}:0": value for key, value in arrays.items()}, "d": dense},
+        name=name,
+    )
+
+
+def test_vocabulary_in_whose_order_the_text_is_worse_than_guessed_is_called_out(
+    write_h5: Callable[..., Path], tmp_path: Path
+) -> None:
+    text = tmp_path / "c.txt"
+    text.write_text("dabc" * 20)
+    for order in ("abcd", "dabc", "dbac"):
+        exported = exporting.build(successor(order, write_h5, f"{order}.h5"), {"vocab_from": text})
+        doubts = [said for said in exported.assumed if "most likely not that of the training" in said]
+        assert len(doubts) == (order == "dbac"), order  # the circle of "dabc" is that of "abcd"
+    assert re.search(r"the network gives \d+\.\d\d bits to each element of the text, guessing takes 2\.00$", doubts[0])
+    text.write_text("dbac" + "dabc" * 20)  # whose letters appear first in that order
+    exported = exporting.build(successor("dbac", write_h5, "e.h5"), {"vocab_from": text})
+    assert re.search(
+        r"in the order of first appearance 0\.\d\d: give a list in that order as vocab", exported.assumed[-1]
+    )
+    exported = exporting.build(successor("dbac", write_h5, "f.h5"), {"vocab": [*"dbac"]})
+    assert not exported.assumed
+    notes = [*("dabc" * 20)]
+    exported = exporting.build(successor("dbac", write_h5, "g.h5"), {"vocab": notes})
+    assert "most likely not that of the training" in exported.assumed[-1]
+
+
+def test_text_too_short_to_judge_is_not_judged(write_h5: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("dabc")
+    exported = exporting.build(successor("dbac", write_h5, "e.h5"), {"vocab_from": tmp_path / "c.txt"})
+    assert not exported.assumed

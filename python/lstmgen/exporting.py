@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import NoneType
 from typing import Any, NamedTuple, TypedDict, Unpack
 
@@ -18,8 +19,8 @@ from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import repack
 from lstmgen.errors import ModelFormatError
 from lstmgen.keras_file import Architecture
-from lstmgen.network import Network
-from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
+from lstmgen.network import Network, scoring
+from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, order, reading
 from lstmgen.vocabulary.reading import File, Listing, Vocab
 from lstmgen.vocabulary.unknown import SKIP
 
@@ -173,6 +174,9 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
     if prime is None and listing and generates:
         prime = list(listing.sequence[: network.window]) or None
     assumed = network.assumed + (listing.assumed if listing else ())
+    if listing and generates and len(listing.sequence):
+        wrong = order.doubt(listing.elements, listing.sequence, partial(scoring.bits, network, encoding))
+        assumed += () if wrong is None else (wrong,)
     if prime is None and vocabulary is not None and _START in vocabulary.elements and generates:
         prime = [_START]
         assumed += (f"the default prime is {_START}, the start of a text",)

@@ -100,10 +100,10 @@ class Vocabulary:
         if self.kind == "bytes":
             for at, character in enumerate(text):
                 names = [byte_element(byte) for byte in character.encode()]
-                known = all(name in self.ids for name in names)
-                yield from (
-                    (Piece(name, at, self.ids[name]) for name in names) if known else [Piece(character, at, None)]
-                )
+                if all(name in self.ids for name in names):
+                    yield from (Piece(name, at, self.ids[name]) for name in names)
+                else:
+                    yield Piece(character, at, None)
         elif self.kind == "text":
             yield from self._cut(text if self.tokenizer is None else self.tokenizer.lowered(text))
         elif self.tokenizer is None:
