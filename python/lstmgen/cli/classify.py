@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--on-unknown", default="error", help="'skip', or an element to put for unknown ones")
     keras = parser.add_argument_group("of a model saved by Keras")
     keras.add_argument("--labels", type=lambda text: text.split(","), metavar="A,B,C", help="of each output")
-    keras.add_argument("--vocab", metavar="FILE", help="JSON with the elements that enter")
+    keras.add_argument("--vocab", metavar="FILE", help="JSON, pickle, .npy or .txt with the elements that enter")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bpm", type=float, default=100, help="quarters a minute, of music (100)")
     keras = parser.add_argument_group("of a model saved by Keras, which has no vocabulary")
     keras.add_argument("--vocab-from", help="corpus: its characters are the vocabulary")
-    keras.add_argument("--vocab", metavar="FILE", help="JSON with the elements")
+    keras.add_argument("--vocab", metavar="FILE", help="JSON, pickle, .npy or .txt with the elements")
     keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
     keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
     keras.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
