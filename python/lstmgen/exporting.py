@@ -247,6 +247,8 @@ def _listing(network: Network, options: ExportOptions, outputs: int) -> Listing 
         found: Listing | None = reading.read(vocab, outputs, kind)
     elif vocab_from is not None:
         found = _read_corpus(vocab_from, outputs, options)
+    elif len(network.elements.get("vocab", ())) == outputs:
+        found = reading.read(network.elements["vocab"], outputs, kind)
     else:
         found = _beside(network.elements.get("beside", ()), outputs, kind)
     if found is None and options.get("vocabulary_kind") is not None:

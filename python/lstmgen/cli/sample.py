@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keras = parser.add_argument_group("of a model saved by Keras, which has no vocabulary")
     keras.add_argument("--vocab-from", help="corpus: its characters are the vocabulary")
     keras.add_argument("--vocab", metavar="FILE", help="JSON, pickle, .npy or .txt with the elements")
+    keras.add_argument("--vocab-encoding", metavar="NAME", help="of the corpus (utf-8), or 'bytes'")
     keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
     keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
     keras.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    names = ("vocab_from", "vocab", "lower", "config", "window")
+    names = ("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window")
     options: Any = {name: value for name in names if (value := getattr(args, name)) is not None}
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"assumed: {message}", file=sys.stderr)
