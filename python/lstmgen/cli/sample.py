@@ -13,6 +13,7 @@ from typing import Any
 
 import lstmgen
 from lstmgen.cli.recommended import take_recommended
+from lstmgen.music.formats import WRITABLE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        help="write there instead of to stdout; .mid, .wav, .png and their like are for music; may be repeated",
+        help=f"write there instead of to stdout; music as {', '.join(WRITABLE)}; may be repeated",
     )
     temperature = parser.add_mutually_exclusive_group()
     temperature.add_argument("--temp", type=float, help="temperature tau; 0: most likely (1)")
@@ -61,6 +62,9 @@ def run(args: argparse.Namespace) -> None:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"assumed: {message}", file=sys.stderr)
         generator = lstmgen.Generator(args.model, threads=args.threads, **options)
+        vocabulary = generator.model.vocabulary
+        joined = vocabulary is not None and vocabulary.kind != "tokens"
+        encoding = _check_outputs(args, vocabulary.elements if vocabulary else None, joined)
     take_recommended(args, generator.model)
     for output in args.output:  # before the work, not after it
         folder = output.resolve().parent
@@ -89,10 +93,8 @@ def run(args: argparse.Namespace) -> None:
         inverse_temp=args.inverse_temp,
     )
     print(f"seed {seed}", file=sys.stderr)
-    vocabulary = generator.model.vocabulary
-    joined = vocabulary is not None and vocabulary.kind != "tokens"
     if args.output:
-        _write_sample([str(element) for element in elements], joined, args.output, args.bpm)
+        _write_sample([str(element) for element in elements], joined, args.output, encoding, args.bpm)
     else:
         pieces = (f"{e}" if joined or i == 0 else f" {e}" for i, e in enumerate(elements))
         out = sys.stdout.buffer
@@ -106,18 +108,26 @@ def run(args: argparse.Namespace) -> None:
         out.flush()
 
 
-_MUSIC = (".mid", ".midi", ".musicxml", ".wav", ".mp3", ".ogg", ".png")
+def _check_outputs(args: argparse.Namespace, vocabulary: Sequence[str] | None, joined: bool) -> str | None:
+    """The encoding of music that the model draws, if it draws music and files are written."""
+    if not args.output:
+        return None
+    from lstmgen import music
+
+    return music.check_outputs(args.output, vocabulary, joined=joined, bpm=args.bpm)
 
 
-def _write_sample(elements: Sequence[str], joined: bool, outputs: Sequence[Path], bpm: float) -> None:
-    """Write a sample as text, or as music where the name of the file asks for it."""
+def _write_sample(
+    elements: Sequence[str], joined: bool, outputs: Sequence[Path], encoding: str | None, bpm: float
+) -> None:
+    """Write a sample as text, or as music of an encoding where the name of the file asks for it."""
     from lstmgen import music
     from lstmgen.files import write
 
-    if any(path.suffix.lower() in _MUSIC for path in outputs) and (loop := music.stuck(elements)):
+    if any(music.is_music(path, encoding) for path in outputs) and (loop := music.stuck(elements)):
         print(f"warning: {loop}", file=sys.stderr)
     for path in outputs:
-        if path.suffix.lower() in _MUSIC:
-            music.decode(elements).write(path, bpm=bpm)
+        if music.is_music(path, encoding):
+            music.decode(elements, encoding=encoding).write(path, bpm=bpm)
         else:
             write(path, ("".join(elements) if joined else " ".join(elements) + "\n").encode())

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypedDict, Unpack
 
 from lstmgen.errors import ModelFormatError
-from lstmgen.keras_file import hdf5, inference, layer_list, lookups, mask_ops, recurrent, textgenrnn
+from lstmgen.keras_file import hdf5, inference, layer_list, lookups, mask_ops, recurrent, textgenrnn, tf_checkpoint
 from lstmgen.keras_file.assembly import Assembly
 from lstmgen.keras_file.layers import KINDS, Item, build, refusal, roles
 from lstmgen.keras_file.models import MODELS, FileSource, layers_of, output_names
 from lstmgen.keras_file.spec import MAX_CONFIG, Spec, parse_json, parse_version, shown, steps_of, whole_number
-from lstmgen.keras_file.weights import File, Lists, Tree, is_tree
+from lstmgen.keras_file.weights import File, Lists, Numbers, Tree, attribute_layers, is_tree
 from lstmgen.network import MAX_STEPS, Network
 
 _ = (recurrent, mask_ops, lookups)  # imported for what they add to the registry
@@ -72,7 +72,7 @@ class LayerReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class Description:
     """What is in a file, and whether it can be exported.
 
     kind: what the file is. keras_version: as stored; empty if it is not. layers: in Keras's order.
@@ -86,14 +86,14 @@ class Report:
     problem: str | None
 
 
-def describe(source: Source, **options: Unpack[ReadOptions]) -> Report:
+def describe(source: Source, **options: Unpack[ReadOptions]) -> Description:
     """What is in a file that Keras saved. Raises what `read` raises for a file that holds no model."""
     with _opened(source, options.get("config")) as model:
         try:
             network, problem = model.network(options), None
         except (ModelFormatError, ValueError) as error:
             network, problem = None, str(error)
-        return Report(model.kind, model.keras_version, model.layer_reports(), network, problem)
+        return Description(model.kind, model.keras_version, model.layer_reports(), network, problem)
 
 
 @dataclass
@@ -176,10 +176,16 @@ def _layer_report(spec: Spec, built: Assembly) -> LayerReport:
 def _carried(network: Network, spec: Spec) -> Network:
     """A network that was saved with a single time step to carry its state has no window."""
     stateful = any(inner.config.get("stateful") is True for inner in layers_of(spec))
-    if network.window != 1 or not stateful or network.fixed_steps:
+    if not stateful or network.window == 0:
         return network
-    note = "a stateful model of one time step: it has no window, its state is carried"
-    return replace(network, window=0, assumed=(*network.assumed, note))
+    if network.window == 1 and not network.fixed_steps:
+        note = "a stateful model of one time step: it has no window, its state is carried"
+        return replace(network, window=0, assumed=(*network.assumed, note))
+    note = (
+        f"a stateful model of {network.window} time steps: each window starts from zeros, "
+        "as after reset_states; refresh=None (--carry) carries the state on, as Keras does between batches"
+    )
+    return replace(network, assumed=(*network.assumed, note))
 
 
 # -- the input -----------------------------------------------------------------------------------
@@ -229,20 +235,21 @@ def _first_layer(spec: Spec) -> Spec:
 
 @contextlib.contextmanager
 def _opened(source: Source, config: Architecture | None) -> Iterator[_Model]:
-    """The model in a file; errors name the file, also those that come later."""
+    """The model in a file, or in the files of a checkpoint; errors name it, also those that come later."""
     name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
     with contextlib.ExitStack() as stack:
+        prefix = None if isinstance(source, bytes) else tf_checkpoint.prefix_of(name)
         if isinstance(source, bytes):
             file: BinaryIO = io.BytesIO(source)
-        else:
+        elif prefix is None:
             _check_regular(name)
             file = stack.enter_context(open(name, "rb"))
         try:
-            model = _model(file, config, stack)
+            model = _model(file, config, stack) if prefix is None else _checkpoint_model(prefix, config)
             model.path = None if isinstance(source, bytes) else name
             yield model
         except ModelFormatError as error:
-            raise ModelFormatError(f"{name}: {error}") from None
+            raise ModelFormatError(f"{prefix or name}: {error}") from None
         except RecursionError:
             raise ModelFormatError(f"{name}: models or layers nested too deeply") from None
         except (TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
@@ -253,10 +260,12 @@ def _opened(source: Source, config: Architecture | None) -> Iterator[_Model]:
 def _check_regular(path: str) -> None:
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
-        kind = "a directory"
+        kind = "a folder"
         if os.path.exists(f"{path}/saved_model.pb"):
-            kind = "the directory of a SavedModel, which is not supported: load it and save it as .keras or .h5"
-        raise ModelFormatError(f"{path}: {kind}; expected a model that Keras saved as a file")
+            kind = "the folder of a SavedModel without its variables/variables.index"
+        raise ModelFormatError(
+            f"{path}: {kind}; expected a file that Keras saved, or the folder of a checkpoint or SavedModel"
+        )
     if not stat.S_ISREG(mode):  # reading a pipe or a device might never end
         raise ModelFormatError(f"{path}: not a regular file")
 
@@ -281,7 +290,7 @@ def _model(file: BinaryIO, config: Architecture | None, stack: contextlib.ExitSt
     stored = hdf5.text(group, "keras_version") or hdf5.text(root, "keras_version") or ""
     version = stored or ("2" if '"units"' in text else "1")  # early ones do not say
     spec = _checked(Spec.of("the model", parse_json("model_config", text), parse_version(version)))
-    return _Model("whole model (HDF5)", spec, Lists(group, budget, whole_model=True), stored)
+    return _Model("whole model (HDF5)", spec, Lists.of_hdf5(group, budget, whole_model=True), stored)
 
 
 def _checked(spec: Spec) -> Spec:
@@ -294,14 +303,34 @@ def _weights_model(root: Any, budget: hdf5.Budget, config: Architecture | None) 
     """A file of weights only, with the architecture given or told from the weights."""
     stored = hdf5.text(root, "keras_version") or ""
     if any(name in root.attrs for name in ("layer_names", "layer_names0")):
-        file: Lists | Tree = Lists(root, budget, whole_model=False)
-        version = stored or "1"
-    elif is_tree(root):
-        file = Tree(root, budget)
-        version = stored or ("3" if file.prefix == "layers" else "2.14")
-    else:
+        file = Lists.of_hdf5(root, budget, whole_model=False)
+        return _of_weights("weights only (HDF5)", file, config, stored, stored or "1")
+    return _attributes_or_tree(root, budget, config, "weights only (HDF5)", stored)
+
+
+def _attributes_or_tree(root: Any, budget: hdf5.Budget, config: Architecture | None, kind: str, stored: str) -> _Model:
+    """Weights that Keras 3 saved: of a model of one's own class by its attributes, in no order, or of any other."""
+    named = {_named(name, found): found for name, found in attribute_layers(root, budget).items()}
+    if named:
+        version = stored or "3"
+        shapes = {name: [array.shape or () for array in found] for name, found in named.items()}
+        given = None if config is None else architecture(config)
+        order = inference.in_order(shapes, parse_version(version), given)
+        return _of_weights(kind, Lists.of_arrays({name: named[name] for name in order}), given, stored, version)
+    if not is_tree(root):
         raise ModelFormatError("an HDF5 file, but not one that Keras saved: it has no model_config and no layer_names")
-    kind = "weights only (HDF5)"
+    tree = Tree(root, budget)
+    return _of_weights(kind, tree, config, stored, stored or ("3" if tree.prefix == "layers" else "2.14"))
+
+
+def _named(name: str, arrays: Sequence[Numbers]) -> str:
+    """A name by which `inference` knows an embedding, whatever its attribute is called."""
+    lonely = len(arrays) == 1 and "embedding" not in name and "attention" not in name
+    return f"embedding_{name}" if lonely else name
+
+
+def _of_weights(kind: str, file: Lists | Tree, config: Architecture | None, stored: str, version: str) -> _Model:
+    """A model of which there are the weights, with the architecture given or told from them."""
     if config is None:
         guess = inference.infer(file, parse_version(version))
         spec = Spec.of("the model", guess.model, parse_version(version))
@@ -315,6 +344,18 @@ def _weights_model(root: Any, budget: hdf5.Budget, config: Architecture | None) 
         version = stored = saved
     spec = _checked(Spec.of("config", entry, parse_version(version)))
     return _Model(kind, spec, file, stored, textgenrnn=known)
+
+
+def _checkpoint_model(prefix: str, config: Architecture | None) -> _Model:
+    """A checkpoint of TensorFlow, or a SavedModel; tf.keras stores the architecture with some of the latter."""
+    file = Lists.of_arrays(tf_checkpoint.Checkpoint(prefix).layers())
+    entry = tf_checkpoint.saved_config(prefix)
+    if config is None and entry is not None and entry.get("class_name") in MODELS:
+        stored = entry.get("keras_version")
+        stored = stored if isinstance(stored, str) else ""
+        spec = Spec.of("keras_metadata.pb", entry, parse_version(stored or "2.14"))
+        return _Model("whole model (SavedModel)", spec, file, stored)
+    return _of_weights("weights only (TensorFlow checkpoint)", file, config, "", "2.14")
 
 
 def architecture(config: Architecture) -> Mapping[str, Any]:
@@ -370,8 +411,6 @@ def _looks_like(head: bytes) -> str:
 
 
 def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: contextlib.ExitStack) -> _Model:
-    if config is not None:
-        raise ValueError("config: the file holds the architecture itself")
     try:
         archive = stack.enter_context(zipfile.ZipFile(file))
         members = {info.filename: info for info in archive.infolist()}
@@ -395,6 +434,11 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
         raise ModelFormatError("model.weights.h5: not an HDF5 file")
     budget = hdf5.Budget(weights)
     root = stack.enter_context(hdf5.open_file(weights))
+    if entry.get("class_name") not in MODELS:
+        own = f"weights of the class {shown(str(entry.get('class_name')))} (.keras)"
+        return _attributes_or_tree(root, budget, config, own, version)
+    if config is not None:
+        raise ValueError("config: the file holds the architecture itself")
     spec = _checked(Spec.of("the model", entry, parse_version(version)))
     return _Model("whole model (.keras)", spec, Tree(root, budget), version)
 
