@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 import legacy_files
 import lstmgen
 from keras_models import ROWS
-from lstmgen import keras_file
+from lstmgen import keras_file, parity
 from lstmgen.keras_file.spec import parse_version
 from lstmgen.network import Network, reference
+from lstmgen.parity import MEDIAN, WORST
 
 DOCS = Path(__file__).parent.parent / "docs" / "keras-files.md"
-MEDIAN, WORST, FLOOR = 1.5, 3.0, 3e-8
 
 pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")  # which it drops, as we do
 
@@ -71,18 +71,13 @@ class _Trial:
 
     def ratio(self) -> float:
         """The error of lstmgen against float64 as a multiple of Keras's."""
-        ours = self.engine().predict(self.x)
-        assert ours.shape == self.expected.shape
-        return _rms(ours - self.exact) / max(_rms(self.expected - self.exact), FLOOR)
+        amplified = parity.amplification(self.network, self.exact, lambda network: reference.forward(network, self.x))
+        return parity.ratio(self.engine().predict(self.x), self.expected, self.exact, amplified)
 
 
 @cache
 def trial(name: str) -> _Trial:
     return _Trial(name)
-
-
-def _rms(error: NDArray[Any]) -> float:
-    return float(np.sqrt(np.mean(np.square(error, dtype=np.float64))))
 
 
 def difference(found: Network, expected: Network) -> str | None:

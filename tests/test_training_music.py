@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,11 +62,27 @@ def test_the_lessons_encoding_reads_index_over_n(folder: Path, tmp_path: Path) -
     assert all(element[0] in "ABCDEFG" for element in model.vocabulary.elements)  # these pieces have no chords
 
 
+def test_music_is_trained_on_and_gives_its_weights(folder: Path, tmp_path: Path) -> None:
+    lesson = MusicSettings(encoding="lesson", units=4, epochs=1, window=16)
+    train_music(folder, tmp_path / "m.bin", lesson)
+    report = train_music(folder, tmp_path / "m.bin", MusicSettings(epochs=1, resume=True))
+    assert (len(report.history), report.best_epoch in (1, 2)) == (1, True)
+    fewer = [folder / f"scale{i}.mid" for i in range(9)]
+    with pytest.raises(ValueError, match=r"m\.h5: an element enters as its index / n_vocab, .* same elements only"):
+        train_music(fewer[:3], tmp_path / "n.bin", MusicSettings(from_=tmp_path / "m.h5", window=16))
+    with pytest.raises(ValueError, match=r"m\.bin: it learnt from other data: pieces 10 there and 9 here"):
+        train_music(fewer, tmp_path / "m.bin", MusicSettings(resume=True))
+
+
 def test_command_line_trains_and_writes_music(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'lstmgen[plot]'")
     options = ["--units", "16", "--epochs", "1", "--batch", "4", "--length", "24", "--window", "16"]
     assert cli.main(["train", "music", str(folder), "-o", str(tmp_path / "m.bin"), *options]) == 0
-    assert "a sample of 240 elements: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "a sample of 240 elements: " in told
+    (following,) = re.findall(r"\nnext: lstmgen (.*)\n", told)
+    assert cli.main(shlex.split(following)) == 0
+    assert (tmp_path / "m.mid").read_bytes().startswith(b"MThd")
     outputs = [tmp_path / name for name in ("s.mid", "s.wav", "s.png", "s.txt")]
     arguments = [argument for path in outputs for argument in ("-o", str(path))]
     assert cli.main(["sample", str(tmp_path / "m.bin"), "--length", "60", "--seed", "2", *arguments]) == 0
@@ -151,7 +169,7 @@ def test_bad_files_and_short_pieces_are_told(folder: Path, tmp_path: Path, capsy
     ]
     assert cli.main(["train", "music", *arguments, *options]) == 0
     lines = capsys.readouterr().err.splitlines()
-    assert any(line.startswith(f"{tmp_path / 'bad.mid'}: skipped: ") for line in lines)
+    assert any(line.startswith(f"warning: {tmp_path / 'bad.mid'}: skipped: ") for line in lines)
     assert any("11 pieces of " in line and "; 1 too short to learn from" in line for line in lines)
 
 

@@ -126,6 +126,7 @@ def test_list_that_starts_with_an_empty_element_starts_with_padding() -> None:
         ({60: 5}, "vocab: expected the indices 0 to 0, found none for 0"),
         ({0: "a", 1: "b", 2: "a"}, "vocab: 'a' has the indices 0 and 2"),
         ([b"\xff\xfe", b"a"], "vocab: expected text, found bytes that are not UTF-8"),
+        ({60: 0}, "vocab: the vocabulary has 1 elements, but the network has 2 outputs"),
         ({None: 0}, "vocab: expected an index beside None, found 0"),
         ({"a": 10**30}, "vocab: expected the indices 0 to 0, found none for 0"),
         (["a", "", "b"], "vocab: element 1: expected text, found ''"),
@@ -352,7 +353,7 @@ def npy(header: str, data: bytes = b"") -> bytes:
         (npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1000000000000,)}"), "found 0 bytes"),
         (npy("{'descr': '<U0', 'fortran_order': False, 'shape': (2,)}"), "expected 2 elements of 0 bytes"),
         (npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1,)}", b"\xff" * 4), ""),
-        (npy("{'descr': '<i4', 'fortran_order': False, 'shape': (1,)}", bytes(4)), "array of text, found int32"),
+        (npy("{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}", bytes(8)), "or numbers, found complex64"),
         (npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1, 1)}", bytes(4)), r"of shape \(1, 1\)"),
     ],
 )
@@ -737,13 +738,13 @@ def test_vocabulary_in_whose_order_the_text_is_worse_than_guessed_is_called_out(
         r"in the order of first appearance 0\.\d\d: give a list in that order as vocab", exported.assumed[-1]
     )
     exported = exporting.build(successor("dbac", write_h5, "f.h5"), {"vocab": [*"dbac"]})
-    assert not exported.assumed
+    assert "most likely not" not in " ".join(exported.assumed)
     notes = [*("dabc" * 20)]
     exported = exporting.build(successor("dbac", write_h5, "g.h5"), {"vocab": notes})
-    assert "most likely not that of the training" in exported.assumed[-1]
+    assert "most likely not that of the training" in " ".join(exported.doubtful)
 
 
 def test_text_too_short_to_judge_is_not_judged(write_h5: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "c.txt").write_text("dabc")
     exported = exporting.build(successor("dbac", write_h5, "e.h5"), {"vocab_from": tmp_path / "c.txt"})
-    assert not exported.assumed
+    assert "most likely not" not in " ".join(exported.assumed)

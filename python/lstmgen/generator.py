@@ -286,7 +286,8 @@ class Generator:
         if not self.model._native.info.whole and refresh is not None:
             # One lane from the start of the context is enough: the window is as long as that. Zeros, which are no
             # ids, need a window.
-            refresh = 1 if self.model.zero_padding and len(ids) < self.model.window else None
+            short = self.model.zero_padding and len(ids) < self.model.window
+            refresh = 1 if short or self.model.needs_windows else None
         run = self._native(Sampling(temp, temperature, inverse_temp, seed=0), refresh)
         run.feed(ids)
         return run.probabilities()

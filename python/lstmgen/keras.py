@@ -8,10 +8,12 @@ Importing this module imports Keras.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -19,60 +21,139 @@ import keras
 
 from lstmgen import exporting, files
 from lstmgen.exporting import ExportOptions
+from lstmgen.model import Model
 
 
 class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Write the model as a `.bin` after each epoch in which it is the best so far.
 
-    `path` is the `.bin`; `options` are those of `lstmgen.export` (vocab, vocab_from, dtype ...). `monitor` names the
-    figure of the logs that must become smaller (greater, if it is an accuracy): by default "val_loss", or "loss" as
-    long as nothing is validated; None exports after each epoch. A figure that is not a number is no better than any.
-    The file holds either all of the new model or what it held before. What is assumed is said once. Raises
-    `ModelFormatError` before the first epoch if the model cannot be exported.
+    path: the `.bin`. The file holds either all of the new model or what it held before.
+    monitor: the figure of the logs that must become smaller, or greater if it is an accuracy. By
+        default it is "val_loss", or "loss" as long as nothing is validated. None exports after each
+        epoch. A figure that is not a number is no better than any.
+    overwrite: replace a file that is there when the training begins, at the first epoch. Without it,
+        a file that another `ExportCallback` wrote stays until the figure is better than the one in
+        its card (`monitor` and `figure`), and any other file is an error.
+    options: those of `lstmgen.export` (vocab, vocab_from, dtype ...).
+
+    What is assumed is said once. Before the first epoch it raises `ModelFormatError` if the model
+    cannot be exported, and `ValueError` if a file is there that it cannot compare with: one of
+    another network or vocabulary, or without such a figure.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, monitor: str | None = "auto", **options: Unpack[ExportOptions]
+        self,
+        path: str | os.PathLike[str],
+        *,
+        monitor: str | None = "auto",
+        overwrite: bool = False,
+        **options: Unpack[ExportOptions],
     ) -> None:
         super().__init__()
         self.path = Path(path)
         self.monitor = monitor
+        self.overwrite = overwrite
         self.best: float | None = None
         self._validated = False
         self._options = options
+        self._there: tuple[str, float] | None = None  # monitor and figure of a file to be kept
+        self._own = False  # whether this callback wrote the file
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Find out what cannot be exported before the work, not after it."""
-        self._converted()
+        """Find out before the work what cannot be exported, and what is there already."""
+        data = self._converted({})
+        if self.path.exists() and not self.overwrite and not self._own:
+            self._there = self._figure_of_file(Model(data))
+            name, figure = self._there
+            warnings.warn(
+                f"{self.path}: it has {name} {figure:.4g}, and stays until an epoch is better; overwrite=True replaces "
+                "it at the first one",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Export, if the model is the best so far."""
-        figure = self._figure(logs or {})
-        if figure is not None:
-            if math.isnan(figure) or (self.best is not None and figure >= self.best):
+        name, figure = self._figure(logs or {})
+        if name is not None:
+            smaller = _sign(name) * figure
+            if self._there is not None:
+                self._compare_with_file(name)
+            if math.isnan(smaller) or (self.best is not None and smaller >= self.best):
                 return
-            self.best = figure
+            self.best = smaller
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # said before the first epoch
-            files.write(self.path, self._converted())
+            facts = {} if name is None else {"monitor": name, "figure": figure, "epoch": epoch + 1}
+            files.write(self.path, self._converted(facts))
+        self._own = True
 
-    def _figure(self, logs: dict[str, Any]) -> float | None:
-        """What must become smaller; None to export in any case."""
+    def _figure(self, logs: dict[str, Any]) -> tuple[str | None, float]:
+        """The monitored figure and its name; no name to export in any case."""
         if self.monitor is None:
-            return None
+            return None, math.nan
         name = self.monitor
         if name == "auto":
-            if "val_loss" in logs and not self._validated:  # what was measured on the training data is of another kind
+            if "val_loss" in logs and not self._validated:  # another kind of figure than before
                 self._validated, self.best = True, None
             name = "val_loss" if self._validated else "loss"
             if self._validated and name not in logs:  # an epoch without validation
-                return math.nan
+                return name, math.nan
         if name not in logs:
             raise ValueError(f"monitor: expected one of {', '.join(sorted(logs))}, found {name!r}")
-        return -float(logs[name]) if "acc" in name else float(logs[name])
+        return name, float(logs[name])
 
-    def _converted(self) -> bytes:
+    def _figure_of_file(self, new: Model) -> tuple[str, float]:
+        """Monitor and figure of the file that is there.
+
+        Raises `ValueError` if `new` cannot be compared with it.
+        """
+        there = Model(self.path)
+        card = there.metadata["card"]
+        name, figure = card.get("monitor"), card.get("figure")
+        reason = ""
+        if self.monitor is None:
+            reason = "with monitor=None each epoch would replace it"
+        elif not isinstance(name, str) or not isinstance(figure, int | float):
+            reason = "no ExportCallback wrote it, so that no figure says how good it is"
+        elif self.monitor not in ("auto", name):
+            reason = f"its figure is its {name}, not its {self.monitor}"
+        elif _kind(there) != _kind(new):
+            reason = "it is another network, or has another vocabulary"
+        if reason:
+            raise ValueError(f"{self.path}: a model is there: {reason}: give another path, or overwrite=True")
+        return str(name), float(figure)
+
+    def _compare_with_file(self, name: str) -> None:
+        """Let the file that is there count as the best so far."""
+        if self._there is None:
+            return
+        there, figure = self._there
+        if there != name:
+            raise ValueError(
+                f"{self.path}: its figure is its {there}, that of this training its {name}, so the two cannot be "
+                "compared: give another path, or overwrite=True"
+            )
+        self.best, self._there = _sign(name) * figure, None
+
+    def _converted(self, facts: Mapping[str, Any]) -> bytes:
+        options = self._options
+        if facts:  # the card was found sound when the training began
+            card = options.get("card") or {}
+            own: dict[str, Any] = json.loads(card) if isinstance(card, str) else dict(card)
+            options = {**options, "card": {**own, **facts}}
         with tempfile.TemporaryDirectory() as folder:
             saved = Path(folder) / "model.keras"
             self.model.save(saved)
-            return exporting.convert(saved, **self._options)
+            return exporting.convert(saved, **options)
+
+
+def _sign(monitor: str) -> float:
+    """-1 for a figure that must become greater."""
+    return -1.0 if "acc" in monitor else 1.0
+
+
+def _kind(model: Model) -> Any:
+    """What two networks have in common whose figures can be compared."""
+    elements = model.vocabulary.elements if model.vocabulary else None
+    return [(layer.type, layer.outputs) for layer in model.layers], elements, model.labels, model.window

@@ -185,6 +185,13 @@ class Model:
             card = info.card
         return {**facts, "card": card}
 
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What was assumed when the model was exported, a sentence each: encoding, padding, prime, vocabulary ..."""
+        card = self.metadata["card"]
+        said = card.get("assumed") if isinstance(card, dict) else None
+        return tuple(map(str, said)) if isinstance(said, list) else ()
+
     def predict(self, x: ArrayLike) -> NDArray[np.float32]:
         """Return what Keras's predict does: (batch, outputs), or (batch, T, outputs).
 

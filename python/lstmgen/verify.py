@@ -10,19 +10,16 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmgen import keras_file
+from lstmgen import keras_file, parity
 from lstmgen.binfile import writer
 from lstmgen.generator import Generator
 from lstmgen.keras_file import ReadOptions
 from lstmgen.model import Model
 from lstmgen.network import Network, reference
 
-# Like Keras within the error that Keras itself has against float64: RMS over windows, the median and the worst of them.
-MEDIAN, WORST, FLOOR = 1.5, 3.0, 3e-8
-
-# A Keras that reads the file as lstmgen does differs from float64 by the rounding of float32 alone. That is at most
-# SAME_READING of the greatest output, or AMPLIFIED times what plain numpy shows in float32, for networks that amplify
-# rounding. Another activation function moves outputs by 1e-3 and more.
+# A Keras that reads the file as lstmgen does differs from float64 by the rounding of float32 alone: in each window at
+# most SAME_READING of the greatest output, or AMPLIFIED times what rounding the weights does to it. Another activation
+# function moves outputs by 1e-3 and more.
 SAME_READING, AMPLIFIED = 1e-5, 30.0
 
 Floats = NDArray[np.floating[Any]]
@@ -53,24 +50,6 @@ _CHANGED = (
 )
 
 
-def error_ratios(ours: Floats, keras: Floats, exact: Floats, single: Floats | None = None) -> tuple[float, float]:
-    """Our error against float64 as a multiple of Keras's, (median, worst) over windows (axis 0).
-
-    Keras's error counts as at least FLOOR, and as at least that of `single`, another float32 evaluation: of a network
-    that amplifies rounding, one evaluation is one draw of noise.
-    """
-
-    def rms(y: Floats) -> NDArray[np.float64]:
-        square = (y.astype(np.float64) - exact) ** 2
-        root: NDArray[np.float64] = np.sqrt(square.reshape(len(exact), -1).mean(-1))
-        return root
-
-    theirs = [rms(keras)] if single is None else [rms(keras), rms(single)]
-    typical = max(FLOOR, *(float(np.median(error)) for error in theirs))
-    worst = max(FLOOR, *(float(error.max()) for error in theirs))
-    return float(np.median(rms(ours))) / typical, float(rms(ours).max()) / worst
-
-
 def verify(
     model: str | Model,
     keras_path: str,
@@ -85,9 +64,9 @@ def verify(
     generate. Two things must hold:
 
     - Keras reads the file as lstmgen does: the outputs of Keras differ from a float64 evaluation by float32 rounding.
-    - The model computes what the file says: its error against float64 is that of Keras, at most MEDIAN times as great
-      in the median window and WORST times in the worst. Weights stored as bf16 or int8 are compared with float64 on the
-      weights as stored; the bar is `writer.ROUNDING_TOLERANCE` of the greatest output.
+    - The model computes what the file says: its error against float64, by the measure of `lstmgen.parity`, is at most
+      `parity.WORST` times that of Keras. Weights stored as bf16 or int8 are compared with float64 on the weights as
+      stored; the bar is `writer.ROUNDING_TOLERANCE` of the greatest output.
 
     as_saved: ask only the second question. It is for files that the installed Keras cannot load, or reads otherwise
         than the version that saved them.
@@ -110,7 +89,7 @@ def verify(
     trial = _Trial(network, numbers, keras_path, options.get("output"))
     lines = [f"windows                {windows}, of {x.shape[1]} steps"]
     keras = trial.keras(lines, as_saved)
-    passed, told = _compare(ours, network, x, numbers, keras if trial.same_reading else None)
+    passed, told = _compare(ours, trial, x, keras if trial.same_reading else None)
     lines += told
     if keras is not None:
         note = "" if ours.dtype == "f32" else f", whose weights are f32, here {ours.dtype}"
@@ -136,7 +115,7 @@ class _Trial:
     def __init__(self, network: Network, x: NDArray[Any], path: str, output: str | None) -> None:
         self.network, self.x, self.path, self.output = network, x, path, output
         self.exact: Floats = reference.forward(network, x)
-        self.single: Floats = reference.forward(network, x, np.float32)
+        self.amplified = self._amplification(network, self.exact)
         self.version = ""
         self.same_reading = False
         self.outputs: Floats | None = None
@@ -150,14 +129,17 @@ class _Trial:
                 raise
             lines.append(f"Keras                  not asked: {error}")
             return None
-        self.same_reading = self._fits(self.exact, self.single)
+        self.same_reading = self._fits(self.exact, self.amplified)
         return self.outputs
 
-    def _fits(self, exact: Floats, single: Floats) -> bool:
+    def _amplification(self, network: Network, exact: Floats) -> parity.Errors:
+        return parity.amplification(network, exact, lambda of: reference.forward(of, self.x))
+
+    def _fits(self, exact: Floats, amplified: parity.Errors) -> bool:
         assert self.outputs is not None
         greatest = float(np.abs(exact).max())
-        bound = max(SAME_READING * greatest, AMPLIFIED * float(np.abs(single - exact).max()))
-        return bool(np.abs(self.outputs - exact).max() <= bound)
+        difference = np.abs(self.outputs - exact).reshape(len(exact), -1).max(1)
+        return bool((difference <= np.maximum(SAME_READING * greatest, AMPLIFIED * amplified)).all())
 
     def other_reading(self) -> Iterator[str]:
         """What to say of a Keras that reads the file otherwise."""
@@ -165,9 +147,8 @@ class _Trial:
         yield f"NOT equal to Keras: Keras {self.version} reads this file otherwise than {saver}, which saved it"
         for change in _CHANGED:
             other = _with_activation(self.network, change.saved, change.loaded)
-            if other is not None and self._fits(
-                reference.forward(other, self.x), reference.forward(other, self.x, np.float32)
-            ):
+            exact = None if other is None else reference.forward(other, self.x)
+            if other is not None and exact is not None and self._fits(exact, self._amplification(other, exact)):
                 yield change.why
                 yield f"lstmgen computes what {saver} did; as_saved=True (--as-saved) compares with that alone"
                 return
@@ -188,25 +169,18 @@ def _with_activation(network: Network, old: str, new: str) -> Network | None:
     return replace(network, layers=layers) if found else None
 
 
-def _compare(
-    model: Model, network: Network, x: NDArray[Any], numbers: NDArray[Any], keras: Floats | None
-) -> tuple[bool, list[str]]:
+def _compare(model: Model, trial: _Trial, x: NDArray[Any], keras: Floats | None) -> tuple[bool, list[str]]:
     """Whether the model computes what the file says, and the line that says so."""
-    stored = writer.rounded(network, model.dtype)
-    exact = reference.forward(stored, numbers)
     mine = model.predict(x)
     if model.dtype in writer.ROUNDING_TOLERANCE:
+        exact = reference.forward(writer.rounded(trial.network, model.dtype), trial.x)
         difference, most = np.abs(mine - exact).max(), writer.ROUNDING_TOLERANCE[model.dtype] * np.abs(exact).max()
         return bool(difference <= most), [f"error against float64  {difference:.2e} (at most {most:.2e})"]
-    single = reference.forward(stored, numbers, np.float32)
-    median, worst = error_ratios(mine, single if keras is None else keras, exact, single)
     whose = "numpy's in float32" if keras is None else "Keras's"
-    floor = f"{FLOOR:g}" if keras is None else f"{FLOOR:g}, and as that of numpy in float32"
-    line = (
-        f"error against float64  {median:.2f} times {whose} in the median (at most {MEDIAN}), "
-        f"{worst:.2f} in the worst window (at most {WORST:g}); it counts as at least {floor}"
-    )
-    return median <= MEDIAN and worst <= WORST, [line]
+    measure = reference.forward(trial.network, trial.x, np.float32) if keras is None else keras
+    ratio = parity.ratio(mine, measure, trial.exact, trial.amplified)
+    line = f"error against float64  {ratio:.2f} times {whose} (at most {parity.WORST:g})"
+    return ratio <= parity.WORST, [line]
 
 
 def _not_compared(model: Model) -> str:

@@ -83,7 +83,7 @@ def pack(
         raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, found {dtype!r}")
     _check_network(network)
     generates = labels is None and not predictor
-    _check_encoding(network, encoding, generates)
+    check_encoding(network, encoding, generates)
     if labels is not None:
         _check_labels(network, labels, predictor)
     if not generates:
@@ -221,7 +221,8 @@ def _check_arrays(where: str, arrays: dict[str, Array], shapes: dict[str, tuple[
             raise ModelFormatError(f"{where}: {name}: holds NaN or infinite numbers")
 
 
-def _check_encoding(network: Network, encoding: str, generates: bool) -> None:
+def check_encoding(network: Network, encoding: str, generates: bool) -> None:
+    """Raise an error if the elements of `network`, which may generate, cannot enter by `encoding`."""
     size, outputs = network.input_size, network.outputs
     if encoding not in ENCODINGS:
         raise ValueError(f"encoding: expected one of {', '.join(ENCODINGS)}, found {encoding!r}")

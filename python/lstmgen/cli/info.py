@@ -8,7 +8,8 @@ import json
 from typing import Any
 
 import lstmgen
-from lstmgen.cli.export import add_model_arguments
+from lstmgen.cli import advice
+from lstmgen.cli.export import add_element_arguments, add_model_arguments, export_options
 from lstmgen.cli.terminal import printable, short
 
 
@@ -16,13 +17,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("model", help="a .bin, a model saved by Keras, or a bundled model's name")
     parser.add_argument("--json", action="store_true", help="for programs")
-    add_model_arguments(parser)
+    keras = parser.add_argument_group("of a model saved by Keras, as for export")
+    add_model_arguments(keras)
+    add_element_arguments(keras)
 
 
 def _facts(model: lstmgen.Model) -> dict[str, Any]:
     return {
+        "is": f"a {advice.kind(model)}",
         **model.metadata,
         "encoding": model.encoding,
+        "input_values": model.input_values,
         "input_shape": model.input_shape,
         "output_shape": model.output_shape,
         "labels": list(model.labels),
@@ -32,7 +37,7 @@ def _facts(model: lstmgen.Model) -> dict[str, Any]:
         "vocabulary": model.vocabulary.elements if model.vocabulary else None,
         "vocabulary_kind": model.vocabulary.kind if model.vocabulary else None,
         "prime": model.prime.tolist(),
-        "padding": model.padding,
+        "padding": "zeros" if model.zero_padding else model.padding,
         "layers": [
             {
                 key: getattr(layer, key)
@@ -52,25 +57,25 @@ def run(args: argparse.Namespace) -> None:
 
     if is_keras_file(args.model):
         return _keras_info(args)
-    for option in ("config", "output", "window"):
-        if getattr(args, option) is not None:
-            raise ValueError(f"{args.model}: a .bin has its own {option}")
+    if given := export_options(args):
+        raise ValueError(f"{args.model}: a .bin has its own {', '.join(sorted(given))}")
     model = lstmgen.Model(args.model)
     facts = _facts(model)
     if args.json:
-        print(json.dumps(facts, indent=2))
+        assumed, following = list(model.assumed), advice.commands(model, args.model)
+        print(json.dumps({**facts, "assumed": assumed, "next": following}, indent=2))
         return
     layers = facts.pop("layers")
     vocabulary, prime = facts.pop("vocabulary"), facts.pop("prime")
     card = facts.pop("card")
-    facts |= card if isinstance(card, dict) else {"card": card}
+    facts |= {k: v for k, v in card.items() if k != "assumed"} if isinstance(card, dict) else {"card": card}
+    if model.input_values:
+        facts["input_values"] = short(map("{:g}".format, model.input_values), "")
     facts["labels"] = ", ".join(facts["labels"])
     facts["vocabulary"] = short(vocabulary, f"{len(vocabulary)} elements: ") if vocabulary else ""
     if model.vocabulary and prime:
         facts["prime"] = short(model.vocabulary.decode(prime), f"{len(prime)} elements: ")
-    for key, value in facts.items():
-        if value not in (None, "", {}):
-            print(f"{printable(key.replace('_', ' ')):22} {printable(str(value))}")
+    _print({**facts, "assumed": model.assumed, "next": advice.commands(model, args.model)})
     print(f"{'layers':22}")
     for layer in layers:
         activations = filter(None, (layer["activation"], layer["recurrent_activation"]))
@@ -80,31 +85,62 @@ def run(args: argparse.Namespace) -> None:
         )
 
 
+def _print(facts: dict[str, Any]) -> None:
+    """Print a line for each fact, or for each of a list of facts."""
+    for key, value in facts.items():
+        for line in value if isinstance(value, list | tuple) and key in ("assumed", "next") else [value]:
+            if line not in (None, "", {}):
+                print(f"{printable(key.replace('_', ' ')):22} {printable(str(line))}")
+
+
 def _keras_info(args: argparse.Namespace) -> None:
     """Explain a file of Keras without converting it."""
-    from lstmgen import keras_file
+    from lstmgen import exporting, keras_file
 
+    options = export_options(args)
     report = keras_file.describe(args.model, config=args.config, output=args.output, window=args.window)
-    network = report.network
+    network, problem = report.network, report.problem
     facts: dict[str, Any] = {"kind": report.kind, "keras_version": report.keras_version}
+    after: dict[str, Any] = {}
     if network is not None:
+        try:
+            exported = exporting.build(args.model, options)
+        except lstmgen.ModelFormatError as error:
+            problem = str(error)
+        else:
+            model = lstmgen.Model(exported.data)
+            facts["is"] = f"a {advice.kind(model)}{': ' * bool(exported.why)}{exported.why}"
+            facts["encoding"] = model.encoding
+            after["assumed"] = list(exported.assumed)
+            command, out = advice.export_command(args.model, _flags(options))
+            after["next"] = [command, *advice.commands(model, out)]
+            if exported.nameless:
+                after["also"] = "with --vocab FILE or --vocab-from CORPUS at the export, ids have names"
+            elif not model.generates and not model.labels and model.outputs > 1:
+                after["also"] = "with --labels A,B,C at the export, the outputs have names: classify uses them"
         window, outputs = network.window or None, network.outputs
         facts["input_shape"] = (None, window) if network.takes_ids else (None, window, network.input_size)
         steps = network.values[-1].steps
         facts["output_shape"] = (None, outputs) if steps is None else (None, steps or window, outputs)
         facts["numbers"] = sum(array.size for layer in network.layers for array in layer.arrays.values())
-        facts["assumed"] = list(network.assumed)
-    facts["refused"] = report.problem
+    facts["refused"] = problem
+    facts |= after
     if args.json:
         layers = [dataclasses.asdict(layer) for layer in report.layers]
         print(json.dumps({**facts, "layers": layers}, indent=2))
         return
-    for key, value in facts.items():
-        for line in value if isinstance(value, list) else [value]:
-            if line not in (None, ""):
-                print(f"{key.replace('_', ' '):22} {printable(str(line))}")
+    _print(facts)
     print("layers")
     for layer in report.layers:
         mark = f"   REFUSED: {layer.problem}" if layer.problem else ""
         shape = "" if layer.output_shape is None else str(layer.output_shape)
         print(printable(f"  {layer.name:24} {layer.class_name:20} {shape:18} {layer.details}{mark}").rstrip())
+
+
+def _flags(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of an export as the command line has them."""
+    flags = {}
+    for name, value in options.items():
+        flag = "--output-layer" if name == "output" else "--" + name.replace("_", "-")
+        flags[flag] = ",".join(map(str, value)) if isinstance(value, list) else value
+    return flags

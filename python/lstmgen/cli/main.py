@@ -21,8 +21,8 @@ import lstmgen
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit status."""
     words = sys.argv[1:] if argv is None else argv
-    args = _parser(words).parse_args(words)
     try:
+        args = _parser(words).parse_args(words)
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
@@ -57,10 +57,17 @@ _SPELLINGS = {
 }
 
 
+_SPELLED = (
+    "vocab_from|vocab_encoding|vocabulary_kind|input_values|source_url|top_k|top_p|min_p|repeat_penalty|on_unknown"
+)
+
+
 def _on_the_command_line(message: str) -> str:
     for said, spelled in _SPELLINGS.items():
         message = message.replace(said, spelled)
-    options = "vocab_from|vocab_encoding|vocabulary_kind|source_url|top_k|top_p|min_p|repeat_penalty|on_unknown"
+    options = (
+        "vocab_from|vocab_encoding|vocabulary_kind|input_values|source_url|top_k|top_p|min_p|repeat_penalty|on_unknown"
+    )
     return re.sub(rf"\b({options})\b=?", lambda match: "--" + match[1].replace("_", "-"), message)
 
 
@@ -87,6 +94,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 _COMMANDS = {
     "sample": "draw a sequence from a model",
     "classify": "say which label sequences have",
+    "predict": "print what the network puts out for numbers or ids",
     "export": "turn a Keras model into a .bin",
     "info": "say what is inside a model",
     "train": "train a model with Keras (needs pip install '.[train]')",

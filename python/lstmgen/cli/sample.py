@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import lstmgen
+from lstmgen.cli.export import add_entering_arguments
 from lstmgen.cli.recommended import take_recommended
 from lstmgen.music.formats import WRITABLE
+
+# Options of a file of Keras.
+_EXPORT = ("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window", "encoding", "input_values", "padding")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     temperature.add_argument("--inverse-temp", type=float, help="1 / tau")
     prime = parser.add_mutually_exclusive_group()
     prime.add_argument("--prime", help="text before the first element (the model's own)")
+    prime.add_argument("--prime-ids", type=_ids, metavar="1,2,3", help="the prime as ids")
     prime.add_argument("--prime-file", type=Path, help="file that holds it, UTF-8")
     parser.add_argument("--include-prime", action="store_true", help="print the prime, too")
     parser.add_argument("--on-unknown", default="error", help="'skip', or an element to put for unknown ones")
@@ -51,26 +56,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keras.add_argument("--vocab", metavar="FILE", help="JSON, pickle, .npy or .txt with the elements")
     keras.add_argument("--vocab-encoding", metavar="NAME", help="of the corpus (utf-8), or 'bytes'")
     keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
+    add_entering_arguments(keras)
     keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
     keras.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
 
 
+def loaded(args: argparse.Namespace) -> lstmgen.Model:
+    """The model of a command line; what it assumes is printed."""
+    from lstmgen.model import is_keras_file
+
+    options: Any = {name: value for name in _EXPORT if (value := getattr(args, name)) is not None}
+    prime = args.prime_ids or (args.prime if args.on_unknown == "error" else None)
+    if prime and is_keras_file(args.model):
+        options["prime"] = prime  # the likeliest way for it to enter is taken
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the model says all of them
+        model = lstmgen.Model(args.model, **options)
+    for sentence in model.assumed:
+        print(f"assumed: {sentence}", file=sys.stderr)
+    return model
+
+
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    names = ("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window")
-    options: Any = {name: value for name in names if (value := getattr(args, name)) is not None}
+    generator = lstmgen.Generator(loaded(args), threads=args.threads)
+    take_recommended(args, generator.model)
+    vocabulary = generator.model.vocabulary
+    joined = vocabulary is not None and vocabulary.kind != "tokens"
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"assumed: {message}", file=sys.stderr)
-        generator = lstmgen.Generator(args.model, threads=args.threads, **options)
-        vocabulary = generator.model.vocabulary
-        joined = vocabulary is not None and vocabulary.kind != "tokens"
         encoding = _check_outputs(args, vocabulary.elements if vocabulary else None, joined)
-    take_recommended(args, generator.model)
     for output in args.output:  # before the work, not after it
         folder = output.resolve().parent
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             raise OSError(f"{output}: cannot write into the folder {folder}")
-    prime = args.prime
+    prime = args.prime if args.prime_ids is None else args.prime_ids
     if args.prime_file:
         try:
             prime = args.prime_file.read_bytes().decode()
@@ -106,6 +126,10 @@ def run(args: argparse.Namespace) -> None:
         if live or not joined:
             out.write(b"\n")
         out.flush()
+
+
+def _ids(text: str) -> list[int]:
+    return [int(piece) for piece in text.split(",")]
 
 
 def _check_outputs(args: argparse.Namespace, vocabulary: Sequence[str] | None, joined: bool) -> str | None:

@@ -246,7 +246,7 @@ def _opened(source: Source, config: Architecture | None) -> Iterator[_Model]:
             file = stack.enter_context(open(name, "rb"))
         try:
             model = _model(file, config, stack) if prefix is None else _checkpoint_model(prefix, config)
-            model.path = None if isinstance(source, bytes) else name
+            model.path = None if isinstance(source, bytes) or prefix is not None else name
             yield model
         except ModelFormatError as error:
             raise ModelFormatError(f"{prefix or name}: {error}") from None

@@ -1,10 +1,15 @@
-"""Training with Keras, up to the exported `.bin`: the only place, with `lstmgen.keras`, that imports Keras.
+"""Training with Keras, up to the exported `.bin`: the only place, with `lstmgen.keras`, that
+imports Keras.
 
-`text.py` letters and words, `music.py` notes, `classifier.py` sequences with a label; `loop.py` is what they have in
-common: epochs, the best model kept, going on after an interruption, and the files at the end, one of them `card.py`'s.
+`tasks/` holds what is learnt: `text.py` letters and words, `music.py` notes, `classifier.py`
+sequences with a label, and `corpus.py` the files that texts come from. They have in common:
+`settings.py` what a training may be told, `start.py` where it starts, `loop.py` its epochs,
+`checkpoint.py` its files, `progress.py` what it says, `card.py` the model's card, `backend.py`
+Keras, and `spelling.py` how options are called in messages.
 """
 
-from lstmgen.training.loop import Report, Settings
+from lstmgen.training.loop import TrainingReport
+from lstmgen.training.settings import Settings
 from lstmgen.training.tasks.classifier import ClassifierSettings, train_classifier
 from lstmgen.training.tasks.music import MusicSettings, train_music
 from lstmgen.training.tasks.text import TextSettings, train_text
@@ -12,9 +17,9 @@ from lstmgen.training.tasks.text import TextSettings, train_text
 __all__ = [
     "ClassifierSettings",
     "MusicSettings",
-    "Report",
     "Settings",
     "TextSettings",
+    "TrainingReport",
     "train_classifier",
     "train_music",
     "train_text",

@@ -8,7 +8,10 @@ MARK = "Written by `lstmgen train`."
 
 
 def markdown(data: bytes, name: str, sample: str) -> str:
-    """The card of the `.bin` with the bytes `data`, whose file is called `name`; `sample`: a line about a sample."""
+    """The card of a model, in Markdown.
+
+    data: the bytes of its `.bin`. name: of that file. sample: a line about a sample, or nothing.
+    """
     from lstmgen.model import Model
 
     model = Model(data)

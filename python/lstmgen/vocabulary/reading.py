@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import math
 import os
 import re
 import shlex
@@ -18,7 +20,7 @@ from lstmgen.vocabulary.naming import byte_element
 from lstmgen.vocabulary.tokenizing import KERAS_FILTERS, Tokenizer
 
 File = str | os.PathLike[str]
-Vocab = Sequence[str] | Mapping[str, Any] | Mapping[int, str] | File
+Vocab = Sequence[str] | Sequence[float] | Mapping[str, Any] | Mapping[int, str] | File
 
 _BOM = "\ufeff"
 _PADDING = ""  # the element of an id that stands for nothing
@@ -192,13 +194,13 @@ def _read_npy(name: str, data: bytes) -> Any:
         raise ValueError(f"{name}: a broken .npy file: {error}") from None
     if dtype.hasobject:
         return _unpickled(name, data[file.tell() :], "numpy")
-    if dtype.kind != "U" or len(shape) != 1:
-        raise ValueError(f"{name}: expected a one-dimensional array of text, found {dtype} of shape {shape}")
+    if dtype.kind not in "Uiuf" or len(shape) != 1:
+        raise ValueError(f"{name}: expected a one-dimensional array of text or numbers, found {dtype} of shape {shape}")
     size = len(data) - file.tell()
     if not dtype.itemsize or shape[0] * dtype.itemsize != size:
         raise ValueError(f"{name}: expected {shape[0]} elements of {dtype.itemsize} bytes, found {size} bytes")
     try:
-        elements: list[str] = np.frombuffer(data, dtype, offset=file.tell()).tolist()
+        elements: list[Any] = np.frombuffer(data, dtype, offset=file.tell()).tolist()
     except (ValueError, SystemError) as error:  # beyond Unicode
         raise ValueError(f"{name}: {error}") from None
     return elements
@@ -259,8 +261,6 @@ def _listing(name: str, value: Any, outputs: int) -> Listing:
     if isinstance(value, list | tuple):
         if value and all(map(_is_pair, value)):  # the items() of a dict
             return _of_pairs(name, value)
-        if value and all(map(_is_index, value)):
-            return _of_numbers(name, [int(number) for number in value])
         if not any(isinstance(entry, Mapping | list | tuple) for entry in value):
             return _plain(name, value)
         value = {f"[{i}]": entry for i, entry in enumerate(value)}
@@ -274,15 +274,6 @@ def _listing(name: str, value: Any, outputs: int) -> Listing:
     if any(isinstance(entry, Mapping | list | tuple) for entry in value.values()):
         return _from_entries(name, value, outputs)
     return _plain(name, value)
-
-
-def _of_numbers(name: str, numbers: list[int]) -> Listing:
-    """Whole numbers, such as pitches, as elements; those with repetitions are a piece of music, as of `_from_notes`."""
-    different = sorted(set(numbers))
-    if len(different) == len(numbers):
-        return Listing([str(number) for number in numbers])
-    said = f"{name}: a list with repetitions: its {len(different)} different numbers, sorted, are the vocabulary"
-    return Listing([str(n) for n in different], sequence=[str(n) for n in numbers], assumed=(said,))
 
 
 def _named_bytes(name: str, value: Any) -> tuple[Any, str | None]:
@@ -317,11 +308,11 @@ def _plain(name: str, value: Any) -> Listing:
         return _of_pairs(name, value.items())
     if not isinstance(value, list | tuple):
         raise ValueError(f"{name}: expected a list or an object, found {type(value).__name__}")
-    elements = [str(e) if isinstance(e, str) else e for e in value]  # numpy has its own str
+    elements = _names(value)
     padding = 0 if elements[:1] == [_PADDING] else None
     _check_elements(name, elements, padding)
     if len(set(elements)) < len(elements):
-        return _from_notes(name, elements)
+        return _from_notes(name, elements, numbers=any(map(_is_number, value)))
     said = f"{name}: element 0 is empty: it is taken as padding, which is never drawn"
     return Listing(elements, padding, assumed=() if padding is None else (said,))
 
@@ -329,7 +320,10 @@ def _plain(name: str, value: Any) -> Listing:
 def _of_pairs(name: str, pairs: Iterable[Any]) -> Listing:
     """The vocabulary of pairs of element and index, or of index and element, with indices 0, 1, 2 ... or 1, 2, 3 ..."""
     by_index: dict[int, Any] = {}
-    for index, element in _entries(name, list(pairs)):
+    listed: list[tuple[Any, Any]] = list(pairs)
+    turned = _from_index_to_number(listed)
+    for key, value in listed:
+        index, element = (int(key), _named(value)) if turned else _entry(name, key, value)
         if index in by_index:
             raise ValueError(f"{name}: {by_index[index]!r} and {element!r} have index {index}")
         by_index[index] = element
@@ -349,39 +343,58 @@ def _of_pairs(name: str, pairs: Iterable[Any]) -> Listing:
     return Listing(elements, padding, assumed=() if padding is None else (said,))
 
 
-def _entries(name: str, pairs: list[tuple[Any, Any]]) -> Iterator[tuple[int, Any]]:
-    """Index and element of each pair; JSON has made an index that is a key a text."""
-    firsts = [_index_of(first) for first, _ in pairs]
-    if None not in firsts and all(_is_index(second) for _, second in pairs):  # numbers both, such as pitches
-        seconds = [int(second) for _, second in pairs]
-        if not _are_indices(seconds) and _are_indices([index for index in firsts if index is not None]):
-            yield from ((int(first), str(second)) for (first, _), second in zip(pairs, seconds, strict=True))
-        else:
-            yield from ((second, str(first)) for (first, _), second in zip(pairs, seconds, strict=True))
-        return
-    for (first, second), index in zip(pairs, firsts, strict=True):
-        if isinstance(first, str) and _is_index(second):
-            yield int(second), str(first)
-        elif index is not None:
-            yield index, second
-        else:
-            raise ValueError(f"{name}: expected an index beside {first!r:.60}, found {second!r:.60}")
+def _entry(name: str, key: Any, value: Any) -> tuple[int, Any]:
+    """Index and element of an entry; JSON has made an index that is a key a text."""
+    if (isinstance(key, str) or _is_number(key)) and _is_index(value):
+        return int(value), _named(key)
+    if _is_index_key(key):
+        return int(key), _named(value)
+    raise ValueError(f"{name}: expected an index beside {key!r:.60}, found {value!r:.60}")
 
 
-def _index_of(key: object) -> int | None:
-    if isinstance(key, str):
-        return int(key) if key.isascii() and key.isdigit() and len(key) < 10 else None
-    return int(key) if _is_index(key) else None  # type: ignore[call-overload]
-
-
-def _are_indices(numbers: Sequence[int]) -> bool:
-    """Whether they are 0, 1, 2 ... or 1, 2, 3 ... in some order."""
-    least = min(numbers, default=0)
-    return least in (0, 1) and sorted(numbers) == list(range(least, least + len(numbers)))
+def _from_index_to_number(pairs: Sequence[tuple[Any, Any]]) -> bool:
+    """Whether the first of each pair is an index and the second a number that is none, such as a pitch."""
+    if not all(_is_index_key(first) and _is_number(second) for first, second in pairs):
+        return False
+    counts = [set(range(start, start + len(pairs))) for start in (0, 1)]
+    return {int(first) for first, _ in pairs} in counts and {second for _, second in pairs} not in counts
 
 
 def _is_index(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _is_index_key(key: object) -> bool:
+    """Whether a key is an index, which JSON has made a text."""
+    return _is_index(key) or (isinstance(key, str) and key.isascii() and key.isdigit() and len(key) < 10)
+
+
+def _is_number(value: object) -> bool:
+    """Whether an element is a number, such as a pitch or a duration."""
+    return _is_index(value) or (isinstance(value, float | np.floating) and math.isfinite(value))
+
+
+def _names(elements: Sequence[Any]) -> list[Any]:
+    """The names of elements, of which some may be numbers if all the others are the text of numbers."""
+    names = [_named(element) for element in elements]
+    if any(map(_is_number, elements)):
+        for name in names:
+            try:
+                float(name)
+            except (ValueError, TypeError):
+                return [str(e) if isinstance(e, str) else e for e in elements]
+    return names
+
+
+def _only_numbers(entry: Any) -> bool:
+    return not isinstance(entry, Mapping) and all(map(_is_number, entry))
+
+
+def _named(element: Any) -> Any:
+    """The name of an element that is text or a number; anything else as it is."""
+    if _is_number(element):
+        return str(int(element) if _is_index(element) else float(element))
+    return str(element) if isinstance(element, str) else element  # numpy has its own str
 
 
 def _check_elements(name: str, elements: list[Any], padding: int | None) -> None:
@@ -390,10 +403,16 @@ def _check_elements(name: str, elements: list[Any], padding: int | None) -> None
             raise ValueError(f"{name}: element {i}: expected text, found {element!r:.60}")
 
 
-def _from_notes(name: str, notes: list[str]) -> Listing:
-    """The sorted names of notes, or other elements, that make up a piece of music or a text."""
+def _from_notes(name: str, notes: list[str], numbers: bool) -> Listing:
+    """The sorted names of notes, or other elements, that make up a piece of music or a text.
+
+    `numbers`: some were numbers, not text, so that they are sorted by size if all can be.
+    """
     elements = sorted(set(notes))
     _check_elements(name, elements, None)
+    if numbers:
+        with contextlib.suppress(ValueError):
+            elements.sort(key=float)
     said = f"{name}: a list with repetitions: its {len(elements)} different elements, sorted, are the vocabulary"
     return Listing(elements, sequence=notes, assumed=(said,))
 
@@ -431,6 +450,9 @@ def _from_entries(name: str, value: Mapping[str, Any], outputs: int) -> Listing:
                 reasons.append(str(error))
     if not found:
         raise ValueError(reasons[0])
+    texts = [listing.elements for key, listing in found.items() if not _only_numbers(value[key])]
+    if texts:  # other numbers beside them are counts or sizes
+        found = {key: x for key, x in found.items() if not _only_numbers(value[key]) or x.elements in texts}
     fitting = {key: listing for key, listing in found.items() if len(listing.elements) == outputs}
     return _agreed(name, fitting or found)
 

@@ -160,3 +160,11 @@ def id_at(name: str, piece: object, position: int) -> int:
         return index(piece)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{name} at position {position}: expected a str or an id, found {piece!r:.60}") from None
+
+
+def plain_ids(text: str) -> list[int] | None:
+    """The ids in a text such as "3 1 4", as they are printed without a vocabulary; None if there is anything else."""
+    pieces = text.split()
+    if not all(piece.isascii() and piece.isdigit() and len(piece) < 11 for piece in pieces):
+        return None
+    return [int(piece) for piece in pieces]

@@ -16,7 +16,11 @@ from numpy.typing import NDArray
 
 from lstmgen.classifying import Row, is_numeric, parse_numbers, pieces, read_csv
 from lstmgen.network import MAX_STEPS
-from lstmgen.training.loop import Batches, Job, Report, Settings, check_output, import_keras, run
+from lstmgen.training.backend import import_keras
+from lstmgen.training.loop import Batches, Job, TrainingReport, run
+from lstmgen.training.progress import Network, announce
+from lstmgen.training.settings import Settings, batch_setting, changed, described, lr_setting, setting
+from lstmgen.training.start import Elements, begin
 
 KINDS = ("auto", "letters", "numbers")
 HEADERS = ("auto", "yes", "no")
@@ -26,42 +30,33 @@ FITTED = 0.05  # nats of loss at which a network that nothing is held out from f
 PADDING = float(np.float32(-1e29))  # among numbers: beyond what `parse_numbers` allows
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSettings(Settings):
     """What the training of a classifier may be told, besides `Settings`.
 
-    Of few rows, an epoch is several passes: 20 steps at least. Of fewer than 100 rows nothing is held out, and the
-    training ends when the network fits them.
-
-    kind: of the sequences: "letters", "numbers", or "auto": as most of them are. header: whether the first row names
-    the columns: "yes", "no", or "auto": by its words. units: of each LSTM layer. layers: LSTM layers, one on the other.
-    dropout: share of each LSTM's outputs that a training step leaves out, 0 to 0.99. embedding: numbers that stand for
-    a letter.
+    Of few rows, an epoch is several passes: 20 steps at least. Of fewer than 100 rows nothing is
+    held out, and the training ends when the network fits them.
     """
 
-    epochs: int = 60
-    patience: int = 10
-    lr: float = 2e-3
-    holdout: float = 0.2
-    kind: str = "auto"
-    header: str = "auto"
-    units: int = 64
-    layers: int = 1
-    dropout: float = 0.2
-    embedding: int = 16
-
-    def check(self) -> None:
-        """Raise `ValueError` for what cannot be."""
-        super().check()
-        for name, choices in (("kind", KINDS), ("header", HEADERS)):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name}: expected one of {', '.join(choices)}, found {getattr(self, name)!r}")
+    epochs: int = changed(Settings, "epochs", 60)
+    patience: int = changed(Settings, "patience", 10)
+    holdout: float = changed(Settings, "holdout", 0.2)
+    units: int = changed(Settings, "units", 64)
+    batch: int = batch_setting(32)
+    lr: float = lr_setting(2e-3)
+    kind: str = setting(
+        "auto", "what the sequences hold; auto: what most of them hold", choices=KINDS, architecture=True
+    )
+    header: str = setting("auto", "whether the first row names the columns; auto: by its words", choices=HEADERS)
+    embedding: int = setting(16, "numbers that stand for a letter", least=1, most=65_536, architecture=True)
 
 
 class Examples(NamedTuple):
     """Sequences as the network takes them, ids or numbers, each with the index of its label.
 
-    letters: what the ids from 1 on stand for; None for numbers. texts: the sequences as in the file.
+    letters: what the ids from 1 on stand for; None for numbers. texts: the sequences as in the
+    file.
     """
 
     texts: list[str]
@@ -78,18 +73,38 @@ def train_classifier(
     *,
     callbacks: Sequence[Any] = (),
     **facts: str | None,
-) -> Report:
+) -> TrainingReport:
     """Train a classifier on a UTF-8 CSV of `sequence,label`, and export it to `out`, a `.bin`.
 
-    `callbacks` are Keras's own, such as TensorBoard; `facts` are those of `lstmgen.export` (name, license ...). Raises
-    `OSError` or `ValueError` that names file and line for a CSV that cannot be used, and `ImportError` without Keras.
+    `callbacks` are Keras's own, such as TensorBoard; `facts` are those of `lstmgen.export` (name,
+    license ...). Raises `OSError` or `ValueError` that names file and line for a CSV that cannot be
+    used, and `ImportError` without Keras.
     """
-    settings = settings or ClassifierSettings()
-    settings.check()
     path = Path(csv)
-    check_output(Path(out), path)
+    start = begin(Path(out), settings or ClassifierSettings(), [path])
+    settings = start.settings
     examples = read_examples(path, settings.kind, settings.header)
     training, held_out = split(examples.targets, settings.holdout, settings.seed)
+    measured = held_out if len(held_out) else training
+    kind = "numbers" if examples.letters is None else "letters"
+    unit = "bits/label"
+    about = {
+        "corpus": path.name,
+        "corpus_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "kind": kind,
+        "rows": _counts(examples),
+        "held_out": len(held_out),
+        "recipe": settings.facts(),
+    }
+    start.check_data(about, unit)
+    data = _batches(examples, training, settings)
+    lines = [
+        f"{len(examples.texts)} sequences of {kind}: " + ", ".join(f"{n} {k}" for k, n in _counts(examples).items())
+    ]
+    if not len(held_out) and settings.holdout:
+        lines.append(f"fewer than {LEAST_TO_HOLD_OUT} rows, or no label with enough: nothing is held out")
+    batch = min(settings.batch, len(training))
+    announce(lines, _described(settings, examples), data.steps, batch, settings.epochs)
     keras = import_keras()
     keras.utils.set_random_seed(settings.seed)
     make = _network(keras, settings, examples)
@@ -99,45 +114,31 @@ def train_classifier(
         keras.losses.SparseCategoricalCrossentropy(),
         metrics=["accuracy"],
     )
-    measured = held_out if len(held_out) else training
-    kind = "numbers" if examples.letters is None else "letters"
     job = Job(
-        out=Path(out),
-        settings=settings,
+        start=start,
         model=model,
         saved=make,
-        data=_batches(examples, training, settings),
+        data=data,
         validation=padded(examples, held_out) if len(held_out) else None,
-        unit="bits/label",
+        unit=unit,
         scale=1 / math.log(2),
         options={"labels": examples.labels, "window": _steps(examples) or None, **_elements(examples), **facts},
-        facts={
-            "corpus": path.name,
-            "corpus_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "kind": kind,
-            "rows": _counts(examples),
-            "held_out": len(held_out),
-            "recipe": {k: getattr(settings, k) for k in _RECIPE},
-        },
+        elements=Elements(["", *examples.letters] if examples.letters else [], examples.labels),
+        facts=about,
         measure=lambda data: _accuracy(data, examples, measured, bool(len(held_out))),
         callbacks=[*_own_callbacks(keras, settings, bool(len(held_out))), *callbacks],
     )
-    job.log(
-        f"{len(examples.texts)} sequences of {kind}: " + ", ".join(f"{n} {k}" for k, n in _counts(examples).items())
-    )
-    if not len(held_out) and settings.holdout:
-        job.log(f"fewer than {LEAST_TO_HOLD_OUT} rows, or no label with enough: nothing is held out")
     return run(job)
-
-
-_RECIPE = ("batch", "lr", "seed", "units", "layers", "dropout", "embedding")
 
 
 # -- data ----------------------------------------------------------------------------------------
 
 
 def read_examples(path: Path, kind: str = "auto", header: str = "auto") -> Examples:
-    """The sequences and labels of a CSV. Raises `OSError`, or `ValueError` that names file and line."""
+    """The sequences and labels of a CSV.
+
+    Raises `OSError`, or `ValueError` that names file and line.
+    """
     rows = read_csv(path, header)
     if not rows:
         raise ValueError(f"{path}: it is empty: expected rows of sequence,label")
@@ -196,7 +197,8 @@ def _check_length(length: int) -> None:
 
 
 def split(targets: NDArray[np.int64], holdout: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to train on, and the share `holdout` of each label's rows, drawn with `seed`, to measure on.
+    """Rows to train on, and the share `holdout` of each label's rows, drawn with `seed`, to measure
+    on.
 
     No row is held out of fewer than 100.
     """
@@ -255,6 +257,17 @@ def _steps(examples: Examples) -> int:
     """The length that all sequences of numbers have; 0 if they differ, and for letters."""
     lengths = set(map(len, examples.sequences))
     return lengths.pop() if examples.letters is None and len(lengths) == 1 else 0
+
+
+def _described(settings: ClassifierSettings, examples: Examples) -> Network:
+    """The network that will be trained, before Keras makes it."""
+    if examples.letters is None:
+        network = Network("numbers", 1).standardize()
+    else:
+        network = Network("ids", len(examples.letters) + 1).embedding(settings.embedding)
+    for _ in range(settings.layers):
+        network.lstm(settings.units)
+    return network.dense(len(examples.labels))
 
 
 def _network(keras: Any, settings: ClassifierSettings, examples: Examples) -> Callable[[], Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,44 +14,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import music
-from lstmgen.music.elements import check_encoding
-from lstmgen.training.loop import Job, Report, Settings, check_output, import_keras, run
-from lstmgen.training.tasks import text
+from lstmgen.training.backend import import_keras
+from lstmgen.training.loop import Job, TrainingReport, run
+from lstmgen.training.progress import Network, announce
+from lstmgen.training.settings import Settings, batch_setting, changed, described, lr_setting, setting
+from lstmgen.training.spelling import name_of
+from lstmgen.training.start import Elements, begin
+from lstmgen.training.tasks import corpus, text
 from lstmgen.vocabulary import Vocabulary
 
 Ids = NDArray[np.int32]
-Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 _CHUNK = 1024  # elements of a held-out sequence
+LESSON_BATCH = 128
 _SAMPLE = 240  # elements of what is tried after an epoch
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class MusicSettings(Settings):
-    """What a training on music may be told, besides `Settings`.
+    """What a training on music may be told, besides `Settings`."""
 
-    encoding: "events": exact pitches, durations and rests, a target at each step; or "lesson": names of notes and
-        chords as index / n_vocab, windows and their next element, RMSprop 1e-3, batch 128.
-    transpose: each piece in all twelve keys (events). units: of each LSTM layer. layers: LSTM layers, one on the other.
-        dropout: share of each LSTM's outputs that a training step leaves out, 0 to 0.99. window: elements T that an
-        element is drawn from. length: elements of a training sequence (events). weight_decay: of Adam (events).
-    """
-
-    encoding: str = "events"
-    transpose: bool = False
-    units: int = 512
-    layers: int = 1
-    dropout: float = 0.3
-    window: int = 160
-    length: int = 256
-    weight_decay: float = 1e-2
+    encoding: str = setting(
+        "events",
+        "events: exact pitches, durations and rests, a target at each step; lesson: names of notes and chords as "
+        "index / n_vocab, windows and their next element, RMSprop 1e-3, batch 128",
+        choices=music.ENCODINGS,
+        architecture=True,
+    )
+    transpose: bool = setting(False, "each piece in all twelve keys (events)", shown="")
+    batch: int = batch_setting(32)
+    lr: float = lr_setting(4e-3)
+    dropout: float = changed(Settings, "dropout", 0.3)
+    window: int = setting(160, "elements T that an element is drawn from", least=1, most=65_536)
+    length: int = setting(256, "elements of a training sequence (events)", least=2, most=65_536)
+    weight_decay: float = setting(1e-2, "weight decay of Adam (events)", least=0, most=1)
 
     def check(self) -> None:
-        """Raise `ValueError` for what cannot be."""
+        """Raise `ValueError` for a setting that cannot be, `TypeError` for a wrong type."""
         super().check()
-        check_encoding(self.encoding)
         if self.transpose and self.encoding != "events":
-            raise ValueError("transpose: only with encoding events: the lesson's chords have no pitches")
+            raise ValueError(f"{name_of('transpose')}: only with encoding events: the lesson's chords have no pitches")
 
     def unused(self) -> tuple[str, ...]:
         """Names of the settings that have no effect beside the others."""
@@ -59,64 +62,95 @@ class MusicSettings(Settings):
 
 
 def train_music(
-    paths: Files,
+    paths: corpus.Sources,
     out: str | os.PathLike[str],
     settings: MusicSettings | None = None,
     *,
     callbacks: Sequence[Any] = (),
     **facts: str | None,
-) -> Report:
+) -> TrainingReport:
     """Train a generator of music on files or folders, and export it to `out`, a `.bin`.
 
-    A file that cannot be read is skipped with a warning. Held-out data are whole pieces. After each epoch a sample is
-    tried: one that falls into a repeated note is reported. `callbacks` and `facts` are as in `train_text`.
+    A file that cannot be read is skipped with a warning. Held-out data are whole pieces. After each
+    epoch a sample is tried: one that falls into a repeated note is reported. `callbacks` and
+    `facts` are as in `train_text`.
     """
-    settings = settings or MusicSettings()
-    settings.check()
-    sources = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
-    check_output(Path(out), *sources)
+    sources = corpus.paths(paths)
+    start = begin(Path(out), settings or MusicSettings(), sources)
+    settings = start.settings
     pieces = music.read_pieces(sources, encoding=settings.encoding)
     vocabulary = _vocabulary(pieces.pieces, settings)
     ids = [vocabulary.encode(piece).astype(np.int32) for piece in pieces.pieces]
     training, held_out = _split(ids, settings)
     short = _check_size(training, vocabulary, settings)
+    digest = hashlib.sha256("\n".join(" ".join(piece) for piece in pieces.pieces).encode()).hexdigest()
+    unit = "bits/element"
+    about = {
+        "pieces": len(pieces.pieces),
+        "pieces_held_out": [pieces.sources[i].name for i in _held_out(ids, settings)],
+        "elements": sum(map(len, ids)),
+        "corpus_sha256": digest,
+        "recipe": settings.facts(),
+    }
+    start.check_data(about, unit)
+    _announce(settings, about, vocabulary, training, held_out, short)
     keras = import_keras()
     keras.utils.set_random_seed(settings.seed)
     make = _events if settings.encoding == "events" else _lesson
     model, saved, data, validation = make(keras, settings, vocabulary, training, held_out)
-    digest = hashlib.sha256("\n".join(" ".join(piece) for piece in pieces.pieces).encode()).hexdigest()
+    elements = vocabulary.elements
     job = Job(
-        out=Path(out),
-        settings=settings,
+        start=start,
         model=model,
         saved=saved,
         data=data,
         validation=validation,
-        unit="bits/element",
+        unit=unit,
         scale=1 / math.log(2),
         options={
-            "vocab": list(vocabulary.elements),
+            "vocab": list(elements),
             "vocabulary_kind": "tokens",
             "encoding": "onehot" if settings.encoding == "events" else "scaled",
+            "padding": "none",
             "prime": training[0][: settings.window].tolist(),
             "window": settings.window,
             **facts,
         },
-        facts={
-            "pieces": len(pieces.pieces),
-            "pieces_held_out": [pieces.sources[i].name for i in _held_out(ids, settings)],
-            "elements": sum(map(len, ids)),
-            "corpus_sha256": digest,
-            "recipe": settings.facts(),
-        },
+        elements=Elements(
+            elements if settings.encoding == "events" else (), elements, scaled=settings.encoding == "lesson"
+        ),
+        facts=about,
         sample=_tried,
         callbacks=callbacks,
     )
-    job.log(
-        f"{len(ids)} pieces of {job.facts['elements']} elements, {len(vocabulary)} different; {len(held_out)} held out"
-        + (f"; {short} too short to learn from: a smaller length or window takes them, too" if short else "")
-    )
     return run(job)
+
+
+def _announce(
+    settings: MusicSettings,
+    about: Mapping[str, Any],
+    vocabulary: Vocabulary,
+    training: list[Ids],
+    held_out: list[Ids],
+    short: int,
+) -> None:
+    """Say what is about to happen."""
+    line = (
+        f"{about['pieces']} pieces of {about['elements']:,} elements, {len(vocabulary):,} different; "
+        f"{len(held_out)} held out"
+    )
+    if short:
+        line += f"; {short} too short to learn from: a smaller length or window takes them, too"
+    events = settings.encoding == "events"
+    network = Network("one-hot", len(vocabulary)) if events else Network("scaled", 1)
+    for _ in range(settings.layers):
+        network.lstm(settings.units)
+    network.dense(len(vocabulary))
+    if events:
+        steps, batch = text.data_steps(_as_text(settings), training), settings.batch
+    else:
+        steps, batch = text.window_steps(_long(training, settings), settings.window, LESSON_BATCH), LESSON_BATCH
+    announce([line], network, steps, batch, settings.epochs)
 
 
 def _vocabulary(pieces: Sequence[Sequence[str]], settings: MusicSettings) -> Vocabulary:
@@ -178,7 +212,15 @@ def _events(
     keras: Any, settings: MusicSettings, vocabulary: Vocabulary, training: list[Ids], held_out: list[Ids]
 ) -> Any:
     n = len(vocabulary)
-    same = text.TextSettings(
+    keys = _keys(vocabulary) if settings.transpose else None
+    size = max(_CHUNK, 2 * settings.window)
+    chunks = [piece[i : i + size] for piece in held_out for i in range(0, len(piece) - size + 1, size)]
+    return text.per_step(keras, _as_text(settings), n, training, chunks or held_out, keys)
+
+
+def _as_text(settings: MusicSettings) -> text.TextSettings:
+    """The settings by which a text would be learnt in the same way."""
+    return text.TextSettings(
         epochs=settings.epochs,
         batch=settings.batch,
         lr=settings.lr,
@@ -190,10 +232,11 @@ def _events(
         length=settings.length,
         weight_decay=settings.weight_decay,
     )
-    keys = _keys(vocabulary) if settings.transpose else None
-    size = max(_CHUNK, 2 * settings.window)
-    chunks = [piece[i : i + size] for piece in held_out for i in range(0, len(piece) - size + 1, size)]
-    return text.per_step(keras, same, n, training, chunks or held_out, keys)
+
+
+def _long(training: list[Ids], settings: MusicSettings) -> list[Ids]:
+    """The pieces that have more elements than a window."""
+    return [piece for piece in training if len(piece) > settings.window]
 
 
 def _keys(vocabulary: Vocabulary) -> NDArray[np.int32]:
@@ -217,11 +260,10 @@ def _lesson(
 
     model = network()
     model.compile(keras.optimizers.RMSprop(learning_rate=1e-3), keras.losses.SparseCategoricalCrossentropy())
-    long = [piece for piece in training if len(piece) > settings.window]
 
     def scaled(ids: NDArray[Any]) -> NDArray[np.float32]:
         return (ids.astype(np.float64) / n).astype(np.float32)[..., None]
 
-    data = text.windows(long, settings.window, 128, scaled, seed=settings.seed)
+    data = text.windows(_long(training, settings), settings.window, LESSON_BATCH, scaled, seed=settings.seed)
     validation = text.windows(held_out, settings.window, 256, scaled).dataset(keras) if held_out else None
     return model, network, data, validation

@@ -8,56 +8,66 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmgen.training.loop import Batches, Job, Report, Settings, check_output, import_keras, run
-from lstmgen.vocabulary import Vocabulary, reading
+from lstmgen.training.backend import import_keras
+from lstmgen.training.loop import Batches, Job, TrainingReport, run
+from lstmgen.training.progress import Network, announce
+from lstmgen.training.settings import Settings, batch_setting, described, lr_setting, setting
+from lstmgen.training.start import Elements, begin
+from lstmgen.training.tasks import corpus as corpora
+from lstmgen.vocabulary import Vocabulary
 
+T = TypeVar("T")
 Ids = NDArray[np.int32]
 
 LEVELS = ("letters", "words")
 RECIPES = ("default", "lesson")
-LEAST_STEPS = 8  # of an epoch: of a short text it is several passes
+LESSON_BATCH = 50
+LEAST_SEQUENCES = 512  # of an epoch: of a short text it is several passes
 _TOKEN = re.compile(r" ?\\?[^\W\d_]+| ?\d+| ?[^\w\s]|_|\s")
 
 
+@described
 @dataclass(frozen=True, kw_only=True)
 class TextSettings(Settings):
-    """What a training on text may be told, besides `Settings`.
+    """What a training on text may be told, besides `Settings`."""
 
-    level: "letters", or "words": frequent words with the space before them, and single characters for all else, so
-        that no word is unknown and the elements, joined, are the text.
-    recipe: "default": a target at each step, Adam with weight decay, dropout, warm-up and cosine decay; or "lesson":
-        windows and their next element, in order, batch 50, RMSprop 1e-3 (words: the lesson's stack of layers, Adam).
-    units: of each LSTM layer. layers: LSTM layers, one on the other. dropout: share of each LSTM's outputs that a
-        training step leaves out, 0 to 0.99. embedding: numbers that stand for a word (level words). window: elements
-        T that an element is drawn from. length: elements of a training sequence (recipe default). weight_decay: of
-        Adam (recipe default). words: elements of a vocabulary at most, if the text has fewer characters (level words).
-    """
-
-    level: str = "letters"
-    recipe: str = "default"
-    units: int = 512
-    layers: int = 1
-    dropout: float = 0.2
-    embedding: int = 128
-    window: int = 100
-    length: int = 50
-    weight_decay: float = 1e-2
-    words: int = 4000
-
-    def check(self) -> None:
-        """Raise `ValueError` for what cannot be."""
-        super().check()
-        if self.level not in LEVELS:
-            raise ValueError(f"level: expected one of {', '.join(LEVELS)}, found {self.level!r}")
-        if self.recipe not in RECIPES:
-            raise ValueError(f"recipe: expected one of {', '.join(RECIPES)}, found {self.recipe!r}")
+    level: str = setting(
+        "letters",
+        "what an element is: a character, or with words a frequent word with the space before it, and a single "
+        "character for all else, so that no word is unknown and the elements, joined, are the text",
+        choices=LEVELS,
+        architecture=True,
+    )
+    recipe: str = setting(
+        "default",
+        "default: a target at each step, Adam with weight decay, dropout, warm-up and cosine decay; lesson: windows "
+        "and their next element, in order, batch 50, RMSprop 1e-3 (words: the lesson's stack of layers, Adam)",
+        choices=RECIPES,
+    )
+    batch: int | None = batch_setting(None, "by the size of the text")
+    lr: float = lr_setting(4e-3)
+    embedding: int = setting(
+        128, "numbers that stand for a word (level words)", least=1, most=65_536, architecture=True
+    )
+    window: int = setting(100, "elements T that an element is drawn from", least=1, most=65_536)
+    length: int = setting(50, "elements of a training sequence (recipe default)", least=2, most=65_536)
+    weight_decay: float = setting(1e-2, "weight decay of Adam (recipe default)", least=0, most=1)
+    words: int = setting(
+        4000,
+        "elements of a vocabulary at most, if the text has fewer characters (level words)",
+        least=2,
+        most=65_536,
+    )
+    encoding: str = setting("utf-8", "character encoding of the files", quiet=True)
+    lower: bool = setting(False, "learn from the text in lower case", quiet=True, shown="")
+    column: str = setting("", "the files are CSV, and the text is the cells of this column, a line each", quiet=True)
 
     def unused(self) -> tuple[str, ...]:
         """Names of the settings that have no effect beside the others."""
@@ -67,65 +77,99 @@ class TextSettings(Settings):
             names += ["units", "layers"] if self.level == "words" else []
         return tuple(names)
 
+    def paced(self, elements: int) -> TextSettings:
+        """These settings with a batch for a text of so many elements, where none was given."""
+        if self.recipe == "lesson" or self.batch is not None:
+            return self
+        return replace(self, batch=batch_for(elements // self.length))
+
+
+def batch_for(sequences: int) -> int:
+    """The default batch for a text of so many sequences: a short text needs more steps."""
+    return 8 if sequences < 2000 else 16 if sequences < 4000 else 32
+
 
 def train_text(
-    corpus: str | os.PathLike[str],
+    corpus: corpora.Sources,
     out: str | os.PathLike[str],
     settings: TextSettings | None = None,
     *,
     callbacks: Sequence[Any] = (),
     **facts: str | None,
-) -> Report:
-    """Train a generator of text on a UTF-8 file, and export it to `out`, a `.bin`.
+) -> TrainingReport:
+    """Train a generator of text on files or folders of text, and export it to `out`, a `.bin`.
 
-    `callbacks` are Keras's own, such as TensorBoard; `facts` are those of `lstmgen.export` (name, license ...). Raises
-    `OSError` or `ValueError` that names the corpus for one that cannot be used, and `ImportError` without Keras.
+    `callbacks` are Keras's own, such as TensorBoard; `facts` are those of `lstmgen.export` (name,
+    license ...). Raises `OSError` or `ValueError` that names the corpus for one that cannot be
+    used, and `ImportError` without Keras.
     """
-    settings = settings or TextSettings()
-    settings.check()
-    path = Path(corpus)
-    check_output(Path(out), path)
-    text = reading.read_text(path).removeprefix("\ufeff")
+    sources = corpora.paths(corpus)
+    start = begin(Path(out), settings or TextSettings(), sources)
+    settings = start.settings
+    text, names = corpora.read(
+        sources,
+        encoding=settings.encoding,
+        lower=settings.lower,
+        column=settings.column,
+        without=start.files.all,
+    )
+    shown = ", ".join(map(str, sources))
     vocabulary = letters(text) if settings.level == "letters" else words(text, settings.words)
     ids = vocabulary.encode(text).astype(np.int32)
-    _check_size(path, text, ids, vocabulary, settings)
+    settings = start.settings = settings.paced(len(ids))
+    _check_size(shown, text, ids, vocabulary, settings)
     training, held_out = split(ids, settings.holdout, least=2 * settings.window)
     least = settings.window if settings.recipe == "lesson" else settings.length
     if max(map(len, training)) <= least or min(map(len, held_out), default=math.inf) <= settings.window:
         raise ValueError(
-            f"{path}: too short for holdout {settings.holdout:g}: expected more than {least} {settings.level} in a row "
-            f"to learn from, and {settings.window} to measure on: a longer text, another holdout (0: none), or a "
+            f"{shown}: too short for holdout {settings.holdout:g}: expected more than {least} {settings.level} in a "
+            f"row to learn from, and {settings.window} to measure on: a longer text, another holdout (0: none), or a "
             "smaller window and length"
         )
+    unit = "bits/char"
+    about = {
+        "corpus": names[0] if len(names) == 1 else list(names),
+        "corpus_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "characters": len(text),
+        "elements": len(ids),
+        "recipe": settings.facts(),
+    }
+    start.check_data(about, unit)
+    steps = data_steps(settings, training)
+    announce(
+        [
+            f"{shown}: {len(text):,} characters, {len(ids):,} {settings.level}, {len(vocabulary):,} different; "
+            f"{sum(map(len, held_out)):,} held out"
+        ],
+        _described(settings, len(vocabulary)),
+        steps,
+        settings.batch or LESSON_BATCH,
+        settings.epochs,
+    )
     keras = import_keras()
     keras.utils.set_random_seed(settings.seed)
     make = _lesson if settings.recipe == "lesson" else per_step
     model, saved, data, validation = make(keras, settings, len(vocabulary), training, held_out)
     per_char = len(ids) / len(text)
     job = Job(
-        out=Path(out),
-        settings=settings,
+        start=start,
         model=model,
         saved=saved,
         data=data,
         validation=validation,
-        unit="bits/char",
+        unit=unit,
         scale=per_char / math.log(2),
         options={
             "vocab": list(vocabulary.elements),
             "vocabulary_kind": "text",
             "encoding": "onehot" if settings.level == "letters" else "index",
+            "padding": "none",
             "prime": ids[: settings.window].tolist(),
             "window": settings.window,
             **facts,
         },
-        facts={
-            "corpus": path.name,
-            "corpus_sha256": hashlib.sha256(text.encode()).hexdigest(),
-            "characters": len(text),
-            "elements": len(ids),
-            "recipe": settings.facts(),
-        },
+        elements=Elements(vocabulary.elements, vocabulary.elements),
+        facts=about,
         sample=lambda data: (_excerpt(data), None),
         measure=lambda data: _measured(data, held_out, vocabulary, settings.window) if held_out else {},
         callbacks=callbacks,
@@ -142,7 +186,10 @@ def letters(text: str) -> Vocabulary:
 
 
 def words(text: str, most: int) -> Vocabulary:
-    """Characters, and the most frequent words with the space before them: `most` elements at most."""
+    """Characters, and the most frequent words with the space before them.
+
+    `most` elements at most, but all characters.
+    """
     characters = set(text)
     counts = Counter(token for token in _TOKEN.findall(text) if len(token) > 1)
     room = max(0, most - len(characters))
@@ -150,15 +197,13 @@ def words(text: str, most: int) -> Vocabulary:
     return Vocabulary(sorted(characters | set(frequent)), "text")
 
 
-def _check_size(path: Path, text: str, ids: Ids, vocabulary: Vocabulary, settings: TextSettings) -> None:
+def _check_size(path: str, text: str, ids: Ids, vocabulary: Vocabulary, settings: TextSettings) -> None:
     if not text:
         raise ValueError(f"{path}: the corpus is empty")
     if len(vocabulary) < 2:
         raise ValueError(f"{path}: the corpus has one character only, {text[0]!r}: there is nothing to learn")
-    if "\0" in text:
-        raise ValueError(f"{path}: no text: character {text.index(chr(0))} is U+0000, which a vocabulary cannot hold")
     least = settings.window + 1 if settings.recipe == "lesson" else settings.length + 1
-    least += settings.batch
+    least += settings.batch or 0
     if len(ids) < least:
         raise ValueError(
             f"{path}: the corpus has {len(ids)} {settings.level}, expected at least {least}: a longer text, or a "
@@ -167,7 +212,8 @@ def _check_size(path: Path, text: str, ids: Ids, vocabulary: Vocabulary, setting
 
 
 def split(ids: Ids, holdout: float, blocks: int = 6, least: int = 1) -> tuple[list[Ids], list[Ids]]:
-    """Cut `blocks` evenly spaced pieces, the share `holdout`, out of the text: (training, held out).
+    """Cut `blocks` evenly spaced pieces, the share `holdout`, out of the text: (training, held
+    out).
 
     Fewer blocks, but one, if they had less than `least` elements.
     """
@@ -192,25 +238,42 @@ def _excerpt(data: bytes, length: int = 160) -> str:
 
 
 def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: int) -> dict[str, Any]:
-    """Bits a character of the held-out texts as lstmgen scores them; their first `window` elements are context only."""
-    from lstmgen.generator import Generator, Sampling
+    """Bits a character of the held-out texts, as lstmgen scores them.
+
+    The first `window` elements of each are context only.
+    """
+    from lstmgen.generator import Generator
     from lstmgen.model import Model
 
     generator = Generator(Model(data), threads=os.cpu_count() or 1)
+
+    def bits(ids: Ids, refresh: int | None) -> float:
+        if len(ids) < 2:
+            return 0.0
+        score = generator.score(ids.tolist(), refresh=refresh)
+        return score.bits_per_element * score.elements
+
     figures = {}
     for way, refresh in (("window", 1), ("carried", None)):
-        nats = characters = 0.0
-        for piece in held_out:
-            ids = piece.astype(np.uint32)
-            run = generator._native(Sampling(seed=0), refresh)
-            run.feed(ids[:window])
-            nats -= float(run.score(ids[window:]).sum())
-            characters += sum(len(vocabulary.elements[i]) for i in ids[window:])
-        figures[way] = round(nats / math.log(2) / characters, 4)
+        total = sum(bits(piece, refresh) - bits(piece[:window], refresh) for piece in held_out)
+        characters = sum(len(vocabulary.elements[i]) for piece in held_out for i in piece[window:])
+        figures[way] = round(total / characters, 4)
     return {"held_out_bits_per_char": figures}
 
 
 # -- recipes -------------------------------------------------------------------------------------
+
+
+def _described(settings: TextSettings, n: int) -> Network:
+    """The network that will be trained, before Keras makes it."""
+    network = Network("one-hot" if settings.level == "letters" else "ids", n)
+    if settings.level == "words":
+        network.embedding(settings.embedding)
+    if settings.level == "words" and settings.recipe == "lesson":
+        return network.lstm(256).lstm(256).dense(128).dense(n)
+    for _ in range(settings.layers):
+        network.lstm(settings.units)
+    return network.dense(n)
 
 
 def _input(keras: Any, settings: TextSettings, n: int, steps: int | None) -> list[Any]:
@@ -230,8 +293,8 @@ def per_step(
 ) -> Any:
     """The default recipe: (model to train, maker of the one to save, data, validation).
 
-    `keys` (k, n) holds the id of each element in each of k forms that are equally good, such as keys of music: each
-    training sequence is shown in one of them.
+    `keys` (k, n) holds the id of each element in each of k forms that are equally good, such as
+    keys of music: each training sequence is shown in one of them.
     """
     layers = keras.layers
 
@@ -244,10 +307,11 @@ def per_step(
         stack.append(layers.Dense(n, activation="softmax" if saved else None, name="dense"))
         return keras.Sequential(stack)
 
-    steps = _steps(training, settings) * settings.epochs
+    lr = settings.lr
+    steps = data_steps(settings, training) * settings.epochs
     warmup = max(1, min(100, steps // 5))
     schedule = keras.optimizers.schedules.CosineDecay(
-        settings.lr / 50, max(1, steps - warmup), warmup_target=settings.lr, warmup_steps=warmup
+        lr / 50, max(1, steps - warmup), warmup_target=lr, warmup_steps=warmup
     )
     model = network(saved=False)
     model.compile(
@@ -290,7 +354,7 @@ def _lesson(keras: Any, settings: TextSettings, n: int, training: list[Ids], hel
     def encode(ids: NDArray[Any]) -> NDArray[Any]:
         return _encoded(ids, onehot)
 
-    data = windows(training, settings.window, 50, encode)
+    data = windows(training, settings.window, LESSON_BATCH, encode)
     validation = windows(held_out, settings.window, 250, encode).dataset(keras) if held_out else None
     return model, network, data, validation
 
@@ -298,18 +362,31 @@ def _lesson(keras: Any, settings: TextSettings, n: int, training: list[Ids], hel
 # -- data ----------------------------------------------------------------------------------------
 
 
+def known(value: T | None) -> T:
+    """A setting that `TextSettings.paced` has filled in."""
+    if value is None:
+        raise TypeError("batch: TextSettings.paced fills it in")
+    return value
+
+
 def _encoded(ids: NDArray[Any], onehot: int | None) -> NDArray[Any]:
     return ids if onehot is None else np.eye(onehot, dtype=np.float32)[ids]
 
 
-def _steps(texts: list[Ids], settings: TextSettings) -> int:
-    """Steps of an epoch: those of a pass, but at least `LEAST_STEPS`."""
-    return max(LEAST_STEPS, sum((len(text) - 1) // settings.length for text in texts) // settings.batch)
+def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
+    """Steps of an epoch: those of a pass, or of `LEAST_SEQUENCES` where a pass has fewer."""
+    if settings.recipe == "lesson":
+        return window_steps(texts, settings.window, LESSON_BATCH)
+    sequences = sum((len(text) - 1) // settings.length for text in texts)
+    return max(1, max(LEAST_SEQUENCES, sequences) // known(settings.batch))
 
 
 def _slices(texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None) -> Batches:
-    """Slices of the texts with a target at each step; each epoch cuts them at other places and shuffles them."""
-    length, batch = settings.length, settings.batch
+    """Slices of the texts with a target at each step.
+
+    Each epoch cuts them at other places and shuffles them.
+    """
+    length, batch = settings.length, known(settings.batch)
 
     def epoch(number: int) -> Callable[[int], tuple[Any, Any]]:
         rng = np.random.default_rng((settings.seed, number))
@@ -329,11 +406,14 @@ def _slices(texts: list[Ids], settings: TextSettings, onehot: int | None, keys: 
 
         return made
 
-    return Batches(_steps(texts, settings), epoch)
+    return Batches(data_steps(settings, texts), epoch)
 
 
 def _whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
-    """Held-out texts with the state carried along; the first `window` elements of each only warm it up."""
+    """Held-out texts with the state carried along.
+
+    The first `window` elements of each only warm it up.
+    """
     if not texts:
         return None
     n = min(map(len, texts))
@@ -350,9 +430,11 @@ def windows(
     encode: Callable[[NDArray[Any]], NDArray[Any]],
     seed: int | None = None,
 ) -> Batches:
-    """Each window, through `encode`, and the element after it, made batch by batch; in order without a seed.
+    """Each window, through `encode`, and the element after it, made batch by batch; in order
+    without a seed.
 
-    The lesson makes them in pieces of 10,000, since the whole does not fit into memory; the network sees the same.
+    The lesson makes them in pieces of 10,000, since the whole does not fit into memory; the network
+    sees the same.
     """
     starts = np.concatenate([np.arange(len(text) - window) + offset for text, offset in _offsets(texts)])
     joined = np.concatenate(texts)
@@ -365,7 +447,12 @@ def windows(
         block = joined[first[:, None] + np.arange(window + 1)]
         return encode(block[:, :-1]), block[:, -1]
 
-    return Batches(math.ceil(size / batch), lambda epoch: made)
+    return Batches(window_steps(texts, window, batch), lambda epoch: made)
+
+
+def window_steps(texts: list[Ids], window: int, batch: int) -> int:
+    """Batches of windows: full ones, or one that is not."""
+    return max(1, sum(max(0, len(text) - window) for text in texts) // batch)
 
 
 def _offsets(texts: list[Ids]) -> list[tuple[Ids, int]]:

@@ -1,0 +1,85 @@
+"""What to type next: commands that run as they are printed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lstmgen
+
+_LENGTH = 200  # elements of a first sample
+
+
+def kind(model: lstmgen.Model) -> str:
+    """What a model is: "generator", "classifier" or "predictor"."""
+    if model.labels:
+        return "classifier"
+    return "generator" if model.generates else "predictor"
+
+
+def commands(model: lstmgen.Model, name: str) -> list[str]:
+    """What may be done with the `.bin` called `name`, as lines for a shell."""
+    if model.generates:
+        return [_shell("sample", name, *_prime(model), "--length", _LENGTH)]
+    if model.labels and (example := _sequence(model)) is not None:
+        return [_shell("classify", name, example)]
+    return [_shell("predict", name, "--example")]
+
+
+def export_command(path: str, given: Mapping[str, Any]) -> tuple[str, str]:
+    """The line that exports a file of Keras with the flags `given`, and the name of the `.bin` that it makes."""
+    out = _free(Path(path).name)
+    flags = [text for flag, value in given.items() for text in ((flag,) if value is True else (flag, value))]
+    return _shell("export", path, out, *flags), out
+
+
+def _shell(*words: object) -> str:
+    return shlex.join(["lstmgen", *map(str, words)])
+
+
+def _free(name: str) -> str:
+    """A name for a `.bin` in this folder, of which there is no file yet."""
+    stem = name.removesuffix(".weights.h5") if name.endswith(".weights.h5") else os.path.splitext(name)[0]
+    stem = (stem or "model").lstrip("-") or "model"
+    names = (f"{stem}{'' if i == 1 else f'-{i}'}.bin" for i in range(1, 1_000_000))
+    return next(name for name in names if not os.path.lexists(name))
+
+
+def _prime(model: lstmgen.Model) -> Sequence[str]:
+    """The option that gives a prime, if the model needs one."""
+    padded = model.padding is not None or model.zero_padding
+    if len(model.prime) or (padded and model.window):
+        return ()
+    count = model.window if model._native.info.fixed_steps else 1
+    text = _text(model, count)
+    if text is not None:
+        return "--prime", text
+    element = 1 if model.padding == 0 else 0
+    return "--prime-ids", ",".join([str(element)] * count)
+
+
+def _sequence(model: lstmgen.Model) -> str | None:
+    """A sequence that a classifier takes, if text can say one."""
+    if model.encoding == "features":
+        return " ".join(["0"] * (model.window or 8)) if model.input_shape[-1] == 1 else None
+    return _text(model, 1)
+
+
+def _text(model: lstmgen.Model, count: int) -> str | None:
+    """A text of `count` elements; None if there is none that a shell takes."""
+    vocabulary = model.vocabulary
+    if vocabulary is None:
+        return None
+    plain = [e for e in vocabulary.elements if e.isprintable() and e and not e.isspace() and not e.startswith("-")]
+    for element in sorted(plain, key=lambda e: not e.isalnum()):
+        text = ("" if vocabulary.kind == "text" else " ").join([element] * count)
+        try:
+            ids = vocabulary.encode(text)
+        except ValueError:
+            continue
+        if len(ids) == count and not (ids == model.padding).any():
+            return text
+    return None

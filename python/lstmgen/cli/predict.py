@@ -1,0 +1,140 @@
+"""`lstmgen predict`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import lstmgen
+from lstmgen.classifying import parse_numbers
+from lstmgen.cli.export import add_model_arguments, export_options
+
+_STEPS = 8  # of the example, where the model has no window
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("model", help="a .bin, a model saved by Keras, or a bundled model's name")
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument(
+        "input",
+        nargs="?",
+        help="a .npy of (steps, numbers), (sequences, steps, numbers) or ids; or text: a line holds a sequence of ids, "
+        "or of numbers if one enters a step, else a step, with an empty line after a sequence; - is stdin",
+    )
+    given.add_argument("--example", action="store_true", help="read zeros, or the first ids, instead")
+    parser.add_argument(
+        "-o", dest="out", type=Path, metavar="OUT", help="a .npy to write the outputs to, instead of to stdout"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs: a list of outputs, one for each sequence")
+    add_model_arguments(parser.add_argument_group("of a model saved by Keras"))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
+    model = lstmgen.Model(args.model, **export_options(args))
+    if args.example:
+        sequences = [_example(model)]
+        kind = "ids" if sequences[0].ndim == 1 else "zeros"
+        print(
+            f"input: {len(sequences[0])} steps of {kind}; another is given as a file, or - for stdin", file=sys.stderr
+        )
+    else:
+        sequences = _read(model, args.input)
+    outputs = [model.predict(sequence[None])[0] for sequence in sequences]
+    if args.out:
+        _save(args.out, outputs)
+    elif args.json:
+        print(json.dumps([output.tolist() for output in outputs]))
+    else:
+        print("\n".join("\n".join(_line(row) for row in np.atleast_2d(y)) + "\n" * (y.ndim > 1) for y in outputs))
+
+
+def _line(row: NDArray[np.float32]) -> str:
+    return " ".join(map(str, row))
+
+
+def _save(path: Path, outputs: list[NDArray[np.float32]]) -> None:
+    from lstmgen.files import write
+
+    if len({output.shape for output in outputs}) > 1:
+        raise ValueError(f"{path}: the outputs differ in length: predict each length on its own")
+    file = io.BytesIO()
+    np.save(file, np.stack(outputs))
+    write(path, file.getvalue())
+
+
+def _takes_ids(model: lstmgen.Model) -> bool:
+    return model.encoding != "features"
+
+
+def _example(model: lstmgen.Model) -> NDArray[Any]:
+    """The first ids again and again, or zeros."""
+    steps = model.window or _STEPS
+    if _takes_ids(model):
+        return np.arange(steps) % min(model.outputs if model.generates else _input_size(model), steps)
+    return np.zeros((steps, _input_size(model)), np.float32)
+
+
+def _input_size(model: lstmgen.Model) -> int:
+    return model._native.info.input_size
+
+
+def _read(model: lstmgen.Model, source: str) -> list[NDArray[Any]]:
+    """The sequences in a file, each (steps,) of ids or (steps, numbers)."""
+    name = "stdin" if source == "-" else source
+    data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    try:
+        sequences = _from_npy(model, data) if data.startswith(b"\x93NUMPY") else _from_text(model, data.decode())
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if not sequences:
+        raise ValueError(f"{name}: it is empty: expected sequences")
+    return sequences
+
+
+def _from_npy(model: lstmgen.Model, data: bytes) -> list[NDArray[Any]]:
+    values = np.load(io.BytesIO(data), allow_pickle=False)
+    if values.dtype.kind not in "iuf":
+        raise ValueError(f"expected numbers, found {values.dtype}")
+    size = _input_size(model)
+    if _takes_ids(model) and values.ndim in (1, 2) and (values.dtype.kind in "iu" or model.encoding == "index"):
+        return list(np.atleast_2d(values.astype(np.int64)))
+    if values.ndim == 1 and size == 1:
+        values = values[:, None]
+    if values.ndim == 2 and values.shape[1] == size:
+        values = values[None]
+    elif values.ndim == 2 and size == 1:
+        values = values[:, :, None]
+    if values.ndim != 3 or values.shape[2] != size:
+        raise ValueError(f"expected (sequences, steps, {size}), found {values.shape}")
+    return list(values.astype(np.float32))
+
+
+def _from_text(model: lstmgen.Model, text: str) -> list[NDArray[Any]]:
+    size = 1 if _takes_ids(model) else _input_size(model)
+    sequences: list[list[list[float]]] = [[]]
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        try:
+            values = parse_numbers(line)
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from None
+        if size == 1 or not values:
+            sequences += [[[value] for value in values], []]
+        elif len(values) == size:
+            sequences[-1].append(values)
+        else:
+            raise ValueError(f"line {number}: expected {size} numbers, a step, found {len(values)}")
+    found = [np.array(sequence) for sequence in sequences if sequence]
+    if not _takes_ids(model):
+        return [sequence.astype(np.float32) for sequence in found]
+    if not all((sequence % 1 == 0).all() for sequence in found):
+        raise ValueError("expected ids, found numbers that are no integers")
+    return [sequence[:, 0].astype(np.int64) for sequence in found]

@@ -1,0 +1,414 @@
+"""What the outputs of a network are, how an element enters it, and what fills a short window.
+
+Keras stores none of this. It is told by an option, measured on a sequence, or assumed; what is assumed is said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmgen.binfile import writer
+from lstmgen.network import NETWORK_INPUT, Network, reference
+
+Values = NDArray[np.float64]
+
+
+class Assumption(NamedTuple):
+    """A sentence on what was assumed; `doubtful` if the opposite would be no surprise."""
+
+    text: str
+    doubtful: bool = False
+
+
+# -- what the outputs are ------------------------------------------------------------------------
+
+_DISTRIBUTIONS = frozenset({"softmax", "log_softmax", "sparsemax"})
+_POSITIVE = frozenset(
+    {
+        *("sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "sparse_sigmoid", "relu", "relu6", "softplus"),
+        *("squareplus", "sparse_plus", "exponential"),
+    }
+)
+
+
+class Outputs(NamedTuple):
+    """Whether the outputs of a network are elements to draw, and why.
+
+    kind: "distribution", "logits", "shares" (positive numbers in proportion to probabilities), or "numbers".
+    activation: of the output. why: a clause that gives the reason.
+    """
+
+    generates: bool
+    kind: str
+    activation: str
+    why: str
+
+
+def outputs_of(network: Network, wanted: bool) -> Outputs:
+    """What the outputs of a network without labels are.
+
+    `wanted`: whether the caller has given elements, a prime or an encoding, which only a generator has.
+    """
+    kind, activation = _head(network)
+    size, n = network.input_size, network.outputs
+    enters = f"{size} ids" if network.takes_ids else f"{size} number{'s' if size > 1 else ''} a step"
+    come = f"{n} number{'s come' if n > 1 else ' comes'} out"
+    if n == 1 or not (size == n or (size == 1 and not network.takes_ids) or (network.takes_ids and size > n)):
+        return Outputs(False, kind, activation, f"{enters} enter{'s' if size == 1 else ''}, {come}")
+    if network.takes_ids and size > n and not wanted:
+        return Outputs(False, kind, activation, f"{enters} enter, only {come}")
+    if kind == "numbers":
+        return Outputs(False, kind, activation, f"its {n} outputs, {activation}, are no probabilities")
+    if kind != "distribution" and not wanted and not network.takes_ids:
+        reason = "as in a regression" if kind == "logits" else "which need not add up to 1"
+        return Outputs(False, kind, activation, f"its {n} outputs are {activation}, {reason}")
+    entering = f"one of {size} ids enters" if network.takes_ids else f"{enters} enter{'s' if size == 1 else ''}"
+    return Outputs(True, kind, activation, f"{entering}, a {activation} over {n} elements comes out")
+
+
+def _head(network: Network) -> tuple[str, str]:
+    """What kind of numbers the last layer gives, and its activation."""
+    i = len(network.layers) - 1
+    while network.layers[i].type == "reshape" and network.inputs(i)[0] != NETWORK_INPUT:
+        i = network.inputs(i)[0]
+    layer, last = network.layers[i], i == len(network.layers) - 1
+    activation = str(layer.options.get("activation", layer.type))
+    if layer.type == "dense" and activation == "linear" and last:
+        return "logits", activation
+    if layer.type not in ("dense", "activation", "simple_rnn") or (activation == "log_softmax" and not last):
+        return "numbers", activation
+    if activation in _DISTRIBUTIONS:
+        return "distribution", activation
+    return "shares" if activation in _POSITIVE else "numbers", activation
+
+
+def assumed_of_outputs(network: Network, outputs: Outputs, wanted: bool) -> list[Assumption]:
+    """What is assumed where a network is taken to be a generator, or none."""
+    n = network.outputs
+    if not outputs.generates:
+        if not (network.input_size == n > 1 and outputs.kind in ("logits", "shares")) or wanted:
+            return []
+        text = f"it predicts and does not generate: {outputs.why}"
+        return [Assumption(f"{text}; a vocabulary or encoding='onehot' (--encoding onehot) makes them elements")]
+    if outputs.kind == "logits":
+        return [Assumption(f"its {n} linear outputs are logits, as trained with from_logits=True")]
+    if outputs.kind == "shares":
+        return [Assumption(f"its {n} outputs, {outputs.activation}, are in proportion to probabilities", doubtful=True)]
+    return []
+
+
+# -- how a number enters -------------------------------------------------------------------------
+
+_OWN = "number"
+
+# The number that stands for an element, as repositories make it: from its id, or from the number that the element is.
+RULES: dict[str, Callable[[Values, Values], Values]] = {
+    "id/n": lambda ids, own: ids / len(ids),
+    "id": lambda ids, own: ids,
+    "number": lambda ids, own: own,
+    "id/(n-1)": lambda ids, own: ids / (len(ids) - 1),
+    "number/127": lambda ids, own: own / 127,
+    "number/128": lambda ids, own: own / 128,
+    "number/max": lambda ids, own: own / own.max(),
+    "id/(n/2)-1": lambda ids, own: ids / (len(ids) / 2) - 1,
+    "id+1": lambda ids, own: ids + 1,
+}
+_RAW_RULES = (_OWN, "id")  # what "raw" alone may mean
+_COMMON = ("id/n", "id", _OWN)
+
+
+class Encoding(NamedTuple):
+    """How an element enters: the encoding of docs/format.md and, with "raw", the number of each element, or None."""
+
+    name: str
+    values: tuple[float, ...] | None = None
+
+
+def own_numbers(elements: Sequence[str] | None) -> Values | None:
+    """The numbers that the elements are, such as pitches; None unless all of them are."""
+    if elements is None or any("_" in element for element in elements):  # Python allows 1_000
+        return None
+    try:
+        values = np.array([float(element) for element in elements])
+    except ValueError:
+        return None
+    return values if np.isfinite(values).all() else None
+
+
+def by_rule(rule: str, n: int, own: Values | None) -> Encoding:
+    """The encoding that a rule of `RULES` stands for. Raises `ValueError` for a rule that does not fit."""
+    numbers = _numbers(rule, n, own)
+    if rule in ("id/n", "id"):
+        return Encoding("scaled" if rule == "id/n" else "raw")
+    return Encoding("raw", tuple(numbers.tolist()))
+
+
+def _numbers(rule: str, n: int, own: Values | None) -> Values:
+    if rule not in RULES:
+        raise ValueError(f"input_values: expected {n} numbers or one of {', '.join(RULES)}, found {rule!r:.60}")
+    if rule.startswith(_OWN) and own is None:
+        raise ValueError(f"input_values {rule!r}: the elements are not numbers")
+    ids = np.arange(n, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        numbers = RULES[rule](ids, ids if own is None else own)
+        if not np.isfinite(numbers.astype(np.float32)).all():
+            raise ValueError(f"input_values {rule!r}: it gives numbers that are not finite")
+    return numbers
+
+
+def described(rule: str, n: int) -> str:
+    """A rule for `n` elements in words that name the encoding."""
+    words = {"id/n": f"scaled (id / {n})", "id": "raw (the id itself)", _OWN: "raw (the element's own number)"}
+    return words.get(rule, f"raw ({rule})")
+
+
+def number_encoding(
+    network: Network, encoding: str | None, own: Values | None, sequence: Sequence[int], where: str
+) -> tuple[Encoding, list[Assumption]]:
+    """How one number a step stands for an element of a generator.
+
+    `encoding`: "scaled", "raw", or None if it was not told. `own`: the numbers that the elements are. `sequence`: ids
+    like those of the training, from `where`. If they are enough, the likeliest of what may be meant is taken.
+    """
+    n = network.outputs
+    if encoding == "scaled":
+        return Encoding("scaled"), []
+    rules = _fitting(n, own, _RAW_RULES if encoding == "raw" else tuple(RULES))
+    if len(rules) == 1:
+        return by_rule(rules[0], n, own), []
+    scores = {}
+    for rule in rules:
+        if (score := bits(network, by_rule(rule, n, own), sequence)) is None:
+            return _self_checked(network, own, [rule for rule in rules if rule in _COMMON])
+        scores[rule] = score
+    chance, best = float(np.log2(n)), min(scores.values())
+    if best >= chance:
+        checked, said = _self_checked(network, own, [rule for rule in rules if rule in _COMMON])
+        why = f"no way for a number to enter predicts {where} better than chance: the best {best:.2f} bits an element"
+        return checked, [Assumption(f"{said[0].text}; {why}", doubtful=True)]
+    taken = next(rule for rule in rules if scores[rule] <= best + 0.05)  # of equals the most common
+    others = sorted((scores[rule], rule) for rule in rules if rule != taken)
+    against = sorted({others[0], *(other for other in others if other[1] in ("id/n", "id"))})
+    rest = " and ".join(f"{score:.2f} for {described(rule, n)}" for score, rule in against)
+    text = f"encoding {described(taken, n)}: {scores[taken]:.2f} bits an element on {where}, against {rest}"
+    return by_rule(taken, n, own), [Assumption(text, doubtful=True)]
+
+
+def _fitting(n: int, own: Values | None, rules: Iterable[str]) -> list[str]:
+    """Those of the rules that can be followed, and give other numbers than those before."""
+    found: dict[str, NDArray[np.float32]] = {}
+    for rule in rules:
+        with contextlib.suppress(ValueError):
+            numbers = _numbers(rule, n, own).astype(np.float32)
+            if not any(np.array_equal(numbers, other) for other in found.values()):
+                found[rule] = numbers
+    return list(found)
+
+
+_CLEAR = 0.1, 5  # bits, and times as many as with the most common rule: a network trained on another has next to none
+
+
+def _self_checked(network: Network, own: Values | None, rules: Sequence[str]) -> tuple[Encoding, list[Assumption]]:
+    """The encoding of the first of the rules, unless with another alone the output depends on the input.
+
+    A network that is fed numbers of another scale than those of its training is at one end of its range: it gives the
+    same output for almost any window.
+    """
+    n, common = network.outputs, rules[0]
+    found = {rule: dependence(network, by_rule(rule, n, own)) for rule in rules}
+    taken = max(rules, key=lambda rule: found[rule])
+    least, times = _CLEAR
+    if found[taken] < max(least, times * found[common]):
+        taken = common
+    others = " and ".join(f"with {described(rule, n)} {found[rule]:.2f}" for rule in rules if rule != taken)
+    text = (
+        f"encoding {described(taken, n)}: with it {found[taken]:.2f} bits of the next element depend on the window, "
+        f"{others}; encoding= and input_values= (--encoding, --input-values) say otherwise"
+    )
+    return by_rule(taken, n, own), [Assumption(text, doubtful=True)]
+
+
+# -- how likely a sequence is --------------------------------------------------------------------
+
+_STEPS = 40  # of a window, where the model has none
+_LEAST, _MOST = 8, 128  # windows to run
+_WORK = 5e8  # multiplications and additions, if these are not more
+
+
+def bits(network: Network, encoding: Encoding, sequence: Sequence[int]) -> float | None:
+    """Bits that each element of `sequence` has, given the window before it; None if it is too short to tell.
+
+    The mean over at most 128 windows, spread over the sequence: fewer of a large network. Windows are full ones, or, if
+    there is none and the network allows it, what there is.
+    """
+    steps = network.window or _STEPS
+    full = len(sequence) - steps
+    if full > 0:
+        ends = np.arange(steps, len(sequence))
+    elif network.fixed_steps or len(sequence) < 3:
+        return None
+    else:
+        ends = np.arange(1, len(sequence))
+    most = min(_affordable(network, steps), len(ends))
+    ends = ends[np.unique(np.linspace(0, len(ends) - 1, most).astype(int))]
+    ids = np.asarray(sequence)
+    total = 0.0
+    for length in sorted({min(int(end), steps) for end in ends}):
+        rows = ends[np.minimum(ends, steps) == length]
+        logs = _log_probabilities(network, encoding, np.stack([ids[end - length : end] for end in rows]))
+        total -= float(logs[np.arange(len(rows)), ids[rows]].sum())
+    return total / len(ends) / float(np.log(2)) if np.isfinite(total) else float("inf")
+
+
+def least_bits(network: Network, encoding: str | None, own: Values | None, sequence: Sequence[int]) -> float:
+    """The `bits` of the likeliest way for the elements to enter; infinite if the sequence is too short to tell."""
+    n = network.outputs
+    if network.input_size == 1 and not network.takes_ids:
+        rules = ["id/n"] if encoding == "scaled" else _fitting(n, own, _RAW_RULES if encoding == "raw" else RULES)
+        ways = [by_rule(rule, n, own) for rule in rules]
+    else:
+        ways = [Encoding("index" if network.takes_ids else "onehot")]
+    scores = [bits(network, way, sequence) for way in ways]
+    return min((score for score in scores if score is not None), default=float("inf"))
+
+
+def dependence(network: Network, encoding: Encoding) -> float:
+    """Bits of the next element that depend on the window, over random windows: their mutual information."""
+    steps = network.window or _STEPS
+    count = _affordable(network, steps)
+    windows = np.random.default_rng(0).integers(0, network.outputs, (count, steps))
+    logs = _log_probabilities(network, encoding, windows)
+    p = np.exp(logs)
+    mean = p.mean(axis=0)
+    information = (p * logs).sum(axis=1).mean() - (mean * np.log(np.maximum(mean, 1e-300))).sum()
+    return max(0.0, float(information / np.log(2))) if np.isfinite(information) else 0.0
+
+
+def _affordable(network: Network, steps: int) -> int:
+    """Windows that a network can be run on without a long wait."""
+    weights = sum(a.size for layer in network.layers for a in layer.arrays.values() if layer.type != "embedding")
+    return int(np.clip(_WORK / (weights * steps), _LEAST, _MOST))
+
+
+def _log_probabilities(network: Network, encoding: Encoding, windows: NDArray[np.int64]) -> Values:
+    """Of each element, natural, after each of the windows (rows, steps) of ids."""
+    x = np.stack([reference.encode(network, encoding.name, window.tolist(), encoding.values) for window in windows])
+    y = reference.forward(network, x, np.float32)
+    kind, activation = _head(network)
+    with np.errstate(all="ignore"):
+        logits = (y[:, -1] if network.returns_sequences else y).astype(np.float64)
+        if kind != "logits" and activation != "log_softmax":
+            logits = np.log(np.maximum(logits, 1e-12))
+        logits -= logits.max(axis=-1, keepdims=True)
+        result: Values = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    return result
+
+
+def given_values(values: object, n: int, own: Values | None) -> Encoding:
+    """The encoding that the option `input_values` asks for: a rule, or a number for each element."""
+    if isinstance(values, str):
+        return by_rule(values, n, own)
+    if isinstance(values, bytes) or not isinstance(values, Iterable):
+        raise TypeError(f"input_values: expected {n} numbers or one of {', '.join(RULES)}, found {values!r:.60}")
+    numbers = list(values)
+    if not all(isinstance(number, int | float | np.integer | np.floating) for number in numbers):
+        raise TypeError(f"input_values: expected {n} numbers, found {numbers!r:.60}")
+    return Encoding("raw", tuple(map(float, numbers)))
+
+
+# -- what fills a short window -------------------------------------------------------------------
+
+_PAD_NAME = re.compile(r"[<\[({_|]+pad(ding)?[>\])}_|]+", re.IGNORECASE)
+_PAD_WORD = re.compile(r"pad(ding)?", re.IGNORECASE)  # only as element 0
+_UNKNOWN = re.compile(r"[<\[({_|]+(?:unk|unknown|oov|ukn)[>\])}_|]+|unk|oov", re.IGNORECASE)
+_START = re.compile(r"<s>|[<\[|]+(start|bos|sos|go|begin|startoftext)[>\]|]+|startseq", re.IGNORECASE)
+
+
+class Padding(NamedTuple):
+    """The id that fills a short window, or None, and whether vectors of zeros do."""
+
+    id: int | None = None
+    zeros: bool = False
+
+
+def padding_of(
+    network: Network, encoding: str, elements: Sequence[str] | None, sequence: Sequence[str]
+) -> tuple[Padding, list[Assumption]]:
+    """What fills a short window where nobody has said it; `sequence` holds elements of a corpus, or nothing."""
+    masked = _masked_value(network)
+    if elements is not None:
+        named = [i for i, e in enumerate(elements) if _PAD_NAME.fullmatch(e) or (i == 0 and _PAD_WORD.fullmatch(e))]
+        if len(named) == 1:
+            text = f"element {named[0]}, {elements[named[0]]!r}, fills a short window and is never drawn"
+            return Padding(named[0]), [Assumption(text)]
+    if network.takes_ids and masked == 0:
+        if elements is None:
+            return Padding(0), [Assumption("id 0 fills a short window and is never drawn: the Embedding masks it")]
+        first = elements[0]
+        if first not in sequence and (_UNKNOWN.fullmatch(first) or re.fullmatch(r"[<\[].*[>\]]", first)):
+            text = f"id 0, {first!r}, fills a short window and is never drawn: the Embedding masks it (mask_zero)"
+            return Padding(0), [Assumption(text)]
+        text = f"id 0, {first!r}, is an element like any other, although the Embedding masks it (mask_zero)"
+        return Padding(), [Assumption(text, doubtful=True)]
+    if masked == 0 and network.window and encoding in writer.PADDED_WITH_ZEROS:
+        return Padding(zeros=True), [Assumption("zero vectors fill a short window: the network masks them")]
+    return Padding(), []
+
+
+def short_prime(network: Network, encoding: str) -> list[Assumption]:
+    """What becomes of a prime that is shorter than the window, where nothing fills it."""
+    if not network.window:
+        text = (
+            "no fixed number of time steps: the state is carried from element to element; window= (--window) sets one"
+        )
+        return [Assumption(text)]
+    if network.window < 2:
+        return []
+    if network.fixed_steps:
+        return [Assumption(f"a prime has at least {network.window} elements, as the network takes exactly that many")]
+    zeros = "" if encoding == "index" else "; padding='zeros' (--padding zeros) puts zero vectors before it"
+    return [Assumption(f"a prime shorter than {network.window} elements is read as it is, from the zero state{zeros}")]
+
+
+def given_padding(padding: object, elements: Sequence[str] | None, count: int) -> Padding:
+    """What the option `padding` asks for: "zeros", "none", an element, or its id."""
+    if padding == "zeros":
+        return Padding(zeros=True)
+    if padding == "none":
+        return Padding()
+    if isinstance(padding, str):
+        if elements is not None and padding in elements:
+            return Padding(elements.index(padding))
+        if padding.isascii() and padding.isdigit() and len(padding) < 10:
+            padding = int(padding)
+    if isinstance(padding, int | np.integer) and not isinstance(padding, bool) and 0 <= padding < count:
+        return Padding(int(padding))
+    known = "an id" if elements is None else "an element of the vocabulary, an id"
+    raise ValueError(f"padding: expected 'zeros', 'none', or {known} from 0 to {count - 1}, found {padding!r:.60}")
+
+
+def assumed_of_names(elements: Sequence[str] | None, padding: Padding) -> list[Assumption]:
+    """What is assumed of elements with a name that says something."""
+    for i, element in enumerate(elements or ()):
+        if i != padding.id and _UNKNOWN.fullmatch(element):
+            return [Assumption(f"{element!r} stands for what is not known, and is drawn like any other element")]
+    return []
+
+
+def start_element(elements: Sequence[str] | None) -> str | None:
+    """The element that is put before each text, such as `<s>`."""
+    return next((element for element in elements or () if _START.fullmatch(element)), None)
+
+
+def _masked_value(network: Network) -> float | None:
+    """The number of which a mask of the network's input leaves out the steps; None if there is no mask."""
+    masks = [
+        layer for i, layer in enumerate(network.layers) if layer.type == "mask" and NETWORK_INPUT in network.inputs(i)
+    ]
+    return float(masks[0].options["value"]) if masks else None

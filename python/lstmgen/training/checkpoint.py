@@ -1,0 +1,258 @@
+"""The files of a training.
+
+They are the model, a set of three files, and the state that an interrupted training leaves.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import math
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lstmgen
+from lstmgen import files
+from lstmgen.training import card
+from lstmgen.training.backend import import_keras
+from lstmgen.training.spelling import option
+
+_NOTES = "lstmgen.json"  # in the .keras of an unfinished training
+_VERSION = 2  # of the notes
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a training leaves its files: the `.bin` is `out`, the others lie beside it."""
+
+    out: Path
+
+    @property
+    def keras(self) -> Path:
+        """The model of the best epoch, as Keras saves it."""
+        return self.out.with_suffix(".h5")
+
+    @property
+    def card(self) -> Path:
+        """What people should know of the model."""
+        return self.out.with_suffix(".md")
+
+    @property
+    def state(self) -> Path:
+        """The model with its optimizer, and notes, while the training is not over."""
+        return self.out.with_name(f"{self.out.stem}.training.keras")
+
+    @property
+    def _journal(self) -> Path:
+        return self.out.with_name(f".{self.out.stem}.replacing")
+
+    @property
+    def model(self) -> tuple[Path, Path, Path]:
+        """The three files that make up a model."""
+        return self.keras, self.out, self.card
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """All files that a training writes."""
+        return (*self.model, self.state, self._journal)
+
+    def check(self, *sources: Path) -> None:
+        """Find out whether a training on `sources` can leave its files.
+
+        Raises `ValueError` or `OSError` that names the file in the way.
+        """
+        if self.out.suffix != ".bin":
+            raise ValueError(f"{self.out}: expected a name that ends with .bin")
+        for path in (*self.model, self.state):
+            if not path.exists():
+                continue
+            if not path.is_file():
+                raise OSError(f"{path}: not a regular file, so it is not replaced")
+            if any(source.exists() and path.samefile(source) for source in sources):
+                raise ValueError(f"{path}: what is learnt from would be replaced: give another output")
+            if path == self.card and card.MARK not in path.read_text(errors="replace"):
+                raise ValueError(f"{path}: no card that a training wrote, so it is not replaced: give another output")
+        folder = self.out.resolve().parent
+        try:
+            tempfile.TemporaryFile(dir=folder).close()  # a test that holds for root, too
+        except OSError as error:
+            raise OSError(f"{self.out}: cannot write into the folder {folder}: {error.strerror}") from None
+
+    def existing(self) -> list[Path]:
+        """Those that are there: the `.bin` first."""
+        return [path for path in (self.out, self.state, self.keras, self.card) if path.exists()]
+
+    def replace(self, contents: Mapping[Path, bytes]) -> None:
+        """Replace files of the model together.
+
+        All of the new content is first written to a journal. A process that is killed before that
+        leaves the old files. A process that is killed after it leaves some old and some new ones,
+        and `recover` replaces the others.
+        """
+        with tempfile.TemporaryFile() as file:
+            with zipfile.ZipFile(file, "w") as archive:
+                for path, data in contents.items():
+                    archive.writestr(path.name, data)
+            file.seek(0)
+            try:
+                files.write(self._journal, file.read())
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self.out)) from error
+        self._apply_journal()
+
+    def recover(self) -> None:
+        """Complete what a killed process has begun to replace, and remove what it left half written."""
+        for path in self.all:
+            for stray in self.out.parent.glob(f".{glob.escape(path.name[:100])}.*.tmp"):
+                stray.unlink(missing_ok=True)
+        self._apply_journal()
+
+    def _apply_journal(self) -> None:
+        if not self._journal.exists():
+            return
+        try:
+            with zipfile.ZipFile(self._journal) as archive:
+                contents = {path: archive.read(path.name) for path in self.model if path.name in archive.namelist()}
+        except (zipfile.BadZipFile, ValueError) as error:
+            raise ValueError(f"{self._journal}: damaged: {error}; without this file the training begins") from None
+        for path, data in contents.items():
+            files.write(path, data)
+        self._journal.unlink(missing_ok=True)
+
+
+def saved_bytes(model: Any, suffix: str) -> bytes:
+    """A model as Keras saves it.
+
+    It is saved in a temporary folder. In a folder that is full, HDF5 would end the process.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder, f"model{suffix}")
+        model.save(saved)
+        return saved.read_bytes()
+
+
+@dataclass
+class State:
+    """What is needed to go on after an interruption, besides the model and its optimizer.
+
+    recipe, facts: the settings and the facts about the data, as the card tells them. overwrites:
+    the model that is there comes from another training, and the first epoch replaces it. base:
+    epochs of the finished model that this training went on from. history: figures of each epoch.
+    best, best_epoch: the best figure, and its epoch. seconds: spent. steps, means: of the epoch
+    that is not over, and the means of its figures so far. dropout: the random states of the model,
+    which Keras does not save. keras: the version of Keras and its backend.
+    """
+
+    recipe: dict[str, Any]
+    facts: dict[str, Any]
+    overwrites: bool = False
+    base: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: float = math.inf
+    best_epoch: int = 0
+    seconds: float = 0.0
+    steps: int = 0
+    means: dict[str, float] = field(default_factory=dict)
+    dropout: list[list[int]] = field(default_factory=list)
+    keras: str = ""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that are over, with those of the model that this training went on from."""
+        return self.base + len(self.history)
+
+    def save(self, model: Any, path: Path) -> None:
+        """Write `model` with its optimizer and this state.
+
+        `path` holds all of it then, or what it held before.
+        """
+        # With JAX, the variables are elsewhere during an epoch.
+        if self.steps and hasattr(model, "jax_state_sync"):
+            model.jax_state_sync()
+        self.dropout = [state.numpy().tolist() for state in _random_states(model)]
+        self.keras = keras_version()
+        notes = {"version": _VERSION, "lstmgen": lstmgen.__version__, **asdict(self)}
+        notes["best"] = self.best if math.isfinite(self.best) else None
+        with tempfile.TemporaryDirectory() as folder:
+            saved = Path(folder, path.name)
+            model.save(saved)
+            with zipfile.ZipFile(saved, "a") as archive:
+                notes["digest"] = _digest(archive, notes)
+                archive.writestr(_NOTES, json.dumps(notes))
+            files.write(path, saved.read_bytes())
+
+    @classmethod
+    def read(cls, path: Path) -> State:
+        """The state in the file `path`.
+
+        Raises `ValueError` that names the file if this version did not write it as it is.
+        """
+        try:
+            with zipfile.ZipFile(path) as archive:
+                notes = json.loads(archive.read(_NOTES))
+                if not isinstance(notes, dict):
+                    raise ValueError(f"{_NOTES}: expected an object")
+                version, written = notes.pop("version", 1), notes.pop("digest", None)
+                if version == _VERSION and written != _digest(archive, notes):
+                    raise ValueError("it is not as it was written: it is damaged, or was changed by hand")
+        except Exception as error:  # of many kinds, since anything may be in the file
+            if isinstance(error, OSError) and error.filename:
+                raise
+            reason = str(error).strip("'\"") or "it is no .keras file"
+            raise _unusable(path, f"damaged: {reason}") from None
+        if version != _VERSION:
+            by = notes.get("lstmgen", "an older version")
+            raise _unusable(path, f"written by lstmgen {by}, as version {version}: expected version {_VERSION}")
+        del notes["lstmgen"]
+        if notes["best"] is None:
+            notes["best"] = math.inf
+        return cls(**notes)
+
+    def restore(self, model: Any, path: Path) -> None:
+        """Give `model` the weights, the optimizer and the random states of the state in `path`."""
+        keras = import_keras()
+        try:
+            previous = keras.models.load_model(path)
+            model.set_weights(previous.get_weights())
+            model.optimizer.build(model.trainable_variables)
+            for mine, kept in zip(model.optimizer.variables, previous.optimizer.variables, strict=True):
+                mine.assign(kept)
+            for state, values in zip(_random_states(model), self.dropout, strict=True):
+                state.assign(values)
+        except Exception as error:  # of many kinds, since Keras runs the file's own layers
+            reason = " ".join(str(error).split())[:200]
+            raise _unusable(
+                path, f"Keras {keras_version()} cannot read what Keras {self.keras} wrote: {reason}"
+            ) from error
+
+
+def _unusable(path: Path, reason: str) -> ValueError:
+    return ValueError(
+        f"{path}: cannot go on with it: {reason}. {option('overwrite')} begins anew; if you delete this file, "
+        f"{option('resume')} trains the model beside it on, if there is one"
+    )
+
+
+def _digest(archive: zipfile.ZipFile, notes: Mapping[str, Any]) -> str:
+    """A sum over all that the file holds, so that a change is noticed."""
+    told = {key: value for key, value in notes.items() if key not in ("version", "digest")}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for name in sorted(set(archive.namelist()) - {_NOTES}):
+        digest.update(f"\n{name}\n".encode())
+        digest.update(archive.read(name))
+    return digest.hexdigest()
+
+
+def _random_states(model: Any) -> Sequence[Any]:
+    return [v for v in model.variables if v.path.endswith("seed_generator_state")]
+
+
+def keras_version() -> str:
+    """The version of Keras, and its backend."""
+    keras = import_keras()
+    return f"{keras.__version__} ({keras.backend.backend()})"

@@ -1,0 +1,91 @@
+"""What a training says: what is about to happen, each step, each epoch, and how it ended."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+
+def say(line: str) -> None:
+    """Write a line to stderr, in place of the progress bar."""
+    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+    print(f"{clear}{line}", file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """A time in words.
+
+    >>> duration(80), duration(600), duration(7200)
+    ('80 s', '10 min', '2.0 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class Network:
+    """A stack of layers in words, with the number of its parameters, before Keras has made it.
+
+    >>> str(Network("one-hot", 65).lstm(24).dense(65))
+    'one-hot 65 > lstm 24 > dense 65, 10,265 parameters'
+    """
+
+    def __init__(self, encoding: str, size: int) -> None:
+        self.parameters = 0
+        self._size = size
+        self._layers = [f"{encoding} {size}"]
+
+    def embedding(self, units: int) -> Network:
+        """An `Embedding` of as many ids as there are inputs."""
+        return self._add("embedding", units, self._size * units)
+
+    def standardize(self) -> Network:
+        """A `BatchNormalization` that knows a mean and a variance, and learns nothing."""
+        return self._add("standardize", self._size, 2 * self._size)
+
+    def lstm(self, units: int) -> Network:
+        """An `LSTM`."""
+        return self._add("lstm", units, 4 * units * (self._size + units + 1))
+
+    def dense(self, units: int) -> Network:
+        """A `Dense`."""
+        return self._add("dense", units, units * (self._size + 1))
+
+    def _add(self, kind: str, size: int, parameters: int) -> Network:
+        self._layers.append(f"{kind} {size}")
+        self._size = size
+        self.parameters += parameters
+        return self
+
+    def __str__(self) -> str:
+        return f"{' > '.join(self._layers)}, {self.parameters:,} parameters"
+
+
+def announce(data: Sequence[str], network: Network, steps: int, batch: int, epochs: int) -> None:
+    """Say what is about to happen."""
+    for line in data:
+        say(line)
+    plural = "epoch" if epochs == 1 else "epochs"
+    say(f"network: {network}; {steps:,} steps of {batch} sequences an epoch, at most {epochs:,} {plural}")
+
+
+class Bar:
+    """The progress bar of a terminal; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._shown = 0.0
+
+    def draw(self, epoch: int, last: int, done: float, figure: str, left: float) -> None:
+        """Draw it, at most five times a second. `done`: share of the epoch; `left`: seconds."""
+        now = time.monotonic()
+        if not sys.stderr.isatty() or now - self._shown < 0.2:
+            return
+        self._shown = now
+        bar = "#" * round(20 * done)
+        print(
+            f"\r\x1b[Kepoch {epoch}/{last} [{bar:20}] {figure}, {duration(left)} left ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )

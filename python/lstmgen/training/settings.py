@@ -1,0 +1,235 @@
+"""Settings of a training.
+
+Each is described once. Its checks, its flag and its documentation come from that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any, Self, TypeVar
+
+from lstmgen.binfile import writer
+from lstmgen.training.spelling import name_of, option
+
+S = TypeVar("S", bound="type[Settings]")
+
+
+def setting(
+    default: Any,
+    about: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    choices: Sequence[str] | None = None,
+    kind: type | None = None,
+    shown: str | None = None,
+    run: bool = False,
+    quiet: bool = False,
+    architecture: bool = False,
+    path: bool = False,
+) -> Any:
+    """A field of `Settings`.
+
+    about: what it means, in words. least, most: the range of a number, with both ends. choices: of
+    a name. kind: the type of its values, if the default is None. shown: the default in words, if
+    the value says too little. run: it tells how this run goes, and two runs of one training may
+    differ in it. quiet: the card tells it only where it is not the default. architecture: the
+    weights of a network only fit another one with the same value. path: a `Path` will do, too.
+    """
+    described = {
+        "about": about,
+        "least": least,
+        "most": most,
+        "choices": choices,
+        "kind": kind or type(default),
+        "shown": shown if shown is not None else str(default),
+        "run": run,
+        "quiet": quiet,
+        "architecture": architecture,
+        "path": path,
+    }
+    return field(default=default, metadata=described)
+
+
+def batch_setting(default: int | None, shown: str | None = None) -> Any:
+    """The field `batch`."""
+    return setting(default, "sequences of a training step", least=1, most=10**5, kind=int, shown=shown)
+
+
+def lr_setting(default: float | None, shown: str | None = None) -> Any:
+    """The field `lr`."""
+    return setting(default, "greatest learning rate", least=1e-9, most=10, kind=float, shown=shown)
+
+
+def changed(of: type[Settings], name: str, default: Any) -> Any:
+    """The field `name` of the settings `of`, with another default."""
+    metadata = {**_field(of, name).metadata, "shown": str(default)}
+    return field(default=default, metadata=metadata)
+
+
+def described(of: S) -> S:
+    """Add the meaning of each setting to the docstring of a class of settings."""
+    lines = [f"    {_meaning(one)}" for one in fields(of) if one.metadata]
+    of.__doc__ = "\n".join([(of.__doc__ or "").rstrip(), "", *lines])
+    return of
+
+
+def _meaning(of: Field[Any]) -> str:
+    return f"{of.name}: {of.metadata['about']} ({allowed(of)}; default: {_shown(of)})."
+
+
+def _field(of: type[Settings], name: str) -> Field[Any]:
+    return next(one for one in fields(of) if one.name == name)
+
+
+def _shown(of: Field[Any]) -> str:
+    return of.metadata["shown"] or ("no" if of.metadata["kind"] is bool else "none")
+
+
+def allowed(of: Field[Any]) -> str:
+    """The values that a setting may have, in words."""
+    about = of.metadata
+    if about["choices"]:
+        return ", ".join(about["choices"])
+    if about["least"] is not None:
+        return f"{about['least']:,} to {about['most']:,}"
+    return {bool: "yes or no", str: "text"}[about["kind"]]
+
+
+@described
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every training may be told.
+
+    Raises no error by itself: `check` does.
+    """
+
+    epochs: int = setting(
+        40,
+        "passes over the data at most, of a short text several passes each; with a finished model that is resumed, "
+        "so many more",
+        least=1,
+        most=10**6,
+        run=True,
+    )
+    patience: int = setting(
+        5, "stop after more than so many epochs without improvement; 0: never", least=0, most=10**6, run=True
+    )
+    holdout: float = setting(0.05, "share of the data that is kept apart to measure on", least=0, most=0.5)
+    seed: int = setting(
+        1, "the same seed gives the same training on the same machine and backend", least=0, most=2**32 - 1
+    )
+    units: int = setting(512, "units of each LSTM layer", least=1, most=65_536, architecture=True)
+    layers: int = setting(1, "LSTM layers, one on the other", least=1, most=100, architecture=True)
+    dropout: float = setting(
+        0.2, "share of each LSTM layer's outputs that a training step leaves out", least=0, most=0.99
+    )
+    dtype: str = setting("f32", "type of the exported matrices", choices=writer.DTYPES)
+    resume: bool = setting(
+        False, "go on with an interrupted training, or train a finished model on for `epochs` more", run=True, shown=""
+    )
+    from_: str | os.PathLike[str] = setting(  # noqa: RUF009
+        "",
+        "begin with the weights of this model, a .h5 or .keras that a training left, or its .bin",
+        run=True,
+        path=True,
+    )
+    overwrite: bool = setting(
+        False, "replace the model that is there by the first epoch of this training", run=True, shown=""
+    )
+    told: frozenset[str] = field(default=frozenset(), repr=False)
+    """Names of settings that were given, even where they have the value of the default.
+
+    A training that is resumed takes the value of the first run for a setting that has its default
+    and is not in here.
+    """
+
+    def check(self) -> None:
+        """Raise `ValueError` for a setting that cannot be, `TypeError` for a wrong type."""
+        for one in _listed(self):
+            _check_value(one, getattr(self, one.name))
+        for one in _listed(self):
+            if one.name in self.unused() and getattr(self, one.name) != one.default:
+                raise ValueError(
+                    f"{name_of(one.name)}: has no effect here: the recipe and its level have their own, or none"
+                )
+        ways = [name for name in ("resume", "from_", "overwrite") if getattr(self, name)]
+        if "resume" in ways and len(ways) > 1:
+            raise ValueError(f"{option('resume')} and {name_of(ways[1])}: give one of them")
+
+    def unused(self) -> tuple[str, ...]:
+        """Names of the settings that have no effect beside the others."""
+        return ()
+
+    def facts(self) -> dict[str, Any]:
+        """The settings that make the model what it is, for its card."""
+        return {
+            one.name: getattr(self, one.name)
+            for one in _listed(self)
+            if not one.metadata["run"]
+            and one.name not in self.unused()
+            and not (one.metadata["quiet"] and getattr(self, one.name) == one.default)
+        }
+
+    def as_in(self, recipe: Mapping[str, Any], source: object, *, architecture: bool = False) -> Self:
+        """These settings, with those of the `recipe` of the model `source` where they were not
+        given.
+
+        Only those that the weights depend on, with `architecture`. Raises `ValueError` that names
+        each setting that was given and differs, with both values.
+        """
+        values: dict[str, Any] = {}
+        differences = []
+        for one in _listed(self):
+            if one.metadata["run"] or (architecture and not (one.metadata["architecture"] and one.name in recipe)):
+                continue
+            there, here = recipe.get(one.name, one.default), getattr(self, one.name)
+            if here == there:
+                continue
+            if one.name in self.told or here != one.default:
+                differences.append(f"{name_of(one.name)} {there} there and {here} here")
+            values[one.name] = there
+        if differences:
+            raise ValueError(
+                f"{source}: it was trained with other settings: {'; '.join(differences)}. Leave them out, or train "
+                f"another model: give another output, or {option('overwrite')}"
+            )
+        adopted = replace(self, **values)
+        defaults: dict[str, Any] = {one.name: one.default for one in _listed(self) if one.name in values}
+        adopted = replace(adopted, **{name: defaults[name] for name in adopted.unused() if name in values})
+        adopted.check()
+        return adopted
+
+
+def _listed(of: Settings | type[Settings]) -> list[Field[Any]]:
+    return [one for one in fields(of) if one.metadata]
+
+
+def _check_value(of: Field[Any], value: Any) -> None:
+    about = of.metadata
+    name, kind = name_of(of.name), about["kind"]
+    if value is None and of.default is None:
+        return
+    fits = isinstance(value, {float: int | float, str: str | os.PathLike if about["path"] else str}.get(kind, kind))
+    if not fits or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"{name}: expected {kind.__name__}, found {value!r:.60}")
+    if about["choices"] and value not in about["choices"]:
+        raise ValueError(f"{name}: expected one of {', '.join(about['choices'])}, found {value!r}")
+    if about["least"] is not None and not about["least"] <= value <= about["most"]:
+        raise ValueError(f"{name}: expected {about['least']} to {about['most']}, found {value!r}")
+
+
+def table(of: type[Settings]) -> str:
+    """The settings as a table in Markdown, as docs/training.md has it.
+
+    Of a task only those that it has besides `Settings`, or with another default.
+    """
+    common = {} if of is Settings else {one.name: one.default for one in _listed(Settings)}
+    rows = [
+        f"| `{one.name}` | {one.metadata['about']} | {allowed(one)} | {_shown(one)} |"
+        for one in _listed(of)
+        if one.name not in common or common[one.name] != one.default
+    ]
+    return "\n".join(["| setting | meaning | values | default |", "|---|---|---|---|", *rows])

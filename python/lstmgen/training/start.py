@@ -1,0 +1,385 @@
+"""Where a training starts.
+
+From nothing, from an interruption, from a finished model, or from the weights of another model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmgen import keras_file
+from lstmgen.network import RECURRENT, Network
+from lstmgen.training import progress
+from lstmgen.training.backend import import_keras
+from lstmgen.training.checkpoint import Files, State
+from lstmgen.training.settings import Settings
+from lstmgen.training.spelling import name_of, option
+
+S = TypeVar("S", bound=Settings)
+_DIGEST = "keras_model_sha256"  # of the .h5, in the card of the .bin
+
+
+@dataclass(frozen=True)
+class Elements:
+    """What the inputs and the outputs of a network stand for.
+
+    inputs: empty for inputs that are plain numbers. scaled: an element enters as its index divided
+    by the number of elements.
+    """
+
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    scaled: bool = False
+
+
+@dataclass
+class Start(Generic[S]):
+    """Where a training starts.
+
+    settings: those that were given, completed by those of what it goes on with. state: of an
+    interrupted training, or of a finished model, whose `base` is the epoch that it is from.
+    weights: the Keras model to begin with. known: what the inputs and outputs of `weights` stand
+    for, if it is known. card: of the model that is there and stays until a better one is.
+    """
+
+    files: Files
+    settings: S
+    state: State
+    interrupted: bool = False
+    weights: Path | None = None
+    known: Elements | None = None
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether this goes on with a training, interrupted or finished."""
+        return self.interrupted or self.state.base > 0
+
+    def check_data(self, facts: Mapping[str, Any], unit: str) -> None:
+        """Take the facts about the data.
+
+        Raises `ValueError` if they are not those of what is resumed.
+        """
+        state = self.state
+        if self.resumed:
+            _check_corpus(self.files.state if self.interrupted else self.files.out, state.facts, facts)
+        else:
+            state.recipe, state.facts = self.settings.facts(), {k: v for k, v in facts.items() if k != "recipe"}
+        if not self.interrupted:
+            state.best = _figure(self.card, unit)
+            return
+        # The better one of what the state knows and of what is there: a killed process may have got
+        # further.
+        if not self.files.out.exists():
+            state.best, state.best_epoch = math.inf, state.epochs
+        elif _same_training(self.card, state):
+            if _figure(self.card, unit) < state.best:
+                state.best, state.best_epoch = _figure(self.card, unit), int(self.card["epochs"])
+        elif not state.overwrites:
+            raise ValueError(
+                f"{self.files.out}: this is not the model of the interrupted training {self.files.state}: move one of "
+                f"them away, or {option('overwrite')} begins anew"
+            )
+
+    def tell(self) -> None:
+        """Say where the training goes on."""
+        state = self.state
+        if self.interrupted:
+            where = f"step {state.steps} of epoch {state.epochs + 1}" if state.steps else f"epoch {state.epochs}"
+            progress.say(f"going on after {where}")
+        elif state.base:
+            progress.say(
+                f"training {self.files.out} on from epoch {state.base}, with a new state of the optimizer; the model "
+                "stays as it is until a better one is there"
+            )
+
+    def begin(self, model: Any, elements: Elements) -> None:
+        """Give `model` the weights to start with."""
+        if self.interrupted:
+            self.state.restore(model, self.files.state)
+        elif self.weights is not None:
+            keras = import_keras()
+            try:
+                weights = keras.models.load_model(self.weights, compile=False).get_weights()
+            except Exception as error:  # of many kinds, since Keras runs the file's own layers
+                raise ValueError(
+                    f"{self.weights}: Keras cannot read it: {' '.join(str(error).split())[:200]}"
+                ) from error
+            known = self.known or _assumed(self.weights, weights, elements)
+            if elements.scaled and tuple(known.outputs) != tuple(elements.outputs):
+                raise ValueError(
+                    f"{self.weights}: an element enters as its index / n_vocab, so its weights fit the same elements "
+                    f"only: it has {len(known.outputs)}, the data have {len(elements.outputs)}, or others"
+                )
+            model.set_weights(_mapped(self.weights, model.get_weights(), weights, known, elements))
+            if not self.state.base:
+                progress.say(f"beginning with the weights of {self.weights}: {_told(known, elements)}")
+
+
+def begin(out: Path, settings: S, sources: Iterable[Path]) -> Start[S]:
+    """Find out where a training that leaves its files at `out` starts. Reads no data, and imports
+    no Keras.
+
+    Raises `ValueError` or `OSError` that names the file for a model that would be replaced without
+    being told, and for a state or a model that cannot be gone on with.
+    """
+    settings.check()
+    files = Files(out)
+    files.check(*sources)
+    files.recover()
+    there = files.existing()
+    if settings.resume:
+        if files.state in there:
+            return _interrupted(files, settings)
+        if files.out in there:
+            return _finished(files, settings)
+        if there:
+            raise ValueError(
+                f"{there[0]}: there is no {files.out.name} beside it to go on with: give another output, or "
+                f"{option('overwrite')}"
+            )
+        progress.say("nothing to resume: training from the start")
+    elif there and not settings.overwrite:
+        raise ValueError(_refusal(files, there[0]))
+    start = Start(files, settings, State({}, {}, overwrites=files.out in there))
+    if settings.from_:
+        _take_weights(start, Path(settings.from_))
+    return start
+
+
+def _refusal(files: Files, found: Path) -> str:
+    if files.state.exists():
+        what, resume = f"{files.state}: an interrupted training is there", "goes on with it"
+    elif found == files.out:
+        what, resume = f"{found}: a model is there", "trains it on"
+    else:
+        what, resume = f"{found}: it is there, without a {files.out.name}", f"goes on where {files.out.name} is there"
+    weights = files.keras if files.keras.exists() else "MODEL"
+    return (
+        f"{what}. {option('resume')} {resume}; {option('from_', str(weights))} with another output begins a new "
+        f"training with its weights; {option('overwrite')} replaces it"
+    )
+
+
+def _interrupted(files: Files, settings: S) -> Start[S]:
+    state = State.read(files.state)
+    start = Start(files, settings.as_in(state.recipe, files.state), state, interrupted=True)
+    if files.out.exists():
+        start.card = _card(files.out)
+    return start
+
+
+def _finished(files: Files, settings: S) -> Start[S]:
+    kept = _card(files.out)
+    if not isinstance(kept.get("recipe"), dict) or not isinstance(kept.get("epochs"), int):
+        raise ValueError(
+            f"{files.out}: no training left it, so it cannot be resumed: give another output, or {option('overwrite')}"
+        )
+    if not files.keras.exists():
+        raise ValueError(f"{files.keras}: it is missing: {files.out.name} is trained on from this Keras model")
+    if _DIGEST not in kept:
+        raise ValueError(
+            f"{files.out}: an older version of lstmgen trained it, so it cannot be resumed: give another output with "
+            f"{option('from_', str(files.keras))}, or {option('overwrite')}"
+        )
+    if kept[_DIGEST] != digest(files.keras.read_bytes()):
+        raise ValueError(
+            f"{files.keras}: this is not the Keras model that {files.out.name} was made from, so the two cannot be "
+            f"trained on: give another output with {option('from_', str(files.keras))}, or {option('overwrite')}"
+        )
+    recipe = kept["recipe"]
+    state = State(recipe, kept, base=kept["epochs"], best_epoch=kept["epochs"])
+    minutes = kept.get("training_minutes")
+    state.seconds = 60.0 * minutes if isinstance(minutes, int | float) else 0.0
+    return Start(
+        files,
+        settings.as_in(recipe, files.out),
+        state,
+        weights=files.keras,
+        known=_elements_of(files.out),
+        card=kept,
+    )
+
+
+def digest(data: bytes) -> str:
+    """The sum by which a `.bin` knows its `.h5`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_fact(data: bytes) -> dict[str, str]:
+    """The same, as a fact of the card."""
+    return {_DIGEST: digest(data)}
+
+
+def _card(path: Path) -> dict[str, Any]:
+    """The facts in the card of a `.bin`. Raises `ValueError` that names it if it is broken."""
+    from lstmgen.model import Model
+
+    try:
+        card = Model(path).metadata["card"]
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: its card is broken: {error}") from None
+    return card if isinstance(card, dict) else {}
+
+
+def _figure(card: Mapping[str, Any], unit: str) -> float:
+    """How good a model is, by its card; the less the better."""
+    figure = card.get(unit)
+    return float(figure) if isinstance(figure, int | float) else math.inf
+
+
+def _check_corpus(source: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    if there.get("corpus_sha256") == here["corpus_sha256"]:
+        return
+    differences = [
+        f"{key.replace('_', ' ')} {there[key]} there and {value} here"
+        for key, value in here.items()
+        if key in there and there[key] != value and key not in ("recipe", "corpus_sha256")
+    ]
+    raise ValueError(
+        f"{source}: it learnt from other data: {'; '.join(differences) or 'the content differs'}. To begin a new "
+        f"training with its weights, give another output and {name_of('from_')}"
+    )
+
+
+def _same_training(card: Mapping[str, Any], state: State) -> bool:
+    return card.get("recipe") == state.recipe and card.get("corpus_sha256") == state.facts.get("corpus_sha256")
+
+
+# -- weights of another model ----------------------------------------------------------------------
+
+
+def _take_weights(start: Start[S], source: Path) -> None:
+    """Let the training begin with the weights of `source`, and with its architecture."""
+    if source.suffix == ".bin":
+        beside = [path for path in (source.with_suffix(".h5"), source.with_suffix(".keras")) if path.exists()]
+        if not source.exists():
+            raise FileNotFoundError(2, "No such file or directory", str(source))
+        if not beside:
+            raise ValueError(
+                f"{source}: weights are taken from the Keras model beside it, but there is no .h5 or .keras"
+            )
+        start.weights = beside[0]
+    else:
+        start.weights = source
+        source = source.with_suffix(".bin")
+    network = keras_file.read(start.weights)
+    start.settings = start.settings.as_in(architecture(network), start.weights, architecture=True)
+    if source.exists():
+        start.known = _elements_of(source)
+
+
+def architecture(network: Network) -> dict[str, Any]:
+    """The settings that the weights of a network tell."""
+    recurrent = [layer for layer in network.layers if layer.type in RECURRENT]
+    embeddings = [layer for layer in network.layers if layer.type == "embedding"]
+    found: dict[str, Any] = {}
+    if recurrent and all(layer.type == "lstm" for layer in recurrent):
+        found = {"units": recurrent[-1].options["units"], "layers": len(recurrent)}
+    if embeddings:
+        found["embedding"] = embeddings[0].options["units"]
+    return {
+        **found,
+        "level": "words" if embeddings else "letters",
+        "kind": "letters" if embeddings else "numbers",
+        "encoding": "events" if network.input_size > 1 else "lesson",
+    }
+
+
+def _elements_of(path: Path) -> Elements | None:
+    """What inputs and outputs of a `.bin` stand for."""
+    from lstmgen.model import Model
+
+    model = Model(path)
+    elements = model.vocabulary.elements if model.vocabulary else ()
+    return Elements(elements, model.labels or elements) if elements or model.labels else None
+
+
+def _assumed(path: Path, weights: list[NDArray[Any]], elements: Elements) -> Elements:
+    """The elements of a Keras model without a `.bin` beside it."""
+    if weights[-1].shape != (len(elements.outputs),):
+        raise ValueError(
+            f"{path}: it has {weights[-1].shape[0]} outputs, the data have {len(elements.outputs)} elements: to map "
+            f"one to the other, {path.with_suffix('.bin').name} is needed beside it, which has the vocabulary"
+        )
+    progress.say(f"assumed: the outputs of {path} stand for the same elements, in the same order")
+    return elements
+
+
+def _mapped(
+    path: Path, own: list[NDArray[Any]], given: list[NDArray[Any]], known: Elements, wanted: Elements
+) -> list[NDArray[Any]]:
+    """The weights `given`, with their inputs and outputs moved to where the elements are wanted.
+
+    What belongs to a new element is as it is in `own`, but the bias of a new output is the least of
+    the others, so that it is not drawn before it is learnt.
+    """
+    mapped = []
+    for i, (mine, theirs) in enumerate(zip(own, given, strict=False)):
+        axis, there, here = -1, known.outputs, wanted.outputs  # of the last layer's kernel and bias
+        if i < len(own) - 2:
+            axis, there, here = 0, known.inputs, wanted.inputs if i == 0 else ()
+        fits = mine.ndim == theirs.ndim and all(
+            a == b
+            for k, (a, b) in enumerate(zip(mine.shape, theirs.shape, strict=True))
+            if not here or k != axis % mine.ndim
+        )
+        if not fits:
+            break
+        if not here:
+            mapped.append(theirs)
+            continue
+        new = np.moveaxis(mine.copy(), axis, 0)
+        if i == len(own) - 1:
+            new[:] = theirs.min()
+        at, of = _common(there, here, (theirs.shape[axis], mine.shape[axis]), path)
+        new[at] = np.moveaxis(theirs, axis, 0)[of]
+        mapped.append(np.moveaxis(new, 0, axis))
+    if len(mapped) != len(own) or len(own) != len(given):
+        raise ValueError(
+            f"{path}: its weights do not fit: expected shapes {_shapes(own)}, found {_shapes(given)}: the two networks "
+            "must have the same layers, but for the number of elements"
+        )
+    return mapped
+
+
+def _common(
+    there: Sequence[str], here: Sequence[str], sizes: tuple[int, int], path: Path
+) -> tuple[list[int], list[int]]:
+    """Where the elements that both have are: (in `here`, in `there`)."""
+    if (len(there), len(here)) != sizes:
+        raise ValueError(f"{path}: it has weights for {sizes[0]} elements, but its .bin names {len(there)}")
+    at = {element: i for i, element in enumerate(there)}
+    both = [(i, at[element]) for i, element in enumerate(here) if element in at]
+    return [i for i, _ in both], [j for _, j in both]
+
+
+def _shapes(weights: Iterable[NDArray[Any]]) -> str:
+    return ", ".join(str(tuple(w.shape)) for w in weights)
+
+
+def _told(known: Elements, wanted: Elements) -> str:
+    """What was done about elements that are not the same."""
+    pairs = [("inputs", known.inputs, wanted.inputs), ("outputs", known.outputs, wanted.outputs)]
+    if pairs[0][1:] == pairs[1][1:] or not wanted.inputs:
+        pairs = [("elements", known.outputs, wanted.outputs)]
+    parts = []
+    for name, there, here in pairs:
+        if tuple(there) == tuple(here):
+            continue
+        new, gone = [e for e in here if e not in set(there)], [e for e in there if e not in set(here)]
+        shown = f" ({' '.join(map(repr, new[:10]))}{' ...' if len(new) > 10 else ''})" if new else ""
+        parts.append(
+            f"{len(here) - len(new)} of {len(here)} {name} are known there; new ones, which begin anew: "
+            f"{len(new)}{shown}; dropped: {len(gone)}"
+        )
+    return "; ".join(parts) or "the elements are the same"

@@ -1,0 +1,115 @@
+"""The text that a training reads: files, folders of files, and a column of a CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import warnings
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from lstmgen.training.spelling import name_of, option
+
+Sources = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+
+class Corpus(NamedTuple):
+    """A text, and the names of the files that it is from."""
+
+    text: str
+    names: tuple[str, ...]
+
+
+def paths(sources: Sources) -> list[Path]:
+    """One path or several, as a list."""
+    return [Path(source) for source in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+
+
+def read(
+    sources: Iterable[Path],
+    *,
+    encoding: str = "utf-8",
+    lower: bool = False,
+    column: str = "",
+    without: Collection[Path] = (),
+) -> Corpus:
+    """The text of files and folders, one after the other.
+
+    Of a folder, all files count, those of its folders too, in the order of their names, but for
+    those whose name begins with a dot, and those of `without`. One that is not text in this
+    encoding is skipped with a warning. A line end is put between two files where there is none.
+    `column` names a column of CSV files, whose cells are then the text, a line each.
+
+    Raises `OSError`, or `ValueError` that names the file, for one that cannot be read.
+    """
+    try:
+        b"\n".decode(encoding, "replace")
+    except LookupError:
+        raise ValueError(f"{name_of('encoding')}: there is no encoding {encoding!r}") from None
+    texts, names = [], []
+    for path, listed in _files(sources):
+        if listed and any(other.exists() and path.samefile(other) for other in without):
+            continue
+        try:
+            text = _decoded(path, encoding)
+        except ValueError as error:
+            if not listed:
+                raise
+            warnings.warn(f"{error}; skipped", UserWarning, stacklevel=2)
+            continue
+        texts.append(_column(path, text, column) if column else text)
+        names.append(path.name)
+    if not texts:
+        raise ValueError(f"{', '.join(map(str, sources))}: no text in this folder")
+    ended = [text if not text or text.endswith(("\n", "\r")) else text + "\n" for text in texts[:-1]]
+    whole = "".join([*ended, texts[-1]])
+    return Corpus(whole.lower() if lower else whole, tuple(names))
+
+
+def _files(sources: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
+    """Each file, and whether it was found in a folder."""
+    for source in sources:
+        if not source.is_dir():
+            yield source, False
+            continue
+        for path in sorted(source.rglob("*")):
+            hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
+            if path.is_file() and not hidden:
+                yield path, True
+
+
+def _decoded(path: Path, encoding: str) -> str:
+    data = path.read_bytes()
+    try:
+        text = data.decode(encoding)
+    except UnicodeError as error:
+        hint = f"; {option('encoding', 'latin-1')}, or another name, says what it is" if encoding == "utf-8" else ""
+        raise ValueError(f"{path}: not {encoding.upper()}: {error}{hint}") from None
+    if "\0" in text:
+        raise ValueError(f"{path}: no text: character {text.index(chr(0))} is U+0000, which a vocabulary cannot hold")
+    return text.removeprefix("\ufeff")
+
+
+def _column(path: Path, text: str, column: str) -> str:
+    """The cells of a column, a line each; empty ones are left out."""
+    first = text.split("\n", 1)[0]
+    separator = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    cells, line = [], 1
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if column not in header:
+            raise ValueError(
+                f"{path}: {name_of('column')}: expected one of {', '.join(map(repr, header)) or 'no columns'}, found "
+                f"{column!r}"
+            )
+        at = header.index(column)
+        for row in reader:
+            line = reader.line_num
+            if len(row) > at and row[at].strip():
+                cells.append(row[at] + "\n")
+    except csv.Error as error:
+        raise ValueError(f"{path}: line {line + 1}: not CSV: {error}") from None
+    return "".join(cells)

@@ -1,0 +1,112 @@
+"""The texts that `lstmgen train text` reads: files, folders, encodings, and a column of a CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lstmgen.cli import main as cli
+from lstmgen.training import TextSettings, train_text
+from lstmgen.training.tasks import corpus
+
+
+def write(folder: Path, **files: str | bytes) -> Path:
+    for name, content in files.items():
+        path = folder / name.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+def test_files_are_joined_in_the_order_given_with_a_line_end_between_them(tmp_path: Path) -> None:
+    write(tmp_path, a_txt="first", b_txt="second\n", c_txt="third")
+    paths = [tmp_path / name for name in ("c.txt", "b.txt", "a.txt")]
+    assert corpus.read(paths) == ("third\nsecond\nfirst", ("c.txt", "b.txt", "a.txt"))
+    assert corpus.read(paths[:1]).text == "third"  # as it is
+
+
+def test_a_folder_is_its_text_files_in_the_order_of_their_names(tmp_path: Path) -> None:
+    write(tmp_path, b_txt="b", a_tex="a", sub__c_md="c", _hidden="no", sub__d_bin=b"GG\0\0", sub__e_txt=b"\xff\xfe")
+    with pytest.warns(UserWarning, match="skipped") as warned:
+        found = corpus.read([tmp_path])
+    assert found == ("a\nb\nc", ("a.tex", "b.txt", "c.md"))
+    skipped = sorted(str(one.message) for one in warned)
+    assert skipped[0].startswith(f"{tmp_path}/sub/d.bin: no text: character 2 is U+0000")
+    assert skipped[1].startswith(f"{tmp_path}/sub/e.txt: not UTF-8")
+    without = [tmp_path / name for name in ("b.txt", "sub/d.bin", "sub/e.txt", "none")]
+    assert corpus.read([tmp_path / "b.txt", tmp_path], without=without).names == ("b.txt", "a.tex", "c.md")
+
+
+@pytest.mark.filterwarnings("ignore:.*skipped:UserWarning")
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    write(tmp_path, latin_txt="schön".encode("latin-1"), bad__x_bin=b"\0")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"latin\.txt: not UTF-8: .*encoding='latin-1', or another name, says what it"):
+        corpus.read([tmp_path / "latin.txt"])
+    with pytest.raises(ValueError, match="encoding: there is no encoding 'utf-9'"):
+        corpus.read([tmp_path / "latin.txt"], encoding="utf-9")
+    with pytest.raises(ValueError, match=r"latin\.txt: not UTF-16"):
+        corpus.read([tmp_path / "latin.txt"], encoding="utf-16")
+    for folder in ("empty", "bad"):
+        with pytest.raises(ValueError, match=rf"{folder}: no text in this folder"):
+            corpus.read([tmp_path / folder])
+    with pytest.raises(OSError, match=r"none\.txt"):
+        corpus.read([tmp_path / "none.txt"])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [("latin-1", "schön"), ("cp1251", "жёлтый"), ("utf-16", "\U0001f600"), ("utf-8", "ﬁ"), ("shift_jis", "日本")],
+)
+def test_encodings(tmp_path: Path, encoding: str, text: str) -> None:
+    (tmp_path / "x.txt").write_bytes(text.encode(encoding))
+    assert corpus.read([tmp_path / "x.txt"], encoding=encoding).text == text
+
+
+def test_lower_case(tmp_path: Path) -> None:
+    write(tmp_path, a_txt="Straße ÄB")
+    assert corpus.read([tmp_path / "a.txt"], lower=True).text == "straße äb"
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_column_of_a_csv_is_a_text_of_lines(tmp_path: Path, separator: str) -> None:
+    rows = [["id", "poem", "year"], ["1", f'"roses{separator} red"', "1900"], ["2", "", ""], ["3", '"two\nlines"', "1"]]
+    write(tmp_path, a_csv="\ufeff" + "\r\n".join(separator.join(row) for row in rows))
+    assert corpus.read([tmp_path / "a.csv"], column="poem").text == f"roses{separator} red\ntwo\nlines\n"
+    with pytest.raises(ValueError, match=r"a\.csv: column: expected one of 'id', 'poem', 'year', found 'Poem'"):
+        corpus.read([tmp_path / "a.csv"], column="Poem")
+    write(tmp_path, b_csv='poem\n"open')
+    with pytest.raises(ValueError, match=r"b\.csv: line 2: not CSV"):
+        corpus.read([tmp_path / "b.csv"], column="poem")
+
+
+def test_the_command_line_reads_a_folder_in_another_encoding(
+    keras: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = "".join(f"{i};Grüne Flaschen hängen an der Wand, {i} Stück\n" for i in range(60))
+    write(tmp_path, in__a_csv=("nr;zeile\n" + lines).encode("latin-1"), in__b_csv="nr;zeile\n0;Ende".encode("latin-1"))
+    out = tmp_path / "in" / "m.bin"
+    options = ["--encoding", "latin-1", "--lower", "--column", "zeile", "--units", "4", "--epochs", "1"]
+    sizes = ["--batch", "32", "--length", "10", "--window", "10", "--holdout", "0.1"]
+    command = ["train", "text", str(tmp_path / "in"), "-o", str(out)]
+    assert cli.main([*command, *options, *sizes]) == 0
+    told = capsys.readouterr().err
+    text = "".join(f"grüne flaschen hängen an der wand, {i} stück\n" for i in range(60)) + "ende\n"
+    assert f"{tmp_path / 'in'}: {len(text):,} characters, {len(text):,} letters, {len(set(text))} different" in told
+    assert cli.main([*command, "--resume", "--epochs", "1"]) == 0  # the model's own files in the folder are no text
+    recipe = (tmp_path / "in" / "m.md").read_text()
+    assert "| corpus | a.csv, b.csv |" in recipe
+    assert "encoding latin-1, lower True, column zeile" in recipe
+
+
+def test_settings_of_the_text_are_on_the_card_only_if_they_are_told() -> None:
+    assert {"encoding", "lower", "column"}.isdisjoint(TextSettings().facts())
+    assert TextSettings(lower=True, column="a").facts().items() >= {("lower", True), ("column", "a")}
+
+
+def test_a_text_that_is_the_output_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, a_txt="abc", m_md="abc")
+    with pytest.raises(ValueError, match=r"m\.md: what is learnt from would be replaced"):
+        train_text([tmp_path / "a.txt", tmp_path / "m.md"], tmp_path / "m.bin")
