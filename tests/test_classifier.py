@@ -548,6 +548,28 @@ def test_errors_of_a_file_name_its_line(lesson: Trained, tmp_path: Path, capsys:
     assert "words.txt: line 3: character 'f'" in capsys.readouterr().err
 
 
+def test_rows_that_fail_are_told_at_the_end_and_the_others_have_their_labels(
+    lesson: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_csv(
+        tmp_path / "words.csv", "sequence,label\nGreen,neutral\nwörst,negative\ncloudy,neutral\n fizz,neutral\n"
+    )
+    assert cli.main(["classify", str(lesson.bin), "--file", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert [line.split(":")[0] for line in out.splitlines()] == ["cloudy"]
+    accuracy, first, second, last = err.splitlines()
+    assert accuracy == "accuracy 100.0% (1 of 1)"
+    assert "words.csv: line 2: character 'G'" in first and "the closest in it is 'g'" in first
+    assert "words.csv: line 3: character 'ö' (U+00F6) at position 1" in second and "the closest in it is 'o'" in second
+    assert "line 5: " in last and last.endswith("--on-unknown skip leaves such out (3 of 4 sequences have no label)")
+
+    assert cli.main(["classify", str(lesson.bin), "--file", str(path), "--json"]) == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert [fact.get("label") for fact in facts] == [None, None, "neutral", None]
+    assert "--on-unknown skip" in facts[0]["error"]
+    assert cli.main(["classify", str(lesson.bin), "--file", str(path), "--on-unknown", "skip"]) == 0
+
+
 def test_the_command_line_refuses_to_sample_and_shows_the_labels(
     lesson: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,6 +98,14 @@ def check_examples(folder: Path, latex: Path, music: Path, tmp_path: Path, env: 
     text = run(folder / "stream_latex", latex, "400", "0.67", "11", env=env)
     assert text == lstmgen.Generator("latex").sample(400, 0.67, seed=11)
 
+    # Elements that are bytes: C writes them one after the other, whatever they make up.
+    every = [f"<0x{byte:02X}>" for byte in range(1, 256)]
+    net = network([("lstm", 8), ("dense", 255, "softmax")], inputs=255)
+    (tmp_path / "bytes.bin").write_bytes(packed(net, vocabulary=every, vocabulary_kind="bytes", prime=[3, 200]))
+    command = [str(folder / "stream_latex"), str(tmp_path / "bytes.bin"), "300", "1", "11"]
+    drawn_bytes = subprocess.run(command, capture_output=True, check=True, env={**os.environ, **env}).stdout
+    assert drawn_bytes.decode(errors="replace") == lstmgen.Generator(tmp_path / "bytes.bin").sample(300, seed=11)
+
     sound = tmp_path / "out.f32"
     printed = run(folder / "audio_notes", music, sound, "2", "3", env=env)
     samples = np.fromfile(sound, np.float32)

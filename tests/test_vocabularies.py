@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import pickle
 import re
-import shlex
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +12,11 @@ import numpy as np
 import pytest
 
 import lstmgen
+from lstmgen import exporting
+from lstmgen.cli.main import main
 from lstmgen.vocabulary import Tokenizer, Vocabulary, reading
 from lstmgen.vocabulary.tokenizing import KERAS_FILTERS
-from networks import packed
+from networks import network, packed
 
 KERAS = Tokenizer(lower=True, filters=KERAS_FILTERS)
 
@@ -66,6 +64,40 @@ def test_vocabulary_may_be_an_object(vocab: Any) -> None:
     assert {type(element) for element in listing.elements} == {str}
 
 
+@pytest.mark.parametrize(
+    ("vocab", "elements", "padding"),
+    [
+        ([("b", 0), ("a", 1)], ["b", "a"], None),
+        ([["b", 2], ["a", 1]], ["", "a", "b"], 0),
+        ([(1, "a"), (0, "b")], ["b", "a"], None),
+        (({"b": 0, "a": 1}, {0: "b", 1: "a"}), ["b", "a"], None),
+        ([{"b": 0, "a": 1}, np.array(["b", "a"]).tolist()], ["b", "a"], None),
+        ({60: 0, 64: 1, 67: 2}, ["60", "64", "67"], None),
+        ({0: 67, 1: 60, 2: 64}, ["67", "60", "64"], None),
+        ({"0": 67, "1": 60}, ["67", "60"], None),
+        ({-1: 0, 5: 1}, ["-1", "5"], None),
+        ([67, 60, 64], ["67", "60", "64"], None),
+        ([b"b", b"a"], ["b", "a"], None),
+        ({"é".encode(): 0, b"a": 1}, ["é", "a"], None),
+    ],
+)
+def test_pairs_numbers_and_byte_strings_are_vocabularies(vocab: Any, elements: list[str], padding: int | None) -> None:
+    listing = reading.read(vocab, len(elements))
+    assert (listing.elements, listing.padding) == (elements, padding)
+
+
+def test_numbers_with_repetitions_are_sorted_as_numbers() -> None:
+    notes: Any = [100, 60, 7, 60]
+    listing = reading.read(notes, 3)
+    assert (listing.elements, listing.sequence) == (["7", "60", "100"], ["100", "60", "7", "60"])
+
+
+def test_single_bytes_that_are_no_text_are_a_vocabulary_of_bytes() -> None:
+    vocab: Any = [b"a", b"\xc3", b"\xa9"]
+    listing = reading.read(vocab, 3)
+    assert (listing.elements, listing.kind) == (["<0x61>", "<0xC3>", "<0xA9>"], "bytes")
+
+
 def test_digits_may_be_elements() -> None:
     assert reading.read({"1": 0, "0": 1}, 2).elements == ["1", "0"]
 
@@ -91,6 +123,9 @@ def test_list_that_starts_with_an_empty_element_starts_with_padding() -> None:
         ({"a": -1, "b": 0}, "vocab: expected the indices 0 to 1, found none for 1"),
         ({"": 2, "b": 1}, "vocab: element 2: expected text, found ''"),
         ({"a": True}, "vocab: expected an index beside 'a', found True"),
+        ({60: 5}, "vocab: expected the indices 0 to 0, found none for 0"),
+        ({0: "a", 1: "b", 2: "a"}, "vocab: 'a' has the indices 0 and 2"),
+        ([b"\xff\xfe", b"a"], "vocab: expected text, found bytes that are not UTF-8"),
         ({60: 0}, "vocab: the vocabulary has 1 elements, but the network has 2 outputs"),
         ({None: 0}, "vocab: expected an index beside None, found 0"),
         ({"a": 10**30}, "vocab: expected the indices 0 to 0, found none for 0"),
@@ -98,7 +133,7 @@ def test_list_that_starts_with_an_empty_element_starts_with_padding() -> None:
         (["a", 1], "vocab: element 1: expected text, found 1"),
         (["", "a", "", "a"], "vocab: element 2: expected text, found ''"),
         (["", "a", "a"], "vocab: element 0: expected text, found ''"),
-        ([["a", 0]], r"vocab: element 0: expected text, found \['a', 0\]"),
+        ([["a", 0, 1], ["b", 1, 0]], r"vocab: \[0\]: element 1: expected text, found 0"),
         ([], "vocab: the vocabulary has 0 elements, but the network has 2 outputs"),
         ({}, "vocab: the vocabulary has 0 elements, but the network has 2 outputs"),
     ],
@@ -328,88 +363,6 @@ def test_broken_array_is_refused(tmp_path: Path, content: bytes, reason: str) ->
         reading.read(tmp_path / "v.npy", 2)
 
 
-# -- pickles ---------------------------------------------------------------------------------------
-
-
-class Mine:
-    """What calls home when it is opened."""
-
-    def __reduce__(self) -> Any:
-        return os.abort, ()
-
-
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize("value", [NOTES, {"a": 0}, {"a"}, ("a", "b"), Mine()])
-@pytest.mark.parametrize("name", ["notes", "notes.json"])
-def test_pickle_is_refused_unopened(tmp_path: Path, value: Any, protocol: int, name: str) -> None:
-    path = tmp_path / name
-    path.write_bytes(pickle.dumps(value, protocol))
-    with pytest.raises(ValueError, match=f"{name}: a pickle can run any code"):
-        reading.read(path, 2)
-    with pytest.raises(ValueError, match=f"{name}: a pickle can run any code"):
-        reading.read_corpus(path, 2)
-
-
-@pytest.mark.parametrize("name", ["v.p", "v.pkl", "V.PKL", "v.pickle", "v.joblib"])
-def test_file_that_is_called_a_pickle_is_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"x\x9c")  # compressed
-    with pytest.raises(ValueError, match=f"{name}: a pickle can run any code"):
-        reading.read(tmp_path / name, 2)
-
-
-@pytest.mark.parametrize("text", ["(I saw\nno pickle.", "chapter\nOne\nquick end.", "]q."])
-def test_text_that_looks_like_a_pickle_is_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / "c.tex").write_text(text)
-    assert reading.read_corpus(tmp_path / "c.tex", len(set(text))).sequence == text
-
-
-def converted(error: pytest.ExceptionInfo[ValueError], folder: Path) -> Any:
-    """What the command of a refusal makes of the pickle."""
-    found = re.search(r"(python -c .*)", str(error.value))
-    assert found
-    command = shlex.split(found[1])
-    subprocess.run([sys.executable, *command[1:]], check=True, cwd=folder)
-    return json.loads(Path(command[-1]).read_text())
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (NOTES, NOTES),
-        ({0: "a", 1: "b"}, {"0": "a", "1": "b"}),
-        ({np.int64(0): "a", np.int64(1): "b"}, {"0": "a", "1": "b"}),
-        ({"語": np.int64(0), "b": np.int32(1)}, {"語": 0, "b": 1}),
-        (np.array(["a", "b"]), ["a", "b"]),
-        ([np.str_("a"), "b"], ["a", "b"]),
-        ({"b", "a"}, ["a", "b"]),
-        ({"char2idx": {"a": np.int64(0)}, "idx2char": np.array(["a"])}, {"char2idx": {"a": 0}, "idx2char": ["a"]}),
-    ],
-)
-def test_command_of_the_refusal_converts_a_pickle(tmp_path: Path, value: Any, expected: Any) -> None:
-    path = tmp_path / "my notes"
-    path.write_bytes(pickle.dumps(value))
-    with pytest.raises(ValueError) as error:
-        reading.read(path, 2)
-    assert converted(error, tmp_path) == expected
-
-
-def test_command_of_the_refusal_converts_a_tokenizer(tmp_path: Path) -> None:
-    (tmp_path / "made.py").write_text(f"class T:\n    def to_json(self): return {json.dumps(tokenizer())!r}\n")
-    (tmp_path / "t.pickle").write_bytes(b"\x80\x02cmade\nT\nq\x00)\x81q\x01.")  # made.T()
-    with pytest.raises(ValueError) as error:
-        reading.read(tmp_path / "t.pickle", 4)
-    converted(error, tmp_path)
-    assert reading.read(tmp_path / "t.pickle.json", 4).elements == ["", "the", "cat", "sat"]
-
-
-@pytest.mark.parametrize("value", [{"a": 0, "b": 1}, ["a", "b"]])
-def test_array_of_objects_is_a_pickle(tmp_path: Path, value: Any) -> None:
-    np.save(tmp_path / "v.npy", np.array(value, dtype=object))
-    with pytest.raises(ValueError, match=r"v\.npy: a pickle can run any code") as error:
-        reading.read(tmp_path / "v.npy", 2)
-    assert converted(error, tmp_path) == value
-
-
 # -- sizes -----------------------------------------------------------------------------------------
 
 
@@ -498,6 +451,102 @@ def test_padding_is_an_id_but_no_element_of_a_text() -> None:
     assert Vocabulary(["", "the", "cat"], "tokens").decode([0, 2]) == ["", "cat"]
 
 
+@pytest.mark.parametrize(
+    ("elements", "text", "said"),
+    [
+        (
+            "abé",
+            "ab\nÉ",
+            r"character '\n' (U+000A) at position 2 is not in the vocabulary of 3: line 1, column 3: ab[\n]É",
+        ),
+        (
+            "ab\né",
+            "ab\nbÉa",
+            "at position 4 is not in the vocabulary of 4: line 2, column 2: ab\\nb[É]a; the closest in it is 'é'",
+        ),
+        ("abe", "é", "the closest in it is 'e'"),
+        ("abé", "e", "the closest in it is 'é'"),
+        ("ab'", "a\u2019b", 'the closest in it is "\'"'),
+        ('ab"', "a„b", "the closest in it is '\"'"),
+        ("ab-", "a\u2013b", "the closest in it is '-'"),
+        ("ab ", "a\u00a0b", "the closest in it is ' '"),
+        ("ABC", "b", "the closest in it is 'B'"),
+        ("ab", "q" * 40, ": line 1, column 1: [q]" + "q" * 16 + "..."),
+        ("ab", "abab" * 9 + "q", ": line 1, column 37: ..." + "abab" * 4 + "[q]; on_unknown"),
+        ("ab", "xayyz", "[x]ayyz; unknown besides: 'y' 'z'; on_unknown='skip' leaves such out"),
+    ],
+)
+def test_unknown_character_is_shown_with_its_place_and_what_is_closest(elements: str, text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Vocabulary(list(elements), "text").encode(text)
+
+
+def test_nothing_is_closest_to_what_is_spelled_otherwise() -> None:
+    with pytest.raises(ValueError) as error:
+        Vocabulary(list("abc"), "text").encode("z")
+    assert "closest" not in str(error.value)
+
+
+def test_unknown_word_is_shown_with_its_place() -> None:
+    said = "element 'Dog' at position 2 is not in the vocabulary of 3: line 2, column 1: "
+    said += "the cat\\n[Dog] sat; the closest in it is 'dog'"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Vocabulary(["the", "cat", "dog"], "tokens").encode("the cat\nDog sat")
+    with pytest.raises(
+        ValueError, match="'Dog' at position 1 is not in the vocabulary of 3; the closest in it is 'dog'"
+    ):
+        Vocabulary(["the", "cat", "dog"], "tokens").encode(["the", "Dog"])
+
+
+def test_prime_of_an_export_names_no_option_that_it_lacks() -> None:
+    with pytest.raises(ValueError, match=r"prime: character 'z' .*") as error:
+        exporting._prime_ids("az", Vocabulary(["a", "b"], "text"))
+    assert "on_unknown" not in str(error.value)
+
+
+# -- the settings of a tokenizer -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({}, "The cat, THE cat!  sat\ton\nthe-mat"),
+        ({"lower": False}, "The the CAT cat"),
+        ({"filters": ""}, "the cat. sat ."),
+        ({"filters": "", "split": "|"}, "the|cat||sat on|"),
+        ({"split": "||"}, "the||cat|sat||||on"),
+        ({"num_words": 3}, "the the the cat cat sat"),
+        ({"num_words": 3, "oov_token": "<OOV>"}, "the the the cat cat sat dog"),
+        ({"oov_token": "<OOV>"}, "the cat dog"),
+        ({"char_level": True}, "The Cat!"),
+        ({"char_level": True, "lower": False}, "The Cat!"),
+    ],
+)
+def test_texts_become_the_ids_that_keras_gives(keras: Any, settings: dict[str, Any], text: str) -> None:
+    kind = pytest.importorskip("tensorflow").keras.preprocessing.text.Tokenizer
+    made = kind(**settings)
+    made.fit_on_texts([text, text.replace("cat", "mat")])
+    listing = reading.read(json.loads(made.to_json()), len(made.word_index) + 1)
+    vocabulary = Vocabulary(listing.elements, listing.kind or "", listing.tokenizer)
+    for given in (text, f"{text} zebra Zulu", "cat"):
+        ((expected),) = made.texts_to_sequences([given])
+        unknown = "error" if settings.get("oov_token") else "skip"
+        assert vocabulary.encode(given, unknown).tolist() == expected
+
+
+def test_card_of_another_kind_has_no_tokenizer() -> None:
+    for card in (
+        '{"tokenizer": "bpe"}',
+        '{"tokenizer": {"name": "x"}}',
+        '"tokenizer"',
+        '{"tokenizer"',
+        '{"tokenizer": 5}',
+    ):
+        assert Tokenizer.of_card(card) is None
+    assert Tokenizer.of_card('{"tokenizer": {"lower": true, "split": 5}}') is None
+    assert Tokenizer.of_card(json.dumps({"tokenizer": KERAS.facts()})) == KERAS
+
+
 def test_padding_fills_a_short_window_and_is_never_drawn() -> None:
     vocabulary = ["", *"abcdefghij"]
     generator = lstmgen.Generator(packed(vocabulary=vocabulary, vocabulary_kind="text", prime=[1], padding=0))
@@ -505,7 +554,8 @@ def test_padding_fills_a_short_window_and_is_never_drawn() -> None:
     probabilities = generator.probabilities("a")
     assert probabilities[0] == 0
     assert np.array_equal(probabilities, generator.probabilities(window))
-    assert not np.array_equal(probabilities, generator.probabilities("a", refresh=None))
+    with pytest.warns(UserWarning, match="carried state gives another model here"):
+        assert not np.array_equal(probabilities, generator.probabilities("a", refresh=None))
     text = generator.sample(300, prime="a", seed=1)
     assert len(text) == 300
     assert text == generator.sample(300, prime=window, seed=1)
@@ -552,3 +602,149 @@ def test_context_and_text_of_the_wrong_kind_say_what_was_expected() -> None:
         generator.probabilities(5)
     with pytest.raises(TypeError, match="text: expected text, elements or ids, found 5"):
         generator.score(5)
+
+
+# -- bytes -----------------------------------------------------------------------------------------
+
+KOREAN = "한국어 텍스트, 바이트로 배운 모델."
+
+
+def of_bytes(**options: Any) -> lstmgen.Generator:
+    """A generator of the bytes of KOREAN."""
+    names = [f"<0x{b:02X}>" for b in sorted(set(KOREAN.encode()))]
+    n = len(names)
+    of = network([("embedding", 6), ("lstm", 9), ("dense", n, "softmax")], n, 20, scale=2)
+    data = packed(of, encoding="index", vocabulary=names, vocabulary_kind="bytes", prime=[0], **options)
+    return lstmgen.Generator(data)
+
+
+def test_corpus_of_bytes_gives_its_bytes(tmp_path: Path) -> None:
+    path = corpus(tmp_path, KOREAN.encode())
+    known = sorted(set(KOREAN.encode()))
+    listing = reading.read_corpus(path, len(known), encoding="bytes")
+    assert listing.elements == [f"<0x{b:02X}>" for b in known]
+    assert (listing.kind, len(listing.sequence)) == ("bytes", len(KOREAN.encode()))
+    hint = rf"{len(set(KOREAN))} elements, .* its bytes are exactly that many: vocab_encoding='bytes'"
+    with pytest.raises(ValueError, match=hint):
+        reading.read_corpus(path, len(known))
+    with pytest.raises(ValueError, match=f"the vocabulary has {len(known)} different bytes, but"):
+        reading.read_corpus(path, 5, encoding="bytes")
+
+
+def test_corpus_of_bytes_may_be_read_as_text_files_are(tmp_path: Path) -> None:
+    path = corpus(tmp_path, b"\xef\xbb\xbfA\r\nb\xc3\xa9")
+    listing = reading.read_corpus(path, 5, encoding="bytes", lower=True)
+    assert listing.elements == ["<0x0A>", "<0x61>", "<0x62>", "<0xA9>", "<0xC3>"]
+    assert "without its byte order mark, with line ends" in listing.assumed[0]
+
+
+def test_text_of_bytes_goes_in_and_comes_out() -> None:
+    generator = of_bytes()
+    vocabulary = generator.model.vocabulary
+    assert vocabulary is not None
+    ids = vocabulary.encode(KOREAN)
+    assert [vocabulary.elements[i] for i in ids] == [f"<0x{b:02X}>" for b in KOREAN.encode()]
+    assert vocabulary.decode(ids.tolist()) == KOREAN
+    assert vocabulary.decode(ids[:4].tolist()) == "한\ufffd"  # cut within a character
+    assert vocabulary.decode(ids[1:6].tolist()) == "\ufffd\ufffd국"
+    assert list(vocabulary.texts(ids[:7].tolist())) == ["", "", "한", "", "", "국", "", "\ufffd"]
+    with pytest.raises(
+        ValueError, match=r"character 'é' \(U\+00E9\) at position 2 .* line 1, column 3: 한국\[é\]z; unknown"
+    ):
+        vocabulary.encode("한국éz")
+    assert vocabulary.encode("한국é", on_unknown="skip").tolist() == vocabulary.encode("한국").tolist()
+
+
+def test_sample_of_bytes_is_text_however_it_is_drawn() -> None:
+    generator = of_bytes()
+    whole = generator.sample(300, prime=KOREAN, seed=5)
+    assert isinstance(whole, str)
+    assert "".join(str(piece) for piece in generator.stream(300, prime=KOREAN, seed=5)) == whole
+    assert generator.sample_many(2, 300, prime=KOREAN, seed=5)[0] == whole
+    assert str(generator.sample(5, prime=KOREAN, include_prime=True)).startswith(KOREAN)
+    vocabulary = generator.model.vocabulary
+    assert vocabulary is not None
+    drawn = [vocabulary.ids[f"<0x{b:02X}>"] for b in "한".encode()]
+    certain = generator.sample(30, seed=1, logit_bias={drawn[2]: 1e6}, stop="한")
+    assert set(certain) == {"\ufffd"}
+
+
+def test_bytes_survive_another_dtype_and_pickling() -> None:
+    import pickle
+
+    generator = of_bytes()
+    again = pickle.loads(pickle.dumps(generator))
+    assert again.sample(50, seed=2) == generator.sample(50, seed=2)
+    model = lstmgen.Model(generator.model._native.to_bytes(), dtype="bf16")
+    assert model.vocabulary is not None and generator.model.vocabulary is not None
+    assert model.vocabulary.elements == generator.model.vocabulary.elements
+
+
+@pytest.mark.parametrize("name", ["<0x00>", "<0x1>", "<0xgg>", "<0xAG>", "a", "<0xab>", "<0xAB>>"])
+def test_element_that_is_no_byte_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="vocabulary element 10: expected a byte, <0x01> to <0xFF>"):
+        packed(vocabulary=[f"<0x{i:02X}>" for i in range(1, 11)] + [name], vocabulary_kind="bytes", prime=None)
+
+
+def test_command_line_writes_bytes_as_utf8(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    generator = of_bytes()
+    path = tmp_path / "k.bin"
+    path.write_bytes(generator.model._native.to_bytes())
+    assert main(["sample", str(path), "--seed", "5", "--length", "300", "--prime", KOREAN]) == 0
+    assert capfd.readouterr().out == generator.sample(300, prime=KOREAN, seed=5)
+
+
+# -- the order of a vocabulary ---------------------------------------------------------------------
+
+
+def successor(order: str, save: Callable[..., Path], name: str) -> Path:
+    """A network that has learnt, in this order of elements, that each letter is followed by the next of "abcd"."""
+    n = len(order)
+    after = {letter: order.index("abcd"[("abcd".index(letter) + 1) % n]) for letter in order}
+    kernel = np.zeros((n, 4 * n), np.float32)
+    kernel[:, :n] = kernel[:, 3 * n :] = 9  # input and output gates are open
+    kernel[:, n : 2 * n] = -9  # nothing is kept
+    for i, letter in enumerate(order):
+        kernel[i, 2 * n + after[letter]] = 9
+    arrays = {
+        "kernel": kernel,
+        "recurrent_kernel": np.zeros((n, 4 * n), np.float32),
+        "bias": np.zeros(4 * n, np.float32),
+    }
+    dense = {"d/kernel:0": 9 * np.eye(n, dtype=np.float32), "d/bias:0": np.zeros(n, np.float32)}
+    return save(
+        [
+            ("LSTM", {"name": "l", "units": n, "batch_input_shape": [None, 3, n], "recurrent_activation": "sigmoid"}),
+            ("Dense", {"name": "d", "units": n, "activation": "softmax"}),
+        ],
+        {"l": {f"l/{key}:0": value for key, value in arrays.items()}, "d": dense},
+        name=name,
+    )
+
+
+def test_vocabulary_in_whose_order_the_text_is_worse_than_guessed_is_called_out(
+    write_h5: Callable[..., Path], tmp_path: Path
+) -> None:
+    text = tmp_path / "c.txt"
+    text.write_text("dabc" * 20)
+    for order in ("abcd", "dabc", "dbac"):
+        exported = exporting.build(successor(order, write_h5, f"{order}.h5"), {"vocab_from": text})
+        doubts = [said for said in exported.assumed if "most likely not that of the training" in said]
+        assert len(doubts) == (order == "dbac"), order  # the circle of "dabc" is that of "abcd"
+    assert re.search(r"the network gives \d+\.\d\d bits to each element of the text, guessing takes 2\.00$", doubts[0])
+    text.write_text("dbac" + "dabc" * 20)  # whose letters appear first in that order
+    exported = exporting.build(successor("dbac", write_h5, "e.h5"), {"vocab_from": text})
+    assert re.search(
+        r"in the order of first appearance 0\.\d\d: give a list in that order as vocab", exported.assumed[-1]
+    )
+    exported = exporting.build(successor("dbac", write_h5, "f.h5"), {"vocab": [*"dbac"]})
+    assert "most likely not" not in " ".join(exported.assumed)
+    notes = [*("dabc" * 20)]
+    exported = exporting.build(successor("dbac", write_h5, "g.h5"), {"vocab": notes})
+    assert "most likely not that of the training" in " ".join(exported.doubtful)
+
+
+def test_text_too_short_to_judge_is_not_judged(write_h5: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("dabc")
+    exported = exporting.build(successor("dbac", write_h5, "e.h5"), {"vocab_from": tmp_path / "c.txt"})
+    assert "most likely not" not in " ".join(exported.assumed)

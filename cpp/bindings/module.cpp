@@ -265,6 +265,20 @@ void bind_layer(py::module_& m) {
         .def_readonly("return_sequences", &LayerInfo::return_sequences);
 }
 
+// The elements as the file names them: single bytes of the kind "bytes" as <0x01> to <0xFF>.
+std::vector<std::string> element_names(const lstmgen::ModelInfo& info) {
+    std::vector<std::string> names = info.vocabulary;
+    if (info.vocabulary_kind == "bytes") {
+        constexpr char digits[] = "0123456789ABCDEF";
+        for (std::string& name : names) {
+            if (name.empty()) continue;
+            const auto byte = static_cast<unsigned char>(name[0]);
+            name = {'<', '0', 'x', digits[byte >> 4], digits[byte & 15], '>'};
+        }
+    }
+    return names;
+}
+
 void bind_info(py::module_& m) {
     using lstmgen::ModelInfo;
     py::class_<ModelInfo>(m, "ModelInfo")
@@ -288,7 +302,7 @@ void bind_info(py::module_& m) {
         .def_readonly("fixed_steps", &ModelInfo::fixed_steps)
         .def_readonly("labels", &ModelInfo::labels)
         .def_readonly("predictor", &ModelInfo::predictor)
-        .def_readonly("vocabulary", &ModelInfo::vocabulary)
+        .def_property_readonly("vocabulary", &element_names)
         .def_readonly("vocabulary_kind", &ModelInfo::vocabulary_kind)
         .def_readonly("prime", &ModelInfo::prime)
         .def_readonly("padding", &ModelInfo::padding)

@@ -682,6 +682,17 @@ void check_no_elements(const Keys& keys, const ModelInfo& info) {
 bool counts_inputs(const ModelInfo& info) { return info.predictor || !info.labels.empty(); }
 std::size_t element_count(const ModelInfo& info) { return counts_inputs(info) ? info.input_size : info.outputs; }
 
+// The byte that an element of the kind "bytes" names: <0x01> to <0xFF>.
+std::string named_byte(std::string_view name) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    if (name.size() == 6 && name.substr(0, 3) == "<0x" && name[5] == '>') {
+        const std::size_t high = digits.find(name[3]), low = digits.find(name[4]);
+        if (high != digits.npos && low != digits.npos && high + low > 0)
+            return std::string(1, static_cast<char>(static_cast<unsigned char>(16 * high + low)));
+    }
+    fail({"an element of the vocabulary: expected a byte, <0x01> to <0xFF>, found ", Part::quoted(name)});
+}
+
 void take_vocabulary(Keys& keys, ModelInfo& info) {
     const std::size_t count = element_count(info);
     if (keys.has("lstmgen.padding"))
@@ -689,13 +700,17 @@ void take_vocabulary(Keys& keys, ModelInfo& info) {
     if (keys.has("lstmgen.vocabulary")) {
         info.vocabulary = keys.strings("lstmgen.vocabulary", count, counts_inputs(info) ? "inputs" : "outputs");
         info.vocabulary_kind = keys.take<std::string_view>("lstmgen.vocabulary_kind");
-        if (info.vocabulary_kind != "text" && info.vocabulary_kind != "tokens")
-            fail({"key lstmgen.vocabulary_kind: expected text or tokens, found ", Part::quoted(info.vocabulary_kind)});
+        if (info.vocabulary_kind != "text" && info.vocabulary_kind != "tokens" && info.vocabulary_kind != "bytes")
+            fail({"key lstmgen.vocabulary_kind: expected text, tokens or bytes, found ",
+                  Part::quoted(info.vocabulary_kind)});
         if (const auto element = repeated(info.vocabulary); element.data())
             fail({"the vocabulary has the element ", Part::quoted(element), " twice"});
         for (std::size_t id = 0; id < info.vocabulary.size(); ++id)
             if (info.vocabulary[id].empty() && id != info.padding)
                 fail({"the vocabulary has an empty element that is no padding"});
+        if (info.vocabulary_kind == "bytes")
+            for (std::string& element : info.vocabulary)
+                if (!element.empty()) element = named_byte(element);
     }
     if (keys.has("lstmgen.prime")) {
         info.prime = keys.numbers<std::uint32_t>("lstmgen.prime", type_u32, kMaxSteps);

@@ -33,29 +33,48 @@ class Classification(NamedTuple):
     probabilities: dict[str, float]
 
 
-def classify(
-    model: Model, sequences: Iterable[Classified], on_unknown: str = "error", names: Sequence[str] | None = None
-) -> list[Classification]:
-    """What `Model.classify` does; `names` are what the sequences are called in errors."""
+def classify(model: Model, sequences: Iterable[Classified], on_unknown: str = "error") -> list[Classification]:
+    """What `Model.classify` does."""
+    found = classify_each(model, sequences, on_unknown)
+    for i, one in enumerate(found):
+        if isinstance(one, Exception):
+            raise type(one)(f"sequence {i}: {one}") from None
+    return [one for one in found if isinstance(one, Classification)]
+
+
+def classify_each(
+    model: Model, sequences: Iterable[Classified], on_unknown: str = "error"
+) -> list[Classification | ValueError | TypeError]:
+    """What `Model.classify` gives for each sequence, or why it has none. Raises for what is wrong with all of them."""
     if not model.labels:
         raise ValueError("no classifier: the model has no labels (an export gives them: labels=, --labels)")
     if isinstance(sequences, str | bytes) or not isinstance(sequences, Iterable):
         raise TypeError(f"sequences: expected a list of sequences, found {sequences!r:.60}")
+    if model.vocabulary is not None:
+        model.vocabulary.encode([], on_unknown)  # an option that is wrong is wrong once
     encode = _numbers_of if model.encoding == "features" else _zero_padded if model.zero_padding else _ids_of
-    encoded = []
+    encoded: list[NDArray[Any]] = []
+    places: list[int] = []
+    found: list[Classification | ValueError | TypeError] = []
     for i, sequence in enumerate(sequences):
         try:
             encoded.append(encode(model, sequence, on_unknown))
         except (ValueError, TypeError) as error:
-            name = names[i] if names else f"sequence {i}"
-            raise type(error)(f"{name}: {error}") from None
-    outputs = np.empty((len(encoded), model.outputs), np.float32)
+            found.append(error)
+        else:
+            places.append(i)
+            found.append(Classification("", {}))  # until it is known
     for rows in _of_equal_length(encoded):
-        outputs[rows] = model.predict(np.stack([encoded[i] for i in rows]))
-    return [
-        Classification(model.labels[int(y.argmax())], dict(zip(model.labels, map(float, y), strict=True)))
-        for y in outputs
-    ]
+        try:
+            outputs = model.predict(np.stack([encoded[i] for i in rows]))
+        except ValueError as error:  # of their length
+            for row in rows:
+                found[places[row]] = error
+            continue
+        for row, y in zip(rows, outputs, strict=True):
+            shares = dict(zip(model.labels, map(float, y), strict=True))
+            found[places[row]] = Classification(model.labels[int(y.argmax())], shares)
+    return found
 
 
 def _of_equal_length(encoded: Sequence[NDArray[Any]]) -> Iterator[list[int]]:

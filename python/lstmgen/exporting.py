@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import NoneType
 from typing import Any, NamedTuple, TypedDict, Unpack
 
@@ -23,7 +24,9 @@ from lstmgen.errors import ModelFormatError
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
 from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
+from lstmgen.vocabulary.order import doubt
 from lstmgen.vocabulary.reading import File, Listing, Vocab
+from lstmgen.vocabulary.unknown import SKIP
 
 Source = str | os.PathLike[str] | bytes
 
@@ -44,12 +47,14 @@ class ExportOptions(TypedDict, total=False):
         - what `to_json` of a Keras `Tokenizer` gives;
         - a list of notes with repetitions: their names, sorted, are the elements, the default prime is their first
           window;
-        - an object that has one of these as an entry, such as {"char2idx": {...}}.
-        The file is JSON, a `.npy` of text, or a `.txt` with one element a line. Pickles are refused.
+        - pairs of element and index, or a list or an object that has one of these as an entry, such as
+          {"char2idx": {...}}.
+        The file is JSON, a pickle of these or of a Keras `Tokenizer`, of which nothing is run, a `.npy`, or a `.txt`
+        with one element a line: docs/vocabularies.md.
     vocab_from: path of the corpus: the elements are its characters in the order of `sorted(set(text))`, the default
         prime its first window. Line ends are kept, but taken as `\n` if only then the number of characters is right.
     lower: the corpus is lower-cased before its characters are counted.
-    vocab_encoding: of the corpus, by default "utf-8".
+    vocab_encoding: of the corpus, by default "utf-8"; "bytes": the elements are its bytes.
     encoding: "onehot", "index", "scaled" (id / n), "raw" (the id, or the number that the element is) or "features";
         inferred by default. How one number a step stands for an element is measured where the vocabulary brings a
         sequence or a prime is given: the likeliest is taken.
@@ -61,7 +66,7 @@ class ExportOptions(TypedDict, total=False):
     window: time steps T, if the model was saved without a fixed length.
     dtype: "f32", the default; "bf16": matrices of half the size, with 8 bits of precision, as have the numbers
         that they are multiplied with; "int8": of a quarter, in steps of 1/127 of the greatest weight of each column.
-    vocabulary_kind: "text" (the elements, joined, are the text) or "tokens"; by default "text" if
+    vocabulary_kind: "text" (the elements, joined, are the text), "tokens" or "bytes"; by default "text" if
         each element is one character, or a name in <> or [] such as "[UNK]".
     name, description, author, license, source_url: facts for people; the license as SPDX.
     card: more facts, as a mapping or as the text of a JSON object.
@@ -117,6 +122,7 @@ def convert(source: Source, **options: Unpack[ExportOptions]) -> bytes:
 
 
 _MAGIC = b"GGUF"
+_JUDGED = 16  # windows of a sequence that tell whether the order of a vocabulary is right
 _PRIME = 40  # elements of a default prime, for a model without a window
 _MEASURED = 20_000  # elements of a sequence that windows are taken from
 
@@ -199,6 +205,9 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
         assumed += elements.assumed_of_outputs(network, outputs._replace(generates=generates), wanted)
     prime = _prime_ids(options.get("prime"), vocabulary)
     encoding = _encoding(network, options, vocabulary, listing, prime, generates, assumed)
+    if listing and generates and len(listing.sequence) >= (network.window or _PRIME) + _JUDGED:
+        wrong = doubt(listing.elements, listing.sequence, partial(elements.bits, network, encoding))
+        assumed += [] if wrong is None else [Assumption(wrong, doubtful=True)]
     padding = _padding(network, encoding.name, options, listing, generates, assumed)
     if options.get("prime") is None and generates:
         prime = _default_prime(network, vocabulary, listing, padding, assumed)
@@ -394,6 +403,8 @@ def _read_vocabulary(network: Network, options: ExportOptions, size: int) -> Lis
         found: Listing | None = reading.read(vocab, size, kind)
     elif vocab_from is not None:
         found = _read_corpus(vocab_from, size, options)
+    elif len(network.elements.get("vocab", ())) == size:
+        found = reading.read(network.elements["vocab"], size, kind)
     else:
         found = _beside(network.elements.get("beside", ()), size, kind)
     if found is None and options.get("vocabulary_kind") is not None:
@@ -481,7 +492,7 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
     try:
         ids_found: list[int] = vocabulary.encode(prime).tolist()
     except (ValueError, TypeError) as error:
-        raise type(error)(f"prime: {error}") from None
+        raise type(error)(f"prime: {str(error).removesuffix(SKIP)}") from None  # an export has no such option
     return ids_found
 
 

@@ -398,7 +398,7 @@ class Generator:
     ) -> list[Ids]:
         """A prime for each of `n` sequences."""
         kinds: tuple[type, ...] = (list, tuple, np.ndarray, type(None))
-        if self.model.vocabulary is not None and self.model.vocabulary.kind == "text":
+        if self.model.vocabulary is not None and self.model.vocabulary.kind != "tokens":
             kinds = (*kinds, str)
         many = isinstance(prime, (list, tuple)) and len(prime) > 0 and all(isinstance(p, kinds) for p in prime)
         if not many:
@@ -432,16 +432,19 @@ class Generator:
     def _stream(
         self, run: _core.Generator, prime: Ids, length: int | None, stops: list[list[int]]
     ) -> Iterator[str | int]:
-        elements = self.model.vocabulary.elements if self.model.vocabulary else None
-        for i in prime.tolist():
-            yield elements[i] if elements else i
+        drawn = self._drawn(run, prime, length, stops)
+        return drawn if self.model.vocabulary is None else self.model.vocabulary.texts(drawn)
+
+    @staticmethod
+    def _drawn(run: _core.Generator, prime: Ids, length: int | None, stops: list[list[int]]) -> Iterator[int]:
+        yield from prime.tolist()
         longest = max(map(len, stops), default=0)
         recent: list[int] = []
         drawn = 0
         while length is None or drawn < length:
             i = run.next()
             drawn += 1
-            yield elements[i] if elements else i
+            yield i
             if stops:
                 recent = [*recent[-longest + 1 :], i] if longest > 1 else [i]
                 if any(recent[-len(stop) :] == stop for stop in stops):

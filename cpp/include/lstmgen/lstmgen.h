@@ -172,7 +172,7 @@ typedef enum lstmgen_string {
     LSTMGEN_STRING_KERAS_VERSION = 6,  /**< that wrote the original */
     LSTMGEN_STRING_DTYPE = 7,          /**< "f32", "bf16" or "int8" */
     LSTMGEN_STRING_ISA = 8,            /**< kernels in use */
-    LSTMGEN_STRING_VOCABULARY_KIND = 9 /**< "text", "tokens", or "" */
+    LSTMGEN_STRING_VOCABULARY_KIND = 9 /**< "text", "tokens", "bytes", or "" */
 } lstmgen_string;
 
 /** A layer. Pointers belong to the model. */
@@ -193,7 +193,8 @@ typedef struct lstmgen_layer {
 LSTMGEN_API lstmgen_status lstmgen_model_number(const lstmgen_model* model, int what, uint64_t* number);
 /** The same in words; `what` is an lstmgen_string. The text belongs to the model. `bytes` may be NULL. */
 LSTMGEN_API lstmgen_status lstmgen_model_string(const lstmgen_model* model, int what, const char** text, size_t* bytes);
-/** Text of an element, which belongs to the model; empty for some padding. `bytes` may be NULL. */
+/** Text of an element, which belongs to the model; empty for some padding. `bytes` may be NULL. Of the kind "bytes" an
+ *  element is one byte of UTF-8: a character may need several elements. */
 LSTMGEN_API lstmgen_status lstmgen_model_element(const lstmgen_model* model, uint32_t id, const char** text,
                                                  size_t* bytes);
 /** Name of output `index` of a classifier, which belongs to the model. `bytes` may be NULL. */

@@ -89,7 +89,7 @@ struct ModelInfo {
     std::vector<std::string> labels;         ///< of a classifier, the name of each output; empty if it is none
     bool predictor = false;                  ///< the outputs are no elements: the network does not generate
     std::vector<std::string> vocabulary;     ///< empty, or `outputs` elements (`input_size` with labels or predictor)
-    std::string vocabulary_kind;             ///< "text", "tokens", or empty
+    std::string vocabulary_kind;             ///< "text", "tokens", "bytes", or empty
     std::vector<std::uint32_t> prime;        ///< ids of the default prime
     std::optional<std::uint32_t> padding;    ///< id that fills a short window
     bool zero_padding = false;               ///< vectors of zeros fill a short window

@@ -40,7 +40,8 @@ _FILE_TYPES = {"f32": 0, "bf16": 32, "int8": 24}
 # How far an output may lie from that of the weights as stored, relative to the greatest, since what they are multiplied
 # with is rounded, too. The self-test does so for int8 only.
 ROUNDING_TOLERANCE = {"bf16": 2e-2, "int8": 1e-2}
-VOCABULARY_KINDS = ("text", "tokens")
+VOCABULARY_KINDS = ("text", "tokens", "bytes")
+_BYTE = r"<0x(?!00)[0-9A-F]{2}>"  # how an element of kind "bytes" is called
 ALIGNMENT = 64
 MAX_FILE = 2**32
 MAX_STRING = 2**16
@@ -292,6 +293,8 @@ def _check_vocabulary(
     for i, element in enumerate(vocabulary):
         if not _limited(f"vocabulary element {i}", element) and i != padding:
             raise ValueError(f"vocabulary element {i}: expected text, found an empty one that is not the padding")
+        if kind == "bytes" and element and not re.fullmatch(_BYTE, element):
+            raise ValueError(f"vocabulary element {i}: expected a byte, <0x01> to <0xFF>, found {element!r:.40}")
         if element in seen:
             raise ValueError(f"vocabulary: {element!r} is element {seen[element]} and {i}")
         seen[element] = i

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lstmgen
+from lstmgen.cli.main import reason
 from lstmgen.cli.terminal import printable, short
 
 
@@ -25,12 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--on-unknown", default="error", help="'skip', or an element to put for unknown ones")
     keras = parser.add_argument_group("of a model saved by Keras")
     keras.add_argument("--labels", type=lambda text: text.split(","), metavar="A,B,C", help="of each output")
-    keras.add_argument("--vocab", metavar="FILE", help="JSON with the elements that enter")
+    keras.add_argument("--vocab", metavar="FILE", help="JSON, pickle, .npy or .txt with the elements that enter")
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from lstmgen.classifying import Row, classify, read_sequences
+    from lstmgen.classifying import Classification, Row, classify_each, read_sequences
 
     if bool(args.sequences) == (args.file is not None):
         raise ValueError("give sequences, or --file, and not both")
@@ -42,16 +43,29 @@ def run(args: argparse.Namespace) -> None:
     else:
         rows = [Row(i, sequence, None) for i, sequence in enumerate(args.sequences)]
         names = [f"{sequence!r:.60}" for sequence in args.sequences]
-    found = classify(model, [row.sequence for row in rows], args.on_unknown, names)
+    found = classify_each(model, [row.sequence for row in rows], args.on_unknown)
     if args.json:
-        facts = [{"sequence": row.sequence, **one._asdict()} for row, one in zip(rows, found, strict=True)]
+        facts = [
+            {"sequence": row.sequence, **(one._asdict() if isinstance(one, Classification) else {"error": reason(one)})}
+            for row, one in zip(rows, found, strict=True)
+        ]
         print(json.dumps(facts, indent=2, ensure_ascii=False))
-    else:
-        for row, one in zip(rows, found, strict=True):
+    known = []
+    for row, one in zip(rows, found, strict=True):
+        if not isinstance(one, Classification):
+            continue
+        if row.label:
+            known.append(row.label == one.label)
+        if not args.json:
             likely = sorted(one.probabilities.items(), key=lambda item: -item[1])
             shares = ", ".join(f"{label} {share:.4f}" for label, share in likely)
             print(printable(f"{short(row.sequence, '')}: {one.label} ({shares})"))
-    known = [(row.label, one.label) for row, one in zip(rows, found, strict=True) if row.label]
     if known:
-        right = sum(label == guess for label, guess in known)
-        print(f"accuracy {right / len(known):.1%} ({right} of {len(known)})", file=sys.stderr)
+        print(f"accuracy {sum(known) / len(known):.1%} ({sum(known)} of {len(known)})", file=sys.stderr)
+    failed = [f"{name}: {reason(one)}" for name, one in zip(names, found, strict=True) if isinstance(one, Exception)]
+    if failed:
+        sys.stdout.flush()
+        for line in failed[:-1] if len(failed) > 1 else []:
+            print(printable(line), file=sys.stderr)
+        share = f" ({len(failed)} of {len(rows)} sequences have no label)" if len(rows) > 1 else ""
+        raise ValueError(printable(failed[-1]) + share)

@@ -15,13 +15,19 @@ def add_element_arguments(parser: Any) -> None:
     vocabulary = parser.add_mutually_exclusive_group()
     vocabulary.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters, sorted, are the vocabulary")
     vocabulary.add_argument(
-        "--vocab", metavar="FILE", help="JSON: list of elements, object from or to indices, Keras tokenizer, notes"
+        "--vocab",
+        metavar="FILE",
+        help="elements: JSON, pickle, .npy or .txt; a list, an object from or to indices, a Keras tokenizer, notes",
     )
     parser.add_argument(
         "--labels", type=lambda text: text.split(","), metavar="A,B,C", help="of each output: the model classifies"
     )
     parser.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
-    parser.add_argument("--vocab-encoding", metavar="NAME", help="character encoding of the corpus (utf-8)")
+    parser.add_argument(
+        "--vocab-encoding",
+        metavar="NAME",
+        help="character encoding of the corpus (utf-8), or 'bytes': its bytes are the elements",
+    )
     parser.add_argument(
         "--vocabulary-kind",
         choices=writer.VOCABULARY_KINDS,

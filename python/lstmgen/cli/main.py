@@ -53,6 +53,7 @@ _SPELLINGS = {
     "give prime=": "give --prime",
     "with the option output:": "with --output-layer:",
     "on_unknown='skip'": "--on-unknown skip",
+    "vocab_encoding='bytes'": "--vocab-encoding bytes",
 }
 
 

@@ -17,7 +17,7 @@ from lstmgen.cli.recommended import take_recommended
 from lstmgen.music.formats import WRITABLE
 
 # Options of a file of Keras.
-_EXPORT = ("vocab_from", "vocab", "lower", "config", "window", "encoding", "input_values", "padding")
+_EXPORT = ("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window", "encoding", "input_values", "padding")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bpm", type=float, default=100, help="quarters a minute, of music (100)")
     keras = parser.add_argument_group("of a model saved by Keras, which has no vocabulary")
     keras.add_argument("--vocab-from", help="corpus: its characters are the vocabulary")
-    keras.add_argument("--vocab", metavar="FILE", help="JSON with the elements")
+    keras.add_argument("--vocab", metavar="FILE", help="JSON, pickle, .npy or .txt with the elements")
+    keras.add_argument("--vocab-encoding", metavar="NAME", help="of the corpus (utf-8), or 'bytes'")
     keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
     add_entering_arguments(keras)
     keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
     generator = lstmgen.Generator(loaded(args), threads=args.threads)
     take_recommended(args, generator.model)
     vocabulary = generator.model.vocabulary
-    joined = vocabulary is not None and vocabulary.kind == "text"
+    joined = vocabulary is not None and vocabulary.kind != "tokens"
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"assumed: {message}", file=sys.stderr)
         encoding = _check_outputs(args, vocabulary.elements if vocabulary else None, joined)

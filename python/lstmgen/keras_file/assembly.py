@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,7 @@ class Assembly:
         self.weights_only = weights_only  # then options that the config leaves out are anyone's guess
         self.window, self.input_size = window, input_size
         self.assumed: list[str] = []
+        self.elements: dict[str, Any] = {}  # of `Network`
         self.outputs: dict[str, Value] = {}  # of Keras's layers, by their names, as far as they are built
         self._layers: list[Layer] = []
         self._builds = 0
@@ -121,7 +123,7 @@ class Assembly:
             replace(layer, inputs=tuple(place[j] for j in layer.inputs or ()))
             for layer in (self._layers[i] for i in order)
         ]
-        return Network(tuple(layers), self.window, self.input_size, keras_version, tuple(self.assumed))
+        return Network(tuple(layers), self.window, self.input_size, keras_version, tuple(self.assumed), self.elements)
 
     def _unique(self, wanted: str) -> str:
         """A name as docs/format.md wants it: Keras's own wherever it is fit."""

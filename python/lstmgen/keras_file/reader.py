@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypedDict, Unpack
 
 from lstmgen.errors import ModelFormatError
-from lstmgen.keras_file import hdf5, inference, layer_list, mask_ops, recurrent, textgenrnn, tf_checkpoint
+from lstmgen.keras_file import hdf5, inference, layer_list, lookups, mask_ops, recurrent, textgenrnn, tf_checkpoint
 from lstmgen.keras_file.assembly import Assembly
 from lstmgen.keras_file.layers import KINDS, Item, build, refusal, roles
 from lstmgen.keras_file.models import MODELS, FileSource, layers_of, output_names
@@ -24,7 +24,7 @@ from lstmgen.keras_file.spec import MAX_CONFIG, Spec, parse_json, parse_version,
 from lstmgen.keras_file.weights import File, Lists, Numbers, Tree, attribute_layers, is_tree
 from lstmgen.network import MAX_STEPS, Network
 
-_ = (recurrent, mask_ops)  # imported for what they add to the registry
+_ = (recurrent, mask_ops, lookups)  # imported for what they add to the registry
 
 Source = str | os.PathLike[str] | bytes
 
@@ -193,6 +193,8 @@ def _carried(network: Network, spec: Spec) -> Network:
 
 def _input(spec: Spec, file: File) -> tuple[int, int]:
     """Window (0: any) and numbers per step (0: ids of an embedding) of the network's input."""
+    if _first_layer(spec).class_name == "TextVectorization":  # reads one text, gives as many ids as it has words
+        return 0, 0
     shape = _input_shape(spec)
     if shape is None:  # Keras 2.3 often forgets it
         takes_ids = _first_layer(spec).class_name == "Embedding"

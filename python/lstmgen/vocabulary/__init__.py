@@ -5,6 +5,6 @@
 """
 
 from lstmgen.vocabulary.tokenizing import Tokenizer
-from lstmgen.vocabulary.vocabulary import Ids, Vocabulary, byte_element, byte_of, check_sequence, id_at, plain_ids
+from lstmgen.vocabulary.vocabulary import Ids, Vocabulary, check_sequence, id_at, plain_ids
 
-__all__ = ["Ids", "Tokenizer", "Vocabulary", "byte_element", "byte_of", "check_sequence", "id_at", "plain_ids"]
+__all__ = ["Ids", "Tokenizer", "Vocabulary", "check_sequence", "id_at", "plain_ids"]

@@ -11,10 +11,12 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from lstmgen.vocabulary import pickles
+from lstmgen.vocabulary.naming import byte_element
 from lstmgen.vocabulary.tokenizing import KERAS_FILTERS, Tokenizer
 
 File = str | os.PathLike[str]
@@ -26,6 +28,14 @@ _PICKLE_NAMES = (".p", ".pck", ".pkl", ".pickle", ".joblib")
 _OLD_PICKLE = re.compile(  # protocols 0 and 1 of a list, a dict, a tuple, and what a module makes
     rb"\([ld]p\d+\n|\([VS][^\n]*\np\d+\n|\(X...\0|c[\w.]+\n\w+\n(?:p\d+\n|q[\0\1])|[\]}]q[\0\1]", re.DOTALL
 )
+_COMPRESSED = {
+    b"x": "zlib",
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"PK": "zip",
+    b"\x04\x22M\x18": "lz4",
+}
 _SPECIAL = re.compile(r"<[^<>]+>|\[[^\[\]]+\]")  # such as <s> and [UNK], which no text holds
 _JSON_ONE_LINER = (
     "import json,sys,{module}; o={load}; "
@@ -64,8 +74,9 @@ def read(vocab: Vocab, outputs: int, kind: str | None = None) -> Listing:
 
     `vocab` is a path or the object itself: a list of elements; an object from element to index or from index to
     element, with indices from 0, or from 1 (then id 0 is padding); the JSON of a Keras `Tokenizer`; a list of notes
-    with repetitions, whose sorted names are the vocabulary; or an object that holds one of these. A file is JSON,
-    a `.npy` of text or numbers, or a `.txt` with one element a line, all different. Pickles are refused.
+    with repetitions, whose sorted names are the vocabulary; pairs of element and index; or an object that holds one of
+    these. A file is JSON, a pickle of plain data or of a Keras `Tokenizer`, of which nothing is run, a `.npy`, or a
+    `.txt` with one element a line, all different.
 
     Raises `OSError` for a file that cannot be read, `TypeError` for an object of another kind, and `ValueError`, which
     names the file, for what is no vocabulary of `outputs` elements.
@@ -83,22 +94,40 @@ def read(vocab: Vocab, outputs: int, kind: str | None = None) -> Listing:
 def read_corpus(path: File, outputs: int, *, lower: bool = False, encoding: str = "utf-8") -> Listing:
     """The characters of a text, in the order of `sorted(set(text))`; `lower` lower-cases it before.
 
+    `encoding` "bytes": its bytes are the elements, as of a text that was read as `open(path, "rb").read()`.
+
     If their number is not that of the outputs, but would be with line ends read as `\\n` or without a byte order mark,
     these are taken, and it is said. Raises `OSError` for a file that cannot be read and `ValueError` for another
     number of characters, bytes that are not in the `encoding`, and a pickle.
     """
     name, data = os.fspath(path), Path(path).read_bytes()
-    _refuse_pickle(name, data)
-    text = _decoded(name, data, encoding)
-    if lower:
-        text = text.lower()
-    for variant, assumed in _variants(name, text):
+    if _is_pickle(name, data):
+        raise ValueError(f"{name}: a pickle, no text: a vocabulary is given as vocab")
+    if encoding == "bytes":
+        text = (data.lower() if lower else data).decode("latin-1")
+    else:
+        text = _decoded(name, data, encoding)
+        text = text.lower() if lower else text
+    mark = _BOM.encode().decode("latin-1") if encoding == "bytes" else _BOM
+    for variant, assumed in _variants(name, text, mark):
         elements = sorted(set(variant))
         if len(elements) == outputs:
-            return Listing(elements, None, "text", variant, assumed)
-    as_it_is = Listing(sorted(set(text)))
-    raise ValueError(
-        _size_message(name, as_it_is, outputs, "lower-cased, it has exactly that many: lower=True (--lower)")
+            found = Listing(elements, None, "text", variant, assumed)
+            return _of_bytes(found) if encoding == "bytes" else found
+    lowered = "lower-cased, it has exactly that many: lower=True (--lower)"
+    message = _size_message(name, Listing(sorted(set(text))), outputs, lowered)
+    if encoding == "bytes":
+        message = message.replace(" elements,", " different bytes,", 1)
+    elif len(set(data)) == outputs:
+        message = f"{message.rpartition(';')[0]}; its bytes are exactly that many: vocab_encoding='bytes'"
+    raise ValueError(message)
+
+
+def _of_bytes(listing: Listing) -> Listing:
+    """A listing of characters of Latin-1 as one of the bytes that they stand for."""
+    names = {element: byte_element(ord(element)) for element in listing.elements}
+    return listing._replace(
+        elements=list(names.values()), kind="bytes", sequence=[names[character] for character in listing.sequence]
     )
 
 
@@ -114,7 +143,8 @@ def _read_file(path: File) -> Any:
     name, data = os.fspath(path), Path(path).read_bytes()
     if data.startswith(b"\x93NUMPY"):
         return _read_npy(name, data)
-    _refuse_pickle(name, data)
+    if _is_pickle(name, data):
+        return _unpickled(name, data, "joblib" if name.lower().endswith(".joblib") else "pickle")
     text = _decoded(name, data).removeprefix(_BOM)
     return _lines(name, text) if name.lower().endswith(".txt") else _read_json(name, text)
 
@@ -153,8 +183,8 @@ def _lines(name: str, text: str) -> list[str]:
     return lines
 
 
-def _read_npy(name: str, data: bytes) -> list[Any]:
-    """The elements of an array of text or numbers that `numpy.save` wrote."""
+def _read_npy(name: str, data: bytes) -> Any:
+    """The elements of an array of text that `numpy.save` wrote, or the objects of one of objects."""
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)
@@ -163,7 +193,7 @@ def _read_npy(name: str, data: bytes) -> list[Any]:
     except Exception as error:  # of many kinds: the header is parsed as Python
         raise ValueError(f"{name}: a broken .npy file: {error}") from None
     if dtype.hasobject:
-        _refuse(name, "numpy")
+        return _unpickled(name, data[file.tell() :], "numpy")
     if dtype.kind not in "Uiuf" or len(shape) != 1:
         raise ValueError(f"{name}: expected a one-dimensional array of text or numbers, found {dtype} of shape {shape}")
     size = len(data) - file.tell()
@@ -176,21 +206,33 @@ def _read_npy(name: str, data: bytes) -> list[Any]:
     return elements
 
 
-def _refuse_pickle(name: str, data: bytes) -> None:
+def _is_pickle(name: str, data: bytes) -> bool:
     """No UTF-8 text begins with the byte 0x80 of newer pickles; older ones end with their STOP."""
-    lower = name.lower()
     old = data.endswith(b".") and _OLD_PICKLE.match(data)
-    if data.startswith(b"\x80") or old or lower.endswith(_PICKLE_NAMES):
-        _refuse(name, "joblib" if lower.endswith(".joblib") else "pickle")
+    return data.startswith(b"\x80") or bool(old) or name.lower().endswith(_PICKLE_NAMES)
 
 
-def _refuse(name: str, module: str) -> NoReturn:
+def _unpickled(name: str, data: bytes, module: str) -> Any:
+    """The plain data of a pickle; `module` is the one that would open it."""
+    compressed = next((kind for start, kind in _COMPRESSED.items() if data.startswith(start)), None)
+    if compressed is not None:
+        raise ValueError(
+            f"{name}: a file compressed with {compressed}: unpack it first, or {_conversion(name, module)}"
+        )
+    try:
+        return pickles.loads(data)
+    except pickles.Refused as error:
+        raise ValueError(
+            f"{name}: the pickle asks for {error}; only plain data and Keras's Tokenizer are read, since a pickle can "
+            f"run any code when it is opened; if you trust who wrote it, {_conversion(name, module)}"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _conversion(name: str, module: str) -> str:
     code = _JSON_ONE_LINER.format(module=module, load=_LOADERS[module])
-    paths = f"{shlex.quote(name)} {shlex.quote(name + '.json')}"
-    raise ValueError(
-        f"{name}: a pickle can run any code when it is opened, so it is not opened here; if you trust who wrote it, "
-        f'convert it to JSON: python -c "{code}" {paths}'
-    )
+    return f'convert it to JSON: python -c "{code}" {shlex.quote(name)} {shlex.quote(name + ".json")}'
 
 
 # -- what is inside --------------------------------------------------------------------------------
@@ -208,6 +250,20 @@ def _in_memory(vocab: object) -> Any:
 
 
 def _listing(name: str, value: Any, outputs: int) -> Listing:
+    if isinstance(value, Mapping | list | tuple):
+        value, kind = _named_bytes(name, value)
+        if kind is not None:
+            return _plain(name, value)._replace(kind=kind)
+    if isinstance(value, set | frozenset):
+        listing = _plain(name, sorted(value, key=str))
+        said = f"{name}: a set has no order: its {len(value)} elements are taken in sorted order"
+        return listing._replace(assumed=(said, *listing.assumed))
+    if isinstance(value, list | tuple):
+        if value and all(map(_is_pair, value)):  # the items() of a dict
+            return _of_pairs(name, value)
+        if not any(isinstance(entry, Mapping | list | tuple) for entry in value):
+            return _plain(name, value)
+        value = {f"[{i}]": entry for i, entry in enumerate(value)}
     if not isinstance(value, Mapping):
         return _plain(name, value)
     config = value.get("config")
@@ -220,38 +276,71 @@ def _listing(name: str, value: Any, outputs: int) -> Listing:
     return _plain(name, value)
 
 
+def _named_bytes(name: str, value: Any) -> tuple[Any, str | None]:
+    """`value` with byte strings as texts, and its kind; single bytes that are no UTF-8 are elements of kind "bytes"."""
+    parts = [*value.keys(), *value.values()] if isinstance(value, Mapping) else value
+    found = [part for part in parts if isinstance(part, bytes)]
+    if not found:
+        return value, None
+    try:
+        names: dict[Any, str] = {part: part.decode() for part in found}
+        kind = None
+    except UnicodeDecodeError:
+        if any(len(part) != 1 for part in found):
+            raise ValueError(f"{name}: expected text, found bytes that are not UTF-8") from None
+        names, kind = {part: byte_element(part[0]) for part in found}, "bytes"
+    if isinstance(value, Mapping):
+        return {_name_of(names, k): _name_of(names, v) for k, v in value.items()}, kind
+    return [_name_of(names, part) for part in value], kind
+
+
+def _name_of(names: Mapping[Any, str], part: Any) -> Any:
+    return names[part] if isinstance(part, bytes) else part
+
+
+def _is_pair(entry: object) -> bool:
+    return isinstance(entry, list | tuple) and len(entry) == 2 and any(map(_is_index, entry))
+
+
 def _plain(name: str, value: Any) -> Listing:
     """The vocabulary that is `value` itself, not one inside it."""
     if isinstance(value, Mapping):
-        elements = _ordered(name, value)
-        said = f"{name}: the indices start at 1: id 0 is taken as padding, which is never drawn"
-    elif isinstance(value, list | tuple):
-        elements = _names(value)
-        said = f"{name}: element 0 is empty: it is taken as padding, which is never drawn"
-    else:
+        return _of_pairs(name, value.items())
+    if not isinstance(value, list | tuple):
         raise ValueError(f"{name}: expected a list or an object, found {type(value).__name__}")
+    elements = _names(value)
     padding = 0 if elements[:1] == [_PADDING] else None
     _check_elements(name, elements, padding)
     if len(set(elements)) < len(elements):
         return _from_notes(name, elements, numbers=any(map(_is_number, value)))
+    said = f"{name}: element 0 is empty: it is taken as padding, which is never drawn"
     return Listing(elements, padding, assumed=() if padding is None else (said,))
 
 
-def _ordered(name: str, entries: Mapping[Any, Any]) -> list[Any]:
-    """The elements of {element: index} or {index: element}, the indices being 0, 1, 2 ... or 1, 2, 3 ..."""
+def _of_pairs(name: str, pairs: Iterable[Any]) -> Listing:
+    """The vocabulary of pairs of element and index, or of index and element, with indices 0, 1, 2 ... or 1, 2, 3 ..."""
     by_index: dict[int, Any] = {}
-    turned = _from_index_to_number(entries)
-    for key, value in entries.items():
+    listed: list[tuple[Any, Any]] = list(pairs)
+    turned = _from_index_to_number(listed)
+    for key, value in listed:
         index, element = (int(key), _named(value)) if turned else _entry(name, key, value)
         if index in by_index:
             raise ValueError(f"{name}: {by_index[index]!r} and {element!r} have index {index}")
         by_index[index] = element
-    if 0 not in by_index and 1 in by_index:
+    padding = 0 if 0 not in by_index and 1 in by_index else None
+    if padding is not None:
         by_index[0] = _PADDING
     missing = next((i for i in range(len(by_index)) if i not in by_index), None)
     if missing is not None:
         raise ValueError(f"{name}: expected the indices 0 to {len(by_index) - 1}, found none for {missing}")
-    return [by_index[i] for i in range(len(by_index))]
+    elements = [by_index[i] for i in range(len(by_index))]
+    _check_elements(name, elements, padding)
+    seen: dict[str, int] = {}
+    for i, element in enumerate(elements):
+        if seen.setdefault(element, i) != i:
+            raise ValueError(f"{name}: {element!r:.60} has the indices {seen[element]} and {i}")
+    said = f"{name}: the indices start at 1: id 0 is taken as padding, which is never drawn"
+    return Listing(elements, padding, assumed=() if padding is None else (said,))
 
 
 def _entry(name: str, key: Any, value: Any) -> tuple[int, Any]:
@@ -263,12 +352,12 @@ def _entry(name: str, key: Any, value: Any) -> tuple[int, Any]:
     raise ValueError(f"{name}: expected an index beside {key!r:.60}, found {value!r:.60}")
 
 
-def _from_index_to_number(entries: Mapping[Any, Any]) -> bool:
-    """Whether the keys are indices and the values numbers that are none, such as pitches."""
-    if not all(_is_index_key(key) and _is_number(value) for key, value in entries.items()):
+def _from_index_to_number(pairs: Sequence[tuple[Any, Any]]) -> bool:
+    """Whether the first of each pair is an index and the second a number that is none, such as a pitch."""
+    if not all(_is_index_key(first) and _is_number(second) for first, second in pairs):
         return False
-    counts = [set(range(start, start + len(entries))) for start in (0, 1)]
-    return set(map(int, entries)) in counts and set(entries.values()) not in counts
+    counts = [set(range(start, start + len(pairs))) for start in (0, 1)]
+    return {int(first) for first, _ in pairs} in counts and {second for _, second in pairs} not in counts
 
 
 def _is_index(value: object) -> bool:
@@ -401,14 +490,14 @@ def _with_kind(name: str, listing: Listing, kind: str | None) -> Listing:
     return listing._replace(kind="tokens")
 
 
-def _variants(name: str, text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _variants(name: str, text: str, bom: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """`text` as it is, and as it is after the readers that people use, with what that assumes."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     ends, mark = "with line ends read as \\n, as open(path).read() does", "without its byte order mark"
     yield text, ()
     yield lines, (f"{name}: {ends}",)
-    yield text.removeprefix(_BOM), (f"{name}: {mark}",)
-    yield lines.removeprefix(_BOM), (f"{name}: {mark}, {ends}",)
+    yield text.removeprefix(bom), (f"{name}: {mark}",)
+    yield lines.removeprefix(bom), (f"{name}: {mark}, {ends}",)
 
 
 def _size_message(name: str, listing: Listing, outputs: int, lowered: str) -> str:

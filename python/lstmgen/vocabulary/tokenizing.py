@@ -17,7 +17,8 @@ class Tokenizer(NamedTuple):
 
     lower: the text is lower-cased. filters: characters that count as `split`. split: what stands between words.
     char_level: elements are characters; then only `lower` counts. oov_token: the element for unknown words, if any.
-    num_words: ids from here on are unknown. apart: characters that are words of their own; Keras has no such option.
+    num_words: ids from here on are unknown. Two options are not of its `Tokenizer`: apart, characters that are words of
+    their own, and removed, characters that are left out.
     """
 
     lower: bool = False
@@ -27,18 +28,19 @@ class Tokenizer(NamedTuple):
     oov_token: str | None = None
     num_words: int | None = None
     apart: str = ""
+    removed: str = ""
 
     @classmethod
     def of(cls, config: Mapping[str, Any], defaults: Tokenizer) -> Tokenizer:
         """The settings in a config. Raises `ValueError` for one that Keras does not have."""
-        kinds = {"lower": bool, "char_level": bool, "filters": str, "split": str, "apart": str}
+        kinds = {"lower": bool, "char_level": bool, "filters": str, "split": str, "apart": str, "removed": str}
         found: dict[str, Any] = {}
         for key, kind in kinds.items():
             value = config.get(key)
             if value is not None and type(value) is not kind:
                 raise ValueError(f"{key}: expected {kind.__name__}, found {value!r:.60}")
             found[key] = getattr(defaults, key) if value is None else value
-        if not found["split"] or max(map(len, (found["split"], found["filters"], found["apart"]))) > _MAX_FILTERS:
+        if not found["split"] or max(len(found[key]) for key, kind in kinds.items() if kind is str) > _MAX_FILTERS:
             raise ValueError(f"split, filters: expected 1 to {_MAX_FILTERS} characters")
         oov, limit = config.get("oov_token"), config.get("num_words")
         found["oov_token"] = oov if isinstance(oov, str) and oov else None
@@ -63,8 +65,9 @@ class Tokenizer(NamedTuple):
         return {key: value for key, value in self._asdict().items() if key in ("lower", "split") or value}
 
     def lowered(self, text: str) -> str:
-        """The text in the case of the elements."""
-        return text.lower() if self.lower else text
+        """The text in the case of the elements, without what is removed."""
+        text = text.lower() if self.lower else text
+        return text.translate(dict.fromkeys(map(ord, self.removed))) if self.removed else text
 
     def words(self, text: str) -> Iterator[tuple[str, int]]:
         """The words of a text, and where each begins in the lower-cased text."""

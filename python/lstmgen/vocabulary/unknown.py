@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection
 
+SKIP = "; on_unknown='skip' leaves such out"  # how a message ends; an option that all who encode a text have
+
 _AROUND = 16  # characters shown on each side
 _OTHERS = 8  # more unknown elements that are named
 _LOOKED_AT = 100_000  # elements of a vocabulary that are compared
@@ -22,15 +24,19 @@ _PLAIN = str.maketrans(
 )
 
 
-def message(elements: Collection[str], piece: str, position: int, text: str | None, at: int, others: list[str]) -> str:
+def message(
+    elements: Collection[str], count: int, piece: str, position: int, text: str | None, at: int, others: list[str]
+) -> str:
     """Why `piece` has no id.
 
-    position: its index, or in a text of characters its offset. text: the text that it stands in, at the offset `at`;
-    None for a list of elements. others: what else is unknown there.
+    elements: those that a text may hold, of `count` in all.
+    position: its index, or in a text of characters its offset.
+    text: the text that it stands in, at the offset `at`; None for a list of elements.
+    others: what else is unknown there.
     """
     thing = "character" if len(piece) == 1 else "element"
     code = f" (U+{ord(piece):04X})" if len(piece) == 1 else ""
-    said = f"{thing} {piece!r:.80}{code} at position {position} is not in the vocabulary of {len(elements)}"
+    said = f"{thing} {piece!r:.80}{code} at position {position} is not in the vocabulary of {count}"
     if text is not None:
         line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
         before = ("..." if at > _AROUND else "") + text[max(0, at - _AROUND) : at]
@@ -42,7 +48,7 @@ def message(elements: Collection[str], piece: str, position: int, text: str | No
     if others:
         said += f"; unknown besides: {' '.join(repr(other)[:40] for other in others[:_OTHERS])}"
         said += " ..." if len(others) > _OTHERS else ""
-    return f"{said}; on_unknown='skip' leaves such out"
+    return said + SKIP
 
 
 def closest(elements: Collection[str], piece: str) -> str | None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmgen.vocabulary.naming import byte_element, byte_of
 from lstmgen.vocabulary.tokenizing import Tokenizer
 
 Ids = NDArray[np.uint32]
@@ -97,7 +98,12 @@ class Vocabulary:
     def _pieces(self, text: str) -> Iterator[Piece]:
         """The elements of a text, each with its place."""
         if self.kind == "bytes":
-            yield from (self._piece(byte_element(b), at) for at, c in enumerate(text) for b in c.encode())
+            for at, character in enumerate(text):
+                names = [byte_element(byte) for byte in character.encode()]
+                if all(name in self.ids for name in names):
+                    yield from (Piece(name, at, self.ids[name]) for name in names)
+                else:
+                    yield Piece(character, at, None)
         elif self.kind == "text":
             yield from self._cut(text if self.tokenizer is None else self.tokenizer.lowered(text))
         elif self.tokenizer is None:
@@ -133,13 +139,13 @@ class Vocabulary:
         from lstmgen.vocabulary import unknown  # here, as few need it
 
         if not isinstance(what, str):
-            return unknown.message(self.ids, str(piece), position, None, 0, [])
+            return unknown.message(self.ids, len(self), str(piece), position, None, 0, [])
         assert isinstance(piece, Piece)
         text = what if self.tokenizer is None else self.tokenizer.lowered(what)
         others = dict.fromkeys(other.element for other in self._pieces(what) if other.id is None)
         place = position if self.kind == "tokens" else piece.at
         missing = [element for element in others if element != piece.element]
-        return unknown.message(self.ids, piece.element, place, text, piece.at, missing)
+        return unknown.message(self.ids, len(self), piece.element, place, text, piece.at, missing)
 
 
 def check_sequence(name: str, what: object) -> None:
@@ -162,13 +168,3 @@ def plain_ids(text: str) -> list[int] | None:
     if not all(piece.isascii() and piece.isdigit() and len(piece) < 11 for piece in pieces):
         return None
     return [int(piece) for piece in pieces]
-
-
-def byte_element(value: int) -> str:
-    """The element of a vocabulary of bytes that stands for the byte `value`."""
-    return f"<0x{value:02X}>"
-
-
-def byte_of(element: str) -> int:
-    """The byte that an element stands for; of padding, a byte that no UTF-8 has."""
-    return int(element[3:5], 16) if element else 0xFF
