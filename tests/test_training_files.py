@@ -19,6 +19,7 @@ import pytest
 import lstmgen
 from lstmgen import exporting
 from lstmgen.cli import main as cli
+from lstmgen.cli.train import ended
 from lstmgen.training import TextSettings, train_text
 from lstmgen.training.checkpoint import Files, State
 
@@ -194,7 +195,10 @@ def test_a_better_model_stays_until_there_is_a_better_one(
     figure = card(folder)["bits/char"]
     settings = TextSettings(epochs=1, resume=True)
     report = train_text(folder / "song.txt", folder / "m.bin", settings, callbacks=[_spoil(keras)])
-    assert (report.best, report.best_epoch, len(report.history)) == (figure, 1, 1)
+    assert (report.best, report.best_epoch, report.improved, len(report.history)) == (figure, 1, False, 1)
+    assert ended(report) == (
+        f"{folder / 'm.bin'}: it is as it was: 1 epoch, none better than its epoch 1 with {figure:.3f} bits/char"
+    )
     assert report.history[0]["val_loss"] / np.log(2) > figure
     assert f"no better than epoch 1 ({figure:.3f})" in capsys.readouterr().err
     assert contents(folder) == before

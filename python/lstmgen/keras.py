@@ -15,13 +15,15 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import keras
 
 from lstmgen import exporting, files
 from lstmgen.exporting import ExportOptions
-from lstmgen.model import Model
+
+if TYPE_CHECKING:
+    from lstmgen.model import Model
 
 
 class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -63,7 +65,7 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """Find out before the work what cannot be exported, and what is there already."""
         data = self._converted({})
         if self.path.exists() and not self.overwrite and not self._own:
-            self._there = self._figure_of_file(Model(data))
+            self._there = self._figure_of_file(data)
             name, figure = self._there
             warnings.warn(
                 f"{self.path}: it has {name} {figure:.4g}, and stays until an epoch is better; overwrite=True replaces "
@@ -103,11 +105,13 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
             raise ValueError(f"monitor: expected one of {', '.join(sorted(logs))}, found {name!r}")
         return name, float(logs[name])
 
-    def _figure_of_file(self, new: Model) -> tuple[str, float]:
+    def _figure_of_file(self, new: bytes) -> tuple[str, float]:
         """Monitor and figure of the file that is there.
 
         Raises `ValueError` if `new` cannot be compared with it.
         """
+        from lstmgen.model import Model
+
         there = Model(self.path)
         card = there.metadata["card"]
         name, figure = card.get("monitor"), card.get("figure")
@@ -118,7 +122,7 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
             reason = "no ExportCallback wrote it, so that no figure says how good it is"
         elif self.monitor not in ("auto", name):
             reason = f"its figure is its {name}, not its {self.monitor}"
-        elif _kind(there) != _kind(new):
+        elif _kind(there) != _kind(Model(new)):
             reason = "it is another network, or has another vocabulary"
         if reason:
             raise ValueError(f"{self.path}: a model is there: {reason}: give another path, or overwrite=True")

@@ -123,14 +123,19 @@ def _train(args: argparse.Namespace, task: _Task) -> None:
     source = getattr(args, task.source)
     report = task.train(source, args.output, task.settings(**given, told=frozenset(given)), **facts)
     names = {"bin": report.out, "stem": report.out.with_suffix(""), "source": source}
-    progress.say(
-        f"{report.out}: {report.best:.3f} {report.unit}, the best of {_epochs(report)}: epoch {report.best_epoch}; "
-        f"{progress.duration(60 * report.minutes)}. Beside it are the Keras model, {report.keras_model.name}, and "
-        f"the card, {report.card.name}"
-    )
+    progress.say(ended(report))
     progress.say(f"next: {task.use.format(**{name: shlex.quote(str(path)) for name, path in names.items()})}")
 
 
-def _epochs(report: TrainingReport) -> str:
+def ended(report: TrainingReport) -> str:
+    """How a training ended, in words."""
     count = len(report.history)
-    return f"{count} epoch{'' if count == 1 else 's'}"
+    epochs = f"{count} epoch{'' if count == 1 else 's'}"
+    figure = f"{report.best:.3f} {report.unit}"
+    if not report.improved:
+        return f"{report.out}: it is as it was: {epochs}, none better than its epoch {report.best_epoch} with {figure}"
+    return (
+        f"{report.out}: {figure}, the best of {epochs}: epoch {report.best_epoch}; "
+        f"{progress.duration(60 * report.minutes)}. Beside it are the Keras model, {report.keras_model.name}, and the "
+        f"card, {report.card.name}"
+    )

@@ -30,9 +30,10 @@ class TrainingReport:
     """How a training ended.
 
     out, keras_model, card: the files. best: the best figure, in `unit`. best_epoch: its epoch, from
-    1 on, counted over all that was resumed. minutes: spent, over all that was resumed. history: the
-    figures of each epoch, in nats, of this training and of the interrupted one that it went on
-    with.
+    1 on, counted over all that was resumed. improved: whether the files are of this training. They
+    are not if it went on from a finished model and no epoch was better. minutes: spent, over all
+    that was resumed. history: the figures of each epoch, in nats, of this training and of the
+    interrupted one that it went on with.
     """
 
     out: Path
@@ -40,6 +41,7 @@ class TrainingReport:
     card: Path
     best: float
     best_epoch: int
+    improved: bool
     unit: str
     minutes: float
     history: tuple[dict[str, float], ...]
@@ -320,9 +322,16 @@ class _Keeper:
             self._replace(files.keras.read_bytes(), {**facts, **more}, keras_too=False)
         files.state.unlink(missing_ok=True)
         minutes = self._seconds() / 60
-        history = tuple(state.history)
         return TrainingReport(
-            files.out, files.keras, files.card, state.best, state.best_epoch, job.unit, minutes, history
+            out=files.out,
+            keras_model=files.keras,
+            card=files.card,
+            best=state.best,
+            best_epoch=state.best_epoch,
+            improved=state.best_epoch > state.base,
+            unit=job.unit,
+            minutes=minutes,
+            history=tuple(state.history),
         )
 
 
