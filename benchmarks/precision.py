@@ -43,7 +43,7 @@ def main() -> None:
         generator = lstmgen.Generator(model)
         ids = generator._ids("text", text, "error")
         windows = np.stack([ids[i : i + steps] for i in np.linspace(0, len(ids) - steps, WINDOWS).astype(int)])
-        x = np.stack([reference.encode(network, model.encoding, w.tolist()) for w in windows])
+        x = np.stack([reference.encode(network, model.encoding, w.tolist(), model.input_values) for w in windows])
         exact = reference.forward(network, x, np.float64)
         stored = reference.forward(writer.rounded(network, dtype), x, np.float64)
         found = model.predict(windows).astype(np.float64)

@@ -231,6 +231,7 @@ const char* encoding_name(lstmgen::Encoding encoding) {
         case lstmgen::Encoding::index: return "index";
         case lstmgen::Encoding::scaled: return "scaled";
         case lstmgen::Encoding::features: return "features";
+        case lstmgen::Encoding::raw: return "raw";
     }
     return "";
 }
@@ -278,6 +279,7 @@ void bind_info(py::module_& m) {
         .def_readonly("isa", &ModelInfo::isa)
         .def_property_readonly("encoding", [](const ModelInfo& info) { return encoding_name(info.encoding); })
         .def_readonly("input_size", &ModelInfo::input_size)
+        .def_readonly("input_values", &ModelInfo::input_values)
         .def_readonly("outputs", &ModelInfo::outputs)
         .def_readonly("window", &ModelInfo::window)
         .def_readonly("output_sequence", &ModelInfo::output_sequence)
@@ -285,10 +287,12 @@ void bind_info(py::module_& m) {
         .def_readonly("whole", &ModelInfo::whole)
         .def_readonly("fixed_steps", &ModelInfo::fixed_steps)
         .def_readonly("labels", &ModelInfo::labels)
+        .def_readonly("predictor", &ModelInfo::predictor)
         .def_readonly("vocabulary", &ModelInfo::vocabulary)
         .def_readonly("vocabulary_kind", &ModelInfo::vocabulary_kind)
         .def_readonly("prime", &ModelInfo::prime)
         .def_readonly("padding", &ModelInfo::padding)
+        .def_readonly("zero_padding", &ModelInfo::zero_padding)
         .def_readonly("layers", &ModelInfo::layers)
         .def_readonly("nbytes", &ModelInfo::nbytes);
 }

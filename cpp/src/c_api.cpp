@@ -581,6 +581,9 @@ lstmgen_status lstmgen_model_number(const lstmgen_model* model, int what, uint64
             case LSTMGEN_NUMBER_PADDING: *number = info.padding.value_or(0); break;
             case LSTMGEN_NUMBER_LAYERS: *number = info.layers.size(); break;
             case LSTMGEN_NUMBER_WEIGHT_BYTES: *number = info.nbytes; break;
+            case LSTMGEN_NUMBER_ZERO_PADDING: *number = info.zero_padding; break;
+            case LSTMGEN_NUMBER_PREDICTOR: *number = info.predictor; break;
+            case LSTMGEN_NUMBER_INPUT_VALUES: *number = info.input_values.size(); break;
             default: return fail(LSTMGEN_INVALID_ARGUMENT, "no lstmgen_number: %d", what);
         }
         return LSTMGEN_OK;
@@ -633,6 +636,15 @@ lstmgen_status lstmgen_model_prime(const lstmgen_model* model, const uint32_t** 
         if (!ids || !count) return fail_null("the place for the prime");
         *ids = m.model.info().prime.data();
         *count = m.model.info().prime.size();
+        return LSTMGEN_OK;
+    });
+}
+
+lstmgen_status lstmgen_model_input_values(const lstmgen_model* model, const float** values, size_t* count) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (!values || !count) return fail_null("the place for the values");
+        *values = m.model.info().input_values.data();
+        *count = m.model.info().input_values.size();
         return LSTMGEN_OK;
     });
 }
@@ -894,7 +906,7 @@ lstmgen_status lstmgen_step_id(const lstmgen_model* model, void* state, size_t b
         const ModelInfo& info = m.model.info();
         if (info.encoding == Encoding::features)
             return fail(LSTMGEN_INVALID_ARGUMENT, "the network reads features: expected features, found an id");
-        const std::size_t limit = info.encoding == Encoding::scaled ? info.outputs : info.input_size;
+        const std::size_t limit = id_limit(info);
         if (id >= limit)
             return fail(LSTMGEN_INVALID_ARGUMENT, "id: expected below %zu, found %lu", limit,
                         static_cast<unsigned long>(id));

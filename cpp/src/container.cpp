@@ -545,7 +545,8 @@ Encoding take_encoding(Keys& keys) {
     if (name == "index") return Encoding::index;
     if (name == "scaled") return Encoding::scaled;
     if (name == "features") return Encoding::features;
-    fail({"key lstmgen.encoding: expected onehot, index, scaled or features, found ", Part::quoted(name)});
+    if (name == "raw") return Encoding::raw;
+    fail({"key lstmgen.encoding: expected onehot, index, scaled, raw or features, found ", Part::quoted(name)});
 }
 
 void take_facts(Keys& keys, ModelInfo& info) {
@@ -577,17 +578,33 @@ void check_embeddings(const ModelInfo& info, const std::vector<LayerDescription>
                 fail({"layer ", layer.name, ": only embeddings and masks may read ids"});
 }
 
-// What the labels of a classifier demand; its elements are those that enter, so nothing else ties inputs to outputs.
-void check_classifier(const ModelInfo& info) {
-    if (info.outputs < 2) fail({"outputs of a network with labels: expected at least 2, found 1"});
-    if (info.output_sequence) fail({"a network with labels must give one output, not one at each step"});
-    if (info.encoding == Encoding::scaled) fail({"a network with labels cannot have the encoding scaled"});
+// A key that says something by being there.
+bool take_flag(Keys& keys, std::string_view name) {
+    if (!keys.has(name)) return false;
+    if (!keys.take<bool>(name)) keys.refuse(name, {": expected true, or no such key"});
+    return true;
+}
+
+// What networks whose outputs are no elements are called in errors; nothing for those that may generate.
+const char* kind_of(const ModelInfo& info, bool labels) {
+    return labels ? "a network with labels" : info.predictor ? "a predictor" : nullptr;
+}
+
+// What the labels of a classifier and the key of a predictor demand; their elements are those that enter, so nothing
+// else ties inputs to outputs.
+void check_outputs(const ModelInfo& info, bool labels) {
+    if (labels && info.predictor) fail({"key lstmgen.predictor: a network with labels is a classifier"});
+    if (labels && info.outputs < 2) fail({"outputs of a network with labels: expected at least 2, found 1"});
+    if (labels && info.output_sequence) fail({"a network with labels must give one output, not one at each step"});
+    if (is_number(info.encoding))
+        fail({kind_of(info, labels), " cannot have the encoding ",
+              info.encoding == Encoding::raw ? "raw" : "scaled"});
 }
 
 void check_encoding(const ModelInfo& info, const std::vector<LayerDescription>& layers, bool labels) {
     const std::size_t size = info.input_size, outputs = info.outputs;
     check_embeddings(info, layers);
-    if (labels) return check_classifier(info);
+    if (kind_of(info, labels)) return check_outputs(info, labels);
     switch (info.encoding) {
         case Encoding::onehot:
             if (size != outputs)
@@ -598,10 +615,34 @@ void check_encoding(const ModelInfo& info, const std::vector<LayerDescription>& 
                 fail({"ids of the embedding: expected at least the outputs, ", outputs, ", found ", size});
             break;
         case Encoding::scaled:
-            if (size != 1) fail({"input size of a scaled network: expected 1, found ", size});
+        case Encoding::raw:
+            if (size != 1)
+                fail({"input size of a ", info.encoding == Encoding::raw ? "raw" : "scaled",
+                      " network: expected 1, found ", size});
             break;
         case Encoding::features: break;
     }
+}
+
+void take_input_values(Keys& keys, ModelInfo& info) {
+    constexpr std::string_view key = "lstmgen.input_values";
+    if (!keys.has(key)) return;
+    if (info.encoding != Encoding::raw) keys.refuse(key, {": only the encoding raw takes it"});
+    info.input_values = keys.numbers<float>(key, type_f32, kMaxSize);
+    if (info.input_values.size() != info.outputs)
+        keys.refuse(key, {": expected ", info.outputs, " numbers (the outputs), found ", info.input_values.size()});
+    for (const float value : info.input_values)
+        if (!std::isfinite(value)) keys.refuse(key, {": not finite"});
+}
+
+void take_zero_padding(Keys& keys, ModelInfo& info) {
+    constexpr std::string_view key = "lstmgen.zero_padding";
+    info.zero_padding = take_flag(keys, key);
+    if (!info.zero_padding) return;
+    if (info.encoding == Encoding::index || info.encoding == Encoding::features)
+        keys.refuse(key, {": only the encodings onehot, scaled and raw take it"});
+    if (info.window == 0) keys.refuse(key, {": it needs a window (lstmgen.window above 0)"});
+    if (keys.has("lstmgen.padding")) keys.refuse(key, {": a window is filled with lstmgen.padding or zeros, not both"});
 }
 
 void check_layers(const std::vector<LayerDescription>& layers) {
@@ -626,21 +667,28 @@ void take_labels(Keys& keys, ModelInfo& info) {
         if (label.empty()) fail({"a label is empty"});
     if (const auto label = repeated(info.labels); label.data())
         fail({"the label ", Part::quoted(label), " appears twice"});
+}
+
+// Keys of what networks whose outputs are no elements lack.
+void check_no_elements(const Keys& keys, const ModelInfo& info) {
+    const char* const kind = kind_of(info, !info.labels.empty());
+    if (!kind) return;
     for (const char* const key : {"lstmgen.vocabulary", "lstmgen.padding"})
         if (info.encoding == Encoding::features && keys.has(key))
-            keys.refuse(key, {": a network with labels that reads features has no elements"});
-    if (keys.has("lstmgen.prime")) fail({"key lstmgen.prime: a network with labels does not generate"});
+            keys.refuse(key, {": ", kind, " that reads features has no elements"});
+    if (keys.has("lstmgen.prime")) fail({"key lstmgen.prime: ", kind, " does not generate"});
 }
 
 // Elements that the ids of the file stand for: docs/format.md, section 3.
-std::size_t element_count(const ModelInfo& info) { return info.labels.empty() ? info.outputs : info.input_size; }
+bool counts_inputs(const ModelInfo& info) { return info.predictor || !info.labels.empty(); }
+std::size_t element_count(const ModelInfo& info) { return counts_inputs(info) ? info.input_size : info.outputs; }
 
 void take_vocabulary(Keys& keys, ModelInfo& info) {
     const std::size_t count = element_count(info);
     if (keys.has("lstmgen.padding"))
         info.padding = static_cast<std::uint32_t>(keys.size("lstmgen.padding", 0, count - 1));
     if (keys.has("lstmgen.vocabulary")) {
-        info.vocabulary = keys.strings("lstmgen.vocabulary", count, info.labels.empty() ? "outputs" : "inputs");
+        info.vocabulary = keys.strings("lstmgen.vocabulary", count, counts_inputs(info) ? "inputs" : "outputs");
         info.vocabulary_kind = keys.take<std::string_view>("lstmgen.vocabulary_kind");
         if (info.vocabulary_kind != "text" && info.vocabulary_kind != "tokens")
             fail({"key lstmgen.vocabulary_kind: expected text or tokens, found ", Part::quoted(info.vocabulary_kind)});
@@ -802,7 +850,10 @@ void File::parse(std::size_t size) {
     info.output_sequence = output.sequence;
     info.output_steps = output.steps;
     check_layers(layers);
+    info.predictor = take_flag(keys, "lstmgen.predictor");
     check_encoding(info, layers, keys.has("lstmgen.labels"));
+    take_input_values(keys, info);
+    take_zero_padding(keys, info);
 
     std::size_t count = 0;
     for (const TensorSpec& spec : specs) count += spec.matrix && matrices == WeightType::int8 ? 2 : 1;
@@ -827,6 +878,13 @@ void File::parse(std::size_t size) {
     identify(info.outputs);
     identify(info.window);
     identify(padding ? *padding : ~std::uint64_t{0});
+    // What the first files did not have counts only where it is.
+    if (info.zero_padding) identify(~std::uint64_t{1});
+    if (info.encoding == Encoding::raw) {
+        identify(~std::uint64_t{2});
+        identity_.update(reinterpret_cast<const std::byte*>(info.input_values.data()),
+                         info.input_values.size() * sizeof(float));
+    }
 }
 
 void File::rows(Take take) {
@@ -887,6 +945,7 @@ SelfTest File::finish() {
         Keys& keys = *keys_;
         if (crc_.value() != checksum_) fail({"the checksum is wrong: the file is damaged"});
         take_labels(keys, info);
+        check_no_elements(keys, info);
         take_vocabulary(keys, info);
         SelfTest test = take_self_test(keys, info);
         keys.check_all_taken();

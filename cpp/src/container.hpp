@@ -53,6 +53,11 @@ constexpr bool is_pooling(LayerType t) { return t >= LayerType::attention_pool &
 /// Whether a layer of this type needs all time steps at once.
 constexpr bool is_whole(LayerType t) { return t >= LayerType::reverse; }
 
+/// Whether an element enters as one number.
+constexpr bool is_number(Encoding encoding) { return encoding == Encoding::scaled || encoding == Encoding::raw; }
+/// Ids of elements that may enter are below it.
+inline std::size_t id_limit(const ModelInfo& info) { return is_number(info.encoding) ? info.outputs : info.input_size; }
+
 constexpr std::size_t kMaxInputs = 64;  // of one layer
 
 /// What a layer puts out: `size` numbers, once (a vector) or at each step.

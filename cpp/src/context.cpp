@@ -12,6 +12,7 @@ namespace {
 // 0: the state is carried, as asked for, or as is the only way without a window.
 std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
     if (!info.labels.empty()) refuse({"a classifier: it has labels, it does not generate"});
+    if (info.predictor) refuse({"a predictor: its outputs are no elements to feed back, it does not generate"});
     if (info.encoding == Encoding::features)
         refuse({"a network that reads features predicts, but does not generate: it has no elements to feed back"});
     if (info.whole && refresh != 1)
@@ -41,6 +42,7 @@ Context::Context(std::shared_ptr<const Network> network, std::size_t refresh, st
       refresh_(window_ == 0 ? 0 : refresh),
       slots_(lanes(info(), refresh)),
       sequences_(sequences),
+      fillers_(sequences, info().padding.value_or(kNoElement)),
       logits_(sequences * info().outputs) {
     if (info().whole) {
         evaluator_ = std::make_unique<SequenceEvaluator>(*network_, sequences, window_, false);
@@ -79,15 +81,45 @@ void Context::append(const std::uint32_t* ids, std::size_t sequences) {
 
 const float* Context::logits() {
     if (ready_) return logits_.data();
-    if (elements_ == 0) refuse({"the context is empty: feed at least one element first"});
-    if (evaluator_)
-        evaluate_window();
+    if (elements_ == 0)
+        evaluate_padding();
+    else if (evaluator_)
+        evaluate_window(std::min(elements_, window_));
     else
         read_lane();
     for (std::size_t i = 0; info().padding && i < sequences_; ++i)
         logits_[i * info().outputs + *info().padding] = -HUGE_VALF;  // never drawn
     ready_ = true;
     return logits_.data();
+}
+
+bool Context::pad(const std::function<bool()>& keep_going) {
+    for (std::size_t i = 0; i + 1 < window_; ++i) {
+        if (keep_going && !keep_going()) {
+            clear();
+            return false;
+        }
+        append(fillers_.data());
+    }
+    return true;
+}
+
+void Context::clear() {
+    elements_ = 0;
+    ready_ = false;
+    if (session_) session_->reset(0);
+}
+
+// In the first slot, which an empty context does not use yet.
+void Context::evaluate_padding() {
+    if (!pads()) refuse({"the context is empty: feed at least one element first"});
+    if (evaluator_) {
+        std::fill(windows_.begin(), windows_.end(), fillers_[0]);
+        return evaluate_window(window_);
+    }
+    for (std::size_t i = 0; i < window_; ++i) session_->advance(fillers_.data(), sequences_, 0, 1);
+    session_->read(0, logits_.data(), Read::logits);
+    session_->reset(0);
 }
 
 void Context::read_lane() {
@@ -113,8 +145,7 @@ void Context::run_group() {
     next_group_ = elements_ + std::max<std::size_t>(1, count * refresh_ / 2);  // sooner than they are used up
 }
 
-void Context::evaluate_window() {
-    const std::size_t steps = std::min(elements_, window_);
+void Context::evaluate_window(std::size_t steps) {
     if (info().fixed_steps && steps < window_)
         refuse({"the network takes exactly ", window_, " elements, the context has ", steps,
                 ", and the model has no padding"});
@@ -143,7 +174,7 @@ void Context::load(StateReader& in) {
                                                                       : SIZE_MAX);
     if (evaluator_ || group_) {
         for (std::size_t i = 0; i < n; ++i) {
-            const std::uint32_t id = in.id(info().outputs);
+            const std::uint32_t id = in.id(info().outputs, info().zero_padding ? kNoElement : 0);
             append(&id);
         }
         return;

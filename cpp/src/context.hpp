@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -33,6 +34,14 @@ public:
     /// Elements of a prime that matter; SIZE_MAX: all, since the state is carried.
     std::size_t reach() const noexcept { return window_ > 0 ? window_ : SIZE_MAX; }
     bool carried() const noexcept { return window_ == 0; }
+    /// Whether a context that is shorter than the window is filled up with padding on the left.
+    static bool pads(const ModelInfo& info, std::size_t refresh) noexcept {
+        return refresh > 0 && info.window > 0 && (info.padding || info.zero_padding);
+    }
+    bool pads() const noexcept { return pads(info(), refresh_); }
+    /// Makes an empty context, which must pad, one of all but one element of padding, so that the window of the first
+    /// element ends with it. False, and still empty, if `keep_going` stopped it.
+    bool pad(const std::function<bool()>& keep_going = {});
     std::size_t refresh() const noexcept { return refresh_; }
     /// Lanes of one sequence.
     static std::size_t lanes(const ModelInfo& info, std::size_t refresh);
@@ -43,7 +52,8 @@ public:
     void append(const std::uint32_t* ids, std::size_t sequences);
     void append(const std::uint32_t* ids) { append(ids, sequences_); }
 
-    /// (sequences, outputs): logits of the next element of each; there must be an element before it.
+    /// (sequences, outputs): logits of the next element of each. An empty context that pads stands for a window of
+    /// nothing but padding, and stays empty; any other is an error.
     const float* logits();
 
     /// What of the past matters to the future, of one sequence: the elements that the next distribution comes from or,
@@ -67,9 +77,11 @@ private:
     // Lanes that start within n elements, at least one of them read.
     std::size_t lanes_after(std::size_t n) const { return carried() ? 1 : (n - 1) / refresh_ + 1; }
 
+    void clear();
+    void evaluate_padding();
     void read_lane();
     void run_group();
-    void evaluate_window();
+    void evaluate_window(std::size_t steps);
     std::uint32_t* history(std::size_t at) { return history_.data() + at % history_size_ * sequences_; }
 
     std::shared_ptr<const Network> network_;
@@ -83,6 +95,7 @@ private:
     std::size_t group_size_ = 1;
     std::size_t next_group_ = 0;          // elements at which the next group is run
     std::vector<std::uint32_t> windows_;  // (sequences, window), for the evaluator
+    std::vector<std::uint32_t> fillers_;  // padding for each sequence
     std::vector<float> logits_;
     std::size_t elements_ = 0;  // read so far, with padding
     bool ready_ = false;        // the logits are those of the next element

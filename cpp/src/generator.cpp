@@ -16,13 +16,14 @@ class Generator::Impl {
 public:
     Impl(const Model& model, const GeneratorOptions& options)
         : context_(model.network(), options.refresh, 1, options.threads),
-          sampler_(info().outputs, options.sampler),
-          padding_(greatest_padding()) {}
+          sampler_(info().outputs, options.sampler) {}
 
     Impl(const Model& model, StateReader& in, std::size_t threads)
         : context_(model.network(), in.size(SIZE_MAX), 1, threads), sampler_(info().outputs, in) {
-        padding_ = in.size(greatest_padding());
+        const std::size_t padding = in.size(context_.reach());
         begun_ = in.size(1) > 0;
+        if (padding != padding_to_come())
+            fail(ErrorCode::format, {"expected ", padding_to_come(), " elements of padding to come, found ", padding});
         context_.load(in);
         in.expect(0);
     }
@@ -32,7 +33,7 @@ public:
         return write_state(StateKind::generator, info(), to, capacity, [this](StateWriter& out) {
             out.size(context_.refresh());
             sampler_.save(out);
-            out.size(padding_);
+            out.size(padding_to_come());
             out.size(begun_);
             context_.save(out);
         });
@@ -41,19 +42,19 @@ public:
     bool feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) {
         check(ids, n);
         flush();
+        if (n == 0) return true;
+        if (keep_going && !keep_going()) return false;
         if (!begun_ && n >= context_.reach()) {
             const std::size_t skipped = n - context_.reach();  // what no window reaches
             for (std::size_t i = 0; i < skipped; ++i) sampler_.accept(ids[i]);
             ids += skipped;
             n -= skipped;
-            padding_ = 0;
-        }
-        for (; n > 0 && padding_ > 0; --padding_) {
-            if (keep_going && !keep_going()) return false;
-            append(*info().padding);
+            begun_ = true;  // without padding
+        } else if (!begin(keep_going)) {
+            return false;
         }
         for (std::size_t i = 0; i < n; ++i) {
-            if (keep_going && !keep_going()) return false;
+            if (i > 0 && keep_going && !keep_going()) return false;
             sampler_.accept(ids[i]);
             append(ids[i]);
         }
@@ -79,6 +80,7 @@ public:
             if (keep_going && !keep_going()) return false;
             prepare();
             log_p[i] = sampler_.log_probability(ids[i]);
+            if (!begin(keep_going)) return false;
             sampler_.accept(ids[i]);
             append(ids[i]);
         }
@@ -87,9 +89,8 @@ public:
 
 private:
     const ModelInfo& info() const noexcept { return context_.info(); }
-    std::size_t greatest_padding() const noexcept {
-        return info().padding && !context_.carried() ? context_.reach() - 1 : 0;
-    }
+    // Before the first element, in a state.
+    std::size_t padding_to_come() const noexcept { return context_.pads() && !begun_ ? context_.reach() - 1 : 0; }
 
     void check(const std::uint32_t* ids, std::size_t n) const {
         const std::size_t outputs = info().outputs;
@@ -99,13 +100,21 @@ private:
 
     // The last drawn element enters the network only when something comes after it.
     void flush() {
-        if (has_pending_) append(pending_);
+        if (!has_pending_) return;
+        begin();
+        append(pending_);
         has_pending_ = false;
+    }
+
+    // What an element needs before it; false, and all as before, if `keep_going` stopped it.
+    bool begin(const Continue& keep_going = {}) {
+        if (begun_) return true;
+        begun_ = !context_.pads() || context_.pad(keep_going);
+        return begun_;
     }
 
     void append(std::uint32_t id) {
         context_.append(&id);
-        begun_ = true;
         ready_ = false;
     }
 
@@ -118,10 +127,9 @@ private:
 
     Context context_;
     Sampler sampler_;
-    std::size_t padding_;  // elements still to come before the first
     std::uint32_t pending_ = 0;
     bool has_pending_ = false;
-    bool begun_ = false;
+    bool begun_ = false;  // padding, if it takes some, is in the context
     bool ready_ = false;  // the sampler has the next element's distribution
 };
 

@@ -65,7 +65,7 @@ private:
 class Dense final : public Layer {
 public:
     Dense(const KernelTable& kernels, const LayerDescription& d, Container& file)
-        : Layer(d), matrix_(kernels, file.next(), 1, {d.raw, true}), activation_(d.activation) {
+        : Layer(d), matrix_(kernels, file.next(), 1, {d.raw, true, d.inputs[0] == 0}), activation_(d.activation) {
         read_matrix(file, {&matrix_});
         matrix_.set_bias(file.floats());
     }
@@ -282,7 +282,7 @@ protected:
 class Cell : public Recurrent {
 public:
     Cell(const KernelTable& kernels, const LayerDescription& d, std::size_t gates, Container& file)
-        : Recurrent(d), kernel_(kernels, file.next(), gates, {d.raw, false}) {
+        : Recurrent(d), kernel_(kernels, file.next(), gates, {d.raw, false, d.inputs[0] == 0}) {
         read_matrix(file, {&kernel_});
     }
 

@@ -107,7 +107,7 @@ void Model::predict(const float* x, std::size_t batch, std::size_t steps, float*
 
 void Model::predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y) const {
     if (info().encoding == Encoding::features) refuse({"the network reads features: expected features, found ids"});
-    const std::size_t limit = info().encoding == Encoding::scaled ? info().outputs : info().input_size;
+    const std::size_t limit = id_limit(info());
     for (std::size_t i = 0; i < batch * steps; ++i)
         if (ids[i] >= limit) refuse({"id at position ", i, ": expected below ", limit, ", found ", ids[i]});
     predict_all(*network_, ids, 1, batch, steps, y, true);

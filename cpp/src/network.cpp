@@ -69,7 +69,7 @@ Network::Network(Container& file, SelfTest& test) : kernels_(choose_kernels()) {
     split_layers();
 
     const bool ids = info_.encoding == Encoding::onehot;
-    needs_encoding_ = info_.encoding == Encoding::scaled;
+    needs_encoding_ = is_number(info_.encoding);
     for (const auto& layer : layers_)
         for (std::size_t slot = 0; ids && slot < layer->inputs().size(); ++slot)
             needs_encoding_ = needs_encoding_ || (layer->inputs()[slot] == 0 && !reads_ids(*layer, slot));
@@ -96,12 +96,14 @@ bool Network::reads_ids(const Layer& layer, std::size_t slot) const noexcept {
 }
 
 void Network::encode(std::uint32_t id, float* row) const {
-    if (info_.encoding == Encoding::scaled) {
+    std::fill_n(row, info_.input_size, 0.0f);
+    if (id == kNoElement) return;
+    if (info_.encoding == Encoding::scaled)
         *row = static_cast<float>(static_cast<double>(id) / static_cast<double>(info_.outputs));
-    } else {
-        std::fill_n(row, info_.input_size, 0.0f);
+    else if (info_.encoding == Encoding::raw)
+        *row = info_.input_values.empty() ? static_cast<float>(id) : info_.input_values[id];
+    else
         row[id] = 1.0f;
-    }
 }
 
 std::string Network::file() const {

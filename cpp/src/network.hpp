@@ -12,6 +12,9 @@
 
 namespace lstmgen {
 
+/// What stands for no element among ids: a vector of zeros enters for it.
+constexpr std::uint32_t kNoElement = kernels::kNoRow;
+
 enum class Read {
     output,  ///< what the network puts out
     logits,  ///< numbers whose softmax is proportional to the output; the output itself is normalised so
@@ -37,7 +40,7 @@ public:
     bool reads_ids(const Layer& layer, std::size_t slot) const noexcept;
     /// Whether ids must be turned into numbers, by `encode`.
     bool needs_encoding() const noexcept { return needs_encoding_; }
-    /// row (input_size) = the numbers that stand for an element.
+    /// row (input_size) = the numbers that stand for an element, or for kNoElement.
     void encode(std::uint32_t id, float* row) const;
 
     /// The bytes of the file that it was read from.

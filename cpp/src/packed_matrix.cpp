@@ -27,6 +27,7 @@ PackedMatrix::PackedMatrix(const KernelTable& kernels, const Tensor& matrix, std
     : type_(matrix.type),
       layout_(kernels.layouts[static_cast<std::size_t>(type_)]),
       rounds_(type_ == WeightType::int8 || (type_ == WeightType::bf16 && !use.exact)),
+      keeps_integers_(use.input),
       rows_(matrix.rows),
       units_(matrix.columns / gates),
       gates_(gates),

@@ -19,6 +19,7 @@ namespace lstmgen {
 struct Use {
     bool exact = false;  // not rounded to bf16
     bool whole = false;  // with all panels at once
+    bool input = false;  // with the network's input
 };
 
 /// A matrix of Keras, (rows, columns), as the kernels want it, with an offset a column (the bias).
@@ -52,7 +53,8 @@ public:
     kernels::Matrix view(const kernels::KernelTable& kernels) const noexcept {
         kernels::RoundedProduct rounded{};
         if (rounds_) rounded = type_ == kernels::WeightType::int8 ? kernels.int8 : kernels.bf16;
-        return {weights_.data(), rows_, panels_, type_, layout_, rounded, scales_.data(), starts_.data()};
+        return {weights_.data(), rows_,          panels_,        type_, layout_,
+                rounded,         scales_.data(), starts_.data(), keeps_integers_};
     }
     std::size_t nbytes() const noexcept {
         return weights_.nbytes() + scales_.nbytes() + starts_.nbytes() + bias_.nbytes();
@@ -78,7 +80,7 @@ private:
 
     kernels::WeightType type_;
     kernels::Layout layout_;
-    bool rounds_;
+    bool rounds_, keeps_integers_;
     std::size_t rows_, units_, gates_, first_, count_, panels_;
     AlignedBuffer<std::byte> weights_;
     AlignedBuffer<float> scales_, bias_;

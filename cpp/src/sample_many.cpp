@@ -40,12 +40,7 @@ bool ends_with(const std::vector<std::uint32_t>& ids, const std::vector<std::uin
 bool prime(Context& context, const Batch& batch, const Generator::Continue& keep_going) {
     std::vector<std::uint32_t> ids(batch.size());
     const std::size_t longest = batch[0].prime_size;
-    if (context.info().padding && !context.carried() && longest < context.reach())
-        for (std::size_t i = 0; i + 1 < context.reach(); ++i) {
-            if (!keep_going()) return false;
-            ids.assign(batch.size(), *context.info().padding);
-            context.append(ids.data());
-        }
+    if (longest > 0 && longest < context.reach() && context.pads() && !context.pad(keep_going)) return false;
     for (std::size_t left = longest; left > 0; --left) {
         if (!keep_going()) return false;
         std::size_t n = 0;
@@ -60,9 +55,11 @@ void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, 
     Context context(model.network(), options.refresh, batch.size(), 1);
     if (!prime(context, batch, keep_going)) return;
     const std::size_t outputs = model.info().outputs;
+    const bool empty = batch[0].prime_size == 0;
     std::vector<std::uint32_t> ids(batch.size());
     std::vector<std::size_t> going(batch.size());
     for (std::size_t drawn = 0; drawn < options.length && keep_going(); ++drawn) {
+        if (drawn == 1 && empty && !context.pad(keep_going)) return;
         if (drawn > 0) context.append(ids.data());
         const float* const logits = context.logits();
         going.clear();
@@ -83,11 +80,12 @@ void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, 
     }
 }
 
-void check(const Model& model, const std::vector<Request>& requests) {
+void check(const Model& model, const std::vector<Request>& requests, const ManyOptions& options) {
     const std::size_t outputs = model.info().outputs;
+    const bool pads = Context::pads(model.info(), options.refresh);
     for (std::size_t i = 0; i < requests.size(); ++i) {
         const std::string who = message({"sequence ", i, ": "});
-        if (requests[i].prime.empty()) refuse({who, "the prime is empty: give at least one element"});
+        if (requests[i].prime.empty() && !pads) refuse({who, "the prime is empty: give at least one element"});
         for (const std::uint32_t id : requests[i].prime)
             if (id >= outputs) refuse({who, "prime: expected ids below ", outputs, ", found ", id});
     }
@@ -123,7 +121,7 @@ std::vector<Batch> batches(const Model& model, const std::vector<Request>& reque
 
 std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const std::vector<Request>& requests,
                                                     const ManyOptions& options, const Generator::Continue& keep_going) {
-    check(model, requests);
+    check(model, requests, options);
     std::vector<std::vector<std::uint32_t>> results(requests.size());
     if (requests.empty()) return results;
     std::vector<Batch> queue = batches(model, requests, options, results);

@@ -41,7 +41,7 @@ def classify(
         raise ValueError("no classifier: the model has no labels (an export gives them: labels=, --labels)")
     if isinstance(sequences, str | bytes) or not isinstance(sequences, Iterable):
         raise TypeError(f"sequences: expected a list of sequences, found {sequences!r:.60}")
-    encode = _numbers_of if model.encoding == "features" else _ids_of
+    encode = _numbers_of if model.encoding == "features" else _zero_padded if model.zero_padding else _ids_of
     encoded = []
     for i, sequence in enumerate(sequences):
         try:
@@ -78,11 +78,22 @@ def _ids_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.uint32]:
             raise TypeError(f"expected ids, found {ids.dtype} of shape {ids.shape}")
     if not len(ids):
         raise ValueError("it is empty")
+    if (model.padding is not None or model.zero_padding) and model.window and len(ids) > model.window:
+        raise ValueError(f"expected at most {model.window} elements, found {len(ids)}")
     if model.padding is not None and model.window:
-        if len(ids) > model.window:
-            raise ValueError(f"expected at most {model.window} elements, found {len(ids)}")
         ids = np.concatenate([np.full(model.window - len(ids), model.padding, ids.dtype), ids])
     return ids
+
+
+def _zero_padded(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.float32]:
+    """One-hot vectors of the elements, after as many of zeros as the window has more steps."""
+    ids = _ids_of(model, sequence, on_unknown)
+    size = model.input_shape[-1] or 1
+    if not 0 <= int(ids.min()) <= int(ids.max()) < size:
+        raise ValueError(f"expected ids from 0 to {size - 1}, found {ids.min()} to {ids.max()}")
+    rows = np.zeros((model.window, size), np.float32)
+    rows[np.arange(model.window - len(ids), model.window), ids] = 1
+    return rows
 
 
 def _numbers_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.float32]:

@@ -56,6 +56,10 @@ class Generator:
         self.model = source if isinstance(source, Model) else Model(source, **options)
         if self.model.labels:
             raise ValueError("a classifier: it has labels, it does not generate; Model.classify says what it finds")
+        if self.model._native.info.predictor:
+            raise ValueError(
+                "a predictor: its outputs are no elements to feed back, it does not generate; Model.predict gives them"
+            )
         if self.model.encoding == "features":
             raise ValueError(
                 "the network reads features: it predicts, but does not generate, since "
@@ -88,7 +92,8 @@ class Generator:
 
         temp: the lesson's tau, by default 1: p_i is proportional to y_i ** (1 / temp); 0 is the most likely element.
             `temperature` is an alias; `inverse_temp` is 1 / temp. Only one of the three may be given.
-        prime: what comes before the first element, as text, elements or ids; None or empty: the file's own.
+        prime: what comes before the first element, as text, elements or ids; None or empty: the file's own. Without
+            one, a model with padding starts from a window of nothing but padding, unless the state is carried.
         seed: the same seed gives the same sequence, whatever `threads` is and on every instruction set; None: a new
             one.
         top_k, top_p, min_p, repeat_penalty, logit_bias: filters as in llama.cpp, off by default.
@@ -182,7 +187,7 @@ class Generator:
         samplings = [
             Sampling(temps[i], temperatures[i], inverses[i], seeds[i], top_k, top_p, min_p).options for i in range(n)
         ]
-        primes = self._primes(prime, n, on_unknown)
+        primes = self._primes(prime, n, on_unknown, refresh)
         if not samplings:
             return []
         options = {key: samplings[0][key] for key in ("top_k", "top_p", "min_p")}
@@ -229,10 +234,10 @@ class Generator:
         if length is not None:
             length = _at_least("length", length, 0)
         sampling = Sampling(temp, temperature, inverse_temp, seed, top_k, top_p, min_p)
-        ids = self._prime("prime", prime, on_unknown)
+        ids = self._prime("prime", prime, on_unknown, refresh)
         run = self._native(sampling, refresh, repeat_penalty, logit_bias)
         # In a carried state, a prime may be read in pieces: a long one can be stopped.
-        size = len(ids) if refresh and self.model.window else _PIECE
+        size = max(1, len(ids)) if refresh and self.model.window else _PIECE
         reading = map(run.feed, (ids[at : at + size] for at in range(0, len(ids), size)))
         drawn = self._stream(run, ids if include_prime else ids[:0], length, self._stops(stop))
         return _in_executor(reading, drawn)
@@ -274,12 +279,14 @@ class Generator:
         or all with `refresh=None`; None or empty: the file's own prime.
         """
         _check_refresh(refresh)
-        ids = self._prime("context", context, on_unknown)
+        ids = self._prime("context", context, on_unknown, refresh)
         if refresh is not None and self.model.window:
             ids = self._window(ids)
-        # One lane from the start of the context: the window is as long as that.
-        whole = self.model._native.info.whole
-        run = self._native(Sampling(temp, temperature, inverse_temp, seed=0), refresh if whole else None)
+        if not self.model._native.info.whole and refresh is not None:
+            # One lane from the start of the context is enough: the window is as long as that. Zeros, which are no
+            # ids, need a window.
+            refresh = 1 if self.model.zero_padding and len(ids) < self.model.window else None
+        run = self._native(Sampling(temp, temperature, inverse_temp, seed=0), refresh)
         run.feed(ids)
         return run.probabilities()
 
@@ -357,7 +364,7 @@ class Generator:
                 raise ValueError("resume: expected no temp, seed, filters or refresh: those of the start hold")
             run, ids = self._resumed(), self._ids("prime", [] if prime is None else prime, on_unknown)
         else:
-            ids = self._prime("prime", prime, on_unknown)
+            ids = self._prime("prime", prime, on_unknown, refresh)
             run = self._native(sampling, refresh, repeat_penalty, logit_bias)
         run.feed(ids)
         self._last = run
@@ -372,16 +379,19 @@ class Generator:
             raise ValueError("the model has no vocabulary: give ids, or export it with vocab=")
         return _plain_ids(what, self.model.outputs)
 
-    def _prime(self, name: str, what: Elements | None, on_unknown: str) -> Ids:
-        """Ids of a prime, the argument `name`; the file's own if there is none."""
+    def _prime(self, name: str, what: Elements | None, on_unknown: str, refresh: int | None) -> Ids:
+        """Ids of a prime, the argument `name`; the file's own if there is none. Empty where padding comes instead."""
         ids = self._ids(name, [] if what is None else what, on_unknown)
         if len(ids) == 0:
             ids = self.model.prime
-        if len(ids) == 0:
+        padded = self.model.padding is not None or self.model.zero_padding
+        if len(ids) == 0 and not (padded and self.model.window and refresh):
             raise ValueError("the model has no default prime: give prime=")
         return ids
 
-    def _primes(self, prime: Elements | Sequence[Elements | None] | None, n: int, on_unknown: str) -> list[Ids]:
+    def _primes(
+        self, prime: Elements | Sequence[Elements | None] | None, n: int, on_unknown: str, refresh: int | None
+    ) -> list[Ids]:
         """A prime for each of `n` sequences."""
         kinds: tuple[type, ...] = (list, tuple, np.ndarray, type(None))
         if self.model.vocabulary is not None and self.model.vocabulary.kind == "text":
@@ -389,12 +399,12 @@ class Generator:
         many = isinstance(prime, (list, tuple)) and len(prime) > 0 and all(isinstance(p, kinds) for p in prime)
         if not many:
             one: Any = prime
-            return [self._prime("prime", one, on_unknown)] * n
-        return [self._prime("prime", p, on_unknown) for p in _each("prime", prime, n)]
+            return [self._prime("prime", one, on_unknown, refresh)] * n
+        return [self._prime("prime", p, on_unknown, refresh) for p in _each("prime", prime, n)]
 
     def _window(self, ids: Ids) -> Ids:
         """The last T ids; fewer are filled up on the left, if the model has padding."""
-        padding = self.model._native.info.padding
+        padding = self.model.padding
         missing = self.model.window - len(ids)
         if padding is None or missing <= 0:
             return ids[-self.model.window :]

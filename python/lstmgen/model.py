@@ -76,6 +76,12 @@ class Model:
         return tuple(self._native.info.labels)
 
     @property
+    def generates(self) -> bool:
+        """Whether it can be sampled: not a classifier, not a predictor, nor a network that reads features."""
+        info = self._native.info
+        return not info.labels and not info.predictor and info.encoding != "features"
+
+    @property
     def layers(self) -> Sequence[_core.LayerInfo]:
         """The layers: type, name, inputs, outputs, activation, recurrent_activation, return_sequences."""
         return self._native.info.layers
@@ -97,8 +103,16 @@ class Model:
 
     @property
     def encoding(self) -> str:
-        """How an element enters the network: "onehot", "index", "scaled" or "features"."""
+        """How an element enters the network: "onehot", "index", "scaled", "raw" or "features"."""
         return self._native.info.encoding
+
+    @property
+    def input_values(self) -> tuple[float, ...] | None:
+        """The number that enters for each element, such as its pitch; None if the file has none.
+
+        Only with the encoding "raw", where the number is the id if the file has none.
+        """
+        return tuple(self._native.info.input_values) or None
 
     @property
     def window(self) -> int:
@@ -107,7 +121,7 @@ class Model:
 
     @property
     def outputs(self) -> int:
-        """Numbers per output: elements of a generator, labels of a classifier."""
+        """Numbers per output: elements of a generator, labels of a classifier, any numbers of a predictor."""
         return self._native.info.outputs
 
     @property
@@ -119,6 +133,11 @@ class Model:
     def padding(self) -> int | None:
         """Id that fills a window on the left while the context is short; None if the file has none."""
         return self._native.info.padding
+
+    @property
+    def zero_padding(self) -> bool:
+        """Whether vectors of zeros fill a window on the left while the context is short."""
+        return self._native.info.zero_padding
 
     @property
     def dtype(self) -> str:
@@ -154,7 +173,8 @@ class Model:
     def predict(self, x: ArrayLike) -> NDArray[np.float32]:
         """Return what Keras's predict does: (batch, outputs), or (batch, T, outputs).
 
-        `x` is (batch, T, features), or (batch, T) of integer ids, each encoded as the network wants it; T >= 1.
+        `x` is (batch, T, features), or (batch, T) of integer ids, each encoded as the network wants it; T >= 1. The
+        same elements give the same numbers, bit for bit, as ids and as one-hot features. Nothing is padded.
         """
         values = np.asarray(x)
         if values.ndim not in (2, 3) or values.dtype.kind not in "iufb":
@@ -183,7 +203,7 @@ class Model:
 
         A sequence is a text, elements or ids, or numbers for a network that takes features: (T,) or (T, features), or
         a text such as "0.5 1 -2". They may differ in length: each counts as it is, without padding, which Keras's masks
-        leave out. Only a network with padding and a window gets its padding, on the left. `on_unknown`: what to do with
+        leave out. Only a network with padding, an id or zeros, and a window gets its padding, on the left. `on_unknown`: what to do with
         elements outside the vocabulary: "error", "skip", or an element to put instead.
         """
         from lstmgen.classifying import classify

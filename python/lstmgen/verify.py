@@ -90,7 +90,7 @@ def _windows(model: Model, count: int) -> NDArray[Any]:
     steps = model.window or 50
     if model.encoding == "features":
         return rng.uniform(-1, 1, (count, steps, model.input_shape[-1] or 1)).astype(np.float32)
-    if model.labels:
+    if not model.generates:
         return rng.integers(0, model._native.info.input_size, (count, steps), dtype=np.uint32)
     run = Generator(model)._native(Sampling(seed=0), refresh=1 if model._native.info.whole else None)
     run.feed(model.prime if len(model.prime) else np.zeros(1, np.uint32))
@@ -103,7 +103,7 @@ def _windows(model: Model, count: int) -> NDArray[Any]:
 def _encoded(model: Model, network: Any, x: NDArray[Any]) -> NDArray[Any]:
     if model.encoding == "features":
         return x
-    return np.stack([reference.encode(network, model.encoding, row.tolist()) for row in x])
+    return np.stack([reference.encode(network, model.encoding, row.tolist(), model.input_values) for row in x])
 
 
 def _keras_predict(path: str, x: NDArray[Any]) -> NDArray[np.float32]:

@@ -135,7 +135,8 @@ typedef enum lstmgen_encoding {
     LSTMGEN_ENCODING_ONEHOT = 0,  /**< as a row of zeros with a one */
     LSTMGEN_ENCODING_INDEX = 1,   /**< as an id, into an embedding */
     LSTMGEN_ENCODING_SCALED = 2,  /**< as id / outputs */
-    LSTMGEN_ENCODING_FEATURES = 3 /**< reads numbers, predicts and steps, but does not generate */
+    LSTMGEN_ENCODING_FEATURES = 3, /**< reads numbers, predicts and steps, but does not generate */
+    LSTMGEN_ENCODING_RAW = 4       /**< as its number of lstmgen_model_input_values, or its id */
 } lstmgen_encoding;
 
 /** What lstmgen_model_number tells. */
@@ -154,7 +155,10 @@ typedef enum lstmgen_number {
     LSTMGEN_NUMBER_HAS_PADDING = 11,    /**< 1: there is a padding element */
     LSTMGEN_NUMBER_PADDING = 12,        /**< its id, or 0 */
     LSTMGEN_NUMBER_LAYERS = 13,         /**< layers of the network */
-    LSTMGEN_NUMBER_WEIGHT_BYTES = 14    /**< of the packed weights in memory */
+    LSTMGEN_NUMBER_WEIGHT_BYTES = 14,   /**< of the packed weights in memory */
+    LSTMGEN_NUMBER_ZERO_PADDING = 15,   /**< 1: vectors of zeros fill a short window */
+    LSTMGEN_NUMBER_PREDICTOR = 16,      /**< 1: its outputs are no elements, it does not generate */
+    LSTMGEN_NUMBER_INPUT_VALUES = 17    /**< numbers of lstmgen_model_input_values; 0: there are none */
 } lstmgen_number;
 
 /** What lstmgen_model_string tells; "" if the file does not say. */
@@ -197,6 +201,9 @@ LSTMGEN_API lstmgen_status lstmgen_model_label(const lstmgen_model* model, size_
                                                size_t* bytes);
 /** The default prime, which belongs to the model; *count is 0 if there is none. */
 LSTMGEN_API lstmgen_status lstmgen_model_prime(const lstmgen_model* model, const uint32_t** ids, size_t* count);
+/** Of LSTMGEN_ENCODING_RAW the number that enters for each element, which belongs to the model; *count is 0 if that is
+ * the id. */
+LSTMGEN_API lstmgen_status lstmgen_model_input_values(const lstmgen_model* model, const float** values, size_t* count);
 /** Fills in `layer`, whose `size` the caller sets. */
 LSTMGEN_API lstmgen_status lstmgen_model_layer(const lstmgen_model* model, size_t index, lstmgen_layer* layer);
 
@@ -263,7 +270,8 @@ LSTMGEN_API lstmgen_status lstmgen_feed(lstmgen_generator* generator, const uint
 /** Appends the default prime of the model; LSTMGEN_INVALID_ARGUMENT if it has none. */
 LSTMGEN_API lstmgen_status lstmgen_feed_prime(lstmgen_generator* generator);
 
-/** Draws the next element and appends it to the context, which must not be empty; or `count` of them. */
+/** Draws the next element and appends it to the context. An empty context is LSTMGEN_INVALID_ARGUMENT, unless there are
+ * windows and the model has padding (LSTMGEN_NUMBER_HAS_PADDING or _ZERO_PADDING): then the window is all padding. */
 LSTMGEN_API lstmgen_status lstmgen_next(lstmgen_generator* generator, uint32_t* id);
 /** Draws `count` elements into `ids`. */
 LSTMGEN_API lstmgen_status lstmgen_next_many(lstmgen_generator* generator, uint32_t* ids, size_t count);
@@ -307,7 +315,7 @@ typedef struct lstmgen_many {
     size_t count;                  /**< sequences; default 0 */
     size_t length;                 /**< elements of each, at most; default 1000 */
     const uint32_t* const* primes; /**< default NULL: for all the model's prime */
-    const size_t* prime_sizes;     /**< elements of each prime, at least 1 */
+    const size_t* prime_sizes;     /**< elements of each prime; 0 only where lstmgen_next takes an empty context */
     const double* temps;           /**< default NULL: for all that of the options */
     const uint64_t* seeds;         /**< default NULL: seed, seed + 1, ... of the options */
     const uint32_t* const* stops;  /**< a sequence ends with the first of these, which is still part of it */

@@ -52,7 +52,7 @@ private:
 };
 
 /// How an element enters the network (docs/format.md, section 3).
-enum class Encoding { onehot, index, scaled, features };
+enum class Encoding { onehot, index, scaled, features, raw };
 
 /// A layer of a network.
 struct LayerInfo {
@@ -79,6 +79,7 @@ struct ModelInfo {
     std::string isa;                         ///< kernels in use, such as "avx2": see lstmgen_isa
     Encoding encoding = Encoding::features;  ///< how an element enters
     std::size_t input_size = 0;              ///< numbers per time step, or of ids for Encoding::index
+    std::vector<float> input_values;         ///< of Encoding::raw, the number of each element; empty: its id
     std::size_t outputs = 0;                 ///< numbers per output; elements of a generator
     std::size_t window = 0;                  ///< time steps T the network was saved with; 0: not fixed
     bool output_sequence = false;            ///< the network has an output at each time step
@@ -86,10 +87,12 @@ struct ModelInfo {
     bool whole = false;                      ///< the network needs all time steps at once: no state can be carried
     bool fixed_steps = false;                ///< the network takes exactly `window` time steps
     std::vector<std::string> labels;         ///< of a classifier, the name of each output; empty if it is none
-    std::vector<std::string> vocabulary;     ///< empty, or `outputs` elements (of a classifier: `input_size`)
+    bool predictor = false;                  ///< the outputs are no elements: the network does not generate
+    std::vector<std::string> vocabulary;     ///< empty, or `outputs` elements (`input_size` with labels or predictor)
     std::string vocabulary_kind;             ///< "text", "tokens", or empty
     std::vector<std::uint32_t> prime;        ///< ids of the default prime
     std::optional<std::uint32_t> padding;    ///< id that fills a short window
+    bool zero_padding = false;               ///< vectors of zeros fill a short window
     std::vector<LayerInfo> layers;           ///< in the order in which they run
     std::size_t nbytes = 0;                  ///< of the packed weights in memory
     std::uint32_t identity = 0;              ///< of the weights, whatever else a file says
@@ -120,7 +123,7 @@ public:
     void predict(const float* x, std::size_t batch, std::size_t steps, float* y) const;
 
     /// The same from ids (batch, steps), encoded as info().encoding says; each id below info().input_size (outputs for
-    /// Encoding::scaled).
+    /// Encoding::scaled and Encoding::raw). One-hot features of the same ids give the same bits.
     void predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y) const;
 
     /// Of the library's own use.
@@ -167,13 +170,14 @@ public:
     Generator& operator=(Generator&&) noexcept;
     ~Generator();
 
-    /// Appends known elements to the context. False if `keep_going` stopped it. With info().padding and windows, a
-    /// context that is shorter than the window starts with padding.
+    /// Appends known elements to the context. False if `keep_going` stopped it. With windows and info().padding or
+    /// info().zero_padding, a context that is shorter than the window starts with padding.
     bool feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going = {});
     /// The same without a way to stop.
     bool feed(const std::vector<std::uint32_t>& ids) { return feed(ids.data(), ids.size()); }
 
-    /// Draws the next element and appends it to the context, which must not be empty.
+    /// Draws the next element and appends it to the context. An empty context is an error, unless padding fills its
+    /// windows: then the window of the first element is all padding.
     std::uint32_t next();
 
     /// Distribution of the next element: info().outputs numbers that add up to 1, after all filters.
@@ -206,7 +210,7 @@ private:
 /// One of many sequences.
 struct Request {
     SamplerOptions sampler;            ///< how its elements are chosen
-    std::vector<std::uint32_t> prime;  ///< at least one element
+    std::vector<std::uint32_t> prime;  ///< may be empty only where a Generator may start from an empty context
 };
 
 /// What many sequences have in common.

@@ -196,8 +196,8 @@ struct Scale {
     float scale, factor;
 };
 
-// Its greatest integer is 32767; NaN for a number that is not finite.
-LSTMGEN_NOINLINE Scale scale_of(const float* x, std::size_t n) {
+// The greatest magnitude; NaN or infinity if there is one.
+LSTMGEN_NOINLINE float greatest(const float* x, std::size_t n) {
     std::uint32_t tops[kSome] = {};  // of the magnitudes, which are in the order of their bits
     for_some(x, n, [&](const float* some, std::size_t) {
         for (std::size_t j = 0; j < kSome; ++j) {
@@ -209,13 +209,34 @@ LSTMGEN_NOINLINE Scale scale_of(const float* x, std::size_t n) {
     for (const std::uint32_t each : tops) top = each > top ? each : top;
     float most;
     std::memcpy(&most, &top, sizeof most);
-    if (top >= 0x7f800000) return {most - most, 0.0f};
+    return most;
+}
+
+// Of a row whose greatest integer is 32767; NaN for a number that is not finite.
+inline Scale scale_of(float most) {
+    if (most - most != 0.0f) return {most - most, 0.0f};
     return most < 0x1p-100f ? Scale{0.0f, 0.0f} : Scale{most / 32767.0f, 32767.0f / most};
 }
 
 // The integer next to x * factor, plus 32768.
 inline std::uint32_t to_uint16(float x, float factor) {
     return bits_of(x * factor + 12582912.0f) - 0x4b400000 + 32768;  // 1.5 * 2^23 rounds to an integer
+}
+
+// Whether rounding changes none of these numbers, the greatest of which is `most`.
+LSTMGEN_NOINLINE bool are_int16(const float* x, std::size_t n, float most) {
+    const auto changes = [](float number) {
+        const float rounded = number + 12582912.0f;
+        return rounded - 12582912.0f != number;
+    };
+    if (!(most <= 32767.0f) || changes(most)) return false;
+    std::uint32_t changed[kSome] = {};
+    for_some(x, n, [&](const float* some, std::size_t) {
+        for (std::size_t j = 0; j < kSome; ++j) changed[j] |= changes(some[j]) ? 1u : 0u;
+    });
+    std::uint32_t any = 0;
+    for (const std::uint32_t each : changed) any |= each;
+    return any == 0;
 }
 
 // to[0..n) = x as integers, then zeros.
@@ -279,7 +300,9 @@ Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t r
         } else if (kWide && rounding == Rounding::bf16_pairs) {
             round_to_bf16(from, m.k, to);
         } else {
-            const Scale scale = scale_of(from, m.k);
+            const float most = greatest(from, m.k);
+            const bool exact = m.keeps_integers && are_int16(from, m.k, most);
+            const Scale scale = exact ? Scale{1.0f, 1.0f} : scale_of(most);
             auto* const bytes = reinterpret_cast<std::byte*>(to);
             scales[r] = scale.scale;
             if (kWide && rounding == Rounding::bytes)
@@ -337,6 +360,7 @@ void gather_rows(const Matrix& m, std::size_t first, std::size_t n_panels, const
         const float* const scales = m.scales ? m.scales + (first + p) * kPanel : nullptr;
         for (std::size_t r = 0; r < rows; ++r) {
             const std::size_t id = ids[r * id_stride];
+            if (id == kNoRow) continue;
             add_row(panels + id / together * place.step, together, id % together, scales, n,
                     z + r * z_stride + p * kPanel);
         }

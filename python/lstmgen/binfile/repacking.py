@@ -48,7 +48,7 @@ def _unpack(data: bytes) -> dict[str, Any]:
         for tensor in tensor_shapes(layer.type, network.size_into(i), layer.options):
             layer.arrays[tensor] = arrays[f"{layer.name}.{tensor}"]
     facts = {fact: keys.get(f"general.{fact}") for fact in _FACTS}
-    prime = keys.get("lstmgen.prime")
+    prime, values = keys.get("lstmgen.prime"), keys.get("lstmgen.input_values")
     return facts | {
         "network": network,
         "encoding": keys["lstmgen.encoding"],
@@ -57,6 +57,9 @@ def _unpack(data: bytes) -> dict[str, Any]:
         "vocabulary_kind": keys.get("lstmgen.vocabulary_kind"),
         "prime": None if prime is None else prime.tolist(),
         "padding": keys.get("lstmgen.padding"),
+        "input_values": None if values is None else values.tolist(),
+        "zero_padding": keys.get("lstmgen.zero_padding", False),
+        "predictor": keys.get("lstmgen.predictor", False),
         "source_url": keys.get("general.source.url"),
         "card": keys.get("lstmgen.card"),
     }

@@ -31,7 +31,9 @@ from lstmgen.network import (
 )
 from lstmgen.network.activations import ACTIVATIONS
 
-ENCODINGS = ("onehot", "index", "scaled", "features")
+ENCODINGS = ("onehot", "index", "scaled", "raw", "features")
+ONE_NUMBER = ("scaled", "raw")  # encodings in which an element enters as one number
+PADDED_WITH_ZEROS = ("onehot", *ONE_NUMBER)  # encodings whose windows vectors of zeros may fill
 NUMBER_BYTES = {"f32": 4, "bf16": 2, "int8": 1}
 DTYPES = tuple(NUMBER_BYTES)
 _FILE_TYPES = {"f32": 0, "bf16": 32, "int8": 24}
@@ -58,6 +60,9 @@ def pack(
     vocabulary_kind: str | None = None,
     prime: Sequence[int] | None = None,
     padding: int | None = None,
+    input_values: Sequence[float] | None = None,
+    zero_padding: bool = False,
+    predictor: bool = False,
     name: str | None = None,
     description: str | None = None,
     author: str | None = None,
@@ -67,22 +72,34 @@ def pack(
 ) -> bytes:
     """The bytes of a `.bin` that holds `network`; the same arguments give the same bytes.
 
-    `labels` make it a classifier: `vocabulary` and `padding` are then those of its input. `vocabulary_kind` is needed
-    with a vocabulary; `prime` holds ids, `padding` is one; `card` is a JSON object as text. Raises `ModelFormatError`
-    for a network, and `ValueError` for a fact, that docs/format.md does not allow.
+    `labels` make it a classifier, `predictor` a network whose outputs are no elements: `vocabulary` and `padding` are
+    then those of its input. `vocabulary_kind` is needed with a vocabulary; `prime` holds ids, `padding` is one.
+    `input_values` are the numbers that enter for the elements, with the encoding "raw". `zero_padding`: vectors of
+    zeros fill a window that is short, not an element. `card` is a JSON object as text. Raises `ModelFormatError` for a
+    network, and `ValueError` for a fact, that docs/format.md does not allow.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, found {dtype!r}")
     _check_network(network)
-    _check_encoding(network, encoding, labels is not None)
+    generates = labels is None and not predictor
+    _check_encoding(network, encoding, generates)
     if labels is not None:
-        _check_labels(network, encoding, labels, generates=prime is not None)
+        _check_labels(network, labels, predictor)
+    if not generates:
+        kind = "predictor" if labels is None else "classifier, which has labels,"
+        if encoding in ONE_NUMBER:
+            raise ValueError(f"a {kind} takes 'onehot', 'index' or 'features', not {encoding!r}")
+        if prime is not None:
+            raise ValueError(f"prime: a {kind} does not generate")
         if encoding == "features" and (vocabulary is not None or padding is not None):
-            raise ValueError("vocabulary, padding: a classifier that takes features has no elements")
-    elements = network.outputs if labels is None else network.input_size
+            raise ValueError(f"vocabulary, padding: a {kind} that takes features has no elements")
+    elements = network.outputs if generates else network.input_size
     if padding is not None:
         _in_range("padding", padding, 0, elements - 1)
-    _check_vocabulary(elements, "outputs" if labels is None else "inputs", vocabulary, vocabulary_kind, padding)
+    if zero_padding:
+        _check_zero_padding(network, encoding, padding)
+    values = None if input_values is None else _checked_values(input_values, encoding, elements)
+    _check_vocabulary(elements, "outputs" if generates else "inputs", vocabulary, vocabulary_kind, padding)
     _check_prime(network, encoding, prime)
     keys = {
         "general.architecture": _string("lstmgen"),
@@ -105,7 +122,11 @@ def pack(
         keys["lstmgen.card"] = _string(_limited("card", card, MAX_CARD))
     keys["lstmgen.encoding"] = _string(encoding)
     keys["lstmgen.input_size"] = _u32(network.input_size)
+    if values is not None:
+        keys["lstmgen.input_values"] = _numbers(_F32, values)
     keys["lstmgen.window"] = _u32(network.window)
+    if predictor:
+        keys["lstmgen.predictor"] = _bool(True)
     if labels is not None:
         keys["lstmgen.labels"] = _strings(labels)
     if vocabulary is not None and vocabulary_kind is not None:
@@ -115,8 +136,10 @@ def pack(
         keys["lstmgen.prime"] = _numbers(_U32, prime)
     if padding is not None:
         keys["lstmgen.padding"] = _u32(padding)
+    if zero_padding:
+        keys["lstmgen.zero_padding"] = _bool(True)
     keys |= _layer_keys(network)
-    keys |= _self_test_keys(rounded(network, dtype), encoding, elements, dtype)
+    keys |= _self_test_keys(rounded(network, dtype), encoding, elements, values, dtype)
     tensors = _tensors(network, dtype)
     return _assemble(keys, tensors)
 
@@ -197,7 +220,7 @@ def _check_arrays(where: str, arrays: dict[str, Array], shapes: dict[str, tuple[
             raise ModelFormatError(f"{where}: {name}: holds NaN or infinite numbers")
 
 
-def _check_encoding(network: Network, encoding: str, labels: bool) -> None:
+def _check_encoding(network: Network, encoding: str, generates: bool) -> None:
     size, outputs = network.input_size, network.outputs
     if encoding not in ENCODINGS:
         raise ValueError(f"encoding: expected one of {', '.join(ENCODINGS)}, found {encoding!r}")
@@ -205,21 +228,41 @@ def _check_encoding(network: Network, encoding: str, labels: bool) -> None:
         raise ValueError(f"encoding {encoding!r}: the network begins with an Embedding: 'index'")
     if encoding == "index" and not network.takes_ids:
         raise ValueError("encoding 'index': the network does not begin with an Embedding")
-    if labels:
+    if not generates:
         return
     if encoding == "index" and size < outputs:
-        raise ModelFormatError(f"the network has {outputs} outputs, but takes only {size} ids")
+        raise ModelFormatError(f"the network has {outputs} outputs, but takes only {size} ids: it is a predictor")
     if encoding == "onehot" and size != outputs:
         raise ValueError(f"encoding 'onehot': the network has {size} inputs and {outputs} outputs")
-    if encoding == "scaled" and size != 1:
-        raise ValueError(f"encoding 'scaled': the network takes {size} numbers per step, not 1")
+    if encoding in ONE_NUMBER and size != 1:
+        raise ValueError(f"encoding {encoding!r}: the network takes {size} numbers per step, not 1")
 
 
-def _check_labels(network: Network, encoding: str, labels: Sequence[str], generates: bool) -> None:
-    if encoding == "scaled":
-        raise ValueError("labels: a classifier takes 'onehot', 'index' or 'features', not 'scaled'")
-    if generates:
-        raise ValueError("prime: a classifier, which has labels, does not generate")
+def _check_zero_padding(network: Network, encoding: str, padding: int | None) -> None:
+    if encoding not in PADDED_WITH_ZEROS:
+        raise ValueError(f"zero_padding: expected encoding {', '.join(PADDED_WITH_ZEROS)}, found {encoding!r}")
+    if padding is not None:
+        raise ValueError(f"zero_padding: expected no padding beside it, found the id {padding}")
+    if not network.window:
+        raise ValueError("zero_padding: expected a network with a window, found none")
+
+
+def _checked_values(values: Sequence[float], encoding: str, elements: int) -> Array:
+    if encoding != "raw":
+        raise ValueError(f"input_values: expected encoding 'raw', found {encoding!r}")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        found = np.asarray(values, np.float32)
+    if found.shape != (elements,):
+        raise ValueError(f"input_values: expected {elements}, one for each element, found shape {found.shape}")
+    if not np.isfinite(found).all():
+        i = int(np.flatnonzero(~np.isfinite(found))[0])
+        raise ValueError(f"input_values: expected finite float32 numbers, found {values[i]!r} for element {i}")
+    return found
+
+
+def _check_labels(network: Network, labels: Sequence[str], predictor: bool) -> None:
+    if predictor:
+        raise ValueError("predictor: a network with labels is a classifier")
     if network.outputs < 2:
         raise ModelFormatError(f"labels: expected at least 2 outputs, found {network.outputs}")
     if network.returns_sequences:
@@ -361,6 +404,10 @@ def _u32(value: int) -> bytes:
     return struct.pack("<II", _U32, value)
 
 
+def _bool(value: bool) -> bytes:
+    return struct.pack("<IB", _BOOL, value)
+
+
 def _string(text: str) -> bytes:
     return struct.pack("<I", _STRING) + _text(text)
 
@@ -385,7 +432,7 @@ def _layer_keys(network: Network) -> dict[str, bytes]:
         for key in LAYER_OPTIONS[layer.type]:
             value = layer.options[key]
             if isinstance(value, bool):
-                keys[prefix + key] = struct.pack("<IB", _BOOL, value)
+                keys[prefix + key] = _bool(value)
             elif isinstance(value, float):
                 keys[prefix + key] = struct.pack("<Id", _F64, value)
             else:
@@ -393,8 +440,10 @@ def _layer_keys(network: Network) -> dict[str, bytes]:
     return keys
 
 
-def _self_test_keys(network: Network, encoding: str, elements: int, dtype: str) -> dict[str, bytes]:
-    given, output, tolerance = reference.self_test(network, encoding, elements)
+def _self_test_keys(
+    network: Network, encoding: str, elements: int, values: Array | None, dtype: str
+) -> dict[str, bytes]:
+    given, output, tolerance = reference.self_test(network, encoding, elements, values)
     if dtype == "int8":  # the engine rounds what it multiplies with the weights, too
         tolerance = max(tolerance, ROUNDING_TOLERANCE[dtype] * float(np.abs(output).max()))
     features = encoding == "features"

@@ -199,23 +199,34 @@ def forward(network: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Fl
     return values[-1] if batched else values[-1][0]
 
 
-def encode(network: Network, encoding: str, ids: Sequence[int]) -> NDArray[Any]:
-    """Network input (T,) or (T, input_size) of the elements `ids`: section 3 of docs/format.md."""
+def encode(
+    network: Network, encoding: str, ids: Sequence[int], input_values: Sequence[float] | Array | None = None
+) -> NDArray[Any]:
+    """Network input (T,) or (T, input_size) of the elements `ids`: section 3 of docs/format.md.
+
+    `input_values`: with the encoding "raw", the number of each element, if that is not its id.
+    """
     if encoding == "index":
         return np.asarray(ids)
     if encoding == "onehot":
         out = np.zeros((len(ids), network.input_size), np.float32)
         out[np.arange(len(ids)), ids] = 1
         return out
+    if encoding == "raw":
+        values = np.asarray(ids) if input_values is None else np.asarray(input_values)[np.asarray(ids, np.intp)]
+        return values.astype(np.float32)[:, None]
     return (np.asarray(ids, np.float64) / network.outputs).astype(np.float32)[:, None]
 
 
 def self_test(
-    network: Network, encoding: str, elements: int | None = None
+    network: Network,
+    encoding: str,
+    elements: int | None = None,
+    input_values: Sequence[float] | Array | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.float64], float]:
     """Input (ids; for `features`, all steps' numbers), last output in float64, and tolerance.
 
-    The ids are of `elements`: by default as many as there are outputs.
+    The ids are of `elements`: by default as many as there are outputs. `input_values` as in `encode`.
     """
     count = network.window if network.fixed_steps else SELF_TEST_STEPS
     if encoding == "features":
@@ -225,7 +236,7 @@ def self_test(
         x: NDArray[Any] = given.reshape(count, network.input_size)
     else:
         given = np.arange(count) * ((elements or network.outputs) - 1) // max(count - 1, 1)
-        x = encode(network, encoding, given.tolist())
+        x = encode(network, encoding, given.tolist(), input_values)
     y64 = forward(network, x, np.float64)
     y32 = forward(network, x, np.float32)
     if network.returns_sequences:
