@@ -15,11 +15,12 @@ namespace lstmgen {
 class Generator::Impl {
 public:
     Impl(const Model& model, const GeneratorOptions& options)
-        : context_(model.network(), options.refresh, 1, options.threads),
+        : model_(model),
+          context_(model.network(), options.refresh, 1, options.threads),
           sampler_(info().outputs, options.sampler) {}
 
     Impl(const Model& model, StateReader& in, std::size_t threads)
-        : context_(model.network(), in.size(SIZE_MAX), 1, threads), sampler_(info().outputs, in) {
+        : model_(model), context_(model.network(), in.size(SIZE_MAX), 1, threads), sampler_(info().outputs, in) {
         const std::size_t padding = in.size(context_.reach());
         begun_ = in.size(1) > 0;
         if (padding != padding_to_come())
@@ -69,6 +70,13 @@ public:
         return pending_;
     }
 
+    const Sampler& sampler() const noexcept { return sampler_; }
+    void set_seed(std::uint64_t seed) noexcept { sampler_.set_seed(seed); }
+    void set_options(const SamplerOptions& options) {
+        sampler_.set_options(options);
+        ready_ = false;
+    }
+
     void probabilities(double* p) {
         prepare();
         sampler_.probabilities(p);
@@ -86,6 +94,8 @@ public:
         }
         return true;
     }
+
+    Model model_;
 
 private:
     const ModelInfo& info() const noexcept { return context_.info(); }
@@ -154,6 +164,14 @@ Generator Generator::load_state(const Model& model, const void* state, std::size
              {"the state: ", error.what()});  // an option that cannot be, given by nobody but the bytes
     }
 }
+SamplerOptions Generator::options() const { return impl_->sampler().options(); }
+void Generator::set_options(const SamplerOptions& options) { impl_->set_options(options); }
+Generator Generator::clone() const {
+    auto s = const_cast<Generator*>(this)->save_state();
+    return load_state(impl_->model_, s.data(), s.size(), 1);
+}
+void Generator::set_seed(std::uint64_t seed) { impl_->set_seed(seed); }
+double Generator::log_probability() const { return impl_->sampler().drawn_log_probability(); }
 std::uint32_t Generator::next() { return impl_->next(); }
 void Generator::probabilities(double* p) { impl_->probabilities(p); }
 bool Generator::score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going) {

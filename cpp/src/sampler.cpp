@@ -29,13 +29,23 @@ void check(std::size_t n, const SamplerOptions& o) {
     }
 }
 
+#define COUNT(name) +1
+constexpr std::size_t kNumbers = LSTMGEN_SAMPLER_NUMBERS(COUNT);
+#undef COUNT
+
+void read(StateReader& in, double& x) { x = in.number<double>(); }
+void read(StateReader& in, std::size_t& x) { x = in.size(SIZE_MAX); }
+void write(StateWriter& out, double x) noexcept { out.number(x); }
+void write(StateWriter& out, std::size_t x) noexcept { out.size(x); }
+
+// Options that an older version did not have are not in its states: they keep their defaults.
 SamplerOptions read_options(StateReader& in) {
     SamplerOptions o;
-    o.temp = in.number<double>();
-    o.repeat_penalty = in.number<double>();
-    o.top_p = in.number<double>();
-    o.min_p = in.number<double>();
-    o.top_k = in.size(SIZE_MAX);
+    std::size_t left = in.size(kNumbers);
+#define READ(name) \
+    if (left > 0 && left--) read(in, o.name);
+    LSTMGEN_SAMPLER_NUMBERS(READ)
+#undef READ
     o.logit_bias.resize(in.size(in.left() / (sizeof(std::uint32_t) + sizeof(double))));
     for (auto& [id, bias] : o.logit_bias) {
         id = in.number<std::uint32_t>();
@@ -56,9 +66,16 @@ Sampler::Sampler(std::size_t n, StateReader& in) : Sampler(n, read_options(in)) 
     for (std::size_t left = in.size(kRecent); left > 0; --left) accept(in.id(n));
 }
 
+void Sampler::set_options(const SamplerOptions& options) {
+    check(logits_.size(), options);
+    options_ = options;
+}
+
 void Sampler::save(StateWriter& out) const noexcept {
-    for (const double x : {options_.temp, options_.repeat_penalty, options_.top_p, options_.min_p}) out.number(x);
-    out.size(options_.top_k);
+    out.size(kNumbers);
+#define WRITE(name) write(out, options_.name);
+    LSTMGEN_SAMPLER_NUMBERS(WRITE)
+#undef WRITE
     out.size(options_.logit_bias.size());
     for (const auto& [id, bias] : options_.logit_bias) {
         out.number(id);
@@ -147,11 +164,16 @@ std::uint32_t Sampler::draw() {
             if (left < 0.0) break;
         }
     }
+    const bool certain = options_.temp == 0.0 || !std::isfinite(logits_[top_]);
+    drawn_exponent_ = certain ? 0.0 : (logits_[id] - logits_[top_]) / options_.temp;
+    drawn_total_ = total_;
     accept(static_cast<std::uint32_t>(id));
     return static_cast<std::uint32_t>(id);
 }
 
 void Sampler::accept(std::uint32_t id) { recent_[accepted_++ % kRecent] = id; }
+
+double Sampler::drawn_log_probability() const { return drawn_exponent_ - log_portable(drawn_total_); }
 
 void Sampler::probabilities(double* p) const {
     for (std::size_t i = 0; i < weights_.size(); ++i) p[i] = weights_[i] / total_;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "lstmgen/lstmgen.hpp"
@@ -29,6 +30,15 @@ public:
     /// Draws from the distribution, and remembers the element for the repeat penalty.
     std::uint32_t draw();
 
+    const SamplerOptions& options() const noexcept { return options_; }
+    /// Chooses by other options from now on, but goes on with the same random numbers: the seed does not count.
+    void set_options(const SamplerOptions& options);
+
+    void set_seed(std::uint64_t seed) noexcept { random_ = Random(options_.seed = seed); }
+
+    /// ln of the probability with which the last element was drawn; NaN if none was drawn yet.
+    double drawn_log_probability() const;
+
     /// An element that was not drawn here; counts for the repeat penalty.
     void accept(std::uint32_t id);
 
@@ -49,6 +59,8 @@ private:
     std::size_t accepted_ = 0;
     std::size_t top_ = 0;  // id of the greatest logit
     double total_ = 0.0;   // of the weights
+    // The last element was drawn with the probability e ^ drawn_exponent_ / drawn_total_.
+    double drawn_exponent_ = std::numeric_limits<double>::quiet_NaN(), drawn_total_ = 1.0;
 };
 
 }  // namespace lstmgen

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmgen import _core
 from lstmgen.binfile.writer import DTYPES, NUMBER_BYTES
-from lstmgen.generator import Generator, Sampling
+from lstmgen.generator import Generator
 from lstmgen.model import Model
+from lstmgen.stream import Stream
 
 GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}
 
@@ -59,14 +59,14 @@ def step_bytes(model: Model) -> int:
 
 def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
     """Sample with windows and with carried state for about `seconds` each, on one thread; medians of five runs."""
-    macs_per_second, bytes_per_second = _core.measure_limits(model._native)
+    macs_per_second, bytes_per_second = model.measure_limits()
     generator = Generator(model)
     modes = []
     if model.window:
         rate = _rate(generator, 1, seconds)
         share = rate * lane_macs(model) * model.window / macs_per_second
         modes.append(Mode("window (refresh=1)", rate, "arithmetic", share))
-    if not model._native.info.whole:
+    if not model.whole:
         rate = _rate(generator, None, seconds)
         share = rate * step_bytes(model) / bytes_per_second
         modes.append(Mode("carried (refresh=None)", rate, "memory", share))
@@ -77,7 +77,7 @@ def advise(model: Model, seconds: float = 1.0) -> list[Advice]:
     """What other options would bring, each measured beside the model as it is, on one thread."""
     base = Generator(model)
     window = bool(model.window)
-    carried = not model._native.info.whole
+    carried = not model.whole
 
     def gain(other: Generator, refresh: int | None) -> float:
         return _rate(other, refresh, seconds / 2) / _rate(base, refresh, seconds / 2)
@@ -90,7 +90,7 @@ def advise(model: Model, seconds: float = 1.0) -> list[Advice]:
     if window and carried and threads > 1:
         advice.append(Advice(f"--threads {threads}", gain(Generator(model, threads=threads), 1), None))
     for dtype in DTYPES[DTYPES.index(model.dtype) + 1 :]:
-        other = Generator(Model(model._native.to_bytes(), dtype=dtype))
+        other = Generator(Model(model.to_bytes(), dtype=dtype))
         advice.append(
             Advice(f"--dtype {dtype}", gain(other, 1) if window else None, gain(other, None) if carried else None)
         )
@@ -100,18 +100,18 @@ def advise(model: Model, seconds: float = 1.0) -> list[Advice]:
 def _rate(generator: Generator, refresh: int | None, seconds: float) -> float:
     """Elements per second, when all windows are in flight, some time after the prime."""
     model = generator.model
-    run = generator._native(Sampling(seed=0), refresh)
-    run.feed(model.prime if len(model.prime) else np.zeros(max(1, model.window), np.uint32))
-    run.sample(min(2 * model.window, 1000), [])
+    prime = model.prime if len(model.prime) else np.zeros(max(1, model.window), int)
+    stream = generator.stream(prime=prime, seed=0, refresh=refresh)
+    stream.take(min(2 * model.window, 1000))
     count, spent = 1, 0.0
     while spent < seconds / 20:  # how many elements fill a tenth of the time
         count *= 2
-        spent = _time(run, count)
-    times = sorted(_time(run, 2 * count) for _ in range(5))
+        spent = _time(stream, count)
+    times = sorted(_time(stream, 2 * count) for _ in range(5))
     return 2 * count / times[2]
 
 
-def _time(run: _core.Generator, count: int) -> float:
+def _time(stream: Stream, count: int) -> float:
     start = time.perf_counter()
-    run.sample(count, [])
+    stream.take(count)
     return time.perf_counter() - start

@@ -120,6 +120,16 @@ class Model:
         return self._native.info.window
 
     @property
+    def whole(self) -> bool:
+        """Whether the network needs all steps of a window at once: no state can be carried."""
+        return self._native.info.whole
+
+    @property
+    def input_size(self) -> int:
+        """Numbers that enter at each time step; for an Embedding, how many ids there are."""
+        return self._native.info.input_size
+
+    @property
     def outputs(self) -> int:
         """Numbers per output: elements of a generator, labels of a classifier, any numbers of a predictor."""
         return self._native.info.outputs
@@ -203,15 +213,23 @@ class Model:
 
         A sequence is a text, elements or ids, or numbers for a network that takes features: (T,) or (T, features), or
         a text such as "0.5 1 -2". They may differ in length: each counts as it is, without padding, which Keras's masks
-        leave out. Only a network with padding, an id or zeros, and a window gets its padding, on the left. `on_unknown`: what to do with
-        elements outside the vocabulary: "error", "skip", or an element to put instead.
+        leave out. Only a network with padding, an id or zeros, and a window gets its padding, on the left.
+        `on_unknown`: what to do with elements outside the vocabulary: "error", "skip", or an element to put instead.
         """
         from lstmgen.classifying import classify
 
         return classify(self, sequences, on_unknown)
 
+    def to_bytes(self) -> bytes:
+        """Return the bytes of a `.bin` of this model."""
+        return self._native.to_bytes()
+
+    def measure_limits(self) -> tuple[float, float]:
+        """Measure what one thread can do here at best: multiply-adds and bytes of weights a second. Takes 0.2 s."""
+        return _core.measure_limits(self._native)
+
     def __reduce__(self) -> tuple[type[Model], tuple[bytes]]:
-        return type(self), (self._native.to_bytes(),)
+        return type(self), (self.to_bytes(),)
 
     def __copy__(self) -> Model:
         return self
@@ -220,7 +238,7 @@ class Model:
         return self
 
     def __repr__(self) -> str:
-        parts = [f"{self._native.info.input_size} {self.encoding}"]
+        parts = [f"{self.input_size} {self.encoding}"]
         for layer in self.layers:
             activation = layer.activation if layer.type in ("dense", "activation") else ""
             size = "" if layer.type in ("affine", "activation") else f" {layer.outputs}"

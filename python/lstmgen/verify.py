@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lstmgen import keras_file
 from lstmgen.binfile import writer
-from lstmgen.generator import Generator, Sampling
+from lstmgen.generator import Generator
 from lstmgen.model import Model
 from lstmgen.network import reference
 
@@ -55,7 +55,7 @@ def verify(model: str | Model, keras_path: str, windows: int = 40) -> Report:
         raise ValueError(f"windows: expected at least 2, found {windows}")
     network = keras_file.read(keras_path)
     expected = (network.input_size, network.outputs)
-    found = (ours._native.info.input_size, ours.outputs)
+    found = (ours.input_size, ours.outputs)
     if found != expected:
         raise ValueError(f"{keras_path}: expected (inputs, outputs) {found} as in the model, found {expected}")
     x = _windows(ours, windows)
@@ -91,10 +91,11 @@ def _windows(model: Model, count: int) -> NDArray[Any]:
     if model.encoding == "features":
         return rng.uniform(-1, 1, (count, steps, model.input_shape[-1] or 1)).astype(np.float32)
     if not model.generates:
-        return rng.integers(0, model._native.info.input_size, (count, steps), dtype=np.uint32)
-    run = Generator(model)._native(Sampling(seed=0), refresh=1 if model._native.info.whole else None)
-    run.feed(model.prime if len(model.prime) else np.zeros(1, np.uint32))
-    drawn = run.sample(steps + count, [])
+        return rng.integers(0, model.input_size, (count, steps), dtype=np.uint32)
+    prime = model.prime if len(model.prime) else [0]
+    refresh = 1 if model.whole else None
+    text = Generator(model).stream(prime=prime, seed=0, refresh=refresh).take(steps + count)
+    drawn = model.vocabulary.encode(text) if model.vocabulary else np.array(text, np.uint32)
     own = np.lib.stride_tricks.sliding_window_view(drawn, steps)[: count // 2]
     random = rng.integers(0, model.outputs, (count - len(own), steps), dtype=np.uint32)
     return np.concatenate([own, random])

@@ -146,6 +146,10 @@ struct SamplerOptions {
     std::uint64_t seed = 0;       ///< the same seed gives the same elements on every machine
 };
 
+/// The options of a sampler that are single numbers: X(name) for each. This is the one list of them: the Python module,
+/// the C API and saved states follow it. A new option goes to the end, so that older states stay readable.
+#define LSTMGEN_SAMPLER_NUMBERS(X) X(temp) X(repeat_penalty) X(top_p) X(min_p) X(top_k)
+
 /// How a generator works.
 struct GeneratorOptions {
     SamplerOptions sampler;  ///< how elements are chosen
@@ -179,6 +183,17 @@ public:
     /// Draws the next element and appends it to the context. An empty context is an error, unless padding fills its
     /// windows: then the window of the first element is all padding.
     std::uint32_t next();
+
+    /// The options in force. The seed is that of the construction or of the last `reset`; 0 after `load_state`.
+    SamplerOptions options() const;
+    /// Chooses the elements to come by other options. The seed does not count: the random numbers go on.
+    void set_options(const SamplerOptions& options);
+    /// Starts the random numbers of another seed; the context stays.
+    void set_seed(std::uint64_t seed);
+    /// ln of the probability with which the last element was drawn, after all filters; NaN if none was drawn yet.
+    double log_probability() const;
+    /// A second generator that goes on as this one does.
+    Generator clone() const;
 
     /// Distribution of the next element: info().outputs numbers that add up to 1, after all filters.
     void probabilities(double* p);

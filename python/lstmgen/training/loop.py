@@ -479,7 +479,7 @@ class _Keeper:
 
         job = self.job
         if job.measure is not None and job.out.exists():
-            facts = json.loads(Model(job.out)._native.info.card)
+            facts = Model(job.out).metadata["card"]
             self._write({**facts, **job.measure(job.out.read_bytes())})
         job.state_path.unlink(missing_ok=True)
         minutes = self._seconds() / 60

@@ -193,7 +193,7 @@ def _excerpt(data: bytes, length: int = 160) -> str:
 
 def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: int) -> dict[str, Any]:
     """Bits a character of the held-out texts as lstmgen scores them; their first `window` elements are context only."""
-    from lstmgen.generator import Generator, Sampling
+    from lstmgen.generator import Generator
     from lstmgen.model import Model
 
     generator = Generator(Model(data), threads=os.cpu_count() or 1)
@@ -202,9 +202,7 @@ def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: 
         nats = characters = 0.0
         for piece in held_out:
             ids = piece.astype(np.uint32)
-            run = generator._native(Sampling(seed=0), refresh)
-            run.feed(ids[:window])
-            nats -= float(run.score(ids[window:]).sum())
+            nats -= float(generator.log_probabilities(ids, refresh=refresh)[window - 1 :].sum())
             characters += sum(len(vocabulary.elements[i]) for i in ids[window:])
         figures[way] = round(nats / math.log(2) / characters, 4)
     return {"held_out_bits_per_char": figures}
