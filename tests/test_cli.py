@@ -512,9 +512,58 @@ def test_bench_shows_both_ways_of_sampling(run: Any, path: str, monkeypatch: pyt
     assert re.fullmatch(row.format(r"window \(refresh=1\)", "arithmetic"), modes[0])
     assert re.fullmatch(row.format(r"carried \(refresh=None\)", "memory"), modes[1])
     assert modes[2].startswith("what would change it")
-    options = {line.split("  ")[1].strip(): line for line in modes[3:]}
-    assert {"--carry", "--dtype bf16", "--dtype int8"} <= options.keys()
-    assert re.search(r"\d\.\d\d window, +\d+\.\d\d carried", options["--dtype int8"])
+    assert modes[-1].startswith("recommended: ")
+    options = {line.split("  ")[1].strip(): line for line in modes[3:-1]}
+    assert {"as it is", "--carry", "--dtype bf16", "--dtype int8"} <= options.keys()
+    assert re.search(r"\d\.\d\d window, +\d+\.\d\d carried +\d\.\d\d\d bits", options["--dtype int8"])
+
+
+@pytest.fixture
+def pooled_path(tmp_path: Path) -> str:
+    """A network whose output averages all steps of its window: with carried state it is another one."""
+    of = network([("lstm", 12), ("average_pool",), ("dense", 12, "softmax")], 12, 9, sequences=True)
+    of.layers[0].arrays["recurrent_kernel"][:] *= 3
+    of.layers[-1].arrays["kernel"][:] *= 60
+    data = packed(of, vocabulary=list("abcdefghijkl"), vocabulary_kind="text", prime=[1, 2, 3])
+    return saved(tmp_path / "pooled.bin", data)
+
+
+def test_bench_recommends_no_option_that_changes_the_score(
+    run: Any, pooled_path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch)
+    ran = run("bench", pooled_path)
+    assert ran.status == 0
+    carry = next(line for line in ran.out.splitlines() if line.startswith("  --carry"))
+    before = next(line for line in ran.out.splitlines() if line.startswith("  as it is"))
+    assert float(carry.split()[-4]) > float(before.split()[-2]) + 0.1
+    assert carry.endswith("not recommended")
+    assert "--carry is another model: pooling over the 9 steps of a window, not over all that came before" in ran.out
+    assert "--carry" not in ran.out.splitlines()[-1]
+
+
+def test_bench_scores_the_text_that_is_given(
+    run: Any, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch)
+    vocabulary = lstmgen.Model(path).vocabulary
+    assert vocabulary is not None
+    text = "".join(vocabulary.elements) * 3
+    (tmp_path / "text.txt").write_text(text)
+    ran = run("bench", path, "--text", str(tmp_path / "text.txt"))
+    assert f"bits an element of {tmp_path / 'text.txt'}:" in ran.out
+    bits = lstmgen.Generator(path).score(text).bits_per_element
+    assert re.search(rf"as it is +{bits:.3f} bits", ran.out)
+
+
+@pytest.mark.parametrize("asked", [["--carry"], ["--refresh", "5"]])
+def test_carried_state_of_a_network_that_pools_its_window_is_warned_of(
+    run: Any, pooled_path: str, asked: list[str]
+) -> None:
+    ran = run("sample", pooled_path, "--length", "3", *asked)
+    assert ran.status == 0
+    assert "warning: carried state gives another model here: pooling over the 9 steps of a window" in ran.err
+    assert "warning" not in run("sample", pooled_path, "--length", "3").err
 
 
 def test_bench_of_a_model_without_a_window_shows_the_carried_state(

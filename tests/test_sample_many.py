@@ -112,6 +112,7 @@ def test_more_than_fit_one_batch() -> None:
         assert many == [gen.sample(12, seed=i, refresh=refresh) for i in range(200)]
 
 
+@pytest.mark.filterwarnings("ignore:carried state gives another model:UserWarning")
 def test_padding_comes_before_a_short_prime() -> None:
     letters = ["", *LETTERS[1:]]
     gen = lstmgen.Generator(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 
 from lstmgen.binfile.writer import DTYPES, NUMBER_BYTES
-from lstmgen.generator import Generator
+from lstmgen.generator import Elements, Generator
 from lstmgen.model import Model
 from lstmgen.stream import Stream
 
 GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}
+SAME_BITS = 0.02  # an element: what changes the score of a text less is no other model
 
 
 class Mode(NamedTuple):
@@ -26,11 +28,19 @@ class Mode(NamedTuple):
 
 
 class Advice(NamedTuple):
-    """An option, and how many times as fast windows and carried state would be with it; None: it does not apply."""
+    """An option of `sample` or `export`, what it brings, and what it does to the score of a text."""
 
     option: str
-    window: float | None
-    carried: float | None
+    window: float | None  # times as fast with windows; None: the option does not apply
+    carried: float | None  # times as fast with carried state
+    bits: float  # an element of the text, with the option
+    before: float  # without it
+
+    @property
+    def recommended(self) -> bool:
+        """Whether it is faster and leaves the score of the text the same: within SAME_BITS, or 1 %."""
+        faster = max(self.window or 0, self.carried or 0) > 1.05
+        return faster and self.bits <= self.before + max(SAME_BITS, self.before / 100)
 
 
 def lane_macs(model: Model) -> int:
@@ -73,35 +83,61 @@ def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
     return modes
 
 
-def advise(model: Model, seconds: float = 1.0) -> list[Advice]:
-    """What other options would bring, each measured beside the model as it is, on one thread."""
+def advise(model: Model, seconds: float = 1.0, text: Elements | None = None) -> list[Advice]:
+    """What other options would bring, each measured beside the model as it is, on one thread.
+
+    text: what is scored with each of them: text, elements or ids; by default elements drawn from the model itself, as
+        many as take about `seconds`, but at least 200 and at most 2,000.
+    """
     base = Generator(model)
     window = bool(model.window)
     carried = not model.whole
+    whole = 1 if window or not carried else None
+    scored: Elements = _drawn(base, whole, seconds) if text is None else text
 
     def gain(other: Generator, refresh: int | None) -> float:
         return _rate(other, refresh, seconds / 2) / _rate(base, refresh, seconds / 2)
 
+    def bits(generator: Generator, refresh: int | None) -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that carried state is another model is what is measured
+            return generator.score(scored, refresh=refresh).bits_per_element
+
+    before = bits(base, whole)
     advice = []
     if window and carried:
         faster = _rate(base, None, seconds / 2) / _rate(base, 1, seconds / 2)
-        advice.append(Advice("--carry", faster, None))
+        advice.append(Advice("--carry", faster, None, bits(base, None), before))
     threads = os.cpu_count() or 1
     if window and carried and threads > 1:
-        advice.append(Advice(f"--threads {threads}", gain(Generator(model, threads=threads), 1), None))
+        faster = gain(Generator(model, threads=threads), 1)
+        advice.append(Advice(f"--threads {threads}", faster, None, before, before))
     for dtype in DTYPES[DTYPES.index(model.dtype) + 1 :]:
         other = Generator(Model(model.to_bytes(), dtype=dtype))
-        advice.append(
-            Advice(f"--dtype {dtype}", gain(other, 1) if window else None, gain(other, None) if carried else None)
-        )
+        gains = (gain(other, 1) if window else None, gain(other, None) if carried else None)
+        advice.append(Advice(f"--dtype {dtype}", *gains, bits(other, whole), before))
     return advice
+
+
+def _drawn(generator: Generator, refresh: int | None, seconds: float) -> list[str | int]:
+    """Elements of the model's own, for a score."""
+    prime = generator.model.prime.tolist() or [0] * max(1, generator.model.window)
+    end = time.perf_counter() + seconds
+    drawn: list[str | int] = []
+    for element in generator.stream(2000, prime=prime, seed=0, refresh=refresh):
+        drawn.append(element)
+        if len(drawn) >= 200 and time.perf_counter() > end:
+            break
+    return drawn
 
 
 def _rate(generator: Generator, refresh: int | None, seconds: float) -> float:
     """Elements per second, when all windows are in flight, some time after the prime."""
     model = generator.model
-    prime = model.prime if len(model.prime) else np.zeros(max(1, model.window), int)
-    stream = generator.stream(prime=prime, seed=0, refresh=refresh)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        prime = model.prime if len(model.prime) else np.zeros(max(1, model.window), int)
+        stream = generator.stream(prime=prime, seed=0, refresh=refresh)
     stream.take(min(2 * model.window, 1000))
     count, spent = 1, 0.0
     while spent < seconds / 20:  # how many elements fill a tenth of the time

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Unpack
 
@@ -183,7 +184,7 @@ class Generator:
             samplers.append(engine_options(self.model, {"seed": _new_seed(), **values}))
         primes = self._primes(prime, n, common)
         stops = stop_ids(self.model, common.get("stop"))
-        refresh = self._refresh(common)
+        refresh = self._refresh(common, 3)
         if not samplers:
             return []
         drawn = _core.sample_many(
@@ -223,13 +224,14 @@ class Generator:
         given = {"temp": temp, "temperature": temperature, "inverse_temp": inverse_temp}
         values = checked("probabilities", {**given, "refresh": refresh, "on_unknown": on_unknown, "seed": 0})
         ids = self._prime("context", context, values)
-        if values["refresh"] is not None and self.model.window:
+        windows = self._refresh(values, 3)
+        if windows and self.model.window:
             ids = self._window(ids)
-            if not self.model._native.info.whole:
+            if not self.model.whole:
                 # One lane from the start of the context is enough: the window is as long as that. Zeros, which are no
                 # ids, need a window.
-                values["refresh"] = 1 if self.model.zero_padding and len(ids) < self.model.window else None
-        run = self._native(values)
+                windows = int(self.model.zero_padding and len(ids) < self.model.window)
+        run = self._native(values, windows)
         run.feed(ids)
         return run.probabilities()
 
@@ -243,7 +245,7 @@ class Generator:
         >>> gen.score("a topological space").bits_per_element < gen.score("oat ecaps lacigolop").bits_per_element
         True
         """
-        logs = self.log_probabilities(text, refresh=refresh, on_unknown=on_unknown)
+        logs = self._log_probabilities(text, refresh, on_unknown)
         bits = float(-logs.mean() / math.log(2))
         return Score(bits, 2.0**bits if bits < 1024 else math.inf, len(logs))
 
@@ -259,25 +261,29 @@ class Generator:
         >>> lstmgen.Generator("latex").log_probabilities("\\\\begin{").round(1)
         array([-2. , -0.1, -0. , -0. , -0. , -0. ])
         """
-        values = checked("score", {"refresh": refresh, "on_unknown": on_unknown, "seed": 0})
-        ids = encode(self.model, "text", text, values["on_unknown"])
-        if len(ids) < 2:
-            raise ValueError(f"text: expected at least 2 elements to score, found {len(ids)}")
-        run = self._native(values)
-        run.feed(ids[:1])
-        return run.score(ids[1:])
+        return self._log_probabilities(text, refresh, on_unknown)
 
     def __repr__(self) -> str:
         return f"<lstmgen.Generator of {self.model!r}, threads {self.threads}>"
 
     # -- inside ----------------------------------------------------------------------------------
 
+    def _log_probabilities(self, text: Elements, refresh: int | None, on_unknown: str) -> NDArray[np.float64]:
+        values = checked("score", {"refresh": refresh, "on_unknown": on_unknown, "seed": 0})
+        ids = encode(self.model, "text", text, values["on_unknown"])
+        if len(ids) < 2:
+            raise ValueError(f"text: expected at least 2 elements to score, found {len(ids)}")
+        run = self._native(values, self._refresh(values, 4))
+        run.feed(ids[:1])
+        return run.score(ids[1:])
+
     def _start(self, who: str, given: Mapping[str, Any], state: object = None) -> tuple[Stream, Ids]:
         """A stream that has not read its prime yet, and the ids of that."""
         values = checked(who, given)
         if state is None:
             values = {"seed": _new_seed(), **values}
-            ids, native = self._prime("prime", values.get("prime"), values), self._native(values)
+            ids = self._prime("prime", values.get("prime"), values)
+            native = self._native(values, self._refresh(values, 4))
         else:
             native = self._resumed(state, values)
             ids = encode(self.model, "prime", values.get("prime", []), values.get("on_unknown", "error"))
@@ -286,9 +292,9 @@ class Generator:
             stream._lead(ids)
         return stream, ids
 
-    def _native(self, values: Mapping[str, Any]) -> _core.Generator:
+    def _native(self, values: Mapping[str, Any], refresh: int) -> _core.Generator:
         told = engine_options(self.model, values)
-        return _core.Generator(self.model._native, told, refresh=self._refresh(values), threads=self.threads)
+        return _core.Generator(self.model._native, told, refresh=refresh, threads=self.threads)
 
     def _resumed(self, state: object, values: Mapping[str, Any]) -> _core.Generator:
         if not isinstance(state, (bytes, bytearray, memoryview)):
@@ -299,10 +305,15 @@ class Generator:
         native.set_options(engine_options(self.model, values))
         return native
 
-    def _refresh(self, values: Mapping[str, Any]) -> int:
-        """`refresh` as the engine has it: 0 carries the state, as does 1 if there is no window."""
+    def _refresh(self, values: Mapping[str, Any], depth: int) -> int:
+        """`refresh` as the engine has it: 0 carries the state, as does 1 if there is no window.
+
+        `depth` calls above is the user, who is warned if that makes another model.
+        """
         refresh: int | None = values.get("refresh", 1)
-        if refresh is not None and not self.model.window and (refresh > 1 or self.model._native.info.whole):
+        if refresh != 1 and (why := self.model.needs_windows):
+            warnings.warn(f"carried state gives another model here: {why}", UserWarning, stacklevel=depth)
+        if refresh is not None and not self.model.window and (refresh > 1 or self.model.whole):
             raise ValueError(f"the model was saved without a fixed window: export it with {option('window', ...)}")
         return refresh or 0
 

@@ -150,6 +150,21 @@ class Model:
         return self._native.info.zero_padding
 
     @property
+    def needs_windows(self) -> str:
+        """Why carried state gives other distributions than windows do, or an empty text.
+
+        A recurrent network that is run over a window and one whose state is carried nearly agree. They do not if the
+        output looks at all steps of the window, as attention and pooling do, or if windows were filled up in training.
+        """
+        kinds = {"attention_pool": "attention", "average_pool": "pooling", "max_pool": "pooling"}
+        over = sorted({kinds[layer.type] for layer in self.layers if layer.type in kinds})
+        if self.window and over:
+            return f"{' and '.join(over)} over the {self.window} steps of a window, not over all that came before"
+        if self.window and self.padding is not None:
+            return f"its windows of {self.window} steps begin with padding while the text is short"
+        return ""
+
+    @property
     def dtype(self) -> str:
         """Of the stored matrices: "f32", "bf16" or "int8"."""
         return self._native.info.dtype

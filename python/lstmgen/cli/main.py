@@ -10,6 +10,7 @@ import argparse
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     args = _parser(words).parse_args(words)
     try:
-        args.run(args)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+            args.run(args)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has had enough, as in `lstmgen sample latex | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

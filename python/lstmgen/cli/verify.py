@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import argparse
 
+from lstmgen.cli.export import add_model_arguments
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("model", help="a .bin, or a bundled model's name")
     parser.add_argument("keras_model", help="the model saved by Keras")
-    parser.add_argument("--windows", type=int, default=40, help="windows to compare (40)")
+    add_model_arguments(parser)
+    parser.add_argument("--windows", type=int, default=40, help="windows to compare, 2 or more (40)")
+    parser.add_argument(
+        "--as-saved",
+        action="store_true",
+        help="compare with lstmgen's own float64 reading of the file where this Keras cannot load it, or reads it "
+        "otherwise than the Keras that saved it",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
+    from lstmgen.keras_file import ReadOptions
     from lstmgen.verify import verify
 
-    report = verify(args.model, args.keras_model, args.windows)
-    print(report.text)
-    if not report.passed:
+    told: ReadOptions = {"config": args.config, "output": args.output, "window": args.window}
+    verdict = verify(args.model, args.keras_model, args.windows, as_saved=args.as_saved, **told)
+    print(verdict.text)
+    if not verdict.passed:
         raise ValueError(f"{args.model} differs from {args.keras_model}")

@@ -72,7 +72,7 @@ class LayerReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class Description:
     """What is in a file, and whether it can be exported.
 
     kind: what the file is. keras_version: as stored; empty if it is not. layers: in Keras's order.
@@ -86,14 +86,14 @@ class Report:
     problem: str | None
 
 
-def describe(source: Source, **options: Unpack[ReadOptions]) -> Report:
+def describe(source: Source, **options: Unpack[ReadOptions]) -> Description:
     """What is in a file that Keras saved. Raises what `read` raises for a file that holds no model."""
     with _opened(source, options.get("config")) as model:
         try:
             network, problem = model.network(options), None
         except (ModelFormatError, ValueError) as error:
             network, problem = None, str(error)
-        return Report(model.kind, model.keras_version, model.layer_reports(), network, problem)
+        return Description(model.kind, model.keras_version, model.layer_reports(), network, problem)
 
 
 @dataclass
@@ -166,10 +166,16 @@ def _layer_report(spec: Spec, built: Assembly) -> LayerReport:
 def _carried(network: Network, spec: Spec) -> Network:
     """A network that was saved with a single time step to carry its state has no window."""
     stateful = any(inner.config.get("stateful") is True for inner in layers_of(spec))
-    if network.window != 1 or not stateful or network.fixed_steps:
+    if not stateful or network.window == 0:
         return network
-    note = "a stateful model of one time step: it has no window, its state is carried"
-    return replace(network, window=0, assumed=(*network.assumed, note))
+    if network.window == 1 and not network.fixed_steps:
+        note = "a stateful model of one time step: it has no window, its state is carried"
+        return replace(network, window=0, assumed=(*network.assumed, note))
+    note = (
+        f"a stateful model of {network.window} time steps: each window starts from zeros, "
+        "as after reset_states; refresh=None (--carry) carries the state on, as Keras does between batches"
+    )
+    return replace(network, assumed=(*network.assumed, note))
 
 
 # -- the input -----------------------------------------------------------------------------------
