@@ -205,9 +205,8 @@ def test_a_classifier_does_not_generate() -> None:
         model = lstmgen.Model(data)
         with pytest.raises(ValueError, match="a classifier: it has labels, it does not generate"):
             lstmgen.Generator(model)
-        options: Any = {"temp": 1, "top_k": 0, "top_p": 1, "min_p": 0, "repeat_penalty": 1, "logit_bias": []}
         with pytest.raises(ValueError, match="a classifier: it has labels, it does not generate"):
-            _core.Generator(model._native, refresh=1, threads=1, seed=0, **options)
+            _core.Generator(model._native, {}, refresh=1, threads=1)
 
 
 # -- classifying -----------------------------------------------------------------------------------

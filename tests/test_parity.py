@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import lstmgen
 from lstmgen import _core, keras_file
-from lstmgen.generator import Generator, Sampling
+from lstmgen.generator import Generator
 from lstmgen.network import reference
 
 MEDIAN, WORST, FLOOR = 1.5, 3.0, 3e-8
@@ -128,13 +128,12 @@ class Trial:
     def draw(self, refresh: int | None) -> tuple[NDArray[np.uint32], Floats]:
         """DRAWN elements after a random prime, all (T + DRAWN,), and the distribution that each came from."""
         generator = Generator(self.engine)
-        run = generator._native(Sampling(seed=3), refresh)
         ids = np.random.default_rng(4).integers(0, self.case.outputs, self.case.window)
-        run.feed(ids.astype(np.uint32))
+        stream = generator.stream(prime=ids, seed=3, refresh=refresh)
         distributions, drawn = [], []
         for _ in range(DRAWN):
-            distributions.append(run.probabilities())
-            drawn.append(run.next())
+            distributions.append(stream.probabilities())
+            drawn.append(next(stream))
         return np.concatenate([ids, drawn]).astype(np.uint32), np.stack(distributions)
 
 

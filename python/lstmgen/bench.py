@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmgen.binfile.writer import DTYPES, NUMBER_BYTES
-from lstmgen.generator import Elements, Generator
+from lstmgen.generator import Generator
 from lstmgen.model import Model
+from lstmgen.options import Elements
 from lstmgen.stream import Stream
 
 GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}

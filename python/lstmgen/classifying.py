@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lstmgen.errors import option
 from lstmgen.vocabulary import reading
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def classify(
 ) -> list[Classification]:
     """What `Model.classify` does; `names` are what the sequences are called in errors."""
     if not model.labels:
-        raise ValueError("no classifier: the model has no labels (an export gives them: labels=, --labels)")
+        raise ValueError(f"no classifier: the model has no labels: an export gives them, with {option('labels', ...)}")
     if isinstance(sequences, str | bytes) or not isinstance(sequences, Iterable):
         raise TypeError(f"sequences: expected a list of sequences, found {sequences!r:.60}")
     encode = _numbers_of if model.encoding == "features" else _zero_padded if model.zero_padding else _ids_of

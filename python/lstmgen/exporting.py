@@ -16,9 +16,10 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 from lstmgen import files, keras_file
 from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import repack
-from lstmgen.errors import ModelFormatError
+from lstmgen.errors import ModelFormatError, OptionTypeError, option
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
+from lstmgen.options import near
 from lstmgen.vocabulary import Vocabulary, check_sequence, id_at, reading
 from lstmgen.vocabulary.reading import File, Listing, Vocab
 
@@ -125,7 +126,8 @@ def build(source: Source, options: ExportOptions) -> Exported:
     """The `.bin` of `source`, and what was assumed to make it. Raises what `convert` raises."""
     unknown = options.keys() - ExportOptions.__annotations__.keys()
     if unknown:
-        raise TypeError(f"export has no option {', '.join(sorted(unknown))}")
+        first = min(unknown)
+        raise TypeError(f"export has no option {first}{near(first, ExportOptions.__annotations__)}")
     if (data := _bin(source)) is not None:
         return _repacked(data, source, options)
     network = keras_file.read(
@@ -151,9 +153,9 @@ def _bin(source: Source) -> bytes | None:
 def _repacked(data: bytes, source: Source, options: ExportOptions) -> Exported:
     name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
     if rest := [
-        option for option, value in options.items() if option != "dtype" and value is not None and value is not False
+        option(key) for key, value in options.items() if key != "dtype" and value is not None and value is not False
     ]:
-        raise ValueError(f"{name}: a .bin takes no option but dtype, found {', '.join(sorted(rest))}")
+        raise ValueError(f"{name}: a .bin takes no option but {option('dtype')}, found {', '.join(sorted(rest))}")
     return Exported(repack(data, name, options.get("dtype") or "f32"), (), nameless=False)
 
 
@@ -187,7 +189,7 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
         author=options.get("author"),
         license=options.get("license"),
         source_url=options.get("source_url"),
-        card=_card(options.get("card")),
+        card=card_text(options.get("card")),
     )
     return Exported(data, assumed, listing is None and generates)
 
@@ -196,7 +198,7 @@ def _labels(labels: object) -> list[str] | None:
     if labels is None:
         return None
     if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
-        raise TypeError(f"labels: expected a list of names, found {labels!r:.60}")
+        raise OptionTypeError("labels", "a list of names", labels)
     return [str(label) if isinstance(label, str) else label for label in labels]  # numpy has its own str
 
 
@@ -227,17 +229,17 @@ def _listing(options: ExportOptions, outputs: int) -> Listing | None:
     """The vocabulary that the options name, for a network with `outputs` outputs (with labels: inputs)."""
     vocab, vocab_from, kind = options.get("vocab"), options.get("vocab_from"), options.get("vocabulary_kind")
     if vocab is not None and vocab_from is not None:
-        raise ValueError("give either vocab or vocab_from, not both")
+        raise ValueError(f"give either {option('vocab')} or {option('vocab_from')}, not both")
     if vocab_from is None:
-        for option in ("lower", "vocab_encoding"):
-            if options.get(option):
-                raise ValueError(f"{option} needs a corpus: vocab_from")
+        for name in ("lower", "vocab_encoding"):
+            if options.get(name):
+                raise ValueError(f"{option(name)} needs a corpus: {option('vocab_from')}")
     if vocab is not None:
         return reading.read(vocab, outputs, kind)
     if vocab_from is not None:
         return _read_corpus(vocab_from, outputs, options)
     if kind is not None:
-        raise ValueError("vocabulary_kind needs a vocabulary: vocab or vocab_from")
+        raise ValueError(f"{option('vocabulary_kind')} needs a vocabulary: {option('vocab')} or {option('vocab_from')}")
     return None
 
 
@@ -252,7 +254,7 @@ def _read_corpus(path: File, outputs: int, options: ExportOptions) -> Listing:
 
 def _expect(name: str, value: object, types: tuple[type, ...], expected: str) -> None:
     if not isinstance(value, types):
-        raise TypeError(f"{name}: expected {expected}, found {value!r:.60}")
+        raise OptionTypeError(name, expected, value)
 
 
 def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary | None) -> list[int]:
@@ -263,7 +265,8 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
     if vocabulary is None:
         ids = [prime] if isinstance(prime, str) else list(prime)
         if any(isinstance(i, str) for i in ids):
-            raise ValueError("prime: text needs a vocabulary: give vocab or vocab_from, or ids")
+            given = f"{option('vocab')} or {option('vocab_from')}"
+            raise ValueError(f"{option('prime')}: text needs a vocabulary: give {given}, or ids")
         return [id_at("prime: element", i, position) for position, i in enumerate(ids)]
     try:
         ids_found: list[int] = vocabulary.encode(prime).tolist()
@@ -272,7 +275,7 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
     return ids_found
 
 
-def _card(card: Mapping[str, Any] | str | None) -> str | None:
+def card_text(card: Mapping[str, Any] | str | None) -> str | None:
     """The card as the text of a JSON object."""
     if card is None:
         return None

@@ -151,7 +151,6 @@ class Generator:
         n: int,
         length: int = 1000,
         temp: float | Sequence[float] | None = None,
-        /,
         **options: Unpack[ManyOptions],
     ) -> list[str | list[str] | list[int]]:
         """Draw `n` sequences side by side, which is faster than one after the other.
@@ -168,7 +167,7 @@ class Generator:
         True
         """
         n = Integer(0).check("n", n)
-        given = with_positional("sample_many", options, length=length, temp=temp)
+        given: dict[str, Any] = {**options, "length": length, "temp": temp}
         seed = given.get("seed")
         if isinstance(seed, (int, np.integer)):
             first = TABLE["seed"].values.check("seed", seed)
@@ -176,7 +175,7 @@ class Generator:
         each = {name: _each(name, given.pop(name, None), n) for name in ("temp", "temperature", "inverse_temp", "seed")}
         prime = given.pop("prime", None)
         common = checked("sample_many", given)
-        if "length" not in common or common["length"] is None:
+        if common["length"] is None:
             raise OptionTypeError("length", "an integer", None)
         samplers = []
         for i in range(n):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lstmgen.errors import option
+from lstmgen.options import near
 from lstmgen.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -55,7 +58,8 @@ class Model:
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
         if _is_bin(source):
             if rest := options.keys() - {"dtype"}:
-                raise TypeError(f"{name}: only a Keras file takes {', '.join(sorted(rest))}: a .bin has its own")
+                found = ", ".join(map(option, sorted(rest)))
+                raise TypeError(f"{name}: only a Keras file takes {found}: a .bin has its own")
             if (dtype := options.get("dtype")) is not None:
                 from lstmgen.binfile.repacking import repack
 
@@ -267,7 +271,13 @@ def _found(source: Source) -> Source:
     if isinstance(source, bytes) or os.path.isfile(source):  # a folder may have a bundled model's name
         return source
     name = os.fspath(source)
-    return bundled().get(name, name)
+    models = bundled()
+    if name not in models and not os.path.lexists(name):
+        hint = near(name.removesuffix(".bin"), models) if name == os.path.basename(name) else ""
+        if hint or name.isidentifier():
+            hint = f"{hint or ', nor a bundled model'} (bundled: {', '.join(sorted(models))})"
+            raise FileNotFoundError(errno.ENOENT, f"{os.strerror(errno.ENOENT)}{hint}", name)
+    return models.get(name, name)
 
 
 def is_keras_file(source: Source) -> bool:

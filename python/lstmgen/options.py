@@ -162,17 +162,6 @@ _MOST = "keeps the most likely"
 
 
 class _Common(TypedDict, total=False):
-    length: Annotated[
-        int | None,
-        Option(
-            Integer(0),
-            "How many elements are drawn at most. A stream also takes None: it goes on for ever.",
-            default=1000,
-            flags=("-n",),
-            none="a stream without end",
-            changes=True,
-        ),
-    ]
     include_prime: Annotated[bool, Option(Flag(), "The prime comes first in the result.", default=False)]
     top_k: Annotated[
         int | None,
@@ -233,19 +222,18 @@ class _Common(TypedDict, total=False):
         Option(
             Integer(1),
             "1: each element comes from a fresh window of the last T elements, as in a loop over Keras's predict. N: a "
-            "window is kept for N elements, which is N times faster. None: the state is carried on for ever, which is "
-            "fastest. A model without a window carries its state.",
+            "window is kept for N elements, which is N times faster. A model without a window carries its state.",
             default=1,
             one_of="refresh",
-            none="the state is carried on",
+            none="the state is carried on for ever, which is fastest",
         ),
     ]
     on_unknown: Annotated[
         str,
         Option(
             Text("'error', 'skip' or an element", (str,), metavar="WHAT"),
-            "What to do with elements outside the vocabulary: 'error' refuses them, 'skip' leaves them out, and an "
-            "element is put in their place.",
+            "What becomes of elements outside the vocabulary: 'error' refuses them, 'skip' leaves them out, and an "
+            "element takes their place.",
             default="error",
             changes=True,
         ),
@@ -288,7 +276,7 @@ class SamplingOptions(_Common, total=False):
         Elements | None,
         Option(
             Text("text, elements or ids", (Iterable,)),
-            "The text to continue, as text, elements or ids. With windows only its last T elements count.",
+            "The text to continue. With windows only its last T elements count.",
             without="the model's own",
             one_of="prime",
         ),
@@ -302,12 +290,22 @@ class SamplingOptions(_Common, total=False):
             flags=("-s",),
         ),
     ]
+    length: Annotated[
+        int | None,
+        Option(
+            Integer(0),
+            "How many elements are drawn at most.",
+            default=1000,
+            flags=("-n",),
+            none="for ever, which only a stream can be",
+            changes=True,
+        ),
+    ]
 
 
 class ManyOptions(_Common, total=False):
     """The keywords of `Generator.sample_many`: those of `SamplingOptions`, some of them lists, too."""
 
-    temp: float | Sequence[float] | None
     temperature: float | Sequence[float] | None
     inverse_temp: float | Sequence[float] | None
     prime: Elements | Sequence[Elements | None] | None
@@ -322,6 +320,8 @@ def _table() -> dict[str, Option]:
 
 TABLE: Mapping[str, Option] = _table()
 CHANGEABLE = tuple(name for name, entry in TABLE.items() if entry.changes)
+# What a model's card may recommend, under "sample".
+RECOMMENDED = tuple(name for name in CHANGEABLE if name not in ("temperature", "inverse_temp", "length", "on_unknown"))
 
 # -- what is given -------------------------------------------------------------------------------
 
@@ -391,7 +391,8 @@ def table() -> str:
         values = str(entry.values).removeprefix("a number ").removeprefix("an ")
         if entry.none:
             values += ", or None"
-        rows.append((f"`{name}`", values, default(name), entry.meaning, entry.source))
+        meaning = f"{entry.meaning} None: {entry.none}." if entry.none else entry.meaning
+        rows.append((f"`{name}`", values, default(name), meaning, entry.source))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

@@ -288,6 +288,7 @@ def stop_ids(model: Model, stop: str | Iterable[str] | None) -> list[list[int]]:
 def engine_options(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:
     """What the engine is told of the checked options: those that it knows, by their names."""
     told = {name: values[name] for name in DEFAULTS if name in values} | temperature(values)
-    if biases := told.get("logit_bias"):
-        told["logit_bias"] = [(int(encode(model, "logit_bias", [key])[0]), bias) for key, bias in biases.items()]
+    if "logit_bias" in values:
+        biases = values["logit_bias"].items()
+        told["logit_bias"] = [(int(encode(model, "logit_bias", [key])[0]), bias) for key, bias in biases]
     return told

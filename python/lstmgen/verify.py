@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lstmgen import keras_file
 from lstmgen.binfile import writer
+from lstmgen.errors import option
 from lstmgen.generator import Generator
 from lstmgen.keras_file import ReadOptions
 from lstmgen.model import Model
@@ -169,9 +170,9 @@ class _Trial:
                 reference.forward(other, self.x), reference.forward(other, self.x, np.float32)
             ):
                 yield change.why
-                yield f"lstmgen computes what {saver} did; as_saved=True (--as-saved) compares with that alone"
+                yield f"lstmgen computes what {saver} did; {option('as_saved', True)} compares with that alone"
                 return
-        yield "what differs is not known; as_saved=True (--as-saved) compares with lstmgen's own reading alone"
+        yield f"what differs is not known; {option('as_saved', True)} compares with lstmgen's own reading alone"
 
 
 def _saver(network: Network) -> str:
@@ -259,7 +260,7 @@ def _keras_outputs(path: str, output: str | None, x: NDArray[Any], shape: tuple[
     except Exception as error:  # whatever Keras raises: the file is older or newer than this Keras
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
-            f"{path}: Keras {keras.__version__} cannot load it: {reason}; as_saved=True (--as-saved) compares with "
+            f"{path}: Keras {keras.__version__} cannot load it: {reason}; {option('as_saved', True)} compares with "
             "lstmgen's own reading of the file"
         ) from None
     if output is not None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from typing import Any
 
 from lstmgen import exporting, files
 from lstmgen.binfile import writer
+from lstmgen.cli.sample import add_option
 from lstmgen.exporting import ExportOptions
+from lstmgen.options import RECOMMENDED, TABLE, checked
 from lstmgen.vocabulary import reading
 
 
@@ -43,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--license", help="SPDX identifier of the licence of the weights")
     parser.add_argument("--source-url", metavar="URL", help="where the training data came from")
     parser.add_argument("--card", metavar="JSON", help="file with more facts for people")
+    recommended = parser.add_argument_group("recommended for sampling: `lstmgen sample` uses it unless told otherwise")
+    for name in RECOMMENDED:
+        add_option(recommended, name, TABLE[name], "none")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,12 +60,20 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
 
 
+def with_sample(card: str, sample: dict[str, Any]) -> str:
+    """The card, the text of a JSON object, with the options that are recommended for sampling."""
+    facts = json.loads(exporting.card_text(card) or "{}")
+    return json.dumps({**facts, "sample": sample}, ensure_ascii=False)
+
+
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     given = {key: value for key, value in vars(args).items() if value is not None}
     options: Any = {k: v for k, v in given.items() if k in ExportOptions.__annotations__}
     if args.card is not None:
         options["card"] = reading.read_text(args.card)
+    if sample := checked("export", {name: given[name] for name in RECOMMENDED if name in given}, RECOMMENDED):
+        options["card"] = with_sample(options.get("card", "{}"), sample)
     exporting.check_other_file(args.model, args.out)
     exported = exporting.build(args.model, options)
     files.write(args.out, exported.data)

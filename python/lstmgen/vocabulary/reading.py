@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from lstmgen.errors import option
+
 File = str | os.PathLike[str]
 Vocab = Sequence[str] | Mapping[str, Any] | Mapping[int, str] | File
 
@@ -92,7 +94,7 @@ def read_corpus(path: File, outputs: int, *, lower: bool = False, encoding: str 
             return Listing(elements, None, "text", variant, assumed)
     as_it_is = Listing(sorted(set(text)))
     raise ValueError(
-        _size_message(name, as_it_is, outputs, "lower-cased, it has exactly that many: lower=True (--lower)")
+        _size_message(name, as_it_is, outputs, f"lower-cased, it has exactly that many: {option('lower', True)}")
     )
 
 
@@ -119,7 +121,7 @@ def _decoded(name: str, data: bytes, encoding: str = "utf-8") -> str:
     except UnicodeError as error:
         raise ValueError(f"{name}: not {encoding.upper()}: {error}") from None
     except LookupError as error:
-        raise ValueError(f"vocab_encoding: {error}") from None
+        raise ValueError(f"{option('vocab_encoding')}: {error}") from None
 
 
 def _read_json(name: str, text: str) -> Any:
@@ -127,7 +129,7 @@ def _read_json(name: str, text: str) -> Any:
         value = json.loads(text)
         return json.loads(value) if isinstance(value, str) else value  # as json.dump(tokenizer.to_json()) writes
     except ValueError as error:
-        raise ValueError(f"{name}: not JSON: {error}; a corpus is given as vocab_from") from None
+        raise ValueError(f"{name}: not JSON: {error}; a corpus is given as {option('vocab_from')}") from None
     except RecursionError:
         raise ValueError(f"{name}: JSON that is nested too deeply") from None
 
@@ -141,7 +143,7 @@ def _lines(name: str, text: str) -> list[str]:
             found = f"{line!r:.60} again" if line else "none"
             raise ValueError(
                 f"{name}: line {number}: expected one element a line, all different, found {found}; "
-                "a corpus is given as vocab_from"
+                f"a corpus is given as {option('vocab_from')}"
             )
         seen.add(line)
     return lines

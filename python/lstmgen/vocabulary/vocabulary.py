@@ -8,6 +8,8 @@ from operator import index
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmgen.errors import OptionError, OptionTypeError, option
+
 Ids = NDArray[np.uint32]
 
 
@@ -36,11 +38,9 @@ class Vocabulary:
         """
         check_sequence("what", what)
         if not isinstance(on_unknown, str):
-            raise TypeError(f"on_unknown: expected 'error', 'skip' or an element, found {on_unknown!r:.60}")
+            raise OptionTypeError("on_unknown", "'error', 'skip' or an element", on_unknown)
         if on_unknown not in ("error", "skip") and on_unknown not in self.ids:
-            raise ValueError(
-                f"on_unknown: expected 'error', 'skip' or an element of the vocabulary, found {on_unknown!r}"
-            )
+            raise OptionError("on_unknown", "'error', 'skip' or an element of the vocabulary", on_unknown)
         if isinstance(what, str):
             pieces: Iterable[str | int] = self._cut(what) if self.kind == "text" else what.split()
         else:
@@ -89,7 +89,7 @@ class Vocabulary:
         code = f" (U+{ord(piece):04X})" if len(piece) == 1 else ""
         return (
             f"{thing} {piece!r}{code} at position {position} is not in the vocabulary of "
-            f"{len(self)}; on_unknown='skip' leaves such out"
+            f"{len(self)}; {option('on_unknown', 'skip')} leaves such out"
         )
 
 
