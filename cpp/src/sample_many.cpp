@@ -12,6 +12,7 @@
 #include <system_error>
 #include <thread>
 
+#include "checks.hpp"
 #include "context.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "message.hpp"
@@ -83,13 +84,19 @@ void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, 
     }
 }
 
-void check(const Model& model, const std::vector<Request>& requests) {
+void check(const Model& model, const std::vector<Request>& requests, const ManyOptions& options) {
     const std::size_t outputs = model.info().outputs;
+    check_threads(options.threads);
+    for (std::size_t i = 0; i < options.stops.size(); ++i) {
+        const std::vector<std::uint32_t>& stop = options.stops[i];
+        const std::string who = message({"stop ", i});
+        if (stop.empty()) refuse({who, " is empty: expected at least one element"});
+        check_ids(stop.data(), stop.size(), outputs, (who + ": id").c_str());
+    }
     for (std::size_t i = 0; i < requests.size(); ++i) {
         const std::string who = message({"sequence ", i, ": "});
         if (requests[i].prime.empty()) refuse({who, "the prime is empty: give at least one element"});
-        for (const std::uint32_t id : requests[i].prime)
-            if (id >= outputs) refuse({who, "prime: expected ids below ", outputs, ", found ", id});
+        check_ids(requests[i].prime.data(), requests[i].prime.size(), outputs, (who + "prime: id").c_str());
     }
 }
 
@@ -123,7 +130,7 @@ std::vector<Batch> batches(const Model& model, const std::vector<Request>& reque
 
 std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const std::vector<Request>& requests,
                                                     const ManyOptions& options, const Generator::Continue& keep_going) {
-    check(model, requests);
+    check(model, requests, options);
     std::vector<std::vector<std::uint32_t>> results(requests.size());
     if (requests.empty()) return results;
     std::vector<Batch> queue = batches(model, requests, options, results);
