@@ -88,7 +88,7 @@ using IdLists = std::vector<std::vector<std::uint32_t>>;
 // Calls f(name, member) for each option.
 template <class Options, class F>
 void for_each_option(Options& options, F&& f) {
-#define VISIT(name) f(#name, options.name);
+#define VISIT(name, ...) f(#name, options.name);
     LSTMGEN_SAMPLER_NUMBERS(VISIT)
 #undef VISIT
     f("logit_bias", options.logit_bias);
@@ -317,6 +317,7 @@ void bind_errors() {
             switch (error.code()) {
                 case lstmgen::ErrorCode::io: return py::set_error(PyExc_OSError, error.what());
                 case lstmgen::ErrorCode::format: return py::set_error(format_error, error.what());
+                case lstmgen::ErrorCode::busy: return py::set_error(PyExc_RuntimeError, error.what());
                 case lstmgen::ErrorCode::invalid_argument: return py::set_error(PyExc_ValueError, error.what());
             }
         }

@@ -18,7 +18,6 @@ using kernels::WeightType;
 
 namespace {
 
-constexpr std::uint64_t kMaxFile = std::uint64_t{4} * kMaxFloats;
 constexpr std::uint64_t kMaxKeys = 4096, kMaxName = 63, kMaxString = 1 << 16, kMaxCard = 1 << 20;
 constexpr std::uint64_t kMaxLayers = 256, kMaxSize = 1 << 20, kMaxMatrix = std::uint64_t{2} * kMaxFloats;
 constexpr std::uint64_t kMaxSteps = 1 << 16;
@@ -597,8 +596,7 @@ void check_outputs(const ModelInfo& info, bool labels) {
     if (labels && info.outputs < 2) fail({"outputs of a network with labels: expected at least 2, found 1"});
     if (labels && info.output_sequence) fail({"a network with labels must give one output, not one at each step"});
     if (is_number(info.encoding))
-        fail({kind_of(info, labels), " cannot have the encoding ",
-              info.encoding == Encoding::raw ? "raw" : "scaled"});
+        fail({kind_of(info, labels), " cannot have the encoding ", info.encoding == Encoding::raw ? "raw" : "scaled"});
 }
 
 void check_encoding(const ModelInfo& info, const std::vector<LayerDescription>& layers, bool labels) {

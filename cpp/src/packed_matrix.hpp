@@ -53,7 +53,7 @@ public:
     kernels::Matrix view(const kernels::KernelTable& kernels) const noexcept {
         kernels::RoundedProduct rounded{};
         if (rounds_) rounded = type_ == kernels::WeightType::int8 ? kernels.int8 : kernels.bf16;
-        return {weights_.data(), rows_,          panels_,        type_, layout_,
+        return {weights_.data(), rows_,          panels_,        type_,          layout_,
                 rounded,         scales_.data(), starts_.data(), keeps_integers_};
     }
     std::size_t nbytes() const noexcept {

@@ -3,89 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <string>
 
 #include "message.hpp"
 #include "portable_math.hpp"
 
 namespace lstmgen {
-namespace {
-
-constexpr std::size_t kRecent = 64;  // elements that the repeat penalty looks back
-
-void require(bool fine, const char* option, const char* want, double found) {
-    if (!fine) refuse({option, ": expected ", want, ", found ", found});
-}
-
-void check(std::size_t n, const SamplerOptions& o) {
-    require(o.temp >= 0.0 && std::isfinite(o.temp), "temp", "a number >= 0", o.temp);
-    require(o.top_p > 0.0 && o.top_p <= 1.0, "top_p", "a number in (0, 1]", o.top_p);
-    require(o.min_p >= 0.0 && o.min_p <= 1.0, "min_p", "a number in [0, 1]", o.min_p);
-    require(o.repeat_penalty > 0.0 && std::isfinite(o.repeat_penalty), "repeat_penalty", "a number > 0",
-            o.repeat_penalty);
-    for (const auto& [id, bias] : o.logit_bias) {
-        require(id < n, "logit_bias", "ids of the vocabulary", id);
-        require(!std::isnan(bias) && bias < HUGE_VAL, "logit_bias", "numbers below infinity", bias);
-    }
-}
-
-#define COUNT(name) +1
-constexpr std::size_t kNumbers = LSTMGEN_SAMPLER_NUMBERS(COUNT);
-#undef COUNT
-
-void read(StateReader& in, double& x) { x = in.number<double>(); }
-void read(StateReader& in, std::size_t& x) { x = in.size(SIZE_MAX); }
-void write(StateWriter& out, double x) noexcept { out.number(x); }
-void write(StateWriter& out, std::size_t x) noexcept { out.size(x); }
-
-// Options that an older version did not have are not in its states: they keep their defaults.
-SamplerOptions read_options(StateReader& in) {
-    SamplerOptions o;
-    std::size_t left = in.size(kNumbers);
-#define READ(name) \
-    if (left > 0 && left--) read(in, o.name);
-    LSTMGEN_SAMPLER_NUMBERS(READ)
-#undef READ
-    o.logit_bias.resize(in.size(in.left() / (sizeof(std::uint32_t) + sizeof(double))));
-    for (auto& [id, bias] : o.logit_bias) {
-        id = in.number<std::uint32_t>();
-        bias = in.number<double>();
-    }
-    return o;
-}
-
-}  // namespace
-
-Sampler::Sampler(std::size_t n, const SamplerOptions& options)
-    : options_(options), random_(options.seed), logits_(n), weights_(n), sorted_(n), recent_(kRecent) {
-    check(n, options);
-}
-
-Sampler::Sampler(std::size_t n, StateReader& in) : Sampler(n, read_options(in)) {
-    random_.load(in);
-    for (std::size_t left = in.size(kRecent); left > 0; --left) accept(in.id(n));
-}
-
-void Sampler::set_options(const SamplerOptions& options) {
-    check(logits_.size(), options);
-    options_ = options;
-}
-
-void Sampler::save(StateWriter& out) const noexcept {
-    out.size(kNumbers);
-#define WRITE(name) write(out, options_.name);
-    LSTMGEN_SAMPLER_NUMBERS(WRITE)
-#undef WRITE
-    out.size(options_.logit_bias.size());
-    for (const auto& [id, bias] : options_.logit_bias) {
-        out.number(id);
-        out.number(bias);
-    }
-    random_.save(out);
-    const std::size_t n = std::min(accepted_, kRecent);
-    out.size(n);
-    for (std::size_t i = accepted_ - n; i < accepted_; ++i) out.number(recent_[i % kRecent]);  // the oldest first
-}
 
 void Sampler::set_logits(const float* logits) {
     std::copy_n(logits, logits_.size(), logits_.begin());
