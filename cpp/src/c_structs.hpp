@@ -94,8 +94,15 @@ static_assert(Versioned<lstmgen_many_options>::first_size == offsetof(lstmgen_ma
 template <class T>
 constexpr bool kNoPadding = sizeof(void*) != 8 || sizeof(T) == Versioned<T>::first_size;
 static_assert(kNoPadding<lstmgen_allocator> && kNoPadding<lstmgen_load_options> && kNoPadding<lstmgen_layer> &&
-              kNoPadding<lstmgen_sampler_options> && kNoPadding<lstmgen_generator_options> &&
-              kNoPadding<lstmgen_many_options>);
+              kNoPadding<lstmgen_generator_options> && kNoPadding<lstmgen_many_options>);
+// The options of the sampler grow with the list of them.
+#define SIZE(name, ...) +sizeof(lstmgen_sampler_options::name)
+static_assert(sizeof(void*) != 8 ||
+              sizeof(lstmgen_sampler_options) ==
+                  sizeof(lstmgen_sampler_options::size) LSTMGEN_SAMPLER_NUMBERS(SIZE) +
+                      sizeof(lstmgen_sampler_options::seed) + sizeof(lstmgen_sampler_options::logit_bias_ids) +
+                      sizeof(lstmgen_sampler_options::logit_bias) + sizeof(lstmgen_sampler_options::logit_bias_count));
+#undef SIZE
 
 /// What the structs say, as the C++ API has it. A NULL leaves `to` as it is.
 lstmgen_status read_allocator(const lstmgen_allocator* from, Allocator& to) noexcept;
