@@ -126,7 +126,7 @@ def test_encoding_may_be_given(make: Write, facts: Facts) -> None:
         ("onehot", "the network has 2 inputs and 4 outputs"),
         ("scaled", "the network takes 2 numbers per step, not 1"),
         ("index", "the network does not begin with an Embedding"),
-        ("letters", "encoding: expected one of onehot, index, scaled, features"),
+        ("letters", "encoding: expected one of onehot, index, scaled, raw, features"),
     ],
 )
 def test_encoding_that_contradicts_the_network_is_refused(make: Write, encoding: str, reason: str) -> None:

@@ -102,6 +102,10 @@ def u32(value: int) -> bytes:
     return struct.pack("<II", U32, value)
 
 
+def boolean(value: bool) -> bytes:
+    return struct.pack("<IB", BOOL, value)
+
+
 def f64(value: float) -> bytes:
     return struct.pack("<Id", F64, value)
 
@@ -433,6 +437,15 @@ sets("onehot as features", "lstmgen.encoding", string("features"), "selftest.fea
 sets("last sequences lost", "lstmgen.layer.0.return_sequences", bytes([7, 0, 0, 0, 0]), "lstm_0: return_")
 sets("another activation", "lstmgen.layer.0.activation", string("relu"), "the self-test failed")
 
+VALUES, ZEROS, PREDICTOR = "lstmgen.input_values", "lstmgen.zero_padding", "lstmgen.predictor"
+adds("input values of onehot", VALUES, array(F32, 11, bytes(44)), f"{VALUES}: only the encoding raw")
+sets("onehot as raw", "lstmgen.encoding", string("raw"), "raw network: expected 1, found 11")
+for flag in (ZEROS, PREDICTOR):
+    adds(f"{flag} of false", flag, boolean(False), f"{flag}: expected true, or no such key")
+    adds(f"{flag} as u32", flag, u32(1), f"{flag} .*{WRONG}")
+    adds(f"{flag} as an array", flag, array(U32, 0), f"{flag} .*{WRONG}")
+adds("a predictor with a prime", PREDICTOR, boolean(True), "lstmgen.prime: a predictor does not generate")
+
 SELF_TEST = "lstmgen.selftest."
 sets("self-test without ids", SELF_TEST + "ids", array(U32, 0), "selftest.ids is empty")
 sets("self-test of 65 steps", SELF_TEST + "ids", array(U32, 65, bytes(260)), "ids: expected at most 64")
@@ -459,6 +472,86 @@ for number in (math.nan, math.inf, -math.inf):
     for index, name in enumerate(("lstm_0.kernel", "lstm_0.recurrent_kernel", "lstm_0.bias")):
         mutation(f"{number} in {name}", f"{name} has a value that is not finite")(weight(index, number, at=79))
 mutation("another weight", "the self-test failed")(weight(0, 100.0))
+
+
+# The same of files that have keys which the one above lacks.
+OTHERS: dict[str, tuple[dict[str, Any], dict[str, bytes | None], str]] = {}
+
+
+def keyed(name: str, message: str, file: dict[str, Any], **keys: bytes | None) -> None:
+    """Set these keys of lstmgen. of a file, or drop those that are None; `message` is what the error must say."""
+    assert name not in OTHERS
+    OTHERS[name] = (file, {f"lstmgen.{key}": value for key, value in keys.items()}, message)
+
+
+ONE = network([("lstm", 4), ("dense", 3, "softmax")], 1, 5)
+IDS = network([("embedding", 4), ("lstm", 4), ("dense", 3, "softmax")], 3, 5)
+RAW = {"of": ONE, "encoding": "raw", "input_values": [1.0, 2.0, 4.0], "vocabulary": None}
+PADDED = {"zero_padding": True, "vocabulary": None}
+PREDICTS = {
+    "of": network([("lstm", 4), ("dense", 1, "linear")], 3, 5),
+    "predictor": True,
+    "prime": None,
+    "vocabulary": list("xyz"),
+}
+FEATURES = PREDICTS | {"encoding": "features", "vocabulary": None}
+
+
+def floats(*values: float) -> bytes:
+    return array(F32, len(values), struct.pack(f"<{len(values)}f", *values))
+
+
+keyed("no input values", f"{VALUES}: expected 3 numbers .the outputs., found 0", RAW, input_values=floats())
+keyed("2 input values of 3", f"{VALUES}: expected 3 .*found 2", RAW, input_values=floats(1, 2))
+keyed("4 input values of 3", f"{VALUES}: expected 3 .*found 4", RAW, input_values=floats(1, 2, 4, 8))
+keyed("input values past the end", "the file ends inside an array", RAW, input_values=array(F32, 2**61 + 3, bytes(12)))
+keyed("input values of f64", f"{VALUES} has elements of the wrong type", RAW, input_values=array(F64, 3, bytes(24)))
+keyed("input values of ids", f"{VALUES} has elements of the wrong type", RAW, input_values=array(U32, 3, bytes(12)))
+keyed("one input value", f"{VALUES} .*{WRONG}", RAW, input_values=struct.pack("<If", F32, 1))
+keyed("input values as a text", f"{VALUES} .*{WRONG}", RAW, input_values=string("1 2 4"))
+for number in (math.nan, math.inf, -math.inf):
+    keyed(f"an input value of {number}", f"{VALUES}: not finite", RAW, input_values=floats(1, number, 4))
+keyed("other input values", "the self-test failed", RAW, input_values=floats(1, 2, -4))
+keyed("input values left out", "the self-test failed", RAW, input_values=None)
+keyed("raw as scaled, with values", f"{VALUES}: only the encoding raw", RAW, encoding=string("scaled"))
+keyed("raw as scaled", "the self-test failed", RAW, encoding=string("scaled"), input_values=None)
+keyed("raw with labels", "with labels cannot have the encoding raw", RAW, labels=strings(list("abc")))
+keyed("a raw predictor", "a predictor cannot have the encoding raw", RAW, predictor=boolean(True))
+SCALED = RAW | {"encoding": "scaled", "input_values": None}
+keyed("a scaled predictor", "a predictor cannot have the encoding scaled", SCALED, predictor=boolean(True))
+keyed("zeros without a window", f"{ZEROS}: it needs a window", PADDED, window=u32(0))
+keyed("zeros and an id", f"{ZEROS}: .*padding or zeros, not both", PADDED, padding=u32(0))
+keyed("zeros and an id of the wrong type", f"{ZEROS}: .*padding or zeros", PADDED, padding=string("a"))
+keyed("zeros of ids", f"{ZEROS}: only the encodings", {"of": IDS, "encoding": "index"}, zero_padding=boolean(True))
+keyed("zeros of features", f"{ZEROS}: only the encodings", FEATURES, zero_padding=boolean(True))
+keyed("a predictor that is none", "onehot network: expected 1 .*found 3", PREDICTS, predictor=None)
+keyed("a predictor with labels", f"{PREDICTOR}: .* classifier", PREDICTS, labels=strings(["a"]))
+keyed("a predictor's prime", "prime: a predictor does not generate", PREDICTS, prime=array(U32, 1, bytes(4)))
+keyed(
+    "a predictor's vocabulary of its outputs", "expected 3 .the inputs., found 1", PREDICTS, vocabulary=strings(["a"])
+)
+keyed("a predictor's padding", "padding: expected 0 to 2, found 3", PREDICTS, padding=u32(3))
+keyed("a predictor's values", f"{VALUES}: only the encoding raw", PREDICTS, input_values=floats(1, 2, 3))
+keyed("features with elements", "vocabulary: a predictor .*no elements", FEATURES, vocabulary=strings(list("abc")))
+keyed("features with padding", "padding: a predictor .*no elements", FEATURES, padding=u32(0))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_file_with_other_keys_is_refused_by_name(name: str) -> None:
+    options, keys, message = OTHERS[name]
+    file = take_apart(packed(**options))
+    for key, value in keys.items():
+        file.drop(key)
+        if value is not None:
+            file.add(key, value)
+    refused(file.to_bytes(), message)
+
+
+@pytest.mark.parametrize(("options", "key"), [(RAW, VALUES), (PADDED, ZEROS), (PREDICTS, PREDICTOR)])
+def test_no_other_key_comes_twice(options: dict[str, Any], key: str) -> None:
+    file = take_apart(packed(**options))
+    file.add(key, file.get(key))
+    refused(file.to_bytes(), f"'{key}' .*twice")
 
 
 @pytest.mark.parametrize("name", MUTATIONS)

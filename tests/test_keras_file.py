@@ -439,7 +439,7 @@ def test_missing_file_is_named() -> None:
 
 
 def test_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelFormatError, match="a directory"):
+    with pytest.raises(ModelFormatError, match="a folder"):
         read(tmp_path)
 
 

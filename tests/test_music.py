@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import doctest
+import graphlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -23,8 +26,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lstmgen import audio, music
-from lstmgen.music import Music, Note
+from lstmgen import music
+from lstmgen.music import Music, Note, audio, reading
 
 needs_music21 = pytest.mark.skipif(
     importlib.util.find_spec("music21") is None, reason="needs music21: pip install 'lstmgen[music]'"
@@ -290,9 +293,9 @@ def test_bad_files_are_named_and_skipped(tune: Path, jobs: int) -> None:
 def test_a_reader_that_dies_costs_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(4):
         Music([Note(0, 1, 60 + i)]).write(tmp_path / f"{i}.mid")
-    deadly = "; old = music._parsed; music._parsed = lambda p, e: sys.exit(7) if p.stem == '1' else old(p, e)"
-    worker = music._WORKER.replace("; music._serve()", f"{deadly}; music._serve()")
-    monkeypatch.setattr(music, "_WORKER", worker)
+    deadly = "; old = reading.parse; reading.parse = lambda p, e: sys.exit(7) if p.stem == '1' else old(p, e)"
+    worker = reading._WORKER.replace("; reading._serve()", f"{deadly}; reading._serve()")
+    monkeypatch.setattr(reading, "_WORKER", worker)
     with pytest.warns(UserWarning, match=r"1.mid: skipped: the process that read it ended with status 7"):
         found = music.read_pieces(tmp_path, jobs=2, cache=False)
     assert [path.stem for path in found.sources] == ["0", "2", "3"]
@@ -328,7 +331,7 @@ def cached(folder: Path) -> list[Path]:
 def test_what_was_read_is_not_read_again(tune: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = read(tune)
     (name,) = cached(own_cache)
-    monkeypatch.setattr(music, "_parsed", lambda *_: pytest.fail("it was read again"))
+    monkeypatch.setattr(reading, "parse", lambda *_: pytest.fail("it was read again"))
     assert read(tune) == first
     copy = tune.with_name("copy.midi")  # the content counts, not the name
     copy.write_bytes(tune.read_bytes())
@@ -387,8 +390,12 @@ def test_notes_stay_on_the_piano() -> None:
 # -- the lesson's encoding -------------------------------------------------------------------------
 
 
-def lesson_notes(music21: Any, path: Path) -> list[str]:
-    """The code behind the lesson, word for word but for `flatten`."""
+def lesson_notes(music21: Any, path: Path, part: int | None = 0) -> list[str]:
+    """The code behind the lesson, word for word but for `flatten`.
+
+    `part`: the one whose notes are taken, in the lesson the first. None: `partitionByInstrument`
+    returns None, as it did before music21 8 for a file without instruments.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         chord, converter, instrument, note = music21.chord, music21.converter, music21.instrument, music21.note
@@ -396,8 +403,8 @@ def lesson_notes(music21: Any, path: Path) -> list[str]:
         midi = converter.parse(str(path))
         notes_to_parse: Any = None
         try:
-            s2 = instrument.partitionByInstrument(midi)
-            notes_to_parse = s2.parts[0].recurse()
+            s2: Any = None if part is None else instrument.partitionByInstrument(midi)
+            notes_to_parse = s2.parts[part].recurse()
         except Exception:
             notes_to_parse = midi.flatten().notes
         for element in notes_to_parse:
@@ -439,10 +446,116 @@ def test_lesson_elements_are_those_of_the_lesson(tune: Path, music21: Any) -> No
     assert "0.4.7" in expected and "C5" in expected and "G2" not in expected  # the second instrument's
 
 
-def test_lesson_elements_without_instruments(tmp_path: Path, music21: Any) -> None:
+def test_without_instruments_the_lesson_merges_all_parts(tmp_path: Path, music21: Any) -> None:
     path = tmp_path / "x.krn"
     path.write_text(KERN)
-    assert read(path, encoding="lesson") == [lesson_notes(music21, path)]
+    expected = lesson_notes(music21, path, part=None)
+    assert read(path, encoding="lesson") == [expected]
+    assert "C3" in expected and "C5" in expected  # of the left hand and of the right
+    path = tmp_path / "two.mid"
+    path.write_bytes(midi_tracks(track([60, 62]), track([48])))
+    assert read(path, encoding="lesson") == [["C4", "C3", "D4"]] == [lesson_notes(music21, path, part=None)]
+
+
+def track(pitches: Sequence[int], *, name: str = "", program: int | None = None, channel: int = 1) -> bytes:
+    """A track of quarters, one after the other; channels are counted from 1."""
+    body = b"\0\xff\x03" + bytes([len(name)]) + name.encode() if name else b""
+    if program is not None:
+        body += bytes([0, 0xC0 | channel - 1, program])
+    for pitch in pitches:
+        body += bytes([0, 0x90 | channel - 1, pitch, 80, 24, 0x80 | channel - 1, pitch, 0])
+    body += b"\0\xff\x2f\0"
+    return b"MTrk" + len(body).to_bytes(4, "big") + body
+
+
+def midi_tracks(*tracks: bytes) -> bytes:
+    return b"MThd\0\0\0\6\0\1" + len(tracks).to_bytes(2, "big") + b"\0\x18" + b"".join(tracks)
+
+
+NAMED = {  # tracks of a file, and the part of music21's partition that has the first notes
+    "a song and its hands": ((track([], name="Song"), track([60], name="Piano right", program=0)), 1),
+    "two hands": (
+        (track([60, 62], name="Piano right", program=0), track([48], name="Piano left", program=0, channel=2)),
+        1,
+    ),
+    "names of no instrument": ((track([60, 62], name="right"), track([48], name="left", channel=2)), 0),
+    "two instruments": ((track([70], name="Violin", program=40), track([60], name="Piano", program=0, channel=2)), 0),
+    "drums first": (
+        (track([36, 38], name="Drums", program=0, channel=10), track([60, 64], name="Keys", program=0)),
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_first_part_with_notes_counts(tmp_path: Path, music21: Any, name: str) -> None:
+    tracks, part = NAMED[name]
+    path = tmp_path / "x.mid"
+    path.write_bytes(midi_tracks(*tracks))
+    expected = lesson_notes(music21, path, part)
+    assert expected and not any(lesson_notes(music21, path, empty) for empty in range(part))
+    assert read(path, encoding="lesson") == [expected]
+
+
+@needs_music21
+@pytest.mark.parametrize("encoding", music.ENCODINGS)
+def test_drums_are_named_and_never_pitches(tmp_path: Path, encoding: str) -> None:
+    kit = track([36, 38, 42], name="Kit", channel=10)
+    path = tmp_path / "drums.mid"
+    path.write_bytes(midi_tracks(kit, track([], name="Piano", program=0)))
+    with (
+        pytest.warns(UserWarning, match=r"drums.mid: skipped: there are only drums in it \(percussion, .* no pitch"),
+        pytest.raises(ValueError, match="only drums in it"),
+    ):
+        read(path, encoding=encoding, cache=False)
+    path.write_bytes(midi_tracks(kit, track([60, 62], name="Tune")))
+    right = {"lesson": ["C4", "D4"], "events": ["d24", "n60", "t24", "n62"]}
+    assert read(path, encoding=encoding, cache=False) == [right[encoding]]
+    both = [0x90, 60, 9, 0, 0x99, 38, 9, 24, 0x80, 60, 0, 0, 0x89, 38, 0]  # a note and a drum on one track
+    path.write_bytes(midi(0, *both))
+    assert read(path, encoding=encoding, cache=False) == [right[encoding][: 1 + (encoding == "events")]]
+
+
+UNPITCHED = "<unpitched><display-step>C</display-step><display-octave>5</display-octave></unpitched>"
+SCORE = re.sub(r"<harmony>.*?</harmony>", "", XML)
+DRUMS = {  # ways to notate drums
+    "unpitched": re.sub(r"<pitch>.*?</pitch>", UNPITCHED, SCORE),
+    "a percussion clef": SCORE.replace("</time>", "</time><clef><sign>percussion</sign></clef>"),
+    "a drum as the instrument": SCORE.replace(
+        "<part-name>Clarinet</part-name>",
+        "<part-name>Kit</part-name><score-instrument id='P1-I1'><instrument-name>Snare Drum</instrument-name>"
+        "</score-instrument><midi-instrument id='P1-I1'><midi-channel>10</midi-channel></midi-instrument>",
+    ),
+}
+
+
+@needs_music21
+@pytest.mark.parametrize("notated", DRUMS)
+@pytest.mark.parametrize("encoding", music.ENCODINGS)
+def test_a_score_for_drums_is_named(tmp_path: Path, encoding: str, notated: str) -> None:
+    path = tmp_path / "drums.musicxml"
+    path.write_text(DRUMS[notated])
+    assert DRUMS[notated] != SCORE
+    with (
+        pytest.warns(UserWarning, match="there are only drums in it"),
+        pytest.raises(ValueError, match="only drums in it"),
+    ):
+        read(path, encoding=encoding)
+    piano = '<score-part id="P2"><part-name>Piano</part-name></score-part></part-list>'
+    notes = "<note><pitch><step>C</step><octave>4</octave></pitch><duration>2</duration></note>"
+    part = (
+        f'<part id="P2"><measure number="1"><attributes><divisions>2</divisions></attributes>{notes}</measure></part>'
+    )
+    both = DRUMS[notated].replace("</part-list>", piano).replace("</score-partwise>", f"{part}</score-partwise>")
+    path.write_text(both)
+    assert read(path, encoding=encoding) == [{"lesson": ["C4"], "events": ["d24", "n60"]}[encoding]]
+
+
+@needs_music21
+def test_timpani_have_pitches(tmp_path: Path) -> None:
+    path = tmp_path / "x.krn"
+    path.write_text("**kern\n*Itimpa\n*clefX\n4c\n4d\n*-\n")
+    assert read(path) == [["d24", "n60", "t24", "n62"]]
 
 
 def test_lesson_elements_sound_as_in_the_lesson(music21: Any) -> None:
@@ -643,12 +756,72 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+# -- the package -----------------------------------------------------------------------------------
+
+PACKAGE = Path(music.__file__).parent
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+
+
+def imports(module: str) -> set[str]:
+    """The modules of the package that a module imports, whether at once or later."""
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "lstmgen.music":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("lstmgen.music."):
+            found.add(node.module.removeprefix("lstmgen.music."))
+    return found
+
+
+def test_the_files_of_the_package_have_no_circles() -> None:
+    graph = {module: imports(module) for module in MODULES}
+    assert set.union(*graph.values()) <= set(MODULES)
+    order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+    assert order.index("notes") < order.index("elements") < order.index("piece") < order.index("outputs")
+
+
+@needs_music21
+@pytest.mark.parametrize("module", ["lstmgen.music", *(f"lstmgen.music.{module}" for module in MODULES)])
+def test_examples_of_the_docstrings(module: str) -> None:
+    if module.endswith("piano_roll"):
+        pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'lstmgen[plot]'")
+    found = doctest.testmod(importlib.import_module(module), report=True)
+    assert found.attempted > 0 and found.failed == 0
+
+
+def test_every_public_function_has_an_example() -> None:
+    without = []
+    for module in map(importlib.import_module, (f"lstmgen.music.{module}" for module in MODULES)):
+        for name, value in vars(module).items():
+            ours = callable(value) and getattr(value, "__module__", "") == module.__name__
+            if ours and not name.startswith("_") and ">>>" not in (value.__doc__ or ""):
+                without.append(f"{module.__name__}.{name}")
+    assert without == []
+
+
+def test_public_names() -> None:
+    for name in music.__all__:
+        assert getattr(music, name) is not None
+    assert dir(music) == sorted(music.__all__)
+    with pytest.raises(AttributeError, match=r"module 'lstmgen.music' has no attribute 'Tune'"):
+        music.Tune  # noqa: B018
+
+
 # -- without the extras ----------------------------------------------------------------------------
 
 
-def test_the_module_imports_neither_music21_nor_matplotlib() -> None:
-    found = "{'music21', 'matplotlib'} & {*sys.modules}"
-    code = f"import sys; sys.path[:] = sys.argv[1:]; import lstmgen.music; print({found})"
+@pytest.mark.parametrize(
+    ("use", "heavy"),
+    [
+        ("import lstmgen.music", "music21 matplotlib numpy subprocess concurrent.futures"),
+        ("from lstmgen.music import *", "music21 matplotlib numpy"),
+        ("from lstmgen import music; music.decode('n60 t6 n62'), music.stuck('ab' * 30)", "music21 matplotlib numpy"),
+        ("from lstmgen import music; music.check_outputs(['a.mid', 'a.wav'], ['n60'])", "music21 matplotlib numpy"),
+    ],
+)
+def test_only_what_is_needed_is_imported(use: str, heavy: str) -> None:
+    code = f"import sys; sys.path[:] = sys.argv[1:]; {use}; print({{*{heavy.split()}}} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code, *sys.path], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 

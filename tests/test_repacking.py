@@ -40,6 +40,14 @@ FILES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"labels": ["x", "y"], "vocabulary": list("abc"), "prime": None},
     ),
     "tokens, no prime": (network(), {"vocabulary": list("abcdefghijk"), "vocabulary_kind": "tokens", "prime": None}),
+    "raw": (
+        network([("lstm", 5), ("dense", 11, "softmax")], 1),
+        {"encoding": "raw", "input_values": [i / 3 for i in range(11)], "zero_padding": True},
+    ),
+    "predictor": (
+        network([("lstm", 5), ("dense", 2, "linear")], 3),
+        {"predictor": True, "vocabulary": list("abc"), "padding": 2, "prime": None},
+    ),
     "whole": (network([("reshape", 3, 22), ("lstm", 4), ("dense", 11, "softmax")], window=6), {}),
 }
 

@@ -50,6 +50,9 @@ MODELS: dict[str, bytes] = {
     "maximum": packed(of([("gru", 7), ("max_pool",)], sequences=True)),
     "whole windows": packed(of([("reverse",), ("lstm", 9)], inputs=1), encoding="scaled"),
     "padding": packed(vocabulary=["", *"abcdefghij"], padding=0, prime=[1]),
+    "raw numbers": packed(of([("lstm", 9)], inputs=1), encoding="raw", input_values=[i / 4 for i in range(11)]),
+    "zeros": packed(zero_padding=True, prime=[1]),
+    "zeros in whole windows": packed(of([("reverse",), ("lstm", 9)]), zero_padding=True, prime=[1]),
 }
 
 
@@ -310,14 +313,16 @@ def test_a_state_that_is_cut_off_or_goes_on_is_refused() -> None:
             gen.stream(state=with_checksum(state + b"123"))
 
 
-STATES = {refresh: saved(refresh) for refresh in (1, 4, 50, None)}
+STATES = {f"refresh {refresh}": saved(refresh) for refresh in (1, 4, 50, None)}
+ZEROS = packed(zero_padding=True, prime=[1])
+STATES |= {f"zeros, refresh {refresh}": saved(refresh, ZEROS) for refresh in (1, 50)}
 relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @relaxed
 @given(st.sampled_from([*STATES]), st.data())
-def test_damage_is_noticed(refresh: int | None, data: st.DataObject) -> None:
-    gen, state = STATES[refresh]
+def test_damage_is_noticed(name: str, data: st.DataObject) -> None:
+    gen, state = STATES[name]
     at = data.draw(st.integers(0, len(state) - 1))
     damaged = bytearray(state)
     damaged[at] ^= data.draw(st.integers(1, 255))
@@ -331,8 +336,8 @@ PLACES = [20, 28, 36, 44, 52, 60, 68, 76, 84, 88, 96, 96 + 8 + 312 * 8, 96 + 16 
 
 @relaxed
 @given(st.sampled_from([*STATES]), st.data())
-def test_forged_states_are_refused_or_drawn_from(refresh: int | None, data: st.DataObject) -> None:
-    gen, state = STATES[refresh]
+def test_forged_states_are_refused_or_drawn_from(name: str, data: st.DataObject) -> None:
+    gen, state = STATES[name]
     forged = bytearray(state)
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.sampled_from(PLACES) | st.integers(20, len(state) - 12))

@@ -42,10 +42,11 @@ public:
     Impl(const Model& model, StateReader& in, std::size_t threads)
         : context_(model.network(), in.size(SIZE_MAX), 1, threads), sampler_(info().outputs, in) {
         sampler_.reserve();
-        const std::size_t padding = in.size(context_.reach());
+        const std::size_t padding = in.size(padding_to_come());
         begun_ = in.size(1) > 0;
         if (padding != padding_to_come())
-            fail(ErrorCode::format, {"expected ", padding_to_come(), " elements of padding to come, found ", padding});
+            fail(ErrorCode::format,
+                 {"the state: expected ", padding_to_come(), " elements of padding to come, found ", padding});
         context_.load(in);
         in.expect(0);
     }

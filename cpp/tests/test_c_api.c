@@ -159,7 +159,7 @@ static void test_inspecting(const char* path) {
     CHECK(number == WINDOW);
     OK(lstmgen_model_number(model, LSTMGEN_NUMBER_ENCODING, &number));
     CHECK(number == LSTMGEN_ENCODING_ONEHOT);
-    for (i = 0; i <= LSTMGEN_NUMBER_WEIGHT_BYTES; ++i) OK(lstmgen_model_number(model, (int)i, &number));
+    for (i = 0; i <= LSTMGEN_NUMBER_INPUT_VALUES; ++i) OK(lstmgen_model_number(model, (int)i, &number));
     INVALID(lstmgen_model_number(model, 99, &number));
     INVALID(lstmgen_model_number(model, LSTMGEN_NUMBER_WINDOW, NULL));
     INVALID(lstmgen_model_number(NULL, LSTMGEN_NUMBER_WINDOW, &number));
@@ -945,10 +945,92 @@ static void test_allocator(const char* path) {
     INVALID(lstmgen_model_load_path(path, &load_options, &model));
 }
 
+/* -- Raw numbers, and windows that are filled up with zeros (data/README.md) -- */
+
+enum { RAW_OUTPUTS = 5, RAW_WINDOW = 6, RAW_LENGTH = 20 };
+
+static size_t most_likely(const float* y) {
+    size_t best = 0, i;
+    for (i = 1; i < RAW_OUTPUTS; ++i)
+        if (y[i] > y[best]) best = i;
+    return best;
+}
+
+static void test_raw(const char* path) {
+    static const float numbers[RAW_OUTPUTS] = {0.5f, -1.0f, 2.0f, 1.25f, 0.0f};
+    lstmgen_model* model = load(path);
+    const float* values = NULL;
+    size_t count = 0, bytes = 0, length, i;
+    uint64_t number = 0;
+    float x[RAW_LENGTH] = {0}, y[RAW_OUTPUTS], other[RAW_OUTPUTS];
+    double p[RAW_OUTPUTS];
+    uint32_t ids[RAW_LENGTH], drawn[RAW_LENGTH];
+    size_t counts[1];
+    const uint32_t two = 2;
+    static unsigned char state[1 << 16];
+    void* const aligned = (void*)(((uintptr_t)state + 15) / 16 * 16);
+    lstmgen_options options;
+    lstmgen_many many;
+    lstmgen_generator* generator = NULL;
+    lstmgen_generator* carried = generator_of(model, 1, 0);
+
+    OK(lstmgen_model_number(model, LSTMGEN_NUMBER_ENCODING, &number));
+    CHECK(number == LSTMGEN_ENCODING_RAW);
+    OK(lstmgen_model_number(model, LSTMGEN_NUMBER_INPUT_VALUES, &number));
+    CHECK(number == RAW_OUTPUTS);
+    OK(lstmgen_model_number(model, LSTMGEN_NUMBER_ZERO_PADDING, &number));
+    CHECK(number == 1);
+    OK(lstmgen_model_number(model, LSTMGEN_NUMBER_PREDICTOR, &number));
+    CHECK(number == 0);
+    OK(lstmgen_model_input_values(model, &values, &count));
+    CHECK(count == RAW_OUTPUTS && memcmp(values, numbers, sizeof numbers) == 0);
+    INVALID(lstmgen_model_input_values(model, NULL, &count));
+    INVALID(lstmgen_model_input_values(model, &values, NULL));
+    INVALID(lstmgen_model_input_values(NULL, &values, &count));
+
+    /* An id enters as its number. */
+    OK(lstmgen_predict_ids(model, 1, 1, &two, 1, y, RAW_OUTPUTS));
+    OK(lstmgen_predict_features(model, 1, 1, &numbers[2], 1, other, RAW_OUTPUTS));
+    CHECK(memcmp(y, other, sizeof y) == 0);
+    OK(lstmgen_state_size(model, &bytes));
+    CHECK(bytes < sizeof state - 16);
+    OK(lstmgen_state_init(model, aligned, bytes));
+    OK(lstmgen_step_id(model, aligned, bytes, 2, other, RAW_OUTPUTS));
+    CHECK(memcmp(y, other, sizeof y) == 0);
+    INVALID(lstmgen_step_id(model, aligned, bytes, RAW_OUTPUTS, other, RAW_OUTPUTS));
+
+    /* From nothing, the window is all zeros; a carried state needs an element. */
+    OK(lstmgen_options_init(&options, sizeof options));
+    options.temp = 0.0;
+    OK(lstmgen_generator_create(model, &options, &generator));
+    OK(lstmgen_probabilities(generator, p, RAW_OUTPUTS));
+    for (length = 0; length < RAW_LENGTH - RAW_WINDOW; ++length) {
+        OK(lstmgen_predict_features(model, 1, RAW_WINDOW, x + length, RAW_WINDOW, y, RAW_OUTPUTS));
+        OK(lstmgen_next(generator, &ids[length]));
+        CHECK(ids[length] == most_likely(y));
+        x[RAW_WINDOW + length] = numbers[ids[length]];
+    }
+    INVALID(lstmgen_next(carried, ids));
+    CHECK(strstr(lstmgen_last_error(), "the context is empty") != NULL);
+
+    OK(lstmgen_many_init(&many, sizeof many));
+    many.count = 1;
+    many.length = length;
+    OK(lstmgen_sample_many(model, &options, &many, drawn, RAW_LENGTH, counts));
+    CHECK(counts[0] == length);
+    for (i = 0; i < length; ++i) CHECK(drawn[i] == ids[i]);
+    options.refresh = 0;
+    INVALID(lstmgen_sample_many(model, &options, &many, drawn, RAW_LENGTH, counts));
+
+    OK(lstmgen_generator_free(&generator));
+    OK(lstmgen_generator_free(&carried));
+    OK(lstmgen_model_release(&model));
+}
+
 int main(int argc, char** argv) {
     char version[32];
     int status;
-    if (argc != 2) return 2;
+    if (argc != 3) return 2;
     CHECK(strcmp(lstmgen_last_error(), "") == 0);
     sprintf(version, "%d.%d.%d", LSTMGEN_VERSION_MAJOR, LSTMGEN_VERSION_MINOR, LSTMGEN_VERSION_PATCH);
     CHECK(strcmp(lstmgen_version(), version) == 0 && strcmp(LSTMGEN_VERSION_STRING, version) == 0);
@@ -970,6 +1052,7 @@ int main(int argc, char** argv) {
     test_saving(argv[1]);
     test_many(argv[1]);
     test_allocator(argv[1]);
+    test_raw(argv[2]);
     printf("%d failures\n", failures);
     return failures > 0;
 }

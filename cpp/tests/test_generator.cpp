@@ -103,6 +103,32 @@ TEST_CASE("the first elements of a seed are pinned, on every machine") {
     CHECK(sample(Model::load(kPath), options(1), want.size()) == want);
 }
 
+TEST_CASE("padding that was stopped leaves an empty context") {
+    const Model model = Model::load(LSTMGEN_TEST_DATA "/raw.bin");
+    const std::vector<std::uint32_t> given = {2, 0, 3};
+    for (const std::size_t refresh : {1, 3, 50}) {
+        CAPTURE(refresh);
+        Generator fresh(model, options(refresh));
+        std::vector<double> first(model.info().outputs);
+        fresh.probabilities(first.data());
+        fresh.feed(given);
+        std::vector<std::uint32_t> want(20);
+        for (auto& id : want) id = fresh.next();
+        for (int calls = 0; calls < static_cast<int>(model.info().window); ++calls) {
+            CAPTURE(calls);
+            Generator stopped(model, options(refresh));
+            int left = calls;
+            REQUIRE(!stopped.feed(given.data(), given.size(), [&] { return left-- > 0; }));
+            std::vector<double> p(first.size());
+            stopped.probabilities(p.data());
+            CHECK(p == first);
+            stopped = Generator::load_state(model, stopped.save_state().data(), stopped.save_state().size());
+            stopped.feed(given);
+            for (const std::uint32_t id : want) CHECK(stopped.next() == id);
+        }
+    }
+}
+
 TEST_CASE("many threads share one model") {
     const Model model = Model::load(kPath);
     const auto want = sample(model, options(1), 100);

@@ -97,9 +97,10 @@ struct Weights {
         std::memset(stored_.data(), step, stored_.nbytes());
         std::fill_n(stored_scales_.data(), columns_, scale);
     }
-    /// `exact`: what a matrix of bf16 is multiplied with is not rounded.
+    /// `exact`: what a matrix of bf16 is multiplied with is not rounded; with int8, integers are not.
     Matrix matrix(const KernelTable& table, bool exact = false) const {
-        packed_.push_back(std::make_unique<PackedMatrix>(table, Tensor{k, columns_, type}, gates_, Use{exact, false}));
+        packed_.push_back(
+            std::make_unique<PackedMatrix>(table, Tensor{k, columns_, type}, gates_, Use{exact, false, exact}));
         const std::size_t some = std::min<std::size_t>(k, 8);  // in two pieces
         packed_.back()->put(0, some, stored_.data());
         if (some < k)
@@ -282,21 +283,51 @@ TEST_CASE("products of bf16 are the same bits on every set for numbers of any si
         }
 }
 
-TEST_CASE("gather adds a row of the matrix, as a product with a one-hot vector does") {
-    constexpr std::size_t k = 11, panels = 5, rows = 3;
-    const std::uint32_t ids[rows] = {10, 0, 4};
-    AlignedBuffer<float> x(rows * k);
-    for (std::size_t r = 0; r < rows; ++r) x[r * k + ids[r]] = 1.0f;
-    for (const KernelTable* table : all_tables())
-        for (const WeightType type : {WeightType::f32, WeightType::bf16}) {
-            CAPTURE(std::string(table->name));
-            const Weights w(k, panels, type);
-            auto z = random_floats(rows * panels * kPanel, 2);
-            auto want = copy(z);
-            table->gather(w.matrix(*table), panels, ids, 1, rows, z.data(), panels * kPanel);
-            table->gemm(w.matrix(*table), panels, x.data(), k, rows, want.data(), panels * kPanel, rounded.data());
-            CHECK(same_bits(z, want));
+TEST_CASE("gather adds a row of the matrix, as a product with a one-hot vector does, or nothing, as one with zeros") {
+    constexpr std::size_t panels = 5, rows = 4;
+    for (const std::size_t k : {11, 600})
+        for (const KernelTable* table : all_tables())
+            for (const WeightType type : kWeightTypes) {
+                CAPTURE(std::string(table->name));
+                CAPTURE(k);
+                const std::uint32_t ids[rows] = {static_cast<std::uint32_t>(k - 1), 0, kNoRow, 4};
+                AlignedBuffer<float> x(rows * k);
+                for (std::size_t r = 0; r < rows; ++r)
+                    if (ids[r] != kNoRow) x[r * k + ids[r]] = 1.0f;
+                const Weights w(k, panels, type);
+                auto z = random_floats(rows * panels * kPanel, 2);
+                auto want = copy(z);
+                const Matrix m = w.matrix(*table, true);
+                table->gather(m, panels, ids, 1, rows, z.data(), panels * kPanel);
+                table->gemm(m, panels, x.data(), k, rows, want.data(), panels * kPanel, rounded.data());
+                CHECK(same_bits(z, want));
+            }
+}
+
+TEST_CASE("with int8, integers up to 32767 are multiplied as they are where they come in, and nothing else is") {
+    constexpr std::size_t k = 5;
+    const Weights w(k, 1, WeightType::int8);
+    const auto is_exact = [&](const KernelTable& table, float last, bool keeps) {
+        const float x[k] = {30001.0f, -7.0f, 3.0f, 0.0f, last};
+        AlignedBuffer<float> z(kPanel);
+        table.gemm(w.matrix(table, keeps), 1, x, k, 1, z.data(), kPanel, rounded.data());
+        bool exact = true;
+        for (std::size_t j = 0; j < kPanel; ++j) {
+            double sum = 0.0;
+            for (std::size_t i = 0; i < k; ++i) sum += std::round(x[i] * double(w.f32[i * kPanel + j]) / w.scales[j]);
+            exact = exact && z[j] == static_cast<float>(sum) * w.scales[j];
         }
+        return exact;
+    };
+    for (const KernelTable* table : all_tables()) {
+        CAPTURE(std::string(table->name));
+        CHECK(is_exact(*table, -1.0f, true));
+        CHECK(is_exact(*table, 32767.0f, true));
+        CHECK(!is_exact(*table, -1.0f, false));
+        CHECK(!is_exact(*table, 12345.5f, true));
+        CHECK(!is_exact(*table, 32768.0f, true));
+        CHECK(!is_exact(*table, -40000.0f, true));
+    }
 }
 
 TEST_CASE("a product with int8 is exact but for rounding its rows to 16 bits, and the same bits on every set") {

@@ -149,11 +149,6 @@ class Model:
         return self._native.info.padding
 
     @property
-    def zero_padding(self) -> bool:
-        """Whether vectors of zeros fill a window on the left while the context is short."""
-        return self._native.info.zero_padding
-
-    @property
     def needs_windows(self) -> str:
         """Why carried state gives other distributions than windows do, or an empty text.
 
@@ -164,9 +159,14 @@ class Model:
         over = sorted({kinds[layer.type] for layer in self.layers if layer.type in kinds})
         if self.window and over:
             return f"{' and '.join(over)} over the {self.window} steps of a window, not over all that came before"
-        if self.window and self.padding is not None:
+        if self.window and (self.padding is not None or self.zero_padding):
             return f"its windows of {self.window} steps begin with padding while the text is short"
         return ""
+
+    @property
+    def zero_padding(self) -> bool:
+        """Whether vectors of zeros fill a window on the left while the context is short."""
+        return self._native.info.zero_padding
 
     @property
     def dtype(self) -> str:
@@ -232,8 +232,8 @@ class Model:
 
         A sequence is a text, elements or ids, or numbers for a network that takes features: (T,) or (T, features), or
         a text such as "0.5 1 -2". They may differ in length: each counts as it is, without padding, which Keras's masks
-        leave out. Only a network with padding, an id or zeros, and a window gets its padding, on the left.
-        `on_unknown`: what to do with elements outside the vocabulary: "error", "skip", or an element to put instead.
+        leave out. Only a network with a window and padding, which may be zeros, is padded, on the left. `on_unknown`:
+        what to do with elements outside the vocabulary: "error", "skip", or an element to put instead.
         """
         from lstmgen.classifying import classify
 
@@ -289,6 +289,12 @@ def _is_bin(source: Source) -> bool:
     """Whether the native reader is the one to ask: also for what is no regular file, which it refuses well."""
     if isinstance(source, bytes):
         return source.startswith(b"GGUF")
+    path = os.fspath(source)
+    if not os.path.isfile(path) or path.endswith(".index"):  # perhaps a checkpoint of TensorFlow
+        from lstmgen.keras_file.tf_checkpoint import prefix_of
+
+        if prefix_of(path) is not None:
+            return False
     if not stat.S_ISREG(os.stat(source).st_mode):
         return True
     with open(source, "rb") as file:

@@ -215,9 +215,9 @@ def _not_compared(model: Model) -> str:
     parts = []
     if model.encoding != "features":
         parts.append("vocabulary, prime and encoding, which Keras does not store")
-    if model.window and model.encoding != "features" and not model.labels:
+    if model.window and model.generates:
         parts.append("windows shorter than T and their padding")
-    if model.encoding != "features" and not model.labels and not model.whole:
+    if model.generates and not model.whole:
         parts.append("carried state")
     return "; ".join(parts) or "nothing else is stored"
 

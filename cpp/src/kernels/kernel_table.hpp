@@ -69,7 +69,7 @@ struct Matrix {
     RoundedProduct rounded;      // of the kernels in use; for int8, and for bf16 if its inputs are rounded
     const float* scales;         // (16 n_panels), of int8
     const std::int32_t* starts;  // (chains, 16 n_panels), of quads: -32768 times the sum of the weights, modulo 2^32
-    bool keeps_integers;         // with int8, a row of integers up to 32767 is not rounded: one-hot is as a gathered row
+    bool keeps_integers;  // with int8, a row of integers up to 32767 is not rounded: one-hot is as a gathered row
 };
 
 /// Numbers before the first row of a panel; and to its next row, or rows that are interleaved. (A function of each file
@@ -113,8 +113,8 @@ constexpr std::size_t rounded_size(std::size_t k, std::size_t rows) {
 /// One time step of a SimpleRNN layer for `rows` lanes, and what those of the other layers share with it.
 ///
 /// Pre-activations are in packed order: for each block of 16 units the gates, 16 numbers each. Each starts as `start`,
-/// then adds the kernel row of `ids` (if not null, nor kNoRow), then `x . kernel` (if x is not null), then `h_prev . recurrent`,
-/// each product in the order of products.inl.
+/// then adds the kernel row of `ids` (if not null, nor kNoRow), then `x . kernel` (if x is not null), then `h_prev .
+/// recurrent`, each product in the order of products.inl.
 struct RnnStep {
     std::size_t rows;
     std::size_t blocks;
@@ -167,7 +167,8 @@ struct KernelTable {
     /// The products of rounded numbers with matrices of these types.
     RoundedProduct bf16, int8;
 
-    /// z (rows, z_stride) += row ids[r * id_stride] of the matrix, or nothing for kNoRow, for the first n_panels panels.
+    /// z (rows, z_stride) += row ids[r * id_stride] of the matrix, or nothing for kNoRow, for the first n_panels
+    /// panels.
     void (*gather)(const Matrix& matrix, std::size_t n_panels, const std::uint32_t* ids, std::size_t id_stride,
                    std::size_t rows, float* z, std::size_t z_stride);
 

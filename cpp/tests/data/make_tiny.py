@@ -1,4 +1,4 @@
-"""Write tiny.bin, the network of the C++ tests, beside this script."""
+"""Write tiny.bin and raw.bin, the networks of the C++ tests, beside this script."""
 
 from pathlib import Path
 
@@ -51,3 +51,15 @@ data = writer.pack(
     name="tiny",
 )
 Path(__file__).with_name("tiny.bin").write_bytes(data)
+
+network = Network(
+    layers=(
+        lstm("lstm", 1, 9, return_sequences=False),
+        Layer("dense", "dense", {"units": 5, "activation": "softmax"}, {"kernel": random((9, 5)), "bias": random(5)}),
+    ),
+    window=6,
+    input_size=1,
+    keras_version="",
+)
+data = writer.pack(network, encoding="raw", input_values=[0.5, -1, 2, 1.25, 0], zero_padding=True, name="raw")
+Path(__file__).with_name("raw.bin").write_bytes(data)

@@ -16,6 +16,7 @@ from typing import Any
 
 import lstmgen
 from lstmgen.cli.main import flag
+from lstmgen.music.formats import WRITABLE
 from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
 
 # Options of a file of Keras, which has no vocabulary.
@@ -30,8 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        help="write there instead of to stdout; .mid, .wav, .png and their like are for music; - is stdout; may be "
-        "repeated",
+        help=f"write there instead of to stdout; music as {', '.join(WRITABLE)}; - is stdout; may be repeated",
     )
     groups: dict[str, Any] = {}
     for name, option in TABLE.items():
@@ -82,9 +82,20 @@ def add_option(group: Any, name: str, option: Option, otherwise: str | None = No
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     generator = _generator(args)
-    for output in args.output:  # before the work, not after it
+    vocabulary = generator.model.vocabulary
+    joined = vocabulary is not None and vocabulary.kind == "text"
+    files = [output for output in args.output if output != _STDOUT]
+    encoding = None
+    if files:
+        from lstmgen import music
+
+        elements = vocabulary.elements if vocabulary else None
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: _assumed(message)
+            encoding = music.check_outputs(files, elements, joined=joined, bpm=args.bpm)
+    for output in files:  # before the work, not after it
         folder = output.resolve().parent
-        if output != _STDOUT and (not folder.is_dir() or not os.access(folder, os.W_OK)):
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
             raise OSError(f"{output}: cannot write into the folder {folder}")
     options = _options(args)
     for name, value in _recommended(generator.model, options).items():
@@ -93,18 +104,15 @@ def run(args: argparse.Namespace) -> None:
     options.setdefault("seed", secrets.randbits(32))
     stream = generator.stream(**options)
     print(f"seed {options['seed']}", file=sys.stderr)
-    vocabulary = generator.model.vocabulary
-    joined = vocabulary is not None and vocabulary.kind == "text"
-    files = [output for output in args.output if output != _STDOUT]
     if not args.output and vocabulary is not None and not joined and _is_music(vocabulary.elements):
         print("the elements of music go to stdout; -o out.mid -o out.wav writes files to listen to", file=sys.stderr)
     if not files:
         _print(stream, joined)
         return
-    elements = [str(element) for element in _with_progress(stream, options.get("length", 1000))]
-    _write(elements, joined, files, args.bpm)
+    drawn = [str(element) for element in _with_progress(stream, options.get("length", 1000))]
+    _write(drawn, joined, files, encoding, args.bpm)
     if _STDOUT in args.output:
-        _print(elements, joined)
+        _print(drawn, joined)
 
 
 _STDOUT = Path("-")
@@ -116,8 +124,12 @@ INTERVAL = 0.5  # seconds between two looks of the progress
 def _generator(args: argparse.Namespace) -> lstmgen.Generator:
     options: Any = {name: value for name in _EXPORT if (value := getattr(args, name)) is not None}
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: print(f"assumed: {message}", file=sys.stderr)
+        warnings.showwarning = lambda message, *_: _assumed(message)
         return lstmgen.Generator(args.model, threads=args.threads, **options)
+
+
+def _assumed(message: Warning | str) -> None:
+    print(f"assumed: {message}", file=sys.stderr)
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -240,29 +252,31 @@ def _with_progress(elements: Iterable[str | int], length: int) -> Iterator[str |
     print("\r\033[K" if said > start else "", end="", file=sys.stderr, flush=True)
 
 
-_MUSIC = (".mid", ".midi", ".musicxml", ".wav", ".mp3", ".ogg", ".png")
+def _check_outputs(args: argparse.Namespace, vocabulary: Sequence[str] | None, joined: bool) -> str | None:
+    """The encoding of music that the model draws, if it draws music and files are written."""
+    if not args.output:
+        return None
+    from lstmgen import music
+
+    return music.check_outputs(args.output, vocabulary, joined=joined, bpm=args.bpm)
 
 
 def _is_music(elements: Sequence[str]) -> bool:
     """Whether these elements can be written as music."""
-    from lstmgen import music
+    from lstmgen.music.elements import recognise_vocabulary
 
-    try:
-        music.decode(list(elements))
-    except ValueError:
-        return False
-    return True
+    return recognise_vocabulary(elements) is not None
 
 
-def _write(elements: Sequence[str], joined: bool, outputs: Sequence[Path], bpm: float) -> None:
-    """Write a sample as text, or as music where the name of the file asks for it."""
+def _write(elements: Sequence[str], joined: bool, outputs: Sequence[Path], encoding: str | None, bpm: float) -> None:
+    """Write a sample as text, or as music of an encoding where the name of the file asks for it."""
     from lstmgen import music
     from lstmgen.files import write
 
-    if any(path.suffix.lower() in _MUSIC for path in outputs) and (loop := music.stuck(elements)):
+    if any(music.is_music(path, encoding) for path in outputs) and (loop := music.stuck(elements)):
         print(f"warning: {loop}", file=sys.stderr)
     for path in outputs:
-        if path.suffix.lower() in _MUSIC:
-            music.decode(elements).write(path, bpm=bpm)
+        if music.is_music(path, encoding):
+            music.decode(elements, encoding=encoding).write(path, bpm=bpm)
         else:
             write(path, ("".join(elements) if joined else " ".join(elements) + "\n").encode())

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lstmgen.binfile.writer import DTYPES
+from lstmgen.music import ENCODINGS, READABLE
 from lstmgen.training.loop import Report, Settings
 from lstmgen.training.tasks.classifier import HEADERS, KINDS, ClassifierSettings, train_classifier
 from lstmgen.training.tasks.music import MusicSettings, train_music
@@ -18,7 +19,7 @@ from lstmgen.training.tasks.text import LEVELS, RECIPES, TextSettings, train_tex
 
 _SOURCES = {
     "corpus": "what to learn from, a UTF-8 text file",
-    "music": "what to learn from: .mid, .musicxml, .mxl, .xml and .krn files, or folders of them",
+    "music": f"what to learn from: {', '.join(READABLE)} files, or folders of them",
     "csv": "what to learn from, a UTF-8 CSV of sequence,label",
 }
 _FACTS = {
@@ -33,7 +34,7 @@ _CHOICES = {
     "level": LEVELS,
     "recipe": RECIPES,
     "dtype": DTYPES,
-    "encoding": ("events", "lesson"),
+    "encoding": ENCODINGS,
     "kind": KINDS,
     "header": HEADERS,
 }

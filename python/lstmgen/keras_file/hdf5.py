@@ -180,6 +180,13 @@ def has(group: Any, name: str) -> bool:
         return bool(group.id.links.exists(name.encode()))
 
 
+def is_group(node: Any) -> bool:
+    """Whether `node` holds others, rather than numbers."""
+    import h5py
+
+    return isinstance(node, h5py.Group)
+
+
 def members(group: Any) -> list[str]:
     """Names of the members of a group, as many as a model may have."""
     with damage():

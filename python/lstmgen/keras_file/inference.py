@@ -7,7 +7,7 @@ is refused, with the request to give the architecture.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,7 +50,7 @@ def infer(file: Lists | Tree, version: Version) -> Guess:
     named = [found.get(name) or _bare(name) for name in file.names]
     layers = [layer for layer in named if layer is not None]
     if isinstance(file, Tree):
-        layers = _ordered([_of_group(layer) for layer in layers])
+        layers = _ordered([_of_group(layer) for layer in layers], lambda layer: _class_of(layer.name))
     if not any(_recurrent(layer) for layer in layers):
         raise _unclear("and no weights of an LSTM, GRU or SimpleRNN")
     guess = Guess({}, [f"no architecture in the file: read from the weights as {_words(layers)}"])
@@ -179,11 +179,54 @@ def _class_of(name: str) -> str:
     return re.sub(r"_\d+$", "", name)
 
 
-def _ordered(layers: list[_Layer]) -> list[_Layer]:
-    """The one order where each layer gives what the next is fed, those of a class stay in theirs, a Dense is last."""
+def in_order(shapes: Mapping[str, Sequence[Shape]], version: Version, config: Mapping[str, Any] | None) -> list[str]:
+    """The names of the layers of a model of one's own class, whose file has no order, in the order of the network.
+
+    `config` is the model that was given, if any: then the layers are those of its classes and sizes, and where two are
+    alike, the order is that of their names.
+    """
+    layers = [_recognised(name, found, version) for name, found in shapes.items()]
+    if config is None:
+        return [layer.name for layer in _ordered(layers, lambda layer: layer.kind)]
+    left = sorted(layers, key=_natural)
+    names = []
+    for kind, units in _wanted(config):
+        fitting = [layer for layer in left if layer.kind == kind and units in (None, layer.units)]
+        if not fitting:
+            found = ", ".join(f"{layer.name!r} ({layer.kind} {layer.units})" for layer in left) or "none"
+            raise ModelFormatError(f"config: no weights in the file for {kind} {units}; left are {found}")
+        left.remove(fitting[0])
+        names.append(fitting[0].name)
+    return names + [layer.name for layer in left]  # which no layer asks for, as is said then
+
+
+def _natural(layer: _Layer) -> list[tuple[int, str]]:
+    """What sorts names such as lstm_2 before lstm_10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", layer.name)]
+
+
+def _wanted(config: Mapping[str, Any]) -> list[tuple[str, int | None]]:
+    """Class and units of each layer of a Sequential model that has weights."""
+    inner = config.get("config")
+    listed = inner.get("layers", []) if isinstance(inner, Mapping) else inner
+    wanted: list[tuple[str, int | None]] = []
+    for entry in listed if isinstance(listed, list) else []:
+        kind, settings = entry.get("class_name"), entry.get("config", {})
+        if kind in ("Bidirectional", "TimeDistributed"):
+            held = settings.get("layer", {})
+            units = held.get("config", {}).get("units")
+            wanted.append((kind, units and 2 * units) if kind == "Bidirectional" else (held.get("class_name"), units))
+        elif kind in ("Embedding", "LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU", "Dense", "BatchNormalization"):
+            units = settings.get("units", settings.get("output_dim"))
+            wanted.append((str(kind).removeprefix("CuDNN"), units if type(units) is int else None))
+    return wanted
+
+
+def _ordered(layers: Sequence[_Layer], group: Callable[[_Layer], str]) -> list[_Layer]:
+    """The one order where each layer gives what the next is fed, those of a group stay in theirs, a Dense is last."""
     queues: dict[str, list[_Layer]] = {}
-    for layer in sorted(layers, key=lambda layer: (len(layer.name), layer.name)):
-        queues.setdefault(_class_of(layer.name), []).append(layer)
+    for layer in sorted(layers, key=_natural):
+        queues.setdefault(group(layer), []).append(layer)
     orders: list[list[_Layer]] = []
 
     def extend(order: list[_Layer], size: int | None, places: dict[str, int]) -> None:

@@ -17,9 +17,8 @@ import numpy as np
 
 from lstmgen.errors import option
 from lstmgen.keras_file.assembly import Assembly, Tensor
-from lstmgen.keras_file.hdf5 import Stored
 from lstmgen.keras_file.spec import OPERATION, Spec
-from lstmgen.keras_file.weights import Part, Role, Source
+from lstmgen.keras_file.weights import Numbers, Part, Role, Source
 from lstmgen.network import MAX_STEPS, NO_MAXIMUM, Array, Shape
 
 
@@ -61,7 +60,7 @@ class Item:
             raise self.spec.error("the layers before it give no sequence: return_sequences is false there")
         return self.tensor
 
-    def stored(self) -> dict[str, Stored]:
+    def stored(self) -> dict[str, Numbers]:
         """The layer's arrays in the file, by role."""
         return self.source.take(self.where, roles(self.spec))
 

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 from lstmgen.errors import ModelFormatError
 from lstmgen.keras_file.assembly import ALL_STEPS, Tensor
-from lstmgen.keras_file.hdf5 import Stored
 from lstmgen.keras_file.layers import Item, build, layer, roles
 from lstmgen.keras_file.spec import OPERATION, Config, Spec, mapping, shown
-from lstmgen.keras_file.weights import File, Part, Role, Source, tree_names
+from lstmgen.keras_file.weights import File, Numbers, Part, Role, Source, tree_names
 
 MAX_KERAS_LAYERS = 1024  # with those that do nothing at inference
 MAX_CALLS = 4096  # of layers
@@ -41,7 +40,7 @@ class FileSource:
 
     file: File
 
-    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Stored]:
+    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Numbers]:
         """A model has no arrays but those of its layers."""
         return {}
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypedDict, Unpack
 
 from lstmgen.errors import ModelFormatError, OptionError, option
-from lstmgen.keras_file import hdf5, inference, layer_list, mask_ops, recurrent
+from lstmgen.keras_file import hdf5, inference, layer_list, mask_ops, recurrent, tf_checkpoint
 from lstmgen.keras_file.assembly import Assembly
 from lstmgen.keras_file.layers import KINDS, Item, build, refusal, roles
 from lstmgen.keras_file.models import MODELS, FileSource, layers_of, output_names
 from lstmgen.keras_file.spec import MAX_CONFIG, Spec, parse_json, parse_version, shown, steps_of, whole_number
-from lstmgen.keras_file.weights import File, Lists, Tree, is_tree
+from lstmgen.keras_file.weights import File, Lists, Numbers, Tree, attribute_layers, is_tree
 from lstmgen.network import MAX_STEPS, Network
 
 _ = (recurrent, mask_ops)  # imported for what they add to the registry
@@ -223,18 +223,19 @@ def _first_layer(spec: Spec) -> Spec:
 
 @contextlib.contextmanager
 def _opened(source: Source, config: Architecture | None) -> Iterator[_Model]:
-    """The model in a file; errors name the file, also those that come later."""
+    """The model in a file, or in the files of a checkpoint; errors name it, also those that come later."""
     name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
     with contextlib.ExitStack() as stack:
+        prefix = None if isinstance(source, bytes) else tf_checkpoint.prefix_of(name)
         if isinstance(source, bytes):
             file: BinaryIO = io.BytesIO(source)
-        else:
+        elif prefix is None:
             _check_regular(name)
             file = stack.enter_context(open(name, "rb"))
         try:
-            yield _model(file, config, stack)
+            yield _model(file, config, stack) if prefix is None else _checkpoint_model(prefix, config)
         except ModelFormatError as error:
-            raise ModelFormatError(f"{name}: {error}") from None
+            raise ModelFormatError(f"{prefix or name}: {error}") from None
         except RecursionError:
             raise ModelFormatError(f"{name}: models or layers nested too deeply") from None
         except (TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
@@ -245,10 +246,12 @@ def _opened(source: Source, config: Architecture | None) -> Iterator[_Model]:
 def _check_regular(path: str) -> None:
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
-        kind = "a directory"
+        kind = "a folder"
         if os.path.exists(f"{path}/saved_model.pb"):
-            kind = "the directory of a SavedModel, which is not supported: load it and save it as .keras or .h5"
-        raise ModelFormatError(f"{path}: {kind}; expected a model that Keras saved as a file")
+            kind = "the folder of a SavedModel without its variables/variables.index"
+        raise ModelFormatError(
+            f"{path}: {kind}; expected a file that Keras saved, or the folder of a checkpoint or SavedModel"
+        )
     if not stat.S_ISREG(mode):  # reading a pipe or a device might never end
         raise ModelFormatError(f"{path}: not a regular file")
 
@@ -273,7 +276,7 @@ def _model(file: BinaryIO, config: Architecture | None, stack: contextlib.ExitSt
     stored = hdf5.text(group, "keras_version") or hdf5.text(root, "keras_version") or ""
     version = stored or ("2" if '"units"' in text else "1")  # early ones do not say
     spec = _checked(Spec.of("the model", parse_json("model_config", text), parse_version(version)))
-    return _Model("whole model (HDF5)", spec, Lists(group, budget, whole_model=True), stored)
+    return _Model("whole model (HDF5)", spec, Lists.of_hdf5(group, budget, whole_model=True), stored)
 
 
 def _checked(spec: Spec) -> Spec:
@@ -286,14 +289,34 @@ def _weights_model(root: Any, budget: hdf5.Budget, config: Architecture | None) 
     """A file of weights only, with the architecture given or told from the weights."""
     stored = hdf5.text(root, "keras_version") or ""
     if any(name in root.attrs for name in ("layer_names", "layer_names0")):
-        file: Lists | Tree = Lists(root, budget, whole_model=False)
-        version = stored or "1"
-    elif is_tree(root):
-        file = Tree(root, budget)
-        version = stored or ("3" if file.prefix == "layers" else "2.14")
-    else:
+        file = Lists.of_hdf5(root, budget, whole_model=False)
+        return _of_weights("weights only (HDF5)", file, config, stored, stored or "1")
+    return _attributes_or_tree(root, budget, config, "weights only (HDF5)", stored)
+
+
+def _attributes_or_tree(root: Any, budget: hdf5.Budget, config: Architecture | None, kind: str, stored: str) -> _Model:
+    """Weights that Keras 3 saved: of a model of one's own class by its attributes, in no order, or of any other."""
+    named = {_named(name, found): found for name, found in attribute_layers(root, budget).items()}
+    if named:
+        version = stored or "3"
+        shapes = {name: [array.shape or () for array in found] for name, found in named.items()}
+        given = None if config is None else architecture(config)
+        order = inference.in_order(shapes, parse_version(version), given)
+        return _of_weights(kind, Lists.of_arrays({name: named[name] for name in order}), given, stored, version)
+    if not is_tree(root):
         raise ModelFormatError("an HDF5 file, but not one that Keras saved: it has no model_config and no layer_names")
-    kind = "weights only (HDF5)"
+    tree = Tree(root, budget)
+    return _of_weights(kind, tree, config, stored, stored or ("3" if tree.prefix == "layers" else "2.14"))
+
+
+def _named(name: str, arrays: Sequence[Numbers]) -> str:
+    """A name by which `inference` knows an embedding, whatever its attribute is called."""
+    lonely = len(arrays) == 1 and "embedding" not in name and "attention" not in name
+    return f"embedding_{name}" if lonely else name
+
+
+def _of_weights(kind: str, file: Lists | Tree, config: Architecture | None, stored: str, version: str) -> _Model:
+    """A model of which there are the weights, with the architecture given or told from them."""
     if config is None:
         guess = inference.infer(file, parse_version(version))
         spec = Spec.of("the model", guess.model, parse_version(version))
@@ -305,6 +328,18 @@ def _weights_model(root: Any, budget: hdf5.Budget, config: Architecture | None) 
     if isinstance(saved, str) and not stored:
         version = stored = saved
     return _Model(kind, _checked(Spec.of("config", entry, parse_version(version))), file, stored)
+
+
+def _checkpoint_model(prefix: str, config: Architecture | None) -> _Model:
+    """A checkpoint of TensorFlow, or a SavedModel; tf.keras stores the architecture with some of the latter."""
+    file = Lists.of_arrays(tf_checkpoint.Checkpoint(prefix).layers())
+    entry = tf_checkpoint.saved_config(prefix)
+    if config is None and entry is not None and entry.get("class_name") in MODELS:
+        stored = entry.get("keras_version")
+        stored = stored if isinstance(stored, str) else ""
+        spec = Spec.of("keras_metadata.pb", entry, parse_version(stored or "2.14"))
+        return _Model("whole model (SavedModel)", spec, file, stored)
+    return _of_weights("weights only (TensorFlow checkpoint)", file, config, "", "2.14")
 
 
 def architecture(config: Architecture) -> Mapping[str, Any]:
@@ -360,8 +395,6 @@ def _looks_like(head: bytes) -> str:
 
 
 def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: contextlib.ExitStack) -> _Model:
-    if config is not None:
-        raise ValueError(f"{option('config')}: the file holds the architecture itself")
     try:
         archive = stack.enter_context(zipfile.ZipFile(file))
         members = {info.filename: info for info in archive.infolist()}
@@ -385,6 +418,11 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
         raise ModelFormatError("model.weights.h5: not an HDF5 file")
     budget = hdf5.Budget(weights)
     root = stack.enter_context(hdf5.open_file(weights))
+    if entry.get("class_name") not in MODELS:
+        own = f"weights of the class {shown(str(entry.get('class_name')))} (.keras)"
+        return _attributes_or_tree(root, budget, config, own, version)
+    if config is not None:
+        raise ValueError(f"{option('config')}: the file holds the architecture itself")
     spec = _checked(Spec.of("the model", entry, parse_version(version)))
     return _Model("whole model (.keras)", spec, Tree(root, budget), version)
 

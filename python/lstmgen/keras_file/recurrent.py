@@ -9,10 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from lstmgen.keras_file.assembly import Tensor
-from lstmgen.keras_file.hdf5 import Stored
 from lstmgen.keras_file.layers import Item, build, inner_part, layer, named, roles
 from lstmgen.keras_file.spec import Spec
-from lstmgen.keras_file.weights import Part, Role, Source, tree_names
+from lstmgen.keras_file.weights import Numbers, Part, Role, Source, tree_names
 from lstmgen.network import Array, Shape
 
 # Gates in Keras's order, and in the order in which Keras 1 kept their arrays.
@@ -115,7 +114,7 @@ def _gate_activation(item: Item) -> str:
     return spec.activation("recurrent_activation", "hard_sigmoid")
 
 
-def _stored(item: Item) -> dict[str, Stored]:
+def _stored(item: Item) -> dict[str, Numbers]:
     return item.source.take(item.where, _cell_roles(item.spec))
 
 

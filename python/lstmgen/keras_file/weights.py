@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from lstmgen.errors import ModelFormatError
 from lstmgen.keras_file import hdf5
 from lstmgen.keras_file.hdf5 import Budget, Stored
-from lstmgen.network import Shape
+from lstmgen.network import Array, Shape
+
+MAX_GROUPS = 4096  # that are searched for layers
 
 
 class Role(NamedTuple):
@@ -32,10 +34,21 @@ class Part(NamedTuple):
     name: str = ""
 
 
+class Numbers(Protocol):
+    """An array of a file, looked at, but not read."""
+
+    @property
+    def shape(self) -> Shape | None:
+        """Of the array; None if it holds nothing."""
+
+    def load(self, shape: Shape) -> Array:
+        """The numbers as float32. Raises `ModelFormatError` if they are not of this shape, or not finite."""
+
+
 class Source(Protocol):
     """The arrays of one layer."""
 
-    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Stored]:
+    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Numbers]:
         """The arrays, which must be as many as `roles`, under their names."""
 
     def parts(self, where: str, parts: Sequence[Part]) -> list[Source]:
@@ -59,17 +72,30 @@ class File(Protocol):
 
 
 class Lists:
-    """The arrays of an HDF5 file of Keras 1 and 2, or Keras 3's `.h5`, layer by layer in file order."""
+    """The arrays of each layer in one list, layer by layer in the file's order.
 
-    def __init__(self, group: Any, budget: Budget, *, whole_model: bool) -> None:
+    `names` are those of all layers, in Keras's order; `layers` has the arrays of each that has any.
+    """
+
+    def __init__(self, names: Sequence[str], layers: Mapping[str, _List], *, whole_model: bool) -> None:
         self._whole_model = whole_model
         self._by_name: bool | None = None  # not known before the first layer asks
+        self.names = names
+        self._layers = dict(layers)
+
+    @classmethod
+    def of_hdf5(cls, group: Any, budget: Budget, *, whole_model: bool) -> Lists:
+        """Those of a file of Keras 1 and 2, or of Keras 3's `.h5`."""
         names = hdf5.strings(group, "layer_names", budget)
         if names is None:
             raise ModelFormatError("no weights in the file: model_weights has no layer_names")
         _check_different("layer_names", names)
-        self.names = names  # of all layers, in Keras's order
-        self._layers = dict(self._members(group, names, budget))
+        return cls(names, dict(cls._members(group, names, budget)), whole_model=whole_model)
+
+    @classmethod
+    def of_arrays(cls, layers: Mapping[str, Sequence[Numbers]]) -> Lists:
+        """Those of a file whose layers, in their order, have these arrays, in Keras's order."""
+        return cls(list(layers), {name: _List.of_arrays(arrays) for name, arrays in layers.items()}, whole_model=False)
 
     @staticmethod
     def _members(group: Any, names: Sequence[str], budget: Budget) -> Iterator[tuple[str, _List]]:
@@ -78,7 +104,7 @@ class Lists:
             weights = hdf5.strings(layer, "weight_names", budget) or []
             _check_different(f"{reprlib.repr(name)}: weight_names", weights)
             if weights:
-                yield name, _List(layer, weights, budget)
+                yield name, _List.of_hdf5(layer, weights, budget)
 
     def shapes(self) -> dict[str, list[Shape]]:
         """The shapes of the arrays of each layer that has any."""
@@ -114,12 +140,23 @@ class Lists:
 
 
 class _List:
-    def __init__(self, group: Any, names: Sequence[str], budget: Budget) -> None:
-        self._group, self.names, self._budget = group, names, budget
-        self._opened: dict[str, Stored] = {}
+    """Arrays by their names, which need not be the layer's: only the order counts. `find` looks one up."""
+
+    def __init__(self, names: Sequence[str], find: Callable[[str, str], Numbers]) -> None:
+        self.names, self._find = names, find
+        self._opened: dict[str, Numbers] = {}
         self._parts: list[Source] | None = None  # once made: a layer may be called more than once
 
-    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Stored]:
+    @classmethod
+    def of_hdf5(cls, group: Any, names: Sequence[str], budget: Budget) -> _List:
+        return cls(names, lambda name, where: Stored(hdf5.descend(group, name.split("/"), where), budget, where))
+
+    @classmethod
+    def of_arrays(cls, arrays: Sequence[Numbers]) -> _List:
+        named = {str(i): array for i, array in enumerate(arrays)}
+        return cls(list(named), lambda name, _: named[name])
+
+    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Numbers]:
         self._check_count(where, roles)
         return {role.name: self.open(i, f"{where}: {role.name}") for i, role in enumerate(_in_order(roles))}
 
@@ -131,7 +168,7 @@ class _List:
             for trained in (True, False):
                 for share, part in zip(shares, parts, strict=True):
                     share += [next(names) for role in part.roles if role.trained == trained]
-            self._parts = [_List(self._group, share, self._budget) for share in shares]
+            self._parts = [_List(share, self._find) for share in shares]
         return self._parts
 
     def _check_count(self, where: str, roles: Sequence[Role]) -> None:
@@ -145,19 +182,18 @@ class _List:
         """The shape of each array."""
         return [self.open(i, self.names[i]).shape or () for i in range(len(self.names))]
 
-    def open(self, i: int, where: str) -> Stored:
-        """Array `i` of the list. The name inside often differs from the layer's: only the order counts."""
+    def open(self, i: int, where: str) -> Numbers:
+        """Array `i` of the list."""
         name = self.names[i]
         if name not in self._opened:
-            node = hdf5.descend(self._group, name.split("/"), where)
-            self._opened[name] = Stored(node, self._budget, where)
+            self._opened[name] = self._find(name, where)
         return self._opened[name]
 
 
 class _Nothing:
     """A layer without arrays, for which files need not have a place."""
 
-    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Stored]:
+    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Numbers]:
         return {}
 
     def parts(self, where: str, parts: Sequence[Part]) -> list[Source]:
@@ -170,7 +206,7 @@ class _Absent:
     def __init__(self, place: str) -> None:
         self._place = place
 
-    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Stored]:
+    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Numbers]:
         raise ModelFormatError(f"{where}: the file has no weights for it{self._place}")
 
     def parts(self, where: str, parts: Sequence[Part]) -> list[Source]:
@@ -284,10 +320,10 @@ class Tree:
 class _Group:
     def __init__(self, tree: Tree, path: Sequence[str]) -> None:
         self._tree, self._path = tree, path
-        self._taken: dict[str, Stored] | None = None  # once made: a layer may be called more than once
+        self._taken: dict[str, Numbers] | None = None  # once made: a layer may be called more than once
         self._parts: list[Source] | None = None
 
-    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Stored]:
+    def take(self, where: str, roles: Sequence[Role]) -> dict[str, Numbers]:
         if self._taken is None:
             variables = self._tree.variables(self._path)
             found = 0 if variables is None else len(hdf5.members(variables))
@@ -310,6 +346,47 @@ class _Group:
             return _Nothing()
         steps = [self._tree.prefix if step == "layers" else step for step in part.path.split("/")]
         return _Group(self._tree, [*self._path, *steps])
+
+
+def attribute_layers(root: Any, budget: Budget) -> dict[str, list[Numbers]]:
+    """The arrays of each layer of a model of one's own class, as Keras 3 saves it: a group for each attribute.
+
+    Attributes whose names come after "layers" in the alphabet lie in a group of that name, under their classes. The
+    groups have no order. Those of a model within the model come under its name and theirs. Empty for a file in which
+    all layers lie in "layers": a `Tree`.
+    """
+    found: dict[str, list[Numbers]] = {}
+    visited = 0
+
+    def arrays(group: Any, path: Sequence[str]) -> list[Numbers]:
+        for step in path:
+            if not hdf5.has(group, step):
+                return []
+            group = hdf5.child(group, step)
+        if not hdf5.has(group, "vars"):
+            return []
+        variables = hdf5.child(group, "vars")
+        names = sorted(hdf5.members(variables), key=lambda name: (len(name), name))
+        return [Stored(hdf5.descend(variables, [name], name), budget, "/".join([*path, name])) for name in names]
+
+    def search(group: Any, path: list[str]) -> None:
+        nonlocal visited
+        visited += 1
+        if len(path) > hdf5.MAX_DEPTH or visited > MAX_GROUPS:  # links may lead in circles
+            raise ModelFormatError("layers nested too deeply, or too many")
+        for name in hdf5.members(group):
+            inner = hdf5.child(group, name)
+            if name in ("vars", "optimizer", "metrics") or not hdf5.is_group(inner):
+                continue
+            directions = [array for half in _INNER_GROUPS[3:] for array in arrays(inner, half)]
+            own = directions or arrays(inner, ["cell"]) or arrays(inner, ["layer"]) or arrays(inner, [])
+            if own:
+                found["/".join([*path, name])] = own
+            else:
+                search(inner, [*path, name])
+
+    search(root, [])
+    return {} if all(re.split(r"[/\\]", name)[0] in _PREFIXES for name in found) else found
 
 
 def snake_case(class_name: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import music
+from lstmgen.music.elements import check_encoding
 from lstmgen.training.loop import Job, Report, Settings, check_output, import_keras, run
 from lstmgen.training.tasks import text
 from lstmgen.vocabulary import Vocabulary
@@ -48,8 +49,7 @@ class MusicSettings(Settings):
     def check(self) -> None:
         """Raise `ValueError` for what cannot be."""
         super().check()
-        if self.encoding not in music.ENCODINGS:
-            raise ValueError(f"encoding: expected one of {', '.join(music.ENCODINGS)}, found {self.encoding!r}")
+        check_encoding(self.encoding)
         if self.transpose and self.encoding != "events":
             raise ValueError("transpose: only with encoding events: the lesson's chords have no pitches")
 

@@ -1,28 +1,36 @@
-"""A picture of music: pitches over time."""
+"""A picture of music: pitches over time. The only place for matplotlib in this package."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import io
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from lstmgen.music import Note
+from lstmgen.music.notes import GridNote, Note
 
 _NAMES = ("C", "C#", "D", "E♭", "E", "F", "F#", "G", "A♭", "A", "B♭", "B")
 _BLACK = (1, 3, 6, 8, 10)
-_ROW = 64  # quarters, if that gives no more than
+_ROW = 64  # quarters in a row, unless there would be more than _ROWS rows
 _ROWS = 8
 
 
 def png(notes: Sequence[Note]) -> bytes:
-    """A PNG file of notes, coloured by pitch class, in rows of 64 quarters, or of more if the music is long.
+    """Return a PNG file of notes, coloured by pitch class, in rows of 64 quarters or more.
+
+    notes: at least one. With more than 8 rows of 64 quarters, the 8 rows become longer.
+
+    The text "Notes" in the metadata of the file is `digest(notes)`, so that a picture can be told
+    from one of other notes, whatever version of matplotlib drew it.
 
     Raises `ImportError` without matplotlib.
+
+    >>> png([Note(0, 1, 60)])[:4]
+    b'\\x89PNG'
     """
-    figure_module = _matplotlib("matplotlib.figure")
+    figure_module = matplotlib("matplotlib.figure")
     end = max(note.start + note.duration for note in notes)
     quarters = max(_ROW, 4 * math.ceil(end / _ROWS / 4)) if end > _ROW else max(math.ceil(end / 4) * 4, 4)
     rows = math.ceil(end / quarters)
@@ -34,11 +42,30 @@ def png(notes: Sequence[Note]) -> bytes:
     figure.supxlabel("beats (quarters)")
     figure.supylabel("pitch")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")  # a Figure without pyplot draws with Agg
+    figure.savefig(buffer, format="png", metadata={"Notes": digest(notes)})  # a Figure without pyplot draws with Agg
     return buffer.getvalue()
 
 
-def _matplotlib(module: str) -> Any:
+def digest(notes: Sequence[Note]) -> str:
+    """Return the SHA-256 of notes on the grid, 64 hexadecimal digits.
+
+    >>> digest([Note(0, 1, 60)])[:8]
+    '5ba8ca34'
+    """
+    lines = "".join("{} {} {}\n".format(*GridNote.of(note)) for note in notes)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def matplotlib(module: str = "matplotlib") -> Any:
+    """Import a module of matplotlib when it is needed.
+
+    module: its full name, such as "matplotlib.figure".
+
+    Raises `ImportError` that says what to install.
+
+    >>> matplotlib().colormaps["hsv"].name
+    'hsv'
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -47,7 +74,7 @@ def _matplotlib(module: str) -> Any:
 
 def _draw(axes: Any, notes: Sequence[Note], start: int, quarters: int, pitches: tuple[int, int]) -> None:
     low, high = pitches
-    colours = _matplotlib("matplotlib").colormaps["hsv"]
+    colours = matplotlib("matplotlib").colormaps["hsv"]
     for pitch in range(low, high + 1):
         if pitch % 12 in _BLACK:
             axes.axhspan(pitch - 0.5, pitch + 0.5, color="0.95", linewidth=0, zorder=0)
@@ -58,7 +85,7 @@ def _draw(axes: Any, notes: Sequence[Note], start: int, quarters: int, pitches: 
         for x, end in [(note.start, note.start + note.duration)]
     ]
     hues = [colours(note.pitch * 7 % 12 / 12) for note in seen]  # a fifth is a step in hue
-    bars = _matplotlib("matplotlib.collections").PolyCollection
+    bars = matplotlib("matplotlib.collections").PolyCollection
     axes.add_collection(bars(corners, facecolors=hues, edgecolors="0.2", linewidths=0.3, zorder=2))
     axes.set_xlim(start, start + quarters)
     axes.set_ylim(low - 0.5, high + 0.5)

@@ -1,4 +1,7 @@
-"""Sound: a small piano of sums of decaying sines, WAV files, and the programs that do more."""
+"""Sound: a small built-in piano, WAV files, and the programs that encode or play.
+
+A tone of the piano is a sum of decaying sines.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 RATE = 44_100  # samples a second
-PEAK = 0.9  # of full scale: the loudest sample of whatever is played
+PEAK = 0.9  # the loudest sample of what is played, where full scale is 1
 
 _MAX_SECONDS = 3600
-_TONE_SECONDS = 8.0  # a string is silent after that
-_RELEASE = 0.25  # seconds after the end of a note, in which the damper works
+_TONE_SECONDS = 8.0  # after that a string is silent
+_RELEASE = 0.25  # seconds in which the damper silences a note that has ended
 _BLOCK = 1024
 _PARTIALS = 16
-_STIFFNESS = 4e-4  # of the strings: partial k is sqrt(1 + stiffness k^2) sharp
+_STIFFNESS = 4e-4  # of the strings: partial k is sharp by the factor sqrt(1 + stiffness k^2)
 _ENCODERS = {
     "mp3": {
         "ffmpeg": ["-loglevel", "error", "-f", "wav", "-i", "pipe:0", "-b:a", "192k", "-f", "mp3", "pipe:1"],
@@ -37,9 +40,18 @@ _SOUNDFONT_FOLDERS = ("/usr/share/sounds/sf2", "/usr/share/sounds/sf3", "/usr/sh
 
 
 def render(notes: Sequence[tuple[float, float, int]], rate: int = RATE) -> NDArray[np.float32]:
-    """Play notes (start and duration in seconds, MIDI pitch): samples (n, 2), left and right, -0.9 to 0.9.
+    """Play notes on the built-in piano.
 
-    All notes are struck alike; low ones come from the left. Raises `ValueError` for more than an hour.
+    notes: start and duration in seconds, and MIDI pitch, 0 to 127. All are struck alike.
+    rate: samples a second.
+
+    Returns float32 samples of shape (n, 2), left and right. The loudest one is 0.9 or -0.9. Low
+    notes come from the left. The last note has a quarter of a second to fade.
+
+    Raises `ValueError` for more than an hour.
+
+    >>> render([(0.0, 0.5, 60)], rate=8000).shape
+    (6001, 2)
     """
     end = max((start + duration for start, duration, _ in notes), default=0.0)
     if end > _MAX_SECONDS:
@@ -63,7 +75,14 @@ def render(notes: Sequence[tuple[float, float, int]], rate: int = RATE) -> NDArr
 
 
 def wav(samples: NDArray[np.float32], rate: int = RATE) -> bytes:
-    """A WAV file, 16 bits, of samples (n, channels) from -1 to 1."""
+    """Return a WAV file of 16 bits a sample.
+
+    samples: shape (n, channels), -1 to 1; what is louder is cut off.
+    rate: samples a second.
+
+    >>> wav(np.zeros((4, 2), np.float32))[:4]
+    b'RIFF'
+    """
     whole = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
@@ -75,24 +94,58 @@ def wav(samples: NDArray[np.float32], rate: int = RATE) -> bytes:
 
 
 def compressed(make_wav: Callable[[], bytes], kind: str) -> bytes:
-    """A WAV file, made once it is clear that a program can encode it, as "mp3" or "ogg".
+    """Return the file that a program makes of a WAV file.
+
+    make_wav: returns the WAV file. It is called only if a program is installed.
+    kind: "mp3" or "ogg".
 
     Raises `OSError` that names the programs if none is installed, or if one fails.
+
+    >>> from unittest.mock import patch
+    >>> with patch.dict("os.environ", PATH=""):
+    ...     compressed(lambda: wav(render([(0.0, 0.5, 60)])), "ogg")
+    Traceback (most recent call last):
+    FileNotFoundError: a .ogg needs the program ffmpeg or oggenc, which is not installed; .wav needs none
+    """
+    command = encoder(kind)
+    return _run(command, make_wav())
+
+
+def encoder(kind: str) -> list[str]:
+    """Return the command of the first installed program that encodes sound.
+
+    kind: "mp3" or "ogg".
+
+    Raises `OSError` that names the programs if none is installed.
+
+    >>> from unittest.mock import patch
+    >>> with patch.dict("os.environ", PATH=""):
+    ...     encoder("mp3")
+    Traceback (most recent call last):
+    FileNotFoundError: a .mp3 needs the program ffmpeg or lame, which is not installed; .wav needs none
     """
     for program, options in _ENCODERS[kind].items():
         found = shutil.which(program)
         if found:
-            return _run([found, *options], make_wav())
+            return [found, *options]
     names = " or ".join(_ENCODERS[kind])
     raise FileNotFoundError(f"a .{kind} needs the program {names}, which is not installed; .wav needs none")
 
 
 def fluidsynth(midi: bytes, soundfont: str | os.PathLike[str] | None = None) -> bytes:
-    """A WAV file of a MIDI file, played by the program fluidsynth.
+    """Return a WAV file of a MIDI file that the program fluidsynth plays.
 
-    `soundfont`: a .sf2 or .sf3 file; None: the one that the environment variable SOUNDFONT names, or the first that the
-    system has. Raises `OSError` if the program or a soundfont is missing, or if
-    it fails.
+    midi: the bytes of the MIDI file.
+    soundfont: a .sf2 or .sf3 file. None is the one that the environment variable SOUNDFONT names,
+        or the first one of the system.
+
+    Raises `OSError` if the program or a soundfont is missing, or if the program fails.
+
+    >>> from unittest.mock import patch
+    >>> with patch.dict("os.environ", PATH=""):
+    ...     fluidsynth(b"MThd")
+    Traceback (most recent call last):
+    FileNotFoundError: synth 'fluidsynth' needs the program fluidsynth, which is not installed
     """
     program = shutil.which("fluidsynth")
     if not program:
@@ -136,7 +189,7 @@ def _struck(tone: NDArray[np.float32], length: int, fade: NDArray[np.float32]) -
 def _tone(pitch: int, rate: int) -> NDArray[np.float32]:
     """A piano's string from the stroke to silence.
 
-    Its partials decay, the higher the faster, each fast at first and then slowly.
+    Higher partials decay faster. Each decays fast at first and then slowly.
     """
     frequency = 440 * 2 ** ((pitch - 69) / 12)
     k = np.arange(1, _PARTIALS + 1)
@@ -156,8 +209,8 @@ def _tone(pitch: int, rate: int) -> NDArray[np.float32]:
 def _sines(powers: NDArray[np.complex128], shares: NDArray[np.float64], size: int) -> NDArray[np.float32]:
     """The imaginary part of sum(shares * exp(powers * t)) for t = 0 to size - 1.
 
-    exp(power * t) is a product of its values at the start of a block and at a place inside: one matrix product is
-    faster than a sine for each sample.
+    exp(power * t) is its value at the start of a block times its value at the place inside the
+    block. So one matrix product gives all samples, faster than a sine for each.
     """
     starts = shares * np.exp(np.outer(_BLOCK * np.arange(-(-size // _BLOCK)), powers))
     inside = np.exp(np.outer(powers, np.arange(_BLOCK)))

@@ -1,0 +1,88 @@
+"""Music: files in, elements that a network reads and draws, files out.
+
+>>> from lstmgen import music
+>>> tune = music.decode("d12 n60 t12 n64 t12 n67")
+>>> len(tune.notes), tune.length
+(3, 1.5)
+
+The arrows point one way, from the right to the left:
+
+    notes  <-  elements, midi, scores, audio, piano_roll  <-  piece  <-  statistics, outputs
+    formats, elements, scores  <-  parsing  <-  reading
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lstmgen.music.elements import DECODED, ENCODINGS, KEYS, LONGEST, STEPS, encode, transposed
+    from lstmgen.music.formats import READABLE, WRITABLE
+    from lstmgen.music.notes import GRID, PIANO, Note
+    from lstmgen.music.outputs import check_outputs, is_music
+    from lstmgen.music.piece import Music, decode
+    from lstmgen.music.reading import Pieces, read_pieces
+    from lstmgen.music.statistics import (
+        Repeat,
+        duration_histogram,
+        longest_repeat,
+        mean_polyphony,
+        pitch_class_histogram,
+        repeated_note_runs,
+        share_of_copies,
+        stuck,
+    )
+
+_HOMES = {
+    "elements": ("DECODED", "ENCODINGS", "KEYS", "LONGEST", "STEPS", "encode", "transposed"),
+    "formats": ("READABLE", "WRITABLE"),
+    "notes": ("GRID", "PIANO", "Note"),
+    "outputs": ("check_outputs", "is_music"),
+    "piece": ("Music", "decode"),
+    "reading": ("Pieces", "read_pieces"),
+    "statistics": (
+        *("Repeat", "duration_histogram", "longest_repeat", "mean_polyphony", "pitch_class_histogram"),
+        *("repeated_note_runs", "share_of_copies", "stuck"),
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "DECODED",
+    "ENCODINGS",
+    "GRID",
+    "KEYS",
+    "LONGEST",
+    "PIANO",
+    "READABLE",
+    "STEPS",
+    "WRITABLE",
+    "Music",
+    "Note",
+    "Pieces",
+    "Repeat",
+    "check_outputs",
+    "decode",
+    "duration_histogram",
+    "encode",
+    "is_music",
+    "longest_repeat",
+    "mean_polyphony",
+    "pitch_class_histogram",
+    "read_pieces",
+    "repeated_note_runs",
+    "share_of_copies",
+    "stuck",
+    "transposed",
+]
+
+
+def __getattr__(name: str) -> object:
+    # Imported at first use: who writes MIDI needs neither the readers nor numpy.
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'lstmgen.music' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"lstmgen.music.{_HOME_OF[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

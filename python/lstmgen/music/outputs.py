@@ -1,0 +1,74 @@
+"""Where a sample goes: music, or its elements as text. The suffix of the file name decides."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+
+from lstmgen.music.elements import recognise_vocabulary
+from lstmgen.music.formats import FORMATS, WRITABLE, is_text, suffix_of
+from lstmgen.music.piece import check_bpm, check_installed
+
+Path = str | os.PathLike[str]
+
+
+def check_outputs(
+    paths: Iterable[Path], vocabulary: Sequence[str] | None, *, joined: bool = False, bpm: float = 100
+) -> str | None:
+    """Check that a sample can be written under names, before it is drawn.
+
+    paths: the files to write.
+    vocabulary: the elements of the model; None for a model that draws numbers.
+    joined: whether the elements, joined, are a text; such a model never writes music.
+    bpm: quarters a minute, 4 to 1000.
+
+    Returns the encoding of the elements if they are music, else None. A `UserWarning` says what is
+    assumed of them, if music is to be written. Raises `ValueError` that names the file and what can
+    be written: for music under a suffix that is neither one of `WRITABLE` nor one of text, and for
+    text under a suffix of music or of another binary format. Raises `OSError` or `ImportError` for
+    a program or package that a file needs and that is not installed.
+
+    >>> check_outputs(["a.mid", "a.txt"], ["d12", "n60", "t12"])
+    'events'
+    >>> check_outputs(["a.flac"], ["d12", "n60", "t12"])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: a.flac: such a file cannot be written: music is written as .mid, ...
+    """
+    recognised = None if joined or vocabulary is None else recognise_vocabulary(vocabulary)
+    names = [os.fspath(path) for path in paths]
+    for path in names:
+        suffix = suffix_of(path)
+        if recognised and suffix in WRITABLE:
+            continue
+        if recognised and (suffix in FORMATS or not is_text(path)):
+            raise ValueError(
+                f"{path}: such a file cannot be written: music is written as {', '.join(WRITABLE)}, "
+                "its elements as text with any other suffix, such as .txt"
+            )
+        if not is_text(path):
+            drawn = "numbers, since it has no vocabulary" if vocabulary is None else "text, not elements of music"
+            raise ValueError(
+                f"{path}: the model writes {drawn}, which a {suffix} file does not hold; give a name such as sample.txt"
+            )
+    if not recognised:
+        return None
+    kinds = {WRITABLE[suffix] for suffix in map(suffix_of, names) if suffix in WRITABLE}
+    if kinds:
+        check_bpm(bpm)
+        if recognised.assumed:
+            warnings.warn(recognised.assumed, stacklevel=2)
+    for kind in sorted(kinds):
+        check_installed(kind)
+    return recognised.encoding
+
+
+def is_music(path: Path, encoding: str | None) -> bool:
+    """Return whether a sample is written as music there, and not as text.
+
+    encoding: what `check_outputs` returned.
+
+    >>> is_music("a.mid", "events"), is_music("a.txt", "events"), is_music("a.xml", None)
+    (True, False, False)
+    """
+    return encoding is not None and suffix_of(path) in WRITABLE

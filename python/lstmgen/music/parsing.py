@@ -1,0 +1,223 @@
+"""One music file in, its elements out. With `scores`, the only place for music21."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import warnings
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from lstmgen.music.elements import encode
+from lstmgen.music.formats import READABLE, suffix_of
+from lstmgen.music.notes import Note
+from lstmgen.music.scores import music21
+
+Result = list[str] | str  # the elements of a file, or the reason why there are none
+
+_MAX_QUARTERS = 100_000  # of a MIDI file: a day of music
+_DRUMS = 10  # MIDI channel, counted from 1
+_DRUMS_ONLY = "there are only drums in it (percussion, in MIDI channel 10), which have no pitch"
+
+
+def parse(path: Path, encoding: str) -> Result:
+    """Return the elements of a file, or a sentence why there are none.
+
+    path: a file with a suffix of `formats.READABLE`.
+    encoding: "events" or "lesson".
+
+    >>> parse(Path("missing.mid"), "events")
+    'music21 cannot read it: No such file or directory'
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            elements, has_drums = _lesson(path) if encoding == "lesson" else _events(path)
+    except Exception as error:  # music21 raises errors of any kind
+        return f"music21 cannot read it: {reason(error)}"
+    return elements or (_DRUMS_ONLY if has_drums else "there are no notes in it")
+
+
+def reason(error: BaseException) -> str:
+    """Return an error as one line of at most 300 characters.
+
+    >>> reason(ValueError("two\\nlines")), reason(KeyError("C4"))
+    ('two lines', "KeyError: 'C4'")
+    """
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    text = " ".join(text.split())
+    kind = "" if isinstance(error, OSError | ValueError) and text else f"{type(error).__name__}: "
+    return f"{kind}{text}"[:300]
+
+
+def music21_version() -> str:
+    """Return the version of music21, without importing it.
+
+    Raises `ImportError` if it is not installed.
+
+    >>> music21_version().count(".")
+    2
+    """
+    try:
+        return importlib.metadata.version("music21")
+    except importlib.metadata.PackageNotFoundError:
+        raise ImportError("music needs music21: pip install 'lstmgen[music]'") from None
+
+
+# -- the encoding "events" -------------------------------------------------------------------------
+
+
+def _events(path: Path) -> tuple[list[str], bool]:
+    """The elements, and whether the file has drums."""
+    if READABLE[suffix_of(path)] == "midi":
+        file = _midi(path)
+        return encode(_midi_notes(file)), _has_drums(file)
+    stream = _stream(path)
+    has_drums = _remove_drums(stream)
+    return encode(_score_notes(stream)), has_drums
+
+
+def _midi(path: Path) -> Any:
+    """A `music21.midi.MidiFile`."""
+    file = music21("music21.midi").MidiFile()
+    file.readstr(path.read_bytes())
+    if file.ticksPerQuarterNote <= 0:
+        raise ValueError(f"expected at least one tick to a quarter, found {file.ticksPerQuarterNote}")
+    return file
+
+
+def _midi_notes(file: Any) -> list[Note]:
+    """The notes of all tracks, exactly as they are in the file, without drums."""
+    return [note for track in file.tracks for note in _track_notes(track.events, file.ticksPerQuarterNote)]
+
+
+def _track_notes(events: Sequence[Any], ticks: int) -> Iterator[Note]:
+    sounding: dict[tuple[int, int], list[int]] = {}  # channel and pitch: where notes began
+    now = 0
+    for event in events:
+        if event.isDeltaTime():
+            now += event.time
+            if now > _MAX_QUARTERS * ticks:
+                raise ValueError(f"expected at most {_MAX_QUARTERS} quarters, found {now / ticks:.0f}")
+        elif event.channel != _DRUMS and event.isNoteOn():
+            sounding.setdefault((event.channel, event.pitch), []).append(now)
+        elif event.isNoteOff() and sounding.get((event.channel, event.pitch)):
+            start = sounding[event.channel, event.pitch].pop(0)
+            if now > start:
+                yield Note(start / ticks, (now - start) / ticks, event.pitch)
+
+
+def _drum_strokes(file: Any) -> Iterator[Any]:
+    for track in file.tracks:
+        for event in track.events:
+            if not event.isDeltaTime() and event.channel == _DRUMS and event.isNoteOn():
+                yield event
+
+
+def _has_drums(file: Any) -> bool:
+    return any(True for _ in _drum_strokes(file))
+
+
+def _remove_drums(stream: Any) -> bool:
+    """Take the parts for drums out of a score, and say whether it had any.
+
+    A drum that is notated as a pitch must not be read as one. Notes without a pitch may stay.
+    """
+    unpitched = any({"Unpitched", "PercussionChord"}.intersection(note.classes) for note in stream.recurse().notes)
+    drums = [part for part in stream.getElementsByClass("Part") if _is_for_drums(part)]
+    for part in drums:
+        stream.remove(part)
+    return unpitched or bool(drums)
+
+
+def _is_for_drums(part: Any) -> bool:
+    """Whether all instruments of a part are drums, or all its clefs those of drums."""
+    instruments = [set(found.classes) for found in part.recurse().getElementsByClass("Instrument")]
+    if instruments and all("UnpitchedPercussion" in classes for classes in instruments):
+        return True
+    clefs = list(part.recurse().getElementsByClass("PercussionClef"))
+    other_clefs = len(part.recurse().getElementsByClass("Clef")) - len(clefs)
+    return bool(clefs) and not other_clefs and not any("PitchedPercussion" in classes for classes in instruments)
+
+
+def _stream(path: Path) -> Any:
+    """What music21 makes of a file, without the pickles that it keeps otherwise."""
+    reader = music21("music21.converter").Converter()
+    reader.parseFileNoPickle(path, format=READABLE[suffix_of(path)])
+    return reader.stream
+
+
+def _score_notes(stream: Any) -> list[Note]:
+    """The notes of all parts as they sound. Notes that are tied are one."""
+    stream.toSoundingPitch(inPlace=True)
+    notes: list[Note] = []
+    ends: dict[tuple[int, Fraction], int] = {}  # pitch and end of a note: its place in `notes`
+    for element in stream.flatten().notes:
+        if "Harmony" in element.classes:  # the name of a chord, not its sound
+            continue
+        start, duration = Fraction(element.offset), Fraction(element.quarterLength)
+        for single in element.notes if element.isChord else [element]:
+            if not duration or not hasattr(single, "pitch"):
+                continue
+            pitch = int(single.pitch.midi)
+            at = ends.pop((pitch, start), None) if single.tie and single.tie.type in ("stop", "continue") else None
+            if at is None:
+                at = len(notes)
+                notes.append(Note(float(start), float(duration), pitch))
+            else:
+                notes[at] = notes[at]._replace(duration=float(start + duration) - notes[at].start)
+            ends[pitch, start + duration] = at
+    return notes
+
+
+# -- the encoding "lesson" -------------------------------------------------------------------------
+
+
+def _lesson(path: Path) -> tuple[list[str], bool]:
+    """The elements that the lesson's code finds, and whether the file has drums.
+
+    The lesson takes `partitionByInstrument(midi).parts[0]`, or all notes of the file where that
+    fails. Two things differ here. The first part may be empty: music21 makes one for each name of
+    a track and one for the instrument that then plays. So the first part with pitches counts. And
+    `partitionByInstrument` fails for a file that names no instrument only before music21 8. The
+    lesson, which is older, merges all parts of such a file, so this does too.
+    """
+    if READABLE[suffix_of(path)] == "midi":
+        file = _midi(path)
+        _midi_notes(file)  # a broken or endless file is an error here, and soon
+        has_drums = _has_drums(file)
+        for stroke in _drum_strokes(file):  # one that sounds with a note would make both a chord of drums
+            stroke.velocity = 0  # ends a note that has not begun
+        stream = music21("music21.midi.translate").midiFileToStream(file)
+    else:
+        stream = _stream(path)
+        has_drums = _remove_drums(stream)
+    for notes in _lesson_parts(stream):
+        if elements := _names(notes):
+            return elements, has_drums
+    return [], has_drums
+
+
+def _lesson_parts(stream: Any) -> Iterator[Any]:
+    """The notes of each part, in the order in which music21 partitions a score by instruments."""
+    instrument = music21("music21.instrument")
+    if not list(stream.recurse().getElementsByClass(instrument.Instrument)):
+        yield stream.flatten().notes
+        return
+    try:
+        parts = [part.recurse() for part in instrument.partitionByInstrument(stream).parts]
+    except Exception:  # as in the lesson, whatever it is
+        parts = [stream.flatten().notes]
+    yield from parts
+
+
+def _names(found: Any) -> list[str]:
+    note, chord = music21("music21.note"), music21("music21.chord")
+    names = []
+    for element in found:
+        if isinstance(element, note.Note):
+            names.append(str(element.pitch))
+        elif isinstance(element, chord.Chord):
+            names.append(".".join(str(n) for n in element.normalOrder))
+    return [name for name in names if name]

@@ -1,0 +1,199 @@
+"""A piece of music, which is made of elements or notes and written as files of many kinds."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from lstmgen.files import write
+from lstmgen.music import elements as _elements
+from lstmgen.music.formats import WRITABLE, suffix_of
+from lstmgen.music.midi import midi_file
+from lstmgen.music.notes import Note
+
+SYNTHS = ("builtin", "fluidsynth")
+
+
+class Music:
+    """Notes that can be written as files.
+
+    notes: `Note`s in any order; the attribute `notes` has them in order of start and then pitch.
+
+    >>> tune = Music([Note(1, 0.5, 64), Note(0, 1, 60)])
+    >>> tune
+    <lstmgen.music.Music of 2 notes, 1.5 quarters>
+    >>> tune.notes[0].pitch
+    60
+    """
+
+    def __init__(self, notes: Iterable[Note]) -> None:
+        self.notes = sorted(notes, key=lambda n: (n.start, n.pitch))
+
+    @property
+    def length(self) -> float:
+        """Quarters from 0 to the end of the last note; 0 without notes.
+
+        >>> Music([Note(3, 0.5, 60)]).length
+        3.5
+        """
+        return max((note.start + note.duration for note in self.notes), default=0.0)
+
+    def to_stream(self, *, bpm: float = 100, staves: int = 1) -> Any:
+        """Return a `music21.stream.Score` for a piano; notes that start and end together are a chord.
+
+        bpm: quarters a minute.
+        staves: 1, or 2 that part at middle C.
+
+        Raises `ImportError` without music21.
+
+        >>> len(Music([Note(0, 1, 60), Note(0, 1, 64)]).to_stream().flatten().notes)
+        1
+        """
+        from lstmgen.music import scores
+
+        return scores.to_stream(self.notes, bpm=bpm, staves=staves)
+
+    def write(self, path: str | os.PathLike[str], *, bpm: float = 100, synth: str | None = None) -> None:
+        """Write a file of the kind that its suffix names, whole or not at all.
+
+        path: a name with a suffix of `WRITABLE`. MusicXML needs music21, and is rounded to
+            sixteenths, triplets and halves of these. Sound in any form but `.wav` needs a program
+            that encodes it. `.png` is a piano roll, and needs matplotlib.
+        bpm: quarters a minute, 4 to 1000.
+        synth: what plays the sound: "builtin", the default, or "fluidsynth", a program that needs
+            a soundfont.
+
+        Raises `ValueError` for another suffix, for options out of range, without notes and for more
+        than an hour of sound, `OSError` for what cannot be written or run, and `ImportError` for a
+        package that is missing.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from pathlib import Path
+        >>> with TemporaryDirectory() as folder:
+        ...     Music([Note(0, 1, 60)]).write(f"{folder}/a.mid", bpm=60)
+        ...     Path(folder, "a.mid").read_bytes()[:4]
+        b'MThd'
+        """
+        kind = suffix_of(path)
+        if kind not in WRITABLE:
+            raise ValueError(f"{os.fspath(path)}: expected a name with {', '.join(WRITABLE)}, found {kind or 'none'!r}")
+        if not self.notes:
+            raise ValueError(f"{os.fspath(path)}: there are no notes to write")
+        check_bpm(bpm)
+        if synth not in (None, *SYNTHS):
+            raise ValueError(f"synth: expected 'builtin' or 'fluidsynth', found {synth!r}")
+        write(path, WRITERS[WRITABLE[kind]](self.notes, bpm, synth or "builtin"))
+
+    def __repr__(self) -> str:
+        return f"<lstmgen.music.Music of {len(self.notes)} notes, {self.length:g} quarters>"
+
+
+def decode(elements: str | Sequence[str], *, encoding: str | None = None) -> Music:
+    """Return the music of elements, in whatever order a network has drawn them.
+
+    elements: a list, or text with white space between them.
+    encoding: "events", "lesson" or "melody", see `lstmgen.music.elements`; None is the one that
+        the elements are recognised as. "melody" does not say how long a symbol lasts, so a
+        `UserWarning` says what is assumed if it is recognised.
+
+    Raises `ValueError` for another encoding, and for an element that is not of the encoding.
+
+    >>> decode("d12 n60 t12 n64").notes
+    [Note(start=0.0, duration=0.5, pitch=60), Note(start=0.5, duration=0.5, pitch=64)]
+    >>> decode("60 _ _ _ r _ 64 _", encoding="melody").notes
+    [Note(start=0.0, duration=1.0, pitch=60), Note(start=1.5, duration=0.5, pitch=64)]
+    """
+    if isinstance(elements, str):
+        elements = elements.split()
+    if encoding is None:
+        encoding, assumed = _elements.recognise(elements)
+        if assumed:
+            warnings.warn(assumed, stacklevel=2)
+    return Music(_elements.decode_notes(elements, encoding))
+
+
+def check_bpm(bpm: float) -> None:
+    """Raise `ValueError` for a tempo that files cannot hold: MIDI has none below 4 quarters a minute.
+
+    >>> check_bpm(1)
+    Traceback (most recent call last):
+    ValueError: bpm: expected 4 to 1000 quarters a minute, found 1
+    """
+    if not 4 <= bpm <= 1000:
+        raise ValueError(f"bpm: expected 4 to 1000 quarters a minute, found {bpm}")
+
+
+def check_installed(kind: str) -> None:
+    """Raise if a program or package that writes a kind of file is not installed.
+
+    kind: a key of `WRITERS`.
+
+    Raises `OSError` that names the programs, or `ImportError` that names the package.
+
+    >>> check_installed("midi")
+    """
+    if kind == "musicxml":
+        from lstmgen.music import scores
+
+        scores.music21()
+    elif kind == "png":
+        from lstmgen.music import piano_roll
+
+        piano_roll.matplotlib()
+    elif kind in ("mp3", "ogg"):
+        from lstmgen.music import audio
+
+        audio.encoder(kind)
+
+
+# -- one writer for each kind of file --------------------------------------------------------------
+
+
+def _midi(notes: Sequence[Note], bpm: float, _synth: str) -> bytes:
+    return midi_file(notes, bpm)
+
+
+def _musicxml(notes: Sequence[Note], bpm: float, _synth: str) -> bytes:
+    from lstmgen.music import scores
+
+    return scores.musicxml_file(notes, bpm)
+
+
+def _wav(notes: Sequence[Note], bpm: float, synth: str) -> bytes:
+    from lstmgen.music import audio
+
+    if synth == "fluidsynth":
+        return audio.fluidsynth(midi_file(notes, bpm))
+    second = 60 / bpm
+    return audio.wav(audio.render([(n.start * second, n.duration * second, n.pitch) for n in notes]))
+
+
+def _mp3(notes: Sequence[Note], bpm: float, synth: str) -> bytes:
+    from lstmgen.music import audio
+
+    return audio.compressed(lambda: _wav(notes, bpm, synth), "mp3")
+
+
+def _ogg(notes: Sequence[Note], bpm: float, synth: str) -> bytes:
+    from lstmgen.music import audio
+
+    return audio.compressed(lambda: _wav(notes, bpm, synth), "ogg")
+
+
+def _png(notes: Sequence[Note], _bpm: float, _synth: str) -> bytes:
+    from lstmgen.music import piano_roll
+
+    return piano_roll.png(notes)
+
+
+# Notes, quarters a minute and the synthesiser in; the bytes of a file out.
+WRITERS: Mapping[str, Callable[[Sequence[Note], float, str], bytes]] = {
+    "midi": _midi,
+    "musicxml": _musicxml,
+    "wav": _wav,
+    "mp3": _mp3,
+    "ogg": _ogg,
+    "png": _png,
+}

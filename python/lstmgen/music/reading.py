@@ -1,0 +1,286 @@
+"""Many music files in, in parallel, with a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+from lstmgen.files import write
+from lstmgen.music.elements import KEYS, check_encoding, transposed
+from lstmgen.music.formats import READABLE, suffix_of
+from lstmgen.music.parsing import Result, music21_version, parse, reason
+
+File = str | os.PathLike[str]
+
+_VERSION = 2  # of what the cache holds: add 1 when an encoding or the reading changes
+_MAX_FILE = 2**26  # bytes
+_WORKER = (
+    "import json,sys; sys.path[:] = json.loads(sys.stdin.readline()); "
+    "from lstmgen.music import reading; reading._serve()"
+)
+
+
+class Pieces(NamedTuple):
+    """What `read_pieces` found.
+
+    pieces: the elements of each piece.
+    sources: the file of each piece. With `transpose`, twelve pieces in a row come from one file.
+    skipped: each file that could not be read, and why.
+
+    >>> Pieces([["n60"]], [Path("a.mid")], []).pieces
+    [['n60']]
+    """
+
+    pieces: list[list[str]]
+    sources: list[Path]
+    skipped: list[tuple[Path, str]]
+
+
+def read_pieces(
+    paths: File | Iterable[File],
+    *,
+    encoding: str = "events",
+    transpose: bool = False,
+    cache: bool | File = True,
+    jobs: int | None = None,
+) -> Pieces:
+    """Read music files as pieces of elements.
+
+    paths: files with a suffix of `READABLE` (MIDI, MusicXML, Humdrum), or folders. A folder
+        stands for all such files in it and in the folders below.
+    encoding: "events" or "lesson", see `lstmgen.music.elements`. "events" has the notes of all
+        parts in order of time. Ornaments without a duration are left out, repeats are as written.
+        "lesson" has the notes of the first instrument that has any, as music21 partitions a file
+        and rounds its times; without instruments, all notes. Drums are left out of both.
+    transpose: whether each piece comes in all twelve keys, 5 semitones down to 6 up. Only for
+        "events".
+    cache: True keeps what was read in the user's cache folder, False nowhere, a path there.
+    jobs: number of processes that read, at least 1; None is one for each processor.
+
+    A file that cannot be read is skipped, with a warning that names it. Raises `OSError` for a path
+    that does not exist, `ValueError` for options out of range and if nothing is left, and
+    `ImportError` without music21.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lstmgen.music import Music, Note
+    >>> with TemporaryDirectory() as folder:
+    ...     Music([Note(0, 1, 60), Note(1, 0.5, 64)]).write(f"{folder}/a.mid")
+    ...     read_pieces(folder, cache=False, jobs=1).pieces
+    [['d24', 'n60', 't24', 'd12', 'n64']]
+    """
+    check_encoding(encoding)
+    if transpose and encoding != "events":
+        raise ValueError("transpose: only with encoding 'events': the lesson's chords have no pitches")
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs: expected at least 1, found {jobs}")
+    files = _files([paths] if isinstance(paths, str | os.PathLike) else list(paths))
+    version = music21_version()
+    found: dict[Path, list[str]] = {}
+    skipped: list[tuple[Path, str]] = []
+    for path, result in _read_all(files, encoding, _Cache.at(cache, f"{_VERSION} {encoding} {version}"), jobs):
+        if isinstance(result, str):
+            skipped.append((path, result))
+            warnings.warn(f"{path}: skipped: {result}", stacklevel=2)
+        else:
+            found[path] = result
+    if not found:
+        raise ValueError(f"no file could be read; the first of {len(skipped)}: {skipped[0][0]}: {skipped[0][1]}")
+    keys = KEYS if transpose else range(1)
+    pieces = [transposed(elements, key) for elements in found.values() for key in keys]
+    return Pieces(pieces, [path for path in found for _ in keys], skipped)
+
+
+def _files(paths: Sequence[File]) -> list[Path]:
+    """The music files among `paths` and in the folders among them, each once."""
+    files: dict[Path, Path] = {}
+    for path in map(Path, paths):
+        inside = sorted(_music_in(path)) if path.is_dir() else [path]
+        if path.is_dir() and not inside:
+            raise ValueError(f"{path}: no music in this folder: expected files {', '.join(READABLE)}")
+        for file in inside:
+            files.setdefault(file.resolve(strict=True), file)
+    if not files:
+        raise ValueError("paths: expected at least one file or folder, found none")
+    return list(files.values())
+
+
+def _music_in(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if suffix_of(path) in READABLE and not path.name.startswith(".") and path.is_file():
+            yield path
+
+
+class _Cache(NamedTuple):
+    """Elements under the hash of the bytes that they were read from.
+
+    A damaged entry counts as missing. An entry that cannot be written is left out.
+    """
+
+    folder: Path | None
+    version: str
+
+    @classmethod
+    def at(cls, where: bool | File, version: str) -> _Cache:
+        if isinstance(where, bool):
+            return cls(_cache_folder() if where else None, version)
+        return cls(Path(where), version)
+
+    def name(self, path: Path, data: bytes) -> Path | None:
+        key = hashlib.sha256(f"{self.version} {READABLE[suffix_of(path)]}\n".encode() + data)
+        return self.folder / f"{key.hexdigest()}.json" if self.folder else None
+
+    @staticmethod
+    def read(name: Path | None) -> list[str] | None:
+        if name is None:
+            return None
+        try:
+            stored = json.loads(name.read_bytes())
+            elements = stored["elements"]
+            if stored["crc32"] == zlib.crc32(" ".join(elements).encode()):
+                return list(elements)
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            pass
+        return None
+
+    @staticmethod
+    def write(name: Path | None, elements: list[str]) -> None:
+        if name is None:
+            return
+        stored = {"crc32": zlib.crc32(" ".join(elements).encode()), "elements": elements}
+        with suppress(OSError):
+            name.parent.mkdir(parents=True, exist_ok=True)
+            write(name, json.dumps(stored).encode())
+
+
+def _cache_folder() -> Path:
+    root = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
+    return Path(root) / "lstmgen" / "music"
+
+
+def _read_all(files: Sequence[Path], encoding: str, cache: _Cache, jobs: int | None) -> list[tuple[Path, Result]]:
+    """For each file its elements, or the reason why there are none."""
+    results: dict[Path, Result] = {}
+    names: dict[Path, Path | None] = {}
+    for path in files:
+        try:
+            data = _bytes(path)
+        except (OSError, ValueError) as error:
+            results[path] = reason(error)
+            continue
+        names[path] = cache.name(path, data)
+        stored = cache.read(names[path])
+        if stored is not None:
+            results[path] = stored
+    new = [path for path in files if path not in results]
+    for path, result in _parse_all(new, encoding, min(jobs or os.cpu_count() or 1, len(new))):
+        results[path] = result
+        if not isinstance(result, str):
+            cache.write(names[path], result)
+    return [(path, results[path]) for path in files]
+
+
+def _bytes(path: Path) -> bytes:
+    if suffix_of(path) not in READABLE:
+        raise ValueError(f"not a kind of music file: expected {', '.join(READABLE)}")
+    size = path.stat().st_size
+    if not 0 < size <= _MAX_FILE:
+        raise ValueError(f"expected 1 to {_MAX_FILE} bytes, found {size}" if size else "the file is empty")
+    return path.read_bytes()
+
+
+# -- processes that read ---------------------------------------------------------------------------
+# A pool of `multiprocessing` would run the caller's script again, or inherit TensorFlow's threads.
+
+
+def _parse_all(files: Sequence[Path], encoding: str, jobs: int) -> Iterator[tuple[Path, Result]]:
+    if jobs <= 1 or not sys.executable:
+        yield from ((path, parse(path, encoding)) for path in files)
+        return
+    with _Workers(jobs, encoding) as workers, ThreadPoolExecutor(jobs) as threads:
+        try:
+            yield from zip(files, threads.map(workers.parse, files), strict=True)
+        finally:  # if interrupted, do not wait for the files that are left
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _Workers:
+    """Processes that read one file after the other. A process that dies costs one file."""
+
+    def __init__(self, count: int, encoding: str) -> None:
+        self._encoding = encoding
+        self._free: SimpleQueue[subprocess.Popen[str] | None] = SimpleQueue()
+        for _ in range(count):
+            self._free.put(None)
+
+    def parse(self, path: Path) -> Result:
+        process = self._free.get() or self._started()
+        try:
+            answer = self._ask(process, [str(path), self._encoding])
+            if answer:
+                result: Result = json.loads(answer)
+                self._free.put(process)
+                return result
+            self._end(process)
+            self._free.put(None)
+            return f"the process that read it ended with status {process.returncode}"
+        except BaseException:
+            process.kill()
+            self._end(process)
+            self._free.put(None)
+            raise
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(Empty):
+            while True:
+                process = self._free.get_nowait()
+                if process:
+                    self._end(process)
+
+    def _started(self) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+        )
+        self._ask(process, [str(folder) for folder in sys.path])
+        return process
+
+    @staticmethod
+    def _ask(process: subprocess.Popen[str], question: list[str]) -> str:
+        """The answer, a line; empty if the process has ended."""
+        assert process.stdin and process.stdout
+        with suppress(OSError):
+            process.stdin.write(json.dumps(question) + "\n")
+            process.stdin.flush()
+        return process.stdout.readline()
+
+    @staticmethod
+    def _end(process: subprocess.Popen[str]) -> None:
+        with suppress(OSError), process:  # closes the pipes, and waits
+            pass
+
+
+def _serve() -> None:
+    """Answer the questions of `_Workers` on the standard output, which is closed to all others."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+        os.dup2(2, 1)
+        print(json.dumps("ready"), file=answers, flush=True)
+        for line in sys.stdin:
+            path, encoding = json.loads(line)
+            print(json.dumps(parse(Path(path), encoding)), file=answers, flush=True)

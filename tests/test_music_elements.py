@@ -1,0 +1,182 @@
+"""Elements and notes: what each encoding means, how it is told from the others, and the way there and back."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lstmgen import music
+from lstmgen.music import Music, Note
+from lstmgen.music.elements import recognise, recognise_vocabulary
+from lstmgen.music.notes import GridNote, tidy
+
+ANY_NOTE = st.builds(
+    lambda start, duration, pitch: GridNote(start, duration, pitch).note,
+    st.integers(0, 2000),
+    st.integers(1, music.LONGEST),
+    st.integers(0, 127),
+)
+MELODY = st.lists(st.tuples(st.none() | st.integers(0, 127), st.integers(1, 40)), min_size=1, max_size=30)
+
+
+def melody_symbols(sounds: list[tuple[int | None, int]]) -> list[str]:
+    """What `preprocess.encode_song` of the course writes for pitches, or rests, of so many sixteenths."""
+    return [
+        symbol for pitch, steps in sounds for symbol in ["r" if pitch is None else str(pitch)] + ["_"] * (steps - 1)
+    ]
+
+
+# -- there and back --------------------------------------------------------------------------------
+
+
+@given(st.lists(ANY_NOTE, min_size=1, max_size=60))
+def test_notes_to_events_and_back(drawn: list[Note]) -> None:
+    expected, now, last = [], 0, None
+    for start, duration, pitch in tidy(map(GridNote.of, drawn)):
+        now += min(start - (start if last is None else last), music.LONGEST)  # longer gaps are shortened
+        expected.append(GridNote(now, duration, pitch))
+        last = start
+    assert [GridNote.of(note) for note in music.decode(music.encode(drawn)).notes] == expected
+
+
+@given(st.lists(st.sampled_from([f"{k}{n}" for k in "td" for n in music.STEPS] + [f"n{p}" for p in range(128)])))
+def test_drawn_events_to_notes_to_events_to_notes(drawn: list[str]) -> None:
+    notes = music.decode(drawn, encoding="events").notes
+    assert music.decode(music.encode(notes)).notes == notes
+
+
+@given(st.lists(ANY_NOTE), st.integers(-5, 6))
+def test_a_key_and_back(drawn: list[Note], semitones: int) -> None:
+    inside = music.encode([note._replace(pitch=27 + note.pitch % 76) for note in drawn])  # cannot leave the piano
+    assert music.transposed(music.transposed(inside, semitones), -semitones) == inside
+
+
+@given(MELODY)
+def test_a_melody_has_its_pitches_durations_and_rests(sounds: list[tuple[int | None, int]]) -> None:
+    expected, now = [], 0.0
+    for pitch, steps in sounds:
+        if pitch is not None:
+            expected.append(Note(now, steps / 4, pitch))
+        now += steps / 4
+    assert music.decode(melody_symbols(sounds), encoding="melody").notes == expected
+
+
+@given(st.lists(ANY_NOTE, min_size=1, max_size=40), st.floats(4, 1000))
+@settings(deadline=None, max_examples=40)
+def test_notes_to_midi_and_back(drawn: list[Note], bpm: float) -> None:
+    pytest.importorskip("music21", reason="needs music21: pip install 'lstmgen[music]'")
+    elements = music.encode(drawn)
+    with tempfile.TemporaryDirectory() as folder:
+        music.decode(elements).write(Path(folder, "x.mid"), bpm=bpm)
+        assert music.read_pieces(folder, cache=False, jobs=1).pieces == [elements]
+
+
+# -- the melody encoding ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ("60 _ _ _ r _ 62 _", [Note(0, 1, 60), Note(1.5, 0.5, 62)]),
+        ("60", [Note(0, 0.25, 60)]),  # the last note is not lost, nor is its last "_"
+        ("60 _ _", [Note(0, 0.75, 60)]),
+        ("60 60 60 _", [Note(0, 0.25, 60), Note(0.25, 0.25, 60), Note(0.5, 0.5, 60)]),
+        ("r _ 64 _ r _ r", [Note(0.5, 0.5, 64)]),
+        ("/ / / 55 _ / / 57 _", [Note(0, 0.5, 55), Note(0.5, 0.5, 57)]),
+        ("55 _ / _ _ 57", [Note(0, 0.5, 55), Note(1, 0.25, 57)]),  # nothing goes on after the end
+        ("_ _ 0 127", [Note(0.5, 0.25, 0), Note(0.75, 0.25, 127)]),
+        ("60 " + "_ " * 99, [Note(0, 25, 60)]),  # longer than "events" can be
+        ("r _ / _", []),
+    ],
+)
+def test_a_melody_means(elements: str, expected: list[Note]) -> None:
+    assert music.decode(elements, encoding="melody").notes == expected
+    with pytest.warns(UserWarning, match=r"melodygenerator.py has it: each symbol lasts a sixteenth"):
+        assert music.decode(elements).notes == expected
+
+
+@pytest.mark.parametrize("element", ["C4", "128", "-1", "", "n60", "R", "__", "6O", "٦٠"])
+def test_what_is_no_symbol_of_a_melody_is_named(element: str) -> None:
+    with pytest.raises(ValueError, match=r"position 2: expected a MIDI pitch, 0 to 127, '_', 'r' or '/'"):
+        music.decode(["60", "_", element], encoding="melody")
+
+
+# -- which encoding it is --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("elements", "encoding", "assumed"),
+    [
+        ("d12 n60 t6", "events", ""),
+        ("t6", "events", ""),
+        ("C4 E4.G4 4.7.11", "lesson", ""),
+        ("4 11 B-3", "lesson", ""),
+        ("60 C4", "lesson", ""),  # a chord of one pitch
+        ("4 11 0", "lesson", ""),  # pitch classes
+        ("60 _ r", "melody", "each symbol lasts a sixteenth (0.25 quarters)"),
+        ("4 _", "melody", "sixteenth"),
+        ("r", "melody", "sixteenth"),
+        ("60 62 64", "melody", "and the numbers are MIDI pitches"),
+    ],
+)
+def test_an_encoding_is_recognised(elements: str, encoding: str, assumed: str) -> None:
+    for found in (recognise(elements.split()), recognise_vocabulary(elements.split())):
+        assert found is not None
+        assert found.encoding == encoding
+        assert assumed in found.assumed and bool(found.assumed) == bool(assumed)
+
+
+def test_a_vocabulary_is_music_only_if_all_of_it_is() -> None:
+    found = recognise_vocabulary(["", "<unk>", "[UNK]", "d24", "n60"])
+    assert found is not None and found.encoding == "events"
+    for words in (["the", "cat"], ["C4", "the"], ["n60", "C4"], ["n60", "_"], ["C4", "_"], ["999"], ["n128"], [""], []):
+        assert recognise_vocabulary(words) is None, words
+
+
+@pytest.mark.parametrize("elements", [["The", "cat"], ["999"], [""], ["4."]])
+def test_what_is_no_music_at_all_is_said(elements: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"position 0: expected one of music: 't6', 'd12', 'n60'; 'C4'"):
+        music.decode(elements)
+
+
+def test_chords_of_names() -> None:
+    found = music.decode("C4 E4.G4 C#3.B-3.4 0.7").notes
+    chords = [[note.pitch for note in found if note.start == i / 2] for i in range(4)]
+    assert chords == [[60], [64, 67], [49, 58, 64], [60, 67]]
+    assert {note.duration for note in found} <= {1.0, 0.5}
+
+
+def test_an_unknown_encoding_is_refused() -> None:
+    with pytest.raises(ValueError, match="encoding: expected one of events, lesson, melody, found 'morse'"):
+        music.decode(["n60"], encoding="morse")
+    with pytest.raises(ValueError, match="encoding: expected one of events, lesson, found 'melody'"):
+        music.read_pieces([], encoding="melody")  # it is decoded only
+
+
+def test_a_melody_as_midi_without_our_reader(tmp_path: Path) -> None:
+    music21: Any = pytest.importorskip("music21", reason="needs music21: pip install 'lstmgen[music]'")
+    path = tmp_path / "m.mid"
+    music.decode("r _ 67 _ _ _ 67 r r r 72 _", encoding="melody").write(path)
+    file = music21.midi.MidiFile()
+    file.readstr(path.read_bytes())
+    now, found = 0.0, []
+    for event in file.tracks[0].events:
+        if event.isDeltaTime():
+            now += event.time / file.ticksPerQuarterNote
+        elif event.isNoteOn() or event.isNoteOff():
+            found.append((now, event.isNoteOn(), event.pitch))
+    assert found == [
+        *((0.5, True, 67), (1.5, False, 67), (1.5, True, 67), (1.75, False, 67)),
+        *((2.5, True, 72), (3.0, False, 72)),
+    ]
+
+
+def test_music_has_its_notes_in_order() -> None:
+    assert Music([Note(1, 1, 60), Note(0, 1, 64), Note(0, 1, 60)]).notes == [
+        *(Note(0, 1, 60), Note(0, 1, 64), Note(1, 1, 60)),
+    ]
