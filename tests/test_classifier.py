@@ -24,8 +24,8 @@ from lstmgen.errors import ModelFormatError
 from lstmgen.network import Network, reference
 from lstmgen.training import ClassifierSettings, Report, train_classifier
 from lstmgen.training.tasks.classifier import PADDING, padded, read_examples, split
-from networks import network, packed
-from test_hostile_container import array, string, strings, take_apart
+from support.gguf_bytes import array, string, strings, take_apart
+from support.networks import network, packed
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 LESSON = {

@@ -22,7 +22,7 @@ import lstmgen
 from lstmgen import bench
 from lstmgen.cli import main as cli
 from lstmgen.cli import sample
-from networks import network, packed
+from support.networks import network, packed
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, pipes and devices")
 

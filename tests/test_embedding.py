@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import lstmgen
-from networks import network, packed
+from support.networks import network, packed
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

@@ -32,8 +32,8 @@ from lstmgen import _core
 from lstmgen.binfile import writer
 from lstmgen.model import bundled
 from lstmgen.network import reference
-from networks import network, packed
-from test_hostile_container import take_apart
+from support.gguf_bytes import take_apart
+from support.networks import network, packed
 
 TEXT = network()  # 11 one-hot > LSTM 20 > LSTM 17 > Dense 11 softmax, window 12
 T, N = TEXT.window, TEXT.outputs
@@ -1173,7 +1173,7 @@ INTERRUPTED = """
 import os, signal, sys, threading, time
 import numpy as np
 import lstmgen
-from networks import packed
+from support.networks import packed
 gen = lstmgen.Generator(packed(), threads=int(sys.argv[1]))
 want = gen.sample(50, seed=1)
 stream = gen.stream(refresh=None)
@@ -1225,7 +1225,7 @@ PROCESSES = """
 import multiprocessing, sys
 from itertools import islice
 import lstmgen
-from networks import packed
+from support.networks import packed
 
 def draw(gen, seed):
     return gen.sample(40, seed=seed)
@@ -1248,7 +1248,7 @@ def test_other_processes_draw_the_same(tmp_path: Path, method: str) -> None:
 FORKED = """
 import os, sys, time
 import lstmgen
-from networks import packed
+from support.networks import packed
 gen = lstmgen.Generator(packed(), threads=3)
 want = list(gen.stream(90, seed=1))
 streams = [gen.stream(90, seed=1) for _ in range(3)]
@@ -1350,7 +1350,7 @@ def test_a_closed_astream_ends(gen: lstmgen.Generator) -> None:
 DRAW = """
 import json
 import lstmgen
-from networks import network, packed
+from support.networks import network, packed
 gen = lstmgen.Generator(packed(dtype="{dtype}"))
 draws = [gen.sample(300, seed=1, temp=0.8, refresh=r) for r in (1, 5, None)]
 print(json.dumps([gen.model.isa, draws, gen.probabilities().tolist()]))

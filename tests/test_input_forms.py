@@ -15,7 +15,7 @@ import lstmgen
 from lstmgen import _core, keras_file
 from lstmgen.binfile import writer
 from lstmgen.network import NETWORK_INPUT, Network, reference
-from networks import network, packed
+from support.networks import network, packed
 
 # Padding and carried state are tried together, too.
 pytestmark = pytest.mark.filterwarnings("ignore:carried state gives another model:UserWarning")

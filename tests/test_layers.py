@@ -12,7 +12,7 @@ import lstmgen
 from lstmgen import _core
 from lstmgen.binfile import writer
 from lstmgen.network import NO_MAXIMUM, Network, reference
-from networks import network, packed
+from support.networks import network, packed
 
 X = -1  # the network's input, as something to read
 

@@ -20,7 +20,7 @@ from lstmgen import _core, errors, options
 from lstmgen.cli import main as cli
 from lstmgen.errors import OptionError, option
 from lstmgen.exporting import ExportOptions
-from networks import packed
+from support.networks import packed
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "python" / "lstmgen"

@@ -14,7 +14,7 @@ from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import _unpack
 from lstmgen.cli import main as cli
 from lstmgen.network import NETWORK_INPUT
-from networks import network, packed
+from support.networks import network, packed
 
 GRAPH = network(
     [

@@ -10,7 +10,7 @@ import pytest
 import lstmgen
 from lstmgen import _core
 from lstmgen.network import NETWORK_INPUT, Network
-from networks import network, packed
+from support.networks import network, packed
 
 LETTERS = "abcdefghijk"
 HEAD = ("dense", 11, "softmax")

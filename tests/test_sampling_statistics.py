@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import lstmgen
-from networks import network, packed
+from support.networks import network, packed
 
 DRAWS = 1_000_000
 Z = 3.719  # a normal number exceeds it with probability 1e-4

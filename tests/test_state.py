@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import lstmgen
 from lstmgen import _core
 from lstmgen.network import NETWORK_INPUT, Network
-from networks import network, packed
+from support.networks import network, packed
 
 # What a state holds is tried for networks, too, that are other models when their state is carried.
 pytestmark = pytest.mark.filterwarnings("ignore:carried state gives another model:UserWarning")

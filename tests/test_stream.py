@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import lstmgen
 from lstmgen import _core
-from networks import network, packed
+from support.networks import network, packed
 
 LETTERS = "abcdefghijk"
 WORDS = ["The", "cat", "sat", "on", "a"]

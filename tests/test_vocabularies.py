@@ -17,7 +17,7 @@ import pytest
 
 import lstmgen
 from lstmgen.vocabulary import Vocabulary, reading
-from networks import packed
+from support.networks import packed
 
 NOTES = ["4.7", "C4", "C4", "B-3", "4.7", "C4"]
 
