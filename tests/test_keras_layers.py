@@ -1,8 +1,8 @@
 """Every row of the table in docs/keras-files.md: layers and options x kinds of file and versions of Keras.
 
 Each row is a small Keras model (support/keras_models.py). Saved by the Keras that is installed, it must predict what
-Keras does. Any other kind of file must give the very same network: one that Keras wrote, or one in the layout of an older
-version (support/legacy_files.py).
+Keras does. Any other kind of file must give the very same network: one that Keras wrote, or one in the layout of an
+older version (support/legacy_files.py).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmgen.errors import option
+from lstmgen.errors import OptionError, option
 from lstmgen.vocabulary import reading
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def classify(
     for i, sequence in enumerate(sequences):
         try:
             encoded.append(encode(model, sequence, on_unknown))
+        except OptionError:  # not of this sequence
+            raise
         except (ValueError, TypeError) as error:
             name = names[i] if names else f"sequence {i}"
             raise type(error)(f"{name}: {error}") from None

@@ -173,7 +173,7 @@ class Generator:
             first = TABLE["seed"].values.check("seed", seed)
             given["seed"] = [first + i for i in range(n)]  # type: ignore[operator]
         each = {name: _each(name, given.pop(name, None), n) for name in ("temp", "temperature", "inverse_temp", "seed")}
-        prime = given.pop("prime", None)
+        prime = checked("sample_many", {"prime": given.pop("prime", None)}).get("prime")
         common = checked("sample_many", given)
         if common["length"] is None:
             raise OptionTypeError("length", "an integer", None)

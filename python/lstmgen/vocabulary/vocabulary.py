@@ -96,7 +96,7 @@ class Vocabulary:
 def check_sequence(name: str, what: object) -> None:
     """Raise a `TypeError` that names the argument `name` if `what` cannot be text, elements or ids."""
     if isinstance(what, bytes) or not isinstance(what, Iterable):
-        raise OptionTypeError(name, "text, elements or ids", what)
+        raise TypeError(f"{name}: expected text, elements or ids, found {what!r:.60}")
 
 
 def id_at(name: str, piece: object, position: int) -> int:
