@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from collections.abc import Iterator
 from itertools import islice
@@ -15,10 +16,8 @@ from hypothesis import strategies as st
 
 import lstmgen
 from lstmgen import _core
-from support.networks import network, packed
-
-LETTERS = "abcdefghijk"
-WORDS = ["The", "cat", "sat", "on", "a"]
+from support.generators import LETTERS, tokens
+from support.networks import packed
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +25,58 @@ def gen() -> lstmgen.Generator:
     return lstmgen.Generator(packed())
 
 
-def tokens() -> lstmgen.Generator:
-    of = network([("lstm", 6), ("dense", 5, "softmax")], 5, 4)
-    return lstmgen.Generator(packed(of, vocabulary=WORDS, vocabulary_kind="tokens"))
+# -- iterating --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"include_prime": True},
+        {"stop": ["ab", "c"]},
+        {"refresh": None},
+        {"refresh": 5, "temp": 0.5},
+        {"prime": "hij", "top_k": 3},
+        {"repeat_penalty": 1.3, "logit_bias": {"a": 2.0}},
+    ],
+)
+def test_stream_is_sample(gen: lstmgen.Generator, options: dict[str, Any]) -> None:
+    streamed = gen.stream(60, seed=4, **options)
+    assert "".join(map(str, streamed)) == gen.sample(60, seed=4, **options)
+
+
+def test_stream_and_sample_take_the_same_options() -> None:
+    sample = dict(inspect.signature(lstmgen.Generator.sample).parameters)
+    stream = dict(inspect.signature(lstmgen.Generator.stream).parameters)
+    astream = dict(inspect.signature(lstmgen.Generator.astream).parameters)
+    assert astream == stream
+    del stream["state"]
+    assert list(sample) == list(stream)
+    assert [p.default for p in sample.values()] == [p.default for p in stream.values()]
+
+
+def test_stream_without_length_goes_on(gen: lstmgen.Generator) -> None:
+    endless = gen.stream(None, seed=4)
+    assert "".join(map(str, islice(endless, 40))) == gen.sample(40, seed=4)
+
+
+def test_a_closed_stream_ends(gen: lstmgen.Generator) -> None:
+    stream = gen.stream(None)
+    next(stream)
+    assert isinstance(stream, Iterator)
+    stream.close()
+    assert list(stream) == []
+
+
+def test_stream_checks_its_options_before_the_first_element(gen: lstmgen.Generator) -> None:
+    with pytest.raises(ValueError, match="temp: expected a number >= 0, found -1"):
+        gen.stream(temp=-1)
+
+
+def test_streams_side_by_side_do_not_disturb_each_other(gen: lstmgen.Generator) -> None:
+    pairs = list(zip(gen.stream(30, seed=1), gen.stream(30, seed=2), strict=True))
+    assert "".join(str(a) for a, _ in pairs) == gen.sample(30, seed=1)
+    assert "".join(str(b) for _, b in pairs) == gen.sample(30, seed=2)
 
 
 # -- taking ----------------------------------------------------------------------------------------
