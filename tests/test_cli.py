@@ -220,6 +220,12 @@ def test_what_the_card_recommends_is_used_and_said(run: Any, recommending: str) 
     )
 
 
+def test_the_bundled_model_of_latex_recommends_its_temperature(run: Any) -> None:
+    ran = run("sample", "latex", "--length", 40, "--seed", 1)
+    assert ran.out == lstmgen.Generator("latex").sample(40, 0.67, seed=1)
+    assert ran.err.startswith("temp 0.67, as the model's card recommends; --temp changes it\n")
+
+
 @pytest.mark.parametrize("given", [["--temp", "1"], ["--temperature", "1"], ["--inverse-temp", "1"]])
 def test_what_is_given_goes_before_what_is_recommended(run: Any, recommending: str, given: list[str]) -> None:
     ran = run("sample", recommending, "--length", 500, "--seed", 7, *given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Unpack
 
@@ -53,7 +54,7 @@ class Stream(Iterator[str | int]):
         self._native: _core.Generator | None = native
         self._threads = threads
         self._seed: int | None = values.get("seed")
-        self._ahead: list[int] = []  # of the prime, what the user has not had yet
+        self._ahead: deque[int] = deque()  # of the prime, what the user has not had yet
         self._drawn = 0
         self._recent: list[int] = []  # the last drawn ids, as many as a stop text may begin with
         self._over = False  # a stop text has ended the iteration
@@ -66,7 +67,7 @@ class Stream(Iterator[str | int]):
 
     def __next__(self) -> str | int:
         if self._ahead:
-            i = self._ahead.pop(0)
+            i = self._ahead.popleft()
         else:
             if self._native is None or self._over or (self._length is not None and self._drawn >= self._length):
                 raise StopIteration
@@ -89,7 +90,7 @@ class Stream(Iterator[str | int]):
         n = Integer(0).check("n", n)
         native, recent, self._recent = self._open(), self._recent, []  # should Ctrl-C end it, what was drawn is lost
         drawn: list[int] = native.sample(n, self._stops, recent).tolist()
-        ids, self._ahead, self._recent = [*self._ahead, *drawn], [], recent
+        ids, self._ahead, self._recent = [*self._ahead, *drawn], deque(), recent
         self._note(drawn)
         return decode(self._model, ids)
 
@@ -126,7 +127,7 @@ class Stream(Iterator[str | int]):
 
     def close(self) -> None:
         """End the stream and free what it holds. It gives no more elements."""
-        self._native, self._ahead = None, []
+        self._native, self._ahead = None, deque()
 
     # -- options -----------------------------------------------------------------------------------
 
@@ -192,7 +193,7 @@ class Stream(Iterator[str | int]):
         other: Stream = object.__new__(Stream)
         for name in self.__slots__:
             setattr(other, name, getattr(self, name))
-        other._native, other._ahead = self._open().clone(), [*self._ahead]
+        other._native, other._ahead = self._open().clone(), self._ahead.copy()
         return other
 
     def __copy__(self) -> Stream:
