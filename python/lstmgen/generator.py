@@ -177,10 +177,11 @@ class Generator:
         common = checked("sample_many", given)
         if common["length"] is None:
             raise OptionTypeError("length", "an integer", None)
+        shared = engine_options(self.model, common)
         samplers = []
         for i in range(n):
-            values = checked("sample_many", {**common, **{name: values[i] for name, values in each.items()}})
-            samplers.append(engine_options(self.model, {"seed": _new_seed(), **values}))
+            own = checked("sample_many", {name: values[i] for name, values in each.items()})
+            samplers.append({**shared, **engine_options(self.model, {"seed": _new_seed(), **own})})
         primes = self._primes(prime, n, common)
         stops = stop_ids(self.model, common.get("stop"))
         refresh = self._refresh(common, 3)

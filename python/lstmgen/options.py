@@ -5,12 +5,10 @@ docs/sampling.md (`python -m lstmgen.options` prints it) and what the engine is 
 """
 
 # Without `from __future__ import annotations`: the annotations of the classes below are read as objects.
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NamedTuple, TypedDict
 
 from lstmgen.errors import OptionError, OptionTypeError, option
 
@@ -20,8 +18,7 @@ LogitBias = Mapping[str, float] | Mapping[int, float] | Mapping[str | int, float
 # -- kinds of values -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A real number in an interval. NaN is in none."""
 
     least: float
@@ -47,8 +44,7 @@ class Number:
         return number
 
 
-@dataclass(frozen=True, slots=True)
-class Integer:
+class Integer(NamedTuple):
     """An integer of at least `least` and below 2**`bits`."""
 
     least: int
@@ -71,8 +67,7 @@ class Integer:
         return number
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """True or False."""
 
     parse: None = None
@@ -88,8 +83,7 @@ class Flag:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """Something made of elements. Only the model can tell which there are, so only the type is checked here."""
 
     expected: str
@@ -108,8 +102,7 @@ class Text:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Biases:
+class Biases(NamedTuple):
     """Numbers below infinity, each of an element or id."""
 
     metavar: str = "ELEMENT=X"
@@ -142,8 +135,7 @@ Kind = Number | Integer | Flag | Text | Biases
 # -- the options ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """What there is to know of an option beside its name and its type."""
 
     values: Kind
@@ -369,6 +361,8 @@ def temperature(values: Mapping[str, Any]) -> dict[str, float]:
 
 def near(name: str, names: Iterable[str]) -> str:
     """The end of a message about an unknown name: the known one that looks like it, if there is one."""
+    import difflib  # here, as few need it
+
     found = difflib.get_close_matches(name.lower(), list(names), 1, 0.6)
     return f": did you mean {found[0]!r}?" if found else ""
 
