@@ -961,7 +961,7 @@ static void test_raw(const char* path) {
     lstmgen_model* model = load(path);
     const float* values = NULL;
     size_t count = 0, bytes = 0, length, i;
-    uint64_t number = 0;
+    size_t number = 0;
     float x[RAW_LENGTH] = {0}, y[RAW_OUTPUTS], other[RAW_OUTPUTS];
     double p[RAW_OUTPUTS];
     uint32_t ids[RAW_LENGTH], drawn[RAW_LENGTH];
@@ -969,8 +969,9 @@ static void test_raw(const char* path) {
     const uint32_t two = 2;
     static unsigned char state[1 << 16];
     void* const aligned = (void*)(((uintptr_t)state + 15) / 16 * 16);
-    lstmgen_options options;
-    lstmgen_many many;
+    lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
+    lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
+    lstmgen_many_options many = LSTMGEN_MANY_OPTIONS_INIT;
     lstmgen_generator* generator = NULL;
     lstmgen_generator* carried = generator_of(model, 1, 0);
 
@@ -989,38 +990,37 @@ static void test_raw(const char* path) {
     INVALID(lstmgen_model_input_values(NULL, &values, &count));
 
     /* An id enters as its number. */
-    OK(lstmgen_predict_ids(model, 1, 1, &two, 1, y, RAW_OUTPUTS));
-    OK(lstmgen_predict_features(model, 1, 1, &numbers[2], 1, other, RAW_OUTPUTS));
+    OK(lstmgen_model_predict_ids(model, 1, 1, &two, 1, y, RAW_OUTPUTS));
+    OK(lstmgen_model_predict_features(model, 1, 1, &numbers[2], 1, other, RAW_OUTPUTS));
     CHECK(memcmp(y, other, sizeof y) == 0);
     OK(lstmgen_state_size(model, &bytes));
     CHECK(bytes < sizeof state - 16);
     OK(lstmgen_state_init(model, aligned, bytes));
-    OK(lstmgen_step_id(model, aligned, bytes, 2, other, RAW_OUTPUTS));
+    OK(lstmgen_state_step_id(model, aligned, bytes, 2, other, RAW_OUTPUTS));
     CHECK(memcmp(y, other, sizeof y) == 0);
-    INVALID(lstmgen_step_id(model, aligned, bytes, RAW_OUTPUTS, other, RAW_OUTPUTS));
+    INVALID(lstmgen_state_step_id(model, aligned, bytes, RAW_OUTPUTS, other, RAW_OUTPUTS));
 
     /* From nothing, the window is all zeros; a carried state needs an element. */
-    OK(lstmgen_options_init(&options, sizeof options));
-    options.temp = 0.0;
+    sampler.temp = 0.0;
+    options.sampler = &sampler;
     OK(lstmgen_generator_create(model, &options, &generator));
-    OK(lstmgen_probabilities(generator, p, RAW_OUTPUTS));
+    OK(lstmgen_generator_probabilities(generator, p, RAW_OUTPUTS));
     for (length = 0; length < RAW_LENGTH - RAW_WINDOW; ++length) {
-        OK(lstmgen_predict_features(model, 1, RAW_WINDOW, x + length, RAW_WINDOW, y, RAW_OUTPUTS));
-        OK(lstmgen_next(generator, &ids[length]));
+        OK(lstmgen_model_predict_features(model, 1, RAW_WINDOW, x + length, RAW_WINDOW, y, RAW_OUTPUTS));
+        OK(lstmgen_generator_next(generator, &ids[length]));
         CHECK(ids[length] == most_likely(y));
         x[RAW_WINDOW + length] = numbers[ids[length]];
     }
-    INVALID(lstmgen_next(carried, ids));
+    INVALID(lstmgen_generator_next(carried, ids));
     CHECK(strstr(lstmgen_last_error(), "the context is empty") != NULL);
 
-    OK(lstmgen_many_init(&many, sizeof many));
     many.count = 1;
     many.length = length;
-    OK(lstmgen_sample_many(model, &options, &many, drawn, RAW_LENGTH, counts));
+    OK(lstmgen_model_sample_many(model, &options, &many, drawn, RAW_LENGTH, counts));
     CHECK(counts[0] == length);
     for (i = 0; i < length; ++i) CHECK(drawn[i] == ids[i]);
     options.refresh = 0;
-    INVALID(lstmgen_sample_many(model, &options, &many, drawn, RAW_LENGTH, counts));
+    INVALID(lstmgen_model_sample_many(model, &options, &many, drawn, RAW_LENGTH, counts));
 
     OK(lstmgen_generator_free(&generator));
     OK(lstmgen_generator_free(&carried));

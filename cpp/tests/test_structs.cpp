@@ -75,3 +75,26 @@ TEST_CASE_TEMPLATE("this library takes a longer struct if what it does not know 
     CHECK(read_struct(&newer, found) == LSTMGEN_OK);
     CHECK(found.size == sizeof newer);
 }
+
+TEST_CASE("the initialisers of C are the defaults of C++") {
+    const lstmgen_sampler_options c = LSTMGEN_SAMPLER_OPTIONS_INIT;
+    const SamplerOptions want;
+    SamplerOptions found;
+    found.logit_bias = {{1, 2.0}};
+    found.repeat_penalty = found.top_p = found.min_p = found.temp = 0.125;
+    found.top_k = found.seed = 99;
+    REQUIRE(read_sampler_options(&c, found) == LSTMGEN_OK);
+    CHECK(found.logit_bias == want.logit_bias);
+    CHECK(found.repeat_penalty == want.repeat_penalty);
+    CHECK(found.top_k == want.top_k);
+    CHECK(found.top_p == want.top_p);
+    CHECK(found.min_p == want.min_p);
+    CHECK(found.temp == want.temp);
+    CHECK(found.seed == want.seed);
+
+    const lstmgen_generator_options generator = LSTMGEN_GENERATOR_OPTIONS_INIT;
+    CHECK(generator.refresh == GeneratorOptions{}.refresh);
+    CHECK(generator.threads == GeneratorOptions{}.threads);
+    const lstmgen_many_options many = LSTMGEN_MANY_OPTIONS_INIT;
+    CHECK(many.length == ManyOptions{}.length);
+}

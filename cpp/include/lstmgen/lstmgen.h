@@ -18,34 +18,34 @@
  * - Names: a function is called lstmgen_<what it works on>_<what it does>.
  * - Numbers: sizes, counts and positions are size_t, ids are uint32_t, seeds are uint64_t.
  * - Errors: a function that can fail returns a status, which must be checked, and
- * lstmgen_last_error() says why. On failure nothing is written to the places of results, unless the
- * function says so.
+ *   lstmgen_last_error() says why. On failure nothing is written to the places of results, unless
+ *   the function says so.
  * - NULL: each pointer may be NULL. That is LSTMGEN_INVALID_ARGUMENT, unless the function gives
- * NULL a meaning.
+ *   NULL a meaning.
  * - Threads: a model is immutable, and any number of threads may use one at a time. A generator
- * belongs to one thread at a time. A second one gets LSTMGEN_BUSY, as does a callback that uses the
- * generator which called it. A pointer to const does not change this.
+ *   belongs to one thread at a time. A second one gets LSTMGEN_BUSY, as does a callback that uses
+ *   the generator which called it. A pointer to const does not change this.
  * - Nothing prints, exits, aborts, installs a signal handler, or keeps global state. No exception
- * leaves a function. No longjmp and no exception may leave a callback; one that throws ends the
- * call with LSTMGEN_INTERNAL.
+ *   leaves a function. No longjmp and no exception may leave a callback; one that throws ends the
+ *   call with LSTMGEN_INTERNAL.
  * - Text is UTF-8. A 0 byte follows it, which the number of bytes does not count. It holds no
- * other.
+ *   other.
  *
  * Structs and versions. This is the whole promise:
  *
  * - Each struct begins with its own size. An initialiser (LSTMGEN_..._INIT) or a function
- * (lstmgen_..._init) sets it, with the defaults of all members.
+ *   (lstmgen_..._init) sets it, with the defaults of all members.
  * - New members are only ever appended. Existing members, enumerators and functions keep their
- * meaning and number within a minor version of the library.
+ *   meaning and number within a minor version of the library.
  * - A program that is older than the library has a shorter struct. Each member that it lacks has
- * its default.
+ *   its default.
  * - A program that is newer than the library has a longer struct. The bytes that the library does
- * not know must all be 0. Otherwise the call gives LSTMGEN_WRONG_VERSION, since an option that was
- * set would be ignored.
+ *   not know must all be 0. Otherwise the call gives LSTMGEN_WRONG_VERSION, since an option that
+ *   was set would be ignored.
  * - A struct that is shorter than its first version, longer than 4096 bytes, or of a size that is
- * not a multiple of sizeof(size_t) gives LSTMGEN_WRONG_VERSION.
+ *   not a multiple of sizeof(size_t) gives LSTMGEN_WRONG_VERSION.
  * - A struct that the library fills in (lstmgen_layer) gets the members that both know. The rest
- * becomes 0.
+ *   becomes 0.
  */
 #ifndef LSTMGEN_LSTMGEN_H
 #define LSTMGEN_LSTMGEN_H
@@ -58,9 +58,7 @@
 extern "C" {
 #endif
 
-/* ---- Errors
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- Errors ---- */
 
 /** What a call came to. 0 is success. The numbers stay. */
 typedef enum lstmgen_status {
@@ -79,6 +77,9 @@ typedef enum lstmgen_status {
         8, /**< the generator is in use, by another thread or by the caller of this callback */
     LSTMGEN_INTERNAL = 9 /**< a bug in lstmgen, or an exception from a callback */
 } lstmgen_status;
+
+/** An exported function that returns a status, which must be checked. */
+#define LSTMGEN_STATUS LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
 
 /** What went wrong in the last call of this thread that failed; "" before the first. At most 511
  * bytes. The text is valid until this thread's next failure. */
@@ -100,9 +101,7 @@ LSTMGEN_MUST_CHECK LSTMGEN_API size_t lstmgen_version_number(void);
  * "neon" and "baseline". The text is static. */
 LSTMGEN_MUST_CHECK LSTMGEN_API const char* lstmgen_isa(size_t index);
 
-/* ---- Memory
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- Memory ---- */
 
 /** Where weights, states, working memory and handles come from. Names, vocabularies and what
  * docs/embedding.md lists come from operator new. The thread that calls lstmgen calls both
@@ -120,43 +119,42 @@ typedef struct lstmgen_allocator {
 /** An allocator without functions, which must be set. */
 #define LSTMGEN_ALLOCATOR_INIT {sizeof(lstmgen_allocator), NULL, NULL, NULL}
 
-/* ---- Models
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- Models ---- */
 
 /** A network with its weights, vocabulary and facts. It is immutable and counts its references. */
 typedef struct lstmgen_model lstmgen_model;
 
 /** How a model is loaded. */
 typedef struct lstmgen_load_options {
-    size_t size;      /**< sizeof(lstmgen_load_options) */
-    const char* name; /**< stands for the path in errors of models from memory and streams; NULL:
-                         "<memory>" */
-    const lstmgen_allocator*
-        allocator;   /**< NULL: operator new. The struct is copied; `user` must outlive the model */
-    const char* isa; /**< name of the kernels, one of lstmgen_isa(); NULL or "": what the
-                        environment variable LSTMGEN_ISA names, or the best. The results are the
-                        same bits with all kernels */
+    /** sizeof(lstmgen_load_options) */
+    size_t size;
+    /** Stands for the path in errors of models from memory and streams; NULL: "<memory>". */
+    const char* name;
+    /** NULL: operator new. The struct is copied; `user` must outlive the model. */
+    const lstmgen_allocator* allocator;
+    /** Name of the kernels, one of lstmgen_isa(). NULL or "": what the environment variable
+     * LSTMGEN_ISA names, or the best. The results are the same bits with all kernels. */
+    const char* isa;
 } lstmgen_load_options;
 
 /** The defaults of lstmgen_load_options. */
 #define LSTMGEN_LOAD_OPTIONS_INIT {sizeof(lstmgen_load_options), NULL, NULL, NULL}
 
 /** Sets the defaults. `size` is sizeof(lstmgen_load_options) of the caller. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
-lstmgen_load_options_init(lstmgen_load_options* options, size_t size);
+LSTMGEN_STATUS lstmgen_load_options_init(lstmgen_load_options* options, size_t size);
 
 /** Loads the `.bin` file at `path`, which is UTF-8 on Windows. The model has one reference, which
  * is the caller's: end it with lstmgen_model_release. `options` may be NULL: the defaults. On
  * failure *model is NULL. An isa that this processor cannot run is LSTMGEN_INVALID_ARGUMENT, with a
  * list of those that it can. The file is not needed afterwards. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_load_path(
-    const char* path, const lstmgen_load_options* options, lstmgen_model** model);
+LSTMGEN_STATUS lstmgen_model_load_path(const char* path, const lstmgen_load_options* options,
+                                       lstmgen_model** model);
 
 /** Loads the `bytes` bytes of a file at `data`, which are copied. Otherwise as
  * lstmgen_model_load_path. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_load_memory(
-    const void* data, size_t bytes, const lstmgen_load_options* options, lstmgen_model** model);
+LSTMGEN_STATUS lstmgen_model_load_memory(const void* data, size_t bytes,
+                                         const lstmgen_load_options* options,
+                                         lstmgen_model** model);
 
 /** Puts up to `bytes` > 0 bytes into `buffer`. Returns how many, 0 at the end, or (size_t)-1 for an
  * error. */
@@ -164,11 +162,12 @@ typedef size_t (*lstmgen_read)(void* user, void* buffer, size_t bytes);
 
 /** Loads what `read` gives. This thread calls it until it returns 0. Otherwise as
  * lstmgen_model_load_path. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_load_stream(
-    lstmgen_read read, void* user, const lstmgen_load_options* options, lstmgen_model** model);
+LSTMGEN_STATUS lstmgen_model_load_stream(lstmgen_read read, void* user,
+                                         const lstmgen_load_options* options,
+                                         lstmgen_model** model);
 
 /** Adds a reference. Any thread may. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_retain(lstmgen_model* model);
+LSTMGEN_STATUS lstmgen_model_retain(lstmgen_model* model);
 
 /** Ends a reference and sets *model to NULL. Any thread may. The last one frees the model; a
  * generator holds one, too. If *model is NULL already, nothing happens. */
@@ -243,41 +242,32 @@ typedef struct lstmgen_layer {
 #define LSTMGEN_LAYER_INIT {sizeof(lstmgen_layer), NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0}
 
 /** Tells a number; `what` is an lstmgen_number. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_number(const lstmgen_model* model,
-                                                                   int what, size_t* number);
+LSTMGEN_STATUS lstmgen_model_number(const lstmgen_model* model, int what, size_t* number);
 
 /** Tells a text, which belongs to the model; `what` is an lstmgen_string. `bytes` may be NULL. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_string(const lstmgen_model* model,
-                                                                   int what, const char** text,
-                                                                   size_t* bytes);
+LSTMGEN_STATUS lstmgen_model_string(const lstmgen_model* model, int what, const char** text,
+                                    size_t* bytes);
 
 /** Tells the text of the element `id`, which belongs to the model. That of padding may be empty.
  * `bytes` may be NULL. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_element(const lstmgen_model* model,
-                                                                    uint32_t id, const char** text,
-                                                                    size_t* bytes);
+LSTMGEN_STATUS lstmgen_model_element(const lstmgen_model* model, uint32_t id, const char** text,
+                                     size_t* bytes);
 
 /** Tells the name of output `index` of a classifier, which belongs to the model. `bytes` may be
  * NULL. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_label(const lstmgen_model* model,
-                                                                  size_t index, const char** text,
-                                                                  size_t* bytes);
+LSTMGEN_STATUS lstmgen_model_label(const lstmgen_model* model, size_t index, const char** text,
+                                   size_t* bytes);
 
 /** Tells the ids of the default prime, which belong to the model. *count is 0 if there is none. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_prime(const lstmgen_model* model,
-                                                                  const uint32_t** ids,
-                                                                  size_t* count);
+LSTMGEN_STATUS lstmgen_model_prime(const lstmgen_model* model, const uint32_t** ids, size_t* count);
 
 /** Tells the number that enters for each element with LSTMGEN_ENCODING_RAW. The numbers belong to
  * the model. *count is 0 if the number is the id. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_input_values(const lstmgen_model* model,
-                                                                         const float** values,
-                                                                         size_t* count);
+LSTMGEN_STATUS lstmgen_model_input_values(const lstmgen_model* model, const float** values,
+                                          size_t* count);
 
 /** Fills in `layer` with the layer at `index`. The caller sets layer->size. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_layer(const lstmgen_model* model,
-                                                                  size_t index,
-                                                                  lstmgen_layer* layer);
+LSTMGEN_STATUS lstmgen_model_layer(const lstmgen_model* model, size_t index, lstmgen_layer* layer);
 
 /** Turns the `bytes` bytes of a text into ids. The longest elements that match are taken. With a
  * vocabulary of the kind "tokens", the elements are what stands between ASCII blanks (space, tab,
@@ -286,39 +276,31 @@ LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_layer(const lstmgen_
  * `ids` has room for `capacity` ids. *count gets their number, also with LSTMGEN_SHORT_BUFFER; then
  * the first `capacity` are written. With `ids` NULL and `capacity` 0 it only counts. Text that is
  * not in the vocabulary is LSTMGEN_INVALID_ARGUMENT, and the error names its position. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_encode(const lstmgen_model* model,
-                                                                   const char* text, size_t bytes,
-                                                                   uint32_t* ids, size_t capacity,
-                                                                   size_t* count);
+LSTMGEN_STATUS lstmgen_model_encode(const lstmgen_model* model, const char* text, size_t bytes,
+                                    uint32_t* ids, size_t capacity, size_t* count);
 
-/* ---- Whole sequences
- * --------------------------------------------------------------------------------------------- */
+/* ---- Whole sequences ---- */
 
 /** Tells how many floats the two functions below write: batch * outputs, times the time steps of
  * the output if LSTMGEN_NUMBER_OUTPUT_SEQUENCE is 1. `steps` is at least 1. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_predict_size(const lstmgen_model* model,
-                                                                         size_t batch, size_t steps,
-                                                                         size_t* count);
+LSTMGEN_STATUS lstmgen_model_predict_size(const lstmgen_model* model, size_t batch, size_t steps,
+                                          size_t* count);
 
 /** Computes what Keras's predict gives for ids of the shape (batch, steps), in C order. ids_count
  * is batch * steps. `y` has room for y_count floats, at least as many as lstmgen_model_predict_size
  * tells, of the shape (batch, outputs) or (batch, output steps, outputs). It takes working memory
  * from the model's allocator, and gives it back. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_predict_ids(const lstmgen_model* model,
-                                                                        size_t batch, size_t steps,
-                                                                        const uint32_t* ids,
-                                                                        size_t ids_count, float* y,
-                                                                        size_t y_count);
+LSTMGEN_STATUS lstmgen_model_predict_ids(const lstmgen_model* model, size_t batch, size_t steps,
+                                         const uint32_t* ids, size_t ids_count, float* y,
+                                         size_t y_count);
 
 /** Computes the same from `x` of the shape (batch, steps, input_size); x_count is batch * steps *
  * input_size. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
-lstmgen_model_predict_features(const lstmgen_model* model, size_t batch, size_t steps,
-                               const float* x, size_t x_count, float* y, size_t y_count);
+LSTMGEN_STATUS lstmgen_model_predict_features(const lstmgen_model* model, size_t batch,
+                                              size_t steps, const float* x, size_t x_count,
+                                              float* y, size_t y_count);
 
-/* ---- Generators
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- Generators ---- */
 
 /** Draws one element after the other. */
 typedef struct lstmgen_generator lstmgen_generator;
@@ -327,18 +309,27 @@ typedef struct lstmgen_generator lstmgen_generator;
  * logit_bias, repeat_penalty, top_k, top_p, min_p. Then the probability p_i is proportional to y_i
  * ^ (1 / temp). */
 typedef struct lstmgen_sampler_options {
-    size_t size;  /**< sizeof(lstmgen_sampler_options) */
-    size_t top_k; /**< keep the k most likely elements; default 0: all */
-    double temp;  /**< temperature, at least 0; default 1; 0: the most likely element */
-    double
-        repeat_penalty; /**< above 0; above 1 the last 64 elements become less likely; default 1 */
-    double top_p;       /**< in (0, 1]: keep the most likely that together reach p; default 1 */
-    double min_p; /**< in [0, 1]: keep those with min_p times the greatest probability; default 0 */
-    uint64_t seed; /**< default 0; the same seed gives the same elements on every machine */
-    const uint32_t*
-        logit_bias_ids;       /**< logit_bias[i] is added to ln y of element logit_bias_ids[i] */
-    const double* logit_bias; /**< below infinity; -HUGE_VAL bans the element */
-    size_t logit_bias_count;  /**< length of both arrays, which are copied; default 0 */
+    /** sizeof(lstmgen_sampler_options) */
+    size_t size;
+    /** Keep the k most likely elements; 0, the default: all. */
+    size_t top_k;
+    /** Temperature, at least 0; default 1. 0: the most likely element. */
+    double temp;
+    /** Above 0; default 1. Above 1 the last 64 elements become less likely, as in llama.cpp. */
+    double repeat_penalty;
+    /** In (0, 1]; default 1. Keep the most likely elements that together reach p. */
+    double top_p;
+    /** In [0, 1]; default 0. Keep the elements with at least min_p times the greatest probability.
+     */
+    double min_p;
+    /** The same seed gives the same elements on every machine; default 0. */
+    uint64_t seed;
+    /** logit_bias[i] is added to ln y of element logit_bias_ids[i]. */
+    const uint32_t* logit_bias_ids;
+    /** Numbers below infinity; -HUGE_VAL bans the element. */
+    const double* logit_bias;
+    /** Length of both arrays, which are copied; default 0. */
+    size_t logit_bias_count;
 } lstmgen_sampler_options;
 
 /** The defaults of lstmgen_sampler_options. */
@@ -346,33 +337,36 @@ typedef struct lstmgen_sampler_options {
     {sizeof(lstmgen_sampler_options), 0, 1.0, 1.0, 1.0, 0.0, 0, NULL, NULL, 0}
 
 /** Sets the defaults. `size` is sizeof(lstmgen_sampler_options) of the caller. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
-lstmgen_sampler_options_init(lstmgen_sampler_options* options, size_t size);
+LSTMGEN_STATUS lstmgen_sampler_options_init(lstmgen_sampler_options* options, size_t size);
 
 /** How a generator works. */
 typedef struct lstmgen_generator_options {
-    size_t size;                            /**< sizeof(lstmgen_generator_options) */
-    const lstmgen_sampler_options* sampler; /**< NULL: the defaults */
-    size_t refresh; /**< default 1: each element comes from a fresh window of the last `window`
-                         elements, as in a loop over predict. N: a window serves N elements. 0, or 1
-                         without a window: the state is carried on */
-    size_t threads; /**< threads that share the work of the windows, at most LSTMGEN_MAX_THREADS;
-                         default 1; the results do not depend on it */
-    const lstmgen_allocator* allocator; /**< NULL: the model's. The struct is copied; `user` must
-                                           outlive the generator */
+    /** sizeof(lstmgen_generator_options) */
+    size_t size;
+    /** How elements are chosen; NULL: the defaults. The struct is copied. */
+    const lstmgen_sampler_options* sampler;
+    /** 1, the default: each element comes from a fresh window of the last `window` elements, as in
+     * a loop over predict. N: a window serves N elements. 0, or 1 without a window: the state is
+     * carried on. */
+    size_t refresh;
+    /** Threads that share the work of the windows, at most LSTMGEN_MAX_THREADS; default 1. The
+     * results do not depend on it. */
+    size_t threads;
+    /** NULL: the model's. The struct is copied; `user` must outlive the generator. */
+    const lstmgen_allocator* allocator;
 } lstmgen_generator_options;
 
 /** The defaults of lstmgen_generator_options. */
 #define LSTMGEN_GENERATOR_OPTIONS_INIT {sizeof(lstmgen_generator_options), NULL, 1, 1, NULL}
 
 /** Sets the defaults. `size` is sizeof(lstmgen_generator_options) of the caller. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
-lstmgen_generator_options_init(lstmgen_generator_options* options, size_t size);
+LSTMGEN_STATUS lstmgen_generator_options_init(lstmgen_generator_options* options, size_t size);
 
 /** Makes a generator with an empty context, which holds a reference to the model. `options` may be
  * NULL: the defaults. It is not needed afterwards. On failure *generator is NULL. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_generator_create(
-    lstmgen_model* model, const lstmgen_generator_options* options, lstmgen_generator** generator);
+LSTMGEN_STATUS lstmgen_generator_create(lstmgen_model* model,
+                                        const lstmgen_generator_options* options,
+                                        lstmgen_generator** generator);
 
 /** Frees a generator and sets *generator to NULL. If that is NULL already, nothing happens.
  * LSTMGEN_BUSY while another call uses the generator. */
@@ -384,58 +378,52 @@ LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_model* lstmgen_generator_model(
 
 /** Makes a second generator that goes on as this one does, element for element. Free it, too. On
  * failure *clone is NULL. It allocates. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
-lstmgen_generator_clone(const lstmgen_generator* generator, lstmgen_generator** clone);
+LSTMGEN_STATUS lstmgen_generator_clone(const lstmgen_generator* generator,
+                                       lstmgen_generator** clone);
 
 /* The functions from here to lstmgen_generator_save are for real time. With threads <= 1 they do
  * not allocate, lock, throw or make a system call, as long as they succeed. */
 
 /** Makes `generator` go on as `from` does, element for element. Both are of one loaded model and
  * have the same refresh. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_generator_copy(lstmgen_generator* generator,
-                                                                     const lstmgen_generator* from);
+LSTMGEN_STATUS lstmgen_generator_copy(lstmgen_generator* generator, const lstmgen_generator* from);
 
 /** Chooses elements by other options from the next one on; NULL: the defaults. The context and the
  * random numbers go on, so the seed does not count (see lstmgen_generator_reset). logit_bias_count
  * is at most the number of elements. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
-lstmgen_generator_set_options(lstmgen_generator* generator, const lstmgen_sampler_options* options);
+LSTMGEN_STATUS lstmgen_generator_set_options(lstmgen_generator* generator,
+                                             const lstmgen_sampler_options* options);
 
 /** Returns to an empty context and starts the random numbers of `seed`, as if the generator were
  * new. The options stay. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_generator_reset(lstmgen_generator* generator,
-                                                                      uint64_t seed);
+LSTMGEN_STATUS lstmgen_generator_reset(lstmgen_generator* generator, uint64_t seed);
 
 /** Appends `count` known elements to the context. If one id is not below LSTMGEN_NUMBER_OUTPUTS,
  * none is appended. `ids` may be NULL if `count` is 0. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_generator_feed(lstmgen_generator* generator,
-                                                                     const uint32_t* ids,
-                                                                     size_t count);
+LSTMGEN_STATUS lstmgen_generator_feed(lstmgen_generator* generator, const uint32_t* ids,
+                                      size_t count);
 
 /** Appends the default prime of the model; LSTMGEN_INVALID_ARGUMENT if it has none. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
-lstmgen_generator_feed_prime(lstmgen_generator* generator);
+LSTMGEN_STATUS lstmgen_generator_feed_prime(lstmgen_generator* generator);
 
 /** Draws the next element and appends it to the context. An empty context is
  * LSTMGEN_INVALID_ARGUMENT, unless there are windows and the model has padding
  * (LSTMGEN_NUMBER_HAS_PADDING or LSTMGEN_NUMBER_ZERO_PADDING): then the window is all padding. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_generator_next(lstmgen_generator* generator,
-                                                                     uint32_t* id);
+LSTMGEN_STATUS lstmgen_generator_next(lstmgen_generator* generator, uint32_t* id);
 
 /** Draws `count` elements into `ids`. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
-lstmgen_generator_next_many(lstmgen_generator* generator, uint32_t* ids, size_t count);
+LSTMGEN_STATUS lstmgen_generator_next_many(lstmgen_generator* generator, uint32_t* ids,
+                                           size_t count);
 
 /** Writes the distribution of the next element, after all filters, into `p`: LSTMGEN_NUMBER_OUTPUTS
  * numbers that add up to 1. `p` has room for `count`. The context stays. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
-lstmgen_generator_probabilities(const lstmgen_generator* generator, double* p, size_t count);
+LSTMGEN_STATUS lstmgen_generator_probabilities(const lstmgen_generator* generator, double* p,
+                                               size_t count);
 
 /** Writes ln of the probability of each of `count` elements, given those before it, into `log_p`,
  * and appends the elements to the context. An element that a filter dropped has -infinity. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_generator_score(lstmgen_generator* generator,
-                                                                      const uint32_t* ids,
-                                                                      size_t count, double* log_p);
+LSTMGEN_STATUS lstmgen_generator_score(lstmgen_generator* generator, const uint32_t* ids,
+                                       size_t count, double* log_p);
 
 /** Takes a drawn element. Returns 0 to go on. */
 typedef int (*lstmgen_on_id)(void* user, uint32_t id);
@@ -444,51 +432,56 @@ typedef int (*lstmgen_on_text)(void* user, const char* text, size_t bytes);
 
 /** Draws up to `length` elements (SIZE_MAX: without end) and calls `callback` with each. If that
  * does not return 0, the element stays in the context and the call gives LSTMGEN_STOPPED. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_generator_sample(lstmgen_generator* generator,
-                                                                       size_t length,
-                                                                       lstmgen_on_id callback,
-                                                                       void* user);
+LSTMGEN_STATUS lstmgen_generator_sample(lstmgen_generator* generator, size_t length,
+                                        lstmgen_on_id callback, void* user);
 
 /** Does the same with the text of each element. The model must have a vocabulary. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_generator_sample_text(
-    lstmgen_generator* generator, size_t length, lstmgen_on_text callback, void* user);
+LSTMGEN_STATUS lstmgen_generator_sample_text(lstmgen_generator* generator, size_t length,
+                                             lstmgen_on_text callback, void* user);
 
 /** Writes all that the elements to come depend on into `state`, which has room for `capacity`
  * bytes: options, context and random numbers. The bytes are the same on every machine. *bytes gets
  * their number, also with LSTMGEN_SHORT_BUFFER; then nothing is written. With `state` NULL and
  * `capacity` 0 it only counts. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_generator_save(
-    const lstmgen_generator* generator, void* state, size_t capacity, size_t* bytes);
+LSTMGEN_STATUS lstmgen_generator_save(const lstmgen_generator* generator, void* state,
+                                      size_t capacity, size_t* bytes);
 
 /** Makes a generator that goes on as the saved one does, element for element, in any process and on
  * any machine. `threads` and `allocator` are as in lstmgen_generator_options. LSTMGEN_FORMAT: the
  * state is damaged. LSTMGEN_INVALID_ARGUMENT: it is one of another model file. Otherwise as
  * lstmgen_generator_create. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
-lstmgen_generator_load(lstmgen_model* model, const void* state, size_t bytes, size_t threads,
-                       const lstmgen_allocator* allocator, lstmgen_generator** generator);
+LSTMGEN_STATUS lstmgen_generator_load(lstmgen_model* model, const void* state, size_t bytes,
+                                      size_t threads, const lstmgen_allocator* allocator,
+                                      lstmgen_generator** generator);
 
-/* ---- Many sequences
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Many sequences ---- */
 
 /** What lstmgen_model_sample_many draws. The arrays for each sequence may be NULL. */
 typedef struct lstmgen_many_options {
-    size_t size;   /**< sizeof(lstmgen_many_options) */
-    size_t count;  /**< number of sequences; default 0 */
-    size_t length; /**< the most elements of a sequence; default 1000 */
-    const uint32_t* const*
-        primes; /**< ids before the first element of each; NULL: the model's prime for all */
-    const size_t* prime_sizes; /**< number of ids of each prime; 0 only where
-                                  lstmgen_generator_next takes an empty context */
-    const double* temps;       /**< temperature of each; NULL: that of the options for all */
-    const uint64_t* seeds;     /**< seed of each; NULL: seed, seed + 1, ... of the options */
-    const uint32_t* const*
-        stops; /**< a sequence ends with the first of these, which is still part of it */
-    const size_t* stop_sizes;   /**< number of ids of each stop, at least 1 */
-    size_t stop_count;          /**< number of stops; default 0 */
-    int (*on_wait)(void* user); /**< called by this thread at least every 20 ms, or once an element;
-                                   it returns 0 to go on. Default NULL */
-    void* user;                 /**< the argument of on_wait */
+    /** sizeof(lstmgen_many_options) */
+    size_t size;
+    /** Number of sequences; default 0. */
+    size_t count;
+    /** The most elements of a sequence; default 1000. */
+    size_t length;
+    /** Ids before the first element of each sequence; NULL: the model's prime for all. */
+    const uint32_t* const* primes;
+    /** Number of ids of each prime; 0 only where lstmgen_generator_next takes an empty context. */
+    const size_t* prime_sizes;
+    /** Temperature of each sequence; NULL: that of the options for all. */
+    const double* temps;
+    /** Seed of each sequence; NULL: seed, seed + 1, ... of the options. */
+    const uint64_t* seeds;
+    /** A sequence ends with the first of these that it draws, which is still part of it. */
+    const uint32_t* const* stops;
+    /** Number of ids of each stop, at least 1. */
+    const size_t* stop_sizes;
+    /** Number of stops; default 0. */
+    size_t stop_count;
+    /** Called by this thread at least every 20 ms, or once an element. It returns 0 to go on. */
+    int (*on_wait)(void* user);
+    /** The argument of on_wait. */
+    void* user;
 } lstmgen_many_options;
 
 /** The defaults of lstmgen_many_options. */
@@ -496,63 +489,54 @@ typedef struct lstmgen_many_options {
     {sizeof(lstmgen_many_options), 0, 1000, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL}
 
 /** Sets the defaults. `size` is sizeof(lstmgen_many_options) of the caller. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_many_options_init(lstmgen_many_options* many,
-                                                                        size_t size);
+LSTMGEN_STATUS lstmgen_many_options_init(lstmgen_many_options* many, size_t size);
 
 /** Draws many->count sequences side by side, which is faster than one after the other. Each is what
  * a generator with `options` (NULL: the defaults) and its own temp, seed and prime draws. Sequence
  * i goes to ids + i * many->length, and counts[i] says how many elements it has. `ids` has room for
  * ids_count >= many->count * many->length, `counts` for many->count. If on_wait ends it, what there
  * is has been written, and the call gives LSTMGEN_STOPPED. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_model_sample_many(
-    const lstmgen_model* model, const lstmgen_generator_options* options,
-    const lstmgen_many_options* many, uint32_t* ids, size_t ids_count, size_t* counts);
+LSTMGEN_STATUS lstmgen_model_sample_many(const lstmgen_model* model,
+                                         const lstmgen_generator_options* options,
+                                         const lstmgen_many_options* many, uint32_t* ids,
+                                         size_t ids_count, size_t* counts);
 
-/* ---- Steps, with the state in the caller's memory
- * ---------------------------------------------------------------- */
+/* ---- Steps, with the state in the caller's memory ---- */
 
 /** Tells how many bytes a state takes. All states of a model take as many. The memory is the
  * caller's, at a multiple of
  * 16. It may be copied, and is of use as long as the model lives, whose address it holds. For files
  * there is lstmgen_state_save. LSTMGEN_INVALID_ARGUMENT for models with LSTMGEN_NUMBER_WHOLE. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_state_size(const lstmgen_model* model,
-                                                                 size_t* bytes);
+LSTMGEN_STATUS lstmgen_state_size(const lstmgen_model* model, size_t* bytes);
 
 /* The functions from here on are for real time, too. */
 
 /** Makes `bytes` bytes at `state` the zero state. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_state_init(const lstmgen_model* model,
-                                                                 void* state, size_t bytes);
+LSTMGEN_STATUS lstmgen_state_init(const lstmgen_model* model, void* state, size_t bytes);
 
 /** Runs one time step: the element `id` enters, and the network's output after it goes into `y`,
  * which has room for y_count >= LSTMGEN_NUMBER_OUTPUTS floats. With `y` NULL no output is computed,
  * which is cheaper. Any number of states may step at a time, each in one thread. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_state_step_id(const lstmgen_model* model,
-                                                                    void* state, size_t bytes,
-                                                                    uint32_t id, float* y,
-                                                                    size_t y_count);
+LSTMGEN_STATUS lstmgen_state_step_id(const lstmgen_model* model, void* state, size_t bytes,
+                                     uint32_t id, float* y, size_t y_count);
 
 /** Runs one time step from the x_count = LSTMGEN_NUMBER_INPUT_SIZE numbers `x`. Otherwise as
  * lstmgen_state_step_id. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
-lstmgen_state_step_features(const lstmgen_model* model, void* state, size_t bytes, const float* x,
-                            size_t x_count, float* y, size_t y_count);
+LSTMGEN_STATUS lstmgen_state_step_features(const lstmgen_model* model, void* state, size_t bytes,
+                                           const float* x, size_t x_count, float* y,
+                                           size_t y_count);
 
 /** Writes what the next step needs of a state into `to`, which has room for `capacity` bytes. The
  * bytes are the same on every machine. *count gets their number, which is the same for all states
  * of a model, also with LSTMGEN_SHORT_BUFFER; then nothing is written. With `to` NULL and
  * `capacity` 0 it only counts; then `state` may be NULL, too. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_state_save(const lstmgen_model* model,
-                                                                 const void* state, size_t bytes,
-                                                                 void* to, size_t capacity,
-                                                                 size_t* count);
+LSTMGEN_STATUS lstmgen_state_save(const lstmgen_model* model, const void* state, size_t bytes,
+                                  void* to, size_t capacity, size_t* count);
 
 /** Makes `bytes` bytes at `state` the state that was saved. On failure they stay as they were. The
  * errors are those of lstmgen_generator_load. */
-LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status lstmgen_state_load(const lstmgen_model* model,
-                                                                 void* state, size_t bytes,
-                                                                 const void* from,
-                                                                 size_t from_bytes);
+LSTMGEN_STATUS lstmgen_state_load(const lstmgen_model* model, void* state, size_t bytes,
+                                  const void* from, size_t from_bytes);
 
 #ifdef __cplusplus
 }

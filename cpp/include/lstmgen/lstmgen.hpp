@@ -9,16 +9,14 @@
 ///
 /// These hold for all functions:
 ///
-/// - Errors are thrown as lstmgen::Error. Missing memory is std::bad_alloc. Bad arguments are
-/// errors, too: a null
-///   pointer with numbers to read or write, a number out of range, a model or generator that was
-///   moved from.
+/// - Errors are thrown as lstmgen::Error. Missing memory is std::bad_alloc.
+/// - Bad arguments are errors: a null pointer with numbers to read or write, a number out of range,
+///   a model or generator that was moved from.
 /// - After an error all is as before the call, unless the function says otherwise.
 /// - A Model is immutable: any number of threads may use one at a time.
 /// - A Generator belongs to one caller at a time. A second one, in another thread or inside a
-/// callback, gets an Error
-///   with ErrorCode::busy. This includes the const functions. Destroying, moving and assigning are
-///   not checked.
+///   callback, gets an Error with ErrorCode::busy. This includes the const functions. Destroying,
+///   moving and assigning are not checked.
 /// - Nothing prints, exits, aborts, or keeps global state.
 #pragma once
 
