@@ -61,7 +61,7 @@ def gen() -> lstmgen.Generator:
         (
             {"logit_bias": {"a": "x"}},
             TypeError,
-            "logit_bias: expected a mapping from elements or ids to numbers, found 'x'",
+            "logit_bias: expected a number, found 'x'",
         ),
         ({"stop": ""}, ValueError, "stop: .*found ''"),
         ({"stop": ["a", ""]}, ValueError, "stop: .*found \\['a', ''\\]"),

@@ -124,7 +124,7 @@ class Biases(NamedTuple):
             raise OptionTypeError(name, str(self), value)
         for number in value.values():
             if isinstance(number, bool) or not isinstance(number, Real):
-                raise OptionTypeError(name, str(self), number)
+                raise OptionTypeError(name, "a number", number)
             if not float(number) < math.inf:
                 raise OptionError(name, "numbers below infinity", float(number))
         return {key: float(number) for key, number in value.items()}
