@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import lstmgen
-from lstmgen import _core
 from lstmgen.bench import lane_macs, step_bytes
 from measuring import Draw, about, elements_in, figure, sampler, some_of, spread, table, timed
 
@@ -176,7 +175,7 @@ def measure(name: str, peers: list[type[Peer]], seconds: float, threads: int) ->
     work = {"window": lane_macs(model) * WINDOW, "carried": step_bytes(model)}
     busy: dict[Key, float] = {}
     for _ in range(ROUNDS):
-        for mode, limit in zip(MODES, _core.measure_limits(model._native), strict=True):
+        for mode, limit in zip(MODES, model.measure_limits(), strict=True):
             limits[mode].append(limit)
         for key, draw in draws.items():
             elapsed, busy[key] = timed(draw, counts[key])

@@ -17,17 +17,16 @@ from typing import Any
 import numpy as np
 
 import lstmgen
-from lstmgen.generator import Sampling
 
 Draw = Callable[[int], object]  # draws so many elements, each fed back
 
 
 def sampler(model: lstmgen.Model, refresh: int | None, threads: int = 1, temp: float = 1) -> Draw:
     """What `Generator.sample` does when all windows are in flight, some time after the prime."""
-    run = lstmgen.Generator(model, threads=threads)._native(Sampling(temp, seed=0), refresh)
-    run.feed(np.zeros(max(1, model.window), np.uint32))
-    run.sample(2 * model.window if refresh else 1, [])
-    return lambda count: run.sample(count, [])
+    prime = np.zeros(max(1, model.window), int)
+    stream = lstmgen.Generator(model, threads=threads).stream(prime=prime, temp=temp, seed=0, refresh=refresh)
+    stream.take(2 * model.window if refresh else 1)
+    return stream.take
 
 
 def many(model: lstmgen.Model, n: int, threads: int = 1) -> Draw:

@@ -41,7 +41,8 @@ def main() -> None:
     for dtype in writer.DTYPES:
         model = lstmgen.Model(args.model, vocab_from=args.vocab_from, dtype=dtype)
         generator = lstmgen.Generator(model)
-        ids = generator._ids("text", text, "error")
+        assert model.vocabulary is not None
+        ids = model.vocabulary.encode(text)
         windows = np.stack([ids[i : i + steps] for i in np.linspace(0, len(ids) - steps, WINDOWS).astype(int)])
         x = np.stack([reference.encode(network, model.encoding, w.tolist(), model.input_values) for w in windows])
         exact = reference.forward(network, x, np.float64)

@@ -82,7 +82,7 @@ def figures(name: str, dtype: str, seconds: float) -> dict[str, Any]:
     }
     found: dict[str, list[float]] = {key: [] for key in (*measured, "macs", "bytes")}
     for _ in range(ROUNDS):
-        for key, limit in zip(("macs", "bytes"), _core.measure_limits(model._native), strict=True):
+        for key, limit in zip(("macs", "bytes"), model.measure_limits(), strict=True):
             found[key].append(limit)
         for key, once in measured.items():
             found[key].append(once())

@@ -26,8 +26,8 @@ from lstmgen.errors import ModelFormatError
 from lstmgen.network import Network, reference
 from lstmgen.training import ClassifierSettings, TrainingReport, train_classifier
 from lstmgen.training.tasks.classifier import PADDING, padded, read_examples, split
-from networks import network, packed
-from test_hostile_container import array, string, strings, take_apart
+from support.gguf_bytes import array, string, strings, take_apart
+from support.networks import network, packed
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 LESSON = {
@@ -207,9 +207,8 @@ def test_a_classifier_does_not_generate() -> None:
         model = lstmgen.Model(data)
         with pytest.raises(ValueError, match="a classifier: it has labels, it does not generate"):
             lstmgen.Generator(model)
-        options: Any = {"temp": 1, "top_k": 0, "top_p": 1, "min_p": 0, "repeat_penalty": 1, "logit_bias": []}
         with pytest.raises(ValueError, match="a classifier: it has labels, it does not generate"):
-            _core.Generator(model._native, refresh=1, threads=1, seed=0, **options)
+            _core.Generator(model._native, {}, refresh=1, threads=1)
 
 
 # -- classifying -----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
 import re
@@ -20,7 +21,8 @@ import pytest
 import lstmgen
 from lstmgen import bench
 from lstmgen.cli import main as cli
-from networks import network, packed
+from lstmgen.cli import sample
+from support.networks import network, packed
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, pipes and devices")
 
@@ -118,6 +120,10 @@ def test_a_length_of_0_prints_nothing(run: Any, path: str) -> None:
         (["--prime", "cab", "--include-prime"], {"prime": "cab", "include_prime": True}),
         (["--prime", "cXb", "--on-unknown", "skip"], {"prime": "cb"}),
         (["--prime", "cXb", "--on-unknown", "a"], {"prime": "cab"}),
+        (["--temperature", "0.5"], {"temp": 0.5}),
+        (["-t", "0.5"], {"temp": 0.5}),
+        (["--prime-ids", "2,0,1"], {"prime": "cab"}),
+        (["--logit-bias", "a=2.5", "--logit-bias", "b=-inf"], {"logit_bias": {"a": 2.5, "b": -np.inf}}),
         (["--carry"], {"refresh": None}),
         (["--refresh", "5"], {"refresh": 5}),
         (["--top-k", "3"], {"top_k": 3}),
@@ -163,6 +169,89 @@ def test_a_model_without_vocabulary_prints_ids(run: Any, tmp_path: Path) -> None
     model = saved(tmp_path / "ids.bin", packed(vocabulary=None))
     want = lstmgen.Generator(model).sample(20, seed=1)
     assert run("sample", model, "--length", 20, "--seed", 1).out == " ".join(map(str, want)) + "\n"
+
+
+def test_a_prime_may_come_from_stdin(path: str) -> None:
+    process = start("sample", path, "--length", "5", "--prime", "-", "--include-prime", stdin=subprocess.PIPE)
+    out, _ = process.communicate(b"cab", timeout=60)
+    assert (process.returncode, out[:3], len(out)) == (0, b"cab", 8)
+
+
+def test_escapes_stand_for_characters_if_asked_for(run: Any, tmp_path: Path) -> None:
+    model = saved(tmp_path / "x.bin", packed(vocabulary=list("abc\n\t\\ßghij")))
+    argv = ("sample", model, "--length", 0, "--include-prime", "--escape")
+    assert run(*argv, "--prime", r"a\n\t\\\xdf\u00dfb").out == "a\n\t\\ßßb"
+    want = lstmgen.Generator(model).sample(300, seed=1, stop="\n")
+    assert run("sample", model, "--length", 300, "--seed", 1, "--stop", r"\n", "--escape").out == want
+    run(*argv, "--prime", r"a\q").failed(r"--escape: expected one of .*, found \\q")
+    run(*argv, "--prime", "a\\").failed(r"--escape: expected one of .*, found \\")
+    run("sample", model, "--prime", r"\n").failed(r"'n' .*at position 1")  # not asked for
+
+
+@pytest.mark.parametrize(("typed", "near"), [("LATEX", "latex"), ("latx", "latex"), ("musik", "music")])
+def test_a_bundled_model_that_is_misspelled_is_suggested(run: Any, typed: str, near: str) -> None:
+    run("sample", typed).failed(
+        rf"{typed}: No such file or directory: did you mean '{near}'\? \(bundled: latex, music\)"
+    )
+
+
+def test_music_on_stdout_says_how_to_listen_to_it(run: Any, token_path: str) -> None:
+    ran = run("sample", "music", "--length", 5)
+    assert "-o out.mid" in ran.err
+    assert "-o out.mid" not in run("sample", token_path, "--length", 5).err
+
+
+# -- what a model recommends ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recommending(tmp_path: Path) -> str:
+    """A model whose card recommends options of sampling."""
+    return saved(tmp_path / "card.bin", packed(card='{"sample": {"temp": 0.5, "stop": ["fd"], "dance": 1}}'))
+
+
+def test_what_the_card_recommends_is_used_and_said(run: Any, recommending: str) -> None:
+    ran = run("sample", recommending, "--length", 500, "--seed", 7)
+    assert ran.out == lstmgen.Generator(recommending).sample(500, 0.5, seed=7, stop="fd")
+    assert ran.err == (
+        "temp 0.5, as the model's card recommends; --temp changes it\n"
+        "stop fd, as the model's card recommends; --stop changes it\n"
+        "seed 7\n"
+    )
+
+
+def test_the_bundled_model_of_latex_recommends_its_temperature(run: Any) -> None:
+    ran = run("sample", "latex", "--length", 40, "--seed", 1)
+    assert ran.out == lstmgen.Generator("latex").sample(40, 0.67, seed=1)
+    assert ran.err.startswith("temp 0.67, as the model's card recommends; --temp changes it\n")
+
+
+@pytest.mark.parametrize("given", [["--temp", "1"], ["--temperature", "1"], ["--inverse-temp", "1"]])
+def test_what_is_given_goes_before_what_is_recommended(run: Any, recommending: str, given: list[str]) -> None:
+    ran = run("sample", recommending, "--length", 500, "--seed", 7, *given)
+    assert ran.out == lstmgen.Generator(recommending).sample(500, 1.0, seed=7, stop="fd")
+    assert "temp" not in ran.err
+
+
+def test_python_does_not_use_what_is_recommended(recommending: str, path: str) -> None:
+    assert lstmgen.Generator(recommending).sample(50, seed=7) == lstmgen.Generator(path).sample(50, seed=7)
+
+
+@pytest.mark.parametrize("sample", ["[]", "3", '{"temp": "hot"}', '{"temp": null}', '{"stop": 5}', '{"seed": 1}'])
+def test_a_card_that_recommends_nonsense_is_no_traceback(run: Any, tmp_path: Path, sample: str) -> None:
+    ran = run("sample", saved(tmp_path / "x.bin", packed(card=f'{{"sample": {sample}}}')), "--length", 5)
+    assert ran.status in (0, 1)
+    assert ran.err.count("\n") <= 3
+
+
+def test_an_export_writes_what_it_is_to_recommend(run: Any, small_h5: Path, tmp_path: Path) -> None:
+    out, card = tmp_path / "out.bin", tmp_path / "card.json"
+    card.write_text('{"bits": 1.5}')
+    argv = ("export", small_h5, out, "--card", card)
+    assert run(*argv, "--temp", 0.67, "--stop", "a", "--stop", "b", "--top-k", 2).status == 0
+    assert lstmgen.Model(out).metadata["card"]["sample"] == {"temp": 0.67, "stop": ["a", "b"], "top_k": 2}
+    assert lstmgen.Model(out).metadata["card"]["bits"] == 1.5
+    run(*argv, "--temp", "-1").failed("--temp: expected a number >= 0, found -1.0")
 
 
 # -- sample -o -------------------------------------------------------------------------------------
@@ -220,6 +309,30 @@ def test_a_missing_output_folder_is_one_line(run: Any, path: str, tmp_path: Path
     ran = run("sample", path, "--seed", 1, "-o", tmp_path / "no" / "out.txt")
     assert ran.status == 1
     assert ran.err == f"lstmgen: {tmp_path}/no/out.txt: cannot write into the folder {tmp_path}/no\n"
+
+
+def test_output_to_a_dash_is_stdout(run: Any, path: str, tmp_path: Path) -> None:
+    want = lstmgen.Generator(path).sample(50, seed=1)
+    assert run("sample", path, "--length", 50, "--seed", 1, "-o", "-").out == want
+    ran = run("sample", path, "--length", 50, "--seed", 1, "-o", tmp_path / "out.txt", "-o", "-")
+    assert ran.out == (tmp_path / "out.txt").read_text() == want
+
+
+class Terminal(io.StringIO):
+    """A stderr that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_long_sample_into_a_file_shows_its_progress_on_a_terminal(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setattr(sample, "INTERVAL", 0.0)
+    assert cli.main(["sample", path, "-n", "50", "-s", "1", "-o", str(tmp_path / "out.txt")]) == 0
+    assert re.search(r"\r25 of 50 elements, [\d,]+/s, \d+ s left", terminal.getvalue())
+    assert terminal.getvalue().endswith("\r\x1b[K")
 
 
 # -- pipes and signals -------------------------------------------------------------------------------
@@ -330,16 +443,16 @@ def test_an_unknown_instruction_set_is_one_line(run: Any, path: str, monkeypatch
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--temp", "-1"], "temp: expected a number >= 0"),
-        (["--temp", "nan"], "temp: expected a number >= 0"),
-        (["--inverse-temp", "0"], "inverse_temp: expected a number > 0"),
-        (["--length", "-1"], "length: expected at least 0, found -1"),
-        (["--seed", "-1"], "seed: expected at least 0, found -1"),
-        (["--refresh", "0"], "refresh: expected at least 1, found 0"),
-        (["--threads", "0"], "threads: expected at least 1, found 0"),
+        (["--temp", "-1"], "--temp: expected a number >= 0"),
+        (["-t", "nan"], "--temp: expected a number >= 0"),
+        (["--inverse-temp", "0"], "--inverse-temp: expected a number > 0"),
+        (["-n", "-1"], "--length: expected at least 0, found -1"),
+        (["-s", "-1"], "--seed: expected at least 0, found -1"),
+        (["--refresh", "0"], "--refresh: expected at least 1, found 0"),
+        (["--threads", "0"], "--threads: expected at least 1, found 0"),
         (["--top-k", "0"], "--top-k: expected at least 1, found 0"),
         (["--top-p", "2"], "--top-p: expected"),
-        (["--stop", ""], "stop: .*an empty one"),
+        (["--stop", ""], "--stop: expected texts of at least one element"),
         (["--on-unknown", "X"], "--on-unknown: expected"),
     ],
 )
@@ -354,8 +467,10 @@ def test_a_value_out_of_range_is_one_line(run: Any, path: str, argv: list[str], 
         (["dance"], "invalid choice: 'dance'"),
         (["sample"], "model"),
         (["sample", "m", "--nonsense"], "--nonsense"),
-        (["sample", "m", "--length", "many"], "--length: invalid int value: 'many'"),
-        (["sample", "m", "--temp", "hot"], "--temp: invalid float value: 'hot'"),
+        (["sample", "m", "--length", "many"], "--length: expected an integer >= 0, found 'many'"),
+        (["sample", "m", "--temp", "hot"], "--temp: expected a number >= 0, found 'hot'"),
+        (["sample", "m", "--logit-bias", "a"], "--logit-bias: expected a mapping .*, found 'a'"),
+        (["sample", "m", "--prime-ids", "1,b"], "--prime-ids: expected ids such as 1,2,3, found '1,b'"),
         (["sample", "m", "--temp", "1", "--inverse-temp", "1"], "not allowed with"),
         (["sample", "m", "--prime", "a", "--prime-file", "f"], "not allowed with"),
         (["sample", "m", "--carry", "--refresh", "2"], "not allowed with"),

@@ -13,7 +13,7 @@ import lstmgen
 from lstmgen import elements
 from lstmgen.cli import main as cli
 from lstmgen.network import Network, reference
-from networks import network
+from support.networks import network
 
 CYCLE = np.tile(np.arange(12), 200)
 PITCHES = np.arange(48.0, 60.0)

@@ -17,7 +17,7 @@ import pytest
 
 import lstmgen
 from lstmgen.cli import main as cli
-from networks import network, packed
+from support.networks import network, packed
 
 Write = Callable[..., Path]
 Make = Callable[..., Any]

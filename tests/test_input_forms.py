@@ -15,7 +15,7 @@ import lstmgen
 from lstmgen import _core, keras_file
 from lstmgen.binfile import writer
 from lstmgen.network import NETWORK_INPUT, Network, reference
-from networks import network, packed
+from support.networks import network, packed
 
 # Padding and carried state are tried together, too.
 pytestmark = pytest.mark.filterwarnings("ignore:carried state gives another model:UserWarning")
@@ -63,13 +63,10 @@ def elements(n: int) -> list[int]:
     return [i * 5 % 11 for i in range(n)]
 
 
-FILTERS: dict[str, Any] = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, "repeat_penalty": 1.0, "logit_bias": []}
-
-
 def draw_many(model: lstmgen.Model, prime: list[int], refresh: int) -> None:
     """What the engine says, where the package would say it before."""
     ids = np.array(prime, np.uint32)
-    _core.sample_many(model._native, [ids], [1.0], [1], length=5, stops=[], refresh=refresh, threads=1, **FILTERS)
+    _core.sample_many(model._native, [ids], [{"seed": 1}], length=5, stops=[], refresh=refresh, threads=1)
 
 
 # -- raw numbers -----------------------------------------------------------------------------------
@@ -137,11 +134,11 @@ def test_other_values_are_another_model_to_a_state() -> None:
         lstmgen.Generator(packed(net, encoding="raw", zero_padding=True, **options)),
     ]
     for gen in made:
-        gen.sample(3, seed=1)
+        state = gen.stream(seed=1).save_state()
         for other in made:
             if other is not gen:
                 with pytest.raises(ValueError, match="of another model"):
-                    other.load_state(gen.save_state())
+                    other.stream(state=state)
 
 
 # -- zeros in place of elements --------------------------------------------------------------------
@@ -229,9 +226,8 @@ def test_everything_starts_from_nothing_alike(body: str, padding: dict[str, Any]
 
 def test_looking_at_the_first_distribution_changes_nothing() -> None:
     _, gen = zero_padded("two lstm", "onehot")
-    options = {"threads": 1, "temp": 1.0, "seed": 1} | FILTERS
     for refresh in (1, 3, 50):
-        one, other = (_core.Generator(gen.model._native, refresh=refresh, **options) for _ in range(2))
+        one, other = (_core.Generator(gen.model._native, {"seed": 1}, refresh=refresh, threads=1) for _ in range(2))
         first = one.probabilities()
         assert first.sum() == pytest.approx(1)
         assert np.array_equal(first, one.probabilities())
@@ -240,7 +236,7 @@ def test_looking_at_the_first_distribution_changes_nothing() -> None:
         assert log_p[0] == pytest.approx(np.log(first[3]))
         other.feed(given[1:])
         one.feed(given)
-        assert one.sample(30, []).tolist() == other.sample(30, []).tolist()
+        assert one.sample(30, [], []).tolist() == other.sample(30, [], []).tolist()
 
 
 @pytest.mark.parametrize("encoding", writer.PADDED_WITH_ZEROS)
@@ -252,9 +248,8 @@ def test_a_state_holds_zeros_and_nothing(body: str, encoding: str) -> None:
         for n in (0, 1, 2, T + 2):
             stream = gen.stream(30, seed=1, refresh=refresh)
             begin = [next(stream) for _ in range(n)]
-            other = lstmgen.Generator(gen.model)
-            other.load_state(gen.save_state())
-            assert [*begin, *other.sample(30 - n, resume=True)] == whole
+            other = lstmgen.Generator(gen.model).stream(state=stream.save_state())
+            assert [*begin, *other.take(30 - n)] == whole
 
 
 @pytest.mark.parametrize("padding", [{"zero_padding": True}, {"padding": 4}, {}])

@@ -1,8 +1,8 @@
 """Every row of the table in docs/keras-files.md: layers and options x kinds of file and versions of Keras.
 
-Each row is a small Keras model (keras_models.py). Saved by the Keras that is installed it must predict what Keras does;
-any other kind of file, written by Keras or in the layout of an older version (legacy_files.py), must give the very same
-network.
+Each row is a small Keras model (support/keras_models.py). Saved by the Keras that is installed, it must predict what
+Keras does. Any other kind of file must give the very same network: one that Keras wrote, or one in the layout of an
+older version (support/legacy_files.py).
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import legacy_files
 import lstmgen
-from keras_models import ROWS
 from lstmgen import keras_file, parity
 from lstmgen.keras_file.spec import parse_version
-from lstmgen.network import Network, reference
+from lstmgen.network import reference
 from lstmgen.parity import MEDIAN, WORST
+from support import legacy_files
+from support.comparing import difference
+from support.keras_models import ROWS
 
 DOCS = Path(__file__).parent.parent / "docs" / "keras-files.md"
 
@@ -78,20 +79,6 @@ class _Trial:
 @cache
 def trial(name: str) -> _Trial:
     return _Trial(name)
-
-
-def difference(found: Network, expected: Network) -> str | None:
-    """What is not equal in two networks, but for names and the formula of hard_sigmoid."""
-    if (found.window, found.sizes) != (expected.window, expected.sizes):
-        return f"{found.window, found.sizes} instead of {expected.window, expected.sizes}"
-    for i, (a, b) in enumerate(zip(found.layers, expected.layers, strict=True)):
-        options = {k: "hard_sigmoid" if v == "hard_sigmoid_keras2" else v for k, v in a.options.items()}
-        if (a.type, options, found.inputs(i)) != (b.type, b.options, expected.inputs(i)):
-            return f"layer {i}: {a.type, options, found.inputs(i)} instead of {b.type, b.options, expected.inputs(i)}"
-        for name in a.arrays:
-            if not np.array_equal(a.arrays[name], b.arrays[name]):
-                return f"layer {i}: other {name}"
-    return None
 
 
 @pytest.mark.parametrize("name", ROWS)

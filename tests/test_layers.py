@@ -12,7 +12,7 @@ import lstmgen
 from lstmgen import _core
 from lstmgen.binfile import writer
 from lstmgen.network import NO_MAXIMUM, Network, reference
-from networks import network, packed
+from support.networks import network, packed
 
 X = -1  # the network's input, as something to read
 
@@ -105,7 +105,7 @@ def test_a_model_gives_the_bytes_that_it_was_read_from(
         data = packed(of, encoding="index" if embedding else "features", dtype=dtype)
         (tmp_path / "m.bin").write_bytes(data)
         for source in (data, tmp_path / "m.bin"):
-            assert lstmgen.Model(source)._native.to_bytes() == data
+            assert lstmgen.Model(source).to_bytes() == data
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 511, 513, 1030])
@@ -129,4 +129,4 @@ def test_a_head_longer_than_a_piece_is_read(tmp_path: Path) -> None:
     (tmp_path / "m.bin").write_bytes(data)
     model = lstmgen.Model(tmp_path / "m.bin")
     assert model.vocabulary is not None and list(model.vocabulary.elements) == words
-    assert model._native.to_bytes() == data
+    assert model.to_bytes() == data

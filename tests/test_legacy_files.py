@@ -12,12 +12,12 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_models import FEATURES, ROWS, STEPS, Row, randomise
-from legacy_files import VERSIONS, write_legacy, write_legacy_weights, write_weights_v3
 from lstmgen import ModelFormatError, keras_file
 from lstmgen.keras_file.spec import parse_version
 from lstmgen.network import Network, reference
-from test_keras_layers import difference
+from support.comparing import difference
+from support.keras_models import FEATURES, ROWS, STEPS, Row, randomise
+from support.legacy_files import VERSIONS, write_legacy, write_legacy_weights, write_weights_v3
 
 Make = Callable[..., Any]
 

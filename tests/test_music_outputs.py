@@ -18,7 +18,7 @@ import lstmgen
 from lstmgen import music
 from lstmgen.cli import main as cli
 from lstmgen.music import formats, piece
-from networks import network, packed
+from support.networks import network, packed
 
 ROOT = Path(__file__).resolve().parents[1]
 EVENTS = ["d12", "d24", "n60", "n64", "n67", "t12"]

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 import lstmgen
 from lstmgen import _core, keras_file, parity
 from lstmgen.binfile import writer
-from lstmgen.generator import Generator, Sampling
+from lstmgen.generator import Generator
 from lstmgen.network import Layer, Network, reference
 from lstmgen.parity import MEDIAN, WORST
-from networks import network
+from support.networks import network
 
 WINDOWS = 24  # of a network that is judged by one draw of its weights
 DRAWS, WINDOWS_OF_A_DRAW = 15, 8  # of a saturated one
@@ -179,13 +179,12 @@ class Trial:
     def sampled(self, refresh: int | None) -> tuple[NDArray[np.uint32], Floats]:
         """DRAWN elements after a random prime, all (T + DRAWN,), and the distribution that each came from."""
         generator = Generator(self.engine)
-        run = generator._native(Sampling(seed=3), refresh)
         ids = np.random.default_rng(4).integers(0, self.case.outputs, self.case.window)
-        run.feed(ids.astype(np.uint32))
+        stream = generator.stream(prime=ids, seed=3, refresh=refresh)
         distributions, drawn = [], []
         for _ in range(DRAWN):
-            distributions.append(run.probabilities())
-            drawn.append(run.next())
+            distributions.append(stream.probabilities())
+            drawn.append(next(stream))
         return np.concatenate([ids, drawn]).astype(np.uint32), np.stack(distributions)
 
 

@@ -25,7 +25,7 @@ import pytest
 import lstmgen
 from lstmgen.vocabulary import Tokenizer, pickles, reading
 from lstmgen.vocabulary.tokenizing import KERAS_FILTERS
-from networks import network, packed
+from support.networks import network, packed
 
 NOTES = ["4.7", "C4", "C4", "B-3", "4.7", "C4"]
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)

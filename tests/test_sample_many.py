@@ -10,7 +10,7 @@ import pytest
 import lstmgen
 from lstmgen import _core
 from lstmgen.network import NETWORK_INPUT, Network
-from networks import network, packed
+from support.networks import network, packed
 
 LETTERS = "abcdefghijk"
 HEAD = ("dense", 11, "softmax")
@@ -43,7 +43,7 @@ def model(request: pytest.FixtureRequest) -> lstmgen.Model:
 
 
 def refreshes(model: lstmgen.Model) -> tuple[int | None, ...]:
-    return (1,) if model._native.info.whole else (1, 4, 50, None)
+    return (1,) if model.whole else (1, 4, 50, None)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -14,8 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import lstmgen
-from lstmgen.generator import Sampling
-from networks import network, packed
+from support.networks import network, packed
 
 DRAWS = 1_000_000
 Z = 3.719  # a normal number exceeds it with probability 1e-4
@@ -30,7 +29,12 @@ def constant(logits: NDArray[Any]) -> lstmgen.Generator:
     size = len(logits)
     arrays = {"dense_1.kernel": np.zeros((1, size)), "dense_1.bias": logits}
     of = network([("lstm", 1), ("dense", size, "softmax")], size, 1, arrays=arrays)
-    return lstmgen.Generator(packed(of))
+    return lstmgen.Generator(packed(of, vocabulary=None))
+
+
+def drawn(gen: lstmgen.Generator, **options: Any) -> NDArray[np.uint32]:
+    """A million ids after the first element."""
+    return np.array(gen.sample(DRAWS, prime=[0], **options), np.uint32)
 
 
 @cache
@@ -38,9 +42,7 @@ def draws(temp: float, seed: int, bias: float = 0.0) -> NDArray[np.uint32]:
     """A million ids; `bias` makes every second element that much likelier, the others less likely."""
     signs = np.where(np.arange(len(LOGITS)) % 2, 1, -1)
     logits = LOGITS + temp * np.log1p(bias * signs)
-    run = constant(logits)._native(Sampling(temp, seed=seed), refresh=None)
-    run.feed(np.zeros(1, np.uint32))
-    return run.sample(DRAWS, [])
+    return drawn(constant(logits), temp=temp, seed=seed, refresh=None)
 
 
 def exact(temp: float) -> NDArray[np.float64]:
@@ -99,21 +101,16 @@ def test_draws_do_not_depend_on_those_before(lag: int) -> None:
 
 def test_the_first_draws_of_successive_seeds_follow_the_distribution() -> None:
     gen = constant(LOGITS)
-    letters = [gen.sample(1, seed=seed, refresh=None) for seed in range(20_000)]
-    ids = np.array(["abcdefghijk".index(str(letter)) for letter in letters], np.uint32)
+    ids = np.array([gen.sample(1, seed=seed, refresh=None) for seed in range(20_000)], np.uint32).ravel()
     assert chi_square(counted(ids), exact(1.0)) < critical(len(LOGITS) - 1)
 
 
 def test_filtered_draws_follow_the_filtered_distribution() -> None:
-    run = constant(LOGITS)._native(Sampling(0.7, seed=3, top_k=4), refresh=None)
-    run.feed(np.zeros(1, np.uint32))
-    counts = counted(run.sample(DRAWS, []))
+    counts = counted(drawn(constant(LOGITS), temp=0.7, seed=3, top_k=4, refresh=None))
     kept = exact(0.7)[:4]
     assert counts[4:].sum() == 0
     assert chi_square(counts[:4], kept / kept.sum()) < critical(3)
 
 
 def test_windows_draw_from_the_same_distribution() -> None:
-    run = constant(LOGITS)._native(Sampling(seed=4), refresh=1)
-    run.feed(np.zeros(1, np.uint32))
-    assert chi_square(counted(run.sample(DRAWS, [])), exact(1.0)) < critical(len(LOGITS) - 1)
+    assert chi_square(counted(drawn(constant(LOGITS), seed=4)), exact(1.0)) < critical(len(LOGITS) - 1)

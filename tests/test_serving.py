@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import lstmgen
-from networks import network, packed
+from support.networks import network, packed
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "serve_http.py"
 CLIENTS = 8

@@ -1,16 +1,15 @@
-"""`save_state`, `load_state` and `resume`: what was interrupted ends as what was not."""
+"""`Stream.save_state` and `stream(state=...)`: what was interrupted ends as what was not."""
 
 from __future__ import annotations
 
-import copy
+import contextlib
 import os
-import pickle
 import signal
 import struct
 import subprocess
 import sys
+import warnings
 import zlib
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from hypothesis import strategies as st
 import lstmgen
 from lstmgen import _core
 from lstmgen.network import NETWORK_INPUT, Network
-from networks import network, packed
+from support.networks import network, packed
 
 # What a state holds is tried for networks, too, that are other models when their state is carried.
 pytestmark = pytest.mark.filterwarnings("ignore:carried state gives another model:UserWarning")
@@ -65,13 +64,11 @@ def gen(request: pytest.FixtureRequest) -> lstmgen.Generator:
 
 def refreshes(gen: lstmgen.Generator) -> tuple[int | None, ...]:
     # Up to the window lanes are run from what was read; from there on, two at most are run along.
-    return (1,) if gen.model._native.info.whole else (1, 4, gen.model.window, 50, 2**63 - 1, None)
+    return (1,) if gen.model.whole else (1, 4, gen.model.window, 50, 2**63 - 1, None)
 
 
 def after(gen: lstmgen.Generator, state: bytes, length: int) -> str:
-    other = lstmgen.Generator(gen.model)
-    other.load_state(state)
-    return str(other.sample(length, resume=True))
+    return str(lstmgen.Generator(gen.model).stream(state=state).take(length))
 
 
 # -- going on --------------------------------------------------------------------------------------
@@ -81,8 +78,9 @@ def test_a_saved_sample_ends_as_one_that_was_not_interrupted(gen: lstmgen.Genera
     for refresh in refreshes(gen):
         whole = str(gen.sample(120, 0.8, seed=3, refresh=refresh))
         for drawn in (0, 1, 5, 6, 13, 57):
-            assert gen.sample(drawn, 0.8, seed=3, refresh=refresh) == whole[:drawn]
-            assert after(gen, gen.save_state(), 120 - drawn) == whole[drawn:]
+            stream = gen.stream(temp=0.8, seed=3, refresh=refresh)
+            assert stream.take(drawn) == whole[:drawn]
+            assert after(gen, stream.save_state(), 120 - drawn) == whole[drawn:]
 
 
 @pytest.mark.parametrize("refresh", [1, 5, 50, None])
@@ -102,16 +100,18 @@ def test_the_options_are_kept(options: dict[str, Any], refresh: int | None) -> N
     gen = lstmgen.Generator(packed())
     whole = str(gen.sample(150, seed=1, refresh=refresh, **options))
     for drawn in (0, 3, 70):
-        gen.sample(drawn, seed=1, refresh=refresh, **options)
-        assert after(gen, gen.save_state(), 150 - drawn) == whole[drawn:]
+        stream = gen.stream(seed=1, refresh=refresh, **options)
+        stream.take(drawn)
+        assert after(gen, stream.save_state(), 150 - drawn) == whole[drawn:]
 
 
 def test_many_short_pieces_are_one_long_sample(gen: lstmgen.Generator) -> None:
     for refresh in refreshes(gen):
-        pieces = [str(gen.sample(4, seed=8, refresh=refresh))]
+        stream = gen.stream(seed=8, refresh=refresh)
+        pieces = [str(stream.take(4))]
         for _ in range(14):
-            gen.load_state(gen.save_state())
-            pieces.append(str(gen.sample(4, resume=True)))
+            stream = gen.stream(state=stream.save_state())
+            pieces.append(str(stream.take(4)))
         assert "".join(pieces) == gen.sample(60, seed=8, refresh=refresh)
 
 
@@ -122,8 +122,8 @@ def test_saving_changes_nothing(gen: lstmgen.Generator) -> None:
         text = ""
         for letter in stream:
             text += str(letter)
-            states.append(gen.save_state())
-            assert gen.save_state() == states[-1]
+            states.append(stream.save_state())
+            assert stream.save_state() == states[-1]
         assert text == gen.sample(60, seed=8, refresh=refresh)
         assert after(gen, states[30], 29) == text[31:]
 
@@ -133,71 +133,78 @@ def test_saving_changes_nothing(gen: lstmgen.Generator) -> None:
 def test_threads_change_nothing(threads: int, refresh: int | None) -> None:
     gen = lstmgen.Generator(packed())
     whole = str(gen.sample(80, seed=2, refresh=refresh))
-    gen.sample(30, seed=2, refresh=refresh)
+    stream = gen.stream(seed=2, refresh=refresh)
+    stream.take(30)
     other = lstmgen.Generator(gen.model, threads=threads)
-    other.load_state(gen.save_state())
-    assert other.sample(50, resume=True) == whole[30:]
-
-
-def test_resume_goes_on_without_a_state_too() -> None:
-    gen = lstmgen.Generator(packed())
-    assert str(gen.sample(20, seed=2)) + str(gen.sample(30, resume=True)) == gen.sample(50, seed=2)
-    first = "".join(map(str, islice(gen.stream(None, seed=2), 20)))
-    assert first + "".join(map(str, gen.stream(30, resume=True))) == gen.sample(50, seed=2)
+    assert other.stream(state=stream.save_state()).take(50) == whole[30:]
 
 
 def test_after_a_stop_text() -> None:
     gen = lstmgen.Generator(packed())
-    first = str(gen.sample(500, seed=2, stop="fd"))
+    stream = gen.stream(seed=2, stop="fd")
+    first = str(stream.take(500))
     assert first.endswith("fd")
-    state = gen.save_state()
-    second = str(gen.sample(500, resume=True, stop="fd"))
+    state = stream.save_state()
+    second = str(stream.take(500))
     assert first + second == str(gen.sample(500, seed=2))[: len(first + second)]
-    gen.load_state(state)
-    assert "".join(map(str, gen.stream(500, resume=True, stop="fd"))) == second
+    assert "".join(map(str, gen.stream(500, state=state, stop="fd"))) == second
 
 
 @pytest.mark.parametrize("refresh", [1, 4, 50, None])
 def test_a_prime_comes_between(refresh: int | None) -> None:
     gen = lstmgen.Generator(packed())
-    gen.sample(20, 0, prime="abc", refresh=refresh, include_prime=True)
-    state = gen.save_state()
-    found = gen.sample(20, prime="cab", resume=True, include_prime=True)
+    stream = gen.stream(temp=0, prime="abc", refresh=refresh)
+    stream.take(20)
+    state = stream.save_state()
+    found = gen.stream(state=state, prime="cab", include_prime=True).take(20)
     assert str(found).startswith("cab")
-    gen.load_state(state)
-    gen.sample(0, prime="c", resume=True)
-    assert gen.sample(20, prime="ab", resume=True) == str(found)[3:]
+    stream.feed("c")
+    assert gen.stream(state=stream.save_state(), prime="ab").take(20) == str(found)[3:]
 
 
-def test_a_resumed_sample_takes_no_other_options() -> None:
+@pytest.mark.parametrize("refresh", [1, 4, 50, None])
+def test_options_beside_a_state_take_the_place_of_its_own(refresh: int | None) -> None:
     gen = lstmgen.Generator(packed())
-    gen.sample(5)
-    state = gen.save_state()
-    options: list[dict[str, Any]] = [
-        {"temp": 1.0}, {"temperature": 1.0}, {"inverse_temp": 2.0}, {"seed": 0}, {"top_k": 3}, {"top_p": 0.5},
-        {"min_p": 0.5}, {"repeat_penalty": 1.0}, {"logit_bias": {}}, {"refresh": None}, {"refresh": 2},
-    ]  # fmt: skip
-    for given_too in options:
-        with pytest.raises(ValueError, match="resume: expected no temp"):
-            gen.sample(5, resume=True, **given_too)
-    assert gen.save_state() == state
+    stream = gen.stream(temp=2, top_k=7, seed=1, refresh=refresh)
+    stream.take(20)
+    state = stream.save_state()
+    changed = gen.stream(state=state, temp=0.5, min_p=0.1)
+    assert (changed.temp, changed.top_k, changed.min_p) == (0.5, 7, 0.1)
+    stream.update(temp=0.5, min_p=0.1)
+    assert changed.take(40) == stream.take(40)
 
 
-def test_there_must_be_something_to_resume() -> None:
+def test_a_seed_beside_a_state_starts_new_random_numbers() -> None:
     gen = lstmgen.Generator(packed())
-    gen.sample_many(2, 5)
-    for call in (gen.save_state, lambda: gen.sample(5, resume=True), lambda: gen.stream(5, resume=True)):
-        with pytest.raises(ValueError, match="nothing to resume"):
-            call()
+    stream = gen.stream(seed=1)
+    text = stream.take(20)
+    state = stream.save_state()
+    first, second = (gen.stream(state=state, seed=seed).take(40) for seed in (1, 2))
+    assert first != second
+    # The context is what was drawn: a prime that is as long as the window makes the same one.
+    assert first == gen.sample(40, prime=str(text)[-12:], seed=1)
+    assert gen.stream(state=state).seed is None
+    assert gen.stream(state=state, seed=2).seed == 2
 
 
-def test_copies_and_pickles_have_nothing_to_resume() -> None:
+@pytest.mark.parametrize("refresh", [1, 2, None])
+def test_a_state_keeps_its_refresh(refresh: int | None) -> None:
     gen = lstmgen.Generator(packed())
-    gen.sample(5)
-    for other in (copy.copy(gen), copy.deepcopy(gen), pickle.loads(pickle.dumps(gen))):
-        with pytest.raises(ValueError, match="nothing to resume"):
-            other.save_state()
-    assert gen.sample(5, resume=True)
+    with pytest.raises(ValueError, match="refresh: a state keeps its own"):
+        gen.stream(state=gen.stream().save_state(), refresh=refresh)
+
+
+@pytest.mark.parametrize("refresh", [1, 4, 50, None])
+def test_a_state_has_the_options_of_its_moment(refresh: int | None) -> None:
+    gen = lstmgen.Generator(packed())
+    stream = gen.stream(seed=5, refresh=refresh)
+    for options in ({"temp": 0.5}, {"top_k": 3, "temp": 1.5}, {"repeat_penalty": 1.4}, {"logit_bias": {"a": -1.0}}):
+        stream.take(7)
+        stream.update(**options)
+        resumed = gen.stream(state=stream.save_state())
+        assert resumed.temp == stream.temp
+        assert resumed.logit_bias == stream.logit_bias
+        assert resumed.take(30) == stream.copy().take(30)
 
 
 # -- elsewhere -------------------------------------------------------------------------------------
@@ -205,9 +212,9 @@ def test_copies_and_pickles_have_nothing_to_resume() -> None:
 CONTINUE = """
 import pathlib, sys, lstmgen
 gen = lstmgen.Generator(sys.argv[1])
-gen.load_state(pathlib.Path(sys.argv[2]).read_bytes())
-print(gen.sample(60, resume=True))
-pathlib.Path(sys.argv[2]).write_bytes(gen.save_state())
+stream = gen.stream(state=pathlib.Path(sys.argv[2]).read_bytes())
+print(stream.take(60))
+pathlib.Path(sys.argv[2]).write_bytes(stream.save_state())
 """
 
 
@@ -219,8 +226,9 @@ def test_other_processes_with_other_kernels_go_on(tmp_path: Path, name: str) -> 
     for refresh in (1, 50, None):
         isas = _core.supported_isas()[::-1]
         whole = str(gen.sample(40 + 60 * len(isas), seed=6, refresh=refresh))
-        gen.sample(40, seed=6, refresh=refresh)
-        state.write_bytes(gen.save_state())
+        stream = gen.stream(seed=6, refresh=refresh)
+        stream.take(40)
+        state.write_bytes(stream.save_state())
         text = whole[:40]
         for isa in isas:  # each a process of its own
             done = subprocess.run(
@@ -238,12 +246,14 @@ def test_other_processes_with_other_kernels_go_on(tmp_path: Path, name: str) -> 
 def test_a_state_stays_readable() -> None:
     """The layout, byte by byte: a change of it needs another version number."""
     gen = lstmgen.Generator(packed(of([("simple_rnn", 3)])))
-    gen.sample(3, 0.5, seed=1, top_k=5, logit_bias={"b": 0.25}, refresh=None, prime="abc")
-    state = gen.save_state()
+    stream = gen.stream(temp=0.5, seed=1, top_k=5, logit_bias={"b": 0.25}, refresh=None, prime="abc")
+    stream.take(3)
+    state = stream.save_state()
     at = 8 + 3 * 4
-    assert struct.unpack("<8sII", state[: at - 4]) == (b"lstmstat", 1, 1)
-    assert struct.unpack_from("<QddddQ", state, at) == (0, 0.5, 1.0, 1.0, 0.0, 5)
-    at += 6 * 8
+    assert struct.unpack("<8sII", state[: at - 4]) == (b"lstmstat", 2, 1)
+    # refresh; how many options are numbers; temp, repeat_penalty, top_p, min_p, top_k
+    assert struct.unpack_from("<QQddddQ", state, at) == (0, 5, 0.5, 1.0, 1.0, 0.0, 5)
+    at += 7 * 8
     assert struct.unpack_from("<QId", state, at) == (1, 1, 0.25)
     at += 8 + 4 + 8
     assert struct.unpack_from("<Q", state, at) == (3,)
@@ -262,8 +272,11 @@ def test_a_state_stays_readable() -> None:
 
 def saved(refresh: int | None = 1, model: bytes | None = None) -> tuple[lstmgen.Generator, bytes]:
     gen = lstmgen.Generator(model or packed())
-    gen.sample(30, seed=1, refresh=refresh, logit_bias={"a": 0.5})
-    return gen, gen.save_state()
+    with warnings.catch_warnings():  # also while tests are collected
+        warnings.simplefilter("ignore", UserWarning)
+        stream = gen.stream(seed=1, refresh=refresh, logit_bias={"a": 0.5})
+    stream.take(30)
+    return gen, stream.save_state()
 
 
 def with_checksum(state: bytes) -> bytes:
@@ -274,21 +287,20 @@ def test_a_state_of_another_model_is_refused() -> None:
     _, state = saved()
     for other in (packed(of([("lstm", 9)])), packed(network(seed=8)), packed(dtype="bf16")):
         with pytest.raises(ValueError, match="of another model: expected weights with the checksum"):
-            lstmgen.Generator(other).load_state(state)
+            lstmgen.Generator(other).stream(state=state)
 
 
 def test_what_is_no_state_is_refused() -> None:
     gen, state = saved()
     for junk in (b"", b"lstmsta", b"GGUF" * 10, packed()):
         with pytest.raises(lstmgen.ModelFormatError, match="these bytes are none"):
-            gen.load_state(junk)
-    with pytest.raises(lstmgen.ModelFormatError, match="expected version 1, found 2"):
-        gen.load_state(state[:8] + b"\x02" + state[9:])
+            gen.stream(state=junk)
+    with pytest.raises(lstmgen.ModelFormatError, match="expected version 2, found 3"):
+        gen.stream(state=state[:8] + b"\x03" + state[9:])
     with pytest.raises(TypeError, match="state: expected bytes, found str"):
-        gen.load_state("lstmstat")  # type: ignore[arg-type]
-    assert gen.save_state() == state
-    gen.load_state(bytearray(state))
-    gen.load_state(memoryview(state))
+        gen.stream(state="lstmstat")  # type: ignore[arg-type]
+    for same in (bytearray(state), memoryview(state)):
+        assert gen.stream(state=same).save_state() == state
 
 
 def test_a_state_that_is_cut_off_or_goes_on_is_refused() -> None:
@@ -297,11 +309,11 @@ def test_a_state_that_is_cut_off_or_goes_on_is_refused() -> None:
         for size in (*range(40), *range(40, len(state) - 4, 7)):
             for part in (state[:size], with_checksum(state[:size] + b"1234")):
                 with pytest.raises(lstmgen.ModelFormatError, match=DAMAGED):
-                    gen.load_state(part)
+                    gen.stream(state=part)
         with pytest.raises(lstmgen.ModelFormatError, match="the checksum is wrong"):
-            gen.load_state(state + b"1")
+            gen.stream(state=state + b"1")
         with pytest.raises(lstmgen.ModelFormatError, match="expected 0 more bytes, found 3"):
-            gen.load_state(with_checksum(state + b"123"))
+            gen.stream(state=with_checksum(state + b"123"))
 
 
 STATES = {f"refresh {refresh}": saved(refresh) for refresh in (1, 4, 50, None)}
@@ -318,11 +330,11 @@ def test_damage_is_noticed(name: str, data: st.DataObject) -> None:
     damaged = bytearray(state)
     damaged[at] ^= data.draw(st.integers(1, 255))
     with pytest.raises(ValueError, match=DAMAGED):
-        gen.load_state(damaged)
+        gen.stream(state=damaged)
 
 
 # Where the numbers are that say how much there is, besides anywhere; the last is of the padding to come.
-PLACES = [20, 28, 36, 44, 52, 60, 68, 76, 80, 88, 88 + 8 + 312 * 8, 88 + 16 + 312 * 8 + 42 * 4]
+PLACES = [20, 28, 36, 44, 52, 60, 68, 76, 84, 88, 96, 96 + 8 + 312 * 8, 96 + 16 + 312 * 8 + 42 * 4]
 
 
 @relaxed
@@ -339,11 +351,8 @@ def test_forged_states_are_refused_or_drawn_from(name: str, data: st.DataObject)
             )
             | st.floats().map(lambda x: struct.pack("<d", x))
         )
-    try:
-        gen.load_state(with_checksum(bytes(forged)))
-        gen.sample(40, resume=True, prime="a")
-    except ValueError:
-        pass
+    with contextlib.suppress(ValueError):
+        gen.stream(state=with_checksum(bytes(forged)), prime="a").take(40)
 
 
 def test_a_forged_option_is_damage() -> None:
@@ -351,7 +360,7 @@ def test_a_forged_option_is_damage() -> None:
     place = state.index(struct.pack("<d", 1.0))  # the first is one of the options, all of which are numbers above 0
     forged = state[:place] + struct.pack("<d", -1.0) + state[place + 8 :]
     with pytest.raises(lstmgen.ModelFormatError, match=r"the state: .*: expected a number"):
-        gen.load_state(with_checksum(forged))
+        gen.stream(state=with_checksum(forged))
 
 
 def test_padding_of_a_model_without_it_is_damage() -> None:
@@ -359,33 +368,33 @@ def test_padding_of_a_model_without_it_is_damage() -> None:
     place = PLACES[-1]
     assert state[place : place + 16] == bytes(8) + (1).to_bytes(8, "little")  # no padding is to come; it has begun
     forged = state[:place] + (5).to_bytes(8, "little") + state[place + 8 :]
-    with pytest.raises(lstmgen.ModelFormatError, match="expected a number up to 0, found 5"):
-        gen.load_state(with_checksum(forged))
+    with pytest.raises(lstmgen.ModelFormatError, match="the state: expected a number up to 0, found 5"):
+        gen.stream(state=with_checksum(forged))
 
 
 def test_a_state_is_of_the_weights_not_of_the_file() -> None:
     _, state = saved()
     other = lstmgen.Generator(packed(name="another name", prime=[1]))
-    other.load_state(state)
+    assert other.stream(state=state).save_state() == state
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
 def test_a_signal_handler_that_uses_the_generator_does_not_wait_for_itself() -> None:
-    gen = lstmgen.Generator(packed())
-    caught: list[ValueError] = []
+    stream = lstmgen.Generator(packed()).stream()
+    caught: list[RuntimeError] = []
 
     def handler(*_: object) -> None:
         try:
-            gen.save_state()
-        except ValueError as error:
+            stream.save_state()
+        except RuntimeError as error:
             caught.append(error)
             raise
 
     before = signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.05)
     try:
-        with pytest.raises(ValueError, match="the generator is drawing"):
-            gen.sample(10**9)
+        with pytest.raises(RuntimeError, match=r"the stream is in use: .* signal handler"):
+            stream.take(10**9)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

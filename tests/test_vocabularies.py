@@ -16,7 +16,7 @@ from lstmgen import exporting
 from lstmgen.cli.main import main
 from lstmgen.vocabulary import Tokenizer, Vocabulary, reading
 from lstmgen.vocabulary.tokenizing import KERAS_FILTERS
-from networks import network, packed
+from support.networks import network, packed
 
 KERAS = Tokenizer(lower=True, filters=KERAS_FILTERS)
 
@@ -398,9 +398,7 @@ def test_corpus_may_be_lower_cased(tmp_path: Path) -> None:
     path = corpus(tmp_path, "BAÄb".encode())
     listing = reading.read_corpus(path, 3, lower=True)
     assert (listing.elements, listing.sequence) == (["a", "b", "ä"], "baäb")
-    with pytest.raises(
-        ValueError, match=r"c\.tex: .* 4 elements, .* 3 outputs; lower-cased, .* lower=True \(--lower\)"
-    ):
+    with pytest.raises(ValueError, match=r"c\.tex: .* 4 elements, .* 3 outputs; lower-cased, .* lower=True$"):
         reading.read_corpus(path, 3)
 
 
@@ -547,6 +545,7 @@ def test_card_of_another_kind_has_no_tokenizer() -> None:
     assert Tokenizer.of_card(json.dumps({"tokenizer": KERAS.facts()})) == KERAS
 
 
+@pytest.mark.filterwarnings("ignore:carried state gives another model:UserWarning")
 def test_padding_fills_a_short_window_and_is_never_drawn() -> None:
     vocabulary = ["", *"abcdefghij"]
     generator = lstmgen.Generator(packed(vocabulary=vocabulary, vocabulary_kind="text", prime=[1], padding=0))
@@ -585,7 +584,7 @@ def test_replacement_that_is_no_element_is_refused(on_unknown: Any) -> None:
         ({"logit_bias": 0}, "logit_bias: expected a mapping from elements or ids to numbers, found 0"),
         ({"logit_bias": {None: 1.0}}, "element at position 0: expected a str or an id, found None"),
         ({"logit_bias": {"a": "b"}}, "logit_bias: expected a number, found 'b'"),
-        ({"on_unknown": None}, "on_unknown: expected 'error', 'skip' or an element, found None"),
+        ({"on_unknown": 5}, "on_unknown: expected 'error', 'skip' or an element, found 5"),
     ],
 )
 def test_argument_of_the_wrong_kind_says_what_was_expected(argument: dict[str, Any], reason: str) -> None:

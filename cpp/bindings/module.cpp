@@ -7,7 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
-#include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -83,33 +83,96 @@ Floats predict_features(const lstmgen::Model& model, const Floats& x) {
     return predict(model, x);
 }
 
-// A generator with a lock, so that two threads that share one wait for each other.
+using IdLists = std::vector<std::vector<std::uint32_t>>;
+
+// Calls f(name, member) for each option.
+template <class Options, class F>
+void for_each_option(Options& options, F&& f) {
+#define VISIT(name, ...) f(#name, options.name);
+    LSTMGEN_SAMPLER_NUMBERS(VISIT)
+#undef VISIT
+    f("logit_bias", options.logit_bias);
+    f("seed", options.seed);
+}
+
+// Sets the options that `given` names; the others keep their values.
+void set_by_name(lstmgen::SamplerOptions& options, const py::dict& given) {
+    std::size_t known = 0;
+    for_each_option(options, [&](const char* name, auto& member) {
+        if (!given.contains(name)) return;
+        member = py::cast<std::decay_t<decltype(member)>>(given[name]);
+        ++known;
+    });
+    if (known != given.size())
+        throw py::type_error("the engine does not know one of these options: " + std::string(py::str(py::list(given))));
+}
+
+py::dict by_name(const lstmgen::SamplerOptions& options) {
+    py::dict named;
+    for_each_option(options, [&](const char* name, const auto& member) { named[name] = member; });
+    return named;
+}
+
+// A generator that refuses a second call while one is going on, in another thread or in a signal handler.
 class Generator {
 public:
     Generator(const lstmgen::Model& model, lstmgen::Generator generator)
         : generator_(std::move(generator)), outputs_(model.info().outputs) {}
 
+    std::unique_ptr<Generator> clone() {
+        std::unique_ptr<Generator> other;
+        alone([&] {
+            other.reset(new Generator(generator_.clone(), outputs_));
+            return true;
+        });
+        return other;
+    }
+
+    py::dict options() {
+        lstmgen::SamplerOptions options;
+        alone([&] {
+            options = generator_.options();
+            return true;
+        });
+        return by_name(options);
+    }
+
+    void set_options(const py::dict& given) {
+        lstmgen::SamplerOptions options;
+        alone([&] {
+            options = generator_.options();
+            return true;
+        });
+        set_by_name(options, given);
+        const bool given_seed = given.contains("seed");
+        alone([&] {
+            generator_.set_options(options);
+            if (given_seed) generator_.set_seed(options.seed);
+            return true;
+        });
+    }
+
     void feed(const Ids& ids) {
         require_dims(ids, 1);
-        unlocked(
-            [&, data = ids.data(), n = std::size_t(ids.size())] { return generator_.feed(data, n, SignalCheck()); });
+        alone([&, data = ids.data(), n = std::size_t(ids.size())] { return generator_.feed(data, n, SignalCheck()); });
     }
 
     std::uint32_t next() {
         std::uint32_t id = 0;
-        unlocked([&] {
+        alone([&] {
             id = generator_.next();
             return true;
         });
         return id;
     }
 
-    // Up to `length` elements: fewer if they end with one of `stops`.
-    Ids sample(std::size_t length, const std::vector<std::vector<std::uint32_t>>& stops) {
-        std::vector<std::uint32_t> ids;
-        unlocked([&] {
+    // Up to `length` elements: fewer if they end with one of `stops`, which may begin in `before`.
+    Ids sample(std::size_t length, const IdLists& stops, std::vector<std::uint32_t> before) {
+        const std::size_t begin = before.size();
+        std::vector<std::uint32_t> ids = std::move(before);
+        alone([&] {
             SignalCheck keep_going;
-            while (ids.size() < length) {
+            while (ids.size() - begin < length) {
                 if (!keep_going()) return false;
                 ids.push_back(generator_.next());
                 for (const auto& stop : stops)
@@ -117,22 +180,31 @@ public:
             }
             return true;
         });
-        return Ids(py::ssize_t(ids.size()), ids.data());
+        return Ids(py::ssize_t(ids.size() - begin), ids.data() + begin);
     }
 
     py::array_t<double> probabilities() {
         py::array_t<double> p{py::ssize_t(outputs_)};
-        unlocked([&, data = p.mutable_data()] {
+        alone([&, data = p.mutable_data()] {
             generator_.probabilities(data);
             return true;
         });
         return p;
     }
 
+    double log_probability() {
+        double log_p = 0.0;
+        alone([&] {
+            log_p = generator_.log_probability();
+            return true;
+        });
+        return log_p;
+    }
+
     py::array_t<double> score(const Ids& ids) {
         require_dims(ids, 1);
         py::array_t<double> p{ids.size()};
-        unlocked([&, to = p.mutable_data(), from = ids.data(), n = std::size_t(ids.size())] {
+        alone([&, to = p.mutable_data(), from = ids.data(), n = std::size_t(ids.size())] {
             return generator_.score(from, n, to, SignalCheck());
         });
         return p;
@@ -140,7 +212,7 @@ public:
 
     py::bytes save_state() {
         std::vector<std::uint8_t> state;
-        unlocked([&] {
+        alone([&] {
             state = generator_.save_state();
             return true;
         });
@@ -148,25 +220,26 @@ public:
     }
 
 private:
-    using OwnerId = std::atomic<std::thread::id>;
-    struct Owner {
-        explicit Owner(OwnerId& of) : id(of) { id = std::this_thread::get_id(); }
-        ~Owner() { id = std::thread::id(); }
-        OwnerId& id;
+    Generator(lstmgen::Generator generator, std::size_t outputs)
+        : generator_(std::move(generator)), outputs_(outputs) {}
+
+    struct Use {
+        explicit Use(std::atomic<bool>& flag) : in_use(flag) {
+            if (in_use.exchange(true, std::memory_order_acquire))
+                throw std::runtime_error(
+                    "the stream is in use: by another thread, or by the call that this signal handler interrupted");
+        }
+        ~Use() { in_use.store(false, std::memory_order_release); }
+        std::atomic<bool>& in_use;
     };
 
     // Runs f without the GIL; f returns false if a signal handler has raised.
     template <class F>
-    void unlocked(F&& f) {
+    void alone(F&& f) {
         bool finished;
         {
+            const Use use(in_use_);
             const py::gil_scoped_release release;
-            // A signal handler that runs below a call would wait for that call for ever.
-            if (owner_ == std::this_thread::get_id())
-                throw lstmgen::Error(lstmgen::ErrorCode::invalid_argument,
-                                     "the generator is drawing: a signal handler cannot use it, let it set a flag");
-            const std::lock_guard lock(mutex_);
-            const Owner owner(owner_);
             finished = f();
         }
         if (!finished) throw py::error_already_set();
@@ -174,19 +247,15 @@ private:
 
     lstmgen::Generator generator_;
     std::size_t outputs_;
-    std::mutex mutex_;
-    OwnerId owner_{};  // who holds the mutex
+    std::atomic<bool> in_use_{false};
 };
 
-std::unique_ptr<Generator> make_generator(const lstmgen::Model& model, std::size_t refresh, std::size_t threads,
-                                          double temp, std::size_t top_k, double top_p, double min_p,
-                                          double repeat_penalty,
-                                          std::vector<std::pair<std::uint32_t, double>> logit_bias,
-                                          std::uint64_t seed) {
+std::unique_ptr<Generator> make_generator(const lstmgen::Model& model, const py::dict& sampler, std::size_t refresh,
+                                          std::size_t threads) {
     lstmgen::GeneratorOptions options;
     options.refresh = refresh;
     options.threads = threads;
-    options.sampler = {std::move(logit_bias), repeat_penalty, top_k, top_p, min_p, temp, seed};
+    set_by_name(options.sampler, sampler);
     return std::make_unique<Generator>(model, lstmgen::Generator(model, options));
 }
 
@@ -197,24 +266,26 @@ std::unique_ptr<Generator> load_state(const lstmgen::Model& model, const py::byt
 }
 
 std::vector<Ids> sample_many(const lstmgen::Model& model, const std::vector<Ids>& primes,
-                             const std::vector<double>& temps, const std::vector<std::uint64_t>& seeds,
-                             std::size_t length, std::vector<std::vector<std::uint32_t>> stops, std::size_t refresh,
-                             std::size_t threads, std::size_t top_k, double top_p, double min_p, double repeat_penalty,
-                             const std::vector<std::pair<std::uint32_t, double>>& logit_bias) {
-    std::vector<lstmgen::Request> requests;
+                             const std::vector<py::dict>& samplers, std::size_t length, IdLists stops,
+                             std::size_t refresh, std::size_t threads) {
+    std::vector<lstmgen::Request> requests(primes.size());
     for (std::size_t i = 0; i < primes.size(); ++i) {
         require_dims(primes[i], 1);
-        requests.push_back({{logit_bias, repeat_penalty, top_k, top_p, min_p, temps.at(i), seeds.at(i)},
-                            {primes[i].data(), primes[i].data() + primes[i].size()}});
+        set_by_name(requests[i].sampler, samplers.at(i));
+        requests[i].prime.assign(primes[i].data(), primes[i].data() + primes[i].size());
     }
-    std::vector<std::vector<std::uint32_t>> drawn;
+    lstmgen::ManyOptions options;
+    options.length = length;
+    options.stops = std::move(stops);
+    options.refresh = refresh;
+    options.threads = threads;
+    IdLists drawn;
     bool finished = true;
     {
         const py::gil_scoped_release release;
         SignalCheck check;
         try {
-            drawn = lstmgen::sample_many(model, requests, {length, std::move(stops), refresh, threads},
-                                         [&] { return finished = finished && check(); });
+            drawn = lstmgen::sample_many(model, requests, options, [&] { return finished = finished && check(); });
         } catch (...) {
             if (finished) throw;  // else the signal handler's exception goes first
         }
@@ -246,6 +317,7 @@ void bind_errors() {
             switch (error.code()) {
                 case lstmgen::ErrorCode::io: return py::set_error(PyExc_OSError, error.what());
                 case lstmgen::ErrorCode::format: return py::set_error(format_error, error.what());
+                case lstmgen::ErrorCode::busy: return py::set_error(PyExc_RuntimeError, error.what());
                 case lstmgen::ErrorCode::invalid_argument: return py::set_error(PyExc_ValueError, error.what());
             }
         }
@@ -345,14 +417,17 @@ void bind_model(py::module_& m) {
 
 void bind_generator(py::module_& m) {
     py::class_<Generator>(m, "Generator")
-        .def(py::init(&make_generator), "model"_a, py::kw_only(), "refresh"_a, "threads"_a, "temp"_a, "top_k"_a,
-             "top_p"_a, "min_p"_a, "repeat_penalty"_a, "logit_bias"_a, "seed"_a)
+        .def(py::init(&make_generator), "model"_a, "sampler"_a, py::kw_only(), "refresh"_a, "threads"_a)
         .def_static("load_state", &load_state, "model"_a, "state"_a, py::kw_only(), "threads"_a)
+        .def("clone", &Generator::clone)
+        .def("options", &Generator::options)
+        .def("set_options", &Generator::set_options, "given"_a)
         .def("save_state", &Generator::save_state)
         .def("feed", &Generator::feed, "ids"_a)
         .def("next", &Generator::next)
-        .def("sample", &Generator::sample, "length"_a, "stops"_a)
+        .def("sample", &Generator::sample, "length"_a, "stops"_a, "before"_a)
         .def("probabilities", &Generator::probabilities)
+        .def("log_probability", &Generator::log_probability)
         .def("score", &Generator::score, "ids"_a);
 }
 
@@ -365,8 +440,9 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_info(m);
     bind_model(m);
     bind_generator(m);
-    m.def("sample_many", &sample_many, "model"_a, "primes"_a, "temps"_a, "seeds"_a, py::kw_only(), "length"_a,
-          "stops"_a, "refresh"_a, "threads"_a, "top_k"_a, "top_p"_a, "min_p"_a, "repeat_penalty"_a, "logit_bias"_a);
+    m.def("sampler_defaults", [] { return by_name({}); });
+    m.def("sample_many", &sample_many, "model"_a, "primes"_a, "samplers"_a, py::kw_only(), "length"_a, "stops"_a,
+          "refresh"_a, "threads"_a);
     m.def(
         "measure_limits",
         [](const lstmgen::Model& model) {

@@ -18,7 +18,6 @@ using kernels::WeightType;
 
 namespace {
 
-constexpr std::uint64_t kMaxFile = std::uint64_t{4} * kMaxFloats;
 constexpr std::uint64_t kMaxKeys = 4096, kMaxName = 63, kMaxString = 1 << 16, kMaxCard = 1 << 20;
 constexpr std::uint64_t kMaxLayers = 256, kMaxSize = 1 << 20, kMaxMatrix = std::uint64_t{2} * kMaxFloats;
 constexpr std::uint64_t kMaxSteps = 1 << 16;

@@ -31,6 +31,13 @@ public:
     /// Throws Error if the network cannot generate in this way. Nothing allocates after construction.
     Context(std::shared_ptr<const Network> network, std::size_t refresh, std::size_t sequences, std::size_t threads);
 
+    /// Back to where it was when it was made, without allocating.
+    void reset();
+    /// Becomes what `other` is, without allocating. Throws Error unless that one has the same network and refresh.
+    void copy_from(const Context& other);
+
+    const std::shared_ptr<const Network>& network() const noexcept { return network_; }
+    std::size_t threads() const noexcept { return workers_ ? workers_->size() : 1; }
     /// Elements of a prime that matter; SIZE_MAX: all, since the state is carried.
     std::size_t reach() const noexcept { return window_ > 0 ? window_ : SIZE_MAX; }
     bool carried() const noexcept { return window_ == 0; }
@@ -77,8 +84,8 @@ private:
     // Lanes that start within n elements, at least one of them read.
     std::size_t lanes_after(std::size_t n) const { return carried() ? 1 : (n - 1) / refresh_ + 1; }
 
-    void clear();
     void evaluate_padding();
+    std::size_t first_live() const noexcept { return refresh_ > 0 && session_ && !group_; }
     void read_lane();
     void run_group();
     void evaluate_window(std::size_t steps);

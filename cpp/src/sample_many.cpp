@@ -12,6 +12,7 @@
 #include <system_error>
 #include <thread>
 
+#include "checks.hpp"
 #include "context.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "message.hpp"
@@ -83,11 +84,17 @@ void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, 
 void check(const Model& model, const std::vector<Request>& requests, const ManyOptions& options) {
     const std::size_t outputs = model.info().outputs;
     const bool pads = Context::pads(model.info(), options.refresh);
+    check_threads(options.threads);
+    for (std::size_t i = 0; i < options.stops.size(); ++i) {
+        const std::vector<std::uint32_t>& stop = options.stops[i];
+        const std::string who = message({"stop ", i});
+        if (stop.empty()) refuse({who, " is empty: expected at least one element"});
+        check_ids(stop.data(), stop.size(), outputs, (who + ": id").c_str());
+    }
     for (std::size_t i = 0; i < requests.size(); ++i) {
         const std::string who = message({"sequence ", i, ": "});
         if (requests[i].prime.empty() && !pads) refuse({who, "the prime is empty: give at least one element"});
-        for (const std::uint32_t id : requests[i].prime)
-            if (id >= outputs) refuse({who, "prime: expected ids below ", outputs, ", found ", id});
+        check_ids(requests[i].prime.data(), requests[i].prime.size(), outputs, (who + "prime: id").c_str());
     }
 }
 

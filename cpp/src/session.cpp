@@ -48,6 +48,19 @@ Session::Session(const Network& network, std::size_t sequences, std::size_t slot
     for (std::size_t i = 0; i < workers_.size(); ++i) scratch_.emplace_back(scratch);
 }
 
+void Session::copy_from(const Session& other) noexcept {
+    const auto copy = [](auto& to, const auto& from) { std::copy_n(from.data(), from.size(), to.data()); };
+    for (std::size_t i = 0; i < buffers_.size(); ++i) {
+        for (std::size_t j = 0; j < 2; ++j) copy(buffers_[i].y[j], other.buffers_[i].y[j]);
+        copy(buffers_[i].c, other.buffers_[i].c);
+        copy(buffers_[i].sums, other.buffers_[i].sums);
+    }
+    copy(ids_, other.ids_);
+    copy(encoded_, other.encoded_);
+    now_ = other.now_;
+    first_ = other.first_;
+}
+
 void Session::reset(std::size_t slot) {
     for (const std::size_t i : network_.body()) {
         const Layer& layer = *network_.layers()[i];
@@ -59,7 +72,7 @@ void Session::reset(std::size_t slot) {
     }
 }
 
-void Session::take(std::size_t slot, const Session& other, std::size_t from) {
+void Session::copy_slot(std::size_t slot, const Session& other, std::size_t from) {
     for (std::size_t i = 0; i < sequences_; ++i) copy_row(slot * sequences_ + i, other, from * sequences_ + i);
 }
 

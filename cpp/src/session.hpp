@@ -21,6 +21,9 @@ public:
     /// the session. Nothing allocates after construction.
     Session(const Network& network, std::size_t sequences, std::size_t slots, Workers& workers);
 
+    /// Becomes what `other` is: a session of the same network, with as many sequences and slots. Does not allocate.
+    void copy_from(const Session& other) noexcept;
+
     /// Back to the zero state, in all sequences.
     void reset(std::size_t slot);
 
@@ -30,7 +33,7 @@ public:
     void advance(const std::uint32_t* ids, std::size_t sequences, std::size_t first, std::size_t count);
 
     /// Gives a slot the state of a slot of another session of the same network and as many sequences.
-    void take(std::size_t slot, const Session& other, std::size_t from);
+    void copy_slot(std::size_t slot, const Session& other, std::size_t from);
 
     /// The state of a slot, where there is one sequence. It is what the next step needs: between `load` and `read`
     /// there must be an `advance`.

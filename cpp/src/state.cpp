@@ -9,7 +9,7 @@ namespace lstmgen {
 namespace {
 
 constexpr char kStateMagic[8] = {'l', 's', 't', 'm', 's', 't', 'a', 't'};
-constexpr std::uint32_t kStateVersion = 1;
+constexpr std::uint32_t kStateVersion = 2;
 
 std::uint32_t checksum(const std::byte* p, std::size_t n) {
     Crc32 crc;

@@ -175,7 +175,7 @@ TEST_CASE("a truncated or damaged file is a format error, wherever it is cut or 
     REQUIRE(bytes.size() > 1000);
     for (std::size_t size = 0; size < bytes.size(); size += size < 4096 ? 1 : 97) {
         try {
-            Model::from_memory(bytes.data(), size, "cut");
+            static_cast<void>(Model::from_memory(bytes.data(), size, "cut"));
             FAIL("accepted " << size << " bytes");
         } catch (const Error& error) {
             CHECK(error.code() == ErrorCode::format);
@@ -192,7 +192,7 @@ TEST_CASE("what cannot be done is an error with a reason") {
     const Model model = Model::load(kPath);
     const auto code_of = [](auto f) {
         try {
-            f();
+            static_cast<void>(f());
         } catch (const Error& error) {
             CHECK(std::string(error.what()).size() > 10);
             return error.code();
@@ -200,9 +200,9 @@ TEST_CASE("what cannot be done is an error with a reason") {
         FAIL("no error");
         return ErrorCode::io;
     };
-    CHECK(code_of([] { Model::load("no/such.bin"); }) == ErrorCode::io);
-    CHECK(code_of([] { Model::load(LSTMGEN_TEST_DATA); }) == ErrorCode::io);
-    CHECK(code_of([&] { Generator(model, options(1)).next(); }) == ErrorCode::invalid_argument);
+    CHECK(code_of([] { return Model::load("no/such.bin"); }) == ErrorCode::io);
+    CHECK(code_of([] { return Model::load(LSTMGEN_TEST_DATA); }) == ErrorCode::io);
+    CHECK(code_of([&] { return Generator(model, options(1)).next(); }) == ErrorCode::invalid_argument);
     CHECK(code_of([&] { Generator(model, options(1)).feed({11}); }) == ErrorCode::invalid_argument);
     CHECK(code_of([&] {
               GeneratorOptions o;
@@ -240,4 +240,70 @@ TEST_CASE("a number that is not finite never makes a banned element likely") {
     sampler.set_logits(logits);
     CHECK(sampler.draw() == 1);
     CHECK(sampler.log_probability(1) == doctest::Approx(0.0));
+}
+
+TEST_CASE("the probability of the last drawn element is that of the distribution it came from") {
+    const Model model = Model::load(kPath);
+    for (const std::size_t refresh : {std::size_t{1}, std::size_t{0}}) {
+        GeneratorOptions o = options(refresh);
+        o.sampler.temp = 0.8;
+        o.sampler.min_p = 0.02;
+        Generator generator(model, o);
+        CHECK(std::isnan(generator.log_probability()));
+        generator.feed(model.info().prime);
+        std::vector<double> p(model.info().outputs);
+        for (int i = 0; i < 40; ++i) {
+            generator.probabilities(p.data());
+            const std::uint32_t id = generator.next();
+            const double log_p = generator.log_probability();
+            CHECK(log_p == doctest::Approx(std::log(p[id])).epsilon(1e-12));
+            generator.probabilities(p.data());
+            generator.feed(&id, 1);
+            CHECK(generator.log_probability() == log_p);
+            CHECK(generator.clone().log_probability() == log_p);
+        }
+        generator.reset(1);
+        CHECK(std::isnan(generator.log_probability()));
+    }
+}
+
+TEST_CASE("another seed starts other random numbers in the same context") {
+    const Model model = Model::load(kPath);
+    Generator generator(model, options(1));
+    generator.feed(model.info().prime);
+    Generator other = generator.clone();
+    CHECK(generator.options().seed == 42);
+    for (int i = 0; i < 9; ++i) static_cast<void>(other.next());
+    other.copy_from(generator);
+    other.set_seed(7);
+    CHECK(other.options().seed == 7);
+    GeneratorOptions seven = options(1);
+    seven.sampler.seed = 7;
+    for (const std::uint32_t id : sample(model, seven, 30)) CHECK(other.next() == id);
+    for (const std::uint32_t id : sample(model, options(1), 30)) CHECK(generator.next() == id);
+}
+
+TEST_CASE("options are told by the names that the list of numbers has, and keep the seed") {
+    const Model model = Model::load(kPath);
+    Generator generator(model, options(1));
+    SamplerOptions o;
+    double value = 0.5;
+#define SET(name, ...) o.name = static_cast<decltype(o.name)>(value += 0.1 * (value < 0.9));
+    LSTMGEN_SAMPLER_NUMBERS(SET)
+#undef SET
+    o.top_k = 3;
+    o.seed = 1;
+    o.logit_bias = {{1, 0.5}};
+    generator.set_options(o);
+    const SamplerOptions found = generator.options();
+#define COMPARE(name, ...) CHECK(found.name == o.name);
+    LSTMGEN_SAMPLER_NUMBERS(COMPARE)
+#undef COMPARE
+    CHECK(found.logit_bias == o.logit_bias);
+    CHECK(found.seed == 42);
+    const auto state = generator.save_state();
+    const SamplerOptions loaded = Generator::load_state(model, state.data(), state.size()).options();
+#define COMPARE(name, ...) CHECK(loaded.name == o.name);
+    LSTMGEN_SAMPLER_NUMBERS(COMPARE)
+#undef COMPARE
 }

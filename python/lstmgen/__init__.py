@@ -7,20 +7,34 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from lstmgen.errors import ModelFormatError
+from lstmgen.errors import ModelFormatError, OptionError
 
 if TYPE_CHECKING:
     from lstmgen.exporting import export
     from lstmgen.generator import Generator, Score
     from lstmgen.model import Model
+    from lstmgen.options import SamplingOptions
+    from lstmgen.stream import Stream
 
 __version__ = "0.1.0"
-__all__ = ["Generator", "Model", "ModelFormatError", "Score", "__version__", "export"]
+__all__ = [
+    "Generator",
+    "Model",
+    "ModelFormatError",
+    "OptionError",
+    "SamplingOptions",
+    "Score",
+    "Stream",
+    "__version__",
+    "export",
+]
 
 _HOMES = {
     "Generator": "lstmgen.generator",
     "Model": "lstmgen.model",
+    "SamplingOptions": "lstmgen.options",
     "Score": "lstmgen.generator",
+    "Stream": "lstmgen.stream",
     "export": "lstmgen.exporting",
 }
 

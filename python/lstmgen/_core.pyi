@@ -1,4 +1,5 @@
-from typing import final
+from collections.abc import Mapping
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,44 +94,30 @@ class Model:
 
 @final
 class Generator:
-    def __init__(
-        self,
-        model: Model,
-        *,
-        refresh: int,
-        threads: int,
-        temp: float,
-        top_k: int,
-        top_p: float,
-        min_p: float,
-        repeat_penalty: float,
-        logit_bias: list[tuple[int, float]],
-        seed: int,
-    ) -> None: ...
+    def __init__(self, model: Model, sampler: Mapping[str, Any], *, refresh: int, threads: int) -> None: ...
     @staticmethod
     def load_state(model: Model, state: bytes, *, threads: int) -> Generator: ...
+    def clone(self) -> Generator: ...
+    def options(self) -> dict[str, Any]: ...
+    def set_options(self, given: Mapping[str, Any]) -> None: ...
+    def log_probability(self) -> float: ...
     def save_state(self) -> bytes: ...
     def feed(self, ids: NDArray[np.uint32]) -> None: ...
     def next(self) -> int: ...
-    def sample(self, length: int, stops: list[list[int]]) -> NDArray[np.uint32]: ...
+    def sample(self, length: int, stops: list[list[int]], before: list[int]) -> NDArray[np.uint32]: ...
     def probabilities(self) -> NDArray[np.float64]: ...
     def score(self, ids: NDArray[np.uint32]) -> NDArray[np.float64]: ...
 
+def sampler_defaults() -> dict[str, Any]: ...
 def sample_many(
     model: Model,
     primes: list[NDArray[np.uint32]],
-    temps: list[float],
-    seeds: list[int],
+    samplers: list[dict[str, Any]],
     *,
     length: int,
     stops: list[list[int]],
     refresh: int,
     threads: int,
-    top_k: int,
-    top_p: float,
-    min_p: float,
-    repeat_penalty: float,
-    logit_bias: list[tuple[int, float]],
 ) -> list[NDArray[np.uint32]]: ...
 def measure_limits(model: Model) -> tuple[float, float]: ...
 def supported_isas() -> list[str]: ...

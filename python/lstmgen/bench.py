@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmgen import _core
 from lstmgen.binfile.writer import DTYPES, NUMBER_BYTES
-from lstmgen.generator import Elements, Generator, Sampling
+from lstmgen.generator import Generator
 from lstmgen.model import Model
+from lstmgen.options import Elements
+from lstmgen.stream import Stream
 
 GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}
 SAME_BITS = 0.02  # an element: what changes the score of a text less is no other model
@@ -69,14 +70,14 @@ def step_bytes(model: Model) -> int:
 
 def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
     """Sample with windows and with carried state for about `seconds` each, on one thread; medians of five runs."""
-    macs_per_second, bytes_per_second = _core.measure_limits(model._native)
+    macs_per_second, bytes_per_second = model.measure_limits()
     generator = Generator(model)
     modes = []
     if model.window:
         rate = _rate(generator, 1, seconds)
         share = rate * lane_macs(model) * model.window / macs_per_second
         modes.append(Mode("window (refresh=1)", rate, "arithmetic", share))
-    if not model._native.info.whole:
+    if not model.whole:
         rate = _rate(generator, None, seconds)
         share = rate * step_bytes(model) / bytes_per_second
         modes.append(Mode("carried (refresh=None)", rate, "memory", share))
@@ -91,7 +92,7 @@ def advise(model: Model, seconds: float = 1.0, text: Elements | None = None) -> 
     """
     base = Generator(model)
     window = bool(model.window)
-    carried = not model._native.info.whole
+    carried = not model.whole
     whole = 1 if window or not carried else None
     scored: Elements = _drawn(base, whole, seconds) if text is None else text
 
@@ -113,7 +114,7 @@ def advise(model: Model, seconds: float = 1.0, text: Elements | None = None) -> 
         faster = gain(Generator(model, threads=threads), 1)
         advice.append(Advice(f"--threads {threads}", faster, None, before, before))
     for dtype in DTYPES[DTYPES.index(model.dtype) + 1 :]:
-        other = Generator(Model(model._native.to_bytes(), dtype=dtype))
+        other = Generator(Model(model.to_bytes(), dtype=dtype))
         gains = (gain(other, 1) if window else None, gain(other, None) if carried else None)
         advice.append(Advice(f"--dtype {dtype}", *gains, bits(other, whole), before))
     return advice
@@ -136,18 +137,18 @@ def _rate(generator: Generator, refresh: int | None, seconds: float) -> float:
     model = generator.model
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        run = generator._native(Sampling(seed=0), refresh)
-    run.feed(model.prime if len(model.prime) else np.zeros(max(1, model.window), np.uint32))
-    run.sample(min(2 * model.window, 1000), [])
+        prime = model.prime if len(model.prime) else np.zeros(max(1, model.window), int)
+        stream = generator.stream(prime=prime, seed=0, refresh=refresh)
+    stream.take(min(2 * model.window, 1000))
     count, spent = 1, 0.0
     while spent < seconds / 20:  # how many elements fill a tenth of the time
         count *= 2
-        spent = _time(run, count)
-    times = sorted(_time(run, 2 * count) for _ in range(5))
+        spent = _time(stream, count)
+    times = sorted(_time(stream, 2 * count) for _ in range(5))
     return 2 * count / times[2]
 
 
-def _time(run: _core.Generator, count: int) -> float:
+def _time(stream: Stream, count: int) -> float:
     start = time.perf_counter()
-    run.sample(count, [])
+    stream.take(count)
     return time.perf_counter() - start

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lstmgen.errors import OptionError, option
 from lstmgen.vocabulary import reading
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def classify_each(
 ) -> list[Classification | ValueError | TypeError]:
     """What `Model.classify` gives for each sequence, or why it has none. Raises for what is wrong with all of them."""
     if not model.labels:
-        raise ValueError("no classifier: the model has no labels (an export gives them: labels=, --labels)")
+        raise ValueError(f"no classifier: the model has no labels: an export gives them, with {option('labels', ...)}")
     if isinstance(sequences, str | bytes) or not isinstance(sequences, Iterable):
         raise TypeError(f"sequences: expected a list of sequences, found {sequences!r:.60}")
     if model.vocabulary is not None:
@@ -59,6 +60,8 @@ def classify_each(
     for i, sequence in enumerate(sequences):
         try:
             encoded.append(encode(model, sequence, on_unknown))
+        except OptionError:  # not of this sequence
+            raise
         except (ValueError, TypeError) as error:
             found.append(error)
         else:

@@ -1,7 +1,75 @@
-"""Exceptions that lstmgen adds to Python's own."""
+"""Exceptions that lstmgen adds to Python's own, and how messages spell options."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Spelling = Callable[[str, object], str]
 
 
 class ModelFormatError(ValueError):
     """A model file or a state that cannot be read, or a network that the file format cannot hold."""
+
+
+class OptionError(ValueError):
+    """An option with a value that it cannot have.
+
+    `option` is its name in Python, `expected` says what it may be, and `found` is the value.
+
+    >>> import lstmgen
+    >>> try:
+    ...     lstmgen.Generator("latex").sample(top_p=2)
+    ... except lstmgen.OptionError as error:
+    ...     print(error)
+    ...     print(error.option)
+    top_p: expected a number in (0, 1], found 2.0
+    top_p
+    """
+
+    def __init__(self, option: str, expected: str, found: object) -> None:
+        super().__init__(option, expected, found)
+        self.option = option
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"{option(self.option)}: expected {self.expected}, found {self.found!r:.60}"
+
+
+class OptionTypeError(OptionError, TypeError):
+    """An option with a value of a type that it cannot have."""
+
+
+NO_VALUE = object()
+
+
+def option(name: str, value: object = NO_VALUE) -> str:
+    """The option `name` as the user types it: alone, with a `value`, or with some value, which is `...`.
+
+    Messages name options through this function, so that the command line reads its own spelling.
+
+    >>> option("top_k"), option("on_unknown", "skip"), option("prime", ...)
+    ('top_k', "on_unknown='skip'", 'prime=...')
+    """
+    return _spelling.get()(name, value)
+
+
+@contextmanager
+def spelled(spelling: Spelling) -> Iterator[None]:
+    """Let `option` spell by `spelling(name, value)` inside a `with`."""
+    before = _spelling.set(spelling)
+    try:
+        yield
+    finally:
+        _spelling.reset(before)
+
+
+def _as_in_python(name: str, value: object) -> str:
+    if value is NO_VALUE:
+        return name
+    return f"{name}={'...' if value is ... else repr(value)}"
+
+
+_spelling: ContextVar[Spelling] = ContextVar("_spelling", default=_as_in_python)

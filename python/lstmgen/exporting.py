@@ -20,9 +20,10 @@ from lstmgen import elements, files, keras_file
 from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import repack
 from lstmgen.elements import Assumption, Encoding, Outputs, Padding
-from lstmgen.errors import ModelFormatError
+from lstmgen.errors import ModelFormatError, OptionTypeError, option
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
+from lstmgen.options import near
 from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
 from lstmgen.vocabulary.order import doubt
 from lstmgen.vocabulary.reading import File, Listing, Vocab
@@ -150,7 +151,8 @@ def build(source: Source, options: ExportOptions) -> Exported:
     """The `.bin` of `source`, and what was assumed to make it. Raises what `convert` raises."""
     unknown = options.keys() - ExportOptions.__annotations__.keys()
     if unknown:
-        raise TypeError(f"export has no option {', '.join(sorted(unknown))}")
+        first = min(unknown)
+        raise TypeError(f"export has no option {first}{near(first, ExportOptions.__annotations__)}")
     if (data := _bin(source)) is not None:
         return _repacked(data, source, options)
     network = keras_file.read(
@@ -176,9 +178,9 @@ def _bin(source: Source) -> bytes | None:
 def _repacked(data: bytes, source: Source, options: ExportOptions) -> Exported:
     name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
     if rest := [
-        option for option, value in options.items() if option != "dtype" and value is not None and value is not False
+        option(key) for key, value in options.items() if key != "dtype" and value is not None and value is not False
     ]:
-        raise ValueError(f"{name}: a .bin takes no option but dtype, found {', '.join(sorted(rest))}")
+        raise ValueError(f"{name}: a .bin takes no option but {option('dtype')}, found {', '.join(sorted(rest))}")
     return Exported(repack(data, name, options.get("dtype") or "f32"), ())
 
 
@@ -230,7 +232,7 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
         author=options.get("author"),
         license=options.get("license"),
         source_url=options.get("source_url"),
-        card=_card(options.get("card"), _carried(network, listing, assumed)),
+        card=card_text(options.get("card"), _carried(network, listing, assumed)),
     )
     return Exported(
         data,
@@ -355,7 +357,7 @@ def _labels(labels: object) -> list[str] | None:
     if labels is None:
         return None
     if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
-        raise TypeError(f"labels: expected a list of names, found {labels!r:.60}")
+        raise OptionTypeError("labels", "a list of names", labels)
     return [str(label) if isinstance(label, str) else label for label in labels]  # numpy has its own str
 
 
@@ -393,11 +395,11 @@ def _read_vocabulary(network: Network, options: ExportOptions, size: int) -> Lis
     """The vocabulary of `size` elements that the options or the file name."""
     vocab, vocab_from = options.get("vocab"), options.get("vocab_from")
     if vocab is not None and vocab_from is not None:
-        raise ValueError("give either vocab or vocab_from, not both")
+        raise ValueError(f"give either {option('vocab')} or {option('vocab_from')}, not both")
     if vocab_from is None:
-        for option in ("lower", "vocab_encoding"):
-            if options.get(option):
-                raise ValueError(f"{option} needs a corpus: vocab_from")
+        for name in ("lower", "vocab_encoding"):
+            if options.get(name):
+                raise ValueError(f"{option(name)} needs a corpus: {option('vocab_from')}")
     kind = options.get("vocabulary_kind") or network.elements.get("kind")
     if vocab is not None:
         found: Listing | None = reading.read(vocab, size, kind)
@@ -408,7 +410,7 @@ def _read_vocabulary(network: Network, options: ExportOptions, size: int) -> Lis
     else:
         found = _beside(network.elements.get("beside", ()), size, kind)
     if found is None and options.get("vocabulary_kind") is not None:
-        raise ValueError("vocabulary_kind needs a vocabulary: vocab or vocab_from")
+        raise ValueError(f"{option('vocabulary_kind')} needs a vocabulary: {option('vocab')} or {option('vocab_from')}")
     settings = network.elements.get("tokenizer")
     if found is not None and settings is not None and found.tokenizer is None:
         found = found._replace(tokenizer=Tokenizer.of(settings, Tokenizer()))
@@ -472,7 +474,7 @@ def _read_corpus(path: File, outputs: int, options: ExportOptions) -> Listing:
 
 def _expect(name: str, value: object, types: tuple[type, ...], expected: str) -> None:
     if not isinstance(value, types):
-        raise TypeError(f"{name}: expected {expected}, found {value!r:.60}")
+        raise OptionTypeError(name, expected, value)
 
 
 def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary | None) -> list[int]:
@@ -487,7 +489,8 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
             else list(prime)
         )
         if any(isinstance(i, str) for i in ids):
-            raise ValueError("prime: text needs a vocabulary: give vocab or vocab_from, or ids")
+            given = f"{option('vocab')} or {option('vocab_from')}"
+            raise ValueError(f"{option('prime')}: text needs a vocabulary: give {given}, or ids")
         return [id_at("prime: element", i, position) for position, i in enumerate(ids)]
     try:
         ids_found: list[int] = vocabulary.encode(prime).tolist()
@@ -496,20 +499,27 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
     return ids_found
 
 
-def _card(card: Mapping[str, Any] | str | None, facts: Mapping[str, Any]) -> str | None:
+def card_text(card: Mapping[str, Any] | str | None, facts: Mapping[str, Any]) -> str | None:
     """The card as the text of a JSON object, with these facts besides, where it does not give others."""
     if card is None and not facts:
         return None
     if not isinstance(card, str):
         _expect("card", card, (Mapping, NoneType), "a mapping or the text of a JSON object")
-        return json.dumps({**facts, **(card or {})}, ensure_ascii=False)
+        return json.dumps(_joined(facts, card or {}), ensure_ascii=False)
     try:
         value = json.loads(card)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"card: not JSON: {error}") from None
     if not isinstance(value, dict):
         raise ValueError(f"card: expected a JSON object, found {type(value).__name__}")
-    return json.dumps({**facts, **value}, ensure_ascii=False) if facts else card
+    return json.dumps(_joined(facts, value), ensure_ascii=False) if facts else card
+
+
+def _joined(facts: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts and a card in one. The card goes first; of recommended options, both count."""
+    both = {**facts, **card}
+    samples = [held["sample"] for held in (facts, card) if isinstance(held.get("sample"), Mapping)]
+    return {**both, "sample": {**samples[0], **samples[1]}} if len(samples) == 2 else both
 
 
 def check_other_file(source: Source, out: File) -> None:

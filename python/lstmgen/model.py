@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lstmgen.errors import option
+from lstmgen.options import near
 from lstmgen.vocabulary import Tokenizer, Vocabulary
 
 if TYPE_CHECKING:
@@ -55,7 +58,8 @@ class Model:
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
         if _is_bin(source):
             if rest := options.keys() - {"dtype"}:
-                raise TypeError(f"{name}: only a Keras file takes {', '.join(sorted(rest))}: a .bin has its own")
+                found = ", ".join(map(option, sorted(rest)))
+                raise TypeError(f"{name}: only a Keras file takes {found}: a .bin has its own")
             if (dtype := options.get("dtype")) is not None:
                 from lstmgen.binfile.repacking import repack
 
@@ -118,6 +122,16 @@ class Model:
     def window(self) -> int:
         """Time steps T that the network was saved with; 0 if not fixed."""
         return self._native.info.window
+
+    @property
+    def whole(self) -> bool:
+        """Whether the network needs all steps of a window at once: no state can be carried."""
+        return self._native.info.whole
+
+    @property
+    def input_size(self) -> int:
+        """Numbers that enter at each time step; for an Embedding, how many ids there are."""
+        return self._native.info.input_size
 
     @property
     def outputs(self) -> int:
@@ -232,8 +246,16 @@ class Model:
 
         return classify(self, sequences, on_unknown)
 
+    def to_bytes(self) -> bytes:
+        """Return the bytes of a `.bin` of this model."""
+        return self._native.to_bytes()
+
+    def measure_limits(self) -> tuple[float, float]:
+        """Measure what one thread can do here at best: multiply-adds and bytes of weights a second. Takes 0.2 s."""
+        return _core.measure_limits(self._native)
+
     def __reduce__(self) -> tuple[type[Model], tuple[bytes]]:
-        return type(self), (self._native.to_bytes(),)
+        return type(self), (self.to_bytes(),)
 
     def __copy__(self) -> Model:
         return self
@@ -242,7 +264,7 @@ class Model:
         return self
 
     def __repr__(self) -> str:
-        parts = [f"{self._native.info.input_size} {self.encoding}"]
+        parts = [f"{self.input_size} {self.encoding}"]
         for layer in self.layers:
             activation = layer.activation if layer.type in ("dense", "activation") else ""
             size = "" if layer.type in ("affine", "activation") else f" {layer.outputs}"
@@ -256,7 +278,13 @@ def _found(source: Source) -> Source:
     if isinstance(source, bytes) or os.path.isfile(source):  # a folder may have a bundled model's name
         return source
     name = os.fspath(source)
-    return bundled().get(name, name)
+    models = bundled()
+    if name not in models and not os.path.lexists(name):
+        hint = near(name.removesuffix(".bin"), models) if name == os.path.basename(name) else ""
+        if hint or name.isidentifier():
+            hint = f"{hint or ', nor a bundled model'} (bundled: {', '.join(sorted(models))})"
+            raise FileNotFoundError(errno.ENOENT, f"{os.strerror(errno.ENOENT)}{hint}", name)
+    return models.get(name, name)
 
 
 def is_keras_file(source: Source) -> bool:

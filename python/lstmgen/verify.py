@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lstmgen import keras_file, parity
 from lstmgen.binfile import writer
+from lstmgen.errors import option
 from lstmgen.generator import Generator
 from lstmgen.keras_file import ReadOptions
 from lstmgen.model import Model
@@ -79,7 +80,7 @@ def verify(
     if windows < 2:
         raise ValueError(f"windows: expected at least 2, found {windows}")
     network = keras_file.read(keras_path, **options)
-    expected, found = (network.input_size, network.outputs), (ours._native.info.input_size, ours.outputs)
+    expected, found = (network.input_size, network.outputs), (ours.input_size, ours.outputs)
     if found != expected:
         raise ValueError(f"{keras_path}: expected (inputs, outputs) {found} as in the model, found {expected}")
     if ours.window and network.window and ours.window != network.window:
@@ -150,9 +151,9 @@ class _Trial:
             exact = None if other is None else reference.forward(other, self.x)
             if other is not None and exact is not None and self._fits(exact, self._amplification(other, exact)):
                 yield change.why
-                yield f"lstmgen computes what {saver} did; as_saved=True (--as-saved) compares with that alone"
+                yield f"lstmgen computes what {saver} did; {option('as_saved', True)} compares with that alone"
                 return
-        yield "what differs is not known; as_saved=True (--as-saved) compares with lstmgen's own reading alone"
+        yield f"what differs is not known; {option('as_saved', True)} compares with lstmgen's own reading alone"
 
 
 def _saver(network: Network) -> str:
@@ -190,7 +191,7 @@ def _not_compared(model: Model) -> str:
         parts.append("vocabulary, prime and encoding, which Keras does not store")
     if model.window and model.generates:
         parts.append("windows shorter than T and their padding")
-    if model.generates and not model._native.info.whole:
+    if model.generates and not model.whole:
         parts.append("carried state")
     return "; ".join(parts) or "nothing else is stored"
 
@@ -202,12 +203,11 @@ def _windows(model: Model, count: int) -> NDArray[Any]:
     if model.encoding == "features":
         return rng.uniform(-1, 1, (count, steps, model.input_shape[-1] or 1)).astype(np.float32)
     if not model.generates:
-        return rng.integers(0, model._native.info.input_size, (count, steps), dtype=np.uint32)
+        return rng.integers(0, model.input_size, (count, steps), dtype=np.uint32)
     prime = model.prime.tolist() or [0] * (model.window or 1)
-    refresh = 1 if model._native.info.whole else None
-    elements = Generator(model).stream(steps + count, prime=prime, seed=0, refresh=refresh)
-    ids = model.vocabulary.ids if model.vocabulary else None
-    drawn = np.array([ids[e] if ids and isinstance(e, str) else int(e) for e in elements], np.uint32)
+    refresh = 1 if model.whole else None
+    text = Generator(model).stream(prime=prime, seed=0, refresh=refresh).take(steps + count)
+    drawn = model.vocabulary.encode(text) if model.vocabulary else np.array(text, np.uint32)
     own = np.lib.stride_tricks.sliding_window_view(drawn, steps)[: count // 2]
     random = rng.integers(0, model.outputs, (count - len(own), steps), dtype=np.uint32)
     return np.concatenate([own, random])
@@ -234,7 +234,7 @@ def _keras_outputs(path: str, output: str | None, x: NDArray[Any], shape: tuple[
     except Exception as error:  # whatever Keras raises: the file is older or newer than this Keras
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
-            f"{path}: Keras {keras.__version__} cannot load it: {reason}; as_saved=True (--as-saved) compares with "
+            f"{path}: Keras {keras.__version__} cannot load it: {reason}; {option('as_saved', True)} compares with "
             "lstmgen's own reading of the file"
         ) from None
     if output is not None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmgen.errors import ModelFormatError
+from lstmgen.errors import ModelFormatError, OptionError
 from lstmgen.network import (
     LAYER_OPTIONS,
     MATRICES,
@@ -80,7 +80,7 @@ def pack(
     network, and `ValueError` for a fact, that docs/format.md does not allow.
     """
     if dtype not in DTYPES:
-        raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, found {dtype!r}")
+        raise OptionError("dtype", f"one of {', '.join(DTYPES)}", dtype)
     _check_network(network)
     generates = labels is None and not predictor
     check_encoding(network, encoding, generates)
@@ -225,7 +225,7 @@ def check_encoding(network: Network, encoding: str, generates: bool) -> None:
     """Raise an error if the elements of `network`, which may generate, cannot enter by `encoding`."""
     size, outputs = network.input_size, network.outputs
     if encoding not in ENCODINGS:
-        raise ValueError(f"encoding: expected one of {', '.join(ENCODINGS)}, found {encoding!r}")
+        raise OptionError("encoding", f"one of {', '.join(ENCODINGS)}", encoding)
     if network.takes_ids and encoding != "index":
         raise ValueError(f"encoding {encoding!r}: the network begins with an Embedding: 'index'")
     if encoding == "index" and not network.takes_ids:
@@ -286,7 +286,7 @@ def _check_vocabulary(
     if vocabulary is None:
         return
     if kind not in VOCABULARY_KINDS:
-        raise ValueError(f"vocabulary_kind: expected one of {VOCABULARY_KINDS}, found {kind!r}")
+        raise OptionError("vocabulary_kind", f"one of {VOCABULARY_KINDS}", kind)
     if len(vocabulary) != count:
         raise ValueError(f"the vocabulary has {len(vocabulary)} elements, the network {count} {what}")
     seen: dict[str, int] = {}

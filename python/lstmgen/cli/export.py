@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+from typing import Any
 
 from lstmgen import exporting, files
 from lstmgen.binfile import writer
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
+from lstmgen.cli.sample import add_option
+from lstmgen.options import RECOMMENDED, TABLE, checked
 from lstmgen.vocabulary import reading
 
 
@@ -27,6 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--license", help="SPDX identifier of the licence of the weights")
     parser.add_argument("--source-url", metavar="URL", help="where the training data came from")
     parser.add_argument("--card", metavar="JSON", help="file with more facts for people")
+    recommended = parser.add_argument_group("recommended for sampling: `lstmgen sample` uses it unless told otherwise")
+    for name in RECOMMENDED:
+        add_option(recommended, name, TABLE[name], "none")
+
+
+def with_sample(card: str, sample: dict[str, Any]) -> str:
+    """The card, the text of a JSON object, with the options that are recommended for sampling."""
+    facts = json.loads(exporting.card_text(card, {}) or "{}")
+    return json.dumps({**facts, "sample": sample}, ensure_ascii=False)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -34,6 +47,9 @@ def run(args: argparse.Namespace) -> None:
     options = export_options(args)
     if args.card is not None:
         options["card"] = reading.read_text(args.card)
+    given = {name: value for name in RECOMMENDED if (value := getattr(args, name)) is not None}
+    if sample := checked("export", given, RECOMMENDED):
+        options["card"] = with_sample(options.get("card", "{}"), sample)
     exporting.check_other_file(args.model, args.out)
     exported = exporting.build(args.model, options)
     files.write(args.out, exported.data)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 import lstmgen
+from lstmgen.errors import NO_VALUE, spelled
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,46 +26,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-            args.run(args)
+            with spelled(flag):
+                args.run(args)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has had enough, as in `lstmgen sample latex | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return 130
     except (OSError, ValueError, TypeError, ImportError, MemoryError, RecursionError) as error:
-        print(f"lstmgen: {reason(error)}", file=sys.stderr)
+        with spelled(flag):
+            print(f"lstmgen: {reason(error)}", file=sys.stderr)
         return 1
     return 0
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, on one line, in the spelling of the command line."""
+    """What went wrong, on one line."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return _on_the_command_line(" ".join(str(error).split())) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
-# How the library's messages name options, and how the command line does.
-_SPELLINGS = {
-    "give window=N": "give --window N",
-    "give window": "give --window",
-    "as config": "as --config",
-    "give prime=": "give --prime",
-    "with the option output:": "with --output-layer:",
-    "on_unknown='skip'": "--on-unknown skip",
-    "vocab_encoding='bytes'": "--vocab-encoding bytes",
-}
+def flag(name: str, value: object = NO_VALUE) -> str:
+    """An option of the library as the command line spells it: `--top-k`, or `--on-unknown skip` with a value."""
+    if (name, value) == ("refresh", None):
+        return "--carry"
+    spelled = _OTHER_FLAGS.get(name) or "--" + name.replace("_", "-")
+    return spelled if value is NO_VALUE or value is ... or value is True else f"{spelled} {value}"
 
 
-_SPELLED = (
-    "vocab_from|vocab_encoding|vocabulary_kind|input_values|source_url|top_k|top_p|min_p|repeat_penalty|on_unknown"
-)
-
-
-def _on_the_command_line(message: str) -> str:
-    for said, spelled in _SPELLINGS.items():
-        message = message.replace(said, spelled)
-    return re.sub(rf"\b({_SPELLED})\b=?", lambda match: "--" + match[1].replace("_", "-"), message)
+_OTHER_FLAGS = {"output": "--output-layer"}
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import secrets
+import shlex
 import sys
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import lstmgen
 from lstmgen.cli.keras_options import add_entering_arguments
-from lstmgen.cli.recommended import take_recommended
+from lstmgen.cli.main import flag
 from lstmgen.music.formats import WRITABLE
+from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
 
 # Options of a file of Keras.
 _EXPORT = ("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window", "encoding", "input_values", "padding")
@@ -23,113 +27,241 @@ _EXPORT = ("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window",
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("model", help="a .bin, a model saved by Keras, or a bundled model's name")
-    parser.add_argument("--length", type=int, default=1000, help="elements to draw (1000)")
-    parser.add_argument("--seed", type=int, help="the same seed draws the same sequence")
     parser.add_argument(
         *("-o", "--output"),
         type=Path,
         action="append",
         default=[],
-        help=f"write there instead of to stdout; music as {', '.join(WRITABLE)}; may be repeated",
+        help=f"write there instead of to stdout; music as {', '.join(WRITABLE)}; - is stdout; may be repeated",
     )
-    temperature = parser.add_mutually_exclusive_group()
-    temperature.add_argument("--temp", type=float, help="temperature tau; 0: most likely (1)")
-    temperature.add_argument("--inverse-temp", type=float, help="1 / tau")
-    prime = parser.add_mutually_exclusive_group()
-    prime.add_argument("--prime", help="text before the first element (the model's own)")
-    prime.add_argument("--prime-ids", type=_ids, metavar="1,2,3", help="the prime as ids")
-    prime.add_argument("--prime-file", type=Path, help="file that holds it, UTF-8")
-    parser.add_argument("--include-prime", action="store_true", help="print the prime, too")
-    parser.add_argument("--on-unknown", default="error", help="'skip', or an element to put for unknown ones")
-    window = parser.add_mutually_exclusive_group()
-    window.add_argument("--refresh", type=int, default=1, help="keep a window for N elements (1)")
-    window.add_argument("--carry", action="store_true", help="carry the state on: fastest")
-    parser.add_argument("--top-k", type=int, help="only the K most likely elements")
-    parser.add_argument("--top-p", type=float, help="only the most likely that reach P together")
-    parser.add_argument("--min-p", type=float, help="only those at least P times the most likely")
-    parser.add_argument("--repeat-penalty", type=float, help="above 1: repeat less")
-    parser.add_argument("--stop", action="append", help="end after this text; may be repeated")
-    parser.add_argument("--threads", type=int, default=1, help="share the windows among N threads")
-    parser.add_argument("--bpm", type=float, default=100, help="quarters a minute, of music (100)")
+    groups: dict[str, Any] = {}
+    for name, option in TABLE.items():
+        group: Any = parser
+        if option.one_of:
+            group = groups.get(option.one_of) or parser.add_mutually_exclusive_group()
+            groups[option.one_of] = group
+        add_option(group, name, option)
+        if name == "prime":
+            group.add_argument("--prime-file", type=Path, metavar="FILE", help="file that holds the prime, in UTF-8")
+            group.add_argument("--prime-ids", type=_ids, metavar="1,2,3", help="the prime as ids")
+        elif name == "refresh":
+            group.add_argument("--carry", action="store_true", help=_sentence(option.none))
+    parser.add_argument(
+        "--escape", action="store_true", help=r"\n, \t, \\, \xNN and \uNNNN in --prime and --stop stand for characters"
+    )
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="share the windows among N threads (1)")
+    parser.add_argument("--bpm", type=float, default=100, metavar="X", help="quarters a minute, of music (100)")
     keras = parser.add_argument_group("of a model saved by Keras, which has no vocabulary")
-    keras.add_argument("--vocab-from", help="corpus: its characters are the vocabulary")
+    keras.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters are the vocabulary")
     keras.add_argument("--vocab", metavar="FILE", help="JSON, pickle, .npy or .txt with the elements")
-    keras.add_argument("--vocab-encoding", metavar="NAME", help="of the corpus (utf-8), or 'bytes'")
+    keras.add_argument("--vocab-encoding", metavar="NAME", help="character encoding of the corpus (utf-8), or 'bytes'")
     keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
     add_entering_arguments(keras)
     keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
     keras.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
 
 
-def loaded(args: argparse.Namespace) -> lstmgen.Model:
-    """The model of a command line; what it assumes is printed."""
-    from lstmgen.model import is_keras_file
+def add_option(group: Any, name: str, option: Option, otherwise: str | None = None) -> None:
+    """Add the flag of an option of sampling to a parser or a group. Its default is None: it was not given.
 
-    options: Any = {name: value for name in _EXPORT if (value := getattr(args, name)) is not None}
-    prime = args.prime_ids or (args.prime if args.on_unknown == "error" else None)
-    if prime and is_keras_file(args.model):
-        options["prime"] = prime  # the likeliest way for it to enter is taken
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the model says all of them
-        model = lstmgen.Model(args.model, **options)
-    for sentence in model.assumed:
-        print(f"assumed: {sentence}", file=sys.stderr)
-    return model
+    `otherwise` says what holds without it, if not what holds in the library.
+    """
+    kind = option.values
+    flags = (*option.flags, flag(name))
+    if isinstance(kind, Flag):
+        group.add_argument(*flags, action="store_true", default=None, help=option.meaning)
+        return
+    several = getattr(kind, "several", False)
+    otherwise = default(name) if otherwise is None else otherwise
+    group.add_argument(
+        *flags,
+        type=_parsed(kind.parse, str(kind)),
+        action="append" if several else "store",
+        metavar=kind.metavar,
+        help=f"{option.meaning}{' May be repeated.' if several else ''} ({otherwise})",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    generator = lstmgen.Generator(loaded(args), threads=args.threads)
-    take_recommended(args, generator.model)
+    options = _options(args)
+    generator = lstmgen.Generator(_loaded(args, options), threads=args.threads)
     vocabulary = generator.model.vocabulary
     joined = vocabulary is not None and vocabulary.kind != "tokens"
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: print(f"assumed: {message}", file=sys.stderr)
-        encoding = _check_outputs(args, vocabulary.elements if vocabulary else None, joined)
-    for output in args.output:  # before the work, not after it
+    files = [output for output in args.output if output != _STDOUT]
+    encoding = None
+    if files:
+        from lstmgen import music
+
+        elements = vocabulary.elements if vocabulary else None
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: _assumed(message)
+            encoding = music.check_outputs(files, elements, joined=joined, bpm=args.bpm)
+    for output in files:  # before the work, not after it
         folder = output.resolve().parent
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             raise OSError(f"{output}: cannot write into the folder {folder}")
-    prime = args.prime if args.prime_ids is None else args.prime_ids
-    if args.prime_file:
+    for name, value in _recommended(generator.model, options).items():
+        print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
+        options[name] = value
+    options.setdefault("seed", secrets.randbits(32))
+    stream = generator.stream(**options)
+    print(f"seed {options['seed']}", file=sys.stderr)
+    if not args.output and vocabulary is not None and not joined and _is_music(vocabulary.elements):
+        print("the elements of music go to stdout; -o out.mid -o out.wav writes files to listen to", file=sys.stderr)
+    if not files:
+        _print(stream, joined)
+        return
+    drawn = [str(element) for element in _with_progress(stream, options.get("length", 1000))]
+    _write(drawn, joined, files, encoding, args.bpm)
+    if _STDOUT in args.output:
+        _print(drawn, joined)
+
+
+_STDOUT = Path("-")
+INTERVAL = 0.5  # seconds between two looks of the progress
+
+# -- what is asked for ---------------------------------------------------------------------------
+
+
+def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
+    """The model of a command line. What it assumes is printed."""
+    from lstmgen.model import is_keras_file
+
+    told: Any = {name: value for name in _EXPORT if (value := getattr(args, name)) is not None}
+    prime = options.get("prime") if options.get("on_unknown", "error") == "error" else None
+    if prime and is_keras_file(args.model):
+        told["prime"] = prime  # the likeliest way for it to enter is taken
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the model says all of them
+        model = lstmgen.Model(args.model, **told)
+    for sentence in model.assumed:
+        _assumed(sentence)
+    return model
+
+
+def _assumed(message: Warning | str) -> None:
+    print(f"assumed: {message}", file=sys.stderr)
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of sampling that the command line gives."""
+    options = {name: value for name in TABLE if (value := getattr(args, name)) is not None}
+    if args.carry:
+        options["refresh"] = None
+    if "logit_bias" in options:
+        options["logit_bias"] = dict(options["logit_bias"])
+    if args.escape:
+        options |= {name: _unescaped(options[name]) for name in ("prime", "stop") if name in options}
+    if args.prime_ids is not None:
+        options["prime"] = args.prime_ids
+    elif args.prime_file is not None:
+        options["prime"] = _utf_8(str(args.prime_file), args.prime_file.read_bytes())
+    elif args.prime == "-":
+        options["prime"] = _utf_8("stdin", sys.stdin.buffer.read())
+    return options
+
+
+def _utf_8(name: str, data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: not UTF-8: {error}") from None
+
+
+def _parsed(parse: Callable[[str], object], expected: str) -> Callable[[str], object]:
+    def parsed(text: str) -> object:
         try:
-            prime = args.prime_file.read_bytes().decode()
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{args.prime_file}: not UTF-8: {error}") from None
-    seed = secrets.randbits(32) if args.seed is None else args.seed
-    elements = generator.stream(
-        args.length,
-        args.temp,
-        prime=prime,
-        include_prime=args.include_prime,
-        seed=seed,
-        top_k=args.top_k,
-        top_p=args.top_p,
-        min_p=args.min_p,
-        repeat_penalty=args.repeat_penalty,
-        stop=args.stop,
-        refresh=None if args.carry else args.refresh,
-        on_unknown=args.on_unknown,
-        inverse_temp=args.inverse_temp,
-    )
-    print(f"seed {seed}", file=sys.stderr)
-    if args.output:
-        _write_sample([str(element) for element in elements], joined, args.output, encoding, args.bpm)
-    else:
-        pieces = (f"{e}" if joined or i == 0 else f" {e}" for i, e in enumerate(elements))
-        out = sys.stdout.buffer
-        live = sys.stdout.isatty()
-        for piece in pieces:
-            out.write(piece.encode())
-            if live:
-                out.flush()
-        if live or not joined:
-            out.write(b"\n")
-        out.flush()
+            return parse(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}") from None
+
+    return parsed
 
 
 def _ids(text: str) -> list[int]:
-    return [int(piece) for piece in text.split(",")]
+    try:
+        return [int(number) for number in text.replace(",", " ").split()]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected ids such as 1,2,3, found {text!r}") from None
+
+
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\", '"': '"', "'": "'"}
+
+
+def _unescaped(what: Any) -> Any:
+    r"""A text, or texts, with characters for \n and the like."""
+    if not isinstance(what, str):
+        return [_unescaped(text) for text in what]
+
+    def character(match: re.Match[str]) -> str:
+        code = match[1]
+        if len(code) > 1:
+            return chr(int(code[1:], 16))
+        if code not in _ESCAPES:
+            raise ValueError(rf"--escape: expected one of \n \t \r \0 \\ \xNN \uNNNN, found \{code}")
+        return _ESCAPES[code]
+
+    return re.sub(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.|$)", character, what, flags=re.DOTALL)
+
+
+def _recommended(model: lstmgen.Model, given: dict[str, Any]) -> dict[str, Any]:
+    """The options that the card of the model recommends, but those that were given in one way or another."""
+    card = model.metadata["card"]
+    found = card.get("sample") if isinstance(card, dict) else None
+    if not isinstance(found, dict):
+        return {}
+    taken = {TABLE[name].one_of or name for name in given}
+    return {
+        name: value
+        for name, value in found.items()
+        if name in RECOMMENDED and (TABLE[name].one_of or name) not in taken
+    }
+
+
+def _said(name: str, value: Any) -> str:
+    if name == "refresh" and value is None:
+        return flag(name, value)
+    values = [f"{key}={x}" for key, x in value.items()] if isinstance(value, dict) else value
+    values = values if isinstance(values, list) else [values]
+    return f"{name.replace('_', '-')} {' '.join(shlex.quote(str(one)) for one in values)}"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+# -- what comes out ------------------------------------------------------------------------------
+
+
+def _print(elements: Iterable[str | int], joined: bool) -> None:
+    pieces = (f"{e}" if joined or i == 0 else f" {e}" for i, e in enumerate(elements))
+    out = sys.stdout.buffer
+    live = sys.stdout.isatty()
+    for piece in pieces:
+        out.write(piece.encode())
+        if live:
+            out.flush()
+    if live or not joined:
+        out.write(b"\n")
+    out.flush()
+
+
+def _with_progress(elements: Iterable[str | int], length: int) -> Iterator[str | int]:
+    """The elements. On a terminal, a line says how many there are, how fast they come, and how long it takes."""
+    if not sys.stderr.isatty():
+        yield from elements
+        return
+    start = said = time.monotonic()
+    for count, element in enumerate(elements, 1):
+        yield element
+        if (now := time.monotonic()) - said > INTERVAL:
+            said, rate = now, count / (now - start)
+            left = max(0, length - count) / rate
+            print(
+                f"\r{count:,} of {length:,} elements, {rate:,.0f}/s, {left:.0f} s left \033[K", end="", file=sys.stderr
+            )
+    print("\r\033[K" if said > start else "", end="", file=sys.stderr, flush=True)
 
 
 def _check_outputs(args: argparse.Namespace, vocabulary: Sequence[str] | None, joined: bool) -> str | None:
@@ -141,9 +273,14 @@ def _check_outputs(args: argparse.Namespace, vocabulary: Sequence[str] | None, j
     return music.check_outputs(args.output, vocabulary, joined=joined, bpm=args.bpm)
 
 
-def _write_sample(
-    elements: Sequence[str], joined: bool, outputs: Sequence[Path], encoding: str | None, bpm: float
-) -> None:
+def _is_music(elements: Sequence[str]) -> bool:
+    """Whether these elements can be written as music."""
+    from lstmgen.music.elements import recognise_vocabulary
+
+    return recognise_vocabulary(elements) is not None
+
+
+def _write(elements: Sequence[str], joined: bool, outputs: Sequence[Path], encoding: str | None, bpm: float) -> None:
     """Write a sample as text, or as music of an encoding where the name of the file asks for it."""
     from lstmgen import music
     from lstmgen.files import write

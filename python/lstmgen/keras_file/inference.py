@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lstmgen.errors import ModelFormatError
+from lstmgen.errors import ModelFormatError, option
 from lstmgen.keras_file import textgenrnn
 from lstmgen.keras_file.spec import Version
 from lstmgen.keras_file.weights import Lists, Tree, snake_case
 from lstmgen.network import Shape
 
-_HELP = "give the architecture as config, such as 'LSTM(128, return_sequences=True), LSTM(128), Dense(52, softmax)'"
+_EXAMPLE = "'LSTM(128, return_sequences=True), LSTM(128), Dense(52, softmax)'"
 
 _MAX_ORDERED = 12  # layers whose order is looked for
 
@@ -64,7 +64,8 @@ def infer(file: Lists | Tree, version: Version) -> Guess:
 
 
 def _unclear(why: str) -> ModelFormatError:
-    return ModelFormatError(f"no architecture in the file, only weights, {why}: {_HELP}")
+    told = f"give the architecture as {option('config')}, such as {_EXAMPLE}"
+    return ModelFormatError(f"no architecture in the file, only weights, {why}: {told}")
 
 
 def _recurrent(layer: _Layer) -> bool:

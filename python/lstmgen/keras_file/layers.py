@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lstmgen.errors import option
 from lstmgen.keras_file.assembly import Assembly, Tensor
 from lstmgen.keras_file.spec import OPERATION, Spec
 from lstmgen.keras_file.weights import Numbers, Part, Role, Source
@@ -192,7 +193,7 @@ def _reshaped(item: Item, x: Tensor, steps: int, units: int) -> Tensor:
 def _steps(item: Item, x: Tensor) -> int:
     steps = x.value.steps or item.assembly.window
     if not steps:
-        raise item.spec.error("expected a fixed number of time steps, found none: give window")
+        raise item.spec.error(f"expected a fixed number of time steps, found none: give {option('window', ...)}")
     return steps
 
 

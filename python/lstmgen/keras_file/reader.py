@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypedDict, Unpack
 
-from lstmgen.errors import ModelFormatError
+from lstmgen.errors import ModelFormatError, OptionError, option
 from lstmgen.keras_file import hdf5, inference, layer_list, lookups, mask_ops, recurrent, textgenrnn, tf_checkpoint
 from lstmgen.keras_file.assembly import Assembly
 from lstmgen.keras_file.layers import KINDS, Item, build, refusal, roles
@@ -113,7 +113,7 @@ class _Model:
     def network(self, options: ReadOptions) -> Network:
         output, asked = options.get("output"), options.get("window")
         if asked is not None and (type(asked) is not int or not 1 <= asked <= MAX_STEPS):
-            raise ValueError(f"window: expected an integer from 1 to {MAX_STEPS}, found {asked!r}")
+            raise OptionError("window", f"an integer from 1 to {MAX_STEPS}", asked)
         known = textgenrnn.find(self.path, self.sizes) if self.sizes else self.textgenrnn
         stored, size = _input(self.spec, self.file)
         window = stored or asked or (known.window if known else 0)
@@ -129,10 +129,10 @@ class _Model:
         names = output_names(self.spec)
         if output is not None and output not in names:
             found = ", ".join(shown(name) for name in names[:16])
-            raise ValueError(f"output: expected one of {found}, found {output!r}")
+            raise OptionError("output", f"one of {found}", output)
         if output is None and len(outputs) > 1:
             found = ", ".join(shown(name) for name in names[:16])
-            raise ModelFormatError(f"expected one output, found {len(names)}: choose with the option output: {found}")
+            raise ModelFormatError(f"expected one output, found {len(names)}: choose with {option('output')}: {found}")
         chosen = outputs[names.index(output) if output is not None else 0]
         network = _carried(assembly.network(chosen, self.keras_version), self.spec)
         if known is None and textgenrnn.is_network(network):
@@ -285,7 +285,7 @@ def _model(file: BinaryIO, config: Architecture | None, stack: contextlib.ExitSt
     if text is None:
         return _weights_model(root, budget, config)
     if config is not None:
-        raise ValueError("config: the file holds the architecture itself")
+        raise ValueError(f"{option('config')}: the file holds the architecture itself")
     group = hdf5.child(root, "model_weights")
     stored = hdf5.text(group, "keras_version") or hdf5.text(root, "keras_version") or ""
     version = stored or ("2" if '"units"' in text else "1")  # early ones do not say
@@ -397,7 +397,7 @@ def _looks_like(head: bytes) -> str:
         b"version https://git-lfs": "a git-lfs pointer, not the file itself: run 'git lfs pull'",
         b"<": "an HTML or XML page, not a model: a download that went wrong",
         b"GGUF": "a GGUF file, such as a .bin of lstmgen, which needs no export",
-        b"{": "a JSON file, not a model with weights: give it as config beside the file of weights",
+        b"{": f"a JSON file, not a model with weights: give it as {option('config')} beside the file of weights",
         b"\x80": "a Python pickle, which is never opened",
         b"\x1f\x8b": "a gzip file: unpack it first",
     }
@@ -438,7 +438,7 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
         own = f"weights of the class {shown(str(entry.get('class_name')))} (.keras)"
         return _attributes_or_tree(root, budget, config, own, version)
     if config is not None:
-        raise ValueError("config: the file holds the architecture itself")
+        raise ValueError(f"{option('config')}: the file holds the architecture itself")
     spec = _checked(Spec.of("the model", entry, parse_version(version)))
     return _Model("whole model (.keras)", spec, Tree(root, budget), version)
 

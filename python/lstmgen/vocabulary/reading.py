@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lstmgen.errors import option
 from lstmgen.vocabulary import pickles
 from lstmgen.vocabulary.naming import byte_element
 from lstmgen.vocabulary.tokenizing import KERAS_FILTERS, Tokenizer
@@ -114,12 +115,12 @@ def read_corpus(path: File, outputs: int, *, lower: bool = False, encoding: str 
         if len(elements) == outputs:
             found = Listing(elements, None, "text", variant, assumed)
             return _of_bytes(found) if encoding == "bytes" else found
-    lowered = "lower-cased, it has exactly that many: lower=True (--lower)"
+    lowered = f"lower-cased, it has exactly that many: {option('lower', True)}"
     message = _size_message(name, Listing(sorted(set(text))), outputs, lowered)
     if encoding == "bytes":
         message = message.replace(" elements,", " different bytes,", 1)
     elif len(set(data)) == outputs:
-        message = f"{message.rpartition(';')[0]}; its bytes are exactly that many: vocab_encoding='bytes'"
+        message = f"{message.rpartition(';')[0]}; its bytes are exactly that many: {option('vocab_encoding', 'bytes')}"
     raise ValueError(message)
 
 
@@ -155,7 +156,7 @@ def _decoded(name: str, data: bytes, encoding: str = "utf-8") -> str:
     except UnicodeError as error:
         raise ValueError(f"{name}: not {encoding.upper()}: {error}") from None
     except LookupError as error:
-        raise ValueError(f"vocab_encoding: {error}") from None
+        raise ValueError(f"{option('vocab_encoding')}: {error}") from None
 
 
 def _read_json(name: str, text: str) -> Any:
@@ -163,7 +164,7 @@ def _read_json(name: str, text: str) -> Any:
         value = json.loads(text)
         return json.loads(value) if isinstance(value, str) else value  # as json.dump(tokenizer.to_json()) writes
     except ValueError as error:
-        raise ValueError(f"{name}: not JSON: {error}; a corpus is given as vocab_from") from None
+        raise ValueError(f"{name}: not JSON: {error}; a corpus is given as {option('vocab_from')}") from None
     except RecursionError:
         raise ValueError(f"{name}: JSON that is nested too deeply") from None
 
@@ -177,7 +178,7 @@ def _lines(name: str, text: str) -> list[str]:
             found = f"{line!r:.60} again" if line else "none"
             raise ValueError(
                 f"{name}: line {number}: expected one element a line, all different, found {found}; "
-                "a corpus is given as vocab_from"
+                f"a corpus is given as {option('vocab_from')}"
             )
         seen.add(line)
     return lines

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmgen.errors import OptionError, OptionTypeError
 from lstmgen.vocabulary.naming import byte_element, byte_of
 from lstmgen.vocabulary.tokenizing import Tokenizer
 
@@ -53,11 +54,9 @@ class Vocabulary:
         """
         check_sequence("what", what)
         if not isinstance(on_unknown, str):
-            raise TypeError(f"on_unknown: expected 'error', 'skip' or an element, found {on_unknown!r:.60}")
+            raise OptionTypeError("on_unknown", "'error', 'skip' or an element", on_unknown)
         if on_unknown not in ("error", "skip") and on_unknown not in self.ids:
-            raise ValueError(
-                f"on_unknown: expected 'error', 'skip' or an element of the vocabulary, found {on_unknown!r}"
-            )
+            raise OptionError("on_unknown", "'error', 'skip' or an element of the vocabulary", on_unknown)
         replacement = self.ids.get(on_unknown)
         if on_unknown in ("error", "skip"):
             oov = self.tokenizer.oov_token if self.tokenizer is not None and on_unknown == "error" else None

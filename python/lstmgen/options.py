@@ -1,0 +1,394 @@
+"""The options of sampling: what each means, what it may be, and where it comes from.
+
+This is the one list of them. The checks, the flags of `lstmgen sample`, the attributes of a `Stream`, the table in
+docs/sampling.md (`python -m lstmgen.options` prints it) and what the engine is told follow from it by name.
+"""
+
+# Without `from __future__ import annotations`: the annotations of the classes below are read as objects.
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Annotated, Any, NamedTuple, TypedDict
+
+from lstmgen.errors import OptionError, OptionTypeError, option
+
+Elements = str | Iterable[str | int]
+LogitBias = Mapping[str, float] | Mapping[int, float] | Mapping[str | int, float]
+
+# -- kinds of values -----------------------------------------------------------------------------
+
+
+class Number(NamedTuple):
+    """A real number in an interval. NaN is in none."""
+
+    least: float
+    most: float = math.inf
+    without_least: bool = False
+    parse: Callable[[str], object] = float
+    metavar: str = "X"
+
+    def __str__(self) -> str:
+        if self.most == math.inf:
+            return f"a number {'>' if self.without_least else '>='} {self.least:g}"
+        return f"a number in {'(' if self.without_least else '['}{self.least:g}, {self.most:g}]"
+
+    def check(self, name: str, value: object) -> float:
+        """`value` as a float; raise `OptionError` if it is none in the interval."""
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise OptionTypeError(name, "a number", value)
+        number = float(value)
+        if not math.isfinite(number) or not self.least <= number <= self.most:
+            raise OptionError(name, str(self), number)
+        if self.without_least and number == self.least:
+            raise OptionError(name, str(self), number)
+        return number
+
+
+class Integer(NamedTuple):
+    """An integer of at least `least` and below 2**`bits`."""
+
+    least: int
+    bits: int = 63
+    parse: Callable[[str], object] = int
+    metavar: str = "N"
+
+    def __str__(self) -> str:
+        return f"an integer >= {self.least}"
+
+    def check(self, name: str, value: object) -> int:
+        """`value` as an int; raise `OptionError` if it is none in the range."""
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise OptionTypeError(name, "an integer", value)
+        number = int(value)
+        if number < self.least:
+            raise OptionError(name, f"at least {self.least}", number)
+        if number >= 2**self.bits:
+            raise OptionError(name, f"below 2**{self.bits}", number)
+        return number
+
+
+class Flag(NamedTuple):
+    """True or False."""
+
+    parse: None = None
+    metavar: str = ""
+
+    def __str__(self) -> str:
+        return "True or False"
+
+    def check(self, name: str, value: object) -> bool:
+        """`value`; raise `OptionTypeError` if it is no bool."""
+        if not isinstance(value, bool):
+            raise OptionTypeError(name, str(self), value)
+        return value
+
+
+class Text(NamedTuple):
+    """Something made of elements. Only the model can tell which there are, so only the type is checked here."""
+
+    expected: str
+    types: tuple[type, ...]
+    parse: Callable[[str], object] = str
+    metavar: str = "TEXT"
+    several: bool = False  # the flag may be repeated
+
+    def __str__(self) -> str:
+        return self.expected
+
+    def check(self, name: str, value: object) -> object:
+        """`value`; raise `OptionTypeError` if it is of another type."""
+        if isinstance(value, bytes) or not isinstance(value, self.types):
+            raise OptionTypeError(name, self.expected, value)
+        return value
+
+
+class Biases(NamedTuple):
+    """Numbers below infinity, each of an element or id."""
+
+    metavar: str = "ELEMENT=X"
+    several: bool = True
+
+    def __str__(self) -> str:
+        return "a mapping from elements or ids to numbers"
+
+    def parse(self, text: str) -> tuple[str, float]:
+        """An element and its number, as the command line has them."""
+        element, _, number = text.rpartition("=")
+        if not element:
+            raise ValueError(text)
+        return element, float(number)
+
+    def check(self, name: str, value: object) -> dict[Any, float]:
+        """`value` with floats; raise `OptionError` if it is no such mapping."""
+        if not isinstance(value, Mapping):
+            raise OptionTypeError(name, str(self), value)
+        for number in value.values():
+            if isinstance(number, bool) or not isinstance(number, Real):
+                raise OptionTypeError(name, "a number", number)
+            if not float(number) < math.inf:
+                raise OptionError(name, "numbers below infinity", float(number))
+        return {key: float(number) for key, number in value.items()}
+
+
+Kind = Number | Integer | Flag | Text | Biases
+
+# -- the options ---------------------------------------------------------------------------------
+
+
+class Option(NamedTuple):
+    """What there is to know of an option beside its name and its type."""
+
+    values: Kind
+    meaning: str  # sentences
+    default: object = None  # the value that means the same as no value
+    without: str = "off"  # what holds if the default is None
+    source: str = ""
+    flags: tuple[str, ...] = ()  # of the command line, beside that of its name
+    one_of: str = ""  # options with the same text here exclude each other
+    none: str = ""  # what the value None means, if that is not the same as no value
+    changes: bool = False  # may change between the elements of a stream
+
+
+_TEMPERATURE = "temperature"
+_MOST = "keeps the most likely"
+
+
+class _Common(TypedDict, total=False):
+    include_prime: Annotated[bool, Option(Flag(), "The prime comes first in the result.", default=False)]
+    top_k: Annotated[
+        int | None,
+        Option(
+            Integer(1),
+            f"Filter: {_MOST} k elements.",
+            source="Fan et al. 2018, arXiv:1805.04833; llama.cpp",
+            changes=True,
+        ),
+    ]
+    top_p: Annotated[
+        float | None,
+        Option(
+            Number(0, 1, without_least=True),
+            f"Filter: {_MOST} elements that together have at least the probability p.",
+            source="Holtzman et al. 2020, arXiv:1904.09751; llama.cpp",
+            changes=True,
+        ),
+    ]
+    min_p: Annotated[
+        float | None,
+        Option(
+            Number(0, 1),
+            "Filter: keeps the elements with at least p times the probability of the most likely one.",
+            source="Nguyen et al. 2024, arXiv:2407.01082; llama.cpp",
+            changes=True,
+        ),
+    ]
+    repeat_penalty: Annotated[
+        float | None,
+        Option(
+            Number(0, without_least=True),
+            "Above 1, each of the last 64 elements becomes less likely. A logit above 0 is divided by it, one below 0 "
+            "is multiplied with it.",
+            source="Keskar et al. 2019, arXiv:1909.05858; llama.cpp",
+            changes=True,
+        ),
+    ]
+    logit_bias: Annotated[
+        LogitBias | None,
+        Option(
+            Biases(),
+            "Numbers that are added to the logits of elements. -inf bans an element.",
+            source="llama.cpp",
+            changes=True,
+        ),
+    ]
+    stop: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            Text("a text or a list of texts", (Iterable,), several=True),
+            "The first of these texts ends the sample. It is the end of the result.",
+            changes=True,
+        ),
+    ]
+    refresh: Annotated[
+        int | None,
+        Option(
+            Integer(1),
+            "1: each element comes from a fresh window of the last T elements, as in a loop over Keras's predict. N: a "
+            "window is kept for N elements, which is N times faster. A model without a window carries its state.",
+            default=1,
+            one_of="refresh",
+            none="the state is carried on for ever, which is fastest",
+        ),
+    ]
+    on_unknown: Annotated[
+        str,
+        Option(
+            Text("'error', 'skip' or an element", (str,), metavar="WHAT"),
+            "What becomes of elements outside the vocabulary: 'error' refuses them, 'skip' leaves them out, and an "
+            "element takes their place.",
+            default="error",
+            changes=True,
+        ),
+    ]
+
+
+class SamplingOptions(_Common, total=False):
+    """How a sequence is drawn: the keywords of `Generator.sample`, `stream` and `astream`.
+
+    docs/sampling.md says what each of them means. None is the same as leaving it out, but for `length` and `refresh`.
+
+    >>> import lstmgen
+    >>> options: SamplingOptions = {"temp": 0.67, "top_k": 20, "seed": 1}
+    >>> lstmgen.Generator("latex").sample(20, **options) == lstmgen.Generator("latex").sample(20, **options)
+    True
+    """
+
+    temp: Annotated[
+        float | None,
+        Option(
+            Number(0),
+            "Temperature tau: the probability of an element is proportional to y ** (1 / tau), where y is what the "
+            "network gives it. Below 1 likely elements become likelier. 0 takes the most likely element.",
+            default=1.0,
+            source="Ackley, Hinton and Sejnowski 1985",
+            flags=("-t",),
+            one_of=_TEMPERATURE,
+            changes=True,
+        ),
+    ]
+    temperature: Annotated[
+        float | None,
+        Option(Number(0), "The same as temp.", without="temp", one_of=_TEMPERATURE, changes=True),
+    ]
+    inverse_temp: Annotated[
+        float | None,
+        Option(Number(0, without_least=True), "1 / temp.", without="temp", one_of=_TEMPERATURE, changes=True),
+    ]
+    prime: Annotated[
+        Elements | None,
+        Option(
+            Text("text, elements or ids", (Iterable,)),
+            "The text to continue. With windows only its last T elements count.",
+            without="the model's own",
+            one_of="prime",
+        ),
+    ]
+    seed: Annotated[
+        int | None,
+        Option(
+            Integer(0, bits=64),
+            "The same seed gives the same sequence, whatever the number of threads and on every machine.",
+            without="a new one",
+            flags=("-s",),
+        ),
+    ]
+    length: Annotated[
+        int | None,
+        Option(
+            Integer(0),
+            "How many elements are drawn at most.",
+            default=1000,
+            flags=("-n",),
+            none="for ever, which only a stream can be",
+            changes=True,
+        ),
+    ]
+
+
+class ManyOptions(_Common, total=False):
+    """The keywords of `Generator.sample_many`: those of `SamplingOptions`, some of them lists, too."""
+
+    temperature: float | Sequence[float] | None
+    inverse_temp: float | Sequence[float] | None
+    prime: Elements | Sequence[Elements | None] | None
+    seed: int | Sequence[int] | None
+
+
+def _table() -> dict[str, Option]:
+    annotations = SamplingOptions.__annotations__
+    own = [name for name in annotations if name not in _Common.__annotations__]
+    return {name: annotations[name].__metadata__[0] for name in [*own, *_Common.__annotations__]}
+
+
+TABLE: Mapping[str, Option] = _table()
+CHANGEABLE = tuple(name for name, entry in TABLE.items() if entry.changes)
+# What a model's card may recommend, under "sample".
+RECOMMENDED = tuple(name for name in CHANGEABLE if name not in ("temperature", "inverse_temp", "length", "on_unknown"))
+
+# -- what is given -------------------------------------------------------------------------------
+
+
+def checked(who: str, given: Mapping[str, Any], known: Iterable[str] = TABLE) -> dict[str, Any]:
+    """The options that are given, each of a value that it may have; None only where that has a meaning of its own.
+
+    `who` is the function that takes them, and `known` those that it takes. Raises `TypeError` for any other, and
+    `OptionError` for a wrong value or for two options that exclude each other.
+    """
+    known = tuple(known)
+    values = {}
+    for name, value in given.items():
+        if name not in known:
+            raise TypeError(f"{who}() got an unexpected keyword argument {name!r}{near(name, known)}")
+        entry = TABLE[name]
+        if value is not None:
+            values[name] = entry.values.check(name, value)
+        elif entry.none:
+            values[name] = None
+    for name in values:
+        rivals = [other for other in known if TABLE[other].one_of == TABLE[name].one_of != ""]
+        if len(found := [option(other) for other in rivals if other in values]) > 1:
+            raise OptionError(name, f"one of {', '.join(map(option, rivals))}", found)
+    return values
+
+
+def with_positional(who: str, given: Mapping[str, Any], **positional: Any) -> dict[str, Any]:
+    """The options that are `given` by name, and those given by position.
+
+    Raises `TypeError` if one is given in both ways.
+    """
+    if twice := [name for name in positional if name in given and positional[name] not in (None, TABLE[name].default)]:
+        raise TypeError(f"{who}() got multiple values for argument {twice[0]!r}")
+    return {**positional, **given}
+
+
+def temperature(values: Mapping[str, Any]) -> dict[str, float]:
+    """The temperature that these options give, under its name in the engine; nothing if they give none."""
+    if (inverse := values.get("inverse_temp")) is not None:
+        return {"temp": 1 / inverse}
+    given = [values[name] for name in ("temp", "temperature") if name in values]
+    return {"temp": given[0]} if given else {}
+
+
+def near(name: str, names: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the known one that looks like it, if there is one."""
+    import difflib  # here, as few need it
+
+    found = difflib.get_close_matches(name.lower(), list(names), 1, 0.6)
+    return f": did you mean {found[0]!r}?" if found else ""
+
+
+# -- what is said of them ------------------------------------------------------------------------
+
+
+def default(name: str) -> str:
+    """What holds without the option, in words."""
+    entry = TABLE[name]
+    if entry.default is None:
+        return entry.without
+    return f"{entry.default:g}" if isinstance(entry.default, float) else str(entry.default)
+
+
+def table() -> str:
+    """The options as a table in Markdown."""
+    rows = [("option", "values", "default", "meaning", "source"), ("---",) * 5]
+    for name, entry in TABLE.items():
+        values = str(entry.values).removeprefix("a number ").removeprefix("an ")
+        if entry.none:
+            values += ", or None"
+        meaning = f"{entry.meaning} None: {entry.none}." if entry.none else entry.meaning
+        rows.append((f"`{name}`", values, default(name), meaning, entry.source))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+if __name__ == "__main__":
+    print(table())

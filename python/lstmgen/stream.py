@@ -1,0 +1,295 @@
+"""A running sample, and how elements become ids and text again."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmgen import _core
+from lstmgen.errors import OptionError, option
+from lstmgen.model import Model
+from lstmgen.options import CHANGEABLE, TABLE, Elements, Integer, SamplingOptions, checked, near, temperature
+from lstmgen.vocabulary import Ids, check_sequence
+
+DEFAULTS = _core.sampler_defaults()  # of the engine, by the names of the options
+
+
+class Stream(Iterator[str | int]):
+    r"""A running sample, which `Generator.stream` starts: an iterator over its elements, and more.
+
+    >>> import lstmgen
+    >>> stream = lstmgen.Generator("latex").stream(prime="\\begin{lemma}", temp=0.67, seed=1)
+    >>> text = stream.take(60)  # the next 60 elements, as `sample` gives them
+    >>> stream.temp = 0.9  # an option may change between two elements
+    >>> stream.feed("\\end{lemma}")  # the user writes, too
+    >>> text += stream.take(60)
+    >>> state = stream.save_state()  # bytes, to go on later with `Generator.stream(state=state)`
+
+    The iteration ends after `length` elements, or after the element that completes a stop text. Then it stays over.
+    `take` draws as many elements as it is asked for, whatever `length` is, up to and including a stop text. Another
+    `take` goes on after that. A stop text may be spread over several elements and calls. It counts from the start of
+    the stream, the last stop text, the last `feed` or the last change of `stop`, whichever is latest.
+
+    The options that may change are attributes: `length`, `stop`, `on_unknown` and those of the sampler, such as `temp`
+    and `top_k` (docs/sampling.md). Setting one to None gives it its default. The same seed and the same changes at
+    the same places give the same elements, on every machine.
+
+    One thread at a time may use a stream. A second one gets a `RuntimeError`, and so does a signal handler that uses
+    the stream that it interrupts. `copy.copy` gives a second stream that goes on in the same way. Streams pickle.
+    """
+
+    __slots__ = (
+        "_ahead", "_drawn", "_length", "_model", "_native", "_on_unknown", "_over", "_recent", "_seed", "_stop",
+        "_stops", "_threads",
+    )  # fmt: skip
+
+    def __init__(self, model: Model, native: _core.Generator, threads: int, values: Mapping[str, Any]) -> None:
+        """For `Generator` only: `values` are the checked options that it was started with."""
+        self._model = model
+        self._native: _core.Generator | None = native
+        self._threads = threads
+        self._seed: int | None = values.get("seed")
+        self._ahead: deque[int] = deque()  # of the prime, what the user has not had yet
+        self._drawn = 0
+        self._recent: list[int] = []  # the last drawn ids, as many as a stop text may begin with
+        self._over = False  # a stop text has ended the iteration
+        self._stop: str | Sequence[str] | None = values.get("stop")
+        self._stops = stop_ids(model, self._stop)
+        self._length: int | None = values.get("length", 1000)
+        self._on_unknown: str = values.get("on_unknown", "error")
+
+    # -- elements ----------------------------------------------------------------------------------
+
+    def __next__(self) -> str | int:
+        if self._ahead:
+            i = self._ahead.popleft()
+        else:
+            if self._native is None or self._over or (self._length is not None and self._drawn >= self._length):
+                raise StopIteration
+            i = self._native.next()
+            self._note([i])
+        return i if self._model.vocabulary is None else self._model.vocabulary.elements[i]
+
+    def take(self, n: int) -> str | list[str] | list[int]:
+        """Draw the next `n` elements: a str for a text model, a list of elements for tokens, or a list of ids.
+
+        There are fewer if a stop text comes, which is the end of the result. With `include_prime`, what the iteration
+        has not given of the prime comes first, beside the `n`.
+
+        >>> import lstmgen
+        >>> gen = lstmgen.Generator("latex")
+        >>> stream = gen.stream(seed=1)
+        >>> stream.take(10) + stream.take(30) == gen.sample(40, seed=1)
+        True
+        """
+        n = Integer(0).check("n", n)
+        native, recent, self._recent = self._open(), self._recent, []  # should Ctrl-C end it, what was drawn is lost
+        drawn: list[int] = native.sample(n, self._stops, recent).tolist()
+        ids, self._ahead, self._recent = [*self._ahead, *drawn], deque(), recent
+        self._note(drawn)
+        return decode(self._model, ids)
+
+    def feed(self, what: Elements) -> None:
+        """Append a text, elements or ids to what was drawn, as if they had been drawn. No iteration gives them.
+
+        Raises `ValueError` for what is not in the vocabulary, unless the option `on_unknown` says otherwise.
+        """
+        self._read(encode(self._model, "what", what, self._on_unknown))
+
+    def probabilities(self) -> NDArray[np.float64]:
+        """Return the distribution of the next element, shape (n_vocab,), after all filters. It adds up to 1.
+
+        >>> import lstmgen
+        >>> lstmgen.Generator("latex").stream(top_k=3).probabilities().astype(bool).sum()
+        np.int64(3)
+        """
+        return self._open().probabilities()
+
+    @property
+    def logprob(self) -> float | None:
+        """Natural logarithm of the probability with which the last element was drawn; None before the first.
+
+        It is that of the distribution that was drawn from: after all filters, at the temperature. What is fed does not
+        count.
+        """
+        found = self._open().log_probability()
+        return None if math.isnan(found) else found
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the random numbers; None if the stream was started from a state without one."""
+        return self._seed
+
+    def close(self) -> None:
+        """End the stream and free what it holds. It gives no more elements."""
+        self._native, self._ahead = None, deque()
+
+    # -- options -----------------------------------------------------------------------------------
+
+    def update(self, **options: Unpack[SamplingOptions]) -> None:
+        """Change several options at once: all of them, or none if one of them is wrong.
+
+        >>> import lstmgen
+        >>> stream = lstmgen.Generator("latex").stream(temp=0.67)
+        >>> stream.update(temp=0.9, top_k=10)
+        >>> stream.temp, stream.top_k, stream.top_p
+        (0.9, 10, None)
+        """
+        if fixed := [name for name in options if name in TABLE and name not in CHANGEABLE]:
+            raise TypeError(f"{option(fixed[0])} is fixed when a stream starts: start another stream for it")
+        values = checked("update", options, CHANGEABLE)
+        stops = stop_ids(self._model, values["stop"]) if "stop" in values else []
+        unset = ["temp" if TABLE[name].one_of else name for name in options if name not in values]
+        engine = {name: DEFAULTS[name] for name in unset if name in DEFAULTS}
+        self._open().set_options(engine | engine_options(self._model, values))
+        if "length" in options:
+            self._length = values["length"]
+        if "on_unknown" in options:
+            self._on_unknown = values.get("on_unknown", "error")
+        if "stop" in options:
+            self._stop, self._stops, self._recent = values.get("stop"), stops, []
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in CHANGEABLE:
+            raise AttributeError(f"a Stream has no {name}{near(name, [*CHANGEABLE, *_NAMES])}")
+        if name in ("length", "stop", "on_unknown"):
+            return getattr(self, f"_{name}")
+        found = self._open().options()
+        if name == "logit_bias":
+            elements = self._model.vocabulary.elements if self._model.vocabulary else range(self._model.outputs)
+            return {elements[i]: bias for i, bias in found[name]}
+        if name == "inverse_temp":
+            return 1 / found["temp"] if found["temp"] else math.inf
+        name = "temp" if TABLE[name].one_of else name
+        return TABLE[name].default if found[name] == DEFAULTS[name] else found[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        elif name in CHANGEABLE:
+            self.update(**{name: value})
+        elif name in TABLE:
+            raise AttributeError(f"{name} is fixed when a stream starts: start another stream for it")
+        else:
+            raise AttributeError(f"a Stream has no option {name}{near(name, CHANGEABLE)}")
+
+    # -- going on ----------------------------------------------------------------------------------
+
+    def save_state(self) -> bytes:
+        """All that the elements to come depend on, but the model: context, random numbers and the sampler's options.
+
+        The bytes are the same on every machine: 2.6 kB, and the window or what the network carries. `length`, `stop`,
+        `on_unknown` and what is left of `include_prime` are not in them. `Generator.stream(state=...)` goes on.
+        """
+        return self._open().save_state()
+
+    def copy(self) -> Stream:
+        """Return a second stream that goes on exactly as this one does."""
+        other: Stream = object.__new__(Stream)
+        for name in self.__slots__:
+            setattr(other, name, getattr(self, name))
+        other._native, other._ahead = self._open().clone(), self._ahead.copy()
+        return other
+
+    def __copy__(self) -> Stream:
+        return self.copy()
+
+    def __deepcopy__(self, memo: object) -> Stream:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {name: getattr(self, name) for name in self.__slots__ if name not in ("_model", "_native")}
+        return _restored, (self._model, self.save_state(), fields)
+
+    def __repr__(self) -> str:
+        if self._native is None:
+            return "<lstmgen.Stream, closed>"
+        found = {name: getattr(self, name) for name in CHANGEABLE if name == "temp" or name in DEFAULTS}
+        said = ", ".join(f"{name} {value}" for name, value in found.items() if value is not None and value != {})
+        return f"<lstmgen.Stream, {self._drawn} drawn, {said}>"
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _open(self) -> _core.Generator:
+        native: _core.Generator | None = self._native
+        if native is None:
+            raise ValueError("the stream is closed")
+        return native
+
+    def _read(self, ids: Ids) -> None:
+        self._open().feed(ids)
+        self._recent = []
+
+    def _lead(self, ids: Ids) -> None:
+        """Let the iteration give `ids` first."""
+        self._ahead.extend(ids.tolist())
+
+    def _note(self, drawn: Sequence[int]) -> None:
+        """Count what was drawn, and look for a stop text at its end."""
+        self._drawn += len(drawn)
+        if not self._stops:
+            return
+        longest = max(map(len, self._stops))
+        recent = [*self._recent, *drawn[-longest:]][-longest:]
+        if any(recent[-len(stop) :] == stop for stop in self._stops):
+            self._over, recent = True, []
+        self._recent = recent[-longest + 1 :] if longest > 1 else []
+
+
+_NAMES = tuple(name for name in vars(Stream) if not name.startswith("_"))
+
+
+def _restored(model: Model, state: bytes, fields: Mapping[str, Any]) -> Stream:
+    stream: Stream = object.__new__(Stream)
+    native = _core.Generator.load_state(model._native, state, threads=fields["_threads"])
+    for name, value in {"_model": model, "_native": native, **fields}.items():
+        setattr(stream, name, value)
+    return stream
+
+
+# -- elements and ids ----------------------------------------------------------------------------
+
+
+def encode(model: Model, name: str, what: Elements, on_unknown: str = "error") -> Ids:
+    """Ids of the argument `name`."""
+    check_sequence(name, what)
+    if model.vocabulary is not None:
+        return model.vocabulary.encode(what, on_unknown)
+    if isinstance(what, str):
+        raise ValueError(f"the model has no vocabulary: give ids, or export it with {option('vocab', ...)}")
+    ids = list(what)
+    for position, i in enumerate(ids):
+        if not isinstance(i, (int, np.integer)) or not 0 <= i < model.outputs:
+            raise ValueError(
+                f"element at position {position}: expected an id from 0 to {model.outputs - 1}, found {i!r}"
+            )
+    return np.array(ids, np.uint32)
+
+
+def decode(model: Model, ids: Iterable[int]) -> str | list[str] | list[int]:
+    """The text of ids, their elements, or the ids themselves of a model without a vocabulary."""
+    return list(ids) if model.vocabulary is None else model.vocabulary.decode(ids)
+
+
+def stop_ids(model: Model, stop: str | Iterable[str] | None) -> list[list[int]]:
+    """Ids of each of the stop texts."""
+    if stop is None:
+        return []
+    ids = [encode(model, "stop", text).tolist() for text in ([stop] if isinstance(stop, str) else stop)]
+    if not all(ids):
+        raise OptionError("stop", "texts of at least one element", stop)
+    return ids
+
+
+def engine_options(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the engine is told of the checked options: those that it knows, by their names."""
+    told = {name: values[name] for name in DEFAULTS if name in values} | temperature(values)
+    if "logit_bias" in values:
+        biases = values["logit_bias"].items()
+        told["logit_bias"] = [(int(encode(model, "logit_bias", [key])[0]), bias) for key, bias in biases]
+    return told

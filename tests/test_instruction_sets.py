@@ -1,0 +1,44 @@
+"""Each instruction set gives the same numbers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import lstmgen
+from lstmgen import _core
+from support.generators import run_python
+from support.networks import packed
+
+DRAW = """
+import json
+import lstmgen
+from support.networks import network, packed
+gen = lstmgen.Generator(packed(dtype="{dtype}"))
+draws = [gen.sample(300, seed=1, temp=0.8, refresh=r) for r in (1, 5, None)]
+print(json.dumps([gen.model.isa, draws, gen.probabilities().tolist()]))
+"""
+
+
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "int8"])
+def test_each_instruction_set_gives_the_same_numbers(dtype: str) -> None:
+    found = {}
+    for isa in _core.supported_isas():
+        run = run_python(DRAW.replace("{dtype}", dtype), LSTMGEN_ISA=isa)
+        assert run.returncode == 0, run.stderr
+        used, *rest = json.loads(run.stdout)
+        assert used == isa
+        found[isa] = rest
+    assert all(rest == found["baseline"] for rest in found.values())
+
+
+def test_an_unknown_instruction_set_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LSTMGEN_ISA", "quantum")
+    with pytest.raises(ValueError, match=r"LSTMGEN_ISA: expected one of .*baseline, found 'quantum'"):
+        lstmgen.Model(packed())
+
+
+def test_no_name_is_the_best_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LSTMGEN_ISA", "")
+    assert lstmgen.Model(packed()).isa == _core.supported_isas()[0]
