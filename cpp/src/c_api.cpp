@@ -40,7 +40,6 @@ static_assert(std::string_view(kVersion) == LSTMGEN_BUILD_VERSION, "lstmgen.h an
 
 constexpr std::uint64_t kModelMagic = 0x6c73746d6d6f646c, kGeneratorMagic = 0x6c73746d67656e72, kDead = 0;
 constexpr std::size_t kErrorBytes = 512;
-constexpr std::size_t kMaxFile = 4 * kMaxFloats;
 
 thread_local char last_error[kErrorBytes] = "";
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "layers.hpp"
+#include "layers/layer.hpp"
 #include "lstmgen/lstmgen.hpp"
 
 namespace lstmgen {

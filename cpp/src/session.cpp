@@ -13,7 +13,8 @@ void check_size(const Network& network, std::size_t lanes) {
     std::size_t floats = network.info().input_size;  // of one lane; at most 256 layers of 5 * 2^20
     for (const std::size_t i : network.body()) {
         const Layer& layer = *network.layers()[i];
-        floats += layer.stride() * (layer.recurrent() ? 2 : 1) + layer.stride() * layer.has_c() + 2 * layer.sums_size();
+        floats +=
+            layer.stride() * (layer.stateful() ? 2 : 1) + layer.stride() * layer.has_cell() + 2 * layer.sums_size();
     }
     if (floats > kMaxFloats / lanes)
         refuse({"the state of ", lanes, " windows of ", floats, " numbers exceeds ", kMaxBytes,
@@ -38,9 +39,9 @@ Session::Session(const Network& network, std::size_t sequences, std::size_t slot
         scratch = std::max(scratch, layer.scratch_size(lanes, sequences));
         Buffers b;
         const std::size_t rows = in_tail_[i] ? sequences : lanes;
-        for (std::size_t j = 0; j < (layer.recurrent() ? 2 : 1); ++j)
+        for (std::size_t j = 0; j < (layer.stateful() ? 2 : 1); ++j)
             b.y[j] = AlignedBuffer<float>(rows * layer.stride());
-        if (layer.has_c()) b.c = AlignedBuffer<float>(rows * layer.stride());
+        if (layer.has_cell()) b.c = AlignedBuffer<float>(rows * layer.stride());
         b.sums = AlignedBuffer<double>(rows * layer.sums_size());
         buffers_.push_back(std::move(b));
     }
@@ -51,7 +52,7 @@ Session::Session(const Network& network, std::size_t sequences, std::size_t slot
 void Session::reset(std::size_t slot) {
     for (const std::size_t i : network_.body()) {
         const Layer& layer = *network_.layers()[i];
-        if (!layer.recurrent()) continue;
+        if (!layer.stateful()) continue;
         const Output o = output(i, slot * sequences_);
         std::fill_n(o.y, sequences_ * o.stride, 0.0f);
         if (o.c) std::fill_n(o.c, sequences_ * o.stride, 0.0f);
@@ -73,7 +74,7 @@ void Session::copy_row(std::size_t row, const Session& other, std::size_t from) 
     if (&other == this && row == from) return;
     for (const std::size_t i : network_.body()) {
         const Layer& layer = *network_.layers()[i];
-        if (!layer.recurrent()) continue;
+        if (!layer.stateful()) continue;
         const Output to = output(i, row), o = const_cast<Session&>(other).output(i, from);
         std::copy_n(o.y, o.stride, to.y);
         if (o.c) std::copy_n(o.c, o.stride, to.c);
@@ -114,14 +115,14 @@ void Session::advance_rows(std::size_t first, std::size_t last, float* scratch) 
     std::array<Input, kMaxInputs> in;
     for (const std::size_t i : network_.body()) {
         const Layer& layer = *network_.layers()[i];
-        for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) in[slot] = input(layer, slot, first);
+        for (std::size_t slot = 0; slot < layer.sources().size(); ++slot) in[slot] = input(layer, slot, first);
         layer.step(network_.kernels(), in.data(), shared(i) ? sequences_ : last - first, output(i, first), scratch);
     }
 }
 
 // Where there is one slot, `row` is also that of the sequence.
 Input Session::input(const Layer& layer, std::size_t slot, std::size_t row) {
-    const std::size_t source = layer.inputs()[slot];
+    const std::size_t source = layer.sources()[slot];
     const std::size_t period = slots_ > 1 ? sequences_ : 0;
     if (source > 0) {
         const Output o = output(source - 1, row);
@@ -137,11 +138,11 @@ Output Session::output(std::size_t i, std::size_t row) {
     Buffers& b = buffers_[i];
     if (in_tail_[i]) row = 0;
     const std::size_t at = row * layer.stride();
-    if (!layer.recurrent()) return {b.y[0].data() + at, layer.stride()};
+    if (!layer.stateful()) return {b.y[0].data() + at, layer.stride()};
     return {b.y[now_].data() + at,
             layer.stride(),
             b.y[now_ ^ 1].data() + at,
-            layer.has_c() ? b.c.data() + at : nullptr,
+            layer.has_cell() ? b.c.data() + at : nullptr,
             b.sums.data() + row * layer.sums_size(),
             layer.sums_size()};
 }
@@ -152,8 +153,8 @@ void Session::read(std::size_t slot, float* y, Read what) {
     for (const std::size_t i : network_.tail()) {
         if (i > head) break;
         const Layer& layer = *network_.layers()[i];
-        for (std::size_t k = 0; k < layer.inputs().size(); ++k) {
-            const std::size_t source = layer.inputs()[k];
+        for (std::size_t k = 0; k < layer.sources().size(); ++k) {
+            const std::size_t source = layer.sources()[k];
             in[k] = input(layer, k, source > 0 && shared(source - 1) ? first_ : row);
         }
         layer.step(network_.kernels(), in.data(), sequences_, output(i, row), scratch_[0].data());

@@ -26,8 +26,8 @@ Stepper::Stepper(const Network& network) : network_(network), in_tail_(network.l
         Offsets o;
         const std::size_t bytes = layer->stride() * sizeof(float);
         o.y[0] = o.y[1] = place(bytes);
-        if (layer->recurrent()) o.y[1] = place(bytes);
-        if (layer->has_c()) o.c = place(bytes);
+        if (layer->stateful()) o.y[1] = place(bytes);
+        if (layer->has_cell()) o.c = place(bytes);
         o.sums = place(layer->sums_size() * sizeof(double));
         layers_.push_back(o);
         if (at / sizeof(float) > kMaxFloats) throw std::bad_alloc();
@@ -73,11 +73,11 @@ Output Stepper::output(std::byte* base, std::size_t i, std::size_t now) const no
     const Layer& layer = *network_.layers()[i];
     const Offsets& o = layers_[i];
     const auto floats = [base](std::size_t at) { return reinterpret_cast<float*>(base + at); };
-    if (!layer.recurrent()) return {floats(o.y[now]), layer.stride()};
+    if (!layer.stateful()) return {floats(o.y[now]), layer.stride()};
     return {floats(o.y[now]),
             layer.stride(),
             floats(o.y[now ^ 1]),
-            layer.has_c() ? floats(o.c) : nullptr,
+            layer.has_cell() ? floats(o.c) : nullptr,
             reinterpret_cast<double*>(base + o.sums),
             layer.sums_size()};
 }
@@ -96,8 +96,8 @@ void Stepper::step(void* state, const std::uint32_t* id, const float* x, float* 
     for (std::size_t i = 0; i < layers_.size(); ++i) {
         if (in_tail_[i] && !y) continue;
         const Layer& layer = *network_.layers()[i];
-        for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) {
-            const std::size_t source = layer.inputs()[slot];
+        for (std::size_t slot = 0; slot < layer.sources().size(); ++slot) {
+            const std::size_t source = layer.sources()[slot];
             if (source > 0)
                 in[slot] = {nullptr, floats(layers_[source - 1].y[now]), network_.layers()[source - 1]->stride()};
             else if (id && network_.reads_ids(layer, slot))
