@@ -141,7 +141,7 @@ void Context::run_group() {
         if (at % refresh_ == 0 && lanes < count) group_->reset(lanes++);
         group_->advance(history(at), sequences_, 0, lanes);
     }
-    for (std::size_t i = 0; i < count; ++i) session_->take(live_++ % slots_, *group_, i);
+    for (std::size_t i = 0; i < count; ++i) session_->copy_slot(live_++ % slots_, *group_, i);
     next_group_ = elements_ + std::max<std::size_t>(1, count * refresh_ / 2);  // sooner than they are used up
 }
 

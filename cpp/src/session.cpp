@@ -9,7 +9,7 @@ namespace lstmgen {
 namespace {
 
 // Lanes and units each have their limits, but a small file may ask for the greatest of both.
-void check_size(const Network& network, std::size_t lanes) {
+std::size_t checked(const Network& network, std::size_t lanes) {
     std::size_t floats = network.info().input_size;  // of one lane; at most 256 layers of 5 * 2^20
     for (const std::size_t i : network.body()) {
         const Layer& layer = *network.layers()[i];
@@ -19,48 +19,29 @@ void check_size(const Network& network, std::size_t lanes) {
     if (floats > kMaxFloats / lanes)
         refuse({"the state of ", lanes, " windows of ", floats, " numbers exceeds ", kMaxBytes,
                 ": refresh less often, or carry the state"});
+    return lanes;
 }
 
 }  // namespace
 
 Session::Session(const Network& network, std::size_t sequences, std::size_t slots, Workers& workers)
     : network_(network),
-      in_tail_(network.layers().size()),
+      layout_(network, checked(network, sequences * slots), sequences),
+      memory_(layout_.nbytes()),
       sequences_(sequences),
       slots_(slots),
       ids_(sequences),
       workers_(workers) {
-    const std::size_t lanes = sequences * slots;
-    check_size(network, lanes);
-    for (const std::size_t i : network.tail()) in_tail_[i] = true;
     std::size_t scratch = 0;
-    for (std::size_t i = 0; i < network.layers().size(); ++i) {
-        const Layer& layer = *network.layers()[i];
-        scratch = std::max(scratch, layer.scratch_size(lanes, sequences));
-        Buffers b;
-        const std::size_t rows = in_tail_[i] ? sequences : lanes;
-        for (std::size_t j = 0; j < (layer.stateful() ? 2 : 1); ++j)
-            b.y[j] = AlignedBuffer<float>(rows * layer.stride());
-        if (layer.has_cell()) b.c = AlignedBuffer<float>(rows * layer.stride());
-        b.sums = AlignedBuffer<double>(rows * layer.sums_size());
-        buffers_.push_back(std::move(b));
-    }
+    for (const auto& layer : network.layers())
+        scratch = std::max(scratch, layer->scratch_size(sequences * slots, sequences));
     if (network.needs_encoding()) encoded_ = AlignedBuffer<float>(sequences * network.info().input_size);
     for (std::size_t i = 0; i < workers_.size(); ++i) scratch_.emplace_back(scratch);
 }
 
-void Session::reset(std::size_t slot) {
-    for (const std::size_t i : network_.body()) {
-        const Layer& layer = *network_.layers()[i];
-        if (!layer.stateful()) continue;
-        const Output o = output(i, slot * sequences_);
-        std::fill_n(o.y, sequences_ * o.stride, 0.0f);
-        if (o.c) std::fill_n(o.c, sequences_ * o.stride, 0.0f);
-        std::fill_n(o.sums, sequences_ * o.sums_stride, 0.0);
-    }
-}
+void Session::reset(std::size_t slot) { layout_.clear(memory_.data(), slot * sequences_, sequences_, now_); }
 
-void Session::take(std::size_t slot, const Session& other, std::size_t from) {
+void Session::copy_slot(std::size_t slot, const Session& other, std::size_t from) {
     for (std::size_t i = 0; i < sequences_; ++i) copy_row(slot * sequences_ + i, other, from * sequences_ + i);
 }
 
@@ -71,25 +52,14 @@ void Session::keep(const std::vector<std::size_t>& sequences) {
 }
 
 void Session::copy_row(std::size_t row, const Session& other, std::size_t from) {
-    if (&other == this && row == from) return;
-    for (const std::size_t i : network_.body()) {
-        const Layer& layer = *network_.layers()[i];
-        if (!layer.stateful()) continue;
-        const Output to = output(i, row), o = const_cast<Session&>(other).output(i, from);
-        std::copy_n(o.y, o.stride, to.y);
-        if (o.c) std::copy_n(o.c, o.stride, to.c);
-        std::copy_n(o.sums, o.sums_stride, to.sums);
-    }
+    layout_.copy(other.layout_, other.memory_.data(), from, other.now_, memory_.data(), row, now_);
 }
 
 void Session::save(std::size_t slot, StateWriter& out) const noexcept {
-    for (const std::size_t i : network_.body())
-        network_.layers()[i]->save(const_cast<Session*>(this)->output(i, slot * sequences_), out);
+    layout_.save(memory_.data(), slot * sequences_, now_, out);
 }
 
-void Session::load(std::size_t slot, StateReader& in) {
-    for (const std::size_t i : network_.body()) network_.layers()[i]->load(in, output(i, slot * sequences_));
-}
+void Session::load(std::size_t slot, StateReader& in) { layout_.load(memory_.data(), slot * sequences_, now_, in); }
 
 void Session::advance(const std::uint32_t* ids, std::size_t sequences, std::size_t first, std::size_t count) {
     if (count == slots_) first = 0;  // all of them: in one piece
@@ -115,36 +85,26 @@ void Session::advance_rows(std::size_t first, std::size_t last, float* scratch) 
     std::array<Input, kMaxInputs> in;
     for (const std::size_t i : network_.body()) {
         const Layer& layer = *network_.layers()[i];
-        for (std::size_t slot = 0; slot < layer.sources().size(); ++slot) in[slot] = input(layer, slot, first);
+        for (std::size_t k = 0; k < layer.sources().size(); ++k) in[k] = input(layer, k, first);
         layer.step(network_.kernels(), in.data(), shared(i) ? sequences_ : last - first, output(i, first), scratch);
     }
 }
 
 // Where there is one slot, `row` is also that of the sequence.
-Input Session::input(const Layer& layer, std::size_t slot, std::size_t row) {
-    const std::size_t source = layer.sources()[slot];
+Input Session::input(const Layer& layer, std::size_t k, std::size_t row) {
+    const std::size_t source = layer.sources()[k];
     const std::size_t period = slots_ > 1 ? sequences_ : 0;
     if (source > 0) {
         const Output o = output(source - 1, row);
         return {nullptr, o.y, o.stride, shared(source - 1) ? period : 0};
     }
     const std::size_t sequence = slots_ > 1 ? 0 : row, size = network_.info().input_size;
-    if (network_.reads_ids(layer, slot)) return {ids_.data() + sequence, nullptr, 1, period};
+    if (network_.reads_ids(layer, k)) return {ids_.data() + sequence, nullptr, 1, period};
     return {nullptr, encoded_.data() + sequence * size, size, period};
 }
 
-Output Session::output(std::size_t i, std::size_t row) {
-    const Layer& layer = *network_.layers()[i];
-    Buffers& b = buffers_[i];
-    if (in_tail_[i]) row = 0;
-    const std::size_t at = row * layer.stride();
-    if (!layer.stateful()) return {b.y[0].data() + at, layer.stride()};
-    return {b.y[now_].data() + at,
-            layer.stride(),
-            b.y[now_ ^ 1].data() + at,
-            layer.has_cell() ? b.c.data() + at : nullptr,
-            b.sums.data() + row * layer.sums_size(),
-            layer.sums_size()};
+Output Session::output(std::size_t layer, std::size_t row) noexcept {
+    return layout_.output(memory_.data(), layer, row, now_);
 }
 
 void Session::read(std::size_t slot, float* y, Read what) {

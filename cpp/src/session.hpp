@@ -10,6 +10,7 @@
 #include "aligned.hpp"
 #include "network.hpp"
 #include "state.hpp"
+#include "state_layout.hpp"
 #include "workers.hpp"
 
 namespace lstmgen {
@@ -30,7 +31,7 @@ public:
     void advance(const std::uint32_t* ids, std::size_t sequences, std::size_t first, std::size_t count);
 
     /// Gives a slot the state of a slot of another session of the same network and as many sequences.
-    void take(std::size_t slot, const Session& other, std::size_t from);
+    void copy_slot(std::size_t slot, const Session& other, std::size_t from);
 
     /// The state of a slot, where there is one sequence. It is what the next step needs: between `load` and `read`
     /// there must be an `advance`.
@@ -44,21 +45,17 @@ public:
     void read(std::size_t slot, float* y, Read what);
 
 private:
-    struct Buffers {
-        AlignedBuffer<float> y[2], c;
-        AlignedBuffer<double> sums;
-    };
-
     void advance_rows(std::size_t first, std::size_t last, float* scratch);
     void copy_row(std::size_t row, const Session& other, std::size_t from);
-    Input input(const Layer& layer, std::size_t slot, std::size_t row);
-    Output output(std::size_t layer, std::size_t row);
+    /// What a layer reads as its k-th input, from a row on.
+    Input input(const Layer& layer, std::size_t k, std::size_t row);
+    Output output(std::size_t layer, std::size_t row) noexcept;
     /// Whether a layer's output is the same in all slots: then those of one slot are worked out.
     bool shared(std::size_t layer) const noexcept { return slots_ > 1 && !network_.after_recurrent(layer); }
 
     const Network& network_;
-    std::vector<Buffers> buffers_;  // of each layer: for all rows in the body, for one slot in the tail
-    std::vector<unsigned char> in_tail_;
+    StateLayout layout_;  // rows for all lanes in the body, for one slot in the tail
+    AlignedBuffer<std::byte> memory_;
     std::size_t sequences_, slots_;
     std::vector<std::uint32_t> ids_;             // input of the newest step
     AlignedBuffer<float> encoded_;               // the same as numbers, where a layer reads those

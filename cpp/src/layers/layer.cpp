@@ -11,7 +11,7 @@ std::size_t Layer::saved_size() const noexcept {
     return stateful() ? outputs() * sizeof(float) * (has_cell() ? 2 : 1) + sums_size() * sizeof(double) : 0;
 }
 
-void Layer::save(const Output& lane, StateWriter& out) const noexcept {
+void Layer::save(const ConstOutput& lane, StateWriter& out) const noexcept {
     if (!stateful()) return;
     out.bytes(lane.y, outputs() * sizeof(float));
     if (has_cell()) out.bytes(lane.c, outputs() * sizeof(float));

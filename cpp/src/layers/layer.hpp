@@ -66,7 +66,7 @@ public:
 
     /// The state of one lane. A layer that is not stateful saves nothing.
     std::size_t saved_size() const noexcept;  // bytes
-    void save(const Output& lane, StateWriter& out) const noexcept;
+    void save(const ConstOutput& lane, StateWriter& out) const noexcept;
     void load(StateReader& in, const Output& lane) const;
 
 protected:
