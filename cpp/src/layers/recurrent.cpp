@@ -8,6 +8,7 @@ namespace lstmgen {
 
 using kernels::KernelTable;
 using kernels::kGates;
+using kernels::kGruGates;
 using kernels::kPanel;
 
 namespace {
@@ -154,8 +155,6 @@ private:
     Activation activation_, recurrent_activation_;
     bool fused_;
 };
-
-constexpr std::size_t kGruGates = 3;
 
 class Gru final : public Cell {
 public:
