@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lstmgen/lstmgen.hpp"
+#include "lstmgen/vocabulary.hpp"
 
 namespace py = pybind11;
 using namespace pybind11::literals;
@@ -106,14 +107,14 @@ public:
 
     // Up to `length` elements: fewer if they end with one of `stops`.
     Ids sample(std::size_t length, const std::vector<std::vector<std::uint32_t>>& stops) {
+        const lstmgen::StopMatcher matcher(stops);
         std::vector<std::uint32_t> ids;
         unlocked([&] {
             SignalCheck keep_going;
             while (ids.size() < length) {
                 if (!keep_going()) return false;
                 ids.push_back(generator_.next());
-                for (const auto& stop : stops)
-                    if (ids.size() >= stop.size() && std::equal(stop.rbegin(), stop.rend(), ids.rbegin())) return true;
+                if (matcher.matches(ids)) return true;
             }
             return true;
         });
@@ -329,6 +330,26 @@ void bind_model(py::module_& m) {
         .def("predict_features", &predict_features, "x"_a);
 }
 
+void bind_vocabulary(py::module_& m) {
+    using lstmgen::Vocabulary;
+    py::class_<Vocabulary>(m, "Vocabulary")
+        .def(py::init<const std::vector<std::string>&, const std::string&>(), "elements"_a, "kind"_a)
+        .def(
+            "encode",
+            [](const Vocabulary& vocabulary, const std::string& text) {
+                const std::vector<std::uint32_t> ids = vocabulary.encode(text);
+                return Ids(py::ssize_t(ids.size()), ids.data());
+            },
+            "text"_a)
+        .def(
+            "decode",
+            [](const Vocabulary& vocabulary, const Ids& ids) {
+                require_dims(ids, 1);
+                return vocabulary.decode(ids.data(), std::size_t(ids.size()));
+            },
+            "ids"_a);
+}
+
 void bind_generator(py::module_& m) {
     py::class_<Generator>(m, "Generator")
         .def(py::init(&make_generator), "model"_a, py::kw_only(), "refresh"_a, "threads"_a, "temp"_a, "top_k"_a,
@@ -350,6 +371,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_layer(m);
     bind_info(m);
     bind_model(m);
+    bind_vocabulary(m);
     bind_generator(m);
     m.def("sample_many", &sample_many, "model"_a, "primes"_a, "temps"_a, "seeds"_a, py::kw_only(), "length"_a,
           "stops"_a, "refresh"_a, "threads"_a, "top_k"_a, "top_p"_a, "min_p"_a, "repeat_penalty"_a, "logit_bias"_a);

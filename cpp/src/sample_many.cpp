@@ -14,6 +14,7 @@
 
 #include "context.hpp"
 #include "lstmgen/lstmgen.hpp"
+#include "lstmgen/vocabulary.hpp"
 #include "message.hpp"
 #include "sampler.hpp"
 
@@ -32,10 +33,6 @@ struct Member {
 
 using Batch = std::vector<Member>;
 
-bool ends_with(const std::vector<std::uint32_t>& ids, const std::vector<std::uint32_t>& end) {
-    return ids.size() >= end.size() && std::equal(end.rbegin(), end.rend(), ids.rbegin());
-}
-
 // The longest prime comes first: a shorter one starts later, so that all are read at the same time.
 bool prime(Context& context, const Batch& batch, const Generator::Continue& keep_going) {
     std::vector<std::uint32_t> ids(batch.size());
@@ -51,7 +48,8 @@ bool prime(Context& context, const Batch& batch, const Generator::Continue& keep
     return true;
 }
 
-void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, const Generator::Continue& keep_going) {
+void sample_batch(const Model& model, const ManyOptions& options, const StopMatcher& stops, Batch& batch,
+                  const Generator::Continue& keep_going) {
     Context context(model.network(), options.refresh, batch.size(), 1);
     if (!prime(context, batch, keep_going)) return;
     const std::size_t outputs = model.info().outputs;
@@ -68,7 +66,7 @@ void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, 
             s.sampler.set_logits(logits + i * outputs);
             const std::uint32_t id = s.sampler.draw();
             s.result->push_back(id);
-            for (const auto& stop : options.stops) s.over = s.over || ends_with(*s.result, stop);
+            s.over = stops.matches(*s.result);
             if (s.over) continue;
             ids[going.size()] = id;
             going.push_back(i);
@@ -124,6 +122,7 @@ std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const st
     check(model, requests, options);
     std::vector<std::vector<std::uint32_t>> results(requests.size());
     if (requests.empty()) return results;
+    const StopMatcher stops(options.stops);
     std::vector<Batch> queue = batches(model, requests, options, results);
 
     std::atomic<std::size_t> next{0};
@@ -143,7 +142,8 @@ std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const st
     };
     const auto work = [&](const Generator::Continue& go_on) {
         guarded([&] {
-            for (std::size_t i; !stop && (i = next++) < queue.size();) sample_batch(model, options, queue[i], go_on);
+            for (std::size_t i; !stop && (i = next++) < queue.size();)
+                sample_batch(model, options, stops, queue[i], go_on);
         });
     };
     // Only this thread calls keep_going, also while it waits for the others.
