@@ -1,7 +1,7 @@
 // How long it takes to start, how long one element takes, and what more threads bring. Usage: lstmgen_steps model.bin
 // [elements]
 //
-// Elements are drawn with the state carried on, as in an audio callback; times are those of lstmgen_next.
+// Elements are drawn with the state carried on, as in an audio callback; times are those of lstmgen_generator_next.
 #include <lstmgen/lstmgen.h>
 
 #include <algorithm>
@@ -19,16 +19,19 @@ double seconds(Clock::duration d) { return std::chrono::duration<double>(d).coun
 
 double milliseconds_since(Clock::time_point start) { return seconds(Clock::now() - start) * 1e3; }
 
+// Ends the program unless a call has succeeded.
+void require(lstmgen_status status) {
+    if (status == LSTMGEN_OK) return;
+    std::fprintf(stderr, "%s\n", lstmgen_last_error());
+    std::exit(1);
+}
+
 lstmgen_generator* create(lstmgen_model* model) {
-    lstmgen_options options;
-    lstmgen_options_init(&options, sizeof options);
+    lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
     options.refresh = 0;
     lstmgen_generator* generator = nullptr;
-    if (lstmgen_generator_create(model, &options, &generator) != LSTMGEN_OK ||
-        lstmgen_feed_prime(generator) != LSTMGEN_OK) {
-        std::fprintf(stderr, "%s\n", lstmgen_last_error());
-        std::exit(1);
-    }
+    require(lstmgen_generator_create(model, &options, &generator));
+    require(lstmgen_generator_feed_prime(generator));
     return generator;
 }
 
@@ -38,7 +41,7 @@ double throughput(lstmgen_model* model, std::size_t threads, std::size_t element
     for (std::size_t i = 0; i < threads; ++i) generators.push_back(create(model));
     const auto draw = [&](std::size_t i) {
         std::uint32_t id;
-        for (std::size_t n = 0; n < elements; ++n) lstmgen_next(generators[i], &id);
+        for (std::size_t n = 0; n < elements; ++n) require(lstmgen_generator_next(generators[i], &id));
     };
     const auto start = Clock::now();
     std::vector<std::thread> others;
@@ -56,7 +59,7 @@ int main(int argc, char** argv) {
     const std::size_t elements = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1000000;
     lstmgen_model* model = nullptr;
     const auto beginning = Clock::now();
-    if (argc < 2 || elements == 0 || lstmgen_load_path(argv[1], nullptr, &model) != LSTMGEN_OK) {
+    if (argc < 2 || elements == 0 || lstmgen_model_load_path(argv[1], nullptr, &model) != LSTMGEN_OK) {
         std::fprintf(stderr, "usage: lstmgen_steps model.bin [elements]\n%s\n", lstmgen_last_error());
         return 2;
     }
@@ -65,9 +68,9 @@ int main(int argc, char** argv) {
     lstmgen_generator* generator = create(model);
     const double primed = milliseconds_since(beginning);
     std::uint32_t first;
-    lstmgen_next(generator, &first);
+    require(lstmgen_generator_next(generator, &first));
     std::size_t prime = 0;
-    lstmgen_model_number(model, LSTMGEN_NUMBER_PRIME, &prime);
+    require(lstmgen_model_number(model, LSTMGEN_NUMBER_PRIME, &prime));
     std::printf("first element after %.1f ms: %.1f to load, %.1f for the %zu elements of the prime\n",
                 milliseconds_since(beginning), loaded, primed - loaded, prime);
 
@@ -75,7 +78,7 @@ int main(int argc, char** argv) {
     for (float& time : times) {
         std::uint32_t id;
         const auto start = Clock::now();
-        lstmgen_next(generator, &id);
+        require(lstmgen_generator_next(generator, &id));
         time = static_cast<float>(seconds(Clock::now() - start) * 1e6);
     }
     lstmgen_generator_free(&generator);

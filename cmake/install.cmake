@@ -1,4 +1,4 @@
-# Library, headers, CMake package and pkg-config file: the component "development".
+# Library, headers, license, CMake package and pkg-config file: the component "development".
 include(CMakePackageConfigHelpers)
 
 install(TARGETS lstmgen EXPORT lstmgen
@@ -7,16 +7,7 @@ install(TARGETS lstmgen EXPORT lstmgen
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT development)
 install(DIRECTORY cpp/include/lstmgen DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
   FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
-
-# A static library leaves the C++ standard library to those who link it, who may know nothing of C++.
-set(cxx_libraries "")
-if(kind STREQUAL "STATIC")
-  foreach(name IN LISTS CMAKE_CXX_IMPLICIT_LINK_LIBRARIES)
-    if(name MATCHES "^(stdc\\+\\+|c\\+\\+|c\\+\\+abi|m)$" AND NOT name IN_LIST cxx_libraries)
-      list(APPEND cxx_libraries ${name})
-    endif()
-  endforeach()
-endif()
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/lstmgen COMPONENT development)
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/lstmgen)
 install(EXPORT lstmgen NAMESPACE lstmgen:: FILE lstmgen-targets.cmake DESTINATION ${package} COMPONENT development)

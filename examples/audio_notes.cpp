@@ -1,9 +1,12 @@
-// Fills the blocks of an audio callback with notes that a music model draws: elements "n60" (a note begins, MIDI
-// pitch), "d12" (notes last 12 grid points from here on) and "t6" (6 grid points pass), 24 to a quarter. The callback
-// never allocates, locks, throws or asks the system for anything. Here a loop plays the part of the sound card, and
-// writes mono float samples, 48 kHz, to a file. Usage: audio_notes music.bin out.f32 [seconds [seed]]
+// Fills the blocks of an audio callback with notes that a music model draws. The elements mean what they mean in
+// Python's lstmgen.music.decode: "n60" begins a note of that MIDI pitch, "d12" makes notes last 12 grid points from
+// here on, "t6" lets 6 grid points pass, and several "d" or "t" in a row add up. 24 grid points are a quarter.
+//
+// The callback never allocates, locks, throws or asks the system for anything. Here a loop plays the part of the sound
+// card, and writes mono float samples, 48 kHz, to a file. Usage: audio_notes music.bin out.f32 [seconds [seed]]
 #include <lstmgen/lstmgen.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -16,6 +19,7 @@ namespace {
 
 constexpr double kRate = 48000.0;
 constexpr std::size_t kSamplesPerPoint = 1000;  // 24 points a quarter: 120 quarters a minute
+constexpr unsigned kLongest = 384;              // points that a duration or a pause adds up to, at most
 constexpr int kElementsPerBlock = 64;           // so that a block takes bounded time, whatever the model draws
 
 // What an element means, looked up before the sound starts.
@@ -57,23 +61,38 @@ public:
 private:
     lstmgen_status draw() noexcept {
         std::uint32_t id = 0;
-        const lstmgen_status status = lstmgen_next(generator_, &id);
+        const lstmgen_status status = lstmgen_generator_next(generator_, &id);
         if (status != LSTMGEN_OK) return status;
         const Event event = events_[id];
-        if (event.kind == 't') wait_ = event.value * kSamplesPerPoint;
-        if (event.kind == 'd') duration_ = event.value * kSamplesPerPoint;
-        if (event.kind == 'n') {
-            voices_[notes_++ % voices_.size()] = {
-                0.0, 440.0 * std::exp2((double(event.value) - 69.0) / 12.0) * 6.283185307179586 / kRate, duration_,
-                duration_};
+        if (event.kind == 't' && notes_ > 0) {  // the music begins with its first note
+            const unsigned pause = std::min(pause_ + event.value, kLongest);
+            wait_ = (pause - pause_) * kSamplesPerPoint;
+            pause_ = pause;
         }
+        if (event.kind == 'd') duration_ = std::min(event.value + (last_ == 'd' ? duration_ : 0), kLongest);
+        if (event.kind == 'n') begin(event.value);
+        last_ = event.kind;
         return LSTMGEN_OK;
+    }
+
+    // A note ends where its pitch begins again; of two that begin together the longer one sounds.
+    void begin(unsigned pitch) noexcept {
+        Voice& voice = voices_[pitch % voices_.size()];
+        const std::size_t samples = duration_ * kSamplesPerPoint;
+        const bool begun = voice.left > 0 && voice.left == voice.total;
+        if (!begun || samples > voice.total)
+            voice = {0.0, 440.0 * std::exp2((double(pitch) - 69.0) / 12.0) * 6.283185307179586 / kRate, samples,
+                     samples};
+        pause_ = 0;
+        ++notes_;
     }
 
     lstmgen_generator* generator_;
     const std::vector<Event>& events_;
-    std::array<Voice, 16> voices_;
-    std::size_t wait_ = 0, duration_ = 24 * kSamplesPerPoint, notes_ = 0;
+    std::array<Voice, 128> voices_;  // one for each pitch
+    std::size_t wait_ = 0, notes_ = 0;
+    unsigned duration_ = 24, pause_ = 0;
+    char last_ = 0;
 };
 
 int failed(const char* what) {
@@ -86,24 +105,25 @@ int failed(const char* what) {
 int main(int argc, char** argv) {
     if (argc < 3) return std::fprintf(stderr, "usage: %s music.bin out.f32 [seconds [seed]]\n", argv[0]), 2;
     lstmgen_model* model = nullptr;
-    if (lstmgen_load_path(argv[1], nullptr, &model) != LSTMGEN_OK) return failed("load");
-    std::uint64_t elements = 0;
-    lstmgen_model_number(model, LSTMGEN_NUMBER_VOCABULARY, &elements);
+    if (lstmgen_model_load_path(argv[1], nullptr, &model) != LSTMGEN_OK) return failed("load");
+    std::size_t elements = 0;
+    if (lstmgen_model_number(model, LSTMGEN_NUMBER_VOCABULARY, &elements) != LSTMGEN_OK) return failed("number");
     std::vector<Event> events(elements);
     for (std::uint32_t id = 0; id < elements; ++id) {
         const char* text = nullptr;
-        lstmgen_model_element(model, id, &text, nullptr);
+        if (lstmgen_model_element(model, id, &text, nullptr) != LSTMGEN_OK) return failed("element");
         if (std::strchr("ndt", text[0]) && text[0]) events[id] = {text[0], unsigned(std::atoi(text + 1))};
     }
     if (events.empty()) return std::fprintf(stderr, "audio_notes: the model has no vocabulary\n"), EXIT_FAILURE;
 
-    lstmgen_options options;
-    lstmgen_options_init(&options, sizeof options);
-    options.seed = argc > 4 ? std::strtoull(argv[4], nullptr, 10) : 0;
+    lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
+    sampler.seed = argc > 4 ? std::strtoull(argv[4], nullptr, 10) : 0;
+    lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
+    options.sampler = &sampler;
     options.refresh = 0;  // carry the state: the cheapest
     lstmgen_generator* generator = nullptr;
     if (lstmgen_generator_create(model, &options, &generator) != LSTMGEN_OK) return failed("create");
-    if (lstmgen_feed_prime(generator) != LSTMGEN_OK) return failed("prime");
+    if (lstmgen_generator_feed_prime(generator) != LSTMGEN_OK) return failed("prime");
     lstmgen_model_release(&model);
 
     std::FILE* const file = std::fopen(argv[2], "wb");

@@ -27,10 +27,11 @@ static lstmgen_status start(inhabitant* who, const lstmgen_model* model, size_t 
     uint32_t ids[2];
     size_t count;
     text[1] = (char)('A' + number % 26);
-    if (lstmgen_encode(model, text, 2, ids, 2, &count) != LSTMGEN_OK) return lstmgen_feed_prime(who->generator);
+    if (lstmgen_model_encode(model, text, 2, ids, 2, &count) != LSTMGEN_OK)
+        return lstmgen_generator_feed_prime(who->generator);
     who->name[who->bytes++] = text[1];
     who->letters = 1;
-    return lstmgen_feed(who->generator, ids, count);
+    return lstmgen_generator_feed(who->generator, ids, count);
 }
 
 /* One letter of one inhabitant: what a game does a frame. */
@@ -38,7 +39,7 @@ static lstmgen_status grow(inhabitant* who, const lstmgen_model* model) {
     uint32_t id;
     const char* text;
     size_t bytes, i;
-    lstmgen_status status = lstmgen_next(who->generator, &id);
+    lstmgen_status status = lstmgen_generator_next(who->generator, &id);
     if (status == LSTMGEN_OK) status = lstmgen_model_element(model, id, &text, &bytes);
     if (status != LSTMGEN_OK) return status;
     if (!isalpha((unsigned char)text[0]) || bytes > 8) {
@@ -53,7 +54,8 @@ static lstmgen_status grow(inhabitant* who, const lstmgen_model* model) {
 
 int main(int argc, char** argv) {
     lstmgen_model* model = NULL;
-    lstmgen_options options;
+    lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
+    lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
     size_t count, i, growing;
     inhabitant* all;
     int turn;
@@ -62,13 +64,13 @@ int main(int argc, char** argv) {
         return 2;
     }
     count = argc > 2 ? strtoul(argv[2], NULL, 10) : 1000;
-    if (lstmgen_load_path(argv[1], NULL, &model) != LSTMGEN_OK) return failed("load");
+    if (lstmgen_model_load_path(argv[1], NULL, &model) != LSTMGEN_OK) return failed("load");
     if ((all = calloc(count ? count : 1, sizeof *all)) == NULL) return EXIT_FAILURE;
-    lstmgen_options_init(&options, sizeof options);
-    options.temp = argc > 3 ? atof(argv[3]) : 0.8;
+    sampler.temp = argc > 3 ? atof(argv[3]) : 0.8;
+    options.sampler = &sampler;
     options.refresh = 0; /* the state is carried on: the least memory and time a generator */
     for (i = 0; i < count; ++i) {
-        options.seed = i;
+        sampler.seed = i;
         if (lstmgen_generator_create(model, &options, &all[i].generator) != LSTMGEN_OK) return failed("create");
         if (start(&all[i], model, i) != LSTMGEN_OK) return failed("start");
     }

@@ -139,6 +139,24 @@ public:
         return p;
     }
 
+    void set_options(const py::kwargs& given);
+
+    void reset(std::uint64_t seed) {
+        unlocked([&] {
+            generator_.reset(seed);
+            return true;
+        });
+    }
+
+    std::unique_ptr<Generator> clone() {
+        std::unique_ptr<Generator> copy;
+        unlocked([&] {
+            copy.reset(new Generator(generator_.clone(), outputs_));
+            return true;
+        });
+        return copy;
+    }
+
     py::bytes save_state() {
         std::vector<std::uint8_t> state;
         unlocked([&] {
@@ -149,6 +167,9 @@ public:
     }
 
 private:
+    Generator(lstmgen::Generator generator, std::size_t outputs)
+        : generator_(std::move(generator)), outputs_(outputs) {}
+
     using OwnerId = std::atomic<std::thread::id>;
     struct Owner {
         explicit Owner(OwnerId& of) : id(of) { id = std::this_thread::get_id(); }
@@ -179,15 +200,62 @@ private:
     OwnerId owner_{};  // who holds the mutex
 };
 
-std::unique_ptr<Generator> make_generator(const lstmgen::Model& model, std::size_t refresh, std::size_t threads,
-                                          double temp, std::size_t top_k, double top_p, double min_p,
-                                          double repeat_penalty,
-                                          std::vector<std::pair<std::uint32_t, double>> logit_bias,
-                                          std::uint64_t seed) {
+// Options by their names in Python. Each that is given must be taken by one of the functions below; one that is left
+// out keeps its default.
+class Named {
+public:
+    explicit Named(const py::kwargs& given) : given_(given) {}
+
+    // Moves the option of that name, if it is given, into a member.
+    template <class T>
+    void take(const char* name, T& member) {
+        if (!given_.contains(name)) return;
+        member = given_[name].cast<T>();
+        ++taken_;
+    }
+
+    void expect_all_taken() const {
+        if (taken_ == given_.size()) return;
+        throw py::type_error("unknown option among " + std::string(py::str(py::list(given_))));
+    }
+
+private:
+    const py::kwargs& given_;
+    std::size_t taken_ = 0;
+};
+
+void take(Named& named, lstmgen::SamplerOptions& options) {
+    named.take("logit_bias", options.logit_bias);
+    named.take("repeat_penalty", options.repeat_penalty);
+    named.take("top_k", options.top_k);
+    named.take("top_p", options.top_p);
+    named.take("min_p", options.min_p);
+    named.take("temp", options.temp);
+    named.take("seed", options.seed);
+}
+
+lstmgen::SamplerOptions sampler_options(const py::kwargs& given) {
+    Named named(given);
+    lstmgen::SamplerOptions options;
+    take(named, options);
+    named.expect_all_taken();
+    return options;
+}
+
+void Generator::set_options(const py::kwargs& given) {
+    unlocked([&, options = sampler_options(given)] {
+        generator_.set_options(options);
+        return true;
+    });
+}
+
+std::unique_ptr<Generator> make_generator(const lstmgen::Model& model, const py::kwargs& given) {
+    Named named(given);
     lstmgen::GeneratorOptions options;
-    options.refresh = refresh;
-    options.threads = threads;
-    options.sampler = {std::move(logit_bias), repeat_penalty, top_k, top_p, min_p, temp, seed};
+    named.take("refresh", options.refresh);
+    named.take("threads", options.threads);
+    take(named, options.sampler);
+    named.expect_all_taken();
     return std::make_unique<Generator>(model, lstmgen::Generator(model, options));
 }
 
@@ -199,14 +267,22 @@ std::unique_ptr<Generator> load_state(const lstmgen::Model& model, const py::byt
 
 std::vector<Ids> sample_many(const lstmgen::Model& model, const std::vector<Ids>& primes,
                              const std::vector<double>& temps, const std::vector<std::uint64_t>& seeds,
-                             std::size_t length, std::vector<std::vector<std::uint32_t>> stops, std::size_t refresh,
-                             std::size_t threads, std::size_t top_k, double top_p, double min_p, double repeat_penalty,
-                             const std::vector<std::pair<std::uint32_t, double>>& logit_bias) {
-    std::vector<lstmgen::Request> requests;
+                             const py::kwargs& given) {
+    Named named(given);
+    lstmgen::ManyOptions options;
+    named.take("length", options.length);
+    named.take("stops", options.stops);
+    named.take("refresh", options.refresh);
+    named.take("threads", options.threads);
+    lstmgen::Request shared;
+    take(named, shared.sampler);
+    named.expect_all_taken();
+    std::vector<lstmgen::Request> requests(primes.size(), shared);
     for (std::size_t i = 0; i < primes.size(); ++i) {
         require_dims(primes[i], 1);
-        requests.push_back({{logit_bias, repeat_penalty, top_k, top_p, min_p, temps.at(i), seeds.at(i)},
-                            {primes[i].data(), primes[i].data() + primes[i].size()}});
+        requests[i].sampler.temp = temps.at(i);
+        requests[i].sampler.seed = seeds.at(i);
+        requests[i].prime.assign(primes[i].data(), primes[i].data() + primes[i].size());
     }
     std::vector<std::vector<std::uint32_t>> drawn;
     bool finished = true;
@@ -214,8 +290,7 @@ std::vector<Ids> sample_many(const lstmgen::Model& model, const std::vector<Ids>
         const py::gil_scoped_release release;
         SignalCheck check;
         try {
-            drawn = lstmgen::sample_many(model, requests, {length, std::move(stops), refresh, threads},
-                                         [&] { return finished = finished && check(); });
+            drawn = lstmgen::sample_many(model, requests, options, [&] { return finished = finished && check(); });
         } catch (...) {
             if (finished) throw;  // else the signal handler's exception goes first
         }
@@ -247,6 +322,7 @@ void bind_errors() {
             switch (error.code()) {
                 case lstmgen::ErrorCode::io: return py::set_error(PyExc_OSError, error.what());
                 case lstmgen::ErrorCode::format: return py::set_error(format_error, error.what());
+                case lstmgen::ErrorCode::busy: return py::set_error(PyExc_RuntimeError, error.what());
                 case lstmgen::ErrorCode::invalid_argument: return py::set_error(PyExc_ValueError, error.what());
             }
         }
@@ -352,10 +428,12 @@ void bind_vocabulary(py::module_& m) {
 
 void bind_generator(py::module_& m) {
     py::class_<Generator>(m, "Generator")
-        .def(py::init(&make_generator), "model"_a, py::kw_only(), "refresh"_a, "threads"_a, "temp"_a, "top_k"_a,
-             "top_p"_a, "min_p"_a, "repeat_penalty"_a, "logit_bias"_a, "seed"_a)
+        .def(py::init(&make_generator), "model"_a)
         .def_static("load_state", &load_state, "model"_a, "state"_a, py::kw_only(), "threads"_a)
         .def("save_state", &Generator::save_state)
+        .def("set_options", &Generator::set_options)
+        .def("reset", &Generator::reset, "seed"_a)
+        .def("clone", &Generator::clone)
         .def("feed", &Generator::feed, "ids"_a)
         .def("next", &Generator::next)
         .def("sample", &Generator::sample, "length"_a, "stops"_a)
@@ -373,8 +451,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_model(m);
     bind_vocabulary(m);
     bind_generator(m);
-    m.def("sample_many", &sample_many, "model"_a, "primes"_a, "temps"_a, "seeds"_a, py::kw_only(), "length"_a,
-          "stops"_a, "refresh"_a, "threads"_a, "top_k"_a, "top_p"_a, "min_p"_a, "repeat_penalty"_a, "logit_bias"_a);
+    m.def("sample_many", &sample_many, "model"_a, "primes"_a, "temps"_a, "seeds"_a);
     m.def(
         "measure_limits",
         [](const lstmgen::Model& model) {

@@ -18,8 +18,8 @@ constexpr std::size_t kAlignment = 64;
 constexpr bool k64Bit = sizeof(std::size_t) >= 8;
 constexpr std::size_t kMaxFloats = std::size_t{1} << (k64Bit ? 30 : 27);
 constexpr const char* kMaxBytes = k64Bit ? "4 GiB" : "512 MiB";
-/// Bytes of the largest model file: the same.
-constexpr std::uint64_t kMaxFile = sizeof(float) * std::uint64_t{kMaxFloats};
+/// Bytes of the largest file.
+constexpr std::uint64_t kMaxFile = std::uint64_t{4} * kMaxFloats;
 
 constexpr std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 

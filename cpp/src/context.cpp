@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "checks.hpp"
 #include "message.hpp"
 
 namespace lstmgen {
@@ -44,6 +45,7 @@ Context::Context(std::shared_ptr<const Network> network, std::size_t refresh, st
       sequences_(sequences),
       fillers_(sequences, info().padding.value_or(kNoElement)),
       logits_(sequences * info().outputs) {
+    check_threads(threads);
     if (info().whole) {
         evaluator_ = std::make_unique<SequenceEvaluator>(*network_, sequences, window_, false);
         windows_.resize(sequences * window_);
@@ -51,14 +53,37 @@ Context::Context(std::shared_ptr<const Network> network, std::size_t refresh, st
     }
     workers_ = std::make_unique<Workers>(std::min(std::max<std::size_t>(1, threads), slots_ * sequences));
     session_ = std::make_unique<Session>(*network_, sequences, slots_, *workers_);
-    if (refresh_ == 0) return;
-    if (refresh_ >= window_) {  // two lanes at most: the first is run along
-        live_ = 1;
+    if (refresh_ >= window_) {  // a carried state, or two lanes at most: the first is run along
+        live_ = first_live();
         return;
     }
     group_ = std::make_unique<Session>(*network_, sequences, std::min(kGroup, slots_), *workers_);
     history_size_ = window_ + refresh_;
     history_.resize(history_size_ * sequences);
+}
+
+void Context::reset() {
+    for (std::size_t slot = 0; session_ && slot < slots_; ++slot) session_->reset(slot);
+    live_ = first_live();
+    group_size_ = 1;
+    next_group_ = elements_ = 0;
+    begun_ = ready_ = false;
+}
+
+// The group is left out: it is filled anew each time before it is read.
+void Context::copy_from(const Context& other) {
+    if (network_ != other.network_ || refresh_ != other.refresh_)
+        refuse({"the generators differ: expected two of one loaded model, with the same refresh"});
+    if (session_) session_->copy_from(*other.session_);
+    std::copy(other.history_.begin(), other.history_.end(), history_.begin());
+    std::copy(other.windows_.begin(), other.windows_.end(), windows_.begin());
+    std::copy(other.logits_.begin(), other.logits_.end(), logits_.begin());
+    live_ = other.live_;
+    group_size_ = other.group_size_;
+    next_group_ = other.next_group_;
+    elements_ = other.elements_;
+    begun_ = other.begun_;
+    ready_ = other.ready_;
 }
 
 void Context::append(const std::uint32_t* ids, std::size_t sequences) {
@@ -93,21 +118,20 @@ const float* Context::logits() {
     return logits_.data();
 }
 
+bool Context::begin(std::size_t n, const std::function<bool()>& keep_going) {
+    if (!begun_) begun_ = !pads() || n >= reach() || pad(keep_going);
+    return begun_;
+}
+
 bool Context::pad(const std::function<bool()>& keep_going) {
     for (std::size_t i = 0; i + 1 < window_; ++i) {
         if (keep_going && !keep_going()) {
-            clear();
+            reset();
             return false;
         }
         append(fillers_.data());
     }
     return true;
-}
-
-void Context::clear() {
-    elements_ = 0;
-    ready_ = false;
-    if (session_) session_->reset(0);
 }
 
 // In the first slot, which an empty context does not use yet.
@@ -156,6 +180,8 @@ void Context::evaluate_window(std::size_t steps) {
 }
 
 void Context::save(StateWriter& out) {
+    out.size(padding_to_come());
+    out.size(begun_);
     const std::size_t n = newest_read();
     out.size(n);
     if (evaluator_ || group_) {
@@ -169,6 +195,10 @@ void Context::save(StateWriter& out) {
 }
 
 void Context::load(StateReader& in) {
+    const std::size_t padding = in.size(padding_to_come());
+    begun_ = in.size(1) > 0;
+    if (padding != padding_to_come())
+        fail_format({"the state: expected ", padding_to_come(), " elements of padding to come, found ", padding});
     const std::size_t n = in.size(carried()                           ? 1
                                   : refresh_ - 1 < SIZE_MAX - window_ ? window_ + refresh_ - 1
                                                                       : SIZE_MAX);

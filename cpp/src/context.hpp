@@ -31,6 +31,13 @@ public:
     /// Throws Error if the network cannot generate in this way. Nothing allocates after construction.
     Context(std::shared_ptr<const Network> network, std::size_t refresh, std::size_t sequences, std::size_t threads);
 
+    /// Back to where it was when it was made, without allocating.
+    void reset();
+    /// Becomes what `other` is, without allocating. Throws Error unless that one has the same network and refresh.
+    void copy_from(const Context& other);
+
+    const std::shared_ptr<const Network>& network() const noexcept { return network_; }
+    std::size_t threads() const noexcept { return workers_ ? workers_->size() : 1; }
     /// Elements of a prime that matter; SIZE_MAX: all, since the state is carried.
     std::size_t reach() const noexcept { return window_ > 0 ? window_ : SIZE_MAX; }
     bool carried() const noexcept { return window_ == 0; }
@@ -39,9 +46,11 @@ public:
         return refresh > 0 && info.window > 0 && (info.padding || info.zero_padding);
     }
     bool pads() const noexcept { return pads(info(), refresh_); }
-    /// Makes an empty context, which must pad, one of all but one element of padding, so that the window of the first
-    /// element ends with it. False, and still empty, if `keep_going` stopped it.
-    bool pad(const std::function<bool()>& keep_going = {});
+    /// Comes before the first elements, of which at least `n` follow at once. If the context pads and n elements do not
+    /// fill a window, it reads all but one element of padding. False, and still empty, if `keep_going` stopped it.
+    /// Later calls do nothing.
+    bool begin(std::size_t n, const std::function<bool()>& keep_going = {});
+    bool begun() const noexcept { return begun_; }
     std::size_t refresh() const noexcept { return refresh_; }
     /// Lanes of one sequence.
     static std::size_t lanes(const ModelInfo& info, std::size_t refresh);
@@ -77,7 +86,9 @@ private:
     // Lanes that start within n elements, at least one of them read.
     std::size_t lanes_after(std::size_t n) const { return carried() ? 1 : (n - 1) / refresh_ + 1; }
 
-    void clear();
+    std::size_t first_live() const noexcept { return refresh_ > 0 && session_ && !group_; }
+    std::size_t padding_to_come() const noexcept { return pads() && !begun_ ? reach() - 1 : 0; }
+    bool pad(const std::function<bool()>& keep_going);
     void evaluate_padding();
     void read_lane();
     void run_group();
@@ -98,6 +109,7 @@ private:
     std::vector<std::uint32_t> fillers_;  // padding for each sequence
     std::vector<float> logits_;
     std::size_t elements_ = 0;  // read so far, with padding
+    bool begun_ = false;        // padding, if it takes some, has been read
     bool ready_ = false;        // the logits are those of the next element
 };
 

@@ -4,7 +4,9 @@
 #include <memory>
 #include <string>
 
+#include "checks.hpp"
 #include "context.hpp"
+#include "in_use.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "message.hpp"
 #include "sampler.hpp"
@@ -14,27 +16,71 @@ namespace lstmgen {
 
 class Generator::Impl {
 public:
-    Impl(const Model& model, const GeneratorOptions& options)
-        : context_(model.network(), options.refresh, 1, options.threads), sampler_(info().outputs, options.sampler) {}
+    // The generator for the time of one call, which must be the only one.
+    class Use {
+    public:
+        explicit Use(const std::unique_ptr<Impl>& impl) : impl_(impl.get()) {
+            if (!impl_) refuse({"the generator was moved from: assign another one to it first"});
+            if (!impl_->in_use_.take())
+                fail(ErrorCode::busy, {"the generator is in use: by another thread, or below this callback"});
+        }
+        ~Use() { impl_->in_use_.give_back(); }
+        Use(const Use&) = delete;
+        Use& operator=(const Use&) = delete;
+        Impl* operator->() const noexcept { return impl_; }
+        Impl& operator*() const noexcept { return *impl_; }
+
+    private:
+        Impl* impl_;
+    };
+
+    Impl(std::shared_ptr<const Network> network, const GeneratorOptions& options)
+        : context_(std::move(network), options.refresh, 1, options.threads), sampler_(info().outputs, options.sampler) {
+        sampler_.reserve();
+    }
 
     Impl(const Model& model, StateReader& in, std::size_t threads)
         : context_(model.network(), in.size(SIZE_MAX), 1, threads), sampler_(info().outputs, in) {
-        const std::size_t padding = in.size(padding_to_come());
-        begun_ = in.size(1) > 0;
-        if (padding != padding_to_come())
-            fail(ErrorCode::format,
-                 {"the state: expected ", padding_to_come(), " elements of padding to come, found ", padding});
+        sampler_.reserve();
         context_.load(in);
         in.expect(0);
     }
 
+    void set_options(const SamplerOptions& options) {
+        sampler_.set_options(options);
+        ready_ = false;
+    }
+
+    void reset(std::uint64_t seed) {
+        context_.reset();
+        sampler_.reset(seed);
+        has_pending_ = ready_ = false;
+    }
+
+    std::unique_ptr<Impl> clone() const {
+        GeneratorOptions options;
+        options.sampler = sampler_.options();
+        options.refresh = context_.refresh();
+        options.threads = context_.threads();
+        auto copy = std::make_unique<Impl>(context_.network(), options);
+        copy->copy_from(*this);
+        return copy;
+    }
+
+    void copy_from(const Impl& other) {
+        sampler_.copy_from(other.sampler_);
+        context_.copy_from(other.context_);
+        pending_ = other.pending_;
+        has_pending_ = other.has_pending_;
+        ready_ = other.ready_;
+    }
+
     std::size_t save(void* to, std::size_t capacity) {
+        check_pointer(to, capacity, "the buffer");
         flush();
         return write_state(StateKind::generator, info(), to, capacity, [this](StateWriter& out) {
             out.size(context_.refresh());
             sampler_.save(out);
-            out.size(padding_to_come());
-            out.size(begun_);
             context_.save(out);
         });
     }
@@ -44,17 +90,12 @@ public:
         flush();
         if (n == 0) return true;
         if (keep_going && !keep_going()) return false;
-        if (!begun_ && n >= context_.reach()) {
-            const std::size_t skipped = n - context_.reach();  // what no window reaches
-            for (std::size_t i = 0; i < skipped; ++i) sampler_.accept(ids[i]);
-            ids += skipped;
-            n -= skipped;
-            begun_ = true;  // without padding
-        } else if (!begin(keep_going)) {
-            return false;
-        }
-        for (std::size_t i = 0; i < n; ++i) {
-            if (i > 0 && keep_going && !keep_going()) return false;
+        // No window reaches the first elements of a long beginning.
+        const std::size_t skipped = !context_.begun() && n > context_.reach() ? n - context_.reach() : 0;
+        if (!context_.begin(n, keep_going)) return false;
+        for (std::size_t i = 0; i < skipped; ++i) sampler_.accept(ids[i]);
+        for (std::size_t i = skipped; i < n; ++i) {
+            if (i > skipped && keep_going && !keep_going()) return false;
             sampler_.accept(ids[i]);
             append(ids[i]);
         }
@@ -70,17 +111,19 @@ public:
     }
 
     void probabilities(double* p) {
+        check_pointer(p, info().outputs, "p");
         prepare();
         sampler_.probabilities(p);
     }
 
     bool score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going) {
         check(ids, n);
+        check_pointer(log_p, n, "log_p");
         for (std::size_t i = 0; i < n; ++i) {
             if (keep_going && !keep_going()) return false;
             prepare();
             log_p[i] = sampler_.log_probability(ids[i]);
-            if (!begin(keep_going)) return false;
+            if (!context_.begin(1, keep_going)) return false;
             sampler_.accept(ids[i]);
             append(ids[i]);
         }
@@ -89,28 +132,18 @@ public:
 
 private:
     const ModelInfo& info() const noexcept { return context_.info(); }
-    // Before the first element, in a state.
-    std::size_t padding_to_come() const noexcept { return context_.pads() && !begun_ ? context_.reach() - 1 : 0; }
 
     void check(const std::uint32_t* ids, std::size_t n) const {
-        const std::size_t outputs = info().outputs;
-        for (std::size_t i = 0; i < n; ++i)
-            if (ids[i] >= outputs) refuse({"id at position ", i, ": expected below ", outputs, ", found ", ids[i]});
+        check_pointer(ids, n, "ids");
+        check_ids(ids, n, info().outputs);
     }
 
     // The last drawn element enters the network only when something comes after it.
     void flush() {
         if (!has_pending_) return;
-        begin();
+        context_.begin(1);
         append(pending_);
         has_pending_ = false;
-    }
-
-    // What an element needs before it; false, and all as before, if `keep_going` stopped it.
-    bool begin(const Continue& keep_going = {}) {
-        if (begun_) return true;
-        begun_ = !context_.pads() || context_.pad(keep_going);
-        return begun_;
     }
 
     void append(std::uint32_t id) {
@@ -125,39 +158,49 @@ private:
         ready_ = true;
     }
 
+    InUse in_use_;
     Context context_;
     Sampler sampler_;
     std::uint32_t pending_ = 0;
     bool has_pending_ = false;
-    bool begun_ = false;  // padding, if it takes some, is in the context
     bool ready_ = false;  // the sampler has the next element's distribution
 };
 
 Generator::Generator(const Model& model, const GeneratorOptions& options)
-    : impl_(std::make_unique<Impl>(model, options)) {}
+    : impl_(std::make_unique<Impl>(model.network(), options)) {}
 Generator::Generator(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 Generator::Generator(Generator&&) noexcept = default;
 Generator& Generator::operator=(Generator&&) noexcept = default;
 Generator::~Generator() = default;
 
-bool Generator::feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) {
-    return impl_->feed(ids, n, keep_going);
+void Generator::set_options(const SamplerOptions& options) { Impl::Use(impl_)->set_options(options); }
+void Generator::reset(std::uint64_t seed) { Impl::Use(impl_)->reset(seed); }
+Generator Generator::clone() const { return Generator(Impl::Use(impl_)->clone()); }
+void Generator::copy_from(const Generator& other) {
+    const Impl::Use to(impl_);
+    if (&other != this) to->copy_from(*Impl::Use(other.impl_));
 }
-std::size_t Generator::save_state(void* to, std::size_t capacity) { return impl_->save(to, capacity); }
+
+bool Generator::feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) {
+    return Impl::Use(impl_)->feed(ids, n, keep_going);
+}
+std::uint32_t Generator::next() { return Impl::Use(impl_)->next(); }
+void Generator::probabilities(double* p) const { Impl::Use(impl_)->probabilities(p); }
+bool Generator::score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going) {
+    return Impl::Use(impl_)->score(ids, n, log_p, keep_going);
+}
+
+std::size_t Generator::save_state(void* to, std::size_t capacity) const { return Impl::Use(impl_)->save(to, capacity); }
 Generator Generator::load_state(const Model& model, const void* state, std::size_t bytes, std::size_t threads) {
+    check_threads(threads);  // else it would pass for one that the bytes hold
+    check_pointer(state, bytes, "the state");
     StateReader in(StateKind::generator, model.info(), state, bytes);
     try {
         return Generator(std::make_unique<Impl>(model, in, threads));
     } catch (const Error& error) {
         if (error.code() == ErrorCode::format) throw;
-        fail(ErrorCode::format,
-             {"the state: ", error.what()});  // an option that cannot be, given by nobody but the bytes
+        fail(ErrorCode::format, {"the state: ", error.what()});  // the bytes hold an option that is out of range
     }
-}
-std::uint32_t Generator::next() { return impl_->next(); }
-void Generator::probabilities(double* p) { impl_->probabilities(p); }
-bool Generator::score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going) {
-    return impl_->score(ids, n, log_p, keep_going);
 }
 
 }  // namespace lstmgen

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "lstmgen/lstmgen.hpp"
 #include "message.hpp"
@@ -92,16 +93,18 @@ std::vector<const KernelTable*> supported_kernels() {
     return tables;
 }
 
-const KernelTable& choose_kernels() {
+const KernelTable& choose_kernels(const std::string& isa) {
     const std::vector<const KernelTable*> tables = supported_kernels();
-    const char* const wanted = std::getenv("LSTMGEN_ISA");
-    if (!wanted || !*wanted) return *tables.front();
+    const char* const variable = std::getenv("LSTMGEN_ISA");
+    const std::string_view wanted = !isa.empty() ? isa.c_str() : variable ? variable : "";
+    if (wanted.empty()) return *tables.front();
     std::string names;
     for (const KernelTable* table : tables) {
-        if (std::string(table->name) == wanted) return *table;
+        if (table->name == wanted) return *table;
         names += (names.empty() ? "" : ", ") + std::string(table->name);
     }
-    refuse({"LSTMGEN_ISA: expected one of ", names, ", found '", wanted, "'"});
+    refuse({isa.empty() ? "LSTMGEN_ISA" : "isa", ": expected one of ", names, ", found ", Part::quoted(wanted),
+            " (this processor runs no other)"});
 }
 
 }  // namespace lstmgen

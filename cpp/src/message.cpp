@@ -6,6 +6,7 @@ namespace lstmgen {
 
 void Part::append_to(std::string& message) const {
     switch (kind_) {
+        case Kind::literal: message += literal_; break;
         case Kind::text: message += text_; break;
         case Kind::number: message += std::to_string(number_); break;
         case Kind::real: {

@@ -13,7 +13,7 @@ namespace lstmgen {
 /// A part of a message: a text, which must live as long, or a number.
 class Part {
 public:
-    Part(const char* text) : text_(text), kind_(Kind::text) {}
+    Part(const char* text) : literal_(text), kind_(Kind::literal) {}  // its length is found when it is needed
     Part(std::string_view text) : text_(text), kind_(Kind::text) {}
     Part(const std::string& text) : text_(text), kind_(Kind::text) {}
     Part(double number) : real_(number), kind_(Kind::real) {}
@@ -32,8 +32,9 @@ public:
     void append_to(std::string& message) const;
 
 private:
-    enum class Kind : unsigned char { text, quoted, number, real };
+    enum class Kind : unsigned char { literal, text, quoted, number, real };
     union {
+        const char* literal_;
         std::string_view text_;
         std::uint64_t number_;
         double real_;

@@ -1,9 +1,11 @@
 // The public face of a network.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <type_traits>
 
+#include "checks.hpp"
 #include "container.hpp"
 #include "isa.hpp"
 #include "lstmgen/lstmgen.hpp"
@@ -14,13 +16,26 @@
 namespace lstmgen {
 namespace {
 
+constexpr std::size_t kLanes = 96;  // rows of a batch at a time
+constexpr std::size_t kRows = 64;   // of a piece of the sequences, where it need not be all
+constexpr double kFloats = 0x1p24;  // that memory is taken for, if that is enough for one lane
+
+void check_steps(const ModelInfo& info, std::size_t steps) {
+    if (steps == 0) refuse({"steps: expected at least 1, found 0"});
+    if (info.fixed_steps && steps != info.window)
+        refuse({"the network takes exactly ", info.window, " time steps, found ", steps});
+}
+
 std::size_t output_steps(const ModelInfo& info, std::size_t steps) {
     return !info.output_sequence ? 1 : info.output_steps > 0 ? info.output_steps : steps;
 }
 
-constexpr std::size_t kLanes = 96;  // rows of a batch at a time
-constexpr std::size_t kRows = 64;   // of a piece of the sequences, where it need not be all
-constexpr double kFloats = 0x1p24;  // that memory is taken for, if that is enough for one lane
+// Numbers of a batch: `rows` of `size` for each sequence.
+std::size_t count(std::size_t batch, std::size_t steps, std::size_t rows, std::size_t size) {
+    const std::optional<std::size_t> all = product(batch, rows), n = all ? product(*all, size) : all;
+    if (!n) refuse({"batch and steps: expected fewer, found ", batch, " and ", steps});
+    return *n;
+}
 
 // T is float or std::uint32_t; `size` values of it enter at each time step. Of an output at each step all are put into
 // y, or the last one. `exact`: as SequenceEvaluator.
@@ -29,8 +44,7 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
                  bool all, bool exact = false) {
     const ModelInfo& info = network.info();
     if (batch == 0) return;
-    if (info.fixed_steps && steps != info.window)
-        refuse({"the network takes exactly ", info.window, " time steps, found ", steps});
+    check_steps(info, steps);
     constexpr bool features = std::is_same_v<T, float>;
     // `most`, or fewer, at least 1, so that `each` floats for each of them stay below kFloats.
     const auto fitting = [](double each, std::size_t most) {
@@ -79,37 +93,55 @@ void self_test(const Network& network, const SelfTest& test, const std::string& 
                  {name, ": the self-test failed: output ", i, ": expected ", test.output[i], ", found ", last[i]});
 }
 
-std::shared_ptr<const Network> build(std::unique_ptr<Source> source, const std::string& name) {
+std::shared_ptr<const Network> build(std::unique_ptr<Source> source, const std::string& name,
+                                     const LoadOptions& options) {
+    const kernels::KernelTable& kernels = choose_kernels(options.isa);
     const auto file = open_container(std::move(source), name);
     SelfTest test;
-    auto network = std::make_shared<const Network>(*file, test);
+    auto network = std::make_shared<const Network>(*file, test, kernels);
     self_test(*network, test, name);
     return network;
 }
 
 }  // namespace
 
-Model Model::load(const std::string& path) { return Model(build(file_source(path), path)); }
-
-Model Model::from_memory(const void* data, std::size_t size, const std::string& name) {
-    return Model(build(memory_source(data, size), name));
+Model Model::load(const std::string& path, const LoadOptions& options) {
+    return Model(build(file_source(path), path, options));
 }
 
-std::string Model::bytes() const { return network_->file(); }
+Model Model::from_memory(const void* data, std::size_t size, const std::string& name, const LoadOptions& options) {
+    check_pointer(data, 1, "data");
+    return Model(build(memory_source(data, size), name, options));
+}
 
-const ModelInfo& Model::info() const noexcept { return network_->info(); }
+const std::shared_ptr<const Network>& Model::network() const {
+    if (!network_) refuse({"the model was moved from: assign another one to it first"});
+    return network_;
+}
+
+std::string Model::bytes() const { return network()->file(); }
+
+const ModelInfo& Model::info() const { return network()->info(); }
+
+std::size_t Model::predict_size(std::size_t batch, std::size_t steps) const {
+    check_steps(info(), steps);
+    return count(batch, steps, output_steps(info(), steps), info().outputs);
+}
 
 void Model::predict(const float* x, std::size_t batch, std::size_t steps, float* y) const {
+    check_pointer(y, predict_size(batch, steps), "y");
     if (info().encoding == Encoding::index)
         refuse({"the network starts with an embedding: expected ids, found features"});
+    check_pointer(x, count(batch, steps, steps, info().input_size), "the input");
     predict_all(*network_, x, info().input_size, batch, steps, y, true);
 }
 
 void Model::predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y) const {
+    check_pointer(y, predict_size(batch, steps), "y");
     if (info().encoding == Encoding::features) refuse({"the network reads features: expected features, found ids"});
-    const std::size_t limit = id_limit(info());
-    for (std::size_t i = 0; i < batch * steps; ++i)
-        if (ids[i] >= limit) refuse({"id at position ", i, ": expected below ", limit, ", found ", ids[i]});
+    const std::size_t n = count(batch, steps, steps, 1);
+    check_pointer(ids, n, "the input");
+    check_ids(ids, n, id_limit(info()));
     predict_all(*network_, ids, 1, batch, steps, y, true);
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "isa.hpp"
 #include "portable_math.hpp"
 
 namespace lstmgen {
@@ -33,7 +32,7 @@ void mark_raw(std::vector<LayerDescription>& layers) {
 
 }  // namespace
 
-Network::Network(Container& file, SelfTest& test) : kernels_(choose_kernels()) {
+Network::Network(Container& file, SelfTest& test, const kernels::KernelTable& kernels) : kernels_(kernels) {
     std::vector<LayerInfo> infos;
     for (const LayerDescription& d : file.layers) infos.push_back(layer_info(d));
 

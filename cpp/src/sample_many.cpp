@@ -12,6 +12,7 @@
 #include <system_error>
 #include <thread>
 
+#include "checks.hpp"
 #include "context.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "lstmgen/vocabulary.hpp"
@@ -37,7 +38,7 @@ using Batch = std::vector<Member>;
 bool prime(Context& context, const Batch& batch, const Generator::Continue& keep_going) {
     std::vector<std::uint32_t> ids(batch.size());
     const std::size_t longest = batch[0].prime_size;
-    if (longest > 0 && longest < context.reach() && context.pads() && !context.pad(keep_going)) return false;
+    if (longest > 0 && !context.begin(longest, keep_going)) return false;
     for (std::size_t left = longest; left > 0; --left) {
         if (!keep_going()) return false;
         std::size_t n = 0;
@@ -53,12 +54,13 @@ void sample_batch(const Model& model, const ManyOptions& options, const StopMatc
     Context context(model.network(), options.refresh, batch.size(), 1);
     if (!prime(context, batch, keep_going)) return;
     const std::size_t outputs = model.info().outputs;
-    const bool empty = batch[0].prime_size == 0;
     std::vector<std::uint32_t> ids(batch.size());
     std::vector<std::size_t> going(batch.size());
     for (std::size_t drawn = 0; drawn < options.length && keep_going(); ++drawn) {
-        if (drawn == 1 && empty && !context.pad(keep_going)) return;
-        if (drawn > 0) context.append(ids.data());
+        if (drawn > 0) {
+            if (!context.begin(1, keep_going)) return;
+            context.append(ids.data());
+        }
         const float* const logits = context.logits();
         going.clear();
         for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -80,12 +82,17 @@ void sample_batch(const Model& model, const ManyOptions& options, const StopMatc
 
 void check(const Model& model, const std::vector<Request>& requests, const ManyOptions& options) {
     const std::size_t outputs = model.info().outputs;
+    check_threads(options.threads);
+    for (std::size_t i = 0; i < options.stops.size(); ++i) {
+        const std::vector<std::uint32_t>& stop = options.stops[i];
+        const std::string who = message({"stop ", i});
+        check_ids(stop.data(), stop.size(), outputs, (who + ": id").c_str());
+    }
     const bool pads = Context::pads(model.info(), options.refresh);
     for (std::size_t i = 0; i < requests.size(); ++i) {
         const std::string who = message({"sequence ", i, ": "});
         if (requests[i].prime.empty() && !pads) refuse({who, "the prime is empty: give at least one element"});
-        for (const std::uint32_t id : requests[i].prime)
-            if (id >= outputs) refuse({who, "prime: expected ids below ", outputs, ", found ", id});
+        check_ids(requests[i].prime.data(), requests[i].prime.size(), outputs, (who + "prime: id").c_str());
     }
 }
 

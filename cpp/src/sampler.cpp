@@ -3,72 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <string>
 
 #include "message.hpp"
 #include "portable_math.hpp"
 
 namespace lstmgen {
-namespace {
-
-constexpr std::size_t kRecent = 64;  // elements that the repeat penalty looks back
-
-void require(bool fine, const char* option, const char* want, double found) {
-    if (!fine) refuse({option, ": expected ", want, ", found ", found});
-}
-
-void check(std::size_t n, const SamplerOptions& o) {
-    require(o.temp >= 0.0 && std::isfinite(o.temp), "temp", "a number >= 0", o.temp);
-    require(o.top_p > 0.0 && o.top_p <= 1.0, "top_p", "a number in (0, 1]", o.top_p);
-    require(o.min_p >= 0.0 && o.min_p <= 1.0, "min_p", "a number in [0, 1]", o.min_p);
-    require(o.repeat_penalty > 0.0 && std::isfinite(o.repeat_penalty), "repeat_penalty", "a number > 0",
-            o.repeat_penalty);
-    for (const auto& [id, bias] : o.logit_bias) {
-        require(id < n, "logit_bias", "ids of the vocabulary", id);
-        require(!std::isnan(bias) && bias < HUGE_VAL, "logit_bias", "numbers below infinity", bias);
-    }
-}
-
-SamplerOptions read_options(StateReader& in) {
-    SamplerOptions o;
-    o.temp = in.number<double>();
-    o.repeat_penalty = in.number<double>();
-    o.top_p = in.number<double>();
-    o.min_p = in.number<double>();
-    o.top_k = in.size(SIZE_MAX);
-    o.logit_bias.resize(in.size(in.left() / (sizeof(std::uint32_t) + sizeof(double))));
-    for (auto& [id, bias] : o.logit_bias) {
-        id = in.number<std::uint32_t>();
-        bias = in.number<double>();
-    }
-    return o;
-}
-
-}  // namespace
-
-Sampler::Sampler(std::size_t n, const SamplerOptions& options)
-    : options_(options), random_(options.seed), logits_(n), weights_(n), sorted_(n), recent_(kRecent) {
-    check(n, options);
-}
-
-Sampler::Sampler(std::size_t n, StateReader& in) : Sampler(n, read_options(in)) {
-    random_.load(in);
-    for (std::size_t left = in.size(kRecent); left > 0; --left) accept(in.id(n));
-}
-
-void Sampler::save(StateWriter& out) const noexcept {
-    for (const double x : {options_.temp, options_.repeat_penalty, options_.top_p, options_.min_p}) out.number(x);
-    out.size(options_.top_k);
-    out.size(options_.logit_bias.size());
-    for (const auto& [id, bias] : options_.logit_bias) {
-        out.number(id);
-        out.number(bias);
-    }
-    random_.save(out);
-    const std::size_t n = std::min(accepted_, kRecent);
-    out.size(n);
-    for (std::size_t i = accepted_ - n; i < accepted_; ++i) out.number(recent_[i % kRecent]);  // the oldest first
-}
 
 void Sampler::set_logits(const float* logits) {
     std::copy_n(logits, logits_.size(), logits_.begin());

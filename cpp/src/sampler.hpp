@@ -1,6 +1,7 @@
 // Logits -> element. Knows nothing of networks.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -23,6 +24,17 @@ public:
     Sampler(std::size_t n, StateReader& in);
     void save(StateWriter& out) const noexcept;
 
+    /// Makes room, so that `set_options` never allocates.
+    void reserve();
+    /// Chooses by other options from now on, but goes on with the same random numbers: the seed does not count. After
+    /// `reserve` it does not allocate. Throws Error, and changes nothing, if an option is out of range, or if there are
+    /// more pairs in logit_bias than elements.
+    void set_options(const SamplerOptions& options);
+    /// Forgets all elements, and starts with the random numbers of `seed`.
+    void reset(std::uint64_t seed) noexcept;
+    /// Becomes what `other` is: one for as many elements. Throws Error where that would allocate.
+    void copy_from(const Sampler& other);
+
     /// Sets the distribution: (n) logits, finite or -infinity.
     void set_logits(const float* logits);
 
@@ -36,7 +48,11 @@ public:
     void probabilities(double* p) const;
     double log_probability(std::uint32_t id) const;
 
+    const SamplerOptions& options() const noexcept { return options_; }
+
 private:
+    static constexpr std::size_t kRecent = 64;  // elements that the repeat penalty looks back
+
     void penalize();
     void filter();
 
@@ -45,7 +61,7 @@ private:
     std::vector<double> logits_;   // after bias, penalty and filters; -infinity: cannot be drawn
     std::vector<double> weights_;  // e ^ ((logit - top) / temp)
     std::vector<double> sorted_;   // working memory of the filters
-    std::vector<std::uint32_t> recent_;
+    std::array<std::uint32_t, kRecent> recent_{};
     std::size_t accepted_ = 0;
     std::size_t top_ = 0;  // id of the greatest logit
     double total_ = 0.0;   // of the weights

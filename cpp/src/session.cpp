@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "message.hpp"
 
@@ -37,6 +38,14 @@ Session::Session(const Network& network, std::size_t sequences, std::size_t slot
         scratch = std::max(scratch, layer->scratch_size(sequences * slots, sequences));
     if (network.needs_encoding()) encoded_ = AlignedBuffer<float>(sequences * network.info().input_size);
     for (std::size_t i = 0; i < workers_.size(); ++i) scratch_.emplace_back(scratch);
+}
+
+void Session::copy_from(const Session& other) noexcept {
+    std::memcpy(memory_.data(), other.memory_.data(), memory_.size());
+    std::copy(other.ids_.begin(), other.ids_.end(), ids_.begin());
+    std::copy_n(other.encoded_.data(), encoded_.size(), encoded_.data());
+    now_ = other.now_;
+    first_ = other.first_;
 }
 
 void Session::reset(std::size_t slot) { layout_.clear(memory_.data(), slot * sequences_, sequences_, now_); }

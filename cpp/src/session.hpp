@@ -22,6 +22,9 @@ public:
     /// the session. Nothing allocates after construction.
     Session(const Network& network, std::size_t sequences, std::size_t slots, Workers& workers);
 
+    /// Becomes what `other` is: a session of the same network, with as many sequences and slots. Does not allocate.
+    void copy_from(const Session& other) noexcept;
+
     /// Back to the zero state, in all sequences.
     void reset(std::size_t slot);
 

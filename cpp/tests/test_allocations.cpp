@@ -121,16 +121,32 @@ void check(bool fine, const char* what, int line) {
 }
 #define CHECK(condition) check(condition, #condition, __LINE__)
 
+// Leaves the structs where they are: they point at each other.
+struct Options {
+    lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
+    lstmgen_generator_options generator = LSTMGEN_GENERATOR_OPTIONS_INIT;
+    const std::uint32_t ids[2] = {1, 2};
+    const double bias[2] = {0.5, -0.5};
+
+    Options() { generator.sampler = &sampler; }
+    Options(const Options&) = delete;
+    Options& operator=(const Options&) = delete;
+    void set_bias() {
+        sampler.logit_bias_ids = ids;
+        sampler.logit_bias = bias;
+        sampler.logit_bias_count = 2;
+    }
+};
+
 lstmgen_generator* create(lstmgen_model* model, std::size_t refresh, std::size_t threads = 1) {
-    lstmgen_options options;
-    lstmgen_options_init(&options, sizeof options);
-    options.refresh = refresh;
-    options.threads = threads;
-    options.top_k = 5;
-    options.top_p = 0.9;
-    options.repeat_penalty = 1.1;
+    Options options;
+    options.generator.refresh = refresh;
+    options.generator.threads = threads;
+    options.sampler.top_k = 5;
+    options.sampler.top_p = 0.9;
+    options.sampler.repeat_penalty = 1.1;
     lstmgen_generator* generator = nullptr;
-    lstmgen_generator_create(model, &options, &generator);
+    CHECK(lstmgen_generator_create(model, &options.generator, &generator) == LSTMGEN_OK);
     return generator;
 }
 
@@ -140,20 +156,23 @@ int go_on_text(void*, const char*, std::size_t) { return 0; }
 // One of each call that takes no memory.
 struct Steps {
     lstmgen_model* model;
-    lstmgen_generator* generator;
+    lstmgen_generator *generator, *other;
     std::vector<double> p;
     std::vector<float> y;
     std::vector<std::uint64_t> state;
     std::vector<unsigned char> saved;
 
     Steps(lstmgen_model* m, std::size_t refresh)
-        : model(m), generator(create(m, refresh)), p(100), y(100), saved(1 << 14) {
+        : model(m), generator(create(m, refresh)), other(create(m, refresh)), p(100), y(100), saved(1 << 14) {
         std::size_t bytes = 0;
         CHECK(lstmgen_state_size(m, &bytes) == LSTMGEN_OK);
         state.resize(bytes / 8 + 1);
         CHECK(lstmgen_state_init(m, state.data(), bytes) == LSTMGEN_OK);
     }
-    ~Steps() { lstmgen_generator_free(&generator); }
+    ~Steps() {
+        lstmgen_generator_free(&generator);
+        lstmgen_generator_free(&other);
+    }
     Steps(const Steps&) = delete;
     Steps& operator=(const Steps&) = delete;
 
@@ -162,16 +181,26 @@ struct Steps {
         std::uint32_t ids[50];
         std::size_t bytes = 0;
         double log_p[20];
-        int sum = lstmgen_feed_prime(generator);
-        for (int i = 0; i < 50; ++i) sum += lstmgen_next(generator, &ids[i]);
-        sum += lstmgen_next_many(generator, ids, 20);
-        sum += lstmgen_feed(generator, ids, 20);
-        sum += lstmgen_probabilities(generator, p.data(), p.size());
-        sum += lstmgen_score(generator, ids, 20, log_p);
-        sum += lstmgen_sample(generator, 20, go_on, nullptr);
-        sum += lstmgen_sample_text(generator, 20, go_on_text, nullptr);
+        Options options;
+        options.set_bias();
+        int sum = lstmgen_generator_feed_prime(generator);
+        for (int i = 0; i < 50; ++i) sum += lstmgen_generator_next(generator, &ids[i]);
+        sum += lstmgen_generator_next_many(generator, ids, 20);
+        sum += lstmgen_generator_feed(generator, ids, 20);
+        sum += lstmgen_generator_probabilities(generator, p.data(), p.size());
+        sum += lstmgen_generator_score(generator, ids, 20, log_p);
+        sum += lstmgen_generator_sample(generator, 20, go_on, nullptr);
+        sum += lstmgen_generator_sample_text(generator, 20, go_on_text, nullptr);
         for (int i = 0; i < 20; ++i)
-            sum += lstmgen_step_id(model, state.data(), state.size() * 8, ids[i], y.data(), y.size());
+            sum += lstmgen_state_step_id(model, state.data(), state.size() * 8, ids[i], y.data(), y.size());
+        sum += lstmgen_generator_copy(other, generator);
+        sum += lstmgen_generator_next_many(other, ids, 20);
+        sum += lstmgen_generator_set_options(generator, &options.sampler);
+        sum += lstmgen_generator_next_many(generator, ids, 20);
+        sum += lstmgen_generator_set_options(generator, nullptr);
+        sum += lstmgen_generator_reset(generator, 5);
+        sum += lstmgen_generator_feed_prime(generator);
+        sum += lstmgen_generator_next_many(generator, ids, 20);
         sum += lstmgen_generator_save(generator, saved.data(), saved.size(), &bytes);
         sum += lstmgen_state_save(model, state.data(), state.size() * 8, saved.data(), saved.size(), &bytes);
         sum += lstmgen_state_load(model, state.data(), state.size() * 8, saved.data(), bytes);
@@ -235,21 +264,21 @@ int main(int argc, char** argv) {
     std::fclose(file);
 
     lstmgen_model* model = nullptr;
-    CHECK(lstmgen_load_path(path, nullptr, &model) == LSTMGEN_OK);
+    CHECK(lstmgen_model_load_path(path, nullptr, &model) == LSTMGEN_OK);
     if (!model) return 1;
     for (const std::size_t refresh : {std::size_t{0}, std::size_t{1}, std::size_t{5}})
         steps_take_nothing(model, refresh);
 
     survives("load from a path", [&] {
         lstmgen_model* m = nullptr;
-        const lstmgen_status status = lstmgen_load_path(path, nullptr, &m);
+        const lstmgen_status status = lstmgen_model_load_path(path, nullptr, &m);
         CHECK((status == LSTMGEN_OK) == (m != nullptr));
         lstmgen_model_release(&m);
         return status;
     });
     survives("load from memory", [&] {
         lstmgen_model* m = nullptr;
-        const lstmgen_status status = lstmgen_load_memory(bytes, size, nullptr, &m);
+        const lstmgen_status status = lstmgen_model_load_memory(bytes, size, nullptr, &m);
         lstmgen_model_release(&m);
         return status;
     });
@@ -260,7 +289,7 @@ int main(int argc, char** argv) {
             const char* bytes;
             std::size_t size, *at;
         } source{bytes, size, &at};
-        const lstmgen_status status = lstmgen_load_stream(
+        const lstmgen_status status = lstmgen_model_load_stream(
             [](void* user, void* to, std::size_t n) {
                 const Source& s = *static_cast<Source*>(user);
                 n = std::min(n, s.size - *s.at);
@@ -274,18 +303,13 @@ int main(int argc, char** argv) {
     });
     for (const std::size_t threads : {std::size_t{1}, std::size_t{3}})
         survives(threads == 1 ? "create and sample" : "create and sample with threads", [&] {
-            lstmgen_options options;
-            lstmgen_options_init(&options, sizeof options);
-            const std::uint32_t ids[2] = {1, 2};
-            const double bias[2] = {0.5, -0.5};
-            options.logit_bias_ids = ids;
-            options.logit_bias = bias;
-            options.logit_bias_count = 2;
-            options.threads = threads;
+            Options options;
+            options.set_bias();
+            options.generator.threads = threads;
             lstmgen_generator* generator = nullptr;
-            lstmgen_status status = lstmgen_generator_create(model, &options, &generator);
-            if (status == LSTMGEN_OK) status = lstmgen_feed_prime(generator);
-            if (status == LSTMGEN_OK) status = lstmgen_sample(generator, 20, go_on, nullptr);
+            lstmgen_status status = lstmgen_generator_create(model, &options.generator, &generator);
+            if (status == LSTMGEN_OK) status = lstmgen_generator_feed_prime(generator);
+            if (status == LSTMGEN_OK) status = lstmgen_generator_sample(generator, 20, go_on, nullptr);
             lstmgen_generator_free(&generator);
             return status;
         });
@@ -293,7 +317,7 @@ int main(int argc, char** argv) {
     {
         lstmgen_generator* generator = create(model, 5);
         std::size_t n = 0;
-        CHECK(lstmgen_feed_prime(generator) == LSTMGEN_OK);
+        CHECK(lstmgen_generator_feed_prime(generator) == LSTMGEN_OK);
         CHECK(lstmgen_generator_save(generator, state.data(), state.size(), &n) == LSTMGEN_OK);
         state.resize(n);
         lstmgen_generator_free(&generator);
@@ -305,24 +329,35 @@ int main(int argc, char** argv) {
         lstmgen_generator_free(&generator);
         return status;
     });
+    for (const std::size_t threads : {std::size_t{1}, std::size_t{3}}) {
+        lstmgen_generator* original = create(model, 5, threads);
+        CHECK(lstmgen_generator_feed_prime(original) == LSTMGEN_OK);
+        survives(threads == 1 ? "clone" : "clone with threads", [&] {
+            lstmgen_generator* generator = nullptr;
+            const lstmgen_status status = lstmgen_generator_clone(original, &generator);
+            CHECK((status == LSTMGEN_OK) == (generator != nullptr));
+            lstmgen_generator_free(&generator);
+            return status;
+        });
+        lstmgen_generator_free(&original);
+    }
     survives("sample many", [&] {
-        lstmgen_many many;
-        lstmgen_many_init(&many, sizeof many);
+        lstmgen_many_options many = LSTMGEN_MANY_OPTIONS_INIT;
         many.count = 3;
         many.length = 4;
         std::uint32_t ids[12];
         std::size_t counts[3];
-        return lstmgen_sample_many(model, nullptr, &many, ids, 12, counts);
+        return lstmgen_model_sample_many(model, nullptr, &many, ids, 12, counts);
     });
     survives("predict", [&] {
         const std::uint32_t ids[4] = {1, 2, 3, 4};
         float y[100];
-        return lstmgen_predict_ids(model, 1, 4, ids, 4, y, 100);
+        return lstmgen_model_predict_ids(model, 1, 4, ids, 4, y, 100);
     });
     survives("an error", [&] {
         std::uint32_t ids[1] = {1000};
         float y[100];
-        const lstmgen_status status = lstmgen_predict_ids(model, 1, 1, ids, 1, y, 100);
+        const lstmgen_status status = lstmgen_model_predict_ids(model, 1, 1, ids, 1, y, 100);
         return status == LSTMGEN_INVALID_ARGUMENT ? LSTMGEN_OK : status;
     });
     lstmgen_model_release(&model);

@@ -22,19 +22,48 @@ enum { OUTPUTS = 11, WINDOW = 12 };
 
 static lstmgen_model* load(const char* path) {
     lstmgen_model* model = NULL;
-    OK(lstmgen_load_path(path, NULL, &model));
+    OK(lstmgen_model_load_path(path, NULL, &model));
     if (!model) exit(1);
     return model;
 }
 
 static lstmgen_generator* generator_of(lstmgen_model* model, uint64_t seed, size_t refresh) {
     lstmgen_generator* generator = NULL;
-    lstmgen_options options;
-    OK(lstmgen_options_init(&options, sizeof options));
-    options.seed = seed;
+    lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
+    lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
+    sampler.seed = seed;
+    options.sampler = &sampler;
     options.refresh = refresh;
     OK(lstmgen_generator_create(model, &options, &generator));
     return generator;
+}
+
+/* An allocator that counts. */
+typedef struct pool {
+    size_t live, bytes, left; /* left: allocations until there is no more memory */
+} pool;
+
+static void* take(void* user, size_t bytes, size_t alignment) {
+    pool* const p = user;
+    char* const memory = p->left == 0 ? NULL : malloc(bytes + 2 * alignment);
+    char* start;
+    if (!memory) return NULL;
+    --p->left;
+    ++p->live;
+    p->bytes += bytes;
+    start = memory + alignment;
+    start += (alignment - (uintptr_t)start % alignment) % alignment;
+    memcpy(start - sizeof memory, &memory, sizeof memory);
+    return start;
+}
+
+static void give_back(void* user, void* memory, size_t bytes) {
+    pool* const p = user;
+    char* start;
+    memcpy(&start, (char*)memory - sizeof start, sizeof start);
+    free(start);
+    --p->live;
+    p->bytes -= bytes;
 }
 
 /* -- Loading -- */
@@ -58,47 +87,58 @@ static void test_loading(const char* path) {
     FILE* const file = fopen(path, "rb");
     const size_t size = file ? fread(bytes, 1, sizeof bytes, file) : 0;
     lstmgen_model* model = (lstmgen_model*)bytes;
-    lstmgen_load_options options;
+    lstmgen_load_options options = LSTMGEN_LOAD_OPTIONS_INIT;
     stream s = {NULL, 1000, 0, 0};
     size_t i;
     CHECK(size > 0 && size < sizeof bytes);
 
-    CHECK(lstmgen_load_path("/no/such/file", NULL, &model) == LSTMGEN_IO && model == NULL);
+    CHECK(lstmgen_model_load_path("/no/such/file", NULL, &model) == LSTMGEN_IO && model == NULL);
     CHECK(strstr(lstmgen_last_error(), "/no/such/file: no such file") != NULL);
-    INVALID(lstmgen_load_path(NULL, NULL, &model));
-    INVALID(lstmgen_load_path(path, NULL, NULL));
-    INVALID(lstmgen_load_memory(NULL, 8, NULL, &model));
-    INVALID(lstmgen_load_stream(NULL, NULL, NULL, &model));
+    INVALID(lstmgen_model_load_path(NULL, NULL, &model));
+    INVALID(lstmgen_model_load_path(path, NULL, NULL));
+    INVALID(lstmgen_model_load_memory(NULL, 8, NULL, &model));
+    INVALID(lstmgen_model_load_stream(NULL, NULL, NULL, &model));
 
-    OK(lstmgen_load_memory(bytes, size, NULL, &model));
+    OK(lstmgen_model_load_memory(bytes, size, NULL, &model));
     OK(lstmgen_model_release(&model));
-    for (i = 0; i < size; i += 97) CHECK(lstmgen_load_memory(bytes, i, NULL, &model) == LSTMGEN_FORMAT && !model);
+    for (i = 0; i < size; i += 97) CHECK(lstmgen_model_load_memory(bytes, i, NULL, &model) == LSTMGEN_FORMAT && !model);
 
-    OK(lstmgen_load_options_init(&options, sizeof options));
     options.name = "of the test";
-    CHECK(lstmgen_load_memory("GGUF", 4, &options, &model) == LSTMGEN_FORMAT);
+    CHECK(lstmgen_model_load_memory("GGUF", 4, &options, &model) == LSTMGEN_FORMAT);
     CHECK(strncmp(lstmgen_last_error(), "of the test: ", 13) == 0);
-    options.size = 3;
-    CHECK(lstmgen_load_memory(bytes, size, &options, &model) == LSTMGEN_WRONG_VERSION);
-    options.size = (size_t)-1;
-    CHECK(lstmgen_load_memory(bytes, size, &options, &model) == LSTMGEN_WRONG_VERSION);
-    CHECK(lstmgen_load_options_init(&options, 1) == LSTMGEN_WRONG_VERSION);
-    INVALID(lstmgen_load_options_init(NULL, sizeof options));
+
+    /* The kernels. */
+    for (i = 0; lstmgen_isa(i); ++i) {
+        const char* isa = NULL;
+        options.isa = lstmgen_isa(i);
+        OK(lstmgen_model_load_memory(bytes, size, &options, &model));
+        OK(lstmgen_model_string(model, LSTMGEN_STRING_ISA, &isa, NULL));
+        CHECK(strcmp(isa, options.isa) == 0);
+        OK(lstmgen_model_release(&model));
+    }
+    options.isa = "";
+    OK(lstmgen_model_load_memory(bytes, size, &options, &model));
+    OK(lstmgen_model_release(&model));
+    options.isa = "quantum";
+    INVALID(lstmgen_model_load_path(path, &options, &model));
+    CHECK(strstr(lstmgen_last_error(), "isa: expected one of ") != NULL);
+    CHECK(strstr(lstmgen_last_error(), lstmgen_isa(0)) != NULL);
+    CHECK(strstr(lstmgen_last_error(), "baseline, found 'quantum'") != NULL);
 
     s.file = file;
     rewind(file);
-    OK(lstmgen_load_stream(read_some, &s, NULL, &model));
+    OK(lstmgen_model_load_stream(read_some, &s, NULL, &model));
     OK(lstmgen_model_release(&model));
     for (s.broken = 1; s.broken <= 2; ++s.broken) {
         rewind(file);
         s.calls = 0;
-        CHECK(lstmgen_load_stream(read_some, &s, NULL, &model) ==
+        CHECK(lstmgen_model_load_stream(read_some, &s, NULL, &model) ==
               (s.broken == 1 ? LSTMGEN_IO : LSTMGEN_INVALID_ARGUMENT));
         CHECK(model == NULL);
     }
     s.broken = 0; /* at its end: an empty stream */
     fseek(file, 0, SEEK_END);
-    CHECK(lstmgen_load_stream(read_some, &s, NULL, &model) == LSTMGEN_FORMAT);
+    CHECK(lstmgen_model_load_stream(read_some, &s, NULL, &model) == LSTMGEN_FORMAT);
     fclose(file);
 }
 
@@ -108,14 +148,10 @@ static void test_inspecting(const char* path) {
     lstmgen_model* model = load(path);
     const char* text = NULL;
     size_t bytes = 0, count = 0, i;
-    uint64_t number = 0;
+    size_t number = 0;
     uint32_t ids[4];
     const uint32_t* prime = NULL;
-    lstmgen_layer layer;
-    struct {
-        lstmgen_layer known;
-        int later;
-    } newer;
+    lstmgen_layer layer = LSTMGEN_LAYER_INIT;
 
     OK(lstmgen_model_number(model, LSTMGEN_NUMBER_OUTPUTS, &number));
     CHECK(number == OUTPUTS);
@@ -145,31 +181,23 @@ static void test_inspecting(const char* path) {
     CHECK(count == WINDOW && prime[0] < OUTPUTS);
     INVALID(lstmgen_model_prime(model, NULL, &count));
 
-    layer.size = sizeof layer;
     OK(lstmgen_model_layer(model, 0, &layer));
     CHECK(strcmp(layer.type, "lstm") == 0 && layer.outputs == 20 && layer.return_sequences == 1);
     INVALID(lstmgen_model_layer(model, 3, &layer));
     INVALID(lstmgen_model_layer(model, 0, NULL));
-    layer.size = 8;
-    CHECK(lstmgen_model_layer(model, 0, &layer) == LSTMGEN_WRONG_VERSION);
-    newer.known.size = sizeof newer;
-    newer.later = 5;
-    OK(lstmgen_model_layer(model, 1, &newer.known));
-    CHECK(newer.later == 0 && newer.known.outputs == 17);
-
-    OK(lstmgen_encode(model, "cab", 3, ids, 4, &count));
+    OK(lstmgen_model_encode(model, "cab", 3, ids, 4, &count));
     CHECK(count == 3 && ids[0] == 2 && ids[1] == 0 && ids[2] == 1);
-    OK(lstmgen_encode(model, "cabab", 5, NULL, 0, &count));
+    OK(lstmgen_model_encode(model, "cabab", 5, NULL, 0, &count));
     CHECK(count == 5);
-    OK(lstmgen_encode(model, "", 0, ids, 4, &count));
+    OK(lstmgen_model_encode(model, "", 0, ids, 4, &count));
     CHECK(count == 0);
     count = 0;
-    CHECK(lstmgen_encode(model, "cabab", 5, ids, 4, &count) == LSTMGEN_SHORT_BUFFER && count == 5);
-    INVALID(lstmgen_encode(model, "ca\xc3\xa9", 4, ids, 4, &count));
+    CHECK(lstmgen_model_encode(model, "cabab", 5, ids, 4, &count) == LSTMGEN_SHORT_BUFFER && count == 5);
+    INVALID(lstmgen_model_encode(model, "ca\xc3\xa9", 4, ids, 4, &count));
     CHECK(strstr(lstmgen_last_error(), "byte 2") != NULL);
-    INVALID(lstmgen_encode(model, NULL, 1, ids, 4, &count));
-    INVALID(lstmgen_encode(model, "a", 1, NULL, 4, &count));
-    INVALID(lstmgen_encode(model, "a", 1, ids, 4, NULL));
+    INVALID(lstmgen_model_encode(model, NULL, 1, ids, 4, &count));
+    INVALID(lstmgen_model_encode(model, "a", 1, NULL, 4, &count));
+    INVALID(lstmgen_model_encode(model, "a", 1, ids, 4, NULL));
     OK(lstmgen_model_release(&model));
 }
 
@@ -193,17 +221,17 @@ static void test_handles(const char* path) {
     generator = generator_of(model, 1, 1);
     CHECK(lstmgen_generator_model(generator) == model);
     CHECK(lstmgen_generator_model(NULL) == NULL);
-    INVALID(lstmgen_next((lstmgen_generator*)model, &id)); /* of another kind */
-    OK(lstmgen_model_release(&model));                     /* the generator keeps it */
-    OK(lstmgen_feed_prime(generator));
-    OK(lstmgen_next(generator, &id));
+    INVALID(lstmgen_generator_next((lstmgen_generator*)model, &id)); /* of another kind */
+    OK(lstmgen_model_release(&model));                               /* the generator keeps it */
+    OK(lstmgen_generator_feed_prime(generator));
+    OK(lstmgen_generator_next(generator, &id));
     OK(lstmgen_generator_free(&generator));
     CHECK(generator == NULL);
     OK(lstmgen_generator_free(&generator));
     INVALID(lstmgen_generator_free(NULL));
-    INVALID(lstmgen_next(NULL, &id));
-    INVALID(lstmgen_feed(NULL, &id, 1));
-    INVALID(lstmgen_feed_prime(NULL));
+    INVALID(lstmgen_generator_next(NULL, &id));
+    INVALID(lstmgen_generator_feed(NULL, &id, 1));
+    INVALID(lstmgen_generator_feed_prime(NULL));
     INVALID(lstmgen_generator_create(NULL, NULL, &generator));
 }
 
@@ -219,24 +247,24 @@ static void test_predicting(const char* path) {
         ids[i] = (uint32_t)(i * 7 % OUTPUTS);
         x[i * OUTPUTS + ids[i]] = 1;
     }
-    OK(lstmgen_predict_size(model, 2, WINDOW, &count));
+    OK(lstmgen_model_predict_size(model, 2, WINDOW, &count));
     CHECK(count == 2 * OUTPUTS);
-    OK(lstmgen_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, y, count));
-    OK(lstmgen_predict_features(model, 2, WINDOW, x, 2 * WINDOW * OUTPUTS, z, count));
+    OK(lstmgen_model_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, y, count));
+    OK(lstmgen_model_predict_features(model, 2, WINDOW, x, 2 * WINDOW * OUTPUTS, z, count));
     for (i = 0; i < count; ++i) CHECK(fabsf(y[i] - z[i]) < 1e-6f);
-    OK(lstmgen_predict_ids(model, 0, WINDOW, NULL, 0, NULL, 0));
-    INVALID(lstmgen_predict_ids(model, 2, 0, ids, 0, y, count));
-    INVALID(lstmgen_predict_ids(model, 2, WINDOW, ids, 5, y, count));
-    INVALID(lstmgen_predict_ids(model, 2, WINDOW, NULL, 2 * WINDOW, y, count));
-    INVALID(lstmgen_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, NULL, count));
-    INVALID(lstmgen_predict_ids(NULL, 2, WINDOW, ids, 2 * WINDOW, y, count));
-    INVALID(lstmgen_predict_size(model, (size_t)-1, (size_t)-1, &count));
-    INVALID(lstmgen_predict_size(model, 1, 1, NULL));
-    INVALID(lstmgen_predict_ids(model, SIZE_MAX / 2 + 1, 2, ids, 0, y, 1)); /* the product overflows to 0 */
-    CHECK(lstmgen_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, y, 21) == LSTMGEN_SHORT_BUFFER);
-    CHECK(lstmgen_predict_features(model, 2, WINDOW, x, 2 * WINDOW * OUTPUTS, y, 21) == LSTMGEN_SHORT_BUFFER);
+    OK(lstmgen_model_predict_ids(model, 0, WINDOW, NULL, 0, NULL, 0));
+    INVALID(lstmgen_model_predict_ids(model, 2, 0, ids, 0, y, count));
+    INVALID(lstmgen_model_predict_ids(model, 2, WINDOW, ids, 5, y, count));
+    INVALID(lstmgen_model_predict_ids(model, 2, WINDOW, NULL, 2 * WINDOW, y, count));
+    INVALID(lstmgen_model_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, NULL, count));
+    INVALID(lstmgen_model_predict_ids(NULL, 2, WINDOW, ids, 2 * WINDOW, y, count));
+    INVALID(lstmgen_model_predict_size(model, (size_t)-1, (size_t)-1, &count));
+    INVALID(lstmgen_model_predict_size(model, 1, 1, NULL));
+    INVALID(lstmgen_model_predict_ids(model, SIZE_MAX / 2 + 1, 2, ids, 0, y, 1)); /* the product overflows to 0 */
+    CHECK(lstmgen_model_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, y, 21) == LSTMGEN_SHORT_BUFFER);
+    CHECK(lstmgen_model_predict_features(model, 2, WINDOW, x, 2 * WINDOW * OUTPUTS, y, 21) == LSTMGEN_SHORT_BUFFER);
     ids[3] = OUTPUTS;
-    INVALID(lstmgen_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, y, 22));
+    INVALID(lstmgen_model_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, y, 22));
     ids[3] = 21 % OUTPUTS;
 
     OK(lstmgen_state_size(model, &bytes));
@@ -246,24 +274,24 @@ static void test_predicting(const char* path) {
     copy += (16 - (uintptr_t)copy % 16) % 16;
     OK(lstmgen_state_init(model, memory, bytes));
     for (i = 0; i < WINDOW; ++i) {
-        OK(lstmgen_step_id(model, memory, bytes, ids[i], i + 1 == WINDOW || i == 4 ? z : NULL, OUTPUTS));
+        OK(lstmgen_state_step_id(model, memory, bytes, ids[i], i + 1 == WINDOW || i == 4 ? z : NULL, OUTPUTS));
         if (i == 4) memcpy(copy, memory, bytes); /* a fork */
     }
     for (i = 0; i < OUTPUTS; ++i) CHECK(fabsf(y[i] - z[i]) < 1e-6f);
     for (i = 5; i < WINDOW; ++i)
-        OK(lstmgen_step_features(model, copy, bytes, x + i * OUTPUTS, OUTPUTS, z + OUTPUTS, OUTPUTS));
+        OK(lstmgen_state_step_features(model, copy, bytes, x + i * OUTPUTS, OUTPUTS, z + OUTPUTS, OUTPUTS));
     for (i = 0; i < OUTPUTS; ++i) CHECK(fabsf(z[OUTPUTS + i] - z[i]) < 1e-6f);
-    INVALID(lstmgen_step_id(model, memory, bytes, OUTPUTS, z, OUTPUTS));
-    INVALID(lstmgen_step_id(model, NULL, bytes, 0, z, OUTPUTS));
-    INVALID(lstmgen_step_id(model, memory + 1, bytes, 0, z, OUTPUTS));
-    INVALID(lstmgen_step_id(NULL, memory, bytes, 0, z, OUTPUTS));
-    CHECK(lstmgen_step_id(model, memory, bytes - 1, 0, z, OUTPUTS) == LSTMGEN_SHORT_BUFFER);
-    CHECK(lstmgen_step_id(model, memory, bytes, 0, z, OUTPUTS - 1) == LSTMGEN_SHORT_BUFFER);
+    INVALID(lstmgen_state_step_id(model, memory, bytes, OUTPUTS, z, OUTPUTS));
+    INVALID(lstmgen_state_step_id(model, NULL, bytes, 0, z, OUTPUTS));
+    INVALID(lstmgen_state_step_id(model, memory + 1, bytes, 0, z, OUTPUTS));
+    INVALID(lstmgen_state_step_id(NULL, memory, bytes, 0, z, OUTPUTS));
+    CHECK(lstmgen_state_step_id(model, memory, bytes - 1, 0, z, OUTPUTS) == LSTMGEN_SHORT_BUFFER);
+    CHECK(lstmgen_state_step_id(model, memory, bytes, 0, z, OUTPUTS - 1) == LSTMGEN_SHORT_BUFFER);
     CHECK(lstmgen_state_init(model, memory, bytes - 1) == LSTMGEN_SHORT_BUFFER);
-    INVALID(lstmgen_step_features(model, memory, bytes, NULL, OUTPUTS, z, OUTPUTS));
-    INVALID(lstmgen_step_features(model, memory, bytes, x, OUTPUTS + 1, z, OUTPUTS));
+    INVALID(lstmgen_state_step_features(model, memory, bytes, NULL, OUTPUTS, z, OUTPUTS));
+    INVALID(lstmgen_state_step_features(model, memory, bytes, x, OUTPUTS + 1, z, OUTPUTS));
     memset(memory, 0x55, bytes);
-    INVALID(lstmgen_step_id(model, memory, bytes, 0, z, OUTPUTS)); /* never begun */
+    INVALID(lstmgen_state_step_id(model, memory, bytes, 0, z, OUTPUTS)); /* never begun */
     free(memory);
     OK(lstmgen_model_release(&model));
 }
@@ -283,7 +311,7 @@ static int on_id(void* user, uint32_t id) {
     d->ids[d->count++] = id;
     if (d->generator) {
         lstmgen_generator* again = d->generator;
-        d->inside = lstmgen_next(d->generator, &id);
+        d->inside = lstmgen_generator_next(d->generator, &id);
         CHECK(lstmgen_generator_free(&again) == LSTMGEN_BUSY && again == d->generator);
     }
     return d->count == d->stop_after;
@@ -304,26 +332,25 @@ static void test_null_handles(void) {
     size_t n = 7;
     float x[OUTPUTS] = {0}, y[OUTPUTS] = {7};
     double p[OUTPUTS] = {7};
-    lstmgen_layer layer;
+    lstmgen_layer layer = LSTMGEN_LAYER_INIT;
     drawing d;
     memset(&d, 0, sizeof d);
-    layer.size = sizeof layer;
     INVALID(lstmgen_model_string(NULL, LSTMGEN_STRING_NAME, &text, &n));
     INVALID(lstmgen_model_element(NULL, 0, &text, &n));
     INVALID(lstmgen_model_label(NULL, 0, &text, &n));
     INVALID(lstmgen_model_prime(NULL, &prime, &n));
     INVALID(lstmgen_model_layer(NULL, 0, &layer));
-    INVALID(lstmgen_encode(NULL, "a", 1, &id, 1, &n));
-    INVALID(lstmgen_predict_size(NULL, 1, WINDOW, &n));
-    INVALID(lstmgen_predict_features(NULL, 1, 1, x, OUTPUTS, y, OUTPUTS));
+    INVALID(lstmgen_model_encode(NULL, "a", 1, &id, 1, &n));
+    INVALID(lstmgen_model_predict_size(NULL, 1, WINDOW, &n));
+    INVALID(lstmgen_model_predict_features(NULL, 1, 1, x, OUTPUTS, y, OUTPUTS));
     INVALID(lstmgen_state_size(NULL, &n));
     INVALID(lstmgen_state_init(NULL, x, sizeof x));
-    INVALID(lstmgen_step_features(NULL, x, sizeof x, x, OUTPUTS, y, OUTPUTS));
-    INVALID(lstmgen_next_many(NULL, &id, 1));
-    INVALID(lstmgen_probabilities(NULL, p, OUTPUTS));
-    INVALID(lstmgen_score(NULL, &id, 1, p));
-    INVALID(lstmgen_sample(NULL, 1, on_id, &d));
-    INVALID(lstmgen_sample_text(NULL, 1, on_text, &d));
+    INVALID(lstmgen_state_step_features(NULL, x, sizeof x, x, OUTPUTS, y, OUTPUTS));
+    INVALID(lstmgen_generator_next_many(NULL, &id, 1));
+    INVALID(lstmgen_generator_probabilities(NULL, p, OUTPUTS));
+    INVALID(lstmgen_generator_score(NULL, &id, 1, p));
+    INVALID(lstmgen_generator_sample(NULL, 1, on_id, &d));
+    INVALID(lstmgen_generator_sample_text(NULL, 1, on_text, &d));
     CHECK(strcmp(text, "kept") == 0 && !prime && id == 7 && n == 7 && y[0] == 7 && p[0] == 7 && d.count == 0);
 }
 
@@ -332,137 +359,335 @@ static void test_generating(const char* path) {
     uint32_t ids[40], bad = OUTPUTS, zero = 0, banned[2] = {0, 3};
     double p[OUTPUTS], q[OUTPUTS], log_p[2], sum = 0, bias[2];
     drawing d;
-    lstmgen_options options;
+    lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
+    lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
     lstmgen_generator *g = generator_of(model, 7, 1), *h;
     size_t i;
 
-    INVALID(lstmgen_next(g, ids)); /* an empty context */
+    INVALID(lstmgen_generator_next(g, ids)); /* an empty context */
     CHECK(strstr(lstmgen_last_error(), "context is empty") != NULL);
-    INVALID(lstmgen_feed(g, &bad, 1));
-    INVALID(lstmgen_feed(g, NULL, 1));
-    OK(lstmgen_feed(g, NULL, 0));
-    OK(lstmgen_feed_prime(g));
-    INVALID(lstmgen_next(g, NULL));
-    INVALID(lstmgen_next_many(g, NULL, 1));
-    INVALID(lstmgen_probabilities(g, NULL, OUTPUTS));
-    CHECK(lstmgen_probabilities(g, p, OUTPUTS - 1) == LSTMGEN_SHORT_BUFFER);
-    OK(lstmgen_probabilities(g, p, OUTPUTS));
+    INVALID(lstmgen_generator_feed(g, &bad, 1));
+    INVALID(lstmgen_generator_feed(g, NULL, 1));
+    OK(lstmgen_generator_feed(g, NULL, 0));
+    OK(lstmgen_generator_feed_prime(g));
+    INVALID(lstmgen_generator_next(g, NULL));
+    INVALID(lstmgen_generator_next_many(g, NULL, 1));
+    INVALID(lstmgen_generator_probabilities(g, NULL, OUTPUTS));
+    CHECK(lstmgen_generator_probabilities(g, p, OUTPUTS - 1) == LSTMGEN_SHORT_BUFFER);
+    OK(lstmgen_generator_probabilities(g, p, OUTPUTS));
     for (i = 0; i < OUTPUTS; ++i) sum += p[i];
     CHECK(fabs(sum - 1) < 1e-9);
-    OK(lstmgen_next_many(g, ids, 40));
+    OK(lstmgen_generator_next_many(g, ids, 40));
     OK(lstmgen_generator_free(&g));
 
     /* The same elements one by one, by both callbacks, stopped and continued. */
     g = generator_of(model, 7, 1);
-    OK(lstmgen_feed_prime(g));
+    OK(lstmgen_generator_feed_prime(g));
     for (i = 0; i < 40; ++i) {
         uint32_t id = 99;
-        OK(lstmgen_next(g, &id));
+        OK(lstmgen_generator_next(g, &id));
         CHECK(id == ids[i]);
     }
     OK(lstmgen_generator_free(&g));
     g = generator_of(model, 7, 1);
-    OK(lstmgen_feed_prime(g));
+    OK(lstmgen_generator_feed_prime(g));
     memset(&d, 0, sizeof d);
     d.stop_after = 9;
     d.generator = g;
-    CHECK(lstmgen_sample(g, SIZE_MAX, on_id, &d) == LSTMGEN_STOPPED);
+    CHECK(lstmgen_generator_sample(g, SIZE_MAX, on_id, &d) == LSTMGEN_STOPPED);
     CHECK(d.count == 9 && d.inside == LSTMGEN_BUSY && memcmp(d.ids, ids, 9 * sizeof *ids) == 0);
     d.count = d.stop_after = 0;
-    OK(lstmgen_sample_text(g, 31, on_text, &d));
+    OK(lstmgen_generator_sample_text(g, 31, on_text, &d));
     CHECK(d.count == 31);
     for (i = 0; i < 31; ++i) CHECK(d.text[i] == (char)('a' + (int)ids[9 + i]));
-    OK(lstmgen_sample(g, 0, on_id, &d));
-    INVALID(lstmgen_sample(g, 1, NULL, &d));
-    INVALID(lstmgen_sample_text(g, 1, NULL, &d));
+    OK(lstmgen_generator_sample(g, 0, on_id, &d));
+    INVALID(lstmgen_generator_sample(g, 1, NULL, &d));
+    INVALID(lstmgen_generator_sample_text(g, 1, NULL, &d));
     OK(lstmgen_generator_free(&g));
 
     /* score and probabilities agree. */
     g = generator_of(model, 0, 0);
-    OK(lstmgen_feed_prime(g));
-    OK(lstmgen_probabilities(g, p, OUTPUTS));
-    OK(lstmgen_score(g, &zero, 1, log_p));
+    OK(lstmgen_generator_feed_prime(g));
+    OK(lstmgen_generator_probabilities(g, p, OUTPUTS));
+    OK(lstmgen_generator_score(g, &zero, 1, log_p));
     CHECK(fabs(exp(log_p[0]) - p[0]) < 1e-9);
-    INVALID(lstmgen_score(g, &bad, 1, log_p));
-    INVALID(lstmgen_score(g, NULL, 1, log_p));
-    INVALID(lstmgen_score(g, &zero, 1, NULL));
+    INVALID(lstmgen_generator_score(g, &bad, 1, log_p));
+    INVALID(lstmgen_generator_score(g, NULL, 1, log_p));
+    INVALID(lstmgen_generator_score(g, &zero, 1, NULL));
     OK(lstmgen_generator_free(&g));
 
     /* Every option reaches the sampler. */
-    OK(lstmgen_options_init(&options, sizeof options));
-    options.temp = 0;
+    options.sampler = &sampler;
+    sampler.temp = 0;
     OK(lstmgen_generator_create(model, &options, &h));
-    OK(lstmgen_feed_prime(h));
-    OK(lstmgen_probabilities(h, q, OUTPUTS));
+    OK(lstmgen_generator_feed_prime(h));
+    OK(lstmgen_generator_probabilities(h, q, OUTPUTS));
     for (i = 0, sum = 0; i < OUTPUTS; ++i) sum += q[i] == 1.0;
     CHECK(sum == 1);
     OK(lstmgen_generator_free(&h));
-    options.temp = 1;
+    sampler.temp = 1;
     bias[0] = bias[1] = -HUGE_VAL;
-    options.logit_bias_ids = banned;
-    options.logit_bias = bias;
-    options.logit_bias_count = 2;
+    sampler.logit_bias_ids = banned;
+    sampler.logit_bias = bias;
+    sampler.logit_bias_count = 2;
     OK(lstmgen_generator_create(model, &options, &h));
-    OK(lstmgen_feed_prime(h));
-    OK(lstmgen_probabilities(h, q, OUTPUTS));
+    OK(lstmgen_generator_feed_prime(h));
+    OK(lstmgen_generator_probabilities(h, q, OUTPUTS));
     CHECK(q[0] == 0 && q[3] == 0);
     OK(lstmgen_generator_free(&h));
-    options.logit_bias_count = 0;
-    options.top_k = 2;
+    sampler.logit_bias_count = 0;
+    sampler.top_k = 2;
     options.threads = 2;
     OK(lstmgen_generator_create(model, &options, &h));
-    OK(lstmgen_feed_prime(h));
-    OK(lstmgen_probabilities(h, q, OUTPUTS));
+    OK(lstmgen_generator_feed_prime(h));
+    OK(lstmgen_generator_probabilities(h, q, OUTPUTS));
     for (i = 0, sum = 0; i < OUTPUTS; ++i) sum += q[i] > 0;
     CHECK(sum == 2);
     OK(lstmgen_generator_free(&h));
-    options.top_k = 0;
-    options.min_p = 1;
+    sampler.top_k = 0;
+    sampler.min_p = 1;
     OK(lstmgen_generator_create(model, &options, &h));
-    OK(lstmgen_feed_prime(h));
-    OK(lstmgen_probabilities(h, q, OUTPUTS));
+    OK(lstmgen_generator_feed_prime(h));
+    OK(lstmgen_generator_probabilities(h, q, OUTPUTS));
     for (i = 0, sum = 0; i < OUTPUTS; ++i) sum += q[i] > 0;
     CHECK(sum == 1);
     OK(lstmgen_generator_free(&h));
 
-    OK(lstmgen_options_init(&options, sizeof options));
-#define BAD_OPTION(field, value, fine)                                                   \
+    OK(lstmgen_sampler_options_init(&sampler, sizeof sampler));
+#define BAD_OPTION(which, field, value, fine)                                            \
     do {                                                                                 \
         h = (lstmgen_generator*)model;                                                   \
-        options.field = value;                                                           \
+        which.field = value;                                                             \
         CHECK(lstmgen_generator_create(model, &options, &h) != LSTMGEN_OK && h == NULL); \
         CHECK(strstr(lstmgen_last_error(), #field) != NULL);                             \
-        options.field = fine;                                                            \
+        which.field = fine;                                                              \
     } while (0)
-    BAD_OPTION(temp, -1, 1);
-    BAD_OPTION(temp, HUGE_VAL, 1);
-    BAD_OPTION(top_p, 0, 1);
-    BAD_OPTION(min_p, 2, 0);
-    BAD_OPTION(repeat_penalty, 0, 1);
-    BAD_OPTION(logit_bias_count, 1, 0);
-    BAD_OPTION(threads, 100000, 1);
-    BAD_OPTION(size, 0, sizeof options);
-    BAD_OPTION(size, sizeof options - 8, sizeof options);
-    BAD_OPTION(size, 1 << 20, sizeof options);
+    BAD_OPTION(sampler, temp, -1, 1);
+    BAD_OPTION(sampler, temp, HUGE_VAL, 1);
+    BAD_OPTION(sampler, top_p, 0, 1);
+    BAD_OPTION(sampler, min_p, 2, 0);
+    BAD_OPTION(sampler, repeat_penalty, 0, 1);
+    BAD_OPTION(sampler, logit_bias_count, 1, 0);
+    BAD_OPTION(sampler, size, 0, sizeof sampler);
+    BAD_OPTION(options, threads, LSTMGEN_MAX_THREADS + 1, 1);
+    BAD_OPTION(options, size, 0, sizeof options);
     options.refresh = (size_t)-1;
     OK(lstmgen_generator_create(model, &options, &h));
     OK(lstmgen_generator_free(&h));
-    {
-        struct {
-            lstmgen_options known;
-            double later;
-        } newer;
-        memset(&newer, 0, sizeof newer);
-        OK(lstmgen_options_init(&newer.known, sizeof newer));
-        newer.later = 0;
-        OK(lstmgen_generator_create(model, &newer.known, &h));
-        OK(lstmgen_generator_free(&h));
-        newer.later = 1;
-        CHECK(lstmgen_generator_create(model, &newer.known, &h) == LSTMGEN_WRONG_VERSION);
-    }
     INVALID(lstmgen_generator_create(model, NULL, NULL));
-    INVALID(lstmgen_options_init(NULL, sizeof options));
-    CHECK(lstmgen_options_init(&options, 0) == LSTMGEN_WRONG_VERSION);
+    OK(lstmgen_model_release(&model));
+}
+
+/* Other options, a new start, and copies: in the middle of a sample. */
+static void test_changing(const char* path) {
+    lstmgen_model *model = load(path), *again = load(path);
+    uint32_t ids[40], found[40], banned[OUTPUTS];
+    double bias[OUTPUTS], p[OUTPUTS];
+    size_t i;
+    static const size_t refreshes[] = {0, 1, 5, 40};
+    lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
+    for (i = 0; i < OUTPUTS; ++i) {
+        banned[i] = (uint32_t)i;
+        bias[i] = i == 4 ? 0 : -HUGE_VAL;
+    }
+    for (i = 0; i < sizeof refreshes / sizeof *refreshes; ++i) {
+        lstmgen_generator *g = generator_of(model, 7, refreshes[i]), *h = NULL;
+        const lstmgen_generator* kept = g;
+        OK(lstmgen_generator_feed_prime(g));
+        OK(lstmgen_generator_next_many(g, ids, 40));
+
+        /* As new. */
+        OK(lstmgen_generator_reset(g, 7));
+        INVALID(lstmgen_generator_next(g, found)); /* an empty context */
+        OK(lstmgen_generator_feed_prime(g));
+        OK(lstmgen_generator_next_many(g, found, 40));
+        CHECK(memcmp(ids, found, sizeof ids) == 0);
+        OK(lstmgen_generator_reset(g, 8));
+        OK(lstmgen_generator_feed_prime(g));
+        OK(lstmgen_generator_next_many(g, found, 40));
+        CHECK(memcmp(ids, found, sizeof ids) != 0);
+
+        /* A clone, a copy into one that is elsewhere, and the original go on as one. */
+        OK(lstmgen_generator_reset(g, 7));
+        OK(lstmgen_generator_feed_prime(g));
+        OK(lstmgen_generator_next_many(g, found, 9));
+        OK(lstmgen_generator_clone(kept, &h));
+        CHECK(lstmgen_generator_model(h) == model && h != g);
+        OK(lstmgen_generator_next_many(h, found, 31));
+        CHECK(memcmp(ids + 9, found, 31 * sizeof *ids) == 0);
+        OK(lstmgen_generator_copy(h, kept));
+        OK(lstmgen_generator_copy(h, h));
+        OK(lstmgen_generator_next_many(g, found, 31));
+        CHECK(memcmp(ids + 9, found, 31 * sizeof *ids) == 0);
+        OK(lstmgen_generator_next_many(h, found, 31));
+        CHECK(memcmp(ids + 9, found, 31 * sizeof *ids) == 0);
+
+        /* Other options for a while; then those from before, and the random numbers have gone on. */
+        OK(lstmgen_generator_reset(g, 7));
+        OK(lstmgen_generator_feed_prime(g));
+        OK(lstmgen_generator_next_many(g, found, 9));
+        OK(lstmgen_generator_probabilities(kept, p, OUTPUTS));
+        CHECK(p[4] < 1);
+        sampler.logit_bias_ids = banned;
+        sampler.logit_bias = bias;
+        sampler.logit_bias_count = OUTPUTS;
+        OK(lstmgen_generator_set_options(g, &sampler));
+        OK(lstmgen_generator_probabilities(kept, p, OUTPUTS));
+        CHECK(p[4] == 1);
+        sampler.logit_bias_count = OUTPUTS + 1;
+        INVALID(lstmgen_generator_set_options(g, &sampler));
+        CHECK(strstr(lstmgen_last_error(), "logit_bias: expected at most 11 pairs") != NULL);
+        sampler.logit_bias_count = 0;
+        sampler.top_p = 2;
+        INVALID(lstmgen_generator_set_options(g, &sampler));
+        sampler.top_p = 1;
+        sampler.size = 8;
+        CHECK(lstmgen_generator_set_options(g, &sampler) == LSTMGEN_WRONG_VERSION);
+        sampler.size = sizeof sampler;
+        OK(lstmgen_generator_probabilities(kept, p, OUTPUTS));
+        CHECK(p[4] == 1); /* those of the failures do not count */
+        OK(lstmgen_generator_set_options(g, NULL));
+        OK(lstmgen_generator_next_many(g, found, 31));
+        CHECK(memcmp(ids + 9, found, 31 * sizeof *ids) == 0);
+
+        OK(lstmgen_generator_free(&h));
+        h = generator_of(model, 7, refreshes[i] + 1);
+        INVALID(lstmgen_generator_copy(h, g)); /* another refresh */
+        CHECK(strstr(lstmgen_last_error(), "the same refresh") != NULL);
+        OK(lstmgen_generator_free(&h));
+        h = generator_of(again, 7, refreshes[i]);
+        INVALID(lstmgen_generator_copy(h, g)); /* loaded another time */
+        OK(lstmgen_generator_free(&h));
+        OK(lstmgen_generator_free(&g));
+    }
+    {
+        lstmgen_generator *g = generator_of(model, 7, 0), *h = (lstmgen_generator*)model;
+        INVALID(lstmgen_generator_clone(NULL, &h));
+        CHECK(h == NULL);
+        INVALID(lstmgen_generator_clone(g, NULL));
+        INVALID(lstmgen_generator_copy(g, NULL));
+        INVALID(lstmgen_generator_copy(NULL, g));
+        INVALID(lstmgen_generator_set_options(NULL, NULL));
+        INVALID(lstmgen_generator_reset(NULL, 0));
+        OK(lstmgen_generator_free(&g));
+    }
+    OK(lstmgen_model_release(&model));
+    OK(lstmgen_model_release(&again));
+}
+
+/* -- Structs of programs that are older or newer than the library -- */
+
+static lstmgen_status load_with(const void* options, const lstmgen_model* unused) {
+    lstmgen_model* model = NULL;
+    const lstmgen_status status = lstmgen_model_load_memory("GGUF", 4, options, &model);
+    (void)unused;
+    return status == LSTMGEN_FORMAT ? LSTMGEN_OK : status; /* the options were read */
+}
+
+static lstmgen_status load_by(const void* allocator, const lstmgen_model* unused) {
+    lstmgen_load_options options = LSTMGEN_LOAD_OPTIONS_INIT;
+    options.allocator = allocator;
+    return load_with(&options, unused);
+}
+
+static lstmgen_status create_with(const void* options, const lstmgen_model* model) {
+    lstmgen_generator* generator = NULL;
+    const lstmgen_status status = lstmgen_generator_create((lstmgen_model*)model, options, &generator);
+    lstmgen_generator_free(&generator);
+    return status;
+}
+
+static lstmgen_status sample_with(const void* sampler, const lstmgen_model* model) {
+    lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
+    options.sampler = sampler;
+    return create_with(&options, model);
+}
+
+static lstmgen_status many_with(const void* many, const lstmgen_model* model) {
+    return lstmgen_model_sample_many(model, NULL, many, NULL, 0, NULL);
+}
+
+static lstmgen_status layer_into(const void* layer, const lstmgen_model* model) {
+    return lstmgen_model_layer(model, 0, (lstmgen_layer*)layer);
+}
+
+static void test_versions(const char* path) {
+    lstmgen_model* model = load(path);
+    static const lstmgen_allocator no_allocator = LSTMGEN_ALLOCATOR_INIT;
+    static const lstmgen_load_options no_load = LSTMGEN_LOAD_OPTIONS_INIT;
+    static const lstmgen_sampler_options no_sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
+    static const lstmgen_generator_options no_generator = LSTMGEN_GENERATOR_OPTIONS_INIT;
+    static const lstmgen_many_options no_many = LSTMGEN_MANY_OPTIONS_INIT;
+    static const lstmgen_layer no_layer = LSTMGEN_LAYER_INIT;
+    lstmgen_allocator allocator = LSTMGEN_ALLOCATOR_INIT;
+    union {
+        char bytes[8192];
+        size_t size;
+        double alignment;
+    } later;
+    const struct {
+        const void* of;
+        size_t size, first; /* of today; of the first version where addresses have 64 bits, and where they have 32 */
+        size_t first32;
+        lstmgen_status (*use)(const void*, const lstmgen_model*);
+        int filled; /* the library writes it */
+    } structs[] = {
+        {&no_load, sizeof no_load, 32, 16, load_with, 0},
+        {&allocator, sizeof allocator, 32, 16, load_by, 0},
+        {&no_sampler, sizeof no_sampler, 80, 60, sample_with, 0},
+        {&no_generator, sizeof no_generator, 40, 20, create_with, 0},
+        {&no_many, sizeof no_many, 96, 48, many_with, 0},
+        {&no_layer, sizeof no_layer, 80, 40, layer_into, 1},
+    };
+    size_t i, n;
+    allocator.allocate = take;
+    allocator.release = give_back;
+    {
+        static pool p = {0, 0, SIZE_MAX};
+        allocator.user = &p;
+    }
+    CHECK(no_allocator.size == sizeof no_allocator && !no_allocator.allocate);
+    for (i = 0; i < sizeof structs / sizeof *structs; ++i) {
+        const size_t size = structs[i].size, first = sizeof(void*) == 8 ? structs[i].first : structs[i].first32;
+        CHECK(size >= first);
+        for (n = 0; n <= 5000; n += n < 200 ? 1 : 8) {
+            const int known = n >= first && n <= 4096 && n % sizeof(size_t) == 0;
+            memset(&later, 0, sizeof later);
+            memcpy(&later, structs[i].of, size);
+            later.size = n;
+            CHECK(structs[i].use(&later, model) == (known ? LSTMGEN_OK : LSTMGEN_WRONG_VERSION));
+            if (n <= size || !known) continue;
+            memset(&later, 0, sizeof later);
+            memcpy(&later, structs[i].of, size);
+            later.size = n;
+            later.bytes[n - 1] = 1; /* a member that this library does not know */
+            CHECK(structs[i].use(&later, model) == (structs[i].filled ? LSTMGEN_OK : LSTMGEN_WRONG_VERSION));
+            CHECK(later.bytes[n - 1] == !structs[i].filled && later.size == n);
+            later.bytes[n - 1] = 0;
+            later.bytes[size] = 1;
+            CHECK(structs[i].use(&later, model) == (structs[i].filled ? LSTMGEN_OK : LSTMGEN_WRONG_VERSION));
+        }
+    }
+
+    /* Functions and initialisers agree; what a newer program has besides becomes 0. */
+#define SAME(type, init, value)                                                          \
+    do {                                                                                 \
+        memset(&later, 0x55, sizeof later);                                              \
+        OK(init((type*)&later, sizeof value));                                           \
+        CHECK(memcmp(&later, &value, sizeof value) == 0);                                \
+        CHECK(later.bytes[sizeof value] == 0x55);                                        \
+        OK(init((type*)&later, sizeof value + 16));                                      \
+        CHECK(later.size == sizeof value + 16 && later.bytes[sizeof value + 15] == 0);   \
+        CHECK(memcmp(later.bytes + sizeof(size_t), (const char*)&value + sizeof(size_t), \
+                     sizeof value - sizeof(size_t)) == 0);                               \
+        CHECK(init((type*)&later, 8) == LSTMGEN_WRONG_VERSION);                          \
+        CHECK(init((type*)&later, 8192) == LSTMGEN_WRONG_VERSION);                       \
+        INVALID(init(NULL, sizeof value));                                               \
+    } while (0)
+    SAME(lstmgen_load_options, lstmgen_load_options_init, no_load);
+    SAME(lstmgen_sampler_options, lstmgen_sampler_options_init, no_sampler);
+    SAME(lstmgen_generator_options, lstmgen_generator_options_init, no_generator);
+    SAME(lstmgen_many_options, lstmgen_many_options_init, no_many);
     OK(lstmgen_model_release(&model));
 }
 
@@ -471,14 +696,14 @@ static void test_generating(const char* path) {
 static void test_saving(const char* path) {
     lstmgen_model *model = load(path), *kept = model;
     lstmgen_generator *g = generator_of(model, 7, 5), *h = NULL;
-    lstmgen_allocator allocator = {sizeof allocator, NULL, NULL, NULL};
+    lstmgen_allocator allocator = LSTMGEN_ALLOCATOR_INIT;
     uint32_t ids[30], again[30];
     float y[OUTPUTS], z[OUTPUTS];
     size_t bytes = 0, size = 0, i;
     unsigned char state[8192], *memory, *other;
 
-    OK(lstmgen_feed_prime(g));
-    OK(lstmgen_next_many(g, ids, 17));
+    OK(lstmgen_generator_feed_prime(g));
+    OK(lstmgen_generator_next_many(g, ids, 17));
     OK(lstmgen_generator_save(g, NULL, 0, &bytes));
     CHECK(bytes > 2500 && bytes < sizeof state);
     state[0] = 1;
@@ -487,10 +712,10 @@ static void test_saving(const char* path) {
     CHECK(state[0] == 1);
     OK(lstmgen_generator_save(g, state, sizeof state, &size));
     CHECK(size == bytes && memcmp(state, "lstmstat", 8) == 0);
-    OK(lstmgen_next_many(g, ids, 30));
+    OK(lstmgen_generator_next_many(g, ids, 30));
     OK(lstmgen_generator_load(model, state, bytes, 2, NULL, &h));
     CHECK(lstmgen_generator_model(h) == model);
-    OK(lstmgen_next_many(h, again, 30));
+    OK(lstmgen_generator_next_many(h, again, 30));
     CHECK(memcmp(ids, again, sizeof ids) == 0);
     OK(lstmgen_generator_free(&h));
     INVALID(lstmgen_generator_save(g, NULL, 8, &size));
@@ -515,7 +740,7 @@ static void test_saving(const char* path) {
     memory = malloc(size);
     other = malloc(size);
     OK(lstmgen_state_init(model, memory, size));
-    for (i = 0; i < 5; ++i) OK(lstmgen_step_id(model, memory, size, ids[i], NULL, 0));
+    for (i = 0; i < 5; ++i) OK(lstmgen_state_step_id(model, memory, size, ids[i], NULL, 0));
     INVALID(lstmgen_state_load(model, other, size, state, bytes)); /* a generator's */
     CHECK(strstr(lstmgen_last_error(), "of a generator, not of steps") != NULL);
     OK(lstmgen_state_save(model, NULL, 0, NULL, 0, &bytes));
@@ -531,8 +756,8 @@ static void test_saving(const char* path) {
     INVALID(lstmgen_generator_load(model, state, bytes, 1, NULL, &h));
     OK(lstmgen_state_load(model, other, size, state, bytes));
     for (i = 5; i < 30; ++i) {
-        OK(lstmgen_step_id(model, memory, size, ids[i], y, OUTPUTS));
-        OK(lstmgen_step_id(model, other, size, ids[i], z, OUTPUTS));
+        OK(lstmgen_state_step_id(model, memory, size, ids[i], y, OUTPUTS));
+        OK(lstmgen_state_step_id(model, other, size, ids[i], z, OUTPUTS));
         CHECK(memcmp(y, z, sizeof y) == 0);
     }
     INVALID(lstmgen_state_save(NULL, memory, size, state, sizeof state, &bytes));
@@ -556,8 +781,9 @@ static int stop_after(void* user) { return --*(int*)user < 0; }
 
 static void test_many(const char* path) {
     lstmgen_model* model = load(path);
-    lstmgen_options options;
-    lstmgen_many many;
+    lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
+    lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
+    lstmgen_many_options many = LSTMGEN_MANY_OPTIONS_INIT;
     lstmgen_generator* g = NULL;
     static const uint32_t some[] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9}, stop[] = {4, 4}, bad = OUTPUTS;
     const uint32_t *primes[MANY], *stops[1], *no_prime = NULL;
@@ -573,14 +799,14 @@ static void test_many(const char* path) {
         seeds[i] = 100 - i;
         temps[i] = 0.5 + 0.1 * (double)i;
     }
-    OK(lstmgen_options_init(&options, sizeof options));
-    options.repeat_penalty = 1.1;
-    options.top_k = 7;
+    options.sampler = &sampler;
+    sampler.repeat_penalty = 1.1;
+    sampler.top_k = 7;
     options.threads = 2;
     for (refresh = 0; refresh < 3; ++refresh) {
         options.refresh = refresh;
-        options.temp = 1;
-        OK(lstmgen_many_init(&many, sizeof many));
+        sampler.temp = 1;
+        OK(lstmgen_many_options_init(&many, sizeof many));
         CHECK(many.length == 1000 && many.count == 0);
         many.count = MANY;
         many.length = LENGTH;
@@ -591,13 +817,13 @@ static void test_many(const char* path) {
         many.stops = stops;
         many.stop_sizes = stop_sizes;
         many.stop_count = 1;
-        OK(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
+        OK(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
         for (i = 0; i < MANY; ++i) {
-            options.temp = temps[i];
-            options.seed = seeds[i];
+            sampler.temp = temps[i];
+            sampler.seed = seeds[i];
             OK(lstmgen_generator_create(model, &options, &g));
-            OK(lstmgen_feed(g, primes[i], sizes[i]));
-            OK(lstmgen_next_many(g, alone, LENGTH));
+            OK(lstmgen_generator_feed(g, primes[i], sizes[i]));
+            OK(lstmgen_generator_next_many(g, alone, LENGTH));
             OK(lstmgen_generator_free(&g));
             CHECK(memcmp(ids + i * LENGTH, alone, counts[i] * sizeof *ids) == 0);
             for (j = 0; j + 1 < counts[i]; ++j) /* the stop is at the end, or nowhere */
@@ -608,119 +834,95 @@ static void test_many(const char* path) {
 
     /* By default the prime is the model's, and the seeds count up. */
     options.refresh = 1;
-    options.temp = 1;
-    options.seed = UINT64_MAX;
-    OK(lstmgen_many_init(&many, sizeof many));
+    sampler.temp = 1;
+    sampler.seed = UINT64_MAX;
+    OK(lstmgen_many_options_init(&many, sizeof many));
     many.count = 2;
     many.length = LENGTH;
-    OK(lstmgen_sample_many(model, &options, &many, ids, 2 * LENGTH, counts));
-    options.seed = 0;
+    OK(lstmgen_model_sample_many(model, &options, &many, ids, 2 * LENGTH, counts));
+    sampler.seed = 0;
     OK(lstmgen_generator_create(model, &options, &g));
-    OK(lstmgen_feed_prime(g));
-    OK(lstmgen_next_many(g, alone, LENGTH));
+    OK(lstmgen_generator_feed_prime(g));
+    OK(lstmgen_generator_next_many(g, alone, LENGTH));
     OK(lstmgen_generator_free(&g));
     CHECK(counts[1] == LENGTH && memcmp(ids + LENGTH, alone, sizeof alone) == 0);
-    OK(lstmgen_sample_many(model, NULL, &many, ids, MANY * LENGTH, counts));
+    OK(lstmgen_model_sample_many(model, NULL, &many, ids, MANY * LENGTH, counts));
 
     options.threads = 1; /* with more, the others may have drawn before it is asked */
     many.on_wait = stop_after;
     many.user = &calls;
     calls = 0;
-    CHECK(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts) == LSTMGEN_STOPPED);
+    CHECK(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts) == LSTMGEN_STOPPED);
     CHECK(counts[0] == 0 && counts[1] == 0);
     calls = 1 << 20;
-    OK(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
+    OK(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
     CHECK(counts[0] == LENGTH);
     many.on_wait = NULL;
 
     counts[0] = 77;
-    CHECK(lstmgen_sample_many(model, &options, &many, ids, 2 * LENGTH - 1, counts) == LSTMGEN_SHORT_BUFFER);
+    CHECK(lstmgen_model_sample_many(model, &options, &many, ids, 2 * LENGTH - 1, counts) == LSTMGEN_SHORT_BUFFER);
     many.length = SIZE_MAX / 2 + 1; /* the product overflows to 0 */
-    CHECK(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts) == LSTMGEN_SHORT_BUFFER);
+    CHECK(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts) == LSTMGEN_SHORT_BUFFER);
     many.length = LENGTH;
-    INVALID(lstmgen_sample_many(NULL, &options, &many, ids, MANY * LENGTH, counts));
-    INVALID(lstmgen_sample_many(model, &options, NULL, ids, MANY * LENGTH, counts));
-    INVALID(lstmgen_sample_many(model, &options, &many, NULL, MANY * LENGTH, counts));
-    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, NULL));
+    INVALID(lstmgen_model_sample_many(NULL, &options, &many, ids, MANY * LENGTH, counts));
+    INVALID(lstmgen_model_sample_many(model, &options, NULL, ids, MANY * LENGTH, counts));
+    INVALID(lstmgen_model_sample_many(model, &options, &many, NULL, MANY * LENGTH, counts));
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, NULL));
     many.primes = &no_prime;
-    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* no sizes */
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* no sizes */
     many.count = 1;
     many.prime_sizes = stop_sizes;
-    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* a prime that is NULL */
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* a prime that is NULL */
     many.primes = primes;
     many.prime_sizes = &zero;
-    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
     primes[0] = &bad;
     sizes[0] = 1;
     many.prime_sizes = sizes;
-    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
     many.primes = NULL;
     many.stop_count = 1;
-    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* no stops */
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* no stops */
     many.stops = stops;
     many.stop_sizes = &zero;
-    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* an empty one */
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* an empty one */
+    stops[0] = &bad;
+    many.stop_sizes = sizes;
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* an id that is none */
+    CHECK(strstr(lstmgen_last_error(), "stop 0: id at position 0: expected below 11, found 11") != NULL);
+    stops[0] = stop;
+    options.threads = LSTMGEN_MAX_THREADS + 1;
     many.stop_count = 0;
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
+    CHECK(strstr(lstmgen_last_error(), "threads: expected at most 1024, found 1025") != NULL);
+    options.threads = 1;
     temps[0] = -1;
     many.temps = temps;
-    INVALID(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
     CHECK(counts[0] == 77);
-    many.size = 8;
-    CHECK(lstmgen_sample_many(model, &options, &many, ids, MANY * LENGTH, counts) == LSTMGEN_WRONG_VERSION);
-    INVALID(lstmgen_many_init(NULL, sizeof many));
-    CHECK(lstmgen_many_init(&many, 8) == LSTMGEN_WRONG_VERSION);
-    OK(lstmgen_many_init(&many, sizeof many));
-    OK(lstmgen_sample_many(model, NULL, &many, NULL, 0, NULL)); /* none */
+    OK(lstmgen_many_options_init(&many, sizeof many));
+    OK(lstmgen_model_sample_many(model, NULL, &many, NULL, 0, NULL)); /* none */
     OK(lstmgen_model_release(&model));
 }
 
 /* -- Allocators -- */
 
-typedef struct pool {
-    size_t live, bytes, left; /* left: allocations until there is no more memory */
-} pool;
-
-static void* take(void* user, size_t bytes, size_t alignment) {
-    pool* const p = user;
-    char* const memory = p->left == 0 ? NULL : malloc(bytes + 2 * alignment);
-    char* start;
-    if (!memory) return NULL;
-    --p->left;
-    ++p->live;
-    p->bytes += bytes;
-    start = memory + alignment;
-    start += (alignment - (uintptr_t)start % alignment) % alignment;
-    memcpy(start - sizeof memory, &memory, sizeof memory);
-    return start;
-}
-
-static void give_back(void* user, void* memory, size_t bytes) {
-    pool* const p = user;
-    char* start;
-    memcpy(&start, (char*)memory - sizeof start, sizeof start);
-    free(start);
-    --p->live;
-    p->bytes -= bytes;
-}
-
 static void test_allocator(const char* path) {
     pool p = {0, 0, 0};
-    lstmgen_allocator allocator;
-    lstmgen_load_options load_options;
+    lstmgen_allocator allocator = LSTMGEN_ALLOCATOR_INIT;
+    lstmgen_load_options load_options = LSTMGEN_LOAD_OPTIONS_INIT;
     lstmgen_model* model = NULL;
     lstmgen_generator* generator = NULL;
     lstmgen_status status;
     uint32_t ids[10];
     size_t n, bytes;
-    allocator.size = sizeof allocator;
     allocator.allocate = take;
     allocator.release = give_back;
     allocator.user = &p;
-    OK(lstmgen_load_options_init(&load_options, sizeof load_options));
     load_options.allocator = &allocator;
     for (n = 0, status = LSTMGEN_OUT_OF_MEMORY; status == LSTMGEN_OUT_OF_MEMORY; ++n) {
         p.left = n;
-        status = lstmgen_load_path(path, &load_options, &model);
+        status = lstmgen_model_load_path(path, &load_options, &model);
         CHECK(status == LSTMGEN_OK || p.live == 0);
     }
     CHECK(status == LSTMGEN_OK && n > 5);
@@ -732,18 +934,15 @@ static void test_allocator(const char* path) {
     }
     CHECK(status == LSTMGEN_OK && n > 5);
     p.left = 0; /* what follows takes none */
-    OK(lstmgen_feed_prime(generator));
-    OK(lstmgen_next_many(generator, ids, 10));
+    OK(lstmgen_generator_feed_prime(generator));
+    OK(lstmgen_generator_next_many(generator, ids, 10));
     OK(lstmgen_model_release(&model));
     CHECK(p.bytes > bytes);
     OK(lstmgen_generator_free(&generator));
     CHECK(p.live == 0 && p.bytes == 0);
     p.left = 1000;
     allocator.release = NULL;
-    INVALID(lstmgen_load_path(path, &load_options, &model));
-    allocator.release = give_back;
-    allocator.size = 1;
-    CHECK(lstmgen_load_path(path, &load_options, &model) == LSTMGEN_WRONG_VERSION);
+    INVALID(lstmgen_model_load_path(path, &load_options, &model));
 }
 
 /* -- Raw numbers, and windows that are filled up with zeros (data/README.md) -- */
@@ -762,7 +961,7 @@ static void test_raw(const char* path) {
     lstmgen_model* model = load(path);
     const float* values = NULL;
     size_t count = 0, bytes = 0, length, i;
-    uint64_t number = 0;
+    size_t number = 0;
     float x[RAW_LENGTH] = {0}, y[RAW_OUTPUTS], other[RAW_OUTPUTS];
     double p[RAW_OUTPUTS];
     uint32_t ids[RAW_LENGTH], drawn[RAW_LENGTH];
@@ -770,8 +969,9 @@ static void test_raw(const char* path) {
     const uint32_t two = 2;
     static unsigned char state[1 << 16];
     void* const aligned = (void*)(((uintptr_t)state + 15) / 16 * 16);
-    lstmgen_options options;
-    lstmgen_many many;
+    lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
+    lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
+    lstmgen_many_options many = LSTMGEN_MANY_OPTIONS_INIT;
     lstmgen_generator* generator = NULL;
     lstmgen_generator* carried = generator_of(model, 1, 0);
 
@@ -790,38 +990,37 @@ static void test_raw(const char* path) {
     INVALID(lstmgen_model_input_values(NULL, &values, &count));
 
     /* An id enters as its number. */
-    OK(lstmgen_predict_ids(model, 1, 1, &two, 1, y, RAW_OUTPUTS));
-    OK(lstmgen_predict_features(model, 1, 1, &numbers[2], 1, other, RAW_OUTPUTS));
+    OK(lstmgen_model_predict_ids(model, 1, 1, &two, 1, y, RAW_OUTPUTS));
+    OK(lstmgen_model_predict_features(model, 1, 1, &numbers[2], 1, other, RAW_OUTPUTS));
     CHECK(memcmp(y, other, sizeof y) == 0);
     OK(lstmgen_state_size(model, &bytes));
     CHECK(bytes < sizeof state - 16);
     OK(lstmgen_state_init(model, aligned, bytes));
-    OK(lstmgen_step_id(model, aligned, bytes, 2, other, RAW_OUTPUTS));
+    OK(lstmgen_state_step_id(model, aligned, bytes, 2, other, RAW_OUTPUTS));
     CHECK(memcmp(y, other, sizeof y) == 0);
-    INVALID(lstmgen_step_id(model, aligned, bytes, RAW_OUTPUTS, other, RAW_OUTPUTS));
+    INVALID(lstmgen_state_step_id(model, aligned, bytes, RAW_OUTPUTS, other, RAW_OUTPUTS));
 
     /* From nothing, the window is all zeros; a carried state needs an element. */
-    OK(lstmgen_options_init(&options, sizeof options));
-    options.temp = 0.0;
+    sampler.temp = 0.0;
+    options.sampler = &sampler;
     OK(lstmgen_generator_create(model, &options, &generator));
-    OK(lstmgen_probabilities(generator, p, RAW_OUTPUTS));
+    OK(lstmgen_generator_probabilities(generator, p, RAW_OUTPUTS));
     for (length = 0; length < RAW_LENGTH - RAW_WINDOW; ++length) {
-        OK(lstmgen_predict_features(model, 1, RAW_WINDOW, x + length, RAW_WINDOW, y, RAW_OUTPUTS));
-        OK(lstmgen_next(generator, &ids[length]));
+        OK(lstmgen_model_predict_features(model, 1, RAW_WINDOW, x + length, RAW_WINDOW, y, RAW_OUTPUTS));
+        OK(lstmgen_generator_next(generator, &ids[length]));
         CHECK(ids[length] == most_likely(y));
         x[RAW_WINDOW + length] = numbers[ids[length]];
     }
-    INVALID(lstmgen_next(carried, ids));
+    INVALID(lstmgen_generator_next(carried, ids));
     CHECK(strstr(lstmgen_last_error(), "the context is empty") != NULL);
 
-    OK(lstmgen_many_init(&many, sizeof many));
     many.count = 1;
     many.length = length;
-    OK(lstmgen_sample_many(model, &options, &many, drawn, RAW_LENGTH, counts));
+    OK(lstmgen_model_sample_many(model, &options, &many, drawn, RAW_LENGTH, counts));
     CHECK(counts[0] == length);
     for (i = 0; i < length; ++i) CHECK(drawn[i] == ids[i]);
     options.refresh = 0;
-    INVALID(lstmgen_sample_many(model, &options, &many, drawn, RAW_LENGTH, counts));
+    INVALID(lstmgen_model_sample_many(model, &options, &many, drawn, RAW_LENGTH, counts));
 
     OK(lstmgen_generator_free(&generator));
     OK(lstmgen_generator_free(&carried));
@@ -834,7 +1033,11 @@ int main(int argc, char** argv) {
     if (argc != 3) return 2;
     CHECK(strcmp(lstmgen_last_error(), "") == 0);
     sprintf(version, "%d.%d.%d", LSTMGEN_VERSION_MAJOR, LSTMGEN_VERSION_MINOR, LSTMGEN_VERSION_PATCH);
-    CHECK(strcmp(lstmgen_version(), version) == 0);
+    CHECK(strcmp(lstmgen_version(), version) == 0 && strcmp(LSTMGEN_VERSION_STRING, version) == 0);
+    CHECK(lstmgen_version_number() == LSTMGEN_VERSION);
+#if LSTMGEN_VERSION < 100
+#error "0.1.0 is 100"
+#endif
     for (status = LSTMGEN_OK; status <= LSTMGEN_INTERNAL; ++status)
         CHECK(strcmp(lstmgen_status_name(status), "unknown status") != 0);
     CHECK(strcmp(lstmgen_status_name(99), "unknown status") == 0);
@@ -844,6 +1047,8 @@ int main(int argc, char** argv) {
     test_null_handles();
     test_predicting(argv[1]);
     test_generating(argv[1]);
+    test_changing(argv[1]);
+    test_versions(argv[1]);
     test_saving(argv[1]);
     test_many(argv[1]);
     test_allocator(argv[1]);

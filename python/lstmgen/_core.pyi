@@ -104,19 +104,32 @@ class Generator:
         self,
         model: Model,
         *,
-        refresh: int,
-        threads: int,
-        temp: float,
-        top_k: int,
-        top_p: float,
-        min_p: float,
-        repeat_penalty: float,
-        logit_bias: list[tuple[int, float]],
-        seed: int,
+        refresh: int = ...,
+        threads: int = ...,
+        temp: float = ...,
+        top_k: int = ...,
+        top_p: float = ...,
+        min_p: float = ...,
+        repeat_penalty: float = ...,
+        logit_bias: list[tuple[int, float]] = ...,
+        seed: int = ...,
     ) -> None: ...
     @staticmethod
     def load_state(model: Model, state: bytes, *, threads: int) -> Generator: ...
     def save_state(self) -> bytes: ...
+    def set_options(
+        self,
+        *,
+        temp: float = ...,
+        top_k: int = ...,
+        top_p: float = ...,
+        min_p: float = ...,
+        repeat_penalty: float = ...,
+        logit_bias: list[tuple[int, float]] = ...,
+        seed: int = ...,
+    ) -> None: ...
+    def reset(self, seed: int) -> None: ...
+    def clone(self) -> Generator: ...
     def feed(self, ids: NDArray[np.uint32]) -> None: ...
     def next(self) -> int: ...
     def sample(self, length: int, stops: list[list[int]]) -> NDArray[np.uint32]: ...
@@ -129,15 +142,15 @@ def sample_many(
     temps: list[float],
     seeds: list[int],
     *,
-    length: int,
-    stops: list[list[int]],
-    refresh: int,
-    threads: int,
-    top_k: int,
-    top_p: float,
-    min_p: float,
-    repeat_penalty: float,
-    logit_bias: list[tuple[int, float]],
+    length: int = ...,
+    stops: list[list[int]] = ...,
+    refresh: int = ...,
+    threads: int = ...,
+    top_k: int = ...,
+    top_p: float = ...,
+    min_p: float = ...,
+    repeat_penalty: float = ...,
+    logit_bias: list[tuple[int, float]] = ...,
 ) -> list[NDArray[np.uint32]]: ...
 def measure_limits(model: Model) -> tuple[float, float]: ...
 def supported_isas() -> list[str]: ...

@@ -1,368 +1,542 @@
+/* SPDX-License-Identifier: MIT */
 /** @file
  * lstmgen: sample from a recurrent network that Keras trained, from C99 and all that can call C.
  *
  *     lstmgen_model *model = NULL;
  *     lstmgen_generator *generator = NULL;
  *     uint32_t id;
- *     if (lstmgen_load_path("latex.bin", NULL, &model) == LSTMGEN_OK &&
+ *     if (lstmgen_model_load_path("latex.bin", NULL, &model) == LSTMGEN_OK &&
  *         lstmgen_generator_create(model, NULL, &generator) == LSTMGEN_OK &&
- *         lstmgen_feed_prime(generator) == LSTMGEN_OK)
- *         lstmgen_next(generator, &id);
+ *         lstmgen_generator_feed_prime(generator) == LSTMGEN_OK &&
+ *         lstmgen_generator_next(generator, &id) == LSTMGEN_OK)
+ *         printf("%lu\n", (unsigned long)id);
  *     lstmgen_generator_free(&generator);
  *     lstmgen_model_release(&model);
  *
- * Every function is explained in docs/embedding.md; in short, for all of them:
+ * docs/embedding.md is the manual. These hold for all functions:
  *
- * - Whatever can fail gives a status, and lstmgen_last_error() then says why. On failure nothing is written to the
- *   places that results go to, unless the function says so.
- * - Each pointer may be NULL: that is LSTMGEN_INVALID_ARGUMENT, unless the function gives NULL a meaning.
- * - A model is immutable: any number of threads may use one at a time. A generator belongs to one thread at a time; a
- *   second one gets LSTMGEN_BUSY.
- * - Nothing prints, exits, aborts, installs a signal handler, or keeps global state; no exception leaves a function.
- *   (A callback must not be left by longjmp or an exception either; one that throws ends as LSTMGEN_INTERNAL.)
- * - Text is UTF-8, ends with a 0 byte that the number of bytes does not count, and holds no other.
+ * - Names: a function is called lstmgen_<what it works on>_<what it does>.
+ * - Numbers: sizes, counts and positions are size_t, ids are uint32_t, seeds are uint64_t.
+ * - Errors: a function that can fail returns a status, which must be checked, and
+ *   lstmgen_last_error() says why. On failure nothing is written to the places of results, unless
+ *   the function says so.
+ * - NULL: each pointer may be NULL. That is LSTMGEN_INVALID_ARGUMENT, unless the function gives
+ *   NULL a meaning.
+ * - Threads: a model is immutable, and any number of threads may use one at a time. A generator
+ *   belongs to one thread at a time. A second one gets LSTMGEN_BUSY, as does a callback that uses
+ *   the generator which called it. A pointer to const does not change this.
+ * - Nothing prints, exits, aborts, installs a signal handler, or keeps global state. No exception
+ *   leaves a function. No longjmp and no exception may leave a callback; one that throws ends the
+ *   call with LSTMGEN_INTERNAL.
+ * - Text is UTF-8. A 0 byte follows it, which the number of bytes does not count. It holds no
+ *   other.
+ *
+ * Structs and versions. This is the whole promise:
+ *
+ * - Each struct begins with its own size. An initialiser (LSTMGEN_..._INIT) or a function
+ *   (lstmgen_..._init) sets it, with the defaults of all members.
+ * - New members are only ever appended. Existing members, enumerators and functions keep their
+ *   meaning and number within a minor version of the library.
+ * - A program that is older than the library has a shorter struct. Each member that it lacks has
+ *   its default.
+ * - A program that is newer than the library has a longer struct. The bytes that the library does
+ *   not know must all be 0. Otherwise the call gives LSTMGEN_WRONG_VERSION, since an option that
+ *   was set would be ignored.
+ * - A struct that is shorter than its first version, longer than 4096 bytes, or of a size that is
+ *   not a multiple of sizeof(size_t) gives LSTMGEN_WRONG_VERSION.
+ * - A struct that the library fills in (lstmgen_layer) gets the members that both know. The rest
+ *   becomes 0.
  */
 #ifndef LSTMGEN_LSTMGEN_H
 #define LSTMGEN_LSTMGEN_H
 
+#include <lstmgen/common.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#ifndef LSTMGEN_API
-#if defined(_WIN32) && defined(LSTMGEN_SHARED) && defined(lstmgen_EXPORTS)
-#define LSTMGEN_API __declspec(dllexport)
-#elif defined(_WIN32) && defined(LSTMGEN_SHARED)
-#define LSTMGEN_API __declspec(dllimport)
-#elif defined(__GNUC__)
-#define LSTMGEN_API __attribute__((visibility("default")))
-#else
-#define LSTMGEN_API
-#endif
-#endif
-
-/** Version of this header: major, which stays 0 until the ABI is settled. */
-#define LSTMGEN_VERSION_MAJOR 0
-/** Minor. */
-#define LSTMGEN_VERSION_MINOR 1
-/** Patch. */
-#define LSTMGEN_VERSION_PATCH 0
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* ---- Errors ------------------------------------------------------------------------------------------------------ */
+/* ---- Errors ---- */
 
-/** What a call came to; 0 is success. The numbers stay. */
+/** What a call came to. 0 is success. The numbers stay. */
 typedef enum lstmgen_status {
-    LSTMGEN_OK = 0,               /**< done */
-    LSTMGEN_IO = 1,               /**< the file or stream cannot be read */
-    LSTMGEN_FORMAT = 2,           /**< the bytes are not a model file, or a broken one */
-    LSTMGEN_INVALID_ARGUMENT = 3, /**< a NULL, a freed handle, a number out of range, something impossible */
-    LSTMGEN_OUT_OF_MEMORY = 4,    /**< all is as before the call */
-    LSTMGEN_SHORT_BUFFER = 5,     /**< the caller's buffer does not hold the result */
-    LSTMGEN_WRONG_VERSION = 6,    /**< the size of a struct, or a field set in it, is not known to this library */
-    LSTMGEN_STOPPED = 7,          /**< a callback asked for the end: no failure, last_error stays as it was */
-    LSTMGEN_BUSY = 8,             /**< the generator is in use: by another thread, or by the caller of this callback */
-    LSTMGEN_INTERNAL = 9          /**< a bug in lstmgen, or an exception from a callback */
+    LSTMGEN_OK = 0,     /**< done */
+    LSTMGEN_IO = 1,     /**< the file or stream cannot be read */
+    LSTMGEN_FORMAT = 2, /**< the bytes are not a model file or a state, or a damaged one */
+    LSTMGEN_INVALID_ARGUMENT =
+        3, /**< a NULL, a freed handle, a number out of range, or impossible for this model */
+    LSTMGEN_OUT_OF_MEMORY = 4, /**< there is no memory; all is as before the call */
+    LSTMGEN_SHORT_BUFFER = 5,  /**< the caller's buffer is too small for the result */
+    LSTMGEN_WRONG_VERSION =
+        6, /**< the library does not know a struct's size, or a member that is set in it */
+    LSTMGEN_STOPPED =
+        7, /**< a callback asked for the end: not a failure, lstmgen_last_error stays */
+    LSTMGEN_BUSY =
+        8, /**< the generator is in use, by another thread or by the caller of this callback */
+    LSTMGEN_INTERNAL = 9 /**< a bug in lstmgen, or an exception from a callback */
 } lstmgen_status;
 
-/** What went wrong in the last call of this thread that failed; "" before the first. Valid until the next such call. */
-LSTMGEN_API const char* lstmgen_last_error(void);
+/** An exported function that returns a status, which must be checked. */
+#define LSTMGEN_STATUS LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
 
-/** Name of an lstmgen_status, such as "short buffer"; "unknown status" of any other number. Static. */
-LSTMGEN_API const char* lstmgen_status_name(int status);
+/** What went wrong in the last call of this thread that failed; "" before the first. At most 511
+ * bytes. The text is valid until this thread's next failure. */
+LSTMGEN_MUST_CHECK LSTMGEN_API const char* lstmgen_last_error(void);
 
-/** Version of the library that runs, such as "0.1.0"; LSTMGEN_VERSION_* is that of this header. Static. */
-LSTMGEN_API const char* lstmgen_version(void);
+/** Name of an lstmgen_status, such as "short buffer"; "unknown status" for any other number. The
+ * text is static. */
+LSTMGEN_MUST_CHECK LSTMGEN_API const char* lstmgen_status_name(int status);
 
-/** The instruction sets that this processor can run, best first, of "avx512bf16", "avx512vnni", "avx512",
- *  "avx2", "neon", "baseline";
- * NULL from the end of the list on. Static. Which one a model uses is LSTMGEN_STRING_ISA. */
-LSTMGEN_API const char* lstmgen_isa(size_t index);
+/** Version of the library that runs, such as "0.1.0". LSTMGEN_VERSION_STRING is that of this
+ * header. The text is static. */
+LSTMGEN_MUST_CHECK LSTMGEN_API const char* lstmgen_version(void);
 
-/* ---- Memory ------------------------------------------------------------------------------------------------------ */
+/** Version of the library that runs, as a number. LSTMGEN_VERSION is that of this header. */
+LSTMGEN_MUST_CHECK LSTMGEN_API size_t lstmgen_version_number(void);
 
-/** Where weights, states, working memory and handles come from; names, vocabularies and what is listed in
- * docs/embedding.md come from operator new. `allocate` returns `bytes` > 0 at a multiple of `alignment` (a power of 2,
- * at most 64), or NULL: then the call that needed them gives LSTMGEN_OUT_OF_MEMORY. `release` gets a pointer from
- * `allocate`, never NULL, and the same `bytes`. Both are called by the thread that called lstmgen, and never by a step.
- */
+/** Name of the instruction set at `index` in the list of those that this processor can run, the
+ * best first; NULL after the last. The names are "avx512bf16", "avx512vnni", "avx512", "avx2",
+ * "neon" and "baseline". The text is static. */
+LSTMGEN_MUST_CHECK LSTMGEN_API const char* lstmgen_isa(size_t index);
+
+/* ---- Memory ---- */
+
+/** Where weights, states, working memory and handles come from. Names, vocabularies and what
+ * docs/embedding.md lists come from operator new. The thread that calls lstmgen calls both
+ * functions; a real-time function never does. */
 typedef struct lstmgen_allocator {
-    size_t size;                                                   /**< sizeof(lstmgen_allocator) */
-    void* (*allocate)(void* user, size_t bytes, size_t alignment); /**< memory, or NULL */
-    void (*release)(void* user, void* memory, size_t bytes);       /**< gives it back */
-    void* user;                                                    /**< handed to both */
+    size_t size; /**< sizeof(lstmgen_allocator) */
+    /** Returns `bytes` > 0 bytes at a multiple of `alignment` (a power of 2, at most 64), or NULL.
+     * After NULL the call that needed them gives LSTMGEN_OUT_OF_MEMORY. */
+    void* (*allocate)(void* user, size_t bytes, size_t alignment);
+    /** Takes back what `allocate` returned for the same `bytes`. `memory` is never NULL. */
+    void (*release)(void* user, void* memory, size_t bytes);
+    void* user; /**< the first argument of both */
 } lstmgen_allocator;
 
-/* ---- Models ------------------------------------------------------------------------------------------------------ */
+/** An allocator without functions, which must be set. */
+#define LSTMGEN_ALLOCATOR_INIT {sizeof(lstmgen_allocator), NULL, NULL, NULL}
 
-/** A network with its weights, vocabulary and facts; immutable, counted by references. */
+/* ---- Models ---- */
+
+/** A network with its weights, vocabulary and facts. It is immutable and counts its references. */
 typedef struct lstmgen_model lstmgen_model;
 
-/** How to load. */
+/** How a model is loaded. */
 typedef struct lstmgen_load_options {
-    size_t size;      /**< sizeof(lstmgen_load_options) */
-    const char* name; /**< stands for the path in errors (from memory and streams); NULL: "<memory>" */
-    const lstmgen_allocator* allocator; /**< NULL: operator new. The struct is copied; `user` must outlive the model */
+    /** sizeof(lstmgen_load_options) */
+    size_t size;
+    /** Stands for the path in errors of models from memory and streams; NULL: "<memory>". */
+    const char* name;
+    /** NULL: operator new. The struct is copied; `user` must outlive the model. */
+    const lstmgen_allocator* allocator;
+    /** Name of the kernels, one of lstmgen_isa(). NULL or "": what the environment variable
+     * LSTMGEN_ISA names, or the best. The results are the same bits with all kernels. */
+    const char* isa;
 } lstmgen_load_options;
 
-/** Fills in the defaults; `size` is sizeof(lstmgen_load_options) of the caller. */
-LSTMGEN_API lstmgen_status lstmgen_load_options_init(lstmgen_load_options* options, size_t size);
+/** The defaults of lstmgen_load_options. */
+#define LSTMGEN_LOAD_OPTIONS_INIT {sizeof(lstmgen_load_options), NULL, NULL, NULL}
 
-/** Each makes a model, with one reference that is the caller's: end it with lstmgen_model_release. `options` may be
- * NULL. On failure *model is NULL. The file, the memory and the stream are not needed afterwards. */
-LSTMGEN_API lstmgen_status lstmgen_load_path(const char* path, const lstmgen_load_options* options,
-                                             lstmgen_model** model);
-/** From `bytes` bytes of a file, which are copied; otherwise as lstmgen_load_path. */
-LSTMGEN_API lstmgen_status lstmgen_load_memory(const void* data, size_t bytes, const lstmgen_load_options* options,
-                                               lstmgen_model** model);
+/** Sets the defaults. `size` is sizeof(lstmgen_load_options) of the caller. */
+LSTMGEN_STATUS lstmgen_load_options_init(lstmgen_load_options* options, size_t size);
 
-/** Puts up to `bytes` > 0 bytes into `buffer`; returns how many, 0 at the end, (size_t)-1 for an error. */
+/** Loads the `.bin` file at `path`, which is UTF-8 on Windows. The model has one reference, which
+ * is the caller's: end it with lstmgen_model_release. `options` may be NULL: the defaults. On
+ * failure *model is NULL. An isa that this processor cannot run is LSTMGEN_INVALID_ARGUMENT, with a
+ * list of those that it can. The file is not needed afterwards. */
+LSTMGEN_STATUS lstmgen_model_load_path(const char* path, const lstmgen_load_options* options,
+                                       lstmgen_model** model);
+
+/** Loads the `bytes` bytes of a file at `data`, which are copied. Otherwise as
+ * lstmgen_model_load_path. */
+LSTMGEN_STATUS lstmgen_model_load_memory(const void* data, size_t bytes,
+                                         const lstmgen_load_options* options,
+                                         lstmgen_model** model);
+
+/** Puts up to `bytes` > 0 bytes into `buffer`. Returns how many, 0 at the end, or (size_t)-1 for an
+ * error. */
 typedef size_t (*lstmgen_read)(void* user, void* buffer, size_t bytes);
-/** From what `read` gives, called by this thread until it returns 0; otherwise as lstmgen_load_path. */
-LSTMGEN_API lstmgen_status lstmgen_load_stream(lstmgen_read read, void* user, const lstmgen_load_options* options,
-                                               lstmgen_model** model);
 
-/** One more reference, from any thread. */
-LSTMGEN_API lstmgen_status lstmgen_model_retain(lstmgen_model* model);
-/** One reference less, from any thread, and *model = NULL; the last one frees. Generators hold references of their own.
- * A *model that is NULL already is fine: a second release of the same variable does nothing. */
+/** Loads what `read` gives. This thread calls it until it returns 0. Otherwise as
+ * lstmgen_model_load_path. */
+LSTMGEN_STATUS lstmgen_model_load_stream(lstmgen_read read, void* user,
+                                         const lstmgen_load_options* options,
+                                         lstmgen_model** model);
+
+/** Adds a reference. Any thread may. */
+LSTMGEN_STATUS lstmgen_model_retain(lstmgen_model* model);
+
+/** Ends a reference and sets *model to NULL. Any thread may. The last one frees the model; a
+ * generator holds one, too. If *model is NULL already, nothing happens. */
 LSTMGEN_API lstmgen_status lstmgen_model_release(lstmgen_model** model);
 
 /** How an element enters the network (docs/format.md, section 3). */
 typedef enum lstmgen_encoding {
-    LSTMGEN_ENCODING_ONEHOT = 0,   /**< as a row of zeros with a one */
-    LSTMGEN_ENCODING_INDEX = 1,    /**< as an id, into an embedding */
-    LSTMGEN_ENCODING_SCALED = 2,   /**< as id / outputs */
-    LSTMGEN_ENCODING_FEATURES = 3, /**< reads numbers, predicts and steps, but does not generate */
-    LSTMGEN_ENCODING_RAW = 4       /**< as its number of lstmgen_model_input_values, or its id */
+    LSTMGEN_ENCODING_ONEHOT = 0, /**< a row of zeros with a single one */
+    LSTMGEN_ENCODING_INDEX = 1,  /**< an id, which an embedding reads */
+    LSTMGEN_ENCODING_SCALED = 2, /**< the number id / outputs */
+    LSTMGEN_ENCODING_FEATURES =
+        3, /**< numbers; such a network predicts and steps, but does not generate */
+    LSTMGEN_ENCODING_RAW = 4 /**< its number of lstmgen_model_input_values, or its id */
 } lstmgen_encoding;
 
 /** What lstmgen_model_number tells. */
 typedef enum lstmgen_number {
-    LSTMGEN_NUMBER_ENCODING = 0,        /**< an lstmgen_encoding */
-    LSTMGEN_NUMBER_INPUT_SIZE = 1,      /**< numbers a time step, or of ids for LSTMGEN_ENCODING_INDEX */
-    LSTMGEN_NUMBER_OUTPUTS = 2,         /**< numbers an output; elements of a generator */
-    LSTMGEN_NUMBER_WINDOW = 3,          /**< time steps that the network was saved with; 0: not fixed */
-    LSTMGEN_NUMBER_OUTPUT_SEQUENCE = 4, /**< 1: an output at each time step */
-    LSTMGEN_NUMBER_OUTPUT_STEPS = 5,    /**< steps of that; 0: as many as the input has */
-    LSTMGEN_NUMBER_WHOLE = 6,           /**< 1: needs all time steps at once, so no steps, and refresh 1 only */
-    LSTMGEN_NUMBER_FIXED_STEPS = 7,     /**< 1: takes exactly `window` time steps */
-    LSTMGEN_NUMBER_LABELS = 8,          /**< labels of a classifier; 0: it is none */
-    LSTMGEN_NUMBER_VOCABULARY = 9,      /**< elements with a name; 0: ids only */
-    LSTMGEN_NUMBER_PRIME = 10,          /**< elements of the default prime; 0: there is none */
-    LSTMGEN_NUMBER_HAS_PADDING = 11,    /**< 1: there is a padding element */
-    LSTMGEN_NUMBER_PADDING = 12,        /**< its id, or 0 */
-    LSTMGEN_NUMBER_LAYERS = 13,         /**< layers of the network */
-    LSTMGEN_NUMBER_WEIGHT_BYTES = 14,   /**< of the packed weights in memory */
-    LSTMGEN_NUMBER_ZERO_PADDING = 15,   /**< 1: vectors of zeros fill a short window */
-    LSTMGEN_NUMBER_PREDICTOR = 16,      /**< 1: its outputs are no elements, it does not generate */
-    LSTMGEN_NUMBER_INPUT_VALUES = 17    /**< numbers of lstmgen_model_input_values; 0: there are none */
+    LSTMGEN_NUMBER_ENCODING = 0, /**< an lstmgen_encoding */
+    LSTMGEN_NUMBER_INPUT_SIZE =
+        1, /**< numbers in a time step; for LSTMGEN_ENCODING_INDEX, the number of ids */
+    LSTMGEN_NUMBER_OUTPUTS =
+        2,                     /**< numbers in an output; for a generator, the number of elements */
+    LSTMGEN_NUMBER_WINDOW = 3, /**< time steps that the network was saved with; 0: not fixed */
+    LSTMGEN_NUMBER_OUTPUT_SEQUENCE = 4, /**< 1: it gives an output at each time step */
+    LSTMGEN_NUMBER_OUTPUT_STEPS = 5, /**< time steps of that output; 0: as many as the input has */
+    LSTMGEN_NUMBER_WHOLE =
+        6, /**< 1: it needs all time steps at once, so it has no steps, and refresh is 1 */
+    LSTMGEN_NUMBER_FIXED_STEPS = 7,   /**< 1: it takes exactly `window` time steps */
+    LSTMGEN_NUMBER_LABELS = 8,        /**< labels of a classifier; 0: it is not a classifier */
+    LSTMGEN_NUMBER_VOCABULARY = 9,    /**< elements that have a text; 0: there are only ids */
+    LSTMGEN_NUMBER_PRIME = 10,        /**< elements of the default prime; 0: there is none */
+    LSTMGEN_NUMBER_HAS_PADDING = 11,  /**< 1: there is a padding element */
+    LSTMGEN_NUMBER_PADDING = 12,      /**< id of the padding element, or 0 */
+    LSTMGEN_NUMBER_LAYERS = 13,       /**< layers of the network */
+    LSTMGEN_NUMBER_WEIGHT_BYTES = 14, /**< bytes of the packed weights in memory */
+    LSTMGEN_NUMBER_ZERO_PADDING = 15, /**< 1: vectors of zeros fill a short window */
+    LSTMGEN_NUMBER_PREDICTOR = 16, /**< 1: its outputs are no elements, so it does not generate */
+    LSTMGEN_NUMBER_INPUT_VALUES =
+        17 /**< numbers of lstmgen_model_input_values; 0: there are none */
 } lstmgen_number;
 
-/** What lstmgen_model_string tells; "" if the file does not say. */
+/** What lstmgen_model_string tells. A text is "" if the file lacks it. */
 typedef enum lstmgen_string {
-    LSTMGEN_STRING_NAME = 0,           /**< of the model */
+    LSTMGEN_STRING_NAME = 0,           /**< name of the model */
     LSTMGEN_STRING_DESCRIPTION = 1,    /**< what it was trained on, and for */
     LSTMGEN_STRING_AUTHOR = 2,         /**< who trained it */
-    LSTMGEN_STRING_LICENSE = 3,        /**< of the model */
+    LSTMGEN_STRING_LICENSE = 3,        /**< license of the model */
     LSTMGEN_STRING_SOURCE_URL = 4,     /**< where it comes from */
-    LSTMGEN_STRING_CARD = 5,           /**< a JSON object */
-    LSTMGEN_STRING_KERAS_VERSION = 6,  /**< that wrote the original */
-    LSTMGEN_STRING_DTYPE = 7,          /**< "f32", "bf16" or "int8" */
-    LSTMGEN_STRING_ISA = 8,            /**< kernels in use */
+    LSTMGEN_STRING_CARD = 5,           /**< the model's card: a JSON object */
+    LSTMGEN_STRING_KERAS_VERSION = 6,  /**< version of Keras that wrote the original */
+    LSTMGEN_STRING_DTYPE = 7,          /**< type of the stored matrices: "f32", "bf16" or "int8" */
+    LSTMGEN_STRING_ISA = 8,            /**< name of the kernels in use; see lstmgen_isa */
     LSTMGEN_STRING_VOCABULARY_KIND = 9 /**< "text", "tokens", or "" */
 } lstmgen_string;
 
-/** A layer. Pointers belong to the model. */
+/** A layer. The pointers belong to the model. */
 typedef struct lstmgen_layer {
-    size_t size;                      /**< sizeof(lstmgen_layer), set by the caller */
-    const char* type;                 /**< as in the file (docs/format.md, section 4) */
-    const char* name;                 /**< as in Keras */
-    const char* activation;           /**< "" if the type has none */
-    const char* recurrent_activation; /**< likewise */
-    size_t inputs;                    /**< size of the first source; the number of ids for an embedding */
-    size_t outputs;                   /**< size of the output */
-    const size_t* sources;            /**< what it reads: 0 for the network's input, j + 1 for layer j */
-    size_t source_count;              /**< how many */
-    int return_sequences;             /**< 1: gives an output at each time step */
+    size_t size;            /**< sizeof(lstmgen_layer), set by the caller */
+    const char* type;       /**< the type as in the file (docs/format.md, section 4) */
+    const char* name;       /**< the name as in Keras */
+    const char* activation; /**< name of the activation; "" if the type has none */
+    const char*
+        recurrent_activation; /**< name of the activation of the gates; "" if the type has none */
+    size_t inputs;            /**< size of the first source; for an embedding, the number of ids */
+    size_t outputs;           /**< size of the output */
+    const size_t* sources;    /**< what it reads: 0 is the network's input, j + 1 is layer j */
+    size_t source_count;      /**< how many sources there are */
+    size_t return_sequences;  /**< 1: it gives an output at each time step; else 0 */
 } lstmgen_layer;
 
-/** What the model says about itself; `what` is an lstmgen_number. */
-LSTMGEN_API lstmgen_status lstmgen_model_number(const lstmgen_model* model, int what, uint64_t* number);
-/** The same in words; `what` is an lstmgen_string. The text belongs to the model. `bytes` may be NULL. */
-LSTMGEN_API lstmgen_status lstmgen_model_string(const lstmgen_model* model, int what, const char** text, size_t* bytes);
-/** Text of an element, which belongs to the model; empty for some padding. `bytes` may be NULL. */
-LSTMGEN_API lstmgen_status lstmgen_model_element(const lstmgen_model* model, uint32_t id, const char** text,
-                                                 size_t* bytes);
-/** Name of output `index` of a classifier, which belongs to the model. `bytes` may be NULL. */
-LSTMGEN_API lstmgen_status lstmgen_model_label(const lstmgen_model* model, size_t index, const char** text,
-                                               size_t* bytes);
-/** The default prime, which belongs to the model; *count is 0 if there is none. */
-LSTMGEN_API lstmgen_status lstmgen_model_prime(const lstmgen_model* model, const uint32_t** ids, size_t* count);
-/** Of LSTMGEN_ENCODING_RAW the number that enters for each element, which belongs to the model; *count is 0 if that is
- * the id. */
-LSTMGEN_API lstmgen_status lstmgen_model_input_values(const lstmgen_model* model, const float** values, size_t* count);
-/** Fills in `layer`, whose `size` the caller sets. */
-LSTMGEN_API lstmgen_status lstmgen_model_layer(const lstmgen_model* model, size_t index, lstmgen_layer* layer);
+/** A layer to be filled in. */
+#define LSTMGEN_LAYER_INIT {sizeof(lstmgen_layer), NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0}
 
-/** The ids of a text: of the longest elements that match, or, of the kind "tokens", of what stands between blanks
- * (ASCII space, tab, line feed, VT, FF, CR). `count` gets how many there are, also with LSTMGEN_SHORT_BUFFER; ids NULL
- * with capacity 0 only counts. What is not in the vocabulary is LSTMGEN_INVALID_ARGUMENT, with its position in the
- * error. */
-LSTMGEN_API lstmgen_status lstmgen_encode(const lstmgen_model* model, const char* text, size_t bytes, uint32_t* ids,
-                                          size_t capacity, size_t* count);
+/** Tells a number; `what` is an lstmgen_number. */
+LSTMGEN_STATUS lstmgen_model_number(const lstmgen_model* model, int what, size_t* number);
 
-/* ---- Whole sequences --------------------------------------------------------------------------------------------- */
+/** Tells a text, which belongs to the model; `what` is an lstmgen_string. `bytes` may be NULL. */
+LSTMGEN_STATUS lstmgen_model_string(const lstmgen_model* model, int what, const char** text,
+                                    size_t* bytes);
 
-/** Numbers that predict puts out: batch * outputs, times the steps of the output if it is a sequence. */
-LSTMGEN_API lstmgen_status lstmgen_predict_size(const lstmgen_model* model, size_t batch, size_t steps, size_t* count);
+/** Tells the text of the element `id`, which belongs to the model. That of padding may be empty.
+ * `bytes` may be NULL. */
+LSTMGEN_STATUS lstmgen_model_element(const lstmgen_model* model, uint32_t id, const char** text,
+                                     size_t* bytes);
 
-/** As Keras's predict, into y (batch, [output steps,] outputs), which has room for y_count floats: from ids
- * (batch, steps), ids_count = batch * steps, or from features (batch, steps, input_size), x_count of them; C order. */
-LSTMGEN_API lstmgen_status lstmgen_predict_ids(const lstmgen_model* model, size_t batch, size_t steps,
-                                               const uint32_t* ids, size_t ids_count, float* y, size_t y_count);
-/** The same from x (batch, steps, input_size), x_count numbers. */
-LSTMGEN_API lstmgen_status lstmgen_predict_features(const lstmgen_model* model, size_t batch, size_t steps,
-                                                    const float* x, size_t x_count, float* y, size_t y_count);
+/** Tells the name of output `index` of a classifier, which belongs to the model. `bytes` may be
+ * NULL. */
+LSTMGEN_STATUS lstmgen_model_label(const lstmgen_model* model, size_t index, const char** text,
+                                   size_t* bytes);
 
-/* ---- Generators -------------------------------------------------------------------------------------------------- */
+/** Tells the ids of the default prime, which belong to the model. *count is 0 if there is none. */
+LSTMGEN_STATUS lstmgen_model_prime(const lstmgen_model* model, const uint32_t** ids, size_t* count);
 
-/** Draws one element after the other; used by one thread at a time. */
+/** Tells the number that enters for each element with LSTMGEN_ENCODING_RAW. The numbers belong to
+ * the model. *count is 0 if the id itself enters. */
+LSTMGEN_STATUS lstmgen_model_input_values(const lstmgen_model* model, const float** values,
+                                          size_t* count);
+
+/** Fills in `layer` with the layer at `index`. The caller sets layer->size. */
+LSTMGEN_STATUS lstmgen_model_layer(const lstmgen_model* model, size_t index, lstmgen_layer* layer);
+
+/** Turns the `bytes` bytes of a text into ids. The longest elements that match are taken. With a
+ * vocabulary of the kind "tokens", the elements are what stands between white space, which is
+ * Unicode's, as for Python's str.split.
+ *
+ * `ids` has room for `capacity` ids. *count gets their number, also with LSTMGEN_SHORT_BUFFER; then
+ * the first `capacity` are written. With `ids` NULL and `capacity` 0 it only counts. Text that is
+ * not in the vocabulary is LSTMGEN_INVALID_ARGUMENT, and the error names its position. */
+LSTMGEN_STATUS lstmgen_model_encode(const lstmgen_model* model, const char* text, size_t bytes,
+                                    uint32_t* ids, size_t capacity, size_t* count);
+
+/* ---- Whole sequences ---- */
+
+/** Tells how many floats the two functions below write: batch * outputs, times the time steps of
+ * the output if LSTMGEN_NUMBER_OUTPUT_SEQUENCE is 1. `steps` is at least 1. */
+LSTMGEN_STATUS lstmgen_model_predict_size(const lstmgen_model* model, size_t batch, size_t steps,
+                                          size_t* count);
+
+/** Computes what Keras's predict gives for ids of the shape (batch, steps), in C order. ids_count
+ * is batch * steps. `y` has room for y_count floats, at least as many as lstmgen_model_predict_size
+ * tells, of the shape (batch, outputs) or (batch, output steps, outputs). It takes working memory
+ * from the model's allocator, and gives it back. */
+LSTMGEN_STATUS lstmgen_model_predict_ids(const lstmgen_model* model, size_t batch, size_t steps,
+                                         const uint32_t* ids, size_t ids_count, float* y,
+                                         size_t y_count);
+
+/** Computes the same from `x` of the shape (batch, steps, input_size); x_count is batch * steps *
+ * input_size. */
+LSTMGEN_STATUS lstmgen_model_predict_features(const lstmgen_model* model, size_t batch,
+                                              size_t steps, const float* x, size_t x_count,
+                                              float* y, size_t y_count);
+
+/* ---- Generators ---- */
+
+/** Draws one element after the other. */
 typedef struct lstmgen_generator lstmgen_generator;
 
-/** Filters are applied in the order logit_bias, repeat_penalty, top_k, top_p, min_p; then p_i is proportional to
- * y_i ^ (1 / temp). */
-typedef struct lstmgen_options {
-    size_t size;                    /**< sizeof(lstmgen_options) */
-    double temp;                    /**< temperature, default 1; 0: the most likely element */
-    double repeat_penalty;          /**< > 1: the last 64 elements become less likely; default 1: off */
-    size_t top_k;                   /**< keep the k most likely elements; default 0: all */
-    double top_p;                   /**< keep the most likely that together reach p; default 1: all */
-    double min_p;                   /**< keep those with min_p times the greatest probability; default 0: all */
-    const uint32_t* logit_bias_ids; /**< logit_bias[i] is added to ln y of element logit_bias_ids[i] */
-    const double* logit_bias;       /**< logit_bias_count of them */
-    size_t logit_bias_count;        /**< default 0 */
-    uint64_t seed;                  /**< default 0; the same seed gives the same elements on every machine */
-    size_t refresh;                 /**< default 1: each element from a fresh window of the last `window` ones, as a
-                                       loop over predict; N: a window is kept for N; 0, or 1 without a window: the
-                                       state is carried on */
-    size_t threads;                 /**< default 1; they share the work of the windows, results do not depend on it */
-    const lstmgen_allocator* allocator; /**< default NULL: the model's. The struct is copied */
-} lstmgen_options;
+/** How the next element is chosen from the network's output y. The filters are applied in the order
+ * logit_bias, repeat_penalty, top_k, top_p, min_p. Then the probability p_i is proportional to y_i
+ * ^ (1 / temp). */
+typedef struct lstmgen_sampler_options {
+    /** sizeof(lstmgen_sampler_options) */
+    size_t size;
+    /** Keep the k most likely elements; 0, the default: all. */
+    size_t top_k;
+    /** Temperature, at least 0; default 1. 0: the most likely element. */
+    double temp;
+    /** Above 0; default 1. Above 1 the last 64 elements become less likely, as in llama.cpp. */
+    double repeat_penalty;
+    /** In (0, 1]; default 1. Keep the most likely elements that together reach p. */
+    double top_p;
+    /** In [0, 1]; default 0. Keep the elements with at least min_p times the greatest probability.
+     */
+    double min_p;
+    /** The same seed gives the same elements on every machine; default 0. */
+    uint64_t seed;
+    /** logit_bias[i] is added to ln y of element logit_bias_ids[i]. */
+    const uint32_t* logit_bias_ids;
+    /** Numbers below infinity; -HUGE_VAL bans the element. */
+    const double* logit_bias;
+    /** Length of both arrays, which are copied; default 0. */
+    size_t logit_bias_count;
+} lstmgen_sampler_options;
 
-/** Fills in the defaults; `size` is sizeof(lstmgen_options) of the caller. */
-LSTMGEN_API lstmgen_status lstmgen_options_init(lstmgen_options* options, size_t size);
+/** The defaults of lstmgen_sampler_options. */
+#define LSTMGEN_SAMPLER_OPTIONS_INIT \
+    {sizeof(lstmgen_sampler_options), 0, 1.0, 1.0, 1.0, 0.0, 0, NULL, NULL, 0}
 
-/** A generator with an empty context, which holds a reference to the model. `options`, which is not needed afterwards,
- * may be NULL. On failure *generator is NULL. */
-LSTMGEN_API lstmgen_status lstmgen_generator_create(lstmgen_model* model, const lstmgen_options* options,
-                                                    lstmgen_generator** generator);
-/** Frees, and *generator = NULL; one that is NULL already is fine. */
+/** Sets the defaults. `size` is sizeof(lstmgen_sampler_options) of the caller. */
+LSTMGEN_STATUS lstmgen_sampler_options_init(lstmgen_sampler_options* options, size_t size);
+
+/** How a generator works. */
+typedef struct lstmgen_generator_options {
+    /** sizeof(lstmgen_generator_options) */
+    size_t size;
+    /** How elements are chosen; NULL: the defaults. The struct is copied. */
+    const lstmgen_sampler_options* sampler;
+    /** 1, the default: each element comes from a fresh window of the last `window` elements, as in
+     * a loop over predict. N: a window serves N elements. 0, or 1 without a window: the state is
+     * carried on. */
+    size_t refresh;
+    /** Threads that share the work of the windows, at most LSTMGEN_MAX_THREADS; default 1. The
+     * results do not depend on it. */
+    size_t threads;
+    /** NULL: the model's. The struct is copied; `user` must outlive the generator. */
+    const lstmgen_allocator* allocator;
+} lstmgen_generator_options;
+
+/** The defaults of lstmgen_generator_options. */
+#define LSTMGEN_GENERATOR_OPTIONS_INIT {sizeof(lstmgen_generator_options), NULL, 1, 1, NULL}
+
+/** Sets the defaults. `size` is sizeof(lstmgen_generator_options) of the caller. */
+LSTMGEN_STATUS lstmgen_generator_options_init(lstmgen_generator_options* options, size_t size);
+
+/** Makes a generator with an empty context, which holds a reference to the model. `options` may be
+ * NULL: the defaults. It is not needed afterwards. On failure *generator is NULL. */
+LSTMGEN_STATUS lstmgen_generator_create(lstmgen_model* model,
+                                        const lstmgen_generator_options* options,
+                                        lstmgen_generator** generator);
+
+/** Frees a generator and sets *generator to NULL. If that is NULL already, nothing happens.
+ * LSTMGEN_BUSY while another call uses the generator. */
 LSTMGEN_API lstmgen_status lstmgen_generator_free(lstmgen_generator** generator);
-/** Its model, without a new reference; NULL of what is no generator. */
-LSTMGEN_API lstmgen_model* lstmgen_generator_model(const lstmgen_generator* generator);
 
-/** Appends known elements, or the model's default prime, to the context. Real time, as all up to lstmgen_sample: no
- * allocation, lock, exception or system call with threads <= 1. */
-LSTMGEN_API lstmgen_status lstmgen_feed(lstmgen_generator* generator, const uint32_t* ids, size_t count);
+/** The generator's model, without a new reference; NULL if `generator` is not a generator. */
+LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_model* lstmgen_generator_model(
+    const lstmgen_generator* generator);
+
+/** Makes a second generator that goes on as this one does, element for element. Free it, too. On
+ * failure *clone is NULL. It allocates. */
+LSTMGEN_STATUS lstmgen_generator_clone(const lstmgen_generator* generator,
+                                       lstmgen_generator** clone);
+
+/* The functions from here to lstmgen_generator_save are for real time. With threads <= 1 they do
+ * not allocate, lock, throw or make a system call, as long as they succeed. */
+
+/** Makes `generator` go on as `from` does, element for element. Both are of one loaded model and
+ * have the same refresh. */
+LSTMGEN_STATUS lstmgen_generator_copy(lstmgen_generator* generator, const lstmgen_generator* from);
+
+/** Chooses elements by other options from the next one on; NULL: the defaults. The context and the
+ * random numbers go on, so the seed does not count (see lstmgen_generator_reset). logit_bias_count
+ * is at most the number of elements. */
+LSTMGEN_STATUS lstmgen_generator_set_options(lstmgen_generator* generator,
+                                             const lstmgen_sampler_options* options);
+
+/** Returns to an empty context and starts the random numbers of `seed`, as if the generator were
+ * new. The options stay. */
+LSTMGEN_STATUS lstmgen_generator_reset(lstmgen_generator* generator, uint64_t seed);
+
+/** Appends `count` known elements to the context. If one id is not below LSTMGEN_NUMBER_OUTPUTS,
+ * none is appended. `ids` may be NULL if `count` is 0. */
+LSTMGEN_STATUS lstmgen_generator_feed(lstmgen_generator* generator, const uint32_t* ids,
+                                      size_t count);
+
 /** Appends the default prime of the model; LSTMGEN_INVALID_ARGUMENT if it has none. */
-LSTMGEN_API lstmgen_status lstmgen_feed_prime(lstmgen_generator* generator);
+LSTMGEN_STATUS lstmgen_generator_feed_prime(lstmgen_generator* generator);
 
-/** Draws the next element and appends it to the context. An empty context is LSTMGEN_INVALID_ARGUMENT, unless there are
- * windows and the model has padding (LSTMGEN_NUMBER_HAS_PADDING or _ZERO_PADDING): then the window is all padding. */
-LSTMGEN_API lstmgen_status lstmgen_next(lstmgen_generator* generator, uint32_t* id);
+/** Draws the next element and appends it to the context. An empty context is
+ * LSTMGEN_INVALID_ARGUMENT, unless there are windows and the model has padding
+ * (LSTMGEN_NUMBER_HAS_PADDING or LSTMGEN_NUMBER_ZERO_PADDING): then the window is all padding. */
+LSTMGEN_STATUS lstmgen_generator_next(lstmgen_generator* generator, uint32_t* id);
+
 /** Draws `count` elements into `ids`. */
-LSTMGEN_API lstmgen_status lstmgen_next_many(lstmgen_generator* generator, uint32_t* ids, size_t count);
+LSTMGEN_STATUS lstmgen_generator_next_many(lstmgen_generator* generator, uint32_t* ids,
+                                           size_t count);
 
-/** Distribution of the next element after all filters: `outputs` numbers that add up to 1, into p with room for count.
- */
-LSTMGEN_API lstmgen_status lstmgen_probabilities(lstmgen_generator* generator, double* p, size_t count);
+/** Writes the distribution of the next element, after all filters, into `p`: LSTMGEN_NUMBER_OUTPUTS
+ * numbers that add up to 1. `p` has room for `count`. The context stays. */
+LSTMGEN_STATUS lstmgen_generator_probabilities(const lstmgen_generator* generator, double* p,
+                                               size_t count);
 
-/** ln of the probability of each of `count` elements given those before it, which it joins in the context. */
-LSTMGEN_API lstmgen_status lstmgen_score(lstmgen_generator* generator, const uint32_t* ids, size_t count,
-                                         double* log_p);
+/** Writes ln of the probability of each of `count` elements, given those before it, into `log_p`,
+ * and appends the elements to the context. An element that a filter dropped has -infinity. */
+LSTMGEN_STATUS lstmgen_generator_score(lstmgen_generator* generator, const uint32_t* ids,
+                                       size_t count, double* log_p);
 
-/** Draws up to `length` elements (SIZE_MAX: for ever) and hands each to the callback, which returns 0 to go on; else
- * the element stays in the context and the call gives LSTMGEN_STOPPED. `text` is that of lstmgen_model_element. */
+/** Takes a drawn element. Returns 0 to go on. */
 typedef int (*lstmgen_on_id)(void* user, uint32_t id);
-/** The same with the text of the element, which belongs to the model. */
+/** Takes the text of a drawn element, which belongs to the model. Returns 0 to go on. */
 typedef int (*lstmgen_on_text)(void* user, const char* text, size_t bytes);
-/** Draws up to `length` elements (SIZE_MAX: for ever) for `callback`; LSTMGEN_STOPPED if that ended it. */
-LSTMGEN_API lstmgen_status lstmgen_sample(lstmgen_generator* generator, size_t length, lstmgen_on_id callback,
-                                          void* user);
-/** The same for a callback that takes text; the model must have a vocabulary. */
-LSTMGEN_API lstmgen_status lstmgen_sample_text(lstmgen_generator* generator, size_t length, lstmgen_on_text callback,
-                                               void* user);
 
-/** All that the elements to come depend on - options, context, random numbers - as bytes, the same on every machine,
- * into `state` with room for `capacity`. `bytes` gets how many there are, also with LSTMGEN_SHORT_BUFFER; state NULL
- * with capacity 0 only counts. Real time. */
-LSTMGEN_API lstmgen_status lstmgen_generator_save(lstmgen_generator* generator, void* state, size_t capacity,
-                                                  size_t* bytes);
-/** A generator that goes on as the saved one does, element by element, in any process and on any machine: otherwise as
- * lstmgen_generator_create. `threads` and `allocator` as in lstmgen_options. LSTMGEN_FORMAT: a damaged state,
- * LSTMGEN_INVALID_ARGUMENT: one of another model file. */
-LSTMGEN_API lstmgen_status lstmgen_generator_load(lstmgen_model* model, const void* state, size_t bytes, size_t threads,
-                                                  const lstmgen_allocator* allocator, lstmgen_generator** generator);
+/** Draws up to `length` elements (SIZE_MAX: without end) and calls `callback` with each. If that
+ * does not return 0, the element stays in the context and the call gives LSTMGEN_STOPPED. */
+LSTMGEN_STATUS lstmgen_generator_sample(lstmgen_generator* generator, size_t length,
+                                        lstmgen_on_id callback, void* user);
 
-/* ---- Many sequences ---------------------------------------------------------------------------------------------- */
+/** Does the same with the text of each element. The model must have a vocabulary. */
+LSTMGEN_STATUS lstmgen_generator_sample_text(lstmgen_generator* generator, size_t length,
+                                             lstmgen_on_text callback, void* user);
 
-/** What lstmgen_sample_many draws beside its options; arrays for each sequence may be NULL. */
-typedef struct lstmgen_many {
-    size_t size;                   /**< sizeof(lstmgen_many) */
-    size_t count;                  /**< sequences; default 0 */
-    size_t length;                 /**< elements of each, at most; default 1000 */
-    const uint32_t* const* primes; /**< default NULL: for all the model's prime */
-    const size_t* prime_sizes;     /**< elements of each prime; 0 only where lstmgen_next takes an empty context */
-    const double* temps;           /**< default NULL: for all that of the options */
-    const uint64_t* seeds;         /**< default NULL: seed, seed + 1, ... of the options */
-    const uint32_t* const* stops;  /**< a sequence ends with the first of these, which is still part of it */
-    const size_t* stop_sizes;      /**< elements of each, at least 1 */
-    size_t stop_count;             /**< how many; default 0 */
-    int (*on_wait)(void* user);    /**< called by this thread at least every 20 ms, or once an element; it returns 0 to
-                                      go on. Default NULL */
-    void* user;                    /**< for on_wait */
-} lstmgen_many;
+/** Writes all that the elements to come depend on into `state`, which has room for `capacity`
+ * bytes: options, context and random numbers. The bytes are the same on every machine. *bytes gets
+ * their number, also with LSTMGEN_SHORT_BUFFER; then nothing is written. With `state` NULL and
+ * `capacity` 0 it only counts. */
+LSTMGEN_STATUS lstmgen_generator_save(const lstmgen_generator* generator, void* state,
+                                      size_t capacity, size_t* bytes);
 
-/** Fills in the defaults; `size` is sizeof(lstmgen_many) of the caller. */
-LSTMGEN_API lstmgen_status lstmgen_many_init(lstmgen_many* many, size_t size);
+/** Makes a generator that goes on as the saved one does, element for element, in any process and on
+ * any machine. `threads` and `allocator` are as in lstmgen_generator_options. LSTMGEN_FORMAT: the
+ * state is damaged. LSTMGEN_INVALID_ARGUMENT: it is one of another model file. Otherwise as
+ * lstmgen_generator_create. */
+LSTMGEN_STATUS lstmgen_generator_load(lstmgen_model* model, const void* state, size_t bytes,
+                                      size_t threads, const lstmgen_allocator* allocator,
+                                      lstmgen_generator** generator);
 
-/** Draws many->count sequences side by side, which is faster than one after the other; each is what a generator with
- * these options, temp, seed and prime draws. Sequence i goes to ids + i * many->length, and counts[i] says how many
- * elements it has; `ids` has room for ids_count >= many->count * many->length, `counts` for many->count. `options` may
- * be NULL. LSTMGEN_STOPPED if on_wait ended it: then what there is has been written. */
-LSTMGEN_API lstmgen_status lstmgen_sample_many(const lstmgen_model* model, const lstmgen_options* options,
-                                               const lstmgen_many* many, uint32_t* ids, size_t ids_count,
-                                               size_t* counts);
+/* ---- Many sequences ---- */
 
-/* ---- Steps, with the state in the caller's memory ---------------------------------------------------------------- */
+/** What lstmgen_model_sample_many draws. The arrays for each sequence may be NULL. */
+typedef struct lstmgen_many_options {
+    /** sizeof(lstmgen_many_options) */
+    size_t size;
+    /** Number of sequences; default 0. */
+    size_t count;
+    /** The most elements of a sequence; default 1000. */
+    size_t length;
+    /** Ids before the first element of each sequence; NULL: the model's prime for all. */
+    const uint32_t* const* primes;
+    /** Number of ids of each prime; 0 only where lstmgen_generator_next takes an empty context. */
+    const size_t* prime_sizes;
+    /** Temperature of each sequence; NULL: that of the options for all. */
+    const double* temps;
+    /** Seed of each sequence; NULL: seed, seed + 1, ... of the options. */
+    const uint64_t* seeds;
+    /** A sequence ends with the first of these that it draws, which is still part of it. */
+    const uint32_t* const* stops;
+    /** Number of ids of each stop, at least 1. */
+    const size_t* stop_sizes;
+    /** Number of stops; default 0. */
+    size_t stop_count;
+    /** Called by this thread at least every 20 ms, or once an element. It returns 0 to go on. */
+    int (*on_wait)(void* user);
+    /** The argument of on_wait. */
+    void* user;
+} lstmgen_many_options;
 
-/** Bytes of a state. Its memory may lie anywhere at a multiple of 16, is the caller's, and may be copied and stored, as
- * long as the model lives; it holds one pointer, to the model: for files there is lstmgen_state_save. Not for models
- * with LSTMGEN_NUMBER_WHOLE. */
-LSTMGEN_API lstmgen_status lstmgen_state_size(const lstmgen_model* model, size_t* bytes);
-/** The zero state. */
-LSTMGEN_API lstmgen_status lstmgen_state_init(const lstmgen_model* model, void* state, size_t bytes);
+/** The defaults of lstmgen_many_options. */
+#define LSTMGEN_MANY_OPTIONS_INIT \
+    {sizeof(lstmgen_many_options), 0, 1000, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL}
 
-/** One time step: an element, or input_size features, goes in; what the network puts out after it goes into y (outputs
- * floats), unless that is NULL, which is cheaper. Any number of states step at a time, each in one thread. Real time.
- */
-LSTMGEN_API lstmgen_status lstmgen_step_id(const lstmgen_model* model, void* state, size_t bytes, uint32_t id, float* y,
+/** Sets the defaults. `size` is sizeof(lstmgen_many_options) of the caller. */
+LSTMGEN_STATUS lstmgen_many_options_init(lstmgen_many_options* many, size_t size);
+
+/** Draws many->count sequences side by side, which is faster than one after the other. Each is what
+ * a generator with `options` (NULL: the defaults) and its own temp, seed and prime draws. Sequence
+ * i goes to ids + i * many->length, and counts[i] says how many elements it has. `ids` has room for
+ * ids_count >= many->count * many->length, `counts` for many->count. If on_wait ends it, what there
+ * is has been written, and the call gives LSTMGEN_STOPPED. */
+LSTMGEN_STATUS lstmgen_model_sample_many(const lstmgen_model* model,
+                                         const lstmgen_generator_options* options,
+                                         const lstmgen_many_options* many, uint32_t* ids,
+                                         size_t ids_count, size_t* counts);
+
+/* ---- Steps, with the state in the caller's memory ---- */
+
+/** Tells how many bytes a state takes. All states of a model take as many. The memory is the
+ * caller's, at a multiple of
+ * 16. It may be copied, and is of use as long as the model lives, whose address it holds. For files
+ * there is lstmgen_state_save. LSTMGEN_INVALID_ARGUMENT for models with LSTMGEN_NUMBER_WHOLE. */
+LSTMGEN_STATUS lstmgen_state_size(const lstmgen_model* model, size_t* bytes);
+
+/* The functions from here on are for real time, too. */
+
+/** Makes `bytes` bytes at `state` the zero state. */
+LSTMGEN_STATUS lstmgen_state_init(const lstmgen_model* model, void* state, size_t bytes);
+
+/** Runs one time step: the element `id` enters, and the network's output after it goes into `y`,
+ * which has room for y_count >= LSTMGEN_NUMBER_OUTPUTS floats. With `y` NULL no output is computed,
+ * which is cheaper. Any number of states may step at a time, each in one thread. */
+LSTMGEN_STATUS lstmgen_state_step_id(const lstmgen_model* model, void* state, size_t bytes,
+                                     uint32_t id, float* y, size_t y_count);
+
+/** Runs one time step from the x_count = LSTMGEN_NUMBER_INPUT_SIZE numbers `x`. Otherwise as
+ * lstmgen_state_step_id. */
+LSTMGEN_STATUS lstmgen_state_step_features(const lstmgen_model* model, void* state, size_t bytes,
+                                           const float* x, size_t x_count, float* y,
                                            size_t y_count);
-/** One time step from x, x_count = input_size features; otherwise as lstmgen_step_id. */
-LSTMGEN_API lstmgen_status lstmgen_step_features(const lstmgen_model* model, void* state, size_t bytes, const float* x,
-                                                 size_t x_count, float* y, size_t y_count);
 
-/** What the next step needs of a state, as bytes, the same on every machine, into `to` with room for `capacity`.
- * `count` gets how many there are, the same for all states of a model, also with LSTMGEN_SHORT_BUFFER; to NULL with
- * capacity 0 only counts, and `state` may be NULL then. Real time, as the next. */
-LSTMGEN_API lstmgen_status lstmgen_state_save(const lstmgen_model* model, const void* state, size_t bytes, void* to,
-                                              size_t capacity, size_t* count);
-/** Makes `state` what was saved, as lstmgen_state_init makes it the zero state. Errors as lstmgen_generator_load's. */
-LSTMGEN_API lstmgen_status lstmgen_state_load(const lstmgen_model* model, void* state, size_t bytes, const void* from,
-                                              size_t from_bytes);
+/** Writes what the next step needs of a state into `to`, which has room for `capacity` bytes. The
+ * bytes are the same on every machine. *count gets their number, which is the same for all states
+ * of a model, also with LSTMGEN_SHORT_BUFFER; then nothing is written. With `to` NULL and
+ * `capacity` 0 it only counts; then `state` may be NULL, too. */
+LSTMGEN_STATUS lstmgen_state_save(const lstmgen_model* model, const void* state, size_t bytes,
+                                  void* to, size_t capacity, size_t* count);
+
+/** Makes `bytes` bytes at `state` the state that was saved. On failure they stay as they were. The
+ * errors are those of lstmgen_generator_load. */
+LSTMGEN_STATUS lstmgen_state_load(const lstmgen_model* model, void* state, size_t bytes,
+                                  const void* from, size_t from_bytes);
 
 #ifdef __cplusplus
 }

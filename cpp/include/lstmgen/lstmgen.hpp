@@ -1,13 +1,26 @@
-// lstmgen: sample from a recurrent network that Keras trained.
-//
-//     const auto model = lstmgen::Model::load("latex.bin");
-//     lstmgen::Generator generator(model, {});
-//     generator.feed(model.info().prime);
-//     for (int i = 0; i < 1000; ++i) std::cout << model.info().vocabulary[generator.next()];
-//
-// Errors are thrown as lstmgen::Error. A Model is immutable: any number of threads may use one. A Generator belongs to
-// one caller at a time. Nothing here prints, exits, aborts, or keeps global state.
+// SPDX-License-Identifier: MIT
+/// @file
+/// lstmgen: sample from a recurrent network that Keras trained.
+///
+///     const auto model = lstmgen::Model::load("latex.bin");
+///     lstmgen::Generator generator(model, {});
+///     generator.feed(model.info().prime);
+///     for (int i = 0; i < 1000; ++i) std::cout << model.info().vocabulary[generator.next()];
+///
+/// These hold for all functions:
+///
+/// - Errors are thrown as lstmgen::Error. Missing memory is std::bad_alloc.
+/// - Bad arguments are errors: a null pointer with numbers to read or write, a number out of range,
+///   a model or generator that was moved from.
+/// - After an error all is as before the call, unless the function says otherwise.
+/// - A Model is immutable: any number of threads may use one at a time.
+/// - A Generator belongs to one caller at a time. A second one, in another thread or inside a
+///   callback, gets an Error with ErrorCode::busy. This includes the const functions. Destroying,
+///   moving and assigning are not checked.
+/// - Nothing prints, exits, aborts, or keeps global state.
 #pragma once
+
+#include <lstmgen/common.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -19,187 +32,248 @@
 #include <utility>
 #include <vector>
 
-#ifndef LSTMGEN_API
-#if defined(_WIN32) && defined(LSTMGEN_SHARED) && defined(lstmgen_EXPORTS)
-#define LSTMGEN_API __declspec(dllexport)
-#elif defined(_WIN32) && defined(LSTMGEN_SHARED)
-#define LSTMGEN_API __declspec(dllimport)
-#elif defined(__GNUC__)
-#define LSTMGEN_API __attribute__((visibility("default")))
-#else
-#define LSTMGEN_API
-#endif
-#endif
-
+/// The C++ interface of lstmgen.
 namespace lstmgen {
 
+/// Kinds of errors.
 enum class ErrorCode {
-    io,                ///< the file cannot be read
-    format,            ///< the bytes are not a model file, or a broken one
-    invalid_argument,  ///< the caller asked for something impossible
+    io,                ///< The file cannot be read.
+    format,            ///< The bytes are not a model file or a state, or a damaged one.
+    invalid_argument,  ///< An argument is out of range, or impossible for this model.
+    busy,  ///< The generator is in use, by another thread or by the caller of this callback.
 };
 
-/// What every function throws; what() names the file or the argument, what was expected, and what was found.
+/// What every function throws. what() names the file or the argument, what was expected, and what
+/// was found.
 class LSTMGEN_API Error : public std::runtime_error {
 public:
-    /// With what() = `message`.
+    /// An error of a kind, with what() = `message`.
     Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
     /// The kind of error.
-    ErrorCode code() const noexcept { return code_; }
+    [[nodiscard]] ErrorCode code() const noexcept { return code_; }
 
 private:
     ErrorCode code_;
 };
 
 /// How an element enters the network (docs/format.md, section 3).
-enum class Encoding { onehot, index, scaled, features, raw };
+enum class Encoding {
+    onehot,    ///< a row of zeros with a single one
+    index,     ///< an id, which an embedding reads
+    scaled,    ///< the number id / outputs
+    features,  ///< numbers of the caller's; such a network predicts and steps, but does not
+               ///< generate
+    raw,       ///< the number of the element in ModelInfo::input_values, or its id
+};
 
 /// A layer of a network.
 struct LayerInfo {
-    std::string type;                  ///< as in the file (docs/format.md, section 4)
-    std::string name;                  ///< as in Keras
-    std::vector<std::size_t> sources;  ///< what it reads: 0 for the network's input, j + 1 for layer j
-    std::size_t inputs = 0;            ///< size of the first of these; the number of ids for an embedding
-    std::size_t outputs = 0;           ///< size of its output
-    std::string activation;            ///< empty if the type has none
-    std::string recurrent_activation;  ///< empty if the type has none
-    bool return_sequences = false;     ///< gives an output at each time step
+    std::string type;  ///< the type as in the file (docs/format.md, section 4)
+    std::string name;  ///< the name as in Keras
+    std::vector<std::size_t>
+        sources;              ///< what it reads: 0 is the network's input, j + 1 is layer j
+    std::size_t inputs = 0;   ///< size of the first source; for an embedding, the number of ids
+    std::size_t outputs = 0;  ///< size of its output
+    std::string activation;   ///< name of the activation; empty if the type has none
+    std::string
+        recurrent_activation;  ///< name of the activation of the gates; empty if the type has none
+    bool return_sequences = false;  ///< whether it gives an output at each time step
 };
 
-/// What a model file says about itself.
+/// What a model file says about itself. A text is empty if the file lacks it.
 struct ModelInfo {
-    std::string name;                        ///< of the model; this and the next are empty if the file lacks them
-    std::string description;                 ///< what it was trained on, and for
-    std::string author;                      ///< who trained it
-    std::string license;                     ///< of the model
-    std::string source_url;                  ///< where it comes from
-    std::string card;                        ///< a JSON object
-    std::string keras_version;               ///< that wrote the original
-    std::string dtype;                       ///< of the stored matrices: "f32", "bf16" or "int8"
-    std::string isa;                         ///< kernels in use, such as "avx2": see lstmgen_isa
+    std::string name;           ///< name of the model
+    std::string description;    ///< what it was trained on, and for
+    std::string author;         ///< who trained it
+    std::string license;        ///< license of the model
+    std::string source_url;     ///< where it comes from
+    std::string card;           ///< the model's card: a JSON object
+    std::string keras_version;  ///< version of Keras that wrote the original
+    std::string dtype;          ///< type of the stored matrices: "f32", "bf16" or "int8"
+    std::string isa;            ///< name of the kernels in use; see supported_isas
     Encoding encoding = Encoding::features;  ///< how an element enters
-    std::size_t input_size = 0;              ///< numbers per time step, or of ids for Encoding::index
-    std::vector<float> input_values;         ///< of Encoding::raw, the number of each element; empty: its id
-    std::size_t outputs = 0;                 ///< numbers per output; elements of a generator
-    std::size_t window = 0;                  ///< time steps T the network was saved with; 0: not fixed
-    bool output_sequence = false;            ///< the network has an output at each time step
-    std::size_t output_steps = 0;            ///< time steps of that output; 0: as many as the input has
-    bool whole = false;                      ///< the network needs all time steps at once: no state can be carried
-    bool fixed_steps = false;                ///< the network takes exactly `window` time steps
-    std::vector<std::string> labels;         ///< of a classifier, the name of each output; empty if it is none
-    bool predictor = false;                  ///< the outputs are no elements: the network does not generate
-    std::vector<std::string> vocabulary;     ///< empty, or `outputs` elements (`input_size` with labels or predictor)
-    std::string vocabulary_kind;             ///< "text", "tokens", or empty
-    std::vector<std::uint32_t> prime;        ///< ids of the default prime
-    std::optional<std::uint32_t> padding;    ///< id that fills a short window
-    bool zero_padding = false;               ///< vectors of zeros fill a short window
-    std::vector<LayerInfo> layers;           ///< in the order in which they run
-    std::size_t nbytes = 0;                  ///< of the packed weights in memory
-    std::uint32_t identity = 0;              ///< of the weights, whatever else a file says
+    std::size_t input_size = 0;  ///< numbers in a time step; for Encoding::index, the number of ids
+    std::vector<float>
+        input_values;         ///< for Encoding::raw, the number of each element; empty: its id
+    std::size_t outputs = 0;  ///< numbers in an output; for a generator, the number of elements
+    std::size_t window = 0;   ///< time steps T that the network was saved with; 0: not fixed
+    bool output_sequence = false;  ///< whether the network gives an output at each time step
+    std::size_t output_steps = 0;  ///< time steps of that output; 0: as many as the input has
+    bool whole = false;        ///< whether it needs all time steps at once: no state can be carried
+    bool fixed_steps = false;  ///< whether it takes exactly `window` time steps
+    std::vector<std::string>
+        labels;              ///< names of a classifier's outputs; empty if it is not a classifier
+    bool predictor = false;  ///< whether the outputs are no elements, so that it does not generate
+    std::vector<std::string> vocabulary;   ///< texts of the elements (of a classifier or predictor,
+                                           ///< `input_size`), or empty
+    std::string vocabulary_kind;           ///< "text", "tokens", or empty
+    std::vector<std::uint32_t> prime;      ///< ids of the default prime
+    std::optional<std::uint32_t> padding;  ///< id that fills a short window
+    bool zero_padding = false;             ///< whether vectors of zeros fill a short window
+    std::vector<LayerInfo> layers;         ///< the layers, in the order in which they run
+    std::size_t nbytes = 0;                ///< bytes of the packed weights in memory
+    std::uint32_t identity = 0;            ///< checksum of the weights alone
 };
 
 class Network;
 
+/// How a model is loaded.
+struct LoadOptions {
+    /// Name of the kernels that run the model, one of supported_isas(). Any other name is an error
+    /// that lists these. Empty: what the environment variable LSTMGEN_ISA names, or the best if it
+    /// is not set. The results are the same bits with all kernels.
+    std::string isa;
+};
+
 /// A network with its weights, ready to run. Copies share the same weights.
 class LSTMGEN_API Model {
 public:
-    /// Reads a `.bin` file. The file may be changed or deleted afterwards. The kernels are chosen here, by what the
-    /// processor and the operating system support, or by the environment variable LSTMGEN_ISA.
-    static Model load(const std::string& path);
+    /// Reads a `.bin` file. The file may be changed or deleted afterwards.
+    [[nodiscard]] static Model load(const std::string& path, const LoadOptions& options = {});
 
-    /// The same from memory, which is not needed afterwards. `name` stands for the path in error messages.
-    static Model from_memory(const void* data, std::size_t size, const std::string& name = "<memory>");
+    /// Reads the `size` bytes of a `.bin` file at `data`, which are not needed afterwards. `name`
+    /// stands for the path in error messages.
+    [[nodiscard]] static Model from_memory(const void* data, std::size_t size,
+                                           const std::string& name = "<memory>",
+                                           const LoadOptions& options = {});
 
-    /// The bytes of a `.bin` of this model: those that it was read from. (Weights of bf16 below 2^-56 have become
-    /// zero.)
-    std::string bytes() const;
+    /// The bytes of a `.bin` of this model: those that it was read from. (Weights of bf16 below
+    /// 2^-56 have become zero.)
+    [[nodiscard]] std::string bytes() const;
 
-    /// Valid as long as any copy of the model.
-    const ModelInfo& info() const noexcept;
+    /// What the file says. The reference is valid as long as any copy of the model.
+    [[nodiscard]] const ModelInfo& info() const;
 
-    /// As Keras's predict: y (batch, outputs), or (batch, output_steps, outputs) if info().output_sequence, where
-    /// output_steps is `steps` unless info() names a number, from the features x (batch, steps, input_size), C order.
-    /// steps >= 1, and info().window if info().fixed_steps.
+    /// The number of floats that `predict` writes: batch * outputs, or batch * output steps *
+    /// outputs if info().output_sequence. The output has info().output_steps steps, or `steps` if
+    /// that is 0.
+    [[nodiscard]] std::size_t predict_size(std::size_t batch, std::size_t steps) const;
+
+    /// Computes what Keras's predict gives for features.
+    ///
+    /// `x` has the shape (batch, steps, input_size), in C order. `batch` may be 0. `steps` is at
+    /// least 1, and info().window if info().fixed_steps. `y` gets predict_size(batch, steps)
+    /// floats, of the shape (batch, outputs), or (batch, output steps, outputs) if
+    /// info().output_sequence.
     void predict(const float* x, std::size_t batch, std::size_t steps, float* y) const;
 
-    /// The same from ids (batch, steps), encoded as info().encoding says; each id below info().input_size (outputs for
-    /// Encoding::scaled and Encoding::raw). One-hot features of the same ids give the same bits.
+    /// Computes the same from `ids` of the shape (batch, steps), which enter as info().encoding
+    /// says. Each id is below info().input_size, or below info().outputs for Encoding::scaled
+    /// and Encoding::raw. One-hot features of the same ids give the same bits.
     void predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y) const;
 
-    /// Of the library's own use.
-    const std::shared_ptr<const Network>& network() const noexcept { return network_; }
+    /// For the library's own use.
+    [[nodiscard]] const std::shared_ptr<const Network>& network() const;
 
 private:
     explicit Model(std::shared_ptr<const Network> network) : network_(std::move(network)) {}
     std::shared_ptr<const Network> network_;
 };
 
-/// How the next element is chosen from the network's output y. Filters are applied in the order of the members, then
-/// p_i is proportional to y_i ^ (1 / temp).
+/// How the next element is chosen from the network's output y. The filters are applied in the order
+/// of the members. Then the probability p_i is proportional to y_i ^ (1 / temp).
 struct SamplerOptions {
-    std::vector<std::pair<std::uint32_t, double>> logit_bias;  ///< (id, number added to ln y)
-    double repeat_penalty = 1.0;  ///< > 1: the last 64 elements become less likely (as in llama.cpp); 1: off
-    std::size_t top_k = 0;        ///< keep the k most likely elements; 0: all
-    double top_p = 1.0;           ///< keep the most likely elements that together reach p; 1: all
-    double min_p = 0.0;           ///< keep the elements with at least min_p times the greatest probability; 0: all
-    double temp = 1.0;            ///< temperature; 0: the most likely element
-    std::uint64_t seed = 0;       ///< the same seed gives the same elements on every machine
+    /// Pairs (id, number that is added to ln y of that element). -infinity bans the element.
+    std::vector<std::pair<std::uint32_t, double>> logit_bias;
+    double repeat_penalty =
+        1.0;  ///< above 0; above 1 the last 64 elements become less likely (as in llama.cpp)
+    std::size_t top_k = 0;  ///< keep the k most likely elements; 0: all
+    double top_p = 1.0;     ///< in (0, 1]: keep the most likely elements that together reach p
+    double min_p =
+        0.0;  ///< in [0, 1]: keep the elements with at least min_p times the greatest probability
+    double temp = 1.0;       ///< temperature, at least 0; 0: the most likely element
+    std::uint64_t seed = 0;  ///< the same seed gives the same elements on every machine
 };
 
 /// How a generator works.
 struct GeneratorOptions {
     SamplerOptions sampler;  ///< how elements are chosen
-    /// 1: each element comes from a fresh window of the last `window` elements, as a loop over Keras's predict does.
-    /// N: from the last window .. window + N - 1 elements, N times cheaper. 0: the state is carried for ever,
-    /// as it is with 1 if there is no window. A network with info().whole knows only 1.
+    /// 1: each element comes from a fresh window of the last `window` elements, as in a loop over
+    /// Keras's predict. N: a window serves N elements, from the last `window` .. `window` + N - 1
+    /// elements, and costs N times less. 0: the state is carried on for ever; so it is with 1 if
+    /// the model has no window. A network with info().whole takes only 1.
     std::size_t refresh = 1;
-    std::size_t threads = 1;  ///< share the lanes of the windows among so many threads; the results do not depend on it
+    /// Threads that share the work of the windows, at most LSTMGEN_MAX_THREADS; 0 and 1: none but
+    /// the caller's. The results do not depend on it.
+    std::size_t threads = 1;
 };
 
-/// Draws one element after the other. After construction nothing allocates, except the creation of threads.
+/// Draws one element after the other.
+///
+/// Real time: once a generator of one thread is there, all of its functions but clone, load_state
+/// and the save_state that returns a vector neither allocate nor lock, unless they throw.
 class LSTMGEN_API Generator {
 public:
-    /// Called between elements; return false to stop.
+    /// Called between elements. It returns false to stop.
     using Continue = std::function<bool()>;
 
-    /// With an empty context; keeps the weights of `model`.
+    /// A generator with an empty context. It keeps the weights of `model`.
     Generator(const Model& model, const GeneratorOptions& options);
-    /// Moved from, a generator may be destroyed or assigned to.
-    Generator(Generator&&) noexcept;
-    /// Likewise.
-    Generator& operator=(Generator&&) noexcept;
+    /// Moves. The other generator may then only be destroyed or assigned to; any other use is an
+    /// Error.
+    Generator(Generator&& other) noexcept;
+    /// Moves likewise.
+    Generator& operator=(Generator&& other) noexcept;
     ~Generator();
 
-    /// Appends known elements to the context. False if `keep_going` stopped it. With windows and info().padding or
-    /// info().zero_padding, a context that is shorter than the window starts with padding.
-    bool feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going = {});
-    /// The same without a way to stop.
-    bool feed(const std::vector<std::uint32_t>& ids) { return feed(ids.data(), ids.size()); }
+    /// Chooses elements by other options from the next one on. The context and the random numbers
+    /// go on; the seed does not count (see reset). logit_bias may have as many pairs as there are
+    /// elements.
+    void set_options(const SamplerOptions& options);
+    /// Returns to an empty context and starts the random numbers of `seed`, as if the generator
+    /// were new. The options stay.
+    void reset(std::uint64_t seed);
+    /// A second generator that goes on as this one does, element for element. It allocates.
+    [[nodiscard]] Generator clone() const;
+    /// Makes this generator go on as `other` does. Both are of one loaded model (or copies of it)
+    /// and have the same refresh. It does not allocate.
+    void copy_from(const Generator& other);
 
-    /// Draws the next element and appends it to the context. An empty context is an error, unless padding fills its
-    /// windows: then the window of the first element is all padding.
-    std::uint32_t next();
+    /// Appends `n` known elements to the context. If one id is not below info().outputs, none is
+    /// appended. With windows and info().padding or info().zero_padding, a context that is shorter
+    /// than the window starts with padding.
+    void feed(const std::uint32_t* ids, std::size_t n) { static_cast<void>(feed(ids, n, {})); }
+    /// Does the same, and can be stopped. Returns false if `keep_going` stopped it, after a part of
+    /// the elements.
+    [[nodiscard]] bool feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going);
+    /// Appends all of `ids`.
+    void feed(const std::vector<std::uint32_t>& ids) { feed(ids.data(), ids.size()); }
 
-    /// Distribution of the next element: info().outputs numbers that add up to 1, after all filters.
-    void probabilities(double* p);
+    /// Draws the next element and appends it to the context. An empty context is an error, unless
+    /// padding fills its windows: then the window of the first element is all padding.
+    [[nodiscard]] std::uint32_t next();
 
-    /// ln of the probability of each of n elements given those before it (the context included), at the options'
-    /// temperature, into `log_p`; the elements are appended to the context. False if stopped.
-    bool score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going = {});
+    /// Writes the distribution of the next element, after all filters, into `p`: info().outputs
+    /// numbers that add up to
+    /// 1. The context stays, and must not be empty.
+    void probabilities(double* p) const;
 
-    /// All that the elements to come depend on - options, context, random numbers - as bytes, the same on every
-    /// machine, written to `to` if they fit into `capacity`. Returns how many they are. Does not allocate.
-    std::size_t save_state(void* to, std::size_t capacity);
-    /// The same in a vector.
-    std::vector<std::uint8_t> save_state() {
+    /// Writes ln of the probability of each of `n` elements, given those before it, into `log_p`,
+    /// and appends the elements to the context. An element that a filter dropped has -infinity. The
+    /// context must not be empty.
+    void score(const std::uint32_t* ids, std::size_t n, double* log_p) {
+        static_cast<void>(score(ids, n, log_p, {}));
+    }
+    /// Does the same, and can be stopped. Returns false if `keep_going` stopped it, after a part of
+    /// the elements.
+    [[nodiscard]] bool score(const std::uint32_t* ids, std::size_t n, double* log_p,
+                             const Continue& keep_going);
+
+    /// Writes all that the elements to come depend on into `to`, if that fits into `capacity`
+    /// bytes: options, context and random numbers. The bytes are the same on every machine. Returns
+    /// how many they are. `to` may be null if `capacity` is 0.
+    [[nodiscard]] std::size_t save_state(void* to, std::size_t capacity) const;
+    /// Returns the same bytes in a vector.
+    [[nodiscard]] std::vector<std::uint8_t> save_state() const {
         std::vector<std::uint8_t> state(save_state(nullptr, 0));
-        save_state(state.data(), state.size());
+        static_cast<void>(save_state(state.data(), state.size()));
         return state;
     }
-    /// A generator that goes on as the saved one does, bit for bit, in any process and on any machine. `model` is of
-    /// the same file. Throws Error: ErrorCode::format if the state is damaged, invalid_argument if it is of another
-    /// model.
-    static Generator load_state(const Model& model, const void* state, std::size_t bytes, std::size_t threads = 1);
+    /// A generator that goes on as the saved one does, bit for bit, in any process and on any
+    /// machine. `model` is of the same file. Throws ErrorCode::format if the state is damaged, and
+    /// ErrorCode::invalid_argument if it is one of another model.
+    [[nodiscard]] static Generator load_state(const Model& model, const void* state,
+                                              std::size_t bytes, std::size_t threads = 1);
 
 private:
     class Impl;
@@ -209,35 +283,40 @@ private:
 
 /// One of many sequences.
 struct Request {
-    SamplerOptions sampler;            ///< how its elements are chosen
-    std::vector<std::uint32_t> prime;  ///< may be empty only where a Generator may start from an empty context
+    SamplerOptions sampler;  ///< how its elements are chosen
+    /// Ids before its first element. It may be empty only where a Generator may start empty.
+    std::vector<std::uint32_t> prime;
 };
 
 /// What many sequences have in common.
 struct ManyOptions {
-    std::size_t length = 1000;  ///< elements of each sequence, at most
-    /// A sequence ends with the first of these that it draws, which is still part of it.
+    std::size_t length = 1000;  ///< the most elements of a sequence
+    /// A sequence ends with the first of these that it draws, which is still part of it. None may
+    /// be empty, and each id is below info().outputs.
     std::vector<std::vector<std::uint32_t>> stops;
     std::size_t refresh = 1;  ///< as in GeneratorOptions
-    std::size_t threads = 1;  ///< share the sequences; the results do not depend on it
+    std::size_t threads = 1;  ///< threads that share the sequences, at most LSTMGEN_MAX_THREADS
 };
 
-/// Draws a sequence for each request, side by side, which is faster than one after the other; each is what a Generator
-/// with the same options draws, bit for bit. `keep_going` is called by the calling thread, at least every 20 ms or once
-/// an element; if it returns false, what there is is returned.
-LSTMGEN_API std::vector<std::vector<std::uint32_t>> sample_many(const Model& model,
-                                                                const std::vector<Request>& requests,
-                                                                const ManyOptions& options,
-                                                                const Generator::Continue& keep_going = {});
+/// Draws a sequence for each request, side by side, which is faster than one after the other. Each
+/// is what a Generator with the same options draws, bit for bit.
+///
+/// `keep_going` is called by the calling thread, at least every 20 ms or once an element. If it
+/// returns false, the result holds what has been drawn so far.
+[[nodiscard]] LSTMGEN_API std::vector<std::vector<std::uint32_t>> sample_many(
+    const Model& model, const std::vector<Request>& requests, const ManyOptions& options,
+    const Generator::Continue& keep_going = {});
 
-/// What one thread of this machine can do at best with the kernels of `model`, measured: takes about 0.2 s.
+/// What one thread of this machine can do at best with the kernels of a model.
 struct MachineLimits {
-    double macs_per_second = 0.0;   ///< float32 multiply-adds in registers
-    double bytes_per_second = 0.0;  ///< reading as many bytes as the model's weights have, again and again
+    double macs_per_second = 0.0;  ///< float32 multiply-adds a second, in registers
+    double bytes_per_second =
+        0.0;  ///< bytes a second, reading as many as the model's weights have again and again
 };
-LSTMGEN_API MachineLimits measure_limits(const Model& model);
+/// Measures these limits, which takes about 0.2 s.
+[[nodiscard]] LSTMGEN_API MachineLimits measure_limits(const Model& model);
 
-/// Names of the instruction sets that this processor can run, best first.
-LSTMGEN_API std::vector<std::string> supported_isas();
+/// Names of the instruction sets that this processor can run, the best first.
+[[nodiscard]] LSTMGEN_API std::vector<std::string> supported_isas();
 
 }  // namespace lstmgen

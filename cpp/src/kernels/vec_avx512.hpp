@@ -45,7 +45,7 @@ inline Ints times_256(Ints a) { return _mm512_slli_epi32(a, 8); }
 #if defined(__AVX512VNNI__)
 // sum + the products of four unsigned bytes with four signed ones
 inline Ints add_dot_bytes(Ints sum, Ints a, Ints b) {
-#if defined(__GNUC__)  // as in vec_avx2.hpp
+#if defined(__GNUC__) && !defined(LSTMGEN_NO_ASSEMBLY)  // as in vec_avx2.hpp
     asm("vpdpbusd {%2, %1, %0|%0, %1, %2}" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
 #else
@@ -55,7 +55,7 @@ inline Ints add_dot_bytes(Ints sum, Ints a, Ints b) {
 #endif
 #if defined(__AVX512BF16__)
 inline Vec add_dot(Vec sum, Pairs a, Pairs b) {
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(LSTMGEN_NO_ASSEMBLY)
     asm("vdpbf16ps {%2, %1, %0|%0, %1, %2}" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
 #else  // what it does

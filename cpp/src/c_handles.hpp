@@ -1,0 +1,115 @@
+// What the C API's models and generators are, and how a call gets at one.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <new>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "aligned.hpp"
+#include "c_errors.hpp"
+#include "in_use.hpp"
+#include "lstmgen/lstmgen.h"
+#include "lstmgen/lstmgen.hpp"
+#include "lstmgen/vocabulary.hpp"
+#include "memory.hpp"
+#include "network.hpp"
+#include "stepper.hpp"
+
+// Values of the first member: what a pointer must lead to.
+constexpr std::uint64_t kModelMagic = 0x6c73746d6d6f646c, kGeneratorMagic = 0x6c73746d67656e72, kDeadMagic = 0;
+
+struct lstmgen_model {
+    lstmgen_model(lstmgen::Model m, const lstmgen::Allocator& a);
+
+    std::atomic<std::uint64_t> magic{kModelMagic};
+    std::atomic<std::size_t> references{1};
+    lstmgen::Model model;
+    lstmgen::Allocator allocator;
+    std::optional<lstmgen::Stepper> stepper;  // unless info().whole
+    std::optional<lstmgen::Vocabulary> vocabulary;
+};
+
+struct lstmgen_generator {
+    lstmgen_generator(lstmgen_model* m, lstmgen::Generator g, const lstmgen::Allocator& a);
+    ~lstmgen_generator();
+    lstmgen_generator(const lstmgen_generator&) = delete;
+    lstmgen_generator& operator=(const lstmgen_generator&) = delete;
+
+    std::atomic<std::uint64_t> magic{kGeneratorMagic};
+    mutable lstmgen::InUse in_use;
+    lstmgen::Allocator allocator;
+    lstmgen::Generator generator;
+    lstmgen::SamplerOptions options;  // working memory of set_options, with room for a pair for each element
+    lstmgen_model* model;
+};
+
+namespace lstmgen {
+
+/// An object in memory of an allocator, which outlives it.
+template <class T, class... Arguments>
+T* create(const Allocator& allocator, Arguments&&... arguments) {
+    static_assert(alignof(T) <= kAlignment);
+    void* const memory = allocator.take(sizeof(T));
+    try {
+        return new (memory) T(std::forward<Arguments>(arguments)...);
+    } catch (...) {
+        allocator.give_back(memory, sizeof(T));
+        throw;
+    }
+}
+
+/// Ends an object that `create` made. A use after this is an error as long as the memory stays as it is.
+template <class T>
+void destroy(T* object) noexcept {
+    const Allocator allocator = object->allocator;
+    object->magic.store(kDeadMagic, std::memory_order_relaxed);
+    object->~T();
+    allocator.give_back(object, sizeof(T));
+}
+
+/// Ends a reference.
+void release(lstmgen_model* model) noexcept;
+
+lstmgen_status check(const lstmgen_model* model) noexcept;
+lstmgen_status check(const lstmgen_generator* generator) noexcept;
+lstmgen_status fail_busy() noexcept;
+
+/// f(model) with a checked model.
+template <class F>
+lstmgen_status with(const lstmgen_model* model, F&& f) noexcept {
+    const lstmgen_status status = check(model);
+    return status != LSTMGEN_OK ? status : guarded([&] { return f(*model); });
+}
+
+/// f(generator) with a checked generator that nobody else uses meanwhile. G may be const.
+template <class G, class F>
+lstmgen_status with_unused(G* generator, F&& f) noexcept {
+    const lstmgen_status status = check(generator);
+    if (status != LSTMGEN_OK) return status;
+    if (!generator->in_use.take()) return fail_busy();
+    const lstmgen_status result = guarded([&] { return f(*generator); });
+    generator->in_use.give_back();
+    return result;
+}
+template <class F>
+lstmgen_status with(lstmgen_generator* generator, F&& f) noexcept {
+    return with_unused(generator, std::forward<F>(f));
+}
+template <class F>
+lstmgen_status with(const lstmgen_generator* generator, F&& f) noexcept {
+    return with_unused(generator, std::forward<F>(f));
+}
+
+/// Results of `save(memory, capacity)`, which says how many bytes it needs.
+template <class F>
+lstmgen_status save(void* to, std::size_t capacity, std::size_t* count, F&& save) {
+    if (!count) return fail_null("the place for the number of bytes");
+    if (!to && capacity > 0) return fail_null("the buffer");
+    *count = save(to, capacity);
+    return *count <= capacity || !to ? LSTMGEN_OK : fail_short("the state's bytes", *count, capacity);
+}
+
+}  // namespace lstmgen

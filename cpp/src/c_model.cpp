@@ -1,0 +1,356 @@
+// Models of the C API: loading, facts, text to ids, whole sequences, many sequences.
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "aligned.hpp"
+#include "c_errors.hpp"
+#include "c_handles.hpp"
+#include "c_structs.hpp"
+#include "checks.hpp"
+#include "lstmgen/lstmgen.h"
+#include "lstmgen/lstmgen.hpp"
+#include "message.hpp"
+
+#ifdef LSTMGEN_BUILD_VERSION
+static_assert(std::string_view(LSTMGEN_VERSION_STRING) == LSTMGEN_BUILD_VERSION, "common.h and CMakeLists.txt differ");
+#endif
+
+lstmgen_model::lstmgen_model(lstmgen::Model m, const lstmgen::Allocator& a) : model(std::move(m)), allocator(a) {
+    const lstmgen::ModelInfo& info = model.info();
+    if (!info.whole) stepper.emplace(*model.network());
+    if (!info.vocabulary.empty()) vocabulary.emplace(model);
+}
+
+namespace lstmgen {
+
+void release(lstmgen_model* model) noexcept {
+    if (model->references.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(model);
+}
+
+lstmgen_status check(const lstmgen_model* model) noexcept {
+    if (!model) return fail_null("the model");
+    if (model->magic.load(std::memory_order_relaxed) == kModelMagic) return LSTMGEN_OK;
+    return fail(LSTMGEN_INVALID_ARGUMENT, "not a model: it was released, or it is another thing");
+}
+
+namespace {
+
+// Makes a model of what `make(name, options)` loads.
+template <class F>
+lstmgen_status load(const lstmgen_load_options* options, lstmgen_model** to, F&& make) noexcept {
+    if (!to) return fail_null("the place for the model");
+    *to = nullptr;
+    lstmgen_load_options o = Versioned<lstmgen_load_options>::defaults();
+    Allocator allocator;
+    lstmgen_status status = LSTMGEN_OK;
+    if (options) status = read_struct(options, o);
+    if (status == LSTMGEN_OK) status = read_allocator(o.allocator, allocator);
+    if (status != LSTMGEN_OK) return status;
+    return guarded([&] {
+        const UseAllocator use(allocator);
+        LoadOptions kernels;
+        if (o.isa) kernels.isa = o.isa;
+        *to = create<lstmgen_model>(allocator, make(std::string(o.name ? o.name : "<memory>"), kernels), allocator);
+        return LSTMGEN_OK;
+    });
+}
+
+// All bytes of a stream. What is in them is checked later.
+std::pair<AlignedBuffer<char>, std::size_t> read_all(lstmgen_read read, void* user, const std::string& name) {
+    AlignedBuffer<char> bytes;
+    std::size_t used = 0;
+    for (;;) {
+        if (used == bytes.size()) {
+            AlignedBuffer<char> more(std::max(used * 2, std::size_t{1} << 16), AlignedBuffer<char>::Raw{});
+            if (used > 0) std::memcpy(more.data(), bytes.data(), used);
+            bytes = std::move(more);
+        }
+        const std::size_t room = bytes.size() - used;
+        const std::size_t n = read(user, bytes.data() + used, room);
+        if (n == 0) break;
+        if (n == static_cast<std::size_t>(-1)) fail(ErrorCode::io, {name, ": the stream reports an error"});
+        if (n > room) refuse({name, ": the stream gave ", n, " bytes for ", room, " that were asked for"});
+        used += n;
+        if (used >= 4 && std::memcmp(bytes.data(), "GGUF", 4) != 0) break;  // what follows does not matter
+        if (used > kMaxFile) break;
+    }
+    return {std::move(bytes), used};
+}
+
+lstmgen_status give(const std::string& text, const char** to, std::size_t* bytes) noexcept {
+    *to = text.c_str();
+    if (bytes) *bytes = text.size();
+    return LSTMGEN_OK;
+}
+
+// Whether `count` numbers are batch * steps * size.
+lstmgen_status check_input(std::size_t count, std::size_t batch, std::size_t steps, std::size_t size) noexcept {
+    const std::optional<std::size_t> rows = product(batch, steps), n = rows ? product(*rows, size) : rows;
+    if (n && count == *n) return LSTMGEN_OK;
+    return fail(LSTMGEN_INVALID_ARGUMENT, "the input: expected batch * steps * %zu numbers, found %zu for %zu * %zu",
+                size, count, batch, steps);
+}
+
+// T is std::uint32_t or float; `size` of them make up a time step.
+template <class T>
+lstmgen_status predict(const lstmgen_model& model, std::size_t size, std::size_t batch, std::size_t steps, const T* x,
+                       std::size_t x_count, float* y, std::size_t y_count) {
+    const std::size_t out = model.model.predict_size(batch, steps);
+    const lstmgen_status status = check_input(x_count, batch, steps, size);
+    if (status != LSTMGEN_OK) return status;
+    if (y && y_count < out) return fail_short("y", out, y_count);
+    const UseAllocator use(model.allocator);
+    model.model.predict(x, batch, steps, y);
+    return LSTMGEN_OK;
+}
+
+lstmgen_status read_many(const ModelInfo& info, const lstmgen_many_options& from, const SamplerOptions& sampler,
+                         std::vector<Request>& requests, ManyOptions& to) {
+    if (from.primes && !from.prime_sizes) return fail_null("prime_sizes");
+    if (from.stop_count > 0 && (!from.stops || !from.stop_sizes)) return fail_null("stops or stop_sizes");
+    to.length = from.length;
+    for (std::size_t i = 0; i < from.stop_count; ++i) {
+        if (!from.stops[i]) return fail(LSTMGEN_INVALID_ARGUMENT, "stop %zu is NULL", i);
+        to.stops.emplace_back(from.stops[i], from.stops[i] + from.stop_sizes[i]);
+    }
+    for (std::size_t i = 0; i < from.count; ++i) {
+        Request request{sampler, {}};
+        request.sampler.seed = from.seeds ? from.seeds[i] : sampler.seed + i;
+        if (from.temps) request.sampler.temp = from.temps[i];
+        if (!from.primes)
+            request.prime = info.prime;
+        else if (from.primes[i])
+            request.prime.assign(from.primes[i], from.primes[i] + from.prime_sizes[i]);
+        requests.push_back(std::move(request));
+    }
+    return LSTMGEN_OK;
+}
+
+}  // namespace
+}  // namespace lstmgen
+
+using namespace lstmgen;
+
+// ---- Models --------------------------------------------------------------------------------------------------------
+
+lstmgen_status lstmgen_model_load_path(const char* path, const lstmgen_load_options* options, lstmgen_model** model) {
+    return load(options, model, [&](const std::string&, const LoadOptions& kernels) {
+        if (!path) refuse({"the path is NULL"});
+        return Model::load(path, kernels);
+    });
+}
+
+lstmgen_status lstmgen_model_load_memory(const void* data, size_t bytes, const lstmgen_load_options* options,
+                                         lstmgen_model** model) {
+    return load(options, model, [&](const std::string& name, const LoadOptions& kernels) {
+        return Model::from_memory(data, bytes, name, kernels);
+    });
+}
+
+lstmgen_status lstmgen_model_load_stream(lstmgen_read read, void* user, const lstmgen_load_options* options,
+                                         lstmgen_model** model) {
+    return load(options, model, [&](const std::string& name, const LoadOptions& kernels) {
+        if (!read) refuse({"the function that reads is NULL"});
+        const auto [bytes, used] = read_all(read, user, name);
+        return Model::from_memory(bytes.data(), used, name, kernels);
+    });
+}
+
+lstmgen_status lstmgen_model_retain(lstmgen_model* model) {
+    const lstmgen_status status = check(model);
+    if (status == LSTMGEN_OK) model->references.fetch_add(1, std::memory_order_relaxed);
+    return status;
+}
+
+lstmgen_status lstmgen_model_release(lstmgen_model** model) {
+    if (!model) return fail_null("the place of the model");
+    if (!*model) return LSTMGEN_OK;
+    const lstmgen_status status = check(*model);
+    if (status == LSTMGEN_OK) release(std::exchange(*model, nullptr));
+    return status;
+}
+
+lstmgen_status lstmgen_model_number(const lstmgen_model* model, int what, size_t* number) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (!number) return fail_null("the place for the number");
+        const ModelInfo& info = m.model.info();
+        switch (what) {
+            case LSTMGEN_NUMBER_ENCODING: *number = static_cast<std::size_t>(info.encoding); break;
+            case LSTMGEN_NUMBER_INPUT_SIZE: *number = info.input_size; break;
+            case LSTMGEN_NUMBER_OUTPUTS: *number = info.outputs; break;
+            case LSTMGEN_NUMBER_WINDOW: *number = info.window; break;
+            case LSTMGEN_NUMBER_OUTPUT_SEQUENCE: *number = info.output_sequence; break;
+            case LSTMGEN_NUMBER_OUTPUT_STEPS: *number = info.output_steps; break;
+            case LSTMGEN_NUMBER_WHOLE: *number = info.whole; break;
+            case LSTMGEN_NUMBER_FIXED_STEPS: *number = info.fixed_steps; break;
+            case LSTMGEN_NUMBER_LABELS: *number = info.labels.size(); break;
+            case LSTMGEN_NUMBER_VOCABULARY: *number = info.vocabulary.size(); break;
+            case LSTMGEN_NUMBER_PRIME: *number = info.prime.size(); break;
+            case LSTMGEN_NUMBER_HAS_PADDING: *number = info.padding.has_value(); break;
+            case LSTMGEN_NUMBER_PADDING: *number = info.padding.value_or(0); break;
+            case LSTMGEN_NUMBER_LAYERS: *number = info.layers.size(); break;
+            case LSTMGEN_NUMBER_WEIGHT_BYTES: *number = info.nbytes; break;
+            case LSTMGEN_NUMBER_ZERO_PADDING: *number = info.zero_padding; break;
+            case LSTMGEN_NUMBER_PREDICTOR: *number = info.predictor; break;
+            case LSTMGEN_NUMBER_INPUT_VALUES: *number = info.input_values.size(); break;
+            default: return fail(LSTMGEN_INVALID_ARGUMENT, "no lstmgen_number: %d", what);
+        }
+        return LSTMGEN_OK;
+    });
+}
+
+lstmgen_status lstmgen_model_string(const lstmgen_model* model, int what, const char** text, size_t* bytes) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (!text) return fail_null("the place for the text");
+        const ModelInfo& info = m.model.info();
+        switch (what) {
+            case LSTMGEN_STRING_NAME: return give(info.name, text, bytes);
+            case LSTMGEN_STRING_DESCRIPTION: return give(info.description, text, bytes);
+            case LSTMGEN_STRING_AUTHOR: return give(info.author, text, bytes);
+            case LSTMGEN_STRING_LICENSE: return give(info.license, text, bytes);
+            case LSTMGEN_STRING_SOURCE_URL: return give(info.source_url, text, bytes);
+            case LSTMGEN_STRING_CARD: return give(info.card, text, bytes);
+            case LSTMGEN_STRING_KERAS_VERSION: return give(info.keras_version, text, bytes);
+            case LSTMGEN_STRING_DTYPE: return give(info.dtype, text, bytes);
+            case LSTMGEN_STRING_ISA: return give(info.isa, text, bytes);
+            case LSTMGEN_STRING_VOCABULARY_KIND: return give(info.vocabulary_kind, text, bytes);
+            default: return fail(LSTMGEN_INVALID_ARGUMENT, "no lstmgen_string: %d", what);
+        }
+    });
+}
+
+lstmgen_status lstmgen_model_element(const lstmgen_model* model, uint32_t id, const char** text, size_t* bytes) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (!text) return fail_null("the place for the text");
+        const auto& elements = m.model.info().vocabulary;
+        if (id >= elements.size())
+            return fail(LSTMGEN_INVALID_ARGUMENT, "id: expected below %zu, the size of the vocabulary, found %lu",
+                        elements.size(), static_cast<unsigned long>(id));
+        return give(elements[id], text, bytes);
+    });
+}
+
+lstmgen_status lstmgen_model_label(const lstmgen_model* model, size_t index, const char** text, size_t* bytes) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (!text) return fail_null("the place for the text");
+        const auto& labels = m.model.info().labels;
+        if (index >= labels.size())
+            return fail(LSTMGEN_INVALID_ARGUMENT, "label: expected below %zu, found %zu", labels.size(), index);
+        return give(labels[index], text, bytes);
+    });
+}
+
+lstmgen_status lstmgen_model_prime(const lstmgen_model* model, const uint32_t** ids, size_t* count) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (!ids || !count) return fail_null("the place for the prime");
+        *ids = m.model.info().prime.data();
+        *count = m.model.info().prime.size();
+        return LSTMGEN_OK;
+    });
+}
+
+lstmgen_status lstmgen_model_input_values(const lstmgen_model* model, const float** values, size_t* count) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (!values || !count) return fail_null("the place for the values");
+        *values = m.model.info().input_values.data();
+        *count = m.model.info().input_values.size();
+        return LSTMGEN_OK;
+    });
+}
+
+lstmgen_status lstmgen_model_layer(const lstmgen_model* model, size_t index, lstmgen_layer* layer) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (!layer) return fail_null("the place for the layer");
+        const auto& layers = m.model.info().layers;
+        if (index >= layers.size())
+            return fail(LSTMGEN_INVALID_ARGUMENT, "layer: expected below %zu, found %zu", layers.size(), index);
+        const LayerInfo& from = layers[index];
+        lstmgen_layer to = Versioned<lstmgen_layer>::defaults();
+        to.type = from.type.c_str();
+        to.name = from.name.c_str();
+        to.activation = from.activation.c_str();
+        to.recurrent_activation = from.recurrent_activation.c_str();
+        to.inputs = from.inputs;
+        to.outputs = from.outputs;
+        to.sources = from.sources.data();
+        to.source_count = from.sources.size();
+        to.return_sequences = from.return_sequences;
+        return fill_struct(layer, layer->size, to);
+    });
+}
+
+lstmgen_status lstmgen_model_encode(const lstmgen_model* model, const char* text, size_t bytes, uint32_t* ids,
+                                    size_t capacity, size_t* count) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (!text) return fail_null("the text");
+        if (!count) return fail_null("the place for the count");
+        if (!ids && capacity > 0) return fail_null("ids");
+        if (!m.vocabulary) return fail(LSTMGEN_INVALID_ARGUMENT, "the model has no vocabulary");
+        *count = m.vocabulary->encode({text, bytes}, ids, capacity);
+        return *count <= capacity || !ids ? LSTMGEN_OK : fail_short("ids", *count, capacity);
+    });
+}
+
+// ---- Whole sequences -----------------------------------------------------------------------------------------------
+
+lstmgen_status lstmgen_model_predict_size(const lstmgen_model* model, size_t batch, size_t steps, size_t* count) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (!count) return fail_null("the place for the count");
+        *count = m.model.predict_size(batch, steps);
+        return LSTMGEN_OK;
+    });
+}
+
+lstmgen_status lstmgen_model_predict_ids(const lstmgen_model* model, size_t batch, size_t steps, const uint32_t* ids,
+                                         size_t ids_count, float* y, size_t y_count) {
+    return with(model, [&](const lstmgen_model& m) { return predict(m, 1, batch, steps, ids, ids_count, y, y_count); });
+}
+
+lstmgen_status lstmgen_model_predict_features(const lstmgen_model* model, size_t batch, size_t steps, const float* x,
+                                              size_t x_count, float* y, size_t y_count) {
+    return with(model, [&](const lstmgen_model& m) {
+        return predict(m, m.model.info().input_size, batch, steps, x, x_count, y, y_count);
+    });
+}
+
+// ---- Many sequences ------------------------------------------------------------------------------------------------
+
+lstmgen_status lstmgen_model_sample_many(const lstmgen_model* model, const lstmgen_generator_options* options,
+                                         const lstmgen_many_options* many, uint32_t* ids, size_t ids_count,
+                                         size_t* counts) {
+    return with(model, [&](const lstmgen_model& m) {
+        if (!many) return fail_null("lstmgen_many_options");
+        lstmgen_many_options from;
+        GeneratorOptions o;
+        ManyOptions shared;
+        std::vector<Request> requests;
+        Allocator allocator = m.allocator;
+        lstmgen_status status = read_struct(many, from);
+        if (status == LSTMGEN_OK) status = read_generator_options(options, o, allocator);
+        if (status != LSTMGEN_OK) return status;
+        const std::optional<std::size_t> room = product(from.count, from.length);
+        if (!room || ids_count < *room) return fail_short("ids", room.value_or(SIZE_MAX), ids_count);
+        if (!ids && *room > 0) return fail_null("ids");
+        if (!counts && from.count > 0) return fail_null("counts");
+        shared.refresh = o.refresh;
+        shared.threads = o.threads;
+        status = read_many(m.model.info(), from, o.sampler, requests, shared);
+        if (status != LSTMGEN_OK) return status;
+        const UseAllocator use(allocator);
+        bool stopped = false;
+        const auto drawn = sample_many(m.model, requests, shared, [&] {
+            stopped = stopped || (from.on_wait && from.on_wait(from.user) != 0);
+            return !stopped;
+        });
+        for (std::size_t i = 0; i < drawn.size(); ++i) {
+            std::copy(drawn[i].begin(), drawn[i].end(), ids + i * from.length);
+            counts[i] = drawn[i].size();
+        }
+        return stopped ? LSTMGEN_STOPPED : LSTMGEN_OK;
+    });
+}

@@ -1,0 +1,106 @@
+// Structs of the C API, which a caller may have compiled with another version of the header. lstmgen.h states what is
+// promised; this file keeps it.
+#pragma once
+
+#include <cstddef>
+
+#include "c_errors.hpp"
+#include "lstmgen/lstmgen.h"
+#include "lstmgen/lstmgen.hpp"
+#include "memory.hpp"
+
+namespace lstmgen {
+
+/// What is known of a struct: `name`, `first_size`, and `defaults()` with the size of today. `first_size` is where the
+/// last member of the first version ends: a number that never changes, whatever is appended later.
+template <class T>
+struct Versioned;
+
+/// The same without a type, and the size of today.
+struct Struct {
+    const char* name;
+    std::size_t first_size, size;
+};
+template <class T>
+constexpr Struct kStruct{Versioned<T>::name, Versioned<T>::first_size, sizeof(T)};
+
+/// Reads a struct of a caller into `to`, which holds the defaults. What the caller's lacks keeps its default; what this
+/// library does not know must be 0.
+lstmgen_status read_struct(const Struct& what, const void* from, void* to) noexcept;
+template <class T>
+lstmgen_status read_struct(const void* from, T& to) noexcept {
+    to = Versioned<T>::defaults();
+    return read_struct(kStruct<T>, from, &to);
+}
+
+/// Fills in a struct of a caller, of `size` bytes, from `values`. What this library does not know becomes 0.
+lstmgen_status fill_struct(const Struct& what, void* to, std::size_t size, const void* values) noexcept;
+template <class T>
+lstmgen_status fill_struct(T* to, std::size_t size, const T& values = Versioned<T>::defaults()) noexcept {
+    return fill_struct(kStruct<T>, to, size, &values);
+}
+
+template <>
+struct Versioned<lstmgen_allocator> {
+    static constexpr const char* name = "lstmgen_allocator";
+    static constexpr std::size_t first_size = sizeof(void*) == 8 ? 32 : 16;
+    static lstmgen_allocator defaults() noexcept { return LSTMGEN_ALLOCATOR_INIT; }
+};
+static_assert(Versioned<lstmgen_allocator>::first_size == offsetof(lstmgen_allocator, user) + sizeof(void*));
+
+template <>
+struct Versioned<lstmgen_load_options> {
+    static constexpr const char* name = "lstmgen_load_options";
+    static constexpr std::size_t first_size = sizeof(void*) == 8 ? 32 : 16;
+    static lstmgen_load_options defaults() noexcept { return LSTMGEN_LOAD_OPTIONS_INIT; }
+};
+static_assert(Versioned<lstmgen_load_options>::first_size == offsetof(lstmgen_load_options, isa) + sizeof(void*));
+
+template <>
+struct Versioned<lstmgen_layer> {
+    static constexpr const char* name = "lstmgen_layer";
+    static constexpr std::size_t first_size = sizeof(void*) == 8 ? 80 : 40;
+    static lstmgen_layer defaults() noexcept { return LSTMGEN_LAYER_INIT; }
+};
+static_assert(Versioned<lstmgen_layer>::first_size == offsetof(lstmgen_layer, return_sequences) + sizeof(std::size_t));
+
+template <>
+struct Versioned<lstmgen_sampler_options> {
+    static constexpr const char* name = "lstmgen_sampler_options";
+    static constexpr std::size_t first_size = sizeof(void*) == 8 ? 80 : 60;
+    static lstmgen_sampler_options defaults() noexcept { return LSTMGEN_SAMPLER_OPTIONS_INIT; }
+};
+static_assert(Versioned<lstmgen_sampler_options>::first_size ==
+              offsetof(lstmgen_sampler_options, logit_bias_count) + sizeof(std::size_t));
+
+template <>
+struct Versioned<lstmgen_generator_options> {
+    static constexpr const char* name = "lstmgen_generator_options";
+    static constexpr std::size_t first_size = sizeof(void*) == 8 ? 40 : 20;
+    static lstmgen_generator_options defaults() noexcept { return LSTMGEN_GENERATOR_OPTIONS_INIT; }
+};
+static_assert(Versioned<lstmgen_generator_options>::first_size ==
+              offsetof(lstmgen_generator_options, allocator) + sizeof(void*));
+
+template <>
+struct Versioned<lstmgen_many_options> {
+    static constexpr const char* name = "lstmgen_many_options";
+    static constexpr std::size_t first_size = sizeof(void*) == 8 ? 96 : 48;
+    static lstmgen_many_options defaults() noexcept { return LSTMGEN_MANY_OPTIONS_INIT; }
+};
+static_assert(Versioned<lstmgen_many_options>::first_size == offsetof(lstmgen_many_options, user) + sizeof(void*));
+
+// Padding after the last member would be garbage of the caller's, which a member added there would read as its value.
+template <class T>
+constexpr bool kNoPadding = sizeof(void*) != 8 || sizeof(T) == Versioned<T>::first_size;
+static_assert(kNoPadding<lstmgen_allocator> && kNoPadding<lstmgen_load_options> && kNoPadding<lstmgen_layer> &&
+              kNoPadding<lstmgen_sampler_options> && kNoPadding<lstmgen_generator_options> &&
+              kNoPadding<lstmgen_many_options>);
+
+/// What the structs say, as the C++ API has it. A NULL leaves `to` as it is.
+lstmgen_status read_allocator(const lstmgen_allocator* from, Allocator& to) noexcept;
+lstmgen_status read_sampler_options(const lstmgen_sampler_options* from, SamplerOptions& to);
+lstmgen_status read_generator_options(const lstmgen_generator_options* from, GeneratorOptions& to,
+                                      Allocator& allocator);
+
+}  // namespace lstmgen

@@ -1,0 +1,4 @@
+// kernels_avx512.cpp by SIMDe.
+#include "vec_simde.hpp"
+
+#include "../src/kernels/kernels_avx512.cpp"
