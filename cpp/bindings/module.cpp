@@ -60,7 +60,7 @@ template <class T>
 Floats predict(const lstmgen::Model& model, const py::array_t<T, py::array::c_style>& x) {
     const auto& info = model.info();
     const auto batch = x.shape(0), steps = x.shape(1), outputs = py::ssize_t(info.outputs);
-    const auto output_steps = info.output_steps ? py::ssize_t(info.output_steps) : steps;
+    const auto output_steps = steps > 0 ? py::ssize_t(model.predict_size(1, std::size_t(steps)) / info.outputs) : 0;
     Floats y = info.output_sequence ? Floats({batch, output_steps, outputs}) : Floats({batch, outputs});
     const T* const in = x.data();
     float* const out = y.mutable_data();

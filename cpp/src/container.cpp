@@ -334,7 +334,7 @@ public:
     File(std::unique_ptr<Source> source, std::string name);
     void rows(Take take) override;
     std::vector<float> floats(std::vector<float>* scales) override;
-    std::string head() const override;
+    std::string file_prefix() const override;
     SelfTest finish() override;
 
 private:
@@ -345,7 +345,7 @@ private:
     std::optional<Keys> keys_;
     std::uint32_t checksum_ = 0;
     std::vector<Stored> stored_;
-    std::size_t head_size_ = 0;
+    std::size_t prefix_size_ = 0;
     std::size_t next_ = 0;        // of the arrays
     std::uint64_t position_ = 0;  // in the file
     Crc32 crc_, identity_;
@@ -357,9 +357,9 @@ File::File(std::unique_ptr<Source> source, std::string name) : name_(std::move(n
         const std::uint64_t size = source_->size();
         if (size > kMaxFile)
             fail_format({"size of the file: expected at most ", kMaxBytes, ", found ", size, " bytes"});
-        // Only its end says how long the head is.
+        // Only its end says how long the part before the arrays is.
         for (std::uint64_t n = std::min<std::uint64_t>(size, kPiece);; n = 8 * n < size ? 4 * n : size) {
-            Cursor in(source_->head(static_cast<std::size_t>(n)), static_cast<std::size_t>(n));
+            Cursor in(source_->prefix(static_cast<std::size_t>(n)), static_cast<std::size_t>(n));
             try {
                 return parse(in);
             } catch (const Error&) {
@@ -421,8 +421,8 @@ void File::parse(Cursor& in) {
     if (end < source_->size())
         fail_format({"the file goes on after its last tensor, for ", source_->size() - end, " bytes"});
 
-    crc_ = begin_checksum(source_->head(in.position()), in.position(), checksum_at);
-    position_ = head_size_ = in.position();
+    crc_ = begin_checksum(source_->prefix(in.position()), in.position(), checksum_at);
+    position_ = prefix_size_ = in.position();
     source_->begin(in.position());
 
     const auto identify = [&](std::uint64_t n) { identity_.update(reinterpret_cast<const std::byte*>(&n), sizeof n); };
@@ -491,7 +491,9 @@ std::vector<float> File::floats(std::vector<float>* scales) {
     return values;
 }
 
-std::string File::head() const { return {reinterpret_cast<const char*>(source_->head(head_size_)), head_size_}; }
+std::string File::file_prefix() const {
+    return {reinterpret_cast<const char*>(source_->prefix(prefix_size_)), prefix_size_};
+}
 
 SelfTest File::finish() {
     return named(name_, [this] {

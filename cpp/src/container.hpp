@@ -51,7 +51,7 @@ public:
     virtual std::vector<float> floats(std::vector<float>* scales = nullptr) = 0;
 
     /// What stands before the arrays, and where in it the checksum is.
-    virtual std::string head() const = 0;
+    virtual std::string file_prefix() const = 0;
     std::size_t checksum_at = 0;
 
     virtual SelfTest finish() = 0;
@@ -60,7 +60,7 @@ public:
 /// The indices of texts in the order of their bytes.
 std::vector<std::uint32_t> order_of(const std::vector<std::string>& texts);
 
-/// The arrays of a file, in their order, put behind its head.
+/// The arrays of a file, in their order, written after what stands before them.
 class ArrayWriter {
 public:
     explicit ArrayWriter(std::string& file) : file_(file) {}

@@ -22,8 +22,8 @@ namespace lstmgen {
 //
 // Lanes that start with the context are not run along with it, which would take as long as half a window of elements
 // before the first one is there. They are run from the history when they are about to be needed: one, two, four ... at
-// a time, then so many that at last all lanes are live (but not where there are two lanes at most). Lane k is in slot k
-// % slots_ of the session.
+// a time, then so many that at last all lanes are live (but not where there are two lanes at most). Lane k is in window
+// k % in_flight_ of the session.
 //
 // A network that needs whole windows has no lanes: the window of the last elements is evaluated for each distribution.
 class Context {
@@ -96,7 +96,7 @@ private:
     std::uint32_t* history(std::size_t at) { return history_.data() + at % history_size_ * sequences_; }
 
     std::shared_ptr<const Network> network_;
-    std::size_t window_, refresh_, slots_, sequences_;
+    std::size_t window_, refresh_, in_flight_, sequences_;
     std::unique_ptr<Workers> workers_;
     std::unique_ptr<Session> session_, group_;  // the lanes, and those that are being run from the history; or
     std::unique_ptr<SequenceEvaluator> evaluator_;

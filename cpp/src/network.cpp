@@ -39,15 +39,15 @@ Network::Network(Container& file, SelfTest& test, const kernels::KernelTable& ke
     const LayerDescription& last_layer = file.layers.back();
     const bool dense = last_layer.type->has(trait::activates) && last_layer.type->multiplies();
     if (last_layer.type->has(trait::activates)) {
-        // Keras trains a linear head with from_logits=True; the output of log_softmax is logits, too.
+        // Keras trains a linear last layer with from_logits=True; the output of log_softmax is logits, too.
         if (last_layer.activation == Activation::softmax)
-            head_ = Head::softmax;
+            output_kind_ = OutputKind::softmax;
         else if (last_layer.activation == Activation::log_softmax ||
                  (dense && last_layer.activation == Activation::linear))
-            head_ = Head::logits;
+            output_kind_ = OutputKind::logits;
     }
-    if (dense && head_ == Head::softmax) {           // a layer of its own, so that logits can be had without it
-        file.layers.resize(file.layers.size() + 1);  // moves them
+    if (dense && output_kind_ == OutputKind::softmax) {  // a layer of its own, so that logits can be had without it
+        file.layers.resize(file.layers.size() + 1);      // moves them
         LayerDescription &last = file.layers[file.layers.size() - 2], &softmax = file.layers.back();
         softmax.type = find_layer_type("activation");
         softmax.sources.assign(1, file.layers.size() - 1);
@@ -62,7 +62,7 @@ Network::Network(Container& file, SelfTest& test, const kernels::KernelTable& ke
         layers_.push_back(d.type->make(d, arrays));
     }
     test = file.finish();
-    file_head_ = file.head();
+    file_prefix_ = file.file_prefix();
     checksum_at_ = file.checksum_at;
     info_ = std::move(file.info);
     info_.layers = std::move(infos);
@@ -71,8 +71,8 @@ Network::Network(Container& file, SelfTest& test, const kernels::KernelTable& ke
     const bool ids = info_.encoding == Encoding::onehot;
     needs_encoding_ = is_number(info_.encoding);
     for (const auto& layer : layers_)
-        for (std::size_t slot = 0; ids && slot < layer->sources().size(); ++slot)
-            needs_encoding_ = needs_encoding_ || (layer->sources()[slot] == 0 && !reads_ids(*layer, slot));
+        for (std::size_t k = 0; ids && k < layer->sources().size(); ++k)
+            needs_encoding_ = needs_encoding_ || (layer->sources()[k] == 0 && !reads_ids(*layer, k));
     for (const auto& layer : layers_) info_.nbytes += layer->nbytes();
     info_.isa = kernels_.name;
 }
@@ -91,8 +91,8 @@ void Network::split_layers() {
     }
 }
 
-bool Network::reads_ids(const Layer& layer, std::size_t slot) const noexcept {
-    return info_.encoding == Encoding::index || (info_.encoding == Encoding::onehot && slot == 0 && layer.reads_ids());
+bool Network::reads_ids(const Layer& layer, std::size_t k) const noexcept {
+    return info_.encoding == Encoding::index || (info_.encoding == Encoding::onehot && k == 0 && layer.reads_ids());
 }
 
 void Network::encode(std::uint32_t id, float* row) const {
@@ -107,21 +107,21 @@ void Network::encode(std::uint32_t id, float* row) const {
 }
 
 std::string Network::file() const {
-    std::string bytes = file_head_;
+    std::string bytes = file_prefix_;
     ArrayWriter writer(bytes);
     for (const auto& layer : layers_) layer->write(writer);
     set_checksum(bytes, checksum_at_);
     return bytes;
 }
 
-std::size_t Network::head(Read what) const noexcept {
-    const bool skip = what == Read::logits && head_ == Head::softmax;
+std::size_t Network::output_layer(Read what) const noexcept {
+    const bool skip = what == Read::logits && output_kind_ == OutputKind::softmax;
     return skip ? layers_.back()->sources()[0] - 1 : layers_.size() - 1;
 }
 
 void Network::finish(const float* row, Read what, float* y) const {
     std::copy_n(row, info_.outputs, y);
-    if (what == Read::output || head_ != Head::other) return;
+    if (what == Read::output || output_kind_ != OutputKind::other) return;
     for (std::size_t j = 0; j < info_.outputs; ++j) y[j] = static_cast<float>(log_portable(y[j]));
 }
 

@@ -6,10 +6,8 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <new>
 #include <numeric>
 #include <string>
-#include <system_error>
 #include <thread>
 
 #include "checks.hpp"
@@ -18,6 +16,7 @@
 #include "lstmgen/vocabulary.hpp"
 #include "message.hpp"
 #include "sampler.hpp"
+#include "workers.hpp"
 
 namespace lstmgen {
 namespace {
@@ -158,22 +157,12 @@ std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const st
         if (!stop && keep_going && !keep_going()) stop = true;
         return !stop.load();
     };
-    std::vector<std::thread> threads;
-    threads.reserve(std::min(options.threads, queue.size()));
-    try {
-        for (std::size_t i = 1; i < std::min(options.threads, queue.size()); ++i) {
-            threads.emplace_back([&] {
-                work([&] { return !stop.load(); });
-                const std::lock_guard lock(mutex);
-                ++finished;
-                done.notify_one();
-            });
-        }
-    } catch (const std::system_error&) {
-        // The system has no more threads: those that started do all the work, with the same results.
-    } catch (const std::bad_alloc&) {
-        // Or no more memory for one.
-    }
+    std::vector<std::thread> threads = start_threads(std::min(options.threads, queue.size()), [&] {
+        work([&] { return !stop.load(); });
+        const std::lock_guard lock(mutex);
+        ++finished;
+        done.notify_one();
+    });
     work(go_on);
     for (std::unique_lock lock(mutex); finished < threads.size();) {
         done.wait_for(lock, std::chrono::milliseconds(20));

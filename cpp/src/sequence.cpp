@@ -12,8 +12,7 @@ constexpr std::size_t kProductRows = 64;  // rows of an input product that are w
 
 // Steps of a layer's buffer: a recurrent layer keeps what it put out before the first one.
 std::size_t slabs(const Layer& layer, std::size_t steps) {
-    const Shape& shape = layer.shape();
-    const std::size_t n = !shape.sequence ? 1 : shape.steps > 0 ? shape.steps : steps;
+    const std::size_t n = layer.shape().steps_for(steps);
     return layer.stateful() ? n + 1 : n;
 }
 
@@ -102,15 +101,15 @@ void SequenceEvaluator::run_layers(std::size_t steps, bool last, Read what) {
     steps_ = steps;
     what_ = what;
     std::array<Input, kMaxInputs> in;
-    const std::size_t head = network_.head(what_);
-    for (std::size_t i = 0; i <= head; ++i) {
+    const std::size_t last_layer = network_.output_layer(what_);
+    for (std::size_t i = 0; i <= last_layer; ++i) {
         const Layer& layer = *network_.layers()[i];
         if (layer.stateful()) {
             run_recurrent(i);
         } else if (layer.whole()) {
             rearrange(i);
         } else if (layer.shape().sequence || last) {
-            for (std::size_t slot = 0; slot < layer.sources().size(); ++slot) in[slot] = input(layer, slot);
+            for (std::size_t k = 0; k < layer.sources().size(); ++k) in[k] = input(layer, k);
             const Output out{buffers_[i].y.data(), layer.stride()};
             layer.step(kernels_, in.data(), steps_of(layer.shape()) * lanes_, out, scratch_.data());
         }
@@ -123,7 +122,7 @@ void SequenceEvaluator::run_recurrent(std::size_t i) {
     const Layer& layer = *network_.layers()[i];
     Buffers& b = buffers_[i];
     std::array<Input, 2> all, in;
-    for (std::size_t slot = 0; slot < layer.sources().size(); ++slot) all[slot] = input(layer, slot);
+    for (std::size_t k = 0; k < layer.sources().size(); ++k) all[k] = input(layer, k);
     const std::size_t source = layer.sources()[0];
     const std::size_t steps = source == 0 ? steps_ : steps_of(network_.layers()[source - 1]->shape());
     const std::size_t slab = lanes_ * layer.stride();
@@ -131,7 +130,7 @@ void SequenceEvaluator::run_recurrent(std::size_t i) {
     const std::size_t chunk = product ? kProductRows / lanes_ : 1;
     const auto slab_of = [&](std::size_t t) { return b.y.data() + (layer.shape().sequence ? t : t % 2) * slab; };
     for (std::size_t t = 0; t < steps; ++t) {
-        for (std::size_t slot = 0; slot < layer.sources().size(); ++slot) in[slot] = all[slot].from(t * lanes_);
+        for (std::size_t k = 0; k < layer.sources().size(); ++k) in[k] = all[k].from(t * lanes_);
         if (chunk > 1) {
             if (t % chunk == 0)
                 layer.input_product(kernels_, in[0], std::min(chunk, steps - t) * lanes_, product_.data(),
@@ -153,10 +152,10 @@ void SequenceEvaluator::rearrange(std::size_t i) {
     layer.rearrange({in.x, in.stride, steps}, lanes_, {buffers_[i].y.data(), layer.stride(), steps_of(layer.shape())});
 }
 
-Input SequenceEvaluator::input(const Layer& layer, std::size_t slot) const {
-    const std::size_t source = layer.sources()[slot];
+Input SequenceEvaluator::input(const Layer& layer, std::size_t k) const {
+    const std::size_t source = layer.sources()[k];
     if (source > 0) return {nullptr, value(source - 1), network_.layers()[source - 1]->stride()};
-    if (!features_ && network_.reads_ids(layer, slot)) return {ids_.data(), nullptr, 1};
+    if (!features_ && network_.reads_ids(layer, k)) return {ids_.data(), nullptr, 1};
     return {nullptr, numbers_.data(), network_.info().input_size};
 }
 
@@ -167,8 +166,8 @@ const float* SequenceEvaluator::value(std::size_t i) const noexcept {
 }
 
 void SequenceEvaluator::read(std::size_t lane, std::size_t t, float* y) const {
-    const std::size_t head = network_.head(what_);
-    network_.finish(value(head) + (t * lanes_ + lane) * network_.layers()[head]->stride(), what_, y);
+    const std::size_t last_layer = network_.output_layer(what_);
+    network_.finish(value(last_layer) + (t * lanes_ + lane) * network_.layers()[last_layer]->stride(), what_, y);
 }
 
 }  // namespace lstmgen

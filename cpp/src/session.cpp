@@ -25,17 +25,17 @@ std::size_t checked(const Network& network, std::size_t lanes) {
 
 }  // namespace
 
-Session::Session(const Network& network, std::size_t sequences, std::size_t slots, Workers& workers)
+Session::Session(const Network& network, std::size_t sequences, std::size_t windows, Workers& workers)
     : network_(network),
-      layout_(network, checked(network, sequences * slots), sequences),
+      layout_(network, checked(network, sequences * windows), sequences),
       memory_(layout_.nbytes()),
       sequences_(sequences),
-      slots_(slots),
+      windows_(windows),
       ids_(sequences),
       workers_(workers) {
     std::size_t scratch = 0;
     for (const auto& layer : network.layers())
-        scratch = std::max(scratch, layer->scratch_size(sequences * slots, sequences));
+        scratch = std::max(scratch, layer->scratch_size(sequences * windows, sequences));
     if (network.needs_encoding()) encoded_ = AlignedBuffer<float>(sequences * network.info().input_size);
     for (std::size_t i = 0; i < workers_.size(); ++i) scratch_.emplace_back(scratch);
 }
@@ -48,15 +48,15 @@ void Session::copy_from(const Session& other) noexcept {
     first_ = other.first_;
 }
 
-void Session::reset(std::size_t slot) { layout_.clear(memory_.data(), slot * sequences_, sequences_, now_); }
+void Session::reset(std::size_t window) { layout_.clear(memory_.data(), window * sequences_, sequences_, now_); }
 
-void Session::copy_slot(std::size_t slot, const Session& other, std::size_t from) {
-    for (std::size_t i = 0; i < sequences_; ++i) copy_row(slot * sequences_ + i, other, from * sequences_ + i);
+void Session::copy_window(std::size_t window, const Session& other, std::size_t from) {
+    for (std::size_t i = 0; i < sequences_; ++i) copy_row(window * sequences_ + i, other, from * sequences_ + i);
 }
 
 void Session::keep(const std::vector<std::size_t>& sequences) {
-    for (std::size_t slot = 0, row = 0; slot < slots_; ++slot)
-        for (const std::size_t i : sequences) copy_row(row++, *this, slot * sequences_ + i);  // never to a later row
+    for (std::size_t window = 0, row = 0; window < windows_; ++window)
+        for (const std::size_t i : sequences) copy_row(row++, *this, window * sequences_ + i);  // never to a later row
     sequences_ = sequences.size();
 }
 
@@ -64,23 +64,24 @@ void Session::copy_row(std::size_t row, const Session& other, std::size_t from) 
     layout_.copy(other.layout_, other.memory_.data(), from, other.now_, memory_.data(), row, now_);
 }
 
-void Session::save(std::size_t slot, StateWriter& out) const noexcept {
-    layout_.save(memory_.data(), slot * sequences_, now_, out);
+void Session::save(std::size_t window, StateWriter& out) const noexcept {
+    layout_.save(memory_.data(), window * sequences_, now_, out);
 }
 
-void Session::load(std::size_t slot, StateReader& in) { layout_.load(memory_.data(), slot * sequences_, now_, in); }
+void Session::load(std::size_t window, StateReader& in) { layout_.load(memory_.data(), window * sequences_, now_, in); }
 
 void Session::advance(const std::uint32_t* ids, std::size_t sequences, std::size_t first, std::size_t count) {
-    if (count == slots_) first = 0;  // all of them: in one piece
+    if (count == windows_) first = 0;  // all of them: in one piece
     std::copy_n(ids, sequences, ids_.begin());
     for (std::size_t i = 0; encoded_.size() > 0 && i < sequences; ++i)
         network_.encode(ids[i], encoded_.data() + i * network_.info().input_size);
     first_ = first * sequences_;
     now_ ^= 1;
-    // Shares are of whole slots, since each works out its own shared outputs; or of sequences, where nothing is shared.
-    const std::size_t unit = slots_ > 1 ? sequences_ : 1, units = slots_ > 1 ? count : sequences;
+    // Shares are of whole windows, since each works out its own shared outputs; or of sequences, where nothing is
+    // shared.
+    const std::size_t unit = windows_ > 1 ? sequences_ : 1, units = windows_ > 1 ? count : sequences;
     const std::size_t share = (units + workers_.size() - 1) / workers_.size();
-    const std::size_t rows = slots_ * sequences_;
+    const std::size_t rows = windows_ * sequences_;
     workers_.run([&](std::size_t worker) {
         const std::size_t begin = first_ + std::min(worker * share, units) * unit,
                           end = first_ + std::min((worker + 1) * share, units) * unit;
@@ -99,15 +100,15 @@ void Session::advance_rows(std::size_t first, std::size_t last, float* scratch) 
     }
 }
 
-// Where there is one slot, `row` is also that of the sequence.
+// Where there is one window, `row` is also that of the sequence.
 Input Session::input(const Layer& layer, std::size_t k, std::size_t row) {
     const std::size_t source = layer.sources()[k];
-    const std::size_t period = slots_ > 1 ? sequences_ : 0;
+    const std::size_t period = windows_ > 1 ? sequences_ : 0;
     if (source > 0) {
         const Output o = output(source - 1, row);
         return {nullptr, o.y, o.stride, shared(source - 1) ? period : 0};
     }
-    const std::size_t sequence = slots_ > 1 ? 0 : row, size = network_.info().input_size;
+    const std::size_t sequence = windows_ > 1 ? 0 : row, size = network_.info().input_size;
     if (network_.reads_ids(layer, k)) return {ids_.data() + sequence, nullptr, 1, period};
     return {nullptr, encoded_.data() + sequence * size, size, period};
 }
@@ -116,11 +117,11 @@ Output Session::output(std::size_t layer, std::size_t row) noexcept {
     return layout_.output(memory_.data(), layer, row, now_);
 }
 
-void Session::read(std::size_t slot, float* y, Read what) {
+void Session::read(std::size_t window, float* y, Read what) {
     std::array<Input, kMaxInputs> in;
-    const std::size_t head = network_.head(what), row = slot * sequences_;
+    const std::size_t last = network_.output_layer(what), row = window * sequences_;
     for (const std::size_t i : network_.tail()) {
-        if (i > head) break;
+        if (i > last) break;
         const Layer& layer = *network_.layers()[i];
         for (std::size_t k = 0; k < layer.sources().size(); ++k) {
             const std::size_t source = layer.sources()[k];
@@ -128,7 +129,7 @@ void Session::read(std::size_t slot, float* y, Read what) {
         }
         layer.step(network_.kernels(), in.data(), sequences_, output(i, row), scratch_[0].data());
     }
-    const Output o = output(head, row);
+    const Output o = output(last, row);
     for (std::size_t i = 0; i < sequences_; ++i)
         network_.finish(o.y + i * o.stride, what, y + i * network_.info().outputs);
 }
