@@ -44,59 +44,51 @@ std::size_t bytes_until(std::string_view text, bool space) noexcept {
     return at;
 }
 
-}  // namespace
-
-struct Vocabulary::Data {
-    std::vector<std::string> elements;
-    std::vector<std::uint32_t> by_text;  // ids of elements that are not empty, in the order of their bytes
-    bool tokens = false;
-
-    struct Found {
-        std::uint32_t id;
-        std::size_t bytes;  // 0: there is none
-    };
-
-    // The longest element that the text starts with.
-    Found longest(std::string_view text) const noexcept {
-        auto first = by_text.begin(), last = by_text.end();  // those that start with the bytes so far
-        Found found{0, 0};
-        const auto byte = [&](std::uint32_t id, std::size_t at) -> int {
-            return at < elements[id].size() ? static_cast<unsigned char>(elements[id][at]) : -1;
-        };
-        for (std::size_t at = 0; at < text.size() && first != last; ++at) {
-            const int c = static_cast<unsigned char>(text[at]);
-            first = std::partition_point(first, last, [&](std::uint32_t id) { return byte(id, at) < c; });
-            last = std::partition_point(first, last, [&](std::uint32_t id) { return byte(id, at) <= c; });
-            if (first != last && elements[*first].size() == at + 1) found = {*first, at + 1};
-        }
-        return found;
-    }
+struct Found {
+    std::uint32_t id;
+    std::size_t bytes;  // 0: there is none
 };
+
+// The longest element that the text starts with. `by_text`: ids in the order of their elements' bytes.
+Found longest(const std::vector<std::string>& elements, const std::vector<std::uint32_t>& by_text,
+              std::string_view text) noexcept {
+    auto first = by_text.begin(), last = by_text.end();  // those that start with the bytes so far
+    Found found{0, 0};
+    const auto byte = [&](std::uint32_t id, std::size_t at) -> int {
+        return at < elements[id].size() ? static_cast<unsigned char>(elements[id][at]) : -1;
+    };
+    for (std::size_t at = 0; at < text.size() && first != last; ++at) {
+        const int c = static_cast<unsigned char>(text[at]);
+        first = std::partition_point(first, last, [&](std::uint32_t id) { return byte(id, at) < c; });
+        last = std::partition_point(first, last, [&](std::uint32_t id) { return byte(id, at) <= c; });
+        if (first != last && elements[*first].size() == at + 1) found = {*first, at + 1};
+    }
+    return found;
+}
+
+}  // namespace
 
 Vocabulary::Vocabulary(const Model& model) : Vocabulary(model.info().vocabulary, model.info().vocabulary_kind) {}
 
-Vocabulary::Vocabulary(const std::vector<std::string>& elements, const std::string& kind) {
+Vocabulary::Vocabulary(const std::vector<std::string>& elements, const std::string& kind)
+    : elements_(elements), tokens_(kind == "tokens") {
     if (elements.empty()) refuse({"the model has no vocabulary"});
     if (kind != "text" && kind != "tokens")
         refuse({"kind of the vocabulary: expected text or tokens, found ", Part::quoted(kind)});
-    const auto data = std::make_shared<Data>();
-    data->elements = elements;
-    data->tokens = kind == "tokens";
     for (const std::uint32_t id : order_of(elements))
-        if (!elements[id].empty()) data->by_text.push_back(id);
-    data_ = data;
+        if (!elements[id].empty()) by_text_.push_back(id);
 }
 
 std::size_t Vocabulary::encode(std::string_view text, std::uint32_t* ids, std::size_t capacity) const {
     std::size_t n = 0;
     for (std::size_t at = 0;;) {
-        if (data_->tokens) at += bytes_until(text.substr(at), false);
+        if (tokens_) at += bytes_until(text.substr(at), false);
         if (at == text.size()) return n;
         const std::string_view rest = text.substr(at);
-        const std::string_view piece = data_->tokens ? rest.substr(0, bytes_until(rest, true)) : rest;
-        const Data::Found found = data_->longest(piece);
-        if (found.bytes == 0 || (data_->tokens && found.bytes < piece.size()))
-            refuse({"the text at byte ", at, ", '", piece.substr(0, data_->tokens ? 64 : first_character(rest).bytes),
+        const std::string_view piece = tokens_ ? rest.substr(0, bytes_until(rest, true)) : rest;
+        const Found found = longest(elements_, by_text_, piece);
+        if (found.bytes == 0 || (tokens_ && found.bytes < piece.size()))
+            refuse({"the text at byte ", at, ", '", piece.substr(0, tokens_ ? 64 : first_character(rest).bytes),
                     "', is not in the vocabulary"});
         if (n < capacity) ids[n] = found.id;
         ++n;
@@ -114,25 +106,29 @@ std::string Vocabulary::decode(const std::uint32_t* ids, std::size_t n) const {
     std::string text;
     for (std::size_t i = 0; i < n; ++i) {
         if (ids[i] >= size()) refuse({"id at position ", i, ": expected below ", size(), ", found ", ids[i]});
-        if (i > 0 && data_->tokens) text += ' ';
-        text += data_->elements[ids[i]];
+        if (i > 0 && tokens_) text += ' ';
+        text += elements_[ids[i]];
     }
     return text;
 }
 
-std::size_t Vocabulary::size() const noexcept { return data_->elements.size(); }
-
-StopMatcher::StopMatcher(std::vector<std::vector<std::uint32_t>> stops) : stops_(std::move(stops)) {
-    for (std::size_t i = 0; i < stops_.size(); ++i) {
-        if (stops_[i].empty()) refuse({"stop ", i, " is empty: expected at least one element"});
-        longest_ = std::max(longest_, stops_[i].size());
+StopMatcher::StopMatcher(const std::vector<std::vector<std::uint32_t>>& stops) {
+    for (std::size_t i = 0; i < stops.size(); ++i) {
+        if (stops[i].empty()) refuse({"stop ", i, " is empty: expected at least one element"});
+        ids_.insert(ids_.end(), stops[i].begin(), stops[i].end());
+        ends_.push_back(ids_.size());
+        longest_ = std::max(longest_, stops[i].size());
     }
 }
 
 bool StopMatcher::matches(const std::uint32_t* ids, std::size_t n) const noexcept {
-    return std::any_of(stops_.begin(), stops_.end(), [&](const std::vector<std::uint32_t>& stop) {
-        return n >= stop.size() && std::equal(stop.begin(), stop.end(), ids + (n - stop.size()));
-    });
+    std::size_t begin = 0;
+    for (const std::size_t end : ends_) {
+        const std::size_t size = end - begin;
+        if (n >= size && std::equal(ids + (n - size), ids + n, ids_.data() + begin)) return true;
+        begin = end;
+    }
+    return false;
 }
 
 }  // namespace lstmgen

@@ -1,6 +1,5 @@
 #include "workers.hpp"
 
-
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif

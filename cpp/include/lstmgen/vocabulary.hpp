@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,11 +46,13 @@ public:
     }
 
     /// Number of elements.
-    std::size_t size() const noexcept;
+    std::size_t size() const noexcept { return elements_.size(); }
 
 private:
-    struct Data;
-    std::shared_ptr<const Data> data_;
+    std::vector<std::string> elements_;
+    std::vector<std::uint32_t>
+        by_text_;  // ids of elements that are not empty, in the order of their bytes
+    bool tokens_;
 };
 
 /// Says when a sequence ends with a stop, a list of ids. Immutable: any number of threads may use
@@ -59,7 +60,7 @@ private:
 class LSTMGEN_API StopMatcher {
 public:
     /// Throws Error with the code invalid_argument if a stop is empty.
-    explicit StopMatcher(std::vector<std::vector<std::uint32_t>> stops = {});
+    explicit StopMatcher(const std::vector<std::vector<std::uint32_t>>& stops);
 
     /// Whether these `n` ids, of a sequence of which they are the last, end with a stop. The last
     /// longest() ids are enough. Does not allocate.
@@ -73,7 +74,8 @@ public:
     std::size_t longest() const noexcept { return longest_; }
 
 private:
-    std::vector<std::vector<std::uint32_t>> stops_;
+    std::vector<std::uint32_t> ids_;  // of all stops, one after the other
+    std::vector<std::size_t> ends_;   // where each ends
     std::size_t longest_ = 0;
 };
 

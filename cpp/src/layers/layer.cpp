@@ -2,8 +2,8 @@
 
 namespace lstmgen {
 
-Layer::Layer(const LayerDescription& d)
-    : type_(*d.type), sources_(d.sources), input_size_(d.input_size), shape_(d.shape) {}
+Layer::Layer(const LayerDescription& d, Rearrange* rearrange)
+    : type_(*d.type), rearrange_(rearrange), sources_(d.sources), input_size_(d.input_size), shape_(d.shape) {}
 
 Layer::~Layer() = default;
 

@@ -18,7 +18,11 @@ namespace lstmgen {
 
 class Layer {
 public:
-    explicit Layer(const LayerDescription& d);
+    /// What a layer that needs all time steps does: it turns a whole sequence of each lane into another one.
+    using Rearrange = void(const Layer& layer, const Sequence<const float>& in, std::size_t lanes,
+                           const Sequence<float>& out);
+
+    explicit Layer(const LayerDescription& d, Rearrange* rearrange = nullptr);
     virtual ~Layer();
 
     /// The values that it reads: 0 for the network's input, j + 1 for layer j.
@@ -51,15 +55,16 @@ public:
                       float* /*scratch*/) const {}
 
     /// Floats of one row of input_product; 0: the layer has none.
-    virtual std::size_t product_size() const noexcept { return 0; }
+    std::size_t product_size() const noexcept { return product_size_; }
     /// The part of a recurrent layer's step that depends on its first input only, for many steps at once: z (rows,
     /// product_size).
     virtual void input_product(const kernels::KernelTable&, const Input&, std::size_t /*rows*/, float* /*z*/,
                                float* /*scratch*/) const {}
 
-    /// Turns a whole sequence into another one. For layers with whole().
-    virtual void rearrange(const Sequence<const float>& /*in*/, std::size_t /*lanes*/,
-                           const Sequence<float>& /*out*/) const {}
+    /// For layers with whole().
+    void rearrange(const Sequence<const float>& in, std::size_t lanes, const Sequence<float>& out) const {
+        rearrange_(*this, in, lanes, out);
+    }
 
     /// Writes the arrays that it was made of.
     virtual void write(ArrayWriter&) const {}
@@ -72,9 +77,11 @@ public:
 protected:
     std::size_t nbytes_ = 0;
     std::size_t sums_size_ = 0;
+    std::size_t product_size_ = 0;
 
 private:
     const LayerType& type_;
+    Rearrange* rearrange_;
     std::vector<std::size_t> sources_;
     std::size_t input_size_;
     Shape shape_;

@@ -22,9 +22,10 @@ void unpack_gate(const float* z, std::size_t g, std::size_t gates, std::size_t s
 class Cell : public StatefulLayer {
 public:
     Cell(const LayerDescription& d, std::size_t gates, const LayerArrays& arrays)
-        : StatefulLayer(d), kernel_(arrays.matrix("kernel", gates, {d.raw, false, d.sources[0] == 0})) {}
+        : StatefulLayer(d), kernel_(arrays.matrix("kernel", gates, {d.raw, false, d.sources[0] == 0})) {
+        product_size_ = kernel_.padded_columns();
+    }
 
-    std::size_t product_size() const noexcept final { return kernel_.padded_columns(); }
     void input_product(const KernelTable& kernels, const Input& in, std::size_t rows, float* z,
                        float* scratch) const final {
         kernel_.apply(kernels, in, rows, z, product_size(), scratch);
