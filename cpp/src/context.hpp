@@ -22,8 +22,8 @@ namespace lstmgen {
 //
 // Lanes that start with the context are not run along with it, which would take as long as half a window of elements
 // before the first one is there. They are run from the history when they are about to be needed: one, two, four ... at
-// a time, then so many that at last all lanes are live (but not where there are two lanes at most). Lane k is in slot k
-// % slots_ of the session.
+// a time, then so many that at last all lanes are live (but not where there are two lanes at most). Lane k is in window
+// k % in_flight_ of the session.
 //
 // A network that needs whole windows has no lanes: the window of the last elements is evaluated for each distribution.
 class Context {
@@ -46,9 +46,11 @@ public:
         return refresh > 0 && info.window > 0 && (info.padding || info.zero_padding);
     }
     bool pads() const noexcept { return pads(info(), refresh_); }
-    /// Makes an empty context, which must pad, one of all but one element of padding, so that the window of the first
-    /// element ends with it. False, and still empty, if `keep_going` stopped it.
-    bool pad(const std::function<bool()>& keep_going = {});
+    /// Comes before the first elements, of which at least `n` follow at once. If the context pads and n elements do not
+    /// fill a window, it reads all but one element of padding. False, and still empty, if `keep_going` stopped it.
+    /// Later calls do nothing.
+    bool begin(std::size_t n, const std::function<bool()>& keep_going = {});
+    bool begun() const noexcept { return begun_; }
     std::size_t refresh() const noexcept { return refresh_; }
     /// Lanes of one sequence.
     static std::size_t lanes(const ModelInfo& info, std::size_t refresh);
@@ -84,15 +86,17 @@ private:
     // Lanes that start within n elements, at least one of them read.
     std::size_t lanes_after(std::size_t n) const { return carried() ? 1 : (n - 1) / refresh_ + 1; }
 
-    void evaluate_padding();
     std::size_t first_live() const noexcept { return refresh_ > 0 && session_ && !group_; }
+    std::size_t padding_to_come() const noexcept { return pads() && !begun_ ? reach() - 1 : 0; }
+    bool pad(const std::function<bool()>& keep_going);
+    void evaluate_padding();
     void read_lane();
     void run_group();
     void evaluate_window(std::size_t steps);
     std::uint32_t* history(std::size_t at) { return history_.data() + at % history_size_ * sequences_; }
 
     std::shared_ptr<const Network> network_;
-    std::size_t window_, refresh_, slots_, sequences_;
+    std::size_t window_, refresh_, in_flight_, sequences_;
     std::unique_ptr<Workers> workers_;
     std::unique_ptr<Session> session_, group_;  // the lanes, and those that are being run from the history; or
     std::unique_ptr<SequenceEvaluator> evaluator_;
@@ -105,6 +109,7 @@ private:
     std::vector<std::uint32_t> fillers_;  // padding for each sequence
     std::vector<float> logits_;
     std::size_t elements_ = 0;  // read so far, with padding
+    bool begun_ = false;        // padding, if it takes some, has been read
     bool ready_ = false;        // the logits are those of the next element
 };
 

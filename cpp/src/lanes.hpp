@@ -59,6 +59,15 @@ struct Output {
     }
 };
 
+/// The same for reading. All but y and its stride only of layers with state.
+struct ConstOutput {
+    const float* y = nullptr;  // (lanes, stride), as c
+    std::size_t stride = 0;
+    const float* c = nullptr;
+    const double* sums = nullptr;  // (lanes, sums_stride)
+    std::size_t sums_stride = 0;
+};
+
 /// A sequence or vector of several lanes: row t * lanes + lane is step t of a lane.
 template <class T>
 struct Sequence {

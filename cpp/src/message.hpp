@@ -53,4 +53,7 @@ std::string message(Parts parts);
 /// Throws Error with the code invalid_argument.
 [[noreturn]] void refuse(Parts parts);
 
+/// Throws Error with the code format.
+[[noreturn]] void fail_format(Parts parts);
+
 }  // namespace lstmgen

@@ -40,13 +40,12 @@ private:
         AlignedBuffer<double> sums;
     };
 
-    std::size_t steps_of(const Shape& shape) const noexcept {
-        return !shape.sequence ? 1 : shape.steps > 0 ? shape.steps : steps_;
-    }
+    std::size_t steps_of(const Shape& shape) const noexcept { return shape.steps_for(steps_); }
     void run_layers(std::size_t steps, bool last, Read what);
     void run_recurrent(std::size_t i);
     void rearrange(std::size_t i);
-    Input input(const Layer& layer, std::size_t slot) const;
+    /// What a layer reads as its k-th input.
+    Input input(const Layer& layer, std::size_t k) const;
     const float* value(std::size_t i) const noexcept;
 
     const Network& network_;

@@ -3,9 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "network.hpp"
+#include "state_layout.hpp"
 
 namespace lstmgen {
 
@@ -36,16 +36,13 @@ private:
         const Stepper* owner;
         std::uint64_t now;  // which y is the newest
     };
-    struct Offsets {
-        std::size_t y[2] = {}, c = 0, sums = 0;
-    };
-
     void step(void* state, const std::uint32_t* id, const float* x, float* y) const;
-    Output output(std::byte* base, std::size_t layer, std::size_t now) const noexcept;
+    static std::size_t now(const void* state) noexcept {
+        return static_cast<std::size_t>(static_cast<const Header*>(state)->now);
+    }
 
     const Network& network_;
-    std::vector<Offsets> layers_;
-    std::vector<unsigned char> in_tail_;
+    StateLayout layout_;  // after the header
     std::size_t numbers_ = 0, scratch_ = 0, nbytes_ = 0, saved_size_ = 0;
 };
 

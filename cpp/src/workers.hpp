@@ -7,10 +7,28 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 namespace lstmgen {
+
+/// Starts the threads that make a team of `size` with the caller: each runs `run`. If the system has no more threads or
+/// no more memory, fewer start; those that did can do all the work, with the same results.
+template <class F>
+std::vector<std::thread> start_threads(std::size_t size, F run) {
+    std::vector<std::thread> threads;
+    threads.reserve(size);
+    try {
+        for (std::size_t i = 1; i < size; ++i) threads.emplace_back(run);
+    } catch (const std::system_error&) {
+        // The system has no more threads.
+    } catch (const std::bad_alloc&) {
+        // There is no memory for one more.
+    }
+    return threads;
+}
 
 class Workers {
 public:

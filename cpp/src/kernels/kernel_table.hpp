@@ -14,7 +14,8 @@ namespace lstmgen::kernels {
 
 /// Outputs in a panel of a packed matrix, and units in a block of an LSTM layer.
 constexpr std::size_t kPanel = 16;
-constexpr std::size_t kGates = 4;
+/// Gates of an LSTM layer (i, f, c, o) and of a GRU layer (z, r, h).
+constexpr std::size_t kGates = 4, kGruGates = 3;
 
 /// The activations that are vectorised; all others are in activations.cpp.
 enum class Function { linear, relu, sigmoid, hard_sigmoid, hard_sigmoid_keras2, tanh };
@@ -28,10 +29,34 @@ enum class Quad : std::int8_t {};
 /// In place of the number of a row: none.
 constexpr std::uint32_t kNoRow = 0xffffffff;
 
-/// How a matrix lies in memory: so many rows interleaved, column by column, the upper one first; and the rows of so
-/// many panels, at most, side by side.
+/// How a matrix lies in memory. Its columns are cut into panels of 16.
+///
+/// `interleaved_rows` rows (1, 2 or 4) form a group: the numbers of one column lie next to each other, the upper row
+/// first. `adjacent_panels` panels form a block: a group of rows of one panel is followed by the same group of the next
+/// panel. The last block may have fewer panels.
+///
+/// A matrix of 4 rows and 32 columns, 2 panels, where 20 stands for row 2, column 0 ("2,16": row 2, column 16):
+///
+///     {1, 1}: floats, one panel after the other        {1, 2}: floats, two panels adjacent
+///     panel 0   00  01  02 .. 0,15                     00  01 .. 0,15   0,16  0,17 .. 0,31
+///               10  11  12 .. 1,15                     10  11 .. 1,15   1,16  1,17 .. 1,31
+///               20  21  22 .. 2,15                     20  21 .. 2,15   2,16  2,17 .. 2,31
+///               30  31  32 .. 3,15                     30  31 .. 3,15   3,16  3,17 .. 3,31
+///     panel 1   0,16  0,17 .. 0,31
+///               1,16  1,17 .. 1,31
+///               2,16  2,17 .. 2,31
+///               3,16  3,17 .. 3,31
+///
+///     {2, 1}: bf16 or int8 in pairs                    {4, 2}: int8 in quads, two panels adjacent
+///     panel 0   00 10  01 11 .. 0,15 1,15              00 10 20 30 .. 0,15 1,15 2,15 3,15   0,16 1,16 2,16 3,16 ..
+///               20 30  21 31 .. 2,15 3,15
+///     panel 1   0,16 1,16 .. 0,31 1,31
+///               2,16 3,16 .. 2,31 3,31
 struct Layout {
-    std::size_t rows, panels;
+    std::size_t interleaved_rows, adjacent_panels;
+
+    /// Whether four rows are interleaved, for products of bytes.
+    constexpr bool quads() const { return interleaved_rows == 4; }
 };
 
 struct Matrix;
@@ -57,8 +82,8 @@ struct RoundedProduct {
 };
 
 /// A (k, 16 n_panels) matrix: panel p holds the columns [16 p, 16 p + 16). Where it lies: place_of. Its k is rounded up
-/// to a multiple of layout.rows by zeros. Products take panels from a multiple of layout.panels on, and as many, or
-/// all.
+/// to a multiple of layout.interleaved_rows by zeros. Products take panels from a multiple of layout.adjacent_panels
+/// on, and as many, or all.
 ///
 /// With int8, a weight stands for itself times `scales` of its column. Sums of kIntChain products are exact.
 struct Matrix {
@@ -78,10 +103,11 @@ struct Place {
     std::size_t at, step;
 };
 static constexpr Place place_of(std::size_t panel, Layout layout, std::size_t k, std::size_t n_panels) {
-    const std::size_t rows = (k + layout.rows - 1) / layout.rows * layout.rows;
-    const std::size_t first = panel / layout.panels * layout.panels, left = n_panels - first;
-    const std::size_t beside = left < layout.panels ? left : layout.panels;
-    return {(first * rows + (panel - first) * layout.rows) * kPanel, beside * layout.rows * kPanel};
+    const std::size_t rows = (k + layout.interleaved_rows - 1) / layout.interleaved_rows * layout.interleaved_rows;
+    const std::size_t first = panel / layout.adjacent_panels * layout.adjacent_panels, left = n_panels - first;
+    const std::size_t adjacent = left < layout.adjacent_panels ? left : layout.adjacent_panels;
+    return {(first * rows + (panel - first) * layout.interleaved_rows) * kPanel,
+            adjacent * layout.interleaved_rows * kPanel};
 }
 
 /// Rows that are multiplied with a matrix: in floats, rounded or not, or in numbers of 16 bits.

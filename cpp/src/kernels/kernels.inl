@@ -2,8 +2,8 @@
 // instruction set.
 //
 // Needs from the including file, besides what products.inl needs: load_low, load_high, sub, div, min, max, pow2_bits,
-// and kCommonPair. Everything stays in an unnamed namespace: no symbol of a file compiled for one instruction set may
-// be merged with that of another.
+// kCommonPair and kQuadsAndPairs. Everything stays in an unnamed namespace: no symbol of a file compiled for one
+// instruction set may be merged with that of another.
 
 #include <type_traits>
 
@@ -172,7 +172,8 @@ LSTMGEN_NOINLINE void activate(Function function, float* x, std::size_t n) {
 
 // ---- Products -------------------------------------------------------------------------------------------------------
 
-constexpr std::size_t kSome = 32;  // numbers that are rounded at once: so many that GCC makes a loop of vectors of them
+constexpr std::size_t kChunk =
+    32;  // numbers that are rounded at once: so many that GCC makes a loop of vectors of them
 
 // The bits of x.
 inline std::uint32_t bits_of(float x) {
@@ -181,13 +182,13 @@ inline std::uint32_t bits_of(float x) {
     return bits;
 }
 
-// f(numbers, i) for the numbers of x from i on, kSome at a time; the last ones are followed by zeros.
+// f(numbers, i) for the numbers of x from i on, kChunk at a time; the last ones are followed by zeros.
 template <class F>
-inline void for_some(const float* x, std::size_t n, F f) {
-    for (std::size_t i = 0; i < n; i += kSome) {
-        float last[kSome] = {};
-        if (n - i < kSome) std::memcpy(last, x + i, (n - i) * sizeof(float));
-        f(n - i < kSome ? last : x + i, i);
+inline void for_chunks(const float* x, std::size_t n, F f) {
+    for (std::size_t i = 0; i < n; i += kChunk) {
+        float last[kChunk] = {};
+        if (n - i < kChunk) std::memcpy(last, x + i, (n - i) * sizeof(float));
+        f(n - i < kChunk ? last : x + i, i);
     }
 }
 
@@ -198,10 +199,10 @@ struct Scale {
 
 // The greatest magnitude; NaN or infinity if there is one.
 LSTMGEN_NOINLINE float greatest(const float* x, std::size_t n) {
-    std::uint32_t tops[kSome] = {};  // of the magnitudes, which are in the order of their bits
-    for_some(x, n, [&](const float* some, std::size_t) {
-        for (std::size_t j = 0; j < kSome; ++j) {
-            const std::uint32_t magnitude = bits_of(some[j]) & 0x7fffffff;
+    std::uint32_t tops[kChunk] = {};  // of the magnitudes, which are in the order of their bits
+    for_chunks(x, n, [&](const float* chunk, std::size_t) {
+        for (std::size_t j = 0; j < kChunk; ++j) {
+            const std::uint32_t magnitude = bits_of(chunk[j]) & 0x7fffffff;
             tops[j] = magnitude > tops[j] ? magnitude : tops[j];
         }
     });
@@ -230,9 +231,9 @@ LSTMGEN_NOINLINE bool are_int16(const float* x, std::size_t n, float most) {
         return rounded - 12582912.0f != number;
     };
     if (!(most <= 32767.0f) || changes(most)) return false;
-    std::uint32_t changed[kSome] = {};
-    for_some(x, n, [&](const float* some, std::size_t) {
-        for (std::size_t j = 0; j < kSome; ++j) changed[j] |= changes(some[j]) ? 1u : 0u;
+    std::uint32_t changed[kChunk] = {};
+    for_chunks(x, n, [&](const float* chunk, std::size_t) {
+        for (std::size_t j = 0; j < kChunk; ++j) changed[j] |= changes(chunk[j]) ? 1u : 0u;
     });
     std::uint32_t any = 0;
     for (const std::uint32_t each : changed) any |= each;
@@ -241,23 +242,23 @@ LSTMGEN_NOINLINE bool are_int16(const float* x, std::size_t n, float most) {
 
 // to[0..n) = x as integers, then zeros.
 LSTMGEN_NOINLINE void round_to_int16(const float* x, std::size_t n, float factor, std::int16_t* to) {
-    for_some(x, n, [&](const float* some, std::size_t i) {
-        std::uint16_t bits[kSome];
-        for (std::size_t j = 0; j < kSome; ++j)
-            bits[j] = static_cast<std::uint16_t>(to_uint16(some[j], factor) ^ 32768);
+    for_chunks(x, n, [&](const float* chunk, std::size_t i) {
+        std::uint16_t bits[kChunk];
+        for (std::size_t j = 0; j < kChunk; ++j)
+            bits[j] = static_cast<std::uint16_t>(to_uint16(chunk[j], factor) ^ 32768);
         std::memcpy(to + i, bits, sizeof bits);
     });
 }
 
 // The same, plus 32768, as upper and lower bytes.
 LSTMGEN_NOINLINE void round_to_bytes(const float* x, std::size_t n, float factor, std::byte* upper, std::byte* lower) {
-    for_some(x, n, [&](const float* some, std::size_t i) {
-        std::uint8_t bytes[2][kSome];
-        for (std::size_t j = 0; j < kSome; ++j)
-            bytes[0][j] = static_cast<std::uint8_t>(to_uint16(some[j], factor) >> 8);
-        for (std::size_t j = 0; j < kSome; ++j) bytes[1][j] = static_cast<std::uint8_t>(to_uint16(some[j], factor));
-        std::memcpy(upper + i, bytes[0], kSome);
-        std::memcpy(lower + i, bytes[1], kSome);
+    for_chunks(x, n, [&](const float* chunk, std::size_t i) {
+        std::uint8_t bytes[2][kChunk];
+        for (std::size_t j = 0; j < kChunk; ++j)
+            bytes[0][j] = static_cast<std::uint8_t>(to_uint16(chunk[j], factor) >> 8);
+        for (std::size_t j = 0; j < kChunk; ++j) bytes[1][j] = static_cast<std::uint8_t>(to_uint16(chunk[j], factor));
+        std::memcpy(upper + i, bytes[0], kChunk);
+        std::memcpy(lower + i, bytes[1], kChunk);
     });
 }
 
@@ -275,14 +276,12 @@ template <class T>
 LSTMGEN_NOINLINE void round_to_bf16(const float* x, std::size_t n, T* to) {
     using Bits = std::conditional_t<sizeof(T) == sizeof(float), std::uint32_t, std::uint16_t>;
     constexpr int shift = sizeof(T) == sizeof(float) ? 16 : 0;
-    for_some(x, n, [&](const float* some, std::size_t i) {
-        Bits bits[kSome];
-        for (std::size_t j = 0; j < kSome; ++j) bits[j] = static_cast<Bits>(to_bf16(some[j]) << shift);
+    for_chunks(x, n, [&](const float* chunk, std::size_t i) {
+        Bits bits[kChunk];
+        for (std::size_t j = 0; j < kChunk; ++j) bits[j] = static_cast<Bits>(to_bf16(chunk[j]) << shift);
         std::memcpy(to + i, bits, sizeof bits);
     });
 }
-
-constexpr bool kWide = kTilePanels > 1;  // only then there are products of bytes and of pairs of bf16
 
 // The rows as the matrix wants them. `memory`, where rounded ones are put, is moved on to what is left of it.
 Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t rows, float*& memory) {
@@ -297,7 +296,7 @@ Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t r
         std::int16_t* const to = halves + r * to_stride;
         if (rounding == Rounding::bf16) {
             round_to_bf16(from, m.k, floats + r * to_stride);
-        } else if (kWide && rounding == Rounding::bf16_pairs) {
+        } else if (kQuadsAndPairs && rounding == Rounding::bf16_pairs) {
             round_to_bf16(from, m.k, to);
         } else {
             const float most = greatest(from, m.k);
@@ -305,7 +304,7 @@ Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t r
             const Scale scale = exact ? Scale{1.0f, 1.0f} : scale_of(most);
             auto* const bytes = reinterpret_cast<std::byte*>(to);
             scales[r] = scale.scale;
-            if (kWide && rounding == Rounding::bytes)
+            if (kQuadsAndPairs && rounding == Rounding::bytes)
                 round_to_bytes(from, m.k, scale.factor, bytes, bytes + to_stride);
             else
                 round_to_int16(from, m.k, scale.factor, to);
@@ -341,9 +340,9 @@ inline void add_interleaved(const std::int8_t* row, std::size_t i, const float* 
         z[j] += static_cast<float>(static_cast<std::int8_t>(weights >> (8 * i))) * scales[j];
     }
 }
-inline void add_row(const std::int8_t* row, std::size_t together, std::size_t i, const float* scales, std::size_t n,
+inline void add_row(const std::int8_t* row, std::size_t interleaved, std::size_t i, const float* scales, std::size_t n,
                     float* z) {
-    if (together == 2)
+    if (interleaved == 2)
         add_interleaved<std::uint16_t>(row, i, scales, n, z);
     else
         add_interleaved<std::uint32_t>(row, i, scales, n, z);
@@ -352,16 +351,16 @@ inline void add_row(const std::int8_t* row, std::size_t together, std::size_t i,
 template <class W>
 void gather_rows(const Matrix& m, std::size_t first, std::size_t n_panels, const std::uint32_t* ids,
                  std::size_t id_stride, std::size_t rows, float* z, std::size_t z_stride) {
-    const std::size_t beside = m.layout.panels, together = m.layout.rows;
-    for (std::size_t p = 0; p < n_panels; p += beside) {
-        const std::size_t n = (n_panels - p < beside ? n_panels - p : beside) * kPanel;
+    const std::size_t adjacent = m.layout.adjacent_panels, interleaved = m.layout.interleaved_rows;
+    for (std::size_t p = 0; p < n_panels; p += adjacent) {
+        const std::size_t n = (n_panels - p < adjacent ? n_panels - p : adjacent) * kPanel;
         const Place place = place_of(first + p, m.layout, m.k, m.n_panels);
         const W* const panels = static_cast<const W*>(m.panels) + place.at;
         const float* const scales = m.scales ? m.scales + (first + p) * kPanel : nullptr;
         for (std::size_t r = 0; r < rows; ++r) {
             const std::size_t id = ids[r * id_stride];
             if (id == kNoRow) continue;
-            add_row(panels + id / together * place.step, together, id % together, scales, n,
+            add_row(panels + id / interleaved * place.step, interleaved, id % interleaved, scales, n,
                     z + r * z_stride + p * kPanel);
         }
     }
@@ -392,7 +391,7 @@ LSTMGEN_NOINLINE void input_product(const RnnStep& s, const Rows& x, std::size_t
         for (std::size_t v = 0; v < stride; v += kWidth) store(z + j * stride + v, load(start + v));
     }
     if (s.ids) gather_from(s.kernel, first, n_panels, s.ids + r * s.id_stride, s.id_stride, rows, z, stride);
-    if (s.x) gemm_from(s.kernel, first, n_panels, rows_behind(x, r), rows, z, stride);
+    if (s.x) gemm_from(s.kernel, first, n_panels, rows_after(x, r), rows, z, stride);
 }
 
 // What a step multiplies.
@@ -442,7 +441,7 @@ void lstm_step_typed(const LstmStep& s, Act act, Rec rec) {
         for (std::size_t r = 0; r < s.rows; r += kChunkRows) {
             const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
             input_product(s, in.x, b * kGates, blocks * kGates, r, rows, z);
-            gemm_from(s.recurrent, b * kGates, blocks * kGates, rows_behind(in.h_prev, r), rows, z, stride);
+            gemm_from(s.recurrent, b * kGates, blocks * kGates, rows_after(in.h_prev, r), rows, z, stride);
             // All gates first: they do not wait for one another, as the cell does for its gates.
             for (std::size_t i = 0; i < rows * blocks; ++i) gates(act, rec, z + i * kBlock);
             for (std::size_t j = 0; j < rows; ++j)
@@ -464,7 +463,7 @@ void lstm_step(const LstmStep& s) {
 
 // ---- GRU ------------------------------------------------------------------------------------------------------------
 
-constexpr std::size_t kGruGates = 3, kGruBlock = kGruGates * kPanel;
+constexpr std::size_t kGruBlock = kGruGates * kPanel;
 constexpr std::size_t kGruBuffer = kGruRows * kGruBlock;
 
 // u (rows, stride) = start (stride), or zeros.
@@ -501,7 +500,7 @@ void gru_step_reset_after(const GruStep& s) {
             const std::size_t rows = s.rows - r < kGruRows ? s.rows - r : kGruRows;
             input_product(s, in.x, b * kGruGates, blocks * kGruGates, r, rows, a);
             start_rows(s.recurrent_start + b * kGruBlock, rows, stride, u);
-            gemm_from(s.recurrent, b * kGruGates, blocks * kGruGates, rows_behind(in.h_prev, r), rows, u, stride);
+            gemm_from(s.recurrent, b * kGruGates, blocks * kGruGates, rows_after(in.h_prev, r), rows, u, stride);
             for (std::size_t i = 0; i < rows * blocks; ++i)
                 map_sum(rec, a + i * kGruBlock, u + i * kGruBlock, 2 * kPanel);
             for (std::size_t j = 0; j < rows; ++j)
@@ -536,7 +535,7 @@ void gru_step_reset_before(const GruStep& s) {
             const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
             input_product(s, in.x, b * kGruGates, blocks * kGruGates, r, rows, a);
             start_rows(nullptr, rows, blocks * pair, u);
-            gemm_from(s.recurrent, b * 2, blocks * 2, rows_behind(in.h_prev, r), rows, u, blocks * pair);
+            gemm_from(s.recurrent, b * 2, blocks * 2, rows_after(in.h_prev, r), rows, u, blocks * pair);
             for (std::size_t i = 0; i < rows * blocks; ++i) map_sum(rec, a + i * kGruBlock, u + i * pair, pair);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t i = 0; i < blocks; ++i)
@@ -591,7 +590,7 @@ void rnn_step(const RnnStep& s) {
         for (std::size_t r = 0; r < s.rows; r += kChunkRows) {
             const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
             input_product(s, in.x, b, blocks, r, rows, z);
-            gemm_from(s.recurrent, b, blocks, rows_behind(in.h_prev, r), rows, z, stride);
+            gemm_from(s.recurrent, b, blocks, rows_after(in.h_prev, r), rows, z, stride);
             activate(s.activation, z, rows * stride);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t v = 0; v < stride; v += kWidth)

@@ -15,8 +15,9 @@ namespace lstmgen::kernels {
 namespace {
 
 constexpr std::size_t kVecs = kPanel / kWidth;  // vectors in one row of a panel
+constexpr bool kOnePanel = kTilePanels == 1;    // whether a tile has one panel
 
-inline Rows rows_behind(const Rows& x, std::size_t r) {
+inline Rows rows_after(const Rows& x, std::size_t r) {
     if (!x.rounded) return {x.x + r * x.stride, x.stride, nullptr, 0, nullptr};
     return {nullptr, 0, x.rounded + r * x.rounded_stride, x.rounded_stride, x.scales ? x.scales + r : nullptr};
 }
@@ -148,12 +149,12 @@ struct Product {
 // for each size, since the registers do not suffice for what several have in common.
 template <std::size_t R, std::size_t P, std::size_t S, class W>
 LSTMGEN_NOINLINE void tile(const Product<W>& p, std::size_t r) {
-    constexpr std::size_t n = P * kVecs, length = Kind<W>::chain, together = Kind<W>::rows;
+    constexpr std::size_t n = P * kVecs, length = Kind<W>::chain, interleaved = Kind<W>::rows;
     const Matrix& m = p.m;
     const Place place = place_of(p.first, m.layout, m.k, m.n_panels);
     const W* const panels = static_cast<const W*>(m.panels) + place.at;
     const std::size_t jump = S < P ? place_of(p.first + S, m.layout, m.k, m.n_panels).at - place.at : 0;
-    const Rows x = rows_behind(p.x, r);
+    const Rows x = rows_after(p.x, r);
     const float* const scales = m.scales ? m.scales + p.first * kPanel : nullptr;
     const std::int32_t* starts = m.starts ? m.starts + p.first * kPanel : nullptr;
     float* const z = p.z + r * p.z_stride;
@@ -162,7 +163,7 @@ LSTMGEN_NOINLINE void tile(const Product<W>& p, std::size_t r) {
         typename Kind<W>::Sum sums[R][n];
         for (std::size_t i = 0; i < R; ++i)
             for (std::size_t j = 0; j < n; ++j) start(sums[i][j], starts + j * kWidth);
-        chain(Weights<W, S>{panels + begin / together * place.step, place.step, jump}, x, begin, end, sums);
+        chain(Weights<W, S>{panels + begin / interleaved * place.step, place.step, jump}, x, begin, end, sums);
         for (std::size_t i = 0; i < R; ++i)
             for (std::size_t j = 0; j < n; ++j)
                 add_to(z + i * p.z_stride + j * kWidth, sums[i][j], x, i, scales + j * kWidth);
@@ -181,8 +182,8 @@ LSTMGEN_NOINLINE std::size_t run(const Product<W>& p, void (*tile)(const Product
 // Rows of the tiles behind those of R: 6, 4, 2 and 1. Where kTilePanels are more than one, fewer sizes for fewer
 // panels, which are rare.
 constexpr std::size_t fewer_rows(std::size_t R, std::size_t P) {
-    if (R > 4 && (P == 4 || kTilePanels == 1)) return 4;
-    return R > 2 && (P > 1 || kTilePanels == 1) ? 2 : 1;
+    if (R > 4 && (P == 4 || kOnePanel)) return 4;
+    return R > 2 && (P > 1 || kOnePanel) ? 2 : 1;
 }
 
 // The rows from r on in tiles of R, and what is left in smaller ones.
@@ -211,11 +212,11 @@ inline void row_times_panels(Product<W>& p) {
 template <class W>
 void multiply_panels(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
                      float* z, std::size_t z_stride) {
-    static_assert(kTilePanels == 1 || kTilePanels == 4);
+    static_assert(kOnePanel || kTilePanels == 4);
     Product<W> p{m, first, first + n_panels, x, rows, z, z_stride};
-    if constexpr (kTilePanels == 1) {
+    if constexpr (kOnePanel) {
         if (rows == 1) row_times_panels<1>(p);
-    } else if (m.layout.panels == 3) {  // blocks of a GRU, and where threes go up
+    } else if (m.layout.adjacent_panels == 3) {
         if (rows == 1) row_times_panels<3>(p);
         while (p.left() >= 3) panels_times_rows<3>(p);
     } else {

@@ -13,6 +13,7 @@ struct Vec {
 };
 constexpr std::size_t kWidth = 4, kTileRows = 2, kTilePanels = 1, kRowPanels = 1;
 constexpr bool kCommonPair = false;
+constexpr bool kQuadsAndPairs = false;  // whether some table has products of bytes, and of pairs of bf16
 
 template <class To, class From>
 inline To bit_cast(From from) {
