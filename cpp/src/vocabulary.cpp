@@ -73,8 +73,8 @@ Vocabulary::Vocabulary(const Model& model) : Vocabulary(model.info().vocabulary,
 Vocabulary::Vocabulary(const std::vector<std::string>& elements, const std::string& kind)
     : elements_(elements), tokens_(kind == "tokens") {
     if (elements.empty()) refuse({"the model has no vocabulary"});
-    if (kind != "text" && kind != "tokens")
-        refuse({"kind of the vocabulary: expected text or tokens, found ", Part::quoted(kind)});
+    if (kind != "text" && kind != "tokens" && kind != "bytes")
+        refuse({"kind of the vocabulary: expected text, tokens or bytes, found ", Part::quoted(kind)});
     for (const std::uint32_t id : order_of(elements))
         if (!elements[id].empty()) by_text_.push_back(id);
 }
