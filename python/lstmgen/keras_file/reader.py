@@ -118,7 +118,7 @@ class _Model:
         stored, size = _input(self.spec, self.file)
         window = stored or asked or (known.window if known else 0)
         if known and not window:
-            raise ModelFormatError(textgenrnn.WINDOWLESS)
+            raise ModelFormatError(textgenrnn.windowless())
         assembly = Assembly(window, size, weights_only=self.kind.startswith("weights"))
         self.assembly = assembly
         assembly.assumed += self.assumed

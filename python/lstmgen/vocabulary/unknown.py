@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection
 
-SKIP = "; on_unknown='skip' leaves such out"  # how a message ends; an option that all who encode a text have
+from lstmgen.errors import option
 
 _AROUND = 16  # characters shown on each side
 _OTHERS = 8  # more unknown elements that are named
@@ -22,6 +22,11 @@ _PLAIN = str.maketrans(
         "\r": "\n",
     }
 )
+
+
+def skipping() -> str:
+    """How a message ends: the option that all who encode a text have."""
+    return f"; {option('on_unknown', 'skip')} leaves such out"
 
 
 def message(
@@ -48,7 +53,7 @@ def message(
     if others:
         said += f"; unknown besides: {' '.join(repr(other)[:40] for other in others[:_OTHERS])}"
         said += " ..." if len(others) > _OTHERS else ""
-    return said + SKIP
+    return said + skipping()
 
 
 def closest(elements: Collection[str], piece: str) -> str | None:
