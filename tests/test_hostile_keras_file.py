@@ -169,7 +169,7 @@ def test_matrix_over_the_limit(small_h5: Path) -> None:
         group = file["model_weights/lstm_1/lstm_1"]
         del group["recurrent_kernel:0"]
         group.create_dataset("recurrent_kernel:0", shape=(units, 4 * units), dtype="f4")
-    with pytest.raises(ModelFormatError, match=r"recurrent_kernel: .*more than 2147483648 numbers"):
+    with pytest.raises(ModelFormatError, match=r"recurrent_kernel: .*expected at most 2147483648 numbers"):
         keras_file.read(small_h5)
 
 

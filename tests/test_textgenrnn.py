@@ -183,7 +183,7 @@ def test_unknown_window_is_asked_for(write: Write, capsys: pytest.CaptureFixture
 
 def test_config_without_a_window_is_asked_for_it(write: Write) -> None:
     path = write(config={}, beside="elsewhere")
-    with pytest.raises(ModelFormatError, match=r"give window=\.\.\."):
+    with pytest.raises(ModelFormatError, match=r"give window=\.\.\.,"):
         keras_file.read(path, config=path.parent / "elsewhere_config.json")
 
 
@@ -193,7 +193,7 @@ def test_published_weights_have_the_published_window(write: Write, tmp_path: Pat
     assert network.window == 40
     assert "a window of 40 steps (max_length), as of the weights that come with textgenrnn" in network.assumed
     other = write(ids=465, embedding=100, units=64)
-    with pytest.raises(ModelFormatError, match=r"give window=\.\.\."):
+    with pytest.raises(ModelFormatError, match=r"give window=\.\.\.,"):
         keras_file.read(other)
 
 
@@ -212,7 +212,7 @@ def test_files_of_the_default_name_are_taken_if_they_fit(write: Write) -> None:
     path = write("mine.hdf5", config={"max_length": 8}, vocab=VOCAB, beside="textgenrnn")
     assert lstmgen.Model(path).vocabulary is not None
     other = write("mine.hdf5", layers=3, ids=9)
-    with pytest.raises(ModelFormatError, match=r"give window=\.\.\."):
+    with pytest.raises(ModelFormatError, match=r"give window=\.\.\.,"):
         keras_file.read(other)
     assert build(other, {"window": 5}).nameless
 
