@@ -396,7 +396,7 @@ def test_a_missing_file_is_one_line(run: Any, tmp_path: Path) -> None:
 
 
 def test_a_directory_is_one_line(run: Any, tmp_path: Path) -> None:
-    run("sample", tmp_path).failed("is a directory")
+    run("sample", tmp_path).failed("a folder; expected a file that Keras saved")
 
 
 @pytest.mark.parametrize("name", ["x.bin", "x.txt", "x.h5", "x"])

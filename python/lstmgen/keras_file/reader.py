@@ -404,7 +404,7 @@ def _looks_like(head: bytes) -> str:
     for start, kind in kinds.items():
         if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(start):
             return kind
-    return f"not an HDF5 file, which Keras's .h5 is, nor a .keras; it begins with {head[:8]!r}"
+    return f"not an HDF5 file, which Keras's .h5 is, nor a .keras, nor a .bin; it begins with {head[:8]!r}"
 
 
 # -- .keras --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Self, TypeVar
 
-from lstmgen.binfile import writer
+from lstmgen.binfile import rounding
 from lstmgen.training.spelling import name_of, option
 
 S = TypeVar("S", bound="type[Settings]")
@@ -126,7 +126,7 @@ class Settings:
     dropout: float = setting(
         0.2, "share of each LSTM layer's outputs that a training step leaves out", least=0, most=0.99
     )
-    dtype: str = setting("f32", "type of the exported matrices", choices=writer.DTYPES)
+    dtype: str = setting("f32", "type of the exported matrices", choices=rounding.DTYPES)
     resume: bool = setting(
         False, "go on with an interrupted training, or train a finished model on for `epochs` more", run=True, shown=""
     )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import keras_file
-from lstmgen.network import RECURRENT, Network
+from lstmgen.network import Network
 from lstmgen.training import progress
 from lstmgen.training.backend import import_keras
 from lstmgen.training.checkpoint import Files, State
@@ -280,7 +280,7 @@ def _take_weights(start: Start[S], source: Path) -> None:
 
 def architecture(network: Network) -> dict[str, Any]:
     """The settings that the weights of a network tell."""
-    recurrent = [layer for layer in network.layers if layer.type in RECURRENT]
+    recurrent = [layer for layer in network.layers if layer.row.recurrent]
     embeddings = [layer for layer in network.layers if layer.type == "embedding"]
     found: dict[str, Any] = {}
     if recurrent and all(layer.type == "lstm" for layer in recurrent):
