@@ -1,7 +1,16 @@
 """Sample from a recurrent network that Keras trained, thousands of times faster than `model.predict`.
 
->>> lstmgen.export("model.h5", "latex.bin", vocab_from="corpus.tex")
->>> lstmgen.Generator("latex.bin").sample(temp=0.67)
+    lstmgen.export("model.h5", "my.bin", vocab_from="corpus.txt")
+    lstmgen.Generator("my.bin").sample(temp=0.67)
+
+Importing the package imports next to nothing: each name and each module below it is imported when
+it is first used.
+
+>>> import lstmgen
+>>> lstmgen.Generator("latex").sample(17, temp=0, prime="Let $X$ be")
+' a scheme. Let $U'
+>>> len(lstmgen.music.decode("d12 n60 t12 n64").notes)
+2
 """
 
 from importlib import import_module
@@ -10,6 +19,7 @@ from typing import TYPE_CHECKING
 from lstmgen.errors import ModelFormatError, OptionError
 
 if TYPE_CHECKING:
+    from lstmgen import bench, keras, music, training, verify
     from lstmgen.exporting import export
     from lstmgen.generator import Generator, Score
     from lstmgen.model import Model
@@ -39,8 +49,14 @@ _HOMES = {
 }
 
 
+# Public modules. They are not in `__all__`, since not all of them can be imported without Keras.
+_MODULES = ("bench", "keras", "music", "training", "verify")
+
+
 def __getattr__(name: str) -> object:
     # Imported at first use: exporting needs no native module, sampling no exporter.
+    if name in _MODULES:
+        return import_module(f"lstmgen.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'lstmgen' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOMES[name]), name)
@@ -48,4 +64,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_MODULES])

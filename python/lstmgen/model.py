@@ -129,6 +129,11 @@ class Model:
         return self._native.info.whole
 
     @property
+    def fixed_steps(self) -> bool:
+        """Whether the network takes exactly `window` steps, no fewer."""
+        return self._native.info.fixed_steps
+
+    @property
     def input_size(self) -> int:
         """Numbers that enter at each time step; for an Embedding, how many ids there are."""
         return self._native.info.input_size

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -51,8 +52,8 @@ def flag(name: str, value: object = NO_VALUE) -> str:
     """An option of the library as the command line spells it: `--top-k`, or `--on-unknown skip` with a value."""
     if (name, value) == ("refresh", None):
         return "--carry"
-    spelled = _OTHER_FLAGS.get(name) or "--" + name.replace("_", "-")
-    return spelled if value is NO_VALUE or value is ... or value is True else f"{spelled} {value}"
+    spelled = _OTHER_FLAGS.get(name) or "--" + name.rstrip("_").replace("_", "-")
+    return spelled if value is NO_VALUE or value is ... or value is True else f"{spelled} {shlex.quote(str(value))}"
 
 
 _OTHER_FLAGS = {"output": "--output-layer"}

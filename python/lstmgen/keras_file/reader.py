@@ -61,7 +61,7 @@ def read(source: Source, **options: Unpack[ReadOptions]) -> Network:
 
 
 @dataclass(frozen=True)
-class LayerReport:
+class LayerDescription:
     """A layer as Keras stored it: its class, name, output shape (None: not known), options, and why it is refused."""
 
     class_name: str
@@ -81,7 +81,7 @@ class Description:
 
     kind: str
     keras_version: str
-    layers: tuple[LayerReport, ...]
+    layers: tuple[LayerDescription, ...]
     network: Network | None
     problem: str | None
 
@@ -93,7 +93,7 @@ def describe(source: Source, **options: Unpack[ReadOptions]) -> Description:
             network, problem = model.network(options), None
         except (ModelFormatError, ValueError) as error:
             network, problem = None, str(error)
-        return Description(model.kind, model.keras_version, model.layer_reports(), network, problem)
+        return Description(model.kind, model.keras_version, model.layer_descriptions(), network, problem)
 
 
 @dataclass
@@ -139,9 +139,9 @@ class _Model:
             known = textgenrnn.find(self.path, {})
         return replace(network, elements=textgenrnn.elements(self.path, known.config)) if known else network
 
-    def layer_reports(self) -> tuple[LayerReport, ...]:
+    def layer_descriptions(self) -> tuple[LayerDescription, ...]:
         built = self.assembly or Assembly(0, 0)
-        return tuple(_layer_report(spec, built) for spec in layers_of(self.spec))
+        return tuple(_layer_description(spec, built) for spec in layers_of(self.spec))
 
 
 _SHOWN = (
@@ -150,7 +150,7 @@ _SHOWN = (
 )
 
 
-def _layer_report(spec: Spec, built: Assembly) -> LayerReport:
+def _layer_description(spec: Spec, built: Assembly) -> LayerDescription:
     problem = None
     if spec.class_name not in KINDS:
         problem = refusal(spec.class_name)
@@ -170,7 +170,7 @@ def _layer_report(spec: Spec, built: Assembly) -> LayerReport:
     value, shape = built.outputs.get(spec.name), None
     if value is not None and value.size > 0:  # ids have no size
         shape = (None, value.size) if value.steps is None else (None, value.steps or built.window or None, value.size)
-    return LayerReport(spec.class_name, spec.name, shape, ", ".join(parts), problem)
+    return LayerDescription(spec.class_name, spec.name, shape, ", ".join(parts), problem)
 
 
 def _carried(network: Network, spec: Spec) -> Network:
