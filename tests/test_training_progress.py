@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
+from lstmgen.cli import main as cli
 from lstmgen.cli.main import flag
 from lstmgen.errors import spelled
-
-from lstmgen.cli import main as cli
 from lstmgen.training import ClassifierSettings, MusicSettings, Settings, TextSettings
 from lstmgen.training.backend import without_noise
 from lstmgen.training.progress import Network, duration

@@ -13,13 +13,14 @@ it is first used.
 2
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-from lstmgen.errors import ModelFormatError, OptionError
-
+TYPE_CHECKING = False  # what `typing` has, whose import takes longer than all of this module
 if TYPE_CHECKING:
-    from lstmgen import bench, keras, music, training, verify
+    from lstmgen import bench as bench
+    from lstmgen import keras as keras
+    from lstmgen import music as music
+    from lstmgen import training as training
+    from lstmgen import verify as verify
+    from lstmgen.errors import ModelFormatError, OptionError
     from lstmgen.exporting import export
     from lstmgen.generator import Generator, Score
     from lstmgen.model import Model
@@ -42,6 +43,8 @@ __all__ = [
 _HOMES = {
     "Generator": "lstmgen.generator",
     "Model": "lstmgen.model",
+    "ModelFormatError": "lstmgen.errors",
+    "OptionError": "lstmgen.errors",
     "SamplingOptions": "lstmgen.options",
     "Score": "lstmgen.generator",
     "Stream": "lstmgen.stream",
@@ -55,6 +58,8 @@ _MODULES = ("bench", "keras", "music", "training", "verify")
 
 def __getattr__(name: str) -> object:
     # Imported at first use: exporting needs no native module, sampling no exporter.
+    from importlib import import_module
+
     if name in _MODULES:
         return import_module(f"lstmgen.{name}")
     if name not in _HOMES:

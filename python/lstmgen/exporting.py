@@ -28,7 +28,6 @@ from lstmgen.options import near
 from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
 from lstmgen.vocabulary.order import doubt
 from lstmgen.vocabulary.reading import File, Listing, Vocab
-from lstmgen.vocabulary.unknown import SKIP
 
 Source = str | os.PathLike[str] | bytes
 
@@ -483,9 +482,9 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
             raise ValueError(f"{option('prime')}: text needs a vocabulary: give {given}, or ids")
         return [id_at("prime: element", i, position) for position, i in enumerate(ids)]
     try:
-        ids_found: list[int] = vocabulary.encode(prime).tolist()
+        ids_found: list[int] = vocabulary.encode(prime, None).tolist()
     except (ValueError, TypeError) as error:
-        raise type(error)(f"prime: {str(error).removesuffix(SKIP)}") from None  # an export has no such option
+        raise type(error)(f"{option('prime')}: {error}") from None
     return ids_found
 
 

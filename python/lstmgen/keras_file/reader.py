@@ -118,7 +118,7 @@ class _Model:
         stored, size = _input(self.spec, self.file)
         window = stored or asked or (known.window if known else 0)
         if known and not window:
-            raise ModelFormatError(textgenrnn.WINDOWLESS)
+            raise ModelFormatError(textgenrnn.windowless())
         assembly = Assembly(window, size, weights_only=self.kind.startswith("weights"))
         self.assembly = assembly
         assembly.assumed += self.assumed
@@ -426,6 +426,9 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
     except (*_BAD_ZIP, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         if isinstance(error, ModelFormatError | RecursionError):
             raise
+        if "not a zip file" in str(error):  # it begins as one, but the list of its files is missing at its end
+            message = f"the zip ends after {size:,} bytes, before the list of its files: a copy or download that "
+            raise ModelFormatError(f"{message}did not finish") from None
         raise ModelFormatError(f"damaged zip: {reprlib.repr(str(error))}") from None
     version = metadata.get("keras_version")
     if not isinstance(version, str):

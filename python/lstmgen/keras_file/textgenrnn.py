@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lstmgen.errors import ModelFormatError
+from lstmgen.errors import ModelFormatError, option
 from lstmgen.keras_file.spec import MAX_CONFIG, parse_json
 from lstmgen.network import MAX_STEPS, Network
 
@@ -26,10 +26,12 @@ _SUFFIXES = re.compile(r"(_weights(_saved|_epoch_\d+)?)?\.(hdf5|h5)$")
 _DEFAULT_NAME = "textgenrnn"
 
 
-WINDOWLESS = (
-    "textgenrnn's network, but nothing says how many elements it reads at a time (its max_length): give window=N, or "
-    "its NAME_config.json as config, or put that beside NAME_weights.hdf5"
-)
+def windowless() -> str:
+    """Why a model without a window cannot be read."""
+    return (
+        "textgenrnn's network, but nothing says how many elements it reads at a time (its max_length): give "
+        f"{option('window', ...)}, or its NAME_config.json as {option('config')}, or put that beside NAME_weights.hdf5"
+    )
 
 
 class Known(NamedTuple):

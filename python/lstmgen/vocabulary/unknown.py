@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-SKIP = "; on_unknown='skip' leaves such out"  # how a message ends; an option that all who encode a text have
+from lstmgen.errors import option
 
 _AROUND = 16  # characters shown on each side
 _OTHERS = 8  # more unknown elements that are named
@@ -25,7 +25,15 @@ _PLAIN = str.maketrans(
 
 
 def message(
-    elements: Collection[str], count: int, piece: str, position: int, text: str | None, at: int, others: list[str]
+    elements: Collection[str],
+    count: int,
+    piece: str,
+    position: int,
+    text: str | None = None,
+    at: int = 0,
+    others: Sequence[str] = (),
+    *,
+    skippable: bool = True,
 ) -> str:
     """Why `piece` has no id.
 
@@ -33,6 +41,7 @@ def message(
     position: its index, or in a text of characters its offset.
     text: the text that it stands in, at the offset `at`; None for a list of elements.
     others: what else is unknown there.
+    skippable: whether the caller has the option `on_unknown`.
     """
     thing = "character" if len(piece) == 1 else "element"
     code = f" (U+{ord(piece):04X})" if len(piece) == 1 else ""
@@ -48,7 +57,7 @@ def message(
     if others:
         said += f"; unknown besides: {' '.join(repr(other)[:40] for other in others[:_OTHERS])}"
         said += " ..." if len(others) > _OTHERS else ""
-    return said + SKIP
+    return f"{said}; {option('on_unknown', 'skip')} leaves such out" if skippable else said
 
 
 def closest(elements: Collection[str], piece: str) -> str | None:
