@@ -359,7 +359,7 @@ def _every_step(x: NDArray[Any]) -> Callable[[Network], Floats]:
 
     def forward(network: Network) -> Floats:
         layers = [
-            replace(layer, options={**layer.options, "return_sequences": True}) if layer.recurrent else layer
+            replace(layer, options={**layer.options, "return_sequences": True}) if layer.row.recurrent else layer
             for layer in network.layers
         ]
         every: Floats = reference.forward(replace(network, layers=tuple(layers)), x)[0, -DRAWN:]

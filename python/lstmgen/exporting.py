@@ -19,6 +19,7 @@ import numpy as np
 from lstmgen import elements, files, keras_file
 from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import repack
+from lstmgen.binfile.sniffing import is_bin, read_bin
 from lstmgen.elements import Assumption, Encoding, Outputs, Padding
 from lstmgen.errors import ModelFormatError, OptionTypeError, option
 from lstmgen.keras_file import Architecture
@@ -27,7 +28,6 @@ from lstmgen.options import near
 from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
 from lstmgen.vocabulary.order import doubt
 from lstmgen.vocabulary.reading import File, Listing, Vocab
-from lstmgen.vocabulary.unknown import skipping
 
 Source = str | os.PathLike[str] | bytes
 
@@ -122,7 +122,6 @@ def convert(source: Source, **options: Unpack[ExportOptions]) -> bytes:
     return exported.data
 
 
-_MAGIC = b"GGUF"
 _JUDGED = 16  # windows of a sequence that tell whether the order of a vocabulary is right
 _PRIME = 40  # elements of a default prime, for a model without a window
 _MEASURED = 20_000  # elements of a sequence that windows are taken from
@@ -153,8 +152,8 @@ def build(source: Source, options: ExportOptions) -> Exported:
     if unknown:
         first = min(unknown)
         raise TypeError(f"export has no option {first}{near(first, ExportOptions.__annotations__)}")
-    if (data := _bin(source)) is not None:
-        return _repacked(data, source, options)
+    if is_bin(source):
+        return _repacked(source, options)
     network = keras_file.read(
         source, config=options.get("config"), output=options.get("output"), window=options.get("window")
     )
@@ -165,23 +164,13 @@ def build(source: Source, options: ExportOptions) -> Exported:
         raise ModelFormatError(f"{name}: {error}") from None
 
 
-def _bin(source: Source) -> bytes | None:
-    """The bytes of `source`, if it is a `.bin`."""
-    if isinstance(source, bytes):
-        return source if source.startswith(_MAGIC) else None
-    with contextlib.suppress(OSError), open(source, "rb") as file:  # an error is told where the model is read
-        if file.read(len(_MAGIC)) == _MAGIC:
-            return _MAGIC + file.read()
-    return None
-
-
-def _repacked(data: bytes, source: Source, options: ExportOptions) -> Exported:
+def _repacked(source: Source, options: ExportOptions) -> Exported:
     name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
     if rest := [
         option(key) for key, value in options.items() if key != "dtype" and value is not None and value is not False
     ]:
         raise ValueError(f"{name}: a .bin takes no option but {option('dtype')}, found {', '.join(sorted(rest))}")
-    return Exported(repack(data, name, options.get("dtype") or "f32"), ())
+    return Exported(repack(read_bin(source), name, options.get("dtype") or "f32"), ())
 
 
 def _pack(network: Network, options: ExportOptions) -> Exported:
@@ -493,9 +482,9 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
             raise ValueError(f"{option('prime')}: text needs a vocabulary: give {given}, or ids")
         return [id_at("prime: element", i, position) for position, i in enumerate(ids)]
     try:
-        ids_found: list[int] = vocabulary.encode(prime).tolist()
+        ids_found: list[int] = vocabulary.encode(prime, None).tolist()
     except (ValueError, TypeError) as error:
-        raise type(error)(f"prime: {str(error).removesuffix(skipping())}") from None  # an export has no such option
+        raise type(error)(f"{option('prime')}: {error}") from None
     return ids_found
 
 

@@ -255,13 +255,17 @@ def _restored(model: Model, state: bytes, fields: Mapping[str, Any]) -> Stream:
 # -- elements and ids ----------------------------------------------------------------------------
 
 
-def encode(model: Model, name: str, what: Elements, on_unknown: str = "error") -> Ids:
-    """Ids of the argument `name`."""
+def encode(model: Model, name: str, what: Elements, on_unknown: str | None = "error") -> Ids:
+    """Ids of the argument `name`. With None for `on_unknown`, an error names no such option."""
     check_sequence(name, what)
     if model.vocabulary is not None:
         return model.vocabulary.encode(what, on_unknown)
     if isinstance(what, str):
-        raise ValueError(f"the model has no vocabulary: give ids, or export it with {option('vocab', ...)}")
+        example = f" ({option(name, [1, 2, 3])})" if name == "prime" else ""
+        raise ValueError(
+            f"the model has no vocabulary: give ids{example}, or names for them by "
+            f"{option('vocab_from', ...)} or {option('vocab', ...)} (of a .bin: when it is exported)"
+        )
     ids = list(what)
     for position, i in enumerate(ids):
         if not isinstance(i, (int, np.integer)) or not 0 <= i < model.outputs:
@@ -280,9 +284,18 @@ def stop_ids(model: Model, stop: str | Iterable[str] | None) -> list[list[int]]:
     """Ids of each of the stop texts."""
     if stop is None:
         return []
-    ids = [encode(model, "stop", text).tolist() for text in ([stop] if isinstance(stop, str) else stop)]
+    ids = [_own_ids(model, "stop", text) for text in ([stop] if isinstance(stop, str) else stop)]
     if not all(ids):
         raise OptionError("stop", "texts of at least one element", stop)
+    return ids
+
+
+def _own_ids(model: Model, name: str, what: Elements) -> list[int]:
+    """Ids of what the option `name` holds, which `on_unknown` does not reach."""
+    try:
+        ids: list[int] = encode(model, name, what, None).tolist()
+    except ValueError as error:
+        raise ValueError(f"{option(name)}: {error}") from None
     return ids
 
 
@@ -291,5 +304,5 @@ def engine_options(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:
     told = {name: values[name] for name in DEFAULTS if name in values} | temperature(values)
     if "logit_bias" in values:
         biases = values["logit_bias"].items()
-        told["logit_bias"] = [(int(encode(model, "logit_bias", [key])[0]), bias) for key, bias in biases]
+        told["logit_bias"] = [(_own_ids(model, "logit_bias", [key])[0], bias) for key, bias in biases]
     return told

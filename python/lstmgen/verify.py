@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import keras_file, parity
-from lstmgen.binfile import writer
+from lstmgen.binfile import rounding
 from lstmgen.errors import option
 from lstmgen.generator import Generator
 from lstmgen.keras_file import ReadOptions
@@ -67,7 +67,7 @@ def verify(
     - Keras reads the file as lstmgen does: the outputs of Keras differ from a float64 evaluation by float32 rounding.
     - The model computes what the file says: its error against float64, by the measure of `lstmgen.parity`, is at most
       `parity.WORST` times that of Keras. Weights stored as bf16 or int8 are compared with float64 on the weights as
-      stored; the bar is `writer.ROUNDING_TOLERANCE` of the greatest output.
+      stored; the bar is `rounding.ROUNDING_TOLERANCE` of the greatest output.
 
     as_saved: ask only the second question. It is for files that the installed Keras cannot load, or reads otherwise
         than the version that saved them.
@@ -173,9 +173,9 @@ def _with_activation(network: Network, old: str, new: str) -> Network | None:
 def _compare(model: Model, trial: _Trial, x: NDArray[Any], keras: Floats | None) -> tuple[bool, list[str]]:
     """Whether the model computes what the file says, and the line that says so."""
     mine = model.predict(x)
-    if model.dtype in writer.ROUNDING_TOLERANCE:
-        exact = reference.forward(writer.rounded(trial.network, model.dtype), trial.x)
-        difference, most = np.abs(mine - exact).max(), writer.ROUNDING_TOLERANCE[model.dtype] * np.abs(exact).max()
+    if model.dtype in rounding.ROUNDING_TOLERANCE:
+        exact = reference.forward(rounding.rounded(trial.network, model.dtype), trial.x)
+        difference, most = np.abs(mine - exact).max(), rounding.ROUNDING_TOLERANCE[model.dtype] * np.abs(exact).max()
         return bool(difference <= most), [f"error against float64  {difference:.2e} (at most {most:.2e})"]
     whose = "numpy's in float32" if keras is None else "Keras's"
     measure = reference.forward(trial.network, trial.x, np.float32) if keras is None else keras

@@ -53,7 +53,7 @@ def _prime(model: lstmgen.Model) -> Sequence[str]:
     padded = model.padding is not None or model.zero_padding
     if len(model.prime) or (padded and model.window):
         return ()
-    count = model.window if model._native.info.fixed_steps else 1
+    count = model.window if model.fixed_steps else 1
     text = _text(model, count)
     if text is not None:
         return "--prime", text

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from typing import Any
 
 import lstmgen
 from lstmgen.cli import advice
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
-from lstmgen.cli.terminal import printable, short
+from lstmgen.cli.terminal import print_json, printable, short
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
     facts = _facts(model)
     if args.json:
         assumed, following = list(model.assumed), advice.commands(model, args.model)
-        print(json.dumps({**facts, "assumed": assumed, "next": following}, indent=2))
+        print_json({**facts, "assumed": assumed, "next": following})
         return
     layers = facts.pop("layers")
     vocabulary, prime = facts.pop("vocabulary"), facts.pop("prime")
@@ -127,7 +126,7 @@ def _keras_info(args: argparse.Namespace) -> None:
     facts |= after
     if args.json:
         layers = [dataclasses.asdict(layer) for layer in report.layers]
-        print(json.dumps({**facts, "layers": layers}, indent=2))
+        print_json({**facts, "layers": layers})
         return
     _print(facts)
     print("layers")

@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> None:
     generator = lstmgen.Generator(_loaded(args, options), threads=args.threads)
     vocabulary = generator.model.vocabulary
     joined = vocabulary is not None and vocabulary.kind != "tokens"
+    if vocabulary is None:
+        options = _with_ids(options)
     files = [output for output in args.output if output != _STDOUT]
     encoding = None
     if files:
@@ -106,6 +108,8 @@ def run(args: argparse.Namespace) -> None:
         options[name] = value
     options.setdefault("seed", secrets.randbits(32))
     stream = generator.stream(**options)
+    if vocabulary is None:
+        print("no vocabulary: the elements are ids; --vocab-from or --vocab gives them names", file=sys.stderr)
     print(f"seed {options['seed']}", file=sys.stderr)
     if not args.output and vocabulary is not None and not joined and _is_music(vocabulary.elements):
         print("the elements of music go to stdout; -o out.mid -o out.wav writes files to listen to", file=sys.stderr)
@@ -134,7 +138,12 @@ def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
         told["prime"] = prime  # the likeliest way for it to enter is taken
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the model says all of them
-        model = lstmgen.Model(args.model, **told)
+        try:
+            model = lstmgen.Model(args.model, **told)
+        except ValueError:
+            if told.pop("prime", None) is None:
+                raise
+            model = lstmgen.Model(args.model, **told)  # what is wrong with the prime is told where it is read
     for sentence in model.assumed:
         _assumed(sentence)
     return model
@@ -160,6 +169,21 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     elif args.prime == "-":
         options["prime"] = _utf_8("stdin", sys.stdin.buffer.read())
     return options
+
+
+def _with_ids(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a model without a vocabulary: texts that are ids become ids."""
+    from lstmgen.vocabulary import plain_ids
+
+    def ids(text: Any) -> Any:
+        return (plain_ids(text) or text) if isinstance(text, str) else text
+
+    ways: dict[str, Callable[[Any], Any]] = {
+        "prime": ids,
+        "stop": lambda texts: [ids(text) for text in texts],
+        "logit_bias": lambda biases: {int(key) if plain_ids(key) else key: bias for key, bias in biases.items()},
+    }
+    return {name: ways[name](value) if name in ways else value for name, value in options.items()}
 
 
 def _utf_8(name: str, data: bytes) -> str:
@@ -262,15 +286,6 @@ def _with_progress(elements: Iterable[str | int], length: int) -> Iterator[str |
                 f"\r{count:,} of {length:,} elements, {rate:,.0f}/s, {left:.0f} s left \033[K", end="", file=sys.stderr
             )
     print("\r\033[K" if said > start else "", end="", file=sys.stderr, flush=True)
-
-
-def _check_outputs(args: argparse.Namespace, vocabulary: Sequence[str] | None, joined: bool) -> str | None:
-    """The encoding of music that the model draws, if it draws music and files are written."""
-    if not args.output:
-        return None
-    from lstmgen import music
-
-    return music.check_outputs(args.output, vocabulary, joined=joined, bpm=args.bpm)
 
 
 def _is_music(elements: Sequence[str]) -> bool:

@@ -109,7 +109,8 @@ def _functional(item: Item) -> Sequence[Tensor]:
     given = input_names(item.spec)
     if len(given) != len(item.tensors):
         found = ", ".join(shown(name) for name in given[:16])
-        raise item.spec.error(f"expected {len(item.tensors)} input, found {len(given)} ({found})")
+        why = "a model with several inputs, which is not supported: " if len(given) > 1 else ""
+        raise item.spec.error(f"{why}expected {len(item.tensors)} input, found {len(given)} ({found})")
     made: _Made = {(name, 0): [tensor] for name, tensor in zip(given, item.tensors, strict=True)}
     calls = [call for entry in _entries(item.spec) for call in _calls(item, entry) if call.layer not in given]
     if len(calls) > MAX_CALLS:

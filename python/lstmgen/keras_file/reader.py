@@ -75,7 +75,7 @@ def read(source: Source, **options: Unpack[ReadOptions]) -> Network:
 
 
 @dataclass(frozen=True)
-class LayerReport:
+class LayerDescription:
     """A layer as Keras stored it.
 
     class_name: its class in Keras.
@@ -105,7 +105,7 @@ class Description:
 
     kind: str
     keras_version: str
-    layers: tuple[LayerReport, ...]
+    layers: tuple[LayerDescription, ...]
     network: Network | None
     problem: str | None
 
@@ -133,7 +133,7 @@ def describe(source: Source, **options: Unpack[ReadOptions]) -> Description:
             network, problem = model.network(options), None
         except (ModelFormatError, ValueError) as error:
             network, problem = None, str(error)
-        return Description(model.kind, model.keras_version, model.layer_reports(), network, problem)
+        return Description(model.kind, model.keras_version, model.layer_descriptions(), network, problem)
 
 
 @dataclass
@@ -179,9 +179,9 @@ class _Model:
             known = textgenrnn.find(self.path, {})
         return replace(network, elements=textgenrnn.elements(self.path, known.config)) if known else network
 
-    def layer_reports(self) -> tuple[LayerReport, ...]:
+    def layer_descriptions(self) -> tuple[LayerDescription, ...]:
         built = self.assembly or Assembly(0, 0)
-        return tuple(_layer_report(spec, built) for spec in layers_of(self.spec))
+        return tuple(_layer_description(spec, built) for spec in layers_of(self.spec))
 
 
 _SHOWN = (
@@ -190,7 +190,7 @@ _SHOWN = (
 )
 
 
-def _layer_report(spec: Spec, built: Assembly) -> LayerReport:
+def _layer_description(spec: Spec, built: Assembly) -> LayerDescription:
     problem = None
     if spec.class_name not in KINDS:
         problem = refusal(spec.class_name)
@@ -210,7 +210,7 @@ def _layer_report(spec: Spec, built: Assembly) -> LayerReport:
     value, shape = built.outputs.get(spec.name), None
     if value is not None and value.size > 0:  # ids have no size
         shape = (None, value.size) if value.steps is None else (None, value.steps or built.window or None, value.size)
-    return LayerReport(spec.class_name, spec.name, shape, ", ".join(parts), problem)
+    return LayerDescription(spec.class_name, spec.name, shape, ", ".join(parts), problem)
 
 
 def _carried(network: Network, spec: Spec) -> Network:
@@ -465,7 +465,7 @@ def _looks_like(head: bytes) -> str:
     for start, kind in kinds.items():
         if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(start):
             return kind
-    return f"not an HDF5 file, which Keras's .h5 is, nor a .keras; it begins with {head[:8]!r}"
+    return f"not an HDF5 file, which Keras's .h5 is, nor a .keras, nor a .bin; it begins with {head[:8]!r}"
 
 
 # -- .keras --------------------------------------------------------------------------------------
@@ -487,6 +487,9 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
     except (*_BAD_ZIP, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         if isinstance(error, ModelFormatError | RecursionError):
             raise
+        if "not a zip file" in str(error):  # it begins as one, but the list of its files is missing at its end
+            message = f"the zip ends after {size:,} bytes, before the list of its files: a copy or download that "
+            raise ModelFormatError(f"{message}did not finish") from None
         raise ModelFormatError(f"damaged zip: {reprlib.repr(str(error))}") from None
     version = metadata.get("keras_version")
     if not isinstance(version, str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from lstmgen.errors import option
 
@@ -30,7 +30,15 @@ def skipping() -> str:
 
 
 def message(
-    elements: Collection[str], count: int, piece: str, position: int, text: str | None, at: int, others: list[str]
+    elements: Collection[str],
+    count: int,
+    piece: str,
+    position: int,
+    text: str | None = None,
+    at: int = 0,
+    others: Sequence[str] = (),
+    *,
+    skippable: bool = True,
 ) -> str:
     """Why `piece` has no id.
 
@@ -38,6 +46,7 @@ def message(
     position: its index, or in a text of characters its offset.
     text: the text that it stands in, at the offset `at`; None for a list of elements.
     others: what else is unknown there.
+    skippable: whether the caller has the option `on_unknown`.
     """
     thing = "character" if len(piece) == 1 else "element"
     code = f" (U+{ord(piece):04X})" if len(piece) == 1 else ""
@@ -53,7 +62,7 @@ def message(
     if others:
         said += f"; unknown besides: {' '.join(repr(other)[:40] for other in others[:_OTHERS])}"
         said += " ..." if len(others) > _OTHERS else ""
-    return said + skipping()
+    return f"{said}; {option('on_unknown', 'skip')} leaves such out" if skippable else said
 
 
 def closest(elements: Collection[str], piece: str) -> str | None:

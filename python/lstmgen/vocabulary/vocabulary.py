@@ -44,7 +44,7 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.elements)
 
-    def encode(self, what: str | Iterable[str | int], on_unknown: str = "error") -> Ids:
+    def encode(self, what: str | Iterable[str | int], on_unknown: str | None = "error") -> Ids:
         """Ids of a text, of elements, or of ids, which pass through.
 
         A text is cut into the longest elements that match (kind "text"), or at white space (kind "tokens"), or as its
@@ -53,6 +53,7 @@ class Vocabulary:
         `on_unknown`. What is neither text, elements nor ids is a `TypeError`.
         """
         check_sequence("what", what)
+        skippable, on_unknown = on_unknown is not None, "error" if on_unknown is None else on_unknown
         if not isinstance(on_unknown, str):
             raise OptionTypeError("on_unknown", "'error', 'skip' or an element", on_unknown)
         if on_unknown not in ("error", "skip") and on_unknown not in self.ids:
@@ -73,7 +74,7 @@ class Vocabulary:
             if found is not None:
                 ids.append(found)
             elif on_unknown == "error":
-                raise ValueError(self._unknown(what, piece, position))
+                raise ValueError(self._unknown(what, piece, position, skippable))
         return np.array(ids, np.uint32)
 
     def decode(self, ids: Iterable[int]) -> str | list[str]:
@@ -134,17 +135,18 @@ class Vocabulary:
             raise ValueError(f"id at position {position}: expected 0 to {len(self) - 1}, found {i}")
         return i
 
-    def _unknown(self, what: str | Iterable[str | int], piece: str | Piece, position: int) -> str:
+    def _unknown(self, what: str | Iterable[str | int], piece: str | Piece, position: int, skippable: bool) -> str:
         from lstmgen.vocabulary import unknown  # here, as few need it
 
         if not isinstance(what, str):
-            return unknown.message(self.ids, len(self), str(piece), position, None, 0, [])
+            return unknown.message(self.ids, len(self), str(piece), position, skippable=skippable)
         assert isinstance(piece, Piece)
         text = what if self.tokenizer is None else self.tokenizer.lowered(what)
         others = dict.fromkeys(other.element for other in self._pieces(what) if other.id is None)
         place = position if self.kind == "tokens" else piece.at
         missing = [element for element in others if element != piece.element]
-        return unknown.message(self.ids, len(self), piece.element, place, text, piece.at, missing)
+        known = self.ids, len(self)
+        return unknown.message(*known, piece.element, place, text, piece.at, missing, skippable=skippable)
 
 
 def check_sequence(name: str, what: object) -> None:
