@@ -513,6 +513,17 @@ SelfTest File::finish() {
 
 }  // namespace
 
+void ArrayWriter::array(const void* data, std::size_t nbytes) {
+    file_.resize(round_up(file_.size(), kAlignment));
+    more(data, nbytes);
+}
+
+void ArrayWriter::more(const void* data, std::size_t nbytes) {
+    if (nbytes > 0) file_.append(static_cast<const char*>(data), nbytes);
+}
+
+void ArrayWriter::floats(const std::vector<float>& numbers) { array(numbers.data(), numbers.size() * sizeof(float)); }
+
 void set_checksum(std::string& file, std::size_t checksum_at) {
     const Crc32 crc = begin_checksum(reinterpret_cast<const std::byte*>(file.data()), file.size(), checksum_at);
     for (std::size_t i = 0; i < 4; ++i) file[checksum_at + i] = static_cast<char>(crc.value() >> 8 * i & 255);

@@ -64,15 +64,10 @@ std::vector<std::uint32_t> order_of(const std::vector<std::string>& texts);
 class ArrayWriter {
 public:
     explicit ArrayWriter(std::string& file) : file_(file) {}
-    void array(const void* data, std::size_t nbytes) {
-        file_.resize(round_up(file_.size(), kAlignment));
-        more(data, nbytes);
-    }
-    /// What the last array goes on with.
-    void more(const void* data, std::size_t nbytes) {
-        if (nbytes > 0) file_.append(static_cast<const char*>(data), nbytes);
-    }
-    void floats(const std::vector<float>& numbers) { array(numbers.data(), numbers.size() * sizeof(float)); }
+    void array(const void* data, std::size_t nbytes);
+    /// Continues the last array.
+    void more(const void* data, std::size_t nbytes);
+    void floats(const std::vector<float>& numbers);
 
 private:
     std::string& file_;

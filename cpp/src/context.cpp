@@ -119,8 +119,14 @@ const float* Context::logits() {
     return logits_.data();
 }
 
+bool Context::pads(const ModelInfo& info, std::size_t refresh) noexcept {
+    return refresh > 0 && info.window > 0 && (info.padding || info.zero_padding);
+}
+
+std::size_t Context::padding_to_come() const noexcept { return pads(info(), refresh_) && !begun_ ? reach() - 1 : 0; }
+
 bool Context::begin(std::size_t n, const std::function<bool()>& keep_going) {
-    if (!begun_) begun_ = !pads() || n >= reach() || pad(keep_going);
+    if (!begun_) begun_ = !pads(info(), refresh_) || n >= reach() || pad(keep_going);
     return begun_;
 }
 
@@ -137,7 +143,7 @@ bool Context::pad(const std::function<bool()>& keep_going) {
 
 // In the first window, which an empty context does not use yet.
 void Context::evaluate_padding() {
-    if (!pads()) refuse({"the context is empty: feed at least one element first"});
+    if (!pads(info(), refresh_)) refuse({"the context is empty: feed at least one element first"});
     if (evaluator_) {
         std::fill(windows_.begin(), windows_.end(), fillers_[0]);
         return evaluate_window(window_);

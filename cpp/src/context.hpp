@@ -42,10 +42,7 @@ public:
     std::size_t reach() const noexcept { return window_ > 0 ? window_ : SIZE_MAX; }
     bool carried() const noexcept { return window_ == 0; }
     /// Whether a context that is shorter than the window is filled up with padding on the left.
-    static bool pads(const ModelInfo& info, std::size_t refresh) noexcept {
-        return refresh > 0 && info.window > 0 && (info.padding || info.zero_padding);
-    }
-    bool pads() const noexcept { return pads(info(), refresh_); }
+    static bool pads(const ModelInfo& info, std::size_t refresh) noexcept;
     /// Comes before the first elements, of which at least `n` follow at once. If the context pads and n elements do not
     /// fill a window, it reads all but one element of padding. False, and still empty, if `keep_going` stopped it.
     /// Later calls do nothing.
@@ -87,7 +84,7 @@ private:
     std::size_t lanes_after(std::size_t n) const { return carried() ? 1 : (n - 1) / refresh_ + 1; }
 
     std::size_t first_live() const noexcept { return refresh_ > 0 && session_ && !group_; }
-    std::size_t padding_to_come() const noexcept { return pads() && !begun_ ? reach() - 1 : 0; }
+    std::size_t padding_to_come() const noexcept;
     bool pad(const std::function<bool()>& keep_going);
     void evaluate_padding();
     void read_lane();

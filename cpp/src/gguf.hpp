@@ -5,7 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -120,16 +120,23 @@ public:
 
 private:
     struct Entry {
+        std::string_view name;  // bytes of the file; empty: a free place
         Value value;
         std::size_t position = 0;
+        bool taken = false;
     };
 
+    /// The entry of this name, or the free place for it.
+    Entry& place_of(std::string_view name) const;
+    /// The entry of this name that has not been taken yet, or null.
+    Entry* find(std::string_view name) const;
     Value take(std::string_view name, ValueType type);
     Array take_array(std::string_view name, ValueType type, std::uint64_t limit);
     std::string full(std::string_view name) const;
 
     std::string prefix_;
-    std::map<std::string_view, Entry> entries_;  // names are the file's bytes
+    std::unique_ptr<Entry[]> table_;  // open addressing; more than half of the places stay free
+    std::size_t table_size_ = 1;      // a power of 2
 };
 
 /// Reads the record of a tensor, which must have this name and shape and lie at this offset. GGUF gives the columns

@@ -220,6 +220,13 @@ constexpr LayerType kTypes[] = {
     {"transpose", trait::whole, 1, 1, kSequence, transposition, {}, {}, make_transpose},
 };
 
+constexpr bool arrays_fit() {
+    for (const LayerType& type : kTypes)
+        if (type.arrays.size() > ArrayList::kMost) return false;
+    return true;
+}
+static_assert(arrays_fit());
+
 }  // namespace
 
 bool LayerType::multiplies() const { return arrays.size() > 0 && arrays.begin()->matrix(); }
@@ -258,7 +265,7 @@ void describe_layer(LayerDescription& layer, const std::vector<Shape>& given, ke
     const auto count = [&](const ArraySize& size) { return size.of ? size.gates * layer.*size.of : 1; };
     for (const LayerArray& array : layer.type->arrays)
         if (!array.only_if || layer.*array.only_if)
-            layer.arrays.push_back(
+            layer.arrays.add(
                 {array.name,
                  {count(array.rows), count(array.columns), array.matrix() ? matrices : kernels::WeightType::f32},
                  array.matrix()});

@@ -60,11 +60,12 @@ private:
     StateLayout layout_;  // rows for all lanes in the body, for one window in the tail
     AlignedBuffer<std::byte> memory_;
     std::size_t sequences_, windows_;
-    std::vector<std::uint32_t> ids_;             // input of the newest step
-    AlignedBuffer<float> encoded_;               // the same as numbers, where a layer reads those
-    std::vector<AlignedBuffer<float>> scratch_;  // one a thread
-    std::size_t now_ = 0;                        // which y is the newest
-    std::size_t first_ = 0;                      // row at which the newest shared outputs are
+    std::vector<std::uint32_t> ids_;  // input of the newest step
+    AlignedBuffer<float> encoded_;    // the same as numbers, where a layer reads those
+    std::size_t scratch_size_ = 0;    // floats of one thread
+    AlignedBuffer<float> scratch_;    // (threads, scratch_size)
+    std::size_t now_ = 0;             // which y is the newest
+    std::size_t first_ = 0;           // row at which the newest shared outputs are
     Workers& workers_;
 };
 

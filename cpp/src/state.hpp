@@ -48,12 +48,9 @@ public:
         return x;
     }
     /// A number that is at most `most`.
-    std::size_t size(std::size_t most) { return limited(number<std::uint64_t>(), most); }
+    std::size_t size(std::size_t most);
     /// The id of one of `n` elements, or `other`.
-    std::uint32_t id(std::size_t n, std::uint32_t other = 0) {
-        const auto found = number<std::uint32_t>();
-        return found == other ? found : static_cast<std::uint32_t>(limited(found, n - 1));
-    }
+    std::uint32_t id(std::size_t n, std::uint32_t other = 0);
     std::size_t left() const noexcept { return left_; }
     /// So many bytes must be left.
     void expect(std::size_t left) const;
