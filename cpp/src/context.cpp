@@ -25,7 +25,8 @@ std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
     return info.window;
 }
 
-// Lanes that are run from the history at once, in the end: enough for fast products, few enough not to be noticed.
+// Lanes that are run from the history at once, in the end: enough for fast products, few enough not
+// to be noticed.
 constexpr std::size_t kGroup = 16;
 
 }  // namespace
@@ -158,8 +159,8 @@ void Context::read_lane() {
     const bool behind = live_ <= newest_full();  // no lane of the session has read the newest element
     if (behind) live_ = newest_full();
     if (live_ < started() && (live_ == newest_full() || elements_ >= next_group_)) run_group();
-    // What the output reads besides the lane's state is where the newest element has been read: in the group, first of
-    // it.
+    // What the output reads besides the lane's state is where the newest element has been read: in
+    // the group, first of it.
     if (behind) return group_->read(0, logits_.data(), Read::logits);
     session_->read(newest_full() % in_flight_, logits_.data(), Read::logits);
 }

@@ -1,5 +1,5 @@
-// What a network is: its layers, what they read and give, and the arrays that they are made of. The container fills
-// this in from a file and checks it; the rest of the library believes it.
+// What a network is: its layers, what they read and give, and the arrays that they are made of. The
+// container fills this in from a file and checks it; the rest of the library believes it.
 #pragma once
 
 #include <cstddef>
@@ -38,7 +38,8 @@ struct Shape {
     bool sequence = true;
     std::size_t steps = 0;  // time steps of a sequence; 0: as many as the network's input has
 
-    /// Time steps of the value when the network's input has `input_steps`. A vector counts as one step.
+    /// Time steps of the value when the network's input has `input_steps`. A vector counts as one
+    /// step.
     std::size_t steps_for(std::size_t input_steps) const noexcept {
         return !sequence ? 1 : steps > 0 ? steps : input_steps;
     }

@@ -1,4 +1,5 @@
-// The bytes of a GGUF file: numbers, strings, keys and records of tensors. Nothing here knows what they mean.
+// The bytes of a GGUF file: numbers, strings, keys and records of tensors. Nothing here knows what
+// they mean.
 //
 // All functions throw Error with ErrorCode::format.
 #pragma once
@@ -22,7 +23,8 @@ public:
 
     std::size_t position() const { return position_; }
     std::size_t left() const { return size_ - position_; }
-    /// Whether a read has failed because it went past the end. With more of the file it may succeed.
+    /// Whether a read has failed because it went past the end. With more of the file it may
+    /// succeed.
     bool ended() const { return ended_; }
 
     const std::byte* take(std::uint64_t n, const char* what);
@@ -139,8 +141,8 @@ private:
     std::size_t table_size_ = 1;      // a power of 2
 };
 
-/// Reads the record of a tensor, which must have this name and shape and lie at this offset. GGUF gives the columns
-/// first; a vector has no rows. `type` is GGUF's number.
+/// Reads the record of a tensor, which must have this name and shape and lie at this offset. GGUF
+/// gives the columns first; a vector has no rows. `type` is GGUF's number.
 void take_tensor(Cursor& in, const std::string& name, bool vector, std::uint64_t rows, std::uint64_t columns,
                  std::uint32_t type, std::uint64_t offset);
 

@@ -124,7 +124,8 @@ constexpr LayerKey kReturnSequencesKey{"return_sequences", &D::return_sequences}
 constexpr LayerKey kEpsilonKey{"epsilon", &D::epsilon};
 constexpr auto kSequence = Reads::sequence, kVector = Reads::vector, kAny = Reads::any;
 
-// Name, traits, number of inputs (least, most), what the first must be, what the layer gives, keys, arrays, class.
+// Name, traits, number of inputs (least, most), what the first must be, what the layer gives, keys,
+// arrays, class.
 constexpr LayerType kTypes[] = {
     {"embedding",
      trait::embeds,

@@ -77,8 +77,8 @@ void Session::advance(const std::uint32_t* ids, std::size_t sequences, std::size
         network_.encode(ids[i], encoded_.data() + i * network_.info().input_size);
     first_ = first * sequences_;
     now_ ^= 1;
-    // Shares are of whole windows, since each works out its own shared outputs; or of sequences, where nothing is
-    // shared.
+    // Shares are of whole windows, since each works out its own shared outputs; or of sequences,
+    // where nothing is shared.
     const std::size_t unit = windows_ > 1 ? sequences_ : 1, units = windows_ > 1 ? count : sequences;
     const std::size_t share = (units + workers_.size() - 1) / workers_.size();
     const std::size_t rows = windows_ * sequences_;

@@ -18,7 +18,8 @@ namespace lstmgen {
 
 class Layer {
 public:
-    /// What a layer that needs all time steps does: it turns a whole sequence of each lane into another one.
+    /// What a layer that needs all time steps does: it turns a whole sequence of each lane into
+    /// another one.
     using Rearrange = void(const Layer& layer, const Sequence<const float>& in, std::size_t lanes,
                            const Sequence<float>& out);
 
@@ -46,8 +47,8 @@ public:
     /// Doubles of state of one lane, beside y and c. The state of a lane that starts is all zeros.
     std::size_t sums_size() const noexcept { return sums_size_; }
 
-    /// Floats of working memory that one step of `lanes` lanes needs. `period`, 1 or more, is the greatest period of
-    /// the inputs.
+    /// Floats of working memory that one step of `lanes` lanes needs. `period`, 1 or more, is the
+    /// greatest period of the inputs.
     virtual std::size_t scratch_size(std::size_t lanes, std::size_t period) const noexcept;
 
     /// Advances `lanes` lanes by one time step. `in` has an element for each of sources().
@@ -56,8 +57,8 @@ public:
 
     /// Floats of one row of input_product; 0: the layer has none.
     std::size_t product_size() const noexcept { return product_size_; }
-    /// The part of a recurrent layer's step that depends on its first input only, for many steps at once: z (rows,
-    /// product_size).
+    /// The part of a recurrent layer's step that depends on its first input only, for many steps at
+    /// once: z (rows, product_size).
     virtual void input_product(const kernels::KernelTable& kernels, const Input& in, std::size_t rows, float* z,
                                float* scratch) const;
 
