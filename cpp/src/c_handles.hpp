@@ -61,7 +61,8 @@ T* create(const Allocator& allocator, Arguments&&... arguments) {
     }
 }
 
-/// Ends an object that `create` made. A use after this is an error as long as the memory stays as it is.
+/// Ends an object that `create` made. A use after this is an error as long as the memory stays as
+/// it is.
 template <class T>
 void destroy(T* object) noexcept {
     const Allocator allocator = object->allocator;

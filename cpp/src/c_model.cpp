@@ -136,7 +136,7 @@ lstmgen_status read_many(const ModelInfo& info, const lstmgen_many_options& from
 
 using namespace lstmgen;
 
-// ---- Models --------------------------------------------------------------------------------------------------------
+// ---- Models -------------------------------------------------------------------------------------
 
 lstmgen_status lstmgen_model_load_path(const char* path, const lstmgen_load_options* options, lstmgen_model** model) {
     return load(options, model, [&](const std::string&, const LoadOptions& kernels) {
@@ -296,7 +296,7 @@ lstmgen_status lstmgen_model_encode(const lstmgen_model* model, const char* text
     });
 }
 
-// ---- Whole sequences -----------------------------------------------------------------------------------------------
+// ---- Whole sequences ----------------------------------------------------------------------------
 
 lstmgen_status lstmgen_model_predict_size(const lstmgen_model* model, size_t batch, size_t steps, size_t* count) {
     return with(model, [&](const lstmgen_model& m) {
@@ -318,7 +318,7 @@ lstmgen_status lstmgen_model_predict_features(const lstmgen_model* model, size_t
     });
 }
 
-// ---- Many sequences ------------------------------------------------------------------------------------------------
+// ---- Many sequences -----------------------------------------------------------------------------
 
 lstmgen_status lstmgen_model_sample_many(const lstmgen_model* model, const lstmgen_generator_options* options,
                                          const lstmgen_many_options* many, uint32_t* ids, size_t ids_count,

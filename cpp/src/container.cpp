@@ -21,7 +21,7 @@ constexpr std::uint64_t kMaxCard = 1 << 20, kMaxMatrix = std::uint64_t{2} * kMax
 constexpr std::size_t kMaxSelfTest = 64;                                                 // steps
 constexpr std::size_t kIdentifying = 1 << 16;  // bytes of each tensor that tell a network from others
 
-// ---- Layers ---------------------------------------------------------------------------------------------------------
+// ---- Layers -------------------------------------------------------------------------------------
 
 const LayerType* take_type(Keys& keys) {
     const auto name = keys.string("type");
@@ -69,7 +69,7 @@ void take_layer(Keys& keys, std::size_t i, WeightType matrices, ModelInfo& info,
     describe_layer(layer, given, matrices, info.window, info.fixed_steps);
 }
 
-// ---- Tensors --------------------------------------------------------------------------------------------------------
+// ---- Tensors ------------------------------------------------------------------------------------
 
 // An array in the order of the file.
 struct Stored {
@@ -100,7 +100,7 @@ void take_tensors(Cursor& in, const LayerDescription& layer, std::uint64_t& offs
     }
 }
 
-// ---- The whole ------------------------------------------------------------------------------------------------------
+// ---- The whole ----------------------------------------------------------------------------------
 
 // A text that is there more than once, with data() == nullptr if there is none.
 std::string_view repeated(const std::vector<std::string>& texts) {
@@ -149,13 +149,14 @@ void check_embeddings(const ModelInfo& info, const std::vector<LayerDescription>
                 fail_format({"layer ", layer.name, ": only embeddings and masks may read ids"});
 }
 
-// What networks whose outputs are no elements are called in errors; nothing for those that may generate.
+// What networks whose outputs are no elements are called in errors; nothing for those that may
+// generate.
 const char* kind_of(const ModelInfo& info, bool labels) {
     return labels ? "a network with labels" : info.predictor ? "a predictor" : nullptr;
 }
 
-// What the labels of a classifier and the key of a predictor demand; their elements are those that enter, so nothing
-// else ties inputs to outputs.
+// What the labels of a classifier and the key of a predictor demand; their elements are those that
+// enter, so nothing else ties inputs to outputs.
 void check_outputs(const ModelInfo& info, bool labels) {
     if (labels && info.predictor) fail_format({"key lstmgen.predictor: a network with labels is a classifier"});
     if (labels && info.outputs < 2) fail_format({"outputs of a network with labels: expected at least 2, found 1"});
@@ -428,7 +429,8 @@ void File::parse(Cursor& in) {
     std::uint64_t offset = 0;
     for (const LayerDescription& layer : layers) take_tensors(in, layer, offset, stored_);
 
-    // Memory in proportion to the sizes of layers is taken only if the file is as large as they demand.
+    // Memory in proportion to the sizes of layers is taken only if the file is as large as they
+    // demand.
     std::uint64_t end = in.position();
     for (const Stored& each : stored_) end = (end + kAlignment - 1) / kAlignment * kAlignment + each.tensor.nbytes();
     if (end > source_->size()) fail_format({"the file ends inside the tensors at byte ", source_->size()});
@@ -518,7 +520,8 @@ SelfTest File::finish() {
         take_vocabulary(keys, info);
         SelfTest test = take_self_test(keys, info);
         keys.check_all_taken();
-        // What tells a network from others. Not of the self-test, whose numbers differ from machine to machine.
+        // What tells a network from others. Not of the self-test, whose numbers differ from machine
+        // to machine.
         info.identity = identity_.value();
         if (!not_finite_.empty()) fail_format({"tensor ", not_finite_, " has a value that is not finite"});
         return test;
@@ -526,6 +529,17 @@ SelfTest File::finish() {
 }
 
 }  // namespace
+
+void ArrayWriter::array(const void* data, std::size_t nbytes) {
+    file_.resize(round_up(file_.size(), kAlignment));
+    more(data, nbytes);
+}
+
+void ArrayWriter::more(const void* data, std::size_t nbytes) {
+    if (nbytes > 0) file_.append(static_cast<const char*>(data), nbytes);
+}
+
+void ArrayWriter::floats(const std::vector<float>& numbers) { array(numbers.data(), numbers.size() * sizeof(float)); }
 
 void set_checksum(std::string& file, std::size_t checksum_at) {
     const Crc32 crc = begin_checksum(reinterpret_cast<const std::byte*>(file.data()), file.size(), checksum_at);

@@ -1,5 +1,6 @@
-// The file: GGUF bytes -> checked description, and its arrays, one after the other. The only code that believes nothing
-// of what it reads (but for states, state.hpp); docs/format.md is its specification.
+// The file: GGUF bytes -> checked description, and its arrays, one after the other. The only code
+// that believes nothing of what it reads (but for states, state.hpp); docs/format.md is its
+// specification.
 #pragma once
 
 #include <cstddef>
@@ -32,11 +33,11 @@ private:
     void (*call_)(const void*, std::size_t, std::size_t, const std::byte*);
 };
 
-/// A model file. What stands before its arrays is read at once; then each array is asked for, in the order of the file;
-/// and `finish` checks what could not be checked before.
+/// A model file. What stands before its arrays is read at once; then each array is asked for, in
+/// the order of the file; and `finish` checks what could not be checked before.
 ///
-/// All throw Error: code io if the file cannot be read, code format, and the name, if anything in it breaks the
-/// specification.
+/// All throw Error: code io if the file cannot be read, code format, and the name, if anything in
+/// it breaks the specification.
 class Container {
 public:
     virtual ~Container() = default;
@@ -46,8 +47,8 @@ public:
 
     /// take(row, n, bytes) for all its rows, so many at a time; but for the last a multiple of 4.
     virtual void rows(Take take) = 0;
-    /// The numbers of the next array, one after the other; of int8 times their scales, the array behind it, which
-    /// `scales` is set to.
+    /// The numbers of the next array, one after the other; of int8 times their scales, the array
+    /// behind it, which `scales` is set to.
     virtual std::vector<float> floats(std::vector<float>* scales = nullptr) = 0;
 
     /// What stands before the arrays, and where in it the checksum is.
@@ -64,15 +65,10 @@ std::vector<std::uint32_t> order_of(const std::vector<std::string>& texts);
 class ArrayWriter {
 public:
     explicit ArrayWriter(std::string& file) : file_(file) {}
-    void array(const void* data, std::size_t nbytes) {
-        file_.resize(round_up(file_.size(), kAlignment));
-        more(data, nbytes);
-    }
-    /// What the last array goes on with.
-    void more(const void* data, std::size_t nbytes) {
-        if (nbytes > 0) file_.append(static_cast<const char*>(data), nbytes);
-    }
-    void floats(const std::vector<float>& numbers) { array(numbers.data(), numbers.size() * sizeof(float)); }
+    void array(const void* data, std::size_t nbytes);
+    /// Continues the last array.
+    void more(const void* data, std::size_t nbytes);
+    void floats(const std::vector<float>& numbers);
 
 private:
     std::string& file_;

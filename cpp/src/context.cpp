@@ -25,7 +25,8 @@ std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
     return info.window;
 }
 
-// Lanes that are run from the history at once, in the end: enough for fast products, few enough not to be noticed.
+// Lanes that are run from the history at once, in the end: enough for fast products, few enough not
+// to be noticed.
 constexpr std::size_t kGroup = 16;
 
 }  // namespace
@@ -119,8 +120,14 @@ const float* Context::logits() {
     return logits_.data();
 }
 
+bool Context::pads(const ModelInfo& info, std::size_t refresh) noexcept {
+    return refresh > 0 && info.window > 0 && (info.padding || info.zero_padding);
+}
+
+std::size_t Context::padding_to_come() const noexcept { return pads(info(), refresh_) && !begun_ ? reach() - 1 : 0; }
+
 bool Context::begin(std::size_t n, const std::function<bool()>& keep_going) {
-    if (!begun_) begun_ = !pads() || n >= reach() || pad(keep_going);
+    if (!begun_) begun_ = !pads(info(), refresh_) || n >= reach() || pad(keep_going);
     return begun_;
 }
 
@@ -137,7 +144,7 @@ bool Context::pad(const std::function<bool()>& keep_going) {
 
 // In the first window, which an empty context does not use yet.
 void Context::evaluate_padding() {
-    if (!pads()) refuse({"the context is empty: feed at least one element first"});
+    if (!pads(info(), refresh_)) refuse({"the context is empty: feed at least one element first"});
     if (evaluator_) {
         std::fill(windows_.begin(), windows_.end(), fillers_[0]);
         return evaluate_window(window_);
@@ -152,8 +159,8 @@ void Context::read_lane() {
     const bool behind = live_ <= newest_full();  // no lane of the session has read the newest element
     if (behind) live_ = newest_full();
     if (live_ < started() && (live_ == newest_full() || elements_ >= next_group_)) run_group();
-    // What the output reads besides the lane's state is where the newest element has been read: in the group, first of
-    // it.
+    // What the output reads besides the lane's state is where the newest element has been read: in
+    // the group, first of it.
     if (behind) return group_->read(0, logits_.data(), Read::logits);
     session_->read(newest_full() % in_flight_, logits_.data(), Read::logits);
 }

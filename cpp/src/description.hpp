@@ -1,5 +1,5 @@
-// What a network is: its layers, what they read and give, and the arrays that they are made of. The container fills
-// this in from a file and checks it; the rest of the library believes it.
+// What a network is: its layers, what they read and give, and the arrays that they are made of. The
+// container fills this in from a file and checks it; the rest of the library believes it.
 #pragma once
 
 #include <cstddef>
@@ -38,7 +38,8 @@ struct Shape {
     bool sequence = true;
     std::size_t steps = 0;  // time steps of a sequence; 0: as many as the network's input has
 
-    /// Time steps of the value when the network's input has `input_steps`. A vector counts as one step.
+    /// Time steps of the value when the network's input has `input_steps`. A vector counts as one
+    /// step.
     std::size_t steps_for(std::size_t input_steps) const noexcept {
         return !sequence ? 1 : steps > 0 ? steps : input_steps;
     }
@@ -51,6 +52,18 @@ struct ArrayDescription {
     bool matrix = false;  // a matrix of int8 is followed by the scales of its columns
 };
 
+/// The arrays of one layer, in the order of the file.
+struct ArrayList {
+    static constexpr std::size_t kMost = 4;
+
+    void add(const ArrayDescription& array) { items[count++] = array; }
+    const ArrayDescription* begin() const noexcept { return items; }
+    const ArrayDescription* end() const noexcept { return items + count; }
+
+    ArrayDescription items[kMost];
+    std::size_t count = 0;
+};
+
 struct LayerDescription {
     const LayerType* type = nullptr;
     std::string name;
@@ -58,7 +71,7 @@ struct LayerDescription {
     std::vector<std::size_t> input_sizes;
     std::size_t input_size = 0;  // of the first input; the number of ids for an embedding
     Shape shape;
-    std::vector<ArrayDescription> arrays;  // in the order of the file
+    ArrayList arrays;
     bool raw = false;  // it reads numbers of the network's input, which may need more bits than bf16 has
 
     // The values of keys. A type's row of the schema names those that it has.

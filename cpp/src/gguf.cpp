@@ -1,6 +1,7 @@
 #include "gguf.hpp"
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 
@@ -139,29 +140,45 @@ Header take_header(Cursor& in) {
 
 Keys::Keys(Cursor& in, std::uint64_t count, std::string_view long_string, std::uint64_t longest) {
     if (count > kMaxKeys) fail_format({"number of keys: expected at most ", kMaxKeys, ", found ", count});
+    while (table_size_ <= 2 * count) table_size_ *= 2;
+    table_.reset(new Entry[table_size_]);
     for (std::uint64_t i = 0; i < count; ++i) {
         const std::string_view key = in.string(kMaxName, "a key");
         if (key.empty()) fail_format({"a key has no name"});
-        Entry& entry = entries_[key];
-        if (entry.position > 0) fail_format({"key ", Part::quoted(key), " appears twice"});
+        Entry& entry = place_of(key);
+        if (!entry.name.empty()) fail_format({"key ", Part::quoted(key), " appears twice"});
+        entry.name = key;
         entry.position = in.position() + sizeof(std::uint32_t);  // after the type
         entry.value = read_value(in, key, key == long_string ? longest : kMaxString);
     }
 }
 
-bool Keys::has(std::string_view name) const { return entries_.count(full(name)) != 0; }
+Keys::Entry& Keys::place_of(std::string_view name) const {
+    std::uint32_t hash = 2166136261u;  // FNV-1a
+    for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+    for (std::size_t at = hash;; ++at) {
+        Entry& entry = table_[at & (table_size_ - 1)];
+        if (entry.name.empty() || entry.name == name) return entry;
+    }
+}
+
+Keys::Entry* Keys::find(std::string_view name) const {
+    Entry& entry = place_of(name);
+    return entry.name.empty() || entry.taken ? nullptr : &entry;
+}
+
+bool Keys::has(std::string_view name) const { return find(full(name)); }
 
 void Keys::fail_at(std::string_view name, Parts why) const { fail_format({"key ", full(name), message(why)}); }
 
 std::string Keys::full(std::string_view name) const { return message({prefix_, name}); }
 
 Value Keys::take(std::string_view name, ValueType type) {
-    const auto at = entries_.find(full(name));
-    if (at == entries_.end()) fail_at(name, {" is missing"});
-    if (at->second.value.type != type) fail_at(name, {" has a value of the wrong type"});
-    const Value value = at->second.value;
-    entries_.erase(at);
-    return value;
+    Entry* const entry = find(full(name));
+    if (!entry) fail_at(name, {" is missing"});
+    if (entry->value.type != type) fail_at(name, {" has a value of the wrong type"});
+    entry->taken = true;
+    return entry->value;
 }
 
 std::uint32_t Keys::u32(std::string_view name) { return take(name, type_u32).u32; }
@@ -219,18 +236,23 @@ std::vector<std::string> Keys::strings(std::string_view name, std::size_t count,
 }
 
 void Keys::check_all_taken() const {
-    if (!entries_.empty()) fail_format({"unknown key ", Part::quoted(entries_.begin()->first)});
+    const Entry* unknown = nullptr;  // the first by name, so that the error is the same everywhere
+    for (std::size_t i = 0; i < table_size_; ++i) {
+        const Entry& entry = table_[i];
+        if (!entry.name.empty() && !entry.taken && (!unknown || entry.name < unknown->name)) unknown = &entry;
+    }
+    if (unknown) fail_format({"unknown key ", Part::quoted(unknown->name)});
 }
 
 std::optional<std::uint32_t> Keys::peek(std::string_view name) const {
-    const auto at = entries_.find(name);
-    if (at == entries_.end() || at->second.value.type != type_u32) return std::nullopt;
-    return at->second.value.u32;
+    const Entry* const entry = find(name);
+    if (!entry || entry->value.type != type_u32) return std::nullopt;
+    return entry->value.u32;
 }
 
 std::size_t Keys::position_of(std::string_view name) const {
-    const auto at = entries_.find(full(name));
-    return at == entries_.end() ? 0 : at->second.position;
+    const Entry* const entry = find(full(name));
+    return entry ? entry->position : 0;
 }
 
 void take_tensor(Cursor& in, const std::string& name, bool vector, std::uint64_t rows, std::uint64_t columns,

@@ -1,11 +1,12 @@
-// The bytes of a GGUF file: numbers, strings, keys and records of tensors. Nothing here knows what they mean.
+// The bytes of a GGUF file: numbers, strings, keys and records of tensors. Nothing here knows what
+// they mean.
 //
 // All functions throw Error with ErrorCode::format.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,7 +23,8 @@ public:
 
     std::size_t position() const { return position_; }
     std::size_t left() const { return size_ - position_; }
-    /// Whether a read has failed because it went past the end. With more of the file it may succeed.
+    /// Whether a read has failed because it went past the end. With more of the file it may
+    /// succeed.
     bool ended() const { return ended_; }
 
     const std::byte* take(std::uint64_t n, const char* what);
@@ -120,20 +122,27 @@ public:
 
 private:
     struct Entry {
+        std::string_view name;  // bytes of the file; empty: a free place
         Value value;
         std::size_t position = 0;
+        bool taken = false;
     };
 
+    /// The entry of this name, or the free place for it.
+    Entry& place_of(std::string_view name) const;
+    /// The entry of this name that has not been taken yet, or null.
+    Entry* find(std::string_view name) const;
     Value take(std::string_view name, ValueType type);
     Array take_array(std::string_view name, ValueType type, std::uint64_t limit);
     std::string full(std::string_view name) const;
 
     std::string prefix_;
-    std::map<std::string_view, Entry> entries_;  // names are the file's bytes
+    std::unique_ptr<Entry[]> table_;  // open addressing; more than half of the places stay free
+    std::size_t table_size_ = 1;      // a power of 2
 };
 
-/// Reads the record of a tensor, which must have this name and shape and lie at this offset. GGUF gives the columns
-/// first; a vector has no rows. `type` is GGUF's number.
+/// Reads the record of a tensor, which must have this name and shape and lie at this offset. GGUF
+/// gives the columns first; a vector has no rows. `type` is GGUF's number.
 void take_tensor(Cursor& in, const std::string& name, bool vector, std::uint64_t rows, std::uint64_t columns,
                  std::uint32_t type, std::uint64_t offset);
 

@@ -124,7 +124,8 @@ constexpr LayerKey kReturnSequencesKey{"return_sequences", &D::return_sequences}
 constexpr LayerKey kEpsilonKey{"epsilon", &D::epsilon};
 constexpr auto kSequence = Reads::sequence, kVector = Reads::vector, kAny = Reads::any;
 
-// Name, traits, number of inputs (least, most), what the first must be, what the layer gives, keys, arrays, class.
+// Name, traits, number of inputs (least, most), what the first must be, what the layer gives, keys,
+// arrays, class.
 constexpr LayerType kTypes[] = {
     {"embedding",
      trait::embeds,
@@ -220,6 +221,13 @@ constexpr LayerType kTypes[] = {
     {"transpose", trait::whole, 1, 1, kSequence, transposition, {}, {}, make_transpose},
 };
 
+constexpr bool arrays_fit() {
+    for (const LayerType& type : kTypes)
+        if (type.arrays.size() > ArrayList::kMost) return false;
+    return true;
+}
+static_assert(arrays_fit());
+
 }  // namespace
 
 bool LayerType::multiplies() const { return arrays.size() > 0 && arrays.begin()->matrix(); }
@@ -258,7 +266,7 @@ void describe_layer(LayerDescription& layer, const std::vector<Shape>& given, ke
     const auto count = [&](const ArraySize& size) { return size.of ? size.gates * layer.*size.of : 1; };
     for (const LayerArray& array : layer.type->arrays)
         if (!array.only_if || layer.*array.only_if)
-            layer.arrays.push_back(
+            layer.arrays.add(
                 {array.name,
                  {count(array.rows), count(array.columns), array.matrix() ? matrices : kernels::WeightType::f32},
                  array.matrix()});

@@ -1,7 +1,9 @@
-// What a layer type is: one row of a table for each. The container reads keys, arrays and shapes by the row, and the
-// network makes the layer by it. docs/format.md, section 4, says the same in words.
+// What a layer type is: one row of a table for each. The container reads keys, arrays and shapes by
+// the row, and the network makes the layer by it. docs/format.md, section 4, says the same in
+// words.
 //
-// A new type needs a row in layer_schema.cpp, and a class in layers/ with the function that makes it.
+// A new type needs a row in layer_schema.cpp, and a class in layers/ with the function that makes
+// it.
 #pragma once
 
 #include <cstddef>
@@ -75,8 +77,8 @@ enum class Reads : unsigned char { any, sequence, vector };
 
 using LayerMaker = std::unique_ptr<Layer>(const LayerDescription&, LayerArrays&);
 
-/// What the shape of a layer's value depends on: the layer, and the shapes of its inputs. `fixed_steps` becomes true if
-/// the answer holds for `window` steps only.
+/// What the shape of a layer's value depends on: the layer, and the shapes of its inputs.
+/// `fixed_steps` becomes true if the answer holds for `window` steps only.
 struct ShapeQuestion {
     const LayerDescription& layer;
     const std::vector<Shape>& given;
@@ -109,9 +111,9 @@ const LayerType* find_layer_type(std::string_view name);
 /// Reads the keys of the layer, whose type is set.
 void take_layer_keys(gguf::Keys& keys, LayerDescription& layer);
 
-/// Works out what the layer gives from what it reads, one Shape for each input. Sets `shape`, `input_sizes`,
-/// `input_size` and `arrays` (of matrices with numbers of the type `matrices`). Sets `fixed_steps` if all this holds
-/// for `window` steps only.
+/// Works out what the layer gives from what it reads, one Shape for each input. Sets `shape`,
+/// `input_sizes`, `input_size` and `arrays` (of matrices with numbers of the type `matrices`). Sets
+/// `fixed_steps` if all this holds for `window` steps only.
 void describe_layer(LayerDescription& layer, const std::vector<Shape>& given, kernels::WeightType matrices,
                     std::size_t window, bool& fixed_steps);
 

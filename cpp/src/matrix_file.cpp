@@ -1,4 +1,5 @@
-// Packed matrices from a file, and their numbers again. (The packing itself is in packed_matrix.cpp.)
+// Packed matrices from a file, and their numbers again. (The packing itself is in
+// packed_matrix.cpp.)
 #include <cstring>
 
 #include "packed_matrix.hpp"

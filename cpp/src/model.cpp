@@ -33,8 +33,8 @@ std::size_t count(std::size_t batch, std::size_t steps, std::size_t rows, std::s
     return *n;
 }
 
-// T is float or std::uint32_t; `size` values of it enter at each time step. Of an output at each step all are put into
-// y, or the last one. `exact`: as SequenceEvaluator.
+// T is float or std::uint32_t; `size` values of it enter at each time step. Of an output at each
+// step all are put into y, or the last one. `exact`: as SequenceEvaluator.
 template <class T>
 void predict_all(const Network& network, const T* x, std::size_t size, std::size_t batch, std::size_t steps, float* y,
                  bool all, bool exact = false) {
@@ -71,7 +71,8 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
     }
 }
 
-// The expected output is that of the weights as stored. So what they are multiplied with is not rounded to bf16 here.
+// The expected output is that of the weights as stored. So what they are multiplied with is not
+// rounded to bf16 here.
 void self_test(const Network& network, const SelfTest& test, const std::string& name) {
     const ModelInfo& info = network.info();
     std::vector<float> last(info.outputs);

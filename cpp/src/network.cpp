@@ -39,7 +39,8 @@ Network::Network(Container& file, SelfTest& test, const kernels::KernelTable& ke
     const LayerDescription& last_layer = file.layers.back();
     const bool dense = last_layer.type->has(trait::activates) && last_layer.type->multiplies();
     if (last_layer.type->has(trait::activates)) {
-        // Keras trains a linear last layer with from_logits=True; the output of log_softmax is logits, too.
+        // Keras trains a linear last layer with from_logits=True; the output of log_softmax is
+        // logits, too.
         if (last_layer.activation == Activation::softmax)
             output_kind_ = OutputKind::softmax;
         else if (last_layer.activation == Activation::log_softmax ||

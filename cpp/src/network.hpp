@@ -22,7 +22,8 @@ enum class Read {
 
 class Network {
 public:
-    /// Reads the arrays of the file, and what is to be checked. The kernels are those that will run it.
+    /// Reads the arrays of the file, and what is to be checked. The kernels are those that will run
+    /// it.
     Network(Container& file, SelfTest& test, const kernels::KernelTable& kernels);
 
     const ModelInfo& info() const noexcept { return info_; }

@@ -12,7 +12,8 @@ using kernels::WeightType;
 
 namespace {
 
-// `rows` rows of n numbers of `size` bytes side by side, column by column, `interleaved` in all: the last of a matrix.
+// `rows` rows of n numbers of `size` bytes side by side, column by column, `interleaved` in all:
+// the last of a matrix.
 LSTMGEN_NOINLINE void interleave_last(const std::byte* from, std::size_t row_bytes, std::size_t rows, std::size_t n,
                                       std::size_t size, std::size_t interleaved, std::byte* to) {
     for (std::size_t j = 0; j < n; ++j)
@@ -38,7 +39,8 @@ PackedMatrix::PackedMatrix(const KernelTable& kernels, const Tensor& matrix, std
       scales_(type_ == WeightType::int8 ? padded_columns() : 0),
       bias_(padded_columns()),
       starts_(layout_.quads() ? (rows_ + kernels::kIntChain - 1) / kernels::kIntChain * padded_columns() : 0) {
-    // Blocks of three panels: a block of a GRU has as many, and they divide some matrices better than four.
+    // Blocks of three panels: a block of a GRU has as many, and they divide some matrices better
+    // than four.
     const bool gru = count == kernels::kGruGates, threes_fit = use.whole && panels_ % 4 > 0 && panels_ % 3 == 0;
     if (layout_.adjacent_panels > 3 && (gru || threes_fit)) layout_.adjacent_panels = 3;
 }

@@ -1,5 +1,5 @@
-// Many sequences, each as a Generator of its own would draw it: side by side, as lanes of one product, in batches that
-// threads take from a queue. No thread waits for another before the end.
+// Many sequences, each as a Generator of its own would draw it: side by side, as lanes of one
+// product, in batches that threads take from a queue. No thread waits for another before the end.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -95,7 +95,8 @@ void check(const Model& model, const std::vector<Request>& requests, const ManyO
     }
 }
 
-// With windows, all lanes of a batch must start at the same element, so its primes are equally long.
+// With windows, all lanes of a batch must start at the same element, so its primes are equally
+// long.
 std::vector<Batch> batches(const Model& model, const std::vector<Request>& requests, const ManyOptions& options,
                            std::vector<std::vector<std::uint32_t>>& results) {
     const bool windows = options.refresh > 0 && model.info().window > 0;

@@ -27,7 +27,8 @@ std::size_t product_size(const Network& network, std::size_t lanes) {
     return lanes <= kProductRows / 2 ? floats * kProductRows : 0;
 }
 
-// Layers without state get the rows of many steps at once, and so does the input product of the others.
+// Layers without state get the rows of many steps at once, and so does the input product of the
+// others.
 std::size_t scratch_size(const Network& network, std::size_t lanes) {
     std::size_t floats = 0;
     for (const auto& layer : network.layers())
@@ -116,8 +117,8 @@ void SequenceEvaluator::run_layers(std::size_t steps, bool last, Read what) {
     }
 }
 
-// y of step t is the t-th slab of lanes, counted from 1; a layer that gives a vector takes turns between two. The
-// newest one is copied to the front, where the next call looks for it.
+// y of step t is the t-th slab of lanes, counted from 1; a layer that gives a vector takes turns
+// between two. The newest one is copied to the front, where the next call looks for it.
 void SequenceEvaluator::run_recurrent(std::size_t i) {
     const Layer& layer = *network_.layers()[i];
     Buffers& b = buffers_[i];

@@ -33,11 +33,11 @@ Session::Session(const Network& network, std::size_t sequences, std::size_t wind
       windows_(windows),
       ids_(sequences),
       workers_(workers) {
-    std::size_t scratch = 0;
     for (const auto& layer : network.layers())
-        scratch = std::max(scratch, layer->scratch_size(sequences * windows, sequences));
+        scratch_size_ = std::max(scratch_size_, layer->scratch_size(sequences * windows, sequences));
+    scratch_size_ = round_up(scratch_size_, kernels::kPanel);
+    scratch_ = AlignedBuffer<float>(workers_.size() * scratch_size_);
     if (network.needs_encoding()) encoded_ = AlignedBuffer<float>(sequences * network.info().input_size);
-    for (std::size_t i = 0; i < workers_.size(); ++i) scratch_.emplace_back(scratch);
 }
 
 void Session::copy_from(const Session& other) noexcept {
@@ -77,15 +77,15 @@ void Session::advance(const std::uint32_t* ids, std::size_t sequences, std::size
         network_.encode(ids[i], encoded_.data() + i * network_.info().input_size);
     first_ = first * sequences_;
     now_ ^= 1;
-    // Shares are of whole windows, since each works out its own shared outputs; or of sequences, where nothing is
-    // shared.
+    // Shares are of whole windows, since each works out its own shared outputs; or of sequences,
+    // where nothing is shared.
     const std::size_t unit = windows_ > 1 ? sequences_ : 1, units = windows_ > 1 ? count : sequences;
     const std::size_t share = (units + workers_.size() - 1) / workers_.size();
     const std::size_t rows = windows_ * sequences_;
     workers_.run([&](std::size_t worker) {
         const std::size_t begin = first_ + std::min(worker * share, units) * unit,
                           end = first_ + std::min((worker + 1) * share, units) * unit;
-        float* const scratch = scratch_[worker].data();
+        float* const scratch = scratch_.data() + worker * scratch_size_;
         if (begin < std::min(end, rows)) advance_rows(begin, std::min(end, rows), scratch);
         if (std::max(begin, rows) < end) advance_rows(std::max(begin, rows) - rows, end - rows, scratch);
     });
@@ -127,7 +127,7 @@ void Session::read(std::size_t window, float* y, Read what) {
             const std::size_t source = layer.sources()[k];
             in[k] = input(layer, k, source > 0 && shared(source - 1) ? first_ : row);
         }
-        layer.step(network_.kernels(), in.data(), sequences_, output(i, row), scratch_[0].data());
+        layer.step(network_.kernels(), in.data(), sequences_, output(i, row), scratch_.data());
     }
     const Output o = output(last, row);
     for (std::size_t i = 0; i < sequences_; ++i)

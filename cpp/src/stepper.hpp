@@ -1,4 +1,5 @@
-// One lane of state in the caller's memory, advanced one time step at a time. For networks that work step by step.
+// One lane of state in the caller's memory, advanced one time step at a time. For networks that
+// work step by step.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +26,8 @@ public:
     void step(void* state, std::uint32_t id, float* y) const { step(state, &id, nullptr, y); }
     void step(void* state, const float* x, float* y) const { step(state, nullptr, x, y); }
 
-    /// A state as bytes for other processes: written if they fit into `capacity`. How many they are.
+    /// A state as bytes for other processes: written if they fit into `capacity`. How many they
+    /// are.
     std::size_t save(const void* state, void* to, std::size_t capacity) const noexcept;
     /// `state` stays as it was if this throws.
     void load(void* state, const void* from, std::size_t bytes) const;

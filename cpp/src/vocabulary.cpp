@@ -49,7 +49,8 @@ struct Found {
     std::size_t bytes;  // 0: there is none
 };
 
-// The longest element that the text starts with. `by_text`: ids in the order of their elements' bytes.
+// The longest element that the text starts with. `by_text`: ids in the order of their elements'
+// bytes.
 Found longest(const std::vector<std::string>& elements, const std::vector<std::uint32_t>& by_text,
               std::string_view text) noexcept {
     auto first = by_text.begin(), last = by_text.end();  // those that start with the bytes so far

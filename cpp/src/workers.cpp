@@ -10,8 +10,8 @@
 namespace lstmgen {
 namespace {
 
-// Who waits looks again and again for so long, then lets others run in between, and at last sleeps: together about 0.2
-// ms, longer than the pause between two elements.
+// Who waits looks again and again for so long, then lets others run in between, and at last sleeps:
+// together about 0.2 ms, longer than the pause between two elements.
 constexpr int kSpins = 1000, kYields = 400;
 
 inline void pause() {

@@ -14,8 +14,9 @@
 
 namespace lstmgen {
 
-/// Starts the threads that make a team of `size` with the caller: each runs `run`. If the system has no more threads or
-/// no more memory, fewer start; those that did can do all the work, with the same results.
+/// Starts the threads that make a team of `size` with the caller: each runs `run`. If the system
+/// has no more threads or no more memory, fewer start; those that did can do all the work, with the
+/// same results.
 template <class F>
 std::vector<std::thread> start_threads(std::size_t size, F run) {
     std::vector<std::thread> threads;
@@ -32,7 +33,8 @@ std::vector<std::thread> start_threads(std::size_t size, F run) {
 
 class Workers {
 public:
-    /// The caller counts as one: 0 and 1 start no thread. Fewer may start than asked for: see size().
+    /// The caller counts as one: 0 and 1 start no thread. Fewer may start than asked for: see
+    /// size().
     explicit Workers(std::size_t size);
     ~Workers();
     Workers(const Workers&) = delete;
@@ -40,9 +42,9 @@ public:
 
     std::size_t size() const noexcept { return team_->threads.size() + 1; }
 
-    /// f(0) ... f(size() - 1), each by whichever thread comes first, the caller too: it does all of them where the
-    /// processors are busy with others, or in the child of a fork, which has none of the threads. Returns when all are
-    /// done. f must not throw.
+    /// f(0) ... f(size() - 1), each by whichever thread comes first, the caller too: it does all of
+    /// them where the processors are busy with others, or in the child of a fork, which has none of
+    /// the threads. Returns when all are done. f must not throw.
     template <class F>
     void run(F&& f) {
         if (size() == 1) return f(0);

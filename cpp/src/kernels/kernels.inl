@@ -1,9 +1,9 @@
-// The only arithmetic, with products.inl. Written once over the primitives of a vec_<isa>.hpp, compiled once per
-// instruction set.
+// The only arithmetic, with products.inl. Written once over the primitives of a vec_<isa>.hpp,
+// compiled once per instruction set.
 //
-// Needs from the including file, besides what products.inl needs: load_low, load_high, sub, div, min, max, pow2_bits,
-// kCommonPair and kQuadsAndPairs. Everything stays in an unnamed namespace: no symbol of a file compiled for one
-// instruction set may be merged with that of another.
+// Needs from the including file, besides what products.inl needs: load_low, load_high, sub, div,
+// min, max, pow2_bits, kCommonPair and kQuadsAndPairs. Everything stays in an unnamed namespace: no
+// symbol of a file compiled for one instruction set may be merged with that of another.
 
 #include <type_traits>
 
@@ -14,10 +14,10 @@ namespace {
 
 constexpr std::size_t kBlock = kGates * kPanel;
 
-// ---- Functions ------------------------------------------------------------------------------------------------------
+// ---- Functions ----------------------------------------------------------------------------------
 
-// N vectors that go through a function side by side: one alone would spend most of its time waiting for itself. A Vec
-// among the operands is the same for all N.
+// N vectors that go through a function side by side: one alone would spend most of its time waiting
+// for itself. A Vec among the operands is the same for all N.
 template <std::size_t N>
 struct Wide {
     Vec v[N];
@@ -69,7 +69,8 @@ struct Expm1Parts {
     Wide<N> p;      // e^r - 1, where x = n ln 2 + r
 };
 
-// For -87.3 <= x <= 88.3 (n in [-126, 127]). p has a relative error under 1.5e-8 before rounding (minimax polynomial).
+// For -87.3 <= x <= 88.3 (n in [-126, 127]). p has a relative error under 1.5e-8 before rounding
+// (minimax polynomial).
 template <std::size_t N>
 inline Expm1Parts<N> expm1_parts(const Wide<N>& x) {
     const Vec magic = set(12582912.0f + 127.0f);  // 1.5 * 2^23 rounds to an integer, 127 is the bias of the exponent
@@ -170,7 +171,7 @@ LSTMGEN_NOINLINE void activate(Function function, float* x, std::size_t n) {
     }
 }
 
-// ---- Products -------------------------------------------------------------------------------------------------------
+// ---- Products -----------------------------------------------------------------------------------
 
 constexpr std::size_t kChunk =
     32;  // numbers that are rounded at once: so many that GCC makes a loop of vectors of them
@@ -182,7 +183,8 @@ inline std::uint32_t bits_of(float x) {
     return bits;
 }
 
-// f(numbers, i) for the numbers of x from i on, kChunk at a time; the last ones are followed by zeros.
+// f(numbers, i) for the numbers of x from i on, kChunk at a time; the last ones are followed by
+// zeros.
 template <class F>
 inline void for_chunks(const float* x, std::size_t n, F f) {
     for (std::size_t i = 0; i < n; i += kChunk) {
@@ -192,7 +194,8 @@ inline void for_chunks(const float* x, std::size_t n, F f) {
     }
 }
 
-// What rounding a row to 16 bits takes: x is next to an integer times `scale`, and that integer next to x * factor.
+// What rounding a row to 16 bits takes: x is next to an integer times `scale`, and that integer
+// next to x * factor.
 struct Scale {
     float scale, factor;
 };
@@ -262,7 +265,8 @@ LSTMGEN_NOINLINE void round_to_bytes(const float* x, std::size_t n, float factor
     });
 }
 
-// The bits of x as a bf16, rounded to nearest, ties to even. Without branches, so that it goes into vectors.
+// The bits of x as a bf16, rounded to nearest, ties to even. Without branches, so that it goes into
+// vectors.
 inline std::uint32_t to_bf16(float x) {
     const std::uint32_t bits = bits_of(x), nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     const auto magnitude = static_cast<std::int32_t>(bits & 0x7fffffff);
@@ -283,7 +287,8 @@ LSTMGEN_NOINLINE void round_to_bf16(const float* x, std::size_t n, T* to) {
     });
 }
 
-// The rows as the matrix wants them. `memory`, where rounded ones are put, is moved on to what is left of it.
+// The rows as the matrix wants them. `memory`, where rounded ones are put, is moved on to what is
+// left of it.
 Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t rows, float*& memory) {
     const Rounding rounding = m.rounded.rounding;
     if (rounding == Rounding::none || !x) return {x, stride, nullptr, 0, nullptr};
@@ -322,7 +327,8 @@ void gemm_from(const Matrix& m, std::size_t first, std::size_t n_panels, const R
     multiply_panels<float>(m, first, n_panels, x, rows, z, z_stride);
 }
 
-// z[0..n) += a row of panels side by side; rows that are interleaved begin at `row`, and it is the i-th of them.
+// z[0..n) += a row of panels side by side; rows that are interleaved begin at `row`, and it is the
+// i-th of them.
 inline void add_row(const float* row, std::size_t, std::size_t, const float*, std::size_t n, float* z) {
     for (std::size_t v = 0; v < n; v += kWidth) store(z + v, add(load(z + v), load(row + v)));
 }
@@ -375,13 +381,15 @@ void gather_from(const Matrix& m, std::size_t first, std::size_t n_panels, const
     }
 }
 
-// ---- Recurrent layers -----------------------------------------------------------------------------------------------
+// ---- Recurrent layers ---------------------------------------------------------------------------
 
-// Pre-activations of a group of blocks for a chunk of lanes live in a buffer that fits the first-level cache.
+// Pre-activations of a group of blocks for a chunk of lanes live in a buffer that fits the
+// first-level cache.
 constexpr std::size_t kChunkRows = 96;
 constexpr std::size_t kBuffer = kChunkRows * kBlock;
 
-// z (rows, 16 * n_panels) = the step's start and input product, for some panels and the lanes from r on.
+// z (rows, 16 * n_panels) = the step's start and input product, for some panels and the lanes from
+// r on.
 LSTMGEN_NOINLINE void input_product(const RnnStep& s, const Rows& x, std::size_t first, std::size_t n_panels,
                                     std::size_t r, std::size_t rows, float* z) {
     const std::size_t stride = n_panels * kPanel;
@@ -408,7 +416,7 @@ struct Operands {
 // Vectors that go through a cell side by side.
 constexpr std::size_t kCellVecs = kVecs < 2 ? kVecs : 2;
 
-// ---- LSTM -----------------------------------------------------------------------------------------------------------
+// ---- LSTM ---------------------------------------------------------------------------------------
 
 // The gates of one block of 16 units, in place.
 template <class Act, class Rec>
@@ -454,14 +462,15 @@ void lstm_step_typed(const LstmStep& s, Act act, Rec rec) {
 }
 
 void lstm_step(const LstmStep& s) {
-    // The pair that nearly all networks have is compiled in, where arithmetic is so fast that it pays.
+    // The pair that nearly all networks have is compiled in, where arithmetic is so fast that it
+    // pays.
     if constexpr (kCommonPair)
         if (s.activation == Function::tanh && s.recurrent_activation == Function::sigmoid)
             return lstm_step_typed(s, Tanh{}, Sigmoid{});
     lstm_step_typed(s, Any{s.activation}, Any{s.recurrent_activation});
 }
 
-// ---- GRU ------------------------------------------------------------------------------------------------------------
+// ---- GRU ----------------------------------------------------------------------------------------
 
 constexpr std::size_t kGruBlock = kGruGates * kPanel;
 constexpr std::size_t kGruBuffer = kGruRows * kGruBlock;
@@ -517,8 +526,8 @@ void gru_step_reset_after(const GruStep& s) {
     }
 }
 
-// All r must be known before the first h . U: what waits for it is in `working`, for each block z and the input product
-// of h; r * h stands in the place of the new h.
+// All r must be known before the first h . U: what waits for it is in `working`, for each block z
+// and the input product of h; r * h stands in the place of the new h.
 void gru_step_reset_before(const GruStep& s) {
     const Any act{s.activation}, rec{s.recurrent_activation};
     alignas(64) float a[kGruBuffer], u[kGruBuffer];
@@ -578,7 +587,7 @@ void gru_step(const GruStep& s) {
         gru_step_reset_before(s);
 }
 
-// ---- SimpleRNN ------------------------------------------------------------------------------------------------------
+// ---- SimpleRNN ----------------------------------------------------------------------------------
 
 void rnn_step(const RnnStep& s) {
     alignas(64) float z[kBuffer];
@@ -609,7 +618,7 @@ void gather(const Matrix& m, std::size_t n_panels, const std::uint32_t* ids, std
     gather_from(m, 0, n_panels, ids, id_stride, rows, z, z_stride);
 }
 
-// ---- Limits ---------------------------------------------------------------------------------------------------------
+// ---- Limits -------------------------------------------------------------------------------------
 
 constexpr std::size_t kIndependent = 12;  // chains at once, so that latency does not count
 

@@ -1,15 +1,17 @@
 // Products of rows with packed matrices, over the primitives of a vec_<isa>.hpp.
 //
-// One summation order everywhere, in the product of one row and of many, whatever the vector width: k ascends (with
-// bf16 pair by pair, the second of a pair first, as vdpbf16ps does) in chains of kFloatChain fused multiply-adds, each
-// from zero, whose sums are added to the output one after the other. So results are the same bits on every instruction
-// set and for any number of lanes; and the rounding errors of a long sum are those of a few short ones, which a single
-// chain over 600 terms would make 2 to 3 times Keras's own. Products with int8 are sums of integers, exact in any
-// order, in chains of kIntChain.
+// One summation order everywhere, in the product of one row and of many, whatever the vector width:
+// k ascends (with bf16 pair by pair, the second of a pair first, as vdpbf16ps does) in chains of
+// kFloatChain fused multiply-adds, each from zero, whose sums are added to the output one after the
+// other. So results are the same bits on every instruction set and for any number of lanes; and the
+// rounding errors of a long sum are those of a few short ones, which a single chain over 600 terms
+// would make 2 to 3 times Keras's own. Products with int8 are sums of integers, exact in any order,
+// in chains of kIntChain.
 //
-// Needs from the including file: <cstring>, Vec, kWidth, load, load_low, load_high, store, set, fma, mul, add; Ints,
-// Pairs, zero_ints, load_pairs, set_pair, add_dot, to_floats; and the sizes of tiles: kTileRows x kTilePanels of many
-// rows, kRowPanels of one. kTilePanels panels lie side by side, or fewer (Layout).
+// Needs from the including file: <cstring>, Vec, kWidth, load, load_low, load_high, store, set,
+// fma, mul, add; Ints, Pairs, zero_ints, load_pairs, set_pair, add_dot, to_floats; and the sizes of
+// tiles: kTileRows x kTilePanels of many rows, kRowPanels of one. kTilePanels panels lie side by
+// side, or fewer (Layout).
 
 namespace lstmgen::kernels {
 namespace {
@@ -22,7 +24,8 @@ inline Rows rows_after(const Rows& x, std::size_t r) {
     return {nullptr, 0, x.rounded + r * x.rounded_stride, x.rounded_stride, x.scales ? x.scales + r : nullptr};
 }
 
-// What goes with weights of a kind: how many rows are interleaved, multiply-adds in a chain, and rows of a tile.
+// What goes with weights of a kind: how many rows are interleaved, multiply-adds in a chain, and
+// rows of a tile.
 template <class W>
 struct Kind {
     using Sum = Vec;
@@ -62,8 +65,8 @@ inline void multiply(const Rows& x, std::size_t i, const Vec (&w)[N], Vec (&sums
     }
 }
 
-// What a chain multiplies with: N vectors of one row of panels (or of rows that are interleaved), of which S panels lie
-// side by side.
+// What a chain multiplies with: N vectors of one row of panels (or of rows that are interleaved),
+// of which S panels lie side by side.
 template <class W, std::size_t S>
 struct Weights {
     const W* at;
@@ -75,7 +78,8 @@ struct Weights {
     }
 };
 
-// One chain: sums (R rows, N vectors) += the numbers [begin, end) of each row times those rows of the panels.
+// One chain: sums (R rows, N vectors) += the numbers [begin, end) of each row times those rows of
+// the panels.
 template <std::size_t S, std::size_t R, std::size_t N>
 inline void chain(Weights<float, S> weights, const Rows& x, std::size_t begin, std::size_t end, Vec (&sums)[R][N]) {
     for (std::size_t i = begin; i < end; ++i, weights.at += weights.step) {
@@ -145,8 +149,9 @@ struct Product {
     }
 };
 
-// z (R rows from r on, P panels) += x . panels, of which S lie side by side. Each chain stays in registers. A function
-// for each size, since the registers do not suffice for what several have in common.
+// z (R rows from r on, P panels) += x . panels, of which S lie side by side. Each chain stays in
+// registers. A function for each size, since the registers do not suffice for what several have in
+// common.
 template <std::size_t R, std::size_t P, std::size_t S, class W>
 LSTMGEN_NOINLINE void tile(const Product<W>& p, std::size_t r) {
     constexpr std::size_t n = P * kVecs, length = Kind<W>::chain, interleaved = Kind<W>::rows;
@@ -179,8 +184,8 @@ LSTMGEN_NOINLINE std::size_t run(const Product<W>& p, void (*tile)(const Product
     return r;
 }
 
-// Rows of the tiles behind those of R: 6, 4, 2 and 1. Where kTilePanels are more than one, fewer sizes for fewer
-// panels, which are rare.
+// Rows of the tiles behind those of R: 6, 4, 2 and 1. Where kTilePanels are more than one, fewer
+// sizes for fewer panels, which are rare.
 constexpr std::size_t fewer_rows(std::size_t R, std::size_t P) {
     if (R > 4 && (P == 4 || kOnePanel)) return 4;
     return R > 2 && (P > 1 || kOnePanel) ? 2 : 1;
@@ -193,15 +198,16 @@ inline void rows_from(std::size_t r, const Product<W>& p) {
     if constexpr (R > 1) rows_from<fewer_rows(R, P), P>(r, p);
 }
 
-// All rows times P panels. Panels outside, rows inside: a panel stays in the first-level cache while all rows pass.
+// All rows times P panels. Panels outside, rows inside: a panel stays in the first-level cache
+// while all rows pass.
 template <std::size_t P, class W>
 inline void panels_times_rows(Product<W>& p) {
     rows_from<Kind<W>::tile_rows, P>(0, p);
     p.advance(P);
 }
 
-// One row times kRowPanels panels or a few less, of which S lie side by side: enough at once to hide the latency of the
-// multiply-add.
+// One row times kRowPanels panels or a few less, of which S lie side by side: enough at once to
+// hide the latency of the multiply-add.
 template <std::size_t S, class W>
 inline void row_times_panels(Product<W>& p) {
     constexpr std::size_t panels = kRowPanels / S * S;

@@ -1,4 +1,5 @@
-// AVX-512 F and BW: 16 floats a vector, 32 registers; products of pairs where VNNI and BF16 are there, too.
+// AVX-512 F and BW: 16 floats a vector, 32 registers; products of pairs where VNNI and BF16 are
+// there, too.
 #pragma once
 
 #include <immintrin.h>

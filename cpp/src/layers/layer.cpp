@@ -7,6 +7,11 @@ Layer::Layer(const LayerDescription& d, Rearrange* rearrange)
 
 Layer::~Layer() = default;
 
+std::size_t Layer::scratch_size(std::size_t, std::size_t) const noexcept { return 0; }
+void Layer::step(const kernels::KernelTable&, const Input*, std::size_t, const Output&, float*) const {}
+void Layer::input_product(const kernels::KernelTable&, const Input&, std::size_t, float*, float*) const {}
+void Layer::write(ArrayWriter&) const {}
+
 std::size_t Layer::saved_size() const noexcept {
     return stateful() ? outputs() * sizeof(float) * (has_cell() ? 2 : 1) + sums_size() * sizeof(double) : 0;
 }

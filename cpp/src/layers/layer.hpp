@@ -18,7 +18,8 @@ namespace lstmgen {
 
 class Layer {
 public:
-    /// What a layer that needs all time steps does: it turns a whole sequence of each lane into another one.
+    /// What a layer that needs all time steps does: it turns a whole sequence of each lane into
+    /// another one.
     using Rearrange = void(const Layer& layer, const Sequence<const float>& in, std::size_t lanes,
                            const Sequence<float>& out);
 
@@ -46,20 +47,20 @@ public:
     /// Doubles of state of one lane, beside y and c. The state of a lane that starts is all zeros.
     std::size_t sums_size() const noexcept { return sums_size_; }
 
-    /// Floats of working memory that one step of `lanes` lanes needs. `period`, 1 or more, is the greatest period of
-    /// the inputs.
-    virtual std::size_t scratch_size(std::size_t /*lanes*/, std::size_t /*period*/) const noexcept { return 0; }
+    /// Floats of working memory that one step of `lanes` lanes needs. `period`, 1 or more, is the
+    /// greatest period of the inputs.
+    virtual std::size_t scratch_size(std::size_t lanes, std::size_t period) const noexcept;
 
     /// Advances `lanes` lanes by one time step. `in` has an element for each of sources().
-    virtual void step(const kernels::KernelTable&, const Input* /*in*/, std::size_t /*lanes*/, const Output& /*out*/,
-                      float* /*scratch*/) const {}
+    virtual void step(const kernels::KernelTable& kernels, const Input* in, std::size_t lanes, const Output& out,
+                      float* scratch) const;
 
     /// Floats of one row of input_product; 0: the layer has none.
     std::size_t product_size() const noexcept { return product_size_; }
-    /// The part of a recurrent layer's step that depends on its first input only, for many steps at once: z (rows,
-    /// product_size).
-    virtual void input_product(const kernels::KernelTable&, const Input&, std::size_t /*rows*/, float* /*z*/,
-                               float* /*scratch*/) const {}
+    /// The part of a recurrent layer's step that depends on its first input only, for many steps at
+    /// once: z (rows, product_size).
+    virtual void input_product(const kernels::KernelTable& kernels, const Input& in, std::size_t rows, float* z,
+                               float* scratch) const;
 
     /// For layers with whole().
     void rearrange(const Sequence<const float>& in, std::size_t lanes, const Sequence<float>& out) const {
@@ -67,7 +68,7 @@ public:
     }
 
     /// Writes the arrays that it was made of.
-    virtual void write(ArrayWriter&) const {}
+    virtual void write(ArrayWriter& file) const;
 
     /// The state of one lane. A layer that is not stateful saves nothing.
     std::size_t saved_size() const noexcept;  // bytes

@@ -17,7 +17,7 @@ const T& find(const T* begin, const T* end, std::string_view name) {
 }  // namespace
 
 const Tensor& LayerArrays::shape(std::string_view name) const {
-    return find(layer_.arrays.data(), layer_.arrays.data() + layer_.arrays.size(), name).tensor;
+    return find(layer_.arrays.begin(), layer_.arrays.end(), name).tensor;
 }
 
 PackedMatrix LayerArrays::matrix(std::string_view name, std::size_t gates, Use use) const {

@@ -12,8 +12,9 @@
 
 namespace lstmgen {
 
-/// The file gives arrays in its own order, and each once. So a layer is made in two steps: the members take the
-/// shapes, by name and in any order; then `read` fills them, in the order of the file.
+/// The file gives arrays in its own order, and each once. So a layer is made in two steps: the
+/// members take the shapes, by name and in any order; then `read` fills them, in the order of the
+/// file.
 class LayerArrays {
 public:
     LayerArrays(const kernels::KernelTable& kernels, const LayerDescription& layer, Container& file)
@@ -28,7 +29,8 @@ public:
 
     /// Where an array goes.
     struct Destination {
-        /// The numbers of a vector or matrix. Those of int8 are multiplied by their scales, which `scales` becomes.
+        /// The numbers of a vector or matrix. Those of int8 are multiplied by their scales, which
+        /// `scales` becomes.
         Destination(std::string_view array, std::vector<float>* to, std::vector<float>* scales_to = nullptr)
             : name(array), numbers(to), scales(scales_to) {}
         /// A matrix, or two that take different gates of it. The second may be null.
@@ -42,7 +44,8 @@ public:
         PackedMatrix* second = nullptr;
     };
 
-    /// Reads all arrays of the layer. Each must have a destination; a destination without an array stays as it is.
+    /// Reads all arrays of the layer. Each must have a destination; a destination without an array
+    /// stays as it is.
     void read(std::initializer_list<Destination> destinations);
 
 private:

@@ -25,7 +25,8 @@ private:
     Activation activation_;
 };
 
-// One number in, one number out. Each is worked out in double and rounded once, whatever the compiler does.
+// One number in, one number out. Each is worked out in double and rounded once, whatever the
+// compiler does.
 template <class F>
 void map_rows(const Input& in, std::size_t lanes, const Output& out, std::size_t size, F f) {
     for (std::size_t i = 0; i < lanes; ++i)
@@ -146,7 +147,8 @@ private:
 
 enum class Operation { add, subtract, multiply, average, maximum, minimum };
 
-// Works number by number. It takes the inputs in their order, in double, and rounds the result once.
+// Works number by number. It takes the inputs in their order, in double, and rounds the result
+// once.
 class Merge final : public Layer {
 public:
     Merge(const LayerDescription& d, Operation operation) : Layer(d), operation_(operation), sizes_(d.input_sizes) {}

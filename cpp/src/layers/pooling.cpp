@@ -8,7 +8,8 @@ using kernels::KernelTable;
 
 namespace {
 
-// Sums: those of the weighted steps, of the weights, and the greatest score so far, which the weights are relative to.
+// Sums: those of the weighted steps, of the weights, and the greatest score so far, which the
+// weights are relative to.
 class AttentionPool final : public StatefulLayer {
 public:
     AttentionPool(const LayerDescription& d, LayerArrays& arrays) : StatefulLayer(d), epsilon_(d.epsilon) {

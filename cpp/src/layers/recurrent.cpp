@@ -41,8 +41,8 @@ protected:
     virtual std::size_t rounded_size(std::size_t lanes) const noexcept = 0;
     virtual std::size_t working_size(std::size_t lanes) const noexcept = 0;
 
-    // What the steps of the three kinds have in common. Gives the memory for other work, in `scratch` behind the input
-    // product of the inputs that several lanes share.
+    // What the steps of the three kinds have in common. Gives the memory for other work, in
+    // `scratch` behind the input product of the inputs that several lanes share.
     template <class Step>
     float* prepare_step(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
                         float* scratch, Step& s) const {
@@ -125,7 +125,8 @@ protected:
     }
 
 private:
-    // For the activations that are not vectorised, and softmax, which needs all units of a gate at once.
+    // For the activations that are not vectorised, and softmax, which needs all units of a gate at
+    // once.
     void step_lane_by_lane(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
                            float* scratch) const {
         float* const z = scratch;

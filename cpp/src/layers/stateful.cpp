@@ -4,6 +4,8 @@
 
 namespace lstmgen {
 
+StatefulLayer::~StatefulLayer() = default;
+
 void StatefulLayer::step(const kernels::KernelTable& kernels, const Input* in, std::size_t lanes, const Output& out,
                          float* scratch) const {
     if (sources().size() == 1) return advance(kernels, *in, lanes, out, scratch);

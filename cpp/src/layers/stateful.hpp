@@ -11,6 +11,7 @@ namespace lstmgen {
 class StatefulLayer : public Layer {
 public:
     using Layer::Layer;
+    ~StatefulLayer() override;
 
     void step(const kernels::KernelTable& kernels, const Input* in, std::size_t lanes, const Output& out,
               float* scratch) const final;

@@ -43,19 +43,19 @@ void transpose(const Layer& layer, const Sequence<const float>& in, std::size_t 
 }  // namespace
 
 std::unique_ptr<Layer> make_reverse(const LayerDescription& d, LayerArrays&) {
-    return std::make_unique<Layer>(d, reverse);
+    return std::unique_ptr<Layer>(new Layer(d, reverse));
 }
 
 std::unique_ptr<Layer> make_reshape(const LayerDescription& d, LayerArrays&) {
-    return std::make_unique<Layer>(d, reshape);
+    return std::unique_ptr<Layer>(new Layer(d, reshape));
 }
 
 std::unique_ptr<Layer> make_repeat(const LayerDescription& d, LayerArrays&) {
-    return std::make_unique<Layer>(d, repeat);
+    return std::unique_ptr<Layer>(new Layer(d, repeat));
 }
 
 std::unique_ptr<Layer> make_transpose(const LayerDescription& d, LayerArrays&) {
-    return std::make_unique<Layer>(d, transpose);
+    return std::unique_ptr<Layer>(new Layer(d, transpose));
 }
 
 }  // namespace lstmgen
