@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import lstmgen
-from lstmgen.cli.keras_options import add_entering_arguments
+from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument
 from lstmgen.cli.recommended import take_recommended
 from lstmgen.music.formats import WRITABLE
 
 # Options of a file of Keras.
-_EXPORT = ("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window", "encoding", "input_values", "padding")
+_EXPORT = (
+    *("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window", "encoding", "input_values", "padding"),
+    "heads",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     prime = parser.add_mutually_exclusive_group()
     prime.add_argument("--prime", help="text before the first element (the model's own)")
     prime.add_argument("--prime-ids", type=_ids, metavar="1,2,3", help="the prime as ids")
-    prime.add_argument("--prime-file", type=Path, help="file that holds it, UTF-8")
+    prime.add_argument("--prime-file", type=Path, help="file that holds it, UTF-8; MIDI for a model of notes")
     parser.add_argument("--include-prime", action="store_true", help="print the prime, too")
     parser.add_argument("--on-unknown", default="error", help="'skip', or an element to put for unknown ones")
     window = parser.add_mutually_exclusive_group()
@@ -58,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
     add_entering_arguments(keras)
     keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
+    add_heads_argument(keras)
     keras.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
 
 
@@ -79,17 +83,17 @@ def loaded(args: argparse.Namespace) -> lstmgen.Model:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    generator = lstmgen.Generator(loaded(args), threads=args.threads)
-    take_recommended(args, generator.model)
+    model = loaded(args)
+    take_recommended(args, model)
+    if model.heads:
+        return _sample_notes(args, model)
+    generator = lstmgen.Generator(model, threads=args.threads)
     vocabulary = generator.model.vocabulary
     joined = vocabulary is not None and vocabulary.kind != "tokens"
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"assumed: {message}", file=sys.stderr)
         encoding = _check_outputs(args, vocabulary.elements if vocabulary else None, joined)
-    for output in args.output:  # before the work, not after it
-        folder = output.resolve().parent
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise OSError(f"{output}: cannot write into the folder {folder}")
+    _check_folders(args.output)
     prime = args.prime if args.prime_ids is None else args.prime_ids
     if args.prime_file:
         try:
@@ -126,6 +130,48 @@ def run(args: argparse.Namespace) -> None:
         if live or not joined:
             out.write(b"\n")
         out.flush()
+
+
+# Options of sequences of elements, which notes are not.
+_OF_ELEMENTS = ("prime", "prime_ids", "carry", "top_k", "top_p", "min_p", "repeat_penalty", "stop")
+
+
+def _sample_notes(args: argparse.Namespace, model: lstmgen.Model) -> None:
+    """Draw notes from a model whose outputs together are a note."""
+    from lstmgen import music
+    from lstmgen.files import write
+
+    for name in _OF_ELEMENTS:
+        if getattr(args, name):
+            raise ValueError(f"--{name.replace('_', '-')}: {args.model} draws notes, which have no such option")
+    if args.refresh != 1:
+        raise ValueError(f"--refresh: {args.model} draws notes, each from a window of its own: expected 1")
+    music.check_music_outputs(args.output, bpm=args.bpm)
+    _check_folders(args.output)
+    generator = music.NoteGenerator(model)
+    prime = generator.default_prime if args.prime_file is None else music.read_timed_notes(args.prime_file)
+    seed = secrets.randbits(32) if args.seed is None else args.seed
+    drawn = generator.stream(args.length, args.temp, prime=prime, seed=seed, inverse_temp=args.inverse_temp)
+    print(f"seed {seed}", file=sys.stderr)
+    notes = [*(prime if args.include_prime else ()), *drawn]
+    lines = "".join(" ".join(f"{getattr(note, head.part):g}" for head in model.heads) + "\n" for note in notes)
+    if not args.output:
+        sys.stdout.write(lines)
+    if loop := music.stuck([note.pitch for note in notes]):
+        print(f"warning: {loop}", file=sys.stderr)
+    for path in args.output:
+        if path.suffix.lower() in WRITABLE:
+            music.of_timed_notes(notes, bpm=args.bpm).write(path, bpm=args.bpm)
+        else:
+            write(path, lines.encode())
+
+
+def _check_folders(outputs: Sequence[Path]) -> None:
+    """Raise `OSError` if a file cannot be written: before the work, not after it."""
+    for output in outputs:
+        folder = output.resolve().parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise OSError(f"{output}: cannot write into the folder {folder}")
 
 
 def _ids(text: str) -> list[int]:

@@ -8,7 +8,7 @@
 The arrows point one way, from the right to the left:
 
     notes  <-  elements, midi, scores, audio, piano_roll  <-  piece  <-  statistics, outputs
-    formats, elements, scores  <-  parsing  <-  reading
+    formats, elements, scores  <-  parsing  <-  reading, timed_notes  <-  note_generator
 """
 
 from importlib import import_module
@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lstmgen.music.elements import DECODED, ENCODINGS, KEYS, LONGEST, STEPS, encode, transposed
     from lstmgen.music.formats import READABLE, WRITABLE
+    from lstmgen.music.note_generator import NoteGenerator
     from lstmgen.music.notes import GRID, PIANO, Note
     from lstmgen.music.outputs import check_outputs, is_music
     from lstmgen.music.piece import Music, decode
     from lstmgen.music.reading import Pieces, read_pieces
+    from lstmgen.music.timed_notes import TimedNote, of_timed_notes, read_timed_notes
     from lstmgen.music.statistics import (
         Repeat,
         duration_histogram,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "elements": ("DECODED", "ENCODINGS", "KEYS", "LONGEST", "STEPS", "encode", "transposed"),
     "formats": ("READABLE", "WRITABLE"),
+    "note_generator": ("NoteGenerator",),
     "notes": ("GRID", "PIANO", "Note"),
     "outputs": ("check_outputs", "is_music"),
     "piece": ("Music", "decode"),
@@ -43,6 +46,7 @@ _HOMES = {
         *("Repeat", "duration_histogram", "longest_repeat", "mean_polyphony", "pitch_class_histogram"),
         *("repeated_note_runs", "share_of_copies", "stuck"),
     ),
+    "timed_notes": ("TimedNote", "of_timed_notes", "read_timed_notes"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -58,8 +62,10 @@ __all__ = [
     "WRITABLE",
     "Music",
     "Note",
+    "NoteGenerator",
     "Pieces",
     "Repeat",
+    "TimedNote",
     "check_outputs",
     "decode",
     "duration_histogram",
@@ -68,7 +74,9 @@ __all__ = [
     "longest_repeat",
     "mean_polyphony",
     "pitch_class_histogram",
+    "of_timed_notes",
     "read_pieces",
+    "read_timed_notes",
     "repeated_note_runs",
     "share_of_copies",
     "stuck",
