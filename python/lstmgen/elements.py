@@ -157,9 +157,7 @@ def _what_is_a_note(names: Sequence[str]) -> str:
 def _entering(inputs: int, parts: Sequence[str], sizes: Sequence[int]) -> frozenset[str]:
     """The parts that enter as one-hot vectors, of a network that `inputs` numbers enter."""
     ways = [frozenset[str](), frozenset({"pitch"}), frozenset({"pitch", "velocity"})]
-    widths = [
-        sum(size if part in way else 1 for part, size in zip(parts, sizes, strict=True)) for way in ways
-    ]
+    widths = [sum(size if part in way else 1 for part, size in zip(parts, sizes, strict=True)) for way in ways]
     if inputs not in widths:
         raise ModelFormatError(
             f"heads: expected {widths[0]} numbers a step to enter ({', '.join(parts)}), or {widths[1]} with a one-hot "

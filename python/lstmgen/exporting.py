@@ -256,7 +256,8 @@ def _facts(options: ExportOptions) -> dict[str, Any]:
 
 _NOTE_WINDOW = 25  # steps, in TensorFlow's tutorial
 _NOT_OF_NOTES = (
-    *("labels", "vocab", "vocab_from", "lower", "vocab_encoding", "vocabulary_kind", "input_values", "prime", "padding"),
+    *("labels", "vocab", "vocab_from", "lower", "vocab_encoding", "vocabulary_kind"),
+    *("input_values", "prime", "padding"),
 )
 
 
@@ -282,8 +283,12 @@ def _pack_notes(network: Network, options: ExportOptions) -> Exported:
         **_facts(options),
         card=_card(options.get("card"), facts),
     )
-    sentences = [tuple(a.text for a in assumed if a.doubtful or not only) for only in (False, True)]
-    return Exported(data, *sentences, f"{len(found)} outputs are a note together")
+    return Exported(
+        data,
+        tuple(assumption.text for assumption in assumed),
+        tuple(assumption.text for assumption in assumed if assumption.doubtful),
+        f"{len(found)} outputs are a note together",
+    )
 
 
 def _check_predictor(outputs: Outputs, options: ExportOptions, network: Network) -> None:

@@ -223,9 +223,7 @@ def _encoded(model: Model, network: Network, x: NDArray[Any]) -> NDArray[Any]:
 # -- Keras -----------------------------------------------------------------------------------------
 
 
-def _keras_outputs(
-    path: str, wanted: Sequence[str], x: NDArray[Any], shape: tuple[int, ...]
-) -> tuple[str, Floats]:
+def _keras_outputs(path: str, wanted: Sequence[str], x: NDArray[Any], shape: tuple[int, ...]) -> tuple[str, Floats]:
     """The version of Keras, and what the model that it loads puts out for the input `x`, as an array of `shape`.
 
     wanted: names of outputs, which are joined; none for the one that there is.

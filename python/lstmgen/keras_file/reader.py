@@ -115,7 +115,7 @@ class _Model:
     assembly: Assembly | None = None  # once the network is built, or could not be
 
     def network(self, options: ReadOptions) -> Network:
-        output, asked = options.get("output"), options.get("window")
+        asked = options.get("window")
         if asked is not None and (type(asked) is not int or not 1 <= asked <= MAX_STEPS):
             raise ValueError(f"window: expected an integer from 1 to {MAX_STEPS}, found {asked!r}")
         known = textgenrnn.find(self.path, self.sizes) if self.sizes else self.textgenrnn

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from lstmgen.music.formats import READABLE, WRITABLE
     from lstmgen.music.note_generator import NoteGenerator
     from lstmgen.music.notes import GRID, PIANO, Note
-    from lstmgen.music.outputs import check_outputs, is_music
+    from lstmgen.music.outputs import check_music_outputs, check_outputs, is_music
     from lstmgen.music.piece import Music, decode
     from lstmgen.music.reading import Pieces, read_pieces
-    from lstmgen.music.timed_notes import TimedNote, of_timed_notes, read_timed_notes
     from lstmgen.music.statistics import (
         Repeat,
         duration_histogram,
@@ -33,13 +32,14 @@ if TYPE_CHECKING:
         share_of_copies,
         stuck,
     )
+    from lstmgen.music.timed_notes import TimedNote, of_timed_notes, read_timed_notes
 
 _HOMES = {
     "elements": ("DECODED", "ENCODINGS", "KEYS", "LONGEST", "STEPS", "encode", "transposed"),
     "formats": ("READABLE", "WRITABLE"),
     "note_generator": ("NoteGenerator",),
     "notes": ("GRID", "PIANO", "Note"),
-    "outputs": ("check_outputs", "is_music"),
+    "outputs": ("check_music_outputs", "check_outputs", "is_music"),
     "piece": ("Music", "decode"),
     "reading": ("Pieces", "read_pieces"),
     "statistics": (
@@ -66,6 +66,7 @@ __all__ = [
     "Pieces",
     "Repeat",
     "TimedNote",
+    "check_music_outputs",
     "check_outputs",
     "decode",
     "duration_histogram",
@@ -73,8 +74,8 @@ __all__ = [
     "is_music",
     "longest_repeat",
     "mean_polyphony",
-    "pitch_class_histogram",
     "of_timed_notes",
+    "pitch_class_histogram",
     "read_pieces",
     "read_timed_notes",
     "repeated_note_runs",

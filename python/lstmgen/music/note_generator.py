@@ -89,7 +89,9 @@ class NoteGenerator:
         a network that puts out numbers that are not finite; `OSError` for a prime that cannot be
         read.
         """
-        return list(self.stream(length, temp, prime=prime, seed=seed, temperature=temperature, inverse_temp=inverse_temp))
+        return list(
+            self.stream(length, temp, prime=prime, seed=seed, temperature=temperature, inverse_temp=inverse_temp)
+        )
 
     def stream(
         self,
@@ -161,8 +163,10 @@ class NoteGenerator:
         for head in self.heads:
             out = y[at : at + head.size].astype(np.float64)
             at += head.size
-            parts[head.part] = max(0.0, float(out[0])) if head.kind == "number" else head.lowest + _draw(
-                out if head.kind == "logits" else np.log(np.maximum(out, _TINY)), temp, rng
+            parts[head.part] = (
+                max(0.0, float(out[0]))
+                if head.kind == "number"
+                else head.lowest + _draw(out if head.kind == "logits" else np.log(np.maximum(out, _TINY)), temp, rng)
             )
         return TimedNote(int(parts.pop("pitch")), **parts)
 

@@ -62,7 +62,7 @@ def check_music_outputs(paths: Iterable[Path], *, bpm: float = 100) -> bool:
     >>> check_music_outputs(["a.txt"]), check_music_outputs(["a.txt", "a.mid"])
     (False, True)
     """
-    suffixes = {path: suffix_of(path) for path in map(os.fspath, paths)}
+    suffixes = {os.fspath(path): suffix_of(path) for path in paths}
     for path, suffix in suffixes.items():
         if suffix not in WRITABLE and (suffix in FORMATS or not is_text(path)):
             raise ValueError(
