@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 import os
 import random
@@ -9,17 +11,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Unpack
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lstmgen.generator import Sampling
 from lstmgen.heads import Head
-from lstmgen.model import Model, Source
 from lstmgen.music.notes import MIDDLE_C
 from lstmgen.music.timed_notes import TimedNote, read_timed_notes
 
 if TYPE_CHECKING:
     from lstmgen.exporting import ExportOptions
+    from lstmgen.model import Model, Source
 
 Prime = str | os.PathLike[str] | Iterable[Sequence[float]]
 
@@ -39,17 +37,23 @@ class NoteGenerator:
     loop of the tutorial forgets to divide there, so that the network meets numbers it never saw.)
 
     Raises what `Model` raises, and `ValueError` for a network whose outputs are no note.
+
+    >>> NoteGenerator("music")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: its outputs are no note: expected pitch, step and duration; ...
     """
 
     def __init__(self, source: Source | Model, **options: Unpack[ExportOptions]) -> None:
+        from lstmgen.model import Model  # which needs numpy, as writers of music do not
+
         if isinstance(source, Model) and options:
             raise TypeError(f"a Model takes no {', '.join(options)}")
-        self.model = source if isinstance(source, Model) else Model(source, **options)
+        self.model: Model = source if isinstance(source, Model) else Model(source, **options)
         self.heads: tuple[Head, ...] = self.model.heads
         if not self.heads:
             raise ValueError(
-                "its outputs are no note: expected pitch, step and duration; heads='pitch=NAME,...' (--heads) at the "
-                "export says which outputs they are"
+                "its outputs are no note: expected pitch, step and duration; at the export "
+                "heads='pitch=NAME,step=NAME,duration=NAME' (--heads) says which outputs they are"
             )
 
     @property
@@ -81,7 +85,7 @@ class NoteGenerator:
         prime: the notes before the first one: the path of a MIDI file, or notes as `TimedNote` or
             (pitch, step, duration). Only the last T count. None is `default_prime`. A shorter one
             than T is read as it is, from the zero state.
-        seed: the same seed gives the same notes, on every instruction set; None is a new one. The
+        seed: the same seed gives the same notes; None is a new one. The
             random numbers are those of Python's `random.Random(seed).random()`.
 
         Raises `ValueError` for options out of range, for a prime that is empty, has pitches that
@@ -106,6 +110,8 @@ class NoteGenerator:
         """Yield the notes of the same `sample` as they are drawn; `length=None` never ends."""
         if length is not None and (type(length) is not int or length < 0):
             raise ValueError(f"length: expected an integer from 0 up, found {length!r}")
+        from lstmgen.generator import Sampling
+
         options = Sampling(temp, temperature, inverse_temp, seed).options
         window = deque((self._entering(note) for note in self._prime(prime)), maxlen=self.model.window or None)
         return self._drawn(length, window, options["temp"], random.Random(options["seed"]))
@@ -115,8 +121,8 @@ class NoteGenerator:
     ) -> Iterator[TimedNote]:
         count = 0
         while length is None or count < length:
-            y = self.model.predict(np.array([window], np.float32))[0]
-            note = self._note(y[-1] if y.ndim == 2 else y, temp, rng)
+            y = self.model.predict([list(window)])[0]
+            note = self._note((y[-1] if y.ndim == 2 else y).tolist(), temp, rng)
             yield note
             window.append(self._entering(note))
             count += 1
@@ -155,28 +161,29 @@ class NoteGenerator:
                 numbers.append(value / head.divisor)
         return numbers
 
-    def _note(self, y: NDArray[np.float32], temp: float, rng: random.Random) -> TimedNote:
-        if not np.isfinite(y).all():
+    def _note(self, y: list[float], temp: float, rng: random.Random) -> TimedNote:
+        if not all(map(math.isfinite, y)):
             raise ValueError("the network puts out numbers that are not finite: its steps or durations have grown")
         parts: dict[str, float] = {}
         at = 0
         for head in self.heads:
-            out = y[at : at + head.size].astype(np.float64)
+            out = y[at : at + head.size]
             at += head.size
-            parts[head.part] = (
-                max(0.0, float(out[0]))
-                if head.kind == "number"
-                else head.lowest + _draw(out if head.kind == "logits" else np.log(np.maximum(out, _TINY)), temp, rng)
-            )
+            if head.kind == "number":
+                parts[head.part] = max(0.0, out[0])
+            else:
+                logits = out if head.kind == "logits" else [math.log(max(p, _TINY)) for p in out]
+                parts[head.part] = head.lowest + _draw(logits, temp, rng)
         return TimedNote(int(parts.pop("pitch")), **parts)
 
 
-def _draw(logits: NDArray[np.float64], temp: float, rng: random.Random) -> int:
+def _draw(logits: list[float], temp: float, rng: random.Random) -> int:
     """An index, drawn with probabilities in proportion to exp(logits / temp)."""
+    greatest = max(logits)
     if temp == 0:
-        return int(logits.argmax())
-    sums = np.exp((logits - logits.max()) / temp).cumsum()
-    return min(int(np.searchsorted(sums, rng.random() * sums[-1], side="right")), len(logits) - 1)
+        return logits.index(greatest)
+    sums = list(itertools.accumulate(math.exp((logit - greatest) / temp) for logit in logits))
+    return min(bisect.bisect_right(sums, rng.random() * sums[-1]), len(logits) - 1)
 
 
 def _value(note: TimedNote, head: Head) -> float:

@@ -74,8 +74,9 @@ def read_timed_notes(path: str | os.PathLike[str]) -> list[TimedNote]:
     [(60, 0.0, 0.5, 80.0), (64, 0.5, 0.25, 80.0)]
     """
     name = os.fspath(path)
-    if READABLE.get(suffix_of(path)) != "midi":
-        raise ValueError(f"{name}: expected a MIDI file, .mid or .midi, which has its notes in seconds")
+    suffixes = [suffix for suffix, kind in READABLE.items() if kind == "midi"]
+    if suffix_of(path) not in suffixes:
+        raise ValueError(f"{name}: expected a MIDI file ({', '.join(suffixes)}), which has its notes in seconds")
     data = Path(path).read_bytes()
     from lstmgen.music.parsing import midi_seconds, reason, without_notes
 
