@@ -177,6 +177,41 @@ def test_weights_alone_tell_the_heads(
     capfd.readouterr()
 
 
+@pytest.mark.parametrize("kind", ["weights", "keras", "checkpoint", "SavedModel"])
+def test_a_class_of_ones_own_may_put_out_notes(keras: Any, tmp_path: Path, kind: str) -> None:
+    tf = pytest.importorskip("tensorflow")
+    layers = keras.layers
+
+    @keras.saving.register_keras_serializable("tests")
+    class Notes(keras.Model):  # type: ignore[misc]
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.first = layers.LSTM(6, return_sequences=True)
+            self.second = layers.LSTM(4)
+            self.pitch_dense, self.step_dense, self.duration_dense = layers.Dense(9), layers.Dense(1), layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            x = self.second(self.first(x))
+            return {"pitch": self.pitch_dense(x), "step": self.step_dense(x), "duration": self.duration_dense(x)}
+
+    keras.utils.set_random_seed(2)
+    model, x = Notes(), np.random.default_rng(0).random((2, STEPS, 3), np.float32)
+    expected = model.predict(x, verbose=0)
+    path = tmp_path / ("notes.weights.h5" if kind == "weights" else "notes.keras" if kind == "keras" else "folder")
+    if kind == "weights":
+        model.save_weights(path)
+    elif kind == "keras":
+        model.save(path)
+    elif kind == "checkpoint":
+        tf.train.Checkpoint(model=model).save(str(path / "ckpt"))
+    else:
+        model.export(path, verbose=False)
+    with pytest.warns(UserWarning):
+        ours = lstmgen.Model(path)
+    joined = np.concatenate([expected[part] for part in ORDER], axis=1)
+    np.testing.assert_allclose(ours.predict(x), joined, atol=1e-6)
+
+
 def test_what_keras_3_exports_is_read_for_other_networks_too(keras: Any, tmp_path: Path) -> None:
     layers = keras.layers
     model = keras.Sequential(

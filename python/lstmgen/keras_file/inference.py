@@ -187,6 +187,8 @@ def in_order(shapes: Mapping[str, Sequence[Shape]], version: Version, config: Ma
     alike, the order is that of their names.
     """
     layers = [_recognised(name, found, version) for name, found in shapes.items()]
+    if config is None and (notes := _of_notes(layers)) is not None:
+        return [str(entry["name"]) for entry in notes.model["config"]["layers"][1:]]
     if config is None:
         return [layer.name for layer in _ordered(layers, lambda layer: layer.kind)]
     left = sorted(layers, key=_natural)

@@ -309,10 +309,18 @@ class Checkpoint:
         nodes = [node for name in names if listed is not None and (node := listed.child(name)) is not None]
         variables = [(node.path, node.key) for node in nodes if node.key in self.entries and len(node.path) > 1]
         numbers = [(path, str(key)) for path, key in variables if self.entries[str(key)].dtype in _DTYPES]
-        common = 1 if len({path[0] for path, _ in numbers}) == 1 and all(len(path) > 2 for path, _ in numbers) else 0
+        owners = {path[0] for path, _ in numbers}
+        depth = 1 if len(owners) == 1 and all(len(path) > 2 for path, _ in numbers) else 0
+        bare = len(numbers) > 3 and len(owners) == 1 and all(len(path) == 2 for path, _ in numbers)
         found: dict[str, list[Tensor]] = {}
+        name = ""
+        firsts = {roles[0] for roles in _ROLES.values()}
         for path, key in numbers:
-            found.setdefault(path[common], []).append(Tensor(self, key))
+            if not bare:
+                name = path[depth]
+            elif not name or path[-1] in firsts:  # of a class of one's own: only the roles tell its layers apart
+                name = f"{'embedding' if path[-1] == 'embeddings' else 'layer'}_{len(found)}"
+            found.setdefault(name, []).append(Tensor(self, key))
         return found
 
     def _arrays_of(self, node: _Node) -> list[Tensor]:
