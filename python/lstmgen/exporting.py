@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
-from lstmgen import elements, files, keras_file
+from lstmgen import elements, files, heads, keras_file
 from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import repack
 from lstmgen.binfile.sniffing import is_bin, read_bin
@@ -39,6 +39,10 @@ class ExportOptions(TypedDict, total=False):
         its text, the same as a mapping, or layers as in Keras code: "LSTM(128, return_sequences=True), LSTM(128),
         Dense(52, softmax)". Without it the architecture is told from the weights, where they leave no doubt.
     output: name of the layer whose output is wanted, for a model with several.
+    heads: the outputs that together are a note, in the order in which their values enter, such as
+        "pitch/128,step,duration" or "pitch+21/88=notes,step=dt,duration". Of each: pitch, step, duration or velocity;
+        +LOWEST, the value of output 0; /DIVISOR, what a value less LOWEST is divided by when it enters; =NAME, the name
+        of the output. By default outputs with such names are taken so, a pitch divided by the number of pitches.
     labels: the name of each output: the model classifies, it does not generate. The vocabulary and the padding are then
         those of its input.
     vocab: the vocabulary, as a Python object or as the path of a file:
@@ -75,6 +79,7 @@ class ExportOptions(TypedDict, total=False):
 
     config: Architecture | None
     output: str | None
+    heads: str | Sequence[str] | None
     labels: Sequence[str] | None
     vocab: Vocab | None
     vocab_from: File | None
@@ -155,7 +160,11 @@ def build(source: Source, options: ExportOptions) -> Exported:
     if is_bin(source):
         return _repacked(source, options)
     network = keras_file.read(
-        source, config=options.get("config"), output=options.get("output"), window=options.get("window")
+        source,
+        config=options.get("config"),
+        output=options.get("output"),
+        heads=options.get("heads"),
+        window=options.get("window"),
     )
     try:
         return _pack(network, options)
@@ -175,6 +184,8 @@ def _repacked(source: Source, options: ExportOptions) -> Exported:
 
 def _pack(network: Network, options: ExportOptions) -> Exported:
     network = _with_window(network, options.get("window"))
+    if "heads" in network.elements:
+        return _pack_notes(network, options)
     labels = _labels(options.get("labels"))
     if (encoding_told := options.get("encoding")) not in (None, *writer.ENCODINGS):
         raise ValueError(f"encoding: expected one of {', '.join(writer.ENCODINGS)}, found {encoding_told!r}")
@@ -216,11 +227,7 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
         prime=prime or None,
         padding=padding.id,
         zero_padding=padding.zeros,
-        name=options.get("name"),
-        description=options.get("description"),
-        author=options.get("author"),
-        license=options.get("license"),
-        source_url=options.get("source_url"),
+        **_facts(options),
         card=card_text(options.get("card"), _carried(network, listing, assumed)),
     )
     return Exported(
@@ -229,6 +236,49 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
         tuple(assumption.text for assumption in assumed if assumption.doubtful),
         outputs.why,
         listing is None and generates,
+    )
+
+
+def _facts(options: ExportOptions) -> dict[str, Any]:
+    """The options that are facts for people."""
+    names = ("name", "description", "author", "license", "source_url")
+    return {name: value for name, value in options.items() if name in names}
+
+
+_NOTE_WINDOW = 25  # steps, in TensorFlow's tutorial
+_NOT_OF_NOTES = (
+    *("labels", "vocab", "vocab_from", "lower", "vocab_encoding", "vocabulary_kind"),
+    *("input_values", "prime", "padding"),
+)
+
+
+def _pack_notes(network: Network, options: ExportOptions) -> Exported:
+    """The `.bin` of a network whose outputs together are a note."""
+    asked = [name for name, value in options.items() if name in _NOT_OF_NOTES and value is not None]
+    if options.get("encoding") not in (None, "features"):
+        asked.append("encoding")
+    if asked:
+        names = ", ".join(str(head.layer) for head in network.elements["heads"])
+        raise ValueError(f"{asked[0]}: the outputs {names} are a note together, which has no such option")
+    found, said = elements.note_heads(network)
+    assumed = [Assumption(text, doubtful=True) for text in network.assumed] + said
+    if not network.window:
+        network = replace(network, window=_NOTE_WINDOW)
+        text = f"windows of {_NOTE_WINDOW} notes, as in the tutorial; window= (--window) sets another length"
+        assumed.append(Assumption(text, doubtful=True))
+    facts = {**_carried(network, None, assumed), "heads": heads.to_card(found)}
+    data = writer.pack(
+        network,
+        encoding="features",
+        dtype=options.get("dtype") or "f32",
+        **_facts(options),
+        card=card_text(options.get("card"), facts),
+    )
+    return Exported(
+        data,
+        tuple(assumption.text for assumption in assumed),
+        tuple(assumption.text for assumption in assumed if assumption.doubtful),
+        f"{len(found)} outputs are a note together",
     )
 
 

@@ -66,6 +66,8 @@ class Generator:
             raise ValueError(
                 "a predictor: its outputs are no elements to feed back, it does not generate; Model.predict gives them"
             )
+        if self.model.heads:
+            raise ValueError("its outputs together are a note: lstmgen.music.NoteGenerator draws notes")
         if self.model.encoding == "features":
             raise ValueError(
                 "the network reads features: it predicts, but does not generate, since "

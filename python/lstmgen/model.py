@@ -18,6 +18,7 @@ from lstmgen.vocabulary import Tokenizer, Vocabulary
 if TYPE_CHECKING:
     from lstmgen.classifying import Classification, Classified
     from lstmgen.exporting import ExportOptions
+    from lstmgen.heads import Head
 
 try:
     from lstmgen import _core
@@ -80,8 +81,21 @@ class Model:
         return tuple(self._native.info.labels)
 
     @property
+    def heads(self) -> tuple[Head, ...]:
+        """The outputs that together are a note, in the order in which their values enter; empty for any other network.
+
+        `lstmgen.music.NoteGenerator` draws such notes.
+        """
+        info = self._native.info
+        if info.encoding != "features" or '"heads"' not in info.card:
+            return ()
+        from lstmgen.heads import of_card
+
+        return of_card(self.metadata["card"], info.input_size, info.outputs)
+
+    @property
     def generates(self) -> bool:
-        """Whether it can be sampled: not a classifier, not a predictor, nor a network that reads features."""
+        """Whether a `Generator` can sample it: not a classifier, not a predictor, nor a network that reads features."""
         info = self._native.info
         return not info.labels and not info.predictor and info.encoding != "features"
 

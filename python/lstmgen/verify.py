@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Unpack
 
@@ -71,7 +71,7 @@ def verify(
 
     as_saved: ask only the second question. It is for files that the installed Keras cannot load, or reads otherwise
         than the version that saved them.
-    options: `config`, `output` and `window`, as the model was exported with.
+    options: `config`, `output`, `heads` and `window`, as the model was exported with.
 
     Raises `ImportError` without Keras (the extra `train`), unless `as_saved` is given; `ValueError` for a file that
     Keras cannot load; and what `Model` raises.
@@ -114,7 +114,8 @@ class _Trial:
     """A file of Keras on some input: what lstmgen reads in it, and what Keras does."""
 
     def __init__(self, network: Network, x: NDArray[Any], path: str, output: str | None) -> None:
-        self.network, self.x, self.path, self.output = network, x, path, output
+        self.network, self.x, self.path = network, x, path
+        self.wanted = [str(head.layer) for head in network.elements.get("heads", ())] or ([output] if output else [])
         self.exact: Floats = reference.forward(network, x)
         self.amplified = self._amplification(network, self.exact)
         self.version = ""
@@ -124,7 +125,7 @@ class _Trial:
     def keras(self, lines: list[str], as_saved: bool) -> Floats | None:
         """What Keras puts out; None, and a line of `lines`, if it cannot and `as_saved` allows that."""
         try:
-            self.version, self.outputs = _keras_outputs(self.path, self.output, self.x, self.exact.shape)
+            self.version, self.outputs = _keras_outputs(self.path, self.wanted, self.x, self.exact.shape)
         except (ImportError, ValueError) as error:
             if not as_saved:
                 raise
@@ -222,8 +223,11 @@ def _encoded(model: Model, network: Network, x: NDArray[Any]) -> NDArray[Any]:
 # -- Keras -----------------------------------------------------------------------------------------
 
 
-def _keras_outputs(path: str, output: str | None, x: NDArray[Any], shape: tuple[int, ...]) -> tuple[str, Floats]:
-    """The version of Keras, and what the model that it loads puts out for the input `x`, as an array of `shape`."""
+def _keras_outputs(path: str, wanted: Sequence[str], x: NDArray[Any], shape: tuple[int, ...]) -> tuple[str, Floats]:
+    """The version of Keras, and what the model that it loads puts out for the input `x`, as an array of `shape`.
+
+    wanted: names of outputs, which are joined; none for the one that there is.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import keras
@@ -237,8 +241,11 @@ def _keras_outputs(path: str, output: str | None, x: NDArray[Any], shape: tuple[
             f"{path}: Keras {keras.__version__} cannot load it: {reason}; {option('as_saved', True)} compares with "
             "lstmgen's own reading of the file"
         ) from None
-    if output is not None:
-        loaded = keras.Model(loaded.inputs, loaded.get_layer(output).output)
+    if wanted:
+        named = loaded.output if isinstance(loaded.output, dict) else {}
+        outputs = [named[name] if name in named else loaded.get_layer(name).output for name in wanted]
+        joined = outputs[0] if len(outputs) == 1 else keras.layers.Concatenate()(outputs)
+        loaded = keras.Model(loaded.inputs, joined)
     found = _run(loaded, x)
     if found.shape != shape:
         raise ValueError(f"{path}: expected outputs {shape} of Keras {keras.__version__}, found {found.shape}")

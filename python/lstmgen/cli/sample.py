@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import lstmgen
-from lstmgen.cli.keras_options import add_entering_arguments
+from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument
 from lstmgen.cli.main import flag
-from lstmgen.music.formats import WRITABLE
+from lstmgen.music.formats import READABLE, WRITABLE
 from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
 
 # Options of a file of Keras.
-_EXPORT = ("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window", "encoding", "input_values", "padding")
+_EXPORT = (
+    *("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window", "encoding", "input_values", "padding"),
+    "heads",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
     add_entering_arguments(keras)
     keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
+    add_heads_argument(keras)
     keras.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
 
 
@@ -85,7 +89,10 @@ def add_option(group: Any, name: str, option: Option, otherwise: str | None = No
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     options = _options(args)
-    generator = lstmgen.Generator(_loaded(args, options), threads=args.threads)
+    model = _loaded(args, options)
+    if model.heads:
+        return _sample_notes(args, model, options)
+    generator = lstmgen.Generator(model, threads=args.threads)
     vocabulary = generator.model.vocabulary
     joined = vocabulary is not None and vocabulary.kind != "tokens"
     if vocabulary is None:
@@ -99,10 +106,7 @@ def run(args: argparse.Namespace) -> None:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: _assumed(message)
             encoding = music.check_outputs(files, elements, joined=joined, bpm=args.bpm)
-    for output in files:  # before the work, not after it
-        folder = output.resolve().parent
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise OSError(f"{output}: cannot write into the folder {folder}")
+    _check_folders(files)
     for name, value in _recommended(generator.model, options).items():
         print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
         options[name] = value
@@ -120,6 +124,53 @@ def run(args: argparse.Namespace) -> None:
     _write(drawn, joined, files, encoding, args.bpm)
     if _STDOUT in args.output:
         _print(drawn, joined)
+
+
+# The options of sampling that a model of notes takes.
+_OF_NOTES = {"length", "temp", "temperature", "inverse_temp", "seed", "include_prime"}
+
+
+def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[str, Any]) -> None:
+    """Draw notes from a model whose outputs together are a note."""
+    from lstmgen import music
+    from lstmgen.files import write
+
+    given = options.keys() - ({"prime"} if args.prime_file else set())
+    if others := sorted(given - _OF_NOTES):
+        raise ValueError(f"{flag(others[0])}: {args.model} draws notes, which have no such option")
+    files = [path for path in args.output if path != _STDOUT]
+    music.check_music_outputs(files, bpm=args.bpm)
+    _check_folders(files)
+    generator = music.NoteGenerator(model)
+    prime = generator.default_prime if args.prime_file is None else music.read_timed_notes(args.prime_file)
+    seed = options.get("seed", secrets.randbits(32))
+    drawn = generator.stream(
+        options.get("length", 1000),
+        options.get("temp", options.get("temperature")),
+        prime=prime,
+        seed=seed,
+        inverse_temp=options.get("inverse_temp"),
+    )
+    print(f"seed {seed}", file=sys.stderr)
+    notes = [*(prime if options.get("include_prime") else ()), *drawn]
+    lines = "".join(" ".join(f"{getattr(note, head.part):g}" for head in model.heads) + "\n" for note in notes)
+    if not files or _STDOUT in args.output:
+        sys.stdout.write(lines)
+    if loop := music.stuck([note.pitch for note in notes]):
+        print(f"warning: {loop}", file=sys.stderr)
+    for path in files:
+        if path.suffix.lower() in WRITABLE:
+            music.of_timed_notes(notes, bpm=args.bpm).write(path, bpm=args.bpm)
+        else:
+            write(path, lines.encode())
+
+
+def _check_folders(outputs: Sequence[Path]) -> None:
+    """Raise `OSError` if a file cannot be written: before the work, not after it."""
+    for output in outputs:
+        folder = output.resolve().parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise OSError(f"{output}: cannot write into the folder {folder}")
 
 
 _STDOUT = Path("-")
@@ -164,7 +215,7 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         options |= {name: _unescaped(options[name]) for name in ("prime", "stop") if name in options}
     if args.prime_ids is not None:
         options["prime"] = args.prime_ids
-    elif args.prime_file is not None:
+    elif args.prime_file is not None and args.prime_file.suffix.lower() not in READABLE:
         options["prime"] = _utf_8(str(args.prime_file), args.prime_file.read_bytes())
     elif args.prime == "-":
         options["prime"] = _utf_8("stdin", sys.stdin.buffer.read())

@@ -205,6 +205,12 @@ def output_names(spec: Spec) -> list[str]:
     return [reference.layer for reference in _references(spec, "output_layers")]
 
 
+def output_keys(spec: Spec) -> list[str]:
+    """The outputs under the names that the model gives them, which by default are those of the layers."""
+    value = spec.config.get("output_layers")
+    return list(map(str, value)) if isinstance(value, dict) else output_names(spec)
+
+
 def _references(spec: Spec, key: str) -> list[_Reference]:
     value = spec.config.get(key)
     if isinstance(value, dict):  # Keras 3 may give outputs names
