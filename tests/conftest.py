@@ -21,6 +21,14 @@ Arrays = Mapping[str, ArrayLike]
 LayerConfig = tuple[str, dict[str, Any]]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a test that is marked as slow without saying why plain `pytest` does not need it."""
+    for item in items:
+        for mark in item.iter_markers("slow"):
+            if mark.args or list(mark.kwargs) != ["reason"] or not isinstance(mark.kwargs["reason"], str):
+                raise pytest.UsageError(f"{item.nodeid}: expected pytest.mark.slow(reason='...'), found {mark}")
+
+
 @pytest.fixture(scope="session")
 def keras() -> Any:
     """Keras, imported once, and only if a test wants it."""

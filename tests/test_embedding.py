@@ -253,7 +253,7 @@ def test_a_parent_project_hands_down_what_it_likes(parent: str, latex: Path, tmp
         *(f"add_compile_options($<$<COMPILE_LANGUAGE:CXX>:{flag}>)\n" for flag in flags.split()),
         f'add_subdirectory("{ROOT}" lstmgen)\n',
         f'add_executable(c_api "{ROOT}/cpp/tests/test_c_api.c")\n',
-        "target_link_libraries(c_api PRIVATE lstmgen::lstmgen)\n",
+        "target_link_libraries(c_api PRIVATE lstmgen::lstmgen m)\n",
     )
     build(source, tmp_path / "build", f"-DCMAKE_CXX_FLAGS={flags}", *options)
     text = run(tmp_path / "build" / "stream_latex", latex, "300", "0.67", "11")

@@ -291,7 +291,7 @@ def test_ways_to_write_an_architecture(text_model: Any, tmp_path: Path, config: 
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ("", "no layers"),
+        ("", "expected layers such as .* found none"),
         ("LSTM(", "not a list of layers"),
         ("import os", "expected layers only"),
         ("LSTM(__import__('os').system('x'))", "expected"),
@@ -495,8 +495,8 @@ def test_zip_without_one_of_its_files(tmp_path: Path, members: dict[str, bytes],
         ("config.json", b" " * (17 * 2**20), "config.json: expected at most"),
         ("metadata.json", b"[]", "metadata.json: expected an object"),
         ("metadata.json", b"{}", "metadata.json: keras_version: expected text"),
-        ("model.weights.h5", b"", "model.weights.h5: not an HDF5 file"),
-        ("model.weights.h5", b"x" * 5000, "model.weights.h5: not an HDF5 file"),
+        ("model.weights.h5", b"", "model.weights.h5: expected an HDF5 file"),
+        ("model.weights.h5", b"x" * 5000, "model.weights.h5: expected an HDF5 file"),
     ],
 )
 def test_zip_with_a_broken_file(tmp_path: Path, members: dict[str, bytes], name: str, data: bytes, reason: str) -> None:
@@ -507,7 +507,7 @@ def test_zip_with_a_broken_file(tmp_path: Path, members: dict[str, bytes], name:
 
 def test_zip_bomb_is_refused(tmp_path: Path, members: dict[str, bytes]) -> None:
     members["model.weights.h5"] += bytes(50_000_000)
-    with pytest.raises(ModelFormatError, match="compressed more than 100 times"):
+    with pytest.raises(ModelFormatError, match="expected a compression of at most 100 times"):
         keras_file.read(zipped(tmp_path, members, zipfile.ZIP_DEFLATED))
 
 

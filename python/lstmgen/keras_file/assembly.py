@@ -1,4 +1,7 @@
-"""The network under construction: layers are added one by one, each reading values made before."""
+"""The network under construction.
+
+Layers are added one by one. Each reads values that earlier layers made.
+"""
 
 from __future__ import annotations
 
@@ -16,37 +19,42 @@ from lstmgen.network import MAX_MATRIX, MAX_SIZE, NETWORK_INPUT, Array, Layer, N
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A value in the network: the output of layer `index`, or the network's input."""
+    """A value in the network. It is the output of layer `index`, or the network's input."""
 
     index: int
     value: Value
     ids: bool = False
-    mask: Tensor | None = None  # as Keras passes it on; 0 at steps to leave out
-    steps_only: bool = False  # a mask itself
+    mask: Tensor | None = None  # 0 at the steps that Keras leaves out
+    steps_only: bool = False  # whether this tensor is itself a mask
 
     @property
     def rank(self) -> int:
-        """Dimensions in Keras, with the batch."""
+        """Number of dimensions in Keras, including the batch."""
         return 2 if self.ids or self.value.steps is None else 3
 
 
 MAX_BUILDS = 8192
 MAX_INVENTED = 2**24
 
-# Masks that need no layer.
+# These masks need no layer.
 NO_STEPS = Tensor(-2, Value(1, 0), steps_only=True)
 ALL_STEPS = Tensor(-3, Value(1, 0), steps_only=True)
 
 
 class Assembly:
-    """`window` is the number of time steps, 0 if not fixed; `input_size` 0 stands for ids."""
+    """A network that grows layer by layer.
+
+    window: the number of time steps; 0 if it is not fixed.
+    input_size: the numbers per step; 0 if the input is ids.
+    weights_only: whether the file has no config, so that options that it leaves out are unknown.
+    """
 
     def __init__(self, window: int, input_size: int, *, weights_only: bool = False) -> None:
-        self.weights_only = weights_only  # then options that the config leaves out are anyone's guess
+        self.weights_only = weights_only
         self.window, self.input_size = window, input_size
         self.assumed: list[str] = []
-        self.elements: dict[str, Any] = {}  # of `Network`
-        self.outputs: dict[str, Value] = {}  # of Keras's layers, by their names, as far as they are built
+        self.elements: dict[str, Any] = {}  # becomes `Network.elements`
+        self.outputs: dict[str, Value] = {}  # what each layer of Keras that is built puts out
         self._layers: list[Layer] = []
         self._builds = 0
         self._invented = 0
@@ -58,20 +66,23 @@ class Assembly:
         return Tensor(NETWORK_INPUT, Value(self.input_size, 0), ids=self.input_size == 0)
 
     def count_build(self) -> None:
-        """Count a call of a layer, of those in models that are called more than once, too."""
+        """Count a call of a layer.
+
+        The layers of a model that is called more than once count each time.
+        """
         self._builds += 1
         if self._builds > MAX_BUILDS:
             raise ModelFormatError(f"expected at most {MAX_BUILDS} calls of layers, those within models included")
 
     def constant(self, size: int, value: float) -> Array:
-        """Numbers that are not in the file, such as a bias that a layer does without."""
+        """Return numbers that are not in the file, such as the bias of a layer without one."""
         self._invented += size
         if self._invented > MAX_INVENTED:
             raise ModelFormatError(f"the layers ask for more than {MAX_INVENTED} numbers that are not in the file")
         return np.full(size, value, np.float32)
 
     def take_ids(self, count: int) -> None:
-        """Note that an embedding reads ids below `count` from the input."""
+        """Record that an embedding reads ids below `count` from the input."""
         if self.input_size not in (0, count):
             raise ModelFormatError(f"the embeddings disagree on the number of ids: {self.input_size} and {count}")
         self.input_size = count
@@ -84,7 +95,10 @@ class Assembly:
         arrays: Mapping[str, Array] | None = None,
         **options: Option,
     ) -> Tensor:
-        """Add a layer of docs/format.md. Its output passes on the mask of the first value it reads."""
+        """Add a layer of docs/format.md and return its output.
+
+        The output passes on the mask of the first value that the layer reads.
+        """
         layer = Layer(kind, self._unique(name), options, dict(arrays or {}), tuple(t.index for t in reads))
         try:
             value = layer.row.value([t.value for t in reads], layer.options, self.window)
@@ -96,11 +110,11 @@ class Assembly:
         return Tensor(len(self._layers) - 1, value, mask=reads[0].mask)
 
     def reverse(self, tensor: Tensor, name: str) -> Tensor:
-        """The same steps in reverse order."""
+        """Return the same steps in reverse order."""
         return self.emit("reverse", f"{name}_reverse", [tensor])
 
     def network(self, output: Tensor, keras_version: str) -> Network:
-        """The network that computes `output`, without the layers that it does not need."""
+        """Return the network that computes `output`, without the layers that it does not need."""
         if output.index == NETWORK_INPUT:
             raise ModelFormatError("no layer of the model computes anything")
         needed = {output.index}
@@ -116,7 +130,7 @@ class Assembly:
         return Network(tuple(layers), self.window, self.input_size, keras_version, tuple(self.assumed), self.elements)
 
     def _unique(self, wanted: str) -> str:
-        """A name as docs/format.md wants it: Keras's own wherever it is fit."""
+        """Return a name that docs/format.md allows. Keras's own name is kept where it can be."""
         name = base = re.sub(r"[^A-Za-z0-9_-]", "_", wanted, flags=re.ASCII)[:40] or "layer"
         count = 1
         while name in self._names:

@@ -1,7 +1,7 @@
-"""HDF5 from anywhere, read with care. The only module that needs h5py.
+"""Careful reading of HDF5 from anywhere. Only this module uses h5py.
 
-No link leads out of the file, and no array is read before its size has been compared with what is
-wanted. What h5py raises for a damaged file, which is nearly anything, becomes one error.
+No link leads out of the file. The size of an array is compared with the size that is wanted before
+the array is read. h5py raises exceptions of many classes for a damaged file; they become one error.
 """
 
 from __future__ import annotations
@@ -19,16 +19,20 @@ from lstmgen.errors import ModelFormatError
 from lstmgen.network import MAX_MATRIX, Array, Shape
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-MAX_NAMES = 2**16  # bytes of an attribute that holds names: Keras cuts them at 64,512
-MAX_DEPTH = 32  # groups around an array; Keras has up to about 8
-MAX_RATIO = 100  # of compression; trained weights hardly reach 1.2
+MAX_NAMES = 2**16  # bytes of an attribute that holds names. Keras writes at most 64,512
+MAX_DEPTH = 32  # groups around an array. Keras writes about 8
+MAX_RATIO = 100  # the highest compression. Trained weights hardly reach 1.2
 
 
-MAX_TEXTS = 2**26  # bytes in memory of the texts of one attribute
+MAX_TEXTS = 2**26  # bytes that the texts of one attribute may take in memory
 
 
 class Budget:
-    """What may be taken from a file: bytes of all arrays together, and of one text in an attribute of many."""
+    """What may still be taken from a file.
+
+    There is a limit on the bytes of all arrays together, and one on the longest text in an
+    attribute.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._left = file.seek(0, io.SEEK_END)
@@ -43,7 +47,10 @@ class Budget:
 
 
 def open_file(file: BinaryIO) -> Any:
-    """The h5py.File in an open file: no second look at its path, and no lock files."""
+    """Return the h5py.File in an open file.
+
+    h5py neither opens the path again nor writes a lock file.
+    """
     import h5py
 
     with damage():
@@ -67,11 +74,14 @@ def _check_length(file: BinaryIO, size: int) -> None:
 
 _HEAP = b"GCOL\x01\0\0\0"  # begins a global heap, where texts of variable length lie
 _MAX_HEAP = 2**32
-_PIECE = 2**16  # bytes that are looked through at a time
+_PIECE = 2**16  # bytes searched at a time
 
 
 def _check_heaps(file: BinaryIO) -> int:
-    """Bytes of the longest text of variable length. Refuses what would keep libhdf5 busy for ever: one without room."""
+    """Return the bytes of the longest text of variable length.
+
+    Raises `ModelFormatError` for a heap without room, in which libhdf5 would search for ever.
+    """
     file.seek(0)
     begin, tail, longest, end = 0, b"", 0, 0
     while piece := file.read(_PIECE):
@@ -92,17 +102,17 @@ def _check_heaps(file: BinaryIO) -> int:
 
 
 def _check_heap(file: BinaryIO, at: int) -> tuple[int, int]:
-    """Bytes of a heap, and of the longest text in it."""
+    """Return the bytes of a heap, and of the longest text in it."""
     file.seek(at + len(_HEAP))
     size = int.from_bytes(file.read(8), "little")
     if size > _MAX_HEAP:
         raise ModelFormatError(f"damaged HDF5 file: the heap at byte {at} has {size} bytes")
     position, longest = 16, 0
-    while size - position >= 16:  # index, references, 4 bytes of nothing, size
+    while size - position >= 16:  # a record has an index, references, 4 unused bytes and a size
         file.seek(at + position)
         record = file.read(16)
         index, nbytes = int.from_bytes(record[:2], "little"), int.from_bytes(record[8:], "little")
-        needed = nbytes if index == 0 else 16 + (nbytes + 7) // 8 * 8  # what is free counts its record
+        needed = nbytes if index == 0 else 16 + (nbytes + 7) // 8 * 8  # a free record counts its own header
         if len(record) < 16 or not 16 <= needed <= size - position:
             raise ModelFormatError(f"damaged HDF5 file: the heap at byte {at} does not add up")
         position += needed
@@ -112,7 +122,7 @@ def _check_heap(file: BinaryIO, at: int) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def damage() -> Iterator[None]:
-    """Turn whatever h5py raises into one error."""
+    """Turn any exception of h5py into a `ModelFormatError`."""
     try:
         yield
     except ModelFormatError:
@@ -123,15 +133,16 @@ def damage() -> Iterator[None]:
 
 
 def text(node: Any, name: str, limit: int = MAX_NAMES) -> str | None:
-    """The text in an attribute, None without one."""
+    """Return the text in an attribute, or None without the attribute."""
     texts = strings(node, name, None, limit)
     return None if texts is None else "".join(texts)
 
 
 def strings(node: Any, name: str, budget: Budget | None, limit: int = MAX_NAMES) -> list[str] | None:
-    """The texts in an attribute, one if there is no budget; None without the attribute.
+    """Return the texts in an attribute, or None without the attribute.
 
-    What is too long for one attribute Keras cuts into `name0`, `name1` ...
+    Without a budget there must be exactly one text. Keras cuts a list that is too long for one
+    attribute into `name0`, `name1` and further ones.
     """
     with damage():
         if name in node.attrs:
@@ -149,7 +160,7 @@ def _texts(node: Any, name: str, budget: Budget | None, limit: int) -> list[str]
 
     attribute = node.attrs.get_id(name)
     kind, count = attribute.get_type(), attribute.get_space().get_simple_extent_npoints()
-    if count == 0:  # no names: Keras stores an empty array of float64
+    if count == 0:  # Keras stores an empty list of names as an empty array of float64
         return []
     if not isinstance(kind, h5py.h5t.TypeStringID):
         raise ModelFormatError(f"attribute {name}: expected text, found {kind.dtype}")
@@ -158,19 +169,19 @@ def _texts(node: Any, name: str, budget: Budget | None, limit: int) -> list[str]
         raise ModelFormatError(f"attribute {name}: expected at most {limit} bytes, found {size}")
     if budget is None and count > 1:
         raise ModelFormatError(f"attribute {name}: expected one text, found {count}")
-    # In the file all texts of variable length may be the same one, but not in memory.
+    # All texts of variable length may be one text in the file. In memory they are copies.
     if budget is not None and kind.is_variable_str() and count * budget.longest_text > MAX_TEXTS:
         raise ModelFormatError(f"attribute {name}: {count} texts of up to {budget.longest_text} bytes are too long")
     value = node.attrs[name]
-    # Depending on the version of h5py that wrote it: str, bytes, or an array of either.
+    # h5py gives str, bytes, or an array of either, depending on the version that wrote the file.
     values = [value] if isinstance(value, str | bytes) else np.asarray(value).ravel().tolist()
     return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
 
 
 def child(group: Any, name: str) -> Any:
-    """The member `name` of a group, if it lies in this very file.
+    """Return the member `name` of a group, if it lies in this file.
 
-    Asks for the kind of link first: to look at what an external link leads to would open that file.
+    The kind of the link is checked first, since reading an external link would open another file.
     """
     import h5py
 
@@ -191,28 +202,31 @@ def child(group: Any, name: str) -> Any:
 
 
 def has(group: Any, name: str) -> bool:
-    """Whether a group has a member of this name."""
+    """Return whether a group has a member of this name."""
     with damage():
         return bool(group.id.links.exists(name.encode()))
 
 
 def is_group(node: Any) -> bool:
-    """Whether `node` holds others, rather than numbers."""
+    """Return whether `node` is a group rather than an array."""
     import h5py
 
     return isinstance(node, h5py.Group)
 
 
 def members(group: Any) -> list[str]:
-    """Names of the members of a group, as many as a model may have."""
+    """Return the names of the members of a group.
+
+    Raises `ModelFormatError` for more members than a model may have.
+    """
     with damage():
         if len(group) > MAX_NAMES:
-            raise ModelFormatError(f"a group has {len(group)} members")
+            raise ModelFormatError(f"expected at most {MAX_NAMES} members of a group, found {len(group)}")
         return [name.decode() for name in group.id]
 
 
 def descend(node: Any, path: Sequence[str], where: str) -> Any:
-    """The member that `path` leads to."""
+    """Return the member that `path` leads to."""
     if len(path) > MAX_DEPTH:
         raise ModelFormatError(f"{where}: {reprlib.repr('/'.join(path))} is nested too deeply")
     try:
@@ -224,9 +238,9 @@ def descend(node: Any, path: Sequence[str], where: str) -> Any:
 
 
 class Stored:
-    """An array in the file, looked at, but not read.
+    """An array in the file that has been checked, but not read.
 
-    Raises `ModelFormatError` if its numbers are not in this file or need a plug-in to be read.
+    Raises `ModelFormatError` if its numbers are not in this file or need a plug-in of HDF5.
     """
 
     def __init__(self, node: Any, budget: Budget, where: str) -> None:
@@ -236,24 +250,31 @@ class Stored:
         self._array: Array | None = None
         with damage():
             if not isinstance(node, h5py.Dataset):
-                kind = type(node).__name__.lower()  # group or datatype
+                kind = type(node).__name__.lower()  # a group or a datatype
                 raise ModelFormatError(f"{where}: expected an array, found a {kind}")
             plan = node.id.get_create_plist()
-            # Before all else: the very shape of a virtual dataset may depend on other files.
+            # First, since even the shape of a virtual dataset may depend on other files.
             if plan.get_layout() == h5py.h5d.VIRTUAL:
-                raise ModelFormatError(f"{where}: a virtual dataset, which is not followed")
+                raise ModelFormatError(
+                    f"{where}: a virtual dataset, which is not followed; expected the numbers in this file"
+                )
             if plan.get_external_count():
-                raise ModelFormatError(f"{where}: its numbers are in another file (external)")
+                raise ModelFormatError(
+                    f"{where}: its numbers are in another file (external); expected them in this file"
+                )
             filters = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
             z = h5py.h5z
             unknown = filters - {*(z.FILTER_DEFLATE, z.FILTER_LZF, z.FILTER_SHUFFLE, z.FILTER_FLETCHER32)}
             if unknown:
                 raise ModelFormatError(f"{where}: expected gzip, lzf or no compression, found filter {min(unknown)}")
             self._compressed = bool(filters & {z.FILTER_DEFLATE, z.FILTER_LZF})
-            self.shape: Shape | None = node.shape  # None: an empty dataset
+            self.shape: Shape | None = node.shape  # None for an empty dataset
 
     def load(self, shape: Shape) -> Array:
-        """The numbers, as float32, if there are as many as `shape` says, and all are finite."""
+        """Return the numbers as float32.
+
+        Raises `ModelFormatError` unless the array has this shape and all numbers are finite.
+        """
         if self.shape != shape:
             found = "nothing" if self.shape is None else self.shape
             raise ModelFormatError(f"{self.where}: expected {shape}, found {found}")
@@ -264,7 +285,7 @@ class Stored:
     def _read(self, shape: Shape) -> Array:
         where = self.where
         if math.prod(shape) > MAX_MATRIX:
-            raise ModelFormatError(f"{where}: {shape}: more than {MAX_MATRIX} numbers")
+            raise ModelFormatError(f"{where}: expected at most {MAX_MATRIX} numbers, found the shape {shape}")
         with damage():
             dtype = self._node.dtype
             bfloat16 = dtype.kind == "V" and dtype.itemsize == 2 and not dtype.names
@@ -272,20 +293,20 @@ class Stored:
                 raise ModelFormatError(f"{where}: expected float16, bfloat16, float32 or float64, found {dtype}")
             self._check_size(math.prod(shape) * dtype.itemsize)
             values = self._node[()]
-        if bfloat16:  # the upper half of a float32, which h5py knows as two bytes of anything
+        if bfloat16:  # a bfloat16 is the upper half of a float32. h5py gives it as two opaque bytes
             values = (values.view("<u2").astype(np.uint32) << 16).view(np.float32)
-        with np.errstate(over="ignore"):  # becomes infinite, which is refused next
+        with np.errstate(over="ignore"):  # an overflow gives infinity, which is refused below
             array: Array = np.ascontiguousarray(values, np.float32)
         if not np.isfinite(array).all():
             raise ModelFormatError(f"{where}: holds NaN or infinite numbers")
         return array
 
     def _check_size(self, nbytes: int) -> None:
-        """Refuse to allocate what the file cannot hold, whatever it declares."""
+        """Raise `ModelFormatError` before memory is allocated for more than the file can hold."""
         stored = self._node.id.get_storage_size()
         if stored == 0 or (stored < nbytes and not self._compressed):
-            raise ModelFormatError(f"{self.where}: declared, but never written")
-        chunks = self._node.chunks or ()  # a chunk is unpacked whole
+            raise ModelFormatError(f"{self.where}: declared, but never written: the file holds no numbers for it")
+        chunks = self._node.chunks or ()  # HDF5 unpacks whole chunks
         if any(chunk > size for chunk, size in zip(chunks, self._node.shape, strict=False)):
             raise ModelFormatError(f"{self.where}: its chunks {chunks} are larger than itself")
         self._budget.spend(nbytes // MAX_RATIO if self._compressed else nbytes, self.where)

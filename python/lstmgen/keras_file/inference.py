@@ -1,7 +1,7 @@
-"""The architecture of a file that holds weights only, told from the weights, where they leave no doubt.
+"""The architecture of a file that holds only weights, read from the weights.
 
-Whatever the file does not say and is assumed is said in words. What could be either of two things
-is refused, with the request to give the architecture.
+All that is assumed is stated in words. If the weights fit two architectures, the file is refused,
+and the message asks for the architecture.
 """
 
 from __future__ import annotations
@@ -19,12 +19,17 @@ from lstmgen.network import Shape
 
 _EXAMPLE = "'LSTM(128, return_sequences=True), LSTM(128), Dense(52, softmax)'"
 
-_MAX_ORDERED = 12  # layers whose order is looked for
+_MAX_ORDERED = 12  # the highest number of layers whose order is searched
 
 
 @dataclass
 class Guess:
-    """The config of a model, what was assumed, and the sizes of textgenrnn's network, if it is one."""
+    """What the weights tell.
+
+    model: the config of the model.
+    assumed: what was assumed, one clause each.
+    textgenrnn: the sizes of textgenrnn's network, if it is one.
+    """
 
     model: dict[str, Any]
     assumed: list[str]
@@ -33,18 +38,21 @@ class Guess:
 
 @dataclass
 class _Layer:
-    """A layer with weights: what it must be, what it is fed and what it gives."""
+    """A layer with weights: its class, what it is fed and what it gives."""
 
     name: str
     kind: str
     config: dict[str, Any]
-    size: int  # numbers a step, or ids
+    size: int  # numbers per step, or the number of ids
     units: int
     notes: list[str] = field(default_factory=list)
 
 
 def infer(file: Lists | Tree, version: Version) -> Guess:
-    """The model that a file of weights belongs to. Raises `ModelFormatError` if that cannot be told."""
+    """Return the model that a file of weights belongs to.
+
+    Raises `ModelFormatError` if the weights do not tell.
+    """
     found = {name: _recognised(name, shapes, version) for name, shapes in file.shapes().items()}
     named = [found.get(name) or _bare(name) for name in file.names]
     layers = [layer for layer in named if layer is not None]
@@ -65,7 +73,7 @@ def infer(file: Lists | Tree, version: Version) -> Guess:
 
 def _unclear(why: str) -> ModelFormatError:
     told = f"give the architecture as {option('config')}, such as {_EXAMPLE}"
-    return ModelFormatError(f"no architecture in the file, only weights, {why}: {told}")
+    return ModelFormatError(f"no architecture in the file, only weights, {why}; {told}")
 
 
 def _recurrent(layer: _Layer) -> bool:
@@ -78,7 +86,7 @@ def _words(layers: Sequence[_Layer]) -> str:
 
 # -- one layer -----------------------------------------------------------------------------------
 
-# Layers without weights that Keras names after their class.
+# These layers have no weights. Keras names them after their class.
 _WITHOUT_WEIGHTS = {
     snake_case(kind): kind
     for kind in ("Dropout", "Activation", "Flatten", "LeakyReLU", "RepeatVector", "Masking", "InputLayer", "Softmax")
@@ -86,10 +94,10 @@ _WITHOUT_WEIGHTS = {
 
 
 def _bare(name: str) -> _Layer | None:
-    """A layer of which there is only the name."""
+    """Return a layer of which only the name is known, or None if it has no effect."""
     kind = _WITHOUT_WEIGHTS.get(re.sub(r"_\d+$", "", name))
     if kind in ("InputLayer", "Dropout"):
-        return None  # without effect
+        return None  # these have no effect
     if kind in ("Activation", "Softmax"):
         return _Layer(name, kind, {}, 0, 0)
     if kind is not None:
@@ -110,7 +118,7 @@ def _recognised(name: str, shapes: Sequence[Shape], version: Version) -> _Layer:
 def _recurrent_layer(name: str, shapes: Sequence[Shape], version: Version) -> _Layer | None:
     matrices = [shape for shape in shapes if len(shape) == 2]
     gates = {12: ("LSTM", "cpu"), 9: ("GRU", "cpu")}.get(len(shapes)) if version < (2, 0) else None
-    if gates:  # Keras 1: W, U, b of each gate
+    if gates:  # Keras 1 stores W, U and b for each gate
         (size, units), recurrent = shapes[0], shapes[1]
         if recurrent != (units, units) or list(shapes) != [(size, units), recurrent, (units,)] * (len(shapes) // 3):
             return None
@@ -164,7 +172,7 @@ def _plain_layer(name: str, shapes: Sequence[Shape]) -> _Layer | None:
 
 
 def _of_group(layer: _Layer) -> _Layer:
-    """A layer of a tree, whose group has the name of its class."""
+    """Return a layer of a tree, whose group has the name of its class."""
     group = _class_of(layer.name)
     if group == "time_distributed" and layer.kind == "Dense":
         inner = {"class_name": "Dense", "config": layer.config}
@@ -179,10 +187,11 @@ def _class_of(name: str) -> str:
 
 
 def in_order(shapes: Mapping[str, Sequence[Shape]], version: Version, config: Mapping[str, Any] | None) -> list[str]:
-    """The names of the layers of a model of one's own class, whose file has no order, in the order of the network.
+    """Return the names of the layers in the order of the network.
 
-    `config` is the model that was given, if any: then the layers are those of its classes and sizes, and where two are
-    alike, the order is that of their names.
+    The file is one of a model of a user's own class, which stores no order. If `config` gives the
+    model, the layers are those of its classes and sizes. Of two that are alike, the one with the
+    smaller name comes first.
     """
     layers = [_recognised(name, found, version) for name, found in shapes.items()]
     if config is None:
@@ -196,16 +205,16 @@ def in_order(shapes: Mapping[str, Sequence[Shape]], version: Version, config: Ma
             raise ModelFormatError(f"{option('config')}: no weights in the file for {kind} {units}; left are {found}")
         left.remove(fitting[0])
         names.append(fitting[0].name)
-    return names + [layer.name for layer in left]  # which no layer asks for, as is said then
+    return names + [layer.name for layer in left]  # no layer asks for these, and an error will say so
 
 
 def _natural(layer: _Layer) -> list[tuple[int, str]]:
-    """What sorts names such as lstm_2 before lstm_10."""
+    """Return a key that sorts lstm_2 before lstm_10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", layer.name)]
 
 
 def _wanted(config: Mapping[str, Any]) -> list[tuple[str, int | None]]:
-    """Class and units of each layer of a Sequential model that has weights."""
+    """Return class and units of each layer of a Sequential model that has weights."""
     inner = config.get("config")
     listed = inner.get("layers", []) if isinstance(inner, Mapping) else inner
     wanted: list[tuple[str, int | None]] = []
@@ -222,7 +231,11 @@ def _wanted(config: Mapping[str, Any]) -> list[tuple[str, int | None]]:
 
 
 def _ordered(layers: Sequence[_Layer], group: Callable[[_Layer], str]) -> list[_Layer]:
-    """The one order where each layer gives what the next is fed, those of a group stay in theirs, a Dense is last."""
+    """Return the only possible order of the layers.
+
+    In it each layer gives what the next is fed, the layers of a group keep their order, and a Dense
+    is last.
+    """
     queues: dict[str, list[_Layer]] = {}
     for layer in sorted(layers, key=_natural):
         queues.setdefault(group(layer), []).append(layer)
@@ -248,7 +261,11 @@ def _ordered(layers: Sequence[_Layer], group: Callable[[_Layer], str]) -> list[_
 
 
 def _chain(layers: list[_Layer], guess: Guess) -> None:
-    """Make one chain of the layers: sequences between recurrent ones, activations where they are safe to tell."""
+    """Make one chain of the layers.
+
+    Recurrent layers between others return sequences. Activations are set where the weights tell
+    them.
+    """
     _check_sizes(layers)
     recurrent = [i for i, layer in enumerate(layers) if _recurrent(layer)]
     for i in recurrent:
@@ -279,7 +296,7 @@ def _chain(layers: list[_Layer], guess: Guess) -> None:
 
 
 def _inner(layer: _Layer) -> dict[str, Any]:
-    """The config of a recurrent layer, or of the one that a Bidirectional runs in both directions."""
+    """Return the config of a recurrent layer, or of the one inside a Bidirectional."""
     config: dict[str, Any] = layer.config["layer"]["config"] if layer.kind == "Bidirectional" else layer.config
     return config
 
@@ -300,7 +317,11 @@ def _check_sizes(layers: Sequence[_Layer]) -> None:
 
 
 def _pooled(layers: list[_Layer], guess: Guess) -> Guess:
-    """textgenrnn: embedding, recurrent layers, all of them side by side, their weighted mean, output."""
+    """Return textgenrnn's network.
+
+    It has an embedding, recurrent layers, all of these side by side, their weighted mean and an
+    output.
+    """
     if len(layers) < 4:
         raise _unclear("and it has attention, but is not textgenrnn's")
     embedding, *recurrent, attention, head = layers

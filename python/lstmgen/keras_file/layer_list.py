@@ -1,9 +1,9 @@
-"""An architecture in the words of Keras code, for a file that holds weights only.
+"""An architecture written as in Keras code, for a file that holds only weights.
 
     Embedding(465, 100), LSTM(128, return_sequences=True), LSTM(128), Dense(465, "softmax")
 
-The text is parsed, never run: calls of layers with literal arguments, as a list, as the argument of
-`Sequential`, one `model.add(...)` a line, or with `>` between them.
+The text is parsed and never run. It holds calls of layers with literal arguments. They may stand in
+a list, in a `Sequential`, in lines of `model.add(...)`, or with `>` between them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Names of positional arguments, in their order.
+# The names of the positional arguments of each class, in their order.
 _POSITIONAL: Mapping[str, Sequence[str]] = {
     "Activation": ("activation",),
     "AlphaDropout": ("rate",),
@@ -46,25 +46,36 @@ _POSITIONAL: Mapping[str, Sequence[str]] = {
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The config of the Sequential model that the text describes. Raises `ValueError` if it cannot be understood."""
+    """Return the config of the Sequential model that a text describes.
+
+    text: calls of layers, at least one. Names without quotes, such as softmax, count as texts.
+
+    Raises `ValueError` for a text that cannot be understood.
+
+    >>> model = parse("LSTM(128) > Dense(52, softmax)")
+    >>> [layer["class_name"] for layer in model["config"]["layers"]]
+    ['LSTM', 'Dense']
+    >>> model["config"]["layers"][1]["config"]
+    {'units': 52, 'activation': 'softmax'}
+    """
     try:
         tree = ast.parse(text.strip())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"not a list of layers such as 'LSTM(128), Dense(52, softmax)': {error}") from None
     calls = [call for statement in tree.body for call in _calls(_expression(statement))]
     if not calls:
-        raise ValueError("no layers in it")
+        raise ValueError("expected layers such as 'LSTM(128), Dense(52, softmax)', found none")
     return {"class_name": "Sequential", "config": {"name": "sequential", "layers": [_layer(c) for c in calls]}}
 
 
 def _expression(statement: ast.stmt) -> ast.expr:
-    if isinstance(statement, ast.Assign | ast.Expr):  # model = Sequential([...])
+    if isinstance(statement, ast.Assign | ast.Expr):  # such as model = Sequential([...])
         return statement.value
     raise ValueError(f"line {statement.lineno}: expected layers only")
 
 
 def _calls(node: ast.expr) -> list[ast.expr]:
-    """The calls of layers in a list, a Sequential, an add, or a chain with `>`."""
+    """Return the calls of layers in a list, a Sequential, an add, or a chain with `>`."""
     if isinstance(node, ast.List | ast.Tuple):
         return [call for item in node.elts for call in _calls(item)]
     if isinstance(node, ast.Compare) and all(isinstance(op, ast.Gt) for op in node.ops):
@@ -75,13 +86,13 @@ def _calls(node: ast.expr) -> list[ast.expr]:
 
 
 def _name(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):  # keras.layers.LSTM
+    if isinstance(node, ast.Attribute):  # such as keras.layers.LSTM
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def _layer(node: ast.expr) -> dict[str, Any]:
-    if isinstance(node, ast.Name):  # Flatten without its brackets
+    if isinstance(node, ast.Name):  # such as Flatten without its brackets
         node = ast.Call(node, [], [])
     if not isinstance(node, ast.Call) or not _name(node.func):
         raise ValueError(f"expected a layer such as LSTM(128), found {ast.unparse(node):.60}")
@@ -102,7 +113,7 @@ def _layer(node: ast.expr) -> dict[str, Any]:
 def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Call):
         return _layer(node)
-    if isinstance(node, ast.Name):  # softmax, for 'softmax'
+    if isinstance(node, ast.Name):  # softmax stands for 'softmax'
         return node.id
     if isinstance(node, ast.List | ast.Tuple):
         return [_value(item) for item in node.elts]
@@ -113,7 +124,7 @@ def _value(node: ast.expr) -> Any:
 
 
 def _with_shape(kind: str, config: dict[str, Any]) -> dict[str, Any]:
-    """The ways of telling the input's shape, as one."""
+    """Return the config with the shape of the input as `batch_input_shape`, as Keras stores it."""
     shape = config.pop("input_shape", None) or (config.pop("shape", None) if kind in ("Input", "InputLayer") else None)
     length = config.get("input_length")
     if isinstance(shape, list):

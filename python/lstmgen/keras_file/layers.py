@@ -1,8 +1,9 @@
-"""What each layer of Keras is in terms of docs/format.md: one function a class, in a registry.
+"""The translation of each layer of Keras into docs/format.md.
 
-A function is registered with the arrays (`Role`s) that Keras keeps for the layer. Weights of the versions
-differ in number and order, so roles depend on the config and the version; see `recurrent.py` for LSTM and
-its like, and `models.py` for models within models.
+A registry has one function for each class of Keras. A function is registered with the `Role`s,
+which are the arrays that Keras keeps for the layer. Their number and order depend on the config and
+on the version of Keras. `recurrent.py` has LSTM, GRU and SimpleRNN, and `models.py` has models
+within models.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Item:
     source: Source
     tensors: Sequence[Tensor]
     assembly: Assembly
-    constants: Sequence[Any] = ()  # of an operation: its arguments that are no tensors
+    constants: Sequence[Any] = ()  # the arguments of an operation that are not tensors
 
     @property
     def where(self) -> str:
@@ -46,7 +47,7 @@ class Item:
 
     @property
     def numbers(self) -> Tensor:
-        """The one tensor that the layer is fed, if it is not ids."""
+        """The one tensor that the layer is fed, which must not be ids."""
         if self.tensor.ids:
             raise self.spec.error("expected an input (batch, T, features), found ids or numbers (batch, T)")
         if self.tensor.steps_only:
@@ -55,22 +56,22 @@ class Item:
 
     @property
     def sequence(self) -> Tensor:
-        """The one tensor that the layer is fed, if it has a time axis."""
+        """The one tensor that the layer is fed, which must have a time axis."""
         if self.numbers.value.steps is None:
             raise self.spec.error("the layers before it give no sequence: return_sequences is false there")
         return self.tensor
 
     def stored(self) -> dict[str, Numbers]:
-        """The layer's arrays in the file, by role."""
+        """Return the layer's arrays in the file, by role."""
         return self.source.take(self.where, roles(self.spec))
 
     def arrays(self, **shapes: Shape) -> dict[str, Array]:
-        """The layer's arrays, which must have these shapes."""
+        """Return the layer's arrays, which must have these shapes."""
         stored = self.stored()
         return {name: stored[name].load(shape) for name, shape in shapes.items()}
 
     def inner(self, spec: Spec, source: Source, *tensors: Tensor) -> Item:
-        """The call of a layer within this one."""
+        """Return the call of a layer within this one."""
         return Item(spec, source, tensors, self.assembly)
 
     def emit(self, kind: str, *reads: Tensor, arrays: dict[str, Array] | None = None, **options: object) -> Tensor:
@@ -93,13 +94,13 @@ KINDS: dict[str, Kind] = {}
 
 
 def roles(spec: Spec) -> Sequence[Role]:
-    """The arrays that Keras keeps for a layer, those of the layers within it too."""
+    """Return the arrays that Keras keeps for a layer, including those of the layers within it."""
     found = kind_of(spec).roles(spec)
     return [Role(role.name, False) for role in found] if not spec.flag("trainable", True) else found
 
 
 def build(item: Item) -> Sequence[Tensor]:
-    """The outputs of a layer that is called."""
+    """Return the outputs of a layer that is called."""
     item.assembly.count_build()
     outputs = kind_of(item.spec).build(item)
     item.assembly.outputs.setdefault(item.spec.name, outputs[0].value)
@@ -107,14 +108,17 @@ def build(item: Item) -> Sequence[Tensor]:
 
 
 def kind_of(spec: Spec) -> Kind:
-    """The entry of the registry. Raises `ModelFormatError` for a class that has none."""
+    """Return the entry of the registry.
+
+    Raises `ModelFormatError` for a class that has none.
+    """
     if spec.class_name not in KINDS:
         raise spec.error(refusal(spec.class_name))
     return KINDS[spec.class_name]
 
 
 def refusal(class_name: str) -> str:
-    """Why a class that is not in the registry is refused."""
+    """Return why a class that is not in the registry is refused."""
     if class_name == "Lambda":
         return "a Lambda layer holds Python code, which is never run"
     if class_name.startswith(OPERATION):
@@ -123,17 +127,17 @@ def refusal(class_name: str) -> str:
 
 
 def named(*names: str, trained: bool = True) -> list[Role]:
-    """Roles of these names."""
+    """Return roles of these names."""
     return [Role(name, trained) for name in names]
 
 
 def no_roles(spec: Spec) -> Sequence[Role]:
-    """Of a layer without arrays."""
+    """Return the roles of a layer without arrays, which has none."""
     return ()
 
 
 def layer(*class_names: str, roles: Roles = no_roles) -> Callable[[Build], Build]:
-    """Register the function that builds layers of these classes, which have these arrays."""
+    """Register the function that builds layers of these classes, and their roles."""
 
     def register(build: Build) -> Build:
         KINDS.update(dict.fromkeys(class_names, Kind(roles, build)))
@@ -150,7 +154,7 @@ def layer(*class_names: str, roles: Roles = no_roles) -> Callable[[Build], Build
     *("ActivityRegularization", "Identity"),
 )
 def _identity(item: Item) -> Sequence[Tensor]:
-    """Layers that do nothing at inference."""
+    """Return the input. These layers do nothing at inference."""
     return [item.tensor]
 
 
@@ -186,7 +190,7 @@ def _reshape(item: Item) -> Sequence[Tensor]:
 
 
 def _reshaped(item: Item, x: Tensor, steps: int, units: int) -> Tensor:
-    """The same numbers in another shape, which has no mask."""
+    """Return the same numbers in another shape, without a mask."""
     return replace(item.emit("reshape", x, steps=steps, units=units), mask=None)
 
 
@@ -242,7 +246,10 @@ _MERGE_MODES = {"concat": "concatenate", "sum": "add", "mul": "multiply", "ave":
 
 @layer(*(f"{OPERATION}{name}" for name in _MERGES - {"Average"}))
 def _merging_operation(item: Item) -> Sequence[Tensor]:
-    """`x + y` and its like: the same numbers, but Keras loses the mask."""
+    """Build `x + y` and similar operations.
+
+    They work as the layers do, but Keras loses the mask.
+    """
     kind = item.spec.class_name.removeprefix(OPERATION).lower()
     return [replace(_merged(item, kind, item.tensors), mask=None)]
 
@@ -279,7 +286,11 @@ def _merged(item: Item, kind: str, tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _merged_mask(item: Item, masks: Sequence[Tensor | None]) -> Tensor | None:
-    """Keras 3 goes on without a mask if any is missing, and leaves out what all leave out; Keras 2 what any does."""
+    """Return the mask of a merge.
+
+    Keras 3 leaves out the steps that all masks leave out, and has no mask if one is missing.
+    Keras 2 leaves out the steps that any mask leaves out.
+    """
     old = item.spec.version < (3, 0)
     if not old and None in masks:
         return None
@@ -293,7 +304,10 @@ def _merged_mask(item: Item, masks: Sequence[Tensor | None]) -> Tensor | None:
 
 
 def activated(item: Item, x: Tensor, key: str = "activation") -> Tensor:
-    """`x` through the activation under a key of the config, which may be a layer, such as a LeakyReLU."""
+    """Return `x` through the activation under a key of the config.
+
+    The activation may be a layer, such as a LeakyReLU.
+    """
     value = item.spec.config.get(key)
     kind = value.get("class_name") if isinstance(value, dict) else None
     if isinstance(kind, str) and kind in _ACTIVATION_LAYERS:
@@ -332,7 +346,7 @@ def _thresholded_relu(item: Item) -> Sequence[Tensor]:
 
 @layer("LeakyReLU")
 def _leaky_relu(item: Item) -> Sequence[Tensor]:
-    key = "alpha" if "alpha" in item.spec.config else "negative_slope"  # Keras 2, Keras 3
+    key = "alpha" if "alpha" in item.spec.config else "negative_slope"  # Keras 2 says alpha, Keras 3 negative_slope
     return [_sloped(item, item.numbers, item.spec.number(key, 0.3))]
 
 
@@ -340,11 +354,11 @@ def _leaky_relu(item: Item) -> Sequence[Tensor]:
 def _elu(item: Item) -> Sequence[Tensor]:
     alpha = item.spec.number("alpha", 1)
     x = item.emit("activation", item.numbers, activation="elu")
-    return [x if alpha == 1 else _sloped(item, x, alpha)]  # elu keeps the sign
+    return [x if alpha == 1 else _sloped(item, x, alpha)]  # elu keeps the sign of its input
 
 
 def _sloped(item: Item, x: Tensor, slope: float) -> Tensor:
-    """`x`, times `slope` where it is negative."""
+    """Return `x`, times `slope` where it is negative."""
     return item.emit("prelu", x, arrays={"alpha": item.assembly.constant(x.value.size, slope)})
 
 
@@ -356,7 +370,7 @@ def _prelu(item: Item) -> Sequence[Tensor]:
     x, stored = item.numbers, item.stored()["alpha"]
     shape = stored.shape
     units = x.value.size
-    if x.value.steps is None or (shape and shape[0] == 1):  # the same slopes at all steps
+    if x.value.steps is None or (shape and shape[0] == 1):  # all steps have the same slopes
         axes = 1 if x.value.steps is None else 2
         if shape is None or len(shape) != axes or shape[-1] not in (1, units):
             raise item.spec.error(f"alpha: expected slopes for {units} units, found {shape}")
@@ -398,7 +412,7 @@ def _dense(item: Item) -> Sequence[Tensor]:
     arrays = item.arrays(**shapes, bias=(units,)) if item.spec.use_bias else item.arrays(**shapes)
     if "bias" not in arrays:
         arrays["bias"] = item.assembly.constant(units, 0)
-    if isinstance(item.spec.config.get("activation"), dict):  # maybe a layer
+    if isinstance(item.spec.config.get("activation"), dict):  # it may be a layer
         return [activated(item, item.emit("dense", x, arrays=arrays, units=units, activation="linear"))]
     return [item.emit("dense", x, arrays=arrays, units=units, activation=item.spec.activation())]
 
@@ -413,7 +427,7 @@ def _batch_normalization(item: Item) -> Sequence[Tensor]:
     spec, x = item.spec, item.numbers
     spec.check_axis(x.rank)
     if spec.config.get("mode", 0) != 0:
-        raise spec.error(f"mode: expected 0, found {reprlib.repr(spec.config['mode'])}")  # Keras 1
+        raise spec.error(f"mode: expected 0, found {reprlib.repr(spec.config['mode'])}")  # only Keras 1 has it
     shape = (x.value.size,)
     values = {name: array.astype(np.float64) for name, array in _all(item, shape).items()}
     spread = values["variance"] + spec.number("epsilon", 1e-3)
@@ -421,7 +435,7 @@ def _batch_normalization(item: Item) -> Sequence[Tensor]:
         raise spec.error("variance: expected all above -epsilon, found one below")
     scale = values.get("gamma", np.ones(shape)) / np.sqrt(spread)
     offset = values.get("beta", np.zeros(shape)) - values["mean"] * scale
-    with np.errstate(over="ignore"):  # an infinite one is refused when the file is written
+    with np.errstate(over="ignore"):  # the writer of the file refuses an infinite number
         folded = {"scale": scale.astype(np.float32), "offset": offset.astype(np.float32)}
     return [item.emit("affine", x, arrays=folded)]
 
@@ -449,7 +463,10 @@ def _all(item: Item, shape: Shape) -> dict[str, Array]:
 
 @layer("AttentionWeightedAverage", roles=lambda spec: named("weights"))
 def _attention_weighted_average(item: Item) -> Sequence[Tensor]:
-    """The layer of textgenrnn (and DeepMoji): the mean of the steps, weighted by a softmax over them."""
+    """Build the layer of textgenrnn and DeepMoji.
+
+    It computes the mean of the steps, weighted by a softmax over them.
+    """
     item.spec.refuse("return_attention")
     x = item.sequence
     weights = item.arrays(weights=(x.value.size, 1))["weights"].reshape(-1)
@@ -461,7 +478,7 @@ def _attention_weighted_average(item: Item) -> Sequence[Tensor]:
 
 
 def inner_part(path: str, spec: Spec) -> Part:
-    """The layer `spec` as a part of the one around it."""
+    """Return the layer `spec` as a part of the one around it."""
     return Part(path, roles(spec))
 
 
@@ -475,7 +492,7 @@ def _time_distributed(item: Item) -> Sequence[Tensor]:
             f"found one of {reprlib.repr(inner.class_name)}"
         )
     (source,) = item.source.parts(item.where, [inner_part("layer", inner)])
-    # What works on each step of a sequence anyway needs no wrapper, only axes counted without the time.
+    # These layers work on each step anyway, so they need no wrapper. An axis of 1 is then the last.
     inner = replace(inner, name=item.spec.name)
     if "axis" in inner.config and inner.config["axis"] in (1, [1]):
         inner = inner.with_config(axis=-1)

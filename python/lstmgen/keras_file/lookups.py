@@ -1,7 +1,7 @@
-"""Layers that make ids of texts: StringLookup, IntegerLookup and TextVectorization.
+"""Layers that turn texts into ids: StringLookup, IntegerLookup and TextVectorization.
 
-The network begins after them. Their config may hold the vocabulary, which is then the network's. A vocabulary that
-is the path of a file is never opened.
+The network begins after them. If their config holds the vocabulary, it becomes the network's. If it
+holds the path of a file instead, the file is never opened.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ def _vectorization(item: Item) -> Sequence[Tensor]:
 
 
 def _ids(item: Item, special: Sequence[Any], mask: Any, integers: bool) -> Sequence[Tensor]:
-    """The network's input, which is ids, and what they stand for."""
+    """Return the network's input, which is ids, and record the elements that the ids stand for."""
     spec = item.spec
     if not item.tensor.ids or spec.config.get("output_mode", "int") != "int":
         raise spec.error("it can only come first, with output_mode 'int'")
     vocabulary = spec.config.get("vocabulary")
     kind = int if integers else str
     if isinstance(vocabulary, list) and all(type(element) is kind for element in vocabulary):
-        given = [mask, *special[1:]] if mask is not None else list(special)  # as get_vocabulary gives it
+        given = [mask, *special[1:]] if mask is not None else list(special)  # get_vocabulary puts these first
         if special and vocabulary[: len(special)] == given:
             vocabulary = vocabulary[len(special) :]
         item.assembly.elements["vocab"] = [str(element) for element in (*special, *vocabulary)]

@@ -1,6 +1,7 @@
 """Operations on tensors that Keras 3 writes into functional models to compute masks.
 
-They are read as what they are for: which steps a layer leaves out. As numbers for a layer they are refused.
+A mask says which steps a layer leaves out. The operations are read only for this purpose. A layer
+that takes their result as numbers is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ def _not_equal(item: Item) -> Sequence[Tensor]:
 
 @layer("ops.Any", "ops.ExpandDims")
 def _same(item: Item) -> Sequence[Tensor]:
-    """A mask has one number a step already, whatever axes Keras adds and takes away."""
+    """Return the mask itself.
+
+    It has one number a step already, whatever axes Keras adds or removes.
+    """
     return [_checked(item, item.tensor)]
 
 

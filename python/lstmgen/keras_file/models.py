@@ -1,4 +1,7 @@
-"""Models of layers: a Sequential's chain, a functional model's graph, and either within another."""
+"""Models of layers.
+
+A Sequential is a chain, a functional model is a graph, and either may lie within another model.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ from lstmgen.keras_file.layers import Item, build, layer, roles
 from lstmgen.keras_file.spec import OPERATION, Config, Spec, mapping, shown
 from lstmgen.keras_file.weights import File, Numbers, Part, Role, Source, tree_names
 
-MAX_KERAS_LAYERS = 1024  # with those that do nothing at inference
-MAX_CALLS = 4096  # of layers
+MAX_KERAS_LAYERS = 1024  # includes layers that do nothing at inference
+MAX_CALLS = 4096  # the highest number of calls of layers
 
 MODELS = ("Sequential", "Functional", "Model")
 
 
 def layers_of(spec: Spec) -> list[Spec]:
-    """The layers of a model in the order of its config."""
+    """Return the layers of a model in the order of its config."""
     return [Spec.of(f"layer {i}", entry, spec.version) for i, entry in enumerate(_entries(spec))]
 
 
@@ -36,16 +39,16 @@ def _entries(spec: Spec) -> list[Config]:
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """The weights of the model that a file holds, whose parts are its layers."""
+    """The weights of the model in a file. Its parts are the model's layers."""
 
     file: File
 
     def take(self, where: str, roles: Sequence[Role]) -> dict[str, Numbers]:
-        """A model has no arrays but those of its layers."""
+        """Return nothing. A model has no arrays but those of its layers."""
         return {}
 
     def parts(self, where: str, parts: Sequence[Part]) -> list[Source]:
-        """The sources of the layers."""
+        """Return the sources of the layers."""
         names = {part.name for part in parts if part.roles}
         return [self.file.layer(part.name, part.path, part.roles, names) for part in parts]
 
@@ -89,11 +92,11 @@ class _Call(NamedTuple):
     layer: str
     node: int
     reads: list[_Reference]
-    mask: _Reference | None  # given as an argument, as Keras 3 does
-    constants: list[Any]  # other arguments without a name, of operations
+    mask: _Reference | None  # Keras 3 gives it as an argument
+    constants: list[Any]  # the other positional arguments of an operation
 
 
-_Made = dict[tuple[str, int], Sequence[Tensor]]  # what each call of each layer gave
+_Made = dict[tuple[str, int], Sequence[Tensor]]  # the outputs of each call of each layer
 
 
 @layer("Functional", "Model", roles=_model_roles)
@@ -123,14 +126,14 @@ def _functional(item: Item) -> Sequence[Tensor]:
 
 
 def _in_order(item: Item, calls: list[_Call], made: _Made) -> list[_Call]:
-    """The calls, each after those that feed it."""
+    """Return the calls in an order in which each comes after those that feed it."""
     missing = {i: {(r.layer, r.node) for r in _needs(call)} - made.keys() for i, call in enumerate(calls)}
     readers: dict[tuple[str, int], list[int]] = {}
     for i, sources in missing.items():
         for source in sources:
             readers.setdefault(source, []).append(i)
     ready = [i for i, sources in missing.items() if not sources]
-    for i in ready:  # which grows
+    for i in ready:  # the loop adds to the list
         for reader in readers.get((calls[i].layer, calls[i].node), []):
             missing[reader].discard((calls[i].layer, calls[i].node))
             if not missing[reader]:
@@ -142,9 +145,10 @@ def _in_order(item: Item, calls: list[_Call], made: _Made) -> list[_Call]:
 
 
 def _renumbered(calls: list[_Call], ends: list[_Reference]) -> tuple[list[_Call], list[_Reference]]:
-    """The same with the calls of each layer counted from 0.
+    """Return the same calls, numbered from 0 for each layer.
 
-    Keras may count calls that it made before the model was saved: a model within the model has one of its own.
+    Keras may count calls that it made before the model was saved. A model within the model has one
+    of those.
     """
     counts = Counter(call.layer for call in calls)
     masks = [call.mask for call in calls if call.mask]
@@ -170,7 +174,7 @@ def _needs(call: _Call) -> list[_Reference]:
 
 
 def _called(item: Item, call: _Call, made: _Made, spec: Spec, source: Source) -> Item:
-    """The layer of a call with what it is fed."""
+    """Return the layer of a call with the tensors that it is fed."""
     tensors = [_output(item, made, read) for read in call.reads]
     if call.mask is not None:
         mask = _output(item, made, call.mask)
@@ -190,12 +194,12 @@ def _output(item: Item, made: _Made, read: _Reference) -> Tensor:
 
 
 def input_names(spec: Spec) -> list[str]:
-    """Names of the layers that are the inputs of a functional model."""
+    """Return the names of the layers that are the inputs of a functional model."""
     return [reference.layer for reference in _references(spec, "input_layers")]
 
 
 def output_names(spec: Spec) -> list[str]:
-    """Names of the layers whose outputs are the model's."""
+    """Return the names of the layers whose outputs are the model's."""
     if spec.class_name == "Sequential":
         return [layers_of(spec)[-1].name]
     return [reference.layer for reference in _references(spec, "output_layers")]
@@ -203,7 +207,7 @@ def output_names(spec: Spec) -> list[str]:
 
 def _references(spec: Spec, key: str) -> list[_Reference]:
     value = spec.config.get(key)
-    if isinstance(value, dict):  # Keras 3: outputs under names
+    if isinstance(value, dict):  # Keras 3 may give outputs names
         value = list(value.values())
     if isinstance(value, list) and value and isinstance(value[0], str):
         value = [value]  # Keras 3 writes a single one without the list around it
@@ -223,7 +227,7 @@ def _reference(entry: Any) -> _Reference:
 
 
 def _calls(item: Item, entry: Config) -> Iterator[_Call]:
-    """The calls of a layer: what it is fed each time."""
+    """Yield the calls of a layer, with what each is fed."""
     spec = Spec.of("layer", entry, item.spec.version)
     try:
         nodes = entry.get("inbound_nodes") or []
@@ -238,7 +242,7 @@ def _calls(item: Item, entry: Config) -> Iterator[_Call]:
 
 
 def _call(spec: Spec, i: int, node: Any) -> _Call:
-    if isinstance(node, dict):  # Keras 3
+    if isinstance(node, dict):  # as Keras 3 writes it
         given = [
             value for argument in node["args"] for value in (argument if isinstance(argument, list) else [argument])
         ]
@@ -246,14 +250,14 @@ def _call(spec: Spec, i: int, node: Any) -> _Call:
         constants = [value for value in given if not isinstance(value, dict | None)]
         arguments = dict(node["kwargs"])
     else:
-        if node and isinstance(node[0], str):  # tf.keras: a layer with one input
+        if node and isinstance(node[0], str):  # as tf.keras writes a layer with one input
             node = [node]
         tensors, constants, arguments = node, [], {}
-        for tensor in node:  # [name, node, tensor, arguments] of each
+        for tensor in node:  # each is [name, node, tensor, arguments]
             arguments |= dict(*tensor[3:4])
     mask = arguments.pop("mask", None)
     for key, value in arguments.items():
-        if value not in (None, False):  # such as training=True or initial_state
+        if value not in (None, False):  # for example training=True or initial_state
             raise spec.error(f"the argument {key!r:.40} is not supported")
     if constants and spec.class_name.removeprefix(OPERATION) != "NotEqual":
         raise spec.error(f"the argument {reprlib.repr(constants[0])} is not supported")

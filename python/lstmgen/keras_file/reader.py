@@ -1,4 +1,4 @@
-"""Files that Keras wrote, told by their content, never by their names."""
+"""Files that Keras wrote. Their content tells their kind, and their names do not count."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from lstmgen.keras_file.spec import MAX_CONFIG, Spec, parse_json, parse_version,
 from lstmgen.keras_file.weights import File, Lists, Numbers, Tree, attribute_layers, is_tree
 from lstmgen.network import MAX_STEPS, Network
 
-_ = (recurrent, mask_ops, lookups)  # imported for what they add to the registry
+_ = (recurrent, mask_ops, lookups)  # these modules add their classes to the registry
 
 Source = str | os.PathLike[str] | bytes
 
 Architecture = str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]
 
-_ZIP_RATIO = 100  # of compression
+_ZIP_RATIO = 100  # the highest compression that is unpacked
 _BAD_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
 class ReadOptions(TypedDict, total=False):
-    """What the reader may be told; each may be left out or be None.
+    """What the reader may be told. Each option may be left out or be None.
 
-    config: the architecture of a file that holds weights only: the path of a JSON file that Keras's
-        `to_json` wrote, its text, the same as a mapping, or layers as in Keras code, such as
-        "LSTM(128, return_sequences=True), LSTM(128), Dense(52, softmax)".
-    output: name of the layer whose output is wanted, for a model with several.
-    window: number of time steps, for a model that was saved without a fixed one.
+    config: the architecture of a file that holds only weights. It is the path of a JSON file that
+        Keras's `to_json` wrote, the text of such a file, the same as a mapping, or layers as in
+        Keras code, such as "LSTM(128, return_sequences=True), LSTM(128), Dense(52, softmax)".
+    output: the name of the layer whose output is wanted, for a model with several outputs.
+    window: the number of time steps, 1 to 65,536, for a model that was saved without one.
     """
 
     config: Architecture | None
@@ -50,11 +50,25 @@ class ReadOptions(TypedDict, total=False):
 
 
 def read(source: Source, **options: Unpack[ReadOptions]) -> Network:
-    """The network in a file that Keras saved; `source` is its path or its bytes.
+    """Return the network in a file that Keras saved.
 
-    Keras 1 to 3, whole models and weights, HDF5 and zip (`.keras`). Raises `OSError` that names a
-    file that cannot be opened, `ModelFormatError` for all that is wrong in one, and `ValueError` for
-    an option that does not fit.
+    source: the path of the file, or its bytes. Keras 1, 2 and 3 are read: whole models and weights,
+        as HDF5, as zip (`.keras`), as a checkpoint of TensorFlow and as a SavedModel.
+    options: see `ReadOptions`.
+
+    Raises `OSError` for a file that cannot be opened, `ModelFormatError` for one that is damaged or
+    not supported, and `ValueError` for an option that does not fit. Each message names the file or
+    the option.
+
+    >>> import io, h5py
+    >>> file = io.BytesIO()
+    >>> with h5py.File(file, "w") as root:
+    ...     root.attrs["layer_names"] = [b"dense"]
+    ...     root.create_group("dense").attrs["weight_names"] = [b"kernel"]
+    ...     root["dense/kernel"] = [[1.0], [2.0]]
+    >>> network = read(file.getvalue(), config="Dense(1, use_bias=False, input_shape=[None, 2])")
+    >>> network.layers[0].arrays["kernel"].tolist()
+    [[1.0], [2.0]]
     """
     with _opened(source, options.get("config")) as model:
         return model.network(options)
@@ -62,7 +76,14 @@ def read(source: Source, **options: Unpack[ReadOptions]) -> Network:
 
 @dataclass(frozen=True)
 class LayerDescription:
-    """A layer as Keras stored it: its class, name, output shape (None: not known), options, and why it is refused."""
+    """A layer as Keras stored it.
+
+    class_name: its class in Keras.
+    name: its name in the model.
+    output_shape: with the batch, as in Keras. None if it is not known.
+    details: its most important options, as text.
+    problem: why the layer is refused, or None.
+    """
 
     class_name: str
     name: str
@@ -75,8 +96,11 @@ class LayerDescription:
 class Description:
     """What is in a file, and whether it can be exported.
 
-    kind: what the file is. keras_version: as stored; empty if it is not. layers: in Keras's order.
-    network: None if the model is refused, then `problem` says why.
+    kind: what the file is, such as "whole model (HDF5)".
+    keras_version: as stored, or empty if the file does not store it.
+    layers: in Keras's order.
+    network: None if the model is refused.
+    problem: why the model is refused, or None.
     """
 
     kind: str
@@ -87,7 +111,23 @@ class Description:
 
 
 def describe(source: Source, **options: Unpack[ReadOptions]) -> Description:
-    """What is in a file that Keras saved. Raises what `read` raises for a file that holds no model."""
+    """Return what is in a file that Keras saved.
+
+    source, options: see `read`.
+
+    A model that cannot be exported has `network` None and a `problem`. Raises `OSError` and
+    `ModelFormatError`, as `read` does, for a file that holds no model.
+
+    >>> import io, h5py
+    >>> file = io.BytesIO()
+    >>> with h5py.File(file, "w") as root:
+    ...     root.attrs["layer_names"] = [b"dense"]
+    ...     root.create_group("dense").attrs["weight_names"] = [b"kernel"]
+    ...     root["dense/kernel"] = [[1.0], [2.0]]
+    >>> found = describe(file.getvalue(), config="Dense(1, use_bias=False, input_shape=[None, 2])")
+    >>> found.kind, found.layers[0].class_name, found.problem
+    ('weights only (HDF5)', 'Dense', None)
+    """
     with _opened(source, options.get("config")) as model:
         try:
             network, problem = model.network(options), None
@@ -98,7 +138,7 @@ def describe(source: Source, **options: Unpack[ReadOptions]) -> Description:
 
 @dataclass
 class _Model:
-    """An architecture, and the weights for it."""
+    """An architecture with its weights."""
 
     kind: str
     spec: Spec
@@ -106,9 +146,9 @@ class _Model:
     keras_version: str
     assumed: Sequence[str] = ()
     path: str | None = None
-    textgenrnn: textgenrnn.Known | None = None  # if it is one of its models
-    sizes: Mapping[str, Any] | None = None  # of its network, if they are all that the file says
-    assembly: Assembly | None = None  # once the network is built, or could not be
+    textgenrnn: textgenrnn.Known | None = None  # None for any other network
+    sizes: Mapping[str, Any] | None = None  # what the weights alone say of a textgenrnn network
+    assembly: Assembly | None = None  # None until `network` has run
 
     def network(self, options: ReadOptions) -> Network:
         output, asked = options.get("output"), options.get("window")
@@ -174,7 +214,7 @@ def _layer_description(spec: Spec, built: Assembly) -> LayerDescription:
 
 
 def _carried(network: Network, spec: Spec) -> Network:
-    """A network that was saved with a single time step to carry its state has no window."""
+    """Return the network without a window if it was saved with one time step to carry its state."""
     stateful = any(inner.config.get("stateful") is True for inner in layers_of(spec))
     if not stateful or network.window == 0:
         return network
@@ -192,8 +232,11 @@ def _carried(network: Network, spec: Spec) -> Network:
 
 
 def _input(spec: Spec, file: File) -> tuple[int, int]:
-    """Window (0: any) and numbers per step (0: ids of an embedding) of the network's input."""
-    if _first_layer(spec).class_name == "TextVectorization":  # reads one text, gives as many ids as it has words
+    """Return the window and the numbers per step of the network's input.
+
+    A window of 0 stands for any number of steps. 0 numbers per step stand for ids of an embedding.
+    """
+    if _first_layer(spec).class_name == "TextVectorization":  # it gives one id for each word of a text
         return 0, 0
     shape = _input_shape(spec)
     if shape is None:  # Keras 2.3 often forgets it
@@ -206,7 +249,7 @@ def _input(spec: Spec, file: File) -> tuple[int, int]:
 
 
 def _input_shape(spec: Spec) -> Any:
-    """What a model says of the shape of its input, None if nothing."""
+    """Return what a model says of the shape of its input, or None if it says nothing."""
     if spec.class_name not in MODELS:
         return None
     specs = layers_of(spec)
@@ -223,7 +266,7 @@ def _input_shape(spec: Spec) -> Any:
 
 
 def _first_layer(spec: Spec) -> Spec:
-    """The first layer of a model that is no input."""
+    """Return the first layer of a model that is not an input."""
     while spec.class_name in MODELS:
         specs = layers_of(spec)
         spec = next((inner for inner in specs if inner.class_name != "InputLayer"), specs[0])
@@ -235,7 +278,10 @@ def _first_layer(spec: Spec) -> Spec:
 
 @contextlib.contextmanager
 def _opened(source: Source, config: Architecture | None) -> Iterator[_Model]:
-    """The model in a file, or in the files of a checkpoint; errors name it, also those that come later."""
+    """Open the model in a file, or in the files of a checkpoint.
+
+    Each error names the file, also an error that the caller's work with the model raises.
+    """
     name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
     with contextlib.ExitStack() as stack:
         prefix = None if isinstance(source, bytes) else tf_checkpoint.prefix_of(name)
@@ -267,7 +313,7 @@ def _check_regular(path: str) -> None:
             f"{path}: {kind}; expected a file that Keras saved, or the folder of a checkpoint or SavedModel"
         )
     if not stat.S_ISREG(mode):  # reading a pipe or a device might never end
-        raise ModelFormatError(f"{path}: not a regular file")
+        raise ModelFormatError(f"{path}: not a regular file; expected a file that Keras saved")
 
 
 def _model(file: BinaryIO, config: Architecture | None, stack: contextlib.ExitStack) -> _Model:
@@ -285,10 +331,10 @@ def _model(file: BinaryIO, config: Architecture | None, stack: contextlib.ExitSt
     if text is None:
         return _weights_model(root, budget, config)
     if config is not None:
-        raise ValueError(f"{option('config')}: the file holds the architecture itself")
+        raise ValueError(f"{option('config')}: the file holds the architecture itself, so leave this out")
     group = hdf5.child(root, "model_weights")
     stored = hdf5.text(group, "keras_version") or hdf5.text(root, "keras_version") or ""
-    version = stored or ("2" if '"units"' in text else "1")  # early ones do not say
+    version = stored or ("2" if '"units"' in text else "1")  # Keras 1 stores no version
     spec = _checked(Spec.of("the model", parse_json("model_config", text), parse_version(version)))
     return _Model("whole model (HDF5)", spec, Lists.of_hdf5(group, budget, whole_model=True), stored)
 
@@ -300,7 +346,7 @@ def _checked(spec: Spec) -> Spec:
 
 
 def _weights_model(root: Any, budget: hdf5.Budget, config: Architecture | None) -> _Model:
-    """A file of weights only, with the architecture given or told from the weights."""
+    """Return the model of a file of weights. The architecture is given or read from the weights."""
     stored = hdf5.text(root, "keras_version") or ""
     if any(name in root.attrs for name in ("layer_names", "layer_names0")):
         file = Lists.of_hdf5(root, budget, whole_model=False)
@@ -309,7 +355,10 @@ def _weights_model(root: Any, budget: hdf5.Budget, config: Architecture | None) 
 
 
 def _attributes_or_tree(root: Any, budget: hdf5.Budget, config: Architecture | None, kind: str, stored: str) -> _Model:
-    """Weights that Keras 3 saved: of a model of one's own class by its attributes, in no order, or of any other."""
+    """Return the model of weights that Keras 3 saved.
+
+    A model of a user's own class is stored by its attributes, in no order. Any other is a tree.
+    """
     named = {_named(name, found): found for name, found in attribute_layers(root, budget).items()}
     if named:
         version = stored or "3"
@@ -324,13 +373,16 @@ def _attributes_or_tree(root: Any, budget: hdf5.Budget, config: Architecture | N
 
 
 def _named(name: str, arrays: Sequence[Numbers]) -> str:
-    """A name by which `inference` knows an embedding, whatever its attribute is called."""
+    """Return a name by which `inference` recognises an embedding.
+
+    Its attribute may have any name.
+    """
     lonely = len(arrays) == 1 and "embedding" not in name and "attention" not in name
     return f"embedding_{name}" if lonely else name
 
 
 def _of_weights(kind: str, file: Lists | Tree, config: Architecture | None, stored: str, version: str) -> _Model:
-    """A model of which there are the weights, with the architecture given or told from them."""
+    """Return a model from its weights. The architecture is given or read from the weights."""
     if config is None:
         guess = inference.infer(file, parse_version(version))
         spec = Spec.of("the model", guess.model, parse_version(version))
@@ -347,7 +399,10 @@ def _of_weights(kind: str, file: Lists | Tree, config: Architecture | None, stor
 
 
 def _checkpoint_model(prefix: str, config: Architecture | None) -> _Model:
-    """A checkpoint of TensorFlow, or a SavedModel; tf.keras stores the architecture with some of the latter."""
+    """Return the model in a checkpoint of TensorFlow or in a SavedModel.
+
+    tf.keras stores the architecture with some SavedModels.
+    """
     file = Lists.of_arrays(tf_checkpoint.Checkpoint(prefix).layers())
     entry = tf_checkpoint.saved_config(prefix)
     if config is None and entry is not None and entry.get("class_name") in MODELS:
@@ -359,7 +414,10 @@ def _checkpoint_model(prefix: str, config: Architecture | None) -> _Model:
 
 
 def architecture(config: Architecture) -> Mapping[str, Any]:
-    """The model config that `ReadOptions.config` gives. Raises `ValueError` if it gives none."""
+    """Return the model config that `ReadOptions.config` gives.
+
+    Raises `ValueError` if it gives none.
+    """
     where = "config"
     if isinstance(config, os.PathLike) or (isinstance(config, str) and _is_path(config)):
         where = os.fspath(config)
@@ -382,12 +440,15 @@ def architecture(config: Architecture) -> Mapping[str, Any]:
 
 
 def _is_path(text: str) -> bool:
-    """Whether a text is the name of a file rather than an architecture; one that ends with .json need not be there."""
+    """Return whether a text is the name of a file rather than an architecture.
+
+    A name that ends with .json counts even if there is no such file.
+    """
     return "\n" not in text and "\0" not in text and (text.endswith(".json") or os.path.isfile(text))
 
 
 def _looks_like(head: bytes) -> str:
-    """Why a file that begins with `head` is no file of Keras."""
+    """Return why a file that begins with `head` is not a file of Keras."""
     if not head:
         return "the file is empty"
     if not head.strip(b"\0"):
@@ -415,7 +476,7 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
         archive = stack.enter_context(zipfile.ZipFile(file))
         members = {info.filename: info for info in archive.infolist()}
         if len(members) < len(archive.infolist()):
-            raise ModelFormatError("the zip holds two files of the same name")
+            raise ModelFormatError("expected a zip with different names, found two files of the same name")
         wanted = ("config.json", "metadata.json", "model.weights.h5")
         missing = [name for name in wanted if name not in members]
         if missing:
@@ -434,14 +495,14 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
     if not isinstance(version, str):
         raise ModelFormatError(f"metadata.json: keras_version: expected text, found {reprlib.repr(version)}")
     if not weights.read(len(hdf5.SIGNATURE)) == hdf5.SIGNATURE:
-        raise ModelFormatError("model.weights.h5: not an HDF5 file")
+        raise ModelFormatError("model.weights.h5: expected an HDF5 file, found another kind")
     budget = hdf5.Budget(weights)
     root = stack.enter_context(hdf5.open_file(weights))
     if entry.get("class_name") not in MODELS:
         own = f"weights of the class {shown(str(entry.get('class_name')))} (.keras)"
         return _attributes_or_tree(root, budget, config, own, version)
     if config is not None:
-        raise ValueError(f"{option('config')}: the file holds the architecture itself")
+        raise ValueError(f"{option('config')}: the file holds the architecture itself, so leave this out")
     spec = _checked(Spec.of("the model", entry, parse_version(version)))
     return _Model("whole model (.keras)", spec, Tree(root, budget), version)
 
@@ -450,28 +511,28 @@ def _text(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
     if info.file_size > MAX_CONFIG:
         raise ModelFormatError(f"{info.filename}: expected at most {MAX_CONFIG} bytes, found {info.file_size}")
     with archive.open(info) as member:
-        data = member.read(MAX_CONFIG + 1)  # whatever its header says
+        data = member.read(MAX_CONFIG + 1)  # the header may be wrong
     if len(data) > MAX_CONFIG:
         raise ModelFormatError(f"{info.filename}: expected at most {MAX_CONFIG} bytes")
     return data.decode()
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: BinaryIO, size: int) -> BinaryIO:
-    """A file in the zip: in place if it is not compressed, as it is when Keras wrote it."""
+    """Return a file in the zip. An uncompressed one, as Keras writes it, is read in place."""
     if info.flag_bits & 1:
-        raise ModelFormatError(f"{info.filename}: encrypted")
+        raise ModelFormatError(f"{info.filename}: the entry is encrypted, which is not supported")
     if info.compress_type == zipfile.ZIP_STORED:
         file.seek(info.header_offset)
         header = file.read(30)
         if len(header) < 30 or info.compress_size != info.file_size:
-            raise ModelFormatError(f"{info.filename}: the zip's entries disagree")
+            raise ModelFormatError(f"{info.filename}: damaged zip: its two entries for the file disagree")
         name, extra = struct.unpack("<HH", header[26:30])
         begin = info.header_offset + 30 + name + extra
         if begin + info.file_size > size:
             raise ModelFormatError(f"{info.filename}: the zip ends before it")
         return io.BufferedReader(_Section(file, begin, info.file_size))
     if info.file_size > _ZIP_RATIO * max(info.compress_size, 1):
-        raise ModelFormatError(f"{info.filename}: compressed more than {_ZIP_RATIO} times")
+        raise ModelFormatError(f"{info.filename}: expected a compression of at most {_ZIP_RATIO} times, found more")
     with archive.open(info) as member:
         data = member.read(info.file_size + 1)
     if len(data) != info.file_size:
@@ -480,7 +541,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: BinaryIO, siz
 
 
 class _Section(io.RawIOBase):
-    """A part of a file, read as if it were one."""
+    """A part of a file, read as if it were a whole file."""
 
     def __init__(self, file: BinaryIO, begin: int, size: int) -> None:
         self._file, self._begin, self._size, self._at = file, begin, size, 0

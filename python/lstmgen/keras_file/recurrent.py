@@ -1,4 +1,4 @@
-"""LSTM, GRU and SimpleRNN as all versions of Keras have kept them, and what is made of their cells."""
+"""LSTM, GRU and SimpleRNN in all versions of Keras, their cells, and Bidirectional."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from lstmgen.keras_file.spec import Spec
 from lstmgen.keras_file.weights import Numbers, Part, Role, Source, tree_names
 from lstmgen.network import Array, Shape
 
-# Gates in Keras's order, and in the order in which Keras 1 kept their arrays.
+# The gates in Keras's order, and in the order in which Keras 1 stores their arrays.
 _GATES = {"LSTM": "ifco", "GRU": "zrh", "SimpleRNN": ""}
 _KERAS1_GATES = {"LSTM": "icfo", "GRU": "zrh"}
 
 
 def _family(spec: Spec) -> str:
-    """LSTM, GRU or SimpleRNN, of a layer or of a cell."""
+    """Return LSTM, GRU or SimpleRNN for a layer or a cell."""
     return spec.class_name.removeprefix("CuDNN").removesuffix("Cell")
 
 
 def _apart(spec: Spec) -> bool:
-    """Whether there are arrays of each gate, as in Keras 1 unless it was told to optimise for a GPU."""
+    """Return whether each gate has arrays of its own.
+
+    That is so in Keras 1 with any `consume_less` but "gpu".
+    """
     return spec.version < (2, 0) and _family(spec) in _KERAS1_GATES and spec.config.get("consume_less") != "gpu"
 
 
@@ -36,7 +39,7 @@ def _cell_roles(spec: Spec) -> Sequence[Role]:
 
 
 def _cells(spec: Spec) -> list[tuple[str, Spec]]:
-    """The cells of a recurrent layer, one upon the other, and where a tree keeps each."""
+    """Return the cells of a recurrent layer from the first on, and where a tree keeps each."""
     if spec.class_name != "RNN":
         return [("cell", spec)]
     cell = spec.inner("cell")
@@ -99,12 +102,12 @@ def _gate_activation(item: Item) -> str:
     spec = item.spec
     if spec.class_name.startswith("CuDNN"):
         return "sigmoid"
-    if "inner_activation" in spec.config:  # Keras 1
+    if "inner_activation" in spec.config:  # Keras 1 has this key
         return spec.activation("inner_activation")
     if "recurrent_activation" in spec.config or spec.version >= (2, 3):
         return spec.activation("recurrent_activation", "sigmoid")
     bias = _stored(item).get("bias")
-    if bias is not None and bias.shape == (2, 3 * spec.units):  # a GRU of TensorFlow 2.0 or 2.1, which call it 2.2.4-tf
+    if bias is not None and bias.shape == (2, 3 * spec.units):  # of TensorFlow 2.0 or 2.1 (2.2.4-tf)
         return "sigmoid"
     version = ".".join(map(str, spec.version))
     other = " (TensorFlow 2.0 and 2.1, which say 2.2.4-tf, had sigmoid)" if spec.version == (2, 2) else ""
@@ -122,7 +125,10 @@ def _stored(item: Item) -> dict[str, Numbers]:
 
 
 def _lstm_arrays(item: Item) -> tuple[dict[str, Array], bool]:
-    """From Keras's layout, Keras 1's, or CuDNN's, which its bias of 8 units gives away."""
+    """Return the arrays of an LSTM, from the layout of Keras, of Keras 1 or of CuDNN.
+
+    A bias of 8 units shows that the layout is CuDNN's. The flag is False; only a GRU needs it.
+    """
     units = item.spec.units
     arrays = _kernels(item, 4)
     if "bias" in arrays:
@@ -137,7 +143,10 @@ def _lstm_arrays(item: Item) -> tuple[dict[str, Array], bool]:
 
 
 def _gru_arrays(item: Item) -> tuple[dict[str, Array], bool]:
-    """As `_lstm_arrays`, and whether the reset gate is applied after the product: CuDNN, or two biases."""
+    """Return the arrays of a GRU, and whether it applies the reset gate after the product.
+
+    It does so in CuDNN's layers, and with two biases.
+    """
     spec, units = item.spec, item.spec.units
     cudnn = spec.class_name.startswith("CuDNN")
     after = cudnn or spec.flag("reset_after", spec.version >= (2, 3) and not _multi_backend(spec))
@@ -174,15 +183,18 @@ _ARRAYS: dict[str, Callable[[Item], tuple[dict[str, Array], bool]]] = {
 
 
 def _multi_backend(spec: Spec) -> bool:
-    """Whether a layer without `reset_after` in its config is Keras 2.3's own rather than tf.keras's.
+    """Return whether a layer without `reset_after` in its config is of Keras 2.3 itself.
 
-    Both call themselves 2.3; tf.keras always stores the key.
+    Keras 2.3 and tf.keras both store the version 2.3. tf.keras always stores the key.
     """
     return spec.version < (2, 4)
 
 
 def _kernels(item: Item, gates: int) -> dict[str, Array]:
-    """Kernel and recurrent kernel; the bias too, if the arrays of the gates are apart."""
+    """Return the kernel and the recurrent kernel.
+
+    If each gate has arrays of its own, the bias is returned too.
+    """
     units, size = item.spec.units, item.tensor.value.size
     stored, family = _stored(item), _family(item.spec)
     shapes: dict[str, tuple[str, Shape]] = {
@@ -217,7 +229,7 @@ _MODES = {"concat": "concatenate", "sum": "add", "mul": "multiply", "ave": "aver
 
 
 def _directions(spec: Spec) -> tuple[Spec, Spec]:
-    """The layer that runs forward, and the one that runs backward."""
+    """Return the layer that runs forward and the one that runs backward."""
     forward = spec.inner("layer")
     if forward.class_name not in ("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU", "RNN"):
         raise spec.error(f"expected a Bidirectional of a recurrent layer, found one of {forward.class_name:.60}")
@@ -225,7 +237,7 @@ def _directions(spec: Spec) -> tuple[Spec, Spec]:
         backward = spec.inner("backward_layer")
     else:
         backward = forward.with_config(go_backwards=not forward.flag("go_backwards"))
-    # Since tf.keras 2.4 what is masked comes out as zeros, while a plain layer repeats itself.
+    # Since tf.keras 2.4 a masked step gives zeros. A plain layer repeats its last output.
     zeros = spec.version >= (2, 4) and forward.flag("return_sequences")
     return tuple(  # type: ignore[return-value]
         replace(inner, name=f"{spec.name}_{way}").with_config(zero_output_for_mask=zeros)
@@ -246,6 +258,6 @@ def _bidirectional(item: Item) -> Sequence[Tensor]:
     back = build(item.inner(backward, sources[1], x))[0]
     if forward.flag("return_sequences"):
         back = item.assembly.reverse(back, f"{spec.name}_output")
-    if mode is None:  # two outputs
+    if mode is None:  # the layer has two outputs
         return [ahead, replace(back, mask=ahead.mask)]
     return [replace(item.emit(_MODES[mode], ahead, back), mask=ahead.mask)]

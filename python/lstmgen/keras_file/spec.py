@@ -1,4 +1,7 @@
-"""One layer of a config, and questions to it. A config is data: nothing in it is imported or run."""
+"""One layer of a config, and questions about it.
+
+A config is data. Nothing in it is imported or run.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from lstmgen.network.activations import ACTIVATIONS
 
 MAX_CONFIG = 16 * 2**20  # bytes of the JSON that describes the architecture
 
-OPERATION = "ops."  # before the class of what Keras 3 calls an operation, such as Add without weights or config
+OPERATION = "ops."  # the prefix for the class of an operation of Keras 3, such as Add
 
 Config = Mapping[str, Any]
 Version = tuple[int, int]
@@ -33,13 +36,16 @@ _KERAS_ACTIVATIONS = ACTIVATIONS.keys() - {"gelu_tanh", "hard_sigmoid_keras2"}
 
 
 def shown(name: str) -> str:
-    """A name from a file as errors show it: short, and without what could command a terminal."""
+    """Return a name from a file as errors show it: short, and without control characters."""
     text = "".join(c if c.isprintable() else "?" for c in name[:64])
     return text if len(name) <= 64 else f"{text[:60]}..."
 
 
 def parse_version(text: str) -> Version:
-    """Major and minor number; tf.keras's `2.2.4-tf` behaves as 2.2, its `2.3.0-tf` as 2.3."""
+    """Return the major and the minor number.
+
+    tf.keras's `2.2.4-tf` behaves as 2.2, and its `2.3.0-tf` as 2.3.
+    """
     match = re.fullmatch(r"(\d{1,4})(?:\.(\d{1,4})[\w.+-]{0,40})?", text, re.ASCII)
     if match is None:
         raise ModelFormatError(f"keras_version: expected one such as 2.3.1, found {text[:40]!r}")
@@ -47,7 +53,7 @@ def parse_version(text: str) -> Version:
 
 
 def parse_json(what: str, text: str) -> Config:
-    """The JSON object in a text that is called `what`."""
+    """Return the JSON object in a text. Errors call it `what`."""
     if len(text) > MAX_CONFIG:
         raise ModelFormatError(f"{what}: expected at most {MAX_CONFIG} bytes")
     try:
@@ -60,26 +66,26 @@ def parse_json(what: str, text: str) -> Config:
 
 
 def mapping(where: str, value: Any) -> Config:
-    """`value`, if it is a JSON object."""
+    """Return `value` if it is a JSON object. Raises `ModelFormatError` otherwise."""
     if not isinstance(value, dict):
         raise ModelFormatError(f"{where}: expected an object, found {reprlib.repr(value)}")
     return value
 
 
 def whole_number(what: str, value: Any, limit: int = MAX_SIZE) -> int:
-    """`value`, if it is an integer from 1 to `limit`."""
+    """Return `value` if it is an integer from 1 to `limit`. Raises `ModelFormatError` otherwise."""
     if type(value) is not int or not 1 <= value <= limit:
         raise ModelFormatError(f"{what}: expected 1 to {limit}, found {reprlib.repr(value)}")
     return value
 
 
 def steps_of(what: str, value: Any) -> int:
-    """A number of time steps; 0 for None, which stands for any."""
+    """Return a number of time steps, or 0 for None, which stands for any number."""
     return 0 if value is None else whole_number(what, value, MAX_STEPS)
 
 
 def check_origin(where: str, entry: Config) -> None:
-    """Refuse what bears the name of a Keras class, but is another."""
+    """Raise `ModelFormatError` for a class of another package with the name of a Keras class."""
     module, registered = entry.get("module"), entry.get("registered_name")
     packages = ("keras", "tf_keras", "tensorflow", "builtins")
     ours = module is None or (isinstance(module, str) and module.partition(".")[0] in packages)
@@ -95,19 +101,19 @@ class Spec:
     """Class and config of a layer, of a cell or of a model within a model."""
 
     class_name: str
-    name: str  # Keras's own, or one made of the class's
+    name: str  # Keras's name, or one made from the class
     config: Config
     version: Version
 
     @classmethod
     def of(cls, where: str, entry: Any, version: Version) -> Spec:
-        """The spec of {"class_name": ..., "config": ...}, which is called `where`."""
+        """Return the spec of {"class_name": ..., "config": ...}. Errors call it `where`."""
         entry = mapping(where, entry)
         kind, config = entry.get("class_name"), entry.get("config")
         if not isinstance(kind, str):
             raise ModelFormatError(f"{where}: expected a class_name, found none")
         check_origin(where, entry)
-        if isinstance(config, list):  # up to Keras 2.2.2 the config of a Sequential is the list of its layers
+        if isinstance(config, list):  # up to Keras 2.2.2 a Sequential's config is its list of layers
             config = {"layers": config}
         config = mapping(f"{where}: config", config)
         if ".ops." in str(entry.get("module")) or (version >= (3, 0) and _is_operation(kind, entry)):
@@ -118,11 +124,11 @@ class Spec:
         return cls(kind, name or kind, config, version)
 
     def inner(self, key: str) -> Spec:
-        """The layer or cell that this one holds as `key`."""
+        """Return the layer or cell that this one holds as `key`."""
         return Spec.of(f"{self.where}: {key}", self.config.get(key), self.version)
 
     def with_config(self, **changes: Any) -> Spec:
-        """The same with another value of some keys."""
+        """Return the same spec with other values for some keys."""
         return replace(self, config={**self.config, **changes})
 
     @property
@@ -131,34 +137,34 @@ class Spec:
         return f"layer {shown(self.name)}"
 
     def error(self, problem: str) -> ModelFormatError:
-        """An error that names the layer."""
+        """Return an error that names the layer."""
         return ModelFormatError(f"{self.where}: {problem}")
 
     def whole_number(self, key: str, limit: int = MAX_SIZE) -> int:
-        """An integer from 1 on."""
+        """Return the integer under a key, which must be at least 1."""
         return whole_number(f"{self.where}: {key}", self.config.get(key), limit)
 
     @property
     def units(self) -> int:
-        """Units, which Keras 1 calls output_dim."""
+        """Number of units. Keras 1 calls it output_dim."""
         return self.whole_number("units" if self.version >= (2, 0) or "units" in self.config else "output_dim")
 
     @property
     def use_bias(self) -> bool:
-        """Whether there is a bias; Keras 1 calls the key so."""
+        """Whether there is a bias. Keras 1 calls the key bias."""
         return self.flag("use_bias", self.flag("bias", True))
 
     def flag(self, key: str, default: bool = False) -> bool:
-        """A bool."""
+        """Return the bool under a key."""
         value = self.config.get(key, default)
         if not isinstance(value, bool):
             raise self.error(f"{key}: expected true or false, found {reprlib.repr(value)}")
         return value
 
     def number(self, key: str, default: float) -> float:
-        """A float32 that is not huge."""
+        """Return the number under a key as float32. It must be far from overflow."""
         value = self.config.get(key, default)
-        if isinstance(value, dict) and value.get("class_name") == "__numpy__":  # tf.keras 2.13
+        if isinstance(value, dict) and value.get("class_name") == "__numpy__":  # as tf.keras 2.13 writes it
             value = mapping("config", value).get("config", {}).get("value")
         if type(value) not in (int, float) or not abs(value) < 1e30:
             raise self.error(f"{key}: expected a number, found {reprlib.repr(value)}")
@@ -173,13 +179,13 @@ class Spec:
     def check_axis(self, rank: int, default: int = -1) -> None:
         """Refuse an `axis` other than the last of `rank`, the batch included."""
         axis = self.config.get("axis", default)
-        if isinstance(axis, list) and len(axis) == 1:  # tf.keras
+        if isinstance(axis, list) and len(axis) == 1:  # as tf.keras writes it
             axis = axis[0]
         if type(axis) is not int or axis not in (-1, rank - 1):
             raise self.error(f"axis: expected -1, the last one, found {reprlib.repr(axis)}")
 
     def activation(self, key: str = "activation", default: str = "linear") -> str:
-        """The name in docs/format.md of the activation under a key."""
+        """Return the name in docs/format.md of the activation under a key."""
         value = self.config.get(key, default)
         if value is None:
             return "linear"
@@ -200,7 +206,7 @@ class Spec:
             )
         if name == "hard_sigmoid" and self.version < (3, 0):
             return "hard_sigmoid_keras2"
-        if name == "sparsemax" and self.version < (3, 16):  # keras-team/keras issue 23425
+        if name == "sparsemax" and self.version < (3, 16):  # a fault of Keras, keras-team/keras issue 23425
             raise self.error(
                 f"{key}: Keras {self.version[0]}.{self.version[1]} computes sparsemax "
                 "wrongly: its outputs do not add up to 1"
@@ -208,7 +214,7 @@ class Spec:
         return str(name)
 
 
-# Operations of Keras 3 that masks are computed with, and those that have the name of a layer.
+# Keras 3 computes masks with the first operations. The second have the names of layers.
 _MASK_OPERATIONS = {"NotEqual", "Any", "ExpandDims", "ZerosLike", "OnesLike", "LogicalOr", "LogicalAnd"}
 _NAMESAKES = {
     *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Softmax", "Identity"),
@@ -216,7 +222,10 @@ _NAMESAKES = {
 
 
 def _is_operation(kind: str, entry: Config) -> bool:
-    """Whether an entry of an `.h5`, which has no module, is an operation: it has not what each layer stores."""
+    """Return whether an entry is an operation on tensors rather than a layer.
+
+    An entry of an `.h5` has no module. There, an operation lacks what each layer stores.
+    """
     if "module" in entry or kind in _MASK_OPERATIONS:
         return kind in _MASK_OPERATIONS
     config = entry.get("config")
@@ -224,7 +233,10 @@ def _is_operation(kind: str, entry: Config) -> bool:
 
 
 def _named_layer(kind: str, config: Config) -> str | None:
-    """The activation in docs/format.md that a layer with this config computes, None if it needs more than a name."""
+    """Return the activation in docs/format.md that a layer with this config computes.
+
+    None means that a name alone does not describe it.
+    """
     if kind == "gelu":
         return "gelu_tanh" if config.get("approximate") is True else "gelu"
     if kind == "ReLU" and not config.get("negative_slope") and not config.get("threshold"):

@@ -1,7 +1,8 @@
-"""textgenrnn: its network, and the files that it writes beside its weights.
+"""textgenrnn's network, and the files that it writes beside its weights.
 
-It saves `NAME_weights.hdf5`, `NAME_vocab.json` and `NAME_config.json`; the defaults of NAME and of the
-config are in its package. The weights hold neither the window nor how a text becomes elements.
+It saves `NAME_weights.hdf5`, `NAME_vocab.json` and `NAME_config.json`. Its package has default
+values for NAME and for the config. The weights store neither the window nor how a text becomes
+elements.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from lstmgen.errors import ModelFormatError, option
 from lstmgen.keras_file.spec import MAX_CONFIG, parse_json
 from lstmgen.network import MAX_STEPS, Network
 
-_START = "<s>"  # what it puts before and after each text
-# How its model for words cuts a text: at spaces, with punctuation as words of their own.
+_START = "<s>"  # textgenrnn puts it before and after each text
+# Its model for words cuts a text at spaces. Each punctuation mark is a word.
 _WORDS = {"lower": True, "filters": "", "split": " ", "char_level": False}
 _PUNCTUATION = "!\"#$%&()*+,-./:;<=>?@[]^_`{|}~\n\t'‘’“”’–—…"  # noqa: RUF001
 
@@ -27,7 +28,7 @@ _DEFAULT_NAME = "textgenrnn"
 
 
 def windowless() -> str:
-    """Why a model without a window cannot be read."""
+    """Return why a network without a window is refused, and what to do."""
     return (
         "textgenrnn's network, but nothing says how many elements it reads at a time (its max_length): give "
         f"{option('window', ...)}, or its NAME_config.json as {option('config')}, or put that beside NAME_weights.hdf5"
@@ -35,7 +36,12 @@ def windowless() -> str:
 
 
 class Known(NamedTuple):
-    """What is known of a model beyond its weights: its config, its window (0: unknown), and what says the window."""
+    """What is known of a model beyond its weights.
+
+    config: its config.
+    window: its number of time steps; 0 if unknown.
+    source: where the window comes from.
+    """
 
     config: Mapping[str, Any]
     window: int = 0
@@ -43,12 +49,15 @@ class Known(NamedTuple):
 
 
 def is_config(entry: Mapping[str, Any]) -> bool:
-    """Whether a JSON object is what textgenrnn stores as `NAME_config.json`."""
+    """Return whether a JSON object is what textgenrnn stores as `NAME_config.json`."""
     return "rnn_size" in entry and "rnn_layers" in entry
 
 
 def is_network(network: Network) -> bool:
-    """Whether a network is one of textgenrnn: all its sequences side by side, and their weighted mean."""
+    """Return whether a network has the form of textgenrnn's.
+
+    It ends with all sequences side by side, their weighted mean and a softmax.
+    """
     kinds = [layer.type for layer in network.layers]
     return (
         network.input_size == network.outputs
@@ -59,9 +68,10 @@ def is_network(network: Network) -> bool:
 
 
 def find(weights: str | None, sizes: Mapping[str, Any]) -> Known:
-    """What the config beside a file of weights says of a network of these sizes, or else what its sizes say.
+    """Return what the config beside a file of weights tells of a network of these sizes.
 
-    Raises `ModelFormatError` for a config of the same name that belongs to another network.
+    Without such a config, the sizes tell whether it is the published network. Raises
+    `ModelFormatError` for a config of the same name that belongs to another network.
     """
     for path, own in _beside(weights, "config"):
         config = _read(path)
@@ -70,14 +80,14 @@ def find(weights: str | None, sizes: Mapping[str, Any]) -> Known:
             return Known(config, _window(path, config), f"from {path}")
         if own:
             found = f"{wrong[0]} is {config[wrong[0]]!r:.20}, not {sizes[wrong[0]]}" if wrong else "it has no rnn_size"
-            raise ModelFormatError(f"{path} is of another network: {found}: move it away, or give config")
+            raise ModelFormatError(f"{path} is of another network: {found}; move it away, or give {option('config')}")
     if sizes == _PUBLISHED:
         return Known({}, _PUBLISHED_WINDOW, "as of the weights that come with textgenrnn")
     return Known({})
 
 
 def elements(weights: str | None, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of the elements: `Network.elements`."""
+    """Return what is known of the elements, as `Network.elements`."""
     found: dict[str, Any] = {"beside": _beside(weights, "vocab")}
     if config.get("word_level") is True:
         found["kind"] = "tokens"
@@ -90,7 +100,10 @@ def elements(weights: str | None, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _beside(weights: str | None, what: str) -> list[tuple[str, bool]]:
-    """The files that may belong to the weights, the likeliest first, and whether their name says that they do."""
+    """Return the files that may belong to the weights, the likeliest first.
+
+    Each comes with whether its name says that it belongs to them.
+    """
     if weights is None:
         return []
     folder, file = os.path.split(weights)
@@ -117,12 +130,18 @@ def _window(path: str, config: Mapping[str, Any]) -> int:
 
 
 def model(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Keras's config of the network: all layers' sequences side by side, averaged with learned weights."""
+    """Return Keras's config of the network.
+
+    The sequences of all layers are put side by side and averaged with learned weights.
+    """
     size, count = config["rnn_size"], config["rnn_layers"]
     window = config.get("max_length")
     classes = config.get("num_classes", 0)
     if type(size) is not int or type(count) is not int or not 1 <= count <= 16 or type(classes) is not int:
-        raise ModelFormatError("expected rnn_size and rnn_layers as integers")
+        raise ModelFormatError(
+            "expected rnn_size and num_classes as integers and rnn_layers from 1 to 16, "
+            f"found {size!r:.20}, {classes!r:.20} and {count!r:.20}"
+        )
     layers: list[dict[str, Any]] = []
 
     def add(kind: str, name: str, reads: Sequence[str], **options: Any) -> None:

@@ -1,8 +1,10 @@
-"""Checkpoints and SavedModels of TensorFlow, read as data: no TensorFlow, and nothing in them is run.
+"""Checkpoints and SavedModels of TensorFlow, read as data.
 
-A checkpoint `ckpt_3` is two files. `ckpt_3.index` is a table of LevelDB's format: from the name of each tensor to its
-type, shape and place. `ckpt_3.data-00000-of-00001` holds the numbers. One of the tensors is the graph of the objects
-that were saved, which tells the layers apart. A SavedModel is a folder with a checkpoint in `variables/`.
+TensorFlow is not needed, and nothing in the files is run. A checkpoint `ckpt_3` is two files.
+`ckpt_3.index` is a table in LevelDB's format, which maps the name of each tensor to its type, shape
+and place. `ckpt_3.data-00000-of-00001` holds the numbers. One of the tensors is the graph of the
+saved objects, which tells the layers apart. A SavedModel is a folder with a checkpoint in
+`variables/`.
 
 Sources: tensorflow/core/util/tensor_bundle, tensorflow/core/lib/io/table_format.txt and
 tensorflow/core/protobuf/trackable_object_graph.proto.
@@ -23,25 +25,25 @@ import numpy as np
 from lstmgen.errors import ModelFormatError
 from lstmgen.network import MAX_MATRIX, Array, Shape
 
-MAX_INDEX = 64 * 2**20  # bytes of an index; that of a large model has some 10 kB
+MAX_INDEX = 64 * 2**20  # bytes of an index. A large model has about 10 kB
 MAX_TENSORS = 65_536
-MAX_NODES = 65_536  # objects in the graph
-MAX_DEPTH = 32  # objects around a variable
+MAX_NODES = 65_536  # the highest number of objects in the graph
+MAX_DEPTH = 32  # the highest number of objects around a variable
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "VARIABLE_VALUE"
 _STRING = 7
-_DTYPES = {1: "<f4", 2: "<f8", 14: "<u2", 19: "<f2"}  # of DataType: float, double, bfloat16, half
+_DTYPES = {1: "<f4", 2: "<f8", 14: "<u2", 19: "<f2"}  # values of DataType: float, double, bfloat16, half
 _BFLOAT16 = 14
 
 
 def prefix_of(path: str) -> str | None:
-    """What the files of the checkpoint at `path` begin with, None if there is none.
+    """Return what the names of a checkpoint's files begin with, or None if there is none at `path`.
 
-    `path` is that prefix, one of the files, the folder of the checkpoints, of which the newest is taken, or the folder
-    of a SavedModel.
+    path: that prefix, one of the files, a folder of checkpoints, or the folder of a SavedModel. Of
+        a folder of checkpoints, the newest one is taken.
     """
     if path.endswith(".index") and os.path.isfile(path):
         return path.removesuffix(".index")
@@ -58,7 +60,10 @@ def prefix_of(path: str) -> str | None:
 
 
 def _newest(folder: str) -> str | None:
-    """The checkpoint that the file `checkpoint` of a folder names, or else the one that was written last."""
+    """Return the checkpoint that the file `checkpoint` of a folder names.
+
+    Without that file, it is the one that was written last.
+    """
     state = os.path.join(folder, "checkpoint")
     if os.path.isfile(state) and os.path.getsize(state) < 2**20:
         with open(state, encoding="utf-8", errors="replace") as file:
@@ -89,7 +94,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Number and value of each field of a message: an integer, or bytes."""
+    """Yield number and value of each field of a message. A value is an integer or bytes."""
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -137,12 +142,12 @@ class _Entry(NamedTuple):
 
 
 def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of a table."""
+    """Yield keys and values of a table."""
     if len(data) < _FOOTER or struct.unpack("<Q", data[-8:])[0] != _MAGIC:
         raise ModelFormatError("not the index of a TensorFlow checkpoint: it has no table's end")
     footer = data[-_FOOTER:-8]
     at = 0
-    for _ in range(2):  # of the meta index, which is not needed
+    for _ in range(2):  # skip the handle of the meta index
         _, at = _varint(footer, at)
     for _, handle in _block(data, *_handle(footer, at)):
         yield from _block(data, *_handle(handle, 0))
@@ -194,7 +199,7 @@ def _entry(key: str, data: bytes) -> _Entry:
         elif number == 7:
             raise ModelFormatError(f"{key}: the tensor is stored in slices, which is not supported")
     if len(shape) > 8:
-        raise ModelFormatError(f"{key}: {len(shape)} dimensions")
+        raise ModelFormatError(f"{key}: expected at most 8 dimensions, found {len(shape)}")
     return _Entry(dtype, tuple(shape), shard, offset, size)
 
 
@@ -202,14 +207,17 @@ def _entry(key: str, data: bytes) -> _Entry:
 
 
 class Tensor:
-    """An array in a checkpoint, looked at, but not read."""
+    """An array in a checkpoint that has been found, but not read."""
 
     def __init__(self, checkpoint: Checkpoint, key: str) -> None:
         self._checkpoint, self.key = checkpoint, key
         self.shape: Shape | None = checkpoint.entries[key].shape
 
     def load(self, shape: Shape) -> Array:
-        """The numbers, as float32, if there are as many as `shape` says, and all are finite."""
+        """Return the numbers as float32.
+
+        Raises `ModelFormatError` unless the array has this shape and all numbers are finite.
+        """
         if self.shape != shape:
             raise ModelFormatError(f"{self.key}: expected {shape}, found {self.shape}")
         return self._checkpoint.array(self.key)
@@ -219,7 +227,10 @@ class Checkpoint:
     """The tensors of a checkpoint, and the layers that they belong to."""
 
     def __init__(self, prefix: str) -> None:
-        """Raise `OSError` for a file that cannot be read, `ModelFormatError` for one that is broken."""
+        """Read the index.
+
+        Raises `OSError` for a file that cannot be read, and `ModelFormatError` for a broken one.
+        """
         self.prefix = prefix
         size = os.path.getsize(f"{prefix}.index")
         if size > MAX_INDEX:
@@ -234,7 +245,7 @@ class Checkpoint:
                 continue
             name = key.decode("utf-8", "replace")
             if len(self.entries) >= MAX_TENSORS:
-                raise ModelFormatError(f"over {MAX_TENSORS} tensors")
+                raise ModelFormatError(f"expected at most {MAX_TENSORS} tensors, found more")
             self.entries[name] = _entry(name, value)
         if not self._shards:
             raise ModelFormatError("damaged: the index has no header")
@@ -262,7 +273,7 @@ class Checkpoint:
             return file.read(entry.size)
 
     def array(self, key: str) -> Array:
-        """The numbers of a tensor, as float32."""
+        """Return the numbers of a tensor as float32."""
         entry = self.entries[key]
         if entry.dtype not in _DTYPES:
             raise ModelFormatError(f"{key}: expected float16, bfloat16, float32 or float64, found type {entry.dtype}")
@@ -273,7 +284,7 @@ class Checkpoint:
         values: Any = np.frombuffer(self._numbers(key), dtype).reshape(entry.shape)
         if entry.dtype == _BFLOAT16:
             values = (values.astype(np.uint32) << 16).view(np.float32)
-        with np.errstate(over="ignore"):  # becomes infinite, which is refused next
+        with np.errstate(over="ignore"):  # an overflow gives infinity, which is refused below
             array: Array = np.ascontiguousarray(values, np.float32)
         if not np.isfinite(array).all():
             raise ModelFormatError(f"{key}: holds NaN or infinite numbers")
@@ -282,10 +293,11 @@ class Checkpoint:
     # -- the objects -----------------------------------------------------------------------------
 
     def layers(self) -> dict[str, list[Tensor]]:
-        """The arrays of each layer in Keras's order, under the names of the objects that held them, in their order.
+        """Return the arrays of each layer by the name of the object that holds it.
 
-        A layer of a Sequential or functional model is called `layer_with_weights-N`, one of a model of one's own class
-        as its attribute there. Raises `ModelFormatError` if no layer is found.
+        The arrays are in Keras's order, the names in that of the objects. A layer of a Sequential
+        or functional model is called `layer_with_weights-N`. A layer of a model of a user's own
+        class has the name of its attribute. Raises `ModelFormatError` if there is no layer.
         """
         found: dict[str, list[Tensor]] = {}
         for path, node in _walk(self._graph()):
@@ -298,7 +310,7 @@ class Checkpoint:
         return found
 
     def _arrays_of(self, node: _Node) -> list[Tensor]:
-        """The arrays of a layer; empty for an object that is none."""
+        """Return the arrays of a layer, or an empty list for any other object."""
         arrays: list[Tensor] = []
         for inner in _INNER:
             held: _Node | None = node
@@ -323,20 +335,20 @@ class Checkpoint:
             )
         entry, data = self.entries[_GRAPH], self._numbers(_GRAPH)
         length, at = _varint(data, 0)
-        if entry.dtype != _STRING or at + 4 + length != len(data):  # 4: a checksum of the length
+        if entry.dtype != _STRING or at + 4 + length != len(data):  # 4 bytes hold a checksum of the length
             raise ModelFormatError("damaged: the graph of the objects")
         nodes: list[_Node] = []
         for number, value in _fields(data[at + 4 :]):
             if number == 1:
                 if len(nodes) >= MAX_NODES:
-                    raise ModelFormatError(f"over {MAX_NODES} objects")
+                    raise ModelFormatError(f"expected at most {MAX_NODES} objects, found more")
                 nodes.append(_Node(nodes, _bytes(value)))
         if not nodes:
             raise ModelFormatError("damaged: the graph of the objects is empty")
         return nodes[0]
 
 
-# Where the variables of a layer lie inside it.
+# The paths inside a layer where its variables may lie.
 _INNER: Sequence[Sequence[str]] = (
     ["forward_layer", "cell"],
     ["backward_layer", "cell"],
@@ -344,7 +356,7 @@ _INNER: Sequence[Sequence[str]] = (
     ["layer"],
     [],
 )
-# The variables of a layer in Keras's order, under the one that only such a layer has.
+# The variables of a layer in Keras's order. The key is one that only such a layer has.
 _ROLES: Mapping[str, Sequence[str]] = {
     "recurrent_kernel": ("kernel", "recurrent_kernel", "bias"),
     "embeddings": ("embeddings",),
@@ -357,7 +369,11 @@ _NO_LAYERS = frozenset(
 
 
 class _Node:
-    """An object of the graph: its children by name, and the key of its value if it is a variable."""
+    """An object of the graph.
+
+    children: the index of each child by its name.
+    key: the key of its value, if the object is a variable.
+    """
 
     def __init__(self, nodes: Sequence[_Node], data: bytes) -> None:
         self._nodes = nodes
@@ -377,7 +393,7 @@ class _Node:
         return self._nodes[i] if i is not None and i < len(self._nodes) else None
 
     def variable(self, role: str) -> str | None:
-        """The key of the variable `role`, which Keras 3 may have put behind an underscore."""
+        """Return the key of the variable `role`. Keras 3 may put an underscore before the role."""
         for name in (role, f"_{role}"):
             if (found := self.child(name)) is not None and found.key:
                 return found.key
@@ -385,7 +401,7 @@ class _Node:
 
 
 def _walk(root: _Node) -> Iterator[tuple[list[str], _Node]]:
-    """The objects that may be layers, each once, from the root on; those inside a layer too."""
+    """Yield each object that may be a layer or lie inside one, once, starting at the root."""
     seen = {id(root)}
     stack: list[tuple[list[str], _Node]] = [([], root)]
     while stack:
@@ -399,7 +415,7 @@ def _walk(root: _Node) -> Iterator[tuple[list[str], _Node]]:
             if name in _NO_LAYERS or held is None or id(held) in seen:
                 continue
             if any(name in steps for steps in _INNER):
-                continue  # a part of this layer
+                continue  # it is a part of this layer
             seen.add(id(held))
             inner.append(([*path, name], held))
         stack += reversed(inner)
@@ -414,9 +430,9 @@ def _layer_name(path: Sequence[str], node: _Node) -> str:
 
 
 def saved_config(prefix: str) -> Mapping[str, Any] | None:
-    """The config that tf.keras 2.5 to 2.15 stores with a SavedModel, None if there is none.
+    """Return the config that tf.keras 2.5 to 2.15 stores with a SavedModel, or None.
 
-    It is in `keras_metadata.pb`, in the entry of the root: a JSON object.
+    It is a JSON object in the root's entry of `keras_metadata.pb`.
     """
     path = os.path.join(os.path.dirname(os.path.dirname(prefix)), "keras_metadata.pb")
     if os.path.basename(prefix) != "variables" or not os.path.isfile(path) or os.path.getsize(path) > MAX_INDEX:
@@ -439,7 +455,7 @@ def saved_config(prefix: str) -> Mapping[str, Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    """A value of a config as Keras's other files hold it: a tuple is a list."""
+    """Return a value of a config as Keras's other files store it. A tuple becomes a list."""
     if isinstance(value, dict):
         if value.get("class_name") == "__tuple__" and isinstance(value.get("items"), list):
             return _plain(value["items"])

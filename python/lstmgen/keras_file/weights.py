@@ -1,7 +1,8 @@
-"""Where the arrays of each layer lie in a file of weights: two ways in which Keras has kept them.
+"""Where the arrays of each layer lie in a file of weights. Keras has used two ways.
 
-`Lists` are what Keras 1 and 2 wrote, and Keras 3 as `.h5`: the arrays of a layer in one list, those
-of the layers inside it too. `Tree` is what Keras 3 writes otherwise: a group for each layer.
+`Lists` read what Keras 1 and 2 write, and Keras 3 as `.h5`. The arrays of a layer are one list,
+which includes those of the layers inside it. `Tree` reads what Keras 3 writes otherwise. It has one
+group for each layer.
 """
 
 from __future__ import annotations
@@ -16,18 +17,26 @@ from lstmgen.keras_file import hdf5
 from lstmgen.keras_file.hdf5 import Budget, Stored
 from lstmgen.network import Array, Shape
 
-MAX_GROUPS = 4096  # that are searched for layers
+MAX_GROUPS = 4096  # the highest number of groups that are searched for layers
 
 
 class Role(NamedTuple):
-    """One array of a layer, as Keras calls it; those that are not trained come last in a list."""
+    """One array of a layer, under Keras's name for it.
+
+    Arrays that are not trained come last in a list.
+    """
 
     name: str
     trained: bool = True
 
 
 class Part(NamedTuple):
-    """A layer inside another: where it lies in a tree, the arrays it has in a list, and Keras's name for it."""
+    """A layer inside another.
+
+    path: where it lies in a tree.
+    roles: the arrays that it has in a list.
+    name: Keras's name for it.
+    """
 
     path: str
     roles: Sequence[Role]
@@ -35,34 +44,37 @@ class Part(NamedTuple):
 
 
 class Numbers(Protocol):
-    """An array of a file, looked at, but not read."""
+    """An array of a file that has been checked, but not read."""
 
     @property
     def shape(self) -> Shape | None:
-        """Of the array; None if it holds nothing."""
+        """Shape of the array; None if it holds nothing."""
 
     def load(self, shape: Shape) -> Array:
-        """The numbers as float32. Raises `ModelFormatError` if they are not of this shape, or not finite."""
+        """Return the numbers as float32.
+
+        Raises `ModelFormatError` if they do not have this shape or are not finite.
+        """
 
 
 class Source(Protocol):
     """The arrays of one layer."""
 
     def take(self, where: str, roles: Sequence[Role]) -> dict[str, Numbers]:
-        """The arrays, which must be as many as `roles`, under their names."""
+        """Return the arrays under their names. There must be one for each of the `roles`."""
 
     def parts(self, where: str, parts: Sequence[Part]) -> list[Source]:
-        """The sources of the layers inside this one."""
+        """Return the sources of the layers inside this one."""
 
 
 class File(Protocol):
     """The arrays of all layers of a model."""
 
     def first_rows(self) -> int | None:
-        """Rows of the first array of the first layer that has any, if that can be told."""
+        """Return the rows of the first array of the first layer with arrays, or None if unknown."""
 
     def layer(self, name: str, path: str, roles: Sequence[Role], others: set[str]) -> Source:
-        """The source of a layer that Keras calls `name`, which a tree keeps under `path`."""
+        """Return the source of a layer. Keras calls it `name`; a tree keeps it under `path`."""
 
     def finish(self) -> None:
         """Raise `ModelFormatError` if weights are left that no layer asked for."""
@@ -72,20 +84,21 @@ class File(Protocol):
 
 
 class Lists:
-    """The arrays of each layer in one list, layer by layer in the file's order.
+    """The arrays of each layer as a list, layer by layer in the file's order.
 
-    `names` are those of all layers, in Keras's order; `layers` has the arrays of each that has any.
+    names: of all layers, in Keras's order.
+    layers: the arrays of each layer that has any.
     """
 
     def __init__(self, names: Sequence[str], layers: Mapping[str, _List], *, whole_model: bool) -> None:
         self._whole_model = whole_model
-        self._by_name: bool | None = None  # not known before the first layer asks
+        self._by_name: bool | None = None  # None until the first layer asks
         self.names = names
         self._layers = dict(layers)
 
     @classmethod
     def of_hdf5(cls, group: Any, budget: Budget, *, whole_model: bool) -> Lists:
-        """Those of a file of Keras 1 and 2, or of Keras 3's `.h5`."""
+        """Return the lists of a file of Keras 1 and 2, or of Keras 3's `.h5`."""
         names = hdf5.strings(group, "layer_names", budget)
         if names is None:
             raise ModelFormatError("no weights in the file: model_weights has no layer_names")
@@ -94,7 +107,10 @@ class Lists:
 
     @classmethod
     def of_arrays(cls, layers: Mapping[str, Sequence[Numbers]]) -> Lists:
-        """Those of a file whose layers, in their order, have these arrays, in Keras's order."""
+        """Return lists of these layers, which are in order.
+
+        The arrays of each are in Keras's order.
+        """
         return cls(list(layers), {name: _List.of_arrays(arrays) for name, arrays in layers.items()}, whole_model=False)
 
     @staticmethod
@@ -107,20 +123,22 @@ class Lists:
                 yield name, _List.of_hdf5(layer, weights, budget)
 
     def shapes(self) -> dict[str, list[Shape]]:
-        """The shapes of the arrays of each layer that has any."""
+        """Return the shapes of the arrays of each layer that has any."""
         return {name: layer.shapes() for name, layer in self._layers.items()}
 
     def first_rows(self) -> int | None:
-        """Rows of the file's first array: what the first layer with weights is fed."""
+        """Return the rows of the file's first array. They are the inputs of its first layer."""
         for first in self._layers.values():
             shape = first.open(0, "first array").shape
             return shape[0] if shape else None
         return None
 
     def layer(self, name: str, path: str, roles: Sequence[Role], others: set[str]) -> Source:
-        """By name, if the names of the file are those of the model's layers, else by order, as Keras does it.
+        """Find the layer by name or by order, as Keras does.
 
-        The names in a file of weights may be of another copy of the model. Those in a whole model are its own.
+        The name counts if the names in the file are those of the model's layers, and the order
+        otherwise. The names in a file of weights may be those of another copy of the model. The
+        names in a whole model are its own.
         """
         if not roles:
             return _Nothing()
@@ -136,16 +154,19 @@ class Lists:
     def finish(self) -> None:
         """Raise `ModelFormatError` if weights are left that no layer asked for."""
         for name in self._layers:
-            raise ModelFormatError(f"weights of {reprlib.repr(name)} are in the file, but no layer for them")
+            raise ModelFormatError(f"the file has weights of {reprlib.repr(name)}, but the model has no layer for them")
 
 
 class _List:
-    """Arrays by their names, which need not be the layer's: only the order counts. `find` looks one up."""
+    """Arrays in order, of which `find` opens one by its name.
+
+    The names need not be those of the layer, since only the order counts.
+    """
 
     def __init__(self, names: Sequence[str], find: Callable[[str, str], Numbers]) -> None:
         self.names, self._find = names, find
         self._opened: dict[str, Numbers] = {}
-        self._parts: list[Source] | None = None  # once made: a layer may be called more than once
+        self._parts: list[Source] | None = None  # None until asked for; kept, since a layer may be called twice
 
     @classmethod
     def of_hdf5(cls, group: Any, names: Sequence[str], budget: Budget) -> _List:
@@ -179,11 +200,11 @@ class _List:
         raise ModelFormatError(f"{where}: expected {len(roles)} arrays ({wanted}), found {len(self.names)} ({found})")
 
     def shapes(self) -> list[Shape]:
-        """The shape of each array."""
+        """Return the shape of each array."""
         return [self.open(i, self.names[i]).shape or () for i in range(len(self.names))]
 
     def open(self, i: int, where: str) -> Numbers:
-        """Array `i` of the list."""
+        """Return array `i` of the list."""
         name = self.names[i]
         if name not in self._opened:
             self._opened[name] = self._find(name, where)
@@ -191,7 +212,7 @@ class _List:
 
 
 class _Nothing:
-    """A layer without arrays, for which files need not have a place."""
+    """The source of a layer without arrays. The file need not have a place for it."""
 
     def take(self, where: str, roles: Sequence[Role]) -> dict[str, Numbers]:
         return {}
@@ -201,7 +222,7 @@ class _Nothing:
 
 
 class _Absent:
-    """Weights that are not in the file, which is said when they are asked for."""
+    """Weights that are not in the file. The error comes when a layer asks for them."""
 
     def __init__(self, place: str) -> None:
         self._place = place
@@ -228,18 +249,19 @@ def _check_different(what: str, names: Sequence[str]) -> None:
 # -- trees ---------------------------------------------------------------------------------------
 
 _INNER_GROUPS = ((), ("cell",), ("layer",), ("forward_layer", "cell"), ("backward_layer", "cell"))
-_PREFIXES = ("layers", "_layer_checkpoint_dependencies")  # the second up to tf.keras 2.14
+_PREFIXES = ("layers", "_layer_checkpoint_dependencies")  # tf.keras up to 2.14 writes the second
 
 
 def is_tree(root: Any) -> bool:
-    """Whether a file of weights is one that Keras 3 or tf.keras 2.12 to 2.15 wrote."""
+    """Return whether a file of weights was written by Keras 3, or by tf.keras 2.12 to 2.15."""
     return any(name.split("\\")[0] in _PREFIXES for name in hdf5.members(root))
 
 
 class Tree:
     """The arrays of Keras 3's `model.weights.h5`: `layers/<class>_<n>/vars/<i>` and deeper.
 
-    Written on Windows, a file has groups in its root whose names are whole paths with backslashes.
+    A file that was written on Windows has groups in its root whose names are whole paths with
+    backslashes.
     """
 
     def __init__(self, root: Any, budget: Budget) -> None:
@@ -257,11 +279,11 @@ class Tree:
         self._unread = {name for name in self.names if self.variables([self.prefix, name])}
 
     def first_rows(self) -> int | None:
-        """Unknown: Keras 3 stores the shape of the input elsewhere."""
-        return None  # the groups have no order
+        """Return None. Keras 3 stores the shape of the input elsewhere."""
+        return None  # groups have no order
 
     def layer(self, name: str, path: str, roles: Sequence[Role], others: set[str]) -> Source:
-        """By place: Keras 3 does not use the names that users give."""
+        """Find the layer by its place. Keras 3 does not use the names that users give."""
         if not roles:
             return _Nothing()
         key = path.rpartition("/")[2]
@@ -273,10 +295,13 @@ class Tree:
     def finish(self) -> None:
         """Raise `ModelFormatError` if weights are left that no layer asked for."""
         for name in sorted(self._unread):
-            raise ModelFormatError(f"weights of {reprlib.repr(name)} are in the file, but no layer for them")
+            raise ModelFormatError(f"the file has weights of {reprlib.repr(name)}, but the model has no layer for them")
 
     def shapes(self) -> dict[str, list[Shape]]:
-        """The shapes of the arrays of each layer that has any, as far as those within it are wrapped in usual ways."""
+        """Return the shapes of the arrays of each layer that has any.
+
+        Layers inside a layer are found if the usual wrappers hold them.
+        """
         found: dict[str, list[Shape]] = {}
         for name in self.names:
             for inner in (
@@ -302,7 +327,7 @@ class Tree:
         return True
 
     def variables(self, path: Sequence[str]) -> Any:
-        """The group of the arrays of the layer at `path`, None if it has none."""
+        """Return the group of the arrays of the layer at `path`, or None if it has none."""
         key = ["\\".join(path)] if self._windows else list(path)
         if self._windows and not hdf5.has(self._root, key[0]):
             return None
@@ -313,14 +338,14 @@ class Tree:
         return variables if hdf5.members(variables) else None
 
     def open(self, variables: Any, i: int, where: str) -> Stored:
-        """Array `i` of a layer."""
+        """Return array `i` of a layer."""
         return Stored(hdf5.descend(variables, [str(i)], where), self._budget, where)
 
 
 class _Group:
     def __init__(self, tree: Tree, path: Sequence[str]) -> None:
         self._tree, self._path = tree, path
-        self._taken: dict[str, Numbers] | None = None  # once made: a layer may be called more than once
+        self._taken: dict[str, Numbers] | None = None  # None until asked for; kept, since a layer may be called twice
         self._parts: list[Source] | None = None
 
     def take(self, where: str, roles: Sequence[Role]) -> dict[str, Numbers]:
@@ -349,11 +374,12 @@ class _Group:
 
 
 def attribute_layers(root: Any, budget: Budget) -> dict[str, list[Numbers]]:
-    """The arrays of each layer of a model of one's own class, as Keras 3 saves it: a group for each attribute.
+    """Return the arrays of each layer of a model of a user's own class, as Keras 3 saves it.
 
-    Attributes whose names come after "layers" in the alphabet lie in a group of that name, under their classes. The
-    groups have no order. Those of a model within the model come under its name and theirs. Empty for a file in which
-    all layers lie in "layers": a `Tree`.
+    The file has a group for each attribute. Attributes whose names come after "layers" in the
+    alphabet lie in a group of that name, under their classes. The groups have no order. The layers
+    of a model within the model have its name before theirs. The result is empty if all layers lie
+    in "layers", since that is a `Tree`.
     """
     found: dict[str, list[Numbers]] = {}
     visited = 0
@@ -372,7 +398,7 @@ def attribute_layers(root: Any, budget: Budget) -> dict[str, list[Numbers]]:
     def search(group: Any, path: list[str]) -> None:
         nonlocal visited
         visited += 1
-        if len(path) > hdf5.MAX_DEPTH or visited > MAX_GROUPS:  # links may lead in circles
+        if len(path) > hdf5.MAX_DEPTH or visited > MAX_GROUPS:  # links may form circles
             raise ModelFormatError("layers nested too deeply, or too many")
         for name in hdf5.members(group):
             inner = hdf5.child(group, name)
@@ -390,14 +416,17 @@ def attribute_layers(root: Any, budget: Budget) -> dict[str, list[Numbers]]:
 
 
 def snake_case(class_name: str) -> str:
-    """A class's name as Keras 3 writes it in files: `GRUCell` becomes `gru_cell`."""
+    """Return a class's name as Keras 3 writes it in files: `GRUCell` becomes `gru_cell`."""
     name = re.sub(r"\W+", "", class_name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def tree_names(class_names: Sequence[str]) -> list[str]:
-    """What the layers of a model are called in a tree: the class, and a number from the second on."""
+    """Return the names of a model's layers in a tree.
+
+    A name is the class. From the second layer of a class on, a number follows.
+    """
     counts: dict[str, int] = {}
     names = []
     for class_name in class_names:
