@@ -404,7 +404,7 @@ def test_no_closed_stream_is_a_traceback(path: str, tmp_path: Path, descriptors:
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
 def test_what_the_terminal_cannot_show_is_escaped(tmp_path: Path, encoding: str) -> None:
     of = saved(tmp_path / "unicode.bin", packed(vocabulary=list("aßü語😀fghij\n"), name="Größe 語"))
-    env = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "LC_ALL": "C"}
+    env = {**os.environ, "PYTHONIOENCODING": encoding, "LC_ALL": "C"}
     for argv, status, shown in [
         (["info", of], 0, r"\u8a9e \U0001f600 f g h"),
         (["sample", of, "--prime", "語☃"], 1, r"\u2603"),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lstmgen import heads
 from lstmgen.binfile import writer
-from lstmgen.errors import ModelFormatError
+from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, option
 from lstmgen.heads import Head
 from lstmgen.network import NETWORK_INPUT, Network, reference
 
@@ -214,14 +214,14 @@ def by_rule(rule: str, n: int, own: Values | None) -> Encoding:
 
 def _numbers(rule: str, n: int, own: Values | None) -> Values:
     if rule not in RULES:
-        raise ValueError(f"input_values: expected {n} numbers or one of {', '.join(RULES)}, found {rule!r:.60}")
+        raise OptionError("input_values", f"{n} numbers or one of {', '.join(RULES)}", rule)
     if rule.startswith(_OWN) and own is None:
-        raise ValueError(f"input_values {rule!r}: the elements are not numbers")
+        raise ValueError(f"{option('input_values', rule)}: the elements are not numbers")
     ids = np.arange(n, dtype=np.float64)
     with np.errstate(all="ignore"):
         numbers = RULES[rule](ids, ids if own is None else own)
         if not np.isfinite(numbers.astype(np.float32)).all():
-            raise ValueError(f"input_values {rule!r}: it gives numbers that are not finite")
+            raise ValueError(f"{option('input_values', rule)}: it gives numbers that are not finite")
     return numbers
 
 
@@ -378,10 +378,10 @@ def given_values(values: object, n: int, own: Values | None) -> Encoding:
     if isinstance(values, str):
         return by_rule(values, n, own)
     if isinstance(values, bytes) or not isinstance(values, Iterable):
-        raise TypeError(f"input_values: expected {n} numbers or one of {', '.join(RULES)}, found {values!r:.60}")
+        raise OptionTypeError("input_values", f"{n} numbers or one of {', '.join(RULES)}", values)
     numbers = list(values)
     if not all(isinstance(number, int | float | np.integer | np.floating) for number in numbers):
-        raise TypeError(f"input_values: expected {n} numbers, found {numbers!r:.60}")
+        raise OptionTypeError("input_values", f"{n} numbers", numbers)
     return Encoding("raw", tuple(map(float, numbers)))
 
 
@@ -453,7 +453,7 @@ def given_padding(padding: object, elements: Sequence[str] | None, count: int) -
     if isinstance(padding, int | np.integer) and not isinstance(padding, bool) and 0 <= padding < count:
         return Padding(int(padding))
     known = "an id" if elements is None else "an element of the vocabulary, an id"
-    raise ValueError(f"padding: expected 'zeros', 'none', or {known} from 0 to {count - 1}, found {padding!r:.60}")
+    raise OptionError("padding", f"'zeros', 'none', or {known} from 0 to {count - 1}", padding)
 
 
 def assumed_of_names(elements: Sequence[str] | None, padding: Padding) -> list[Assumption]:

@@ -21,7 +21,7 @@ from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import repack
 from lstmgen.binfile.sniffing import is_bin, read_bin
 from lstmgen.elements import Assumption, Encoding, Outputs, Padding
-from lstmgen.errors import ModelFormatError, OptionTypeError, option
+from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, option
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
 from lstmgen.options import near
@@ -188,7 +188,7 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
         return _pack_notes(network, options)
     labels = _labels(options.get("labels"))
     if (encoding_told := options.get("encoding")) not in (None, *writer.ENCODINGS):
-        raise ValueError(f"encoding: expected one of {', '.join(writer.ENCODINGS)}, found {encoding_told!r}")
+        raise OptionError("encoding", f"one of {', '.join(writer.ENCODINGS)}", encoding_told)
     told = options.get("encoding"), options.get("input_values"), options.get("prime")
     named = options.get("vocab") is not None or options.get("vocab_from") is not None
     wanted = told[0] != "features" and (named or any(option is not None for option in told))
@@ -292,7 +292,7 @@ def _check_predictor(outputs: Outputs, options: ExportOptions, network: Network)
     if "padding" in asked and (network.takes_ids or options.get("padding") == "none"):  # fills what enters
         asked.remove("padding")
     if asked:
-        raise ValueError(f"{asked[0]}: the network predicts and does not generate: {outputs.why}")
+        raise ValueError(f"{option(asked[0])}: the network predicts and does not generate: {outputs.why}")
 
 
 def _encoding(
@@ -310,7 +310,7 @@ def _encoding(
     if values is not None:
         given = elements.given_values(values, network.outputs, own)
         if told not in (None, "raw"):
-            raise ValueError(f"input_values: expected encoding 'raw', found {told!r}")
+            raise ValueError(f"{option('input_values')}: expected {option('encoding', 'raw')}, found {told!r}")
         return given
     if network.takes_ids:
         return Encoding(told or "index")
@@ -350,9 +350,10 @@ def _padding(
     if told is not None:
         padding = elements.given_padding(told, names, count)
         if listing and listing.padding is not None and padding.id != listing.padding:
-            raise ValueError(f"padding: id {listing.padding} has no element, so it is the padding, found {told!r}")
+            raise OptionError("padding", f"{listing.padding}, the only id that has no element", told)
         if padding.zeros and encoding == "index":
-            raise ValueError("padding 'zeros': the network takes ids: give the id or the element that fills a window")
+            why = "the network takes ids: give the id or the element that fills a window"
+            raise ValueError(f"{option('padding', 'zeros')}: {why}")
         return padding
     if listing and listing.padding is not None:
         return Padding(listing.padding)
@@ -404,7 +405,7 @@ def _with_window(network: Network, window: int | None) -> Network:
     if window is None or window == network.window:
         return network
     if network.window:
-        raise ValueError(f"window: the model was saved with {network.window} time steps, not {window}")
+        raise ValueError(f"{option('window')}: the model was saved with {network.window} time steps, not {window}")
     return replace(network, window=window)
 
 
@@ -530,7 +531,7 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
         if any(isinstance(i, str) for i in ids):
             given = f"{option('vocab')} or {option('vocab_from')}"
             raise ValueError(f"{option('prime')}: text needs a vocabulary: give {given}, or ids")
-        return [id_at("prime: element", i, position) for position, i in enumerate(ids)]
+        return [id_at(f"{option('prime')}: element", i, position) for position, i in enumerate(ids)]
     try:
         ids_found: list[int] = vocabulary.encode(prime, None).tolist()
     except (ValueError, TypeError) as error:
@@ -548,9 +549,9 @@ def card_text(card: Mapping[str, Any] | str | None, facts: Mapping[str, Any]) ->
     try:
         value = json.loads(card)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"card: not JSON: {error}") from None
+        raise ValueError(f"{option('card')}: not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise ValueError(f"card: expected a JSON object, found {type(value).__name__}")
+        raise ValueError(f"{option('card')}: expected a JSON object, found {type(value).__name__}")
     return json.dumps(_joined(facts, value), ensure_ascii=False) if facts else card
 
 

@@ -303,7 +303,7 @@ class Generator:
         if not isinstance(state, (bytes, bytearray, memoryview)):
             raise TypeError(f"state: expected bytes, found {type(state).__name__}")
         if "refresh" in values:
-            raise ValueError("refresh: a state keeps its own, which cannot change: expected none beside state")
+            raise ValueError(f"{option('refresh')}: a state keeps its own, which cannot change: leave this option out")
         native = _core.Generator.load_state(self.model._native, bytes(state), threads=self.threads)
         native.set_options(engine_options(self.model, values))
         return native

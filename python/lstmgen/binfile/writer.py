@@ -10,7 +10,7 @@ import numpy as np
 
 from lstmgen.binfile import gguf, rounding
 from lstmgen.binfile.rounding import DTYPES, ROUNDING_TOLERANCE
-from lstmgen.errors import ModelFormatError, OptionError
+from lstmgen.errors import ModelFormatError, OptionError, option
 from lstmgen.network import (
     MAX_LAYERS,
     MAX_MATRIX,
@@ -193,7 +193,7 @@ def _check_contents(network: Network, contents: Contents) -> int:
         if encoding in ONE_NUMBER:
             raise ValueError(f"a {kind} takes 'onehot', 'index' or 'features', not {encoding!r}")
         if contents.get("prime") is not None:
-            raise ValueError(f"prime: a {kind} does not generate")
+            raise ValueError(f"{option('prime')}: a {kind} does not generate")
         if encoding == "features" and (contents.get("vocabulary") is not None or padding is not None):
             raise ValueError(f"vocabulary, padding: a {kind} that takes features has no elements")
     elements = network.outputs if generates else network.input_size
@@ -284,17 +284,17 @@ def check_encoding(network: Network, encoding: str, generates: bool) -> None:
     if encoding not in ENCODINGS:
         raise OptionError("encoding", f"one of {', '.join(ENCODINGS)}", encoding)
     if network.takes_ids and encoding != "index":
-        raise ValueError(f"encoding {encoding!r}: the network begins with an Embedding: 'index'")
+        raise ValueError(f"{option('encoding', encoding)}: the network begins with an Embedding: 'index'")
     if encoding == "index" and not network.takes_ids:
-        raise ValueError("encoding 'index': the network does not begin with an Embedding")
+        raise ValueError(f"{option('encoding', 'index')}: the network does not begin with an Embedding")
     if not generates:
         return
     if encoding == "index" and size < outputs:
         raise ModelFormatError(f"the network has {outputs} outputs, but takes only {size} ids: it is a predictor")
     if encoding == "onehot" and size != outputs:
-        raise ValueError(f"encoding 'onehot': the network has {size} inputs and {outputs} outputs")
+        raise ValueError(f"{option('encoding', 'onehot')}: the network has {size} inputs and {outputs} outputs")
     if encoding in ONE_NUMBER and size != 1:
-        raise ValueError(f"encoding {encoding!r}: the network takes {size} numbers per step, not 1")
+        raise ValueError(f"{option('encoding', encoding)}: the network takes {size} numbers per step, not 1")
 
 
 def _check_zero_padding(network: Network, encoding: str, padding: int | None) -> None:
@@ -308,14 +308,14 @@ def _check_zero_padding(network: Network, encoding: str, padding: int | None) ->
 
 def _checked_values(values: Sequence[float], encoding: str, elements: int) -> Array:
     if encoding != "raw":
-        raise ValueError(f"input_values: expected encoding 'raw', found {encoding!r}")
+        raise ValueError(f"{option('input_values')}: expected {option('encoding', 'raw')}, found {encoding!r}")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
         found = np.asarray(values, np.float32)
     if found.shape != (elements,):
-        raise ValueError(f"input_values: expected {elements}, one for each element, found shape {found.shape}")
+        raise OptionError("input_values", f"{elements} numbers, one for each element", found.shape)
     if not np.isfinite(found).all():
         i = int(np.flatnonzero(~np.isfinite(found))[0])
-        raise ValueError(f"input_values: expected finite float32 numbers, found {values[i]!r} for element {i}")
+        raise OptionError("input_values", f"a finite float32 number for element {i}", values[i])
     return found
 
 
@@ -323,23 +323,23 @@ def _check_labels(network: Network, labels: Sequence[str], predictor: bool) -> N
     if predictor:
         raise ValueError("predictor: a network with labels is a classifier")
     if network.outputs < 2:
-        raise ModelFormatError(f"labels: expected at least 2 outputs, found {network.outputs}")
+        raise ModelFormatError(f"{option('labels')}: expected at least 2 outputs, found {network.outputs}")
     if network.returns_sequences:
-        raise ModelFormatError("labels: expected one output, found one at each step")
+        raise ModelFormatError(f"{option('labels')}: expected one output, found one at each step")
     if len(labels) != network.outputs:
-        raise ValueError(f"labels: expected {network.outputs}, one for each output, found {len(labels)}")
+        raise OptionError("labels", f"{network.outputs}, one for each output", len(labels))
     for i, label in enumerate(labels):
         if not _limited(f"label {i}", label):
             raise ValueError(f"label {i}: expected text, found an empty one")
         if label in labels[:i]:
-            raise ValueError(f"labels: {label!r} appears twice")
+            raise ValueError(f"{option('labels')}: {label!r} appears twice")
 
 
 def _check_vocabulary(
     count: int, what: str, vocabulary: Sequence[str] | None, kind: str | None, padding: int | None
 ) -> None:
     if (vocabulary is None) != (kind is None):
-        raise ValueError("vocabulary and vocabulary_kind need each other")
+        raise ValueError(f"{option('vocab')} and {option('vocabulary_kind')} need each other")
     if vocabulary is None:
         return
     if kind not in VOCABULARY_KINDS:
@@ -361,10 +361,10 @@ def _check_prime(network: Network, encoding: str, prime: Sequence[int] | None) -
     if prime is None:
         return
     if encoding == "features":
-        raise ValueError("prime: a network that takes features does not generate")
+        raise ValueError(f"{option('prime')}: a network that takes features does not generate")
     _in_range("length of the prime", len(prime), 0, MAX_STEPS)
     for i, element in enumerate(prime):
-        _in_range(f"prime: id {i}", element, 0, network.outputs - 1)
+        _in_range(f"{option('prime')}: id {i}", element, 0, network.outputs - 1)
 
 
 def _in_range(what: str, value: object, low: int, high: int) -> None:

@@ -207,7 +207,7 @@ def in_order(shapes: Mapping[str, Sequence[Shape]], version: Version, config: Ma
         fitting = [layer for layer in left if layer.kind == kind and units in (None, layer.units)]
         if not fitting:
             found = ", ".join(f"{layer.name!r} ({layer.kind} {layer.units})" for layer in left) or "none"
-            raise ModelFormatError(f"config: no weights in the file for {kind} {units}; left are {found}")
+            raise ModelFormatError(f"{option('config')}: no weights in the file for {kind} {units}; left are {found}")
         left.remove(fitting[0])
         names.append(fitting[0].name)
     return names + [layer.name for layer in left]  # no layer asks for these, and an error will say so
