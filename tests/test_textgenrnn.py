@@ -172,7 +172,7 @@ def test_generates_from_windows_filled_with_padding(write: Write) -> None:
 
 def test_unknown_window_is_asked_for(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     path = write()
-    with pytest.raises(ModelFormatError, match=r"poem_weights.hdf5: textgenrnn's .* give window=\.\.\., or its NAME_config"):
+    with pytest.raises(ModelFormatError, match=r"poem_weights.hdf5: textgenrnn's .* give window=\.\.\., or its NAME_"):
         lstmgen.export(path, path.parent / "t.bin", vocab=VOCAB)
     assert lstmgen.Model(path, vocab=VOCAB, window=9).window == 9
     assert main(["export", str(path), str(path.parent / "t.bin")]) == 1
@@ -267,7 +267,7 @@ def test_text_ends_at_its_mark_on_the_command_line(write: Write, capfd: pytest.C
         assert main(["sample", str(source), "--seed", "3", "--length", "500"]) == 0
         out, err = capfd.readouterr()
         assert out.count("<s>") == 1 and out.endswith("<s>")
-        assert "--stop '<s>', as the model recommends" in err
+        assert "stop '<s>', as the model's card recommends" in err
     assert main(["sample", str(exported), "--seed", "3", "--length", "500", "--stop", "dd"]) == 0
     out, err = capfd.readouterr()
     assert out.endswith("dd") and "recommends" not in err

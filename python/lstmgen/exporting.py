@@ -27,7 +27,7 @@ from lstmgen.options import near
 from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
 from lstmgen.vocabulary.order import doubt
 from lstmgen.vocabulary.reading import File, Listing, Vocab
-from lstmgen.vocabulary.unknown import SKIP
+from lstmgen.vocabulary.unknown import skip_hint
 
 Source = str | os.PathLike[str] | bytes
 
@@ -495,7 +495,7 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
     try:
         ids_found: list[int] = vocabulary.encode(prime).tolist()
     except (ValueError, TypeError) as error:
-        raise type(error)(f"prime: {str(error).removesuffix(SKIP)}") from None  # an export has no such option
+        raise type(error)(f"prime: {str(error).removesuffix(skip_hint())}") from None  # an export has no such option
     return ids_found
 
 
