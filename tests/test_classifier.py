@@ -304,7 +304,7 @@ def test_numbers_are_parsed() -> None:
         ),
         ("good\ta\nbad\tb\n", r"the separator is a comma, not '\\t'"),
         ("good,a\n ,b\n", "line 2: the sequence is empty"),
-        ("good,a\nso,so,b\n", "line 2: expected sequence,label, found 3 fields: .* needs quotes"),
+        ("good,a\nso,so,b\n", "line 2: expected sequence,label, found 3 fields; .* needs quotes"),
         ('good,a\n"x\ny",b\n"bad\n', "line 4: not CSV: "),
         ("1 2 3,a\n1 2 x,b\n4 5 6,a\n", "line 2: expected a number, found 'x'; most sequences are numbers"),
         ('"1,2",a\n"1,,2",b\n"3,4",a\n', "line 2: a number is missing"),

@@ -318,7 +318,7 @@ def test_txt_has_one_element_a_line(tmp_path: Path, content: bytes) -> None:
     [
         ("a\n\nb\n", "line 2: expected one element a line, all different, found none"),
         ("a\nb\na\n", "line 3: expected one element a line, all different, found 'a' again"),
-        ("", "line 1: .* found none; a corpus is given as vocab_from"),
+        ("", "line 1: .* found none; give a corpus as vocab_from"),
     ],
 )
 def test_txt_that_may_be_a_corpus_is_refused(tmp_path: Path, content: str, reason: str) -> None:
@@ -329,7 +329,7 @@ def test_txt_that_may_be_a_corpus_is_refused(tmp_path: Path, content: str, reaso
 
 def test_corpus_given_as_vocabulary_is_told_its_place(tmp_path: Path) -> None:
     (tmp_path / "book.tex").write_text("Once upon a time")
-    with pytest.raises(ValueError, match=r"book\.tex: not JSON: .*; a corpus is given as vocab_from"):
+    with pytest.raises(ValueError, match=r"book\.tex: not JSON: .*; give a corpus as vocab_from"):
         reading.read(tmp_path / "book.tex", 2)
 
 

@@ -1,4 +1,4 @@
-"""Classifying: which label a sequence has, and the files that sequences come from."""
+"""Classifying: which label a sequence has, and files of sequences."""
 
 from __future__ import annotations
 
@@ -21,21 +21,34 @@ if TYPE_CHECKING:
 
 Classified = str | Iterable[str | int] | ArrayLike
 
-LARGEST = 1e15  # of the numbers in a sequence
-LABEL_NAMES = ("label", "labels", "class", "target", "category", "sentiment")  # second field of a header
-SEQUENCE_NAMES = ("sequence", "sequences", "text", "word", "words", "numbers")  # first field of one
-_BATCH = 4096  # sequences of one length at a time
+LARGEST = 1e15  # the largest number that a sequence may hold
+LABEL_NAMES = ("label", "labels", "class", "target", "category", "sentiment")  # names of the second column
+SEQUENCE_NAMES = ("sequence", "sequences", "text", "word", "words", "numbers")  # names of the first column
+_BATCH = 4096  # sequences of one length that run together
 
 
 class Classification(NamedTuple):
-    """The label of a sequence, and what the network puts out for each label: for a softmax, its probability."""
+    """The label of a sequence, and the output for each label.
+
+    label: the label with the largest output.
+    probabilities: the output for each label. For a softmax it is a probability.
+
+    >>> Classification("cat", {"cat": 0.75, "dog": 0.25}).label
+    'cat'
+    """
 
     label: str
     probabilities: dict[str, float]
 
 
 def classify(model: Model, sequences: Iterable[Classified], on_unknown: str = "error") -> list[Classification]:
-    """What `Model.classify` does."""
+    """Return the classification of each sequence, as `Model.classify` does.
+
+    model: a `Model` with labels.
+    sequences, on_unknown: see `Model.classify`.
+
+    Raises `ValueError` or `TypeError` that names the first sequence that cannot be classified.
+    """
     found = classify_each(model, sequences, on_unknown)
     for i, one in enumerate(found):
         if isinstance(one, Exception):
@@ -46,13 +59,19 @@ def classify(model: Model, sequences: Iterable[Classified], on_unknown: str = "e
 def classify_each(
     model: Model, sequences: Iterable[Classified], on_unknown: str = "error"
 ) -> list[Classification | ValueError | TypeError]:
-    """What `Model.classify` gives for each sequence, or why it has none. Raises for what is wrong with all of them."""
+    """Return the classification of each sequence, or the error that says why it has none.
+
+    model: a `Model` with labels.
+    sequences, on_unknown: see `Model.classify`.
+
+    Raises `ValueError` or `TypeError` for what is wrong with all sequences.
+    """
     if not model.labels:
-        raise ValueError(f"no classifier: the model has no labels: an export gives them, with {option('labels', ...)}")
+        raise ValueError(f"no classifier: the model has no labels; export it with {option('labels', ...)}")
     if isinstance(sequences, str | bytes) or not isinstance(sequences, Iterable):
         raise TypeError(f"sequences: expected a list of sequences, found {sequences!r:.60}")
     if model.vocabulary is not None:
-        model.vocabulary.encode([], on_unknown)  # an option that is wrong is wrong once
+        model.vocabulary.encode([], on_unknown)  # a wrong option is one error, not one for each sequence
     encode = _numbers_of if model.encoding == "features" else _zero_padded if model.zero_padding else _ids_of
     encoded: list[NDArray[Any]] = []
     places: list[int] = []
@@ -60,17 +79,17 @@ def classify_each(
     for i, sequence in enumerate(sequences):
         try:
             encoded.append(encode(model, sequence, on_unknown))
-        except OptionError:  # not of this sequence
+        except OptionError:  # it is wrong for all sequences
             raise
         except (ValueError, TypeError) as error:
             found.append(error)
         else:
             places.append(i)
-            found.append(Classification("", {}))  # until it is known
+            found.append(Classification("", {}))  # replaced below
     for rows in _of_equal_length(encoded):
         try:
             outputs = model.predict(np.stack([encoded[i] for i in rows]))
-        except ValueError as error:  # of their length
+        except ValueError as error:  # their length is wrong
             for row in rows:
                 found[places[row]] = error
             continue
@@ -99,7 +118,7 @@ def _ids_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.uint32]:
         if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
             raise TypeError(f"expected ids, found {ids.dtype} of shape {ids.shape}")
     if not len(ids):
-        raise ValueError("it is empty")
+        raise ValueError("it is empty; expected at least one element")
     if (model.padding is not None or model.zero_padding) and model.window and len(ids) > model.window:
         raise ValueError(f"expected at most {model.window} elements, found {len(ids)}")
     if model.padding is not None and model.window:
@@ -108,7 +127,7 @@ def _ids_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.uint32]:
 
 
 def _zero_padded(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.float32]:
-    """One-hot vectors of the elements, after as many of zeros as the window has more steps."""
+    """Return one-hot vectors of the elements. Vectors of zeros before them fill the window."""
     ids = _ids_of(model, sequence, on_unknown)
     size = model.input_shape[-1] or 1
     if not 0 <= int(ids.min()) <= int(ids.max()) < size:
@@ -125,7 +144,7 @@ def _numbers_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.floa
     except TypeError:
         raise TypeError(f"expected numbers, found {sequence!r:.60}") from None
     if not values.size:
-        raise ValueError("it is empty")
+        raise ValueError("it is empty; expected at least one number")
     if values.ndim == 1 and size == 1:
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] != size:
@@ -136,9 +155,15 @@ def _numbers_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.floa
 
 
 def parse_numbers(text: str) -> list[float]:
-    """The numbers of a text, separated by spaces, or by commas or semicolons. Raises `ValueError` for anything else."""
+    """Return the numbers of a text, separated by spaces, by commas or by semicolons.
+
+    Raises `ValueError` for any other text.
+
+    >>> parse_numbers("0.5 1 -2"), parse_numbers("1,2"), parse_numbers("")
+    ([0.5, 1.0, -2.0], [1.0, 2.0], [])
+    """
     if "," in text and ";" in text:
-        raise ValueError("both , and ; between numbers: expected a decimal point, and one separator")
+        raise ValueError("both , and ; between numbers; expected one separator, and a point before decimals")
     values = []
     for piece in re.split(r"\s*[,;]\s*|\s+", text.strip()) if text.strip() else []:
         value = number(piece)
@@ -149,9 +174,13 @@ def parse_numbers(text: str) -> list[float]:
 
 
 def number(piece: str) -> float | None:
-    """The finite number that `piece` is, at most 1e15; else None."""
+    """Return the finite number that a text is, from -1e15 to 1e15, or None.
+
+    >>> number("0.5"), number("x"), number("1e16")
+    (0.5, None, None)
+    """
     try:
-        value = math.nan if "_" in piece else float(piece)  # Python allows 1_000
+        value = math.nan if "_" in piece else float(piece)  # float() accepts 1_000
     except ValueError:
         return None
     return value if abs(value) <= LARGEST else None
@@ -161,7 +190,15 @@ def number(piece: str) -> float | None:
 
 
 class Row(NamedTuple):
-    """One row of a CSV file: where it begins, its sequence and, if it has one, its label."""
+    """One row of a CSV file.
+
+    line: where it begins, from 1.
+    sequence: its first field.
+    label: its second field, or None without one.
+
+    >>> Row(1, "abc", None).sequence
+    'abc'
+    """
 
     line: int
     sequence: str
@@ -169,7 +206,18 @@ class Row(NamedTuple):
 
 
 def read_sequences(path: str | os.PathLike[str]) -> list[Row]:
-    """The rows of a `.csv`, or the lines of any other UTF-8 file, each a sequence. Raises what `read_csv` raises."""
+    """Return the rows of a `.csv`, or the lines of any other UTF-8 file.
+
+    path: the file. Each line of a file that is no CSV is a sequence; empty lines are skipped.
+
+    Raises what `read_csv` raises, and `ValueError` for a file without sequences.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from pathlib import Path
+    >>> with TemporaryDirectory() as folder:
+    ...     Path(folder, "a.txt").write_text("abc\\n\\nde\\n") and read_sequences(f"{folder}/a.txt")
+    [Row(line=1, sequence='abc', label=None), Row(line=3, sequence='de', label=None)]
+    """
     name = os.fspath(path)
     if name.lower().endswith(".csv"):
         rows = read_csv(path)
@@ -177,15 +225,24 @@ def read_sequences(path: str | os.PathLike[str]) -> list[Row]:
         lines = reading.read_text(path).removeprefix("\ufeff").splitlines()
         rows = [Row(i, line, None) for i, line in enumerate(lines, 1) if line]
     if not rows:
-        raise ValueError(f"{name}: it is empty: expected sequences")
+        raise ValueError(f"{name}: it is empty; expected one sequence a line, or a CSV of sequence,label")
     return rows
 
 
 def read_csv(path: str | os.PathLike[str], header: str = "auto") -> list[Row]:
-    """The rows of a UTF-8 CSV of `sequence,label`, or of `sequence` alone. Empty lines are passed over.
+    """Return the rows of a UTF-8 CSV of `sequence,label`, or of `sequence` alone.
 
-    `header`: "yes" or "no" for whether the first row names the columns; "auto": if it does by common names, or holds
-    words where all others hold numbers. Raises `OSError`, or `ValueError` that names file and line.
+    path: the file. Empty lines are skipped.
+    header: "yes" or "no" for whether the first row names the columns. "auto" means that it does if
+        it has common names, or words where all other rows have numbers.
+
+    Raises `OSError`, or `ValueError` that names file and line.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from pathlib import Path
+    >>> with TemporaryDirectory() as folder:
+    ...     Path(folder, "a.csv").write_text("text,label\\nabc,x\\n") and read_csv(f"{folder}/a.csv")
+    [Row(line=2, sequence='abc', label='x')]
     """
     name = os.fspath(path)
     text = reading.read_text(path).removeprefix("\ufeff")
@@ -197,7 +254,7 @@ def read_csv(path: str | os.PathLike[str], header: str = "auto") -> list[Row]:
             if any(field.strip() for field in fields):
                 if len(fields) > 2:
                     raise ValueError(
-                        f"{name}: line {line}: expected sequence,label, found {len(fields)} fields: a sequence with "
+                        f"{name}: line {line}: expected sequence,label, found {len(fields)} fields; a sequence with "
                         'commas needs quotes, as in "0,1,4",label'
                     )
                 rows.append(Row(line, fields[0], fields[1].strip() if len(fields) == 2 else None))
@@ -222,11 +279,19 @@ def _names_columns(name: str, rows: Sequence[Row]) -> bool:
 
 
 def is_numeric(sequence: str) -> bool:
-    """Whether there is nothing but numbers in a sequence."""
+    """Return whether a sequence is made of numbers only.
+
+    >>> is_numeric("1, 2"), is_numeric("1 a"), is_numeric("")
+    (True, False, False)
+    """
     found = pieces(sequence)
     return bool(found) and all(number(piece) is not None for piece in found)
 
 
 def pieces(sequence: str) -> list[str]:
-    """A text cut where numbers end."""
+    """Return the pieces of a text between spaces, commas and semicolons.
+
+    >>> pieces("1, 2;x")
+    ['1', '2', 'x']
+    """
     return re.split(r"[,;\s]+", sequence.strip()) if sequence.strip() else []

@@ -1,6 +1,7 @@
 """What the outputs of a network are, how an element enters it, and what fills a short window.
 
-Keras stores none of this. It is told by an option, measured on a sequence, or assumed; what is assumed is said.
+Keras stores none of this. An option gives it, a measurement on a sequence shows it, or it is
+assumed. Each assumption becomes a sentence that the user reads.
 """
 
 from __future__ import annotations
@@ -23,7 +24,14 @@ Values = NDArray[np.float64]
 
 
 class Assumption(NamedTuple):
-    """A sentence on what was assumed; `doubtful` if the opposite would be no surprise."""
+    """A sentence on what was assumed.
+
+    text: the sentence, without a full stop.
+    doubtful: whether the opposite would be no surprise.
+
+    >>> Assumption("id 0 fills a short window").doubtful
+    False
+    """
 
     text: str
     doubtful: bool = False
@@ -43,8 +51,14 @@ _POSITIVE = frozenset(
 class Outputs(NamedTuple):
     """Whether the outputs of a network are elements to draw, and why.
 
-    kind: "distribution", "logits", "shares" (positive numbers in proportion to probabilities), or "numbers".
-    activation: of the output. why: a clause that gives the reason.
+    generates: whether they are.
+    kind: "distribution", "logits", "shares" (positive numbers in proportion to probabilities), or
+        "numbers".
+    activation: of the output.
+    why: a clause that gives the reason.
+
+    >>> Outputs(True, "logits", "linear", "3 numbers enter, 3 come out").kind
+    'logits'
     """
 
     generates: bool
@@ -54,9 +68,17 @@ class Outputs(NamedTuple):
 
 
 def outputs_of(network: Network, wanted: bool) -> Outputs:
-    """What the outputs of a network without labels are.
+    """Return what the outputs of a network without labels are.
 
-    `wanted`: whether the caller has given elements, a prime or an encoding, which only a generator has.
+    network: the network.
+    wanted: whether the caller gave elements, a prime or an encoding, which only a generator has.
+
+    >>> from lstmgen.network import Layer
+    >>> arrays = {"kernel": np.ones((3, 3)), "bias": np.zeros(3)}
+    >>> layer = Layer("dense", "output", {"units": 3, "activation": "softmax"}, arrays)
+    >>> found = outputs_of(Network((layer,), 0, 3, ""), wanted=False)
+    >>> found.generates, found.kind
+    (True, 'distribution')
     """
     kind, activation = _head(network)
     size, n = network.input_size, network.outputs
@@ -92,7 +114,7 @@ def _head(network: Network, at: int | None = None) -> tuple[str, str]:
 
 
 def assumed_of_outputs(network: Network, outputs: Outputs, wanted: bool) -> list[Assumption]:
-    """What is assumed where a network is taken to be a generator, or none."""
+    """Return what is assumed if a network counts as a generator, or if it does not."""
     n = network.outputs
     if not outputs.generates:
         if not (network.input_size == n > 1 and outputs.kind in ("logits", "shares")) or wanted:
@@ -170,7 +192,7 @@ def _entering(inputs: int, parts: Sequence[str], sizes: Sequence[int]) -> frozen
 
 _OWN = "number"
 
-# The number that stands for an element, as repositories make it: from its id, or from the number that the element is.
+# Each rule gives the number that stands for an element, from its id or from its own number.
 RULES: dict[str, Callable[[Values, Values], Values]] = {
     "id/n": lambda ids, own: ids / len(ids),
     "id": lambda ids, own: ids,
@@ -182,20 +204,31 @@ RULES: dict[str, Callable[[Values, Values], Values]] = {
     "id/(n/2)-1": lambda ids, own: ids / (len(ids) / 2) - 1,
     "id+1": lambda ids, own: ids + 1,
 }
-_RAW_RULES = (_OWN, "id")  # what "raw" alone may mean
+_RAW_RULES = (_OWN, "id")  # the rules that "raw" may stand for
 _COMMON = ("id/n", "id", _OWN)
 
 
 class Encoding(NamedTuple):
-    """How an element enters: the encoding of docs/format.md and, with "raw", the number of each element, or None."""
+    """How an element enters.
+
+    name: the encoding of docs/format.md.
+    values: with "raw", the number of each element, or None for its id.
+
+    >>> Encoding("raw", (60.0, 62.0, 64.0)).values
+    (60.0, 62.0, 64.0)
+    """
 
     name: str
     values: tuple[float, ...] | None = None
 
 
 def own_numbers(elements: Sequence[str] | None) -> Values | None:
-    """The numbers that the elements are, such as pitches; None unless all of them are."""
-    if elements is None or any("_" in element for element in elements):  # Python allows 1_000
+    """Return the numbers that the elements are, such as pitches. None unless all are numbers.
+
+    >>> own_numbers(["60", "62.5"]).tolist(), own_numbers(["60", "C4"])
+    ([60.0, 62.5], None)
+    """
+    if elements is None or any("_" in element for element in elements):  # float() accepts 1_000
         return None
     try:
         values = np.array([float(element) for element in elements])
@@ -205,7 +238,19 @@ def own_numbers(elements: Sequence[str] | None) -> Values | None:
 
 
 def by_rule(rule: str, n: int, own: Values | None) -> Encoding:
-    """The encoding that a rule of `RULES` stands for. Raises `ValueError` for a rule that does not fit."""
+    """Return the encoding that a rule of `RULES` stands for.
+
+    rule: a key of `RULES`.
+    n: number of elements.
+    own: the numbers that the elements are, shape (n,), or None.
+
+    Raises `ValueError` for a rule that does not fit.
+
+    >>> by_rule("id/n", 4, None)
+    Encoding(name='scaled', values=None)
+    >>> by_rule("id+1", 3, None).values
+    (1.0, 2.0, 3.0)
+    """
     numbers = _numbers(rule, n, own)
     if rule in ("id/n", "id"):
         return Encoding("scaled" if rule == "id/n" else "raw")
@@ -226,7 +271,11 @@ def _numbers(rule: str, n: int, own: Values | None) -> Values:
 
 
 def described(rule: str, n: int) -> str:
-    """A rule for `n` elements in words that name the encoding."""
+    """Return a rule for `n` elements in words that name the encoding.
+
+    >>> described("id/n", 50), described("id+1", 50)
+    ('scaled (id / 50)', 'raw (id+1)')
+    """
     words = {"id/n": f"scaled (id / {n})", "id": "raw (the id itself)", _OWN: "raw (the element's own number)"}
     return words.get(rule, f"raw ({rule})")
 
@@ -234,10 +283,14 @@ def described(rule: str, n: int) -> str:
 def number_encoding(
     network: Network, encoding: str | None, own: Values | None, sequence: Sequence[int], where: str
 ) -> tuple[Encoding, list[Assumption]]:
-    """How one number a step stands for an element of a generator.
+    """Return how one number a step stands for an element of a generator, and what is assumed.
 
-    `encoding`: "scaled", "raw", or None if it was not told. `own`: the numbers that the elements are. `sequence`: ids
-    like those of the training, from `where`. If they are enough, the likeliest of what may be meant is taken.
+    network: the network.
+    encoding: "scaled", "raw", or None if no option gave it.
+    own: the numbers that the elements are, or None.
+    sequence: ids like those of the training. If there are enough, the rule that predicts them best
+        is taken.
+    where: what the sequence is, for the sentence.
     """
     n = network.outputs
     if encoding == "scaled":
@@ -255,7 +308,7 @@ def number_encoding(
         checked, said = _self_checked(network, own, [rule for rule in rules if rule in _COMMON])
         why = f"no way for a number to enter predicts {where} better than chance: the best {best:.2f} bits an element"
         return checked, [Assumption(f"{said[0].text}; {why}", doubtful=True)]
-    taken = next(rule for rule in rules if scores[rule] <= best + 0.05)  # of equals the most common
+    taken = next(rule for rule in rules if scores[rule] <= best + 0.05)  # of equal rules the most common
     others = sorted((scores[rule], rule) for rule in rules if rule != taken)
     against = sorted({others[0], *(other for other in others if other[1] in ("id/n", "id"))})
     rest = " and ".join(f"{score:.2f} for {described(rule, n)}" for score, rule in against)
@@ -264,7 +317,10 @@ def number_encoding(
 
 
 def _fitting(n: int, own: Values | None, rules: Iterable[str]) -> list[str]:
-    """Those of the rules that can be followed, and give other numbers than those before."""
+    """Return the rules that can be followed.
+
+    A rule that gives the same numbers as an earlier one is left out.
+    """
     found: dict[str, NDArray[np.float32]] = {}
     for rule in rules:
         with contextlib.suppress(ValueError):
@@ -274,14 +330,17 @@ def _fitting(n: int, own: Values | None, rules: Iterable[str]) -> list[str]:
     return list(found)
 
 
-_CLEAR = 0.1, 5  # bits, and times as many as with the most common rule: a network trained on another has next to none
+# Another rule is taken if it has 0.1 bits, and 5 times as many as the most common rule. A network
+# that was trained with another rule has almost none with the most common one.
+_CLEAR = 0.1, 5
 
 
 def _self_checked(network: Network, own: Values | None, rules: Sequence[str]) -> tuple[Encoding, list[Assumption]]:
-    """The encoding of the first of the rules, unless with another alone the output depends on the input.
+    """Return the encoding of one of the rules, and what is assumed.
 
-    A network that is fed numbers of another scale than those of its training is at one end of its range: it gives the
-    same output for almost any window.
+    It is the first rule, unless the output depends on the input with another one alone. Numbers of
+    another scale than in training drive a network to one end of its range. It then gives the same
+    output for almost any window.
     """
     n, common = network.outputs, rules[0]
     found = {rule: dependence(network, by_rule(rule, n, own)) for rule in rules}
@@ -299,16 +358,20 @@ def _self_checked(network: Network, own: Values | None, rules: Sequence[str]) ->
 
 # -- how likely a sequence is --------------------------------------------------------------------
 
-_STEPS = 40  # of a window, where the model has none
-_LEAST, _MOST = 8, 128  # windows to run
-_WORK = 5e8  # multiplications and additions, if these are not more
+_STEPS = 40  # the length of a window if the model has none
+_LEAST, _MOST = 8, 128  # the least and the highest number of windows to run
+_WORK = 5e8  # multiply-adds that the windows may take together
 
 
 def bits(network: Network, encoding: Encoding, sequence: Sequence[int]) -> float | None:
-    """Bits that each element of `sequence` has, given the window before it; None if it is too short to tell.
+    """Return the bits of each element of a sequence, given the window before it.
 
-    The mean over at most 128 windows, spread over the sequence: fewer of a large network. Windows are full ones, or, if
-    there is none and the network allows it, what there is.
+    network, encoding: how the elements enter the network.
+    sequence: ids. None is returned if there are too few.
+
+    The result is the mean over at most 128 windows that are spread over the sequence; a large
+    network runs fewer. Windows are full. If there is no full one and the network allows it, shorter
+    ones count.
     """
     steps = network.window or _STEPS
     full = len(sequence) - steps
@@ -330,7 +393,10 @@ def bits(network: Network, encoding: Encoding, sequence: Sequence[int]) -> float
 
 
 def least_bits(network: Network, encoding: str | None, own: Values | None, sequence: Sequence[int]) -> float:
-    """The `bits` of the likeliest way for the elements to enter; infinite if the sequence is too short to tell."""
+    """Return the `bits` of the likeliest way for the elements to enter.
+
+    It is infinite if the sequence is too short.
+    """
     n = network.outputs
     if network.input_size == 1 and not network.takes_ids:
         rules = ["id/n"] if encoding == "scaled" else _fitting(n, own, _RAW_RULES if encoding == "raw" else RULES)
@@ -342,7 +408,10 @@ def least_bits(network: Network, encoding: str | None, own: Values | None, seque
 
 
 def dependence(network: Network, encoding: Encoding) -> float:
-    """Bits of the next element that depend on the window, over random windows: their mutual information."""
+    """Return how many bits of the next element depend on the window.
+
+    It is their mutual information over random windows.
+    """
     steps = network.window or _STEPS
     count = _affordable(network, steps)
     windows = np.random.default_rng(0).integers(0, network.outputs, (count, steps))
@@ -354,13 +423,18 @@ def dependence(network: Network, encoding: Encoding) -> float:
 
 
 def _affordable(network: Network, steps: int) -> int:
-    """Windows that a network can be run on without a long wait."""
+    """Return how many windows a network can run on without a long wait."""
     weights = sum(a.size for layer in network.layers for a in layer.arrays.values() if layer.type != "embedding")
     return int(np.clip(_WORK / (weights * steps), _LEAST, _MOST))
 
 
 def _log_probabilities(network: Network, encoding: Encoding, windows: NDArray[np.int64]) -> Values:
-    """Of each element, natural, after each of the windows (rows, steps) of ids."""
+    """Return the natural logarithm of the probability of each element after each window.
+
+    windows: ids (rows, steps).
+
+    Returns (rows, elements).
+    """
     x = np.stack([reference.encode(network, encoding.name, window.tolist(), encoding.values) for window in windows])
     y = reference.forward(network, x, np.float32)
     kind, activation = _head(network)
@@ -374,7 +448,15 @@ def _log_probabilities(network: Network, encoding: Encoding, windows: NDArray[np
 
 
 def given_values(values: object, n: int, own: Values | None) -> Encoding:
-    """The encoding that the option `input_values` asks for: a rule, or a number for each element."""
+    """Return the encoding that the option `input_values` asks for.
+
+    values: a key of `RULES`, or a number for each element.
+    n: number of elements.
+    own: the numbers that the elements are, or None.
+
+    >>> given_values([0.5, 1], 2, None)
+    Encoding(name='raw', values=(0.5, 1.0))
+    """
     if isinstance(values, str):
         return by_rule(values, n, own)
     if isinstance(values, bytes) or not isinstance(values, Iterable):
@@ -388,13 +470,20 @@ def given_values(values: object, n: int, own: Values | None) -> Encoding:
 # -- what fills a short window -------------------------------------------------------------------
 
 _PAD_NAME = re.compile(r"[<\[({_|]+pad(ding)?[>\])}_|]+", re.IGNORECASE)
-_PAD_WORD = re.compile(r"pad(ding)?", re.IGNORECASE)  # only as element 0
+_PAD_WORD = re.compile(r"pad(ding)?", re.IGNORECASE)  # it counts only as element 0
 _UNKNOWN = re.compile(r"[<\[({_|]+(?:unk|unknown|oov|ukn)[>\])}_|]+|unk|oov", re.IGNORECASE)
 _START = re.compile(r"<s>|[<\[|]+(start|bos|sos|go|begin|startoftext)[>\]|]+|startseq", re.IGNORECASE)
 
 
 class Padding(NamedTuple):
-    """The id that fills a short window, or None, and whether vectors of zeros do."""
+    """What fills a short window.
+
+    id: the id that does, or None.
+    zeros: whether vectors of zeros do.
+
+    >>> Padding(0).id, Padding(zeros=True).id
+    (0, None)
+    """
 
     id: int | None = None
     zeros: bool = False
@@ -403,7 +492,10 @@ class Padding(NamedTuple):
 def padding_of(
     network: Network, encoding: str, elements: Sequence[str] | None, sequence: Sequence[str]
 ) -> tuple[Padding, list[Assumption]]:
-    """What fills a short window where nobody has said it; `sequence` holds elements of a corpus, or nothing."""
+    """Return what fills a short window if no option gives it, and what is assumed.
+
+    sequence: elements of a corpus; may be empty.
+    """
     masked = _masked_value(network)
     if elements is not None:
         named = [i for i, e in enumerate(elements) if _PAD_NAME.fullmatch(e) or (i == 0 and _PAD_WORD.fullmatch(e))]
@@ -425,7 +517,7 @@ def padding_of(
 
 
 def short_prime(network: Network, encoding: str) -> list[Assumption]:
-    """What becomes of a prime that is shorter than the window, where nothing fills it."""
+    """Return what is assumed of a prime shorter than the window if nothing fills the window."""
     if not network.window:
         text = (
             "no fixed number of time steps: the state is carried from element to element; window= (--window) sets one"
@@ -440,7 +532,17 @@ def short_prime(network: Network, encoding: str) -> list[Assumption]:
 
 
 def given_padding(padding: object, elements: Sequence[str] | None, count: int) -> Padding:
-    """What the option `padding` asks for: "zeros", "none", an element, or its id."""
+    """Return what the option `padding` asks for.
+
+    padding: "zeros", "none", an element, or its id from 0 to count - 1.
+    elements: the vocabulary, or None.
+    count: number of elements.
+
+    Raises `ValueError` for anything else.
+
+    >>> given_padding("zeros", None, 3), given_padding("b", ["a", "b"], 2)
+    (Padding(id=None, zeros=True), Padding(id=1, zeros=False))
+    """
     if padding == "zeros":
         return Padding(zeros=True)
     if padding == "none":
@@ -457,7 +559,7 @@ def given_padding(padding: object, elements: Sequence[str] | None, count: int) -
 
 
 def assumed_of_names(elements: Sequence[str] | None, padding: Padding) -> list[Assumption]:
-    """What is assumed of elements with a name that says something."""
+    """Return what is assumed of elements whose names have a usual meaning."""
     for i, element in enumerate(elements or ()):
         if i != padding.id and _UNKNOWN.fullmatch(element):
             return [Assumption(f"{element!r} stands for what is not known, and is drawn like any other element")]
@@ -465,12 +567,16 @@ def assumed_of_names(elements: Sequence[str] | None, padding: Padding) -> list[A
 
 
 def start_element(elements: Sequence[str] | None) -> str | None:
-    """The element that is put before each text, such as `<s>`."""
+    """Return the element that is put before each text, such as `<s>`, or None.
+
+    >>> start_element(["a", "<s>"])
+    '<s>'
+    """
     return next((element for element in elements or () if _START.fullmatch(element)), None)
 
 
 def _masked_value(network: Network) -> float | None:
-    """The number of which a mask of the network's input leaves out the steps; None if there is no mask."""
+    """Return the number that a mask of the network's input leaves out, or None without a mask."""
     masks = [
         layer for i, layer in enumerate(network.layers) if layer.type == "mask" and NETWORK_INPUT in network.inputs(i)
     ]

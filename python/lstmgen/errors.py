@@ -10,13 +10,18 @@ Spelling = Callable[[str, object], str]
 
 
 class ModelFormatError(ValueError):
-    """A model file or a state that cannot be read, or a network that the file format cannot hold."""
+    """A model file, a state or a network that cannot be used.
+
+    A file or a state cannot be read, or the file format cannot hold the network.
+    """
 
 
 class OptionError(ValueError):
     """An option with a value that it cannot have.
 
-    `option` is its name in Python, `expected` says what it may be, and `found` is the value.
+    option: the name of the option in Python.
+    expected: what the value may be.
+    found: the value.
 
     >>> import lstmgen
     >>> try:
@@ -46,9 +51,12 @@ NO_VALUE = object()
 
 
 def option(name: str, value: object = NO_VALUE) -> str:
-    """The option `name` as the user types it: alone, with a `value`, or with some value, which is `...`.
+    """Return an option as the user types it.
 
-    Messages name options through this function, so that the command line reads its own spelling.
+    name: of the option in Python.
+    value: its value, `...` for some value, or NO_VALUE for the name alone.
+
+    Messages name options through this function, so that the command line shows its own spelling.
 
     >>> option("top_k"), option("on_unknown", "skip"), option("prime", ...)
     ('top_k', "on_unknown='skip'", 'prime=...')
@@ -58,7 +66,12 @@ def option(name: str, value: object = NO_VALUE) -> str:
 
 @contextmanager
 def spelled(spelling: Spelling) -> Iterator[None]:
-    """Let `option` spell by `spelling(name, value)` inside a `with`."""
+    """Let `option` spell by `spelling(name, value)` inside a `with`.
+
+    >>> with spelled(lambda name, value: f"--{name}"):
+    ...     option("seed")
+    '--seed'
+    """
     before = _spelling.set(spelling)
     try:
         yield

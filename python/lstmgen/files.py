@@ -9,11 +9,21 @@ import stat
 
 
 def write(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` so that `path` holds either all of it or what it held before.
+    """Write a file so that it holds either all of the data or what it held before.
 
-    Raises `OSError` that names `path`; nothing is left beside it then.
+    path: the file. A link stays a link, and the file that it points to is replaced.
+    data: the bytes of the file.
+
+    Raises `OSError` that names `path`. No temporary file is left then.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from pathlib import Path
+    >>> with TemporaryDirectory() as folder:
+    ...     write(f"{folder}/a.txt", b"text")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['a.txt']
     """
-    target = os.path.realpath(path)  # a link stays a link, to a new file
+    target = os.path.realpath(path)  # replace the file that a link points to, not the link
     if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
         raise OSError(f"{os.fspath(path)}: not a regular file, so it is not replaced")
     folder, name = os.path.split(target)

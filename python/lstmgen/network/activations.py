@@ -1,4 +1,7 @@
-"""Activations in plain numpy, under the names of docs/format.md."""
+"""Activations in plain numpy, under the names of docs/format.md.
+
+Formulas and default parameters are those of `keras.activations` in Keras 3.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def _sigmoid(x: Floats) -> Floats:
-    e: Floats = np.exp(-np.abs(x))  # never overflows
+    e: Floats = np.exp(-np.abs(x))  # the exponent is never positive, so that nothing overflows
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
@@ -30,7 +33,10 @@ def _log_softmax(x: Floats) -> Floats:
 
 
 def _sparsemax(x: Floats) -> Floats:
-    """The projection onto probabilities; Keras up to 3.15 subtracts a wrong tau, mended since."""
+    """Return the projection of `x` onto the probabilities.
+
+    Keras up to 3.15 computes it wrongly (keras-team/keras issue 23425).
+    """
     ordered = -np.sort(-x, axis=-1)
     total = np.cumsum(ordered, axis=-1)
     rank = np.arange(1, x.shape[-1] + 1, dtype=x.dtype)
@@ -79,7 +85,6 @@ def _gelu_tanh(x: Floats) -> Floats:
     return y
 
 
-# Meaning and default parameters are those of keras.activations in Keras 3.
 ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "linear": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
@@ -87,7 +92,7 @@ ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
     "elu": _elu,
     "selu": _selu,
-    "celu": _elu,  # equal for Keras's default alpha of 1
+    "celu": _elu,  # celu equals elu for Keras's default alpha of 1
     "sigmoid": _sigmoid,
     "hard_sigmoid": _hard_sigmoid,
     "hard_sigmoid_keras2": lambda x: np.clip(0.2 * x + 0.5, 0, 1),

@@ -1,4 +1,4 @@
-"""What lies between a Keras file and a `.bin`: layers as in docs/format.md, with weights."""
+"""The layers of docs/format.md with their weights, and a network of such layers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,27 @@ Array = NDArray[np.float32]
 MAX_LAYERS = 256
 MAX_MATRIX = 2**31  # numbers in one matrix
 
-NETWORK_INPUT = -1  # as an entry of Layer.inputs
+NETWORK_INPUT = -1  # the entry of `Layer.inputs` for the network's own input
 
-# The tensors that a file of bf16 or int8 rounds; all others are always F32.
+# A file of bf16 or int8 rounds these tensors. All others are always F32.
 MATRICES = frozenset({"embeddings", "kernel", "recurrent_kernel"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """One layer: `type`, `options` and `arrays` as in section 4 of docs/format.md.
+    """One layer, as in section 4 of docs/format.md. Arrays keep the shapes of Keras.
 
-    `inputs` holds the index of each layer that feeds this one, or NETWORK_INPUT; None stands for the
-    layer before.
+    type: the layer type of docs/format.md, such as "lstm".
+    name: unique in the network, 1 to 40 of the characters A-Z, a-z, 0-9, _ and -.
+    options: the keys of the type with their values.
+    arrays: the tensors of the type, float32.
+    inputs: the index of each layer that feeds this one, or NETWORK_INPUT. None stands for the layer
+        before.
+
+    >>> kernel, bias = np.ones((2, 3), np.float32), np.zeros(3, np.float32)
+    >>> options = {"units": 3, "activation": "softmax"}
+    >>> Layer("dense", "output", options, {"kernel": kernel, "bias": bias}).type
+    'dense'
     """
 
     type: str
@@ -50,30 +59,49 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Layers in an order in which each comes after those that feed it; the last gives the output.
+    """Layers in an order in which each comes after those that feed it. The last gives the output.
 
-    `window` is the number of time steps that the model was saved with, 0 if it was not fixed.
-    `input_size` is the number of numbers per step, or of ids if an embedding reads them.
-    `elements` holds what the file, or one beside it, says of the elements: "vocab", the elements themselves; "beside",
-    paths of vocabularies with whether the name says that they belong to the file; "kind", "tokenizer", "stop";
-    "blank", if a text starts from padding.
+    layers: 1 to 256.
+    window: the number of time steps that the model was saved with, 1 to 65,536; 0 if it was not
+    fixed.
+    input_size: the numbers per step; the number of ids if an embedding reads them.
+    keras_version: of the file; empty if it does not say.
+    assumed: what the file did not say, one clause each.
+    elements: what the file, or one beside it, says of the elements. Every key may be missing:
+
+    | key | value |
+    |---|---|
+    | "vocab" | the elements |
+    | "beside" | paths of vocabularies, and whether the name of each says that it belongs to the file |
+    | "kind", "tokenizer", "stop" | as `lstmgen.export` takes them |
+    | "blank" | whether a text starts from padding |
+
+    >>> kernel, bias = np.ones((2, 3), np.float32), np.zeros(3, np.float32)
+    >>> options = {"units": 3, "activation": "softmax"}
+    >>> output = Layer("dense", "output", options, {"kernel": kernel, "bias": bias})
+    >>> network = Network((output,), window=0, input_size=2, keras_version="3.0.0")
+    >>> network.outputs, network.returns_sequences
+    (3, True)
     """
 
     layers: tuple[Layer, ...]
     window: int
     input_size: int
     keras_version: str
-    assumed: tuple[str, ...] = field(default=())  # what the file did not say
+    assumed: tuple[str, ...] = field(default=())
     elements: Mapping[str, Any] = field(default_factory=dict)
 
     def inputs(self, i: int) -> tuple[int, ...]:
-        """Indices of the layers that feed layer `i`; NETWORK_INPUT for the network's own input."""
+        """Return the indices of the layers that feed layer `i`."""
         inputs = self.layers[i].inputs
         return (i - 1,) if inputs is None else inputs  # -1 is NETWORK_INPUT
 
     @cached_property
     def values(self) -> tuple[Value, ...]:
-        """What each layer puts out. Raises `ModelFormatError` if the layers do not fit together."""
+        """What each layer puts out.
+
+        Raises `ModelFormatError` if the layers do not fit together.
+        """
         values: list[Value] = []
         for i, layer in enumerate(self.layers):
             given = [Value(self.input_size, 0) if j == NETWORK_INPUT else values[j] for j in self.inputs(i)]
@@ -84,7 +112,7 @@ class Network:
         return tuple(values)
 
     def size_into(self, i: int) -> int:
-        """Numbers per step that the first input of layer `i` brings."""
+        """Return the numbers per step of the first input of layer `i`."""
         source = self.inputs(i)[0]
         return self.input_size if source == NETWORK_INPUT else self.values[source].size
 

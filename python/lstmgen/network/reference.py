@@ -1,4 +1,7 @@
-"""A plain numpy forward pass: what the engine is measured against, and the source of self-tests."""
+"""A forward pass in plain numpy.
+
+The engine is compared with it, and self-tests come from it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ SELF_TEST_STEPS = 8
 
 
 def _matmul(x: Floats, matrix: Array) -> Floats:
-    """`x @ matrix` in the dtype of `x`, by pieces that fit the cache: no float64 copy of it."""
+    """Return `x @ matrix` in the dtype of `x`.
+
+    The matrix is converted in pieces that fit the cache, so that there is no float64 copy of it.
+    """
     rows = max(1, 2**17 // matrix.shape[1])
     out: Floats = np.zeros((*x.shape[:-1], matrix.shape[1]), x.dtype)
     for k in range(0, len(matrix), rows):
@@ -28,12 +34,12 @@ def _matmul(x: Floats, matrix: Array) -> Floats:
 
 
 def _masked(mask: Floats | None, t: int, new: Floats, old: Floats) -> Floats:
-    """`new`, or `old` in the rows whose mask is 0 at step `t`."""
+    """Return `new`, but `old` in the rows whose mask is 0 at step `t`."""
     return new if mask is None else np.where(mask[:, t] != 0, new, old)
 
 
 def _lstm(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
-    """All outputs (batch, T, units) of an LSTM fed `x` (batch, T, in), from a zero state."""
+    """Return all outputs (batch, T, units) of an LSTM fed `x` (batch, T, in), from a zero state."""
     activation, gate = _activation(layer), _activation(layer, "recurrent_activation")
     z = _dense(layer, x)
     h = c = np.zeros((x.shape[0], int(layer.options["units"])), x.dtype)
@@ -48,7 +54,7 @@ def _lstm(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
 
 
 def _gru(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
-    """All outputs (batch, T, units) of a GRU fed `x` (batch, T, in), from a zero state."""
+    """Return all outputs (batch, T, units) of a GRU fed `x` (batch, T, in), from a zero state."""
     activation, gate = _activation(layer), _activation(layer, "recurrent_activation")
     units, recurrent = int(layer.options["units"]), layer.arrays["recurrent_kernel"]
     x_z, x_r, x_h = np.split(_dense(layer, x), 3, axis=-1)
@@ -69,7 +75,7 @@ def _gru(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
 
 
 def _simple_rnn(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
-    """All outputs (batch, T, units) of a SimpleRNN fed `x` (batch, T, in), from a zero state."""
+    """Return all outputs (batch, T, units) of a SimpleRNN fed `x` (batch, T, in)."""
     activation, z = _activation(layer), _dense(layer, x)
     h = np.zeros((x.shape[0], int(layer.options["units"])), x.dtype)
     out: Floats = np.empty_like(z)
@@ -80,7 +86,7 @@ def _simple_rnn(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
 
 
 def _attention_pool(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
-    """Mean of the steps (batch, in), weighted by a softmax over the steps."""
+    """Return the mean of the steps (batch, in), weighted by a softmax over the steps."""
     e = x @ layer.arrays["weights"].astype(x.dtype)
     if mask is not None:
         e = np.where(mask[..., 0] != 0, e, -np.inf)
@@ -126,7 +132,7 @@ def _activation(layer: Layer, key: str = "activation") -> Callable[[Floats], Flo
 
 
 def _mask(layer: Layer, x: Floats) -> Floats:
-    numbers = x[..., None] if x.ndim == 2 else x  # ids have one number a step
+    numbers = x[..., None] if x.ndim == 2 else x  # ids are one number per step
     y: Floats = (numbers != layer.options["value"]).any(axis=-1, keepdims=True).astype(x.dtype)
     return y
 
@@ -190,18 +196,28 @@ FORMULAS: Mapping[str, Formula] = {
 
 
 def forward(network: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Floats:
-    """Keras's output for `x`, computed in `dtype` from a zero state.
+    """Return Keras's output for an input, computed from a zero state.
 
-    `x` holds ids (T,) or (batch, T) if the first layer is an embedding, else numbers
-    (batch, T, input_size). Returns (batch, outputs), or (batch, T, outputs) for a network with an
-    output at each step; without the batch axis if `x` has none.
+    x: ids (T,) or (batch, T) if the network has an embedding, else numbers (T, input_size) or
+        (batch, T, input_size).
+    dtype: float64 or float32; the arithmetic is in it, too.
+
+    Returns (batch, outputs), or (batch, T, outputs) for a network with an output at each step. The
+    batch axis is missing if `x` has none. An overflow gives inf or NaN, as in Keras.
+
+    >>> from lstmgen.network import Layer, Network
+    >>> arrays = {"kernel": np.array([[1.0], [2.0]]), "bias": np.array([0.5])}
+    >>> layer = Layer("dense", "output", {"units": 1, "activation": "linear"}, arrays)
+    >>> network = Network((layer,), window=0, input_size=2, keras_version="")
+    >>> forward(network, [[1, 1], [0, 3]]).tolist()
+    [[3.5], [6.5]]
     """
     source: Floats = np.asarray(x, dtype)
     batched = source.ndim == (2 if network.takes_ids else 3)
     if not batched:
         source = source[None]
     values: list[Floats] = []
-    # Overflow is an answer here, as it is in Keras: inf or NaN, not a warning.
+    # An overflow is not a warning here. As in Keras it gives inf or NaN.
     with np.errstate(all="ignore"):
         for i, layer in enumerate(network.layers):
             given = [source if j == NETWORK_INPUT else values[j] for j in network.inputs(i)]
@@ -212,9 +228,19 @@ def forward(network: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Fl
 def encode(
     network: Network, encoding: str, ids: Sequence[int], input_values: Sequence[float] | Array | None = None
 ) -> NDArray[Any]:
-    """Network input (T,) or (T, input_size) of the elements `ids`: section 3 of docs/format.md.
+    """Return the input of a network for elements, as in section 3 of docs/format.md.
 
-    `input_values`: with the encoding "raw", the number of each element, if that is not its id.
+    encoding: "index", "onehot", "raw" or "scaled".
+    ids: of the elements, below the number of outputs.
+    input_values: with the encoding "raw", the number of each element; None stands for its id.
+
+    Returns (T,) for "index", (T, input_size) otherwise.
+
+    >>> from lstmgen.network import Layer, Network
+    >>> arrays = {"kernel": np.ones((3, 3)), "bias": np.zeros(3)}
+    >>> layer = Layer("dense", "output", {"units": 3, "activation": "softmax"}, arrays)
+    >>> encode(Network((layer,), 0, 3, ""), "onehot", [2, 0]).tolist()
+    [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
     if encoding == "index":
         return np.asarray(ids)
@@ -234,13 +260,25 @@ def self_test(
     elements: int | None = None,
     input_values: Sequence[float] | Array | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.float64], float]:
-    """Input (ids; for `features`, all steps' numbers), last output in float64, and tolerance.
+    """Return an input, the last output for it in float64, and the tolerance of the comparison.
 
-    The ids are of `elements`: by default as many as there are outputs. `input_values` as in `encode`.
+    encoding: as of `encode`, or "features".
+    elements: the ids are below this number. None stands for the number of outputs.
+    input_values: as of `encode`.
+
+    The input is ids, or the numbers of all steps for "features". Raises `ModelFormatError` for a
+    network whose output is not finite in float32.
+
+    >>> from lstmgen.network import Layer, Network
+    >>> arrays = {"kernel": np.eye(3), "bias": np.zeros(3)}
+    >>> layer = Layer("dense", "output", {"units": 3, "activation": "linear"}, arrays)
+    >>> ids, output, tolerance = self_test(Network((layer,), 0, 3, ""), "onehot")
+    >>> ids.tolist(), output.tolist(), tolerance
+    ([0, 0, 0, 0, 1, 1, 1, 2], [0.0, 0.0, 1.0], 1e-05)
     """
     count = network.window if network.fixed_steps else SELF_TEST_STEPS
     if encoding == "features":
-        # Exact fractions of a fixed pattern between -1 and 1: the same on every machine.
+        # A fixed pattern of exact fractions from -1 to 1 is the same on every machine.
         pattern = np.arange(count * network.input_size) * 61 % 129 - 64
         given: NDArray[Any] = (pattern / 64).astype(np.float32)
         x: NDArray[Any] = given.reshape(count, network.input_size)
@@ -254,6 +292,6 @@ def self_test(
     if not (np.isfinite(y64).all() and np.isfinite(y32).all()):
         raise ModelFormatError("the network overflows float32: its output is not finite")
     difference = float(np.abs(y64 - y32).max())
-    # A badly conditioned network may differ by more than rounding the output does.
+    # A badly conditioned network may differ by more than the rounding of its output.
     tolerance = max(1e-5 * float(np.abs(y64).max()), 32 * difference, 1e-7)
     return given, y64.astype(np.float64), tolerance

@@ -1,7 +1,14 @@
 """Elements and their ids.
 
-`vocabulary.py` is the class, `tokenizing.py` how Keras makes elements of a text, `unknown.py` what is said of others,
-`reading.py` the files that people keep vocabularies in, and `pickles.py` those of Python.
+| module | what it has |
+|---|---|
+| `vocabulary.py` | the class |
+| `tokenizing.py` | how Keras makes elements of a text |
+| `unknown.py` | messages on elements that are not in a vocabulary |
+| `reading.py` | files in which people keep vocabularies |
+| `pickles.py` | pickles of plain data, read without running them |
+| `order.py` | whether the elements are in the order of the training |
+| `naming.py` | names of single bytes |
 """
 
 from lstmgen.vocabulary.tokenizing import Tokenizer

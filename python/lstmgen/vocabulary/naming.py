@@ -4,10 +4,20 @@ from __future__ import annotations
 
 
 def byte_element(value: int) -> str:
-    """The element of a vocabulary of bytes that stands for the byte `value`."""
+    """Return the element that stands for a byte, 0 to 255.
+
+    >>> byte_element(10)
+    '<0x0A>'
+    """
     return f"<0x{value:02X}>"
 
 
 def byte_of(element: str) -> int:
-    """The byte that an element stands for; of padding, a byte that no UTF-8 has."""
+    """Return the byte that an element stands for.
+
+    Padding, an empty element, gives 0xFF, which no UTF-8 has.
+
+    >>> byte_of("<0x0A>"), byte_of("")
+    (10, 255)
+    """
     return int(element[3:5], 16) if element else 0xFF

@@ -1,4 +1,7 @@
-"""Whether the elements of a vocabulary are in the order of the training, judged by how well the network predicts."""
+"""Whether the elements of a vocabulary are in the order of the training.
+
+The measure is how well the network predicts a text.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ids = NDArray[np.int64]
-Bits = Callable[[Ids], float | None]  # an element of a sequence of ids, under the network; None if it is too short
+Bits = Callable[[Ids], float | None]
 
-_COUNTED = 1_000_000  # elements of a sequence that are looked at
+_COUNTED = 1_000_000  # the highest number of elements of a sequence that count
 
 
 def doubt(elements: Sequence[str], sequence: Sequence[str], bits: Bits) -> str | None:
-    """What is wrong with the order of `elements`, a sentence, if the network predicts `sequence` worse than chance."""
+    """Return a sentence on what is wrong with the order of the elements, or None.
+
+    elements: the vocabulary.
+    sequence: elements of a text like those of the training.
+    bits: gives the bits of each element of a sequence of ids, or None if it is too short.
+
+    The order is wrong if the network predicts the text worse than chance.
+
+    >>> doubt("ab", "abba", lambda ids: 0.5)
+    >>> doubt("ab", "abba", lambda ids: 3.0)[:43]
+    'the order of the 2 elements is most likely '
+    """
     taken = sequence[:_COUNTED]
     places = {element: i for i, element in enumerate(elements)}
     ids = np.fromiter((places[element] for element in taken if element in places), np.int64)

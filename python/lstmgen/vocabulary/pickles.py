@@ -1,10 +1,11 @@
 """Pickles of plain data, read without running anything.
 
-A pickle is a program for a stack machine that may call any function of Python. This machine has the same
-instructions, but nothing that it could call: each name that a pickle asks for is looked up in a table of a dozen
-constructors of plain data, which are written out here. Every other name is refused.
+A pickle is a program for a stack machine that may call any function of Python. This machine has the
+same instructions, but it cannot call anything. It looks up each name that a pickle asks for in a
+table of a dozen constructors of plain data, whose results this module builds itself. It refuses
+every other name.
 
-Its memory is bounded: by the size of the file, by the number of instructions, and by the number of containers.
+The size of the file, the number of instructions and the number of containers bound its memory.
 """
 
 from __future__ import annotations
@@ -20,28 +21,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_BYTES = 2**27
-MAX_STEPS = 2**23  # instructions; a word of a Keras Tokenizer takes 11
+MAX_STEPS = 2**23  # instructions. A word of a Keras Tokenizer takes 11
 MAX_CONTAINERS = 2**18
 _MAX_SHAPE = 2**27
 MAX_DEPTH = 32
 _MAX_DIGITS = 100
-_MAX_KEY = 2**60  # integers above may share their hashes
+_MAX_KEY = 2**60  # larger integers may share their hashes
 _MAX_MARKS = 1000
 
 
 class Refused(ValueError):
-    """A pickle that asks for what is not in the table: it names it, and says nothing of the file."""
+    """A pickle that asks for what is not in the table. The message names it, but not the file."""
 
 
 def loads(data: bytes) -> Any:
-    """The value in a pickle of any protocol, made of dict, list, tuple, set, str, bytes, int, float, bool and None.
+    """Return the value in a pickle of any protocol.
 
-    Arrays of numpy become lists, its scalars numbers and texts, the dicts of `collections` plain ones. An object of any
-    class that is called Tokenizer becomes the dict of its settings. Raises `Refused` for a pickle that asks for
-    something else, and `ValueError` for one that is broken or too large.
+    data: the pickle, at most 128 MiB.
+
+    The value is made of dict, list, tuple, set, str, bytes, int, float, bool and None. An array of
+    numpy becomes a list, a scalar of numpy a number or a text, and a dict of `collections` a plain
+    dict. An object of any class that is called Tokenizer becomes the dict of its settings.
+
+    Raises `Refused` for a pickle that asks for anything else, and `ValueError` for one that is
+    broken or too large.
+
+    Source: `pickletools` of Python, which describes the instructions.
+
+    >>> import pickle
+    >>> loads(pickle.dumps({"a": [1, 2.5]}))
+    {'a': [1, 2.5]}
     """
     if len(data) > MAX_BYTES:
-        raise ValueError(f"a pickle of {len(data)} bytes: expected at most {MAX_BYTES}")
+        raise ValueError(f"expected a pickle of at most {MAX_BYTES} bytes, found {len(data)}")
     try:
         return _plain(_Machine(data).run(), 2 * len(data) + 1000)
     except (IndexError, struct.error, OverflowError, UnicodeError) as error:
@@ -52,14 +64,17 @@ def loads(data: bytes) -> Any:
 
 
 class _Name:
-    """A name that the pickle asked for, which is in the table."""
+    """A name of the table that the pickle asked for."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
 class _OldText(str):
-    """A byte string of Python 2: a text where it is one, else Latin-1; numbers of arrays are such strings, too."""
+    """A byte string of Python 2, as UTF-8 if it is that, and as Latin-1 otherwise.
+
+    The numbers of an array are such a string, too.
+    """
 
     __slots__ = ("raw",)
     raw: bytes
@@ -95,7 +110,7 @@ class _Array:
             if type(data) is not list or len(data) != count:
                 _broken("an array of objects of another number")
             cells: NDArray[Any] = np.empty(count, object)
-            for i, value in enumerate(data):  # an assignment of the list would look into it
+            for i, value in enumerate(data):  # assigning the list at once would look into its elements
                 cells[i] = value
         else:
             raw = _raw(data)
@@ -131,7 +146,7 @@ def _broken(why: str) -> NoReturn:
 
 _MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg", "numpy.core": "numpy._core"}
 _DICTS = ("collections.OrderedDict", "collections.defaultdict", "collections.Counter")
-# What a defaultdict may make; it is never made, since the dict becomes a plain one.
+# A defaultdict may make these types. It becomes a plain dict, which makes none.
 _TYPES = frozenset(
     f"builtins.{name}" for name in ("int", "float", "str", "bool", "list", "dict", "set", "tuple", "object")
 )
@@ -139,7 +154,7 @@ _TOKENIZER = "Tokenizer"
 
 
 def _named(module: str, name: str) -> _Name:
-    """The name, if it is in the table."""
+    """Return the name, if it is in the table."""
     for old, new in _MODULES.items():
         if module == old or module.startswith(f"{old}."):
             module = new + module[len(old) :]
@@ -154,7 +169,7 @@ def _named(module: str, name: str) -> _Name:
 
 
 def _call(function: object, arguments: object) -> Any:
-    """What a constructor of the table gives."""
+    """Return what a constructor of the table makes."""
     if not isinstance(function, _Name) or type(arguments) is not tuple:
         _broken("a call of what is no function")
     if function.name == _TOKENIZER:
@@ -254,7 +269,7 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
 
 
 def _key(value: Any) -> Any:
-    """A value that may be the key of a dict or an element of a set."""
+    """Return a value that may be the key of a dict or an element of a set."""
     if isinstance(value, int) and not -_MAX_KEY < value < _MAX_KEY:
         _broken("an integer of more than 60 bits as a key")
     if value is not None and not isinstance(value, str | bytes | int | float):
@@ -271,12 +286,12 @@ class _Machine:
         self.data = data
         self.at = 0
         self.stack: list[Any] = []
-        self.below: list[list[Any]] = []  # stacks under the marks
+        self.below: list[list[Any]] = []  # the stacks under the marks
         self.memo: dict[int, Any] = {}
         self.containers = 0
 
     def run(self) -> Any:
-        """The value that is on the stack at the end."""
+        """Return the value that is on the stack at the end."""
         data, operations = self.data, _OPERATIONS
         for _ in range(MAX_STEPS):
             code = data[self.at] if self.at < len(data) else -1
@@ -287,7 +302,7 @@ class _Machine:
             if operation is None:
                 _broken("it ends early" if code < 0 else f"byte {self.at - 1} is {code:#04x}, which is no instruction")
             operation(self)
-        raise ValueError(f"a pickle of more than {MAX_STEPS} instructions")
+        raise ValueError(f"expected a pickle of at most {MAX_STEPS} instructions, found more")
 
     # -- reading
 
@@ -316,7 +331,7 @@ class _Machine:
     def container(self, value: Any) -> None:
         self.containers += 1
         if self.containers > MAX_CONTAINERS:
-            raise ValueError(f"a pickle of more than {MAX_CONTAINERS} lists, dicts and tuples")
+            raise ValueError(f"expected a pickle of at most {MAX_CONTAINERS} lists, dicts and tuples, found more")
         self.stack.append(value)
 
     def mark(self) -> None:
@@ -326,7 +341,7 @@ class _Machine:
         self.stack = []
 
     def marked(self) -> list[Any]:
-        """What lies above the last mark, which goes away with it."""
+        """Return what lies above the last mark, and take both off the stack."""
         if not self.below:
             _broken("no mark")
         items, self.stack = self.stack, self.below.pop()
@@ -365,7 +380,7 @@ class _Machine:
         self.set_items(items)
 
     def top(self, count: int) -> list[Any]:
-        """The last `count` values, which go away."""
+        """Take the last `count` values off the stack, and return them."""
         if len(self.stack) < count:
             _broken("an empty stack")
         items = self.stack[-count:]
@@ -564,7 +579,10 @@ _OPERATIONS: Mapping[int, Callable[[_Machine], Any]] = {
 
 
 def _plain(value: Any, most: int) -> Any:
-    """A copy of plain data only, of at most so many values. What appears in many places is copied to each."""
+    """Return a copy that holds plain data only, of at most `most` values.
+
+    A value that appears in several places is copied to each.
+    """
     left = most
 
     def copied(value: Any, depth: int) -> Any:
@@ -578,7 +596,7 @@ def _plain(value: Any, most: int) -> Any:
             if left < 0:
                 raise ValueError("a pickle whose lists hold each other, many times over")
             if depth > MAX_DEPTH:
-                raise ValueError(f"a pickle of data nested more than {MAX_DEPTH} times, or in itself")
+                raise ValueError(f"expected data nested at most {MAX_DEPTH} times, found more, or data within itself")
             if isinstance(value, dict):
                 return {copied(k, depth): copied(v, depth + 1) for k, v in value.items()}
             if isinstance(value, set):

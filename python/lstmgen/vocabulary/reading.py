@@ -24,9 +24,9 @@ File = str | os.PathLike[str]
 Vocab = Sequence[str] | Sequence[float] | Mapping[str, Any] | Mapping[int, str] | File
 
 _BOM = "\ufeff"
-_PADDING = ""  # the element of an id that stands for nothing
+_PADDING = ""  # the element of padding
 _PICKLE_NAMES = (".p", ".pck", ".pkl", ".pickle", ".joblib")
-_OLD_PICKLE = re.compile(  # protocols 0 and 1 of a list, a dict, a tuple, and what a module makes
+_OLD_PICKLE = re.compile(  # protocols 0 and 1 of a list, a dict, a tuple or an object
     rb"\([ld]p\d+\n|\([VS][^\n]*\np\d+\n|\(X...\0|c[\w.]+\n\w+\n(?:p\d+\n|q[\0\1])|[\]}]q[\0\1]", re.DOTALL
 )
 _COMPRESSED = {
@@ -37,7 +37,7 @@ _COMPRESSED = {
     b"PK": "zip",
     b"\x04\x22M\x18": "lz4",
 }
-_SPECIAL = re.compile(r"<[^<>]+>|\[[^\[\]]+\]")  # such as <s> and [UNK], which no text holds
+_SPECIAL = re.compile(r"<[^<>]+>|\[[^\[\]]+\]")  # for example <s> and [UNK], which no text holds
 _JSON_ONE_LINER = (
     "import json,sys,{module}; o={load}; "
     "o={{str(k):v for k,v in o.items()}} if isinstance(o,dict) else o; "
@@ -54,12 +54,16 @@ _LOADERS = {
 class Listing(NamedTuple):
     """A vocabulary as it was found.
 
-    elements: in the order of their ids; the one of `padding` is empty.
-    padding: the id that stands for nothing, or None.
-    kind: "text", "tokens" or None, if it does not say.
-    sequence: the text or the notes that the elements come from, whose first window is a prime; may be empty.
-    assumed: what was taken to be so, a sentence each.
-    tokenizer: how texts became elements in training, if it says so.
+    elements: in the order of their ids. The one of `padding` is empty.
+    padding: the id of padding, or None.
+    kind: "text", "tokens", "bytes", or None if the source does not say.
+    sequence: the text or the notes that the elements come from. Its first window is a prime. May be
+        empty.
+    assumed: what was assumed, a sentence each.
+    tokenizer: how texts became elements in training, if the source says.
+
+    >>> Listing(["a", "b"]).kind is None
+    True
     """
 
     elements: list[str]
@@ -71,16 +75,33 @@ class Listing(NamedTuple):
 
 
 def read(vocab: Vocab, outputs: int, kind: str | None = None) -> Listing:
-    """The vocabulary `vocab` of a network with `outputs` outputs, of the given or the apparent kind.
+    """Return the vocabulary of a network.
 
-    `vocab` is a path or the object itself: a list of elements; an object from element to index or from index to
-    element, with indices from 0, or from 1 (then id 0 is padding); the JSON of a Keras `Tokenizer`; a list of notes
-    with repetitions, whose sorted names are the vocabulary; pairs of element and index; or an object that holds one of
-    these. A file is JSON, a pickle of plain data or of a Keras `Tokenizer`, of which nothing is run, a `.npy`, or a
-    `.txt` with one element a line, all different.
+    vocab: a path, or one of these objects:
 
-    Raises `OSError` for a file that cannot be read, `TypeError` for an object of another kind, and `ValueError`, which
-    names the file, for what is no vocabulary of `outputs` elements.
+    | object | vocabulary |
+    |---|---|
+    | a list of elements, all different | the elements in this order |
+    | a list with repetitions, such as notes | its different elements, sorted |
+    | an object from element to index, or from index to element | the indices start at 0, or at 1 |
+    | pairs of element and index | as above |
+    | the JSON of a Keras `Tokenizer` | its words |
+    | an object that holds one of these | that one |
+
+    outputs: the number of outputs of the network, which must be that of the elements.
+    kind: "text", "tokens" or "bytes". None takes the kind that the source or its elements tell.
+
+    Id 0 is padding if the indices start at 1. A file is JSON, a pickle of plain data or of a Keras
+    `Tokenizer`, a `.npy`, or a `.txt` with one element a line, all different. No code in a pickle
+    is run.
+
+    Raises `OSError` for a file that cannot be read, `TypeError` for an object of another kind, and
+    `ValueError`, which names the file, for anything that is not a vocabulary of `outputs` elements.
+
+    >>> read({"a": 0, "b": 1}, 2).elements
+    ['a', 'b']
+    >>> read(["C4", "E4", "C4"], 2).elements
+    ['C4', 'E4']
     """
     if isinstance(vocab, str | os.PathLike):
         name, value = os.fspath(vocab), _read_file(vocab)
@@ -93,17 +114,27 @@ def read(vocab: Vocab, outputs: int, kind: str | None = None) -> Listing:
 
 
 def read_corpus(path: File, outputs: int, *, lower: bool = False, encoding: str = "utf-8") -> Listing:
-    """The characters of a text, in the order of `sorted(set(text))`; `lower` lower-cases it before.
+    """Return the characters of a text, in the order of `sorted(set(text))`.
 
-    `encoding` "bytes": its bytes are the elements, as of a text that was read as `open(path, "rb").read()`.
+    path: the text.
+    outputs: the number of outputs of the network, which must be that of the characters.
+    lower: whether the text is lower-cased first.
+    encoding: of the text. "bytes" makes its bytes the elements, as after `open(path, "rb").read()`.
 
-    If their number is not that of the outputs, but would be with line ends read as `\\n` or without a byte order mark,
-    these are taken, and it is said. Raises `OSError` for a file that cannot be read and `ValueError` for another
-    number of characters, bytes that are not in the `encoding`, and a pickle.
+    If the number of characters is wrong, the text is tried with line ends read as `\\n` and without
+    its byte order mark. If one of these fits, it is taken, and `assumed` says so.
+
+    Raises `OSError` for a file that cannot be read. Raises `ValueError` for another number of
+    characters, for bytes that are not in the encoding, and for a pickle.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     Path(folder, "a").write_text("banana") and read_corpus(f"{folder}/a", 3).elements
+    ['a', 'b', 'n']
     """
     name, data = os.fspath(path), Path(path).read_bytes()
     if _is_pickle(name, data):
-        raise ValueError(f"{name}: a pickle, no text: a vocabulary is given as vocab")
+        raise ValueError(f"{name}: a pickle, no text; give a vocabulary as {option('vocab')}")
     if encoding == "bytes":
         text = (data.lower() if lower else data).decode("latin-1")
     else:
@@ -125,7 +156,7 @@ def read_corpus(path: File, outputs: int, *, lower: bool = False, encoding: str 
 
 
 def _of_bytes(listing: Listing) -> Listing:
-    """A listing of characters of Latin-1 as one of the bytes that they stand for."""
+    """Return a listing of Latin-1 characters as one of the bytes that they stand for."""
     names = {element: byte_element(ord(element)) for element in listing.elements}
     return listing._replace(
         elements=list(names.values()), kind="bytes", sequence=[names[character] for character in listing.sequence]
@@ -133,7 +164,10 @@ def _of_bytes(listing: Listing) -> Listing:
 
 
 def read_text(path: File) -> str:
-    """The text of a UTF-8 file as it is: no line end is translated. Raises `OSError` or `ValueError`."""
+    """Return the text of a UTF-8 file as it is. Line ends stay as they are.
+
+    Raises `OSError`, or `ValueError` for a file that is not UTF-8.
+    """
     return _decoded(os.fspath(path), Path(path).read_bytes())
 
 
@@ -162,15 +196,20 @@ def _decoded(name: str, data: bytes, encoding: str = "utf-8") -> str:
 def _read_json(name: str, text: str) -> Any:
     try:
         value = json.loads(text)
-        return json.loads(value) if isinstance(value, str) else value  # as json.dump(tokenizer.to_json()) writes
+        return (
+            json.loads(value) if isinstance(value, str) else value
+        )  # json.dump(tokenizer.to_json()) writes a text within JSON
     except ValueError as error:
-        raise ValueError(f"{name}: not JSON: {error}; a corpus is given as {option('vocab_from')}") from None
+        raise ValueError(f"{name}: not JSON: {error}; give a corpus as {option('vocab_from')}") from None
     except RecursionError:
-        raise ValueError(f"{name}: JSON that is nested too deeply") from None
+        raise ValueError(f"{name}: JSON that is nested too deeply; expected a list or an object of elements") from None
 
 
 def _lines(name: str, text: str) -> list[str]:
-    """One element a line; anything else that a text may be is refused."""
+    """Return the elements of a text with one on each line.
+
+    Raises `ValueError` for any other text.
+    """
     lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     seen: set[str] = set()
     for number, line in enumerate(lines, 1):
@@ -178,20 +217,20 @@ def _lines(name: str, text: str) -> list[str]:
             found = f"{line!r:.60} again" if line else "none"
             raise ValueError(
                 f"{name}: line {number}: expected one element a line, all different, found {found}; "
-                f"a corpus is given as {option('vocab_from')}"
+                f"give a corpus as {option('vocab_from')}"
             )
         seen.add(line)
     return lines
 
 
 def _read_npy(name: str, data: bytes) -> Any:
-    """The elements of an array of text that `numpy.save` wrote, or the objects of one of objects."""
+    """Return the elements of an array that `numpy.save` wrote, of text or of objects."""
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(file)
-    except Exception as error:  # of many kinds: the header is parsed as Python
+    except Exception as error:  # numpy parses the header as Python, which raises many classes
         raise ValueError(f"{name}: a broken .npy file: {error}") from None
     if dtype.hasobject:
         return _unpickled(name, data[file.tell() :], "numpy")
@@ -208,17 +247,24 @@ def _read_npy(name: str, data: bytes) -> Any:
 
 
 def _is_pickle(name: str, data: bytes) -> bool:
-    """No UTF-8 text begins with the byte 0x80 of newer pickles; older ones end with their STOP."""
+    """Return whether data is a pickle.
+
+    Newer pickles begin with the byte 0x80, which begins no UTF-8 text. Older ones end with a full
+    stop.
+    """
     old = data.endswith(b".") and _OLD_PICKLE.match(data)
     return data.startswith(b"\x80") or bool(old) or name.lower().endswith(_PICKLE_NAMES)
 
 
 def _unpickled(name: str, data: bytes, module: str) -> Any:
-    """The plain data of a pickle; `module` is the one that would open it."""
+    """Return the plain data of a pickle.
+
+    module: the module that would open the pickle.
+    """
     compressed = next((kind for start, kind in _COMPRESSED.items() if data.startswith(start)), None)
     if compressed is not None:
         raise ValueError(
-            f"{name}: a file compressed with {compressed}: unpack it first, or {_conversion(name, module)}"
+            f"{name}: a file compressed with {compressed}; unpack it first, or {_conversion(name, module)}"
         )
     try:
         return pickles.loads(data)
@@ -260,7 +306,7 @@ def _listing(name: str, value: Any, outputs: int) -> Listing:
         said = f"{name}: a set has no order: its {len(value)} elements are taken in sorted order"
         return listing._replace(assumed=(said, *listing.assumed))
     if isinstance(value, list | tuple):
-        if value and all(map(_is_pair, value)):  # the items() of a dict
+        if value and all(map(_is_pair, value)):  # for example the items() of a dict
             return _of_pairs(name, value)
         if not any(isinstance(entry, Mapping | list | tuple) for entry in value):
             return _plain(name, value)
@@ -278,7 +324,10 @@ def _listing(name: str, value: Any, outputs: int) -> Listing:
 
 
 def _named_bytes(name: str, value: Any) -> tuple[Any, str | None]:
-    """`value` with byte strings as texts, and its kind; single bytes that are no UTF-8 are elements of kind "bytes"."""
+    """Return `value` with byte strings as texts, and its kind.
+
+    Single bytes that are not UTF-8 are elements of kind "bytes".
+    """
     parts = [*value.keys(), *value.values()] if isinstance(value, Mapping) else value
     found = [part for part in parts if isinstance(part, bytes)]
     if not found:
@@ -304,7 +353,7 @@ def _is_pair(entry: object) -> bool:
 
 
 def _plain(name: str, value: Any) -> Listing:
-    """The vocabulary that is `value` itself, not one inside it."""
+    """Return the vocabulary that is `value` itself, not one inside it."""
     if isinstance(value, Mapping):
         return _of_pairs(name, value.items())
     if not isinstance(value, list | tuple):
@@ -319,7 +368,10 @@ def _plain(name: str, value: Any) -> Listing:
 
 
 def _of_pairs(name: str, pairs: Iterable[Any]) -> Listing:
-    """The vocabulary of pairs of element and index, or of index and element, with indices 0, 1, 2 ... or 1, 2, 3 ..."""
+    """Return the vocabulary of pairs of element and index, in any order.
+
+    The indices are 0, 1, 2 ... or 1, 2, 3 ...
+    """
     by_index: dict[int, Any] = {}
     listed: list[tuple[Any, Any]] = list(pairs)
     turned = _from_index_to_number(listed)
@@ -345,7 +397,10 @@ def _of_pairs(name: str, pairs: Iterable[Any]) -> Listing:
 
 
 def _entry(name: str, key: Any, value: Any) -> tuple[int, Any]:
-    """Index and element of an entry; JSON has made an index that is a key a text."""
+    """Return index and element of an entry.
+
+    JSON turns an index that is a key into a text.
+    """
     if (isinstance(key, str) or _is_number(key)) and _is_index(value):
         return int(value), _named(key)
     if _is_index_key(key):
@@ -354,7 +409,10 @@ def _entry(name: str, key: Any, value: Any) -> tuple[int, Any]:
 
 
 def _from_index_to_number(pairs: Sequence[tuple[Any, Any]]) -> bool:
-    """Whether the first of each pair is an index and the second a number that is none, such as a pitch."""
+    """Return whether each pair is an index and a number that is no index.
+
+    Such a number is, for example, a pitch.
+    """
     if not all(_is_index_key(first) and _is_number(second) for first, second in pairs):
         return False
     counts = [set(range(start, start + len(pairs))) for start in (0, 1)]
@@ -366,17 +424,20 @@ def _is_index(value: object) -> bool:
 
 
 def _is_index_key(key: object) -> bool:
-    """Whether a key is an index, which JSON has made a text."""
+    """Return whether a key is an index. JSON turns it into a text."""
     return _is_index(key) or (isinstance(key, str) and key.isascii() and key.isdigit() and len(key) < 10)
 
 
 def _is_number(value: object) -> bool:
-    """Whether an element is a number, such as a pitch or a duration."""
+    """Return whether an element is a number, such as a pitch or a duration."""
     return _is_index(value) or (isinstance(value, float | np.floating) and math.isfinite(value))
 
 
 def _names(elements: Sequence[Any]) -> list[Any]:
-    """The names of elements, of which some may be numbers if all the others are the text of numbers."""
+    """Return the names of elements.
+
+    Some may be numbers, if all others are texts of numbers.
+    """
     names = [_named(element) for element in elements]
     if any(map(_is_number, elements)):
         for name in names:
@@ -392,10 +453,10 @@ def _only_numbers(entry: Any) -> bool:
 
 
 def _named(element: Any) -> Any:
-    """The name of an element that is text or a number; anything else as it is."""
+    """Return the name of an element that is text or a number, and anything else as it is."""
     if _is_number(element):
         return str(int(element) if _is_index(element) else float(element))
-    return str(element) if isinstance(element, str) else element  # numpy has its own str
+    return str(element) if isinstance(element, str) else element  # numpy has a class of texts
 
 
 def _check_elements(name: str, elements: list[Any], padding: int | None) -> None:
@@ -405,9 +466,10 @@ def _check_elements(name: str, elements: list[Any], padding: int | None) -> None
 
 
 def _from_notes(name: str, notes: list[str], numbers: bool) -> Listing:
-    """The sorted names of notes, or other elements, that make up a piece of music or a text.
+    """Return the sorted names of the notes or other elements of a piece of music or a text.
 
-    `numbers`: some were numbers, not text, so that they are sorted by size if all can be.
+    numbers: whether some were numbers rather than text. They are then sorted by size, if all can
+    be.
     """
     elements = sorted(set(notes))
     _check_elements(name, elements, None)
@@ -419,7 +481,10 @@ def _from_notes(name: str, notes: list[str], numbers: bool) -> Listing:
 
 
 def _from_tokenizer(name: str, config: Mapping[str, Any], outputs: int) -> Listing:
-    """The words of a Keras `Tokenizer`, whose ids start at 1 and, if `num_words` is given, end below it."""
+    """Return the words of a Keras `Tokenizer`.
+
+    Their ids start at 1. With `num_words`, they end below it.
+    """
     indices = {}
     for key in ("word_index", "index_word"):
         if key in config:
@@ -440,7 +505,7 @@ def _from_tokenizer(name: str, config: Mapping[str, Any], outputs: int) -> Listi
 
 
 def _from_entries(name: str, value: Mapping[str, Any], outputs: int) -> Listing:
-    """The one vocabulary among the entries of an object such as {"char2idx": ..., "idx2char": ...}."""
+    """Return the one vocabulary in an object such as {"char2idx": ..., "idx2char": ...}."""
     found: dict[str, Listing] = {}
     reasons = []
     for key, entry in value.items():
@@ -452,14 +517,17 @@ def _from_entries(name: str, value: Mapping[str, Any], outputs: int) -> Listing:
     if not found:
         raise ValueError(reasons[0])
     texts = [listing.elements for key, listing in found.items() if not _only_numbers(value[key])]
-    if texts:  # other numbers beside them are counts or sizes
+    if texts:  # lists of other numbers are counts or sizes
         found = {key: x for key, x in found.items() if not _only_numbers(value[key]) or x.elements in texts}
     fitting = {key: listing for key, listing in found.items() if len(listing.elements) == outputs}
     return _agreed(name, fitting or found)
 
 
 def _agreed(name: str, listings: Mapping[str, Listing]) -> Listing:
-    """What all `listings`, by their keys, say; of a vocabulary and its notes, the notes, which say more."""
+    """Return the listing that all `listings`, which are by their keys, agree on.
+
+    Of a vocabulary and its notes it is the notes, which tell more.
+    """
     (first, taken), *others = listings.items()
     for key, other in others:
         if other.elements != taken.elements:
@@ -479,7 +547,7 @@ def _difference(a: list[str], b: list[str]) -> str:
 
 
 def _with_kind(name: str, listing: Listing, kind: str | None) -> Listing:
-    """`listing` with the kind that was given, that it says, or that its elements make likely."""
+    """Return the listing with the given kind, its own, or the one that its elements suggest."""
     if kind or listing.kind:
         return listing._replace(kind=kind or listing.kind)
     longer = [element for element in listing.elements if len(element) > 1]
@@ -492,7 +560,7 @@ def _with_kind(name: str, listing: Listing, kind: str | None) -> Listing:
 
 
 def _variants(name: str, text: str, bom: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """`text` as it is, and as it is after the readers that people use, with what that assumes."""
+    """Yield a text as it is and as usual readers give it, with what each assumes."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     ends, mark = "with line ends read as \\n, as open(path).read() does", "without its byte order mark"
     yield text, ()
@@ -502,7 +570,10 @@ def _variants(name: str, text: str, bom: str) -> Iterator[tuple[str, tuple[str, 
 
 
 def _size_message(name: str, listing: Listing, outputs: int, lowered: str) -> str:
-    """Why a vocabulary does not fit, with what is most likely the reason; `lowered` is said if lower case helps."""
+    """Return why a vocabulary does not fit, and the likeliest reason.
+
+    lowered: the hint if lower-casing helps.
+    """
     count = len(listing.elements)
     if listing.padding is not None and count - 1 == outputs:
         hint = "id 0 counts, as padding: without it, let the indices start at 0"

@@ -1,4 +1,7 @@
-"""How a Keras `Tokenizer` makes elements of a text, so that a prime enters as the training texts did."""
+"""How a Keras `Tokenizer` makes elements of a text.
+
+A prime then enters a network as the texts of the training did.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,28 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-# What a Keras Tokenizer leaves out of texts unless it is told otherwise.
+# The characters that a Keras Tokenizer leaves out by default.
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 
-_MAX_FILTERS = 4096  # characters
+_MAX_FILTERS = 4096  # the highest number of characters in a setting
 
 
 class Tokenizer(NamedTuple):
     """The settings of a tokenizer, under Keras's names.
 
-    lower: the text is lower-cased. filters: characters that count as `split`. split: what stands between words.
-    char_level: elements are characters; then only `lower` counts. oov_token: the element for unknown words, if any.
-    num_words: ids from here on are unknown. Two options are not of its `Tokenizer`: apart, characters that are words of
-    their own, and removed, characters that are left out.
+    lower: whether the text is lower-cased.
+    filters: characters that count as `split`, at most 4096.
+    split: what stands between words, 1 to 4096 characters.
+    char_level: whether elements are characters. Then only `lower` counts of the settings above.
+    oov_token: the element for unknown words, or None.
+    num_words: ids from this one on are unknown, or None.
+    apart: characters that are words. Keras's `Tokenizer` does not have it.
+    removed: characters that are left out. Keras's `Tokenizer` does not have it.
+
+    Source: `keras.preprocessing.text.Tokenizer` of Keras 2.
+
+    >>> list(Tokenizer(lower=True, filters=",").words("The cat, a cat"))
+    [('the', 0), ('cat', 4), ('a', 9), ('cat', 11)]
     """
 
     lower: bool = False
@@ -32,7 +44,15 @@ class Tokenizer(NamedTuple):
 
     @classmethod
     def of(cls, config: Mapping[str, Any], defaults: Tokenizer) -> Tokenizer:
-        """The settings in a config. Raises `ValueError` for one that Keras does not have."""
+        """Return the settings in a config.
+
+        config: as Keras stores it; missing settings are those of `defaults`.
+
+        Raises `ValueError` for a setting that Keras does not have.
+
+        >>> Tokenizer.of({"lower": True}, Tokenizer()).lower
+        True
+        """
         kinds = {"lower": bool, "char_level": bool, "filters": str, "split": str, "apart": str, "removed": str}
         found: dict[str, Any] = {}
         for key, kind in kinds.items():
@@ -49,28 +69,28 @@ class Tokenizer(NamedTuple):
 
     @classmethod
     def of_card(cls, card: str) -> Tokenizer | None:
-        """The settings in the card of a `.bin`, None if there are none."""
+        """Return the settings in the card of a `.bin`, or None if there are none."""
         if '"tokenizer"' not in card:
             return None
-        import json  # here, as few need it: imports are half of what starting costs
+        import json  # imported here, since few models need it and imports are half of the start
 
         try:
             config = json.loads(card)["tokenizer"]
             return cls.of(config, cls()) if config.keys() >= {"lower", "split"} else None
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-            return None  # opaque to the engine, so anything may be in it
+            return None  # a card may hold anything
 
     def facts(self) -> dict[str, Any]:
-        """The settings as the card of a `.bin` holds them."""
+        """Return the settings as the card of a `.bin` holds them."""
         return {key: value for key, value in self._asdict().items() if key in ("lower", "split") or value}
 
     def lowered(self, text: str) -> str:
-        """The text in the case of the elements, without what is removed."""
+        """Return the text in the case of the elements, without the removed characters."""
         text = text.lower() if self.lower else text
         return text.translate(dict.fromkeys(map(ord, self.removed))) if self.removed else text
 
     def words(self, text: str) -> Iterator[tuple[str, int]]:
-        """The words of a text, and where each begins in the lower-cased text."""
+        """Yield the words of a text, and where each begins in the result of `lowered`."""
         outside = re.escape(self.filters + self.apart)
         character = f"[^{outside}]" if outside else "."
         pattern = rf"{re.escape(self.split)}|((?:(?!{re.escape(self.split)}){character})+)"

@@ -1,4 +1,4 @@
-"""What an error says of an element that is not in a vocabulary: where it stands, and what comes closest."""
+"""Messages on elements that are not in a vocabulary: the place of each, and the closest element."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Collection, Sequence
 
 from lstmgen.errors import option
 
-_AROUND = 16  # characters shown on each side
-_OTHERS = 8  # more unknown elements that are named
-_LOOKED_AT = 100_000  # elements of a vocabulary that are compared
+_AROUND = 16  # the number of characters shown on each side
+_OTHERS = 8  # the highest number of further unknown elements in a message
+_LOOKED_AT = 100_000  # the largest vocabulary whose elements are all compared
 
-# Signs that are typed one way and printed another.
+# Printed signs, and how they are typed.
 _PLAIN = str.maketrans(
     {
         **dict.fromkeys("‘’‚‛′`´", "'"),  # noqa: RUF001
@@ -40,13 +40,19 @@ def message(
     *,
     skippable: bool = True,
 ) -> str:
-    """Why `piece` has no id.
+    """Return why a piece has no id.
 
-    elements: those that a text may hold, of `count` in all.
+    elements: those that a text may hold.
+    count: number of elements of the vocabulary.
+    piece: what is not among them.
     position: its index, or in a text of characters its offset.
-    text: the text that it stands in, at the offset `at`; None for a list of elements.
+    text: the text that it stands in, or None for a list of elements.
+    at: its offset in the text.
     others: what else is unknown there.
     skippable: whether the caller has the option `on_unknown`.
+
+    >>> message(["a", "b"], 2, "c", 1, None, 0, [])[:62]
+    "character 'c' (U+0063) at position 1 is not in the vocabulary "
     """
     thing = "character" if len(piece) == 1 else "element"
     code = f" (U+{ord(piece):04X})" if len(piece) == 1 else ""
@@ -66,7 +72,11 @@ def message(
 
 
 def closest(elements: Collection[str], piece: str) -> str | None:
-    """The element that is spelled as `piece` but for case, typographic signs or accents; None if there is none."""
+    """Return an element that differs only in case, typographic signs or accents, or None.
+
+    >>> closest(["cafe", "tea"], "Caf\u00e9")
+    'cafe'
+    """
     for spelled in _spellings(piece):
         if spelled != piece and spelled in elements:
             return spelled
@@ -77,7 +87,7 @@ def closest(elements: Collection[str], piece: str) -> str | None:
 
 
 def _spellings(piece: str) -> list[str]:
-    """Other spellings of `piece`, the likeliest first."""
+    """Return other spellings of `piece`, the likeliest first."""
     typed = piece.translate(_PLAIN)
     cased = [text for one in (piece, typed) for text in (one, one.lower(), one.upper(), one.capitalize())]
     composed = [unicodedata.normalize(form, piece) for form in ("NFC", "NFKC")]
@@ -85,7 +95,13 @@ def _spellings(piece: str) -> list[str]:
 
 
 def bare(text: str) -> str:
-    """A text without case, accents and typographic signs: equal for what a reader takes for the same."""
+    """Return a text without case, accents and typographic signs.
+
+    Two texts that a reader takes for the same are then equal.
+
+    >>> bare("\u201cCaf\u00e9\u201d")
+    '"cafe"'
+    """
     return _without_accents(text.translate(_PLAIN)).casefold()
 
 

@@ -1,4 +1,7 @@
-"""Elements and their ids: characters of a text, or tokens such as words and notes."""
+"""Elements and their ids.
+
+An element is a character of a text, or a token such as a word or a note.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,12 @@ Ids = NDArray[np.uint32]
 
 
 class Piece(NamedTuple):
-    """A part of a text: the element that it is, where it begins, and its id, or None."""
+    """A part of a text.
+
+    element: the element that it is.
+    at: where it begins in the text.
+    id: of the element, or None if it has none.
+    """
 
     element: str
     at: int
@@ -29,9 +37,15 @@ class Piece(NamedTuple):
 class Vocabulary:
     """The elements of a generator, in the order of the network's outputs.
 
-    `kind` is "text" if the elements, joined, are the text, "tokens" for a list of elements, or "bytes" if they are the
-    bytes of UTF-8, called <0x00> to <0xFF>. An empty element stands for padding: no text holds it, though an id may.
-    `tokenizer` is how texts became elements in training, if not plainly.
+    elements: at most 1,048,576 texts. An empty one stands for padding: no text holds it, but an id
+    may.
+    kind: "text" if the elements, joined, are the text. "tokens" for a list of elements. "bytes" if
+        they are the bytes of UTF-8, called <0x00> to <0xFF>.
+    tokenizer: how texts became elements in training, or None for the plain way.
+
+    >>> vocabulary = Vocabulary(["a", "b", "ch"], "text")
+    >>> vocabulary.encode("bach").tolist(), vocabulary.decode([1, 0, 2])
+    ([1, 0, 2], 'bach')
     """
 
     def __init__(self, elements: Sequence[str], kind: str, tokenizer: Tokenizer | None = None) -> None:
@@ -47,10 +61,19 @@ class Vocabulary:
     def encode(self, what: str | Iterable[str | int], on_unknown: str | None = "error") -> Ids:
         """Ids of a text, of elements, or of ids, which pass through.
 
-        A text is cut into the longest elements that match (kind "text"), or at white space (kind "tokens"), or as its
-        tokenizer does. What is not in the vocabulary becomes the tokenizer's element for it, if it has one. Else it is
-        a `ValueError` that shows it and its place. It is left out with `on_unknown="skip"`, or becomes the element
-        `on_unknown`. What is neither text, elements nor ids is a `TypeError`.
+        what: a text, or a sequence of elements and ids. A text is cut into the longest elements
+            that match (kind "text"), at white space (kind "tokens"), or as the tokenizer does.
+        on_unknown: "skip" leaves out what is not in the vocabulary. An element takes its place.
+            "error" puts the tokenizer's element for unknown words there, if it has one.
+
+        Returns a uint32 array of shape (n,). Raises `ValueError` that shows the first unknown
+        element and its place, `TypeError` for anything that is neither text, elements nor ids, and
+        `OptionError` for another `on_unknown`.
+
+        >>> Vocabulary(["do", "re"], "tokens").encode("re do re").tolist()
+        [1, 0, 1]
+        >>> Vocabulary(["a", "b"], "text").encode("a-b", on_unknown="skip").tolist()
+        [0, 1]
         """
         check_sequence("what", what)
         skippable, on_unknown = on_unknown is not None, "error" if on_unknown is None else on_unknown
@@ -78,13 +101,25 @@ class Vocabulary:
         return np.array(ids, np.uint32)
 
     def decode(self, ids: Iterable[int]) -> str | list[str]:
-        """The text of these ids, or their elements if the kind is "tokens"."""
+        """Return the text of ids, or a list of their elements if the kind is "tokens".
+
+        ids: each from 0 to len(self) - 1.
+
+        >>> Vocabulary(["do", "re"], "tokens").decode([1, 0])
+        ['re', 'do']
+        """
         return list(self.texts(ids)) if self.kind == "tokens" else "".join(self.texts(ids))
 
     def texts(self, ids: Iterable[int]) -> Iterator[str]:
-        """The text that each id adds. Of kind "bytes": the characters that are complete with it.
+        """Yield the text that each id adds.
 
-        What is no UTF-8, or is not complete at the end, becomes U+FFFD.
+        ids: each from 0 to len(self) - 1.
+
+        An id of kind "bytes" adds the characters that are complete with it. Bytes that are not
+        UTF-8, or that are incomplete at the end, become U+FFFD.
+
+        >>> list(Vocabulary(["<0xC3>", "<0xA9>"], "bytes").texts([0, 1])) == ["", "\u00e9"]
+        True
         """
         if self.kind != "bytes":
             yield from (self.elements[i] for i in ids)
@@ -96,7 +131,7 @@ class Vocabulary:
             yield rest
 
     def _pieces(self, text: str) -> Iterator[Piece]:
-        """The elements of a text, each with its place."""
+        """Yield the elements of a text, each with its place."""
         if self.kind == "bytes":
             for at, character in enumerate(text):
                 names = [byte_element(byte) for byte in character.encode()]
@@ -108,7 +143,7 @@ class Vocabulary:
             yield from self._cut(text if self.tokenizer is None else self.tokenizer.lowered(text))
         elif self.tokenizer is None:
             yield from (self._piece(match[0], match.start()) for match in re.finditer(r"\S+", text))
-        elif text in self.ids:  # such as <s>, which no tokenizer makes
+        elif text in self.ids:  # for example <s>, which no tokenizer makes
             yield self._piece(text, 0)
         else:
             yield from (self._piece(word, at) for word, at in self.tokenizer.words(text))
@@ -150,13 +185,16 @@ class Vocabulary:
 
 
 def check_sequence(name: str, what: object) -> None:
-    """Raise a `TypeError` that names the argument `name` if `what` cannot be text, elements or ids."""
+    """Raise a `TypeError` unless `what`, the argument `name`, may be text, elements or ids."""
     if isinstance(what, bytes) or not isinstance(what, Iterable):
         raise TypeError(f"{name}: expected text, elements or ids, found {what!r:.60}")
 
 
 def id_at(name: str, piece: object, position: int) -> int:
-    """The id that `piece`, an integer of any kind, is; anything else is a `TypeError`."""
+    """Return the id that `piece` is, an integer of any kind.
+
+    Raises `TypeError` for anything else.
+    """
     try:
         return index(piece)  # type: ignore[arg-type]
     except TypeError:
@@ -164,7 +202,11 @@ def id_at(name: str, piece: object, position: int) -> int:
 
 
 def plain_ids(text: str) -> list[int] | None:
-    """The ids in a text such as "3 1 4", as they are printed without a vocabulary; None if there is anything else."""
+    """Return the ids in a text, as they are printed without a vocabulary, or None.
+
+    >>> plain_ids("3 1 4"), plain_ids("3 a")
+    ([3, 1, 4], None)
+    """
     pieces = text.split()
     if not all(piece.isascii() and piece.isdigit() and len(piece) < 11 for piece in pieces):
         return None
