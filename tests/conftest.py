@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
+# Before NumPy is loaded: its threads cost more than they save on matrices as small as those of the tests.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# ruff: noqa: E402
 import json
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
