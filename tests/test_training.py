@@ -458,6 +458,7 @@ def test_export_callback_keeps_a_better_file_of_another_run(keras: Any, tmp_path
     path = tmp_path / "m.bin"
     assert run([{"val_loss": 2.0}, {"val_loss": 1.5}], card={"made": "here"}) == [True, True]
     card = lstmgen.Model(path).metadata["card"]
+    assert card.pop("assumed")[0].startswith("encoding onehot: ")
     assert card == {"made": "here", "monitor": "val_loss", "figure": 1.5, "epoch": 2}
     with pytest.warns(UserWarning, match=r"m\.bin: it has val_loss 1.5, and stays until an epoch is better"):
         assert run([{"val_loss": 1.9}, {"val_loss": 1.6}, {"val_loss": 1.4}]) == [False, False, True]
