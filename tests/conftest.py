@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
+# These count while NumPy and TensorFlow are loaded. The matrices of the tests are so small that threads which wait
+# for each other cost more than they save.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
 import json
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,9 +20,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 Arrays = Mapping[str, ArrayLike]
 LayerConfig = tuple[str, dict[str, Any]]

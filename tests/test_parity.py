@@ -24,6 +24,7 @@ from lstmgen.generator import Generator
 from lstmgen.network import Layer, Network, reference
 from lstmgen.parity import MEDIAN, WORST
 from support.networks import network
+from support.slow import slow_but
 
 WINDOWS = 24  # of a network that is judged by one draw of its weights
 DRAWS, WINDOWS_OF_A_DRAW = 15, 8  # of a saturated one
@@ -176,13 +177,13 @@ class Trial:
         exact = reference.forward(self.network, x)
         return self.keras_predict(x), exact, self.amplified(exact, _forward(x))
 
-    def sampled(self, refresh: int | None) -> tuple[NDArray[np.uint32], Floats]:
-        """DRAWN elements after a random prime, all (T + DRAWN,), and the distribution that each came from."""
+    def sampled(self, refresh: int | None, count: int) -> tuple[NDArray[np.uint32], Floats]:
+        """Elements drawn after a random prime, all (T + count,), and the distribution that each came from."""
         generator = Generator(self.engine)
         ids = np.random.default_rng(4).integers(0, self.case.outputs, self.case.window)
         stream = generator.stream(prime=ids, seed=3, refresh=refresh)
         distributions, drawn = [], []
-        for _ in range(DRAWN):
+        for _ in range(count):
             distributions.append(stream.probabilities())
             drawn.append(next(stream))
         return np.concatenate([ids, drawn]).astype(np.uint32), np.stack(distributions)
@@ -317,12 +318,13 @@ def test_an_exact_keras_counts_as_one_rounding() -> None:
     assert parity.ratio(large + 3e-8, large, large) == pytest.approx(1)
 
 
-def test_window_sampling_is_as_exact_as_keras_at_each_of_500_elements(trials: list[Trial]) -> None:
+@pytest.mark.parametrize("count", slow_but({40}, [40, DRAWN], "Keras predicts a whole window for each element"))
+def test_window_sampling_is_as_exact_as_keras_at_each_element(trials: list[Trial], count: int) -> None:
     ratios = {}
     for trial in trials:
         if trial.case.encoding == "features":
             continue
-        ids, distributions = trial.sampled(refresh=1)
+        ids, distributions = trial.sampled(refresh=1, count=count)
         windows = np.lib.stride_tricks.sliding_window_view(ids[:-1], trial.case.window)
         x = trial.encode(windows)
         ratios[str(trial.case)] = trial.ratio(distributions, trial.keras_predict(x), _forward(x))
@@ -334,7 +336,7 @@ def test_carried_sampling_is_as_exact_as_a_stateful_keras_model(trials: list[Tri
     for trial in trials:
         if trial.case not in STATEFUL:
             continue
-        ids, distributions = trial.sampled(refresh=None)
+        ids, distributions = trial.sampled(refresh=None, count=DRAWN)
         stateful = _network(trial.keras, trial.case, stateful=True)
         stateful.set_weights(trial.weights)
         step = _compiled(trial.keras, stateful)

@@ -130,6 +130,16 @@ class Vocabulary:
         if rest := decoder.decode(b"", final=True):
             yield rest
 
+    def continued(self, begun: bytes, ids: Iterable[int]) -> tuple[str, bytes]:
+        """The text that ids of kind "bytes" add after `begun`, the first bytes of a character; and what they begin.
+
+        What is no UTF-8 becomes U+FFFD.
+        """
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        decoder.setstate((begun, 0))
+        text = decoder.decode(bytes(byte_of(self.elements[i]) for i in ids))
+        return text, decoder.getstate()[0]
+
     def _pieces(self, text: str) -> Iterator[Piece]:
         """Yield the elements of a text, each with its place."""
         if self.kind == "bytes":
