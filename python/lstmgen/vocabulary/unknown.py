@@ -24,11 +24,6 @@ _PLAIN = str.maketrans(
 )
 
 
-def skipping() -> str:
-    """How a message ends: the option that all who encode a text have."""
-    return f"; {option('on_unknown', 'skip')} leaves such out"
-
-
 def message(
     elements: Collection[str],
     count: int,
