@@ -429,7 +429,7 @@ def test_options_that_notes_do_not_have_are_named(build: Any, saved: Save) -> No
 
 def test_outputs_of_no_note_are_named(build: Any, saved: Save) -> None:
     path = saved(build(names={"step": "energy"}))
-    with pytest.raises(ModelFormatError, match=r"found 3: choose with the option output: pitch, energy, duration; or"):
+    with pytest.raises(ModelFormatError, match=r"found 3: choose with output: pitch, energy, duration; or"):
         lstmgen.Model(path)
     assert NoteGenerator(path, heads="pitch/128,step=energy,duration").heads[1].part == "step"
 
@@ -608,9 +608,9 @@ def test_sample_prints_a_note_a_line(build: Any, saved: Save, run: Any, tmp_path
     ("argv", "message"),
     [
         (("--top-k", "3"), "--top-k: notes.keras draws notes, which have no such option"),
-        (("--prime", "C4"), "prime: the outputs pitch, step, duration are a note together"),
+        (("--prime", "C4"), "which have no such option; --prime-file names a MIDI file"),
         (("--carry",), "--carry: notes.keras draws notes"),
-        (("--refresh", "2"), "--refresh: notes.keras draws notes, each from a window of its own"),
+        (("--refresh", "2"), "--refresh: notes.keras draws notes, which have no such option"),
         (("-o", "a.flac"), "a.flac: such a file cannot be written: music is written as .mid"),
         (("-o", "a.mid", "--bpm", "1"), "bpm: expected 4 to 1000"),
         (("-o", "no/a.mid"), "no/a.mid: cannot write into the folder"),

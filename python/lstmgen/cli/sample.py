@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import secrets
@@ -17,7 +18,7 @@ from typing import Any
 import lstmgen
 from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument
 from lstmgen.cli.main import flag
-from lstmgen.music.formats import READABLE, WRITABLE
+from lstmgen.music.formats import WRITABLE
 from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
 
 # Options of a file of Keras.
@@ -92,6 +93,8 @@ def run(args: argparse.Namespace) -> None:
     model = _loaded(args, options)
     if model.heads:
         return _sample_notes(args, model, options)
+    if args.prime_file is not None:
+        options["prime"] = _text_of(args.prime_file)
     generator = lstmgen.Generator(model, threads=args.threads)
     vocabulary = generator.model.vocabulary
     joined = vocabulary is not None and vocabulary.kind != "tokens"
@@ -137,7 +140,9 @@ def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[
 
     given = options.keys() - ({"prime"} if args.prime_file else set())
     if others := sorted(given - _OF_NOTES):
-        raise ValueError(f"{flag(others[0])}: {args.model} draws notes, which have no such option")
+        name = "--carry" if args.carry else flag(others[0])
+        hint = "; --prime-file names a MIDI file" if others[0] == "prime" else ""
+        raise ValueError(f"{name}: {args.model} draws notes, which have no such option{hint}")
     files = [path for path in args.output if path != _STDOUT]
     music.check_music_outputs(files, bpm=args.bpm)
     _check_folders(files)
@@ -215,8 +220,9 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         options |= {name: _unescaped(options[name]) for name in ("prime", "stop") if name in options}
     if args.prime_ids is not None:
         options["prime"] = args.prime_ids
-    elif args.prime_file is not None and args.prime_file.suffix.lower() not in READABLE:
-        options["prime"] = _utf_8(str(args.prime_file), args.prime_file.read_bytes())
+    elif args.prime_file is not None:
+        with contextlib.suppress(ValueError):  # a MIDI file may be a prime, too: the model says what it takes
+            options["prime"] = _text_of(args.prime_file)
     elif args.prime == "-":
         options["prime"] = _utf_8("stdin", sys.stdin.buffer.read())
     return options
@@ -235,6 +241,10 @@ def _with_ids(options: dict[str, Any]) -> dict[str, Any]:
         "logit_bias": lambda biases: {int(key) if plain_ids(key) else key: bias for key, bias in biases.items()},
     }
     return {name: ways[name](value) if name in ways else value for name, value in options.items()}
+
+
+def _text_of(path: Path) -> str:
+    return _utf_8(str(path), path.read_bytes())
 
 
 def _utf_8(name: str, data: bytes) -> str:
