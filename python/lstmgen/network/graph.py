@@ -131,7 +131,8 @@ class Network:
     `input_size` is the number of numbers per step, or of ids if an embedding reads them.
     `elements` holds what the file, or one beside it, says of the elements: "vocab", the elements themselves; "beside",
     paths of vocabularies with whether the name says that they belong to the file; "kind", "tokenizer", "stop";
-    "blank", if a text starts from padding.
+    "blank", if a text starts from padding; "heads", what the values that the last layer joins are, if they are a note,
+    and "heads_told", whether an option says so.
     """
 
     layers: tuple[Layer, ...]
