@@ -449,6 +449,14 @@ def test_networks_of_which_no_note_is_made_are_named(
         lstmgen.Model(saved(build(sizes, inputs=inputs)))
 
 
+def test_an_input_is_no_head(keras: Any, saved: Save) -> None:
+    given = keras.Input((STEPS, 3))
+    x = keras.layers.LSTM(4, return_sequences=True)(given)
+    outputs = {"pitch": keras.layers.Dense(9)(x), "step": keras.layers.Dense(1)(x), "duration": given}
+    with pytest.raises(ModelFormatError, match="one of the outputs is the input itself"):
+        lstmgen.Model(saved(keras.Model(given, outputs)))
+
+
 def test_outputs_that_are_no_probabilities_are_named(build: Any, saved: Save) -> None:
     with pytest.raises(ModelFormatError, match="pitch: its 128 outputs, tanh, are no probabilities"):
         lstmgen.Model(saved(build(activation="tanh")))

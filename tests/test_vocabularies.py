@@ -567,7 +567,7 @@ def test_what_holds_no_elements_is_refused(what: Any) -> None:
         Vocabulary(["a", "b"], "text").encode(what)
 
 
-@pytest.mark.parametrize("on_unknown", [5, None, ["a"]])
+@pytest.mark.parametrize("on_unknown", [5, ["a"]])
 def test_replacement_that_is_no_element_is_refused(on_unknown: Any) -> None:
     with pytest.raises(TypeError, match="on_unknown: expected 'error', 'skip' or an element, found"):
         Vocabulary(["a", "b"], "text").encode("a", on_unknown)

@@ -139,41 +139,44 @@ def note_heads(network: Network) -> tuple[list[Head], list[Assumption]]:
         raise ModelFormatError("heads: expected a network that numbers enter, found one that takes ids")
     wanted: Sequence[heads.Wanted] = network.elements["heads"]
     joined = network.inputs(len(network.layers) - 1)
+    if NETWORK_INPUT in joined:
+        raise ModelFormatError("heads: one of the outputs is the input itself")
     sizes = [network.values[i].size for i in joined]
     entering = _entering(network.input_size, [head.part for head in wanted], sizes)
-    found, assumed = [], [Assumption(_what_is_a_note([str(head.layer) for head in wanted]))]
+    names = ", ".join(str(head.layer) for head in wanted)
+    found: list[Head] = []
+    assumed = [Assumption(f"the outputs {names} together are a note, as in TensorFlow's music tutorial")]
     for head, i, size in zip(wanted, joined, sizes, strict=True):
-        kind, activation = _head(network, i)
-        if size == 1:
-            kind = "number"
-        elif kind in ("logits", "distribution") or kind == "shares":
-            if kind == "shares":
-                text = f"its {size} outputs of {head.part}, {activation}, are in proportion to probabilities"
-                assumed.append(Assumption(text, doubtful=True))
-            kind = "logits" if kind == "logits" or activation == "log_softmax" else "probabilities"
-        else:
-            raise ModelFormatError(f"heads: {head.part}: its {size} outputs, {activation}, are no probabilities")
-        lowest = head.lowest
-        if lowest is None:
-            lowest = _LOWEST_KEY if head.part == "pitch" and size == _KEYS else 0
-            if lowest:
-                text = f"the {size} pitches are the keys of a piano, from MIDI pitch {lowest} up"
-                assumed.append(Assumption(f"{text}; heads='pitch+0,...' (--heads) tells another", doubtful=True))
+        kind = "number" if size == 1 else _kind_of_head(network, head.part, i, assumed)
+        lowest = _LOWEST_KEY if head.part == "pitch" and size == _KEYS else 0
+        if lowest and head.lowest is None:
+            text = f"the {size} pitches are the keys of a piano, from MIDI pitch {lowest} up"
+            assumed.append(Assumption(f"{text}; heads='pitch+0,...' (--heads) tells another", doubtful=True))
+        lowest = lowest if head.lowest is None else head.lowest
         divisor = float(size) if head.divisor is None else head.divisor
         found.append(Head(head.part, size, kind, divisor, lowest, head.part in entering))
         heads.check(found[-1])
-    told = all(head.divisor is not None or size == 1 for head, size in zip(wanted, sizes, strict=True))
-    if not (told and network.elements.get("heads_told")):
-        text = f"a note enters as {', '.join(map(str, found))}, in this order"
-        common = [str(head) for head in found] == ["pitch/128", "step", "duration"]
-        assumed.append(Assumption(f"{text}; heads='...' (--heads) tells another", doubtful=not common))
+    told = network.elements.get("heads_told") and all(
+        head.divisor is not None or size == 1 for head, size in zip(wanted, sizes, strict=True)
+    )
+    if not told:
+        shown = [str(head) for head in found]
+        text = f"a note enters as {', '.join(shown)}, in this order; heads='...' (--heads) tells another"
+        assumed.append(Assumption(text, doubtful=shown != ["pitch/128", "step", "duration"]))
     assumed.append(Assumption("steps and durations are in seconds"))
     assumed.append(Assumption("without a prime a sample starts from a window of middle C, half a second each"))
     return found, assumed
 
 
-def _what_is_a_note(names: Sequence[str]) -> str:
-    return f"the outputs {', '.join(names)} together are a note, as in TensorFlow's music tutorial"
+def _kind_of_head(network: Network, part: str, i: int, assumed: list[Assumption]) -> str:
+    """What the several numbers of layer `i` are, of which one is drawn."""
+    size, (kind, activation) = network.values[i].size, _head(network, i)
+    if kind == "numbers":
+        raise ModelFormatError(f"heads: {part}: its {size} outputs, {activation}, are no probabilities")
+    if kind == "shares":
+        text = f"the {size} outputs of {part}, {activation}, are in proportion to probabilities"
+        assumed.append(Assumption(text, doubtful=True))
+    return "logits" if kind == "logits" or activation == "log_softmax" else "probabilities"
 
 
 def _entering(inputs: int, parts: Sequence[str], sizes: Sequence[int]) -> frozenset[str]:

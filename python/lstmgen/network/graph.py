@@ -75,6 +75,8 @@ class Network:
     | "beside" | paths of vocabularies, and whether the name of each says that it belongs to the file |
     | "kind", "tokenizer", "stop" | as `lstmgen.export` takes them |
     | "blank" | whether a text starts from padding |
+    | "heads" | what the values that the last layer joins are, if they are a note |
+    | "heads_told" | whether an option says so |
 
     >>> kernel, bias = np.ones((2, 3), np.float32), np.zeros(3, np.float32)
     >>> options = {"units": 3, "activation": "softmax"}
