@@ -1,4 +1,4 @@
-"""Models that begin with a layer that makes ids of texts: the network after it, and its vocabulary."""
+"""Models whose first layer turns texts into ids: the network after it, and its vocabulary."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lstmgen import ModelFormatError, keras_file
 
 WORDS = ["the", "cat", "sat", "dont"]
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # says what is assumed
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # assumptions are warnings
 
 
 def saved(keras: Any, path: Path, first: Any, ids: int, *, text: bool = True, steps: int | None = 5) -> Any:

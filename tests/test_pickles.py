@@ -1,4 +1,4 @@
-"""Pickles are read as data: nothing in them runs, and none takes more than its share of time and memory."""
+"""Pickles are read as data. Nothing in them runs, and none takes much time or memory."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ HOMES = [
 
 
 def tokenizer_at(home: str, settings: dict[str, Any], protocol: int) -> bytes:
-    """The pickle of an object with these settings of a class Tokenizer in the module `home`."""
+    """Return the pickle of a Tokenizer of the module `home` with these settings."""
 
     class Stand:
         pass
@@ -467,7 +467,7 @@ def test_any_damage_is_a_value_error(rng: np.random.Generator) -> None:
 
 
 def converted(error: pytest.ExceptionInfo[ValueError], folder: Path) -> Any:
-    """What the command of a refusal makes of the pickle."""
+    """Return what the command of a refusal makes of the pickle."""
     found = re.search(r"(python -c .*)", str(error.value))
     assert found
     command = shlex.split(found[1])
