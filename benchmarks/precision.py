@@ -13,7 +13,7 @@ import numpy as np
 
 import lstmgen
 from lstmgen import keras_file
-from lstmgen.binfile import writer
+from lstmgen.binfile import rounding
 from lstmgen.network import reference
 
 WINDOWS = 40
@@ -38,7 +38,7 @@ def main() -> None:
     )
     print("|", " | ".join(columns), "|")
     print("| --- | --- | --- | --- | --- |")
-    for dtype in writer.DTYPES:
+    for dtype in rounding.DTYPES:
         model = lstmgen.Model(args.model, vocab_from=args.vocab_from, dtype=dtype)
         generator = lstmgen.Generator(model)
         assert model.vocabulary is not None
@@ -46,12 +46,12 @@ def main() -> None:
         windows = np.stack([ids[i : i + steps] for i in np.linspace(0, len(ids) - steps, WINDOWS).astype(int)])
         x = np.stack([reference.encode(network, model.encoding, w.tolist(), model.input_values) for w in windows])
         exact = reference.forward(network, x, np.float64)
-        stored = reference.forward(writer.rounded(network, dtype), x, np.float64)
+        stored = reference.forward(rounding.rounded(network, dtype), x, np.float64)
         found = model.predict(windows).astype(np.float64)
         kl = float((exact * np.log(exact / found)).sum(axis=-1).mean())
         bits = generator.score(text, refresh=None).bits_per_element
-        difference, rounding = np.abs(found - exact).max(), np.abs(found - stored).max()
-        print(f"| {dtype} | {bits:.4f} | {kl:.1e} | {difference:.1e} | {rounding:.1e} |")
+        difference, change = np.abs(found - exact).max(), np.abs(found - stored).max()
+        print(f"| {dtype} | {bits:.4f} | {kl:.1e} | {difference:.1e} | {change:.1e} |")
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ int main(int argc, char** argv) {
                 part(0.5), part(0.99), part(0.9999), times.back());
 
     // One and more threads by turns, and the medians of both: other programs of the machine come and go.
-    for (const std::size_t threads : {2, 64}) {
+    for (const std::size_t threads : {std::size_t{2}, std::size_t{64}}) {
         std::vector<double> ratios;
         for (int i = 0; i < 9; ++i) {
             const double one = throughput(model, 1, elements / 50 + 1);

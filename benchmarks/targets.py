@@ -23,13 +23,13 @@ import numpy as np
 import lstmgen
 from lstmgen import _core
 from lstmgen.bench import lane_macs, step_bytes
-from lstmgen.binfile import writer
-from lstmgen.network import Layer, Network, tensor_shapes
+from lstmgen.binfile import rounding, writer
+from lstmgen.network import Layer, Network
 from measuring import Draw, elements_in, many, sampler, spread
 
 ROUNDS = 7
 MANY = 64
-DTYPES = writer.DTYPES
+DTYPES = rounding.DTYPES
 MODELS: dict[str, tuple[list[int], list[tuple[int, str]], int]] = {  # LSTM units, dense layers, inputs
     "latex256": ([256], [(92, "softmax")], 92),
     "latex512x2": ([512, 512], [(92, "softmax")], 92),
@@ -46,7 +46,7 @@ def pack(units: list[int], dense: list[tuple[int, str]], inputs: int, dtype: str
     for i, (n, activation) in enumerate(dense):
         layers.append(Layer("dense", f"dense_{i}", {"units": n, "activation": activation}, {}))
     for layer in layers:
-        for name, shape in tensor_shapes(layer.type, size, layer.options).items():
+        for name, shape in layer.tensors(size).items():
             layer.arrays[name] = rng.normal(0, 0.05, shape).astype(np.float32)
         size = int(layer.options["units"])
     network = Network(tuple(layers), window, inputs, "3.15.1")
@@ -69,7 +69,7 @@ def figures(name: str, dtype: str, seconds: float) -> dict[str, Any]:
     """What one process, with its instruction set, measures of one model."""
     model = lstmgen.Model(pack(*MODELS[name], dtype))
     macs, total = lane_macs(model), step_bytes(model)
-    step_macs = total // writer.NUMBER_BYTES[dtype]
+    step_macs = total // rounding.NUMBER_BYTES[dtype]
     busy, clock = time.process_time, time.perf_counter
     measured = {
         "window": rounds_of(sampler(model, 1), seconds, busy),

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
+# These count while NumPy and TensorFlow are loaded. The matrices of the tests are so small that threads which wait
+# for each other cost more than they save.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
 import json
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,11 +21,16 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
 Arrays = Mapping[str, ArrayLike]
 LayerConfig = tuple[str, dict[str, Any]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a test that is marked as slow without saying why plain `pytest` does not need it."""
+    for item in items:
+        for mark in item.iter_markers("slow"):
+            if mark.args or list(mark.kwargs) != ["reason"] or not isinstance(mark.kwargs["reason"], str):
+                raise pytest.UsageError(f"{item.nodeid}: expected pytest.mark.slow(reason='...'), found {mark}")
 
 
 @pytest.fixture(scope="session")

@@ -84,7 +84,7 @@ CANCELLED = """
 import asyncio
 import numpy as np
 import lstmgen
-from support.networks import packed
+from support.networks import network, packed
 gen = lstmgen.Generator(packed(network([("lstm", 512), ("dense", 11, "softmax")], window=200)))
 async def draw():
     async for _ in gen.astream(None, {options}):

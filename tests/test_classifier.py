@@ -28,6 +28,7 @@ from lstmgen.training import ClassifierSettings, TrainingReport, train_classifie
 from lstmgen.training.tasks.classifier import PADDING, padded, read_examples, split
 from support.gguf_bytes import array, string, strings, take_apart
 from support.networks import network, packed
+from support.slow import slow_but
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 LESSON = {
@@ -443,6 +444,7 @@ def test_the_lessons_table_is_learned(lesson: Trained) -> None:
     assert len(lesson.report.history) < 40  # the training ends when the network fits the rows
 
 
+@pytest.mark.slow(reason="trains on 600 rows")
 def test_parabolas_are_told_apart(parabola: Trained) -> None:
     card = parabola.model.metadata["card"]
     assert (card["kind"], card["held_out"]) == ("numbers", 120)
@@ -451,7 +453,7 @@ def test_parabolas_are_told_apart(parabola: Trained) -> None:
     assert set(parabola.model.labels) == {"up", "flat", "down"}
 
 
-@pytest.mark.parametrize("name", ["lesson", "parabola", "ramps"])
+@pytest.mark.parametrize("name", slow_but({"lesson", "ramps"}, ["lesson", "parabola", "ramps"], "trains on 600 rows"))
 def test_probabilities_are_those_of_keras_on_padded_input(
     name: str, keras: Any, request: pytest.FixtureRequest
 ) -> None:
@@ -465,6 +467,7 @@ def test_probabilities_are_those_of_keras_on_padded_input(
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 + own.max())
 
 
+@pytest.mark.slow(reason="takes all three classifiers, the long training among them")
 def test_probabilities_are_as_exact_as_those_of_keras(
     keras: Any, lesson: Trained, parabola: Trained, ramps: Trained
 ) -> None:

@@ -361,7 +361,65 @@ def test_a_full_disk_is_one_line(path: str) -> None:
         process = start("sample", path, "--length", "100000", "--carry", "--seed", "1", stdout=full)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert err == b"seed 1\nlstmgen: [Errno 28] No space left on device\n"
+    assert err == b"seed 1\nlstmgen: the output cannot be written: No space left on device\n"
+
+
+CLOSED = """
+import os, sys
+for descriptor in sys.argv[1]:
+    os.close(int(descriptor))
+os.execv(sys.executable, [sys.executable, "-m", "lstmgen", *sys.argv[2:]])
+"""
+
+
+def without(descriptors: str, *argv: str) -> tuple[int, bytes, bytes]:
+    """Status, stdout and stderr of a command that is started without these descriptors, as by `>&-`."""
+    pipes: Any = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 60}
+    ran = subprocess.run([sys.executable, "-c", CLOSED, descriptors, *argv], **pipes, check=False)
+    return ran.returncode, ran.stdout, ran.stderr
+
+
+@posix
+@pytest.mark.parametrize("argv", [("info",), ("sample", "--seed", "1"), ("predict", "--example")])
+def test_a_closed_stdout_is_one_line(path: str, argv: tuple[str, ...]) -> None:
+    status, _, err = without("1", argv[0], path, *argv[1:])
+    assert status == 1
+    assert err.endswith(b"lstmgen: the output cannot be written: Bad file descriptor\n")
+    assert b"Traceback" not in err
+
+
+@posix
+def test_a_closed_stderr_leaves_stdout_as_it_is(path: str) -> None:
+    want = lstmgen.Generator(path).sample(20, seed=1)
+    assert without("2", "sample", path, "--length", "20", "--seed", "1") == (0, str(want).encode(), b"")
+
+
+@posix
+@pytest.mark.parametrize("descriptors", ["0", "01", "12", "012"])
+def test_no_closed_stream_is_a_traceback(path: str, tmp_path: Path, descriptors: str) -> None:
+    out = tmp_path / "out.txt"
+    status, _, err = without(descriptors, "sample", path, "--length", "20", "--seed", "1", "-o", str(out))
+    assert (status, out.read_text(encoding="utf-8")) == (0, lstmgen.Generator(path).sample(20, seed=1))
+    assert b"Traceback" not in err
+    assert without(descriptors, "--help")[0] == 0
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
+def test_what_the_terminal_cannot_show_is_escaped(tmp_path: Path, encoding: str) -> None:
+    of = saved(tmp_path / "unicode.bin", packed(vocabulary=list("aßü語😀fghij\n"), name="Größe 語"))
+    env = {**os.environ, "PYTHONIOENCODING": encoding, "LC_ALL": "C"}
+    for argv, status, shown in [
+        (["info", of], 0, r"\u8a9e \U0001f600 f g h"),
+        (["sample", of, "--prime", "語☃"], 1, r"\u2603"),
+        (["sample", "語"], 1, r"\u8a9e: No such file"),
+    ]:
+        process = start(*argv, env=env)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == status
+        assert shown.encode() in out + err
+        assert b"Traceback" not in err
+    process = start("info", of, "--json", env=env)
+    assert json.loads(process.communicate(timeout=60)[0])["vocabulary"][3] == "語"
 
 
 @pytest.fixture
@@ -402,7 +460,7 @@ def test_a_missing_file_is_one_line(run: Any, tmp_path: Path) -> None:
 
 
 def test_a_directory_is_one_line(run: Any, tmp_path: Path) -> None:
-    run("sample", tmp_path).failed("is a directory")
+    run("sample", tmp_path).failed("a folder; expected a file that Keras saved")
 
 
 @pytest.mark.parametrize("name", ["x.bin", "x.txt", "x.h5", "x"])

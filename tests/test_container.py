@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from lstmgen import files
-from lstmgen.binfile import writer
+from lstmgen.binfile import rounding, writer
 from lstmgen.errors import ModelFormatError
 from lstmgen.network import Layer, Network, reference
 
@@ -138,7 +138,7 @@ def test_gguf_reads_bf16_matrices_and_f32_vectors(network: Network, tmp_path: Pa
         "dense_1.bias": "F32",
     }
     stored = np.frombuffer(reader.tensors[0].data.tobytes(), np.uint16)
-    expected = writer.to_bf16(network.layers[0].arrays["kernel"]).ravel()
+    expected = rounding.to_bf16(network.layers[0].arrays["kernel"]).ravel()
     np.testing.assert_array_equal(stored, expected)
 
 
@@ -153,7 +153,7 @@ def test_checksum_is_that_of_the_file_with_the_checksum_zero(network: Network) -
     assert stored == zlib.crc32(data)
 
 
-@pytest.mark.parametrize("dtype", writer.DTYPES)
+@pytest.mark.parametrize("dtype", rounding.DTYPES)
 def test_tensors_are_aligned_without_holes(network: Network, tmp_path: Path, dtype: str) -> None:
     data = pack(network, dtype=dtype)
     end = None
@@ -192,13 +192,13 @@ def test_size_of_the_file_grows_with_its_weights_only(network: Network) -> None:
     ],
 )
 def test_bf16_rounds_to_nearest_and_ties_to_even(value: float, bits: int) -> None:
-    rounded = writer.to_bf16(np.array([value], np.float32))
+    rounded = rounding.to_bf16(np.array([value], np.float32))
     assert rounded.tolist() == [bits]
 
 
 def test_bf16_numbers_are_kept(rng: np.random.Generator) -> None:
     bits = rng.integers(0, 0x7F80, 1000).astype(np.uint16)  # all finite numbers above 0
-    np.testing.assert_array_equal(writer.to_bf16(writer.from_bf16(bits)), bits)
+    np.testing.assert_array_equal(rounding.to_bf16(rounding.from_bf16(bits)), bits)
 
 
 def test_weights_beyond_bf16_are_refused(network: Network) -> None:
@@ -213,14 +213,14 @@ def test_weights_beyond_bf16_are_refused(network: Network) -> None:
 
 def test_int8_is_in_steps_of_each_columns_greatest_weight(rng: np.random.Generator) -> None:
     values = rng.normal(0, [0.1, 3.0, 50.0], (200, 3)).astype(np.float32)
-    steps, scales = writer.to_int8(values)
+    steps, scales = rounding.to_int8(values)
     np.testing.assert_allclose(scales, np.abs(values).max(axis=0) / 127, rtol=1e-6)
     assert (np.abs(steps).max(axis=0) == 127).all()
-    assert (np.abs(writer.from_int8(steps, scales) - values) <= 0.501 * scales).all()
+    assert (np.abs(rounding.from_int8(steps, scales) - values) <= 0.501 * scales).all()
 
 
 def test_int8_columns_of_zeros_stay_zeros() -> None:
-    steps, scales = writer.to_int8(np.zeros((4, 2), np.float32))
+    steps, scales = rounding.to_int8(np.zeros((4, 2), np.float32))
     assert not steps.any()
     assert not scales.any()
 
@@ -228,7 +228,7 @@ def test_int8_columns_of_zeros_stay_zeros() -> None:
 def test_gguf_reads_int8_matrices_with_their_scales(network: Network, tmp_path: Path) -> None:
     reader = gguf_reader(tmp_path / "m.bin", pack(network, dtype="int8"))
     tensors = {t.name: t for t in reader.tensors}
-    steps, scales = writer.to_int8(network.layers[0].arrays["kernel"])
+    steps, scales = rounding.to_int8(network.layers[0].arrays["kernel"])
     name = network.layers[0].name
     assert tensors[f"{name}.kernel"].tensor_type.name == "I8"
     np.testing.assert_array_equal(tensors[f"{name}.kernel"].data, steps)
@@ -256,7 +256,7 @@ def test_self_test_is_the_float64_output_for_its_ids(network: Network, tmp_path:
 def test_self_test_of_bf16_uses_the_weights_as_stored(network: Network, tmp_path: Path) -> None:
     ids, output, _ = self_test(pack(network, dtype="bf16"), tmp_path / "m.bin")
     x = reference.encode(network, "onehot", ids)
-    np.testing.assert_array_equal(output, reference.forward(writer.rounded(network, "bf16"), x))
+    np.testing.assert_array_equal(output, reference.forward(rounding.rounded(network, "bf16"), x))
     assert not np.array_equal(output, reference.forward(network, x))
 
 

@@ -20,6 +20,7 @@ from support.networks import network
 
 CYCLE = np.tile(np.arange(12), 200)
 PITCHES = np.arange(48.0, 60.0)
+LEARNT = 0.03  # nats an element
 
 
 @pytest.fixture(scope="session")
@@ -34,14 +35,16 @@ def trained(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
         if rule not in made:
             keras.utils.set_random_seed(1)
             numbers = elements.RULES[rule](np.arange(12.0), PITCHES)
-            x = np.lib.stride_tricks.sliding_window_view(numbers[CYCLE], 6)[:-1, :, None].astype(np.float32)
+            x = np.lib.stride_tricks.sliding_window_view(numbers[CYCLE[:17]], 6)[:, :, None].astype(np.float32)
             layers = [keras.layers.Input((6, 1)), keras.layers.LSTM(48), keras.layers.Dense(12, activation="softmax")]
             model = keras.Sequential(layers)
-            model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
-            model.fit(x, CYCLE[6:], epochs=40, batch_size=64, verbose=0)
+            model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy")
+            steps = 0
+            while model.train_on_batch(x, CYCLE[6:18]) > LEARNT:  # the 12 windows that there are
+                steps += 1
+                assert steps < 10_000, f"{rule}: not learnt"
             made[rule] = tmp_path_factory.mktemp("trained") / "counts.keras"
             model.save(made[rule])
-            assert model.predict(x[:12], verbose=0).argmax(-1).tolist() == [*range(6, 12), *range(6)]
         return made[rule]
 
     return train

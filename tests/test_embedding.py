@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,26 +21,18 @@ from numpy.typing import NDArray
 
 import lstmgen
 from lstmgen.music import decode
+from support.library import ROOT, functions_of_the_header, run
 from support.networks import network, packed
 
-ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 TOOLS = ("cmake", "cc", "c++")
 WARNINGS = "-Wall -Wextra -pedantic -Werror"
 MUSIC = [*(f"n{pitch}" for pitch in range(60, 68)), "d3", "d6", "d12", "t1", "t2", "t3", "t4", "t6"]
 
-pytestmark = pytest.mark.skipif(
-    not all(map(shutil.which, TOOLS)) or not EXAMPLES.is_dir(), reason=f"needs {', '.join(TOOLS)}"
-)
-
-
-def run(*command: str | Path, env: dict[str, str] | None = None) -> str:
-    """Return what the command prints; it must succeed."""
-    done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, env={**os.environ, **(env or {})}, timeout=1200
-    )
-    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-    return done.stdout
+pytestmark = [
+    pytest.mark.skipif(not all(map(shutil.which, TOOLS)) or not EXAMPLES.is_dir(), reason=f"needs {', '.join(TOOLS)}"),
+    pytest.mark.slow(reason="builds the library, twenty times in all"),
+]
 
 
 def build(source: Path, folder: Path, *options: str) -> None:
@@ -262,7 +253,7 @@ def test_a_parent_project_hands_down_what_it_likes(parent: str, latex: Path, tmp
         *(f"add_compile_options($<$<COMPILE_LANGUAGE:CXX>:{flag}>)\n" for flag in flags.split()),
         f'add_subdirectory("{ROOT}" lstmgen)\n',
         f'add_executable(c_api "{ROOT}/cpp/tests/test_c_api.c")\n',
-        "target_link_libraries(c_api PRIVATE lstmgen::lstmgen)\n",
+        "target_link_libraries(c_api PRIVATE lstmgen::lstmgen m)\n",
     )
     build(source, tmp_path / "build", f"-DCMAKE_CXX_FLAGS={flags}", *options)
     text = run(tmp_path / "build" / "stream_latex", latex, "300", "0.67", "11")
@@ -290,21 +281,6 @@ def test_another_version_is_not_found(prefix: Path, tmp_path: Path) -> None:
     )
     assert done.returncode != 0
     assert "99" in done.stderr
-
-
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_the_headers_ask_nothing_of_those_who_include_them(compiler: str, tmp_path: Path) -> None:
-    if not shutil.which(compiler):
-        pytest.skip(f"needs {compiler}")
-    include = f"-I{ROOT / 'cpp' / 'include'}"
-    strict = ["-fsyntax-only", "-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Werror", include]
-    (tmp_path / "c.c").write_text("#include <lstmgen/lstmgen.h>\nint main(void) { return lstmgen_isa(0) == NULL; }\n")
-    (tmp_path / "cpp.cpp").write_text("#include <lstmgen/lstmgen.h>\n#include <lstmgen/lstmgen.hpp>\n")
-    for standard in ("c99", "c11"):
-        run(compiler, f"-std={standard}", "-Wstrict-prototypes", *strict, tmp_path / "c.c")
-    for standard in ("c++17", "c++20"):
-        for options in ([], ["-fno-exceptions", "-fno-rtti"]):
-            run(compiler, f"-std={standard}", *options, *strict, tmp_path / "cpp.cpp")
 
 
 @pytest.mark.skipif(not shutil.which("emcc") or not shutil.which("node"), reason="needs emcc and node")
@@ -341,7 +317,7 @@ def test_the_shared_library_exports_the_api_alone(prefix: Path) -> None:
         pytest.skip("a static library")
     lines = run("nm", "-D", "-C", "--defined-only", libraries[0]).splitlines()
     names = [line.split(maxsplit=2)[2] for line in lines]
-    assert sum(name.startswith("lstmgen_") for name in names) == _functions_of_the_header()
+    assert sum(name.startswith("lstmgen_") for name in names) == len(functions_of_the_header())
     assert [name for name in names if not _public(name)] == []
 
 
@@ -368,19 +344,3 @@ def _public(name: str) -> bool:
     return name in of_error or (
         name.startswith(("lstmgen_", "lstmgen::")) and not any(f"lstmgen::{i}" in name for i in inside)
     )
-
-
-_FUNCTION = re.compile(r"^LSTMGEN_(?:STATUS|API|MUST_CHECK) [^(;]*?(lstmgen_\w+)\(", re.MULTILINE)
-
-
-def _functions_of_the_header() -> int:
-    header = (ROOT / "cpp" / "include" / "lstmgen" / "lstmgen.h").read_text()
-    return len(_FUNCTION.findall(header))
-
-
-def test_every_function_is_documented() -> None:
-    header = (ROOT / "cpp" / "include" / "lstmgen" / "lstmgen.h").read_text()
-    names: Sequence[str] = _FUNCTION.findall(header)
-    assert len(names) == _functions_of_the_header()
-    documented = (ROOT / "docs" / "embedding.md").read_text()
-    assert [name for name in names if f"`{name}`" not in documented] == []

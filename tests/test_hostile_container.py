@@ -570,25 +570,30 @@ def test_random_bytes_are_refused(data: bytes) -> None:
 # -- not a file ------------------------------------------------------------------------------------
 
 
+def no_file(path: Path | str, native: str, told: str) -> None:
+    """Neither the engine nor the package reads `path`, and each says why."""
+    with pytest.raises(OSError, match=rf"{re.escape(str(path))}.*{native}"):
+        _core.Model.load(str(path))
+    for read in (lstmgen.Model, lambda path: lstmgen.export(path, "never.bin")):
+        with pytest.raises(lstmgen.ModelFormatError, match=rf"{re.escape(str(path))}: {told}"):
+            read(path)
+
+
 def test_directory(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="is a directory"):
-        lstmgen.Model(tmp_path)
+    no_file(tmp_path, "is a directory", "a folder")
 
 
 def test_fifo(tmp_path: Path) -> None:
     if not hasattr(os, "mkfifo"):
         pytest.skip("no FIFOs here")
-    path = tmp_path / "fifo.bin"
-    os.mkfifo(path)
-    with pytest.raises(OSError, match=r"fifo\.bin.*not a regular file"):
-        lstmgen.Model(path)
+    os.mkfifo(tmp_path / "fifo.bin")
+    no_file(tmp_path / "fifo.bin", "not a regular file", "not a regular file")
 
 
 def test_endless_device() -> None:
     if not os.path.exists("/dev/zero"):
         pytest.skip("no /dev/zero here")
-    with pytest.raises(OSError, match=r"/dev/zero.*not a regular file"):
-        lstmgen.Model("/dev/zero")
+    no_file("/dev/zero", "not a regular file", "not a regular file")
 
 
 def sparse(path: Path, start: bytes, size: int) -> Path:
@@ -604,11 +609,17 @@ def test_sparse_file_of_a_tebibyte(tmp_path: Path) -> None:
     path = sparse(tmp_path / "big.bin", SOUND, 2**40)
     with pytest.raises(lstmgen.ModelFormatError, match=r"big\.bin.*at most 4 GiB, found 1099511627776"):
         lstmgen.Model(path)
+    with pytest.raises(lstmgen.ModelFormatError, match=r"big\.bin.*at most 4 GiB, found 1099511627776"):
+        lstmgen.Model(path, dtype="bf16")
+    with pytest.raises(lstmgen.ModelFormatError, match=r"big\.bin.*at most 4 GiB, found 1099511627776"):
+        lstmgen.export(path, tmp_path / "out.bin", dtype="bf16")
 
 
 def test_sparse_file_of_zeros_below_the_limit(tmp_path: Path) -> None:
     path = sparse(tmp_path / "zeros.bin", b"", 2**32)
     with pytest.raises(lstmgen.ModelFormatError, match=NO_MAGIC):
+        _core.Model.load(str(path))
+    with pytest.raises(lstmgen.ModelFormatError, match="begins with zeros"):
         lstmgen.Model(path)
 
 
@@ -616,6 +627,8 @@ def test_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "empty.bin"
     path.touch()
     with pytest.raises(lstmgen.ModelFormatError, match=r"empty\.bin.*magic"):
+        _core.Model.load(str(path))
+    with pytest.raises(lstmgen.ModelFormatError, match=r"empty\.bin: the file is empty"):
         lstmgen.Model(path)
 
 

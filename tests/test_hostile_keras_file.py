@@ -402,7 +402,7 @@ def test_activation_that_is_no_name_of_kerass_own(small_h5: Path, activation: An
     refuse(small_h5, "layer dense_1: ")
 
 
-@pytest.mark.parametrize("kind", ["StringLookup", "TextVectorization", "TFSMLayer", "Custom>LSTM"])
+@pytest.mark.parametrize("kind", ["Hashing", "Discretization", "TFSMLayer", "Custom>LSTM"])
 def test_layer_that_could_read_files_is_refused_by_name(small_h5: Path, kind: str) -> None:
     layer = {"class_name": kind, "config": {"name": "x", "vocabulary": "/etc/passwd"}}
     change_config(small_h5, lambda model: model["config"].insert(0, layer))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import lstmgen
 from lstmgen import _core, keras_file
-from lstmgen.binfile import writer
+from lstmgen.binfile import rounding, writer
 from lstmgen.network import NETWORK_INPUT, Network, reference
 from support.networks import network, packed
 
@@ -76,7 +76,7 @@ def draw_many(model: lstmgen.Model, prime: list[int], refresh: int) -> None:
 
 
 @pytest.mark.parametrize("values", [None, PITCHES])
-@pytest.mark.parametrize("dtype", writer.DTYPES)
+@pytest.mark.parametrize("dtype", rounding.DTYPES)
 @pytest.mark.parametrize("body", BODIES)
 def test_a_raw_element_enters_as_its_number(body: str, dtype: str, values: list[float] | None) -> None:
     net = of(body, 1, seed=3)
@@ -85,8 +85,8 @@ def test_a_raw_element_enters_as_its_number(body: str, dtype: str, values: list[
     ids = np.array([elements(T), [*elements(T)[::-1]]])
     numbers = np.array(PITCHES if values else np.arange(11.0), np.float32)[ids][..., None]
     assert np.array_equal(model.predict(ids), model.predict(numbers))
-    wanted = reference.forward(writer.rounded(net, dtype), numbers)
-    within = {"f32": 1e-5}.get(dtype, writer.ROUNDING_TOLERANCE.get(dtype))
+    wanted = reference.forward(rounding.rounded(net, dtype), numbers)
+    within = {"f32": 1e-5}.get(dtype, rounding.ROUNDING_TOLERANCE.get(dtype))
     assert np.abs(model.predict(ids) - wanted).max() <= (within or 0) * np.abs(wanted).max()
 
 
@@ -312,7 +312,7 @@ PREDICTORS: dict[str, tuple[Network, str]] = {
 }
 
 
-@pytest.mark.parametrize("dtype", writer.DTYPES)
+@pytest.mark.parametrize("dtype", rounding.DTYPES)
 @pytest.mark.parametrize("name", PREDICTORS)
 def test_a_predictor_predicts_and_does_not_generate(name: str, dtype: str, rng: np.random.Generator) -> None:
     net, encoding = PREDICTORS[name]
@@ -320,7 +320,7 @@ def test_a_predictor_predicts_and_does_not_generate(name: str, dtype: str, rng: 
     model = lstmgen.Model(data)
     assert not model.generates
     assert model._native.info.predictor
-    stored = writer.rounded(net, dtype)
+    stored = rounding.rounded(net, dtype)
     ids = rng.integers(0, net.input_size, (3, T))
     if encoding == "features":
         given: NDArray[Any] = rng.uniform(-1, 1, (3, T, net.input_size)).astype(np.float32)
@@ -328,7 +328,7 @@ def test_a_predictor_predicts_and_does_not_generate(name: str, dtype: str, rng: 
     else:
         given = ids
         wanted = np.stack([reference.forward(stored, reference.encode(net, encoding, row.tolist())) for row in ids])
-    within = {"f32": 1e-5}.get(dtype, writer.ROUNDING_TOLERANCE.get(dtype)) or 0
+    within = {"f32": 1e-5}.get(dtype, rounding.ROUNDING_TOLERANCE.get(dtype)) or 0
     assert np.abs(model.predict(given) - wanted).max() <= within * np.abs(wanted).max()
     with pytest.raises(ValueError, match=r"a predictor: .* does not generate"):
         lstmgen.Generator(model)
@@ -406,7 +406,7 @@ def test_the_writer_refuses(name: str) -> None:
 
 
 @pytest.mark.parametrize("isa", _core.supported_isas())
-@pytest.mark.parametrize("dtype", writer.DTYPES)
+@pytest.mark.parametrize("dtype", rounding.DTYPES)
 @pytest.mark.parametrize("body", BODIES)
 def test_ids_and_their_one_hot_features_give_the_same_bits(
     body: str, dtype: str, isa: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
@@ -425,7 +425,7 @@ def test_ids_and_their_one_hot_features_give_the_same_bits(
     assert np.array_equal(model.predict(ids), features.predict(rows[ids]))
 
 
-@pytest.mark.parametrize("dtype", writer.DTYPES)
+@pytest.mark.parametrize("dtype", rounding.DTYPES)
 @pytest.mark.parametrize("body", BODIES)
 def test_a_window_gives_the_bits_of_predict(body: str, dtype: str) -> None:
     """The last layer is linear, so the output is the sampler's input in float64."""
@@ -447,7 +447,7 @@ def test_whole_numbers_are_multiplied_with_int8_as_they_are(rng: np.random.Gener
     model = lstmgen.Model(writer.pack(net, encoding="features", dtype="int8"))
 
     def error(x: NDArray[Any]) -> float:
-        wanted = reference.forward(writer.rounded(net, "int8"), x)
+        wanted = reference.forward(rounding.rounded(net, "int8"), x)
         return float(np.abs(model.predict(x) - wanted).max() / np.abs(wanted).max())
 
     whole = rng.integers(-32767, 32768, (50, 1, 40)).astype(np.float32)

@@ -10,6 +10,7 @@ import lstmgen
 from lstmgen import _core
 from support.generators import run_python
 from support.networks import packed
+from support.slow import slow_but
 
 DRAW = """
 import json
@@ -21,7 +22,9 @@ print(json.dumps([gen.model.isa, draws, gen.probabilities().tolist()]))
 """
 
 
-@pytest.mark.parametrize("dtype", ["f32", "bf16", "int8"])
+@pytest.mark.parametrize(
+    "dtype", slow_but({"bf16"}, ["f32", "bf16", "int8"], "starts a process for each instruction set")
+)
 def test_each_instruction_set_gives_the_same_numbers(dtype: str) -> None:
     found = {}
     for isa in _core.supported_isas():

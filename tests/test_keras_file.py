@@ -582,7 +582,7 @@ def test_several_inputs_are_refused(small_h5: Path) -> None:
         functional(model, keras_2_node)
         model["config"]["input_layers"].append(["in_2", 0, 0])
 
-    with pytest.raises(ModelFormatError, match="expected 1 input, found 2"):
+    with pytest.raises(ModelFormatError, match="several inputs, which is not supported: expected 1 input, found 2"):
         read(change_config(small_h5, change))
 
 

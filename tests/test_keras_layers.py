@@ -23,8 +23,9 @@ from lstmgen.keras_file.spec import parse_version
 from lstmgen.network import reference
 from lstmgen.parity import MEDIAN, WORST
 from support import legacy_files
-from support.comparing import difference
+from support.comparing import difference, output_of
 from support.keras_models import ROWS
+from support.slow import slow_but
 
 DOCS = Path(__file__).parent.parent / "docs" / "keras-files.md"
 
@@ -64,7 +65,7 @@ class _Trial:
         self.model.save(self.path)
         self.network = keras_file.read(self.path)
         self.x = row.inputs()
-        self.expected: NDArray[np.float32] = self.model.predict(self.x, batch_size=len(self.x), verbose=0)
+        self.expected: NDArray[np.float32] = output_of(self.model, self.x)
         self.exact = reference.forward(self.network, self.x)
 
     def engine(self) -> lstmgen.Model:
@@ -89,6 +90,17 @@ def test_predicts_what_keras_does(name: str) -> None:
     scale = max(1.0, float(np.abs(of.exact).max()))
     assert np.abs(of.expected - of.exact).max() < 1e-5 * scale, "the reference is not what Keras computes"
     np.testing.assert_allclose(of.engine().predict(of.x), of.expected, rtol=0, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize(
+    "name",
+    slow_but({"LSTM", "Masking, GRU", "residual connection"}, ROWS, "Keras compiles each model before it predicts"),
+)
+def test_predict_of_keras_is_the_call_of_its_model(name: str) -> None:
+    of = trial(name)
+    predicted = of.model.predict(of.x, batch_size=len(of.x), verbose=0)
+    scale = max(1.0, float(np.abs(of.exact).max()))
+    assert np.abs(predicted - of.exact).max() < 1e-5 * scale
 
 
 def test_error_against_float64_is_as_small_as_that_of_keras() -> None:

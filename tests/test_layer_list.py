@@ -46,7 +46,7 @@ def written(value: Any, positional: bool) -> str:
     if isinstance(value, dict):
         kind, config = value["class_name"], value["config"]
         unnamed = layer_list._POSITIONAL.get(kind, ()) if positional else ()
-        arguments = []
+        arguments: list[str] = []
         for i, (key, entry) in enumerate(config.items()):
             by_place = len(arguments) == i < len(unnamed) and unnamed[i] == key
             arguments.append(written(entry, positional) if by_place else f"{key}={written(entry, positional)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 
 import lstmgen
 from lstmgen import _core
-from lstmgen.binfile import writer
-from lstmgen.network import NO_MAXIMUM, Network, reference
+from lstmgen.binfile import rounding
+from lstmgen.network import LAYER_TYPES, NO_MAXIMUM, Network, reference
 from support.networks import network, packed
 
 X = -1  # stands for the network's input
@@ -101,7 +102,7 @@ def test_a_model_gives_the_bytes_that_it_was_read_from(
     monkeypatch.setenv("LSTMGEN_ISA", isa)
     embedding = name == "embedding"
     of = network([("embedding", 7), ("gru", 17), ("dense", 11, "softmax")]) if embedding else make(name)
-    for dtype in writer.DTYPES:
+    for dtype in rounding.DTYPES:
         data = packed(of, encoding="index" if embedding else "features", dtype=dtype)
         (tmp_path / "m.bin").write_bytes(data)
         for source in (data, tmp_path / "m.bin"):
@@ -116,12 +117,12 @@ def test_matrices_that_are_read_in_pieces(rows: int, tmp_path: Path) -> None:
     """
     of = network([("lstm", 33), ("dense", 3, "softmax")], inputs=rows, window=0)
     x = np.random.default_rng(0).normal(size=(2, 3, rows)).astype(np.float32)
-    for dtype in writer.DTYPES:
+    for dtype in rounding.DTYPES:
         data = packed(of, encoding="features", dtype=dtype)
         (tmp_path / "m.bin").write_bytes(data)
         whole, pieces = lstmgen.Model(data), lstmgen.Model(tmp_path / "m.bin")
         np.testing.assert_array_equal(pieces.predict(x), whole.predict(x))
-        expected = reference.forward(writer.rounded(of, dtype), x)
+        expected = reference.forward(rounding.rounded(of, dtype), x)
         np.testing.assert_allclose(whole.predict(x), expected, rtol=0, atol=1e-5 if dtype == "f32" else 2e-2)
 
 
@@ -133,3 +134,11 @@ def test_a_head_longer_than_a_piece_is_read(tmp_path: Path) -> None:
     model = lstmgen.Model(tmp_path / "m.bin")
     assert model.vocabulary is not None and list(model.vocabulary.elements) == words
     assert model.to_bytes() == data
+
+
+def test_each_layer_type_has_a_formula_and_a_line_in_the_format() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "format.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert reference.FORMULAS.keys() == LAYER_TYPES.keys()
+    assert LAYER_TYPES.keys() <= documented

@@ -347,7 +347,7 @@ def test_models_with_several_inputs_are_refused(keras: Any, tmp_path: Path) -> N
     layers = keras.layers
     a, b = keras.Input((STEPS, 2)), keras.Input((STEPS, 3))
     keras.Model([a, b], layers.LSTM(4)(layers.Concatenate()([a, b]))).save(tmp_path / "m.keras")
-    with pytest.raises(ModelFormatError, match="expected 1 input, found 2"):
+    with pytest.raises(ModelFormatError, match="several inputs, which is not supported: expected 1 input, found 2"):
         keras_file.read(tmp_path / "m.keras")
 
 

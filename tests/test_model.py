@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen.binfile import writer
+from lstmgen.binfile import rounding
 from lstmgen.model import bundled
 from support.generators import ENCODINGS, TEXT, N, T
 from support.gguf_bytes import take_apart
@@ -123,7 +124,7 @@ def test_a_pickled_generator_takes_its_own_states(tiny: float) -> None:
 
 def test_an_int8_embedding_with_a_negative_scale_pickles() -> None:
     of = network([("embedding", 7), ("gru", 17), ("dense", 11, "softmax")])
-    steps, scales = writer.to_int8(of.layers[0].arrays["embeddings"])
+    steps, scales = rounding.to_int8(of.layers[0].arrays["embeddings"])
     data = packed(of, encoding="index", dtype="int8")
     for positive, negative in ((steps, -steps), (scales, -scales)):
         assert data.count(positive.tobytes()) == 1
@@ -207,3 +208,45 @@ def test_what_becomes_of_the_file_does_not_change_a_running_sample(path: Path, h
         path.write_bytes(packed(network(seed=8)))
     assert "".join(map(str, [*found, *stream])) == want
     assert pickle.loads(pickle.dumps(gen)).sample(200, seed=1) == want
+
+
+# -- told by content, not by name ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["m.bin", "m.h5", "m.keras", "m", "m.index"])
+def test_a_bin_is_told_by_its_bytes(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(packed())
+    want = lstmgen.Generator(packed()).sample(20, seed=1)
+    assert lstmgen.Generator(path).sample(20, seed=1) == want
+    lstmgen.export(path, tmp_path / "out.bin", dtype="bf16")
+    assert lstmgen.Model(tmp_path / "out.bin").dtype == "bf16"
+
+
+@pytest.mark.parametrize("name", ["m.bin", "m.h5", "m"])
+def test_a_keras_file_is_told_by_its_bytes(small_h5: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    small_h5.rename(path)
+    assert lstmgen.Model(path).outputs == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7\nsize 1\n", "git-lfs pointer.*git lfs pull"),
+        (b"<!DOCTYPE html><html>Not found</html>", "HTML .*download"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"GG", "nor a .bin; it begins with b'GG'"),
+    ],
+)
+def test_what_is_no_model_is_named_whatever_its_name(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "model.bin"
+    path.write_bytes(content)
+    entrances: list[Callable[[Path], object]] = [
+        lstmgen.Model,
+        lstmgen.Generator,
+        lambda path: lstmgen.export(path, tmp_path / "out.bin"),
+    ]
+    for entrance in entrances:
+        with pytest.raises(lstmgen.ModelFormatError, match=rf"model\.bin: .*{reason}"):
+            entrance(path)

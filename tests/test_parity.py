@@ -25,6 +25,7 @@ from lstmgen.generator import Generator
 from lstmgen.network import Layer, Network, reference
 from lstmgen.parity import MEDIAN, WORST
 from support.networks import network
+from support.slow import slow_but
 
 WINDOWS = 24  # for a network that is judged by one draw of its weights
 DRAWS, WINDOWS_OF_A_DRAW = 15, 8  # for a saturated network
@@ -181,16 +182,16 @@ class Trial:
         exact = reference.forward(self.network, x)
         return self.keras_predict(x), exact, self.amplified(exact, _forward(x))
 
-    def sampled(self, refresh: int | None) -> tuple[NDArray[np.uint32], Floats]:
-        """Return DRAWN elements after a random prime, and the distribution that each came from.
+    def sampled(self, refresh: int | None, count: int) -> tuple[NDArray[np.uint32], Floats]:
+        """Return elements after a random prime, and the distribution that each came from.
 
-        The elements include the prime: (T + DRAWN,).
+        The elements include the prime: (T + count,).
         """
         generator = Generator(self.engine)
         ids = np.random.default_rng(4).integers(0, self.case.outputs, self.case.window)
         stream = generator.stream(prime=ids, seed=3, refresh=refresh)
         distributions, drawn = [], []
-        for _ in range(DRAWN):
+        for _ in range(count):
             distributions.append(stream.probabilities())
             drawn.append(next(stream))
         return np.concatenate([ids, drawn]).astype(np.uint32), np.stack(distributions)
@@ -331,12 +332,13 @@ def test_an_exact_keras_counts_as_one_rounding() -> None:
     assert parity.ratio(large + 3e-8, large, large) == pytest.approx(1)
 
 
-def test_window_sampling_is_as_exact_as_keras_at_each_of_500_elements(trials: list[Trial]) -> None:
+@pytest.mark.parametrize("count", slow_but({40}, [40, DRAWN], "Keras predicts a whole window for each element"))
+def test_window_sampling_is_as_exact_as_keras_at_each_element(trials: list[Trial], count: int) -> None:
     ratios = {}
     for trial in trials:
         if trial.case.encoding == "features":
             continue
-        ids, distributions = trial.sampled(refresh=1)
+        ids, distributions = trial.sampled(refresh=1, count=count)
         windows = np.lib.stride_tricks.sliding_window_view(ids[:-1], trial.case.window)
         x = trial.encode(windows)
         ratios[str(trial.case)] = trial.ratio(distributions, trial.keras_predict(x), _forward(x))
@@ -348,7 +350,7 @@ def test_carried_sampling_is_as_exact_as_a_stateful_keras_model(trials: list[Tri
     for trial in trials:
         if trial.case not in STATEFUL:
             continue
-        ids, distributions = trial.sampled(refresh=None)
+        ids, distributions = trial.sampled(refresh=None, count=DRAWN)
         stateful = _network(trial.keras, trial.case, stateful=True)
         stateful.set_weights(trial.weights)
         step = _compiled(trial.keras, stateful)
@@ -376,7 +378,7 @@ def _every_step(x: NDArray[Any]) -> Callable[[Network], Floats]:
 
     def forward(network: Network) -> Floats:
         layers = [
-            replace(layer, options={**layer.options, "return_sequences": True}) if layer.recurrent else layer
+            replace(layer, options={**layer.options, "return_sequences": True}) if layer.row.recurrent else layer
             for layer in network.layers
         ]
         every: Floats = reference.forward(replace(network, layers=tuple(layers)), x)[0, -DRAWN:]

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import lstmgen
-from lstmgen.binfile import writer
+from lstmgen.binfile import rounding
 from lstmgen.network import reference
 from support.generators import TEXT, N, T, exact
 from support.networks import network, packed
@@ -142,10 +142,10 @@ def test_rounded_weights_predict_what_the_rounded_network_does(
         product = reference._matmul
 
         def rounded_product(x: NDArray[Any], matrix: NDArray[Any]) -> NDArray[Any]:
-            return product(writer.from_bf16(writer.to_bf16(x.astype(np.float32))).astype(x.dtype), matrix)
+            return product(rounding.from_bf16(rounding.to_bf16(x.astype(np.float32))).astype(x.dtype), matrix)
 
         monkeypatch.setattr(reference, "_matmul", rounded_product)
-    want = exact(ids[0].tolist(), of=writer.rounded(TEXT, dtype))
+    want = exact(ids[0].tolist(), of=rounding.rounded(TEXT, dtype))
     np.testing.assert_allclose(y[0], want, rtol=rtol)
 
 

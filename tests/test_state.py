@@ -24,6 +24,7 @@ import lstmgen
 from lstmgen import _core
 from lstmgen.network import NETWORK_INPUT, Network
 from support.networks import network, packed
+from support.slow import slow_but
 
 # These networks compute something else if their state is carried.
 pytestmark = pytest.mark.filterwarnings("ignore:carried state gives another model:UserWarning")
@@ -221,7 +222,14 @@ pathlib.Path(sys.argv[2]).write_bytes(stream.save_state())
 """
 
 
-@pytest.mark.parametrize("name", ["two lstm", "two lstm in bf16", "two lstm in int8", "output that reads an embedding"])
+@pytest.mark.parametrize(
+    "name",
+    slow_but(
+        {"two lstm"},
+        ["two lstm", "two lstm in bf16", "two lstm in int8", "output that reads an embedding"],
+        "starts a process for each instruction set",
+    ),
+)
 def test_other_processes_with_other_kernels_go_on(tmp_path: Path, name: str) -> None:
     model, state = tmp_path / "model.bin", tmp_path / "paused.state"
     model.write_bytes(MODELS[name])

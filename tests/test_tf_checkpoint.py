@@ -346,3 +346,10 @@ def test_a_checkpoint_of_tensorflow_1_is_told_by_name(tf: Any, tmp_path: Path) -
 def test_a_checkpoint_without_layers_is_told_by_name(tf: Any, tmp_path: Path) -> None:
     tf.train.Checkpoint(step=tf.Variable(1)).write(str(tmp_path / "ckpt_1"))
     refused(tmp_path / "ckpt_1", "no layers of Keras in it")
+
+
+def test_what_keras_3_exports_of_a_class_of_ones_own_is_read(tutorial: Any, tmp_path: Path) -> None:
+    tutorial.export(tmp_path / "exported", verbose=False)
+    network = keras_file.read(tmp_path / "exported", config=CONFIG)
+    expected = np.asarray(tutorial(X))
+    np.testing.assert_allclose(reference.forward(network, X), expected, atol=1e-5)

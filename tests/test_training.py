@@ -25,6 +25,7 @@ import lstmgen
 from lstmgen.cli import main as cli
 from lstmgen.training import TextSettings, train_text
 from lstmgen.training.tasks.text import letters, split, words
+from support.slow import slow_but
 
 SMALL = TextSettings(units=24, epochs=2, batch=16, length=30, window=20, holdout=0.1, lr=1e-2)
 SONG = "".join(f"{n} green bottles, hanging on the wall,\n" for n in range(99, 20, -1))
@@ -56,6 +57,7 @@ def test_training_leaves_a_generator_its_card_and_the_keras_model(corpus: Path, 
     assert set(text) <= set(SONG)
 
 
+@pytest.mark.slow(reason="ten epochs; another test trains two")
 def test_it_learns(corpus: Path, tmp_path: Path) -> None:
     settings = replace(SMALL, epochs=10, units=48, patience=0, dropout=0.1, holdout=0)
     report = train_text(corpus, tmp_path / "song.bin", settings)
@@ -63,8 +65,15 @@ def test_it_learns(corpus: Path, tmp_path: Path) -> None:
     assert report.best < report.history[0]["loss"] / np.log(2) / 2
 
 
-@pytest.mark.parametrize(("recipe", "level"), [("default", "words"), ("lesson", "letters"), ("lesson", "words")])
-def test_recipes_and_levels(corpus: Path, tmp_path: Path, recipe: str, level: str) -> None:
+@pytest.mark.parametrize(
+    "of",
+    slow_but(
+        {("default", "words")}, [("default", "words"), ("lesson", "letters"), ("lesson", "words")], "trains each one"
+    ),
+    ids="-".join,
+)
+def test_recipes_and_levels(corpus: Path, tmp_path: Path, of: tuple[str, str]) -> None:
+    recipe, level = of
     settings = replace(SMALL, level=level, epochs=1, length=15, window=10)
     if recipe == "lesson":
         corpus.write_text(SONG[:500])
@@ -102,6 +111,7 @@ def test_split_keeps_pieces_apart() -> None:
     assert [len(piece) for piece in split(ids, 0.1, least=400)[1]] == [100]
 
 
+@pytest.mark.slow(reason="trains for one figure")
 def test_a_short_text_is_passed_over_several_times_in_an_epoch(corpus: Path, tmp_path: Path) -> None:
     report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, level="words", epochs=2, length=20, window=10))
     assert report.history[-1]["loss"] < report.history[0]["loss"] - 0.5
@@ -154,6 +164,7 @@ def _interrupted(keras: Any, after: int) -> Any:
     return Stop()
 
 
+@pytest.mark.slow(reason="trains twice; the tests of Ctrl-C go on, too")
 def test_interrupted_training_goes_on_to_the_same_end(keras: Any, corpus: Path, tmp_path: Path) -> None:
     settings = replace(SMALL, epochs=3)
     whole = train_text(corpus, tmp_path / "whole.bin", settings)
@@ -194,7 +205,7 @@ def ctrl_c(keras: Any) -> Iterator[Callable[[int, int], Any]]:
     assert found is signal.default_int_handler
 
 
-@pytest.mark.parametrize("recipe", ["default", "lesson"])
+@pytest.mark.parametrize("recipe", slow_but({"default"}, ["default", "lesson"], "trains four times"))
 def test_ctrl_c_within_an_epoch_loses_nothing(
     ctrl_c: Any, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str
 ) -> None:
@@ -229,6 +240,7 @@ def test_fewer_epochs_than_there_were_end_it(ctrl_c: Any, corpus: Path, tmp_path
     assert len(report.history) == 1
 
 
+@pytest.mark.slow(reason="trains twice")
 def test_a_stop_in_a_resumed_epoch_holds(keras: Any, ctrl_c: Any, corpus: Path, tmp_path: Path) -> None:
     class Stop(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -240,6 +252,7 @@ def test_a_stop_in_a_resumed_epoch_holds(keras: Any, ctrl_c: Any, corpus: Path, 
     assert len(report.history) == 1
 
 
+@pytest.mark.slow(reason="trains two epochs for one case of Ctrl-C")
 def test_ctrl_c_at_the_end_leaves_all_and_is_raised(
     keras: Any, ctrl_c: Any, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -254,6 +267,7 @@ def test_ctrl_c_at_the_end_leaves_all_and_is_raised(
     assert {path.name for path in tmp_path.glob("m.*")} == {"m.bin", "m.h5", "m.md"}
 
 
+@pytest.mark.slow(reason="trains until nothing is better")
 def test_patience_ends_it_and_the_best_is_kept(corpus: Path, tmp_path: Path) -> None:
     corpus.write_text("".join(random.Random(0).choices("abcdefgh", k=2000)))  # random letters can only be memorised
     report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, lr=5e-2, batch=32, epochs=60, patience=1))
@@ -464,6 +478,7 @@ def test_export_callback_keeps_a_better_file_of_another_run(keras: Any, tmp_path
     path = tmp_path / "m.bin"
     assert run([{"val_loss": 2.0}, {"val_loss": 1.5}], card={"made": "here"}) == [True, True]
     card = lstmgen.Model(path).metadata["card"]
+    assert card.pop("assumed")[0].startswith("encoding onehot: ")
     assert card == {"made": "here", "monitor": "val_loss", "figure": 1.5, "epoch": 2}
     with pytest.warns(UserWarning, match=r"m\.bin: it has val_loss 1.5, and stays until an epoch is better"):
         assert run([{"val_loss": 1.9}, {"val_loss": 1.6}, {"val_loss": 1.4}]) == [False, False, True]

@@ -138,6 +138,7 @@ def test_overwrite_replaces_nothing_before_the_first_epoch_and_then_all(folder: 
     assert lstmgen.Model(folder / "m.bin").layers[0].outputs == 5
 
 
+@pytest.mark.slow(reason="trains twice")
 def test_a_resumed_training_that_was_told_to_overwrite_still_does(folder: Path, keras: Any) -> None:
     import signal
 
@@ -207,6 +208,7 @@ def test_a_better_model_stays_until_there_is_a_better_one(
     assert contents(folder) == before
 
 
+@pytest.mark.slow(reason="trains on; another test keeps the better model")
 def test_an_interrupted_training_keeps_the_better_model_too(broken_off: Path, keras: Any) -> None:
     before = contents(broken_off)
     settings = replace(SMALL, epochs=2, resume=True)
@@ -424,6 +426,7 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path, keras
     assert "only.bin: weights are taken from the Keras model beside it" in refused(folder / "only.bin")
 
 
+@pytest.mark.slow(reason="trains a classifier twice")
 def test_a_classifier_is_trained_on_and_its_labels_move(keras: Any, tmp_path: Path) -> None:
     from lstmgen.training import ClassifierSettings, train_classifier
 

@@ -15,6 +15,7 @@ import lstmgen
 from lstmgen import music
 from lstmgen.cli import main as cli
 from lstmgen.training import MusicSettings, train_music
+from support.slow import slow_but
 
 pytest.importorskip("music21", reason="needs music21: pip install 'lstmgen[music]'")
 
@@ -38,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize("transpose", slow_but({False}, [False, True], "trains on each piece in twelve keys"))
 def test_events_make_a_generator_of_music(folder: Path, tmp_path: Path, transpose: bool) -> None:
     report = train_music(folder, tmp_path / "m.bin", replace(SMALL, transpose=transpose), name="scales")
     model = lstmgen.Model(tmp_path / "m.bin")
@@ -94,6 +95,7 @@ def test_command_line_trains_and_writes_music(folder: Path, tmp_path: Path, caps
     assert music.decode(again).notes == music.decode(elements).notes
 
 
+@pytest.mark.slow(reason="trains until it is stuck")
 def test_a_sample_that_is_stuck_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for i in range(3):
         notes = [music.Note(0.5 * k, 0.5, 60) for k in range(200)]
@@ -173,6 +175,7 @@ def test_bad_files_and_short_pieces_are_told(folder: Path, tmp_path: Path, capsy
     assert any("11 pieces of " in line and "; 1 too short to learn from" in line for line in lines)
 
 
+@pytest.mark.slow(reason="trains for one figure")
 def test_a_window_longer_than_a_held_out_chunk_is_measured(tmp_path: Path) -> None:
     for i in range(8):
         notes = [music.Note(k / 2, 0.5, 50 + (k * (i + 1)) % 30) for k in range(1600)]

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from lstmgen.cli import main as cli
+from lstmgen.cli.main import flag
+from lstmgen.errors import spelled
 from lstmgen.training import ClassifierSettings, MusicSettings, Settings, TextSettings
 from lstmgen.training.backend import without_noise
 from lstmgen.training.progress import Network, duration
 from lstmgen.training.settings import table
-from lstmgen.training.spelling import command_line
 from lstmgen.training.tasks.text import batch_for
 
 SONG = "".join(f"{n} green bottles, hanging on the wall,\n" for n in range(99, 40, -1))
@@ -181,7 +182,7 @@ def test_settings_that_cannot_be(change: dict[str, Any], error: type[Exception],
 
 
 def test_messages_spell_settings_as_the_face_does() -> None:
-    with command_line(), pytest.raises(ValueError, match=r"--weight-decay: expected 0 to 1, found 2\.0"):
+    with spelled(flag), pytest.raises(ValueError, match=r"--weight-decay: expected 0 to 1, found 2\.0"):
         TextSettings(weight_decay=2.0).check()
-    with command_line(), pytest.raises(ValueError, match="--resume and --overwrite: give one of them"):
+    with spelled(flag), pytest.raises(ValueError, match="--resume and --overwrite: give one of them"):
         TextSettings(resume=True, overwrite=True).check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -660,17 +661,28 @@ def test_sample_of_bytes_is_text_however_it_is_drawn() -> None:
     assert isinstance(whole, str)
     assert "".join(str(piece) for piece in generator.stream(300, prime=KOREAN, seed=5)) == whole
     assert generator.sample_many(2, 300, prime=KOREAN, seed=5)[0] == whole
+    stream = generator.stream(300, prime=KOREAN, seed=5)
+    taken = [stream.take(n) for n in (1, 99, 0, 200)]
+    assert "".join(map(str, [*taken, *stream])) == whole
     assert str(generator.sample(5, prime=KOREAN, include_prime=True)).startswith(KOREAN)
     vocabulary = generator.model.vocabulary
     assert vocabulary is not None
     drawn = [vocabulary.ids[f"<0x{b:02X}>"] for b in "한".encode()]
+    first, *rest = ({vocabulary.elements[i]: 1e6} for i in drawn)  # each makes one byte certain
+    stream = generator.stream(None, seed=1, logit_bias=first)
+    assert stream.take(1) == ""
+    other = pickle.loads(pickle.dumps(stream.copy()))
+    for bias, text in zip(rest, ("", "한"), strict=True):
+        stream.logit_bias = bias
+        assert next(stream) == text
+    other.feed("국")
+    other.logit_bias = rest[1]
+    assert next(other) == "\ufffd\ufffd"  # a beginning and an end, but not of one character
     certain = generator.sample(30, seed=1, logit_bias={drawn[2]: 1e6}, stop="한")
     assert set(certain) == {"\ufffd"}
 
 
 def test_bytes_survive_another_dtype_and_pickling() -> None:
-    import pickle
-
     generator = of_bytes()
     again = pickle.loads(pickle.dumps(generator))
     assert again.sample(50, seed=2) == generator.sample(50, seed=2)

@@ -18,7 +18,8 @@ words = st.lists(st.from_regex(r"[a-zäß0-9.]{1,5}", fullmatch=True), min_size=
 
 
 def ids_of(draw: Any, count: int) -> list[int]:
-    return draw(st.lists(st.integers(0, count - 1), max_size=30))
+    ids: list[int] = draw(st.lists(st.integers(0, count - 1), max_size=30))
+    return ids
 
 
 @given(st.data(), elements)

@@ -80,7 +80,7 @@ class Log:
 
 
 @dataclass(frozen=True)
-class Report:
+class Findings:
     """What was found in one sample."""
 
     characters: int
@@ -225,7 +225,7 @@ def compile_all(lines: list[str], texts: Path, timeout: float) -> tuple[list[Err
     return errors, runs - 1
 
 
-def examine(text: str, texts: Path, timeout: float) -> Report:
+def examine(text: str, texts: Path, timeout: float) -> Findings:
     """Count the errors of one sample; their lines are those of the sample."""
     lines = whole_lines(text)
     if not any(line.strip() for line in lines):
@@ -237,10 +237,10 @@ def examine(text: str, texts: Path, timeout: float) -> Report:
     errors = sorted([*ends, *found], key=lambda e: len(lines) + 1 if e.line is None else e.line)
     inside = [e.line for e in errors if e.line is not None and e.line <= len(lines)]
     paragraphs = len({numbers[max(line, 1) - 1] for line in inside}) + (len(inside) < len(errors))
-    return Report(characters, [shifted(e, 1) for e in errors], paragraphs, restarts)
+    return Findings(characters, [shifted(e, 1) for e in errors], paragraphs, restarts)
 
 
-def describe(name: str, report: Report, *, messages: bool) -> str:
+def describe(name: str, report: Findings, *, messages: bool) -> str:
     """Return what is printed for one sample."""
     facts = report.facts()
     classes = ", ".join(f"{kind} {count}" for kind, count in facts["classes"].items())

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lstmgen/lstmgen.hpp"
+#include "lstmgen/vocabulary.hpp"
 
 namespace py = pybind11;
 using namespace pybind11::literals;
@@ -59,7 +60,7 @@ template <class T>
 Floats predict(const lstmgen::Model& model, const py::array_t<T, py::array::c_style>& x) {
     const auto& info = model.info();
     const auto batch = x.shape(0), steps = x.shape(1), outputs = py::ssize_t(info.outputs);
-    const auto output_steps = info.output_steps ? py::ssize_t(info.output_steps) : steps;
+    const auto output_steps = steps > 0 ? py::ssize_t(model.predict_size(1, std::size_t(steps)) / info.outputs) : 0;
     Floats y = info.output_sequence ? Floats({batch, output_steps, outputs}) : Floats({batch, outputs});
     const T* const in = x.data();
     float* const out = y.mutable_data();
@@ -168,6 +169,7 @@ public:
 
     // Up to `length` elements: fewer if they end with one of `stops`, which may begin in `before`.
     Ids sample(std::size_t length, const IdLists& stops, std::vector<std::uint32_t> before) {
+        const lstmgen::StopMatcher matcher(stops);
         const std::size_t begin = before.size();
         std::vector<std::uint32_t> ids = std::move(before);
         alone([&] {
@@ -175,8 +177,7 @@ public:
             while (ids.size() - begin < length) {
                 if (!keep_going()) return false;
                 ids.push_back(generator_.next());
-                for (const auto& stop : stops)
-                    if (ids.size() >= stop.size() && std::equal(stop.rbegin(), stop.rend(), ids.rbegin())) return true;
+                if (matcher.matches(ids)) return true;
             }
             return true;
         });
@@ -415,6 +416,26 @@ void bind_model(py::module_& m) {
         .def("predict_features", &predict_features, "x"_a);
 }
 
+void bind_vocabulary(py::module_& m) {
+    using lstmgen::Vocabulary;
+    py::class_<Vocabulary>(m, "Vocabulary")
+        .def(py::init<const std::vector<std::string>&, const std::string&>(), "elements"_a, "kind"_a)
+        .def(
+            "encode",
+            [](const Vocabulary& vocabulary, const std::string& text) {
+                const std::vector<std::uint32_t> ids = vocabulary.encode(text);
+                return Ids(py::ssize_t(ids.size()), ids.data());
+            },
+            "text"_a)
+        .def(
+            "decode",
+            [](const Vocabulary& vocabulary, const Ids& ids) {
+                require_dims(ids, 1);
+                return vocabulary.decode(ids.data(), std::size_t(ids.size()));
+            },
+            "ids"_a);
+}
+
 void bind_generator(py::module_& m) {
     py::class_<Generator>(m, "Generator")
         .def(py::init(&make_generator), "model"_a, "sampler"_a, py::kw_only(), "refresh"_a, "threads"_a)
@@ -439,6 +460,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_layer(m);
     bind_info(m);
     bind_model(m);
+    bind_vocabulary(m);
     bind_generator(m);
     m.def("sampler_defaults", [] { return by_name({}); });
     m.def("sample_many", &sample_many, "model"_a, "primes"_a, "samplers"_a, py::kw_only(), "length"_a, "stops"_a,

@@ -68,9 +68,9 @@ void softmax(float* row, std::size_t n, bool logarithm) {
         row[i] = static_cast<float>(logarithm ? row[i] - top - log_sum : exp_portable(row[i] - top) / sum);
 }
 
-// Martins and Astudillo, "From softmax to sparsemax", 2016: subtract the threshold that makes the positive part add up
-// to 1. The threshold is the fixed point of "mean excess of the entries above it", reached from below in at most n
-// passes, without a copy.
+// Martins and Astudillo, "From softmax to sparsemax", 2016: subtract the threshold that makes the
+// positive part add up to 1. The threshold is the fixed point of "mean excess of the entries above
+// it", reached from below in at most n passes, without a copy.
 void sparsemax(float* row, std::size_t n) {
     double threshold = -HUGE_VAL;
     for (std::size_t kept = n + 1;;) {

@@ -49,8 +49,8 @@ std::string_view activation_name(Activation activation);
 constexpr bool is_vectorised(Activation a) { return a <= Activation::tanh; }
 constexpr kernels::Function kernel_function(Activation a) { return static_cast<kernels::Function>(a); }
 
-/// row[0..n) = activation(row), as keras.activations does; the vectorised ones may also change row up to the next
-/// multiple of 16. The others are computed in double precision and rounded once.
+/// row[0..n) = activation(row), as keras.activations does; the vectorised ones may also change row
+/// up to the next multiple of 16. The others are computed in double precision and rounded once.
 void activate(const kernels::KernelTable& kernels, Activation activation, float* row, std::size_t n);
 
 }  // namespace lstmgen

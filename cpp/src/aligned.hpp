@@ -14,7 +14,8 @@ namespace lstmgen {
 
 constexpr std::size_t kAlignment = 64;
 
-/// Floats of the largest state or sequence, and its bytes in words; less where addresses have 32 bits.
+/// Floats of the largest state or sequence, and its bytes in words; less where addresses have 32
+/// bits.
 constexpr bool k64Bit = sizeof(std::size_t) >= 8;
 constexpr std::size_t kMaxFloats = std::size_t{1} << (k64Bit ? 30 : 27);
 constexpr const char* kMaxBytes = k64Bit ? "4 GiB" : "512 MiB";

@@ -1,4 +1,5 @@
-// Errors of the C API: a status, and a text in a buffer of the thread, which takes no memory that could be missing.
+// Errors of the C API: a status, and a text in a buffer of the thread, which takes no memory that
+// could be missing.
 #pragma once
 
 #include <cstddef>

@@ -13,6 +13,7 @@
 #include "in_use.hpp"
 #include "lstmgen/lstmgen.h"
 #include "lstmgen/lstmgen.hpp"
+#include "lstmgen/vocabulary.hpp"
 #include "memory.hpp"
 #include "network.hpp"
 #include "stepper.hpp"
@@ -28,7 +29,7 @@ struct lstmgen_model {
     lstmgen::Model model;
     lstmgen::Allocator allocator;
     std::optional<lstmgen::Stepper> stepper;  // unless info().whole
-    std::vector<std::uint32_t> by_text;       // ids in the order of their elements' bytes, without an empty one
+    std::optional<lstmgen::Vocabulary> vocabulary;
 };
 
 struct lstmgen_generator {
@@ -60,7 +61,8 @@ T* create(const Allocator& allocator, Arguments&&... arguments) {
     }
 }
 
-/// Ends an object that `create` made. A use after this is an error as long as the memory stays as it is.
+/// Ends an object that `create` made. A use after this is an error as long as the memory stays as
+/// it is.
 template <class T>
 void destroy(T* object) noexcept {
     const Allocator allocator = object->allocator;

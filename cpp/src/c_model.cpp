@@ -23,8 +23,7 @@ static_assert(std::string_view(LSTMGEN_VERSION_STRING) == LSTMGEN_BUILD_VERSION,
 lstmgen_model::lstmgen_model(lstmgen::Model m, const lstmgen::Allocator& a) : model(std::move(m)), allocator(a) {
     const lstmgen::ModelInfo& info = model.info();
     if (!info.whole) stepper.emplace(*model.network());
-    for (const std::uint32_t id : lstmgen::order_of(info.vocabulary))
-        if (!info.vocabulary[id].empty()) by_text.push_back(id);
+    if (!info.vocabulary.empty()) vocabulary.emplace(model);
 }
 
 namespace lstmgen {
@@ -89,54 +88,6 @@ lstmgen_status give(const std::string& text, const char** to, std::size_t* bytes
     return LSTMGEN_OK;
 }
 
-bool is_blank(char c) noexcept { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-// The longest element that `text` starts with: its id, and its length (0: there is none).
-std::pair<std::uint32_t, std::size_t> longest(const lstmgen_model& model, std::string_view text) {
-    const std::vector<std::string>& elements = model.model.info().vocabulary;
-    auto first = model.by_text.begin(), last = model.by_text.end();  // those that start as the text does
-    std::pair<std::uint32_t, std::size_t> found{0, 0};
-    const auto byte = [&](std::uint32_t id, std::size_t at) -> int {
-        return at < elements[id].size() ? static_cast<unsigned char>(elements[id][at]) : -1;
-    };
-    for (std::size_t at = 0; at < text.size() && first != last; ++at) {
-        const int c = static_cast<unsigned char>(text[at]);
-        first = std::partition_point(first, last, [&](std::uint32_t id) { return byte(id, at) < c; });
-        last = std::partition_point(first, last, [&](std::uint32_t id) { return byte(id, at) <= c; });
-        if (first != last && elements[*first].size() == at + 1) found = {*first, at + 1};
-    }
-    return found;
-}
-
-lstmgen_status encode(const lstmgen_model& model, std::string_view text, std::uint32_t* ids, std::size_t capacity,
-                      std::size_t& count) {
-    const ModelInfo& info = model.model.info();
-    if (info.vocabulary.empty()) return fail(LSTMGEN_INVALID_ARGUMENT, "the model has no vocabulary");
-    const bool tokens = info.vocabulary_kind == "tokens";
-    std::size_t n = 0;
-    for (std::size_t at = 0; at < text.size();) {
-        std::size_t end = text.size();
-        if (tokens) {
-            if (is_blank(text[at])) {
-                ++at;
-                continue;
-            }
-            end = static_cast<std::size_t>(std::find_if(text.begin() + std::ptrdiff_t(at), text.end(), is_blank) -
-                                           text.begin());
-        }
-        const auto [id, length] = longest(model, text.substr(at, end - at));
-        if (length == 0 || (tokens && length < end - at))
-            return fail(LSTMGEN_INVALID_ARGUMENT, "the text at byte %zu, '%.*s', is not in the vocabulary", at,
-                        static_cast<int>(std::min<std::size_t>(tokens ? end - at : 4, text.size() - at)),
-                        text.data() + at);
-        if (n < capacity) ids[n] = id;
-        ++n;
-        at += length;
-    }
-    count = n;
-    return n <= capacity || !ids ? LSTMGEN_OK : fail_short("ids", n, capacity);
-}
-
 // Whether `count` numbers are batch * steps * size.
 lstmgen_status check_input(std::size_t count, std::size_t batch, std::size_t steps, std::size_t size) noexcept {
     const std::optional<std::size_t> rows = product(batch, steps), n = rows ? product(*rows, size) : rows;
@@ -185,7 +136,7 @@ lstmgen_status read_many(const ModelInfo& info, const lstmgen_many_options& from
 
 using namespace lstmgen;
 
-// ---- Models --------------------------------------------------------------------------------------------------------
+// ---- Models -------------------------------------------------------------------------------------
 
 lstmgen_status lstmgen_model_load_path(const char* path, const lstmgen_load_options* options, lstmgen_model** model) {
     return load(options, model, [&](const std::string&, const LoadOptions& kernels) {
@@ -339,11 +290,13 @@ lstmgen_status lstmgen_model_encode(const lstmgen_model* model, const char* text
         if (!text) return fail_null("the text");
         if (!count) return fail_null("the place for the count");
         if (!ids && capacity > 0) return fail_null("ids");
-        return encode(m, {text, bytes}, ids, capacity, *count);
+        if (!m.vocabulary) return fail(LSTMGEN_INVALID_ARGUMENT, "the model has no vocabulary");
+        *count = m.vocabulary->encode({text, bytes}, ids, capacity);
+        return *count <= capacity || !ids ? LSTMGEN_OK : fail_short("ids", *count, capacity);
     });
 }
 
-// ---- Whole sequences -----------------------------------------------------------------------------------------------
+// ---- Whole sequences ----------------------------------------------------------------------------
 
 lstmgen_status lstmgen_model_predict_size(const lstmgen_model* model, size_t batch, size_t steps, size_t* count) {
     return with(model, [&](const lstmgen_model& m) {
@@ -365,7 +318,7 @@ lstmgen_status lstmgen_model_predict_features(const lstmgen_model* model, size_t
     });
 }
 
-// ---- Many sequences ------------------------------------------------------------------------------------------------
+// ---- Many sequences -----------------------------------------------------------------------------
 
 lstmgen_status lstmgen_model_sample_many(const lstmgen_model* model, const lstmgen_generator_options* options,
                                          const lstmgen_many_options* many, uint32_t* ids, size_t ids_count,

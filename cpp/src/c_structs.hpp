@@ -1,5 +1,5 @@
-// Structs of the C API, which a caller may have compiled with another version of the header. lstmgen.h states what is
-// promised; this file keeps it.
+// Structs of the C API, which a caller may have compiled with another version of the header.
+// lstmgen.h states what is promised; this file keeps it.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,9 @@
 
 namespace lstmgen {
 
-/// What is known of a struct: `name`, `first_size`, and `defaults()` with the size of today. `first_size` is where the
-/// last member of the first version ends: a number that never changes, whatever is appended later.
+/// What is known of a struct: `name`, `first_size`, and `defaults()` with the size of today.
+/// `first_size` is where the last member of the first version ends: a number that never changes,
+/// whatever is appended later.
 template <class T>
 struct Versioned;
 
@@ -24,8 +25,8 @@ struct Struct {
 template <class T>
 constexpr Struct kStruct{Versioned<T>::name, Versioned<T>::first_size, sizeof(T)};
 
-/// Reads a struct of a caller into `to`, which holds the defaults. What the caller's lacks keeps its default; what this
-/// library does not know must be 0.
+/// Reads a struct of a caller into `to`, which holds the defaults. What the caller's lacks keeps
+/// its default; what this library does not know must be 0.
 lstmgen_status read_struct(const Struct& what, const void* from, void* to) noexcept;
 template <class T>
 lstmgen_status read_struct(const void* from, T& to) noexcept {
@@ -33,7 +34,8 @@ lstmgen_status read_struct(const void* from, T& to) noexcept {
     return read_struct(kStruct<T>, from, &to);
 }
 
-/// Fills in a struct of a caller, of `size` bytes, from `values`. What this library does not know becomes 0.
+/// Fills in a struct of a caller, of `size` bytes, from `values`. What this library does not know
+/// becomes 0.
 lstmgen_status fill_struct(const Struct& what, void* to, std::size_t size, const void* values) noexcept;
 template <class T>
 lstmgen_status fill_struct(T* to, std::size_t size, const T& values = Versioned<T>::defaults()) noexcept {
@@ -90,7 +92,8 @@ struct Versioned<lstmgen_many_options> {
 };
 static_assert(Versioned<lstmgen_many_options>::first_size == offsetof(lstmgen_many_options, user) + sizeof(void*));
 
-// Padding after the last member would be garbage of the caller's, which a member added there would read as its value.
+// Padding after the last member would be garbage of the caller's, which a member added there would
+// read as its value.
 template <class T>
 constexpr bool kNoPadding = sizeof(void*) != 8 || sizeof(T) == Versioned<T>::first_size;
 static_assert(kNoPadding<lstmgen_allocator> && kNoPadding<lstmgen_load_options> && kNoPadding<lstmgen_layer> &&

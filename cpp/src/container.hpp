@@ -1,5 +1,6 @@
-// The file: GGUF bytes -> checked description, and its arrays, one after the other. The only code that believes nothing
-// of what it reads (but for states, state.hpp); docs/format.md is its specification.
+// The file: GGUF bytes -> checked description, and its arrays, one after the other. The only code
+// that believes nothing of what it reads (but for states, state.hpp); docs/format.md is its
+// specification.
 #pragma once
 
 #include <cstddef>
@@ -9,85 +10,13 @@
 #include <string_view>
 #include <vector>
 
-#include "activations.hpp"
 #include "aligned.hpp"
+#include "description.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "source.hpp"
 #include "tensor.hpp"
 
 namespace lstmgen {
-
-enum class LayerType {
-    embedding,
-    lstm,
-    gru,
-    simple_rnn,
-    dense,
-    affine,
-    layer_norm,
-    activation,
-    prelu,
-    rectifier,
-    mask,
-    concatenate,
-    add,
-    subtract,
-    multiply,
-    average,
-    maximum,
-    minimum,
-    attention_pool,
-    average_pool,
-    max_pool,
-    reverse,
-    reshape,
-    repeat,
-    transpose,
-};
-
-std::string_view layer_type_name(LayerType type);
-
-constexpr bool is_recurrent(LayerType t) { return t >= LayerType::lstm && t <= LayerType::simple_rnn; }
-constexpr bool is_merge(LayerType t) { return t >= LayerType::concatenate && t <= LayerType::minimum; }
-constexpr bool is_pooling(LayerType t) { return t >= LayerType::attention_pool && t <= LayerType::max_pool; }
-/// Whether a layer of this type needs all time steps at once.
-constexpr bool is_whole(LayerType t) { return t >= LayerType::reverse; }
-
-/// Whether an element enters as one number.
-constexpr bool is_number(Encoding encoding) { return encoding == Encoding::scaled || encoding == Encoding::raw; }
-/// Ids of elements that may enter are below it.
-inline std::size_t id_limit(const ModelInfo& info) { return is_number(info.encoding) ? info.outputs : info.input_size; }
-
-constexpr std::size_t kMaxInputs = 64;  // of one layer
-
-/// What a layer puts out: `size` numbers, once (a vector) or at each step.
-struct Shape {
-    std::size_t size = 0;
-    bool sequence = true;
-    std::size_t steps = 0;  // of a sequence; 0: as many as the network's input has
-};
-
-struct LayerDescription {
-    LayerType type{};
-    std::string name;
-    std::vector<std::size_t> inputs;  // 0: the network's input, j + 1: layer j
-    std::vector<std::size_t> input_sizes;
-    std::size_t input_size = 0;  // of the first of them; the number of ids for an embedding
-    Shape shape;
-    Activation activation = Activation::linear, recurrent_activation = Activation::sigmoid;
-    bool return_sequences = false, reset_after = false;
-    bool raw = false;  // it reads numbers of the network's input, which may need more bits than bf16 has
-    double epsilon = 0.0, value = 0.0;
-    double negative_slope = 0.0, threshold = 0.0, max_value = 0.0;
-};
-
-struct SelfTest {
-    std::vector<std::uint32_t> ids;
-    std::vector<float> features;
-    std::size_t steps = 0;
-    std::vector<double> output;
-    double tolerance = 0.0;
-};
 
 /// A function that takes rows of an array, and must live as long as this.
 class Take {
@@ -104,11 +33,11 @@ private:
     void (*call_)(const void*, std::size_t, std::size_t, const std::byte*);
 };
 
-/// A model file. What stands before its arrays is read at once; then each array is asked for, in the order of the file;
-/// and `finish` checks what could not be checked before.
+/// A model file. What stands before its arrays is read at once; then each array is asked for, in
+/// the order of the file; and `finish` checks what could not be checked before.
 ///
-/// All throw Error: code io if the file cannot be read, code format, and the name, if anything in it breaks the
-/// specification.
+/// All throw Error: code io if the file cannot be read, code format, and the name, if anything in
+/// it breaks the specification.
 class Container {
 public:
     virtual ~Container() = default;
@@ -116,16 +45,14 @@ public:
     ModelInfo info;  // after `finish` complete but for what the network adds
     std::vector<LayerDescription> layers;
 
-    /// The next array.
-    virtual const Tensor& next() const = 0;
     /// take(row, n, bytes) for all its rows, so many at a time; but for the last a multiple of 4.
     virtual void rows(Take take) = 0;
-    /// The numbers of the next array, one after the other; of int8 times their scales, the array behind it, which
-    /// `scales` is set to.
+    /// The numbers of the next array, one after the other; of int8 times their scales, the array
+    /// behind it, which `scales` is set to.
     virtual std::vector<float> floats(std::vector<float>* scales = nullptr) = 0;
 
     /// What stands before the arrays, and where in it the checksum is.
-    virtual std::string head() const = 0;
+    virtual std::string file_prefix() const = 0;
     std::size_t checksum_at = 0;
 
     virtual SelfTest finish() = 0;
@@ -134,19 +61,14 @@ public:
 /// The indices of texts in the order of their bytes.
 std::vector<std::uint32_t> order_of(const std::vector<std::string>& texts);
 
-/// The arrays of a file, in their order, put behind its head.
+/// The arrays of a file, in their order, written after what stands before them.
 class ArrayWriter {
 public:
     explicit ArrayWriter(std::string& file) : file_(file) {}
-    void array(const void* data, std::size_t nbytes) {
-        file_.resize(round_up(file_.size(), kAlignment));
-        more(data, nbytes);
-    }
-    /// What the last array goes on with.
-    void more(const void* data, std::size_t nbytes) {
-        if (nbytes > 0) file_.append(static_cast<const char*>(data), nbytes);
-    }
-    void floats(const std::vector<float>& numbers) { array(numbers.data(), numbers.size() * sizeof(float)); }
+    void array(const void* data, std::size_t nbytes);
+    /// Continues the last array.
+    void more(const void* data, std::size_t nbytes);
+    void floats(const std::vector<float>& numbers);
 
 private:
     std::string& file_;

@@ -25,7 +25,8 @@ std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
     return info.window;
 }
 
-// Lanes that are run from the history at once, in the end: enough for fast products, few enough not to be noticed.
+// Lanes that are run from the history at once, in the end: enough for fast products, few enough not
+// to be noticed.
 constexpr std::size_t kGroup = 16;
 
 }  // namespace
@@ -41,7 +42,7 @@ Context::Context(std::shared_ptr<const Network> network, std::size_t refresh, st
     : network_(std::move(network)),
       window_(window_of(info(), refresh)),
       refresh_(window_ == 0 ? 0 : refresh),
-      slots_(lanes(info(), refresh)),
+      in_flight_(lanes(info(), refresh)),
       sequences_(sequences),
       fillers_(sequences, info().padding.value_or(kNoElement)),
       logits_(sequences * info().outputs) {
@@ -51,23 +52,23 @@ Context::Context(std::shared_ptr<const Network> network, std::size_t refresh, st
         windows_.resize(sequences * window_);
         return;
     }
-    workers_ = std::make_unique<Workers>(std::min(std::max<std::size_t>(1, threads), slots_ * sequences));
-    session_ = std::make_unique<Session>(*network_, sequences, slots_, *workers_);
+    workers_ = std::make_unique<Workers>(std::min(std::max<std::size_t>(1, threads), in_flight_ * sequences));
+    session_ = std::make_unique<Session>(*network_, sequences, in_flight_, *workers_);
     if (refresh_ >= window_) {  // a carried state, or two lanes at most: the first is run along
         live_ = first_live();
         return;
     }
-    group_ = std::make_unique<Session>(*network_, sequences, std::min(kGroup, slots_), *workers_);
+    group_ = std::make_unique<Session>(*network_, sequences, std::min(kGroup, in_flight_), *workers_);
     history_size_ = window_ + refresh_;
     history_.resize(history_size_ * sequences);
 }
 
 void Context::reset() {
-    for (std::size_t slot = 0; session_ && slot < slots_; ++slot) session_->reset(slot);
+    for (std::size_t window = 0; session_ && window < in_flight_; ++window) session_->reset(window);
     live_ = first_live();
     group_size_ = 1;
     next_group_ = elements_ = 0;
-    ready_ = false;
+    begun_ = ready_ = false;
 }
 
 // The group is left out: it is filled anew each time before it is read.
@@ -82,6 +83,7 @@ void Context::copy_from(const Context& other) {
     group_size_ = other.group_size_;
     next_group_ = other.next_group_;
     elements_ = other.elements_;
+    begun_ = other.begun_;
     ready_ = other.ready_;
 }
 
@@ -98,8 +100,9 @@ void Context::append(const std::uint32_t* ids, std::size_t sequences) {
         session_->advance(ids, sequences, 0, 1);
     } else {
         if (group_) std::copy_n(ids, sequences_, history(at));
-        if (at > 0 && at % refresh_ == 0 && live_ == at / refresh_) session_->reset(live_++ % slots_);
-        if (live_ > newest_full()) session_->advance(ids, sequences_, newest_full() % slots_, live_ - newest_full());
+        if (at > 0 && at % refresh_ == 0 && live_ == at / refresh_) session_->reset(live_++ % in_flight_);
+        if (live_ > newest_full())
+            session_->advance(ids, sequences_, newest_full() % in_flight_, live_ - newest_full());
     }
 }
 
@@ -117,6 +120,17 @@ const float* Context::logits() {
     return logits_.data();
 }
 
+bool Context::pads(const ModelInfo& info, std::size_t refresh) noexcept {
+    return refresh > 0 && info.window > 0 && (info.padding || info.zero_padding);
+}
+
+std::size_t Context::padding_to_come() const noexcept { return pads(info(), refresh_) && !begun_ ? reach() - 1 : 0; }
+
+bool Context::begin(std::size_t n, const std::function<bool()>& keep_going) {
+    if (!begun_) begun_ = !pads(info(), refresh_) || n >= reach() || pad(keep_going);
+    return begun_;
+}
+
 bool Context::pad(const std::function<bool()>& keep_going) {
     for (std::size_t i = 0; i + 1 < window_; ++i) {
         if (keep_going && !keep_going()) {
@@ -128,9 +142,9 @@ bool Context::pad(const std::function<bool()>& keep_going) {
     return true;
 }
 
-// In the first slot, which an empty context does not use yet.
+// In the first window, which an empty context does not use yet.
 void Context::evaluate_padding() {
-    if (!pads()) refuse({"the context is empty: feed at least one element first"});
+    if (!pads(info(), refresh_)) refuse({"the context is empty: feed at least one element first"});
     if (evaluator_) {
         std::fill(windows_.begin(), windows_.end(), fillers_[0]);
         return evaluate_window(window_);
@@ -141,25 +155,25 @@ void Context::evaluate_padding() {
 }
 
 void Context::read_lane() {
-    if (!group_) return session_->read(refresh_ == 0 ? 0 : newest_full() % slots_, logits_.data(), Read::logits);
+    if (!group_) return session_->read(refresh_ == 0 ? 0 : newest_full() % in_flight_, logits_.data(), Read::logits);
     const bool behind = live_ <= newest_full();  // no lane of the session has read the newest element
     if (behind) live_ = newest_full();
     if (live_ < started() && (live_ == newest_full() || elements_ >= next_group_)) run_group();
-    // What the output reads besides the lane's state is where the newest element has been read: in the group, first of
-    // it.
+    // What the output reads besides the lane's state is where the newest element has been read: in
+    // the group, first of it.
     if (behind) return group_->read(0, logits_.data(), Read::logits);
-    session_->read(newest_full() % slots_, logits_.data(), Read::logits);
+    session_->read(newest_full() % in_flight_, logits_.data(), Read::logits);
 }
 
 // The next lanes, from their start to now.
 void Context::run_group() {
-    const std::size_t count = std::min({group_size_, started() - live_, std::min(kGroup, slots_)});
+    const std::size_t count = std::min({group_size_, started() - live_, std::min(kGroup, in_flight_)});
     group_size_ = std::min(2 * group_size_, kGroup);
     for (std::size_t at = live_ * refresh_, lanes = 0; at < elements_; ++at) {
         if (at % refresh_ == 0 && lanes < count) group_->reset(lanes++);
         group_->advance(history(at), sequences_, 0, lanes);
     }
-    for (std::size_t i = 0; i < count; ++i) session_->copy_slot(live_++ % slots_, *group_, i);
+    for (std::size_t i = 0; i < count; ++i) session_->copy_window(live_++ % in_flight_, *group_, i);
     next_group_ = elements_ + std::max<std::size_t>(1, count * refresh_ / 2);  // sooner than they are used up
 }
 
@@ -174,6 +188,8 @@ void Context::evaluate_window(std::size_t steps) {
 }
 
 void Context::save(StateWriter& out) {
+    out.size(padding_to_come());
+    out.size(begun_);
     const std::size_t n = newest_read();
     out.size(n);
     if (evaluator_ || group_) {
@@ -182,11 +198,15 @@ void Context::save(StateWriter& out) {
         return;
     }
     const std::size_t first = carried() ? 0 : newest_full();
-    for (std::size_t lane = 0; n > 0 && lane < lanes_after(n); ++lane) session_->save((first + lane) % slots_, out);
+    for (std::size_t lane = 0; n > 0 && lane < lanes_after(n); ++lane) session_->save((first + lane) % in_flight_, out);
     if (n > 0) out.bytes(logits(), logits_.size() * sizeof(float));
 }
 
 void Context::load(StateReader& in) {
+    const std::size_t padding = in.size(padding_to_come());
+    begun_ = in.size(1) > 0;
+    if (padding != padding_to_come())
+        fail_format({"the state: expected ", padding_to_come(), " elements of padding to come, found ", padding});
     const std::size_t n = in.size(carried()                           ? 1
                                   : refresh_ - 1 < SIZE_MAX - window_ ? window_ + refresh_ - 1
                                                                       : SIZE_MAX);

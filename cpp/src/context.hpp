@@ -1,4 +1,5 @@
-// What has been read so far: elements in, the distribution of the next one out, for several sequences side by side.
+// What has been read so far: elements in, the distribution of the next one out, for several
+// sequences side by side.
 #pragma once
 
 #include <algorithm>
@@ -15,25 +16,29 @@
 
 namespace lstmgen {
 
-// A lane starts every `refresh` elements; each reads all elements from its start on. The newest lane that has read a
-// full window (or the first, while there is none) gives the next distribution, and lanes older than that are over. With
-// refresh 1, that lane has read exactly the last `window` elements: what predict computes for that window. With refresh
-// 0, or without a window, there is one lane, never over.
+// A lane starts every `refresh` elements; each reads all elements from its start on. The newest
+// lane that has read a full window (or the first, while there is none) gives the next distribution,
+// and lanes older than that are over. With refresh 1, that lane has read exactly the last `window`
+// elements: what predict computes for that window. With refresh 0, or without a window, there is
+// one lane, never over.
 //
-// Lanes that start with the context are not run along with it, which would take as long as half a window of elements
-// before the first one is there. They are run from the history when they are about to be needed: one, two, four ... at
-// a time, then so many that at last all lanes are live (but not where there are two lanes at most). Lane k is in slot k
-// % slots_ of the session.
+// Lanes that start with the context are not run along with it, which would take as long as half a
+// window of elements before the first one is there. They are run from the history when they are
+// about to be needed: one, two, four ... at a time, then so many that at last all lanes are live
+// (but not where there are two lanes at most). Lane k is in window k % in_flight_ of the session.
 //
-// A network that needs whole windows has no lanes: the window of the last elements is evaluated for each distribution.
+// A network that needs whole windows has no lanes: the window of the last elements is evaluated for
+// each distribution.
 class Context {
 public:
-    /// Throws Error if the network cannot generate in this way. Nothing allocates after construction.
+    /// Throws Error if the network cannot generate in this way. Nothing allocates after
+    /// construction.
     Context(std::shared_ptr<const Network> network, std::size_t refresh, std::size_t sequences, std::size_t threads);
 
     /// Back to where it was when it was made, without allocating.
     void reset();
-    /// Becomes what `other` is, without allocating. Throws Error unless that one has the same network and refresh.
+    /// Becomes what `other` is, without allocating. Throws Error unless that one has the same
+    /// network and refresh.
     void copy_from(const Context& other);
 
     const std::shared_ptr<const Network>& network() const noexcept { return network_; }
@@ -42,29 +47,30 @@ public:
     std::size_t reach() const noexcept { return window_ > 0 ? window_ : SIZE_MAX; }
     bool carried() const noexcept { return window_ == 0; }
     /// Whether a context that is shorter than the window is filled up with padding on the left.
-    static bool pads(const ModelInfo& info, std::size_t refresh) noexcept {
-        return refresh > 0 && info.window > 0 && (info.padding || info.zero_padding);
-    }
-    bool pads() const noexcept { return pads(info(), refresh_); }
-    /// Makes an empty context, which must pad, one of all but one element of padding, so that the window of the first
-    /// element ends with it. False, and still empty, if `keep_going` stopped it.
-    bool pad(const std::function<bool()>& keep_going = {});
+    static bool pads(const ModelInfo& info, std::size_t refresh) noexcept;
+    /// Comes before the first elements, of which at least `n` follow at once. If the context pads
+    /// and n elements do not fill a window, it reads all but one element of padding. False, and
+    /// still empty, if `keep_going` stopped it. Later calls do nothing.
+    bool begin(std::size_t n, const std::function<bool()>& keep_going = {});
+    bool begun() const noexcept { return begun_; }
     std::size_t refresh() const noexcept { return refresh_; }
     /// Lanes of one sequence.
     static std::size_t lanes(const ModelInfo& info, std::size_t refresh);
     std::size_t sequences() const noexcept { return sequences_; }
     const ModelInfo& info() const noexcept { return network_->info(); }
 
-    /// Each of the first `sequences` sequences reads an element. With windows it must be all of them.
+    /// Each of the first `sequences` sequences reads an element. With windows it must be all of
+    /// them.
     void append(const std::uint32_t* ids, std::size_t sequences);
     void append(const std::uint32_t* ids) { append(ids, sequences_); }
 
-    /// (sequences, outputs): logits of the next element of each. An empty context that pads stands for a window of
-    /// nothing but padding, and stays empty; any other is an error.
+    /// (sequences, outputs): logits of the next element of each. An empty context that pads stands
+    /// for a window of nothing but padding, and stays empty; any other is an error.
     const float* logits();
 
-    /// What of the past matters to the future, of one sequence: the elements that the next distribution comes from or,
-    /// where these are no longer there, the state of the lanes and that distribution.
+    /// What of the past matters to the future, of one sequence: the elements that the next
+    /// distribution comes from or, where these are no longer there, the state of the lanes and that
+    /// distribution.
     void save(StateWriter& out);
     /// Into a context that has read nothing.
     void load(StateReader& in);
@@ -84,15 +90,17 @@ private:
     // Lanes that start within n elements, at least one of them read.
     std::size_t lanes_after(std::size_t n) const { return carried() ? 1 : (n - 1) / refresh_ + 1; }
 
-    void evaluate_padding();
     std::size_t first_live() const noexcept { return refresh_ > 0 && session_ && !group_; }
+    std::size_t padding_to_come() const noexcept;
+    bool pad(const std::function<bool()>& keep_going);
+    void evaluate_padding();
     void read_lane();
     void run_group();
     void evaluate_window(std::size_t steps);
     std::uint32_t* history(std::size_t at) { return history_.data() + at % history_size_ * sequences_; }
 
     std::shared_ptr<const Network> network_;
-    std::size_t window_, refresh_, slots_, sequences_;
+    std::size_t window_, refresh_, in_flight_, sequences_;
     std::unique_ptr<Workers> workers_;
     std::unique_ptr<Session> session_, group_;  // the lanes, and those that are being run from the history; or
     std::unique_ptr<SequenceEvaluator> evaluator_;
@@ -105,6 +113,7 @@ private:
     std::vector<std::uint32_t> fillers_;  // padding for each sequence
     std::vector<float> logits_;
     std::size_t elements_ = 0;  // read so far, with padding
+    bool begun_ = false;        // padding, if it takes some, has been read
     bool ready_ = false;        // the logits are those of the next element
 };
 

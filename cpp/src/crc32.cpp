@@ -22,8 +22,8 @@ Tables make_tables() {
     return t;
 }
 
-// Eight bytes at a time (Kounavis and Berry, "A systematic approach to building high performance software-based CRC
-// generators", 2005).
+// Eight bytes at a time (Kounavis and Berry, "A systematic approach to building high performance
+// software-based CRC generators", 2005).
 inline std::uint32_t eight(const Tables& tables, std::uint32_t state, const std::byte* p) {
     const auto byte = [p](std::size_t i) { return std::to_integer<std::uint32_t>(p[i]); };
     const std::uint32_t low = (byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24) ^ state;

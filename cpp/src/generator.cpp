@@ -42,11 +42,6 @@ public:
     Impl(const Model& model, StateReader& in, std::size_t threads)
         : context_(model.network(), in.size(SIZE_MAX), 1, threads), sampler_(info().outputs, in) {
         sampler_.reserve();
-        const std::size_t padding = in.size(padding_to_come());
-        begun_ = in.size(1) > 0;
-        if (padding != padding_to_come())
-            fail(ErrorCode::format,
-                 {"the state: expected ", padding_to_come(), " elements of padding to come, found ", padding});
         context_.load(in);
         in.expect(0);
     }
@@ -62,7 +57,7 @@ public:
     void reset(std::uint64_t seed) {
         context_.reset();
         sampler_.reset(seed);
-        begun_ = has_pending_ = ready_ = false;
+        has_pending_ = ready_ = false;
     }
 
     std::unique_ptr<Impl> clone() const {
@@ -80,7 +75,6 @@ public:
         context_.copy_from(other.context_);
         pending_ = other.pending_;
         has_pending_ = other.has_pending_;
-        begun_ = other.begun_;
         ready_ = other.ready_;
     }
 
@@ -90,8 +84,6 @@ public:
         return write_state(StateKind::generator, info(), to, capacity, [this](StateWriter& out) {
             out.size(context_.refresh());
             sampler_.save(out);
-            out.size(padding_to_come());
-            out.size(begun_);
             context_.save(out);
         });
     }
@@ -101,17 +93,12 @@ public:
         flush();
         if (n == 0) return true;
         if (keep_going && !keep_going()) return false;
-        if (!begun_ && n >= context_.reach()) {
-            const std::size_t skipped = n - context_.reach();  // what no window reaches
-            for (std::size_t i = 0; i < skipped; ++i) sampler_.accept(ids[i]);
-            ids += skipped;
-            n -= skipped;
-            begun_ = true;  // without padding
-        } else if (!begin(keep_going)) {
-            return false;
-        }
-        for (std::size_t i = 0; i < n; ++i) {
-            if (i > 0 && keep_going && !keep_going()) return false;
+        // No window reaches the first elements of a long beginning.
+        const std::size_t skipped = !context_.begun() && n > context_.reach() ? n - context_.reach() : 0;
+        if (!context_.begin(n, keep_going)) return false;
+        for (std::size_t i = 0; i < skipped; ++i) sampler_.accept(ids[i]);
+        for (std::size_t i = skipped; i < n; ++i) {
+            if (i > skipped && keep_going && !keep_going()) return false;
             sampler_.accept(ids[i]);
             append(ids[i]);
         }
@@ -139,7 +126,7 @@ public:
             if (keep_going && !keep_going()) return false;
             prepare();
             log_p[i] = sampler_.log_probability(ids[i]);
-            if (!begin(keep_going)) return false;
+            if (!context_.begin(1, keep_going)) return false;
             sampler_.accept(ids[i]);
             append(ids[i]);
         }
@@ -148,8 +135,6 @@ public:
 
 private:
     const ModelInfo& info() const noexcept { return context_.info(); }
-    // Before the first element, in a state.
-    std::size_t padding_to_come() const noexcept { return context_.pads() && !begun_ ? context_.reach() - 1 : 0; }
 
     void check(const std::uint32_t* ids, std::size_t n) const {
         check_pointer(ids, n, "ids");
@@ -159,16 +144,9 @@ private:
     // The last drawn element enters the network only when something comes after it.
     void flush() {
         if (!has_pending_) return;
-        begin();
+        context_.begin(1);
         append(pending_);
         has_pending_ = false;
-    }
-
-    // What an element needs before it; false, and all as before, if `keep_going` stopped it.
-    bool begin(const Continue& keep_going = {}) {
-        if (begun_) return true;
-        begun_ = !context_.pads() || context_.pad(keep_going);
-        return begun_;
     }
 
     void append(std::uint32_t id) {
@@ -188,7 +166,6 @@ private:
     Sampler sampler_;
     std::uint32_t pending_ = 0;
     bool has_pending_ = false;
-    bool begun_ = false;  // padding, if it takes some, is in the context
     bool ready_ = false;  // the sampler has the next element's distribution
 };
 

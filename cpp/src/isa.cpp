@@ -65,8 +65,8 @@ std::vector<const KernelTable*> vector_tables() {
     const unsigned long long saved = saved_registers();
     if ((extended & avx512) == avx512 && (saved & zmm) == zmm) {
         if (more & vnni) tables.push_back(&kernels::avx512vnni_table);
-        // With it windows of bf16 take 1.5 to 1.8 times as long on Intel's (family 6 model 207), half as long on AMD's
-        // (family 25 model 17): docs/performance.md.
+        // With it windows of bf16 take 1.5 to 1.8 times as long on Intel's (family 6 model 207),
+        // half as long on AMD's (family 25 model 17): docs/performance.md.
         if ((more & vnni) && (cpuid(7, 1).eax & bf16))
             tables.insert(is_amd() ? tables.begin() : tables.end(), &kernels::avx512bf16_table);
         tables.push_back(&kernels::avx512_table);

@@ -1,4 +1,4 @@
-// What layers are given, and where they put what they make of it.
+// What layers read, and where they write.
 #pragma once
 
 #include <cstddef>
@@ -6,15 +6,16 @@
 
 namespace lstmgen {
 
-/// What the lanes of a layer read from one of its inputs: ids, or rows of numbers; a row for each lane, or `period`
-/// rows that they take in turns: lane i reads row (first + i) % period.
+/// What the lanes of a layer read as one of its inputs: ids, or rows of numbers. Each lane has a
+/// row of its own, or the lanes take `period` rows in turns: lane i then reads row (first + i) %
+/// period.
 struct Input {
     const std::uint32_t* ids = nullptr;
     const float* x = nullptr;
     std::size_t stride = 0;
     std::size_t period = 0;  // 0: a row for each lane
     std::size_t first = 0;
-    const float* product = nullptr;  // (lanes, product_stride): Layer::input_product, where it is known already
+    const float* product = nullptr;  // (lanes, product_stride): Layer::input_product, if it is known
     std::size_t product_stride = 0;
 
     std::size_t row(std::size_t lane) const noexcept { return period > 0 ? (first + lane) % period : lane; }
@@ -25,7 +26,7 @@ struct Input {
     Input only(std::size_t lane) const noexcept {
         return {ids ? ids + row(lane) * stride : nullptr, x ? numbers(lane) : nullptr};
     }
-    /// The same from this lane on.
+    /// The same, from this lane on.
     Input from(std::size_t lane) const noexcept {
         Input rest = *this;
         if (period > 0) {
@@ -39,16 +40,16 @@ struct Input {
     }
 };
 
-/// What the lanes of a layer write. All but y and its stride only of recurrent layers.
+/// What the lanes of a layer write. Layers without state have y and its stride alone.
 struct Output {
     float* y = nullptr;  // (lanes, stride), as y_before and c
     std::size_t stride = 0;
-    const float* y_before = nullptr;  // y of the step before
+    const float* y_before = nullptr;  // (lanes, stride): y of the step before
     float* c = nullptr;
     double* sums = nullptr;  // (lanes, sums_stride)
     std::size_t sums_stride = 0;
 
-    /// The same from this lane on.
+    /// The same, from this lane on.
     Output from(std::size_t lane) const noexcept {
         return {y + lane * stride,
                 stride,
@@ -59,7 +60,16 @@ struct Output {
     }
 };
 
-/// A sequence or vector of several lanes: row t * lanes + lane is step t of a lane.
+/// The same for reading. Layers without state have y and its stride alone.
+struct ConstOutput {
+    const float* y = nullptr;  // (lanes, stride), as c
+    std::size_t stride = 0;
+    const float* c = nullptr;
+    const double* sums = nullptr;  // (lanes, sums_stride)
+    std::size_t sums_stride = 0;
+};
+
+/// Sequences or vectors of several lanes. Row t * lanes + lane is step t of a lane.
 template <class T>
 struct Sequence {
     T* x = nullptr;

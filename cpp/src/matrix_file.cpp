@@ -1,4 +1,5 @@
-// Packed matrices from a file, and their numbers again. (The packing itself is in packed_matrix.cpp.)
+// Packed matrices from a file, and their numbers again. (The packing itself is in
+// packed_matrix.cpp.)
 #include <cstring>
 
 #include "packed_matrix.hpp"
@@ -18,12 +19,12 @@ void read_matrix(Container& file, std::initializer_list<PackedMatrix*> matrices)
 }
 
 void PackedMatrix::get(std::size_t row, std::byte* bytes) const {
-    const std::size_t size = Tensor::bytes_of(type_), together = layout_.rows;
+    const std::size_t size = Tensor::bytes_of(type_), interleaved = layout_.interleaved_rows;
     for (std::size_t i = 0; i < count_ * units_; ++i) {
         const std::size_t packed = packed_column(i / units_, i % units_, count_);
         const kernels::Place place = kernels::place_of(packed / kernels::kPanel, layout_, rows_, panels_);
         const std::size_t at =
-            place.at + row / together * place.step + packed % kernels::kPanel * together + row % together;
+            place.at + row / interleaved * place.step + packed % kernels::kPanel * interleaved + row % interleaved;
         std::memcpy(bytes + (first_ * units_ + i) * size, weights_.data() + at * size, size);
     }
 }

@@ -16,7 +16,8 @@ struct Allocator {
     void give_back(void* memory, std::size_t bytes) const noexcept;
 };
 
-/// The allocator of buffers that this thread makes while a UseAllocator lives; each buffer remembers its own.
+/// The allocator of buffers that this thread makes while a UseAllocator lives; each buffer
+/// remembers its own.
 const Allocator& current_allocator() noexcept;
 
 class UseAllocator {

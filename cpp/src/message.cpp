@@ -32,4 +32,6 @@ void fail(ErrorCode code, Parts parts) { throw Error(code, message(parts)); }
 
 void refuse(Parts parts) { fail(ErrorCode::invalid_argument, parts); }
 
+void fail_format(Parts parts) { fail(ErrorCode::format, parts); }
+
 }  // namespace lstmgen

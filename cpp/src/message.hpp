@@ -44,7 +44,8 @@ private:
 
 using Parts = std::initializer_list<Part>;
 
-/// The parts, one behind the other. In place of `+`, whose temporary strings make ten times the code.
+/// The parts, one behind the other. In place of `+`, whose temporary strings make ten times the
+/// code.
 std::string message(Parts parts);
 
 /// Throws Error.
@@ -52,5 +53,8 @@ std::string message(Parts parts);
 
 /// Throws Error with the code invalid_argument.
 [[noreturn]] void refuse(Parts parts);
+
+/// Throws Error with the code format.
+[[noreturn]] void fail_format(Parts parts);
 
 }  // namespace lstmgen

@@ -26,10 +26,6 @@ void check_steps(const ModelInfo& info, std::size_t steps) {
         refuse({"the network takes exactly ", info.window, " time steps, found ", steps});
 }
 
-std::size_t output_steps(const ModelInfo& info, std::size_t steps) {
-    return !info.output_sequence ? 1 : info.output_steps > 0 ? info.output_steps : steps;
-}
-
 // Numbers of a batch: `rows` of `size` for each sequence.
 std::size_t count(std::size_t batch, std::size_t steps, std::size_t rows, std::size_t size) {
     const std::optional<std::size_t> all = product(batch, rows), n = all ? product(*all, size) : all;
@@ -37,8 +33,8 @@ std::size_t count(std::size_t batch, std::size_t steps, std::size_t rows, std::s
     return *n;
 }
 
-// T is float or std::uint32_t; `size` values of it enter at each time step. Of an output at each step all are put into
-// y, or the last one. `exact`: as SequenceEvaluator.
+// T is float or std::uint32_t; `size` values of it enter at each time step. Of an output at each
+// step all are put into y, or the last one. `exact`: as SequenceEvaluator.
 template <class T>
 void predict_all(const Network& network, const T* x, std::size_t size, std::size_t batch, std::size_t steps, float* y,
                  bool all, bool exact = false) {
@@ -56,7 +52,7 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
     const std::size_t most = std::min(steps, std::max<std::size_t>(1, kRows / lanes));
     const std::size_t piece = info.whole ? steps : fitting(lane * static_cast<double>(lanes), most);
     SequenceEvaluator evaluator(network, lanes, piece, features, exact);
-    const std::size_t row = info.outputs * (all ? output_steps(info, steps) : 1);
+    const std::size_t row = info.outputs * (all ? network.layers().back()->shape().steps_for(steps) : 1);
     for (std::size_t first = 0; first < batch; first += lanes) {
         const std::size_t n = std::min(lanes, batch - first);
         evaluator.reset(n);
@@ -75,7 +71,8 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
     }
 }
 
-// The expected output is that of the weights as stored. So what they are multiplied with is not rounded to bf16 here.
+// The expected output is that of the weights as stored. So what they are multiplied with is not
+// rounded to bf16 here.
 void self_test(const Network& network, const SelfTest& test, const std::string& name) {
     const ModelInfo& info = network.info();
     std::vector<float> last(info.outputs);
@@ -125,7 +122,7 @@ const ModelInfo& Model::info() const { return network()->info(); }
 
 std::size_t Model::predict_size(std::size_t batch, std::size_t steps) const {
     check_steps(info(), steps);
-    return count(batch, steps, output_steps(info(), steps), info().outputs);
+    return count(batch, steps, network_->layers().back()->shape().steps_for(steps), info().outputs);
 }
 
 void Model::predict(const float* x, std::size_t batch, std::size_t steps, float* y) const {

@@ -9,15 +9,13 @@ namespace {
 
 LayerInfo layer_info(const LayerDescription& d) {
     LayerInfo info;
-    info.type = layer_type_name(d.type);
+    info.type = d.type->name;
     info.name = d.name;
-    info.sources = d.inputs;
+    info.sources = d.sources;
     info.inputs = d.input_size;
     info.outputs = d.shape.size;
-    if (is_recurrent(d.type) || d.type == LayerType::dense || d.type == LayerType::activation)
-        info.activation = activation_name(d.activation);
-    if (d.type == LayerType::lstm || d.type == LayerType::gru)
-        info.recurrent_activation = activation_name(d.recurrent_activation);
+    if (d.type->has_key("activation")) info.activation = activation_name(d.activation);
+    if (d.type->has_key("recurrent_activation")) info.recurrent_activation = activation_name(d.recurrent_activation);
     info.return_sequences = d.return_sequences;
     return info;
 }
@@ -26,10 +24,9 @@ LayerInfo layer_info(const LayerDescription& d) {
 void mark_raw(std::vector<LayerDescription>& layers) {
     std::vector<unsigned char> raw = {1};  // 0: the input, j + 1: layer j
     for (LayerDescription& d : layers) {
-        const std::size_t read = is_merge(d.type) ? d.inputs.size() : 1;  // a mask is not multiplied
-        for (std::size_t i = 0; i < read; ++i) d.raw = d.raw || raw[d.inputs[i]];
-        const bool mixes = is_recurrent(d.type) || d.type == LayerType::dense || d.type == LayerType::embedding;
-        raw.push_back(d.raw && !mixes);
+        const std::size_t read = d.type->has(trait::merge) ? d.sources.size() : 1;  // a mask is not multiplied
+        for (std::size_t i = 0; i < read; ++i) d.raw = d.raw || raw[d.sources[i]];
+        raw.push_back(d.raw && !d.type->multiplies());
     }
 }
 
@@ -39,29 +36,34 @@ Network::Network(Container& file, SelfTest& test, const kernels::KernelTable& ke
     std::vector<LayerInfo> infos;
     for (const LayerDescription& d : file.layers) infos.push_back(layer_info(d));
 
-    LayerDescription& last = file.layers.back();
-    const bool dense = last.type == LayerType::dense;
-    if (dense || last.type == LayerType::activation) {
-        // Keras trains a linear head with from_logits=True; the output of log_softmax is logits, too.
-        if (last.activation == Activation::softmax)
-            head_ = Head::softmax;
-        else if (last.activation == Activation::log_softmax || (dense && last.activation == Activation::linear))
-            head_ = Head::logits;
+    const LayerDescription& last_layer = file.layers.back();
+    const bool dense = last_layer.type->has(trait::activates) && last_layer.type->multiplies();
+    if (last_layer.type->has(trait::activates)) {
+        // Keras trains a linear last layer with from_logits=True; the output of log_softmax is
+        // logits, too.
+        if (last_layer.activation == Activation::softmax)
+            output_kind_ = OutputKind::softmax;
+        else if (last_layer.activation == Activation::log_softmax ||
+                 (dense && last_layer.activation == Activation::linear))
+            output_kind_ = OutputKind::logits;
     }
-    if (dense && head_ == Head::softmax) {  // a layer of its own, so that logits can be had without it
-        LayerDescription softmax;
-        softmax.type = LayerType::activation;
-        softmax.inputs = {file.layers.size()};
+    if (dense && output_kind_ == OutputKind::softmax) {  // a layer of its own, so that logits can be had without it
+        file.layers.resize(file.layers.size() + 1);      // moves them
+        LayerDescription &last = file.layers[file.layers.size() - 2], &softmax = file.layers.back();
+        softmax.type = find_layer_type("activation");
+        softmax.sources.assign(1, file.layers.size() - 1);
         softmax.input_size = last.shape.size;
         softmax.shape = last.shape;
         softmax.activation = Activation::softmax;
         last.activation = Activation::linear;
-        file.layers.push_back(std::move(softmax));
     }
     mark_raw(file.layers);
-    for (const LayerDescription& d : file.layers) layers_.push_back(make_layer(kernels_, d, file));
+    for (const LayerDescription& d : file.layers) {
+        LayerArrays arrays(kernels_, d, file);
+        layers_.push_back(d.type->make(d, arrays));
+    }
     test = file.finish();
-    file_head_ = file.head();
+    file_prefix_ = file.file_prefix();
     checksum_at_ = file.checksum_at;
     info_ = std::move(file.info);
     info_.layers = std::move(infos);
@@ -70,8 +72,8 @@ Network::Network(Container& file, SelfTest& test, const kernels::KernelTable& ke
     const bool ids = info_.encoding == Encoding::onehot;
     needs_encoding_ = is_number(info_.encoding);
     for (const auto& layer : layers_)
-        for (std::size_t slot = 0; ids && slot < layer->inputs().size(); ++slot)
-            needs_encoding_ = needs_encoding_ || (layer->inputs()[slot] == 0 && !reads_ids(*layer, slot));
+        for (std::size_t k = 0; ids && k < layer->sources().size(); ++k)
+            needs_encoding_ = needs_encoding_ || (layer->sources()[k] == 0 && !reads_ids(*layer, k));
     for (const auto& layer : layers_) info_.nbytes += layer->nbytes();
     info_.isa = kernels_.name;
 }
@@ -79,19 +81,19 @@ Network::Network(Container& file, SelfTest& test, const kernels::KernelTable& ke
 void Network::split_layers() {
     std::vector<unsigned char> needed(layers_.size() + 1);  // by a recurrent layer; j + 1 is layer j
     for (std::size_t i = layers_.size(); i-- > 0;) {
-        needed[i + 1] = needed[i + 1] || layers_[i]->recurrent();
-        for (const std::size_t j : layers_[i]->inputs()) needed[j] = needed[j] || needed[i + 1];
+        needed[i + 1] = needed[i + 1] || layers_[i]->stateful();
+        for (const std::size_t j : layers_[i]->sources()) needed[j] = needed[j] || needed[i + 1];
     }
     for (std::size_t i = 0; i < layers_.size(); ++i) {
         (needed[i + 1] ? body_ : tail_).push_back(i);
-        bool after = layers_[i]->recurrent();
-        for (const std::size_t j : layers_[i]->inputs()) after = after || (j > 0 && after_recurrent_[j - 1]);
+        bool after = layers_[i]->stateful();
+        for (const std::size_t j : layers_[i]->sources()) after = after || (j > 0 && after_recurrent_[j - 1]);
         after_recurrent_.push_back(after);
     }
 }
 
-bool Network::reads_ids(const Layer& layer, std::size_t slot) const noexcept {
-    return info_.encoding == Encoding::index || (info_.encoding == Encoding::onehot && slot == 0 && layer.reads_ids());
+bool Network::reads_ids(const Layer& layer, std::size_t k) const noexcept {
+    return info_.encoding == Encoding::index || (info_.encoding == Encoding::onehot && k == 0 && layer.reads_ids());
 }
 
 void Network::encode(std::uint32_t id, float* row) const {
@@ -106,21 +108,21 @@ void Network::encode(std::uint32_t id, float* row) const {
 }
 
 std::string Network::file() const {
-    std::string bytes = file_head_;
+    std::string bytes = file_prefix_;
     ArrayWriter writer(bytes);
     for (const auto& layer : layers_) layer->write(writer);
     set_checksum(bytes, checksum_at_);
     return bytes;
 }
 
-std::size_t Network::head(Read what) const noexcept {
-    const bool skip = what == Read::logits && head_ == Head::softmax;
-    return skip ? layers_.back()->inputs()[0] - 1 : layers_.size() - 1;
+std::size_t Network::output_layer(Read what) const noexcept {
+    const bool skip = what == Read::logits && output_kind_ == OutputKind::softmax;
+    return skip ? layers_.back()->sources()[0] - 1 : layers_.size() - 1;
 }
 
 void Network::finish(const float* row, Read what, float* y) const {
     std::copy_n(row, info_.outputs, y);
-    if (what == Read::output || head_ != Head::other) return;
+    if (what == Read::output || output_kind_ != OutputKind::other) return;
     for (std::size_t j = 0; j < info_.outputs; ++j) y[j] = static_cast<float>(log_portable(y[j]));
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "layers.hpp"
+#include "layers/layer.hpp"
 #include "lstmgen/lstmgen.hpp"
 
 namespace lstmgen {
@@ -22,7 +22,8 @@ enum class Read {
 
 class Network {
 public:
-    /// Reads the arrays of the file, and what is to be checked. The kernels are those that will run it.
+    /// Reads the arrays of the file, and what is to be checked. The kernels are those that will run
+    /// it.
     Network(Container& file, SelfTest& test, const kernels::KernelTable& kernels);
 
     const ModelInfo& info() const noexcept { return info_; }
@@ -36,8 +37,8 @@ public:
     /// Whether layer i reads, by way of others, a recurrent one, or is one.
     bool after_recurrent(std::size_t i) const noexcept { return after_recurrent_[i]; }
 
-    /// Whether input `slot` of a layer, which is the network's, is read as ids.
-    bool reads_ids(const Layer& layer, std::size_t slot) const noexcept;
+    /// Whether the k-th input of a layer, which is the network's, is read as ids.
+    bool reads_ids(const Layer& layer, std::size_t k) const noexcept;
     /// Whether ids must be turned into numbers, by `encode`.
     bool needs_encoding() const noexcept { return needs_encoding_; }
     /// row (input_size) = the numbers that stand for an element, or for kNoElement.
@@ -47,12 +48,12 @@ public:
     std::string file() const;
 
     /// The layer whose output `finish` takes.
-    std::size_t head(Read what) const noexcept;
+    std::size_t output_layer(Read what) const noexcept;
     /// y (outputs) = what is asked for, from a row of that layer.
     void finish(const float* row, Read what, float* y) const;
 
 private:
-    enum class Head { softmax, logits, other };
+    enum class OutputKind { softmax, logits, other };
 
     void split_layers();
 
@@ -61,10 +62,10 @@ private:
     std::vector<std::unique_ptr<Layer>> layers_;
     std::vector<std::size_t> body_, tail_;
     std::vector<unsigned char> after_recurrent_;
-    std::string file_head_;
+    std::string file_prefix_;
     std::size_t checksum_at_ = 0;
     bool needs_encoding_ = false;
-    Head head_ = Head::other;
+    OutputKind output_kind_ = OutputKind::other;
 };
 
 }  // namespace lstmgen

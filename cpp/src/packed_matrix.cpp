@@ -12,12 +12,13 @@ using kernels::WeightType;
 
 namespace {
 
-// `rows` rows of n numbers of `size` bytes side by side, column by column, `together` in all: the last of a matrix.
+// `rows` rows of n numbers of `size` bytes side by side, column by column, `interleaved` in all:
+// the last of a matrix.
 LSTMGEN_NOINLINE void interleave_last(const std::byte* from, std::size_t row_bytes, std::size_t rows, std::size_t n,
-                                      std::size_t size, std::size_t together, std::byte* to) {
+                                      std::size_t size, std::size_t interleaved, std::byte* to) {
     for (std::size_t j = 0; j < n; ++j)
         for (std::size_t i = 0; i < rows; ++i)
-            std::memcpy(to + (j * together + i) * size, from + i * row_bytes + j * size, size);
+            std::memcpy(to + (j * interleaved + i) * size, from + i * row_bytes + j * size, size);
 }
 
 }  // namespace
@@ -34,11 +35,14 @@ PackedMatrix::PackedMatrix(const KernelTable& kernels, const Tensor& matrix, std
       first_(first),
       count_(count),
       panels_(count * round_up(units_, kPanel) / kPanel),
-      weights_(round_up(rows_, layout_.rows) * padded_columns() * Tensor::bytes_of(type_)),
+      weights_(round_up(rows_, layout_.interleaved_rows) * padded_columns() * Tensor::bytes_of(type_)),
       scales_(type_ == WeightType::int8 ? padded_columns() : 0),
       bias_(padded_columns()),
-      starts_(layout_.rows == 4 ? (rows_ + kernels::kIntChain - 1) / kernels::kIntChain * padded_columns() : 0) {
-    if (layout_.panels > 3 && (count == 3 || (use.whole && panels_ % 4 > 0 && panels_ % 3 == 0))) layout_.panels = 3;
+      starts_(layout_.quads() ? (rows_ + kernels::kIntChain - 1) / kernels::kIntChain * padded_columns() : 0) {
+    // Blocks of three panels: a block of a GRU has as many, and they divide some matrices better
+    // than four.
+    const bool gru = count == kernels::kGruGates, threes_fit = use.whole && panels_ % 4 > 0 && panels_ % 3 == 0;
+    if (layout_.adjacent_panels > 3 && (gru || threes_fit)) layout_.adjacent_panels = 3;
 }
 
 template <std::size_t I, class T>
@@ -56,11 +60,11 @@ void PackedMatrix::put_rows(std::size_t row, std::size_t n, const std::byte* byt
                     interleave_last(from, row_bytes, std::min(I, n - k), columns, sizeof(T), I, to);
                     continue;
                 }
-                T one[I][kPanel], together[kPanel * I];
+                T one[I][kPanel], interleaved[kPanel * I];
                 for (std::size_t i = 0; i < I; ++i) std::memcpy(one[i], from + i * row_bytes, sizeof one[i]);
                 for (std::size_t c = 0; c < kPanel; ++c)
-                    for (std::size_t i = 0; i < I; ++i) together[c * I + i] = one[i][c];
-                std::memcpy(to, together, sizeof together);
+                    for (std::size_t i = 0; i < I; ++i) interleaved[c * I + i] = one[i][c];
+                std::memcpy(to, interleaved, sizeof interleaved);
             }
         }
 }
@@ -70,7 +74,7 @@ void PackedMatrix::put(std::size_t row, std::size_t n, const std::byte* bytes) {
         case WeightType::f32: return put_rows<1, float>(row, n, bytes);
         case WeightType::bf16: return put_rows<2, std::uint16_t>(row, n, bytes);
         case WeightType::int8:
-            if (layout_.rows == 4) return put_rows<4, std::int8_t>(row, n, bytes);
+            if (layout_.quads()) return put_rows<4, std::int8_t>(row, n, bytes);
             return put_rows<2, std::int8_t>(row, n, bytes);
     }
 }
@@ -81,7 +85,7 @@ void PackedMatrix::finish(const std::vector<float>& scales) {
     for (std::size_t p = 0; starts_.size() > 0 && p < panels_; ++p) {
         const kernels::Place place = kernels::place_of(p, layout_, rows_, panels_);
         const auto* row = reinterpret_cast<const std::int8_t*>(weights_.data()) + place.at;
-        for (std::size_t k = 0; k < rows_; k += layout_.rows, row += place.step)
+        for (std::size_t k = 0; k < rows_; k += layout_.interleaved_rows, row += place.step)
             for (std::size_t j = 0; j < kPanel; ++j) {
                 const int sum = row[4 * j] + row[4 * j + 1] + row[4 * j + 2] + row[4 * j + 3];
                 auto& start = starts_[k / kernels::kIntChain * padded_columns() + p * kPanel + j];

@@ -1,4 +1,4 @@
-// Weights as the kernels want them.
+// Weights in the order in which the kernels read them.
 #pragma once
 
 #include <algorithm>
@@ -17,28 +17,30 @@ namespace lstmgen {
 
 /// What a matrix is multiplied with.
 struct Use {
-    bool exact = false;  // not rounded to bf16
-    bool whole = false;  // with all panels at once
-    bool input = false;  // with the network's input
+    bool exact = false;  // what it is multiplied with is not rounded to bf16
+    bool whole = false;  // all panels are multiplied at once
+    bool input = false;  // it is multiplied with the network's input
 };
 
-/// A matrix of Keras, (rows, columns), as the kernels want it, with an offset a column (the bias).
+/// A matrix of Keras, (rows, columns), in the layout of the kernels, with a bias for each column.
 class PackedMatrix {
 public:
-    /// `gates` column groups of equal size, of which `count` from `first` on are taken, are interleaved by blocks of
-    /// 16, each padded to a multiple of 16. All numbers are zero so far.
+    /// Makes a matrix of zeros. The columns of `matrix` are `gates` groups of equal size, of which
+    /// `count` are taken, from `first` on. Each is padded to a multiple of 16 columns, and the
+    /// groups alternate by blocks of 16.
     PackedMatrix(const kernels::KernelTable& kernels, const Tensor& matrix, std::size_t gates, std::size_t first,
                  std::size_t count, Use use = {});
     PackedMatrix(const kernels::KernelTable& kernels, const Tensor& matrix, std::size_t gates, Use use = {})
         : PackedMatrix(kernels, matrix, gates, 0, gates, use) {}
 
-    /// Rows of the matrix, as in a file, from a multiple of 4 on, in their order; behind the last, `finish`.
+    /// Puts in `n` rows, as a file has them, from `row` on, a multiple of 4. Rows come in their
+    /// order; `finish` follows the last one.
     void put(std::size_t row, std::size_t n, const std::byte* bytes);
-    /// `scales` (columns): of int8, else empty.
+    /// Ends the rows. `scales` (columns) are those of int8, else empty.
     void finish(const std::vector<float>& scales);
     void set_bias(const std::vector<float>& bias) { set_columns(bias, bias_); }
 
-    /// Numbers of the file again: row k of the matrix, in its place of a row of all gates; scales, bias.
+    /// Gives back a row as the file had it: the taken gates, in their place in a row of all gates.
     void get(std::size_t row, std::byte* bytes) const;
     std::vector<float> scales() const { return columns(scales_); }
     std::vector<float> bias_values() const { return columns(bias_); }
@@ -49,7 +51,7 @@ public:
     std::size_t panels() const noexcept { return panels_; }
     std::size_t padded_columns() const noexcept { return panels_ * kernels::kPanel; }
     const float* bias() const noexcept { return bias_.data(); }
-    /// For the kernels that it was made for.
+    /// The matrix for the kernels that it was made for.
     kernels::Matrix view(const kernels::KernelTable& kernels) const noexcept {
         kernels::RoundedProduct rounded{};
         if (rounds_) rounded = type_ == kernels::WeightType::int8 ? kernels.int8 : kernels.bf16;

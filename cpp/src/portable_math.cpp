@@ -10,7 +10,8 @@ namespace {
 
 constexpr double kLeastExponent = -708.0;  // what is below has a power that counts as 0
 
-// e^x for kLeastExponent < x <= 709, without a branch, so that a loop over it becomes one over vectors.
+// e^x for kLeastExponent < x <= 709, without a branch, so that a loop over it becomes one over
+// vectors.
 inline double exp_of(double x) {
     // x = n ln 2 + r with |r| <= ln 2 / 2; the series of e^r to r^13 is exact to 1e-18.
     constexpr double magic = 6755399441055744.0;  // 1.5 * 2^52 rounds to an integer, in the lowest bits
@@ -60,8 +61,8 @@ double log_portable(double x) {
         x *= 0x1p54;
         n = -54.0;
     }
-    // x = 2^n m with m in [sqrt(1/2), sqrt(2)). ln m = 2 atanh(s) with s = (m - 1) / (m + 1), |s| < 0.172; its series
-    // to s^21 is exact to 1e-18.
+    // x = 2^n m with m in [sqrt(1/2), sqrt(2)). ln m = 2 atanh(s) with s = (m - 1) / (m + 1), |s| <
+    // 0.172; its series to s^21 is exact to 1e-18.
     std::uint64_t bits;
     std::memcpy(&bits, &x, sizeof bits);
     const std::uint64_t shifted = bits + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd);  // of sqrt(1/2)
@@ -74,7 +75,8 @@ double log_portable(double x) {
     for (const double c :
          {2.0 / 19.0, 2.0 / 17.0, 2.0 / 15.0, 2.0 / 13.0, 2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0})
         q = q * z + c;
-    // 2 s = f - s f, so that the greatest part, f, is exact: ln m = f - (f^2 / 2 - s (f^2 / 2 + q z)).
+    // 2 s = f - s f, so that the greatest part, f, is exact: ln m = f - (f^2 / 2 - s (f^2 / 2 + q
+    // z)).
     const double half = 0.5 * f * f;
     const double low = n * 1.90821492927058770002e-10;  // n ln 2, in two parts
     return n * 6.93147180369123816490e-01 - ((half - (s * (half + q * z) + low)) - f);

@@ -1,4 +1,5 @@
-// std::mt19937_64, number for number, with a state that can be saved: that of the standard library is text of streams.
+// std::mt19937_64, number for number, with a state that can be saved: that of the standard library
+// is text of streams.
 #pragma once
 
 #include <cstddef>

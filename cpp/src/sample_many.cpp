@@ -1,22 +1,22 @@
-// Many sequences, each as a Generator of its own would draw it: side by side, as lanes of one product, in batches that
-// threads take from a queue. No thread waits for another before the end.
+// Many sequences, each as a Generator of its own would draw it: side by side, as lanes of one
+// product, in batches that threads take from a queue. No thread waits for another before the end.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <new>
 #include <numeric>
 #include <string>
-#include <system_error>
 #include <thread>
 
 #include "checks.hpp"
 #include "context.hpp"
 #include "lstmgen/lstmgen.hpp"
+#include "lstmgen/vocabulary.hpp"
 #include "message.hpp"
 #include "sampler.hpp"
+#include "workers.hpp"
 
 namespace lstmgen {
 namespace {
@@ -33,15 +33,11 @@ struct Member {
 
 using Batch = std::vector<Member>;
 
-bool ends_with(const std::vector<std::uint32_t>& ids, const std::vector<std::uint32_t>& end) {
-    return ids.size() >= end.size() && std::equal(end.rbegin(), end.rend(), ids.rbegin());
-}
-
 // The longest prime comes first: a shorter one starts later, so that all are read at the same time.
 bool prime(Context& context, const Batch& batch, const Generator::Continue& keep_going) {
     std::vector<std::uint32_t> ids(batch.size());
     const std::size_t longest = batch[0].prime_size;
-    if (longest > 0 && longest < context.reach() && context.pads() && !context.pad(keep_going)) return false;
+    if (longest > 0 && !context.begin(longest, keep_going)) return false;
     for (std::size_t left = longest; left > 0; --left) {
         if (!keep_going()) return false;
         std::size_t n = 0;
@@ -52,16 +48,18 @@ bool prime(Context& context, const Batch& batch, const Generator::Continue& keep
     return true;
 }
 
-void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, const Generator::Continue& keep_going) {
+void sample_batch(const Model& model, const ManyOptions& options, const StopMatcher& stops, Batch& batch,
+                  const Generator::Continue& keep_going) {
     Context context(model.network(), options.refresh, batch.size(), 1);
     if (!prime(context, batch, keep_going)) return;
     const std::size_t outputs = model.info().outputs;
-    const bool empty = batch[0].prime_size == 0;
     std::vector<std::uint32_t> ids(batch.size());
     std::vector<std::size_t> going(batch.size());
     for (std::size_t drawn = 0; drawn < options.length && keep_going(); ++drawn) {
-        if (drawn == 1 && empty && !context.pad(keep_going)) return;
-        if (drawn > 0) context.append(ids.data());
+        if (drawn > 0) {
+            if (!context.begin(1, keep_going)) return;
+            context.append(ids.data());
+        }
         const float* const logits = context.logits();
         going.clear();
         for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -69,7 +67,7 @@ void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, 
             s.sampler.set_logits(logits + i * outputs);
             const std::uint32_t id = s.sampler.draw();
             s.result->push_back(id);
-            for (const auto& stop : options.stops) s.over = s.over || ends_with(*s.result, stop);
+            s.over = stops.matches(*s.result);
             if (s.over) continue;
             ids[going.size()] = id;
             going.push_back(i);
@@ -83,14 +81,13 @@ void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, 
 
 void check(const Model& model, const std::vector<Request>& requests, const ManyOptions& options) {
     const std::size_t outputs = model.info().outputs;
-    const bool pads = Context::pads(model.info(), options.refresh);
     check_threads(options.threads);
     for (std::size_t i = 0; i < options.stops.size(); ++i) {
         const std::vector<std::uint32_t>& stop = options.stops[i];
         const std::string who = message({"stop ", i});
-        if (stop.empty()) refuse({who, " is empty: expected at least one element"});
         check_ids(stop.data(), stop.size(), outputs, (who + ": id").c_str());
     }
+    const bool pads = Context::pads(model.info(), options.refresh);
     for (std::size_t i = 0; i < requests.size(); ++i) {
         const std::string who = message({"sequence ", i, ": "});
         if (requests[i].prime.empty() && !pads) refuse({who, "the prime is empty: give at least one element"});
@@ -98,7 +95,8 @@ void check(const Model& model, const std::vector<Request>& requests, const ManyO
     }
 }
 
-// With windows, all lanes of a batch must start at the same element, so its primes are equally long.
+// With windows, all lanes of a batch must start at the same element, so its primes are equally
+// long.
 std::vector<Batch> batches(const Model& model, const std::vector<Request>& requests, const ManyOptions& options,
                            std::vector<std::vector<std::uint32_t>>& results) {
     const bool windows = options.refresh > 0 && model.info().window > 0;
@@ -131,6 +129,7 @@ std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const st
     check(model, requests, options);
     std::vector<std::vector<std::uint32_t>> results(requests.size());
     if (requests.empty()) return results;
+    const StopMatcher stops(options.stops);
     std::vector<Batch> queue = batches(model, requests, options, results);
 
     std::atomic<std::size_t> next{0};
@@ -150,7 +149,8 @@ std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const st
     };
     const auto work = [&](const Generator::Continue& go_on) {
         guarded([&] {
-            for (std::size_t i; !stop && (i = next++) < queue.size();) sample_batch(model, options, queue[i], go_on);
+            for (std::size_t i; !stop && (i = next++) < queue.size();)
+                sample_batch(model, options, stops, queue[i], go_on);
         });
     };
     // Only this thread calls keep_going, also while it waits for the others.
@@ -158,22 +158,12 @@ std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const st
         if (!stop && keep_going && !keep_going()) stop = true;
         return !stop.load();
     };
-    std::vector<std::thread> threads;
-    threads.reserve(std::min(options.threads, queue.size()));
-    try {
-        for (std::size_t i = 1; i < std::min(options.threads, queue.size()); ++i) {
-            threads.emplace_back([&] {
-                work([&] { return !stop.load(); });
-                const std::lock_guard lock(mutex);
-                ++finished;
-                done.notify_one();
-            });
-        }
-    } catch (const std::system_error&) {
-        // The system has no more threads: those that started do all the work, with the same results.
-    } catch (const std::bad_alloc&) {
-        // Or no more memory for one.
-    }
+    std::vector<std::thread> threads = start_threads(std::min(options.threads, queue.size()), [&] {
+        work([&] { return !stop.load(); });
+        const std::lock_guard lock(mutex);
+        ++finished;
+        done.notify_one();
+    });
     work(go_on);
     for (std::unique_lock lock(mutex); finished < threads.size();) {
         done.wait_for(lock, std::chrono::milliseconds(20));

@@ -13,23 +13,24 @@
 
 namespace lstmgen {
 
-/// The seed's sequence is fixed: that of std::mt19937_64, and for each draw the upper 53 bits of one number as a
-/// fraction. All arithmetic is in double, without functions that differ from one C library to the next. Nothing
-/// allocates after construction.
+/// The seed's sequence is fixed: that of std::mt19937_64, and for each draw the upper 53 bits of
+/// one number as a fraction. All arithmetic is in double, without functions that differ from one C
+/// library to the next. Nothing allocates after construction.
 class Sampler {
 public:
     /// Throws Error if an option is out of range for n elements.
     Sampler(std::size_t n, const SamplerOptions& options);
 
-    /// What goes on as the one that was saved does: its options, random numbers and elements of the repeat penalty.
+    /// What goes on as the one that was saved does: its options, random numbers and elements of the
+    /// repeat penalty.
     Sampler(std::size_t n, StateReader& in);
     void save(StateWriter& out) const noexcept;
 
     /// Makes room, so that `set_options` never allocates.
     void reserve();
-    /// Chooses by other options from now on, but goes on with the same random numbers: the seed does not count. After
-    /// `reserve` it does not allocate. Throws Error, and changes nothing, if an option is out of range, or if there are
-    /// more pairs in logit_bias than elements.
+    /// Chooses by other options from now on, but goes on with the same random numbers: the seed
+    /// does not count. After `reserve` it does not allocate. Throws Error, and changes nothing, if
+    /// an option is out of range, or if there are more pairs in logit_bias than elements.
     void set_options(const SamplerOptions& options);
     /// Starts the random numbers of `seed`.
     void set_seed(std::uint64_t seed) noexcept { random_ = Random(options_.seed = seed); }

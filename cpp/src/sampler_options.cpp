@@ -1,4 +1,5 @@
-// What a sampler does now and then: options, states, copies. What it does for each element is in sampler.cpp.
+// What a sampler does now and then: options, states, copies. What it does for each element is in
+// sampler.cpp.
 #include <algorithm>
 #include <cfloat>
 #include <cmath>

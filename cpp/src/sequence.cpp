@@ -12,9 +12,8 @@ constexpr std::size_t kProductRows = 64;  // rows of an input product that are w
 
 // Steps of a layer's buffer: a recurrent layer keeps what it put out before the first one.
 std::size_t slabs(const Layer& layer, std::size_t steps) {
-    const Shape& shape = layer.shape();
-    const std::size_t n = !shape.sequence ? 1 : shape.steps > 0 ? shape.steps : steps;
-    return layer.recurrent() ? n + 1 : n;
+    const std::size_t n = layer.shape().steps_for(steps);
+    return layer.stateful() ? n + 1 : n;
 }
 
 std::size_t input_floats(const Network& network, bool features) {
@@ -28,7 +27,8 @@ std::size_t product_size(const Network& network, std::size_t lanes) {
     return lanes <= kProductRows / 2 ? floats * kProductRows : 0;
 }
 
-// Layers without state get the rows of many steps at once, and so does the input product of the others.
+// Layers without state get the rows of many steps at once, and so does the input product of the
+// others.
 std::size_t scratch_size(const Network& network, std::size_t lanes) {
     std::size_t floats = 0;
     for (const auto& layer : network.layers())
@@ -42,7 +42,7 @@ double SequenceEvaluator::size(const Network& network, std::size_t lanes, std::s
     double lane = static_cast<double>(steps) * static_cast<double>(1 + input_floats(network, features));
     for (const auto& layer : network.layers())
         lane += static_cast<double>(slabs(*layer, steps)) * static_cast<double>(layer->stride()) +
-                static_cast<double>(layer->stride() * layer->has_c() + 2 * layer->sums_size());
+                static_cast<double>(layer->stride() * layer->has_cell() + 2 * layer->sums_size());
     return lane * static_cast<double>(lanes) +
            static_cast<double>(product_size(network, lanes) + scratch_size(network, lanes));
 }
@@ -58,7 +58,7 @@ SequenceEvaluator::SequenceEvaluator(const Network& network, std::size_t lanes, 
     for (const auto& layer : network.layers()) {
         Buffers b;
         b.y = AlignedBuffer<float>(slabs(*layer, steps) * lanes * layer->stride());
-        if (layer->has_c()) b.c = AlignedBuffer<float>(lanes * layer->stride());
+        if (layer->has_cell()) b.c = AlignedBuffer<float>(lanes * layer->stride());
         b.sums = AlignedBuffer<double>(lanes * layer->sums_size());
         buffers_.push_back(std::move(b));
     }
@@ -73,7 +73,7 @@ void SequenceEvaluator::reset(std::size_t lanes) {
     for (std::size_t i = 0; i < buffers_.size(); ++i) {
         Buffers& b = buffers_[i];
         const Layer& layer = *network_.layers()[i];
-        if (layer.recurrent()) std::fill_n(b.y.data(), lanes * layer.stride(), 0.0f);
+        if (layer.stateful()) std::fill_n(b.y.data(), lanes * layer.stride(), 0.0f);
         std::fill_n(b.c.data(), b.c.size(), 0.0f);
         std::fill_n(b.sums.data(), b.sums.size(), 0.0);
     }
@@ -102,36 +102,36 @@ void SequenceEvaluator::run_layers(std::size_t steps, bool last, Read what) {
     steps_ = steps;
     what_ = what;
     std::array<Input, kMaxInputs> in;
-    const std::size_t head = network_.head(what_);
-    for (std::size_t i = 0; i <= head; ++i) {
+    const std::size_t last_layer = network_.output_layer(what_);
+    for (std::size_t i = 0; i <= last_layer; ++i) {
         const Layer& layer = *network_.layers()[i];
-        if (layer.recurrent()) {
+        if (layer.stateful()) {
             run_recurrent(i);
         } else if (layer.whole()) {
             rearrange(i);
         } else if (layer.shape().sequence || last) {
-            for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) in[slot] = input(layer, slot);
+            for (std::size_t k = 0; k < layer.sources().size(); ++k) in[k] = input(layer, k);
             const Output out{buffers_[i].y.data(), layer.stride()};
             layer.step(kernels_, in.data(), steps_of(layer.shape()) * lanes_, out, scratch_.data());
         }
     }
 }
 
-// y of step t is the t-th slab of lanes, counted from 1; a layer that gives a vector takes turns between two. The
-// newest one is copied to the front, where the next call looks for it.
+// y of step t is the t-th slab of lanes, counted from 1; a layer that gives a vector takes turns
+// between two. The newest one is copied to the front, where the next call looks for it.
 void SequenceEvaluator::run_recurrent(std::size_t i) {
     const Layer& layer = *network_.layers()[i];
     Buffers& b = buffers_[i];
     std::array<Input, 2> all, in;
-    for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) all[slot] = input(layer, slot);
-    const std::size_t source = layer.inputs()[0];
+    for (std::size_t k = 0; k < layer.sources().size(); ++k) all[k] = input(layer, k);
+    const std::size_t source = layer.sources()[0];
     const std::size_t steps = source == 0 ? steps_ : steps_of(network_.layers()[source - 1]->shape());
     const std::size_t slab = lanes_ * layer.stride();
     const bool product = layer.product_size() > 0 && product_.size() > 0 && !all[0].ids;
     const std::size_t chunk = product ? kProductRows / lanes_ : 1;
     const auto slab_of = [&](std::size_t t) { return b.y.data() + (layer.shape().sequence ? t : t % 2) * slab; };
     for (std::size_t t = 0; t < steps; ++t) {
-        for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) in[slot] = all[slot].from(t * lanes_);
+        for (std::size_t k = 0; k < layer.sources().size(); ++k) in[k] = all[k].from(t * lanes_);
         if (chunk > 1) {
             if (t % chunk == 0)
                 layer.input_product(kernels_, in[0], std::min(chunk, steps - t) * lanes_, product_.data(),
@@ -148,27 +148,27 @@ void SequenceEvaluator::run_recurrent(std::size_t i) {
 void SequenceEvaluator::rearrange(std::size_t i) {
     const Layer& layer = *network_.layers()[i];
     const Input in = input(layer, 0);
-    const std::size_t source = layer.inputs()[0];
+    const std::size_t source = layer.sources()[0];
     const std::size_t steps = source == 0 ? steps_ : steps_of(network_.layers()[source - 1]->shape());
     layer.rearrange({in.x, in.stride, steps}, lanes_, {buffers_[i].y.data(), layer.stride(), steps_of(layer.shape())});
 }
 
-Input SequenceEvaluator::input(const Layer& layer, std::size_t slot) const {
-    const std::size_t source = layer.inputs()[slot];
+Input SequenceEvaluator::input(const Layer& layer, std::size_t k) const {
+    const std::size_t source = layer.sources()[k];
     if (source > 0) return {nullptr, value(source - 1), network_.layers()[source - 1]->stride()};
-    if (!features_ && network_.reads_ids(layer, slot)) return {ids_.data(), nullptr, 1};
+    if (!features_ && network_.reads_ids(layer, k)) return {ids_.data(), nullptr, 1};
     return {nullptr, numbers_.data(), network_.info().input_size};
 }
 
 const float* SequenceEvaluator::value(std::size_t i) const noexcept {
     const Layer& layer = *network_.layers()[i];
-    const bool skip = layer.recurrent() && layer.shape().sequence;  // what was before the first step
+    const bool skip = layer.stateful() && layer.shape().sequence;  // what was before the first step
     return buffers_[i].y.data() + (skip ? lanes_ * layer.stride() : 0);
 }
 
 void SequenceEvaluator::read(std::size_t lane, std::size_t t, float* y) const {
-    const std::size_t head = network_.head(what_);
-    network_.finish(value(head) + (t * lanes_ + lane) * network_.layers()[head]->stride(), what_, y);
+    const std::size_t last_layer = network_.output_layer(what_);
+    network_.finish(value(last_layer) + (t * lanes_ + lane) * network_.layers()[last_layer]->stride(), what_, y);
 }
 
 }  // namespace lstmgen

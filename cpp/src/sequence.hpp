@@ -1,4 +1,5 @@
-// Complete sequences, many steps at a time: what predict runs, and generators of networks that need whole windows.
+// Complete sequences, many steps at a time: what predict runs, and generators of networks that need
+// whole windows.
 #pragma once
 
 #include <cstddef>
@@ -12,20 +13,23 @@ namespace lstmgen {
 
 class SequenceEvaluator {
 public:
-    /// For up to `lanes` sequences at once, up to `steps` time steps a call, of ids or of `features`. Throws Error if
-    /// they take over 4 GiB. The network must outlive the evaluator. Nothing allocates after construction. `exact`:
-    /// what matrices of bf16 are multiplied with is not rounded.
+    /// For up to `lanes` sequences at once, up to `steps` time steps a call, of ids or of
+    /// `features`. Throws Error if they take over 4 GiB. The network must outlive the evaluator.
+    /// Nothing allocates after construction. `exact`: what matrices of bf16 are multiplied with is
+    /// not rounded.
     SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features, bool exact = false);
 
-    /// Floats of working memory that it takes. A double, since the greatest sizes do not fit 64 bits.
+    /// Floats of working memory that it takes. A double, since the greatest sizes do not fit 64
+    /// bits.
     static double size(const Network& network, std::size_t lanes, std::size_t steps, bool features);
 
     /// Back to the zero state, for so many sequences.
     void reset(std::size_t lanes);
 
-    /// The next steps of these: lane i reads ids[i * stride + t], or input_size features at x + i * stride + t *
-    /// input_size. The state is carried from call to call; but a network with info().whole takes all steps in one call.
-    /// `last`: what only the output needs is worked out, too.
+    /// The next steps of these: lane i reads ids[i * stride + t], or input_size features at x + i *
+    /// stride + t * input_size. The state is carried from call to call; but a network with
+    /// info().whole takes all steps in one call. `last`: what only the output needs is worked out,
+    /// too.
     void run(const std::uint32_t* ids, std::size_t stride, std::size_t steps, bool last, Read what);
     void run(const float* x, std::size_t stride, std::size_t steps, bool last, Read what);
 
@@ -40,13 +44,12 @@ private:
         AlignedBuffer<double> sums;
     };
 
-    std::size_t steps_of(const Shape& shape) const noexcept {
-        return !shape.sequence ? 1 : shape.steps > 0 ? shape.steps : steps_;
-    }
+    std::size_t steps_of(const Shape& shape) const noexcept { return shape.steps_for(steps_); }
     void run_layers(std::size_t steps, bool last, Read what);
     void run_recurrent(std::size_t i);
     void rearrange(std::size_t i);
-    Input input(const Layer& layer, std::size_t slot) const;
+    /// What a layer reads as its k-th input.
+    Input input(const Layer& layer, std::size_t k) const;
     const float* value(std::size_t i) const noexcept;
 
     const Network& network_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "message.hpp"
 
@@ -9,115 +10,82 @@ namespace lstmgen {
 namespace {
 
 // Lanes and units each have their limits, but a small file may ask for the greatest of both.
-void check_size(const Network& network, std::size_t lanes) {
+std::size_t checked(const Network& network, std::size_t lanes) {
     std::size_t floats = network.info().input_size;  // of one lane; at most 256 layers of 5 * 2^20
     for (const std::size_t i : network.body()) {
         const Layer& layer = *network.layers()[i];
-        floats += layer.stride() * (layer.recurrent() ? 2 : 1) + layer.stride() * layer.has_c() + 2 * layer.sums_size();
+        floats +=
+            layer.stride() * (layer.stateful() ? 2 : 1) + layer.stride() * layer.has_cell() + 2 * layer.sums_size();
     }
     if (floats > kMaxFloats / lanes)
         refuse({"the state of ", lanes, " windows of ", floats, " numbers exceeds ", kMaxBytes,
                 ": refresh less often, or carry the state"});
+    return lanes;
 }
 
 }  // namespace
 
-Session::Session(const Network& network, std::size_t sequences, std::size_t slots, Workers& workers)
+Session::Session(const Network& network, std::size_t sequences, std::size_t windows, Workers& workers)
     : network_(network),
-      in_tail_(network.layers().size()),
+      layout_(network, checked(network, sequences * windows), sequences),
+      memory_(layout_.nbytes()),
       sequences_(sequences),
-      slots_(slots),
+      windows_(windows),
       ids_(sequences),
       workers_(workers) {
-    const std::size_t lanes = sequences * slots;
-    check_size(network, lanes);
-    for (const std::size_t i : network.tail()) in_tail_[i] = true;
-    std::size_t scratch = 0;
-    for (std::size_t i = 0; i < network.layers().size(); ++i) {
-        const Layer& layer = *network.layers()[i];
-        scratch = std::max(scratch, layer.scratch_size(lanes, sequences));
-        Buffers b;
-        const std::size_t rows = in_tail_[i] ? sequences : lanes;
-        for (std::size_t j = 0; j < (layer.recurrent() ? 2 : 1); ++j)
-            b.y[j] = AlignedBuffer<float>(rows * layer.stride());
-        if (layer.has_c()) b.c = AlignedBuffer<float>(rows * layer.stride());
-        b.sums = AlignedBuffer<double>(rows * layer.sums_size());
-        buffers_.push_back(std::move(b));
-    }
+    for (const auto& layer : network.layers())
+        scratch_size_ = std::max(scratch_size_, layer->scratch_size(sequences * windows, sequences));
+    scratch_size_ = round_up(scratch_size_, kernels::kPanel);
+    scratch_ = AlignedBuffer<float>(workers_.size() * scratch_size_);
     if (network.needs_encoding()) encoded_ = AlignedBuffer<float>(sequences * network.info().input_size);
-    for (std::size_t i = 0; i < workers_.size(); ++i) scratch_.emplace_back(scratch);
 }
 
 void Session::copy_from(const Session& other) noexcept {
-    const auto copy = [](auto& to, const auto& from) { std::copy_n(from.data(), from.size(), to.data()); };
-    for (std::size_t i = 0; i < buffers_.size(); ++i) {
-        for (std::size_t j = 0; j < 2; ++j) copy(buffers_[i].y[j], other.buffers_[i].y[j]);
-        copy(buffers_[i].c, other.buffers_[i].c);
-        copy(buffers_[i].sums, other.buffers_[i].sums);
-    }
-    copy(ids_, other.ids_);
-    copy(encoded_, other.encoded_);
+    std::memcpy(memory_.data(), other.memory_.data(), memory_.size());
+    std::copy(other.ids_.begin(), other.ids_.end(), ids_.begin());
+    std::copy_n(other.encoded_.data(), encoded_.size(), encoded_.data());
     now_ = other.now_;
     first_ = other.first_;
 }
 
-void Session::reset(std::size_t slot) {
-    for (const std::size_t i : network_.body()) {
-        const Layer& layer = *network_.layers()[i];
-        if (!layer.recurrent()) continue;
-        const Output o = output(i, slot * sequences_);
-        std::fill_n(o.y, sequences_ * o.stride, 0.0f);
-        if (o.c) std::fill_n(o.c, sequences_ * o.stride, 0.0f);
-        std::fill_n(o.sums, sequences_ * o.sums_stride, 0.0);
-    }
-}
+void Session::reset(std::size_t window) { layout_.clear(memory_.data(), window * sequences_, sequences_, now_); }
 
-void Session::copy_slot(std::size_t slot, const Session& other, std::size_t from) {
-    for (std::size_t i = 0; i < sequences_; ++i) copy_row(slot * sequences_ + i, other, from * sequences_ + i);
+void Session::copy_window(std::size_t window, const Session& other, std::size_t from) {
+    for (std::size_t i = 0; i < sequences_; ++i) copy_row(window * sequences_ + i, other, from * sequences_ + i);
 }
 
 void Session::keep(const std::vector<std::size_t>& sequences) {
-    for (std::size_t slot = 0, row = 0; slot < slots_; ++slot)
-        for (const std::size_t i : sequences) copy_row(row++, *this, slot * sequences_ + i);  // never to a later row
+    for (std::size_t window = 0, row = 0; window < windows_; ++window)
+        for (const std::size_t i : sequences) copy_row(row++, *this, window * sequences_ + i);  // never to a later row
     sequences_ = sequences.size();
 }
 
 void Session::copy_row(std::size_t row, const Session& other, std::size_t from) {
-    if (&other == this && row == from) return;
-    for (const std::size_t i : network_.body()) {
-        const Layer& layer = *network_.layers()[i];
-        if (!layer.recurrent()) continue;
-        const Output to = output(i, row), o = const_cast<Session&>(other).output(i, from);
-        std::copy_n(o.y, o.stride, to.y);
-        if (o.c) std::copy_n(o.c, o.stride, to.c);
-        std::copy_n(o.sums, o.sums_stride, to.sums);
-    }
+    layout_.copy(other.layout_, other.memory_.data(), from, other.now_, memory_.data(), row, now_);
 }
 
-void Session::save(std::size_t slot, StateWriter& out) const noexcept {
-    for (const std::size_t i : network_.body())
-        network_.layers()[i]->save(const_cast<Session*>(this)->output(i, slot * sequences_), out);
+void Session::save(std::size_t window, StateWriter& out) const noexcept {
+    layout_.save(memory_.data(), window * sequences_, now_, out);
 }
 
-void Session::load(std::size_t slot, StateReader& in) {
-    for (const std::size_t i : network_.body()) network_.layers()[i]->load(in, output(i, slot * sequences_));
-}
+void Session::load(std::size_t window, StateReader& in) { layout_.load(memory_.data(), window * sequences_, now_, in); }
 
 void Session::advance(const std::uint32_t* ids, std::size_t sequences, std::size_t first, std::size_t count) {
-    if (count == slots_) first = 0;  // all of them: in one piece
+    if (count == windows_) first = 0;  // all of them: in one piece
     std::copy_n(ids, sequences, ids_.begin());
     for (std::size_t i = 0; encoded_.size() > 0 && i < sequences; ++i)
         network_.encode(ids[i], encoded_.data() + i * network_.info().input_size);
     first_ = first * sequences_;
     now_ ^= 1;
-    // Shares are of whole slots, since each works out its own shared outputs; or of sequences, where nothing is shared.
-    const std::size_t unit = slots_ > 1 ? sequences_ : 1, units = slots_ > 1 ? count : sequences;
+    // Shares are of whole windows, since each works out its own shared outputs; or of sequences,
+    // where nothing is shared.
+    const std::size_t unit = windows_ > 1 ? sequences_ : 1, units = windows_ > 1 ? count : sequences;
     const std::size_t share = (units + workers_.size() - 1) / workers_.size();
-    const std::size_t rows = slots_ * sequences_;
+    const std::size_t rows = windows_ * sequences_;
     workers_.run([&](std::size_t worker) {
         const std::size_t begin = first_ + std::min(worker * share, units) * unit,
                           end = first_ + std::min((worker + 1) * share, units) * unit;
-        float* const scratch = scratch_[worker].data();
+        float* const scratch = scratch_.data() + worker * scratch_size_;
         if (begin < std::min(end, rows)) advance_rows(begin, std::min(end, rows), scratch);
         if (std::max(begin, rows) < end) advance_rows(std::max(begin, rows) - rows, end - rows, scratch);
     });
@@ -127,51 +95,41 @@ void Session::advance_rows(std::size_t first, std::size_t last, float* scratch) 
     std::array<Input, kMaxInputs> in;
     for (const std::size_t i : network_.body()) {
         const Layer& layer = *network_.layers()[i];
-        for (std::size_t slot = 0; slot < layer.inputs().size(); ++slot) in[slot] = input(layer, slot, first);
+        for (std::size_t k = 0; k < layer.sources().size(); ++k) in[k] = input(layer, k, first);
         layer.step(network_.kernels(), in.data(), shared(i) ? sequences_ : last - first, output(i, first), scratch);
     }
 }
 
-// Where there is one slot, `row` is also that of the sequence.
-Input Session::input(const Layer& layer, std::size_t slot, std::size_t row) {
-    const std::size_t source = layer.inputs()[slot];
-    const std::size_t period = slots_ > 1 ? sequences_ : 0;
+// Where there is one window, `row` is also that of the sequence.
+Input Session::input(const Layer& layer, std::size_t k, std::size_t row) {
+    const std::size_t source = layer.sources()[k];
+    const std::size_t period = windows_ > 1 ? sequences_ : 0;
     if (source > 0) {
         const Output o = output(source - 1, row);
         return {nullptr, o.y, o.stride, shared(source - 1) ? period : 0};
     }
-    const std::size_t sequence = slots_ > 1 ? 0 : row, size = network_.info().input_size;
-    if (network_.reads_ids(layer, slot)) return {ids_.data() + sequence, nullptr, 1, period};
+    const std::size_t sequence = windows_ > 1 ? 0 : row, size = network_.info().input_size;
+    if (network_.reads_ids(layer, k)) return {ids_.data() + sequence, nullptr, 1, period};
     return {nullptr, encoded_.data() + sequence * size, size, period};
 }
 
-Output Session::output(std::size_t i, std::size_t row) {
-    const Layer& layer = *network_.layers()[i];
-    Buffers& b = buffers_[i];
-    if (in_tail_[i]) row = 0;
-    const std::size_t at = row * layer.stride();
-    if (!layer.recurrent()) return {b.y[0].data() + at, layer.stride()};
-    return {b.y[now_].data() + at,
-            layer.stride(),
-            b.y[now_ ^ 1].data() + at,
-            layer.has_c() ? b.c.data() + at : nullptr,
-            b.sums.data() + row * layer.sums_size(),
-            layer.sums_size()};
+Output Session::output(std::size_t layer, std::size_t row) noexcept {
+    return layout_.output(memory_.data(), layer, row, now_);
 }
 
-void Session::read(std::size_t slot, float* y, Read what) {
+void Session::read(std::size_t window, float* y, Read what) {
     std::array<Input, kMaxInputs> in;
-    const std::size_t head = network_.head(what), row = slot * sequences_;
+    const std::size_t last = network_.output_layer(what), row = window * sequences_;
     for (const std::size_t i : network_.tail()) {
-        if (i > head) break;
+        if (i > last) break;
         const Layer& layer = *network_.layers()[i];
-        for (std::size_t k = 0; k < layer.inputs().size(); ++k) {
-            const std::size_t source = layer.inputs()[k];
+        for (std::size_t k = 0; k < layer.sources().size(); ++k) {
+            const std::size_t source = layer.sources()[k];
             in[k] = input(layer, k, source > 0 && shared(source - 1) ? first_ : row);
         }
-        layer.step(network_.kernels(), in.data(), sequences_, output(i, row), scratch_[0].data());
+        layer.step(network_.kernels(), in.data(), sequences_, output(i, row), scratch_.data());
     }
-    const Output o = output(head, row);
+    const Output o = output(last, row);
     for (std::size_t i = 0; i < sequences_; ++i)
         network_.finish(o.y + i * o.stride, what, y + i * network_.info().outputs);
 }

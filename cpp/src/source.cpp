@@ -16,7 +16,7 @@ public:
     MemorySource(const void* data, std::size_t size) : data_(static_cast<const std::byte*>(data)), size_(size) {}
 
     std::uint64_t size() const noexcept override { return size_; }
-    const std::byte* head(std::size_t) override { return data_; }
+    const std::byte* prefix(std::size_t) override { return data_; }
     void begin(std::size_t position) override { position_ = position; }
     const std::byte* next(std::size_t n) override {
         const std::byte* const bytes = data_ + position_;
@@ -45,14 +45,14 @@ public:
     }
 
     std::uint64_t size() const noexcept override { return size_; }
-    const std::byte* head(std::size_t n) override {
-        if (n > head_.size()) {
+    const std::byte* prefix(std::size_t n) override {
+        if (n > prefix_.size()) {
             Bytes more(n, Bytes::Raw{});
-            if (head_.size() > 0) std::memcpy(more.data(), head_.data(), head_.size());
-            read(more.data() + head_.size(), n - head_.size());
-            head_ = std::move(more);
+            if (prefix_.size() > 0) std::memcpy(more.data(), prefix_.data(), prefix_.size());
+            read(more.data() + prefix_.size(), n - prefix_.size());
+            prefix_ = std::move(more);
         }
-        return head_.data();
+        return prefix_.data();
     }
     void begin(std::size_t position) override { position_ = position; }
     const std::byte* next(std::size_t n) override {
@@ -60,8 +60,8 @@ public:
             piece_ = Bytes();
             piece_ = Bytes(n, Bytes::Raw{});
         }
-        const std::size_t known = std::min(n, head_.size() - position_);
-        if (known > 0) std::memcpy(piece_.data(), head_.data() + position_, known);
+        const std::size_t known = std::min(n, prefix_.size() - position_);
+        if (known > 0) std::memcpy(piece_.data(), prefix_.data() + position_, known);
         position_ += known;
         read(piece_.data() + known, n - known);
         return piece_.data();
@@ -79,8 +79,8 @@ private:
     std::string path_;
     std::uint64_t size_ = 0;
     std::ifstream file_;
-    Bytes head_, piece_;
-    std::size_t position_ = 0;  // in the head
+    Bytes prefix_, piece_;
+    std::size_t position_ = 0;  // in the prefix
 };
 
 }  // namespace

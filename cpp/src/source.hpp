@@ -13,14 +13,14 @@ public:
     virtual ~Source() = default;
     virtual std::uint64_t size() const noexcept = 0;
     /// The first n bytes, at most size(). They stay until more of them are asked for.
-    virtual const std::byte* head(std::size_t n) = 0;
-    /// What `next` gives first: byte `position`, which is in the head or right behind it.
+    virtual const std::byte* prefix(std::size_t n) = 0;
+    /// What `next` gives first: byte `position`, which is in the prefix or right after it.
     virtual void begin(std::size_t position) = 0;
     /// The next n bytes, which must be there. They stay until the next call.
     virtual const std::byte* next(std::size_t n) = 0;
 };
 
-/// Throws Error, with code io, if the file cannot be read. So do head and next.
+/// Throws Error, with code io, if the file cannot be read. So do prefix and next.
 std::unique_ptr<Source> file_source(const std::string& path);
 std::unique_ptr<Source> memory_source(const void* data, std::size_t size);
 

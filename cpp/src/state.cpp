@@ -73,6 +73,13 @@ std::size_t StateReader::limited(std::uint64_t n, std::size_t most) {
     return static_cast<std::size_t>(n);
 }
 
+std::size_t StateReader::size(std::size_t most) { return limited(number<std::uint64_t>(), most); }
+
+std::uint32_t StateReader::id(std::size_t n, std::uint32_t other) {
+    const auto found = number<std::uint32_t>();
+    return found == other ? found : static_cast<std::uint32_t>(limited(found, n - 1));
+}
+
 void StateReader::expect(std::size_t left) const {
     if (left_ != left) damaged({"expected ", left, " more bytes, found ", left_});
 }

@@ -1,5 +1,6 @@
-// A paused sequence as bytes, the same on every machine: a header that names the model, numbers in little-endian order,
-// and their checksum. Whoever has something to save writes it, and reads it in the same order.
+// A paused sequence as bytes, the same on every machine: a header that names the model, numbers in
+// little-endian order, and their checksum. Whoever has something to save writes it, and reads it in
+// the same order.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +13,8 @@ namespace lstmgen {
 
 enum class StateKind : std::uint32_t { generator = 1, steps = 2 };
 
-/// Counts the bytes, and puts them into memory of the caller if there is some. Neither allocates nor throws.
+/// Counts the bytes, and puts them into memory of the caller if there is some. Neither allocates
+/// nor throws.
 class StateWriter {
 public:
     /// To a null pointer, only counts.
@@ -33,8 +35,8 @@ private:
     std::size_t size_ = 0;
 };
 
-/// Throws Error: code format if the bytes are no state, or a damaged one, invalid_argument if it is one of another kind
-/// or model.
+/// Throws Error: code format if the bytes are no state, or a damaged one, invalid_argument if it is
+/// one of another kind or model.
 class StateReader {
 public:
     StateReader(StateKind kind, const ModelInfo& model, const void* from, std::size_t size);
@@ -48,12 +50,9 @@ public:
         return x;
     }
     /// A number that is at most `most`.
-    std::size_t size(std::size_t most) { return limited(number<std::uint64_t>(), most); }
+    std::size_t size(std::size_t most);
     /// The id of one of `n` elements, or `other`.
-    std::uint32_t id(std::size_t n, std::uint32_t other = 0) {
-        const auto found = number<std::uint32_t>();
-        return found == other ? found : static_cast<std::uint32_t>(limited(found, n - 1));
-    }
+    std::uint32_t id(std::size_t n, std::uint32_t other = 0);
     std::size_t left() const noexcept { return left_; }
     /// So many bytes must be left.
     void expect(std::size_t left) const;
@@ -65,7 +64,8 @@ private:
     std::size_t left_;
 };
 
-/// What `save(out)` writes into a StateWriter, put into `to` if it fits into `capacity` bytes. Bytes that it takes.
+/// What `save(out)` writes into a StateWriter, put into `to` if it fits into `capacity` bytes.
+/// Bytes that it takes.
 template <class F>
 std::size_t write_state(StateKind kind, const ModelInfo& model, void* to, std::size_t capacity, F&& save) {
     std::size_t size = 0;

@@ -1,11 +1,12 @@
-// One lane of state in the caller's memory, advanced one time step at a time. For networks that work step by step.
+// One lane of state in the caller's memory, advanced one time step at a time. For networks that
+// work step by step.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "network.hpp"
+#include "state_layout.hpp"
 
 namespace lstmgen {
 
@@ -25,7 +26,8 @@ public:
     void step(void* state, std::uint32_t id, float* y) const { step(state, &id, nullptr, y); }
     void step(void* state, const float* x, float* y) const { step(state, nullptr, x, y); }
 
-    /// A state as bytes for other processes: written if they fit into `capacity`. How many they are.
+    /// A state as bytes for other processes: written if they fit into `capacity`. How many they
+    /// are.
     std::size_t save(const void* state, void* to, std::size_t capacity) const noexcept;
     /// `state` stays as it was if this throws.
     void load(void* state, const void* from, std::size_t bytes) const;
@@ -36,16 +38,13 @@ private:
         const Stepper* owner;
         std::uint64_t now;  // which y is the newest
     };
-    struct Offsets {
-        std::size_t y[2] = {}, c = 0, sums = 0;
-    };
-
     void step(void* state, const std::uint32_t* id, const float* x, float* y) const;
-    Output output(std::byte* base, std::size_t layer, std::size_t now) const noexcept;
+    static std::size_t now(const void* state) noexcept {
+        return static_cast<std::size_t>(static_cast<const Header*>(state)->now);
+    }
 
     const Network& network_;
-    std::vector<Offsets> layers_;
-    std::vector<unsigned char> in_tail_;
+    StateLayout layout_;  // after the header
     std::size_t numbers_ = 0, scratch_ = 0, nbytes_ = 0, saved_size_ = 0;
 };
 

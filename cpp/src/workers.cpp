@@ -1,8 +1,5 @@
 #include "workers.hpp"
 
-#include <new>
-#include <system_error>
-
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
@@ -13,8 +10,8 @@
 namespace lstmgen {
 namespace {
 
-// Who waits looks again and again for so long, then lets others run in between, and at last sleeps: together about 0.2
-// ms, longer than the pause between two elements.
+// Who waits looks again and again for so long, then lets others run in between, and at last sleeps:
+// together about 0.2 ms, longer than the pause between two elements.
 constexpr int kSpins = 1000, kYields = 400;
 
 inline void pause() {
@@ -44,15 +41,7 @@ long process() {
 }  // namespace
 
 Workers::Workers(std::size_t size) : process_(process()) {
-    std::vector<std::thread>& threads = team_->threads;
-    threads.reserve(size);
-    try {
-        for (std::size_t i = 1; i < size; ++i) threads.emplace_back([this] { loop(); });
-    } catch (const std::system_error&) {
-        // The system has no more threads: those that started do all the work, with the same results.
-    } catch (const std::bad_alloc&) {
-        // As little memory; and those that started must not be forgotten.
-    }
+    team_->threads = start_threads(size, [this] { loop(); });
 }
 
 Workers::~Workers() {

@@ -7,14 +7,34 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 namespace lstmgen {
 
+/// Starts the threads that make a team of `size` with the caller: each runs `run`. If the system
+/// has no more threads or no more memory, fewer start; those that did can do all the work, with the
+/// same results.
+template <class F>
+std::vector<std::thread> start_threads(std::size_t size, F run) {
+    std::vector<std::thread> threads;
+    threads.reserve(size);
+    try {
+        for (std::size_t i = 1; i < size; ++i) threads.emplace_back(run);
+    } catch (const std::system_error&) {
+        // The system has no more threads.
+    } catch (const std::bad_alloc&) {
+        // There is no memory for one more.
+    }
+    return threads;
+}
+
 class Workers {
 public:
-    /// The caller counts as one: 0 and 1 start no thread. Fewer may start than asked for: see size().
+    /// The caller counts as one: 0 and 1 start no thread. Fewer may start than asked for: see
+    /// size().
     explicit Workers(std::size_t size);
     ~Workers();
     Workers(const Workers&) = delete;
@@ -22,9 +42,9 @@ public:
 
     std::size_t size() const noexcept { return team_->threads.size() + 1; }
 
-    /// f(0) ... f(size() - 1), each by whichever thread comes first, the caller too: it does all of them where the
-    /// processors are busy with others, or in the child of a fork, which has none of the threads. Returns when all are
-    /// done. f must not throw.
+    /// f(0) ... f(size() - 1), each by whichever thread comes first, the caller too: it does all of
+    /// them where the processors are busy with others, or in the child of a fork, which has none of
+    /// the threads. Returns when all are done. f must not throw.
     template <class F>
     void run(F&& f) {
         if (size() == 1) return f(0);

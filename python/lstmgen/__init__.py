@@ -1,15 +1,26 @@
 """Sample from a recurrent network that Keras trained, thousands of times faster than `model.predict`.
 
->>> lstmgen.export("model.h5", "latex.bin", vocab_from="corpus.tex")
->>> lstmgen.Generator("latex.bin").sample(temp=0.67)
+    lstmgen.export("model.h5", "my.bin", vocab_from="corpus.txt")
+    lstmgen.Generator("my.bin").sample(temp=0.67)
+
+Importing the package imports next to nothing: each name and each module below it is imported when
+it is first used.
+
+>>> import lstmgen
+>>> lstmgen.Generator("latex").sample(17, temp=0, prime="Let $X$ be")
+' a scheme. Let $U'
+>>> len(lstmgen.music.decode("d12 n60 t12 n64").notes)
+2
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-from lstmgen.errors import ModelFormatError, OptionError
-
+TYPE_CHECKING = False  # what `typing` has, whose import takes longer than all of this module
 if TYPE_CHECKING:
+    from lstmgen import bench as bench
+    from lstmgen import keras as keras
+    from lstmgen import music as music
+    from lstmgen import training as training
+    from lstmgen import verify as verify
+    from lstmgen.errors import ModelFormatError, OptionError
     from lstmgen.exporting import export
     from lstmgen.generator import Generator, Score
     from lstmgen.model import Model
@@ -32,6 +43,8 @@ __all__ = [
 _HOMES = {
     "Generator": "lstmgen.generator",
     "Model": "lstmgen.model",
+    "ModelFormatError": "lstmgen.errors",
+    "OptionError": "lstmgen.errors",
     "SamplingOptions": "lstmgen.options",
     "Score": "lstmgen.generator",
     "Stream": "lstmgen.stream",
@@ -39,8 +52,16 @@ _HOMES = {
 }
 
 
+# Public modules. They are not in `__all__`, since not all of them can be imported without Keras.
+_MODULES = ("bench", "keras", "music", "training", "verify")
+
+
 def __getattr__(name: str) -> object:
     # Imported at first use: exporting needs no native module, sampling no exporter.
+    from importlib import import_module
+
+    if name in _MODULES:
+        return import_module(f"lstmgen.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'lstmgen' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOMES[name]), name)
@@ -48,4 +69,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_MODULES])

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmgen.binfile.writer import DTYPES, NUMBER_BYTES
+from lstmgen.binfile.rounding import DTYPES, NUMBER_BYTES
 from lstmgen.generator import Generator
 from lstmgen.model import Model
+from lstmgen.network import LAYER_TYPES
 from lstmgen.options import Elements
 from lstmgen.stream import Stream
 
-GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}
 SAME_BITS = 0.02  # an element: what changes the score of a text less is no other model
 
 
@@ -49,7 +49,7 @@ def lane_macs(model: Model) -> int:
     macs = 0
     shared = True  # the input of the first recurrent layer is the same in all windows
     for layer in model.layers:
-        if gates := GATES.get(layer.type):
+        if gates := LAYER_TYPES[layer.type].gates:
             macs += gates * layer.outputs * (layer.outputs + (0 if shared else layer.inputs))
             shared = False
     return macs
@@ -61,7 +61,7 @@ def step_bytes(model: Model) -> int:
     for i, layer in enumerate(model.layers):
         one_row = i == 0 and model.encoding in ("onehot", "index")
         inputs = 1 if one_row else layer.inputs
-        if gates := GATES.get(layer.type):
+        if gates := LAYER_TYPES[layer.type].gates:
             weights += gates * layer.outputs * (inputs + layer.outputs)
         elif layer.type in ("dense", "embedding"):
             weights += inputs * layer.outputs

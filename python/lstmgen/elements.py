@@ -14,7 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmgen import heads
 from lstmgen.binfile import writer
+from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, option
+from lstmgen.heads import Head
 from lstmgen.network import NETWORK_INPUT, Network, reference
 
 Values = NDArray[np.float64]
@@ -94,12 +97,12 @@ def outputs_of(network: Network, wanted: bool) -> Outputs:
     return Outputs(True, kind, activation, f"{entering}, a {activation} over {n} elements comes out")
 
 
-def _head(network: Network) -> tuple[str, str]:
-    """Return what kind of numbers the last layer gives, and its activation."""
-    i = len(network.layers) - 1
+def _head(network: Network, at: int | None = None) -> tuple[str, str]:
+    """What kind of numbers layer `at`, or the last one, gives, and its activation."""
+    i = end = len(network.layers) - 1 if at is None else at
     while network.layers[i].type == "reshape" and network.inputs(i)[0] != NETWORK_INPUT:
         i = network.inputs(i)[0]
-    layer, last = network.layers[i], i == len(network.layers) - 1
+    layer, last = network.layers[i], i == end
     activation = str(layer.options.get("activation", layer.type))
     if layer.type == "dense" and activation == "linear" and last:
         return "logits", activation
@@ -123,6 +126,66 @@ def assumed_of_outputs(network: Network, outputs: Outputs, wanted: bool) -> list
     if outputs.kind == "shares":
         return [Assumption(f"its {n} outputs, {outputs.activation}, are in proportion to probabilities", doubtful=True)]
     return []
+
+
+# -- notes of several outputs --------------------------------------------------------------------
+
+_KEYS, _LOWEST_KEY = 88, 21  # of a piano; MIDI pitch
+
+
+def note_heads(network: Network) -> tuple[list[Head], list[Assumption]]:
+    """What each of the outputs is that the reader has joined to a note. Raises `ModelFormatError`."""
+    if network.takes_ids:
+        raise ModelFormatError("heads: expected a network that numbers enter, found one that takes ids")
+    wanted: Sequence[heads.Wanted] = network.elements["heads"]
+    joined = network.inputs(len(network.layers) - 1)
+    sizes = [network.values[i].size for i in joined]
+    entering = _entering(network.input_size, [head.part for head in wanted], sizes)
+    found, assumed = [], [Assumption(_what_is_a_note([str(head.layer) for head in wanted]))]
+    for head, i, size in zip(wanted, joined, sizes, strict=True):
+        kind, activation = _head(network, i)
+        if size == 1:
+            kind = "number"
+        elif kind in ("logits", "distribution") or kind == "shares":
+            if kind == "shares":
+                text = f"its {size} outputs of {head.part}, {activation}, are in proportion to probabilities"
+                assumed.append(Assumption(text, doubtful=True))
+            kind = "logits" if kind == "logits" or activation == "log_softmax" else "probabilities"
+        else:
+            raise ModelFormatError(f"heads: {head.part}: its {size} outputs, {activation}, are no probabilities")
+        lowest = head.lowest
+        if lowest is None:
+            lowest = _LOWEST_KEY if head.part == "pitch" and size == _KEYS else 0
+            if lowest:
+                text = f"the {size} pitches are the keys of a piano, from MIDI pitch {lowest} up"
+                assumed.append(Assumption(f"{text}; heads='pitch+0,...' (--heads) tells another", doubtful=True))
+        divisor = float(size) if head.divisor is None else head.divisor
+        found.append(Head(head.part, size, kind, divisor, lowest, head.part in entering))
+        heads.check(found[-1])
+    told = all(head.divisor is not None or size == 1 for head, size in zip(wanted, sizes, strict=True))
+    if not (told and network.elements.get("heads_told")):
+        text = f"a note enters as {', '.join(map(str, found))}, in this order"
+        common = [str(head) for head in found] == ["pitch/128", "step", "duration"]
+        assumed.append(Assumption(f"{text}; heads='...' (--heads) tells another", doubtful=not common))
+    assumed.append(Assumption("steps and durations are in seconds"))
+    assumed.append(Assumption("without a prime a sample starts from a window of middle C, half a second each"))
+    return found, assumed
+
+
+def _what_is_a_note(names: Sequence[str]) -> str:
+    return f"the outputs {', '.join(names)} together are a note, as in TensorFlow's music tutorial"
+
+
+def _entering(inputs: int, parts: Sequence[str], sizes: Sequence[int]) -> frozenset[str]:
+    """The parts that enter as one-hot vectors, of a network that `inputs` numbers enter."""
+    ways = [frozenset[str](), frozenset({"pitch"}), frozenset({"pitch", "velocity"})]
+    widths = [sum(size if part in way else 1 for part, size in zip(parts, sizes, strict=True)) for way in ways]
+    if inputs not in widths:
+        raise ModelFormatError(
+            f"heads: expected {widths[0]} numbers a step to enter ({', '.join(parts)}), or {widths[1]} with a one-hot "
+            f"pitch, found {inputs}"
+        )
+    return ways[widths.index(inputs)]
 
 
 # -- how a number enters -------------------------------------------------------------------------
@@ -196,14 +259,14 @@ def by_rule(rule: str, n: int, own: Values | None) -> Encoding:
 
 def _numbers(rule: str, n: int, own: Values | None) -> Values:
     if rule not in RULES:
-        raise ValueError(f"input_values: expected {n} numbers or one of {', '.join(RULES)}, found {rule!r:.60}")
+        raise OptionError("input_values", f"{n} numbers or one of {', '.join(RULES)}", rule)
     if rule.startswith(_OWN) and own is None:
-        raise ValueError(f"input_values {rule!r}: the elements are not numbers")
+        raise ValueError(f"{option('input_values', rule)}: the elements are not numbers")
     ids = np.arange(n, dtype=np.float64)
     with np.errstate(all="ignore"):
         numbers = RULES[rule](ids, ids if own is None else own)
         if not np.isfinite(numbers.astype(np.float32)).all():
-            raise ValueError(f"input_values {rule!r}: it gives numbers that are not finite")
+            raise ValueError(f"{option('input_values', rule)}: it gives numbers that are not finite")
     return numbers
 
 
@@ -397,10 +460,10 @@ def given_values(values: object, n: int, own: Values | None) -> Encoding:
     if isinstance(values, str):
         return by_rule(values, n, own)
     if isinstance(values, bytes) or not isinstance(values, Iterable):
-        raise TypeError(f"input_values: expected {n} numbers or one of {', '.join(RULES)}, found {values!r:.60}")
+        raise OptionTypeError("input_values", f"{n} numbers or one of {', '.join(RULES)}", values)
     numbers = list(values)
     if not all(isinstance(number, int | float | np.integer | np.floating) for number in numbers):
-        raise TypeError(f"input_values: expected {n} numbers, found {numbers!r:.60}")
+        raise OptionTypeError("input_values", f"{n} numbers", numbers)
     return Encoding("raw", tuple(map(float, numbers)))
 
 
@@ -492,7 +555,7 @@ def given_padding(padding: object, elements: Sequence[str] | None, count: int) -
     if isinstance(padding, int | np.integer) and not isinstance(padding, bool) and 0 <= padding < count:
         return Padding(int(padding))
     known = "an id" if elements is None else "an element of the vocabulary, an id"
-    raise ValueError(f"padding: expected 'zeros', 'none', or {known} from 0 to {count - 1}, found {padding!r:.60}")
+    raise OptionError("padding", f"'zeros', 'none', or {known} from 0 to {count - 1}", padding)
 
 
 def assumed_of_names(elements: Sequence[str] | None, padding: Padding) -> list[Assumption]:

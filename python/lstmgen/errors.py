@@ -79,6 +79,11 @@ def spelled(spelling: Spelling) -> Iterator[None]:
         _spelling.reset(before)
 
 
+def spelled_as_in_python() -> bool:
+    """Whether the caller is a program in Python, not the command line."""
+    return _spelling.get() is _as_in_python
+
+
 def _as_in_python(name: str, value: object) -> str:
     if value is NO_VALUE:
         return name

@@ -16,18 +16,18 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
-from lstmgen import elements, files, keras_file
+from lstmgen import elements, files, heads, keras_file
 from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import repack
+from lstmgen.binfile.sniffing import is_bin, read_bin
 from lstmgen.elements import Assumption, Encoding, Outputs, Padding
-from lstmgen.errors import ModelFormatError, OptionTypeError, option
+from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, option
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
 from lstmgen.options import near
 from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
 from lstmgen.vocabulary.order import doubt
 from lstmgen.vocabulary.reading import File, Listing, Vocab
-from lstmgen.vocabulary.unknown import skip_hint
 
 Source = str | os.PathLike[str] | bytes
 
@@ -39,6 +39,10 @@ class ExportOptions(TypedDict, total=False):
         its text, the same as a mapping, or layers as in Keras code: "LSTM(128, return_sequences=True), LSTM(128),
         Dense(52, softmax)". Without it the architecture is told from the weights, where they leave no doubt.
     output: name of the layer whose output is wanted, for a model with several.
+    heads: the outputs that together are a note, in the order in which their values enter, such as
+        "pitch/128,step,duration" or "pitch+21/88=notes,step=dt,duration". Of each: pitch, step, duration or velocity;
+        +LOWEST, the value of output 0; /DIVISOR, what a value less LOWEST is divided by when it enters; =NAME, the name
+        of the output. By default outputs with such names are taken so, a pitch divided by the number of pitches.
     labels: the name of each output: the model classifies, it does not generate. The vocabulary and the padding are then
         those of its input.
     vocab: the vocabulary, as a Python object or as the path of a file:
@@ -75,6 +79,7 @@ class ExportOptions(TypedDict, total=False):
 
     config: Architecture | None
     output: str | None
+    heads: str | Sequence[str] | None
     labels: Sequence[str] | None
     vocab: Vocab | None
     vocab_from: File | None
@@ -122,7 +127,6 @@ def convert(source: Source, **options: Unpack[ExportOptions]) -> bytes:
     return exported.data
 
 
-_MAGIC = b"GGUF"
 _JUDGED = 16  # windows of a sequence that tell whether the order of a vocabulary is right
 _PRIME = 40  # elements of a default prime, for a model without a window
 _MEASURED = 20_000  # elements of a sequence that windows are taken from
@@ -153,10 +157,14 @@ def build(source: Source, options: ExportOptions) -> Exported:
     if unknown:
         first = min(unknown)
         raise TypeError(f"export has no option {first}{near(first, ExportOptions.__annotations__)}")
-    if (data := _bin(source)) is not None:
-        return _repacked(data, source, options)
+    if is_bin(source):
+        return _repacked(source, options)
     network = keras_file.read(
-        source, config=options.get("config"), output=options.get("output"), window=options.get("window")
+        source,
+        config=options.get("config"),
+        output=options.get("output"),
+        heads=options.get("heads"),
+        window=options.get("window"),
     )
     try:
         return _pack(network, options)
@@ -165,30 +173,22 @@ def build(source: Source, options: ExportOptions) -> Exported:
         raise ModelFormatError(f"{name}: {error}") from None
 
 
-def _bin(source: Source) -> bytes | None:
-    """The bytes of `source`, if it is a `.bin`."""
-    if isinstance(source, bytes):
-        return source if source.startswith(_MAGIC) else None
-    with contextlib.suppress(OSError), open(source, "rb") as file:  # an error is told where the model is read
-        if file.read(len(_MAGIC)) == _MAGIC:
-            return _MAGIC + file.read()
-    return None
-
-
-def _repacked(data: bytes, source: Source, options: ExportOptions) -> Exported:
+def _repacked(source: Source, options: ExportOptions) -> Exported:
     name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
     if rest := [
         option(key) for key, value in options.items() if key != "dtype" and value is not None and value is not False
     ]:
         raise ValueError(f"{name}: a .bin takes no option but {option('dtype')}, found {', '.join(sorted(rest))}")
-    return Exported(repack(data, name, options.get("dtype") or "f32"), ())
+    return Exported(repack(read_bin(source), name, options.get("dtype") or "f32"), ())
 
 
 def _pack(network: Network, options: ExportOptions) -> Exported:
     network = _with_window(network, options.get("window"))
+    if "heads" in network.elements:
+        return _pack_notes(network, options)
     labels = _labels(options.get("labels"))
     if (encoding_told := options.get("encoding")) not in (None, *writer.ENCODINGS):
-        raise ValueError(f"encoding: expected one of {', '.join(writer.ENCODINGS)}, found {encoding_told!r}")
+        raise OptionError("encoding", f"one of {', '.join(writer.ENCODINGS)}", encoding_told)
     told = options.get("encoding"), options.get("input_values"), options.get("prime")
     named = options.get("vocab") is not None or options.get("vocab_from") is not None
     wanted = told[0] != "features" and (named or any(option is not None for option in told))
@@ -227,11 +227,7 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
         prime=prime or None,
         padding=padding.id,
         zero_padding=padding.zeros,
-        name=options.get("name"),
-        description=options.get("description"),
-        author=options.get("author"),
-        license=options.get("license"),
-        source_url=options.get("source_url"),
+        **_facts(options),
         card=card_text(options.get("card"), _carried(network, listing, assumed)),
     )
     return Exported(
@@ -240,6 +236,49 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
         tuple(assumption.text for assumption in assumed if assumption.doubtful),
         outputs.why,
         listing is None and generates,
+    )
+
+
+def _facts(options: ExportOptions) -> dict[str, Any]:
+    """The options that are facts for people."""
+    names = ("name", "description", "author", "license", "source_url")
+    return {name: value for name, value in options.items() if name in names}
+
+
+_NOTE_WINDOW = 25  # steps, in TensorFlow's tutorial
+_NOT_OF_NOTES = (
+    *("labels", "vocab", "vocab_from", "lower", "vocab_encoding", "vocabulary_kind"),
+    *("input_values", "prime", "padding"),
+)
+
+
+def _pack_notes(network: Network, options: ExportOptions) -> Exported:
+    """The `.bin` of a network whose outputs together are a note."""
+    asked = [name for name, value in options.items() if name in _NOT_OF_NOTES and value is not None]
+    if options.get("encoding") not in (None, "features"):
+        asked.append("encoding")
+    if asked:
+        names = ", ".join(str(head.layer) for head in network.elements["heads"])
+        raise ValueError(f"{asked[0]}: the outputs {names} are a note together, which has no such option")
+    found, said = elements.note_heads(network)
+    assumed = [Assumption(text, doubtful=True) for text in network.assumed] + said
+    if not network.window:
+        network = replace(network, window=_NOTE_WINDOW)
+        text = f"windows of {_NOTE_WINDOW} notes, as in the tutorial; window= (--window) sets another length"
+        assumed.append(Assumption(text, doubtful=True))
+    facts = {**_carried(network, None, assumed), "heads": heads.to_card(found)}
+    data = writer.pack(
+        network,
+        encoding="features",
+        dtype=options.get("dtype") or "f32",
+        **_facts(options),
+        card=card_text(options.get("card"), facts),
+    )
+    return Exported(
+        data,
+        tuple(assumption.text for assumption in assumed),
+        tuple(assumption.text for assumption in assumed if assumption.doubtful),
+        f"{len(found)} outputs are a note together",
     )
 
 
@@ -253,7 +292,7 @@ def _check_predictor(outputs: Outputs, options: ExportOptions, network: Network)
     if "padding" in asked and (network.takes_ids or options.get("padding") == "none"):  # fills what enters
         asked.remove("padding")
     if asked:
-        raise ValueError(f"{asked[0]}: the network predicts and does not generate: {outputs.why}")
+        raise ValueError(f"{option(asked[0])}: the network predicts and does not generate: {outputs.why}")
 
 
 def _encoding(
@@ -271,7 +310,7 @@ def _encoding(
     if values is not None:
         given = elements.given_values(values, network.outputs, own)
         if told not in (None, "raw"):
-            raise ValueError(f"input_values: expected encoding 'raw', found {told!r}")
+            raise ValueError(f"{option('input_values')}: expected {option('encoding', 'raw')}, found {told!r}")
         return given
     if network.takes_ids:
         return Encoding(told or "index")
@@ -311,9 +350,10 @@ def _padding(
     if told is not None:
         padding = elements.given_padding(told, names, count)
         if listing and listing.padding is not None and padding.id != listing.padding:
-            raise ValueError(f"padding: id {listing.padding} has no element, so it is the padding, found {told!r}")
+            raise OptionError("padding", f"{listing.padding}, the only id that has no element", told)
         if padding.zeros and encoding == "index":
-            raise ValueError("padding 'zeros': the network takes ids: give the id or the element that fills a window")
+            why = "the network takes ids: give the id or the element that fills a window"
+            raise ValueError(f"{option('padding', 'zeros')}: {why}")
         return padding
     if listing and listing.padding is not None:
         return Padding(listing.padding)
@@ -365,7 +405,7 @@ def _with_window(network: Network, window: int | None) -> Network:
     if window is None or window == network.window:
         return network
     if network.window:
-        raise ValueError(f"window: the model was saved with {network.window} time steps, not {window}")
+        raise ValueError(f"{option('window')}: the model was saved with {network.window} time steps, not {window}")
     return replace(network, window=window)
 
 
@@ -491,11 +531,11 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
         if any(isinstance(i, str) for i in ids):
             given = f"{option('vocab')} or {option('vocab_from')}"
             raise ValueError(f"{option('prime')}: text needs a vocabulary: give {given}, or ids")
-        return [id_at("prime: element", i, position) for position, i in enumerate(ids)]
+        return [id_at(f"{option('prime')}: element", i, position) for position, i in enumerate(ids)]
     try:
-        ids_found: list[int] = vocabulary.encode(prime).tolist()
+        ids_found: list[int] = vocabulary.encode(prime, None).tolist()
     except (ValueError, TypeError) as error:
-        raise type(error)(f"prime: {str(error).removesuffix(skip_hint())}") from None  # an export has no such option
+        raise type(error)(f"{option('prime')}: {error}") from None
     return ids_found
 
 
@@ -509,9 +549,9 @@ def card_text(card: Mapping[str, Any] | str | None, facts: Mapping[str, Any]) ->
     try:
         value = json.loads(card)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"card: not JSON: {error}") from None
+        raise ValueError(f"{option('card')}: not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise ValueError(f"card: expected a JSON object, found {type(value).__name__}")
+        raise ValueError(f"{option('card')}: expected a JSON object, found {type(value).__name__}")
     return json.dumps(_joined(facts, value), ensure_ascii=False) if facts else card
 
 

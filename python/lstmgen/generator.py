@@ -66,6 +66,8 @@ class Generator:
             raise ValueError(
                 "a predictor: its outputs are no elements to feed back, it does not generate; Model.predict gives them"
             )
+        if self.model.heads:
+            raise ValueError("its outputs together are a note: lstmgen.music.NoteGenerator draws notes")
         if self.model.encoding == "features":
             raise ValueError(
                 "the network reads features: it predicts, but does not generate, since "
@@ -182,9 +184,9 @@ class Generator:
         for i in range(n):
             own = checked("sample_many", {name: values[i] for name, values in each.items()})
             samplers.append({**shared, **engine_options(self.model, {"seed": _new_seed(), **own})})
+        refresh = self._refresh(common, 3)
         primes = self._primes(prime, n, common)
         stops = stop_ids(self.model, common.get("stop"))
-        refresh = self._refresh(common, 3)
         if not samplers:
             return []
         drawn = _core.sample_many(
@@ -223,8 +225,8 @@ class Generator:
         """
         given = {"temp": temp, "temperature": temperature, "inverse_temp": inverse_temp}
         values = checked("probabilities", {**given, "refresh": refresh, "on_unknown": on_unknown, "seed": 0})
-        ids = self._prime("context", context, values)
         windows = self._refresh(values, 3)
+        ids = self._prime("context", context, values)
         if windows and self.model.window:
             ids = self._window(ids)
             if not self.model.whole:
@@ -282,8 +284,9 @@ class Generator:
         values = checked(who, given)
         if state is None:
             values = {"seed": _new_seed(), **values}
+            refresh = self._refresh(values, 4)
             ids = self._prime("prime", values.get("prime"), values)
-            native = self._native(values, self._refresh(values, 4))
+            native = self._native(values, refresh)
         else:
             native = self._resumed(state, values)
             ids = encode(self.model, "prime", values.get("prime", []), values.get("on_unknown", "error"))
@@ -300,7 +303,7 @@ class Generator:
         if not isinstance(state, (bytes, bytearray, memoryview)):
             raise TypeError(f"state: expected bytes, found {type(state).__name__}")
         if "refresh" in values:
-            raise ValueError("refresh: a state keeps its own, which cannot change: expected none beside state")
+            raise ValueError(f"{option('refresh')}: a state keeps its own, which cannot change: leave this option out")
         native = _core.Generator.load_state(self.model._native, bytes(state), threads=self.threads)
         native.set_options(engine_options(self.model, values))
         return native
@@ -311,6 +314,11 @@ class Generator:
         `depth` calls above is the user, who is warned if that makes another model.
         """
         refresh: int | None = values.get("refresh", 1)
+        if refresh != 1 and self.model.whole and self.model.window:
+            raise ValueError(
+                f"{option('refresh', refresh)}: the network reads all {self.model.window} steps of a window at once, "
+                "so each element needs a window of its own: leave this option out"
+            )
         if refresh != 1 and (why := self.model.needs_windows):
             warnings.warn(f"carried state gives another model here: {why}", UserWarning, stacklevel=depth)
         if refresh is not None and not self.model.window and (refresh > 1 or self.model.whole):
@@ -324,7 +332,7 @@ class Generator:
             ids = self.model.prime
         padded = self.model.padding is not None or self.model.zero_padding
         if len(ids) == 0 and not (padded and self.model.window and values.get("refresh", 1)):
-            raise ValueError(f"the model has no default prime: give {option('prime', ...)}")
+            raise ValueError(_no_prime(self.model))
         return ids
 
     def _primes(self, prime: Any, n: int, values: Mapping[str, Any]) -> list[Ids]:
@@ -365,6 +373,18 @@ def _some(items: Iterator[T]) -> list[T]:
         if time.monotonic() > end:
             break
     return taken
+
+
+def _no_prime(model: Model) -> str:
+    """What is missing, and what to give, where a model has no default prime."""
+    if model.vocabulary is not None:
+        return f"the model has no default prime: give {option('prime', ...)}"
+    ids = [0] * model.window if model.fixed_steps and model.window < 10 else [0, 0, 0]
+    return (
+        f"the model has no vocabulary and no default prime: give {option('vocab_from', ...)}, the text that it was "
+        f"trained on, or {option('vocab', ...)}, its elements (of a .bin: when it is exported), or ids to start from, "
+        f"such as {option('prime', ids)}"
+    )
 
 
 def _new_seed() -> int:

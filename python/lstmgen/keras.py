@@ -17,7 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-import keras
+try:
+    import keras
+except ImportError as error:
+    error.add_note("lstmgen.keras needs Keras with a backend: pip install 'lstmgen[train]'")
+    raise
 
 from lstmgen import exporting, files
 from lstmgen.exporting import ExportOptions

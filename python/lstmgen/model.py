@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lstmgen.binfile.sniffing import is_bin, read_bin
 from lstmgen.errors import option
 from lstmgen.options import near
 from lstmgen.vocabulary import Tokenizer, Vocabulary
@@ -18,6 +18,7 @@ from lstmgen.vocabulary import Tokenizer, Vocabulary
 if TYPE_CHECKING:
     from lstmgen.classifying import Classification, Classified
     from lstmgen.exporting import ExportOptions
+    from lstmgen.heads import Head
 
 try:
     from lstmgen import _core
@@ -56,14 +57,14 @@ class Model:
     def __init__(self, source: Source, **options: Unpack[ExportOptions]) -> None:
         source = _found(source)
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
-        if _is_bin(source):
+        if is_bin(source):
             if rest := options.keys() - {"dtype"}:
                 found = ", ".join(map(option, sorted(rest)))
                 raise TypeError(f"{name}: only a Keras file takes {found}: a .bin has its own")
             if (dtype := options.get("dtype")) is not None:
                 from lstmgen.binfile.repacking import repack
 
-                source = repack(source if isinstance(source, bytes) else _read(name), name, dtype)
+                source = repack(read_bin(source), name, dtype)
         else:
             from lstmgen.exporting import convert
 
@@ -80,8 +81,21 @@ class Model:
         return tuple(self._native.info.labels)
 
     @property
+    def heads(self) -> tuple[Head, ...]:
+        """The outputs that together are a note, in the order in which their values enter; empty for any other network.
+
+        `lstmgen.music.NoteGenerator` draws such notes.
+        """
+        info = self._native.info
+        if info.encoding != "features" or '"heads"' not in info.card:
+            return ()
+        from lstmgen.heads import of_card
+
+        return of_card(self.metadata["card"], info.input_size, info.outputs)
+
+    @property
     def generates(self) -> bool:
-        """Whether it can be sampled: not a classifier, not a predictor, nor a network that reads features."""
+        """Whether a `Generator` can sample it: not a classifier, not a predictor, nor a network that reads features."""
         info = self._native.info
         return not info.labels and not info.predictor and info.encoding != "features"
 
@@ -127,6 +141,11 @@ class Model:
     def whole(self) -> bool:
         """Whether the network needs all steps of a window at once: no state can be carried."""
         return self._native.info.whole
+
+    @property
+    def fixed_steps(self) -> bool:
+        """Whether the network takes exactly `window` steps, no fewer."""
+        return self._native.info.fixed_steps
 
     @property
     def input_size(self) -> int:
@@ -289,32 +308,4 @@ def _found(source: Source) -> Source:
 
 def is_keras_file(source: Source) -> bool:
     """Whether `source` is for the reader of Keras's files rather than a `.bin` or a bundled model."""
-    return not _is_bin(_found(source))
-
-
-def _is_bin(source: Source) -> bool:
-    """Whether the native reader is the one to ask: also for what is no regular file, which it refuses well."""
-    if isinstance(source, bytes):
-        return source.startswith(b"GGUF")
-    path = os.fspath(source)
-    if not os.path.isfile(path) or path.endswith(".index"):  # perhaps a checkpoint of TensorFlow
-        from lstmgen.keras_file.tf_checkpoint import prefix_of
-
-        if prefix_of(path) is not None:
-            return False
-    if not stat.S_ISREG(os.stat(source).st_mode):
-        return True
-    with open(source, "rb") as file:
-        return file.read(4) == b"GGUF" or os.fspath(source).endswith(".bin")
-
-
-def _read(path: str) -> bytes:
-    """The bytes of a `.bin`; of what is none the native reader says why, without reading it all."""
-    found = os.stat(path)
-    if stat.S_ISREG(found.st_mode) and found.st_size <= 2**32:
-        with open(path, "rb") as file:
-            if file.read(4) == b"GGUF":
-                file.seek(0)
-                return file.read()
-    _core.Model.load(path)
-    raise OSError(f"{path}: was changed while it was read")
+    return not is_bin(_found(source))

@@ -14,7 +14,10 @@ from lstmgen import _core
 from lstmgen.errors import OptionError, option
 from lstmgen.model import Model
 from lstmgen.options import CHANGEABLE, TABLE, Elements, Integer, SamplingOptions, checked, near, temperature
-from lstmgen.vocabulary import Ids, check_sequence
+from lstmgen.vocabulary import Ids, Vocabulary, check_sequence
+
+_REPLACEMENT = "\ufffd"  # for what is no UTF-8
+_NO_BEGINNING = b"\xff"  # becomes that whatever follows
 
 DEFAULTS = _core.sampler_defaults()  # of the engine, by the names of the options
 
@@ -31,9 +34,13 @@ class Stream(Iterator[str | int]):
     >>> state = stream.save_state()  # bytes, to go on later with `Generator.stream(state=state)`
 
     The iteration ends after `length` elements, or after the element that completes a stop text. Then it stays over.
+    Where the elements are bytes, it gives the text that each adds: nothing before a character of UTF-8 is complete,
+    and U+FFFD for what is none.
+
     `take` draws as many elements as it is asked for, whatever `length` is, up to and including a stop text. Another
-    `take` goes on after that. A stop text may be spread over several elements and calls. It counts from the start of
-    the stream, the last stop text, the last `feed` or the last change of `stop`, whichever is latest.
+    `take` goes on after that, with the character of UTF-8 that was not complete. A stop text may be spread over several
+    elements and calls. It counts from the start of the stream, the last stop text, the last `feed` or the last change
+    of `stop`, whichever is latest.
 
     The options that may change are attributes: `length`, `stop`, `on_unknown` and those of the sampler, such as `temp`
     and `top_k` (docs/sampling.md). Setting one to None gives it its default. The same seed and the same changes at
@@ -44,8 +51,8 @@ class Stream(Iterator[str | int]):
     """
 
     __slots__ = (
-        "_ahead", "_drawn", "_length", "_model", "_native", "_on_unknown", "_over", "_recent", "_seed", "_stop",
-        "_stops", "_threads",
+        "_ahead", "_begun", "_drawn", "_length", "_model", "_native", "_on_unknown", "_over", "_recent", "_seed",
+        "_stop", "_stops", "_threads",
     )  # fmt: skip
 
     def __init__(self, model: Model, native: _core.Generator, threads: int, values: Mapping[str, Any]) -> None:
@@ -55,6 +62,7 @@ class Stream(Iterator[str | int]):
         self._threads = threads
         self._seed: int | None = values.get("seed")
         self._ahead: deque[int] = deque()  # of the prime, what the user has not had yet
+        self._begun = b""  # of elements that are bytes, the first of a character that is not complete
         self._drawn = 0
         self._recent: list[int] = []  # the last drawn ids, as many as a stop text may begin with
         self._over = False  # a stop text has ended the iteration
@@ -70,10 +78,16 @@ class Stream(Iterator[str | int]):
             i = self._ahead.popleft()
         else:
             if self._native is None or self._over or (self._length is not None and self._drawn >= self._length):
+                if self._begun:  # and nothing completes it
+                    self._begun = b""
+                    return _REPLACEMENT
                 raise StopIteration
             i = self._native.next()
             self._note([i])
-        return i if self._model.vocabulary is None else self._model.vocabulary.elements[i]
+        vocabulary = self._model.vocabulary
+        if vocabulary is None:
+            return i
+        return self._continued(vocabulary, [i]) if vocabulary.kind == "bytes" else vocabulary.elements[i]
 
     def take(self, n: int) -> str | list[str] | list[int]:
         """Draw the next `n` elements: a str for a text model, a list of elements for tokens, or a list of ids.
@@ -92,6 +106,9 @@ class Stream(Iterator[str | int]):
         drawn: list[int] = native.sample(n, self._stops, recent).tolist()
         ids, self._ahead, self._recent = [*self._ahead, *drawn], deque(), recent
         self._note(drawn)
+        vocabulary = self._model.vocabulary
+        if vocabulary is not None and vocabulary.kind == "bytes":
+            return self._continued(vocabulary, ids)
         return decode(self._model, ids)
 
     def feed(self, what: Elements) -> None:
@@ -127,7 +144,7 @@ class Stream(Iterator[str | int]):
 
     def close(self) -> None:
         """End the stream and free what it holds. It gives no more elements."""
-        self._native, self._ahead = None, deque()
+        self._native, self._ahead, self._begun = None, deque(), b""
 
     # -- options -----------------------------------------------------------------------------------
 
@@ -224,6 +241,13 @@ class Stream(Iterator[str | int]):
     def _read(self, ids: Ids) -> None:
         self._open().feed(ids)
         self._recent = []
+        if self._begun:  # and what is fed does not complete it
+            self._begun = _NO_BEGINNING
+
+    def _continued(self, vocabulary: Vocabulary, ids: Sequence[int]) -> str:
+        """The text that ids of bytes add to what came before."""
+        text, self._begun = vocabulary.continued(self._begun, ids)
+        return text
 
     def _lead(self, ids: Ids) -> None:
         """Let the iteration give `ids` first."""
@@ -255,13 +279,17 @@ def _restored(model: Model, state: bytes, fields: Mapping[str, Any]) -> Stream:
 # -- elements and ids ----------------------------------------------------------------------------
 
 
-def encode(model: Model, name: str, what: Elements, on_unknown: str = "error") -> Ids:
-    """Ids of the argument `name`."""
+def encode(model: Model, name: str, what: Elements, on_unknown: str | None = "error") -> Ids:
+    """Ids of the argument `name`. With None for `on_unknown`, an error names no such option."""
     check_sequence(name, what)
     if model.vocabulary is not None:
         return model.vocabulary.encode(what, on_unknown)
     if isinstance(what, str):
-        raise ValueError(f"the model has no vocabulary: give ids, or export it with {option('vocab', ...)}")
+        example = f" ({option(name, [1, 2, 3])})" if name == "prime" else ""
+        raise ValueError(
+            f"the model has no vocabulary: give ids{example}, or names for them by "
+            f"{option('vocab_from', ...)} or {option('vocab', ...)} (of a .bin: when it is exported)"
+        )
     ids = list(what)
     for position, i in enumerate(ids):
         if not isinstance(i, (int, np.integer)) or not 0 <= i < model.outputs:
@@ -280,9 +308,18 @@ def stop_ids(model: Model, stop: str | Iterable[str] | None) -> list[list[int]]:
     """Ids of each of the stop texts."""
     if stop is None:
         return []
-    ids = [encode(model, "stop", text).tolist() for text in ([stop] if isinstance(stop, str) else stop)]
+    ids = [_own_ids(model, "stop", text) for text in ([stop] if isinstance(stop, str) else stop)]
     if not all(ids):
         raise OptionError("stop", "texts of at least one element", stop)
+    return ids
+
+
+def _own_ids(model: Model, name: str, what: Elements) -> list[int]:
+    """Ids of what the option `name` holds, which `on_unknown` does not reach."""
+    try:
+        ids: list[int] = encode(model, name, what, None).tolist()
+    except ValueError as error:
+        raise ValueError(f"{option(name)}: {error}") from None
     return ids
 
 
@@ -291,5 +328,5 @@ def engine_options(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:
     told = {name: values[name] for name in DEFAULTS if name in values} | temperature(values)
     if "logit_bias" in values:
         biases = values["logit_bias"].items()
-        told["logit_bias"] = [(int(encode(model, "logit_bias", [key])[0]), bias) for key, bias in biases]
+        told["logit_bias"] = [(_own_ids(model, "logit_bias", [key])[0], bias) for key, bias in biases]
     return told

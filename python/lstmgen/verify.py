@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Unpack
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import keras_file, parity
-from lstmgen.binfile import writer
+from lstmgen.binfile import rounding
 from lstmgen.errors import option
 from lstmgen.generator import Generator
 from lstmgen.keras_file import ReadOptions
@@ -67,11 +67,11 @@ def verify(
     - Keras reads the file as lstmgen does: the outputs of Keras differ from a float64 evaluation by float32 rounding.
     - The model computes what the file says: its error against float64, by the measure of `lstmgen.parity`, is at most
       `parity.WORST` times that of Keras. Weights stored as bf16 or int8 are compared with float64 on the weights as
-      stored; the bar is `writer.ROUNDING_TOLERANCE` of the greatest output.
+      stored; the bar is `rounding.ROUNDING_TOLERANCE` of the greatest output.
 
     as_saved: ask only the second question. It is for files that the installed Keras cannot load, or reads otherwise
         than the version that saved them.
-    options: `config`, `output` and `window`, as the model was exported with.
+    options: `config`, `output`, `heads` and `window`, as the model was exported with.
 
     Raises `ImportError` without Keras (the extra `train`), unless `as_saved` is given; `ValueError` for a file that
     Keras cannot load; and what `Model` raises.
@@ -114,7 +114,8 @@ class _Trial:
     """A file of Keras on some input: what lstmgen reads in it, and what Keras does."""
 
     def __init__(self, network: Network, x: NDArray[Any], path: str, output: str | None) -> None:
-        self.network, self.x, self.path, self.output = network, x, path, output
+        self.network, self.x, self.path = network, x, path
+        self.wanted = [str(head.layer) for head in network.elements.get("heads", ())] or ([output] if output else [])
         self.exact: Floats = reference.forward(network, x)
         self.amplified = self._amplification(network, self.exact)
         self.version = ""
@@ -124,7 +125,7 @@ class _Trial:
     def keras(self, lines: list[str], as_saved: bool) -> Floats | None:
         """What Keras puts out; None, and a line of `lines`, if it cannot and `as_saved` allows that."""
         try:
-            self.version, self.outputs = _keras_outputs(self.path, self.output, self.x, self.exact.shape)
+            self.version, self.outputs = _keras_outputs(self.path, self.wanted, self.x, self.exact.shape)
         except (ImportError, ValueError) as error:
             if not as_saved:
                 raise
@@ -173,9 +174,9 @@ def _with_activation(network: Network, old: str, new: str) -> Network | None:
 def _compare(model: Model, trial: _Trial, x: NDArray[Any], keras: Floats | None) -> tuple[bool, list[str]]:
     """Whether the model computes what the file says, and the line that says so."""
     mine = model.predict(x)
-    if model.dtype in writer.ROUNDING_TOLERANCE:
-        exact = reference.forward(writer.rounded(trial.network, model.dtype), trial.x)
-        difference, most = np.abs(mine - exact).max(), writer.ROUNDING_TOLERANCE[model.dtype] * np.abs(exact).max()
+    if model.dtype in rounding.ROUNDING_TOLERANCE:
+        exact = reference.forward(rounding.rounded(trial.network, model.dtype), trial.x)
+        difference, most = np.abs(mine - exact).max(), rounding.ROUNDING_TOLERANCE[model.dtype] * np.abs(exact).max()
         return bool(difference <= most), [f"error against float64  {difference:.2e} (at most {most:.2e})"]
     whose = "numpy's in float32" if keras is None else "Keras's"
     measure = reference.forward(trial.network, trial.x, np.float32) if keras is None else keras
@@ -222,8 +223,11 @@ def _encoded(model: Model, network: Network, x: NDArray[Any]) -> NDArray[Any]:
 # -- Keras -----------------------------------------------------------------------------------------
 
 
-def _keras_outputs(path: str, output: str | None, x: NDArray[Any], shape: tuple[int, ...]) -> tuple[str, Floats]:
-    """The version of Keras, and what the model that it loads puts out for the input `x`, as an array of `shape`."""
+def _keras_outputs(path: str, wanted: Sequence[str], x: NDArray[Any], shape: tuple[int, ...]) -> tuple[str, Floats]:
+    """The version of Keras, and what the model that it loads puts out for the input `x`, as an array of `shape`.
+
+    wanted: names of outputs, which are joined; none for the one that there is.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import keras
@@ -237,8 +241,11 @@ def _keras_outputs(path: str, output: str | None, x: NDArray[Any], shape: tuple[
             f"{path}: Keras {keras.__version__} cannot load it: {reason}; {option('as_saved', True)} compares with "
             "lstmgen's own reading of the file"
         ) from None
-    if output is not None:
-        loaded = keras.Model(loaded.inputs, loaded.get_layer(output).output)
+    if wanted:
+        named = loaded.output if isinstance(loaded.output, dict) else {}
+        outputs = [named[name] if name in named else loaded.get_layer(name).output for name in wanted]
+        joined = outputs[0] if len(outputs) == 1 else keras.layers.Concatenate()(outputs)
+        loaded = keras.Model(loaded.inputs, joined)
     found = _run(loaded, x)
     if found.shape != shape:
         raise ValueError(f"{path}: expected outputs {shape} of Keras {keras.__version__}, found {found.shape}")

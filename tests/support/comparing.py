@@ -1,10 +1,21 @@
-"""Comparing networks."""
+"""Comparing networks, and what Keras makes of its own."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from lstmgen.network import Network
+
+
+def output_of(model: Any, x: NDArray[Any]) -> NDArray[Any]:
+    """What `predict` of a Keras model returns, without the time that it takes to compile a small model.
+
+    `test_predict_of_keras_is_the_call_of_its_model` holds the two together.
+    """
+    return np.asarray(model(x, training=False))
 
 
 def difference(found: Network, expected: Network) -> str | None:

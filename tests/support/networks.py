@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lstmgen.binfile import writer
-from lstmgen.network import LAYER_OPTIONS, RECURRENT, Layer, Network, Option, tensor_shapes
+from lstmgen.network import LAYER_TYPES, Layer, Network, Option
 
 Spec = tuple[Any, ...]
 
@@ -41,14 +41,14 @@ def network(
     arrays: tensors by their names in the file, such as "dense_2.bias".
     """
     rng = np.random.default_rng(seed)
-    last = max((i for i, spec in enumerate(layers) if spec[0] in RECURRENT), default=0)
+    last = max((i for i, spec in enumerate(layers) if LAYER_TYPES[spec[0]].recurrent), default=0)
     made: list[Layer] = []
     for i, (kind, *rest) in enumerate(layers):
         options = _options(kind, rest, inputs, i not in vectors and (i < last or sequences))
         made.append(Layer(kind, f"{kind}_{i}", options, {}, (reads or {}).get(i)))
     bare = Network(tuple(made), window, inputs, "3.15.1")
     for i, layer in enumerate(made):
-        for tensor, shape in tensor_shapes(layer.type, bare.size_into(i), layer.options).items():
+        for tensor, shape in layer.tensors(bare.size_into(i)).items():
             drawn: ArrayLike = rng.uniform(-scale, scale, shape)
             given = (arrays or {}).get(f"{layer.name}.{tensor}", drawn)
             layer.arrays[tensor] = np.asarray(given, np.float32)
@@ -65,10 +65,10 @@ _DEFAULTS: Mapping[str, list[Any]] = {
 def _options(kind: str, rest: list[Any], inputs: int, sequences: bool) -> dict[str, Option]:
     if kind == "embedding":
         return {"input_dim": inputs, "units": rest[0]}
-    if kind in RECURRENT:
+    if LAYER_TYPES[kind].recurrent:
         rest = [*rest, *_DEFAULTS[kind][len(rest) - 1 :]]
         rest.insert(2 if kind == "simple_rnn" else 3, sequences)
-    return dict(zip(LAYER_OPTIONS[kind], rest, strict=True))
+    return dict(zip(LAYER_TYPES[kind].keys, rest, strict=True))
 
 
 def packed(of: Network | None = None, *, encoding: str = "onehot", **options: Any) -> bytes:

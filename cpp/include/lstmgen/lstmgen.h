@@ -263,7 +263,7 @@ LSTMGEN_STATUS lstmgen_model_label(const lstmgen_model* model, size_t index, con
 LSTMGEN_STATUS lstmgen_model_prime(const lstmgen_model* model, const uint32_t** ids, size_t* count);
 
 /** Tells the number that enters for each element with LSTMGEN_ENCODING_RAW. The numbers belong to
- * the model. *count is 0 if the number is the id. */
+ * the model. *count is 0 if the id itself enters. */
 LSTMGEN_STATUS lstmgen_model_input_values(const lstmgen_model* model, const float** values,
                                           size_t* count);
 
@@ -271,8 +271,8 @@ LSTMGEN_STATUS lstmgen_model_input_values(const lstmgen_model* model, const floa
 LSTMGEN_STATUS lstmgen_model_layer(const lstmgen_model* model, size_t index, lstmgen_layer* layer);
 
 /** Turns the `bytes` bytes of a text into ids. The longest elements that match are taken. With a
- * vocabulary of the kind "tokens", the elements are what stands between ASCII blanks (space, tab,
- * line feed, VT, FF, CR).
+ * vocabulary of the kind "tokens", the elements are what stands between white space, which is
+ * Unicode's, as for Python's str.split.
  *
  * `ids` has room for `capacity` ids. *count gets their number, also with LSTMGEN_SHORT_BUFFER; then
  * the first `capacity` are written. With `ids` NULL and `capacity` 0 it only counts. Text that is

@@ -63,7 +63,7 @@ enum class Encoding {
     scaled,    ///< the number id / outputs
     features,  ///< numbers of the caller's; such a network predicts and steps, but does not
                ///< generate
-    raw,       ///< the element's number of info().input_values, or its id
+    raw,       ///< the number of the element in ModelInfo::input_values, or its id
 };
 
 /// A layer of a network.
@@ -302,9 +302,9 @@ private:
 
 /// One of many sequences.
 struct Request {
-    SamplerOptions sampler;            ///< how its elements are chosen
-    std::vector<std::uint32_t> prime;  ///< ids before its first element, at least one; none only
-                                       ///< where a Generator may start from an empty context
+    SamplerOptions sampler;  ///< how its elements are chosen
+    /// Ids before its first element. It may be empty only where a Generator may start empty.
+    std::vector<std::uint32_t> prime;
 };
 
 /// What many sequences have in common.

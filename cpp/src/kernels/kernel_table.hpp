@@ -1,4 +1,5 @@
-// What an instruction set provides. The only header that the kernels and the rest of the library share.
+// What an instruction set provides. The only header that the kernels and the rest of the library
+// share.
 #pragma once
 
 #include <cstddef>
@@ -14,24 +15,51 @@ namespace lstmgen::kernels {
 
 /// Outputs in a panel of a packed matrix, and units in a block of an LSTM layer.
 constexpr std::size_t kPanel = 16;
-constexpr std::size_t kGates = 4;
+/// Gates of an LSTM layer (i, f, c, o) and of a GRU layer (z, r, h).
+constexpr std::size_t kGates = 4, kGruGates = 3;
 
 /// The activations that are vectorised; all others are in activations.cpp.
 enum class Function { linear, relu, sigmoid, hard_sigmoid, hard_sigmoid_keras2, tanh };
 
 enum class WeightType { f32, bf16, int8 };
 
-/// Weights of bf16 that are multiplied as such, not as floats; and of int8 of which four rows are interleaved.
+/// Weights of bf16 that are multiplied as such, not as floats; and of int8 of which four rows are
+/// interleaved.
 enum class Bf16 : std::uint16_t {};
 enum class Quad : std::int8_t {};
 
 /// In place of the number of a row: none.
 constexpr std::uint32_t kNoRow = 0xffffffff;
 
-/// How a matrix lies in memory: so many rows interleaved, column by column, the upper one first; and the rows of so
-/// many panels, at most, side by side.
+/// How a matrix lies in memory. Its columns are cut into panels of 16.
+///
+/// `interleaved_rows` rows (1, 2 or 4) form a group: the numbers of one column lie next to each
+/// other, the upper row first. `adjacent_panels` panels form a block: a group of rows of one panel
+/// is followed by the same group of the next panel. The last block may have fewer panels.
+///
+/// A matrix of 4 rows and 32 columns, 2 panels, where 20 stands for row 2, column 0 ("2,16": row 2,
+/// column 16):
+///
+///     {1, 1}: floats, one panel after the other        {1, 2}: floats, two panels adjacent
+///     panel 0   00  01  02 .. 0,15                     00  01 .. 0,15   0,16  0,17 .. 0,31
+///               10  11  12 .. 1,15                     10  11 .. 1,15   1,16  1,17 .. 1,31
+///               20  21  22 .. 2,15                     20  21 .. 2,15   2,16  2,17 .. 2,31
+///               30  31  32 .. 3,15                     30  31 .. 3,15   3,16  3,17 .. 3,31
+///     panel 1   0,16  0,17 .. 0,31
+///               1,16  1,17 .. 1,31
+///               2,16  2,17 .. 2,31
+///               3,16  3,17 .. 3,31
+///
+///     {2, 1}: bf16 or int8 in pairs                    {4, 2}: int8 in quads, two panels adjacent
+///     panel 0   00 10  01 11 .. 0,15 1,15              00 10 20 30 .. 3,15  0,16 1,16 .. 3,31
+///               20 30  21 31 .. 2,15 3,15
+///     panel 1   0,16 1,16 .. 0,31 1,31
+///               2,16 3,16 .. 2,31 3,31
 struct Layout {
-    std::size_t rows, panels;
+    std::size_t interleaved_rows, adjacent_panels;
+
+    /// Whether four rows are interleaved, for products of bytes.
+    constexpr bool quads() const { return interleaved_rows == 4; }
 };
 
 struct Matrix;
@@ -56,11 +84,12 @@ struct RoundedProduct {
     Multiply* multiply;
 };
 
-/// A (k, 16 n_panels) matrix: panel p holds the columns [16 p, 16 p + 16). Where it lies: place_of. Its k is rounded up
-/// to a multiple of layout.rows by zeros. Products take panels from a multiple of layout.panels on, and as many, or
-/// all.
+/// A (k, 16 n_panels) matrix: panel p holds the columns [16 p, 16 p + 16). Where it lies: place_of.
+/// Its k is rounded up to a multiple of layout.interleaved_rows by zeros. Products take panels from
+/// a multiple of layout.adjacent_panels on, and as many, or all.
 ///
-/// With int8, a weight stands for itself times `scales` of its column. Sums of kIntChain products are exact.
+/// With int8, a weight stands for itself times `scales` of its column. Sums of kIntChain products
+/// are exact.
 struct Matrix {
     const void* panels;  // 64-byte aligned
     std::size_t k, n_panels;
@@ -72,16 +101,17 @@ struct Matrix {
     bool keeps_integers;  // with int8, a row of integers up to 32767 is not rounded: one-hot is as a gathered row
 };
 
-/// Numbers before the first row of a panel; and to its next row, or rows that are interleaved. (A function of each file
-/// that uses it: see kernels.inl.)
+/// Numbers before the first row of a panel; and to its next row, or rows that are interleaved. (A
+/// function of each file that uses it: see kernels.inl.)
 struct Place {
     std::size_t at, step;
 };
 static constexpr Place place_of(std::size_t panel, Layout layout, std::size_t k, std::size_t n_panels) {
-    const std::size_t rows = (k + layout.rows - 1) / layout.rows * layout.rows;
-    const std::size_t first = panel / layout.panels * layout.panels, left = n_panels - first;
-    const std::size_t beside = left < layout.panels ? left : layout.panels;
-    return {(first * rows + (panel - first) * layout.rows) * kPanel, beside * layout.rows * kPanel};
+    const std::size_t rows = (k + layout.interleaved_rows - 1) / layout.interleaved_rows * layout.interleaved_rows;
+    const std::size_t first = panel / layout.adjacent_panels * layout.adjacent_panels, left = n_panels - first;
+    const std::size_t adjacent = left < layout.adjacent_panels ? left : layout.adjacent_panels;
+    return {(first * rows + (panel - first) * layout.interleaved_rows) * kPanel,
+            adjacent * layout.interleaved_rows * kPanel};
 }
 
 /// Rows that are multiplied with a matrix: in floats, rounded or not, or in numbers of 16 bits.
@@ -93,11 +123,12 @@ struct Rows {
     const float* scales;  // of the rows, for int16
 };
 
-/// Weights and inputs of bf16 below it count as zero. Their products are multiples of 2^-126, and so are the sums: none
-/// is subnormal, which the instruction for such products takes for zero.
+/// Weights and inputs of bf16 below it count as zero. Their products are multiples of 2^-126, and
+/// so are the sums: none is subnormal, which the instruction for such products takes for zero.
 constexpr float kLeastBf16 = 0x1p-56f;
 
-/// Multiply-adds in one chain: of floats, and of rounded numbers, where 512 * 128 * 32767 fits 31 bits.
+/// Multiply-adds in one chain: of floats, and of rounded numbers, where 512 * 128 * 32767 fits 31
+/// bits.
 constexpr std::size_t kFloatChain = 128, kIntChain = 512;
 
 /// Numbers from one rounded row to the next.
@@ -110,11 +141,13 @@ constexpr std::size_t rounded_size(std::size_t k, std::size_t rows) {
     return rows * (kRoundedScale + rounded_stride(k));
 }
 
-/// One time step of a SimpleRNN layer for `rows` lanes, and what those of the other layers share with it.
+/// One time step of a SimpleRNN layer for `rows` lanes, and what those of the other layers share
+/// with it.
 ///
-/// Pre-activations are in packed order: for each block of 16 units the gates, 16 numbers each. Each starts as `start`,
-/// then adds the kernel row of `ids` (if not null, nor kNoRow), then `x . kernel` (if x is not null), then `h_prev .
-/// recurrent`, each product in the order of products.inl.
+/// Pre-activations are in packed order: for each block of 16 units the gates, 16 numbers each. Each
+/// starts as `start`, then adds the kernel row of `ids` (if not null, nor kNoRow), then `x .
+/// kernel` (if x is not null), then `h_prev . recurrent`, each product in the order of
+/// products.inl.
 struct RnnStep {
     std::size_t rows;
     std::size_t blocks;
@@ -144,8 +177,8 @@ struct LstmStep : RnnStep {
 /// Lanes whose working memory a GRU step needs at once.
 constexpr std::size_t kGruRows = 64;
 
-/// One time step of a GRU layer: the gates z, r, h. The recurrent product has numbers of its own, which start as
-/// `recurrent_start`.
+/// One time step of a GRU layer: the gates z, r, h. The recurrent product has numbers of its own,
+/// which start as `recurrent_start`.
 struct GruStep : RnnStep {
     Function recurrent_activation;  // as in LstmStep
     bool reset_after;               // r * (h . U) instead of (r * h) . U
@@ -160,15 +193,16 @@ struct KernelTable {
     /// How the matrices must lie, by WeightType.
     Layout layouts[3];
 
-    /// z (rows, z_stride) += x (rows, x_stride) . matrix, for the first n_panels panels. `rounded`: rounded_size of x.
+    /// z (rows, z_stride) += x (rows, x_stride) . matrix, for the first n_panels panels. `rounded`:
+    /// rounded_size of x.
     void (*gemm)(const Matrix& matrix, std::size_t n_panels, const float* x, std::size_t x_stride, std::size_t rows,
                  float* z, std::size_t z_stride, float* rounded);
 
     /// The products of rounded numbers with matrices of these types.
     RoundedProduct bf16, int8;
 
-    /// z (rows, z_stride) += row ids[r * id_stride] of the matrix, or nothing for kNoRow, for the first n_panels
-    /// panels.
+    /// z (rows, z_stride) += row ids[r * id_stride] of the matrix, or nothing for kNoRow, for the
+    /// first n_panels panels.
     void (*gather)(const Matrix& matrix, std::size_t n_panels, const std::uint32_t* ids, std::size_t id_stride,
                    std::size_t rows, float* z, std::size_t z_stride);
 
@@ -176,15 +210,16 @@ struct KernelTable {
     void (*gru_step)(const GruStep& step);
     void (*rnn_step)(const RnnStep& step);
 
-    /// x[0..n) = function(x), n a multiple of 16. Errors against the exact function: sigmoid (x >= -87) and tanh at
-    /// most 3 units in the last place, sigmoid below -87 at most 1e-37; the others are exact up to one rounding an
-    /// operation.
+    /// x[0..n) = function(x), n a multiple of 16. Errors against the exact function: sigmoid (x >=
+    /// -87) and tanh at most 3 units in the last place, sigmoid below -87 at most 1e-37; the others
+    /// are exact up to one rounding an operation.
     void (*activate)(Function function, float* x, std::size_t n);
 
     // What the machine can do at best, to compare with: see limits.hpp.
     /// Multiply-adds of `rounds` rounds of nothing but fused multiply-adds in registers.
     double (*fma_peak)(std::size_t rounds);
-    /// Reads n bytes, a multiple of 1024, with vector loads; the result keeps the compiler from leaving it out.
+    /// Reads n bytes, a multiple of 1024, with vector loads; the result keeps the compiler from
+    /// leaving it out.
     float (*read)(const void* data, std::size_t n);
 };
 

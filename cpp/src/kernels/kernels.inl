@@ -1,9 +1,9 @@
-// The only arithmetic, with products.inl. Written once over the primitives of a vec_<isa>.hpp, compiled once per
-// instruction set.
+// The only arithmetic, with products.inl. Written once over the primitives of a vec_<isa>.hpp,
+// compiled once per instruction set.
 //
-// Needs from the including file, besides what products.inl needs: load_low, load_high, sub, div, min, max, pow2_bits,
-// and kCommonPair. Everything stays in an unnamed namespace: no symbol of a file compiled for one instruction set may
-// be merged with that of another.
+// Needs from the including file, besides what products.inl needs: load_low, load_high, sub, div,
+// min, max, pow2_bits, kCommonPair and kQuadsAndPairs. Everything stays in an unnamed namespace: no
+// symbol of a file compiled for one instruction set may be merged with that of another.
 
 #include <type_traits>
 
@@ -14,10 +14,10 @@ namespace {
 
 constexpr std::size_t kBlock = kGates * kPanel;
 
-// ---- Functions ------------------------------------------------------------------------------------------------------
+// ---- Functions ----------------------------------------------------------------------------------
 
-// N vectors that go through a function side by side: one alone would spend most of its time waiting for itself. A Vec
-// among the operands is the same for all N.
+// N vectors that go through a function side by side: one alone would spend most of its time waiting
+// for itself. A Vec among the operands is the same for all N.
 template <std::size_t N>
 struct Wide {
     Vec v[N];
@@ -69,7 +69,8 @@ struct Expm1Parts {
     Wide<N> p;      // e^r - 1, where x = n ln 2 + r
 };
 
-// For -87.3 <= x <= 88.3 (n in [-126, 127]). p has a relative error under 1.5e-8 before rounding (minimax polynomial).
+// For -87.3 <= x <= 88.3 (n in [-126, 127]). p has a relative error under 1.5e-8 before rounding
+// (minimax polynomial).
 template <std::size_t N>
 inline Expm1Parts<N> expm1_parts(const Wide<N>& x) {
     const Vec magic = set(12582912.0f + 127.0f);  // 1.5 * 2^23 rounds to an integer, 127 is the bias of the exponent
@@ -170,9 +171,10 @@ LSTMGEN_NOINLINE void activate(Function function, float* x, std::size_t n) {
     }
 }
 
-// ---- Products -------------------------------------------------------------------------------------------------------
+// ---- Products -----------------------------------------------------------------------------------
 
-constexpr std::size_t kSome = 32;  // numbers that are rounded at once: so many that GCC makes a loop of vectors of them
+constexpr std::size_t kChunk =
+    32;  // numbers that are rounded at once: so many that GCC makes a loop of vectors of them
 
 // The bits of x.
 inline std::uint32_t bits_of(float x) {
@@ -181,27 +183,29 @@ inline std::uint32_t bits_of(float x) {
     return bits;
 }
 
-// f(numbers, i) for the numbers of x from i on, kSome at a time; the last ones are followed by zeros.
+// f(numbers, i) for the numbers of x from i on, kChunk at a time; the last ones are followed by
+// zeros.
 template <class F>
-inline void for_some(const float* x, std::size_t n, F f) {
-    for (std::size_t i = 0; i < n; i += kSome) {
-        float last[kSome] = {};
-        if (n - i < kSome) std::memcpy(last, x + i, (n - i) * sizeof(float));
-        f(n - i < kSome ? last : x + i, i);
+inline void for_chunks(const float* x, std::size_t n, F f) {
+    for (std::size_t i = 0; i < n; i += kChunk) {
+        float last[kChunk] = {};
+        if (n - i < kChunk) std::memcpy(last, x + i, (n - i) * sizeof(float));
+        f(n - i < kChunk ? last : x + i, i);
     }
 }
 
-// What rounding a row to 16 bits takes: x is next to an integer times `scale`, and that integer next to x * factor.
+// What rounding a row to 16 bits takes: x is next to an integer times `scale`, and that integer
+// next to x * factor.
 struct Scale {
     float scale, factor;
 };
 
 // The greatest magnitude; NaN or infinity if there is one.
 LSTMGEN_NOINLINE float greatest(const float* x, std::size_t n) {
-    std::uint32_t tops[kSome] = {};  // of the magnitudes, which are in the order of their bits
-    for_some(x, n, [&](const float* some, std::size_t) {
-        for (std::size_t j = 0; j < kSome; ++j) {
-            const std::uint32_t magnitude = bits_of(some[j]) & 0x7fffffff;
+    std::uint32_t tops[kChunk] = {};  // of the magnitudes, which are in the order of their bits
+    for_chunks(x, n, [&](const float* chunk, std::size_t) {
+        for (std::size_t j = 0; j < kChunk; ++j) {
+            const std::uint32_t magnitude = bits_of(chunk[j]) & 0x7fffffff;
             tops[j] = magnitude > tops[j] ? magnitude : tops[j];
         }
     });
@@ -230,9 +234,9 @@ LSTMGEN_NOINLINE bool are_int16(const float* x, std::size_t n, float most) {
         return rounded - 12582912.0f != number;
     };
     if (!(most <= 32767.0f) || changes(most)) return false;
-    std::uint32_t changed[kSome] = {};
-    for_some(x, n, [&](const float* some, std::size_t) {
-        for (std::size_t j = 0; j < kSome; ++j) changed[j] |= changes(some[j]) ? 1u : 0u;
+    std::uint32_t changed[kChunk] = {};
+    for_chunks(x, n, [&](const float* chunk, std::size_t) {
+        for (std::size_t j = 0; j < kChunk; ++j) changed[j] |= changes(chunk[j]) ? 1u : 0u;
     });
     std::uint32_t any = 0;
     for (const std::uint32_t each : changed) any |= each;
@@ -241,27 +245,28 @@ LSTMGEN_NOINLINE bool are_int16(const float* x, std::size_t n, float most) {
 
 // to[0..n) = x as integers, then zeros.
 LSTMGEN_NOINLINE void round_to_int16(const float* x, std::size_t n, float factor, std::int16_t* to) {
-    for_some(x, n, [&](const float* some, std::size_t i) {
-        std::uint16_t bits[kSome];
-        for (std::size_t j = 0; j < kSome; ++j)
-            bits[j] = static_cast<std::uint16_t>(to_uint16(some[j], factor) ^ 32768);
+    for_chunks(x, n, [&](const float* chunk, std::size_t i) {
+        std::uint16_t bits[kChunk];
+        for (std::size_t j = 0; j < kChunk; ++j)
+            bits[j] = static_cast<std::uint16_t>(to_uint16(chunk[j], factor) ^ 32768);
         std::memcpy(to + i, bits, sizeof bits);
     });
 }
 
 // The same, plus 32768, as upper and lower bytes.
 LSTMGEN_NOINLINE void round_to_bytes(const float* x, std::size_t n, float factor, std::byte* upper, std::byte* lower) {
-    for_some(x, n, [&](const float* some, std::size_t i) {
-        std::uint8_t bytes[2][kSome];
-        for (std::size_t j = 0; j < kSome; ++j)
-            bytes[0][j] = static_cast<std::uint8_t>(to_uint16(some[j], factor) >> 8);
-        for (std::size_t j = 0; j < kSome; ++j) bytes[1][j] = static_cast<std::uint8_t>(to_uint16(some[j], factor));
-        std::memcpy(upper + i, bytes[0], kSome);
-        std::memcpy(lower + i, bytes[1], kSome);
+    for_chunks(x, n, [&](const float* chunk, std::size_t i) {
+        std::uint8_t bytes[2][kChunk];
+        for (std::size_t j = 0; j < kChunk; ++j)
+            bytes[0][j] = static_cast<std::uint8_t>(to_uint16(chunk[j], factor) >> 8);
+        for (std::size_t j = 0; j < kChunk; ++j) bytes[1][j] = static_cast<std::uint8_t>(to_uint16(chunk[j], factor));
+        std::memcpy(upper + i, bytes[0], kChunk);
+        std::memcpy(lower + i, bytes[1], kChunk);
     });
 }
 
-// The bits of x as a bf16, rounded to nearest, ties to even. Without branches, so that it goes into vectors.
+// The bits of x as a bf16, rounded to nearest, ties to even. Without branches, so that it goes into
+// vectors.
 inline std::uint32_t to_bf16(float x) {
     const std::uint32_t bits = bits_of(x), nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     const auto magnitude = static_cast<std::int32_t>(bits & 0x7fffffff);
@@ -275,16 +280,15 @@ template <class T>
 LSTMGEN_NOINLINE void round_to_bf16(const float* x, std::size_t n, T* to) {
     using Bits = std::conditional_t<sizeof(T) == sizeof(float), std::uint32_t, std::uint16_t>;
     constexpr int shift = sizeof(T) == sizeof(float) ? 16 : 0;
-    for_some(x, n, [&](const float* some, std::size_t i) {
-        Bits bits[kSome];
-        for (std::size_t j = 0; j < kSome; ++j) bits[j] = static_cast<Bits>(to_bf16(some[j]) << shift);
+    for_chunks(x, n, [&](const float* chunk, std::size_t i) {
+        Bits bits[kChunk];
+        for (std::size_t j = 0; j < kChunk; ++j) bits[j] = static_cast<Bits>(to_bf16(chunk[j]) << shift);
         std::memcpy(to + i, bits, sizeof bits);
     });
 }
 
-constexpr bool kWide = kTilePanels > 1;  // only then there are products of bytes and of pairs of bf16
-
-// The rows as the matrix wants them. `memory`, where rounded ones are put, is moved on to what is left of it.
+// The rows as the matrix wants them. `memory`, where rounded ones are put, is moved on to what is
+// left of it.
 Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t rows, float*& memory) {
     const Rounding rounding = m.rounded.rounding;
     if (rounding == Rounding::none || !x) return {x, stride, nullptr, 0, nullptr};
@@ -297,7 +301,7 @@ Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t r
         std::int16_t* const to = halves + r * to_stride;
         if (rounding == Rounding::bf16) {
             round_to_bf16(from, m.k, floats + r * to_stride);
-        } else if (kWide && rounding == Rounding::bf16_pairs) {
+        } else if (kQuadsAndPairs && rounding == Rounding::bf16_pairs) {
             round_to_bf16(from, m.k, to);
         } else {
             const float most = greatest(from, m.k);
@@ -305,7 +309,7 @@ Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t r
             const Scale scale = exact ? Scale{1.0f, 1.0f} : scale_of(most);
             auto* const bytes = reinterpret_cast<std::byte*>(to);
             scales[r] = scale.scale;
-            if (kWide && rounding == Rounding::bytes)
+            if (kQuadsAndPairs && rounding == Rounding::bytes)
                 round_to_bytes(from, m.k, scale.factor, bytes, bytes + to_stride);
             else
                 round_to_int16(from, m.k, scale.factor, to);
@@ -323,7 +327,8 @@ void gemm_from(const Matrix& m, std::size_t first, std::size_t n_panels, const R
     multiply_panels<float>(m, first, n_panels, x, rows, z, z_stride);
 }
 
-// z[0..n) += a row of panels side by side; rows that are interleaved begin at `row`, and it is the i-th of them.
+// z[0..n) += a row of panels side by side; rows that are interleaved begin at `row`, and it is the
+// i-th of them.
 inline void add_row(const float* row, std::size_t, std::size_t, const float*, std::size_t n, float* z) {
     for (std::size_t v = 0; v < n; v += kWidth) store(z + v, add(load(z + v), load(row + v)));
 }
@@ -341,9 +346,9 @@ inline void add_interleaved(const std::int8_t* row, std::size_t i, const float* 
         z[j] += static_cast<float>(static_cast<std::int8_t>(weights >> (8 * i))) * scales[j];
     }
 }
-inline void add_row(const std::int8_t* row, std::size_t together, std::size_t i, const float* scales, std::size_t n,
+inline void add_row(const std::int8_t* row, std::size_t interleaved, std::size_t i, const float* scales, std::size_t n,
                     float* z) {
-    if (together == 2)
+    if (interleaved == 2)
         add_interleaved<std::uint16_t>(row, i, scales, n, z);
     else
         add_interleaved<std::uint32_t>(row, i, scales, n, z);
@@ -352,16 +357,16 @@ inline void add_row(const std::int8_t* row, std::size_t together, std::size_t i,
 template <class W>
 void gather_rows(const Matrix& m, std::size_t first, std::size_t n_panels, const std::uint32_t* ids,
                  std::size_t id_stride, std::size_t rows, float* z, std::size_t z_stride) {
-    const std::size_t beside = m.layout.panels, together = m.layout.rows;
-    for (std::size_t p = 0; p < n_panels; p += beside) {
-        const std::size_t n = (n_panels - p < beside ? n_panels - p : beside) * kPanel;
+    const std::size_t adjacent = m.layout.adjacent_panels, interleaved = m.layout.interleaved_rows;
+    for (std::size_t p = 0; p < n_panels; p += adjacent) {
+        const std::size_t n = (n_panels - p < adjacent ? n_panels - p : adjacent) * kPanel;
         const Place place = place_of(first + p, m.layout, m.k, m.n_panels);
         const W* const panels = static_cast<const W*>(m.panels) + place.at;
         const float* const scales = m.scales ? m.scales + (first + p) * kPanel : nullptr;
         for (std::size_t r = 0; r < rows; ++r) {
             const std::size_t id = ids[r * id_stride];
             if (id == kNoRow) continue;
-            add_row(panels + id / together * place.step, together, id % together, scales, n,
+            add_row(panels + id / interleaved * place.step, interleaved, id % interleaved, scales, n,
                     z + r * z_stride + p * kPanel);
         }
     }
@@ -376,13 +381,15 @@ void gather_from(const Matrix& m, std::size_t first, std::size_t n_panels, const
     }
 }
 
-// ---- Recurrent layers -----------------------------------------------------------------------------------------------
+// ---- Recurrent layers ---------------------------------------------------------------------------
 
-// Pre-activations of a group of blocks for a chunk of lanes live in a buffer that fits the first-level cache.
+// Pre-activations of a group of blocks for a chunk of lanes live in a buffer that fits the
+// first-level cache.
 constexpr std::size_t kChunkRows = 96;
 constexpr std::size_t kBuffer = kChunkRows * kBlock;
 
-// z (rows, 16 * n_panels) = the step's start and input product, for some panels and the lanes from r on.
+// z (rows, 16 * n_panels) = the step's start and input product, for some panels and the lanes from
+// r on.
 LSTMGEN_NOINLINE void input_product(const RnnStep& s, const Rows& x, std::size_t first, std::size_t n_panels,
                                     std::size_t r, std::size_t rows, float* z) {
     const std::size_t stride = n_panels * kPanel;
@@ -392,7 +399,7 @@ LSTMGEN_NOINLINE void input_product(const RnnStep& s, const Rows& x, std::size_t
         for (std::size_t v = 0; v < stride; v += kWidth) store(z + j * stride + v, load(start + v));
     }
     if (s.ids) gather_from(s.kernel, first, n_panels, s.ids + r * s.id_stride, s.id_stride, rows, z, stride);
-    if (s.x) gemm_from(s.kernel, first, n_panels, rows_behind(x, r), rows, z, stride);
+    if (s.x) gemm_from(s.kernel, first, n_panels, rows_after(x, r), rows, z, stride);
 }
 
 // What a step multiplies.
@@ -409,7 +416,7 @@ struct Operands {
 // Vectors that go through a cell side by side.
 constexpr std::size_t kCellVecs = kVecs < 2 ? kVecs : 2;
 
-// ---- LSTM -----------------------------------------------------------------------------------------------------------
+// ---- LSTM ---------------------------------------------------------------------------------------
 
 // The gates of one block of 16 units, in place.
 template <class Act, class Rec>
@@ -442,7 +449,7 @@ void lstm_step_typed(const LstmStep& s, Act act, Rec rec) {
         for (std::size_t r = 0; r < s.rows; r += kChunkRows) {
             const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
             input_product(s, in.x, b * kGates, blocks * kGates, r, rows, z);
-            gemm_from(s.recurrent, b * kGates, blocks * kGates, rows_behind(in.h_prev, r), rows, z, stride);
+            gemm_from(s.recurrent, b * kGates, blocks * kGates, rows_after(in.h_prev, r), rows, z, stride);
             // All gates first: they do not wait for one another, as the cell does for its gates.
             for (std::size_t i = 0; i < rows * blocks; ++i) gates(act, rec, z + i * kBlock);
             for (std::size_t j = 0; j < rows; ++j)
@@ -455,16 +462,17 @@ void lstm_step_typed(const LstmStep& s, Act act, Rec rec) {
 }
 
 void lstm_step(const LstmStep& s) {
-    // The pair that nearly all networks have is compiled in, where arithmetic is so fast that it pays.
+    // The pair that nearly all networks have is compiled in, where arithmetic is so fast that it
+    // pays.
     if constexpr (kCommonPair)
         if (s.activation == Function::tanh && s.recurrent_activation == Function::sigmoid)
             return lstm_step_typed(s, Tanh{}, Sigmoid{});
     lstm_step_typed(s, Any{s.activation}, Any{s.recurrent_activation});
 }
 
-// ---- GRU ------------------------------------------------------------------------------------------------------------
+// ---- GRU ----------------------------------------------------------------------------------------
 
-constexpr std::size_t kGruGates = 3, kGruBlock = kGruGates * kPanel;
+constexpr std::size_t kGruBlock = kGruGates * kPanel;
 constexpr std::size_t kGruBuffer = kGruRows * kGruBlock;
 
 // u (rows, stride) = start (stride), or zeros.
@@ -501,7 +509,7 @@ void gru_step_reset_after(const GruStep& s) {
             const std::size_t rows = s.rows - r < kGruRows ? s.rows - r : kGruRows;
             input_product(s, in.x, b * kGruGates, blocks * kGruGates, r, rows, a);
             start_rows(s.recurrent_start + b * kGruBlock, rows, stride, u);
-            gemm_from(s.recurrent, b * kGruGates, blocks * kGruGates, rows_behind(in.h_prev, r), rows, u, stride);
+            gemm_from(s.recurrent, b * kGruGates, blocks * kGruGates, rows_after(in.h_prev, r), rows, u, stride);
             for (std::size_t i = 0; i < rows * blocks; ++i)
                 map_sum(rec, a + i * kGruBlock, u + i * kGruBlock, 2 * kPanel);
             for (std::size_t j = 0; j < rows; ++j)
@@ -518,8 +526,8 @@ void gru_step_reset_after(const GruStep& s) {
     }
 }
 
-// All r must be known before the first h . U: what waits for it is in `working`, for each block z and the input product
-// of h; r * h stands in the place of the new h.
+// All r must be known before the first h . U: what waits for it is in `working`, for each block z
+// and the input product of h; r * h stands in the place of the new h.
 void gru_step_reset_before(const GruStep& s) {
     const Any act{s.activation}, rec{s.recurrent_activation};
     alignas(64) float a[kGruBuffer], u[kGruBuffer];
@@ -536,7 +544,7 @@ void gru_step_reset_before(const GruStep& s) {
             const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
             input_product(s, in.x, b * kGruGates, blocks * kGruGates, r, rows, a);
             start_rows(nullptr, rows, blocks * pair, u);
-            gemm_from(s.recurrent, b * 2, blocks * 2, rows_behind(in.h_prev, r), rows, u, blocks * pair);
+            gemm_from(s.recurrent, b * 2, blocks * 2, rows_after(in.h_prev, r), rows, u, blocks * pair);
             for (std::size_t i = 0; i < rows * blocks; ++i) map_sum(rec, a + i * kGruBlock, u + i * pair, pair);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t i = 0; i < blocks; ++i)
@@ -579,7 +587,7 @@ void gru_step(const GruStep& s) {
         gru_step_reset_before(s);
 }
 
-// ---- SimpleRNN ------------------------------------------------------------------------------------------------------
+// ---- SimpleRNN ----------------------------------------------------------------------------------
 
 void rnn_step(const RnnStep& s) {
     alignas(64) float z[kBuffer];
@@ -591,7 +599,7 @@ void rnn_step(const RnnStep& s) {
         for (std::size_t r = 0; r < s.rows; r += kChunkRows) {
             const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
             input_product(s, in.x, b, blocks, r, rows, z);
-            gemm_from(s.recurrent, b, blocks, rows_behind(in.h_prev, r), rows, z, stride);
+            gemm_from(s.recurrent, b, blocks, rows_after(in.h_prev, r), rows, z, stride);
             activate(s.activation, z, rows * stride);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t v = 0; v < stride; v += kWidth)
@@ -610,7 +618,7 @@ void gather(const Matrix& m, std::size_t n_panels, const std::uint32_t* ids, std
     gather_from(m, 0, n_panels, ids, id_stride, rows, z, z_stride);
 }
 
-// ---- Limits ---------------------------------------------------------------------------------------------------------
+// ---- Limits -------------------------------------------------------------------------------------
 
 constexpr std::size_t kIndependent = 12;  // chains at once, so that latency does not count
 

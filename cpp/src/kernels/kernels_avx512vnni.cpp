@@ -1,8 +1,8 @@
 // Products with int8. All else is in kernels_avx512.cpp.
 //
-// The instruction multiplies unsigned bytes with signed ones. So the rounded numbers, plus 32768, are taken apart into
-// upper and lower bytes; what that adds to a sum does not depend on them, and is taken off where it starts. All modulo
-// 2^32: the true sum fits.
+// The instruction multiplies unsigned bytes with signed ones. So the rounded numbers, plus 32768,
+// are taken apart into upper and lower bytes; what that adds to a sum does not depend on them, and
+// is taken off where it starts. All modulo 2^32: the true sum fits.
 #include "vec_avx512.hpp"
 
 #include "products.inl"

@@ -1,27 +1,31 @@
 // Products of rows with packed matrices, over the primitives of a vec_<isa>.hpp.
 //
-// One summation order everywhere, in the product of one row and of many, whatever the vector width: k ascends (with
-// bf16 pair by pair, the second of a pair first, as vdpbf16ps does) in chains of kFloatChain fused multiply-adds, each
-// from zero, whose sums are added to the output one after the other. So results are the same bits on every instruction
-// set and for any number of lanes; and the rounding errors of a long sum are those of a few short ones, which a single
-// chain over 600 terms would make 2 to 3 times Keras's own. Products with int8 are sums of integers, exact in any
-// order, in chains of kIntChain.
+// One summation order everywhere, in the product of one row and of many, whatever the vector width:
+// k ascends (with bf16 pair by pair, the second of a pair first, as vdpbf16ps does) in chains of
+// kFloatChain fused multiply-adds, each from zero, whose sums are added to the output one after the
+// other. So results are the same bits on every instruction set and for any number of lanes; and the
+// rounding errors of a long sum are those of a few short ones, which a single chain over 600 terms
+// would make 2 to 3 times Keras's own. Products with int8 are sums of integers, exact in any order,
+// in chains of kIntChain.
 //
-// Needs from the including file: <cstring>, Vec, kWidth, load, load_low, load_high, store, set, fma, mul, add; Ints,
-// Pairs, zero_ints, load_pairs, set_pair, add_dot, to_floats; and the sizes of tiles: kTileRows x kTilePanels of many
-// rows, kRowPanels of one. kTilePanels panels lie side by side, or fewer (Layout).
+// Needs from the including file: <cstring>, Vec, kWidth, load, load_low, load_high, store, set,
+// fma, mul, add; Ints, Pairs, zero_ints, load_pairs, set_pair, add_dot, to_floats; and the sizes of
+// tiles: kTileRows x kTilePanels of many rows, kRowPanels of one. kTilePanels panels lie side by
+// side, or fewer (Layout).
 
 namespace lstmgen::kernels {
 namespace {
 
 constexpr std::size_t kVecs = kPanel / kWidth;  // vectors in one row of a panel
+constexpr bool kOnePanel = kTilePanels == 1;    // whether a tile has one panel
 
-inline Rows rows_behind(const Rows& x, std::size_t r) {
+inline Rows rows_after(const Rows& x, std::size_t r) {
     if (!x.rounded) return {x.x + r * x.stride, x.stride, nullptr, 0, nullptr};
     return {nullptr, 0, x.rounded + r * x.rounded_stride, x.rounded_stride, x.scales ? x.scales + r : nullptr};
 }
 
-// What goes with weights of a kind: how many rows are interleaved, multiply-adds in a chain, and rows of a tile.
+// What goes with weights of a kind: how many rows are interleaved, multiply-adds in a chain, and
+// rows of a tile.
 template <class W>
 struct Kind {
     using Sum = Vec;
@@ -61,8 +65,8 @@ inline void multiply(const Rows& x, std::size_t i, const Vec (&w)[N], Vec (&sums
     }
 }
 
-// What a chain multiplies with: N vectors of one row of panels (or of rows that are interleaved), of which S panels lie
-// side by side.
+// What a chain multiplies with: N vectors of one row of panels (or of rows that are interleaved),
+// of which S panels lie side by side.
 template <class W, std::size_t S>
 struct Weights {
     const W* at;
@@ -74,7 +78,8 @@ struct Weights {
     }
 };
 
-// One chain: sums (R rows, N vectors) += the numbers [begin, end) of each row times those rows of the panels.
+// One chain: sums (R rows, N vectors) += the numbers [begin, end) of each row times those rows of
+// the panels.
 template <std::size_t S, std::size_t R, std::size_t N>
 inline void chain(Weights<float, S> weights, const Rows& x, std::size_t begin, std::size_t end, Vec (&sums)[R][N]) {
     for (std::size_t i = begin; i < end; ++i, weights.at += weights.step) {
@@ -144,16 +149,17 @@ struct Product {
     }
 };
 
-// z (R rows from r on, P panels) += x . panels, of which S lie side by side. Each chain stays in registers. A function
-// for each size, since the registers do not suffice for what several have in common.
+// z (R rows from r on, P panels) += x . panels, of which S lie side by side. Each chain stays in
+// registers. A function for each size, since the registers do not suffice for what several have in
+// common.
 template <std::size_t R, std::size_t P, std::size_t S, class W>
 LSTMGEN_NOINLINE void tile(const Product<W>& p, std::size_t r) {
-    constexpr std::size_t n = P * kVecs, length = Kind<W>::chain, together = Kind<W>::rows;
+    constexpr std::size_t n = P * kVecs, length = Kind<W>::chain, interleaved = Kind<W>::rows;
     const Matrix& m = p.m;
     const Place place = place_of(p.first, m.layout, m.k, m.n_panels);
     const W* const panels = static_cast<const W*>(m.panels) + place.at;
     const std::size_t jump = S < P ? place_of(p.first + S, m.layout, m.k, m.n_panels).at - place.at : 0;
-    const Rows x = rows_behind(p.x, r);
+    const Rows x = rows_after(p.x, r);
     const float* const scales = m.scales ? m.scales + p.first * kPanel : nullptr;
     const std::int32_t* starts = m.starts ? m.starts + p.first * kPanel : nullptr;
     float* const z = p.z + r * p.z_stride;
@@ -162,7 +168,7 @@ LSTMGEN_NOINLINE void tile(const Product<W>& p, std::size_t r) {
         typename Kind<W>::Sum sums[R][n];
         for (std::size_t i = 0; i < R; ++i)
             for (std::size_t j = 0; j < n; ++j) start(sums[i][j], starts + j * kWidth);
-        chain(Weights<W, S>{panels + begin / together * place.step, place.step, jump}, x, begin, end, sums);
+        chain(Weights<W, S>{panels + begin / interleaved * place.step, place.step, jump}, x, begin, end, sums);
         for (std::size_t i = 0; i < R; ++i)
             for (std::size_t j = 0; j < n; ++j)
                 add_to(z + i * p.z_stride + j * kWidth, sums[i][j], x, i, scales + j * kWidth);
@@ -178,11 +184,11 @@ LSTMGEN_NOINLINE std::size_t run(const Product<W>& p, void (*tile)(const Product
     return r;
 }
 
-// Rows of the tiles behind those of R: 6, 4, 2 and 1. Where kTilePanels are more than one, fewer sizes for fewer
-// panels, which are rare.
+// Rows of the tiles behind those of R: 6, 4, 2 and 1. Where kTilePanels are more than one, fewer
+// sizes for fewer panels, which are rare.
 constexpr std::size_t fewer_rows(std::size_t R, std::size_t P) {
-    if (R > 4 && (P == 4 || kTilePanels == 1)) return 4;
-    return R > 2 && (P > 1 || kTilePanels == 1) ? 2 : 1;
+    if (R > 4 && (P == 4 || kOnePanel)) return 4;
+    return R > 2 && (P > 1 || kOnePanel) ? 2 : 1;
 }
 
 // The rows from r on in tiles of R, and what is left in smaller ones.
@@ -192,15 +198,16 @@ inline void rows_from(std::size_t r, const Product<W>& p) {
     if constexpr (R > 1) rows_from<fewer_rows(R, P), P>(r, p);
 }
 
-// All rows times P panels. Panels outside, rows inside: a panel stays in the first-level cache while all rows pass.
+// All rows times P panels. Panels outside, rows inside: a panel stays in the first-level cache
+// while all rows pass.
 template <std::size_t P, class W>
 inline void panels_times_rows(Product<W>& p) {
     rows_from<Kind<W>::tile_rows, P>(0, p);
     p.advance(P);
 }
 
-// One row times kRowPanels panels or a few less, of which S lie side by side: enough at once to hide the latency of the
-// multiply-add.
+// One row times kRowPanels panels or a few less, of which S lie side by side: enough at once to
+// hide the latency of the multiply-add.
 template <std::size_t S, class W>
 inline void row_times_panels(Product<W>& p) {
     constexpr std::size_t panels = kRowPanels / S * S;
@@ -211,11 +218,11 @@ inline void row_times_panels(Product<W>& p) {
 template <class W>
 void multiply_panels(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
                      float* z, std::size_t z_stride) {
-    static_assert(kTilePanels == 1 || kTilePanels == 4);
+    static_assert(kOnePanel || kTilePanels == 4);
     Product<W> p{m, first, first + n_panels, x, rows, z, z_stride};
-    if constexpr (kTilePanels == 1) {
+    if constexpr (kOnePanel) {
         if (rows == 1) row_times_panels<1>(p);
-    } else if (m.layout.panels == 3) {  // blocks of a GRU, and where threes go up
+    } else if (m.layout.adjacent_panels == 3) {
         if (rows == 1) row_times_panels<3>(p);
         while (p.left() >= 3) panels_times_rows<3>(p);
     } else {

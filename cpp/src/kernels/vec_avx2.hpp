@@ -13,6 +13,7 @@ namespace {
 using Vec = __m256;
 constexpr std::size_t kWidth = 8, kTileRows = 6, kTilePanels = 1, kRowPanels = 4;
 constexpr bool kCommonPair = true;
+constexpr bool kQuadsAndPairs = false;  // whether some table has products of bytes, and of pairs of bf16
 
 inline Vec load(const float* p) { return _mm256_loadu_ps(p); }
 inline __m256i load_bits(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }

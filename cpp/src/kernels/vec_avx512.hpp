@@ -1,4 +1,5 @@
-// AVX-512 F and BW: 16 floats a vector, 32 registers; products of pairs where VNNI and BF16 are there, too.
+// AVX-512 F and BW: 16 floats a vector, 32 registers; products of pairs where VNNI and BF16 are
+// there, too.
 #pragma once
 
 #include <immintrin.h>
@@ -13,6 +14,7 @@ namespace {
 using Vec = __m512;
 constexpr std::size_t kWidth = 16, kTileRows = 6, kTilePanels = 4, kRowPanels = 8;
 constexpr bool kCommonPair = true;
+constexpr bool kQuadsAndPairs = true;  // whether some table has products of bytes, and of pairs of bf16
 
 inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
 inline Vec load_low(const std::uint16_t* p) {

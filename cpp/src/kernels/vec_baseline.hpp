@@ -13,6 +13,7 @@ struct Vec {
 };
 constexpr std::size_t kWidth = 4, kTileRows = 2, kTilePanels = 1, kRowPanels = 1;
 constexpr bool kCommonPair = false;
+constexpr bool kQuadsAndPairs = false;  // whether some table has products of bytes, and of pairs of bf16
 
 template <class To, class From>
 inline To bit_cast(From from) {
@@ -22,8 +23,9 @@ inline To bit_cast(From from) {
     return to;
 }
 
-// a * b + c with one rounding. The product of two floats is exact in double; the sum is rounded to odd there (Boldo and
-// Melquiond, "Emulation of FMA and correctly rounded sums", 2008), so that the rounding to float is the only one.
+// a * b + c with one rounding. The product of two floats is exact in double; the sum is rounded to
+// odd there (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008), so that the
+// rounding to float is the only one.
 inline float fused(float a, float b, float c) {
     const double product = static_cast<double>(a) * b;
     const double addend = c;
@@ -52,8 +54,8 @@ inline void store(float* p, Vec a) {
     for (std::size_t i = 0; i < kWidth; ++i) p[i] = a.v[i];
 }
 inline Vec set(float x) { return {{x, x, x, x}}; }
-// Rounding twice, to double and then to float, differs from rounding once only if the sum in double lies right between
-// two floats, or is a subnormal float: there, and only there, take the slow way.
+// Rounding twice, to double and then to float, differs from rounding once only if the sum in double
+// lies right between two floats, or is a subnormal float: there, and only there, take the slow way.
 inline bool needs_odd(double sum) {
     const auto bits = bit_cast<std::uint64_t>(sum);
     const std::uint64_t exponent = bits >> 52 & 0x7ff;

@@ -13,6 +13,7 @@ namespace {
 using Vec = float32x4_t;
 constexpr std::size_t kWidth = 4, kTileRows = 6, kTilePanels = 1, kRowPanels = 4;
 constexpr bool kCommonPair = true;
+constexpr bool kQuadsAndPairs = false;  // whether some table has products of bytes, and of pairs of bf16
 
 inline Vec load(const float* p) { return vld1q_f32(p); }
 inline uint32x4_t load_bits(const std::uint16_t* p) { return vreinterpretq_u32_u16(vld1q_u16(p)); }

@@ -11,10 +11,13 @@ from typing import Any
 import lstmgen
 
 _LENGTH = 200  # elements of a first sample
+_NOTES = 120
 
 
 def kind(model: lstmgen.Model) -> str:
-    """What a model is: "generator", "classifier" or "predictor"."""
+    """What a model is: "generator", "generator of notes", "classifier" or "predictor"."""
+    if model.heads:
+        return "generator of notes"
     if model.labels:
         return "classifier"
     return "generator" if model.generates else "predictor"
@@ -22,6 +25,8 @@ def kind(model: lstmgen.Model) -> str:
 
 def commands(model: lstmgen.Model, name: str) -> list[str]:
     """What may be done with the `.bin` called `name`, as lines for a shell."""
+    if model.heads:
+        return [_shell("sample", name, "--length", _NOTES, "-o", f"{_stem(name)}.mid")]
     if model.generates:
         return [_shell("sample", name, *_prime(model), "--length", _LENGTH)]
     if model.labels and (example := _sequence(model)) is not None:
@@ -48,12 +53,17 @@ def _free(name: str) -> str:
     return next(name for name in names if not os.path.lexists(name))
 
 
+def _stem(name: str) -> str:
+    """What a file that is made from another may be called, in this folder."""
+    return os.path.splitext(os.path.basename(name))[0].lstrip("-") or "notes"
+
+
 def _prime(model: lstmgen.Model) -> Sequence[str]:
     """The option that gives a prime, if the model needs one."""
     padded = model.padding is not None or model.zero_padding
     if len(model.prime) or (padded and model.window):
         return ()
-    count = model.window if model._native.info.fixed_steps else 1
+    count = model.window if model.fixed_steps else 1
     text = _text(model, count)
     if text is not None:
         return "--prime", text

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import lstmgen
 from lstmgen.cli.main import reason
-from lstmgen.cli.terminal import printable, short
+from lstmgen.cli.terminal import print_json, printable, short
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
             {"sequence": row.sequence, **(one._asdict() if isinstance(one, Classification) else {"error": reason(one)})}
             for row, one in zip(rows, found, strict=True)
         ]
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        print_json(facts)
     known = []
     for row, one in zip(rows, found, strict=True):
         if not isinstance(one, Classification):

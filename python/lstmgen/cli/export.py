@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from lstmgen import exporting, files
-from lstmgen.binfile import writer
+from lstmgen.binfile import rounding
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
 from lstmgen.cli.sample import add_option
 from lstmgen.options import RECOMMENDED, TABLE, checked
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_element_arguments(parser)
     parser.add_argument("--prime", metavar="TEXT", help="the default prime (the first window of the corpus)")
-    parser.add_argument("--dtype", choices=writer.DTYPES, default="f32", help="of the matrices (f32)")
+    parser.add_argument("--dtype", choices=rounding.DTYPES, default="f32", help="of the matrices (f32)")
     for fact in ("name", "description", "author"):
         parser.add_argument(f"--{fact}", help=f"{fact} of the model, for people")
     parser.add_argument("--license", help="SPDX identifier of the licence of the weights")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from typing import Any
 
 import lstmgen
 from lstmgen.cli import advice
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
-from lstmgen.cli.terminal import printable, short
+from lstmgen.cli.terminal import print_json, printable, short
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
     facts = _facts(model)
     if args.json:
         assumed, following = list(model.assumed), advice.commands(model, args.model)
-        print(json.dumps({**facts, "assumed": assumed, "next": following}, indent=2))
+        print_json({**facts, "assumed": assumed, "next": following})
         return
     layers = facts.pop("layers")
     vocabulary, prime = facts.pop("vocabulary"), facts.pop("prime")
@@ -71,6 +70,8 @@ def run(args: argparse.Namespace) -> None:
     facts |= {k: v for k, v in card.items() if k != "assumed"} if isinstance(card, dict) else {"card": card}
     if model.input_values:
         facts["input_values"] = short(map("{:g}".format, model.input_values), "")
+    if model.heads:
+        facts["heads"] = ", ".join(f"{head} from {head.size} {head.kind}" for head in model.heads)
     facts["labels"] = ", ".join(facts["labels"])
     facts["vocabulary"] = short(vocabulary, f"{len(vocabulary)} elements: ") if vocabulary else ""
     if model.vocabulary and prime:
@@ -98,7 +99,9 @@ def _keras_info(args: argparse.Namespace) -> None:
     from lstmgen import exporting, keras_file
 
     options = export_options(args)
-    report = keras_file.describe(args.model, config=args.config, output=args.output, window=args.window)
+    report = keras_file.describe(
+        args.model, config=args.config, output=args.output, heads=args.heads, window=args.window
+    )
     network, problem = report.network, report.problem
     facts: dict[str, Any] = {"kind": report.kind, "keras_version": report.keras_version}
     after: dict[str, Any] = {}
@@ -116,7 +119,7 @@ def _keras_info(args: argparse.Namespace) -> None:
             after["next"] = [command, *advice.commands(model, out)]
             if exported.nameless:
                 after["also"] = "with --vocab FILE or --vocab-from CORPUS at the export, ids have names"
-            elif not model.generates and not model.labels and model.outputs > 1:
+            elif not model.generates and not model.labels and not model.heads and model.outputs > 1:
                 after["also"] = "with --labels A,B,C at the export, the outputs have names: classify uses them"
         window, outputs = network.window or None, network.outputs
         facts["input_shape"] = (None, window) if network.takes_ids else (None, window, network.input_size)
@@ -127,7 +130,7 @@ def _keras_info(args: argparse.Namespace) -> None:
     facts |= after
     if args.json:
         layers = [dataclasses.asdict(layer) for layer in report.layers]
-        print(json.dumps({**facts, "layers": layers}, indent=2))
+        print_json({**facts, "layers": layers})
         return
     _print(facts)
     print("layers")

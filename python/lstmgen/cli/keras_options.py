@@ -62,7 +62,18 @@ def add_model_arguments(parser: Any) -> None:
         "--config", metavar="JSON", help="architecture of a file of weights: a to_json file, or 'LSTM(128), Dense(52)'"
     )
     parser.add_argument("--output-layer", dest="output", metavar="NAME", help="of a model with several outputs")
+    add_heads_argument(parser)
     parser.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
+
+
+def add_heads_argument(parser: Any) -> None:
+    """Add the option that names the outputs which together are a note to a parser or a group."""
+    parser.add_argument(
+        "--heads",
+        metavar="LIST",
+        help="outputs that together are a note, as their values enter: pitch/128,step,duration (told from their "
+        "names); pitch+21/88=NAME: +LOWEST pitch, /DIVISOR of what enters, =NAME of the output",
+    )
 
 
 def export_options(args: argparse.Namespace) -> Any:

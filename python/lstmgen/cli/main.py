@@ -7,7 +7,9 @@ Text goes to stdout as it is drawn, everything else to stderr. Exit status 0, 1 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -44,6 +46,8 @@ def reason(error: BaseException) -> str:
     """What went wrong, on one line."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.ENOSPC, errno.EIO):
+        return f"the output cannot be written: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -51,8 +55,10 @@ def flag(name: str, value: object = NO_VALUE) -> str:
     """An option of the library as the command line spells it: `--top-k`, or `--on-unknown skip` with a value."""
     if (name, value) == ("refresh", None):
         return "--carry"
-    spelled = _OTHER_FLAGS.get(name) or "--" + name.replace("_", "-")
-    return spelled if value is NO_VALUE or value is ... or value is True else f"{spelled} {value}"
+    if name == "prime" and isinstance(value, list):
+        return f"--prime-ids {','.join(map(str, value))}"
+    spelled = _OTHER_FLAGS.get(name) or "--" + name.rstrip("_").replace("_", "-")
+    return spelled if value is NO_VALUE or value is ... or value is True else f"{spelled} {shlex.quote(str(value))}"
 
 
 _OTHER_FLAGS = {"output": "--output-layer"}

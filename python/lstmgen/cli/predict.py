@@ -79,12 +79,8 @@ def _example(model: lstmgen.Model) -> NDArray[Any]:
     """The first ids again and again, or zeros."""
     steps = model.window or _STEPS
     if _takes_ids(model):
-        return np.arange(steps) % min(model.outputs if model.generates else _input_size(model), steps)
-    return np.zeros((steps, _input_size(model)), np.float32)
-
-
-def _input_size(model: lstmgen.Model) -> int:
-    return model._native.info.input_size
+        return np.arange(steps) % min(model.outputs if model.generates else model.input_size, steps)
+    return np.zeros((steps, model.input_size), np.float32)
 
 
 def _read(model: lstmgen.Model, source: str) -> list[NDArray[Any]]:
@@ -104,7 +100,7 @@ def _from_npy(model: lstmgen.Model, data: bytes) -> list[NDArray[Any]]:
     values = np.load(io.BytesIO(data), allow_pickle=False)
     if values.dtype.kind not in "iuf":
         raise ValueError(f"expected numbers, found {values.dtype}")
-    size = _input_size(model)
+    size = model.input_size
     if _takes_ids(model) and values.ndim in (1, 2) and (values.dtype.kind in "iu" or model.encoding == "index"):
         return list(np.atleast_2d(values.astype(np.int64)))
     if values.ndim == 1 and size == 1:
@@ -119,7 +115,7 @@ def _from_npy(model: lstmgen.Model, data: bytes) -> list[NDArray[Any]]:
 
 
 def _from_text(model: lstmgen.Model, text: str) -> list[NDArray[Any]]:
-    size = 1 if _takes_ids(model) else _input_size(model)
+    size = 1 if _takes_ids(model) else model.input_size
     sequences: list[list[list[float]]] = [[]]
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         try:

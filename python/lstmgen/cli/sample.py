@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import lstmgen
-from lstmgen.cli.keras_options import add_entering_arguments
+from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument
 from lstmgen.cli.main import flag
-from lstmgen.music.formats import WRITABLE
+from lstmgen.music.formats import READABLE, WRITABLE
 from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
 
 # Options of a file of Keras.
-_EXPORT = ("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window", "encoding", "input_values", "padding")
+_EXPORT = (
+    *("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window", "encoding", "input_values", "padding"),
+    "heads",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
     add_entering_arguments(keras)
     keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
+    add_heads_argument(keras)
     keras.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
 
 
@@ -85,9 +89,14 @@ def add_option(group: Any, name: str, option: Option, otherwise: str | None = No
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     options = _options(args)
-    generator = lstmgen.Generator(_loaded(args, options), threads=args.threads)
+    model = _loaded(args, options)
+    if model.heads:
+        return _sample_notes(args, model, options)
+    generator = lstmgen.Generator(model, threads=args.threads)
     vocabulary = generator.model.vocabulary
     joined = vocabulary is not None and vocabulary.kind != "tokens"
+    if vocabulary is None:
+        options = _with_ids(options)
     files = [output for output in args.output if output != _STDOUT]
     encoding = None
     if files:
@@ -97,15 +106,14 @@ def run(args: argparse.Namespace) -> None:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: _assumed(message)
             encoding = music.check_outputs(files, elements, joined=joined, bpm=args.bpm)
-    for output in files:  # before the work, not after it
-        folder = output.resolve().parent
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise OSError(f"{output}: cannot write into the folder {folder}")
+    _check_folders(files)
     for name, value in _recommended(generator.model, options).items():
         print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
         options[name] = value
     options.setdefault("seed", secrets.randbits(32))
     stream = generator.stream(**options)
+    if vocabulary is None:
+        print("no vocabulary: the elements are ids; --vocab-from or --vocab gives them names", file=sys.stderr)
     print(f"seed {options['seed']}", file=sys.stderr)
     if not args.output and vocabulary is not None and not joined and _is_music(vocabulary.elements):
         print("the elements of music go to stdout; -o out.mid -o out.wav writes files to listen to", file=sys.stderr)
@@ -116,6 +124,53 @@ def run(args: argparse.Namespace) -> None:
     _write(drawn, joined, files, encoding, args.bpm)
     if _STDOUT in args.output:
         _print(drawn, joined)
+
+
+# The options of sampling that a model of notes takes.
+_OF_NOTES = {"length", "temp", "temperature", "inverse_temp", "seed", "include_prime"}
+
+
+def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[str, Any]) -> None:
+    """Draw notes from a model whose outputs together are a note."""
+    from lstmgen import music
+    from lstmgen.files import write
+
+    given = options.keys() - ({"prime"} if args.prime_file else set())
+    if others := sorted(given - _OF_NOTES):
+        raise ValueError(f"{flag(others[0])}: {args.model} draws notes, which have no such option")
+    files = [path for path in args.output if path != _STDOUT]
+    music.check_music_outputs(files, bpm=args.bpm)
+    _check_folders(files)
+    generator = music.NoteGenerator(model)
+    prime = generator.default_prime if args.prime_file is None else music.read_timed_notes(args.prime_file)
+    seed = options.get("seed", secrets.randbits(32))
+    drawn = generator.stream(
+        options.get("length", 1000),
+        options.get("temp", options.get("temperature")),
+        prime=prime,
+        seed=seed,
+        inverse_temp=options.get("inverse_temp"),
+    )
+    print(f"seed {seed}", file=sys.stderr)
+    notes = [*(prime if options.get("include_prime") else ()), *drawn]
+    lines = "".join(" ".join(f"{getattr(note, head.part):g}" for head in model.heads) + "\n" for note in notes)
+    if not files or _STDOUT in args.output:
+        sys.stdout.write(lines)
+    if loop := music.stuck([note.pitch for note in notes]):
+        print(f"warning: {loop}", file=sys.stderr)
+    for path in files:
+        if path.suffix.lower() in WRITABLE:
+            music.of_timed_notes(notes, bpm=args.bpm).write(path, bpm=args.bpm)
+        else:
+            write(path, lines.encode())
+
+
+def _check_folders(outputs: Sequence[Path]) -> None:
+    """Raise `OSError` if a file cannot be written: before the work, not after it."""
+    for output in outputs:
+        folder = output.resolve().parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise OSError(f"{output}: cannot write into the folder {folder}")
 
 
 _STDOUT = Path("-")
@@ -134,7 +189,12 @@ def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
         told["prime"] = prime  # the likeliest way for it to enter is taken
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the model says all of them
-        model = lstmgen.Model(args.model, **told)
+        try:
+            model = lstmgen.Model(args.model, **told)
+        except ValueError:
+            if told.pop("prime", None) is None:
+                raise
+            model = lstmgen.Model(args.model, **told)  # what is wrong with the prime is told where it is read
     for sentence in model.assumed:
         _assumed(sentence)
     return model
@@ -155,11 +215,26 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         options |= {name: _unescaped(options[name]) for name in ("prime", "stop") if name in options}
     if args.prime_ids is not None:
         options["prime"] = args.prime_ids
-    elif args.prime_file is not None:
+    elif args.prime_file is not None and args.prime_file.suffix.lower() not in READABLE:
         options["prime"] = _utf_8(str(args.prime_file), args.prime_file.read_bytes())
     elif args.prime == "-":
         options["prime"] = _utf_8("stdin", sys.stdin.buffer.read())
     return options
+
+
+def _with_ids(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a model without a vocabulary: texts that are ids become ids."""
+    from lstmgen.vocabulary import plain_ids
+
+    def ids(text: Any) -> Any:
+        return (plain_ids(text) or text) if isinstance(text, str) else text
+
+    ways: dict[str, Callable[[Any], Any]] = {
+        "prime": ids,
+        "stop": lambda texts: [ids(text) for text in texts],
+        "logit_bias": lambda biases: {int(key) if plain_ids(key) else key: bias for key, bias in biases.items()},
+    }
+    return {name: ways[name](value) if name in ways else value for name, value in options.items()}
 
 
 def _utf_8(name: str, data: bytes) -> str:
@@ -262,15 +337,6 @@ def _with_progress(elements: Iterable[str | int], length: int) -> Iterator[str |
                 f"\r{count:,} of {length:,} elements, {rate:,.0f}/s, {left:.0f} s left \033[K", end="", file=sys.stderr
             )
     print("\r\033[K" if said > start else "", end="", file=sys.stderr, flush=True)
-
-
-def _check_outputs(args: argparse.Namespace, vocabulary: Sequence[str] | None, joined: bool) -> str | None:
-    """The encoding of music that the model draws, if it draws music and files are written."""
-    if not args.output:
-        return None
-    from lstmgen import music
-
-    return music.check_outputs(args.output, vocabulary, joined=joined, bpm=args.bpm)
 
 
 def _is_music(elements: Sequence[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 
@@ -15,3 +16,8 @@ def short(what: str | Iterable[str], start: str) -> str:
     text = what if isinstance(what, str) else " ".join(what)
     text = repr(text[:61])[1:-1]
     return start + (text if len(text) <= 60 else text[:60] + "...")
+
+
+def print_json(value: object) -> None:
+    """Print JSON in ASCII, which every terminal shows and no terminal takes for a command."""
+    print(json.dumps(value, indent=2))

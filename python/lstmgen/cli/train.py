@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from lstmgen.cli.main import flag
 from lstmgen.music import READABLE
 from lstmgen.training import (
     ClassifierSettings,
@@ -16,7 +17,6 @@ from lstmgen.training import (
     TextSettings,
     TrainingReport,
     progress,
-    spelling,
     train_classifier,
     train_music,
     train_text,
@@ -78,8 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    with spelling.command_line():
-        args.train(args)
+    args.train(args)
 
 
 def _add(kinds: Any, kind: str, task: _Task) -> None:
@@ -95,7 +94,7 @@ def _add(kinds: Any, kind: str, task: _Task) -> None:
         if field.metadata:
             _add_setting(parser, field)
     for fact, about in _FACTS.items():
-        parser.add_argument(spelling.flag(fact), metavar="TEXT", help=about)
+        parser.add_argument(flag(fact), metavar="TEXT", help=about)
     parser.set_defaults(train=lambda args: _train(args, task))
 
 
@@ -110,7 +109,7 @@ def _add_setting(parser: argparse.ArgumentParser, field: dataclasses.Field[Any])
     else:
         told |= {"type": about["kind"], "choices": about["choices"]}
         told["metavar"] = None if about["choices"] else "MODEL" if about["path"] else _METAVARS[about["kind"]]
-    parser.add_argument(spelling.flag(field.name), **told)
+    parser.add_argument(flag(field.name), **told)
 
 
 def _train(args: argparse.Namespace, task: _Task) -> None:

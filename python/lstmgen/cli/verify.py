@@ -26,7 +26,12 @@ def run(args: argparse.Namespace) -> None:
     from lstmgen.keras_file import ReadOptions
     from lstmgen.verify import verify
 
-    told: ReadOptions = {"config": args.config, "output": args.output, "window": args.window}
+    told: ReadOptions = {
+        "config": args.config,
+        "output": args.output,
+        "heads": args.heads,
+        "window": args.window,
+    }
     verdict = verify(args.model, args.keras_model, args.windows, as_saved=args.as_saved, **told)
     print(verdict.text)
     if not verdict.passed:

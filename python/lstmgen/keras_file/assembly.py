@@ -14,17 +14,7 @@ import numpy as np
 
 from lstmgen.errors import ModelFormatError
 from lstmgen.keras_file.spec import shown
-from lstmgen.network.graph import (
-    MAX_MATRIX,
-    MAX_SIZE,
-    NETWORK_INPUT,
-    Array,
-    Layer,
-    Network,
-    Option,
-    Value,
-    output_value,
-)
+from lstmgen.network import MAX_MATRIX, MAX_SIZE, NETWORK_INPUT, Array, Layer, Network, Option, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +101,7 @@ class Assembly:
         """
         layer = Layer(kind, self._unique(name), options, dict(arrays or {}), tuple(t.index for t in reads))
         try:
-            value = output_value(layer, [t.value for t in reads], self.window)
+            value = layer.row.value([t.value for t in reads], layer.options, self.window)
         except ModelFormatError as error:
             raise ModelFormatError(f"layer {shown(name)}: {error}") from None
         if value.size > MAX_SIZE or value.size * (value.steps or self.window or 1) > MAX_MATRIX:

@@ -36,6 +36,7 @@ class Budget:
 
     def __init__(self, file: BinaryIO) -> None:
         self._left = file.seek(0, io.SEEK_END)
+        _check_length(file, self._left)
         self.longest_text = _check_heaps(file)
 
     def spend(self, nbytes: int, where: str) -> None:
@@ -56,7 +57,22 @@ def open_file(file: BinaryIO) -> Any:
         return h5py.File(file, "r")
 
 
-_HEAP = b"GCOL\x01\0\0\0"  # the start of a global heap, which holds texts of variable length
+def _check_length(file: BinaryIO, size: int) -> None:
+    """Raise `ModelFormatError` for a file that is shorter than its superblock says it is."""
+    file.seek(0)
+    head = file.read(48)
+    if len(head) < 48 or not head.startswith(SIGNATURE):
+        return  # libhdf5 says what is wrong
+    version, wide = head[8], head[13 if head[8] < 2 else 9] == 8  # 8 bytes an address, as everybody has
+    at = {0: 40, 1: 44, 2: 28, 3: 28}.get(version)
+    if not wide or at is None:
+        return
+    end = int.from_bytes((head + file.read(8))[at : at + 8], "little")
+    if size < end < 2**63:
+        raise ModelFormatError(f"{size:,} of its {end:,} bytes are here: a copy or download that did not finish")
+
+
+_HEAP = b"GCOL\x01\0\0\0"  # begins a global heap, where texts of variable length lie
 _MAX_HEAP = 2**32
 _PIECE = 2**16  # bytes searched at a time
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lstmgen.errors import ModelFormatError, option
+from lstmgen.heads import PARTS, recognised
 from lstmgen.keras_file import textgenrnn
 from lstmgen.keras_file.spec import Version
 from lstmgen.keras_file.weights import Lists, Tree, snake_case
@@ -56,6 +57,8 @@ def infer(file: Lists | Tree, version: Version) -> Guess:
     found = {name: _recognised(name, shapes, version) for name, shapes in file.shapes().items()}
     named = [found.get(name) or _bare(name) for name in file.names]
     layers = [layer for layer in named if layer is not None]
+    if (model := _of_notes(layers)) is not None:
+        return model
     if isinstance(file, Tree):
         layers = _ordered([_of_group(layer) for layer in layers], lambda layer: _class_of(layer.name))
     if not any(_recurrent(layer) for layer in layers):
@@ -194,6 +197,8 @@ def in_order(shapes: Mapping[str, Sequence[Shape]], version: Version, config: Ma
     smaller name comes first.
     """
     layers = [_recognised(name, found, version) for name, found in shapes.items()]
+    if config is None and (notes := _of_notes(layers)) is not None:
+        return [str(entry["name"]) for entry in notes.model["config"]["layers"][1:]]
     if config is None:
         return [layer.name for layer in _ordered(layers, lambda layer: layer.kind)]
     left = sorted(layers, key=_natural)
@@ -202,7 +207,7 @@ def in_order(shapes: Mapping[str, Sequence[Shape]], version: Version, config: Ma
         fitting = [layer for layer in left if layer.kind == kind and units in (None, layer.units)]
         if not fitting:
             found = ", ".join(f"{layer.name!r} ({layer.kind} {layer.units})" for layer in left) or "none"
-            raise ModelFormatError(f"config: no weights in the file for {kind} {units}; left are {found}")
+            raise ModelFormatError(f"{option('config')}: no weights in the file for {kind} {units}; left are {found}")
         left.remove(fitting[0])
         names.append(fitting[0].name)
     return names + [layer.name for layer in left]  # no layer asks for these, and an error will say so
@@ -293,6 +298,66 @@ def _chain(layers: list[_Layer], guess: Guess) -> None:
         raise _unclear(f"and {middle[0]!r} is an unknown activation")
     steps = "at each step" if head.kind == "TimeDistributed" else "only after the last step"
     guess.assumed.append(f"the output is a softmax; an output {steps}; no fixed number of time steps")
+
+
+# -- notes of several outputs ----------------------------------------------------------------------
+
+
+def _of_notes(layers: Sequence[_Layer]) -> Guess | None:
+    """The model if its last layers, side by side, are the heads of a note, as in TensorFlow's music tutorial."""
+    trunk = sorted((layer for layer in layers if _recurrent(layer)), key=_natural)
+    ends = [layer for layer in layers if layer.kind == "Dense"]
+    if len(trunk) + len(ends) != len(layers) or not trunk or len(ends) not in (3, 4):
+        return None
+    if any(layer.size != trunk[-1].units for layer in ends):
+        return None
+    parts, how = _parts(ends)
+    if parts is None:
+        return None
+    _check_sizes(trunk)
+    names = ", ".join(f"{part} {layer.units}" for part, layer in parts.items())
+    said = f"no architecture in the file: read from the weights as {_words(trunk)} > {names}{how}; linear outputs"
+    guess = Guess({}, [said, *(note for layer in trunk for note in layer.notes)])
+    for layer in trunk:
+        _inner(layer)["return_sequences"] = layer is not trunk[-1]
+    entries: list[dict[str, Any]] = [
+        {
+            "class_name": "InputLayer",
+            "name": _INPUT,
+            "config": {"name": _INPUT, "batch_input_shape": [None, None, trunk[0].size]},
+            "inbound_nodes": [],
+        }
+    ]
+    fed = [_INPUT, *(layer.name for layer in trunk), *[trunk[-1].name] * (len(ends) - 1)]
+    for layer, source in zip([*trunk, *ends], fed, strict=True):
+        config = {"name": layer.name, **layer.config}
+        nodes = [[[source, 0, 0, {}]]]
+        entries.append({"class_name": layer.kind, "name": layer.name, "config": config, "inbound_nodes": nodes})
+    outputs = {part: [layer.name, 0, 0] for part, layer in parts.items()}
+    config = {"name": "model", "layers": entries, "input_layers": [[_INPUT, 0, 0]], "output_layers": outputs}
+    guess.model = {"class_name": "Functional", "config": config}
+    return guess
+
+
+_INPUT = "input of the notes"  # which no layer with weights is called
+
+
+def _parts(ends: list[_Layer]) -> tuple[dict[str, _Layer] | None, str]:
+    """Which part of a note each of the last layers is, None if that cannot be told, and how it was told."""
+    wanted = recognised([layer.name for layer in ends])
+    if wanted is not None:
+        named = {layer.name: layer for layer in ends}
+        return {head.part: named[str(head.layer)] for head in wanted}, ""
+    ordered = sorted(ends, key=_natural)
+    parts = list(PARTS[: len(ends)])
+    how = "in this order, as a list of outputs"
+    if ordered[0].units == 1:  # Keras sorts the outputs of a dict by their names
+        parts.sort()
+        how = "which lie in the order of their names, as the outputs of a dict"
+    found = dict(zip(parts, ordered, strict=True))
+    if found["pitch"].units < 2 or found["step"].units != 1 or found["duration"].units != 1:
+        return None, ""
+    return found, f" ({how})"
 
 
 def _inner(layer: _Layer) -> dict[str, Any]:

@@ -109,7 +109,8 @@ def _functional(item: Item) -> Sequence[Tensor]:
     given = input_names(item.spec)
     if len(given) != len(item.tensors):
         found = ", ".join(shown(name) for name in given[:16])
-        raise item.spec.error(f"expected {len(item.tensors)} input, found {len(given)} ({found})")
+        why = "a model with several inputs, which is not supported: " if len(given) > 1 else ""
+        raise item.spec.error(f"{why}expected {len(item.tensors)} input, found {len(given)} ({found})")
     made: _Made = {(name, 0): [tensor] for name, tensor in zip(given, item.tensors, strict=True)}
     calls = [call for entry in _entries(item.spec) for call in _calls(item, entry) if call.layer not in given]
     if len(calls) > MAX_CALLS:
@@ -202,6 +203,12 @@ def output_names(spec: Spec) -> list[str]:
     if spec.class_name == "Sequential":
         return [layers_of(spec)[-1].name]
     return [reference.layer for reference in _references(spec, "output_layers")]
+
+
+def output_keys(spec: Spec) -> list[str]:
+    """The outputs under the names that the model gives them, which by default are those of the layers."""
+    value = spec.config.get("output_layers")
+    return list(map(str, value)) if isinstance(value, dict) else output_names(spec)
 
 
 def _references(spec: Spec, key: str) -> list[_Reference]:

@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypedDict, Unpack
 
+from lstmgen import heads as notes
 from lstmgen.errors import ModelFormatError, OptionError, option
 from lstmgen.keras_file import hdf5, inference, layer_list, lookups, mask_ops, recurrent, textgenrnn, tf_checkpoint
-from lstmgen.keras_file.assembly import Assembly
+from lstmgen.keras_file.assembly import Assembly, Tensor
 from lstmgen.keras_file.layers import KINDS, Item, build, refusal, roles
-from lstmgen.keras_file.models import MODELS, FileSource, layers_of, output_names
+from lstmgen.keras_file.models import MODELS, FileSource, layers_of, output_keys, output_names
 from lstmgen.keras_file.spec import MAX_CONFIG, Spec, parse_json, parse_version, shown, steps_of, whole_number
 from lstmgen.keras_file.weights import File, Lists, Numbers, Tree, attribute_layers, is_tree
 from lstmgen.network import MAX_STEPS, Network
@@ -41,11 +42,14 @@ class ReadOptions(TypedDict, total=False):
         Keras's `to_json` wrote, the text of such a file, the same as a mapping, or layers as in
         Keras code, such as "LSTM(128, return_sequences=True), LSTM(128), Dense(52, softmax)".
     output: the name of the layer whose output is wanted, for a model with several outputs.
+    heads: the outputs that together are a note, in the order in which their values enter, such as
+        "pitch/128,step,duration": see `lstmgen.ExportOptions`.
     window: the number of time steps, 1 to 65,536, for a model that was saved without one.
     """
 
     config: Architecture | None
     output: str | None
+    heads: str | Sequence[str] | None
     window: int | None
 
 
@@ -75,7 +79,7 @@ def read(source: Source, **options: Unpack[ReadOptions]) -> Network:
 
 
 @dataclass(frozen=True)
-class LayerReport:
+class LayerDescription:
     """A layer as Keras stored it.
 
     class_name: its class in Keras.
@@ -105,7 +109,7 @@ class Description:
 
     kind: str
     keras_version: str
-    layers: tuple[LayerReport, ...]
+    layers: tuple[LayerDescription, ...]
     network: Network | None
     problem: str | None
 
@@ -133,7 +137,7 @@ def describe(source: Source, **options: Unpack[ReadOptions]) -> Description:
             network, problem = model.network(options), None
         except (ModelFormatError, ValueError) as error:
             network, problem = None, str(error)
-        return Description(model.kind, model.keras_version, model.layer_reports(), network, problem)
+        return Description(model.kind, model.keras_version, model.layer_descriptions(), network, problem)
 
 
 @dataclass
@@ -151,7 +155,7 @@ class _Model:
     assembly: Assembly | None = None  # None until `network` has run
 
     def network(self, options: ReadOptions) -> Network:
-        output, asked = options.get("output"), options.get("window")
+        asked = options.get("window")
         if asked is not None and (type(asked) is not int or not 1 <= asked <= MAX_STEPS):
             raise OptionError("window", f"an integer from 1 to {MAX_STEPS}", asked)
         known = textgenrnn.find(self.path, self.sizes) if self.sizes else self.textgenrnn
@@ -166,22 +170,62 @@ class _Model:
             assembly.assumed.append(f"a window of {window} steps (max_length), {known.source}")
         outputs = build(Item(self.spec, FileSource(self.file), [assembly.input], assembly))
         self.file.finish()
-        names = output_names(self.spec)
-        if output is not None and output not in names:
-            found = ", ".join(shown(name) for name in names[:16])
-            raise OptionError("output", f"one of {found}", output)
-        if output is None and len(outputs) > 1:
-            found = ", ".join(shown(name) for name in names[:16])
-            raise ModelFormatError(f"expected one output, found {len(names)}: choose with {option('output')}: {found}")
-        chosen = outputs[names.index(output) if output is not None else 0]
+        chosen = self._chosen(outputs, options, assembly)
         network = _carried(assembly.network(chosen, self.keras_version), self.spec)
         if known is None and textgenrnn.is_network(network):
             known = textgenrnn.find(self.path, {})
         return replace(network, elements=textgenrnn.elements(self.path, known.config)) if known else network
 
-    def layer_reports(self) -> tuple[LayerReport, ...]:
+    def _chosen(self, outputs: Sequence[Tensor], options: ReadOptions, assembly: Assembly) -> Tensor:
+        """The output that is wanted: one of several, or those that are a note together."""
+        output, told = options.get("output"), options.get("heads")
+        names = output_names(self.spec)
+        if output is not None and told is not None:
+            raise ValueError(f"give either {option('output')} or {option('heads')}, not both")
+        if output is not None:
+            if output not in names:
+                raise OptionError("output", f"one of {_listed(names)}", output)
+            return outputs[names.index(output)]
+        keys = output_keys(self.spec)
+        if told is not None:
+            if len(outputs) == 1:
+                raise ValueError(f"{option('heads')}: the model has one output, {_listed(names)}")
+            parsed = notes.parse(told)
+            by_layer = any(head.layer is not None and head.layer not in keys for head in parsed)
+            return self._joined(parsed, names if by_layer else keys, outputs, assembly, told=True)
+        if len(outputs) == 1:
+            return outputs[0]
+        for named in (keys, names):
+            if (found := notes.recognised(named)) is not None:
+                return self._joined(found, named, outputs, assembly, told=False)
+        raise ModelFormatError(
+            f"expected one output, found {len(names)}: choose with {option('output')}: {_listed(names)}; "
+            f"or, if they are a note together, say {option('heads', 'pitch=NAME,step=NAME,duration=NAME')}"
+        )
+
+    def _joined(
+        self,
+        heads: Sequence[notes.Wanted],
+        names: Sequence[str],
+        outputs: Sequence[Tensor],
+        assembly: Assembly,
+        *,
+        told: bool,
+    ) -> Tensor:
+        """The outputs that are a note together, as one vector."""
+        found = notes.places(heads, names)
+        joined = assembly.emit("concatenate", "heads", [outputs[i] for i in found])
+        named = [head._replace(layer=names[i]) for head, i in zip(heads, found, strict=True)]
+        assembly.elements |= {"heads": named, "heads_told": told}
+        return joined
+
+    def layer_descriptions(self) -> tuple[LayerDescription, ...]:
         built = self.assembly or Assembly(0, 0)
-        return tuple(_layer_report(spec, built) for spec in layers_of(self.spec))
+        return tuple(_layer_description(spec, built) for spec in layers_of(self.spec))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(shown(name) for name in names[:16])
 
 
 _SHOWN = (
@@ -190,7 +234,7 @@ _SHOWN = (
 )
 
 
-def _layer_report(spec: Spec, built: Assembly) -> LayerReport:
+def _layer_description(spec: Spec, built: Assembly) -> LayerDescription:
     problem = None
     if spec.class_name not in KINDS:
         problem = refusal(spec.class_name)
@@ -210,7 +254,7 @@ def _layer_report(spec: Spec, built: Assembly) -> LayerReport:
     value, shape = built.outputs.get(spec.name), None
     if value is not None and value.size > 0:  # ids have no size
         shape = (None, value.size) if value.steps is None else (None, value.steps or built.window or None, value.size)
-    return LayerReport(spec.class_name, spec.name, shape, ", ".join(parts), problem)
+    return LayerDescription(spec.class_name, spec.name, shape, ", ".join(parts), problem)
 
 
 def _carried(network: Network, spec: Spec) -> Network:
@@ -465,7 +509,7 @@ def _looks_like(head: bytes) -> str:
     for start, kind in kinds.items():
         if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(start):
             return kind
-    return f"not an HDF5 file, which Keras's .h5 is, nor a .keras; it begins with {head[:8]!r}"
+    return f"not an HDF5 file, which Keras's .h5 is, nor a .keras, nor a .bin; it begins with {head[:8]!r}"
 
 
 # -- .keras --------------------------------------------------------------------------------------
@@ -487,6 +531,9 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
     except (*_BAD_ZIP, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         if isinstance(error, ModelFormatError | RecursionError):
             raise
+        if "not a zip file" in str(error):  # it begins as one, but the list of its files is missing at its end
+            message = f"the zip ends after {size:,} bytes, before the list of its files: a copy or download that "
+            raise ModelFormatError(f"{message}did not finish") from None
         raise ModelFormatError(f"damaged zip: {reprlib.repr(str(error))}") from None
     version = metadata.get("keras_version")
     if not isinstance(version, str):

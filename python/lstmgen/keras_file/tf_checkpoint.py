@@ -300,13 +300,39 @@ class Checkpoint:
         class has the name of its attribute. Raises `ModelFormatError` if there is no layer.
         """
         found: dict[str, list[Tensor]] = {}
-        for path, node in _walk(self._graph()):
+        root = self._graph()
+        for path, node in _walk(root):
             arrays = self._arrays_of(node)
             if arrays:
                 name = _layer_name(path, node)
                 found[name if name not in found else f"{name}_{len(found)}"] = arrays
+        found = found or self._exported(root)
         if not found:
             raise ModelFormatError("a TensorFlow checkpoint, but no layers of Keras in it")
+        return found
+
+    def _exported(self, root: _Node) -> dict[str, list[Tensor]]:
+        """The arrays of each layer in what `model.export` of Keras 3 wrote: a plain list of variables.
+
+        Their names are paths, such as `lstm/lstm_cell/kernel`, in Keras's order.
+        """
+        listed = root.child("variables")
+        names = sorted(filter(str.isdecimal, listed.children), key=int) if listed is not None else []
+        nodes = [node for name in names if listed is not None and (node := listed.child(name)) is not None]
+        variables = [(node.path, node.key) for node in nodes if node.key in self.entries and len(node.path) > 1]
+        numbers = [(path, str(key)) for path, key in variables if self.entries[str(key)].dtype in _DTYPES]
+        owners = {path[0] for path, _ in numbers}
+        depth = 1 if len(owners) == 1 and all(len(path) > 2 for path, _ in numbers) else 0
+        bare = len(numbers) > 3 and len(owners) == 1 and all(len(path) == 2 for path, _ in numbers)
+        found: dict[str, list[Tensor]] = {}
+        name = ""
+        firsts = {roles[0] for roles in _ROLES.values()}
+        for path, key in numbers:
+            if not bare:
+                name = path[depth]
+            elif not name or path[-1] in firsts:  # of a class of one's own: only the roles tell its layers apart
+                name = f"{'embedding' if path[-1] == 'embeddings' else 'layer'}_{len(found)}"
+            found.setdefault(name, []).append(Tensor(self, key))
         return found
 
     def _arrays_of(self, node: _Node) -> list[Tensor]:
@@ -379,6 +405,7 @@ class _Node:
         self._nodes = nodes
         self.children: dict[str, int] = {}
         self.key: str | None = None
+        self.path: Sequence[str] = ()  # of the name of a variable
         for number, value in _fields(data):
             if number == 1:
                 child = dict(_fields(_bytes(value)))
@@ -387,6 +414,7 @@ class _Node:
                 attribute = dict(_fields(_bytes(value)))
                 if attribute.get(1) == _VALUE.encode():
                     self.key = _name(attribute.get(3, b""))
+                    self.path = _name(attribute.get(2, b"")).split("/")
 
     def child(self, name: str) -> _Node | None:
         i = self.children.get(name)

@@ -8,7 +8,7 @@
 The arrows point one way, from the right to the left:
 
     notes  <-  elements, midi, scores, audio, piano_roll  <-  piece  <-  statistics, outputs
-    formats, elements, scores  <-  parsing  <-  reading
+    formats, elements, scores  <-  parsing  <-  reading, timed_notes  <-  note_generator
 """
 
 from importlib import import_module
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lstmgen.music.elements import DECODED, ENCODINGS, KEYS, LONGEST, STEPS, encode, transposed
     from lstmgen.music.formats import READABLE, WRITABLE
+    from lstmgen.music.note_generator import NoteGenerator
     from lstmgen.music.notes import GRID, PIANO, Note
-    from lstmgen.music.outputs import check_outputs, is_music
+    from lstmgen.music.outputs import check_music_outputs, check_outputs, is_music
     from lstmgen.music.piece import Music, decode
     from lstmgen.music.reading import Pieces, read_pieces
     from lstmgen.music.statistics import (
@@ -31,18 +32,21 @@ if TYPE_CHECKING:
         share_of_copies,
         stuck,
     )
+    from lstmgen.music.timed_notes import TimedNote, of_timed_notes, read_timed_notes
 
 _HOMES = {
     "elements": ("DECODED", "ENCODINGS", "KEYS", "LONGEST", "STEPS", "encode", "transposed"),
     "formats": ("READABLE", "WRITABLE"),
+    "note_generator": ("NoteGenerator",),
     "notes": ("GRID", "PIANO", "Note"),
-    "outputs": ("check_outputs", "is_music"),
+    "outputs": ("check_music_outputs", "check_outputs", "is_music"),
     "piece": ("Music", "decode"),
     "reading": ("Pieces", "read_pieces"),
     "statistics": (
         *("Repeat", "duration_histogram", "longest_repeat", "mean_polyphony", "pitch_class_histogram"),
         *("repeated_note_runs", "share_of_copies", "stuck"),
     ),
+    "timed_notes": ("TimedNote", "of_timed_notes", "read_timed_notes"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -58,8 +62,11 @@ __all__ = [
     "WRITABLE",
     "Music",
     "Note",
+    "NoteGenerator",
     "Pieces",
     "Repeat",
+    "TimedNote",
+    "check_music_outputs",
     "check_outputs",
     "decode",
     "duration_histogram",
@@ -67,8 +74,10 @@ __all__ = [
     "is_music",
     "longest_repeat",
     "mean_polyphony",
+    "of_timed_notes",
     "pitch_class_histogram",
     "read_pieces",
+    "read_timed_notes",
     "repeated_note_runs",
     "share_of_copies",
     "stuck",

@@ -48,6 +48,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from lstmgen.errors import OptionError
 from lstmgen.music.notes import GRID, MIDDLE_C, PIANO, GridNote, Note, grid_points, tidy
 
 ENCODINGS = ("events", "lesson")  # of files that are read
@@ -132,10 +133,10 @@ def check_encoding(encoding: str, known: Sequence[str] = ENCODINGS) -> None:
 
     >>> check_encoding("morse")
     Traceback (most recent call last):
-    ValueError: encoding: expected one of events, lesson, found 'morse'
+    lstmgen.errors.OptionError: encoding: expected one of events, lesson, found 'morse'
     """
     if encoding not in known:
-        raise ValueError(f"encoding: expected one of {', '.join(known)}, found {encoding!r}")
+        raise OptionError("encoding", f"one of {', '.join(known)}", encoding)
 
 
 def recognise(elements: Sequence[str]) -> Recognised:

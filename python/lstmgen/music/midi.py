@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from lstmgen.music.notes import GRID, GridNote, Note
 
-_VELOCITY = 80  # of every note, 1 to 127
+VELOCITY = 80  # of every note, 1 to 127
 _TICKS = 20  # to a point of the grid: 480 to a quarter
 
 
@@ -25,7 +25,7 @@ def midi_file(notes: Iterable[Note], bpm: float) -> bytes:
     """
     messages = []
     for start, duration, pitch in map(GridNote.of, notes):
-        messages.append((start, 1, bytes([0x90, pitch, _VELOCITY])))
+        messages.append((start, 1, bytes([0x90, pitch, VELOCITY])))
         messages.append((start + duration, 0, bytes([0x80, pitch, 0])))
     track = b"\0\xff\x51\x03" + round(60e6 / bpm).to_bytes(3, "big")  # tempo, microseconds a quarter
     track += b"\0\xc0\0"  # program 0, a grand piano

@@ -37,30 +37,44 @@ def check_outputs(
     """
     recognised = None if joined or vocabulary is None else recognise_vocabulary(vocabulary)
     names = [os.fspath(path) for path in paths]
+    if recognised:
+        if check_music_outputs(names, bpm=bpm) and recognised.assumed:
+            warnings.warn(recognised.assumed, stacklevel=2)
+        return recognised.encoding
     for path in names:
         suffix = suffix_of(path)
-        if recognised and suffix in WRITABLE:
-            continue
-        if recognised and (suffix in FORMATS or not is_text(path)):
-            raise ValueError(
-                f"{path}: such a file cannot be written: music is written as {', '.join(WRITABLE)}, "
-                "its elements as text with any other suffix, such as .txt"
-            )
         if not is_text(path):
             drawn = "numbers, since it has no vocabulary" if vocabulary is None else "text, not elements of music"
             raise ValueError(
                 f"{path}: the model writes {drawn}, which a {suffix} file does not hold; give a name such as sample.txt"
             )
-    if not recognised:
-        return None
-    kinds = {WRITABLE[suffix] for suffix in map(suffix_of, names) if suffix in WRITABLE}
+    return None
+
+
+def check_music_outputs(paths: Iterable[Path], *, bpm: float = 100) -> bool:
+    """Check that music can be written under names, as music or its elements as text.
+
+    paths: the files to write.
+    bpm: quarters a minute, 4 to 1000.
+
+    Returns whether any file is music. Raises what `check_outputs` raises.
+
+    >>> check_music_outputs(["a.txt"]), check_music_outputs(["a.txt", "a.mid"])
+    (False, True)
+    """
+    suffixes = {os.fspath(path): suffix_of(path) for path in paths}
+    for path, suffix in suffixes.items():
+        if suffix not in WRITABLE and (suffix in FORMATS or not is_text(path)):
+            raise ValueError(
+                f"{path}: such a file cannot be written: music is written as {', '.join(WRITABLE)}, "
+                "its elements as text with any other suffix, such as .txt"
+            )
+    kinds = {WRITABLE[suffix] for suffix in suffixes.values() if suffix in WRITABLE}
     if kinds:
         check_bpm(bpm)
-        if recognised.assumed:
-            warnings.warn(recognised.assumed, stacklevel=2)
     for kind in sorted(kinds):
         check_installed(kind)
-    return recognised.encoding
+    return bool(kinds)
 
 
 def is_music(path: Path, encoding: str | None) -> bool:

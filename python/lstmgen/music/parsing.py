@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import importlib.metadata
+import itertools
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lstmgen.music.elements import encode
 from lstmgen.music.formats import READABLE, suffix_of
@@ -17,6 +19,7 @@ from lstmgen.music.scores import music21
 Result = list[str] | str  # the elements of a file, or the reason why there are none
 
 _MAX_QUARTERS = 100_000  # of a MIDI file: a day of music
+_MICROSECONDS = 500_000  # a quarter, in a file that does not say
 _DRUMS = 10  # MIDI channel, counted from 1
 _DRUMS_ONLY = "there are only drums in it (percussion, in MIDI channel 10), which have no pitch"
 
@@ -36,7 +39,16 @@ def parse(path: Path, encoding: str) -> Result:
             elements, has_drums = _lesson(path) if encoding == "lesson" else _events(path)
     except Exception as error:  # music21 raises errors of any kind
         return f"music21 cannot read it: {reason(error)}"
-    return elements or (_DRUMS_ONLY if has_drums else "there are no notes in it")
+    return elements or without_notes(has_drums)
+
+
+def without_notes(has_drums: bool) -> str:
+    """Return why a file has no elements.
+
+    >>> without_notes(False)
+    'there are no notes in it'
+    """
+    return _DRUMS_ONLY if has_drums else "there are no notes in it"
 
 
 def reason(error: BaseException) -> str:
@@ -71,17 +83,17 @@ def music21_version() -> str:
 def _events(path: Path) -> tuple[list[str], bool]:
     """The elements, and whether the file has drums."""
     if READABLE[suffix_of(path)] == "midi":
-        file = _midi(path)
+        file = _midi(path.read_bytes())
         return encode(_midi_notes(file)), _has_drums(file)
     stream = _stream(path)
     has_drums = _remove_drums(stream)
     return encode(_score_notes(stream)), has_drums
 
 
-def _midi(path: Path) -> Any:
+def _midi(data: bytes) -> Any:
     """A `music21.midi.MidiFile`."""
     file = music21("music21.midi").MidiFile()
-    file.readstr(path.read_bytes())
+    file.readstr(data)
     if file.ticksPerQuarterNote <= 0:
         raise ValueError(f"expected at least one tick to a quarter, found {file.ticksPerQuarterNote}")
     return file
@@ -89,11 +101,17 @@ def _midi(path: Path) -> Any:
 
 def _midi_notes(file: Any) -> list[Note]:
     """The notes of all tracks, exactly as they are in the file, without drums."""
-    return [note for track in file.tracks for note in _track_notes(track.events, file.ticksPerQuarterNote)]
+    ticks = file.ticksPerQuarterNote
+    return [
+        Note(start / ticks, (end - start) / ticks, pitch)
+        for track in file.tracks
+        for start, end, pitch, _ in _sounds(track.events, ticks)
+    ]
 
 
-def _track_notes(events: Sequence[Any], ticks: int) -> Iterator[Note]:
-    sounding: dict[tuple[int, int], list[int]] = {}  # channel and pitch: where notes began
+def _sounds(events: Sequence[Any], ticks: int) -> Iterator[tuple[int, int, int, int]]:
+    """Start and end, in ticks, pitch and velocity of each note of a track, in the order in which they end."""
+    sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}  # channel and pitch: starts and velocities
     now = 0
     for event in events:
         if event.isDeltaTime():
@@ -101,11 +119,71 @@ def _track_notes(events: Sequence[Any], ticks: int) -> Iterator[Note]:
             if now > _MAX_QUARTERS * ticks:
                 raise ValueError(f"expected at most {_MAX_QUARTERS} quarters, found {now / ticks:.0f}")
         elif event.channel != _DRUMS and event.isNoteOn():
-            sounding.setdefault((event.channel, event.pitch), []).append(now)
+            sounding.setdefault((event.channel, event.pitch), []).append((now, event.velocity))
         elif event.isNoteOff() and sounding.get((event.channel, event.pitch)):
-            start = sounding[event.channel, event.pitch].pop(0)
+            start, velocity = sounding[event.channel, event.pitch].pop(0)
             if now > start:
-                yield Note(start / ticks, (now - start) / ticks, event.pitch)
+                yield start, now, event.pitch, velocity
+
+
+class Sound(NamedTuple):
+    """A note of a MIDI file whose times are seconds from the beginning.
+
+    >>> Sound(start=0.5, duration=0.25, pitch=60, velocity=80).pitch
+    60
+    """
+
+    start: float
+    duration: float
+    pitch: int
+    velocity: int
+
+
+def midi_seconds(data: bytes) -> tuple[list[Sound], bool]:
+    """Return the notes of all tracks of a MIDI file, in the order in which they end, and whether it has drums.
+
+    data: the bytes of the file. Changes of tempo count, wherever they are.
+
+    Raises what music21 raises for a file that it cannot read, and `ImportError` without music21.
+
+    >>> from lstmgen.music.midi import midi_file
+    >>> midi_seconds(midi_file([Note(1, 2, 60)], 120))
+    ([Sound(start=0.5, duration=1.0, pitch=60, velocity=80)], False)
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = _midi(data)
+    ticks = file.ticksPerQuarterNote
+    seconds = _clock(file)
+    found = [
+        (end, Sound(seconds(start), seconds(end) - seconds(start), pitch, velocity))
+        for track in file.tracks
+        for start, end, pitch, velocity in _sounds(track.events, ticks)
+    ]
+    found.sort(key=lambda ended: ended[0])
+    return [sound for _, sound in found], _has_drums(file)
+
+
+def _clock(file: Any) -> Callable[[int], float]:
+    """What gives the seconds at a tick."""
+    changes = {0: _MICROSECONDS}  # of a quarter
+    for track in file.tracks:
+        now = 0
+        for event in track.events:
+            if event.isDeltaTime():
+                now += event.time
+            elif event.type is not None and event.type.name == "SET_TEMPO" and len(event.data) == 3:
+                changes[now] = int.from_bytes(event.data, "big")
+    at = sorted(changes)
+    times = [0.0]
+    for before, after in itertools.pairwise(at):
+        times.append(times[-1] + (after - before) * changes[before] / 1e6 / file.ticksPerQuarterNote)
+
+    def seconds(tick: int) -> float:
+        i = bisect.bisect_right(at, tick) - 1
+        return times[i] + (tick - at[i]) * changes[at[i]] / 1e6 / float(file.ticksPerQuarterNote)
+
+    return seconds
 
 
 def _drum_strokes(file: Any) -> Iterator[Any]:
@@ -184,7 +262,7 @@ def _lesson(path: Path) -> tuple[list[str], bool]:
     lesson, which is older, merges all parts of such a file, so this does too.
     """
     if READABLE[suffix_of(path)] == "midi":
-        file = _midi(path)
+        file = _midi(path.read_bytes())
         _midi_notes(file)  # a broken or endless file is an error here, and soon
         has_drums = _has_drums(file)
         for stroke in _drum_strokes(file):  # one that sounds with a note would make both a chord of drums

@@ -1,27 +1,33 @@
-"""The network between a Keras file and a `.bin`: `graph.py` its layers, `reference.py` what it computes, in float64."""
+"""The network between a Keras file and a `.bin`.
+
+`layer_types.py` holds the table of the layer types, `graph.py` a network of such layers, and
+`reference.py` what it computes, in float64.
+"""
 
 from lstmgen.network.graph import (
-    LAYER_OPTIONS,
     MATRICES,
-    MAX_INPUTS,
     MAX_LAYERS,
     MAX_MATRIX,
-    MAX_SIZE,
-    MAX_STEPS,
     NETWORK_INPUT,
-    NO_MAXIMUM,
-    RECURRENT,
     Array,
     Layer,
     Network,
+)
+from lstmgen.network.layer_types import (
+    LAYER_TYPES,
+    MAX_INPUTS,
+    MAX_SIZE,
+    MAX_STEPS,
+    NO_MAXIMUM,
+    LayerType,
     Option,
     Shape,
     Value,
-    tensor_shapes,
+    layer_type,
 )
 
 __all__ = [
-    "LAYER_OPTIONS",
+    "LAYER_TYPES",
     "MATRICES",
     "MAX_INPUTS",
     "MAX_LAYERS",
@@ -30,12 +36,12 @@ __all__ = [
     "MAX_STEPS",
     "NETWORK_INPUT",
     "NO_MAXIMUM",
-    "RECURRENT",
     "Array",
     "Layer",
+    "LayerType",
     "Network",
     "Option",
     "Shape",
     "Value",
-    "tensor_shapes",
+    "layer_type",
 ]

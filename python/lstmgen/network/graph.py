@@ -2,105 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen.errors import ModelFormatError
+from lstmgen.network.layer_types import LayerType, Option, Shape, Value, layer_type
 
 Array = NDArray[np.float32]
-Shape = tuple[int, ...]
-Option = int | str | bool | float
 
 MAX_LAYERS = 256
-MAX_INPUTS = 64  # of one layer
-MAX_SIZE = 1_048_576  # units, input_size, input_dim, vocabulary
 MAX_MATRIX = 2**31  # numbers in one matrix
-MAX_STEPS = 65_536  # window, prime, steps of a layer
-NO_MAXIMUM = float(np.finfo(np.float32).max)  # max_value of a rectifier without one
 
 NETWORK_INPUT = -1  # the entry of `Layer.inputs` for the network's own input
 
 # A file of bf16 or int8 rounds these tensors. All others are always F32.
 MATRICES = frozenset({"embeddings", "kernel", "recurrent_kernel"})
-
-# Keys of each layer type, in the order of the file.
-LAYER_OPTIONS: Mapping[str, Mapping[str, type]] = {
-    "embedding": {"input_dim": int, "units": int},
-    "lstm": {"units": int, "activation": str, "recurrent_activation": str, "return_sequences": bool},
-    "gru": {
-        "units": int,
-        "activation": str,
-        "recurrent_activation": str,
-        "return_sequences": bool,
-        "reset_after": bool,
-    },
-    "simple_rnn": {"units": int, "activation": str, "return_sequences": bool},
-    "dense": {"units": int, "activation": str},
-    "affine": {},
-    "layer_norm": {"epsilon": float},
-    "activation": {"activation": str},
-    "prelu": {},
-    "rectifier": {"negative_slope": float, "threshold": float, "max_value": float},
-    "mask": {"value": float},
-    "concatenate": {},
-    "add": {},
-    "subtract": {},
-    "multiply": {},
-    "average": {},
-    "maximum": {},
-    "minimum": {},
-    "attention_pool": {"epsilon": float},
-    "average_pool": {},
-    "max_pool": {},
-    "reverse": {},
-    "reshape": {"steps": int, "units": int},
-    "repeat": {"steps": int},
-    "transpose": {},
-}
-
-RECURRENT = frozenset({"lstm", "gru", "simple_rnn"})
-POOLING = frozenset({"attention_pool", "average_pool", "max_pool"})
-MERGING = frozenset({"concatenate", "add", "subtract", "multiply", "average", "maximum", "minimum"})
-WHOLE = frozenset({"reverse", "reshape", "repeat", "transpose"})  # need all time steps at once
-MASKABLE = RECURRENT | {"attention_pool", "average_pool"}  # take a mask as second input
-
-
-class Value(NamedTuple):
-    """What a layer puts out: `size` numbers, once (`steps` None), at each time step of the
-    network's input (0), or at a fixed number of steps.
-    """
-
-    size: int
-    steps: int | None
-
-
-def tensor_shapes(layer_type: str, size: int, options: Mapping[str, Option]) -> dict[str, Shape]:
-    """Name and Keras shape of each tensor of a layer that is fed `size` numbers, in file order."""
-    units = int(options.get("units", 0))
-    if layer_type == "embedding":
-        return {"embeddings": (int(options["input_dim"]), units)}
-    gates = {"lstm": 4, "gru": 3, "simple_rnn": 1}.get(layer_type)
-    if gates:
-        shapes: dict[str, Shape] = {
-            "kernel": (size, gates * units),
-            "recurrent_kernel": (units, gates * units),
-            "bias": (gates * units,),
-        }
-        return shapes | ({"recurrent_bias": (gates * units,)} if options.get("reset_after") else {})
-    if layer_type == "dense":
-        return {"kernel": (size, units), "bias": (units,)}
-    if layer_type in ("affine", "layer_norm"):
-        return {"scale": (size,), "offset": (size,)}
-    if layer_type == "prelu":
-        return {"alpha": (size,)}
-    if layer_type == "attention_pool":
-        return {"weights": (size,)}
-    return {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,9 +48,13 @@ class Layer:
     inputs: tuple[int, ...] | None = None
 
     @property
-    def recurrent(self) -> bool:
-        """Whether the layer carries state from step to step."""
-        return self.type in RECURRENT or self.type in POOLING
+    def row(self) -> LayerType:
+        """What the table of layer types says of it. Raises `ModelFormatError` for an unknown type."""
+        return layer_type(self.type)
+
+    def tensors(self, size: int) -> dict[str, Shape]:
+        """Name and Keras shape of each tensor, in file order, if the first input has `size` numbers a step."""
+        return self.row.tensors(size, self.options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +106,7 @@ class Network:
         for i, layer in enumerate(self.layers):
             given = [Value(self.input_size, 0) if j == NETWORK_INPUT else values[j] for j in self.inputs(i)]
             try:
-                values.append(output_value(layer, given, self.window))
+                values.append(layer.row.value(given, layer.options, self.window))
             except ModelFormatError as error:
                 raise ModelFormatError(f"layer {layer.name}: {error}") from None
         return tuple(values)
@@ -214,72 +139,13 @@ class Network:
     @property
     def whole(self) -> bool:
         """Whether the network must see all steps of its input before it can give an output."""
-        return any(layer.type in WHOLE for layer in self.layers)
+        return any(layer.row.whole for layer in self.layers)
 
     @property
     def fixed_steps(self) -> bool:
         """Whether the network takes exactly `window` steps."""
         for i, layer in enumerate(self.layers):
             steps = {0 if j == NETWORK_INPUT else self.values[j].steps for j in self.inputs(i)}
-            if 0 in steps and (layer.type in ("reshape", "transpose") or len(steps) > 1):
+            if 0 in steps and (layer.row.fixes_steps or len(steps) > 1):
                 return True
         return False
-
-
-def output_value(layer: Layer, given: Sequence[Value], window: int) -> Value:
-    """What a layer puts out when it is fed the values `given`."""
-    kind, options = layer.type, layer.options
-    least, most = (1, MAX_INPUTS) if kind in MERGING else (1, 2 if kind in MASKABLE else 1)
-    if kind == "subtract":
-        least = most = 2
-    if not least <= len(given) <= most:
-        raise ModelFormatError(f"expected {least} to {most} inputs, found {len(given)}")
-    size, steps = given[0]
-    if kind in MERGING:
-        return _merged(kind, given, window)
-    if kind in MASKABLE and len(given) == 2:
-        if given[1].size != 1:
-            raise ModelFormatError(f"expected a mask of one number a step, found {given[1].size}")
-        _merged("add", [Value(1, steps), given[1]], window)  # raises, if the steps differ
-    if kind in RECURRENT or kind in POOLING or kind in ("embedding", "mask", "reverse", "transpose"):
-        if steps is None:
-            raise ModelFormatError("expected an output at each step before it, found one after the last")
-        if kind in POOLING:
-            return Value(size, None)
-        if kind == "mask":
-            return Value(1, steps)
-        if kind == "transpose":
-            if size > MAX_STEPS:
-                raise ModelFormatError(f"expected at most {MAX_STEPS} numbers, which become steps, found {size}")
-            return Value(_fixed(steps, window), size)
-    if kind in RECURRENT and not options["return_sequences"]:
-        return Value(int(options["units"]), None)
-    if kind == "reshape":
-        count = size * (1 if steps is None else _fixed(steps, window))
-        new = Value(int(options["units"]), int(options["steps"]) or None)
-        if count != new.size * (new.steps or 1):
-            raise ModelFormatError(f"expected {count} numbers in the new shape, found {new}")
-        return new
-    if kind == "repeat":
-        if steps is not None:
-            raise ModelFormatError("expected one output before it, found one at each step")
-        return Value(size, int(options["steps"]))
-    return Value(int(options.get("units", size)), steps)
-
-
-def _merged(kind: str, given: Sequence[Value], window: int) -> Value:
-    steps = {window if value.steps == 0 and window else value.steps for value in given}
-    if len(steps) > 1:
-        raise ModelFormatError(f"expected inputs with the same number of steps, found {list(given)}")
-    if kind == "concatenate":
-        return Value(sum(value.size for value in given), given[0].steps)
-    size = max(value.size for value in given)
-    if any(value.size not in (1, size) for value in given):
-        raise ModelFormatError(f"expected inputs of the same size, found {list(given)}")
-    return Value(size, given[0].steps)
-
-
-def _fixed(steps: int, window: int) -> int:
-    if not steps and not window:
-        raise ModelFormatError("expected a network with a fixed number of steps (window)")
-    return steps or window

@@ -5,7 +5,7 @@ The engine is compared with it, and self-tests come from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -137,52 +137,62 @@ def _mask(layer: Layer, x: Floats) -> Floats:
     return y
 
 
-_RECURRENT: dict[str, Callable[[Layer, Floats, Floats | None], Floats]] = {
-    "lstm": _lstm,
-    "gru": _gru,
-    "simple_rnn": _simple_rnn,
-}
-_POOLING: dict[str, Callable[[Layer, Floats, Floats | None], Floats]] = {
-    "attention_pool": _attention_pool,
-    "average_pool": _average_pool,
-    "max_pool": lambda layer, x, mask: x.max(axis=1),
-}
-_MERGING: dict[str, Callable[[Sequence[Floats]], Floats]] = {
-    "concatenate": lambda given: np.concatenate(given, axis=-1),
-    "add": lambda given: reduce(np.add, given),
-    "subtract": lambda given: reduce(np.subtract, given),
-    "multiply": lambda given: reduce(np.multiply, given),
-    "average": lambda given: reduce(np.add, given) / len(given),
-    "maximum": lambda given: reduce(np.maximum, given),
-    "minimum": lambda given: reduce(np.minimum, given),
-}
-_OTHERS: dict[str, Callable[[Layer, Floats], Floats]] = {
-    "embedding": lambda layer, x: layer.arrays["embeddings"][x.astype(np.intp)].astype(x.dtype),
-    "dense": lambda layer, x: _activation(layer)(_dense(layer, x)),
-    "affine": lambda layer, x: layer.arrays["scale"].astype(x.dtype) * x + layer.arrays["offset"].astype(x.dtype),
-    "layer_norm": _layer_norm,
-    "activation": lambda layer, x: _activation(layer)(x),
-    "prelu": lambda layer, x: np.where(x > 0, x, layer.arrays["alpha"].astype(x.dtype) * x),
-    "rectifier": _rectifier,
-    "mask": _mask,
-    "reverse": lambda layer, x: x[:, ::-1],
-    "reshape": _reshape,
-    "repeat": lambda layer, x: np.repeat(x[:, None], int(layer.options["steps"]), axis=1),
-    "transpose": lambda layer, x: x.swapaxes(1, 2),
-}
+# The inputs of a layer, each (batch, size) or (batch, T, size), to its output.
+Formula = Callable[[Layer, Sequence[Floats]], Floats]
 
 
-def _apply(layer: Layer, given: Sequence[Floats]) -> Floats:
-    """Return what a layer makes of the values it reads, each (batch, size) or (batch, T, size)."""
-    if layer.type in _MERGING:
-        return _MERGING[layer.type](given)
-    mask = given[1] if len(given) > 1 else None
-    if layer.type in _RECURRENT:
-        out = _RECURRENT[layer.type](layer, given[0], mask)
+def _of_one(formula: Callable[[Layer, Floats], Floats]) -> Formula:
+    return lambda layer, given: formula(layer, given[0])
+
+
+def _of_all(formula: Callable[[Sequence[Floats]], Floats]) -> Formula:
+    return lambda layer, given: formula(given)
+
+
+def _with_mask(formula: Callable[[Layer, Floats, Floats | None], Floats]) -> Formula:
+    return lambda layer, given: formula(layer, given[0], given[1] if len(given) > 1 else None)
+
+
+def _recurrent(formula: Callable[[Layer, Floats, Floats | None], Floats]) -> Formula:
+    every = _with_mask(formula)
+
+    def run(layer: Layer, given: Sequence[Floats]) -> Floats:
+        out = every(layer, given)
         return out if layer.options["return_sequences"] else out[:, -1]
-    if layer.type in _POOLING:
-        return _POOLING[layer.type](layer, given[0], mask)
-    return _OTHERS[layer.type](layer, given[0])
+
+    return run
+
+
+# The formula of each row of `LAYER_TYPES`.
+FORMULAS: Mapping[str, Formula] = {
+    "embedding": _of_one(lambda layer, x: layer.arrays["embeddings"][x.astype(np.intp)].astype(x.dtype)),
+    "lstm": _recurrent(_lstm),
+    "gru": _recurrent(_gru),
+    "simple_rnn": _recurrent(_simple_rnn),
+    "dense": _of_one(lambda layer, x: _activation(layer)(_dense(layer, x))),
+    "affine": _of_one(
+        lambda layer, x: layer.arrays["scale"].astype(x.dtype) * x + layer.arrays["offset"].astype(x.dtype)
+    ),
+    "layer_norm": _of_one(_layer_norm),
+    "activation": _of_one(lambda layer, x: _activation(layer)(x)),
+    "prelu": _of_one(lambda layer, x: np.where(x > 0, x, layer.arrays["alpha"].astype(x.dtype) * x)),
+    "rectifier": _of_one(_rectifier),
+    "mask": _of_one(_mask),
+    "concatenate": _of_all(lambda given: np.concatenate(given, axis=-1)),
+    "add": _of_all(lambda given: reduce(np.add, given)),
+    "subtract": _of_all(lambda given: reduce(np.subtract, given)),
+    "multiply": _of_all(lambda given: reduce(np.multiply, given)),
+    "average": _of_all(lambda given: reduce(np.add, given) / len(given)),
+    "maximum": _of_all(lambda given: reduce(np.maximum, given)),
+    "minimum": _of_all(lambda given: reduce(np.minimum, given)),
+    "attention_pool": _with_mask(_attention_pool),
+    "average_pool": _with_mask(_average_pool),
+    "max_pool": _of_one(lambda layer, x: x.max(axis=1)),
+    "reverse": _of_one(lambda layer, x: x[:, ::-1]),
+    "reshape": _of_one(_reshape),
+    "repeat": _of_one(lambda layer, x: np.repeat(x[:, None], int(layer.options["steps"]), axis=1)),
+    "transpose": _of_one(lambda layer, x: x.swapaxes(1, 2)),
+}
 
 
 def forward(network: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Floats:
@@ -211,7 +221,7 @@ def forward(network: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Fl
     with np.errstate(all="ignore"):
         for i, layer in enumerate(network.layers):
             given = [source if j == NETWORK_INPUT else values[j] for j in network.inputs(i)]
-            values.append(_apply(layer, given))
+            values.append(FORMULAS[layer.type](layer, given))
     return values[-1] if batched else values[-1][0]
 
 

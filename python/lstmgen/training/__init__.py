@@ -4,8 +4,8 @@ imports Keras.
 `tasks/` holds what is learnt: `text.py` letters and words, `music.py` notes, `classifier.py`
 sequences with a label, and `corpus.py` the files that texts come from. They have in common:
 `settings.py` what a training may be told, `start.py` where it starts, `loop.py` its epochs,
-`checkpoint.py` its files, `progress.py` what it says, `card.py` the model's card, `backend.py`
-Keras, and `spelling.py` how options are called in messages.
+`checkpoint.py` its files, `progress.py` what it says, `card.py` the model's card, and `backend.py`
+Keras.
 """
 
 from lstmgen.training.loop import TrainingReport

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from lstmgen.training.spelling import is_command_line
+from lstmgen.errors import spelled_as_in_python
 
 # What TensorFlow and the libraries below it write to the descriptor 2 when they start.
 # TF_CPP_MIN_LOG_LEVEL does not reach these lines, since they come before the logging of C++ is set
@@ -89,7 +89,7 @@ def _ctrl_c_ends_the_command() -> Iterator[None]:
     """
     usual = signal.getsignal(signal.SIGINT)
     main = threading.current_thread() is threading.main_thread()
-    if not (is_command_line() and main and usual is signal.default_int_handler):
+    if not (not spelled_as_in_python() and main and usual is signal.default_int_handler):
         yield
         return
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import lstmgen
 from lstmgen import files
+from lstmgen.errors import option
 from lstmgen.training import card
 from lstmgen.training.backend import import_keras
-from lstmgen.training.spelling import option
 
 _NOTES = "lstmgen.json"  # in the .keras of an unfinished training
 _VERSION = 2  # of the notes
@@ -233,8 +233,8 @@ class State:
 
 def _unusable(path: Path, reason: str) -> ValueError:
     return ValueError(
-        f"{path}: cannot go on with it: {reason}. {option('overwrite')} begins anew; if you delete this file, "
-        f"{option('resume')} trains the model beside it on, if there is one"
+        f"{path}: cannot go on with it: {reason}. {option('overwrite', True)} begins anew; if you delete this file, "
+        f"{option('resume', True)} trains the model beside it on, if there is one"
     )
 
 

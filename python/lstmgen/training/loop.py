@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from lstmgen import exporting
+from lstmgen.errors import option
 from lstmgen.training import card
 from lstmgen.training.backend import import_keras
 from lstmgen.training.checkpoint import keras_version, saved_bytes
 from lstmgen.training.progress import Bar, duration, say
 from lstmgen.training.settings import Settings
-from lstmgen.training.spelling import name_of, option
 from lstmgen.training.start import Elements, Start, digest_fact
 
 _SAVED_EACH = 600  # seconds, in an epoch that takes longer
@@ -213,7 +213,7 @@ class _Keeper:
     def tell_of_the_interruption(self) -> None:
         """Say what is left of the training."""
         best = f"{self.files.out} has the best so far, and " if self.files.out.exists() and self._exported else ""
-        kept = f"{best}{option('resume')} goes on" if self.files.state.exists() else "nothing is kept"
+        kept = f"{best}{option('resume', True)} goes on" if self.files.state.exists() else "nothing is kept"
         say(f"interrupted in epoch {self.state.epochs + 1}: {kept}")
 
     def start_epoch(self) -> None:
@@ -252,7 +252,7 @@ class _Keeper:
         logs = self._over_all(logs, job.data.steps - state.steps)
         measured = logs.get("val_loss", logs["loss"]) * job.scale
         if not math.isfinite(measured):
-            raise ValueError(f"the loss of epoch {state.epochs + 1} is {measured}: try a lower {name_of('lr')}")
+            raise ValueError(f"the loss of epoch {state.epochs + 1} is {measured}: try a lower {option('lr')}")
         state.history.append(logs)
         state.steps, state.means = 0, {}
         if better := measured < state.best:

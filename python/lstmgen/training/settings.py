@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Self, TypeVar
 
-from lstmgen.binfile import writer
-from lstmgen.training.spelling import name_of, option
+from lstmgen.binfile import rounding
+from lstmgen.errors import option
 
 S = TypeVar("S", bound="type[Settings]")
 
@@ -126,7 +126,7 @@ class Settings:
     dropout: float = setting(
         0.2, "share of each LSTM layer's outputs that a training step leaves out", least=0, most=0.99
     )
-    dtype: str = setting("f32", "type of the exported matrices", choices=writer.DTYPES)
+    dtype: str = setting("f32", "type of the exported matrices", choices=rounding.DTYPES)
     resume: bool = setting(
         False, "go on with an interrupted training, or train a finished model on for `epochs` more", run=True, shown=""
     )
@@ -153,11 +153,11 @@ class Settings:
         for one in _listed(self):
             if one.name in self.unused() and getattr(self, one.name) != one.default:
                 raise ValueError(
-                    f"{name_of(one.name)}: has no effect here: the recipe and its level have their own, or none"
+                    f"{option(one.name)}: has no effect here: the recipe and its level have their own, or none"
                 )
         ways = [name for name in ("resume", "from_", "overwrite") if getattr(self, name)]
         if "resume" in ways and len(ways) > 1:
-            raise ValueError(f"{option('resume')} and {name_of(ways[1])}: give one of them")
+            raise ValueError(f"{option('resume', True)} and {option(ways[1])}: give one of them")
 
     def unused(self) -> tuple[str, ...]:
         """Names of the settings that have no effect beside the others."""
@@ -189,12 +189,12 @@ class Settings:
             if here == there:
                 continue
             if one.name in self.told or here != one.default:
-                differences.append(f"{name_of(one.name)} {there} there and {here} here")
+                differences.append(f"{option(one.name)} {there} there and {here} here")
             values[one.name] = there
         if differences:
             raise ValueError(
                 f"{source}: it was trained with other settings: {'; '.join(differences)}. Leave them out, or train "
-                f"another model: give another output, or {option('overwrite')}"
+                f"another model: give another output, or {option('overwrite', True)}"
             )
         adopted = replace(self, **values)
         defaults: dict[str, Any] = {one.name: one.default for one in _listed(self) if one.name in values}
@@ -209,7 +209,7 @@ def _listed(of: Settings | type[Settings]) -> list[Field[Any]]:
 
 def _check_value(of: Field[Any], value: Any) -> None:
     about = of.metadata
-    name, kind = name_of(of.name), about["kind"]
+    name, kind = option(of.name), about["kind"]
     if value is None and of.default is None:
         return
     fits = isinstance(value, {float: int | float, str: str | os.PathLike if about["path"] else str}.get(kind, kind))

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import keras_file
-from lstmgen.network import RECURRENT, Network
+from lstmgen.errors import option
+from lstmgen.network import Network
 from lstmgen.training import progress
 from lstmgen.training.backend import import_keras
 from lstmgen.training.checkpoint import Files, State
 from lstmgen.training.settings import Settings
-from lstmgen.training.spelling import name_of, option
 
 S = TypeVar("S", bound=Settings)
 _DIGEST = "keras_model_sha256"  # of the .h5, in the card of the .bin
@@ -87,7 +87,7 @@ class Start(Generic[S]):
         elif not state.overwrites:
             raise ValueError(
                 f"{self.files.out}: this is not the model of the interrupted training {self.files.state}: move one of "
-                f"them away, or {option('overwrite')} begins anew"
+                f"them away, or {option('overwrite', True)} begins anew"
             )
 
     def tell(self) -> None:
@@ -145,7 +145,7 @@ def begin(out: Path, settings: S, sources: Iterable[Path]) -> Start[S]:
         if there:
             raise ValueError(
                 f"{there[0]}: there is no {files.out.name} beside it to go on with: give another output, or "
-                f"{option('overwrite')}"
+                f"{option('overwrite', True)}"
             )
         progress.say("nothing to resume: training from the start")
     elif there and not settings.overwrite:
@@ -165,8 +165,8 @@ def _refusal(files: Files, found: Path) -> str:
         what, resume = f"{found}: it is there, without a {files.out.name}", f"goes on where {files.out.name} is there"
     weights = files.keras if files.keras.exists() else "MODEL"
     return (
-        f"{what}. {option('resume')} {resume}; {option('from_', str(weights))} with another output begins a new "
-        f"training with its weights; {option('overwrite')} replaces it"
+        f"{what}. {option('resume', True)} {resume}; {option('from_', str(weights))} with another output begins a new "
+        f"training with its weights; {option('overwrite', True)} replaces it"
     )
 
 
@@ -182,19 +182,20 @@ def _finished(files: Files, settings: S) -> Start[S]:
     kept = _card(files.out)
     if not isinstance(kept.get("recipe"), dict) or not isinstance(kept.get("epochs"), int):
         raise ValueError(
-            f"{files.out}: no training left it, so it cannot be resumed: give another output, or {option('overwrite')}"
+            f"{files.out}: no training left it, so it cannot be resumed: give another output, or "
+            f"{option('overwrite', True)}"
         )
     if not files.keras.exists():
         raise ValueError(f"{files.keras}: it is missing: {files.out.name} is trained on from this Keras model")
     if _DIGEST not in kept:
         raise ValueError(
             f"{files.out}: an older version of lstmgen trained it, so it cannot be resumed: give another output with "
-            f"{option('from_', str(files.keras))}, or {option('overwrite')}"
+            f"{option('from_', str(files.keras))}, or {option('overwrite', True)}"
         )
     if kept[_DIGEST] != digest(files.keras.read_bytes()):
         raise ValueError(
             f"{files.keras}: this is not the Keras model that {files.out.name} was made from, so the two cannot be "
-            f"trained on: give another output with {option('from_', str(files.keras))}, or {option('overwrite')}"
+            f"trained on: give another output with {option('from_', str(files.keras))}, or {option('overwrite', True)}"
         )
     recipe = kept["recipe"]
     state = State(recipe, kept, base=kept["epochs"], best_epoch=kept["epochs"])
@@ -247,7 +248,7 @@ def _check_corpus(source: Path, there: Mapping[str, Any], here: Mapping[str, Any
     ]
     raise ValueError(
         f"{source}: it learnt from other data: {'; '.join(differences) or 'the content differs'}. To begin a new "
-        f"training with its weights, give another output and {name_of('from_')}"
+        f"training with its weights, give another output and {option('from_')}"
     )
 
 
@@ -280,7 +281,7 @@ def _take_weights(start: Start[S], source: Path) -> None:
 
 def architecture(network: Network) -> dict[str, Any]:
     """The settings that the weights of a network tell."""
-    recurrent = [layer for layer in network.layers if layer.type in RECURRENT]
+    recurrent = [layer for layer in network.layers if layer.row.recurrent]
     embeddings = [layer for layer in network.layers if layer.type == "embedding"]
     found: dict[str, Any] = {}
     if recurrent and all(layer.type == "lstm" for layer in recurrent):

@@ -287,10 +287,10 @@ def _conversion(name: str, module: str) -> str:
 
 def _in_memory(vocab: object) -> Any:
     if isinstance(vocab, set | frozenset):
-        raise TypeError("vocab: a set has no order; give sorted(vocab), if that was the order in training")
+        raise TypeError(f"{option('vocab')}: a set has no order: give sorted(vocab), if that was the order in training")
     if isinstance(vocab, bytes) or not isinstance(vocab, Iterable):
         raise TypeError(
-            "vocab: expected a path, a list of elements, or an object from or to their indices, "
+            f"{option('vocab')}: expected a path, a list of elements, or an object from or to their indices, "
             f"found {type(vocab).__name__}"
         )
     return vocab if isinstance(vocab, Mapping) else list(vocab)

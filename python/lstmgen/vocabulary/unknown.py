@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from lstmgen.errors import option
 
@@ -25,7 +25,15 @@ _PLAIN = str.maketrans(
 
 
 def message(
-    elements: Collection[str], count: int, piece: str, position: int, text: str | None, at: int, others: list[str]
+    elements: Collection[str],
+    count: int,
+    piece: str,
+    position: int,
+    text: str | None = None,
+    at: int = 0,
+    others: Sequence[str] = (),
+    *,
+    skippable: bool = True,
 ) -> str:
     """Return why a piece has no id.
 
@@ -36,6 +44,7 @@ def message(
     text: the text that it stands in, or None for a list of elements.
     at: its offset in the text.
     others: what else is unknown there.
+    skippable: whether the caller has the option `on_unknown`.
 
     >>> message(["a", "b"], 2, "c", 1, None, 0, [])[:62]
     "character 'c' (U+0063) at position 1 is not in the vocabulary "
@@ -54,16 +63,7 @@ def message(
     if others:
         said += f"; unknown besides: {' '.join(repr(other)[:40] for other in others[:_OTHERS])}"
         said += " ..." if len(others) > _OTHERS else ""
-    return said + skip_hint()
-
-
-def skip_hint() -> str:
-    """Return the end of each message: the option that leaves unknown elements out.
-
-    >>> skip_hint()
-    "; on_unknown='skip' leaves such out"
-    """
-    return f"; {option('on_unknown', 'skip')} leaves such out"
+    return f"{said}; {option('on_unknown', 'skip')} leaves such out" if skippable else said
 
 
 def closest(elements: Collection[str], piece: str) -> str | None:

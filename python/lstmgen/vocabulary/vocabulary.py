@@ -58,8 +58,8 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.elements)
 
-    def encode(self, what: str | Iterable[str | int], on_unknown: str = "error") -> Ids:
-        """Return the ids of a text, of elements, or of ids, which stay as they are.
+    def encode(self, what: str | Iterable[str | int], on_unknown: str | None = "error") -> Ids:
+        """Ids of a text, of elements, or of ids, which pass through.
 
         what: a text, or a sequence of elements and ids. A text is cut into the longest elements
             that match (kind "text"), at white space (kind "tokens"), or as the tokenizer does.
@@ -76,6 +76,7 @@ class Vocabulary:
         [0, 1]
         """
         check_sequence("what", what)
+        skippable, on_unknown = on_unknown is not None, "error" if on_unknown is None else on_unknown
         if not isinstance(on_unknown, str):
             raise OptionTypeError("on_unknown", "'error', 'skip' or an element", on_unknown)
         if on_unknown not in ("error", "skip") and on_unknown not in self.ids:
@@ -96,7 +97,7 @@ class Vocabulary:
             if found is not None:
                 ids.append(found)
             elif on_unknown == "error":
-                raise ValueError(self._unknown(what, piece, position))
+                raise ValueError(self._unknown(what, piece, position, skippable))
         return np.array(ids, np.uint32)
 
     def decode(self, ids: Iterable[int]) -> str | list[str]:
@@ -128,6 +129,16 @@ class Vocabulary:
             yield decoder.decode(bytes([byte_of(self.elements[i])]))
         if rest := decoder.decode(b"", final=True):
             yield rest
+
+    def continued(self, begun: bytes, ids: Iterable[int]) -> tuple[str, bytes]:
+        """The text that ids of kind "bytes" add after `begun`, the first bytes of a character; and what they begin.
+
+        What is no UTF-8 becomes U+FFFD.
+        """
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        decoder.setstate((begun, 0))
+        text = decoder.decode(bytes(byte_of(self.elements[i]) for i in ids))
+        return text, decoder.getstate()[0]
 
     def _pieces(self, text: str) -> Iterator[Piece]:
         """Yield the elements of a text, each with its place."""
@@ -169,17 +180,18 @@ class Vocabulary:
             raise ValueError(f"id at position {position}: expected 0 to {len(self) - 1}, found {i}")
         return i
 
-    def _unknown(self, what: str | Iterable[str | int], piece: str | Piece, position: int) -> str:
-        from lstmgen.vocabulary import unknown  # imported here, since few programs need it
+    def _unknown(self, what: str | Iterable[str | int], piece: str | Piece, position: int, skippable: bool) -> str:
+        from lstmgen.vocabulary import unknown  # here, as few need it
 
         if not isinstance(what, str):
-            return unknown.message(self.ids, len(self), str(piece), position, None, 0, [])
+            return unknown.message(self.ids, len(self), str(piece), position, skippable=skippable)
         assert isinstance(piece, Piece)
         text = what if self.tokenizer is None else self.tokenizer.lowered(what)
         others = dict.fromkeys(other.element for other in self._pieces(what) if other.id is None)
         place = position if self.kind == "tokens" else piece.at
         missing = [element for element in others if element != piece.element]
-        return unknown.message(self.ids, len(self), piece.element, place, text, piece.at, missing)
+        known = self.ids, len(self)
+        return unknown.message(*known, piece.element, place, text, piece.at, missing, skippable=skippable)
 
 
 def check_sequence(name: str, what: object) -> None:

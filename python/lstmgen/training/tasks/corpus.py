@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lstmgen.training.spelling import name_of, option
+from lstmgen.errors import option
 
 Sources = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -47,7 +47,7 @@ def read(
     try:
         b"\n".decode(encoding, "replace")
     except LookupError:
-        raise ValueError(f"{name_of('encoding')}: there is no encoding {encoding!r}") from None
+        raise ValueError(f"{option('encoding')}: there is no encoding {encoding!r}") from None
     texts, names = [], []
     for path, listed in _files(sources):
         if listed and any(other.exists() and path.samefile(other) for other in without):
@@ -102,7 +102,7 @@ def _column(path: Path, text: str, column: str) -> str:
         header = [name.strip() for name in next(reader, [])]
         if column not in header:
             raise ValueError(
-                f"{path}: {name_of('column')}: expected one of {', '.join(map(repr, header)) or 'no columns'}, found "
+                f"{path}: {option('column')}: expected one of {', '.join(map(repr, header)) or 'no columns'}, found "
                 f"{column!r}"
             )
         at = header.index(column)

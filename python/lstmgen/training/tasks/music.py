@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import music
+from lstmgen.errors import option
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Job, TrainingReport, run
 from lstmgen.training.progress import Network, announce
 from lstmgen.training.settings import Settings, batch_setting, changed, described, lr_setting, setting
-from lstmgen.training.spelling import name_of
 from lstmgen.training.start import Elements, begin
 from lstmgen.training.tasks import corpus, text
 from lstmgen.vocabulary import Vocabulary
@@ -54,7 +54,9 @@ class MusicSettings(Settings):
         """Raise `ValueError` for a setting that cannot be, `TypeError` for a wrong type."""
         super().check()
         if self.transpose and self.encoding != "events":
-            raise ValueError(f"{name_of('transpose')}: only with encoding events: the lesson's chords have no pitches")
+            raise ValueError(
+                f"{option('transpose')}: only with {option('encoding', 'events')}: the lesson's chords have no pitches"
+            )
 
     def unused(self) -> tuple[str, ...]:
         """Names of the settings that have no effect beside the others."""

@@ -1,0 +1,91 @@
+// A layer: what it does with the lanes, or rows, that it is given.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "activations.hpp"
+#include "description.hpp"
+#include "kernels/kernel_table.hpp"
+#include "lanes.hpp"
+#include "layer_schema.hpp"
+#include "layers/layer_arrays.hpp"
+#include "state.hpp"
+
+namespace lstmgen {
+
+class Layer {
+public:
+    /// What a layer that needs all time steps does: it turns a whole sequence of each lane into
+    /// another one.
+    using Rearrange = void(const Layer& layer, const Sequence<const float>& in, std::size_t lanes,
+                           const Sequence<float>& out);
+
+    explicit Layer(const LayerDescription& d, Rearrange* rearrange = nullptr);
+    virtual ~Layer();
+
+    /// The values that it reads: 0 for the network's input, j + 1 for layer j.
+    const std::vector<std::size_t>& sources() const noexcept { return sources_; }
+    std::size_t input_size() const noexcept { return input_size_; }
+    const Shape& shape() const noexcept { return shape_; }
+    std::size_t outputs() const noexcept { return shape_.size; }
+    /// Floats from one lane to the next in this layer's output.
+    std::size_t stride() const noexcept { return round_up(outputs(), kernels::kPanel); }
+    /// Bytes of the weights in memory.
+    std::size_t nbytes() const noexcept { return nbytes_; }
+
+    /// Whether step needs the state of the step before.
+    bool stateful() const noexcept { return type_.stateful(); }
+    /// Whether it needs all time steps at once: `rearrange` instead of `step`.
+    bool whole() const noexcept { return type_.has(trait::whole); }
+    /// Whether the first input may be ids.
+    bool reads_ids() const noexcept { return type_.multiplies(); }
+    /// Whether the state has the second part c (stride).
+    bool has_cell() const noexcept { return type_.has(trait::has_cell); }
+    /// Doubles of state of one lane, beside y and c. The state of a lane that starts is all zeros.
+    std::size_t sums_size() const noexcept { return sums_size_; }
+
+    /// Floats of working memory that one step of `lanes` lanes needs. `period`, 1 or more, is the
+    /// greatest period of the inputs.
+    virtual std::size_t scratch_size(std::size_t lanes, std::size_t period) const noexcept;
+
+    /// Advances `lanes` lanes by one time step. `in` has an element for each of sources().
+    virtual void step(const kernels::KernelTable& kernels, const Input* in, std::size_t lanes, const Output& out,
+                      float* scratch) const;
+
+    /// Floats of one row of input_product; 0: the layer has none.
+    std::size_t product_size() const noexcept { return product_size_; }
+    /// The part of a recurrent layer's step that depends on its first input only, for many steps at
+    /// once: z (rows, product_size).
+    virtual void input_product(const kernels::KernelTable& kernels, const Input& in, std::size_t rows, float* z,
+                               float* scratch) const;
+
+    /// For layers with whole().
+    void rearrange(const Sequence<const float>& in, std::size_t lanes, const Sequence<float>& out) const {
+        rearrange_(*this, in, lanes, out);
+    }
+
+    /// Writes the arrays that it was made of.
+    virtual void write(ArrayWriter& file) const;
+
+    /// The state of one lane. A layer that is not stateful saves nothing.
+    std::size_t saved_size() const noexcept;  // bytes
+    void save(const ConstOutput& lane, StateWriter& out) const noexcept;
+    void load(StateReader& in, const Output& lane) const;
+
+protected:
+    std::size_t nbytes_ = 0;
+    std::size_t sums_size_ = 0;
+    std::size_t product_size_ = 0;
+
+private:
+    const LayerType& type_;
+    Rearrange* rearrange_;
+    std::vector<std::size_t> sources_;
+    std::size_t input_size_;
+    Shape shape_;
+};
+
+}  // namespace lstmgen

@@ -1,0 +1,58 @@
+// Where the numbers of a graph of layers lie in memory, for networks that work step by step.
+// Sessions and steppers share the layout; each owns its memory.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "network.hpp"
+
+namespace lstmgen {
+
+/// Places of all values and states in one block of memory. Immutable, so that threads may share
+/// one.
+///
+/// A layer of the network's body has a row for each lane. One of the tail, whose value is computed
+/// when the output is read, has rows for `tail_lanes` lanes: all its rows count as the first ones.
+class StateLayout {
+public:
+    /// The first place is `begin` bytes after the start of the memory. Throws std::bad_alloc if the
+    /// places take more than kMaxFloats floats. The network must outlive the layout.
+    StateLayout(const Network& network, std::size_t lanes, std::size_t tail_lanes, std::size_t begin = 0);
+
+    /// Bytes up to the end of the last place.
+    std::size_t nbytes() const noexcept { return nbytes_; }
+    bool in_tail(std::size_t layer) const noexcept { return layers_[layer].in_tail; }
+
+    /// What a layer writes, from a row on. `now`, 0 or 1, says which y of a layer with state is the
+    /// newest.
+    Output output(std::byte* memory, std::size_t layer, std::size_t row, std::size_t now) const noexcept;
+    ConstOutput output(const std::byte* memory, std::size_t layer, std::size_t row, std::size_t now) const noexcept;
+
+    /// Sets the rows [row, row + n) to the zero state.
+    void clear(std::byte* memory, std::size_t row, std::size_t n, std::size_t now) const noexcept;
+    /// Gives row `to` the state of row `from` of other memory, which may be the same. `other` is
+    /// its layout, of the same network.
+    void copy(const StateLayout& other, const std::byte* source, std::size_t from, std::size_t source_now,
+              std::byte* memory, std::size_t to, std::size_t now) const noexcept;
+
+    /// The state of one row, as bytes.
+    void save(const std::byte* memory, std::size_t row, std::size_t now, StateWriter& out) const noexcept;
+    void load(std::byte* memory, std::size_t row, std::size_t now, StateReader& in) const;
+
+private:
+    /// Bytes from the start of the memory.
+    struct Places {
+        std::size_t y[2] = {};  // (rows, stride) floats each; one place without state
+        std::size_t c = 0;      // (rows, stride) floats
+        std::size_t sums = 0;   // (rows, sums_size) doubles
+        bool in_tail = false;
+    };
+    Places at(std::size_t layer, std::size_t row) const noexcept;
+
+    const Network& network_;
+    std::vector<Places> layers_;
+    std::size_t nbytes_ = 0;
+};
+
+}  // namespace lstmgen

@@ -1,0 +1,164 @@
+"""The bytes of a `.bin`: the framing, the keys and the tensors of GGUF (docs/format.md, section 1).
+
+What the keys and tensors mean is not known here.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmgen.binfile.sniffing import MAGIC, MAX_FILE
+from lstmgen.errors import ModelFormatError
+
+VERSION = 3
+ALIGNMENT = 64  # bytes: the start of each tensor is a multiple of it
+CHECKSUM = "lstmgen.checksum"
+
+# The types of values.
+U32, F32, _BOOL, _STRING, _ARRAY, F64 = 4, 6, 7, 8, 9, 12
+_SCALARS = {U32: "<I", F32: "<f", _BOOL: "<?", F64: "<d"}
+_NUMBERS = {U32: "<u4", F32: "<f4", F64: "<f8"}  # of arrays
+# The types of tensors, F32, BF16 and I8, with the numbers that hold them.
+_TENSORS: Mapping[int, np.dtype[Any]] = {0: np.dtype("<f4"), 30: np.dtype("<u2"), 24: np.dtype("i1")}
+_TENSOR_CODES = {dtype.itemsize: code for code, dtype in _TENSORS.items()}
+
+# -- values ----------------------------------------------------------------------------------------
+
+
+def u32(value: int) -> bytes:
+    """A value of type u32."""
+    return struct.pack("<II", U32, value)
+
+
+def f64(value: float) -> bytes:
+    """A value of type f64."""
+    return struct.pack("<Id", F64, value)
+
+
+def boolean(value: bool) -> bytes:
+    """A value of type bool."""
+    return struct.pack("<IB", _BOOL, value)
+
+
+def string(text: str) -> bytes:
+    """A value of type string."""
+    return struct.pack("<I", _STRING) + _text(text)
+
+
+def strings(texts: Sequence[str]) -> bytes:
+    """An array of strings."""
+    return struct.pack("<IIQ", _ARRAY, _STRING, len(texts)) + b"".join(map(_text, texts))
+
+
+def numbers(code: int, values: Sequence[float] | NDArray[Any]) -> bytes:
+    """An array of numbers of the type `code`: U32, F32 or F64."""
+    return struct.pack("<IIQ", _ARRAY, code, len(values)) + np.asarray(values, _NUMBERS[code]).tobytes()
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+# -- the file --------------------------------------------------------------------------------------
+
+
+def assemble(keys: Mapping[str, bytes], tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """The file of these values and tensors, with the checksum as the last key.
+
+    tensors: arrays of float32 (F32), uint16 (BF16) or int8 (I8), in the order of the file.
+    """
+    prefix = bytearray(struct.pack("<4sIQQ", MAGIC, VERSION, len(tensors), len(keys) + 1))
+    for key, value in keys.items():
+        prefix += _text(key) + value
+    prefix += _text(CHECKSUM) + u32(0)
+    checksum_at = len(prefix) - 4
+    offset = 0
+    for name, tensor in tensors.items():
+        offset += len(_padding(offset))
+        dimensions = tensor.shape[::-1]
+        prefix += _text(name) + struct.pack(f"<I{tensor.ndim}Q", tensor.ndim, *dimensions)
+        prefix += struct.pack("<IQ", _TENSOR_CODES[tensor.itemsize], offset)
+        offset += tensor.nbytes
+    prefix += _padding(len(prefix))
+    if len(prefix) + offset > MAX_FILE:
+        raise ModelFormatError(f"the file would have {len(prefix) + offset} bytes, over 4 GiB")
+
+    data: list[bytes | memoryview] = []
+    for i, tensor in enumerate(tensors.values()):
+        data.append(tensor.data.cast("B"))
+        if i < len(tensors) - 1:
+            data.append(_padding(tensor.nbytes))
+    checksum = zlib.crc32(prefix)
+    for part in data:
+        checksum = zlib.crc32(part, checksum)
+    struct.pack_into("<I", prefix, checksum_at, checksum)
+    return b"".join([prefix, *data])
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % ALIGNMENT)
+
+
+def parse(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The values and the tensors of a file that the engine has found to be sound.
+
+    The tensors are arrays of float32 (F32), uint16 (BF16) or int8 (I8).
+    """
+    reader = _Reader(data)
+    tensor_count, key_count = reader.numbers("<4sIQQ")[2:]
+    keys = {reader.string(): reader.value() for _ in range(key_count)}
+    return keys, reader.tensors(tensor_count)
+
+
+class _Reader:
+    """A place in the bytes of a sound file."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def numbers(self, form: str) -> tuple[Any, ...]:
+        found = struct.unpack_from(form, self.data, self.at)
+        self.at += struct.calcsize(form)
+        return found
+
+    def string(self) -> str:
+        (size,) = self.numbers("<Q")
+        self.at += size
+        return self.data[self.at - size : self.at].decode()
+
+    def array(self, dtype: str | np.dtype[Any], count: int) -> NDArray[Any]:
+        found: NDArray[Any] = np.frombuffer(self.data, dtype, count, self.at)
+        self.at += found.nbytes
+        return found
+
+    def value(self) -> Any:
+        (code,) = self.numbers("<I")
+        if code == _STRING:
+            return self.string()
+        if code != _ARRAY:
+            return self.numbers(_SCALARS[code])[0]
+        code, count = self.numbers("<IQ")
+        return [self.string() for _ in range(count)] if code == _STRING else self.array(_NUMBERS[code], count)
+
+    def tensors(self, count: int) -> dict[str, NDArray[Any]]:
+        """The tensors, which are the rest of the file."""
+        records = []
+        for _ in range(count):
+            name = self.string()
+            (dimensions,) = self.numbers("<I")
+            shape = self.numbers(f"<{dimensions}Q")[::-1]
+            code, _ = self.numbers("<IQ")
+            records.append((name, shape, _TENSORS[code]))
+        tensors = {}
+        for name, shape, dtype in records:
+            self.at += len(_padding(self.at))
+            tensors[name] = self.array(dtype, int(np.prod(shape))).reshape(shape)
+        return tensors

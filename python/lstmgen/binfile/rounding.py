@@ -1,0 +1,95 @@
+"""What the dtype of a file does to numbers: matrices are rounded to bf16, or to int8 with scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmgen.errors import ModelFormatError
+from lstmgen.network import MATRICES, Array, Network
+
+NUMBER_BYTES = {"f32": 4, "bf16": 2, "int8": 1}  # of a number in a matrix
+DTYPES = tuple(NUMBER_BYTES)
+# How far an output may lie from that of the weights as stored, as a share of the greatest output.
+# The numbers that the matrices are multiplied with are rounded, too.
+ROUNDING_TOLERANCE = {"bf16": 2e-2, "int8": 1e-2}
+
+
+def to_bf16(values: Array) -> NDArray[np.uint16]:
+    """The upper 16 bits of each finite number, rounded to nearest, ties to even."""
+    bits = values.view(np.uint32)
+    work = bits >> 16  # in place from here on: a matrix may be large
+    work &= 1
+    work += 0x7FFF
+    work += bits
+    work >>= 16
+    return work.astype(np.uint16)
+
+
+def from_bf16(bits: NDArray[np.uint16]) -> Array:
+    """The numbers that BF16 `bits` stand for."""
+    wide = bits.astype(np.uint32)
+    wide <<= 16
+    return wide.view(np.float32)
+
+
+def to_int8(values: Array) -> tuple[NDArray[np.int8], Array]:
+    """Integers (rows, columns) from -127 to 127 and scales (columns), whose products are next to the numbers."""
+    scales = (np.abs(values).max(axis=0) / np.float32(127)).astype(np.float32)
+    steps = np.divide(values, scales, out=np.zeros_like(values, np.float32), where=scales > 0)
+    return np.clip(np.rint(steps), -127, 127).astype(np.int8), scales
+
+
+def from_int8(steps: NDArray[np.int8], scales: Array) -> Array:
+    """The numbers that integers and scales stand for."""
+    return np.asarray(steps * scales, np.float32)
+
+
+def rounded(network: Network, dtype: str) -> Network:
+    """`network` with the matrices that a file of this dtype holds."""
+    if dtype == "f32":
+        return network
+    layers = []
+    for layer in network.layers:
+        arrays = dict(layer.arrays)
+        for name in MATRICES & arrays.keys():
+            values = np.asarray(arrays[name], np.float32)
+            arrays[name] = from_bf16(to_bf16(values)) if dtype == "bf16" else from_int8(*to_int8(values))
+            if not np.isfinite(arrays[name]).all():
+                raise ModelFormatError(f"layer {layer.name}: {name}: too large for {dtype}")
+        layers.append(replace(layer, arrays=arrays))
+    return replace(network, layers=tuple(layers))
+
+
+def unrounded(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+    """The numbers that the tensors of a file, such as `stored` makes, stand for."""
+    found = {}
+    for name, values in tensors.items():
+        if values.dtype == np.uint16:
+            found[name] = from_bf16(values)
+        elif values.dtype == np.int8:
+            found[name] = from_int8(values, tensors[f"{name}_scale"])
+        else:
+            found[name] = values
+    return found
+
+
+def stored(network: Network, dtype: str) -> dict[str, NDArray[Any]]:
+    """Each tensor of a file of this dtype under its name, in the order of the file."""
+    tensors: dict[str, NDArray[Any]] = {}
+    for i, layer in enumerate(network.layers):
+        for name in layer.tensors(network.size_into(i)):
+            full = f"{layer.name}.{name}"
+            values: NDArray[Any] = np.asarray(layer.arrays[name], "<f4", "C")
+            if dtype == "bf16" and name in MATRICES:
+                tensors[full] = to_bf16(values).astype("<u2", copy=False)
+            elif dtype == "int8" and name in MATRICES:
+                tensors[full], scales = to_int8(values)
+                tensors[f"{full}_scale"] = scales.astype("<f4", copy=False)
+            else:
+                tensors[full] = values
+    return tensors

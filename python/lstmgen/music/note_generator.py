@@ -1,0 +1,210 @@
+"""Notes drawn from a network that has an output for each part of a note."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+import os
+import random
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Unpack
+
+from lstmgen import options
+from lstmgen.heads import Head
+from lstmgen.music.notes import MIDDLE_C
+from lstmgen.music.timed_notes import TimedNote, read_timed_notes
+
+if TYPE_CHECKING:
+    from lstmgen.exporting import ExportOptions
+    from lstmgen.model import Model, Source
+
+Prime = str | os.PathLike[str] | Iterable[Sequence[float]]
+
+DEFAULT_SECONDS = 0.5  # step and duration of each note of the default prime
+_TINY = 1e-300  # so that a probability of zero has a logarithm
+
+
+class NoteGenerator:
+    """Draws notes, as TensorFlow's tutorial "Generate music with an RNN" does.
+
+    source: a `Model`, or anything that `Model` takes with its options: a network with outputs for
+        pitch, step and duration, and perhaps velocity.
+
+    A note is drawn from the window of the last T notes. Its pitch is drawn from the probabilities
+    of the pitches, which `temp` changes. Step and duration are what the network puts out, but not
+    below 0. The note then enters as those of the training did, the pitch divided by `divisor`. (The
+    loop of the tutorial forgets to divide there, so that the network meets numbers it never saw.)
+
+    Raises what `Model` raises, and `ValueError` for a network whose outputs are no note.
+
+    >>> NoteGenerator("music")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: its outputs are no note: expected pitch, step and duration; ...
+    """
+
+    def __init__(self, source: Source | Model, **options: Unpack[ExportOptions]) -> None:
+        from lstmgen.model import Model  # which needs numpy, as writers of music do not
+
+        if isinstance(source, Model) and options:
+            raise TypeError(f"a Model takes no {', '.join(options)}")
+        self.model: Model = source if isinstance(source, Model) else Model(source, **options)
+        self.heads: tuple[Head, ...] = self.model.heads
+        if not self.heads:
+            raise ValueError(
+                "its outputs are no note: expected pitch, step and duration; at the export "
+                "heads='pitch=NAME,step=NAME,duration=NAME' (--heads) says which outputs they are"
+            )
+
+    @property
+    def default_prime(self) -> list[TimedNote]:
+        """The notes that a sample without a prime starts from: a window of middle C, half a second each."""
+        note = TimedNote(MIDDLE_C, DEFAULT_SECONDS, DEFAULT_SECONDS)
+        for head in self.heads:
+            highest = _highest(head)
+            if not head.lowest <= _value(note, head) <= highest:
+                middle = (head.lowest + int(highest)) // 2
+                note = note._replace(**{head.part: middle})
+        return [note] * (self.model.window or 1)
+
+    def sample(
+        self,
+        length: int = 120,
+        temp: float | None = None,
+        *,
+        prime: Prime | None = None,
+        seed: int | None = None,
+        temperature: float | None = None,
+        inverse_temp: float | None = None,
+    ) -> list[TimedNote]:
+        """Return `length` notes.
+
+        length: notes to draw, at least 0.
+        temp: by default 1; p_i is proportional to exp(logit_i / temp). 0 is the most likely pitch.
+            `temperature` is an alias, `inverse_temp` is 1 / temp.
+        prime: the notes before the first one: the path of a MIDI file, or notes as `TimedNote` or
+            (pitch, step, duration). Only the last T count. None is `default_prime`. A shorter one
+            than T is read as it is, from the zero state.
+        seed: the same seed gives the same notes; None is a new one. The
+            random numbers are those of Python's `random.Random(seed).random()`.
+
+        Raises `ValueError` for options out of range, for a prime that is empty, has pitches that
+        the network does not know or is too short for a network that takes exactly T notes, and for
+        a network that puts out numbers that are not finite; `OSError` for a prime that cannot be
+        read.
+        """
+        return list(
+            self.stream(length, temp, prime=prime, seed=seed, temperature=temperature, inverse_temp=inverse_temp)
+        )
+
+    def stream(
+        self,
+        length: int | None = 120,
+        temp: float | None = None,
+        *,
+        prime: Prime | None = None,
+        seed: int | None = None,
+        temperature: float | None = None,
+        inverse_temp: float | None = None,
+    ) -> Iterator[TimedNote]:
+        """Yield the notes of the same `sample` as they are drawn; `length=None` never ends."""
+        if length is not None and (type(length) is not int or length < 0):
+            raise ValueError(f"length: expected an integer from 0 up, found {length!r}")
+        given = {"temp": temp, "temperature": temperature, "inverse_temp": inverse_temp, "seed": seed}
+        values = options.checked("stream", given)
+        tau = options.temperature(values).get("temp", 1.0)
+        window = deque((self._entering(note) for note in self._prime(prime)), maxlen=self.model.window or None)
+        return self._drawn(length, window, tau, random.Random(values.get("seed")))
+
+    def _drawn(
+        self, length: int | None, window: deque[list[float]], temp: float, rng: random.Random
+    ) -> Iterator[TimedNote]:
+        count = 0
+        while length is None or count < length:
+            y = self.model.predict([list(window)])[0]
+            note = self._note((y[-1] if y.ndim == 2 else y).tolist(), temp, rng)
+            yield note
+            window.append(self._entering(note))
+            count += 1
+
+    def _prime(self, prime: Prime | None) -> list[TimedNote]:
+        """The notes before the first one, checked."""
+        if prime is None:
+            return self.default_prime
+        if isinstance(prime, str | os.PathLike):
+            notes, where = read_timed_notes(prime), f"{os.fspath(prime)}: "
+        else:
+            notes, where = [_as_note(note, i) for i, note in enumerate(prime)], "prime: "
+        if not notes:
+            raise ValueError("prime: expected at least one note, found none")
+        steps = self.model.window
+        if steps and len(notes) < steps and self.model._native.info.fixed_steps:
+            raise ValueError(f"{where}expected at least {steps} notes, which the network takes, found {len(notes)}")
+        for i, note in enumerate(notes):
+            for head in self.heads:
+                value = _value(note, head)
+                highest = _highest(head)
+                if not head.lowest <= value <= highest:
+                    raise ValueError(
+                        f"{where}note {i}: {head.part}: expected {head.lowest} to {highest:g}, found {value:g}"
+                    )
+        return notes
+
+    def _entering(self, note: TimedNote) -> list[float]:
+        """The numbers of a step."""
+        numbers: list[float] = []
+        for head in self.heads:
+            value = _value(note, head) - head.lowest
+            if head.onehot:
+                numbers += [float(i == round(value)) for i in range(head.size)]
+            else:
+                numbers.append(value / head.divisor)
+        return numbers
+
+    def _note(self, y: list[float], temp: float, rng: random.Random) -> TimedNote:
+        if not all(map(math.isfinite, y)):
+            raise ValueError("the network puts out numbers that are not finite: its steps or durations have grown")
+        parts: dict[str, float] = {}
+        at = 0
+        for head in self.heads:
+            out = y[at : at + head.size]
+            at += head.size
+            if head.kind == "number":
+                parts[head.part] = max(0.0, out[0])
+            else:
+                logits = out if head.kind == "logits" else [math.log(max(p, _TINY)) for p in out]
+                parts[head.part] = head.lowest + _draw(logits, temp, rng)
+        return TimedNote(int(parts.pop("pitch")), **parts)
+
+
+def _draw(logits: list[float], temp: float, rng: random.Random) -> int:
+    """An index, drawn with probabilities in proportion to exp(logits / temp)."""
+    greatest = max(logits)
+    if temp == 0:
+        return logits.index(greatest)
+    sums = list(itertools.accumulate(math.exp((logit - greatest) / temp) for logit in logits))
+    return min(bisect.bisect_right(sums, rng.random() * sums[-1]), len(logits) - 1)
+
+
+def _value(note: TimedNote, head: Head) -> float:
+    value: float = getattr(note, head.part)
+    return value
+
+
+def _highest(head: Head) -> float:
+    """The greatest value that a part of a note may have."""
+    return math.inf if head.kind == "number" else head.lowest + head.size - 1
+
+
+def _as_note(note: Sequence[float], i: int) -> TimedNote:
+    try:
+        pitch, *rest = note
+        made = TimedNote(int(pitch), *map(float, rest))
+        if len(note) < 3 or made.pitch != pitch or not all(map(math.isfinite, made)):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"prime: note {i}: expected (pitch, step, duration), perhaps with velocity, found {note!r:.60}"
+        ) from None
+    return made

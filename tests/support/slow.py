@@ -1,0 +1,17 @@
+"""Parametrised tests of which plain `pytest` runs a few, and `pytest -m slow` the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import pytest
+
+
+def slow_but(fast: Collection[Any], values: Iterable[Any], reason: str) -> list[Any]:
+    """The values as parameters of a test; those that are not in `fast` are marked as slow, for a reason."""
+    listed = list(values)
+    missing = [value for value in fast if value not in listed]
+    assert not missing, f"not among the values: {missing}"
+    mark = pytest.mark.slow(reason=reason)
+    return [value if value in fast else pytest.param(value, marks=mark) for value in listed]

@@ -1,0 +1,154 @@
+"""What imports what: the arrows between modules point one way, and heavy packages have few doors."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+import lstmgen
+
+PACKAGE = Path(lstmgen.__file__).parent
+PATHS = {
+    ".".join(("lstmgen", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
+
+
+def at_import(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements that run when a module is imported."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If) and ast.unparse(node.test) != "TYPE_CHECKING":
+            yield from at_import([*node.body, *node.orelse])
+        elif isinstance(node, ast.Try):
+            yield from at_import([*node.body, *node.orelse, *node.finalbody])
+        elif isinstance(node, ast.ClassDef):
+            yield from at_import(node.body)
+
+
+def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """The full names of what these statements import: modules, or names in modules."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def module_of(name: str) -> str | None:
+    """The module of the package that `name` is, or is in."""
+    return next((found for found in (name, name.rpartition(".")[0]) if found in TREES), None)
+
+
+def test_no_circle_of_imports() -> None:
+    arrows = {
+        name: {module for found in imported(at_import(tree.body)) if (module := module_of(found)) not in (None, name)}
+        for name, tree in TREES.items()
+    }
+    assert arrows["lstmgen.stream"] >= {"lstmgen.model", "lstmgen.options"}  # the walk sees what there is
+    left = set(arrows)
+    while free := {name for name in left if not arrows[name] & left}:
+        left -= free
+    assert not left, f"each of these imports another of them: {sorted(left)}"
+
+
+# -- heavy packages --------------------------------------------------------------------------------
+
+DOORS = {
+    "h5py": {"lstmgen.keras_file.hdf5"},
+    "music21": {"lstmgen.music.scores", "lstmgen.music.parsing"},
+    "matplotlib": {"lstmgen.music.piano_roll"},
+    "keras": {"lstmgen.keras", "lstmgen.training.backend", "lstmgen.verify"},
+    "tensorflow": set[str](),
+    "lstmgen._core": {
+        *("lstmgen.model", "lstmgen.generator", "lstmgen.stream"),  # what users hold
+        "lstmgen.binfile.repacking",  # asks the engine whether a file is sound
+    },
+}
+
+
+@pytest.mark.parametrize("package", DOORS)
+def test_a_package_is_imported_by_the_modules_that_may(package: str) -> None:
+    users = {
+        name
+        for name, tree in TREES.items()
+        if any(f"{found}.".startswith(f"{package}.") for found in [*imported(ast.walk(tree)), *by_name(tree)])
+    }
+    assert users == DOORS[package]
+
+
+def by_name(tree: ast.Module) -> Iterator[str]:
+    """Modules that are imported by their names: `import_module("keras")`, `music21("music21.stream")`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            function = ast.unparse(node.func).rpartition(".")[2].strip("_")
+            if function in ("import_module", "music21", "matplotlib"):
+                yield from (str(word.value) for word in node.args if isinstance(word, ast.Constant))
+
+
+def test_the_engine_is_reached_by_what_users_hold_alone() -> None:
+    users = {
+        name
+        for name, tree in TREES.items()
+        if any(isinstance(node, ast.Attribute) and node.attr == "_native" for node in ast.walk(tree))
+    }
+    assert users == {"lstmgen.model", "lstmgen.generator", "lstmgen.stream"}
+
+
+# -- what is imported when -------------------------------------------------------------------------
+
+
+def modules_after(code: str, *blocked: str) -> set[str]:
+    """The modules that a fresh Python has after `code`. It cannot import those that are `blocked`."""
+    before = "".join(f"sys.modules[{name!r}] = None\n" for name in blocked)
+    program = f"import sys\n{before}{code}\nprint(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(ran.stdout.split())
+
+
+def test_the_package_is_light() -> None:
+    found = {name for name in modules_after("import lstmgen") if name.startswith("lstmgen")}
+    assert found == {"lstmgen"}
+
+
+def test_help_imports_no_numpy() -> None:
+    code = (
+        "import contextlib, io, lstmgen.cli.main as cli\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): cli.main(['--help'])"
+    )
+    assert not modules_after(code) & {"numpy", "h5py", "lstmgen._core"}
+
+
+@pytest.mark.parametrize(
+    ("use", "of"),
+    [
+        ("lstmgen.music.decode", "lstmgen.music.piece"),
+        ("lstmgen.training.train_text", "lstmgen.training.tasks.text"),
+        ("lstmgen.verify.verify", "lstmgen.verify"),
+        ("lstmgen.bench.measure", "lstmgen.bench"),
+    ],
+)
+def test_public_modules_are_attributes(use: str, of: str) -> None:
+    code = f"import lstmgen\nassert {of!r} not in sys.modules\n{use}"
+    assert of in modules_after(code, "keras", "tensorflow", "music21", "matplotlib")
+
+
+def test_the_callback_is_an_attribute(keras: object) -> None:
+    assert lstmgen.keras.ExportCallback.__module__ == "lstmgen.keras"
+    assert {"keras", "music", "training", "verify"} <= set(dir(lstmgen))
+
+
+def test_without_keras_the_callback_says_what_to_install() -> None:
+    code = "import lstmgen\ntry: lstmgen.keras\nexcept ImportError as error: print(*error.__notes__)"
+    assert "'lstmgen[train]'" in modules_after(code, "keras")
+
+
+def test_what_is_no_attribute_is_an_error() -> None:
+    with pytest.raises(AttributeError, match="module 'lstmgen' has no attribute 'nonsense'"):
+        lstmgen.nonsense  # noqa: B018
