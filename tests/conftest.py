@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-# These count while NumPy and TensorFlow are loaded. The matrices of the tests are so small that threads which wait
-# for each other cost more than they save.
+# NumPy and TensorFlow read these when they are loaded. The matrices of the tests are small, so that
+# threads that wait for each other cost more than they save.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")

@@ -373,7 +373,7 @@ os.execv(sys.executable, [sys.executable, "-m", "lstmgen", *sys.argv[2:]])
 
 
 def without(descriptors: str, *argv: str) -> tuple[int, bytes, bytes]:
-    """Status, stdout and stderr of a command that is started without these descriptors, as by `>&-`."""
+    """Return status, stdout and stderr of a command started without these descriptors (`>&-`)."""
     pipes: Any = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 60}
     ran = subprocess.run([sys.executable, "-c", CLOSED, descriptors, *argv], **pipes, check=False)
     return ran.returncode, ran.stdout, ran.stderr
