@@ -381,7 +381,7 @@ def test_class_of_another_module_is_refused_and_never_imported(
 ) -> None:
     change_config(small_h5, lambda model: model["config"][0].update({key: "this"}))
     monkeypatch.setattr(builtins, "__import__", forbid("this"))
-    refuse(small_h5, "expected a class of Keras itself, found .*'this'")
+    refuse(small_h5, "expected a class that Keras defines, found .*'this'")
     assert "this" not in sys.modules
 
 

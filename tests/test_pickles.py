@@ -326,7 +326,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "array of dates": (b"cnumpy\ndtype\n(S'M8'\ntR.", "numpy arrays of 'M8'"),
     "subclass of an array": (
         b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\ndtype\n(I0\ntS'b'\ntR.",
-        "a kind of array",
+        "an unknown kind of array",
     ),
     "terminal codes": (b"cos\x1b[31m\nsystem\n.", r"os\\x1b\[31m\.system"),
 }

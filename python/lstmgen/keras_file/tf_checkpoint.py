@@ -331,7 +331,7 @@ class Checkpoint:
         for path, key in numbers:
             if not bare:
                 name = path[depth]
-            elif not name or path[-1] in firsts:  # of a class of one's own: only the roles tell its layers apart
+            elif not name or path[-1] in firsts:  # a user's own class, whose layers only the roles tell apart
                 name = f"{'embedding' if path[-1] == 'embeddings' else 'layer'}_{len(found)}"
             found.setdefault(name, []).append(Tensor(self, key))
         return found
