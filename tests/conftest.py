@@ -1,11 +1,11 @@
-"""What the tests share: Keras, files as Keras saves them, and real ones."""
+"""What the tests share: Keras, files as Keras saves them, and real files."""
 
 from __future__ import annotations
 
 import os
 
-# These count while NumPy and TensorFlow are loaded. The matrices of the tests are so small that threads which wait
-# for each other cost more than they save.
+# NumPy and TensorFlow read these when they are loaded. The matrices of the tests are small, so that
+# threads that wait for each other cost more than they save.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -39,7 +39,7 @@ def keras() -> Any:
     if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
         pytest.importorskip("tensorflow", reason="needs TensorFlow: pip install 'lstmgen[train]'")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what others deprecate while Keras is imported
+        warnings.simplefilter("ignore")  # the imports of Keras warn of deprecations
         return pytest.importorskip("keras", minversion="3")
 
 
@@ -51,7 +51,7 @@ class _LegacyFormat(logging.Filter):
 
 @pytest.fixture
 def save_h5(tmp_path: Path) -> Iterator[Callable[[Any], Path]]:
-    """A function that saves a Keras model as .h5."""
+    """Yield a function that saves a Keras model as .h5."""
     count = 0
 
     def save(model: Any) -> Path:
@@ -74,7 +74,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def write_h5(tmp_path: Path) -> Callable[..., Path]:
-    """A function that writes what Keras 2.1.5, or another `version`, would have saved.
+    """Return a function that writes what Keras 2.1.5, or another `version`, would have saved.
 
     `layers` holds class and config of each layer, `weights` the arrays of each layer that has
     some, under the name of the layer; `model` replaces the whole model_config.
@@ -115,7 +115,7 @@ def write_h5(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def lstm_arrays(rng: np.random.Generator) -> Callable[..., dict[str, NDArray[np.float32]]]:
-    """A function that makes the arrays of an LSTM of some size, as Keras 2.1.5 names them."""
+    """Return a function that makes the arrays of an LSTM, as Keras 2.1.5 names them."""
 
     def arrays(name: str, size: int, units: int) -> dict[str, NDArray[np.float32]]:
         shapes = {
@@ -130,7 +130,7 @@ def lstm_arrays(rng: np.random.Generator) -> Callable[..., dict[str, NDArray[np.
 
 @pytest.fixture
 def small_h5(write_h5: Callable[..., Path], lstm_arrays: Callable[..., Any]) -> Path:
-    """A sound file: LSTM 3 on (4, 2), Dropout, Dense 2."""
+    """Return a sound file: LSTM 3 on (4, 2), Dropout, Dense 2."""
     return write_h5(
         [
             ("LSTM", {"name": "lstm_1", "units": 3, "batch_input_shape": [None, 4, 2]}),
@@ -149,7 +149,7 @@ def small_h5(write_h5: Callable[..., Path], lstm_arrays: Callable[..., Any]) -> 
 
 @pytest.fixture(scope="session")
 def zoo() -> Path:
-    """The folder of real saved models, which are not ours to pass on."""
+    """Return the folder of real saved models, which are not ours to pass on."""
     folder = os.environ.get("LSTMGEN_ZOO")
     if not folder:
         pytest.skip("LSTMGEN_ZOO does not name a folder of real saved models")

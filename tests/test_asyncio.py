@@ -1,4 +1,4 @@
-"""`astream` is `stream` in a coroutine."""
+"""`astream` gives in a coroutine what `stream` gives."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_event_loop_runs_on_while_an_element_is_drawn(gen: lstmgen.Generator
         drawing = asyncio.create_task(draw())
         for _ in range(1000):
             await asyncio.sleep(0)
-        assert not drawn  # the loop ran on, and draws nothing itself
+        assert not drawn  # the loop kept running, and drew nothing itself
         executor.opened.set()
         await drawing
         return drawn
@@ -105,7 +105,7 @@ asyncio.run(main())  # which waits for the threads of the executor
     "options", ["refresh=1", "refresh=None, prime=np.zeros(10**7, int)"], ids=["drawing", "reading"]
 )
 def test_a_cancelled_astream_stops(options: str) -> None:
-    run = run_python(CANCELLED.replace("{options}", options))  # which ends what does not stop
+    run = run_python(CANCELLED.replace("{options}", options))  # run_python ends a program that does not stop
     assert (run.returncode, run.stdout) == (0, "cancelled\n"), run.stderr
 
 

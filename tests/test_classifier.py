@@ -1,4 +1,4 @@
-"""Classifiers: trained from a CSV, exported with labels, and equal to Keras."""
+"""Classifiers that are trained from a CSV, exported with labels, and equal to Keras."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LESSON = {
     "disgusting": "negative",
 }
 LABELS = ["positive", "negative", "neutral"]
-LETTERS = ["", *"abcdefghij"]  # of an input of 11 ids, 0 being padding
+LETTERS = ["", *"abcdefghij"]  # 11 ids, of which 0 is padding
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,7 +62,7 @@ def write_csv(path: Path, text: str) -> Path:
 
 
 def classifier(outputs: int = 3, inputs: int = 11) -> Network:
-    """Ids > Embedding 4 (0 masked) > LSTM 5 > Dense softmax."""
+    """Return ids > Embedding 4 (0 masked) > LSTM 5 > Dense softmax."""
     layers = [("mask", 0.0), ("embedding", 4), ("lstm", 5), ("dense", outputs, "softmax")]
     return network(layers, inputs=inputs, window=0, reads={0: (-1,), 1: (-1,), 2: (1, 0)})
 
@@ -334,7 +334,7 @@ def test_a_csv_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("sequence,label\na,x\nb,y\n", "auto", 2),
         ("word,class\na,x\nb,y\n", "auto", 2),
         ("a,x\nb,y\n", "auto", 2),
-        ("foo,bar\n1 2,x\n3 4,y\n", "auto", 2),  # words above numbers
+        ("foo,bar\n1 2,x\n3 4,y\n", "auto", 2),  # the first row has words, the others numbers
         ("foo,bar\na,x\nb,y\n", "auto", 3),
         ("foo,bar\na,x\nb,y\n", "yes", 2),
         ("word,class\nb,y\n", "no", 2),
@@ -399,7 +399,7 @@ class Trained:
         self.examples = read_examples(self.csv)
 
     def keras(self, keras: Any) -> Any:
-        """What Keras's predict gives for all rows, padded."""
+        """Return what Keras's predict gives for all rows, padded."""
         x, _ = padded(self.examples, np.arange(len(self.examples.texts)))
         loaded = keras.models.load_model(self.report.keras_model, compile=False)
         return x, loaded.predict(x, verbose=0)
@@ -424,7 +424,7 @@ def parabola(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture(scope="module")
 def ramps(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """Numbers around 1000 of different lengths: rising or falling."""
+    """Return numbers around 1000 of different lengths: rising or falling."""
     rng = np.random.default_rng(3)
     rows = []
     for i in range(40):
@@ -435,13 +435,13 @@ def ramps(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 def test_the_lessons_table_is_learned(lesson: Trained) -> None:
     assert [one.label for one in lesson.model.classify(LESSON)] == list(LESSON.values())
-    assert lesson.model.labels == ("positive", "negative", "neutral")  # as in the lesson's one-hot vectors
+    assert lesson.model.labels == ("positive", "negative", "neutral")  # the order of the lesson's one-hot vectors
     card = lesson.model.metadata["card"]
     assert card["training_accuracy"] == 1.0
     assert card["held_out"] == 0
     assert card["rows"] == {"positive": 2, "negative": 2, "neutral": 2}
     assert lesson.report.history[-1]["accuracy"] == 1.0
-    assert len(lesson.report.history) < 40  # it ends when the network fits the rows
+    assert len(lesson.report.history) < 40  # the training ends when the network fits the rows
 
 
 @pytest.mark.slow(reason="trains on 600 rows")
@@ -460,9 +460,9 @@ def test_probabilities_are_those_of_keras_on_padded_input(
     trained: Trained = request.getfixturevalue(name)
     x, expected = trained.keras(keras)
     found = trained.classified()
-    np.testing.assert_allclose(trained.model.predict(x), found, rtol=0, atol=1e-7)  # padded or not
+    np.testing.assert_allclose(trained.model.predict(x), found, rtol=0, atol=1e-7)  # padding does not matter
     exact = reference.forward(keras_file.read(trained.report.keras_model), x)
-    own = np.abs(expected - exact)  # Keras's error: another processor trains another network
+    own = np.abs(expected - exact)  # Keras's own error, since the trained network depends on the processor
     np.testing.assert_allclose(found, exact, rtol=0, atol=max(1e-6, 1.5 * own.max()))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 + own.max())
 
@@ -519,7 +519,9 @@ def test_the_command_line_classifies(lesson: Trained, capsys: pytest.CaptureFixt
     assert list(facts[0]["probabilities"]) == list(lesson.model.labels)
     assert "accuracy 100.0% (6 of 6)" in err
 
-    assert cli.main(["classify", str(lesson.bin), "--on-unknown", "skip", "green!", "Green"]) == 0  # options anywhere
+    assert (
+        cli.main(["classify", str(lesson.bin), "--on-unknown", "skip", "green!", "Green"]) == 0
+    )  # options may come first
     assert len(capsys.readouterr().out.splitlines()) == 2
 
     words = write_csv(tmp_path / "words.txt", "green\r\ncloudy\n\n")
@@ -597,7 +599,7 @@ def test_the_command_line_trains(keras: Any, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_the_lessons_saved_network_tells_the_leading_coefficient(zoo: Path) -> None:
-    model = lstmgen.Model(zoo / "polynom.h5", labels=["a", "b", "c"])  # it gives estimates of the three
+    model = lstmgen.Model(zoo / "polynom.h5", labels=["a", "b", "c"])  # the network estimates three numbers
     x = np.linspace(-1, 1, 20)
     up, down = model.classify([0.8 * x**2, -0.8 * x**2])
     assert up.probabilities["a"] > 0.5 > -0.5 > down.probabilities["a"]

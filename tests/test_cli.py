@@ -1,4 +1,7 @@
-"""The command line: text to stdout, all else to stderr, one line and status 1 for what fails."""
+"""The command line writes text to stdout and all else to stderr.
+
+A failure is one line, and status 1.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, pipes
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
-    """A text model."""
+    """Return a text model."""
     return saved(tmp_path / "tiny.bin", packed())
 
 
@@ -201,12 +204,12 @@ def test_music_on_stdout_says_how_to_listen_to_it(run: Any, token_path: str) -> 
     assert "-o out.mid" not in run("sample", token_path, "--length", 5).err
 
 
-# -- what a model recommends ------------------------------------------------------------------------
+# -- what a model recommends -----------------------------------------------------------------------
 
 
 @pytest.fixture
 def recommending(tmp_path: Path) -> str:
-    """A model whose card recommends options of sampling."""
+    """Return a model whose card recommends options of sampling."""
     return saved(tmp_path / "card.bin", packed(card='{"sample": {"temp": 0.5, "stop": ["fd"], "dance": 1}}'))
 
 
@@ -335,7 +338,7 @@ def test_a_long_sample_into_a_file_shows_its_progress_on_a_terminal(
     assert terminal.getvalue().endswith("\r\x1b[K")
 
 
-# -- pipes and signals -------------------------------------------------------------------------------
+# -- pipes and signals -----------------------------------------------------------------------------
 
 
 @posix
@@ -370,7 +373,7 @@ os.execv(sys.executable, [sys.executable, "-m", "lstmgen", *sys.argv[2:]])
 
 
 def without(descriptors: str, *argv: str) -> tuple[int, bytes, bytes]:
-    """Status, stdout and stderr of a command that is started without these descriptors, as by `>&-`."""
+    """Return status, stdout and stderr of a command started without these descriptors (`>&-`)."""
     pipes: Any = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": 60}
     ran = subprocess.run([sys.executable, "-c", CLOSED, descriptors, *argv], **pipes, check=False)
     return ran.returncode, ran.stdout, ran.stderr
@@ -421,7 +424,10 @@ def test_what_the_terminal_cannot_show_is_escaped(tmp_path: Path, encoding: str)
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Children heed Ctrl-C even if this process runs in the background, where a shell has it ignored."""
+    """Let children react to Ctrl-C.
+
+    A shell ignores it for processes in the background.
+    """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -693,7 +699,7 @@ def test_bench_shows_both_ways_of_sampling(run: Any, path: str, monkeypatch: pyt
 
 @pytest.fixture
 def pooled_path(tmp_path: Path) -> str:
-    """A network whose output averages all steps of its window: with carried state it is another one."""
+    """Return a network whose output averages all steps of its window. Carried state changes it."""
     of = network([("lstm", 12), ("average_pool",), ("dense", 12, "softmax")], 12, 9, sequences=True)
     of.layers[0].arrays["recurrent_kernel"][:] *= 3
     of.layers[-1].arrays["kernel"][:] *= 60

@@ -67,7 +67,7 @@ def gguf_reader(path: Path, data: bytes) -> Any:
     return gguf.GGUFReader(path)
 
 
-# -- read back by others -------------------------------------------------------------------------
+# -- read back by others ---------------------------------------------------------------------------
 
 
 def test_gguf_reads_the_facts(network: Network, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_gguf_reads_bf16_matrices_and_f32_vectors(network: Network, tmp_path: Pa
     np.testing.assert_array_equal(stored, expected)
 
 
-# -- framing -------------------------------------------------------------------------------------
+# -- framing ---------------------------------------------------------------------------------------
 
 
 def test_checksum_is_that_of_the_file_with_the_checksum_zero(network: Network) -> None:
@@ -175,7 +175,7 @@ def test_size_of_the_file_grows_with_its_weights_only(network: Network) -> None:
     assert len(pack(network)) < weights + 4096
 
 
-# -- bf16 ----------------------------------------------------------------------------------------
+# -- bf16 ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -183,12 +183,12 @@ def test_size_of_the_file_grows_with_its_weights_only(network: Network) -> None:
     [
         (1.0, 0x3F80),
         (-2.0, 0xC000),
-        (1 + 2**-8, 0x3F80),  # a tie: to the even one below
-        (1 + 3 * 2**-8, 0x3F82),  # a tie: to the even one above
-        (1 + 2**-8 + 2**-20, 0x3F81),  # just over the tie
-        (1e-45, 0x0000),  # the smallest of all
+        (1 + 2**-8, 0x3F80),  # a tie goes to the even number below
+        (1 + 3 * 2**-8, 0x3F82),  # a tie goes to the even number above
+        (1 + 2**-8 + 2**-20, 0x3F81),  # slightly above a tie
+        (1e-45, 0x0000),  # the smallest number above 0
         (-0.0, 0x8000),
-        (2 - 2**-20, 0x4000),  # carries into the exponent
+        (2 - 2**-20, 0x4000),  # the rounding carries into the exponent
     ],
 )
 def test_bf16_rounds_to_nearest_and_ties_to_even(value: float, bits: int) -> None:
@@ -197,7 +197,7 @@ def test_bf16_rounds_to_nearest_and_ties_to_even(value: float, bits: int) -> Non
 
 
 def test_bf16_numbers_are_kept(rng: np.random.Generator) -> None:
-    bits = rng.integers(0, 0x7F80, 1000).astype(np.uint16)  # all finite ones above 0
+    bits = rng.integers(0, 0x7F80, 1000).astype(np.uint16)  # all finite numbers above 0
     np.testing.assert_array_equal(rounding.to_bf16(rounding.from_bf16(bits)), bits)
 
 
@@ -208,7 +208,7 @@ def test_weights_beyond_bf16_are_refused(network: Network) -> None:
         pack(with_layer(network, 2, arrays=arrays), dtype="bf16")
 
 
-# -- int8 ----------------------------------------------------------------------------------------
+# -- int8 ------------------------------------------------------------------------------------------
 
 
 def test_int8_is_in_steps_of_each_columns_greatest_weight(rng: np.random.Generator) -> None:
@@ -236,7 +236,7 @@ def test_gguf_reads_int8_matrices_with_their_scales(network: Network, tmp_path: 
     assert f"{name}.bias_scale" not in tensors
 
 
-# -- self-test -----------------------------------------------------------------------------------
+# -- self-test -------------------------------------------------------------------------------------
 
 
 def self_test(data: bytes, path: Path) -> tuple[Any, Any, float]:
@@ -273,7 +273,7 @@ def test_self_test_reaches_all_parts_of_the_vocabulary(network: Network, tmp_pat
     assert max(ids) == 4
 
 
-# -- refusals ------------------------------------------------------------------------------------
+# -- refusals --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_lstm_without_a_sequence_before_another_is_refused(network: Network) -> 
         pack(replace(network, layers=layers))
 
 
-# -- writing -------------------------------------------------------------------------------------
+# -- writing ---------------------------------------------------------------------------------------
 
 
 def test_write_replaces_the_file(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""How elements enter a network and what fills a short window: told, measured or assumed, and said."""
+"""How elements enter a network, and what fills a short window.
+
+Both are told, measured or assumed, and each assumption is printed.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ LEARNT = 0.03  # nats an element
 
 @pytest.fixture(scope="session")
 def trained(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A function that gives a file of LSTM 48 > Dense 12, trained to count to 12 from numbers by a rule."""
+    """Return a function that trains LSTM 48 > Dense 12 and returns its file.
+
+    The network counts to 12. A rule gives the numbers that it is fed.
+    """
     made: dict[str, Path] = {}
 
     def train(rule: str) -> Path:
@@ -113,7 +119,9 @@ def test_raw_with_a_vocabulary_of_numbers_is_the_number_or_the_id(trained: Any) 
         with pytest.warns(UserWarning, match="encoding raw"):
             model = lstmgen.Model(trained(rule), vocab=vocab, encoding="raw")
         assert model.input_values == values
-        model = lstmgen.Model(trained(rule), vocab=vocab, input_values=rule)  # told: nothing to warn of
+        model = lstmgen.Model(
+            trained(rule), vocab=vocab, input_values=rule
+        )  # the option gives it, so that nothing is assumed
         assert (model.encoding, model.input_values) == ("raw", values)
 
 
@@ -161,7 +169,7 @@ def test_input_values_of_another_kind_are_refused(trained: Any, values: Any) -> 
 
 
 def drawn(of: Network, encoding: elements.Encoding, count: int) -> list[int]:
-    """What a network generates when elements enter by an encoding."""
+    """Return what a network generates when elements enter by an encoding."""
     rng = np.random.default_rng(3)
     ids: list[int] = rng.integers(0, of.outputs, of.window).tolist()
     for _ in range(count):
@@ -171,7 +179,7 @@ def drawn(of: Network, encoding: elements.Encoding, count: int) -> list[int]:
 
 
 def peaked() -> Network:
-    """A random network whose next element depends on the last ones."""
+    """Return a random network whose next element depends on the last ones."""
     return network([("lstm", 24), ("dense", 12, "softmax")], inputs=1, window=5, scale=3.0)
 
 
@@ -235,7 +243,7 @@ def test_own_numbers_are_those_that_all_elements_are(names: list[str], numbers: 
 
 
 def masked(mask: bool = True, **more: Any) -> Network:
-    """An Embedding whose mask the LSTM heeds, if it has one."""
+    """Return an Embedding whose mask the LSTM heeds, if it has one."""
     specs: Any = [("embedding", 3), ("mask", 0.0), ("lstm", 5), ("dense", 6, "softmax")]
     if not mask:
         return network([specs[0], *specs[2:]], inputs=6, window=4, **more)

@@ -1,4 +1,7 @@
-"""The library as other projects use it: installed into an empty prefix, found by CMake and by pkg-config, and run."""
+"""The library as other projects use it.
+
+It is installed into an empty prefix, found by CMake and by pkg-config, and run.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def build(source: Path, folder: Path, *options: str) -> None:
 
 @pytest.fixture(scope="module", params=["static", "shared"])
 def prefix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where lstmgen is installed: moved there afterwards, since a prefix may be."""
+    """Return where lstmgen is installed. It was moved there, since a prefix may be moved."""
     folder = tmp_path_factory.mktemp(request.param)
     build(
         ROOT,
@@ -59,7 +62,7 @@ def prefix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment in which `python -m lstmgen` is an installed wheel."""
+    """Return the environment in which `python -m lstmgen` is an installed wheel."""
     if subprocess.run([sys.executable, "-m", "lstmgen", "--cmake-dir"], capture_output=True).returncode == 0:
         return {}
     for package in ("pip", "pybind11", "scikit_build_core"):
@@ -79,7 +82,7 @@ def latex() -> Path:
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A music model with random weights."""
+    """Return a music model with random weights."""
     n = len(MUSIC)
     path = tmp_path_factory.mktemp("music") / "music.bin"
     net = network([("lstm", 16), ("dense", n, "softmax")], inputs=n)
@@ -88,10 +91,13 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def played(elements: list[str], size: int) -> NDArray[np.float64]:
-    """The samples that examples/audio_notes.cpp makes of the notes that Python's decoder finds in the elements."""
+    """Return the samples that examples/audio_notes.cpp makes.
+
+    The notes are those that Python's decoder finds in the elements.
+    """
     sound = np.zeros(size)
     sounding = {(note.start, note.pitch): note.duration for note in decode(elements).notes}
-    begun = {}  # the same without an end where the pitch begins again: the newest note of each beginning
+    begun = {}  # the newest note of each beginning, since a pitch that begins again ends the note before
     for at, element in enumerate(elements):
         if element.startswith("n"):
             newest = max(
@@ -114,7 +120,7 @@ def check_examples(folder: Path, latex: Path, music: Path, tmp_path: Path, env: 
     text = run(folder / "stream_latex", latex, "400", "0.67", "11", env=env)
     assert text == lstmgen.Generator("latex").sample(400, 0.67, seed=11)
 
-    # Elements that are bytes: C writes them one after the other, whatever they make up.
+    # C writes elements that are bytes one after the other, whatever they make up.
     every = [f"<0x{byte:02X}>" for byte in range(1, 256)]
     net = network([("lstm", 8), ("dense", 255, "softmax")], inputs=255)
     (tmp_path / "bytes.bin").write_bytes(packed(net, vocabulary=every, vocabulary_kind="bytes", prime=[3, 200]))
@@ -161,7 +167,7 @@ def test_examples_by_pkg_config(prefix: Path, latex: Path, music: Path, tmp_path
 
 
 def project(folder: Path, languages: str, *lines: str) -> Path:
-    """A CMake project whose program streams LaTeX."""
+    """Return a CMake project whose program streams LaTeX."""
     folder.mkdir()
     shutil.copy(EXAMPLES / "stream_latex.c", folder)
     folder.joinpath("CMakeLists.txt").write_text(
@@ -236,7 +242,10 @@ PARENTS = {
 
 @pytest.mark.parametrize("parent", PARENTS)
 def test_a_parent_project_hands_down_what_it_likes(parent: str, latex: Path, tmp_path: Path) -> None:
-    """Its flags reach the engine, which draws the same text and passes the tests of its C API all the same."""
+    """The flags of the parent reach the engine.
+
+    The engine still draws the same text and passes the tests of its C API.
+    """
     languages, flags, options = PARENTS[parent]
     source = project(
         tmp_path / "source",
@@ -257,7 +266,9 @@ def test_a_parent_project_hands_down_what_it_likes(parent: str, latex: Path, tmp
         assert {name.split(".")[0] for name in wide} == {
             "kernels_avx2", "kernels_avx512", "kernels_avx512bf16", "kernels_avx512vnni"
         }  # fmt: skip
-    if parent == "shared-fast-math" and shutil.which("nm"):  # what GCC would run in every program that loads it
+    if parent == "shared-fast-math" and shutil.which(
+        "nm"
+    ):  # GCC would run such code in every program that loads the library
         assert "set_fast_math" not in run("nm", "-a", next((tmp_path / "build" / "lstmgen").glob("*.so")))
 
 

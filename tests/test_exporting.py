@@ -1,4 +1,4 @@
-"""What Keras does not store is added, inferred or refused on the way to a `.bin`."""
+"""What Keras does not store is added, inferred or refused when a `.bin` is written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCRIPT = Path(__file__).parent.parent / "tools" / "export_h5.py"
 
 @pytest.fixture
 def make(write_h5: Write, lstm_arrays: Make) -> Write:
-    """A function that writes a file: LSTM 3 > Dense."""
+    """Return a function that writes a file: LSTM 3 > Dense."""
 
     def write(
         size: int = 4,
@@ -55,7 +55,7 @@ def make(write_h5: Write, lstm_arrays: Make) -> Write:
 
 @pytest.fixture
 def make_embedding(write_h5: Write, lstm_arrays: Make) -> Write:
-    """A function that writes a file: Embedding > LSTM 3 > activation."""
+    """Return a function that writes a file: Embedding > LSTM 3 > activation."""
 
     def write(ids: int = 4, activation: str = "softmax", mask: bool = False) -> Path:
         embedding = {"name": "e", "input_dim": ids, "output_dim": 2, "input_length": 5, "mask_zero": mask}
@@ -69,7 +69,7 @@ def make_embedding(write_h5: Write, lstm_arrays: Make) -> Write:
 
 @pytest.fixture
 def facts(tmp_path: Path) -> Callable[[bytes], dict[str, Any]]:
-    """A function that reads the keys of a `.bin`."""
+    """Return a function that reads the keys of a `.bin`."""
     gguf = pytest.importorskip("gguf")
 
     def read(data: bytes) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def corpus(tmp_path: Path) -> Path:
 Facts = Callable[[bytes], dict[str, Any]]
 
 
-# -- encoding ------------------------------------------------------------------------------------
+# -- encoding --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_encoding_is_inferred(
 ) -> None:
     found = facts(exporting.convert(make(size, outputs, activation=activation)))
     assert found["encoding"] == expected
-    assert "predictor" not in found  # one of features has no elements
+    assert "predictor" not in found  # a network on features has no elements
 
 
 @pytest.mark.parametrize("option", [{"vocab": list("abcd")}, {"prime": [1, 2]}, {"encoding": "onehot"}])
@@ -189,7 +189,7 @@ def test_embedding_of_more_ids_than_outputs_generates_with_a_vocabulary_of_the_o
     assert (found["vocabulary"], "predictor" in found) == (["a", "b", "c"], False)
 
 
-# -- vocabulary ----------------------------------------------------------------------------------
+# -- vocabulary ------------------------------------------------------------------------------------
 
 
 def test_vocabulary_may_be_a_list(make: Write, facts: Facts) -> None:
@@ -350,7 +350,7 @@ def test_kind_without_a_vocabulary_is_refused(make: Write) -> None:
         exporting.convert(make(), vocabulary_kind="text")
 
 
-# -- prime and window ----------------------------------------------------------------------------
+# -- prime and window ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prime", ["dab", ["d", "a", "b"], [3, 0, 1], np.array([3, 0, 1])])
@@ -397,7 +397,7 @@ def test_zeros_before_a_short_prime_are_those_of_the_loop(make: Write, size: int
     want = reference.forward(network, np.concatenate([np.zeros((3, size)), encoded]))
     np.testing.assert_allclose(generator.probabilities([3, 1]), want, atol=1e-6)
     nothing = reference.forward(network, np.zeros((5, size)))
-    assert len(generator.sample(20, seed=1)) == 20  # starts from nothing
+    assert len(generator.sample(20, seed=1)) == 20  # it starts without a prime
     np.testing.assert_allclose(generator.probabilities(), nothing, atol=1e-6)
     assert generator.model.zero_padding
     assert not any("shorter" in sentence for sentence in generator.model.assumed)
@@ -408,7 +408,7 @@ def test_element_before_a_short_prime_may_be_told(make_embedding: Write, padding
     path = make_embedding(3)
     generator = lstmgen.Generator(path, vocab=["a", "b", "c"], padding=padding)
     want = reference.forward(keras_file.read(path), [1, 1, 1, 2, 0])
-    want[1] = 0  # never drawn
+    want[1] = 0  # padding is never drawn
     np.testing.assert_allclose(generator.probabilities("ca"), want / want.sum(), atol=1e-6)
 
 
@@ -474,7 +474,7 @@ def test_window_that_is_no_length_is_refused(make: Write, window: Any) -> None:
         exporting.convert(make(window=None), window=window)
 
 
-# -- facts ---------------------------------------------------------------------------------------
+# -- facts -----------------------------------------------------------------------------------------
 
 
 def test_facts_for_people_are_stored(make: Write, facts: Facts) -> None:
@@ -518,7 +518,7 @@ def test_model_without_a_recurrent_layer_is_refused(write_h5: Write) -> None:
         exporting.convert(path)
 
 
-# -- the file ------------------------------------------------------------------------------------
+# -- the file --------------------------------------------------------------------------------------
 
 
 def test_export_writes_what_convert_gives(make: Write, tmp_path: Path) -> None:
@@ -564,7 +564,7 @@ def test_large_model_takes_few_steps_and_little_memory(write_h5: Write, lstm_arr
         assert peak < 3 * path.stat().st_size
 
 
-# -- the script ----------------------------------------------------------------------------------
+# -- the script ------------------------------------------------------------------------------------
 
 
 def script(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -638,7 +638,7 @@ def test_script_says_that_there_is_no_vocabulary(make: Write, tmp_path: Path) ->
     said = "no vocabulary: sample gives ids; --vocab-from or --vocab gives them names"
     assert done.returncode == 0
     assert said in done.stderr.splitlines()
-    regression = script(make(2, 4), tmp_path / "m.bin")  # does not generate
+    regression = script(make(2, 4), tmp_path / "m.bin")  # a regression does not generate
     assert (regression.returncode, regression.stderr.count("\n")) == (0, 1)
 
 
@@ -676,7 +676,7 @@ def test_script_refuses_wrong_usage() -> None:
     assert "--dtype" in done.stderr
 
 
-# -- real models ---------------------------------------------------------------------------------
+# -- real models -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Filters, against plain numpy."""
+"""The filters of the sampler, compared with plain numpy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def filtered(
     min_p: float,
     temp: float,
 ) -> Any:
-    """What llama.cpp's chain of samplers does, in its order."""
+    """Return what llama.cpp's chain of samplers does, in its order."""
     logits = logits.copy()
     for i, bias in logit_bias.items():
         logits[i] += bias

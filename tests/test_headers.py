@@ -1,4 +1,4 @@
-"""The headers that an embedder includes: strict compilers take them, and the manual has each function."""
+"""Strict compilers accept the public headers, and the manual has each function."""
 
 from __future__ import annotations
 

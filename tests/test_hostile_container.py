@@ -1,4 +1,4 @@
-"""Broken and hostile `.bin` files: each a `ModelFormatError` that names what is wrong, at once."""
+"""Each broken or hostile `.bin` file is at once a `ModelFormatError` that names what is wrong."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ MUTATIONS: dict[str, tuple[Change, str]] = {}
 
 
 def mutation(name: str, message: str) -> Callable[[Change], Change]:
-    """Register a change of a sound file; `message` is what the error must say."""
+    """Register a change of a sound file. The error must contain `message`."""
 
     def register(change: Change) -> Change:
         assert name not in MUTATIONS
@@ -110,7 +110,7 @@ def heads(name: str, message: str, **fields: Any) -> None:
 NAME = "general.name"
 NO_MAGIC = "no magic 'GGUF'"
 
-# Framing
+# -- framing ---------------------------------------------------------------------------------------
 heads("wrong magic", NO_MAGIC, magic=b"GGML")
 heads("byte-swapped magic", NO_MAGIC, magic=b"FUGG")
 for version in (0, 1, 2, 4, 2**32 - 1):
@@ -121,7 +121,7 @@ heads("trailing megabyte", "goes on after its last tensor", tail=bytes(2**20))
 heads("wrong checksum", "checksum is wrong", seal=False, tail=b"")
 heads("non-zero padding of the header", "padding that is not zero", padding=1)
 
-# Counts and strings
+# -- counts and strings ----------------------------------------------------------------------------
 heads("2^64 - 1 keys", "number of keys: expected at most 4096", n_keys=2**64 - 1)
 heads("keys whose size wraps", "number of keys: expected at most 4096", n_keys=2**60 + 1)
 heads("4097 keys", "number of keys: expected at most 4096, found 4097", n_keys=4097)
@@ -250,7 +250,7 @@ def _tensors_in_another_order(file: File) -> None:
     file.tensors[0], file.tensors[1] = file.tensors[1], file.tensors[0]
 
 
-# Offsets
+# -- offsets ---------------------------------------------------------------------------------------
 SECOND = "offset of tensor lstm_0.recurrent_kernel: expected 3520, found "
 for what, offset in {
     "past the end": 2**40,
@@ -293,7 +293,7 @@ def _no_data(file: File) -> None:
     file.data.clear()
 
 
-# Meaning
+# -- meaning ---------------------------------------------------------------------------------------
 sets("units 21", "lstmgen.layer.0.units", u32(21), r"lstm_0.kernel: expected \(11, 84\)")
 sets("units 0", "lstmgen.layer.0.units", u32(0), "layer.0.units: expected 1 to 1048576, found 0")
 sets("units 2^20", "lstmgen.layer.0.units", u32(2**20), r"lstm_0.kernel: expected \(11, 4194304\)")
@@ -360,12 +360,15 @@ for number in (math.nan, math.inf, -math.inf):
 mutation("another weight", "the self-test failed")(weight(0, 100.0))
 
 
-# The same of files that have keys which the one above lacks.
+# Files with keys that the file above lacks.
 OTHERS: dict[str, tuple[dict[str, Any], dict[str, bytes | None], str]] = {}
 
 
 def keyed(name: str, message: str, file: dict[str, Any], **keys: bytes | None) -> None:
-    """Set these keys of lstmgen. of a file, or drop those that are None; `message` is what the error must say."""
+    """Set keys of lstmgen. in a file, or drop those that are None.
+
+    message: what the error must contain.
+    """
     assert name not in OTHERS
     OTHERS[name] = (file, {f"lstmgen.{key}": value for key, value in keys.items()}, message)
 
@@ -478,7 +481,7 @@ def test_no_mutation_takes_memory_or_hangs(tmp_path: Path) -> None:
         file = take_apart(SOUND)
         change(file)
         if file.tail:
-            file.tail = b"\0"  # its size is no fault of the reader
+            file.tail = b"\0"  # the reader cannot know the right size
         (tmp_path / str(i)).write_bytes(file.to_bytes())
     run = subprocess.run(
         [sys.executable, "-c", LOAD_ALL, str(tmp_path), str(len(MUTATIONS))],

@@ -1,4 +1,4 @@
-"""What a Keras file may try: each is a `ModelFormatError`; no other file is ever opened."""
+"""Whatever a Keras file tries, it is a `ModelFormatError`, and no other file is opened."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def replace_kernel(path: Path, **options: Any) -> None:
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """A sound file of the right shape that no model should lead to."""
+    """Return a sound file of the right shape that no model should lead to."""
     path = tmp_path / "secret.h5"
     with h5py.File(path, "w") as file:
         file["kernel"] = np.ones((2, 12), np.float32)
@@ -63,7 +63,7 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
-# -- links ---------------------------------------------------------------------------------------
+# -- links -----------------------------------------------------------------------------------------
 
 
 def test_external_link_to_an_array(small_h5: Path, secret: Path) -> None:
@@ -82,8 +82,8 @@ def test_external_link_in_the_place_of_a_group(small_h5: Path, secret: Path, pla
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_external_link_is_not_even_looked_behind(small_h5: Path, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")  # opening it to read would wait for ever
+def test_external_link_is_not_even_followed(small_h5: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # opening a pipe to read would wait for ever
     with h5py.File(small_h5, "r+") as file:
         del file[KERNEL]
         file[KERNEL] = h5py.ExternalLink(str(tmp_path / "pipe"), "kernel")
@@ -131,7 +131,7 @@ def test_one_array_for_very_many_layers(write_h5: Write) -> None:
     refuse(path, "declares more numbers than the file can hold")
 
 
-# -- storage -------------------------------------------------------------------------------------
+# -- storage ---------------------------------------------------------------------------------------
 
 
 def test_external_storage(small_h5: Path, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_filter_that_needs_a_plug_in(small_h5: Path) -> None:
     refuse(small_h5, "lstm_1: kernel: expected gzip, lzf or no compression, found filter 32015")
 
 
-# -- types ---------------------------------------------------------------------------------------
+# -- types -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_transposed_array(small_h5: Path) -> None:
     refuse(small_h5, r"lstm_1: kernel: expected \(2, 12\), found \(12, 2\)")
 
 
-# -- names ---------------------------------------------------------------------------------------
+# -- names -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -349,11 +349,11 @@ def test_huge_list_of_names(tmp_path: Path, small_h5: Path) -> None:
     refuse(path, "attribute layer_names: expected at most 65536 bytes, found 1000000")
 
 
-# -- config --------------------------------------------------------------------------------------
+# -- config ----------------------------------------------------------------------------------------
 
 
 def forbid(*names: str) -> Callable[..., Any]:
-    """An `__import__` that fails for modules whose names a file holds."""
+    """Return an `__import__` that fails for modules whose names a file holds."""
     real = builtins.__import__
 
     def guarded(name: str, *rest: Any) -> Any:
@@ -381,7 +381,7 @@ def test_class_of_another_module_is_refused_and_never_imported(
 ) -> None:
     change_config(small_h5, lambda model: model["config"][0].update({key: "this"}))
     monkeypatch.setattr(builtins, "__import__", forbid("this"))
-    refuse(small_h5, "expected a class of Keras itself, found .*'this'")
+    refuse(small_h5, "expected a class that Keras defines, found .*'this'")
     assert "this" not in sys.modules
 
 
@@ -489,7 +489,7 @@ def test_error_shows_no_control_characters_of_the_file(small_h5: Path) -> None:
     assert len(str(caught.value)) < 300
 
 
-# -- broken files --------------------------------------------------------------------------------
+# -- broken files ----------------------------------------------------------------------------------
 
 
 def test_file_cut_anywhere(small_h5: Path) -> None:
@@ -521,7 +521,7 @@ def test_device_is_not_read() -> None:
         keras_file.read("/dev/zero")
 
 
-# -- texts of variable length --------------------------------------------------------------------
+# -- texts of variable length ----------------------------------------------------------------------
 
 
 def _with_texts(path: Path, texts: list[str]) -> bytearray:
@@ -534,7 +534,7 @@ def _with_texts(path: Path, texts: list[str]) -> bytearray:
 def test_text_that_takes_no_room_or_all(small_h5: Path, size: int) -> None:
     data = _with_texts(small_h5, ["lstm_1", "dropout_1", "dense_1"])
     at = data.find(b"GCOL") + 16
-    data[at : at + 2] = bytes(2)  # now it is free room, which counts its own record
+    data[at : at + 2] = bytes(2)  # the record is now free, and a free record counts its own header
     data[at + 8 : at + 16] = size.to_bytes(8, "little")
     small_h5.write_bytes(data)
     refuse(small_h5, "damaged HDF5 file: the heap at byte")
@@ -554,7 +554,7 @@ def test_many_texts_that_are_the_same_one(small_h5: Path) -> None:
     data = _with_texts(small_h5, ["x" * length] + ["b"] * (count - 1))
     size = length.to_bytes(4, "little")
     begin = data.find(size)
-    while data[begin + 16 : begin + 20] != bytes([1, 0, 0, 0]):  # an element is its length and where it lies
+    while data[begin + 16 : begin + 20] != bytes([1, 0, 0, 0]):  # an element stores its length and its place
         begin = data.find(size, begin + 1)
     for i in range(1, count):
         data[begin + 16 * i : begin + 16 * i + 16] = data[begin : begin + 16]
@@ -562,7 +562,7 @@ def test_many_texts_that_are_the_same_one(small_h5: Path) -> None:
     refuse(small_h5, f"attribute layer_names: {count} texts of up to {length} bytes are too long")
 
 
-# -- configs that ask for more than the file holds ------------------------------------------------
+# -- configs that ask for more than the file holds -------------------------------------------------
 
 
 def _layer(kind: str, name: str, **config: Any) -> dict[str, Any]:
@@ -610,7 +610,7 @@ def test_models_called_twice_within_models_called_twice(small_h5: Path, monkeypa
     change_config(small_h5, change)
     with pytest.raises(ModelFormatError, match=r"expected at most .* calls of layers, those within models included"):
         keras_file.read(small_h5)
-    assert built == MAX_BUILDS + 1  # of 2**24
+    assert built == MAX_BUILDS + 1  # a full build would need 2**24
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What imports what: the arrows between modules point one way, and heavy packages have few doors."""
+"""Imports between modules point one way, and few modules import a heavy package."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_package_is_imported_by_the_modules_that_may(package: str) -> None:
 
 
 def by_name(tree: ast.Module) -> Iterator[str]:
-    """Modules that are imported by their names: `import_module("keras")`, `music21("music21.stream")`."""
+    """Return modules imported by name: `import_module("keras")`, `music21("music21.stream")`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             function = ast.unparse(node.func).rpartition(".")[2].strip("_")
@@ -105,7 +105,10 @@ def test_the_engine_is_reached_by_what_users_hold_alone() -> None:
 
 
 def modules_after(code: str, *blocked: str) -> set[str]:
-    """The modules that a fresh Python has after `code`. It cannot import those that are `blocked`."""
+    """The modules that a fresh Python has after `code`.
+
+    It cannot import those that are `blocked`.
+    """
     before = "".join(f"sys.modules[{name!r}] = None\n" for name in blocked)
     program = f"import sys\n{before}{code}\nprint(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -1,4 +1,7 @@
-"""`lstmgen info` says what a file is, what is assumed of it, and what to type next: commands that run as printed."""
+"""`lstmgen info` says what a file is, what is assumed of it, and what to type next.
+
+The commands that it prints run as they stand.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ class Followed:
         return self
 
     def predicted(self, numbers: int) -> Followed:
-        """Assert that the last command gave so many finite numbers."""
+        """Assert that the last command gave this number of finite numbers."""
         assert self.facts["is"].startswith("a predictor")
         found = [float(piece) for piece in self.outs[-1].split()]
         assert len(found) == numbers
@@ -48,7 +51,10 @@ class Followed:
 def follow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Followed]:
-    """A function that asks `info` of a file in an empty folder and runs each command that it gives."""
+    """Return a function that asks `info` about a file, in an empty folder.
+
+    It runs each command that `info` prints.
+    """
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -72,7 +78,7 @@ def follow(
             out, err = run(*argv)
             outs.append(out)
             errs.append(err)
-        for err in errs:  # an export and a sample say what info has said
+        for err in errs:  # an export and a sample print the same assumptions as info
             assert [x.removeprefix("assumed: ") for x in err.splitlines() if x.startswith("assumed: ")] in (
                 facts["assumed"],
                 [],
@@ -84,7 +90,7 @@ def follow(
 
 @pytest.fixture
 def make(write_h5: Write, lstm_arrays: Make) -> Write:
-    """A function that writes a file: LSTM 3 > Dense."""
+    """Return a function that writes a file: LSTM 3 > Dense."""
 
     def write(size: int, outputs: int, activation: str = "softmax", window: int | None = 5, **lstm: Any) -> Path:
         shape = [lstm.pop("batch", None), window, size]
@@ -99,7 +105,7 @@ def make(write_h5: Write, lstm_arrays: Make) -> Write:
 
 @pytest.fixture
 def embedding(write_h5: Write, lstm_arrays: Make) -> Write:
-    """A function that writes a file: Embedding > LSTM 3 > Dense."""
+    """Return a function that writes a file: Embedding > LSTM 3 > Dense."""
 
     def write(ids: int, outputs: int, activation: str = "softmax", mask: bool = False) -> Path:
         first = {"name": "e", "input_dim": ids, "output_dim": 2, "mask_zero": mask, "batch_input_shape": [None, 5]}
@@ -132,14 +138,14 @@ def test_commands_for_a_real_file_end_in_a_sample_or_a_prediction(zoo: Path, fol
     outputs = found.facts["output_shape"][-1]
     if not found.facts["is"].startswith("a generator"):
         found.predicted(outputs)
-    elif "textgenrnn" in name:  # a text, which ends at <s> if that comes first
+    elif "textgenrnn" in name:  # a text ends at <s>
         assert 0 < len(found.outs[-1]) <= 202
     else:
         found.sampled()
         assert {int(i) for i in found.outs[-1].split()} <= set(range(outputs))
 
 
-# -- each kind of file -------------------------------------------------------------------------------
+# -- each kind of file -----------------------------------------------------------------------------
 
 
 def test_commands_for_one_hot_letters(make: Write, follow: Any) -> None:
@@ -175,7 +181,7 @@ def test_commands_for_a_number_a_step(make: Write, follow: Any, options: tuple[s
 
 def test_commands_for_zeros_before_a_short_prime(make: Write, follow: Any) -> None:
     found = follow(make(4, 4), "--padding", "zeros").sampled()
-    assert found.facts["next"][1] == "lstmgen sample model.bin --length 200"  # from nothing
+    assert found.facts["next"][1] == "lstmgen sample model.bin --length 200"  # the sample starts without a prime
     assert not any("shorter than" in sentence for sentence in found.facts["assumed"])
 
 
@@ -210,7 +216,7 @@ def test_commands_for_an_embedding(embedding: Write, follow: Any) -> None:
 def test_commands_for_a_masked_embedding(embedding: Write, follow: Any) -> None:
     found = follow(embedding(6, 6, mask=True)).sampled()
     assert "0" not in found.outs[-1].split()
-    assert found.facts["next"][1] == "lstmgen sample model.bin --length 200"  # from nothing but padding
+    assert found.facts["next"][1] == "lstmgen sample model.bin --length 200"  # the sample starts from padding
 
 
 @pytest.mark.parametrize(("ids", "outputs", "activation"), [(9, 1, "sigmoid"), (4, 7, "softmax"), (9, 7, "softmax")])
@@ -248,7 +254,7 @@ def test_commands_for_weights_that_need_a_config(make: Write, follow: Any, tmp_p
             whole.copy(whole["model_weights"][name], file, name)
     found = follow(path, "--config", "LSTM(3), Dense(4, softmax)", "--window", "7").sampled()
     assert found.facts["next"][0] == (f"lstmgen export {path} w.bin --config 'LSTM(3), Dense(4, softmax)' --window 7")
-    follow(path).sampled()  # the weights leave no doubt
+    follow(path).sampled()  # the weights tell the architecture
 
 
 def test_commands_for_a_keras_zip_of_a_name_with_spaces(keras: Any, follow: Any, tmp_path: Path) -> None:
@@ -329,7 +335,7 @@ def test_options_for_a_bin_are_refused(tmp_path: Path, capfd: pytest.CaptureFixt
 
 @pytest.fixture
 def predict(capfd: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """A function that runs `lstmgen predict` and gives its status and what it printed."""
+    """Return a function that runs `lstmgen predict` and gives its status and what it printed."""
 
     def run(*argv: object) -> tuple[int, str, str]:
         status = cli.main(["predict", *map(str, argv)])

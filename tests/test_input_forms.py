@@ -1,4 +1,7 @@
-"""How an element enters: raw numbers, zeros in place of elements, networks that only predict, one-hot rows."""
+"""The ways in which an element enters.
+
+There are raw numbers, zeros in place of elements, networks that only predict, and one-hot rows.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ from lstmgen.binfile import rounding, writer
 from lstmgen.network import NETWORK_INPUT, Network, reference
 from support.networks import network, packed
 
-# Padding and carried state are tried together, too.
+# Padding is also tried with carried state.
 pytestmark = pytest.mark.filterwarnings("ignore:carried state gives another model:UserWarning")
 
 T = 7
 PITCHES = [60.0, 62.0, -1.5, 64.0, 65.0, 67.0, 69.0, 71.0, 72.0, 0.25, 48.0]
 HEAD = ("dense", 11, "softmax")
 
-# Layers before the head, what they read, and other options of `network`.
+# The layers before the last, what they read, and other options of `network`.
 Body = tuple[list[Any], dict[int, tuple[int, ...]], dict[str, Any]]
 BOTH_WAYS: Body = (
     [("lstm", 9), ("reverse",), ("lstm", 8), ("concatenate",)],
@@ -53,7 +56,7 @@ def inputs_of(encoding: str) -> int:
 
 
 def exact(net: Network, encoding: str, ids: Sequence[int], values: Sequence[float] | None = None) -> NDArray[Any]:
-    """The output in float64 for the last T elements, after zeros where there are fewer."""
+    """Return the output in float64 for the last T elements, after zeros where there are fewer."""
     rows = reference.encode(net, encoding, ids[-T:], values)
     zeros = np.zeros((T - len(rows), net.input_size), np.float32)
     return np.asarray(reference.forward(net, np.concatenate([zeros, rows])), np.float64)
@@ -64,7 +67,7 @@ def elements(n: int) -> list[int]:
 
 
 def draw_many(model: lstmgen.Model, prime: list[int], refresh: int) -> None:
-    """What the engine says, where the package would say it before."""
+    """Return the engine's answer where the package would answer first."""
     ids = np.array(prime, np.uint32)
     _core.sample_many(model._native, [ids], [{"seed": 1}], length=5, stops=[], refresh=refresh, threads=1)
 
@@ -425,7 +428,7 @@ def test_ids_and_their_one_hot_features_give_the_same_bits(
 @pytest.mark.parametrize("dtype", rounding.DTYPES)
 @pytest.mark.parametrize("body", BODIES)
 def test_a_window_gives_the_bits_of_predict(body: str, dtype: str) -> None:
-    """A linear head: its output is what the sampler takes, in float64."""
+    """The last layer is linear, so the output is the sampler's input in float64."""
     layers, reads, options = BODIES[body]
     net = network([*layers, ("dense", 11, "linear")], 11, T, reads=reads, **options)
     gen = lstmgen.Generator(writer.pack(net, encoding="onehot", dtype=dtype, zero_padding=True))

@@ -35,7 +35,7 @@ def change_config(path: Path, change: Callable[[Any], object]) -> Path:
 
 
 def equal(a: Network, b: Network) -> bool:
-    """Whether two networks are the same but for the version that saved them."""
+    """Return whether two networks are the same but for the version that saved them."""
     return (a.window, a.input_size) == (b.window, b.input_size) and all(
         (x.type, x.name, x.options) == (y.type, y.name, y.options)
         and all(np.array_equal(x.arrays[key], y.arrays[key]) for key in x.arrays)
@@ -43,7 +43,7 @@ def equal(a: Network, b: Network) -> bool:
     )
 
 
-# -- layouts of the versions ---------------------------------------------------------------------
+# -- layouts of the versions -----------------------------------------------------------------------
 
 
 def test_list_config_of_keras_2_1_5(write_h5: Write, lstm_arrays: Make) -> None:
@@ -157,7 +157,7 @@ def test_chunked_attributes_are_joined(small_h5: Path) -> None:
 
 
 def test_weights_that_keras_saved_in_many_layers_are_in_order(write_h5: Write, lstm_arrays: Make) -> None:
-    names = [f"lstm_{i}" for i in range(12)]  # as text, lstm_10 sorts before lstm_2
+    names = [f"lstm_{i}" for i in range(12)]  # sorted as texts, lstm_10 comes before lstm_2
     layers = [lstm(name, units=2, return_sequences=True) for name in names]
     weights = {name: lstm_arrays(name, 2, 2) for name in names}
     network = read(write_h5(layers, weights))
@@ -197,7 +197,7 @@ def test_kind_of_file_is_told_from_its_content(small_h5: Path) -> None:
     assert read(renamed).sizes == (2, 3, 2)
 
 
-# -- defaults of the versions --------------------------------------------------------------------
+# -- defaults of the versions ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_forms_of_an_activation(write_h5: Write, lstm_arrays: Make, stored: Any,
     assert network.layers[0].options["activation"] == expected
 
 
-# -- input ---------------------------------------------------------------------------------------
+# -- input -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("steps", "window"), [(20, 20), (None, 0)])
@@ -306,7 +306,7 @@ def test_embedding_takes_ids(write_h5: Write, lstm_arrays: Make, shape: Any) -> 
     assert (network.window, network.sizes) == (10 if shape else 0, (9, 2, 3))
 
 
-# -- weights -------------------------------------------------------------------------------------
+# -- weights ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f8", ">f4", ">f8"])
@@ -375,7 +375,7 @@ def test_batch_normalization_without_gamma_and_beta(write_h5: Write, lstm_arrays
     np.testing.assert_array_equal(affine.arrays["offset"], [-0.5, -1, -1.5])
 
 
-# -- layers --------------------------------------------------------------------------------------
+# -- layers ----------------------------------------------------------------------------------------
 
 
 def test_layers_without_effect_are_not_stored(write_h5: Write, lstm_arrays: Make) -> None:
@@ -430,7 +430,7 @@ def test_names_become_fit_for_the_file_and_different(write_h5: Write, lstm_array
     assert found == ["Schicht_f_r_T_ne", "a_b", "a_b_2", "n" * 40, "n" * 38 + "_2"]
 
 
-# -- refusals ------------------------------------------------------------------------------------
+# -- refusals --------------------------------------------------------------------------------------
 
 
 def test_missing_file_is_named() -> None:
@@ -487,8 +487,8 @@ def test_other_hdf5_file_is_refused(tmp_path: Path) -> None:
         ({"units": True}, "units: expected 1 to 1048576, found True"),
         ({"units": None}, "units: expected 1 to 1048576, found None"),
         ({"use_bias": "no"}, "use_bias: expected true or false, found 'no'"),
-        ({"activation": "my_own"}, "activation: 'my_own' is not an activation of Keras's own"),
-        ({"activation": "hard_sigmoid_keras2"}, "is not an activation of Keras's own"),
+        ({"activation": "my_own"}, "activation: expected an activation that Keras defines, found 'my_own'"),
+        ({"activation": "hard_sigmoid_keras2"}, "expected an activation that Keras defines"),
         ({"activation": ["tanh"]}, r"activation: \['tanh'\] is not an activation"),
         ({"batch_input_shape": [None, 4, 2, 2]}, "expected one input"),
         ({"batch_input_shape": [None, 4, None]}, "input: features: expected 1 to"),
@@ -598,10 +598,10 @@ def test_several_outputs_are_refused(small_h5: Path) -> None:
 @pytest.mark.parametrize(
     "nodes",
     [
-        [[["dense_1", 0, 0, {}]]],  # by itself
-        [[["lstm_1", 0, 1, {}]]],  # a state
+        [[["dense_1", 0, 0, {}]]],  # the layer is fed by itself
+        [[["lstm_1", 0, 1, {}]]],  # the second output is a state
         [[["nobody", 0, 0, {}]]],
-        [[["dropout_1", 0, 0, {}], ["lstm_1", 0, 0, {}]]],  # two tensors
+        [[["dropout_1", 0, 0, {}], ["lstm_1", 0, 0, {}]]],  # the layer is fed two tensors
         [[["dropout_1", 0, 0, {"training": True}]]],
         [[["dropout_1", 0, 0, {"initial_state": ["lstm_1", 0, 0]}]]],
         [{"args": [{}], "kwargs": {}}],

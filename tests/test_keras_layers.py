@@ -1,8 +1,8 @@
-"""Every row of the table in docs/keras-files.md: layers and options x kinds of file and versions of Keras.
+"""Every row of the table in docs/keras-files.md, in every kind of file and version of Keras.
 
-Each row is a small Keras model (support/keras_models.py). Saved by the Keras that is installed, it must predict what
-Keras does. Any other kind of file must give the very same network: one that Keras wrote, or one in the layout of an
-older version (support/legacy_files.py).
+Each row is a small Keras model (support/keras_models.py). The installed Keras saves it, and it must
+predict what Keras does. Any other kind of file must give the same network. Keras writes some of
+them, and support/legacy_files.py writes those in the layouts of older versions.
 """
 
 from __future__ import annotations
@@ -29,21 +29,23 @@ from support.slow import slow_but
 
 DOCS = Path(__file__).parent.parent / "docs" / "keras-files.md"
 
-pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")  # which it drops, as we do
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Layer .* was passed an input with a mask"
+)  # Keras drops the mask, as we do
 
-# Keras 3 computes these otherwise than its predecessors: see the tests below the table.
+# Keras 3 computes these in another way than older versions. The tests below the table check it.
 MEANS_OTHERWISE = {
     "masked Bidirectional, return_sequences=True": tuple(v for v in legacy_files.VERSIONS if parse_version(v) < (2, 4)),
     "Add of masked and unmasked": legacy_files.VERSIONS,
     "Concatenate of masked and unmasked": legacy_files.VERSIONS,
 }
 
-NOT_BEFORE_KERAS_3 = ("masked zero_output_for_mask",)  # where the writers of older files do not look
+NOT_BEFORE_KERAS_3 = ("masked zero_output_for_mask",)  # the writers of older files do not know this option
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _keras(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Make Keras and a folder known to `trial`, which remembers what it made."""
+    """Give `trial`, which remembers what it makes, Keras and a folder."""
     _Trial.keras, _Trial.folder = keras, tmp_path_factory.mktemp("rows")
     yield
     trial.cache_clear()
@@ -67,12 +69,12 @@ class _Trial:
         self.exact = reference.forward(self.network, self.x)
 
     def engine(self) -> lstmgen.Model:
-        """The exported model."""
+        """Return the exported model."""
         encoding = "index" if self.network.takes_ids else "features"
         return lstmgen.Model(str(self.path), encoding=encoding)
 
     def ratio(self) -> float:
-        """The error of lstmgen against float64 as a multiple of Keras's."""
+        """Return the error of lstmgen against float64 as a multiple of Keras's."""
         amplified = parity.amplification(self.network, self.exact, lambda network: reference.forward(network, self.x))
         return parity.ratio(self.engine().predict(self.x), self.expected, self.exact, amplified)
 
@@ -147,7 +149,7 @@ def test_older_versions_give_the_same_network(name: str) -> None:
 
 
 def table() -> list[str]:
-    """The table of the documentation."""
+    """Return the table of the documentation."""
     names = [version.removesuffix(".0") if version == "2.12.0" else version for version in legacy_files.VERSIONS]
     lines = [f"| layer and options | 3.x | {' | '.join(names)} |", "|---" * (2 + len(names)) + "|"]
     for name in ROWS:

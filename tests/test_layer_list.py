@@ -1,4 +1,4 @@
-"""Layers written as in Keras code are read as the config that they stand for, in whichever form they are written."""
+"""Layers written as in Keras code are read as their config, in whichever form they are written."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ layers = (
 
 
 def written(value: Any, positional: bool) -> str:
-    """A value as code. A layer in it becomes a call, with or without the names of its arguments."""
+    """Return a value as code.
+
+    A layer in it becomes a call, with or without the names of its arguments.
+    """
     if isinstance(value, dict):
         kind, config = value["class_name"], value["config"]
         unnamed = layer_list._POSITIONAL.get(kind, ()) if positional else ()

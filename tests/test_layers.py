@@ -15,9 +15,9 @@ from lstmgen.binfile import rounding
 from lstmgen.network import LAYER_TYPES, NO_MAXIMUM, Network, reference
 from support.networks import network, packed
 
-X = -1  # the network's input, as something to read
+X = -1  # stands for the network's input
 
-# Layers, and what some of them read. Each network takes 5 numbers a step and has 6 steps.
+# The layers, and what some of them read. Each network takes 5 numbers a step and has 6 steps.
 NETWORKS: dict[str, tuple[list[Any], dict[int, tuple[int, ...]]]] = {
     "gru": ([("gru", 20), ("gru", 7)], {}),
     "gru, reset before": ([("gru", 20, "tanh", "sigmoid", False), ("gru", 7, "tanh", "sigmoid", False)], {}),
@@ -76,7 +76,7 @@ def make(name: str) -> Network:
 
 def inputs(rng: np.random.Generator) -> Any:
     x = rng.normal(size=(101, 6, 5)).astype(np.float32)
-    x[rng.random(x.shape[:2]) < 0.3] = 0.25  # masked, where there is a mask
+    x[rng.random(x.shape[:2]) < 0.3] = 0.25  # these steps are masked if there is a mask
     x[0] = 0.25
     return x
 
@@ -111,7 +111,10 @@ def test_a_model_gives_the_bytes_that_it_was_read_from(
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 511, 513, 1030])
 def test_matrices_that_are_read_in_pieces(rows: int, tmp_path: Path) -> None:
-    """A matrix of 64 KiB or more comes from a file in several pieces, which need not end where packed rows do."""
+    """A matrix of 64 KiB or more comes from a file in several pieces.
+
+    A piece need not end at the end of a packed row.
+    """
     of = network([("lstm", 33), ("dense", 3, "softmax")], inputs=rows, window=0)
     x = np.random.default_rng(0).normal(size=(2, 3, rows)).astype(np.float32)
     for dtype in rounding.DTYPES:

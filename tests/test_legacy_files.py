@@ -1,4 +1,7 @@
-"""What varies between files of older versions of Keras beside the layers, and files of weights only."""
+"""Files of older versions of Keras, and files that hold only weights.
+
+The layers themselves are tested in test_keras_layers.py.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from support.legacy_files import VERSIONS, write_legacy, write_legacy_weights, w
 
 Make = Callable[..., Any]
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")  # of what is assumed
+pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")  # assumptions are warnings
 
 
 @pytest.fixture
@@ -44,12 +47,12 @@ def model(keras: Any) -> Any:
 
 @pytest.fixture
 def network(model: Any, tmp_path: Path) -> Network:
-    """What today's Keras stores of it."""
+    """Return what the installed Keras stores of the model."""
     model.save(tmp_path / "today.keras")
     return keras_file.read(tmp_path / "today.keras")
 
 
-# -- attributes and arrays -----------------------------------------------------------------------
+# -- attributes and arrays -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -118,7 +121,7 @@ def test_hdf5_under_the_name_of_a_zip(model: Any, network: Network, tmp_path: Pa
     assert difference(keras_file.read(path), network) is None
 
 
-# -- CuDNN ---------------------------------------------------------------------------------------
+# -- CuDNN -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("version", ["2.1.5", "2.2.4", "2.3.1", "2.2.4-tf"])
@@ -131,7 +134,7 @@ def test_cudnn_layers(keras: Any, tmp_path: Path, version: str, layer: str) -> N
     assert difference(keras_file.read(path), keras_file.read(tmp_path / "today.h5")) is None
 
 
-# -- versions that computed something else -------------------------------------------------------
+# -- versions that computed something else ---------------------------------------------------------
 
 
 def _masked(rng: np.random.Generator) -> Any:
@@ -171,12 +174,12 @@ def test_merged_mask_leaves_out_what_any_input_does(
     np.testing.assert_allclose(reference.forward(network, x), expected, rtol=0, atol=1e-5)
 
 
-# -- weights only --------------------------------------------------------------------------------
+# -- weights only ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def text_model(keras: Any) -> Any:
-    """A network that can be told from its weights."""
+    """Return a network that can be told from its weights."""
     layers = keras.layers
     made = keras.Sequential(
         [
@@ -207,7 +210,7 @@ def test_weights_with_an_architecture_in_code(text_model: Any, tmp_path: Path, v
     assert _same_arrays(network, keras_file.read(tmp_path / "today.h5"))
     old = parse_version(version) < (2, 3)
     assert network.layers[0].options["recurrent_activation"] == ("hard_sigmoid_keras2" if old else "sigmoid")
-    assert len(network.assumed) == old  # says what the gates are
+    assert len(network.assumed) == old  # an assumption tells the activation of the gates
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -321,7 +324,7 @@ def test_architecture_that_disagrees_with_the_weights_is_refused(text_model: Any
         keras_file.read(path, config=CODE.replace("LSTM(6", "LSTM(7"))
 
 
-# -- graphs --------------------------------------------------------------------------------------
+# -- graphs ----------------------------------------------------------------------------------------
 
 
 def test_one_of_several_outputs(keras: Any, tmp_path: Path, rng: np.random.Generator) -> None:
@@ -400,7 +403,7 @@ def test_weights_of_another_copy_of_the_model_go_by_order(keras: Any, tmp_path: 
     first.save(tmp_path / "m.h5")
     write_legacy_weights(first, tmp_path / "w.h5", "2.3.1")
     config = json.loads(first.to_json())
-    # As if the model had been built again, and the numbers of its layers had gone on: lstm, lstm_1 > lstm_1, lstm_2.
+    # As if the model had been built again, which numbers lstm, lstm_1 as lstm_1, lstm_2.
     for entry, name in zip(config["config"]["layers"][1:], [names[1], "lstm_99", "dense_99"], strict=True):
         entry["config"]["name"] = name
     network = keras_file.read(tmp_path / "w.h5", config=config)
@@ -442,12 +445,12 @@ def test_lambda_is_refused_by_name(keras: Any, tmp_path: Path) -> None:
         keras_file.read(tmp_path / "m.keras")
 
 
-# -- .keras --------------------------------------------------------------------------------------
+# -- .keras ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def members(text_model: Any, tmp_path: Path) -> dict[str, bytes]:
-    """The files in a .keras."""
+    """Return the files in a .keras."""
     text_model.save(tmp_path / "m.keras")
     with zipfile.ZipFile(tmp_path / "m.keras") as archive:
         return {name: archive.read(name) for name in archive.namelist()}

@@ -1,4 +1,4 @@
-"""Models that begin with a layer that makes ids of texts: the network after it, and its vocabulary."""
+"""Models whose first layer turns texts into ids: the network after it, and its vocabulary."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lstmgen import ModelFormatError, keras_file
 
 WORDS = ["the", "cat", "sat", "dont"]
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # says what is assumed
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # assumptions are warnings
 
 
 def saved(keras: Any, path: Path, first: Any, ids: int, *, text: bool = True, steps: int | None = 5) -> Any:
@@ -97,8 +97,8 @@ def test_vocabulary_elsewhere_is_never_opened(keras: Any, tmp_path: Path) -> Non
         ("StringLookup", {"num_oov_indices": 2}, "num_oov_indices of 0 or 1"),
         ("StringLookup", {"invert": True}, "invert=False"),
         ("StringLookup", {"output_mode": "one_hot"}, "output_mode 'int'"),
-        ("TextVectorization", {"standardize": {"class_name": "function"}}, "a function of its own"),
-        ("TextVectorization", {"split": ["x"]}, "a function of its own"),
+        ("TextVectorization", {"standardize": {"class_name": "function"}}, "a custom function"),
+        ("TextVectorization", {"split": ["x"]}, "a custom function"),
         ("TextVectorization", {"ngrams": 2}, "ngrams are not supported"),
         ("TextVectorization", {"output_mode": "tf_idf"}, "output_mode 'int'"),
     ],
@@ -127,5 +127,5 @@ def test_config_of_another_kind(
         with pytest.raises(ModelFormatError, match=reason):
             keras_file.read(path)
         return
-    said = "the vocabulary of the layer ids is in a file of its own, which is not opened: give vocab"
+    said = "the vocabulary of the layer ids is in another file, which is not opened; give vocab"
     assert said in keras_file.read(path).assumed

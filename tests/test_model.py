@@ -1,4 +1,4 @@
-"""What a model says of itself, copies and pickles, and where models come from."""
+"""What a model says of itself, how it is copied and pickled, and where models come from."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def model() -> lstmgen.Model:
     return lstmgen.Model(packed())
 
 
-# -- what a model says of itself --------------------------------------------------------------------
+# -- what a model says of itself -------------------------------------------------------------------
 
 
 def test_repr_of_a_model_shows_its_make(model: lstmgen.Model) -> None:
@@ -112,7 +112,7 @@ def test_a_generator_and_a_model_pickle(protocol: int) -> None:
 
 @pytest.mark.parametrize("tiny", [-0.0, 1e-20, -1e-17, 1e-45])
 def test_a_pickled_generator_takes_its_own_states(tiny: float) -> None:
-    """Also if weights are so small that they count as zero in bf16."""
+    """This also holds if weights are so small that they are zero in bf16."""
     of = network()
     of.layers[0].arrays["recurrent_kernel"][0, :5] = tiny
     gen = lstmgen.Generator(packed(of, dtype="bf16"))
@@ -154,7 +154,7 @@ def test_bundled_models_are_a_dict_of_paths() -> None:
     assert all(os.path.isfile(path) for path in models.values())
 
 
-# -- sources ----------------------------------------------------------------------------------------
+# -- sources ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture

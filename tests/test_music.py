@@ -34,7 +34,7 @@ needs_music21 = pytest.mark.skipif(
 )
 
 VOCABULARY = [f"{kind}{step}" for kind in "td" for step in music.STEPS] + [f"n{pitch}" for pitch in range(128)]
-TUNE = [  # two hands: a triplet, thirty-seconds, a chord, a rest, a long note
+TUNE = [  # two hands, with a triplet, thirty-seconds, a chord, a rest and a long note
     Note(0, 1 / 3, 72),
     Note(1 / 3, 1 / 3, 74),
     Note(2 / 3, 1 / 3, 76),
@@ -90,13 +90,13 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def music21() -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what others deprecate while it is imported
+        warnings.simplefilter("ignore")  # music21's imports warn of deprecations
         return pytest.importorskip("music21", reason="needs music21: pip install 'lstmgen[music]'")
 
 
 @pytest.fixture
 def tune(tmp_path: Path, music21: Any) -> Path:
-    """A MIDI file that music21 wrote, of two instruments on two tracks."""
+    """Return a MIDI file that music21 wrote, of two instruments on two tracks."""
     path = tmp_path / "tune.mid"
     by_music21(music21, TUNE, path, "midi")
     return path
@@ -119,7 +119,7 @@ def by_music21(music21: Any, notes: Sequence[Note], path: Path, kind: str) -> No
 
 
 def midi(*track: int, ticks: int = 24) -> bytes:
-    """A MIDI file of one track."""
+    """Return a MIDI file of one track."""
     body = bytes(track) + b"\0\xff\x2f\0"
     return b"MThd\0\0\0\6\0\0\0\1" + ticks.to_bytes(2, "big") + b"MTrk" + len(body).to_bytes(4, "big") + body
 
@@ -248,7 +248,7 @@ def test_folders_are_read_in_parallel_and_in_order(tmp_path: Path, capfd: pytest
     for name in ("b/2.mid", "a.mid", "b/1.MIDI", "b/c/ä.mid"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Music([Note(0, 1, 60 + len(name))]).write(folder / name)
-    (folder / "._a.mid").write_text("what a Mac leaves behind")
+    (folder / "._a.mid").write_text("a file that macOS adds")
     (folder / "notes.txt").write_text("no music")
     found = music.read_pieces([folder, folder / "a.mid"], jobs=2)
     names = ["a.mid", "b/1.MIDI", "b/2.mid", "b/c/ä.mid"]
@@ -391,7 +391,7 @@ def test_notes_stay_on_the_piano() -> None:
 
 
 def lesson_notes(music21: Any, path: Path, part: int | None = 0) -> list[str]:
-    """The code behind the lesson, word for word but for `flatten`.
+    """Return the code behind the lesson, word for word but for `flatten`.
 
     `part`: the one whose notes are taken, in the lesson the first. None: `partitionByInstrument`
     returns None, as it did before music21 8 for a file without instruments.
@@ -416,7 +416,7 @@ def lesson_notes(music21: Any, path: Path, part: int | None = 0) -> list[str]:
 
 
 def lesson_stream(music21: Any, prediction_output: Sequence[str]) -> Any:
-    """The lesson's way back, word for word."""
+    """Return the lesson's way back, word for word."""
     chord, instrument, note, stream = music21.chord, music21.instrument, music21.note, music21.stream
     offset = 0.0
     output_notes: list[Any] = []
@@ -458,7 +458,7 @@ def test_without_instruments_the_lesson_merges_all_parts(tmp_path: Path, music21
 
 
 def track(pitches: Sequence[int], *, name: str = "", program: int | None = None, channel: int = 1) -> bytes:
-    """A track of quarters, one after the other; channels are counted from 1."""
+    """Return a track of quarters, one after the other; channels are counted from 1."""
     body = b"\0\xff\x03" + bytes([len(name)]) + name.encode() if name else b""
     if program is not None:
         body += bytes([0, 0xC0 | channel - 1, program])
@@ -763,7 +763,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 
 
 def imports(module: str) -> set[str]:
-    """The modules of the package that a module imports, whether at once or later."""
+    """Return the modules of the package that a module imports, whether at once or later."""
     tree = ast.parse((PACKAGE / f"{module}.py").read_text())
     found: set[str] = set()
     for node in ast.walk(tree):

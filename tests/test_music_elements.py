@@ -1,4 +1,4 @@
-"""Elements and notes: what each encoding means, how it is told from the others, and the way there and back."""
+"""Elements and notes: what each encoding means, how it is recognised, and the round trip."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MELODY = st.lists(st.tuples(st.none() | st.integers(0, 127), st.integers(1, 40))
 
 
 def melody_symbols(sounds: list[tuple[int | None, int]]) -> list[str]:
-    """What `preprocess.encode_song` of the course writes for pitches, or rests, of so many sixteenths."""
+    """Return what `preprocess.encode_song` of the course writes for notes and rests."""
     return [
         symbol for pitch, steps in sounds for symbol in ["r" if pitch is None else str(pitch)] + ["_"] * (steps - 1)
     ]

@@ -1,4 +1,7 @@
-"""What a sample may be written as: told by the suffix, before anything is drawn."""
+"""What a sample may be written as.
+
+The suffix tells it, before anything is drawn.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ LESSON = ["0.4.7", "B-3", "C4", "E4.G4", "G4"]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Any:
-    """A function that writes a model of a vocabulary, and returns its path."""
+    """Return a function that writes a model of a vocabulary, and returns its path."""
 
     def written(vocabulary: list[str] | None, kind: str = "tokens") -> str:
         size = len(vocabulary or EVENTS)
@@ -54,7 +57,7 @@ def test_every_kind_that_is_written_has_its_writer() -> None:
 
 
 def test_no_list_of_suffixes_stands_anywhere_else() -> None:
-    """A new suffix is one row: nobody else lists them."""
+    """A new suffix is one row, since no other module lists suffixes."""
     suffix = r"\.(mid|midi|musicxml|mxl|krn|mp3|ogg)\b"
     several = re.compile(rf"{suffix}\W+(and |or )?{suffix}|['\"]{suffix}.*['\"]{suffix}")
     files = [*Path(lstmgen.__path__[0]).rglob("*.py"), *(ROOT / "tools").glob("*.py")]
@@ -171,7 +174,10 @@ def test_a_melody_is_written_and_what_is_assumed_is_said(
 def test_a_saved_melody_model_and_its_mapping_make_midi(
     tmp_path: Path, write_h5: Any, lstm_arrays: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the course leaves behind: a model on one-hot symbols of any number of steps, and mapping.json."""
+    """The course leaves a model and a mapping.json.
+
+    The model takes one-hot symbols, for any number of steps.
+    """
     size = len(MELODY)
     kernel = np.random.default_rng(5).uniform(-1, 1, (3, size)).astype(np.float32)
     model = write_h5(
@@ -215,7 +221,7 @@ def test_the_vocabulary_decides_not_what_was_drawn(vocabulary: list[str], encodi
 
 
 def texts(png: bytes) -> dict[str, str]:
-    """The texts in the metadata of a PNG file."""
+    """Return the texts in the metadata of a PNG file."""
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     found, at = {}, 8
     while at < len(png):

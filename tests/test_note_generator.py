@@ -76,7 +76,10 @@ def saved(tmp_path: Path) -> Save:
 def tutorial_loop(
     model: Any, notes: Sequence[Sequence[float]], count: int, *, divides: bool = True, pitches: int = PITCHES
 ) -> list[tuple[int, float, float]]:
-    """The loop of the tutorial with the likeliest pitch, and with the new pitch divided as in the training."""
+    """Return what the tutorial's loop gives with the likeliest pitch.
+
+    The new pitch is divided as in the training.
+    """
     scale = np.array([pitches, 1.0, 1.0])
     window = np.array(notes, np.float64) / scale
     found = []

@@ -1,4 +1,4 @@
-"""The table of the options of sampling, and what follows from it: checks, help, documents, errors."""
+"""The table of the options of sampling, and the checks, help, documents and errors made from it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_the_engine_has_the_ranges_of_the_table(gen: lstmgen.Generator, name: st
 
 
 def ways(gen: lstmgen.Generator) -> list[Any]:
-    """All that takes these options."""
+    """Return all that takes these options."""
     return [gen.sample, gen.stream, gen.astream, functools.partial(gen.sample_many, 2)]
 
 
@@ -191,12 +191,12 @@ SPELLED = re.compile(
     rf"\b({'|'.join(NAMES)})=|\b(vocab_from|vocab_encoding|vocabulary_kind|input_values|on_unknown)\b"
     rf"|^({'|'.join(NAMES)})(:| ')"
 )
-# What stands in a file for good has both spellings; the modules of tasks and the loop speak to both at once.
+# A text with both spellings is stored in a file, or is read by both kinds of users.
 BOTH = re.compile(r"\(--[a-z-]+")
 
 
 def spoken(tree: ast.Module) -> Iterator[ast.Constant]:
-    """The texts that a module may say: all but docstrings and what is no sentence."""
+    """Yield the texts that a module may print, without docstrings."""
     documents = {
         node.body[0].value
         for node in ast.walk(tree)
@@ -220,7 +220,7 @@ def test_messages_name_options_through_the_function_that_spells_them() -> None:
     assert found == []
 
 
-# -- docstrings -----------------------------------------------------------------------------------
+# -- docstrings ------------------------------------------------------------------------------------
 
 WITH_EXAMPLES = [
     *("classifying", "elements", "errors", "files", "generator", "options", "parity", "stream"),

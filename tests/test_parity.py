@@ -1,8 +1,9 @@
-"""Equal to Keras, within the error that Keras itself has.
+"""Equal to Keras, within the error of Keras itself.
 
-The measure is `lstmgen.parity.ratio`: at most 1.5 in the median over the models, at most 3 in the worst.
-A saturated network amplifies rounding errors, so one draw of its weights is one throw of dice.
-It is judged over DRAWS draws, by the median of their ratios and by the RMS pooled over all of them.
+The measure is `lstmgen.parity.ratio`. It is at most 1.5 in the median over the models and at most 3
+in the worst. A saturated network amplifies rounding errors, so the ratio of one draw of its weights
+depends on chance. Such a network is judged over DRAWS draws, by the median of their ratios and by
+the RMS over all of them.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from lstmgen.parity import MEDIAN, WORST
 from support.networks import network
 from support.slow import slow_but
 
-WINDOWS = 24  # of a network that is judged by one draw of its weights
-DRAWS, WINDOWS_OF_A_DRAW = 15, 8  # of a saturated one
+WINDOWS = 24  # for a network that is judged by one draw of its weights
+DRAWS, WINDOWS_OF_A_DRAW = 15, 8  # for a saturated network
 DRAWN = 500
 
 Floats = NDArray[np.floating[Any]]
@@ -35,7 +36,11 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Case:
-    """A random network: LSTM `units`, how elements enter, what follows, and the scale of the recurrent weights."""
+    """A random network.
+
+    It has an LSTM of `units`, a way for elements to enter, further layers, and a scale of the
+    recurrent weights.
+    """
 
     units: tuple[int, ...]
     encoding: str = "onehot"
@@ -99,22 +104,22 @@ def _network(keras: Any, case: Case, *, stateful: bool = False) -> Any:
 
 
 def _weights(model: Any, scale: float, draw: int) -> list[Floats]:
-    """Weights for the model: those of a draw are the same everywhere."""
+    """Return weights for the model. Those of a draw are the same everywhere."""
     rng = np.random.default_rng([5, draw])
     drawn = []
     for weight in model.weights:
         shape = weight.shape
         if "variance" in weight.path:
             values = rng.uniform(0.2, 2.0, shape)
-        elif len(shape) == 1:  # biases, gamma, beta, mean
+        elif len(shape) == 1:  # the array is a bias, gamma, beta or mean
             values = rng.normal("gamma" in weight.path, 0.3, shape)
             if "lstm" in weight.path:
                 values[shape[0] // 4 : shape[0] // 2] += 1  # the forget gate
-        elif "recurrent" in weight.path:  # orthogonal, as Keras begins
+        elif "recurrent" in weight.path:  # Keras also starts with an orthogonal matrix
             values = scale * np.linalg.qr(rng.normal(size=shape[::-1]))[0].T
         elif "embeddings" in weight.path:
             values = rng.uniform(-0.3, 0.3, shape)
-        else:  # distributions as peaked as those of trained networks
+        else:  # this makes distributions as peaked as those of trained networks
             factor = scale if "lstm" in weight.path else 6
             values = factor * np.sqrt(6 / sum(shape)) * rng.uniform(-1, 1, shape)
         drawn.append(values.astype(np.float32))
@@ -143,7 +148,7 @@ class Trial:
         return np.stack(rows)
 
     def keras_predict(self, x: NDArray[Any]) -> Floats:
-        """What Keras gives for the input `x` with the weights of this draw."""
+        """Return what Keras gives for the input `x` with the weights of this draw."""
         self.model.set_weights(self.weights)
         predicted: Floats = self.model.predict(x, batch_size=len(x), verbose=0)
         return predicted
@@ -154,7 +159,7 @@ class Trial:
         return parity.ratio(ours, keras, exact, self.amplified(exact, forward))
 
     def amplified(self, exact: Floats, forward: Callable[[Network], Floats]) -> Any:
-        """The amplification of each window; 1 where it hardly differs between windows."""
+        """Return the amplification of each window; 1 where it hardly differs between windows."""
         if self.case.saturated:
             return parity.amplification(self.network, exact, forward)
         return np.ones(len(exact))
@@ -178,7 +183,10 @@ class Trial:
         return self.keras_predict(x), exact, self.amplified(exact, _forward(x))
 
     def sampled(self, refresh: int | None, count: int) -> tuple[NDArray[np.uint32], Floats]:
-        """Elements drawn after a random prime, all (T + count,), and the distribution that each came from."""
+        """Return elements after a random prime, and the distribution that each came from.
+
+        The elements include the prime: (T + count,).
+        """
         generator = Generator(self.engine)
         ids = np.random.default_rng(4).integers(0, self.case.outputs, self.case.window)
         stream = generator.stream(prime=ids, seed=3, refresh=refresh)
@@ -194,7 +202,10 @@ def _forward(x: NDArray[Any]) -> Callable[[Network], Floats]:
 
 
 def _figure(trials: list[Trial], ours: Callable[[Trial], Floats]) -> float:
-    """The ratio of a case with outputs `ours`: the greater of the median over its draws and of the pooled RMS."""
+    """Return the ratio of a case with outputs `ours`.
+
+    It is the greater of the median over the draws and of the RMS over all of them.
+    """
     ratios, mine = [], [ours(trial) for trial in trials]
     for trial, found in zip(trials, mine, strict=True):
         keras, exact, amplified = trial.own
@@ -205,7 +216,7 @@ def _figure(trials: list[Trial], ours: Callable[[Trial], Floats]) -> float:
 
 @pytest.fixture(scope="module")
 def draws(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> list[list[Trial]]:
-    """The draws of each case."""
+    """Return the draws of each case."""
     folder = tmp_path_factory.mktemp("parity")
     cases = []
     for case in CASES:
@@ -216,7 +227,7 @@ def draws(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> list[list[Tri
 
 @pytest.fixture(scope="module")
 def trials(draws: list[list[Trial]]) -> list[Trial]:
-    """The first draw of each case."""
+    """Return the first draw of each case."""
     return [first for first, *_ in draws]
 
 
@@ -237,7 +248,7 @@ def test_predict_is_as_exact_as_keras(draws: list[list[Trial]]) -> None:
 
 
 def _planted(trial: Trial, change: Callable[[Layer], dict[str, Any]]) -> Floats:
-    """What lstmgen predicts if `change` replaces arrays of the first LSTM."""
+    """Return what lstmgen predicts if `change` replaces arrays of the first LSTM."""
     layers = list(trial.network.layers)
     i = next(i for i, layer in enumerate(layers) if layer.type == "lstm")
     layers[i] = replace(layers[i], arrays={**layers[i].arrays, **change(layers[i])})
@@ -247,7 +258,7 @@ def _planted(trial: Trial, change: Callable[[Layer], dict[str, Any]]) -> Floats:
 
 def test_a_wrong_gate_is_noticed_in_each_network(draws: list[list[Trial]]) -> None:
     def swapped(layer: Layer) -> dict[str, Any]:
-        """The recurrent kernel with the columns of the input gate and of the forget gate exchanged."""
+        """Return the recurrent kernel with the columns of two gates exchanged."""
         i, f, g, o = np.split(layer.arrays["recurrent_kernel"], 4, axis=-1)
         return {"recurrent_kernel": np.concatenate([f, i, g, o], axis=-1)}
 
@@ -257,7 +268,10 @@ def test_a_wrong_gate_is_noticed_in_each_network(draws: list[list[Trial]]) -> No
 
 
 def _seen_in(of: Network, x: NDArray[Any]) -> Iterator[tuple[str, tuple[int, ...], Floats]]:
-    """Each weight of a network by its tensor and index, and the share of an error in it that the output shows."""
+    """Return each weight of a network by its tensor and index.
+
+    With it comes the share of an error in it that the output shows.
+    """
     exact, step = reference.forward(of, x), 1e-5
     for i, layer in enumerate(of.layers):
         for name, values in layer.arrays.items():
@@ -271,10 +285,10 @@ def _seen_in(of: Network, x: NDArray[Any]) -> Iterator[tuple[str, tuple[int, ...
 
 
 def test_an_error_of_1e_6_in_any_weight_is_noticed(rng: np.random.Generator) -> None:
-    """Each weight, as it seems from many outputs, is the one that was stored, within half of 1e-6.
+    """Each weight, estimated from many outputs, is the stored one within half of 1e-6.
 
-    The error of the outputs, projected on the change that a weight makes, is what that weight seems to be off by.
-    Rounding errors of different windows cancel there, those of a wrong weight do not.
+    The estimate projects the error of the outputs on the change that a weight makes. Rounding
+    errors of different windows cancel there. Those of a wrong weight do not.
     """
     of = network([("lstm", 2), ("dense", 5, "softmax")], inputs=5, window=8, seed=0)
     ids = rng.integers(0, 5, (2000, 8))
@@ -305,7 +319,7 @@ def test_the_measure_counts_each_window_by_its_amplification() -> None:
     noise = error * [[1, 1], [4, 4]]
     assert parity.ratio(exact + noise, exact + error, exact) == pytest.approx(4, rel=1e-3)
     assert parity.ratio(exact + noise, exact + error, exact, amplified) == pytest.approx(np.sqrt(17 / 2))
-    wrong = exact + np.array([[1e-6], [0]])  # an error where nothing is amplified does not drown
+    wrong = exact + np.array([[1e-6], [0]])  # the ratio shows an error where nothing is amplified
     assert parity.ratio(wrong, exact + error, exact, amplified) > WORST
     assert parity.ratio(wrong, exact + error, exact) < 0.01
     with pytest.raises(ValueError, match=r"outputs of one shape, found \(2, 1\), \(2, 2\) and \(2, 2\)"):
@@ -348,7 +362,7 @@ def test_carried_sampling_is_as_exact_as_a_stateful_keras_model(trials: list[Tri
 
 
 def _compiled(keras: Any, model: Any) -> Callable[[Floats], Floats]:
-    """The model as a function of one step, faster than its predict."""
+    """Return the model as a function of one step, faster than its predict."""
     import tensorflow as tf
 
     assert keras.backend.backend() == "tensorflow"
@@ -357,7 +371,10 @@ def _compiled(keras: Any, model: Any) -> Callable[[Floats], Floats]:
 
 
 def _every_step(x: NDArray[Any]) -> Callable[[Network], Floats]:
-    """float64 output (DRAWN, outputs) at each of the last steps of one long sequence (1, T, ...)."""
+    """Return the float64 output at each of the last steps of one long sequence (1, T, ...).
+
+    The shape is (DRAWN, outputs).
+    """
 
     def forward(network: Network) -> Floats:
         layers = [

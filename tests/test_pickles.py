@@ -1,4 +1,4 @@
-"""Pickles are read as data: nothing in them runs, and none takes more than its share of time and memory."""
+"""Pickles are read as data. Nothing in them runs, and none takes much time or memory."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ HOMES = [
 
 
 def tokenizer_at(home: str, settings: dict[str, Any], protocol: int) -> bytes:
-    """The pickle of an object with these settings of a class Tokenizer in the module `home`."""
+    """Return the pickle of a Tokenizer of the module `home` with these settings."""
 
     class Stand:
         pass
@@ -326,7 +326,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "array of dates": (b"cnumpy\ndtype\n(S'M8'\ntR.", "numpy arrays of 'M8'"),
     "subclass of an array": (
         b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\ndtype\n(I0\ntS'b'\ntR.",
-        "a kind of array",
+        "an unknown kind of array",
     ),
     "terminal codes": (b"cos\x1b[31m\nsystem\n.", r"os\\x1b\[31m\.system"),
 }
@@ -468,7 +468,7 @@ def test_any_damage_is_a_value_error(rng: np.random.Generator) -> None:
 
 
 def converted(error: pytest.ExceptionInfo[ValueError], folder: Path) -> Any:
-    """What the command of a refusal makes of the pickle."""
+    """Return what the command of a refusal makes of the pickle."""
     found = re.search(r"(python -c .*)", str(error.value))
     assert found
     command = shlex.split(found[1])

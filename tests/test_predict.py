@@ -1,4 +1,4 @@
-"""`Model.predict` is what Keras does, for input of any kind."""
+"""`Model.predict` gives what Keras gives, for input of any kind."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_rounded_weights_predict_what_the_rounded_network_does(
 ) -> None:
     ids = np.arange(T)[None] % N
     y = lstmgen.Model(packed(dtype=dtype)).predict(ids)
-    if dtype == "bf16":  # what its matrices are multiplied with is rounded, too; the one-hot input is exact as it is
+    if dtype == "bf16":  # the inputs of the matrices are rounded, too, but a one-hot input is exact
         product = reference._matmul
 
         def rounded_product(x: NDArray[Any], matrix: NDArray[Any]) -> NDArray[Any]:

@@ -17,7 +17,7 @@ def gen() -> lstmgen.Generator:
     return lstmgen.Generator(packed())
 
 
-# -- prime ------------------------------------------------------------------------------------------
+# -- prime -----------------------------------------------------------------------------------------
 
 
 def test_include_prime_puts_it_first(gen: lstmgen.Generator) -> None:
@@ -59,7 +59,7 @@ def test_no_prime_at_all_is_an_error() -> None:
         nameless().sample(5)
 
 
-# -- the unknown ------------------------------------------------------------------------------------
+# -- the unknown -----------------------------------------------------------------------------------
 
 
 def test_an_unknown_character_is_named_with_its_position(gen: lstmgen.Generator) -> None:

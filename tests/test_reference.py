@@ -15,15 +15,15 @@ from lstmgen.keras_file import read
 from lstmgen.network import Layer, Network, reference
 from lstmgen.network.activations import ACTIVATIONS
 
-# sparsemax of Keras up to 3.15 is not what it says: see the test of its definition.
+# Keras up to 3.15 computes sparsemax wrongly. Another test compares it with its definition.
 BY_NAME = sorted(ACTIVATIONS.keys() - {"gelu_tanh", "hard_sigmoid_keras2", "sparsemax"})
-# Keras rounds a constant of these to float32, whatever it computes in.
+# Keras rounds a constant of these to float32, even if it computes in float64.
 ROUNDED = {"gelu", "leaky_relu"}
 
 
 @pytest.fixture
 def agree(keras: Any, save_h5: Callable[[Any], Path], rng: np.random.Generator) -> Callable[..., None]:
-    """A function that demands that reference and Keras, both in float64, agree on a model."""
+    """Return a function that asserts that reference and Keras agree in float64."""
 
     def check(shape: tuple[int, ...], *layers: Any, scale: float = 1.0, tolerance: float = 1e-9) -> None:
         ids = len(shape) == 1
@@ -34,7 +34,7 @@ def agree(keras: Any, save_h5: Callable[[Any], Path], rng: np.random.Generator) 
         size = (2, *shape)
         x = rng.integers(0, 7, size) if ids else rng.uniform(-2, 2, size).astype(np.float32)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of TensorFlow, about its own code
+            warnings.simplefilter("ignore")  # TensorFlow warns of its own code
             expected = np.asarray(model(x))
         assert expected.dtype == np.float64
         ours = reference.forward(read(save_h5(model)), x)
@@ -85,7 +85,7 @@ def test_activation_of_the_gates(agree: Callable[..., None], layers: Any, name: 
 
 
 def activation_of(name: str, x: Any) -> Any:
-    """The activation `name` of the numbers `x`, by way of a network."""
+    """Return the activation `name` of the numbers `x`, by way of a network."""
     network = Network((Layer("activation", "a", {"activation": name}, {}),), 0, 1, "")
     return reference.forward(network, np.reshape(x, (-1, 1)))[:, 0]
 
@@ -121,7 +121,7 @@ def test_activation_of_huge_numbers_warns_of_nothing(name: str) -> None:
         assert not np.isnan(found).any()
 
 
-# -- layers --------------------------------------------------------------------------------------
+# -- layers ----------------------------------------------------------------------------------------
 
 
 def test_stacked_lstm(agree: Callable[..., None], layers: Any) -> None:
@@ -186,7 +186,7 @@ def test_spatial_dropout(agree: Callable[..., None], layers: Any) -> None:
     agree((4, 3), layers.SpatialDropout1D(0.5), layers.LSTM(5))
 
 
-# -- shapes and encodings ------------------------------------------------------------------------
+# -- shapes and encodings --------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`sample_many`: each sequence is what `sample` draws alone, whatever is drawn beside it."""
+"""`sample_many` gives for each sequence what `sample` draws alone, whatever is drawn beside it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def gen() -> lstmgen.Generator:
     return lstmgen.Generator(packed())
 
 
-# -- what is drawn ----------------------------------------------------------------------------------
+# -- what is drawn ---------------------------------------------------------------------------------
 
 
 def test_sample_is_a_text_of_that_length(gen: lstmgen.Generator) -> None:
@@ -107,7 +107,7 @@ def test_a_sample_leaves_the_generator_as_it_was(gen: lstmgen.Generator) -> None
     assert gen.sample(20, seed=9) == first
 
 
-# -- stop -------------------------------------------------------------------------------------------
+# -- stop ------------------------------------------------------------------------------------------
 
 
 def test_stop_ends_the_text_and_stays_in_it(gen: lstmgen.Generator) -> None:

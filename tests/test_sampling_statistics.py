@@ -1,6 +1,6 @@
-"""A million draws follow the exact distribution, by tests that would see a bias of one per cent.
+"""A million draws follow the exact distribution. A bias of one per cent would be noticed.
 
-The seeds are fixed, so nothing here fails by chance: a failure is a change of the sampler.
+The seeds are fixed, so that no test fails by chance. A failure is a change of the sampler.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SEEDS = [1, 2**63 + 5]
 
 
 def constant(logits: NDArray[Any]) -> lstmgen.Generator:
-    """A generator whose distribution is softmax(logits), whatever came before."""
+    """Return a generator whose distribution is softmax(logits), whatever came before."""
     size = len(logits)
     arrays = {"dense_1.kernel": np.zeros((1, size)), "dense_1.bias": logits}
     of = network([("lstm", 1), ("dense", size, "softmax")], size, 1, arrays=arrays)
@@ -34,13 +34,13 @@ def constant(logits: NDArray[Any]) -> lstmgen.Generator:
 
 
 def drawn(gen: lstmgen.Generator, **options: Any) -> NDArray[np.uint32]:
-    """A million ids after the first element."""
+    """Return a million ids after the first element."""
     return np.array(gen.sample(DRAWS, prime=[0], **options), np.uint32)
 
 
 @cache
 def draws(temp: float, seed: int, bias: float = 0.0) -> NDArray[np.uint32]:
-    """A million ids; `bias` makes every second element that much likelier, the others less likely."""
+    """Return a million ids. `bias` makes every second element likelier by this factor."""
     signs = np.where(np.arange(len(LOGITS)) % 2, 1, -1)
     logits = LOGITS + temp * np.log1p(bias * signs)
     return drawn(constant(logits), temp=temp, seed=seed, refresh=None)
@@ -57,7 +57,10 @@ def chi_square(counts: NDArray[Any], p: NDArray[np.float64]) -> float:
 
 
 def critical(freedom: int) -> float:
-    """What chi-square exceeds with probability 1e-4 (Wilson and Hilferty, 1931)."""
+    """Return the number that chi-square exceeds with probability 1e-4.
+
+    Source: Wilson and Hilferty, 1931.
+    """
     spread = 2 / (9 * freedom)
     return freedom * (1 - spread + Z * math.sqrt(spread)) ** 3
 

@@ -1,4 +1,4 @@
-"""The HTTP service of examples/: many clients at a time, each with the text of its seed."""
+"""The HTTP service of examples/ serves many clients at a time, each with the text of its seed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Service:
 
     def get(self, query: str) -> HTTPResponse:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request("GET", f"/?{query}", headers={"Connection": "close"})  # the response has the socket
+        connection.request("GET", f"/?{query}", headers={"Connection": "close"})  # the response keeps the socket
         return connection.getresponse()
 
 
@@ -62,9 +62,9 @@ def service(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 def test_clients_at_the_same_time_get_the_text_of_their_seeds(service: Service, model: Path) -> None:
-    with service.get("length=1000000&refresh=none"):  # not over when the others are
+    with service.get("length=1000000&refresh=none"):  # it still runs when the others are done
         responses = [service.get(f"length=500&temp=0.67&seed={seed}") for seed in range(CLIENTS)]
-        begun = [response.read(1) for response in responses]  # of each, before the rest of any
+        begun = [response.read(1) for response in responses]  # the first byte of each arrives before the rest of any
         with ThreadPoolExecutor(CLIENTS) as pool:
             rest = list(pool.map(lambda response: response.read(), responses))
     gen = lstmgen.Generator(model)

@@ -1,4 +1,7 @@
-"""`Stream.save_state` and `stream(state=...)`: what was interrupted ends as what was not."""
+"""A stream that is saved and continued is the stream that was not interrupted.
+
+`Stream.save_state` saves it, and `stream(state=...)` continues it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from lstmgen.network import NETWORK_INPUT, Network
 from support.networks import network, packed
 from support.slow import slow_but
 
-# What a state holds is tried for networks, too, that are other models when their state is carried.
+# These networks compute something else if their state is carried.
 pytestmark = pytest.mark.filterwarnings("ignore:carried state gives another model:UserWarning")
 
 HEAD = ("dense", 11, "softmax")
@@ -64,7 +67,7 @@ def gen(request: pytest.FixtureRequest) -> lstmgen.Generator:
 
 
 def refreshes(gen: lstmgen.Generator) -> tuple[int | None, ...]:
-    # Up to the window lanes are run from what was read; from there on, two at most are run along.
+    # Up to the window, lanes run from what was read. From there on, at most two run along.
     return (1,) if gen.model.whole else (1, 4, gen.model.window, 50, 2**63 - 1, None)
 
 
@@ -182,7 +185,7 @@ def test_a_seed_beside_a_state_starts_new_random_numbers() -> None:
     state = stream.save_state()
     first, second = (gen.stream(state=state, seed=seed).take(40) for seed in (1, 2))
     assert first != second
-    # The context is what was drawn: a prime that is as long as the window makes the same one.
+    # The context is what was drawn. A prime as long as the window makes the same context.
     assert first == gen.sample(40, prime=str(text)[-12:], seed=1)
     assert gen.stream(state=state).seed is None
     assert gen.stream(state=state, seed=2).seed == 2
@@ -238,7 +241,7 @@ def test_other_processes_with_other_kernels_go_on(tmp_path: Path, name: str) -> 
         stream.take(40)
         state.write_bytes(stream.save_state())
         text = whole[:40]
-        for isa in isas:  # each a process of its own
+        for isa in isas:  # each needs its own process
             done = subprocess.run(
                 [sys.executable, "-c", CONTINUE, model, state],
                 capture_output=True,
@@ -252,7 +255,7 @@ def test_other_processes_with_other_kernels_go_on(tmp_path: Path, name: str) -> 
 
 
 def test_a_state_stays_readable() -> None:
-    """The layout, byte by byte: a change of it needs another version number."""
+    """The layout is fixed byte by byte. A change of it needs another version number."""
     gen = lstmgen.Generator(packed(of([("simple_rnn", 3)])))
     stream = gen.stream(temp=0.5, seed=1, top_k=5, logit_bias={"b": 0.25}, refresh=None, prime="abc")
     stream.take(3)
@@ -341,7 +344,7 @@ def test_damage_is_noticed(name: str, data: st.DataObject) -> None:
         gen.stream(state=damaged)
 
 
-# Where the numbers are that say how much there is, besides anywhere; the last is of the padding to come.
+# Places of the numbers that are counts. The last counts the padding to come.
 PLACES = [20, 28, 36, 44, 52, 60, 68, 76, 84, 88, 96, 96 + 8 + 312 * 8, 96 + 16 + 312 * 8 + 42 * 4]
 
 
@@ -374,7 +377,7 @@ def test_a_forged_option_is_damage() -> None:
 def test_padding_of_a_model_without_it_is_damage() -> None:
     gen, state = saved()
     place = PLACES[-1]
-    assert state[place : place + 16] == bytes(8) + (1).to_bytes(8, "little")  # no padding is to come; it has begun
+    assert state[place : place + 16] == bytes(8) + (1).to_bytes(8, "little")  # no padding is left
     forged = state[:place] + (5).to_bytes(8, "little") + state[place + 8 :]
     with pytest.raises(lstmgen.ModelFormatError, match="the state: expected a number up to 0, found 5"):
         gen.stream(state=with_checksum(forged))

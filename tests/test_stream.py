@@ -1,4 +1,4 @@
-"""`Stream`: a running sample that is taken from, changed, fed, copied and gone on with."""
+"""A `Stream` is a running sample that is taken from, changed, fed, copied and continued."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def gen() -> lstmgen.Generator:
     return lstmgen.Generator(packed())
 
 
-# -- iterating --------------------------------------------------------------------------------
+# -- iterating -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -230,11 +230,14 @@ CHANGES: list[dict[str, Any]] = [
 def test_a_change_holds_from_the_next_element_on(
     gen: lstmgen.Generator, change: dict[str, Any], refresh: int | None
 ) -> None:
-    """The elements after a change are those of a stream that had the options all along, from the same place on."""
+    """A change acts from the next element on.
+
+    The elements are then those of a stream that had the options from the start.
+    """
     plain = gen.stream(seed=3, refresh=refresh)
     plain.take(20)
     changed = gen.stream(state=plain.save_state(), **change)
-    plain.probabilities()  # the next distribution is there already, of the old options
+    plain.probabilities()  # the next distribution was computed with the old options
     plain.update(**change)
     np.testing.assert_array_equal(plain.probabilities(), changed.probabilities())
     assert plain.take(40) == changed.take(40)

@@ -1,4 +1,4 @@
-"""textgenrnn's models: their network, and what lies beside their weights."""
+"""textgenrnn's models: their network, and the files beside their weights."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ from lstmgen.exporting import ExportOptions, build
 VOCAB = {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "<s>": 6}
 WORDS = {"the": 1, "cat": 2, "sat": 3, ".": 4, "\n": 5, "<s>": 6}
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # says what is assumed of files of weights
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # assumptions are warnings
 
 Write = Callable[..., Path]
 
 
 @pytest.fixture
 def write(tmp_path: Path, rng: np.random.Generator) -> Write:
-    """A function that writes weights in the layout of its authors, and the files that `train_new_model` leaves."""
+    """Return a function that writes weights in textgenrnn's layout.
+
+    It also writes the files that `train_new_model` leaves beside them.
+    """
 
     def write(
         name: str = "poem_weights.hdf5",
@@ -79,7 +82,7 @@ def write(tmp_path: Path, rng: np.random.Generator) -> Write:
 
 
 def by_hand(path: Path, ids: Any) -> Any:
-    """Its authors' formulas, in float64."""
+    """Return the output by the formulas of textgenrnn's authors, in float64."""
     with h5py.File(path) as file:
         names = [np.asarray(name).item() for name in file.attrs["layer_names"]]
         names = [name.decode() if isinstance(name, bytes) else name for name in names]
@@ -92,7 +95,7 @@ def by_hand(path: Path, ids: Any) -> Any:
 
     def lstm(x: Any, kernel: Any, recurrent: Any, bias: Any) -> Any:
         units = recurrent.shape[0]
-        if len(bias) == 8 * units:  # of CuDNN: transposed, two biases
+        if len(bias) == 8 * units:  # CuDNN's arrays are transposed and have two biases
             kernel = np.hstack([k.reshape(k.shape[::-1]).T for k in np.split(kernel, 4, axis=1)])
             recurrent = np.hstack([k.T for k in np.split(recurrent, 4, axis=1)])
             bias = bias.reshape(2, -1).sum(0)
@@ -262,7 +265,9 @@ def test_text_ends_at_its_mark_on_the_command_line(write: Write, capfd: pytest.C
     capfd.readouterr()
     generator = lstmgen.Generator(exported)
     whole = generator.sample(500, seed=3)
-    assert isinstance(whole, str) and whole.index("<s>") + 3 < len(whole) > 400  # Python takes no option by itself
+    assert (
+        isinstance(whole, str) and whole.index("<s>") + 3 < len(whole) > 400
+    )  # Python follows no recommendation of the card
     for source in (path, exported):
         assert main(["sample", str(source), "--seed", "3", "--length", "500"]) == 0
         out, err = capfd.readouterr()

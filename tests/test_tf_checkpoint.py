@@ -1,4 +1,4 @@
-"""TensorFlow's checkpoints and SavedModels, and models of one's own class, read as data."""
+"""TensorFlow's checkpoints and SavedModels, and models of a user's own class, are read as data."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def tf(keras: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def tutorial(keras: Any) -> Any:
-    """The network of TensorFlow's text-generation tutorial: a class of one's own, logits at each step."""
+    """Return the network of TensorFlow's text-generation tutorial.
+
+    It is a user's own class that gives logits at each step.
+    """
     layers = keras.layers
 
     @keras.saving.register_keras_serializable("tests")
@@ -58,14 +61,14 @@ def tutorial(keras: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def likely(tutorial: Any) -> Floats:
-    """What the tutorial draws from: the softmax of the logits after the last step."""
+    """Return the softmax of the logits after the last step, from which the tutorial draws."""
     logits = np.asarray(tutorial(X), np.float64)[:, -1]
     y: Floats = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     return y
 
 
 def module(tf: Any, tree: dict[str, Any]) -> Any:
-    """An object with variables and objects as attributes, as layers of tf.keras 2 are to a checkpoint."""
+    """Return an object with variables and objects as attributes, like a layer of tf.keras 2."""
     made = tf.Module()
     for name, value in tree.items():
         held = module(tf, value) if isinstance(value, dict) else tf.Variable(np.asarray(value), name=name)
@@ -85,7 +88,10 @@ def as_tf_keras(tutorial: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def checkpoints(tf: Any, tutorial: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of three checkpoints, as ModelCheckpoint leaves it; the last but one is the newest by its name."""
+    """Return a folder of three checkpoints, as ModelCheckpoint leaves it.
+
+    By name, the last but one is the newest.
+    """
     folder = tmp_path_factory.mktemp("saved") / "training_checkpoints"
     root = module(tf, as_tf_keras(tutorial))
     root.optimizer = module(tf, {"learning_rate": 0.1, "momentum": {"kernel": np.zeros((3, 3), np.float32)}})

@@ -1,4 +1,4 @@
-"""Threads, signals, processes and forks."""
+"""Generators work with threads, signals, processes and forks."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_second_thread_on_one_stream_is_an_error_and_does_no_harm() -> None:
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(intrude)
         while not refused.is_set():
-            with contextlib.suppress(RuntimeError):  # the other may be first
+            with contextlib.suppress(RuntimeError):  # the other thread may be first
                 text += str(stream.take(20_000))
         done.result()
     assert text == gen.sample(len(text), seed=1, refresh=None)
@@ -118,7 +118,10 @@ else:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Children heed Ctrl-C even if this process runs in the background, where a shell has it ignored."""
+    """Let children react to Ctrl-C.
+
+    A shell ignores it for processes in the background.
+    """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -138,7 +141,7 @@ def interruptible() -> Iterator[None]:
     ],
 )
 def test_ctrl_c_stops_and_leaves_the_generator_usable(call: str, threads: str) -> None:
-    run = run_python(INTERRUPTED.replace("{call}", call), threads)  # which ends what does not stop
+    run = run_python(INTERRUPTED.replace("{call}", call), threads)  # run_python ends a program that does not stop
     assert (run.returncode, run.stdout) == (0, "True\n"), run.stderr
 
 

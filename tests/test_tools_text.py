@@ -1,4 +1,4 @@
-"""The tools that judge generated LaTeX: what a compiler says, and what the text is like."""
+"""The tools that judge generated LaTeX, by a compiler and by statistics of the text."""
 
 from __future__ import annotations
 
@@ -256,13 +256,13 @@ def test_grammar_reads_what_it_learnt(grammar: Grammar) -> None:
 @pytest.mark.parametrize(
     ("text", "at"),
     [
-        (r"\begin{lemma} \end{proof}", r"proof}"),  # not what is open
+        (r"\begin{lemma} \end{proof}", r"proof}"),  # another environment is open
         (r"\end{lemma}", r"end{lemma}"),  # nothing is open
         (r"\begin{lemma} \item", r"item"),  # no list
         (r"\it x", r"it x"),  # not in braces
         (r"\begin{lemma} \begin{enumerate} \item \it x", " x"),
         (r"\begin{lemma} \begin{enumerate} x", "x"),
-        (r"\begin{lemma} \begin{proof}", r"proof}"),  # does not stand in it
+        (r"\begin{lemma} \begin{proof}", r"proof}"),  # a proof does not stand in a lemma
         (r"\begin{lemmy}", r"y}"),
         (r"\label \lable", r"le"),
         (r"x_i", r"_i"),
@@ -290,7 +290,7 @@ def test_each_state_can_be_left(grammar: Grammar, rng: np.random.Generator) -> N
     state = 0
     for _ in range(20_000):
         row = grammar.row(state)
-        state = int(rng.choice(row[row >= 0]))  # fails where nothing is allowed
+        state = int(rng.choice(row[row >= 0]))  # it fails if nothing is allowed
 
 
 def test_units() -> None:

@@ -1,4 +1,7 @@
-"""`lstmgen train text`, going on after an interruption, and the callback for other loops."""
+"""`lstmgen train text`, and the callback for other training loops.
+
+A training also continues after an interruption.
+"""
 
 from __future__ import annotations
 
@@ -142,10 +145,10 @@ def test_card_says_what_the_model_is(corpus: Path, tmp_path: Path) -> None:
     ):
         assert row in card
     assert "\nA sample:\n\n    " in card
-    assert "embedding" not in card  # of words only
+    assert "embedding" not in card  # a model of words only
 
 
-# -- interruption --------------------------------------------------------------------------------
+# -- interruption ----------------------------------------------------------------------------------
 
 
 class _Stop(Exception):
@@ -167,19 +170,22 @@ def test_interrupted_training_goes_on_to_the_same_end(keras: Any, corpus: Path, 
     whole = train_text(corpus, tmp_path / "whole.bin", settings)
     with pytest.raises(_Stop):
         train_text(corpus, tmp_path / "part.bin", settings, callbacks=[_interrupted(keras, 2)])
-    assert lstmgen.Model(tmp_path / "part.bin").metadata["card"]["epochs"] <= 2  # the best so far is there
+    assert lstmgen.Model(tmp_path / "part.bin").metadata["card"]["epochs"] <= 2  # the best model so far was written
     with pytest.raises(
         ValueError, match=r"part\.training\.keras: an interrupted training is there. resume=True goes on with it"
     ):
         train_text(corpus, tmp_path / "part.bin", settings)
     report = train_text(corpus, tmp_path / "part.bin", replace(settings, resume=True))
-    assert report.history == whole.history  # the same slices, the same dropout
+    assert report.history == whole.history  # slices and dropout are the same
     assert not (tmp_path / "part.training.keras").exists()
 
 
 @pytest.fixture
 def ctrl_c(keras: Any) -> Iterator[Callable[[int, int], Any]]:
-    """A callback that presses Ctrl-C in a step of an epoch, where Keras passes over what is raised."""
+    """Return a callback that presses Ctrl-C in a step of an epoch.
+
+    Keras ignores exceptions there.
+    """
 
     def press(in_epoch: int, in_step: int) -> Any:
         class CtrlC(keras.callbacks.Callback):  # type: ignore[misc]
@@ -193,7 +199,7 @@ def ctrl_c(keras: Any) -> Iterator[Callable[[int, int], Any]]:
 
         return CtrlC()
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores Ctrl-C
     yield press
     found = signal.signal(signal.SIGINT, before)
     assert found is signal.default_int_handler
@@ -223,7 +229,7 @@ def test_ctrl_c_within_an_epoch_loses_nothing(
     report = train_text(corpus, out, replace(settings, resume=True))
     assert "going on after step 2 of epoch 2" in capsys.readouterr().err
     assert [epoch["val_loss"] for epoch in report.history] == [epoch["val_loss"] for epoch in whole.history]
-    losses = [epoch["loss"] for epoch in whole.history]  # means over all steps, those before the interruption, too
+    losses = [epoch["loss"] for epoch in whole.history]  # the means include the steps before the interruption
     assert [epoch["loss"] for epoch in report.history] == pytest.approx(losses, rel=1e-5)
 
 
@@ -263,14 +269,14 @@ def test_ctrl_c_at_the_end_leaves_all_and_is_raised(
 
 @pytest.mark.slow(reason="trains until nothing is better")
 def test_patience_ends_it_and_the_best_is_kept(corpus: Path, tmp_path: Path) -> None:
-    corpus.write_text("".join(random.Random(0).choices("abcdefgh", k=2000)))  # nothing to learn but by heart
+    corpus.write_text("".join(random.Random(0).choices("abcdefgh", k=2000)))  # random letters can only be memorised
     report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, lr=5e-2, batch=32, epochs=60, patience=1))
     assert len(report.history) < 60
     losses = [epoch["val_loss"] for epoch in report.history]
     assert lstmgen.Model(tmp_path / "m.bin").metadata["card"]["epochs"] == losses.index(min(losses)) + 1
 
 
-# -- bad input -----------------------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -392,7 +398,7 @@ def test_help_explains_each_option_with_its_default(kind: str, capsys: pytest.Ca
             assert re.search(r"[a-z]{2}.*\([\d.e-]+|by the size of the text\)\s*$", explained, re.DOTALL), flags
 
 
-# -- callback ------------------------------------------------------------------------------------
+# -- callback --------------------------------------------------------------------------------------
 
 
 def test_export_callback_keeps_the_best(keras: Any, tmp_path: Path, rng: np.random.Generator) -> None:
@@ -409,7 +415,7 @@ def test_export_callback_keeps_the_best(keras: Any, tmp_path: Path, rng: np.rand
     assert exported.vocabulary is not None
     np.testing.assert_allclose(exported.predict(x), model.predict(x, verbose=0), atol=1e-5)
     before = (tmp_path / "m.bin").read_bytes()
-    callback.best = -1.0  # nothing is better than this
+    callback.best = -1.0  # no figure is better
     model.fit(x, y, epochs=1, verbose=0, callbacks=[callback])
     assert (tmp_path / "m.bin").read_bytes() == before
     with pytest.raises(ValueError, match="monitor: expected one of accuracy, loss"):
@@ -425,10 +431,10 @@ def test_export_callback_compares_like_with_like(keras: Any, tmp_path: Path) -> 
     exported = []
     for epoch, logs in enumerate(
         [
-            {"loss": float("nan")},  # not a figure, so not the best
+            {"loss": float("nan")},  # NaN is never the best
             {"loss": 0.1},
             {"loss": 0.2},
-            {"loss": 0.2, "val_loss": 3.0},  # the first that is validated
+            {"loss": 0.2, "val_loss": 3.0},  # the first epoch with a validation
             {"loss": 0.01},
             {"loss": 0.01, "val_loss": 2.0},
         ]
@@ -458,7 +464,7 @@ def test_export_callback_keeps_a_better_file_of_another_run(keras: Any, tmp_path
     from lstmgen.keras import ExportCallback
 
     def run(figures: list[dict[str, float]], **options: Any) -> list[bool]:
-        """Whether each epoch, with these figures, wrote the file."""
+        """Return whether each epoch, with these figures, wrote the file."""
         callback = ExportCallback(path, vocab=list("abcd"), **options)
         callback.set_model(_tiny(keras))
         callback.on_train_begin()

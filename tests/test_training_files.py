@@ -1,4 +1,7 @@
-"""A finished model is never overwritten by less: what `lstmgen train` does where files are already there."""
+"""What `lstmgen train` does if files are already there.
+
+A finished model is never overwritten by less.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ MODEL = ("m.bin", "m.h5", "m.md")
 
 @pytest.fixture(scope="module")
 def finished(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a text and a finished training on it."""
+    """Return a folder with a text and a finished training on it."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "song.txt").write_text(SONG)
     train_text(folder / "song.txt", folder / "m.bin", SMALL)
@@ -39,7 +42,7 @@ def finished(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def interrupted(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a text and a training on it that was interrupted after its first epoch."""
+    """Return a folder with a text and a training interrupted after its first epoch."""
     folder = tmp_path_factory.mktemp("interrupted")
     (folder / "song.txt").write_text(SONG)
     with pytest.raises(_Stop):
@@ -49,14 +52,14 @@ def interrupted(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(finished: Path, tmp_path: Path) -> Path:
-    """A copy of `finished`."""
+    """Return a copy of `finished`."""
     shutil.copytree(finished, tmp_path / "copy")
     return tmp_path / "copy"
 
 
 @pytest.fixture
 def broken_off(interrupted: Path, tmp_path: Path) -> Path:
-    """A copy of `interrupted`."""
+    """Return a copy of `interrupted`."""
     shutil.copytree(interrupted, tmp_path / "copy")
     return tmp_path / "copy"
 
@@ -263,7 +266,7 @@ def test_values_of_the_defaults_count_where_the_command_line_gives_them(
     assert "--units 8 there and 512 here; --weight-decay 0.01 there and 0.5 here" in said
 
 
-# -- states --------------------------------------------------------------------------------------
+# -- states ----------------------------------------------------------------------------------------
 
 
 def _edited(path: Path, change: Callable[[dict[str, Any]], object], name: str = "lstmgen.json") -> None:
@@ -352,7 +355,7 @@ def test_a_state_is_read_as_it_was_saved(broken_off: Path) -> None:
 
 
 def _begun(source: Path, text: Path, out: Path, keras: Any, **settings: Any) -> list[Any]:
-    """The weights that a training begins with."""
+    """Return the weights that a training begins with."""
     found = []
 
     class Look(keras.callbacks.Callback):  # type: ignore[misc]

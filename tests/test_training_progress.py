@@ -77,7 +77,7 @@ def test_it_says_what_happens_and_nothing_else(keras: Any, corpus: Path) -> None
 
 @pytest.mark.parametrize("module", ["argparse", "numpy", "keras"])
 def test_ctrl_c_while_modules_are_read_ends_it_without_a_traceback(corpus: Path, tmp_path: Path, module: str) -> None:
-    """As TensorFlow does, the module turns the `KeyboardInterrupt` into an error of its own where it can."""
+    """Like TensorFlow, the module may turn the `KeyboardInterrupt` into another error."""
     (tmp_path / "fake").mkdir()
     lines = ["import os, signal, time", "try:", "    os.kill(os.getpid(), signal.SIGINT)", "    time.sleep(60)"]
     if module == "keras":
@@ -148,7 +148,7 @@ def test_short_texts_have_small_steps() -> None:
     assert TextSettings(recipe="lesson").paced(5000).batch is None
 
 
-# -- settings ------------------------------------------------------------------------------------
+# -- settings --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("settings", [Settings, TextSettings, MusicSettings, ClassifierSettings])

@@ -17,7 +17,7 @@ from lstmgen.cli import main as cli
 
 @pytest.fixture
 def saved(keras: Any, save_h5: Callable[[Any], Path]) -> Callable[[int], str]:
-    """A function that saves a network of `units` for 12 letters; returns its path."""
+    """Return a function that saves a network of `units` for 12 letters; returns its path."""
 
     def save(units: int) -> str:
         layers = keras.layers
@@ -92,7 +92,10 @@ def test_a_model_of_another_size_is_refused_by_its_sizes(
 
 @pytest.fixture
 def keras2_hard_sigmoid(keras: Any, save_h5: Callable[[Any], Path]) -> str:
-    """An LSTM with hard_sigmoid gates that says Keras 2.2.4 has saved it: Keras 3 computes another hard_sigmoid."""
+    """Return an LSTM with hard_sigmoid gates and the version of Keras 2.2.4.
+
+    Keras 3 computes another hard_sigmoid.
+    """
     layers = keras.layers
     lstm = layers.LSTM(8, recurrent_activation="hard_sigmoid")
     model = keras.Sequential([keras.Input((15, 12)), lstm, layers.Dense(12, activation="softmax")])

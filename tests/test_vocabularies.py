@@ -1,4 +1,4 @@
-"""Vocabularies are read from where people keep them, and what does not fit says why."""
+"""Vocabularies are read from where people keep them. If one does not fit, the message says why."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def written(path: Path, value: Any) -> Path:
 
 
 def tokenizer(**config: Any) -> dict[str, Any]:
-    """The JSON of a Keras Tokenizer of "the", "cat", "sat"."""
+    """Return the JSON of a Keras Tokenizer of "the", "cat", "sat"."""
     words = {"the": 1, "cat": 2, "sat": 3}
     texts = {
         "word_counts": json.dumps({"the": 2, "cat": 1, "sat": 1}),
@@ -610,7 +610,7 @@ KOREAN = "한국어 텍스트, 바이트로 배운 모델."
 
 
 def of_bytes(**options: Any) -> lstmgen.Generator:
-    """A generator of the bytes of KOREAN."""
+    """Return a generator of the bytes of KOREAN."""
     names = [f"<0x{b:02X}>" for b in sorted(set(KOREAN.encode()))]
     n = len(names)
     of = network([("embedding", 6), ("lstm", 9), ("dense", n, "softmax")], n, 20, scale=2)
@@ -709,7 +709,7 @@ def test_command_line_writes_bytes_as_utf8(tmp_path: Path, capfd: pytest.Capture
 
 
 def successor(order: str, save: Callable[..., Path], name: str) -> Path:
-    """A network that has learnt, in this order of elements, that each letter is followed by the next of "abcd"."""
+    """Return a network that predicts the next letter of "abcd", with its elements in this order."""
     n = len(order)
     after = {letter: order.index("abcd"[("abcd".index(letter) + 1) % n]) for letter in order}
     kernel = np.zeros((n, 4 * n), np.float32)

@@ -18,7 +18,7 @@ def gen() -> lstmgen.Generator:
     return lstmgen.Generator(packed())
 
 
-# -- probabilities ----------------------------------------------------------------------------------
+# -- probabilities ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1, T - 1, T, T + 1, 5 * T])
@@ -54,7 +54,7 @@ def test_probabilities_are_what_is_drawn(gen: lstmgen.Generator) -> None:
     np.testing.assert_allclose(frequency, gen.probabilities("abc"), atol=0.03)
 
 
-# -- the recurrence ---------------------------------------------------------------------------------
+# -- the recurrence --------------------------------------------------------------------------------
 
 
 def log_probabilities(gen: lstmgen.Generator, ids: list[int], refresh: int | None) -> Any:
@@ -81,7 +81,7 @@ def test_refresh_keeps_a_window_for_so_many_elements(gen: lstmgen.Generator, ref
         assert found[count - 1] == pytest.approx(want, abs=2e-5)
 
 
-# -- score ------------------------------------------------------------------------------------------
+# -- score -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("refresh", [1, None])

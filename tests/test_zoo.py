@@ -1,7 +1,7 @@
 """Real saved models from the wild: LSTMGEN_ZOO names a folder of them with a MANIFEST.tsv.
 
-Each line names a file and what it must do: `predict...`, then `<file>.npz` holds an input `x` and the output `y` if
-these are known, or anything else for a file that must be refused.
+Each line names a file and what it must do: `predict...`, then `<file>.npz` holds an input `x` and
+the output `y` if these are known, or anything else for a file that must be refused.
 """
 
 from __future__ import annotations

@@ -241,7 +241,7 @@ def read_csv(path: str | os.PathLike[str], header: str = "auto") -> list[Row]:
     >>> from tempfile import TemporaryDirectory
     >>> from pathlib import Path
     >>> with TemporaryDirectory() as folder:
-    ...     Path(folder, "a.csv").write_text("text,label\\nabc,x\\n") and read_csv(f"{folder}/a.csv")
+    ...     Path(folder, "a").write_text("text,label\\nabc,x\\n") and read_csv(f"{folder}/a")
     [Row(line=2, sequence='abc', label='x')]
     """
     name = os.fspath(path)

@@ -98,7 +98,7 @@ def outputs_of(network: Network, wanted: bool) -> Outputs:
 
 
 def _head(network: Network, at: int | None = None) -> tuple[str, str]:
-    """What kind of numbers layer `at`, or the last one, gives, and its activation."""
+    """Return what kind of numbers layer `at`, or the last one, gives, and its activation."""
     i = end = len(network.layers) - 1 if at is None else at
     while network.layers[i].type == "reshape" and network.inputs(i)[0] != NETWORK_INPUT:
         i = network.inputs(i)[0]
@@ -134,7 +134,10 @@ _KEYS, _LOWEST_KEY = 88, 21  # of a piano; MIDI pitch
 
 
 def note_heads(network: Network) -> tuple[list[Head], list[Assumption]]:
-    """What each of the outputs is that the reader has joined to a note. Raises `ModelFormatError`."""
+    """Return what each of the outputs is that the reader has joined to a note.
+
+    Raises `ModelFormatError`.
+    """
     if network.takes_ids:
         raise ModelFormatError("heads: expected a network that numbers enter, found one that takes ids")
     wanted: Sequence[heads.Wanted] = network.elements["heads"]
@@ -180,7 +183,7 @@ def _kind_of_head(network: Network, part: str, i: int, assumed: list[Assumption]
 
 
 def _entering(inputs: int, parts: Sequence[str], sizes: Sequence[int]) -> frozenset[str]:
-    """The parts that enter as one-hot vectors, of a network that `inputs` numbers enter."""
+    """Return the parts that enter as one-hot vectors, of a network that `inputs` numbers enter."""
     ways = [frozenset[str](), frozenset({"pitch"}), frozenset({"pitch", "velocity"})]
     widths = [sum(size if part in way else 1 for part, size in zip(parts, sizes, strict=True)) for way in ways]
     if inputs not in widths:

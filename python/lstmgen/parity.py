@@ -32,7 +32,7 @@ def errors(found: NDArray[Any], exact: NDArray[Any]) -> Errors:
 
     Returns an array of shape (windows,).
 
-    >>> errors(np.array([[3.0, 4.0], [1.0, 1.0]]), np.array([[0.0, 0.0], [1.0, 1.0]])).round(3).tolist()
+    >>> errors(np.array([[3.0, 4.0], [1.0, 1.0]]), np.array([[0, 0], [1, 1]])).round(3).tolist()
     [3.536, 0.0]
     """
     square = (found.astype(np.float64) - exact) ** 2

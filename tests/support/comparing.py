@@ -11,9 +11,9 @@ from lstmgen.network import Network
 
 
 def output_of(model: Any, x: NDArray[Any]) -> NDArray[Any]:
-    """What `predict` of a Keras model returns, without the time that it takes to compile a small model.
+    """Return what `predict` of a Keras model returns, without compiling the model.
 
-    `test_predict_of_keras_is_the_call_of_its_model` holds the two together.
+    `test_predict_of_keras_is_the_call_of_its_model` compares the two.
     """
     return np.asarray(model(x, training=False))
 

@@ -1,6 +1,7 @@
 """The table of docs/keras-files.md as Keras models: one small model a layer and option.
 
-Each has 9 features or ids and 12 time steps. `randomise` gives it weights that make every option show.
+Each has 9 features or ids and 12 time steps. `randomise` gives it weights that make every option
+show.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ Build = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Row:
-    """Layers of a Sequential, or a function of the input tensor; `ids`: of an Embedding; `masked`: some steps are 0."""
+    """A model of the table.
+
+    layers: of a Sequential, or a function of the input tensor.
+    ids: whether the input is ids of an Embedding.
+    masked: whether some steps are 0.
+    """
 
     build: Build
     ids: bool = False
@@ -29,7 +35,7 @@ class Row:
     steps: int | None = STEPS
 
     def model(self, keras: Any) -> Any:
-        """The model, with weights drawn from a fixed seed."""
+        """Return the model, with weights drawn from a fixed seed."""
         keras.utils.set_random_seed(11)
         x = keras.Input((self.steps,) if self.ids else (self.steps, FEATURES))
         made = self.build(keras.layers)
@@ -50,7 +56,10 @@ class Row:
 
 
 def randomise(model: Any) -> None:
-    """Biases that are not zero, variances that are not one, and kernels large enough to reach all of an activation."""
+    """Give the model weights that make every option show.
+
+    Biases are not zero and variances not one. Kernels reach all parts of an activation.
+    """
     rng = np.random.default_rng(5)
     for weight in model.weights:
         name = weight.path.rpartition("/")[2]
@@ -63,7 +72,7 @@ def randomise(model: Any) -> None:
 
 
 def _cell_options(name: str) -> dict[str, Row]:
-    """The options that LSTM, GRU and SimpleRNN share."""
+    """Return the options that LSTM, GRU and SimpleRNN share."""
 
     def of(**options: Any) -> Row:
         return Row(lambda L: [getattr(L, name)(7, **options), L.Dense(5, activation="softmax")])

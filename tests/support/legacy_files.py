@@ -1,12 +1,17 @@
-"""Files in the exact layout of Keras 1, Keras 2 and tf.keras, written from a model of the installed Keras 3.
+"""Files in the exact layout of Keras 1, Keras 2 and tf.keras.
 
-None of those versions can be installed beside Keras 3, so their layouts are written here with h5py alone. There is a
-function for each of three kinds of file: `write_legacy` for a whole model, `write_legacy_weights` for what
-`save_weights` wrote, and `write_weights_v3` for the early forms of `.weights.h5`. A layer or an option that a version
-did not have is a ValueError.
+They are written from a model of the installed Keras 3. No older version can be installed beside it,
+so h5py alone writes their layouts here.
 
-The numbers of a model do not change, with one exception that the caller has to mind: `hard_sigmoid` is another function
-in Keras 3 than before it.
+| function | what it writes |
+|---|---|
+| `write_legacy` | a whole model |
+| `write_legacy_weights` | what `save_weights` wrote |
+| `write_weights_v3` | the early forms of `.weights.h5` |
+
+A layer or an option that a version did not have is a `ValueError`. The numbers of a model do not
+change. The caller must know one exception: `hard_sigmoid` is another function in Keras 3 than
+before it.
 """
 
 from __future__ import annotations
@@ -31,7 +36,7 @@ VERSIONS = ("1.2.2", "2.0.8", "2.1.5", "2.2.4", "2.3.1", "2.2.4-tf", "2.3.0-tf",
 
 HDF5_OBJECT_HEADER_LIMIT = 64512  # bytes; what is longer was split
 
-# -- versions and options ------------------------------------------------------------------------
+# -- versions and options --------------------------------------------------------------------------
 
 Number = tuple[int, ...]
 ALWAYS: Number = (0,)
@@ -93,22 +98,23 @@ class Version:
         return self.name == "2.2.4-tf" or (not self.tf and self.number >= (2, 0, 9))
 
     def since(self, plain: Number, tf: Number) -> bool:
-        """Whether it is as late as `plain` (multi-backend Keras), or `tf` (tf.keras)."""
+        """Return whether it is as late as `plain` (multi-backend Keras), or `tf` (tf.keras)."""
         return self.number >= (tf if self.tf else plain)
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a file differs from what the version wrote on TensorFlow, if nobody asked for anything.
+    """How a file differs from the version's default on TensorFlow.
 
-    theano: the backend was Theano: names of arrays without ':0'
-    consume_less: of Keras 1; "gpu" gives an LSTM and a GRU 3 arrays instead of 12 and 9
-    cudnn: each LSTM, and each GRU with reset_after, is its CuDNN class
-    first_cell: the number at which tf.keras counts cells on in the names (`lstm_cell_74`)
-    names_as: texts in attributes: "S" (fixed size), "bytes" or "str" (variable size); None: as the version did
-    chunked: `layer_names0`, `layer_names1` ... although they are short
-    dtype: of all arrays; None: as in the model
-    junk: training_config and optimizer_weights, as after `compile` and `fit`
+    theano: whether the backend was Theano, so that names of arrays have no ':0'.
+    consume_less: an option of Keras 1. "gpu" gives an LSTM and a GRU 3 arrays instead of 12 and 9.
+    cudnn: whether each LSTM, and each GRU with reset_after, is its CuDNN class.
+    first_cell: the number of the first cell of tf.keras in the names, such as `lstm_cell_74`.
+    names_as: how texts lie in attributes: "S" (fixed size), "bytes" or "str" (variable size), or
+        None for the way of the version.
+    chunked: whether names are cut into `layer_names0`, `layer_names1` ..., although they are short.
+    dtype: of all arrays, or None for that of the model.
+    junk: whether there are training_config and optimizer_weights, as after `compile` and `fit`.
     """
 
     theano: bool = False
@@ -133,7 +139,7 @@ class Era:
         return ValueError(f"Keras {self.version.name} has no {what}")
 
     def next_cell(self, kind: str) -> str:
-        """The name that tf.keras gave to its next cell of some kind."""
+        """Return the name that tf.keras gave to its next cell of some kind."""
         count = self.options.first_cell + self.cells[kind]
         self.cells[kind] += 1
         name = {"LSTM": "lstm_cell", "GRU": "gru_cell", "SimpleRNN": "simple_rnn_cell"}[kind]
@@ -151,7 +157,7 @@ class Era:
         return True
 
 
-# -- config: which keys --------------------------------------------------------------------------
+# -- config: which keys ----------------------------------------------------------------------------
 
 RNN_KEYS = "return_sequences return_state go_backwards stateful unroll time_major"
 CUDNN_KEYS = "return_sequences return_state go_backwards stateful time_major units"
@@ -215,7 +221,7 @@ KEYS = {
     "TimeDistributed": "layer",
 }
 
-# Class, or class and key: since which multi-backend Keras, and since which tf.keras; before, there was none
+# The first multi-backend Keras and the first tf.keras that had a class, or a key of a class.
 SINCE: dict[tuple[str, ...], tuple[Number, Number]] = {
     ("AlphaDropout",): ((2, 0, 6), ALWAYS),
     ("GRUCell",): ((2, 1), ALWAYS),
@@ -322,7 +328,7 @@ ONLY_1: dict[str, Config] = {
 
 MERGE_MODES_1 = {"Add": "sum", "Average": "ave", "Concatenate": "concat", "Maximum": "max", "Multiply": "mul"}
 
-# -- config: which values ------------------------------------------------------------------------
+# -- config: which values --------------------------------------------------------------------------
 
 NAMES_1 = {
     "GlorotNormal": "glorot_normal",
@@ -349,7 +355,7 @@ VARIANCE_SCALING: dict[str, tuple[float, str, str]] = {
 
 
 def rounded(number: float) -> float:
-    """A number that passed through float32, as those did that Keras gave to its backend."""
+    """Return a number that passed through float32, as those did that Keras gave to its backend."""
     return float(np.float32(number))
 
 
@@ -401,7 +407,7 @@ def activation(today: Any) -> str:
 
 
 def value(era: Era, layer: Any, key: str, today: Any) -> Any:
-    """What an old version wrote for `key` where Keras 3 writes `today`."""
+    """Return what an old version wrote for `key` where Keras 3 writes `today`."""
     if key.endswith("_initializer"):
         return initializer(era, today)
     if key.endswith("_regularizer"):
@@ -421,7 +427,7 @@ def value(era: Era, layer: Any, key: str, today: Any) -> Any:
     return list(today) if isinstance(today, tuple) else today
 
 
-# -- config: layers ------------------------------------------------------------------------------
+# -- config: layers --------------------------------------------------------------------------------
 
 
 def is_model(layer: Any) -> bool:
@@ -429,7 +435,7 @@ def is_model(layer: Any) -> bool:
 
 
 def class_name(era: Era, layer: Any) -> str:
-    """The class under which an old version saved a layer."""
+    """Return the class under which an old version saved a layer."""
     kind = type(layer).__name__
     if is_model(layer):
         return kind if kind == "Sequential" else era.version.functional
@@ -447,7 +453,7 @@ def class_name(era: Era, layer: Any) -> str:
 
 
 def entry(era: Era, layer: Any, **more: Any) -> Config:
-    """A layer, or a model, inside a layer or a model; `more` is for `layer_config`."""
+    """Return a layer, or a model, inside a layer or a model; `more` is for `layer_config`."""
     config = model_config(era, layer) if is_model(layer) else layer_config(era, layer, **more)
     return {"class_name": class_name(era, layer), "config": config}
 
@@ -460,10 +466,10 @@ def layer_config(
     input_shape: Sequence[int | None] | None = None,
     built: bool = True,
 ) -> Config:
-    """The config of a layer as an old version saved it.
+    """Return the config of a layer as an old version saved it.
 
-    `input_shape`, with the batch, is that of the first layer of a Sequential; `built` is whether the version had built
-    the layer when it saved it.
+    `input_shape`, with the batch, is that of the first layer of a Sequential; `built` is whether
+    the version had built the layer when it saved it.
     """
     kind = class_name(era, layer)
     if kind == "Merge":
@@ -495,7 +501,7 @@ def input_dtype(today: Any) -> str:
 
 
 def keys_2(era: Era, kind: str, layer: Any, today: Config, built: bool) -> Iterator[tuple[str, Any]]:
-    """Keys and values of a layer from Keras 2.0 to the last tf.keras."""
+    """Yield keys and values of a layer from Keras 2.0 to the last tf.keras."""
     for key in KEYS[kind].split():
         old = today.get(FROM_KERAS_3.get((kind, key), key))
         if key == "time_major" and not era.version.tf:
@@ -513,7 +519,7 @@ def keys_2(era: Era, kind: str, layer: Any, today: Config, built: bool) -> Itera
 
 
 def keys_1(era: Era, kind: str, layer: Any, today: Config, built: bool) -> Iterator[tuple[str, Any]]:
-    """Keys and values of a layer in Keras 1."""
+    """Yield keys and values of a layer in Keras 1."""
     for key, expected in ONLY_1.get(kind, {}).items():
         if today[key] != expected:
             raise era.missing(f"{kind} with {key}={today[key]!r}")
@@ -538,7 +544,7 @@ def keys_1(era: Era, kind: str, layer: Any, today: Config, built: bool) -> Itera
 
 
 def inner(era: Era, kind: str, layer: Any) -> Any:
-    """The layer or the cells inside a layer."""
+    """Return the layer or the cells inside a layer."""
     if kind == "Bidirectional":
         check_halves(era, layer)
         # Only the copies of the wrapped layer were built, under names with forward_ and backward_
@@ -550,7 +556,7 @@ def inner(era: Era, kind: str, layer: Any) -> Any:
 
 
 def check_halves(era: Era, layer: Any) -> None:
-    """Refuse a Bidirectional whose halves differ, which only tf.keras had, under a key of its own."""
+    """Refuse a Bidirectional whose halves differ. Only tf.keras had it, under another key."""
     halves = [half.get_config() for half in (layer.forward_layer, layer.backward_layer)]
     for half in halves:
         del half["name"], half["go_backwards"]
@@ -567,7 +573,7 @@ def merge_config_1(layer: Any) -> Config:
     return config | {"arguments": {}}
 
 
-# -- config: models ------------------------------------------------------------------------------
+# -- config: models --------------------------------------------------------------------------------
 
 
 def model_config(era: Era, model: Any) -> Any:
@@ -600,7 +606,7 @@ def functional_config(era: Era, model: Any) -> Config:
         return tensors if era.version.keras1 else [[*each, {}] for each in tensors]
 
     layers = []
-    # What Keras 3 computes masks with is among the layers of the config; before, masks went along unseen.
+    # In Keras 3 the operations that compute masks are layers of the config. Before, they were not.
     listing = [listed for listed in today["layers"] if listed["name"] in kinds]
     for layer, listed in zip(model.layers, listing, strict=True):
         nodes = [node(each) for each in listed["inbound_nodes"]]
@@ -617,7 +623,7 @@ def functional_config(era: Era, model: Any) -> Config:
 
 
 def histories(today: Any) -> Iterator[Sequence[Any]]:
-    """Where the tensors among the arguments of a call come from."""
+    """Yield where the tensors among the arguments of a call come from."""
     if isinstance(today, Mapping):
         if today.get("class_name") == "__keras_tensor__":
             yield today["config"]["keras_history"]
@@ -634,7 +640,7 @@ def ends(today: Any) -> list[Sequence[Any]]:
 
 
 def share_objects(layers: Sequence[Config]) -> None:
-    """Number the initializers, as tf.keras did in functional models to tell which were the same object."""
+    """Number the initializers, as tf.keras did in functional models to identify objects."""
     count = 0
     for layer in layers:
         for kept in layer["config"].values():
@@ -644,7 +650,7 @@ def share_objects(layers: Sequence[Config]) -> None:
         count += 2 if "recurrent_initializer" in layer["config"] else 1  # the layer itself, and its cell
 
 
-# -- weights -------------------------------------------------------------------------------------
+# -- weights ---------------------------------------------------------------------------------------
 
 ARRAYS = {
     "BatchNormalization": "gamma beta moving_mean moving_variance",
@@ -675,12 +681,12 @@ class Weight:
 
 
 def in_order(weights: Sequence[Weight]) -> list[Weight]:
-    """The weights of a group: the trainable ones come first."""
+    """Return the weights of a group: the trainable ones come first."""
     return sorted(weights, key=lambda weight: not weight.trainable)
 
 
 def weights_of(era: Era, layer: Any, scope: str, trainable: bool = True) -> list[Weight]:
-    """The weights of a layer under the names that an old version gave them; `scope` is what these begin with."""
+    """Return the weights of a layer under the names of an old version, which begin with `scope`."""
     trainable = trainable and layer.trainable
     kind = type(layer).__name__
     if is_model(layer):
@@ -742,7 +748,7 @@ def recurrent_weights(era: Era, layer: Any, scope: str, trainable: bool) -> list
 
 
 def gate_weights_1(era: Era, kind: str, arrays: Mapping[str, Array], scope: str, trainable: bool) -> list[Weight]:
-    """One kernel, one recurrent kernel and one bias a gate: 12 arrays of an LSTM, 9 of a GRU."""
+    """Return a kernel, a recurrent kernel and a bias for each gate, 12 of an LSTM, 9 of a GRU."""
     gates = GATES[kind]
     blocks = {name: np.split(array, len(gates), axis=-1) for name, array in arrays.items()}
     return [
@@ -753,7 +759,10 @@ def gate_weights_1(era: Era, kind: str, arrays: Mapping[str, Array], scope: str,
 
 
 def cudnn_arrays(kind: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays as CuDNN wants them: transposed gate by gate, and a bias of the input and one of the state."""
+    """Return the arrays as CuDNN stores them.
+
+    Each gate is transposed. There is a bias for the input and one for the state.
+    """
     count = len(GATES[kind])
     bias = arrays["bias"]
 
@@ -770,7 +779,7 @@ def cudnn_arrays(kind: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def cells_weights(era: Era, cell: Any, scope: str, trainable: bool) -> list[Weight]:
-    """The weights of the cell, or of the stacked cells, of an RNN."""
+    """Return the weights of the cell, or of the stacked cells, of an RNN."""
     cells = cell.cells if type(cell).__name__ == "StackedRNNCells" else [cell]
     weights = []
     for count, each in enumerate(cells):
@@ -782,7 +791,7 @@ def cells_weights(era: Era, cell: Any, scope: str, trainable: bool) -> list[Weig
     return weights
 
 
-# -- the file ------------------------------------------------------------------------------------
+# -- the file --------------------------------------------------------------------------------------
 
 
 def write_text(era: Era, node: Any, name: str, text: str, *, as_str: bool = False) -> None:
@@ -858,7 +867,10 @@ def write_junk(era: Era, file: h5py.File, model: Any) -> None:
 
 
 def write_legacy(model: Any, path: Path, version: str, **options: Any) -> Path:
-    """Write a whole model as `model.save("model.h5")` of Keras `version` did; `options` are those of `Options`."""
+    """Write a whole model as `model.save("model.h5")` of Keras `version` did.
+
+    options: see `Options`.
+    """
     era = Era(Version(version), Options(**options))
     saved = {"class_name": class_name(era, model), "config": model_config(era, model)}
     with h5py.File(path, "w") as file:
@@ -883,7 +895,7 @@ def write_legacy_weights(model: Any, path: Path, version: str, **options: Any) -
     return path
 
 
-# -- .weights.h5 ---------------------------------------------------------------------------------
+# -- .weights.h5 -----------------------------------------------------------------------------------
 
 
 def write_weights_v3(
@@ -891,8 +903,10 @@ def write_weights_v3(
 ) -> Path:
     """Write the weights of a model as an early `model.save_weights("model.weights.h5")` did.
 
-    "3.0.5": no attributes at all, and empty groups for the wrapped layer of each Bidirectional. "2.13-tf": moreover
-    `_layer_checkpoint_dependencies` where Keras 3 has `layers`. `windows`: backslashes in the names of groups.
+    version: "3.0.5" has no attributes, and an empty group for the wrapped layer of each
+        Bidirectional. "2.13-tf" also has `_layer_checkpoint_dependencies` where Keras 3 has
+        `layers`.
+    windows: whether the names of groups have backslashes.
     """
     prefix = "_layer_checkpoint_dependencies" if version == "2.13-tf" else "layers"
 
@@ -914,7 +928,7 @@ def write_weights_v3(
 
 
 def groups_of_variables(source: h5py.File) -> Iterator[tuple[str, dict[str, Array]]]:
-    """Each group `.../vars` of a `.weights.h5`, and the arrays in it."""
+    """Yield each group `.../vars` of a `.weights.h5`, and the arrays in it."""
     found: list[tuple[str, dict[str, Array]]] = []
 
     def visit(name: str, node: Any) -> None:

@@ -29,14 +29,16 @@ def network(
     reads: Mapping[int, tuple[int, ...]] | None = None,
     arrays: Mapping[str, ArrayLike] | None = None,
 ) -> Network:
-    """A network of `layers`, weights uniform in -scale .. scale.
+    """Return a network of random weights, uniform in -scale to scale.
 
-    A layer is ("lstm", units[, activation, recurrent_activation]), ("gru", units[, activation, recurrent_activation,
-    reset_after]), ("simple_rnn", units[, activation]), ("dense", units, activation), ("embedding", units),
-    ("activation", name), or a type and its other options in the order of docs/format.md; it is called `<type>_<index>`.
-    `sequences`: the last recurrent layer gives an output at each step; those of the indices `vectors` give none.
-    `reads` says what the layers of these indices read, if not the layer before. `arrays` replaces tensors by their
-    names in the file, such as "dense_2.bias".
+    layers: each is a tuple of its type and its options, in the order of docs/format.md. These are
+        short forms: ("lstm", units[, activation, recurrent_activation]), ("gru", units[,
+        activation, recurrent_activation, reset_after]), ("simple_rnn", units[, activation]),
+        ("embedding", units). A layer is called `<type>_<index>`.
+    sequences: whether the last recurrent layer gives an output at each step.
+    vectors: indices of recurrent layers that give only their last output.
+    reads: what the layers of these indices read, if that is not the layer before.
+    arrays: tensors by their names in the file, such as "dense_2.bias".
     """
     rng = np.random.default_rng(seed)
     last = max((i for i, spec in enumerate(layers) if LAYER_TYPES[spec[0]].recurrent), default=0)
@@ -70,9 +72,10 @@ def _options(kind: str, rest: list[Any], inputs: int, sequences: bool) -> dict[s
 
 
 def packed(of: Network | None = None, *, encoding: str = "onehot", **options: Any) -> bytes:
-    """The bytes of a `.bin`: by default with the vocabulary "abc..." and a prime of one window.
+    """Return the bytes of a `.bin`.
 
-    `vocabulary=None` and `prime=None` leave these out.
+    By default it has the vocabulary "abc..." and a prime of one window. `vocabulary=None` and
+    `prime=None` leave these out.
     """
     of = of or network()
     generates = encoding != "features"

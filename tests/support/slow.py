@@ -9,7 +9,7 @@ import pytest
 
 
 def slow_but(fast: Collection[Any], values: Iterable[Any], reason: str) -> list[Any]:
-    """The values as parameters of a test; those that are not in `fast` are marked as slow, for a reason."""
+    """Return the values as parameters of a test. Those that are not in `fast` are slow."""
     listed = list(values)
     missing = [value for value in fast if value not in listed]
     assert not missing, f"not among the values: {missing}"

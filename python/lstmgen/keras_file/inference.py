@@ -304,7 +304,10 @@ def _chain(layers: list[_Layer], guess: Guess) -> None:
 
 
 def _of_notes(layers: Sequence[_Layer]) -> Guess | None:
-    """The model if its last layers, side by side, are the heads of a note, as in TensorFlow's music tutorial."""
+    """Return the model if its last layers are the heads of a note, side by side.
+
+    TensorFlow's music tutorial has such a model.
+    """
     trunk = sorted((layer for layer in layers if _recurrent(layer)), key=_natural)
     ends = [layer for layer in layers if layer.kind == "Dense"]
     if len(trunk) + len(ends) != len(layers) or not trunk or len(ends) not in (3, 4):
@@ -343,7 +346,7 @@ _INPUT = "input of the notes"  # which no layer with weights is called
 
 
 def _parts(ends: list[_Layer]) -> tuple[dict[str, _Layer] | None, str]:
-    """Which part of a note each of the last layers is, None if that cannot be told, and how it was told."""
+    """Return which part of a note each of the last layers is, or None, and how it was told."""
     wanted = recognised([layer.name for layer in ends])
     if wanted is not None:
         named = {layer.name: layer for layer in ends}

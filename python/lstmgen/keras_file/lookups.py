@@ -40,7 +40,7 @@ def _vectorization(item: Item) -> Sequence[Tensor]:
     config, spec = item.spec.config, item.spec
     standard, split = config.get("standardize", "lower_and_strip_punctuation"), config.get("split", "whitespace")
     if not isinstance(standard, str | None) or standard not in _STANDARDS or split not in ("whitespace", "character"):
-        raise spec.error("standardize or split is a function of its own, which the file does not hold")
+        raise spec.error("standardize or split is a custom function, which the file does not hold")
     if config.get("ngrams") is not None:
         raise spec.error("ngrams are not supported")
     length = config.get("output_sequence_length")
@@ -69,6 +69,6 @@ def _ids(item: Item, special: Sequence[Any], mask: Any, integers: bool) -> Seque
         item.assembly.elements["vocab"] = [str(element) for element in (*special, *vocabulary)]
         item.assembly.assumed.append(f"the vocabulary is that of the layer {shown(spec.name)}")
     else:
-        where = "in a file of its own, which is not opened" if isinstance(vocabulary, str) else "not in the config"
-        item.assembly.assumed.append(f"the vocabulary of the layer {shown(spec.name)} is {where}: give vocab")
+        where = "in another file, which is not opened" if isinstance(vocabulary, str) else "not in the config"
+        item.assembly.assumed.append(f"the vocabulary of the layer {shown(spec.name)} is {where}; give vocab")
     return [item.tensor]

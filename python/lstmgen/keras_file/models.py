@@ -206,7 +206,10 @@ def output_names(spec: Spec) -> list[str]:
 
 
 def output_keys(spec: Spec) -> list[str]:
-    """The outputs under the names that the model gives them, which by default are those of the layers."""
+    """Return the outputs by the names that the model gives them.
+
+    By default these are the names of the layers.
+    """
     value = spec.config.get("output_layers")
     return list(map(str, value)) if isinstance(value, dict) else output_names(spec)
 

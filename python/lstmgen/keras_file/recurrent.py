@@ -25,7 +25,7 @@ def _family(spec: Spec) -> str:
 
 
 def _apart(spec: Spec) -> bool:
-    """Return whether each gate has arrays of its own.
+    """Return whether each gate has separate arrays.
 
     That is so in Keras 1 with any `consume_less` but "gpu".
     """
@@ -193,7 +193,7 @@ def _multi_backend(spec: Spec) -> bool:
 def _kernels(item: Item, gates: int) -> dict[str, Array]:
     """Return the kernel and the recurrent kernel.
 
-    If each gate has arrays of its own, the bias is returned too.
+    If each gate has separate arrays, the bias is returned too.
     """
     units, size = item.spec.units, item.tensor.value.size
     stored, family = _stored(item), _family(item.spec)

@@ -91,7 +91,7 @@ def check_origin(where: str, entry: Config) -> None:
     ours = module is None or (isinstance(module, str) and module.partition(".")[0] in packages)
     if not ours or registered not in (None, entry.get("class_name")):
         raise ModelFormatError(
-            f"{where}: expected a class of Keras itself, found {reprlib.repr(module)}, "
+            f"{where}: expected a class that Keras defines, found {reprlib.repr(module)}, "
             f"registered as {reprlib.repr(registered)}"
         )
 
@@ -199,10 +199,11 @@ class Spec:
             value = config if kind == "function" else kind
         name = _ALIASES.get(value, value) if isinstance(value, str) else None
         if name not in _KERAS_ACTIVATIONS:
-            raise self.error(f"{key}: {reprlib.repr(value)} is not an activation of Keras's own")
+            raise self.error(f"{key}: expected an activation that Keras defines, found {reprlib.repr(value)}")
         if self.version < (2, 2) and name not in _EARLY_ACTIVATIONS:
             raise self.error(
-                f"{key}: Keras {self.version[0]}.{self.version[1]} had no {value!r}: a function of its own"
+                f"{key}: Keras {self.version[0]}.{self.version[1]} had no {value!r}, "
+                "so it is a custom function, which the file does not hold"
             )
         if name == "hard_sigmoid" and self.version < (3, 0):
             return "hard_sigmoid_keras2"

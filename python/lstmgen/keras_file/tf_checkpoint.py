@@ -312,9 +312,10 @@ class Checkpoint:
         return found
 
     def _exported(self, root: _Node) -> dict[str, list[Tensor]]:
-        """The arrays of each layer in what `model.export` of Keras 3 wrote: a plain list of variables.
+        """Return the arrays of each layer in what `model.export` of Keras 3 wrote.
 
-        Their names are paths, such as `lstm/lstm_cell/kernel`, in Keras's order.
+        That is a plain list of variables. Their names are paths in Keras's order, such as
+        `lstm/lstm_cell/kernel`.
         """
         listed = root.child("variables")
         names = sorted(filter(str.isdecimal, listed.children), key=int) if listed is not None else []
@@ -330,7 +331,7 @@ class Checkpoint:
         for path, key in numbers:
             if not bare:
                 name = path[depth]
-            elif not name or path[-1] in firsts:  # of a class of one's own: only the roles tell its layers apart
+            elif not name or path[-1] in firsts:  # a user's own class, whose layers only the roles tell apart
                 name = f"{'embedding' if path[-1] == 'embeddings' else 'layer'}_{len(found)}"
             found.setdefault(name, []).append(Tensor(self, key))
         return found

@@ -104,8 +104,8 @@ def compressed(make_wav: Callable[[], bytes], kind: str) -> bytes:
     >>> from unittest.mock import patch
     >>> with patch.dict("os.environ", PATH=""):
     ...     compressed(lambda: wav(render([(0.0, 0.5, 60)])), "ogg")
-    Traceback (most recent call last):
-    FileNotFoundError: a .ogg needs the program ffmpeg or oggenc, which is not installed; .wav needs none
+    Traceback (most recent call last): FileNotFoundError: a .ogg needs the program ffmpeg or oggenc,
+    which is not installed; .wav needs none
     """
     command = encoder(kind)
     return _run(command, make_wav())
@@ -121,8 +121,8 @@ def encoder(kind: str) -> list[str]:
     >>> from unittest.mock import patch
     >>> with patch.dict("os.environ", PATH=""):
     ...     encoder("mp3")
-    Traceback (most recent call last):
-    FileNotFoundError: a .mp3 needs the program ffmpeg or lame, which is not installed; .wav needs none
+    Traceback (most recent call last): FileNotFoundError: a .mp3 needs the program ffmpeg or lame,
+    which is not installed; .wav needs none
     """
     for program, options in _ENCODERS[kind].items():
         found = shutil.which(program)

@@ -147,8 +147,8 @@ def recognise(elements: Sequence[str]) -> Recognised:
 
     Raises `ValueError` that names the first element if none of them is of any encoding.
 
-    >>> recognise(["d12", "n60"]).encoding, recognise(["4", "C4"]).encoding, recognise(["60", "_"]).encoding
-    ('events', 'lesson', 'melody')
+    >>> [recognise(piece).encoding for piece in (["d12", "n60"], ["4", "C4"], ["60", "_"])]
+    ['events', 'lesson', 'melody']
     """
     if not elements:
         return Recognised("events", "")

@@ -59,7 +59,7 @@ class NoteGenerator:
 
     @property
     def default_prime(self) -> list[TimedNote]:
-        """The notes that a sample without a prime starts from: a window of middle C, half a second each."""
+        """A window of middle C, half a second each, from which a sample without a prime starts."""
         note = TimedNote(MIDDLE_C, DEFAULT_SECONDS, DEFAULT_SECONDS)
         for head in self.heads:
             highest = _highest(head)
@@ -129,7 +129,7 @@ class NoteGenerator:
             count += 1
 
     def _prime(self, prime: Prime | None) -> list[TimedNote]:
-        """The notes before the first one, checked."""
+        """Return the notes before the first one, checked."""
         if prime is None:
             return self.default_prime
         if isinstance(prime, str | os.PathLike):
@@ -152,7 +152,7 @@ class NoteGenerator:
         return notes
 
     def _entering(self, note: TimedNote) -> list[float]:
-        """The numbers of a step."""
+        """Return the numbers of a step."""
         numbers: list[float] = []
         for head in self.heads:
             value = _value(note, head) - head.lowest
@@ -179,7 +179,7 @@ class NoteGenerator:
 
 
 def _draw(logits: list[float], temp: float, rng: random.Random) -> int:
-    """An index, drawn with probabilities in proportion to exp(logits / temp)."""
+    """Return an index, drawn with probabilities in proportion to exp(logits / temp)."""
     greatest = max(logits)
     if temp == 0:
         return logits.index(greatest)
@@ -193,7 +193,7 @@ def _value(note: TimedNote, head: Head) -> float:
 
 
 def _highest(head: Head) -> float:
-    """The greatest value that a part of a note may have."""
+    """Return the greatest value that a part of a note may have."""
     return math.inf if head.kind == "number" else head.lowest + head.size - 1
 
 

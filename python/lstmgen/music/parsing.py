@@ -81,7 +81,7 @@ def music21_version() -> str:
 
 
 def _events(path: Path) -> tuple[list[str], bool]:
-    """The elements, and whether the file has drums."""
+    """Return the elements, and whether the file has drums."""
     if READABLE[suffix_of(path)] == "midi":
         file = _midi(path.read_bytes())
         return encode(_midi_notes(file)), _has_drums(file)
@@ -91,7 +91,7 @@ def _events(path: Path) -> tuple[list[str], bool]:
 
 
 def _midi(data: bytes) -> Any:
-    """A `music21.midi.MidiFile`."""
+    """Return a `music21.midi.MidiFile`."""
     file = music21("music21.midi").MidiFile()
     file.readstr(data)
     if file.ticksPerQuarterNote <= 0:
@@ -100,7 +100,7 @@ def _midi(data: bytes) -> Any:
 
 
 def _midi_notes(file: Any) -> list[Note]:
-    """The notes of all tracks, exactly as they are in the file, without drums."""
+    """Return the notes of all tracks, exactly as they are in the file, without drums."""
     ticks = file.ticksPerQuarterNote
     return [
         Note(start / ticks, (end - start) / ticks, pitch)
@@ -110,7 +110,7 @@ def _midi_notes(file: Any) -> list[Note]:
 
 
 def _sounds(events: Sequence[Any], ticks: int) -> Iterator[tuple[int, int, int, int]]:
-    """Start and end, in ticks, pitch and velocity of each note of a track, in the order in which they end."""
+    """Yield start and end in ticks, pitch and velocity of each note of a track, by their ends."""
     sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}  # channel and pitch: starts and velocities
     now = 0
     for event in events:
@@ -140,7 +140,7 @@ class Sound(NamedTuple):
 
 
 def midi_seconds(data: bytes) -> tuple[list[Sound], bool]:
-    """Return the notes of all tracks of a MIDI file, in the order in which they end, and whether it has drums.
+    """Return the notes of all tracks of a MIDI file by their ends, and whether it has drums.
 
     data: the bytes of the file. Changes of tempo count, wherever they are.
 
@@ -165,7 +165,7 @@ def midi_seconds(data: bytes) -> tuple[list[Sound], bool]:
 
 
 def _clock(file: Any) -> Callable[[int], float]:
-    """What gives the seconds at a tick."""
+    """Return what gives the seconds at a tick."""
     changes = {0: _MICROSECONDS}  # of a quarter
     for track in file.tracks:
         now = 0
@@ -210,7 +210,7 @@ def _remove_drums(stream: Any) -> bool:
 
 
 def _is_for_drums(part: Any) -> bool:
-    """Whether all instruments of a part are drums, or all its clefs those of drums."""
+    """Return whether all instruments of a part are drums, or all its clefs those of drums."""
     instruments = [set(found.classes) for found in part.recurse().getElementsByClass("Instrument")]
     if instruments and all("UnpitchedPercussion" in classes for classes in instruments):
         return True
@@ -220,14 +220,14 @@ def _is_for_drums(part: Any) -> bool:
 
 
 def _stream(path: Path) -> Any:
-    """What music21 makes of a file, without the pickles that it keeps otherwise."""
+    """Return what music21 makes of a file, without the pickles that it keeps otherwise."""
     reader = music21("music21.converter").Converter()
     reader.parseFileNoPickle(path, format=READABLE[suffix_of(path)])
     return reader.stream
 
 
 def _score_notes(stream: Any) -> list[Note]:
-    """The notes of all parts as they sound. Notes that are tied are one."""
+    """Return the notes of all parts as they sound. Notes that are tied are one."""
     stream.toSoundingPitch(inPlace=True)
     notes: list[Note] = []
     ends: dict[tuple[int, Fraction], int] = {}  # pitch and end of a note: its place in `notes`
@@ -253,7 +253,7 @@ def _score_notes(stream: Any) -> list[Note]:
 
 
 def _lesson(path: Path) -> tuple[list[str], bool]:
-    """The elements that the lesson's code finds, and whether the file has drums.
+    """Return the elements that the lesson's code finds, and whether the file has drums.
 
     The lesson takes `partitionByInstrument(midi).parts[0]`, or all notes of the file where that
     fails. Two things differ here. The first part may be empty: music21 makes one for each name of
@@ -278,7 +278,7 @@ def _lesson(path: Path) -> tuple[list[str], bool]:
 
 
 def _lesson_parts(stream: Any) -> Iterator[Any]:
-    """The notes of each part, in the order in which music21 partitions a score by instruments."""
+    """Yield the notes of each part, in the order of music21's partition by instruments."""
     instrument = music21("music21.instrument")
     if not list(stream.recurse().getElementsByClass(instrument.Instrument)):
         yield stream.flatten().notes

@@ -41,7 +41,9 @@ class Music:
         return max((note.start + note.duration for note in self.notes), default=0.0)
 
     def to_stream(self, *, bpm: float = 100, staves: int = 1) -> Any:
-        """Return a `music21.stream.Score` for a piano; notes that start and end together are a chord.
+        """Return a `music21.stream.Score` for a piano.
+
+        Notes that start and end together are a chord.
 
         bpm: quarters a minute.
         staves: 1, or 2 that part at middle C.
@@ -115,7 +117,9 @@ def decode(elements: str | Sequence[str], *, encoding: str | None = None) -> Mus
 
 
 def check_bpm(bpm: float) -> None:
-    """Raise `ValueError` for a tempo that files cannot hold: MIDI has none below 4 quarters a minute.
+    """Raise `ValueError` for a tempo that files cannot hold.
+
+    MIDI holds none below 4 quarters a minute.
 
     >>> check_bpm(1)
     Traceback (most recent call last):

@@ -1,7 +1,7 @@
 """Notes in seconds, as networks with an output for each part of a note read and draw them.
 
-TensorFlow's tutorial "Generate music with an RNN" has a note as pitch, step and duration. The step is the time since
-the note before began.
+In TensorFlow's tutorial "Generate music with an RNN" a note is a pitch, a step and a duration. The
+step is the time since the note before began.
 """
 
 from __future__ import annotations

@@ -49,11 +49,17 @@ class Layer:
 
     @property
     def row(self) -> LayerType:
-        """What the table of layer types says of it. Raises `ModelFormatError` for an unknown type."""
+        """The row of its type in the table of layer types.
+
+        Raises `ModelFormatError` for an unknown type.
+        """
         return layer_type(self.type)
 
     def tensors(self, size: int) -> dict[str, Shape]:
-        """Name and Keras shape of each tensor, in file order, if the first input has `size` numbers a step."""
+        """Return name and Keras shape of each tensor, in file order.
+
+        size: numbers per step of the first input.
+        """
         return self.row.tensors(size, self.options)
 
 
@@ -63,7 +69,7 @@ class Network:
 
     layers: 1 to 256.
     window: the number of time steps that the model was saved with, 1 to 65,536; 0 if it was not
-    fixed.
+        fixed.
     input_size: the numbers per step; the number of ids if an embedding reads them.
     keras_version: of the file; empty if it does not say.
     assumed: what the file did not say, one clause each.
@@ -72,7 +78,7 @@ class Network:
     | key | value |
     |---|---|
     | "vocab" | the elements |
-    | "beside" | paths of vocabularies, and whether the name of each says that it belongs to the file |
+    | "beside" | paths of vocabularies, and whether the name of each shows that it fits |
     | "kind", "tokenizer", "stop" | as `lstmgen.export` takes them |
     | "blank" | whether a text starts from padding |
     | "heads" | what the values that the last layer joins are, if they are a note |

@@ -1,6 +1,7 @@
 """The layer types of docs/format.md, a row each.
 
-A row says everything about a type but its formula, which stands in `reference.py` under the same name.
+A row says everything about a type except its formula. `reference.py` has the formula under the same
+name.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ class Value(NamedTuple):
 
 
 class Key(NamedTuple):
-    """A key of a layer: the type of its value and, of an integer, its range. A text names an activation."""
+    """A key of a layer.
+
+    kind: the type of its value. A text names an activation.
+    least, most: the range of an integer.
+    """
 
     kind: type
     least: int = 0
@@ -58,7 +63,10 @@ class Inputs(NamedTuple):
         return self.values[0].steps
 
     def fixed_steps(self) -> int:
-        """Steps of the first input as a number. Raises `ModelFormatError` if they depend on the text."""
+        """Return the steps of the first input as a number.
+
+        Raises `ModelFormatError` if they depend on the text.
+        """
         if not self.steps and not self.window:
             raise ModelFormatError("expected a network with a fixed number of steps (window)")
         return self.steps or self.window
@@ -108,7 +116,7 @@ class LayerType(NamedTuple):
         return self.gates > 0
 
     def value(self, values: Sequence[Value], options: Options, window: int) -> Value:
-        """What a layer with these options puts out when it is fed `values`.
+        """Return what a layer with these options puts out when it is fed `values`.
 
         Raises `ModelFormatError` if it cannot be fed them.
         """
@@ -267,7 +275,7 @@ LAYER_TYPES: Mapping[str, LayerType] = {
 
 
 def layer_type(name: str) -> LayerType:
-    """The row of a type. Raises `ModelFormatError` for a name that is not in the table."""
+    """Return the row of a type. Raises `ModelFormatError` for a name that is not in the table."""
     if name not in LAYER_TYPES:
         raise ModelFormatError(f"unknown type {name!r}")
     return LAYER_TYPES[name]

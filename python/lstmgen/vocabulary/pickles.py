@@ -229,7 +229,7 @@ def _new(kind: object) -> _Tokenizer:
 
 def _array(kind: object, shape: object, code: object) -> _Array:
     if not isinstance(kind, _Name) or kind.name != "numpy.ndarray":
-        raise Refused("a kind of array of its own")
+        raise Refused("an unknown kind of array")
     return _Array()
 
 

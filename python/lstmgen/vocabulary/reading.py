@@ -469,7 +469,7 @@ def _from_notes(name: str, notes: list[str], numbers: bool) -> Listing:
     """Return the sorted names of the notes or other elements of a piece of music or a text.
 
     numbers: whether some were numbers rather than text. They are then sorted by size, if all can
-    be.
+        be.
     """
     elements = sorted(set(notes))
     _check_elements(name, elements, None)

@@ -38,7 +38,7 @@ class Vocabulary:
     """The elements of a generator, in the order of the network's outputs.
 
     elements: at most 1,048,576 texts. An empty one stands for padding: no text holds it, but an id
-    may.
+        may.
     kind: "text" if the elements, joined, are the text. "tokens" for a list of elements. "bytes" if
         they are the bytes of UTF-8, called <0x00> to <0xFF>.
     tokenizer: how texts became elements in training, or None for the plain way.
@@ -59,7 +59,7 @@ class Vocabulary:
         return len(self.elements)
 
     def encode(self, what: str | Iterable[str | int], on_unknown: str | None = "error") -> Ids:
-        """Ids of a text, of elements, or of ids, which pass through.
+        """Return ids of a text, of elements, or of ids, which pass through.
 
         what: a text, or a sequence of elements and ids. A text is cut into the longest elements
             that match (kind "text"), at white space (kind "tokens"), or as the tokenizer does.
@@ -131,9 +131,14 @@ class Vocabulary:
             yield rest
 
     def continued(self, begun: bytes, ids: Iterable[int]) -> tuple[str, bytes]:
-        """The text that ids of kind "bytes" add after `begun`, the first bytes of a character; and what they begin.
+        """Return the text that ids of kind "bytes" add, and the bytes of an incomplete character.
 
-        What is no UTF-8 becomes U+FFFD.
+        begun: the first bytes of a character, which the ids continue.
+
+        Bytes that are not UTF-8 become U+FFFD.
+
+        >>> Vocabulary(["<0xC3>", "<0xA9>"], "bytes").continued(b"", [0])
+        ('', b'\\xc3')
         """
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         decoder.setstate((begun, 0))
