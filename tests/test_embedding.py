@@ -258,7 +258,8 @@ def test_a_parent_project_hands_down_what_it_likes(parent: str, latex: Path, tmp
     build(source, tmp_path / "build", f"-DCMAKE_CXX_FLAGS={flags}", *options)
     text = run(tmp_path / "build" / "stream_latex", latex, "300", "0.67", "11")
     assert text == lstmgen.Generator("latex").sample(300, 0.67, seed=11)
-    run(tmp_path / "build" / "c_api", ROOT / "cpp" / "tests" / "data" / "tiny.bin")
+    data = ROOT / "cpp" / "tests" / "data"
+    run(tmp_path / "build" / "c_api", data / "tiny.bin", data / "raw.bin")
     if parent == "native" and platform.machine() == "x86_64" and shutil.which("objdump"):
         code = run("objdump", "-d", tmp_path / "build" / "lstmgen" / "liblstmgen.a")
         objects = dict(re.findall(r"^(\S+):\s+file format .*?$(.*?)(?=^\S+:\s+file format|\Z)", code, re.M | re.S))
