@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kept.hpp"
 #include "portable_math.hpp"
 
 namespace lstmgen {
@@ -90,7 +91,7 @@ void sparsemax(float* row, std::size_t n) {
 
 }  // namespace
 
-bool parse_activation(std::string_view name, Activation& activation) {
+LSTMGEN_KEPT bool parse_activation(std::string_view name, Activation& activation) {
     for (std::size_t i = 0; i < std::size(kEntries); ++i)
         if (kEntries[i].name == name) {
             activation = static_cast<Activation>(i);
@@ -99,7 +100,9 @@ bool parse_activation(std::string_view name, Activation& activation) {
     return false;
 }
 
-std::string_view activation_name(Activation activation) { return kEntries[static_cast<std::size_t>(activation)].name; }
+LSTMGEN_KEPT std::string_view activation_name(Activation activation) {
+    return kEntries[static_cast<std::size_t>(activation)].name;
+}
 
 void activate(const kernels::KernelTable& kernels, Activation activation, float* row, std::size_t n) {
     constexpr std::size_t panel = kernels::kPanel;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kept.hpp"
+
 namespace lstmgen {
 namespace {
 
@@ -16,7 +18,7 @@ lstmgen_status check_size(const Struct& what, std::size_t size) noexcept {
 
 }  // namespace
 
-lstmgen_status read_struct(const Struct& what, const void* from, void* to) noexcept {
+LSTMGEN_KEPT lstmgen_status read_struct(const Struct& what, const void* from, void* to) noexcept {
     std::size_t size;
     std::memcpy(&size, from, sizeof size);
     const lstmgen_status status = check_size(what, size);
@@ -30,7 +32,7 @@ lstmgen_status read_struct(const Struct& what, const void* from, void* to) noexc
     return LSTMGEN_OK;
 }
 
-lstmgen_status fill_struct(const Struct& what, void* to, std::size_t size, const void* values) noexcept {
+LSTMGEN_KEPT lstmgen_status fill_struct(const Struct& what, void* to, std::size_t size, const void* values) noexcept {
     if (!to) return fail_null(what.name);
     const lstmgen_status status = check_size(what, size);
     if (status != LSTMGEN_OK) return status;
@@ -52,7 +54,7 @@ lstmgen_status read_allocator(const lstmgen_allocator* from, Allocator& to) noex
     return LSTMGEN_OK;
 }
 
-lstmgen_status read_sampler_options(const lstmgen_sampler_options* from, SamplerOptions& to) {
+LSTMGEN_KEPT lstmgen_status read_sampler_options(const lstmgen_sampler_options* from, SamplerOptions& to) {
     if (!from) return LSTMGEN_OK;
     lstmgen_sampler_options o;
     const lstmgen_status status = read_struct(from, o);

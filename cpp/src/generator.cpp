@@ -7,6 +7,7 @@
 #include "checks.hpp"
 #include "context.hpp"
 #include "in_use.hpp"
+#include "kept.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "message.hpp"
 #include "sampler.hpp"
@@ -169,35 +170,38 @@ private:
     bool ready_ = false;  // the sampler has the next element's distribution
 };
 
-Generator::Generator(const Model& model, const GeneratorOptions& options)
+LSTMGEN_KEPT Generator::Generator(const Model& model, const GeneratorOptions& options)
     : impl_(std::make_unique<Impl>(model.network(), options)) {}
-Generator::Generator(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
-Generator::Generator(Generator&&) noexcept = default;
-Generator& Generator::operator=(Generator&&) noexcept = default;
-Generator::~Generator() = default;
+LSTMGEN_KEPT Generator::Generator(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+LSTMGEN_KEPT Generator::Generator(Generator&&) noexcept = default;
+LSTMGEN_KEPT Generator& Generator::operator=(Generator&&) noexcept = default;
+LSTMGEN_KEPT Generator::~Generator() = default;
 
-SamplerOptions Generator::options() const { return Impl::Use(impl_)->sampler().options(); }
-void Generator::set_options(const SamplerOptions& options) { Impl::Use(impl_)->set_options(options); }
-void Generator::set_seed(std::uint64_t seed) { Impl::Use(impl_)->set_seed(seed); }
-double Generator::log_probability() const { return Impl::Use(impl_)->sampler().drawn_log_probability(); }
-void Generator::reset(std::uint64_t seed) { Impl::Use(impl_)->reset(seed); }
-Generator Generator::clone() const { return Generator(Impl::Use(impl_)->clone()); }
-void Generator::copy_from(const Generator& other) {
+LSTMGEN_KEPT SamplerOptions Generator::options() const { return Impl::Use(impl_)->sampler().options(); }
+LSTMGEN_KEPT void Generator::set_options(const SamplerOptions& options) { Impl::Use(impl_)->set_options(options); }
+LSTMGEN_KEPT void Generator::set_seed(std::uint64_t seed) { Impl::Use(impl_)->set_seed(seed); }
+LSTMGEN_KEPT double Generator::log_probability() const { return Impl::Use(impl_)->sampler().drawn_log_probability(); }
+LSTMGEN_KEPT void Generator::reset(std::uint64_t seed) { Impl::Use(impl_)->reset(seed); }
+LSTMGEN_KEPT Generator Generator::clone() const { return Generator(Impl::Use(impl_)->clone()); }
+LSTMGEN_KEPT void Generator::copy_from(const Generator& other) {
     const Impl::Use to(impl_);
     if (&other != this) to->copy_from(*Impl::Use(other.impl_));
 }
 
-bool Generator::feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) {
+LSTMGEN_KEPT bool Generator::feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) {
     return Impl::Use(impl_)->feed(ids, n, keep_going);
 }
-std::uint32_t Generator::next() { return Impl::Use(impl_)->next(); }
-void Generator::probabilities(double* p) const { Impl::Use(impl_)->probabilities(p); }
-bool Generator::score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going) {
+LSTMGEN_KEPT std::uint32_t Generator::next() { return Impl::Use(impl_)->next(); }
+LSTMGEN_KEPT void Generator::probabilities(double* p) const { Impl::Use(impl_)->probabilities(p); }
+LSTMGEN_KEPT bool Generator::score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going) {
     return Impl::Use(impl_)->score(ids, n, log_p, keep_going);
 }
 
-std::size_t Generator::save_state(void* to, std::size_t capacity) const { return Impl::Use(impl_)->save(to, capacity); }
-Generator Generator::load_state(const Model& model, const void* state, std::size_t bytes, std::size_t threads) {
+LSTMGEN_KEPT std::size_t Generator::save_state(void* to, std::size_t capacity) const {
+    return Impl::Use(impl_)->save(to, capacity);
+}
+LSTMGEN_KEPT Generator Generator::load_state(const Model& model, const void* state, std::size_t bytes,
+                                             std::size_t threads) {
     check_threads(threads);  // else it would pass for one that the bytes hold
     check_pointer(state, bytes, "the state");
     StateReader in(StateKind::generator, model.info(), state, bytes);

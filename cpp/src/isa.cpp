@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "kept.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "message.hpp"
 
@@ -87,13 +88,13 @@ std::vector<const KernelTable*> vector_tables() { return {}; }
 
 }  // namespace
 
-std::vector<const KernelTable*> supported_kernels() {
+LSTMGEN_KEPT std::vector<const KernelTable*> supported_kernels() {
     std::vector<const KernelTable*> tables = vector_tables();
     tables.push_back(&kernels::baseline_table);
     return tables;
 }
 
-const KernelTable& choose_kernels(const std::string& isa) {
+LSTMGEN_KEPT const KernelTable& choose_kernels(const std::string& isa) {
     const std::vector<const KernelTable*> tables = supported_kernels();
     const char* const variable = std::getenv("LSTMGEN_ISA");
     const std::string_view wanted = !isa.empty() ? isa.c_str() : variable ? variable : "";

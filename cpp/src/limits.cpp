@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "aligned.hpp"
+#include "kept.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "network.hpp"
 
@@ -18,7 +19,7 @@ double seconds(F&& f) {
 
 }  // namespace
 
-MachineLimits measure_limits(const Model& model) {
+LSTMGEN_KEPT MachineLimits measure_limits(const Model& model) {
     constexpr int kTries = 7;
     const kernels::KernelTable& kernels = model.network()->kernels();
     MachineLimits limits;

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "aligned.hpp"
+#include "kept.hpp"
 
 namespace lstmgen {
 namespace {
@@ -12,7 +13,7 @@ thread_local const Allocator* current = &kDefault;
 
 }  // namespace
 
-void* Allocator::take(std::size_t bytes) const {
+LSTMGEN_KEPT void* Allocator::take(std::size_t bytes) const {
     if (bytes == 0) bytes = 1;
     if (!allocate) return ::operator new(bytes, std::align_val_t{kAlignment});
     void* const memory = allocate(user, bytes, kAlignment);
@@ -20,7 +21,7 @@ void* Allocator::take(std::size_t bytes) const {
     return memory;
 }
 
-void Allocator::give_back(void* memory, std::size_t bytes) const noexcept {
+LSTMGEN_KEPT void Allocator::give_back(void* memory, std::size_t bytes) const noexcept {
     if (bytes == 0) bytes = 1;
     if (release)
         release(user, memory, bytes);
@@ -28,7 +29,7 @@ void Allocator::give_back(void* memory, std::size_t bytes) const noexcept {
         ::operator delete(memory, std::align_val_t{kAlignment});
 }
 
-const Allocator& current_allocator() noexcept { return *current; }
+LSTMGEN_KEPT const Allocator& current_allocator() noexcept { return *current; }
 
 UseAllocator::UseAllocator(const Allocator& allocator) noexcept : before_(current) { current = &allocator; }
 UseAllocator::~UseAllocator() { current = before_; }

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "kept.hpp"
+
 namespace lstmgen {
 
 void Part::append_to(std::string& message) const {
@@ -30,7 +32,7 @@ std::string message(Parts parts) {
 
 void fail(ErrorCode code, Parts parts) { throw Error(code, message(parts)); }
 
-void refuse(Parts parts) { fail(ErrorCode::invalid_argument, parts); }
+LSTMGEN_KEPT void refuse(Parts parts) { fail(ErrorCode::invalid_argument, parts); }
 
 void fail_format(Parts parts) { fail(ErrorCode::format, parts); }
 

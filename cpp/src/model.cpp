@@ -8,6 +8,7 @@
 #include "checks.hpp"
 #include "container.hpp"
 #include "isa.hpp"
+#include "kept.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "message.hpp"
 #include "network.hpp"
@@ -102,30 +103,31 @@ std::shared_ptr<const Network> build(std::unique_ptr<Source> source, const std::
 
 }  // namespace
 
-Model Model::load(const std::string& path, const LoadOptions& options) {
+LSTMGEN_KEPT Model Model::load(const std::string& path, const LoadOptions& options) {
     return Model(build(file_source(path), path, options));
 }
 
-Model Model::from_memory(const void* data, std::size_t size, const std::string& name, const LoadOptions& options) {
+LSTMGEN_KEPT Model Model::from_memory(const void* data, std::size_t size, const std::string& name,
+                                      const LoadOptions& options) {
     check_pointer(data, 1, "data");
     return Model(build(memory_source(data, size), name, options));
 }
 
-const std::shared_ptr<const Network>& Model::network() const {
+LSTMGEN_KEPT const std::shared_ptr<const Network>& Model::network() const {
     if (!network_) refuse({"the model was moved from: assign another one to it first"});
     return network_;
 }
 
-std::string Model::bytes() const { return network()->file(); }
+LSTMGEN_KEPT std::string Model::bytes() const { return network()->file(); }
 
-const ModelInfo& Model::info() const { return network()->info(); }
+LSTMGEN_KEPT const ModelInfo& Model::info() const { return network()->info(); }
 
-std::size_t Model::predict_size(std::size_t batch, std::size_t steps) const {
+LSTMGEN_KEPT std::size_t Model::predict_size(std::size_t batch, std::size_t steps) const {
     check_steps(info(), steps);
     return count(batch, steps, network_->layers().back()->shape().steps_for(steps), info().outputs);
 }
 
-void Model::predict(const float* x, std::size_t batch, std::size_t steps, float* y) const {
+LSTMGEN_KEPT void Model::predict(const float* x, std::size_t batch, std::size_t steps, float* y) const {
     check_pointer(y, predict_size(batch, steps), "y");
     if (info().encoding == Encoding::index)
         refuse({"the network starts with an embedding: expected ids, found features"});
@@ -133,7 +135,7 @@ void Model::predict(const float* x, std::size_t batch, std::size_t steps, float*
     predict_all(*network_, x, info().input_size, batch, steps, y, true);
 }
 
-void Model::predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y) const {
+LSTMGEN_KEPT void Model::predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y) const {
     check_pointer(y, predict_size(batch, steps), "y");
     if (info().encoding == Encoding::features) refuse({"the network reads features: expected features, found ids"});
     const std::size_t n = count(batch, steps, steps, 1);
@@ -142,7 +144,7 @@ void Model::predict(const std::uint32_t* ids, std::size_t batch, std::size_t ste
     predict_all(*network_, ids, 1, batch, steps, y, true);
 }
 
-std::vector<std::string> supported_isas() {
+LSTMGEN_KEPT std::vector<std::string> supported_isas() {
     std::vector<std::string> names;
     for (const kernels::KernelTable* table : supported_kernels()) names.emplace_back(table->name);
     return names;

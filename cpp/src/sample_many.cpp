@@ -12,6 +12,7 @@
 
 #include "checks.hpp"
 #include "context.hpp"
+#include "kept.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "lstmgen/vocabulary.hpp"
 #include "message.hpp"
@@ -124,8 +125,10 @@ std::vector<Batch> batches(const Model& model, const std::vector<Request>& reque
 
 }  // namespace
 
-std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const std::vector<Request>& requests,
-                                                    const ManyOptions& options, const Generator::Continue& keep_going) {
+LSTMGEN_KEPT std::vector<std::vector<std::uint32_t>> sample_many(const Model& model,
+                                                                 const std::vector<Request>& requests,
+                                                                 const ManyOptions& options,
+                                                                 const Generator::Continue& keep_going) {
     check(model, requests, options);
     std::vector<std::vector<std::uint32_t>> results(requests.size());
     if (requests.empty()) return results;

@@ -4,6 +4,7 @@
 #include <cfloat>
 #include <cmath>
 
+#include "kept.hpp"
 #include "message.hpp"
 #include "sampler.hpp"
 
@@ -61,7 +62,7 @@ SamplerOptions read_options(StateReader& in) {
 
 }  // namespace
 
-Sampler::Sampler(std::size_t n, const SamplerOptions& options)
+LSTMGEN_KEPT Sampler::Sampler(std::size_t n, const SamplerOptions& options)
     : options_(options), random_(options.seed), logits_(n), weights_(n), sorted_(n) {
     check(n, options);
 }

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "crc32.hpp"
+#include "kept.hpp"
 #include "message.hpp"
 
 namespace lstmgen {
@@ -21,24 +22,25 @@ std::uint32_t checksum(const std::byte* p, std::size_t n) {
 
 }  // namespace
 
-StateWriter::StateWriter(StateKind kind, const ModelInfo& model, void* to) noexcept : to_(static_cast<std::byte*>(to)) {
+LSTMGEN_KEPT StateWriter::StateWriter(StateKind kind, const ModelInfo& model, void* to) noexcept
+    : to_(static_cast<std::byte*>(to)) {
     bytes(kStateMagic, sizeof kStateMagic);
     number(kStateVersion);
     number(static_cast<std::uint32_t>(kind));
     number(model.identity);
 }
 
-void StateWriter::bytes(const void* from, std::size_t n) noexcept {
+LSTMGEN_KEPT void StateWriter::bytes(const void* from, std::size_t n) noexcept {
     if (to_ && n > 0) std::memcpy(to_ + size_, from, n);
     size_ += n;
 }
 
-std::size_t StateWriter::end() noexcept {
+LSTMGEN_KEPT std::size_t StateWriter::end() noexcept {
     number(to_ ? checksum(to_, size_) : 0);
     return size_;
 }
 
-StateReader::StateReader(StateKind kind, const ModelInfo& model, const void* from, std::size_t size)
+LSTMGEN_KEPT StateReader::StateReader(StateKind kind, const ModelInfo& model, const void* from, std::size_t size)
     : from_(static_cast<const std::byte*>(from)), left_(size) {
     char magic[sizeof kStateMagic] = {};
     if (size >= sizeof magic) bytes(magic, sizeof magic);
@@ -61,14 +63,14 @@ StateReader::StateReader(StateKind kind, const ModelInfo& model, const void* fro
             {"the state: it is of another model: expected weights with the checksum ", model.identity, ", found ", of});
 }
 
-void StateReader::bytes(void* to, std::size_t n) {
+LSTMGEN_KEPT void StateReader::bytes(void* to, std::size_t n) {
     if (n > left_) damaged({"it is cut off"});
     if (n > 0) std::memcpy(to, from_, n);
     from_ += n;
     left_ -= n;
 }
 
-std::size_t StateReader::limited(std::uint64_t n, std::size_t most) {
+LSTMGEN_KEPT std::size_t StateReader::limited(std::uint64_t n, std::size_t most) {
     if (n > most) damaged({"expected a number up to ", most, ", found ", n});
     return static_cast<std::size_t>(n);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "container.hpp"
+#include "kept.hpp"
 #include "message.hpp"
 
 namespace lstmgen {
@@ -69,9 +70,10 @@ Found longest(const std::vector<std::string>& elements, const std::vector<std::u
 
 }  // namespace
 
-Vocabulary::Vocabulary(const Model& model) : Vocabulary(model.info().vocabulary, model.info().vocabulary_kind) {}
+LSTMGEN_KEPT Vocabulary::Vocabulary(const Model& model)
+    : Vocabulary(model.info().vocabulary, model.info().vocabulary_kind) {}
 
-Vocabulary::Vocabulary(const std::vector<std::string>& elements, const std::string& kind)
+LSTMGEN_KEPT Vocabulary::Vocabulary(const std::vector<std::string>& elements, const std::string& kind)
     : elements_(elements), tokens_(kind == "tokens") {
     if (elements.empty()) refuse({"the model has no vocabulary"});
     if (kind != "text" && kind != "tokens" && kind != "bytes")
@@ -80,7 +82,7 @@ Vocabulary::Vocabulary(const std::vector<std::string>& elements, const std::stri
         if (!elements[id].empty()) by_text_.push_back(id);
 }
 
-std::size_t Vocabulary::encode(std::string_view text, std::uint32_t* ids, std::size_t capacity) const {
+LSTMGEN_KEPT std::size_t Vocabulary::encode(std::string_view text, std::uint32_t* ids, std::size_t capacity) const {
     std::size_t n = 0;
     for (std::size_t at = 0;;) {
         if (tokens_) at += bytes_until(text.substr(at), false);
@@ -97,13 +99,13 @@ std::size_t Vocabulary::encode(std::string_view text, std::uint32_t* ids, std::s
     }
 }
 
-std::vector<std::uint32_t> Vocabulary::encode(std::string_view text) const {
+LSTMGEN_KEPT std::vector<std::uint32_t> Vocabulary::encode(std::string_view text) const {
     std::vector<std::uint32_t> ids(encode(text, nullptr, 0));
     encode(text, ids.data(), ids.size());
     return ids;
 }
 
-std::string Vocabulary::decode(const std::uint32_t* ids, std::size_t n) const {
+LSTMGEN_KEPT std::string Vocabulary::decode(const std::uint32_t* ids, std::size_t n) const {
     std::string text;
     for (std::size_t i = 0; i < n; ++i) {
         if (ids[i] >= size()) refuse({"id at position ", i, ": expected below ", size(), ", found ", ids[i]});
@@ -113,7 +115,7 @@ std::string Vocabulary::decode(const std::uint32_t* ids, std::size_t n) const {
     return text;
 }
 
-StopMatcher::StopMatcher(const std::vector<std::vector<std::uint32_t>>& stops) {
+LSTMGEN_KEPT StopMatcher::StopMatcher(const std::vector<std::vector<std::uint32_t>>& stops) {
     for (std::size_t i = 0; i < stops.size(); ++i) {
         if (stops[i].empty()) refuse({"stop ", i, " is empty: expected at least one element"});
         ids_.insert(ids_.end(), stops[i].begin(), stops[i].end());
@@ -122,7 +124,7 @@ StopMatcher::StopMatcher(const std::vector<std::vector<std::uint32_t>>& stops) {
     }
 }
 
-bool StopMatcher::matches(const std::uint32_t* ids, std::size_t n) const noexcept {
+LSTMGEN_KEPT bool StopMatcher::matches(const std::uint32_t* ids, std::size_t n) const noexcept {
     std::size_t begin = 0;
     for (const std::size_t end : ends_) {
         const std::size_t size = end - begin;

@@ -7,6 +7,8 @@
 #include <unistd.h>
 #endif
 
+#include "kept.hpp"
+
 namespace lstmgen {
 namespace {
 
@@ -40,11 +42,11 @@ long process() {
 
 }  // namespace
 
-Workers::Workers(std::size_t size) : process_(process()) {
+LSTMGEN_KEPT Workers::Workers(std::size_t size) : process_(process()) {
     team_->threads = start_threads(size, [this] { loop(); });
 }
 
-Workers::~Workers() {
+LSTMGEN_KEPT Workers::~Workers() {
     if (size() > 1 && process() != process_) {
         static_cast<void>(team_.release());  // to join the parent's threads, or to destroy what they wait on, hangs
         return;
@@ -57,7 +59,7 @@ Workers::~Workers() {
     for (std::thread& thread : team_->threads) thread.join();
 }
 
-void Workers::start(Task task, void* context) {
+LSTMGEN_KEPT void Workers::start(Task task, void* context) {
     if (process() != process_) {
         for (std::size_t i = 0; i < size(); ++i) task(context, i);
         return;

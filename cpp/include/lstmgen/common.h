@@ -5,16 +5,27 @@
 #ifndef LSTMGEN_COMMON_H
 #define LSTMGEN_COMMON_H
 
-/** Marks what a shared library exports. */
+/** Marks a function that the library exports. */
 #ifndef LSTMGEN_API
 #if defined(_WIN32) && defined(LSTMGEN_SHARED) && defined(lstmgen_EXPORTS)
 #define LSTMGEN_API __declspec(dllexport)
 #elif defined(_WIN32) && defined(LSTMGEN_SHARED)
 #define LSTMGEN_API __declspec(dllimport)
+#elif defined(__GNUC__) && !defined(__clang__)
+#define LSTMGEN_API __attribute__((visibility("default"), externally_visible))
 #elif defined(__GNUC__)
 #define LSTMGEN_API __attribute__((visibility("default")))
 #else
 #define LSTMGEN_API
+#endif
+#endif
+
+/** Marks a class that the library exports. */
+#ifndef LSTMGEN_API_CLASS
+#if defined(__GNUC__) && !(defined(_WIN32) && defined(LSTMGEN_SHARED))
+#define LSTMGEN_API_CLASS __attribute__((visibility("default")))
+#else
+#define LSTMGEN_API_CLASS LSTMGEN_API
 #endif
 #endif
 

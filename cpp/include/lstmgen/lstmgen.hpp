@@ -45,7 +45,7 @@ enum class ErrorCode {
 
 /// What every function throws. what() names the file or the argument, what was expected, and what
 /// was found.
-class LSTMGEN_API Error : public std::runtime_error {
+class LSTMGEN_API_CLASS Error : public std::runtime_error {
 public:
     /// An error of a kind, with what() = `message`.
     Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
@@ -126,7 +126,7 @@ struct LoadOptions {
 };
 
 /// A network with its weights, ready to run. Copies share the same weights.
-class LSTMGEN_API Model {
+class LSTMGEN_API_CLASS Model {
 public:
     /// Reads a `.bin` file. The file may be changed or deleted afterwards.
     [[nodiscard]] static Model load(const std::string& path, const LoadOptions& options = {});
@@ -212,7 +212,7 @@ struct GeneratorOptions {
 ///
 /// Real time: once a generator of one thread is there, all of its functions but clone, load_state
 /// and the save_state that returns a vector neither allocate nor lock, unless they throw.
-class LSTMGEN_API Generator {
+class LSTMGEN_API_CLASS Generator {
 public:
     /// Called between elements. It returns false to stop.
     using Continue = std::function<bool()>;

@@ -15,7 +15,7 @@ namespace lstmgen {
 
 /// The elements of a model and their ids. Immutable: any number of threads may use one. Copies
 /// share the elements.
-class LSTMGEN_API Vocabulary {
+class LSTMGEN_API_CLASS Vocabulary {
 public:
     /// The vocabulary of a model. Throws Error with the code invalid_argument if the model has
     /// none.
@@ -57,7 +57,7 @@ private:
 
 /// Says when a sequence ends with a stop, a list of ids. Immutable: any number of threads may use
 /// one.
-class LSTMGEN_API StopMatcher {
+class LSTMGEN_API_CLASS StopMatcher {
 public:
     /// Throws Error with the code invalid_argument if a stop is empty.
     explicit StopMatcher(const std::vector<std::vector<std::uint32_t>>& stops);
