@@ -483,7 +483,7 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
             raise ValueError(f"{option('prime')}: text needs a vocabulary: give {given}, or ids")
         return [id_at(f"{option('prime')}: element", i, position) for position, i in enumerate(ids)]
     try:
-        ids_found: list[int] = vocabulary.encode(prime, None).tolist()
+        ids_found: list[int] = vocabulary.encode(prime, skippable=False).tolist()
     except (ValueError, TypeError) as error:
         raise type(error)(f"{option('prime')}: {error}") from None
     return ids_found

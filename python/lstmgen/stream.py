@@ -44,7 +44,7 @@ class Stream(Iterator[str | int]):
     """
 
     __slots__ = (
-        "_ahead", "_drawn", "_length", "_model", "_native", "_on_unknown", "_over", "_recent", "_seed", "_stop",
+        "_ahead", "_begun", "_drawn", "_length", "_model", "_native", "_on_unknown", "_over", "_recent", "_seed", "_stop",
         "_stops", "_threads",
     )  # fmt: skip
 
@@ -55,6 +55,7 @@ class Stream(Iterator[str | int]):
         self._threads = threads
         self._seed: int | None = values.get("seed")
         self._ahead: deque[int] = deque()  # of the prime, what the user has not had yet
+        self._begun = b""  # of a character that the iteration has not given yet, of a model of bytes
         self._drawn = 0
         self._recent: list[int] = []  # the last drawn ids, as many as a stop text may begin with
         self._over = False  # a stop text has ended the iteration
@@ -70,10 +71,16 @@ class Stream(Iterator[str | int]):
             i = self._ahead.popleft()
         else:
             if self._native is None or self._over or (self._length is not None and self._drawn >= self._length):
-                raise StopIteration
+                if not self._begun:
+                    raise StopIteration
+                begun, self._begun = self._begun, b""
+                return begun.decode("utf-8", "replace")
             i = self._native.next()
             self._note([i])
-        return i if self._model.vocabulary is None else self._model.vocabulary.elements[i]
+        if self._model.vocabulary is None:
+            return i
+        text, self._begun = self._model.vocabulary.continued(self._begun, i)
+        return text
 
     def take(self, n: int) -> str | list[str] | list[int]:
         """Draw the next `n` elements: a str for a text model, a list of elements for tokens, or a list of ids.
@@ -127,7 +134,7 @@ class Stream(Iterator[str | int]):
 
     def close(self) -> None:
         """End the stream and free what it holds. It gives no more elements."""
-        self._native, self._ahead = None, deque()
+        self._native, self._ahead, self._begun = None, deque(), b""
 
     # -- options -----------------------------------------------------------------------------------
 
@@ -255,11 +262,11 @@ def _restored(model: Model, state: bytes, fields: Mapping[str, Any]) -> Stream:
 # -- elements and ids ----------------------------------------------------------------------------
 
 
-def encode(model: Model, name: str, what: Elements, on_unknown: str | None = "error") -> Ids:
-    """Ids of the argument `name`. With None for `on_unknown`, an error names no such option."""
+def encode(model: Model, name: str, what: Elements, on_unknown: str = "error", *, skippable: bool = True) -> Ids:
+    """Ids of the argument `name`. Errors name `on_unknown` only if the element is `skippable` by it."""
     check_sequence(name, what)
     if model.vocabulary is not None:
-        return model.vocabulary.encode(what, on_unknown)
+        return model.vocabulary.encode(what, on_unknown, skippable=skippable)
     if isinstance(what, str):
         example = f" ({option(name, [1, 2, 3])})" if name == "prime" else ""
         raise ValueError(
@@ -293,7 +300,7 @@ def stop_ids(model: Model, stop: str | Iterable[str] | None) -> list[list[int]]:
 def _own_ids(model: Model, name: str, what: Elements) -> list[int]:
     """Ids of what the option `name` holds, which `on_unknown` does not reach."""
     try:
-        ids: list[int] = encode(model, name, what, None).tolist()
+        ids: list[int] = encode(model, name, what, skippable=False).tolist()
     except ValueError as error:
         raise ValueError(f"{option(name)}: {error}") from None
     return ids

@@ -44,7 +44,7 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.elements)
 
-    def encode(self, what: str | Iterable[str | int], on_unknown: str | None = "error") -> Ids:
+    def encode(self, what: str | Iterable[str | int], on_unknown: str = "error", *, skippable: bool = True) -> Ids:
         """Ids of a text, of elements, or of ids, which pass through.
 
         A text is cut into the longest elements that match (kind "text"), or at white space (kind "tokens"), or as its
@@ -53,7 +53,6 @@ class Vocabulary:
         `on_unknown`. What is neither text, elements nor ids is a `TypeError`.
         """
         check_sequence("what", what)
-        skippable, on_unknown = on_unknown is not None, "error" if on_unknown is None else on_unknown
         if not isinstance(on_unknown, str):
             raise OptionTypeError("on_unknown", "'error', 'skip' or an element", on_unknown)
         if on_unknown not in ("error", "skip") and on_unknown not in self.ids:
@@ -94,6 +93,18 @@ class Vocabulary:
             yield decoder.decode(bytes([byte_of(self.elements[i])]))
         if rest := decoder.decode(b"", final=True):
             yield rest
+
+    def continued(self, begun: bytes, i: int) -> tuple[str, bytes]:
+        """Return the text that the id `i` adds after others, and the bytes that begin its next character.
+
+        begun: those bytes of the ids before. There are none unless the kind is "bytes".
+        """
+        if self.kind != "bytes":
+            return self.elements[i], b""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        decoder.setstate((begun, 0))
+        text = decoder.decode(bytes([byte_of(self.elements[i])]))
+        return text, decoder.getstate()[0]
 
     def _pieces(self, text: str) -> Iterator[Piece]:
         """The elements of a text, each with its place."""
