@@ -44,8 +44,8 @@ class Stream(Iterator[str | int]):
     """
 
     __slots__ = (
-        "_ahead", "_begun", "_drawn", "_length", "_model", "_native", "_on_unknown", "_over", "_recent", "_seed", "_stop",
-        "_stops", "_threads",
+        "_ahead", "_begun", "_drawn", "_length", "_model", "_native", "_on_unknown", "_over", "_recent", "_seed",
+        "_stop", "_stops", "_threads",
     )  # fmt: skip
 
     def __init__(self, model: Model, native: _core.Generator, threads: int, values: Mapping[str, Any]) -> None:

@@ -55,7 +55,7 @@ class Network:
     `window` is the number of time steps that the model was saved with, 0 if it was not fixed.
     `input_size` is the number of numbers per step, or of ids if an embedding reads them.
     `elements` holds what the file, or one beside it, says of the elements: "vocab", the elements themselves; "beside",
-    paths of vocabularies with whether the name says that they belong to the file; "kind", "tokenizer", "stop";
+    paths of vocabularies with whether the name says that they belong to the file; "kind", "tokenizer", "stop", "start";
     "blank", if a text starts from padding.
     """
 
