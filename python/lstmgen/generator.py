@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import _core
-from lstmgen.errors import OptionError, OptionTypeError, option
+from lstmgen.errors import OptionError, OptionTypeError, call, option
 from lstmgen.model import Model, Source
 from lstmgen.options import TABLE, Elements, Integer, ManyOptions, SamplingOptions, checked, with_positional
 from lstmgen.stream import Stream, decode, encode, engine_options, stop_ids
@@ -61,10 +61,12 @@ class Generator:
             raise TypeError(f"a Model takes no {', '.join(options)}")
         self.model = source if isinstance(source, Model) else Model(source, **options)
         if self.model.labels:
-            raise ValueError("a classifier: it has labels, it does not generate; Model.classify says what it finds")
+            use = call("Model.classify", "classify")
+            raise ValueError(f"a classifier: it has labels, it does not generate; {use} says what it finds")
         if self.model._native.info.predictor:
+            use = call("Model.predict", "predict")
             raise ValueError(
-                "a predictor: its outputs are no elements to feed back, it does not generate; Model.predict gives them"
+                f"a predictor: its outputs are no elements to feed back, it does not generate; {use} gives them"
             )
         if self.model.encoding == "features":
             raise ValueError(
