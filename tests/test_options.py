@@ -237,7 +237,7 @@ def test_help_is_as_it_was(command: str, capsys: pytest.CaptureFixture[str], mon
     assert found == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("module", ["errors", "options", "generator", "stream"])
+@pytest.mark.parametrize("module", ["errors", "options", "generator", "stream", "model", "binfile.sniffing"])
 def test_the_examples_of_docstrings_are_right(module: str) -> None:
     found = importlib.import_module(f"lstmgen.{module}")
     ran = doctest.testmod(found)

@@ -46,7 +46,8 @@ NO_VALUE = object()
 
 
 def option(name: str, value: object = NO_VALUE) -> str:
-    """The option `name` as the user types it: alone, with a `value`, or with some value, which is `...`.
+    """The option `name` as the user types it: alone, with a `value`, or with some value, which is
+    `...`.
 
     Messages name options through this function, so that the command line reads its own spelling.
 

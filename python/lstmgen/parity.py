@@ -1,9 +1,9 @@
 """How exact a model is, as a multiple of how exact Keras is.
 
-The measure is the error against float64 on the same stored weights.
-Both errors are rounding errors. A saturated network amplifies them, in some windows by 1000 times more
-than in others, so that a few windows decide a plain RMS, and the processor decides which.
-`amplification` finds that factor for each window, and `ratio` divides it out.
+The measure is the error against float64 on the same stored weights. Both errors are rounding
+errors. A saturated network amplifies them, in some windows by 1000 times more than in others, so
+that a few windows decide a plain RMS, and the processor decides which. `amplification` finds that
+factor for each window, and `ratio` divides it out.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ def floor(exact: NDArray[Any]) -> float:
 
 
 def amplification(network: Network, exact: NDArray[Any], forward: Callable[[Network], NDArray[Any]]) -> Errors:
-    """What rounding does to each window: the RMS change of the output when each weight changes by half a unit.
+    """What rounding does to each window: the RMS change of the output when each weight changes by
+    half a unit.
 
-    `forward` gives the float64 output (windows, ...) of a network, and `exact` is that of `network`.
-    The result does not depend on how this processor, NumPy or TensorFlow round.
+    `forward` gives the float64 output (windows, ...) of a network, and `exact` is that of
+    `network`. The result does not depend on how this processor, NumPy or TensorFlow round.
     """
     rng = np.random.default_rng(0)
     squares = np.zeros(len(exact))
@@ -59,7 +60,9 @@ def amplification(network: Network, exact: NDArray[Any], forward: Callable[[Netw
 
 
 def ratio(ours: NDArray[Any], keras: NDArray[Any], exact: NDArray[Any], amplified: Errors | float = 1.0) -> float:
-    """Our error as a multiple of Keras's: RMS over the windows (axis 0), each divided by its amplification."""
+    """Our error as a multiple of Keras's: RMS over the windows (axis 0), each divided by its
+    amplification.
+    """
     if not ours.shape == keras.shape == exact.shape:
         raise ValueError(f"expected outputs of one shape, found {ours.shape}, {keras.shape} and {exact.shape}")
     mine = errors(ours, exact) / amplified

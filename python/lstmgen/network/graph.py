@@ -28,8 +28,8 @@ MATRICES = frozenset({"embeddings", "kernel", "recurrent_kernel"})
 class Layer:
     """One layer: `type`, `options` and `arrays` as in section 4 of docs/format.md.
 
-    `inputs` holds the index of each layer that feeds this one, or NETWORK_INPUT; None stands for the
-    layer before.
+    `inputs` holds the index of each layer that feeds this one, or NETWORK_INPUT; None stands for
+    the layer before.
     """
 
     type: str
@@ -44,7 +44,9 @@ class Layer:
         return layer_type(self.type)
 
     def tensors(self, size: int) -> dict[str, Shape]:
-        """Name and Keras shape of each tensor, in file order, if the first input has `size` numbers a step."""
+        """Name and Keras shape of each tensor, in file order, if the first input has `size` numbers
+        a step.
+        """
         return self.row.tensors(size, self.options)
 
 
@@ -53,10 +55,10 @@ class Network:
     """Layers in an order in which each comes after those that feed it; the last gives the output.
 
     `window` is the number of time steps that the model was saved with, 0 if it was not fixed.
-    `input_size` is the number of numbers per step, or of ids if an embedding reads them.
-    `elements` holds what the file, or one beside it, says of the elements: "vocab", the elements themselves; "beside",
-    paths of vocabularies with whether the name says that they belong to the file; "kind", "tokenizer", "stop", "start";
-    "blank", if a text starts from padding.
+    `input_size` is the number of numbers per step, or of ids if an embedding reads them. `elements`
+    holds what the file, or one beside it, says of the elements: "vocab", the elements themselves;
+    "beside", paths of vocabularies with whether the name says that they belong to the file; "kind",
+    "tokenizer", "stop", "start"; "blank", if a text starts from padding.
     """
 
     layers: tuple[Layer, ...]

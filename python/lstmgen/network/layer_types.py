@@ -1,6 +1,7 @@
 """The layer types of docs/format.md, a row each.
 
-A row says everything about a type but its formula, which stands in `reference.py` under the same name.
+A row says everything about a type but its formula, which stands in `reference.py` under the same
+name.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Value(NamedTuple):
 
 
 class Key(NamedTuple):
-    """A key of a layer: the type of its value and, of an integer, its range. A text names an activation."""
+    """A key of a layer: the type of its value and, of an integer, its range. A text names an
+    activation.
+    """
 
     kind: type
     least: int = 0
@@ -58,7 +61,9 @@ class Inputs(NamedTuple):
         return self.values[0].steps
 
     def fixed_steps(self) -> int:
-        """Steps of the first input as a number. Raises `ModelFormatError` if they depend on the text."""
+        """Steps of the first input as a number. Raises `ModelFormatError` if they depend on the
+        text.
+        """
         if not self.steps and not self.window:
             raise ModelFormatError("expected a network with a fixed number of steps (window)")
         return self.steps or self.window

@@ -236,7 +236,8 @@ def self_test(
 ) -> tuple[NDArray[Any], NDArray[np.float64], float]:
     """Input (ids; for `features`, all steps' numbers), last output in float64, and tolerance.
 
-    The ids are of `elements`: by default as many as there are outputs. `input_values` as in `encode`.
+    The ids are of `elements`: by default as many as there are outputs. `input_values` as in
+    `encode`.
     """
     count = network.window if network.fixed_steps else SELF_TEST_STEPS
     if encoding == "features":
