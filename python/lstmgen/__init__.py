@@ -1,4 +1,5 @@
-"""Sample from a recurrent network that Keras trained, thousands of times faster than `model.predict`.
+"""Sample from a recurrent network that Keras trained, thousands of times faster than
+`model.predict`.
 
     lstmgen.export("model.h5", "my.bin", vocab_from="corpus.txt")
     lstmgen.Generator("my.bin").sample(temp=0.67)

@@ -69,7 +69,9 @@ def step_bytes(model: Model) -> int:
 
 
 def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
-    """Sample with windows and with carried state for about `seconds` each, on one thread; medians of five runs."""
+    """Sample with windows and with carried state for about `seconds` each, on one thread; medians
+    of five runs.
+    """
     macs_per_second, bytes_per_second = model.measure_limits()
     generator = Generator(model)
     modes = []
@@ -87,8 +89,8 @@ def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
 def advise(model: Model, seconds: float = 1.0, text: Elements | None = None) -> list[Advice]:
     """What other options would bring, each measured beside the model as it is, on one thread.
 
-    text: what is scored with each of them: text, elements or ids; by default elements drawn from the model itself, as
-        many as take about `seconds`, but at least 200 and at most 2,000.
+    text: what is scored with each of them: text, elements or ids; by default elements drawn from
+        the model itself, as many as take about `seconds`, but at least 200 and at most 2,000.
     """
     base = Generator(model)
     window = bool(model.window)

@@ -35,9 +35,10 @@ Source = str | os.PathLike[str] | bytes
 class ExportOptions(TypedDict, total=False):
     r"""What an export may be told; each may be left out or be None.
 
-    config: the architecture, for a file that holds weights only: the path of a JSON file that Keras's `to_json` wrote,
-        its text, the same as a mapping, or layers as in Keras code: "LSTM(128, return_sequences=True), LSTM(128),
-        Dense(52, softmax)". Without it the architecture is told from the weights, where they leave no doubt.
+    config: the architecture, for a file that holds weights only: the path of a JSON file that
+        Keras's `to_json` wrote, its text, the same as a mapping, or layers as in Keras code:
+        "LSTM(128, return_sequences=True), LSTM(128), Dense(52, softmax)". Without it the
+        architecture is told from the weights, where they leave no doubt.
     output: name of the layer whose output is wanted, for a model with several.
     heads: the outputs that together are a note, in the order in which their values enter, such as
         "pitch/128,step,duration" or "pitch+21/88=notes,step=dt,duration". Of each: pitch, step, duration or velocity;
@@ -47,32 +48,37 @@ class ExportOptions(TypedDict, total=False):
         those of its input.
     vocab: the vocabulary, as a Python object or as the path of a file:
         - a list of elements in the order of the outputs;
-        - an object from element to index, or from index to element. Indices that start at 1 leave id 0 to padding,
-          which is never drawn; so does a list whose first element is empty;
+        - an object from element to index, or from index to element. Indices that start at 1 leave
+          id 0 to padding, which is never drawn; so does a list whose first element is empty;
         - what `to_json` of a Keras `Tokenizer` gives;
-        - a list of notes with repetitions: their names, sorted, are the elements, the default prime is their first
-          window;
-        - pairs of element and index, or a list or an object that has one of these as an entry, such as
-          {"char2idx": {...}}.
-        The file is JSON, a pickle of these or of a Keras `Tokenizer`, of which nothing is run, a `.npy`, or a `.txt`
+        - a list of notes with repetitions: their names, sorted, are the elements, the default prime
+          is their first window;
+        - pairs of element and index, or a list or an object that has one of these as an entry, such
+          as {"char2idx": {...}}.
+        The file is JSON, a pickle of these or of a Keras `Tokenizer`, of which nothing is run, a
+        `.npy`, or a `.txt`
         with one element a line: docs/vocabularies.md.
-    vocab_from: path of the corpus: the elements are its characters in the order of `sorted(set(text))`, the default
-        prime its first window. Line ends are kept, but taken as `\n` if only then the number of characters is right.
+    vocab_from: path of the corpus: the elements are its characters in the order of
+        `sorted(set(text))`, the default prime its first window. Line ends are kept, but taken as
+        `\n` if only then the number of characters is right.
     lower: the corpus is lower-cased before its characters are counted.
     vocab_encoding: of the corpus, by default "utf-8"; "bytes": the elements are its bytes.
-    encoding: "onehot", "index", "scaled" (id / n), "raw" (the id, or the number that the element is) or "features";
-        inferred by default. How one number a step stands for an element is measured where the vocabulary brings a
-        sequence or a prime is given: the likeliest is taken.
+    encoding: "onehot", "index", "scaled" (id / n), "raw" (the id, or the number that the element
+        is) or "features"; inferred by default. How one number a step stands for an element is
+        measured where the vocabulary brings a sequence or a prime is given: the likeliest is taken.
     input_values: with the encoding "raw", the number that enters for each element; or a rule of
-        `lstmgen.elements.RULES`, such as "id", "number" (that the element is), "number/127" or "id/(n-1)".
+        `lstmgen.elements.RULES`, such as "id", "number" (that the element is), "number/127" or
+        "id/(n-1)".
     prime: the default prime: text, elements or ids.
-    padding: what fills a window on the left while the prime is short: an element or its id, which is never drawn;
-        "zeros": vectors of zeros; "none": nothing. By default what the vocabulary or a mask of the network says.
+    padding: what fills a window on the left while the prime is short: an element or its id, which
+        is never drawn; "zeros": vectors of zeros; "none": nothing. By default what the vocabulary
+        or a mask of the network says.
     window: time steps T, if the model was saved without a fixed length.
-    dtype: "f32", the default; "bf16": matrices of half the size, with 8 bits of precision, as have the numbers
-        that they are multiplied with; "int8": of a quarter, in steps of 1/127 of the greatest weight of each column.
-    vocabulary_kind: "text" (the elements, joined, are the text), "tokens" or "bytes"; by default "text" if
-        each element is one character, or a name in <> or [] such as "[UNK]".
+    dtype: "f32", the default; "bf16": matrices of half the size, with 8 bits of precision, as have
+        the numbers that they are multiplied with; "int8": of a quarter, in steps of 1/127 of the
+        greatest weight of each column.
+    vocabulary_kind: "text" (the elements, joined, are the text), "tokens" or "bytes"; by default
+        "text" if each element is one character, or a name in <> or [] such as "[UNK]".
     name, description, author, license, source_url: facts for people; the license as SPDX.
     card: more facts, as a mapping or as the text of a JSON object.
     """
@@ -105,9 +111,9 @@ def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
 
     `source` may be a `.bin`, too, to be had at another dtype; it takes no other option.
 
-    `out` holds either all of the new file or what it held before. Warns of what it assumes, and raises, as `convert`
-    does; raises `OSError` that names `out` if it cannot be written. `Model.assumed` of the file gives all that was
-    assumed.
+    `out` holds either all of the new file or what it held before. Warns of what it assumes, and
+    raises, as `convert` does; raises `OSError` that names `out` if it cannot be written.
+    `Model.assumed` of the file gives all that was assumed.
     """
     check_other_file(source, out)
     exported = build(source, options)
@@ -118,9 +124,10 @@ def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
 def convert(source: Source, **options: Unpack[ExportOptions]) -> bytes:
     """The bytes of the `.bin` of a model that Keras saved; the same arguments give the same bytes.
 
-    What it assumes and may well be otherwise is a `UserWarning` each. Raises `OSError` that names a file that cannot be
-    read, `ModelFormatError` for a model that is broken or not supported, `ValueError` or `TypeError` for an option that
-    does not fit it, and `TypeError` for one that does not exist.
+    What it assumes and may well be otherwise is a `UserWarning` each. Raises `OSError` that names a
+    file that cannot be read, `ModelFormatError` for a model that is broken or not supported,
+    `ValueError` or `TypeError` for an option that does not fit it, and `TypeError` for one that
+    does not exist.
     """
     exported = build(source, options)
     _warn(exported.doubtful)
@@ -135,8 +142,9 @@ _MEASURED = 20_000  # elements of a sequence that windows are taken from
 class Exported(NamedTuple):
     """The bytes of a `.bin`, and what was decided to make it.
 
-    assumed: what was taken to be so, a sentence each. doubtful: those of them that a caller is warned of. why: the
-    reason that it is a generator or a predictor, a clause. nameless: whether ids stand for themselves.
+    assumed: what was taken to be so, a sentence each. doubtful: those of them that a caller is
+        warned of. why: the reason that it is a generator or a predictor, a clause. nameless:
+        whether ids stand for themselves.
     """
 
     data: bytes
@@ -286,7 +294,9 @@ def _pack_notes(network: Network, options: ExportOptions) -> Exported:
 
 
 def _check_predictor(outputs: Outputs, options: ExportOptions, network: Network) -> None:
-    """Raise `ValueError` for an option that only a generator has, or a network whose input is elements."""
+    """Raise `ValueError` for an option that only a generator has, or a network whose input is
+    elements.
+    """
     asked = [name for name in ("encoding", "input_values", "prime", "padding") if options.get(name) is not None]
     if not network.takes_ids:
         asked += [name for name in ("vocab", "vocab_from") if options.get(name) is not None]
@@ -420,7 +430,8 @@ def _listing(
 ) -> tuple[Listing | None, bool]:
     """The vocabulary that the options or the file name, and whether the network generates with it.
 
-    An Embedding may take more ids than there are outputs: the size of the vocabulary says which of the two it names.
+    An Embedding may take more ids than there are outputs: the size of the vocabulary says which of
+    the two it names.
     """
     inputs = network.input_size if network.takes_ids or classifies else network.outputs
     if not generates:
@@ -461,7 +472,8 @@ def _read_vocabulary(network: Network, options: ExportOptions, size: int) -> Lis
 
 
 def _by_number(network: Network, listing: Listing, encoding: str | None) -> Listing:
-    """`listing` in the order of its numbers, if these are its elements and the sequence is likelier so.
+    """`listing` in the order of its numbers, if these are its elements and the sequence is likelier
+    so.
 
     A program that has read its notes from text has sorted them as text: "100" comes before "60".
     """
@@ -483,7 +495,9 @@ def _by_number(network: Network, listing: Listing, encoding: str | None) -> List
 
 
 def _beside(files: Iterable[tuple[str, bool]], outputs: int, kind: str | None) -> Listing | None:
-    """The first vocabulary beside a file that fits; one whose name says that it belongs to the file must."""
+    """The first vocabulary beside a file that fits; one whose name says that it belongs to the file
+    must.
+    """
     for path, own in files:
         try:
             found = reading.read(path, outputs, kind)
@@ -551,7 +565,9 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
 
 
 def card_text(card: Mapping[str, Any] | str | None, facts: Mapping[str, Any]) -> str | None:
-    """The card as the text of a JSON object, with these facts besides, where it does not give others."""
+    """The card as the text of a JSON object, with these facts besides, where it does not give
+    others.
+    """
     if card is None and not facts:
         return None
     if not isinstance(card, str):

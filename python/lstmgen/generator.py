@@ -37,11 +37,11 @@ class Score(NamedTuple):
 class Generator:
     r"""Draws sequences from a model, element by element.
 
-    `source` is anything that `Model` takes, with its options, or a `Model`. `threads` (1 or more) share the work of the
-    windows. The results do not depend on it.
+    `source` is anything that `Model` takes, with its options, or a `Model`. `threads` (1 or more)
+    share the work of the windows. The results do not depend on it.
 
-    Any number of threads may use one generator: every sample is on its own. Copies share the model. A generator
-    pickles with it.
+    Any number of threads may use one generator: every sample is on its own. Copies share the model.
+    A generator pickles with it.
 
     >>> import lstmgen
     >>> gen = lstmgen.Generator("latex")
@@ -80,11 +80,12 @@ class Generator:
     def sample(
         self, length: int = 1000, temp: float | None = None, /, **options: Unpack[SamplingOptions]
     ) -> str | list[str] | list[int]:
-        """Draw `length` elements: a str for a text model, a list of elements for tokens, of ids without a vocabulary.
+        """Draw `length` elements: a str for a text model, a list of elements for tokens, of ids
+        without a vocabulary.
 
-        `length` and `temp` may be given by name, too. docs/sampling.md says what each option means and may be. There
-        are fewer elements if one of the texts `stop` comes. Raises `OptionError`, a `ValueError`, for an option of a
-        wrong value, and `TypeError` for one that does not exist.
+        `length` and `temp` may be given by name, too. docs/sampling.md says what each option means
+        and may be. There are fewer elements if one of the texts `stop` comes. Raises `OptionError`,
+        a `ValueError`, for an option of a wrong value, and `TypeError` for one that does not exist.
 
         >>> import lstmgen
         >>> gen = lstmgen.Generator("latex")
@@ -107,16 +108,18 @@ class Generator:
         state: bytes | bytearray | memoryview | None = None,
         **options: Unpack[SamplingOptions],
     ) -> Stream:
-        """Start a sample whose elements come as they are drawn: `Stream` says what can be done with it.
+        """Start a sample whose elements come as they are drawn: `Stream` says what can be done with
+        it.
 
-        The options are those of `sample`, and `sample` draws what `stream(...).take(length)` does. The iteration over
-        the stream ends after `length` elements; None: never.
+        The options are those of `sample`, and `sample` draws what `stream(...).take(length)` does.
+        The iteration over the stream ends after `length` elements; None: never.
 
-        state: what `Stream.save_state` gave, in whichever process: the stream goes on from there, bit for bit, with the
-            options of the sampler that were in force. Options given beside it take their place. `seed` starts new
-            random numbers. `prime` is read after what was drawn; without it nothing is. `refresh` cannot change.
-            Raises `ModelFormatError` for bytes that are no state, or a damaged one, and `ValueError` for the state of
-            another model, with other weights or another dtype.
+        state: what `Stream.save_state` gave, in whichever process: the stream goes on from there,
+            bit for bit, with the options of the sampler that were in force. Options given beside it
+            take their place. `seed` starts new random numbers. `prime` is read after what was
+            drawn; without it nothing is. `refresh` cannot change. Raises `ModelFormatError` for
+            bytes that are no state, or a damaged one, and `ValueError` for the state of another
+            model, with other weights or another dtype.
 
         >>> import lstmgen
         >>> gen = lstmgen.Generator("latex")
@@ -140,8 +143,8 @@ class Generator:
     ) -> AsyncIterator[str | int]:
         """Yield the elements of the same `stream` in a coroutine.
 
-        The event loop's default executor draws, some elements at a time and only while they are waited for. Cancelling
-        the task, or `aclose`, stops it within a few hundredths of a second.
+        The event loop's default executor draws, some elements at a time and only while they are
+        waited for. Cancelling the task, or `aclose`, stops it within a few hundredths of a second.
         """
         stream, ids = self._start("astream", with_positional("astream", options, length=length, temp=temp), state)
         # In a carried state, a prime may be read in pieces: a long one can be stopped.
@@ -159,10 +162,10 @@ class Generator:
     ) -> list[str | list[str] | list[int]]:
         """Draw `n` sequences side by side, which is faster than one after the other.
 
-        The options are those of `sample`. `temp` (or `temperature` or `inverse_temp`), `prime` and `seed` may each be a
-        list of `n`, one for each sequence. Sequence i is what `sample` draws with the i-th of each. An integer `seed`
-        stands for seed, seed + 1, and so on. A list of primes holds texts or, if the elements of the model are no
-        letters, lists.
+        The options are those of `sample`. `temp` (or `temperature` or `inverse_temp`), `prime` and
+        `seed` may each be a list of `n`, one for each sequence. Sequence i is what `sample` draws
+        with the i-th of each. An integer `seed` stands for seed, seed + 1, and so on. A list of
+        primes holds texts or, if the elements of the model are no letters, lists.
 
         >>> import lstmgen
         >>> gen = lstmgen.Generator("latex")
@@ -215,10 +218,11 @@ class Generator:
         temperature: float | None = None,
         inverse_temp: float | None = None,
     ) -> NDArray[np.float64]:
-        """Return the distribution of the element after `context`, shape (n_vocab,). It adds up to 1.
+        """Return the distribution of the element after `context`, shape (n_vocab,). It adds up to
+        1.
 
-        Of the context the last T elements count, with padding before them if there are fewer and the model has padding,
-        or all with `refresh=None`. None or empty: the file's own prime.
+        Of the context the last T elements count, with padding before them if there are fewer and
+        the model has padding, or all with `refresh=None`. None or empty: the file's own prime.
 
         >>> import lstmgen
         >>> gen = lstmgen.Generator("latex")
@@ -232,17 +236,19 @@ class Generator:
         if windows and self.model.window:
             ids = self._window(ids)
             if not self.model.whole:
-                # One lane from the start of the context is enough: the window is as long as that. Zeros, which are no
-                # ids, need a window.
+                # One lane from the start of the context is enough: the window is as long as that.
+                # Zeros, which are no ids, need a window.
                 windows = int(self.model.zero_padding and len(ids) < self.model.window)
         run = self._native(values, windows)
         run.feed(ids)
         return run.probabilities()
 
     def score(self, text: Elements, *, refresh: int | None = 1, on_unknown: str = "error") -> Score:
-        """Bits per element and perplexity of `text`, each element but the first predicted from those before it.
+        """Bits per element and perplexity of `text`, each element but the first predicted from
+        those before it.
 
-        With `refresh=1` from the last T of them, with None from all. Raises `ValueError` for less than two elements.
+        With `refresh=1` from the last T of them, with None from all. Raises `ValueError` for less
+        than two elements.
 
         >>> import lstmgen
         >>> gen = lstmgen.Generator("latex")
@@ -256,10 +262,11 @@ class Generator:
     def log_probabilities(
         self, text: Elements, *, refresh: int | None = 1, on_unknown: str = "error"
     ) -> NDArray[np.float64]:
-        """Return the natural logarithm of the probability of each element of `text` but the first, given those before.
+        """Return the natural logarithm of the probability of each element of `text` but the first,
+        given those before.
 
-        The shape is (elements - 1,). The options are those of `score`, which is the mean of these, in bits. Raises
-        `ValueError` for less than two elements.
+        The shape is (elements - 1,). The options are those of `score`, which is the mean of these,
+        in bits. Raises `ValueError` for less than two elements.
 
         >>> import lstmgen
         >>> lstmgen.Generator("latex").log_probabilities("\\\\begin{").round(1)
@@ -329,7 +336,8 @@ class Generator:
         return refresh or 0
 
     def _prime(self, name: str, what: Elements | None, values: Mapping[str, Any]) -> tuple[Ids, int]:
-        """Ids of a prime, the argument `name`, and how many of them at the start the user has not given.
+        """Ids of a prime, the argument `name`, and how many of them at the start the user has not
+        given.
 
         Without a prime they are those of the file. They are empty where padding comes instead.
         """

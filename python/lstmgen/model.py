@@ -30,7 +30,11 @@ Source = str | os.PathLike[str] | bytes
 
 
 def bundled() -> dict[str, str]:
-    """Path of each model that comes with the package, under its name."""
+    """Path of each model that comes with the package, under its name.
+
+    >>> sorted(bundled())
+    ['latex', 'music']
+    """
     folder = os.path.join(os.path.dirname(__file__), "models")
     if not os.path.isdir(folder):
         return {}
@@ -42,16 +46,18 @@ def bundled() -> dict[str, str]:
 class Model:
     """A network with its weights, immutable, shared by any number of generators and threads.
 
-    It pickles as the bytes of its `.bin`, made of its weights: the file may be changed or deleted, and the kernels of
-    another machine serve there. `copy.copy` and `copy.deepcopy` give the model itself.
+    It pickles as the bytes of its `.bin`, made of its weights: the file may be changed or deleted,
+    and the kernels of another machine serve there. `copy.copy` and `copy.deepcopy` give the model
+    itself.
 
-    `source` is the path of a `.bin` or of a model saved by Keras, the bytes of either, or the name of a bundled model.
-    A Keras model is exported in memory; `options` are those of `lstmgen.export` (vocab, vocab_from, encoding, prime,
-    window, dtype ...). A `.bin` takes dtype only: its matrices are rounded to it.
+    `source` is the path of a `.bin` or of a model saved by Keras, the bytes of either, or the name
+    of a bundled model. A Keras model is exported in memory; `options` are those of `lstmgen.export`
+    (vocab, vocab_from, encoding, prime, window, dtype ...). A `.bin` takes dtype only: its matrices
+    are rounded to it.
 
-    Raises `OSError`, such as `FileNotFoundError`, for a file that cannot be read, `ModelFormatError` for one that is
-    broken or not supported, and `ValueError` if the environment variable LSTMGEN_ISA names kernels that cannot run
-    here.
+    Raises `OSError`, such as `FileNotFoundError`, for a file that cannot be read,
+    `ModelFormatError` for one that is broken or not supported, and `ValueError` if the environment
+    variable LSTMGEN_ISA names kernels that cannot run here.
     """
 
     def __init__(self, source: Source, **options: Unpack[ExportOptions]) -> None:
@@ -101,7 +107,9 @@ class Model:
 
     @property
     def layers(self) -> Sequence[_core.LayerInfo]:
-        """The layers: type, name, inputs, outputs, activation, recurrent_activation, return_sequences."""
+        """The layers: type, name, inputs, outputs, activation, recurrent_activation,
+        return_sequences.
+        """
         return self._native.info.layers
 
     @property
@@ -154,7 +162,9 @@ class Model:
 
     @property
     def outputs(self) -> int:
-        """Numbers per output: elements of a generator, labels of a classifier, any numbers of a predictor."""
+        """Numbers per output: elements of a generator, labels of a classifier, any numbers of a
+        predictor.
+        """
         return self._native.info.outputs
 
     @property
@@ -164,7 +174,8 @@ class Model:
 
     @property
     def start(self) -> int | None:
-        """Id of the element that comes before each prime that does not begin with it; None if there is none.
+        """Id of the element that comes before each prime that does not begin with it; None if there
+        is none.
 
         The card names the element, under "start". A model of textgenrnn was trained on texts after
         `<s>`, and its own `generate` puts that before a prefix.
@@ -182,8 +193,9 @@ class Model:
     def needs_windows(self) -> str:
         """Why carried state gives other distributions than windows do, or an empty text.
 
-        A recurrent network that is run over a window and one whose state is carried nearly agree. They do not if the
-        output looks at all steps of the window, as attention and pooling do, or if windows were filled up in training.
+        A recurrent network that is run over a window and one whose state is carried nearly agree.
+        They do not if the output looks at all steps of the window, as attention and pooling do, or
+        if windows were filled up in training.
         """
         kinds = {"attention_pool": "attention", "average_pool": "pooling", "max_pool": "pooling"}
         over = sorted({kinds[layer.type] for layer in self.layers if layer.type in kinds})
@@ -231,7 +243,9 @@ class Model:
 
     @property
     def assumed(self) -> tuple[str, ...]:
-        """What was assumed when the model was exported, a sentence each: encoding, padding, prime, vocabulary ..."""
+        """What was assumed when the model was exported, a sentence each: encoding, padding, prime,
+        vocabulary ...
+        """
         card = self.metadata["card"]
         said = card.get("assumed") if isinstance(card, dict) else None
         return tuple(map(str, said)) if isinstance(said, list) else ()
@@ -239,8 +253,14 @@ class Model:
     def predict(self, x: ArrayLike) -> NDArray[np.float32]:
         """Return what Keras's predict does: (batch, outputs), or (batch, T, outputs).
 
-        `x` is (batch, T, features), or (batch, T) of integer ids, each encoded as the network wants it; T >= 1. The
-        same elements give the same numbers, bit for bit, as ids and as one-hot features. Nothing is padded.
+        `x` is (batch, T, features), or (batch, T) of integer ids, each encoded as the network wants
+        it; T >= 1. The same elements give the same numbers, bit for bit, as ids and as one-hot
+        features. Nothing is padded.
+
+        >>> import lstmgen
+        >>> model = lstmgen.Model("latex")
+        >>> model.predict([[0, 1, 2]]).shape == (1, model.outputs)
+        True
         """
         values = np.asarray(x)
         if values.ndim not in (2, 3) or values.dtype.kind not in "iufb":
@@ -267,10 +287,12 @@ class Model:
     def classify(self, sequences: Iterable[Classified], *, on_unknown: str = "error") -> list[Classification]:
         """Say which of `labels` each sequence has, and what the network puts out for each of them.
 
-        A sequence is a text, elements or ids, or numbers for a network that takes features: (T,) or (T, features), or
-        a text such as "0.5 1 -2". They may differ in length: each counts as it is, without padding, which Keras's masks
-        leave out. Only a network with a window and padding, which may be zeros, is padded, on the left. `on_unknown`:
-        what to do with elements outside the vocabulary: "error", "skip", or an element to put instead.
+        A sequence is a text, elements or ids, or numbers for a network that takes features: (T,) or
+        (T, features), or a text such as "0.5 1 -2". They may differ in length: each counts as it
+        is, without padding, which Keras's masks leave out. Only a network with a window and
+        padding, which may be zeros, is padded, on the left. `on_unknown`:
+        what to do with elements outside the vocabulary: "error", "skip", or an element to put
+        instead.
         """
         from lstmgen.classifying import classify
 
@@ -281,7 +303,9 @@ class Model:
         return self._native.to_bytes()
 
     def measure_limits(self) -> tuple[float, float]:
-        """Measure what one thread can do here at best: multiply-adds and bytes of weights a second. Takes 0.2 s."""
+        """Measure what one thread can do here at best: multiply-adds and bytes of weights a second.
+        Takes 0.2 s.
+        """
         return _core.measure_limits(self._native)
 
     def __reduce__(self) -> tuple[type[Model], tuple[bytes]]:

@@ -1,10 +1,12 @@
 """The options of sampling: what each means, what it may be, and where it comes from.
 
-This is the one list of them. The checks, the flags of `lstmgen sample`, the attributes of a `Stream`, the table in
-docs/sampling.md (`python -m lstmgen.options` prints it) and what the engine is told follow from it by name.
+This is the one list of them. The checks, the flags of `lstmgen sample`, the attributes of a
+`Stream`, the table in docs/sampling.md (`python -m lstmgen.options` prints it) and what the engine
+is told follow from it by name.
 """
 
-# Without `from __future__ import annotations`: the annotations of the classes below are read as objects.
+# Without `from __future__ import annotations`: the annotations of the classes below are read as
+# objects.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
@@ -84,7 +86,9 @@ class Flag(NamedTuple):
 
 
 class Text(NamedTuple):
-    """Something made of elements. Only the model can tell which there are, so only the type is checked here."""
+    """Something made of elements. Only the model can tell which there are, so only the type is
+    checked here.
+    """
 
     expected: str
     types: tuple[type, ...]
@@ -235,7 +239,8 @@ class _Common(TypedDict, total=False):
 class SamplingOptions(_Common, total=False):
     """How a sequence is drawn: the keywords of `Generator.sample`, `stream` and `astream`.
 
-    docs/sampling.md says what each of them means. None is the same as leaving it out, but for `length` and `refresh`.
+    docs/sampling.md says what each of them means. None is the same as leaving it out, but for
+    `length` and `refresh`.
 
     >>> import lstmgen
     >>> options: SamplingOptions = {"temp": 0.67, "top_k": 20, "seed": 1}
@@ -319,10 +324,11 @@ RECOMMENDED = tuple(name for name in CHANGEABLE if name not in ("temperature", "
 
 
 def checked(who: str, given: Mapping[str, Any], known: Iterable[str] = TABLE) -> dict[str, Any]:
-    """The options that are given, each of a value that it may have; None only where that has a meaning of its own.
+    """The options that are given, each of a value that it may have; None only where that has a
+    meaning of its own.
 
-    `who` is the function that takes them, and `known` those that it takes. Raises `TypeError` for any other, and
-    `OptionError` for a wrong value or for two options that exclude each other.
+    `who` is the function that takes them, and `known` those that it takes. Raises `TypeError` for
+    any other, and `OptionError` for a wrong value or for two options that exclude each other.
     """
     known = tuple(known)
     values = {}
@@ -352,7 +358,9 @@ def with_positional(who: str, given: Mapping[str, Any], **positional: Any) -> di
 
 
 def temperature(values: Mapping[str, Any]) -> dict[str, float]:
-    """The temperature that these options give, under its name in the engine; nothing if they give none."""
+    """The temperature that these options give, under its name in the engine; nothing if they give
+    none.
+    """
     if (inverse := values.get("inverse_temp")) is not None:
         return {"temp": 1 / inverse}
     given = [values[name] for name in ("temp", "temperature") if name in values]
@@ -360,7 +368,9 @@ def temperature(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def near(name: str, names: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the known one that looks like it, if there is one."""
+    """The end of a message about an unknown name: the known one that looks like it, if there is
+    one.
+    """
     import difflib  # here, as few need it
 
     found = difflib.get_close_matches(name.lower(), list(names), 1, 0.6)

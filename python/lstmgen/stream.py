@@ -42,12 +42,14 @@ class Stream(Iterator[str | int]):
     elements and calls. It counts from the start of the stream, the last stop text, the last `feed` or the last change
     of `stop`, whichever is latest.
 
-    The options that may change are attributes: `length`, `stop`, `on_unknown` and those of the sampler, such as `temp`
-    and `top_k` (docs/sampling.md). Setting one to None gives it its default. The same seed and the same changes at
-    the same places give the same elements, on every machine.
+    The options that may change are attributes: `length`, `stop`, `on_unknown` and those of the
+    sampler, such as `temp` and `top_k` (docs/sampling.md). Setting one to None gives it its
+    default. The same seed and the same changes at the same places give the same elements, on every
+    machine.
 
-    One thread at a time may use a stream. A second one gets a `RuntimeError`, and so does a signal handler that uses
-    the stream that it interrupts. `copy.copy` gives a second stream that goes on in the same way. Streams pickle.
+    One thread at a time may use a stream. A second one gets a `RuntimeError`, and so does a signal
+    handler that uses the stream that it interrupts. `copy.copy` gives a second stream that goes on
+    in the same way. Streams pickle.
     """
 
     __slots__ = (
@@ -90,10 +92,11 @@ class Stream(Iterator[str | int]):
         return self._continued(vocabulary, [i]) if vocabulary.kind == "bytes" else vocabulary.elements[i]
 
     def take(self, n: int) -> str | list[str] | list[int]:
-        """Draw the next `n` elements: a str for a text model, a list of elements for tokens, or a list of ids.
+        """Draw the next `n` elements: a str for a text model, a list of elements for tokens, or a
+        list of ids.
 
-        There are fewer if a stop text comes, which is the end of the result. With `include_prime`, what the iteration
-        has not given of the prime comes first, beside the `n`.
+        There are fewer if a stop text comes, which is the end of the result. With `include_prime`,
+        what the iteration has not given of the prime comes first, beside the `n`.
 
         >>> import lstmgen
         >>> gen = lstmgen.Generator("latex")
@@ -112,14 +115,17 @@ class Stream(Iterator[str | int]):
         return decode(self._model, ids)
 
     def feed(self, what: Elements) -> None:
-        """Append a text, elements or ids to what was drawn, as if they had been drawn. No iteration gives them.
+        """Append a text, elements or ids to what was drawn, as if they had been drawn. No iteration
+        gives them.
 
-        Raises `ValueError` for what is not in the vocabulary, unless the option `on_unknown` says otherwise.
+        Raises `ValueError` for what is not in the vocabulary, unless the option `on_unknown` says
+        otherwise.
         """
         self._read(encode(self._model, "what", what, self._on_unknown))
 
     def probabilities(self) -> NDArray[np.float64]:
-        """Return the distribution of the next element, shape (n_vocab,), after all filters. It adds up to 1.
+        """Return the distribution of the next element, shape (n_vocab,), after all filters. It adds
+        up to 1.
 
         >>> import lstmgen
         >>> lstmgen.Generator("latex").stream(top_k=3).probabilities().astype(bool).sum()
@@ -129,10 +135,11 @@ class Stream(Iterator[str | int]):
 
     @property
     def logprob(self) -> float | None:
-        """Natural logarithm of the probability with which the last element was drawn; None before the first.
+        """Natural logarithm of the probability with which the last element was drawn; None before
+        the first.
 
-        It is that of the distribution that was drawn from: after all filters, at the temperature. What is fed does not
-        count.
+        It is that of the distribution that was drawn from: after all filters, at the temperature.
+        What is fed does not count.
         """
         found = self._open().log_probability()
         return None if math.isnan(found) else found
@@ -198,10 +205,12 @@ class Stream(Iterator[str | int]):
     # -- going on ----------------------------------------------------------------------------------
 
     def save_state(self) -> bytes:
-        """All that the elements to come depend on, but the model: context, random numbers and the sampler's options.
+        """All that the elements to come depend on, but the model: context, random numbers and the
+        sampler's options.
 
-        The bytes are the same on every machine: 2.6 kB, and the window or what the network carries. `length`, `stop`,
-        `on_unknown` and what is left of `include_prime` are not in them. `Generator.stream(state=...)` goes on.
+        The bytes are the same on every machine: 2.6 kB, and the window or what the network carries.
+        `length`, `stop`, `on_unknown` and what is left of `include_prime` are not in them.
+        `Generator.stream(state=...)` goes on.
         """
         return self._open().save_state()
 
@@ -280,7 +289,9 @@ def _restored(model: Model, state: bytes, fields: Mapping[str, Any]) -> Stream:
 
 
 def encode(model: Model, name: str, what: Elements, on_unknown: str = "error", *, skippable: bool = True) -> Ids:
-    """Ids of the argument `name`. Errors name `on_unknown` only if the element is `skippable` by it."""
+    """Ids of the argument `name`. Errors name `on_unknown` only if the element is `skippable` by
+    it.
+    """
     check_sequence(name, what)
     if model.vocabulary is not None:
         return model.vocabulary.encode(what, on_unknown, skippable=skippable)

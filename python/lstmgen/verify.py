@@ -19,9 +19,9 @@ from lstmgen.model import Model
 from lstmgen.network import Network, reference
 from lstmgen.options import Integer
 
-# A Keras that reads the file as lstmgen does differs from float64 by the rounding of float32 alone: in each window at
-# most SAME_READING of the greatest output, or AMPLIFIED times what rounding the weights does to it. Another activation
-# function moves outputs by 1e-3 and more.
+# A Keras that reads the file as lstmgen does differs from float64 by the rounding of float32 alone:
+# in each window at most SAME_READING of the greatest output, or AMPLIFIED times what rounding the
+# weights does to it. Another activation function moves outputs by 1e-3 and more.
 SAME_READING, AMPLIFIED = 1e-5, 30.0
 
 Floats = NDArray[np.floating[Any]]
@@ -60,22 +60,25 @@ def verify(
     as_saved: bool = False,
     **options: Unpack[ReadOptions],
 ) -> Verdict:
-    """Run `windows` windows, at least 2, through the model and through Keras, and compare the outputs.
+    """Run `windows` windows, at least 2, through the model and through Keras, and compare the
+    outputs.
 
-    Half of the windows are random, half are drawn from the model itself. All are random for a model that does not
-    generate. Two things must hold:
+    Half of the windows are random, half are drawn from the model itself. All are random for a model
+    that does not generate. Two things must hold:
 
-    - Keras reads the file as lstmgen does: the outputs of Keras differ from a float64 evaluation by float32 rounding.
-    - The model computes what the file says: its error against float64, by the measure of `lstmgen.parity`, is at most
-      `parity.WORST` times that of Keras. Weights stored as bf16 or int8 are compared with float64 on the weights as
-      stored; the bar is `rounding.ROUNDING_TOLERANCE` of the greatest output.
+    - Keras reads the file as lstmgen does: the outputs of Keras differ from a float64 evaluation by
+      float32 rounding.
+    - The model computes what the file says: its error against float64, by the measure of
+      `lstmgen.parity`, is at most `parity.WORST` times that of Keras. Weights stored as bf16 or
+      int8 are compared with float64 on the weights as stored; the bar is
+      `rounding.ROUNDING_TOLERANCE` of the greatest output.
 
     as_saved: ask only the second question. It is for files that the installed Keras cannot load, or reads otherwise
         than the version that saved them.
     options: `config`, `output`, `heads` and `window`, as the model was exported with.
 
-    Raises `ImportError` without Keras (the extra `train`), unless `as_saved` is given; `ValueError` for a file that
-    Keras cannot load; and what `Model` raises.
+    Raises `ImportError` without Keras (the extra `train`), unless `as_saved` is given; `ValueError`
+    for a file that Keras cannot load; and what `Model` raises.
     """
     ours = model if isinstance(model, Model) else Model(model)
     Integer(2).check("windows", windows)
@@ -123,7 +126,9 @@ class _Trial:
         self.outputs: Floats | None = None
 
     def keras(self, lines: list[str], as_saved: bool) -> Floats | None:
-        """What Keras puts out; None, and a line of `lines`, if it cannot and `as_saved` allows that."""
+        """What Keras puts out; None, and a line of `lines`, if it cannot and `as_saved` allows
+        that.
+        """
         try:
             self.version, self.outputs = _keras_outputs(self.path, self.wanted, self.x, self.exact.shape)
         except (ImportError, ValueError) as error:

@@ -38,7 +38,9 @@ def from_bf16(bits: NDArray[np.uint16]) -> Array:
 
 
 def to_int8(values: Array) -> tuple[NDArray[np.int8], Array]:
-    """Integers (rows, columns) from -127 to 127 and scales (columns), whose products are next to the numbers."""
+    """Integers (rows, columns) from -127 to 127 and scales (columns), whose products are next to
+    the numbers.
+    """
     scales = (np.abs(values).max(axis=0) / np.float32(127)).astype(np.float32)
     steps = np.divide(values, scales, out=np.zeros_like(values, np.float32), where=scales > 0)
     return np.clip(np.rint(steps), -127, 127).astype(np.int8), scales

@@ -1,1 +1,3 @@
-"""The command line: `main.py` chooses the command; each command is a module, imported when it is named."""
+"""The command line: `main.py` chooses the command; each command is a module, imported when it is
+named.
+"""

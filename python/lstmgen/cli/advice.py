@@ -35,7 +35,9 @@ def commands(model: lstmgen.Model, name: str) -> list[str]:
 
 
 def export_command(path: str, given: Mapping[str, Any]) -> tuple[str, str]:
-    """The line that exports a file of Keras with the flags `given`, and the name of the `.bin` that it makes."""
+    """The line that exports a file of Keras with the flags `given`, and the name of the `.bin` that
+    it makes.
+    """
     out = _free(Path(path).name)
     flags = [text for flag, value in given.items() for text in ((flag,) if value is True else (flag, value))]
     return _shell("export", path, out, *flags), out

@@ -1,7 +1,7 @@
 """The command line: `lstmgen` and `python -m lstmgen`.
 
-Text goes to stdout as it is drawn, everything else to stderr. Exit status 0, 1 (it failed, one-line reason), 2 (usage),
-130 (Ctrl-C).
+Text goes to stdout as it is drawn, everything else to stderr. Exit status 0, 1 (it failed, one-line
+reason), 2 (usage), 130 (Ctrl-C).
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def reason(error: BaseException) -> str:
 
 
 def flag(name: str, value: object = NO_VALUE) -> str:
-    """An option of the library as the command line spells it: `--top-k`, or `--on-unknown skip` with a value."""
+    """An option of the library as the command line spells it: `--top-k`, or `--on-unknown skip`
+    with a value.
+    """
     if (name, value) == ("refresh", None):
         return "--carry"
     if name == "prime" and isinstance(value, list):
@@ -65,7 +67,9 @@ _OTHER_FLAGS = {"output": "--output-layer"}
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser, with the arguments of the command that `argv` names: the modules of the others stay unread."""
+    """The parser, with the arguments of the command that `argv` names: the modules of the others
+    stay unread.
+    """
     parser = argparse.ArgumentParser(prog="lstmgen", description="Sample from recurrent networks that Keras trained.")
     parser.add_argument("--version", action="version", version=f"lstmgen {lstmgen.__version__}")
     for option, (_, what) in _DEVELOPMENT.items():

@@ -67,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_option(group: Any, name: str, option: Option, otherwise: str | None = None) -> None:
-    """Add the flag of an option of sampling to a parser or a group. Its default is None: it was not given.
+    """Add the flag of an option of sampling to a parser or a group. Its default is None: it was not
+    given.
 
     `otherwise` says what holds without it, if not what holds in the library.
     """
@@ -291,7 +292,9 @@ def _unescaped(what: Any) -> Any:
 
 
 def _recommended(model: lstmgen.Model, given: dict[str, Any]) -> dict[str, Any]:
-    """The options that the card of the model recommends, but those that were given in one way or another."""
+    """The options that the card of the model recommends, but those that were given in one way or
+    another.
+    """
     card = model.metadata["card"]
     found = card.get("sample") if isinstance(card, dict) else None
     if not isinstance(found, dict):
@@ -333,7 +336,9 @@ def _print(elements: Iterable[str | int], joined: bool) -> None:
 
 
 def _with_progress(elements: Iterable[str | int], length: int) -> Iterator[str | int]:
-    """The elements. On a terminal, a line says how many there are, how fast they come, and how long it takes."""
+    """The elements. On a terminal, a line says how many there are, how fast they come, and how long
+    it takes.
+    """
     if not sys.stderr.isatty():
         yield from elements
         return

@@ -106,7 +106,9 @@ class Files:
         self._apply_journal()
 
     def recover(self) -> None:
-        """Complete what a killed process has begun to replace, and remove what it left half written."""
+        """Complete what a killed process has begun to replace, and remove what it left half
+        written.
+        """
         for path in self.all:
             for stray in self.out.parent.glob(f".{glob.escape(path.name[:100])}.*.tmp"):
                 stray.unlink(missing_ok=True)

@@ -222,7 +222,8 @@ class _Keeper:
     def step(self, step: int, logs: Mapping[str, float]) -> None:
         """Draw the progress bar.
 
-        Keep what is needed to go on, if Ctrl-C ends the training here, or nothing was kept for long.
+        Keep what is needed to go on, if Ctrl-C ends the training here, or nothing was kept for
+        long.
         """
         now = time.monotonic()
         begun, of = self.state.steps, self.job.data.steps

@@ -160,7 +160,9 @@ def train_text(
 
 
 def _parts(shown: str, ids: Ids, settings: TextSettings) -> tuple[list[Ids], list[Ids]]:
-    """The ids to learn from, and those to measure on. Raises `ValueError` if there are too few of them."""
+    """The ids to learn from, and those to measure on. Raises `ValueError` if there are too few of
+    them.
+    """
     training, held_out = split(ids, settings.holdout, least=2 * settings.window)
     least = settings.window if settings.recipe == "lesson" else settings.length
     if max(map(len, training)) <= least or min(map(len, held_out), default=math.inf) <= settings.window:
