@@ -288,7 +288,7 @@ def test_self_test_reaches_all_parts_of_the_vocabulary(network: Network, tmp_pat
         ({"vocabulary": [*VOCABULARY[:4], "\0"]}, r"element 4: must not contain U\+0000"),
         ({"vocabulary": [*VOCABULARY[:4], "\ud800"]}, "cannot be stored as UTF-8"),
         ({"vocabulary_kind": "words"}, "vocabulary_kind: expected one of"),
-        ({"vocabulary_kind": None}, "vocabulary and vocabulary_kind need each other"),
+        ({"vocabulary_kind": None}, "vocab and vocabulary_kind need each other"),
         ({"prime": [5]}, "prime: id 0: expected 0 to 4, found 5"),
         ({"prime": [0] * 65537}, "length of the prime: expected 0 to 65536"),
         ({"name": "x" * 65537}, "name: expected at most 65536 bytes, found 65537"),

@@ -144,14 +144,14 @@ def test_input_values_may_be_given_one_by_one(trained: Any) -> None:
     ("options", "reason"),
     [
         ({"input_values": "pitch"}, "input_values: expected 12 numbers or one of id/n, id, number, .* found 'pitch'"),
-        ({"input_values": "number"}, "input_values 'number': the elements are not numbers"),
-        ({"input_values": [1, 2]}, "input_values: expected 12, one for each element"),
+        ({"input_values": "number"}, "input_values='number': the elements are not numbers"),
+        ({"input_values": [1, 2]}, "input_values: expected 12 numbers, one for each element"),
         (
             {"input_values": [float("nan")] * 12},
-            "input_values: expected finite float32 numbers, found nan for element 0",
+            "input_values: expected a finite float32 number for element 0, found nan",
         ),
-        ({"input_values": "id", "encoding": "scaled"}, "input_values: expected encoding 'raw', found 'scaled'"),
-        ({"encoding": "onehot"}, "encoding 'onehot': the network has 1 inputs and 12 outputs"),
+        ({"input_values": "id", "encoding": "scaled"}, "input_values: expected encoding='raw', found 'scaled'"),
+        ({"encoding": "onehot"}, "encoding='onehot': the network has 1 inputs and 12 outputs"),
     ],
 )
 def test_encoding_that_does_not_fit_is_refused(trained: Any, options: Any, reason: str) -> None:

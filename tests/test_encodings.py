@@ -39,7 +39,9 @@ def test_a_model_without_vocabulary_streams_ids() -> None:
 
 
 def test_a_model_without_vocabulary_takes_no_text() -> None:
-    with pytest.raises(ValueError, match="no vocabulary: give ids, or export it with vocab="):
+    with pytest.raises(
+        ValueError, match="no vocabulary: give ids \\(prime=\\[1, 2, 3\\]\\), or names for them by vocab_from="
+    ):
         nameless().sample(5, prime="abc")
 
 

@@ -426,8 +426,8 @@ def test_padding_of_none_reads_a_short_prime_as_it_is(make_embedding: Write) -> 
     ("vocab", "padding", "reason"),
     [
         (["a", "b", "c"], "d", "padding: expected 'zeros', 'none', or an element of the vocabulary, an id from 0 to 2"),
-        (["a", "b", "c"], "zeros", "padding 'zeros': the network takes ids: give the id or the element"),
-        ({"a": 1, "b": 2}, "none", "padding: id 0 has no element, so it is the padding, found 'none'"),
+        (["a", "b", "c"], "zeros", "padding='zeros': the network takes ids: give the id or the element"),
+        ({"a": 1, "b": 2}, "none", "padding: expected 0, the only id that has no element, found 'none'"),
     ],
 )
 def test_padding_that_does_not_fit_is_refused(make_embedding: Write, vocab: Any, padding: Any, reason: str) -> None:

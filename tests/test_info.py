@@ -327,7 +327,7 @@ def test_card_of_another_kind_assumes_nothing(card: str) -> None:
 def test_options_for_a_bin_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "m.bin").write_bytes(packed())
     assert cli.main(["info", str(tmp_path / "m.bin"), "--encoding", "raw", "--window", "3"]) == 1
-    assert "a .bin has its own encoding, window" in capfd.readouterr().err
+    assert "only a file of Keras takes --encoding, --window" in capfd.readouterr().err
 
 
 # -- predict ---------------------------------------------------------------------------------------

@@ -368,11 +368,20 @@ ONE = network([("lstm", 4), HEAD], 1, T)
 OPEN = network([("lstm", 4), HEAD], 1, 0)
 IDS = network([("embedding", 4), ("lstm", 4), HEAD], 11, T)
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
-    "values of scaled": (lambda: packed(ONE, encoding="scaled", input_values=PITCHES), "expected encoding 'raw'"),
-    "ten values of eleven": (lambda: packed(ONE, encoding="raw", input_values=PITCHES[:10]), "expected 11, one for"),
-    "a table of values": (lambda: packed(ONE, encoding="raw", input_values=[PITCHES]), "found shape .1, 11."),
-    "a value of NaN": (lambda: packed(ONE, encoding="raw", input_values=[*PITCHES[:10], np.nan]), "nan for element 10"),
-    "a value of 1e39": (lambda: packed(ONE, encoding="raw", input_values=[1e39, *PITCHES[1:]]), "1e.39 for element 0"),
+    "values of scaled": (lambda: packed(ONE, encoding="scaled", input_values=PITCHES), "expected encoding='raw'"),
+    "ten values of eleven": (
+        lambda: packed(ONE, encoding="raw", input_values=PITCHES[:10]),
+        "expected 11 numbers, one for",
+    ),
+    "a table of values": (lambda: packed(ONE, encoding="raw", input_values=[PITCHES]), "found .1, 11."),
+    "a value of NaN": (
+        lambda: packed(ONE, encoding="raw", input_values=[*PITCHES[:10], np.nan]),
+        "element 10, found nan",
+    ),
+    "a value of 1e39": (
+        lambda: packed(ONE, encoding="raw", input_values=[1e39, *PITCHES[1:]]),
+        "element 0, found 1e.39",
+    ),
     "raw of eleven numbers": (lambda: packed(encoding="raw"), "'raw': the network takes 11 numbers per step, not 1"),
     "zeros without a window": (lambda: packed(OPEN, encoding="raw", zero_padding=True), "with a window, found none"),
     "zeros of ids": (lambda: packed(IDS, encoding="index", zero_padding=True), "expected encoding onehot, scaled, raw"),

@@ -55,7 +55,7 @@ def test_a_prime_of_ids_or_elements_is_that_text(gen: lstmgen.Generator) -> None
 
 
 def test_no_prime_at_all_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no default prime: give prime="):
+    with pytest.raises(ValueError, match=r"no vocabulary and no default prime: give vocab_from=.*such as prime="):
         nameless().sample(5)
 
 

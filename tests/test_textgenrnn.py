@@ -164,7 +164,7 @@ def test_generates_from_windows_filled_with_padding(write: Write) -> None:
     assert set(text) <= set("abcde<s>")
     p = generator.probabilities("ab")
     window = np.zeros((1, 10), int)
-    window[0, -2:] = 1, 2
+    window[0, -3:] = 6, 1, 2  # <s> comes before a prime
     expected = by_hand(path, window)[0]
     expected[0] = 0  # the padding is never drawn
     np.testing.assert_allclose(p, expected / expected.sum(), rtol=0, atol=1e-6)
@@ -284,12 +284,39 @@ def test_end_of_text_survives_another_dtype(write: Write, tmp_path: Path) -> Non
     assert lstmgen.Model(tmp_path / "u.bin").metadata["card"]["sample"] == {"stop": ["<s>"]}
 
 
+def test_a_prime_is_continued_after_the_start_of_a_text(write: Write) -> None:
+    """As `textgenrnn_generate` does: its text is `[meta_token] + prefix`."""
+    path = write(config={"max_length": 8}, vocab=VOCAB)
+    exported = build(path, {})
+    assert "<s> comes before each prime that does not begin with it, as textgenrnn continues a text" in exported.assumed
+    generator = lstmgen.Generator(exported.data)
+    assert generator.model.start == 6
+    ids = [0, 0, 0, 0, 6, 1, 2, 3]
+    np.testing.assert_allclose(generator.probabilities("abc"), without_padding(by_hand(path, [ids])), atol=1e-5)
+    told = generator.sample(40, seed=1, prime="<s>abc")
+    assert generator.sample(40, seed=1, prime="abc") == generator.sample(40, seed=1, prime=[1, 2, 3]) == told
+    assert generator.sample_many(2, 40, seed=1, prime="abc")[0] == told
+    assert generator.sample(40, seed=1, prime="abc", include_prime=True) == f"abc{told}"
+    assert generator.sample_many(1, 40, seed=1, prime=["abc"], include_prime=True) == [f"abc{told}"]
+    assert generator.sample(40, seed=1, prime="<s>abc", include_prime=True) == f"<s>abc{told}"
+    free = lstmgen.Generator(path, card={"start": None})
+    assert free.model.start is None and free.sample(40, seed=1, prime="abc") != told
+
+
+def without_padding(outputs: Any) -> Any:
+    """A distribution without the element that is never drawn, id 0."""
+    drawn = np.asarray(outputs)[0].copy()
+    drawn[0] = 0
+    return drawn / drawn.sum()
+
+
 def test_model_of_a_single_text_starts_from_padding_and_has_no_end(write: Write) -> None:
     vocab = {**VOCAB, "f": 6}
     del vocab["<s>"]
     exported = build(write(config={"max_length": 8, "single_text": True}, vocab=vocab), {})
     model = lstmgen.Model(exported.data)
     assert model.prime.tolist() == [0]
+    assert model.start is None
     assert model.metadata["card"].keys() == {"assumed"}
     assert "the default prime is a window of padding, as textgenrnn starts a model of a single text" in exported.assumed
 

@@ -287,7 +287,7 @@ def test_patience_ends_it_and_the_best_is_kept(corpus: Path, tmp_path: Path) -> 
         (b"ab" * 20, "the corpus has 40 letters, expected at least"),
         (b"\xff\xfe\x00", "not UTF-8"),
         (b"ab" * 2000 + b"\0", "character 4000 is U+0000"),
-        (b"ab" * 900, "too short for holdout 0.05: expected more than 50 letters in a row to learn from, and 100 to"),
+        (b"ab" * 900, "too short for holdout=0.05: expected more than 50 letters in a row to learn from, and 100 to"),
     ],
 )
 def test_corpus_that_cannot_be_learnt(

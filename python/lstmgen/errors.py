@@ -79,6 +79,15 @@ def spelled(spelling: Spelling) -> Iterator[None]:
         _spelling.reset(before)
 
 
+def call(python: str, command: str) -> str:
+    """What the user calls for something: a function in Python, or a command of `lstmgen`.
+
+    >>> call("Model.classify", "classify")
+    'Model.classify'
+    """
+    return python if spelled_as_in_python() else f"lstmgen {command}"
+
+
 def spelled_as_in_python() -> bool:
     """Whether the caller is a program in Python, not the command line."""
     return _spelling.get() is _as_in_python

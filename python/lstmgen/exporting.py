@@ -215,6 +215,9 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
         prime = _default_prime(network, vocabulary, listing, padding, assumed)
     if generates:
         assumed += elements.assumed_of_names(vocabulary.elements if vocabulary else None, padding)
+        if (start := _start_of(network, listing)) is not None:
+            text = f"{start} comes before each prime that does not begin with it, as textgenrnn continues a text"
+            assumed.append(Assumption(text))
     data = writer.pack(
         network,
         encoding=encoding.name,
@@ -492,6 +495,12 @@ def _beside(files: Iterable[tuple[str, bool]], outputs: int, kind: str | None) -
     return None
 
 
+def _start_of(network: Network, listing: Listing | None) -> str | None:
+    """The element that comes before each prime, where the file says so and the vocabulary has it."""
+    start = network.elements.get("start")
+    return start if listing is not None and start in listing.elements else None
+
+
 def _carried(network: Network, listing: Listing | None, assumed: Sequence[Assumption]) -> dict[str, Any]:
     """What the card holds for programs: section 7 of docs/format.md."""
     facts: dict[str, Any] = {}
@@ -499,6 +508,8 @@ def _carried(network: Network, listing: Listing | None, assumed: Sequence[Assump
         facts["assumed"] = [assumption.text for assumption in assumed]
     if listing is not None and listing.tokenizer is not None:
         facts["tokenizer"] = listing.tokenizer.facts()
+    if (start := _start_of(network, listing)) is not None:
+        facts["start"] = start
     stop = [text for text in network.elements.get("stop", ()) if listing is not None and text in listing.elements]
     return facts | ({"sample": {"stop": stop}} if stop else {})
 
@@ -533,7 +544,7 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
             raise ValueError(f"{option('prime')}: text needs a vocabulary: give {given}, or ids")
         return [id_at(f"{option('prime')}: element", i, position) for position, i in enumerate(ids)]
     try:
-        ids_found: list[int] = vocabulary.encode(prime, None).tolist()
+        ids_found: list[int] = vocabulary.encode(prime, skippable=False).tolist()
     except (ValueError, TypeError) as error:
         raise type(error)(f"{option('prime')}: {error}") from None
     return ids_found

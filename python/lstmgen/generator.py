@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import _core
-from lstmgen.errors import OptionError, OptionTypeError, option
+from lstmgen.errors import OptionError, OptionTypeError, call, option
 from lstmgen.model import Model, Source
 from lstmgen.options import TABLE, Elements, Integer, ManyOptions, SamplingOptions, checked, with_positional
 from lstmgen.stream import Stream, decode, encode, engine_options, stop_ids
@@ -61,10 +61,12 @@ class Generator:
             raise TypeError(f"a Model takes no {', '.join(options)}")
         self.model = source if isinstance(source, Model) else Model(source, **options)
         if self.model.labels:
-            raise ValueError("a classifier: it has labels, it does not generate; Model.classify says what it finds")
+            use = call("Model.classify", "classify")
+            raise ValueError(f"a classifier: it has labels, it does not generate; {use} says what it finds")
         if self.model._native.info.predictor:
+            use = call("Model.predict", "predict")
             raise ValueError(
-                "a predictor: its outputs are no elements to feed back, it does not generate; Model.predict gives them"
+                f"a predictor: its outputs are no elements to feed back, it does not generate; {use} gives them"
             )
         if self.model.heads:
             raise ValueError("its outputs together are a note: lstmgen.music.NoteGenerator draws notes")
@@ -191,7 +193,7 @@ class Generator:
             return []
         drawn = _core.sample_many(
             self.model._native,
-            primes,
+            [ids for ids, _ in primes],
             samplers,
             length=common["length"],
             stops=stops,
@@ -199,8 +201,8 @@ class Generator:
             threads=self.threads,
         )
         return [
-            decode(self.model, [*(p.tolist() if common.get("include_prime") else ()), *ids.tolist()])
-            for p, ids in zip(primes, drawn, strict=True)
+            decode(self.model, [*(p[added:].tolist() if common.get("include_prime") else ()), *ids.tolist()])
+            for (p, added), ids in zip(primes, drawn, strict=True)
         ]
 
     def probabilities(
@@ -226,7 +228,7 @@ class Generator:
         given = {"temp": temp, "temperature": temperature, "inverse_temp": inverse_temp}
         values = checked("probabilities", {**given, "refresh": refresh, "on_unknown": on_unknown, "seed": 0})
         windows = self._refresh(values, 3)
-        ids = self._prime("context", context, values)
+        ids, _ = self._prime("context", context, values)
         if windows and self.model.window:
             ids = self._window(ids)
             if not self.model.whole:
@@ -285,14 +287,15 @@ class Generator:
         if state is None:
             values = {"seed": _new_seed(), **values}
             refresh = self._refresh(values, 4)
-            ids = self._prime("prime", values.get("prime"), values)
+            ids, added = self._prime("prime", values.get("prime"), values)
             native = self._native(values, refresh)
         else:
             native = self._resumed(state, values)
             ids = encode(self.model, "prime", values.get("prime", []), values.get("on_unknown", "error"))
+            added = 0
         stream = Stream(self.model, native, self.threads, values)
         if values.get("include_prime"):
-            stream._lead(ids)
+            stream._lead(ids[added:])
         return stream, ids
 
     def _native(self, values: Mapping[str, Any], refresh: int) -> _core.Generator:
@@ -325,18 +328,24 @@ class Generator:
             raise ValueError(f"the model was saved without a fixed window: export it with {option('window', ...)}")
         return refresh or 0
 
-    def _prime(self, name: str, what: Elements | None, values: Mapping[str, Any]) -> Ids:
-        """Ids of a prime, the argument `name`; the file's own if there is none. Empty where padding comes instead."""
+    def _prime(self, name: str, what: Elements | None, values: Mapping[str, Any]) -> tuple[Ids, int]:
+        """Ids of a prime, the argument `name`, and how many of them at the start the user has not given.
+
+        Without a prime they are those of the file. They are empty where padding comes instead.
+        """
         ids = encode(self.model, name, [] if what is None else what, values.get("on_unknown", "error"))
+        start = self.model.start
+        if len(ids) > 0 and start is not None and ids[0] != start:
+            return np.concatenate([np.array([start], np.uint32), ids]), 1
         if len(ids) == 0:
             ids = self.model.prime
         padded = self.model.padding is not None or self.model.zero_padding
         if len(ids) == 0 and not (padded and self.model.window and values.get("refresh", 1)):
             raise ValueError(_no_prime(self.model))
-        return ids
+        return ids, 0
 
-    def _primes(self, prime: Any, n: int, values: Mapping[str, Any]) -> list[Ids]:
-        """A prime for each of `n` sequences."""
+    def _primes(self, prime: Any, n: int, values: Mapping[str, Any]) -> list[tuple[Ids, int]]:
+        """What `_prime` gives for each of `n` sequences."""
         kinds: tuple[type, ...] = (list, tuple, np.ndarray, type(None))
         if self.model.vocabulary is not None and self.model.vocabulary.kind != "tokens":
             kinds = (*kinds, str)

@@ -163,6 +163,17 @@ class Model:
         return np.array(self._native.info.prime, np.uint32)
 
     @property
+    def start(self) -> int | None:
+        """Id of the element that comes before each prime that does not begin with it; None if there is none.
+
+        The card names the element, under "start". A model of textgenrnn was trained on texts after
+        `<s>`, and its own `generate` puts that before a prefix.
+        """
+        card = self.metadata["card"]
+        start = card.get("start") if isinstance(card, dict) else None
+        return self.vocabulary.ids.get(start) if self.vocabulary is not None and isinstance(start, str) else None
+
+    @property
     def padding(self) -> int | None:
         """Id that fills a window on the left while the context is short; None if the file has none."""
         return self._native.info.padding

@@ -279,11 +279,11 @@ def _restored(model: Model, state: bytes, fields: Mapping[str, Any]) -> Stream:
 # -- elements and ids ----------------------------------------------------------------------------
 
 
-def encode(model: Model, name: str, what: Elements, on_unknown: str | None = "error") -> Ids:
-    """Ids of the argument `name`. With None for `on_unknown`, an error names no such option."""
+def encode(model: Model, name: str, what: Elements, on_unknown: str = "error", *, skippable: bool = True) -> Ids:
+    """Ids of the argument `name`. Errors name `on_unknown` only if the element is `skippable` by it."""
     check_sequence(name, what)
     if model.vocabulary is not None:
-        return model.vocabulary.encode(what, on_unknown)
+        return model.vocabulary.encode(what, on_unknown, skippable=skippable)
     if isinstance(what, str):
         example = f" ({option(name, [1, 2, 3])})" if name == "prime" else ""
         raise ValueError(
@@ -317,7 +317,7 @@ def stop_ids(model: Model, stop: str | Iterable[str] | None) -> list[list[int]]:
 def _own_ids(model: Model, name: str, what: Elements) -> list[int]:
     """Ids of what the option `name` holds, which `on_unknown` does not reach."""
     try:
-        ids: list[int] = encode(model, name, what, None).tolist()
+        ids: list[int] = encode(model, name, what, skippable=False).tolist()
     except ValueError as error:
         raise ValueError(f"{option(name)}: {error}") from None
     return ids

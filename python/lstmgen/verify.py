@@ -17,6 +17,7 @@ from lstmgen.generator import Generator
 from lstmgen.keras_file import ReadOptions
 from lstmgen.model import Model
 from lstmgen.network import Network, reference
+from lstmgen.options import Integer
 
 # A Keras that reads the file as lstmgen does differs from float64 by the rounding of float32 alone: in each window at
 # most SAME_READING of the greatest output, or AMPLIFIED times what rounding the weights does to it. Another activation
@@ -77,8 +78,7 @@ def verify(
     Keras cannot load; and what `Model` raises.
     """
     ours = model if isinstance(model, Model) else Model(model)
-    if windows < 2:
-        raise ValueError(f"windows: expected at least 2, found {windows}")
+    Integer(2).check("windows", windows)
     network = keras_file.read(keras_path, **options)
     expected, found = (network.input_size, network.outputs), (ours.input_size, ours.outputs)
     if found != expected:

@@ -1,6 +1,5 @@
-// Text to ids, ids to text, and where a sequence stops. Part of lstmgen.hpp.
-//
 // SPDX-License-Identifier: MIT
+// Text to ids, ids to text, and where a sequence stops. Part of lstmgen.hpp.
 #pragma once
 
 #include <cstddef>

@@ -10,6 +10,7 @@ import lstmgen
 from lstmgen.cli import advice
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
 from lstmgen.cli.terminal import print_json, printable, short
+from lstmgen.errors import option
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     if is_keras_file(args.model):
         return _keras_info(args)
     if given := export_options(args):
-        raise ValueError(f"{args.model}: a .bin has its own {', '.join(sorted(given))}")
+        raise ValueError(f"{args.model}: only a file of Keras takes {', '.join(map(option, sorted(given)))}")
     model = lstmgen.Model(args.model)
     facts = _facts(model)
     if args.json:
@@ -142,8 +143,6 @@ def _keras_info(args: argparse.Namespace) -> None:
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:
     """Options of an export as the command line has them."""
-    flags = {}
-    for name, value in options.items():
-        flag = "--output-layer" if name == "output" else "--" + name.replace("_", "-")
-        flags[flag] = ",".join(map(str, value)) if isinstance(value, list) else value
-    return flags
+    return {
+        option(name): ",".join(map(str, value)) if isinstance(value, list) else value for name, value in options.items()
+    }

@@ -96,6 +96,7 @@ def elements(weights: str | None, config: Mapping[str, Any]) -> dict[str, Any]:
         found["blank"] = True
     else:
         found["stop"] = [_START]
+        found["start"] = _START
     return found
 
 

@@ -79,7 +79,7 @@ class Network:
     |---|---|
     | "vocab" | the elements |
     | "beside" | paths of vocabularies, and whether the name of each shows that it fits |
-    | "kind", "tokenizer", "stop" | as `lstmgen.export` takes them |
+    | "kind", "tokenizer", "stop", "start" | as `lstmgen.export` takes them |
     | "blank" | whether a text starts from padding |
     | "heads" | what the values that the last layer joins are, if they are a note |
     | "heads_told" | whether an option says so |

@@ -58,13 +58,14 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.elements)
 
-    def encode(self, what: str | Iterable[str | int], on_unknown: str | None = "error") -> Ids:
+    def encode(self, what: str | Iterable[str | int], on_unknown: str = "error", *, skippable: bool = True) -> Ids:
         """Return ids of a text, of elements, or of ids, which pass through.
 
         what: a text, or a sequence of elements and ids. A text is cut into the longest elements
             that match (kind "text"), at white space (kind "tokens"), or as the tokenizer does.
         on_unknown: "skip" leaves out what is not in the vocabulary. An element takes its place.
             "error" puts the tokenizer's element for unknown words there, if it has one.
+        skippable: whether an error tells of `on_unknown`, which not all callers have.
 
         Returns a uint32 array of shape (n,). Raises `ValueError` that shows the first unknown
         element and its place, `TypeError` for anything that is neither text, elements nor ids, and
@@ -76,7 +77,6 @@ class Vocabulary:
         [0, 1]
         """
         check_sequence("what", what)
-        skippable, on_unknown = on_unknown is not None, "error" if on_unknown is None else on_unknown
         if not isinstance(on_unknown, str):
             raise OptionTypeError("on_unknown", "'error', 'skip' or an element", on_unknown)
         if on_unknown not in ("error", "skip") and on_unknown not in self.ids:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmgen.errors import option
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Batches, Job, TrainingReport, run
 from lstmgen.training.progress import Network, announce
@@ -118,14 +119,7 @@ def train_text(
     ids = vocabulary.encode(text).astype(np.int32)
     settings = start.settings = settings.paced(len(ids))
     _check_size(shown, text, ids, vocabulary, settings)
-    training, held_out = split(ids, settings.holdout, least=2 * settings.window)
-    least = settings.window if settings.recipe == "lesson" else settings.length
-    if max(map(len, training)) <= least or min(map(len, held_out), default=math.inf) <= settings.window:
-        raise ValueError(
-            f"{shown}: too short for holdout {settings.holdout:g}: expected more than {least} {settings.level} in a "
-            f"row to learn from, and {settings.window} to measure on: a longer text, another holdout (0: none), or a "
-            "smaller window and length"
-        )
+    training, held_out = _parts(shown, ids, settings)
     unit = "bits/char"
     about = {
         "corpus": names[0] if len(names) == 1 else list(names),
@@ -135,14 +129,11 @@ def train_text(
         "recipe": settings.facts(),
     }
     start.check_data(about, unit)
-    steps = data_steps(settings, training)
+    found = f"{len(text):,} characters, {len(ids):,} {settings.level}, {len(vocabulary):,} different"
     announce(
-        [
-            f"{shown}: {len(text):,} characters, {len(ids):,} {settings.level}, {len(vocabulary):,} different; "
-            f"{sum(map(len, held_out)):,} held out"
-        ],
+        [f"{shown}: {found}; {sum(map(len, held_out)):,} held out"],
         _described(settings, len(vocabulary)),
-        steps,
+        data_steps(settings, training),
         settings.batch or LESSON_BATCH,
         settings.epochs,
     )
@@ -150,7 +141,6 @@ def train_text(
     keras.utils.set_random_seed(settings.seed)
     make = _lesson if settings.recipe == "lesson" else per_step
     model, saved, data, validation = make(keras, settings, len(vocabulary), training, held_out)
-    per_char = len(ids) / len(text)
     job = Job(
         start=start,
         model=model,
@@ -158,16 +148,8 @@ def train_text(
         data=data,
         validation=validation,
         unit=unit,
-        scale=per_char / math.log(2),
-        options={
-            "vocab": list(vocabulary.elements),
-            "vocabulary_kind": "text",
-            "encoding": "onehot" if settings.level == "letters" else "index",
-            "padding": "none",
-            "prime": ids[: settings.window].tolist(),
-            "window": settings.window,
-            **facts,
-        },
+        scale=len(ids) / len(text) / math.log(2),
+        options={**_export_options(settings, vocabulary, ids), **facts},
         elements=Elements(vocabulary.elements, vocabulary.elements),
         facts=about,
         sample=lambda data: (_excerpt(data), None),
@@ -175,6 +157,31 @@ def train_text(
         callbacks=callbacks,
     )
     return run(job)
+
+
+def _parts(shown: str, ids: Ids, settings: TextSettings) -> tuple[list[Ids], list[Ids]]:
+    """The ids to learn from, and those to measure on. Raises `ValueError` if there are too few of them."""
+    training, held_out = split(ids, settings.holdout, least=2 * settings.window)
+    least = settings.window if settings.recipe == "lesson" else settings.length
+    if max(map(len, training)) <= least or min(map(len, held_out), default=math.inf) <= settings.window:
+        raise ValueError(
+            f"{shown}: too short for {option('holdout', settings.holdout)}: expected more than {least} "
+            f"{settings.level} in a row to learn from, and {settings.window} to measure on: a longer text, another "
+            "holdout (0: none), or a smaller window and length"
+        )
+    return training, held_out
+
+
+def _export_options(settings: TextSettings, vocabulary: Vocabulary, ids: Ids) -> dict[str, Any]:
+    """What the export of the model is told."""
+    return {
+        "vocab": list(vocabulary.elements),
+        "vocabulary_kind": "text",
+        "encoding": "onehot" if settings.level == "letters" else "index",
+        "padding": "none",
+        "prime": ids[: settings.window].tolist(),
+        "window": settings.window,
+    }
 
 
 # -- vocabularies --------------------------------------------------------------------------------
