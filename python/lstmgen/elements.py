@@ -139,11 +139,11 @@ def note_heads(network: Network) -> tuple[list[Head], list[Assumption]]:
     Raises `ModelFormatError`.
     """
     if network.takes_ids:
-        raise ModelFormatError("heads: expected a network that numbers enter, found one that takes ids")
+        raise ModelFormatError(f"{option('heads')}: expected a network that numbers enter, found one that takes ids")
     wanted: Sequence[heads.Wanted] = network.elements["heads"]
     joined = network.inputs(len(network.layers) - 1)
     if NETWORK_INPUT in joined:
-        raise ModelFormatError("heads: one of the outputs is the input itself")
+        raise ModelFormatError(f"{option('heads')}: one of the outputs is the input itself")
     sizes = [network.values[i].size for i in joined]
     entering = _entering(network.input_size, [head.part for head in wanted], sizes)
     names = ", ".join(str(head.layer) for head in wanted)
@@ -175,7 +175,7 @@ def _kind_of_head(network: Network, part: str, i: int, assumed: list[Assumption]
     """What the several numbers of layer `i` are, of which one is drawn."""
     size, (kind, activation) = network.values[i].size, _head(network, i)
     if kind == "numbers":
-        raise ModelFormatError(f"heads: {part}: its {size} outputs, {activation}, are no probabilities")
+        raise ModelFormatError(f"{option('heads')}: {part}: its {size} outputs, {activation}, are no probabilities")
     if kind == "shares":
         text = f"the {size} outputs of {part}, {activation}, are in proportion to probabilities"
         assumed.append(Assumption(text, doubtful=True))
@@ -188,7 +188,8 @@ def _entering(inputs: int, parts: Sequence[str], sizes: Sequence[int]) -> frozen
     widths = [sum(size if part in way else 1 for part, size in zip(parts, sizes, strict=True)) for way in ways]
     if inputs not in widths:
         raise ModelFormatError(
-            f"heads: expected {widths[0]} numbers a step to enter ({', '.join(parts)}), or {widths[1]} with a one-hot "
+            f"{option('heads')}: "
+            f"expected {widths[0]} numbers a step to enter ({', '.join(parts)}), or {widths[1]} with a one-hot "
             f"pitch, found {inputs}"
         )
     return ways[widths.index(inputs)]

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lstmgen import errors
 from lstmgen.errors import ModelFormatError
 
 NEEDED = ("pitch", "step", "duration")  # in the order of the tutorial
@@ -74,7 +75,8 @@ def parse(option: str | Iterable[str]) -> list[Wanted]:
         match = _SYNTAX.fullmatch(entry.strip()) if isinstance(entry, str) else None
         if match is None or match["part"] not in PARTS:
             raise ValueError(
-                f"heads: expected a list such as {_EXAMPLE} of {', '.join(PARTS)}, each with +LOWEST, /DIVISOR and "
+                f"{errors.option('heads')}: "
+                f"expected a list such as {_EXAMPLE} of {', '.join(PARTS)}, each with +LOWEST, /DIVISOR and "
                 f"=LAYER where they are needed, found {entry!r:.60}"
             )
         try:
@@ -82,15 +84,19 @@ def parse(option: str | Iterable[str]) -> list[Wanted]:
         except ValueError:
             divisor = math.nan
         if divisor is not None and not (math.isfinite(divisor) and divisor > 0):
-            raise ValueError(f"heads: {match['part']}: expected a divisor above 0, found {match['divisor']!r:.40}")
+            raise ValueError(
+                f"{errors.option('heads')}: {match['part']}: expected a divisor above 0, found {match['divisor']!r:.40}"
+            )
         lowest = None if match["lowest"] is None else int(match["lowest"])
         if lowest is not None and lowest > MAX_LOWEST:
-            raise ValueError(f"heads: {match['part']}: expected +0 to +{MAX_LOWEST}, found +{lowest}")
+            raise ValueError(
+                f"{errors.option('heads')}: {match['part']}: expected +0 to +{MAX_LOWEST}, found +{lowest}"
+            )
         if match["part"] in found:
-            raise ValueError(f"heads: {match['part']} comes twice")
+            raise ValueError(f"{errors.option('heads')}: {match['part']} comes twice")
         found[match["part"]] = Wanted(match["part"], match["layer"], divisor, lowest)
     if missing := [part for part in NEEDED if part not in found]:
-        raise ValueError(f"heads: expected {', '.join(NEEDED)}, found no {' and no '.join(missing)}")
+        raise ValueError(f"{errors.option('heads')}: expected {', '.join(NEEDED)}, found no {' and no '.join(missing)}")
     return list(found.values())
 
 
@@ -127,10 +133,10 @@ def places(wanted: Sequence[Wanted], names: Sequence[str]) -> list[int]:
             named = ", ".join(f"{name!r:.60}" for name in names[:16])
             say = f"say {head.part}=NAME with one of {named}" if head.layer is None else f"expected one of {named}"
             what = f"which output it is, is not clear: {say}" if head.layer is None else f"{say}, found {head.layer!r}"
-            raise ValueError(f"heads: {head.part}: {what}")
+            raise ValueError(f"{errors.option('heads')}: {head.part}: {what}")
         found.append(fitting[0])
     if len(set(found)) < len(found):
-        raise ValueError("heads: two of them are the same output")
+        raise ValueError(f"{errors.option('heads')}: two of them are the same output")
     return found
 
 
@@ -171,7 +177,7 @@ def _checked(head: Head) -> Head:
     if right:
         check(head)
         return head
-    raise ModelFormatError("heads: not as docs/format.md says")
+    raise ModelFormatError("the heads of the card are not as docs/format.md says")
 
 
 def check(head: Head) -> None:
@@ -179,13 +185,16 @@ def check(head: Head) -> None:
     drawn = head.kind != "number"
     if head.part == "pitch" and not (drawn and head.size > 1):
         raise ModelFormatError(
-            f"heads: pitch: expected logits or probabilities of several pitches, found {head.size} "
+            f"{errors.option('heads')}: pitch: expected logits or probabilities of several pitches, found {head.size} "
             f"number{'s' * (head.size > 1)} that are none"
         )
     if head.part in ("step", "duration") and (drawn or head.size != 1):
         raise ModelFormatError(
-            f"heads: {head.part}: expected one number, in seconds, found {head.size}: the file does not say how long "
+            f"{errors.option('heads')}: "
+            f"{head.part}: expected one number, in seconds, found {head.size}: the file does not say how long "
             "each of several classes lasts"
         )
     if head.size < 1 or (head.kind == "number" and head.size != 1) or (head.onehot and not drawn):
-        raise ModelFormatError(f"heads: {head.part}: expected one number or probabilities, found {head.size} numbers")
+        raise ModelFormatError(
+            f"{errors.option('heads')}: {head.part}: expected one number or probabilities, found {head.size} numbers"
+        )

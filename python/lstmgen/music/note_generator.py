@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from lstmgen import options
+from lstmgen.errors import OptionError, option
 from lstmgen.heads import Head
 from lstmgen.music.notes import MIDDLE_C
 from lstmgen.music.timed_notes import TimedNote, read_timed_notes
@@ -110,7 +111,7 @@ class NoteGenerator:
     ) -> Iterator[TimedNote]:
         """Yield the notes of the same `sample` as they are drawn; `length=None` never ends."""
         if length is not None and (type(length) is not int or length < 0):
-            raise ValueError(f"length: expected an integer from 0 up, found {length!r}")
+            raise OptionError("length", "an integer from 0 up", length)
         given = {"temp": temp, "temperature": temperature, "inverse_temp": inverse_temp, "seed": seed}
         values = options.checked("stream", given)
         tau = options.temperature(values).get("temp", 1.0)
@@ -135,9 +136,9 @@ class NoteGenerator:
         if isinstance(prime, str | os.PathLike):
             notes, where = read_timed_notes(prime), f"{os.fspath(prime)}: "
         else:
-            notes, where = [_as_note(note, i) for i, note in enumerate(prime)], "prime: "
+            notes, where = [_as_note(note, i) for i, note in enumerate(prime)], f"{option('prime')}: "
         if not notes:
-            raise ValueError("prime: expected at least one note, found none")
+            raise ValueError(f"{option('prime')}: expected at least one note, found none")
         steps = self.model.window
         if steps and len(notes) < steps and self.model._native.info.fixed_steps:
             raise ValueError(f"{where}expected at least {steps} notes, which the network takes, found {len(notes)}")
@@ -205,6 +206,6 @@ def _as_note(note: Sequence[float], i: int) -> TimedNote:
             raise ValueError
     except (TypeError, ValueError):
         raise ValueError(
-            f"prime: note {i}: expected (pitch, step, duration), perhaps with velocity, found {note!r:.60}"
+            f"{option('prime')}: note {i}: expected (pitch, step, duration), perhaps with velocity, found {note!r:.60}"
         ) from None
     return made
