@@ -75,7 +75,7 @@ LSTMGEN_KEPT std::size_t StateReader::limited(std::uint64_t n, std::size_t most)
     return static_cast<std::size_t>(n);
 }
 
-std::size_t StateReader::size(std::size_t most) { return limited(number<std::uint64_t>(), most); }
+LSTMGEN_KEPT std::size_t StateReader::size(std::size_t most) { return limited(number<std::uint64_t>(), most); }
 
 std::uint32_t StateReader::id(std::size_t n, std::uint32_t other) {
     const auto found = number<std::uint32_t>();
