@@ -28,6 +28,7 @@ struct Member {
     std::vector<std::uint32_t>* result;
     std::size_t prime_size;  // of the end of the prime that matters
     Sampler sampler;
+    double* score;  // or null
     bool over = false;
 };
 
@@ -59,6 +60,7 @@ void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, 
     const bool empty = batch[0].prime_size == 0;
     std::vector<std::uint32_t> ids(batch.size());
     std::vector<std::size_t> going(batch.size());
+    std::vector<double> scratch(options.scores ? outputs : 0);
     for (std::size_t drawn = 0; drawn < options.length && keep_going(); ++drawn) {
         if (drawn == 1 && empty && !context.pad(keep_going)) return;
         if (drawn > 0) context.append(ids.data());
@@ -69,6 +71,7 @@ void sample_batch(const Model& model, const ManyOptions& options, Batch& batch, 
             s.sampler.set_logits(logits + i * outputs);
             const std::uint32_t id = s.sampler.draw();
             s.result->push_back(id);
+            if (s.score) *s.score += plain_log_probability(logits + i * outputs, outputs, id, scratch.data());
             for (const auto& stop : options.stops) s.over = s.over || ends_with(*s.result, stop);
             if (s.over) continue;
             ids[going.size()] = id;
@@ -119,7 +122,8 @@ std::vector<Batch> batches(const Model& model, const std::vector<Request>& reque
             all.emplace_back();
         Sampler sampler(model.info().outputs, requests[i].sampler);
         for (const std::uint32_t id : requests[i].prime) sampler.accept(id);
-        all.back().push_back({&requests[i], &results[i], size(i), std::move(sampler)});
+        all.back().push_back(
+            {&requests[i], &results[i], size(i), std::move(sampler), options.scores ? options.scores + i : nullptr});
     }
     return all;
 }
@@ -130,6 +134,7 @@ std::vector<std::vector<std::uint32_t>> sample_many(const Model& model, const st
                                                     const ManyOptions& options, const Generator::Continue& keep_going) {
     check(model, requests, options);
     std::vector<std::vector<std::uint32_t>> results(requests.size());
+    if (options.scores) std::fill_n(options.scores, requests.size(), 0.0);
     if (requests.empty()) return results;
     std::vector<Batch> queue = batches(model, requests, options, results);
 
