@@ -170,7 +170,7 @@ class Stream(Iterator[str | int]):
 
     @property
     def logprobs(self) -> list[Logprobs]:
-        """Each element of the last `take`, or of the last step of the iteration, with its log-probability.
+        r"""Each element of the last `take`, or of the last step of the iteration, with its log-probability.
 
         Beside it are the `logprobs` most likely elements with theirs, of the distribution that was drawn from: after
         all filters, at the temperature. Elements that a filter dropped are not there. Empty without that option.
@@ -289,7 +289,8 @@ class Stream(Iterator[str | int]):
         if self._native is None:
             return "<lstmgen.Stream, closed>"
         found = {name: getattr(self, name) for name in CHANGEABLE if name == "temp" or name in DEFAULTS}
-        said = ", ".join(f"{name} {value}" for name, value in found.items() if value is not None and value != {})
+        changed = {name: x for name, x in found.items() if name == "temp" or x not in (None, {}, TABLE[name].default)}
+        said = ", ".join(f"{name} {value}" for name, value in changed.items())
         return f"<lstmgen.Stream, {self._drawn} drawn, {said}>"
 
     # -- inside ------------------------------------------------------------------------------------
