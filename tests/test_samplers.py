@@ -40,7 +40,7 @@ def stream_of(logits: Any, prime: str = "a", **options: Any) -> lstmgen.Stream:
 
 
 def softmax(logits: Array) -> Array:
-    e = np.exp(logits - logits.max())
+    e: Array = np.exp(logits - logits.max())
     return e / e.sum()
 
 
@@ -99,7 +99,7 @@ def dynatemp(logits: Array, temp: float, spread: float, exponent: float) -> floa
         return temp
     part = -sum(x * math.log(x) for x in q if x > 0) / math.log(len(q))
     low, high = max(0.0, temp - spread), temp + spread
-    return low + (high - low) * part**exponent
+    return float(low + (high - low) * part**exponent)
 
 
 def penalties(logits: Array, ids: list[int], last: int, repeat: float, frequency: float, presence: float) -> Array:
@@ -286,15 +286,15 @@ def test_dry_and_penalties_look_back_through_a_long_text(seed: int, letters: int
 @given(st.lists(some_logits, min_size=1, max_size=12), st.floats(0, 6), st.floats(0, 1), st.floats(0.3, 2))
 def test_mirostat(steps: list[Array], tau: float, eta: float, temp: float) -> None:
     mu = 2 * tau
-    at = 0
+    drawn: list[int] = []
 
     def replace(_ids: Any, found: Array) -> None:
-        found[:] = steps[at]
+        found[:] = steps[len(drawn)]
 
     stream = gen().stream(
         seed=1, refresh=None, logits_processor=replace, temp=temp, mirostat=2, mirostat_tau=tau, mirostat_eta=eta
     )
-    for at, logits in enumerate(steps):
+    for logits in steps:
         q = softmax(logits / temp)
         with np.errstate(divide="ignore"):
             surprise = -np.log2(q)
@@ -304,8 +304,8 @@ def test_mirostat(steps: list[Array], tau: float, eta: float, temp: float) -> No
         allowed[int(np.argmax(logits))] = True
         want = np.where(allowed, q, 0) / q[allowed].sum()
         np.testing.assert_allclose(stream.probabilities(), want, rtol=1e-9, atol=1e-15)
-        drawn = LETTERS.index(str(next(stream)))
-        mu -= eta * (-math.log2(want[drawn]) - tau)
+        drawn.append(LETTERS.index(str(next(stream))))
+        mu -= eta * (-math.log2(want[drawn[-1]]) - tau)
 
 
 @quick
@@ -319,8 +319,8 @@ def test_the_steps_have_the_order_of_llama_cpp(logits: Array, text: str) -> None
         return
     out = penalties(out, ids, 20, 1.2, 0.11, 0.13)
     out = dry(out, ids, 0.7, 1.3, 1, 50, [[2]])
-    for step in (top_n_sigma, top_k, typical_p, top_p, min_p, xtc):
-        out = step(out, {"top_n_sigma": 1.71, "top_k": 7, "typical_p": 0.91, "top_p": 0.87}.get(step.__name__, 0.07))
+    out = top_p(typical_p(top_k(top_n_sigma(out, 1.71), 7), 0.91), 0.87)
+    out = xtc(min_p(out, 0.07), 0.07)
     temp = dynatemp(out, 0.8, 0.3, 1.5)
     check(
         logits, out, temp, prime=text, logit_bias={"b": 0.75}, ban="a", allow="abcdfghijk", repeat_penalty=1.2,
@@ -431,7 +431,7 @@ def test_ban_and_allow() -> None:
         draw.sample(1, allow="")
     with pytest.raises(ValueError, match="no element can be drawn"):
         draw.sample(1, allow="a", ban="a")
-    with pytest.raises(ValueError, match="'z' .* is not in the vocabulary"):
+    with pytest.raises(ValueError, match=r"'z' .* is not in the vocabulary"):
         draw.sample(1, ban="z")
     stream = draw.stream(ban="ba", dry_sequence_breakers=["ab", "c"])
     assert (stream.ban, stream.allow, stream.dry_sequence_breakers) == (["a", "b"], None, ["ab", "c"])

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <functional>
 
 #include "message.hpp"
 #include "portable_math.hpp"
@@ -43,24 +42,59 @@ void Sampler::set_logits(const float* logits) {
         if (std::isnan(logit)) logit = -HUGE_VAL;
 
     find_top();
-    if (std::isfinite(logits_[top_])) {
-        if (options_.mirostat > 0) {
-            finish(options_.temp);
-            if (temp_ > 0.0) keep_unsurprising();
-            return;
-        }
-        const bool typical = options_.typical_p < 1.0, top_p = options_.top_p < 1.0, min_p = options_.min_p > 0.0;
-        if (options_.top_n_sigma > 0.0) keep_sigma();
-        if (options_.top_k > 0 && options_.top_k < logits_.size()) keep_top_k();
-        if (typical || top_p || min_p || xtc()) weigh(1.0);
-        if (typical) keep_typical();
-        if (top_p) keep_mass(options_.top_p, false, [this](std::size_t i) { return logits_[top_] - logits_[i]; });
-        if (min_p) keep_min_p();
-        if (xtc()) exclude_top_choices();
-        finish(options_.dynatemp_range > 0.0 ? dynamic_temperature() : options_.temp);
-        return;
+    if (!std::isfinite(logits_[top_])) {
+        finish(0.0);
+    } else if (options_.mirostat > 0) {
+        finish(options_.temp);
+        if (temp_ > 0.0) keep_unsurprising();
+    } else if (filters()) {
+        filter();
+    } else {
+        finish(options_.temp);
     }
-    finish(0.0);
+}
+
+bool Sampler::filters() const noexcept {
+    const SamplerOptions& o = options_;
+    return o.top_n_sigma > 0.0 || (o.top_k > 0 && o.top_k < logits_.size()) || o.typical_p < 1.0 || o.top_p < 1.0 ||
+           o.min_p > 0.0 || xtc() || o.dynatemp_range > 0.0;
+}
+
+// Each step works on what those before it have left.
+void Sampler::filter() {
+    const SamplerOptions& o = options_;
+    kept_ = 0;
+    for (std::size_t i = 0; i < logits_.size(); ++i) {
+        ids_[kept_] = static_cast<std::uint32_t>(i);
+        values_[kept_] = logits_[i];
+        kept_ += logits_[i] != -HUGE_VAL;
+    }
+    reference_ = logits_[top_];
+    if (o.top_n_sigma > 0.0) keep_sigma();
+    if (o.top_k > 0 && o.top_k < kept_) keep_top_k();
+    if (o.typical_p < 1.0 || o.top_p < 1.0 || o.min_p > 0.0 || xtc() || o.dynatemp_range > 0.0) weigh_kept(1.0);
+    if (o.typical_p < 1.0) keep_typical();
+    if (o.top_p < 1.0) keep_top_p();
+    if (o.min_p > 0.0) keep_min_p();
+    if (xtc()) exclude_top_choices();
+    const double temp = o.dynatemp_range > 0.0 ? dynamic_temperature() : o.temp;
+
+    std::fill(logits_.begin(), logits_.end(), -HUGE_VAL);
+    std::fill(weights_.begin(), weights_.end(), 0.0);
+    for (std::size_t j = 0; j < kept_; ++j) logits_[ids_[j]] = values_[j];
+    top_ =
+        ids_[static_cast<std::size_t>(std::max_element(values_.begin(), values_.begin() + kept()) - values_.begin())];
+    if (temp > 0.0) {
+        weigh_kept(temp);
+        total_ = 0.0;
+        for (std::size_t j = 0; j < kept_; ++j) {
+            weights_[ids_[j]] = numbers_[j];
+            total_ += numbers_[j];
+        }
+        temp_ = temp;
+    } else {
+        finish(0.0);
+    }
 }
 
 void Sampler::drop(std::size_t i) noexcept {
@@ -101,11 +135,11 @@ void Sampler::penalize() {
                  presence = options_.presence_penalty;
     if (repeat == 1.0 && frequency == 0.0 && presence == 0.0) return;
     const std::uint32_t* const counts = history_.counts();
-    for (std::size_t i = 0; i < logits_.size(); ++i) {
-        if (counts[i] == 0) continue;
-        double& logit = logits_[i];
-        logit = logit > 0.0 ? logit / repeat : logit * repeat;
-        logit -= static_cast<double>(counts[i]) * frequency + presence;
+    for (std::size_t i = 0; i < logits_.size(); ++i) {  // no branch
+        const double logit = logits_[i], count = static_cast<std::int32_t>(counts[i]);
+        const double divided = logit / repeat, multiplied = logit * repeat;
+        const double less = (logit > 0.0 ? divided : multiplied) - (count * frequency + presence);
+        logits_[i] = count > 0.0 ? less : logit;
     }
 }
 
@@ -153,126 +187,131 @@ std::size_t Sampler::unbroken(std::size_t most) const {
 }
 
 // -- filters ------------------------------------------------------------------------------------------------------
-// They see the distribution at temperature 1, as in llama.cpp. Of equal elements at a border the first ids stay.
+// They see the distribution at temperature 1, as in llama.cpp. Of equal elements at a border the first ids stay. What
+// is left lies side by side, in the order of the ids: ids_, values_ (the logits) and numbers_ (the weights), kept_ of
+// each.
+
+// Drops all j for which f(j) is false.
+template <class F>
+void Sampler::keep_if(F f) {
+    std::size_t n = 0;
+    for (std::size_t j = 0; j < kept_; ++j) {
+        const bool keep = f(j);
+        ids_[n] = ids_[j];
+        values_[n] = values_[j];
+        numbers_[n] = numbers_[j];
+        n += keep;
+    }
+    kept_ = n;
+}
+
+// The numbers become e ^ ((value - reference) / temp).
+void Sampler::weigh_kept(double temp) {
+    for (std::size_t j = 0; j < kept_; ++j) numbers_[j] = (values_[j] - reference_) / temp;
+    exp_portable(numbers_.data(), kept_);
+}
+
+// After the greatest value may have been dropped: makes it the reference again.
+void Sampler::refer() {
+    const double top = *std::max_element(values_.begin(), values_.begin() + kept());
+    if (top == reference_) return;
+    reference_ = top;
+    weigh_kept(1.0);
+}
+
+// Keeps the elements with the least scores, which are at least 0, until `enough(mass)`. The mass of all of them is the
+// sum of mass(j). Only those near the border are sorted.
+template <class Mass, class Enough>
+void Sampler::keep_least_scores(Mass mass, Enough enough) {
+    constexpr std::size_t kSections = 64;
+    const auto section = [this](std::size_t j) {
+        return static_cast<std::size_t>(static_cast<int>(std::min(scores_[j] * 4.0, kSections - 1.0)));
+    };
+    std::array<double, kSections> masses{};
+    for (std::size_t j = 0; j < kept_; ++j) masses[section(j)] += mass(j);
+    double sum = 0.0;
+    std::size_t border = 0;
+    while (border < kSections && !enough(sum + masses[border])) sum += masses[border++];
+    if (border == kSections) return;  // rounding may have it that all are not enough
+    some_.clear();
+    for (std::size_t j = 0; j < kept_; ++j)
+        if (section(j) == border) some_.emplace_back(scores_[j], static_cast<std::uint32_t>(j));
+    std::sort(some_.begin(), some_.end());
+    std::pair<double, std::uint32_t> last = some_.back();
+    for (const auto& one : some_) {
+        sum += mass(one.second);
+        if (!enough(sum)) continue;
+        last = one;
+        break;
+    }
+    keep_if([&](std::size_t j) { return std::pair(scores_[j], static_cast<std::uint32_t>(j)) <= last; });
+}
 
 void Sampler::keep_sigma() {
     double sum = 0.0, squares = 0.0;
-    std::size_t n = 0;
-    for (const double logit : logits_) {
-        if (logit == -HUGE_VAL) continue;
-        sum += logit;
-        ++n;
-    }
-    const double mean = sum / static_cast<double>(n);
-    for (const double logit : logits_)
-        if (logit != -HUGE_VAL) squares += (logit - mean) * (logit - mean);
-    const double least = logits_[top_] - options_.top_n_sigma * std::sqrt(squares / static_cast<double>(n));
-    for (double& logit : logits_)
-        if (logit < least) logit = -HUGE_VAL;
+    for (std::size_t j = 0; j < kept_; ++j) sum += values_[j];
+    const double n = static_cast<double>(kept_), mean = sum / n;
+    for (std::size_t j = 0; j < kept_; ++j) squares += (values_[j] - mean) * (values_[j] - mean);
+    const double least = reference_ - options_.top_n_sigma * std::sqrt(squares / n);
+    keep_if([&](std::size_t j) { return values_[j] >= least; });
 }
 
 void Sampler::keep_top_k() {
-    const auto k = static_cast<std::ptrdiff_t>(options_.top_k);
-    std::copy(logits_.begin(), logits_.end(), numbers_.begin());
-    std::nth_element(numbers_.begin(), numbers_.begin() + (k - 1), numbers_.end(), std::greater<>());
-    const double least = numbers_[static_cast<std::size_t>(k - 1)];
-    auto equal = k - std::count_if(logits_.begin(), logits_.end(), [&](double logit) { return logit > least; });
-    for (double& logit : logits_) {
-        if (logit == least && equal > 0)
-            --equal;
-        else if (logit <= least)
-            logit = -HUGE_VAL;
-    }
-}
-
-// Keeps the elements with the least scores until they have at least the part p of the weights, or with `beyond` more
-// than that. The scores are at least 0. Only those near the border are sorted.
-template <class Score>
-void Sampler::keep_mass(double p, bool beyond, Score score) {
-    constexpr std::size_t kSections = 64;
-    constexpr double kPerUnit = 4.0;
-    std::array<double, kSections> masses{};
-    const std::size_t n = logits_.size();
-    double sum = 0.0;
-    for (std::size_t i = 0; i < n; ++i) {
-        const double s = numbers_[i] = weights_[i] > 0.0 ? score(i) : HUGE_VAL;
-        masses[static_cast<std::size_t>(std::min(s * kPerUnit, kSections - 1.0))] += weights_[i];
-        sum += weights_[i];
-    }
-    const double want = p * sum;
-    const auto enough = [&](double mass) { return beyond ? mass > want : mass >= want; };
-    double mass = 0.0;
-    std::size_t border = 0;
-    while (border < kSections && !enough(mass + masses[border])) mass += masses[border++];
-    some_.clear();
-    for (std::size_t i = 0; i < n; ++i) {
-        const auto section = static_cast<std::size_t>(std::min(numbers_[i] * kPerUnit, kSections - 1.0));
-        if (section < border) continue;
-        if (section == border && weights_[i] > 0.0)
-            some_.emplace_back(numbers_[i], static_cast<std::uint32_t>(i));
-        else
-            drop(i);
-    }
-    std::sort(some_.begin(), some_.end());
-    bool kept = false;  // rounding may have it that even all are not enough
-    for (const auto& [s, i] : some_) {
-        if (kept) {
-            drop(i);
-            continue;
-        }
-        mass += weights_[i];
-        kept = enough(mass);
-    }
+    const auto k = static_cast<double>(options_.top_k);
+    for (std::size_t j = 0; j < kept_; ++j) scores_[j] = reference_ - values_[j];
+    keep_least_scores([](std::size_t) { return 1.0; }, [k](double sum) { return sum >= k; });
 }
 
 void Sampler::keep_typical() {
     double total = 0.0, sum = 0.0;
-    for (std::size_t i = 0; i < logits_.size(); ++i) {
-        if (weights_[i] <= 0.0) continue;
-        total += weights_[i];
-        sum += weights_[i] * (logits_[top_] - logits_[i]);
+    for (std::size_t j = 0; j < kept_; ++j) {
+        total += numbers_[j];
+        sum += numbers_[j] * (reference_ - values_[j]);
     }
-    const double mean = sum / total;  // the entropy is mean + ln total, the surprise top - logit + ln total
-    keep_mass(options_.typical_p, true,
-              [this, mean](std::size_t i) { return std::fabs(logits_[top_] - logits_[i] - mean); });
-    find_top();
+    // The entropy is sum / total + ln total, the surprise reference - value + ln total.
+    const double mean = sum / total, want = options_.typical_p * total;
+    for (std::size_t j = 0; j < kept_; ++j) scores_[j] = std::fabs(reference_ - values_[j] - mean);
+    keep_least_scores([this](std::size_t j) { return numbers_[j]; }, [want](double mass) { return mass > want; });
+    refer();
+}
+
+void Sampler::keep_top_p() {
+    double total = 0.0;
+    for (std::size_t j = 0; j < kept_; ++j) {
+        total += numbers_[j];
+        scores_[j] = reference_ - values_[j];
+    }
+    const double want = options_.top_p * total;
+    keep_least_scores([this](std::size_t j) { return numbers_[j]; }, [want](double mass) { return mass >= want; });
 }
 
 void Sampler::keep_min_p() {
-    const double least = options_.min_p * weights_[top_];
-    for (std::size_t i = 0; i < logits_.size(); ++i)
-        if (weights_[i] < least) drop(i);
+    keep_if([least = options_.min_p, this](std::size_t j) { return numbers_[j] >= least; });
 }
 
 void Sampler::exclude_top_choices() {
     if (static_cast<double>(random_.peek() >> 11) * 0x1p-53 > options_.xtc_probability) return;
     double total = 0.0;
-    for (const double weight : weights_) total += weight;
+    for (std::size_t j = 0; j < kept_; ++j) total += numbers_[j];
     const double least = options_.xtc_threshold * total;
-    const auto is_choice = [&](std::size_t i) { return weights_[i] > 0.0 && weights_[i] >= least; };
-    std::size_t last = logits_.size();  // the least likely of the choices
-    for (std::size_t i = 0; i < logits_.size(); ++i)
-        if (is_choice(i) && (last == logits_.size() || logits_[i] <= logits_[last])) last = i;
-    if (last == logits_.size()) return;
-    for (std::size_t i = 0; i < logits_.size(); ++i)
-        if (i != last && is_choice(i)) drop(i);
-    find_top();
+    std::size_t last = kept_;  // the least likely of the choices
+    for (std::size_t j = 0; j < kept_; ++j)
+        if (numbers_[j] >= least && (last == kept_ || values_[j] <= values_[last])) last = j;
+    if (last == kept_) return;
+    keep_if([&](std::size_t j) { return numbers_[j] < least || j == last; });
+    refer();
 }
 
 double Sampler::dynamic_temperature() const {
+    if (kept_ < 2) return options_.temp;
     const double low = std::max(0.0, options_.temp - options_.dynatemp_range),
-                 high = options_.temp + options_.dynatemp_range, top = logits_[top_];
+                 high = options_.temp + options_.dynatemp_range;
     double total = 0.0, sum = 0.0;
-    std::size_t n = 0;
-    for (const double logit : logits_) {
-        if (logit == -HUGE_VAL) continue;
-        const double weight = exp_portable(logit - top);
-        total += weight;
-        if (weight > 0.0) sum += weight * (top - logit);
-        ++n;
+    for (std::size_t j = 0; j < kept_; ++j) {
+        total += numbers_[j];
+        sum += numbers_[j] * (reference_ - values_[j]);
     }
-    if (n < 2) return options_.temp;
-    const double entropy = sum / total + log_portable(total), most = log_portable(static_cast<double>(n));
+    const double entropy = sum / total + log_portable(total), most = log_portable(static_cast<double>(kept_));
     return low + (high - low) * power(std::clamp(entropy / most, 0.0, 1.0), options_.dynatemp_exponent);
 }
 

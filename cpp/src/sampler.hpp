@@ -76,12 +76,20 @@ private:
     void penalize();
     void penalize_repetition();
     std::size_t unbroken(std::size_t most) const;
+    void weigh(double temp);
+    bool filters() const noexcept;
+    void filter();
+    std::ptrdiff_t kept() const noexcept { return static_cast<std::ptrdiff_t>(kept_); }
+    template <class F>
+    void keep_if(F f);
+    void weigh_kept(double temp);
+    void refer();
+    template <class Mass, class Enough>
+    void keep_least_scores(Mass mass, Enough enough);
     void keep_sigma();
     void keep_top_k();
-    void weigh(double temp);
-    template <class Score>
-    void keep_mass(double p, bool beyond, Score score);
     void keep_typical();
+    void keep_top_p();
     void keep_min_p();
     void exclude_top_choices();
     double dynamic_temperature() const;
@@ -99,7 +107,11 @@ private:
     void* user_ = nullptr;
     std::vector<double> logits_;   // after bias, penalties and filters; -infinity: cannot be drawn
     std::vector<double> weights_;  // e ^ ((logit - top) / temp)
-    std::vector<double> numbers_;  // working memory of the filters
+    // Working memory of the filters.
+    std::vector<std::uint32_t> ids_;
+    std::vector<double> values_, numbers_, scores_;
+    std::size_t kept_ = 0;
+    double reference_ = 0.0;  // the greatest of the values
     std::vector<std::pair<double, std::uint32_t>> some_;
     std::vector<std::uint16_t> repeated_;       // working memory of DRY: 0 for each element
     std::vector<unsigned char> breaker_heads_;  // what each element is

@@ -110,7 +110,10 @@ Sampler::Sampler(std::size_t n, const SamplerOptions& options)
       history_(n, 0),
       logits_(n),
       weights_(n),
+      ids_(n),
+      values_(n),
       numbers_(n),
+      scores_(n),
       repeated_(n),
       breaker_heads_(n) {
     check(n, options);
