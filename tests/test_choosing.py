@@ -194,12 +194,14 @@ def test_a_beam_is_at_least_as_likely_and_ends_with_a_stop_text(gen: lstmgen.Gen
 def test_searches_exclude_what_makes_no_sense_with_them(gen: lstmgen.Generator) -> None:
     with pytest.raises(lstmgen.OptionError, match=r"expected one of .*best_of.*beam"):
         gen.sample(5, best_of=2, beam=2)
-    for name in ("xtc_probability", "mirostat"):
+    wrong: dict[str, Any] = {"xtc_probability": 1, "mirostat": 2}
+    for name, value in wrong.items():
         with pytest.raises(lstmgen.OptionError, match=f"{name}: expected 0 beside beam"):
-            gen.sample(5, beam=2, **{name: 1 if name != "mirostat" else 2})  # type: ignore[misc]
-    for options in ({"best_of": 2}, {"beam": 2}):
+            gen.sample(5, beam=2, **{name: value})
+    searches: list[dict[str, Any]] = [{"best_of": 2}, {"beam": 2}]
+    for options in searches:
         with pytest.raises(TypeError, match="a stream draws one element after the other: use sample"):
-            gen.stream(**options)  # type: ignore[misc]
+            gen.stream(**options)
 
 
 # -- on every instruction set ----------------------------------------------------------------------

@@ -40,8 +40,8 @@ def stream_of(logits: Any, prime: str = "a", **options: Any) -> lstmgen.Stream:
 
 
 def softmax(logits: Array) -> Array:
-    e: Array = np.exp(logits - logits.max())
-    return e / e.sum()
+    e = np.exp(logits - logits.max())
+    return np.asarray(e / e.sum(), np.float64)
 
 
 # -- the definitions -------------------------------------------------------------------------------

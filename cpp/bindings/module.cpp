@@ -525,7 +525,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_generator(m);
     m.def("sampler_defaults", [] { return by_name({}); });
     m.def("sample_many", &sample_many, "model"_a, "primes"_a, "samplers"_a, py::kw_only(), "length"_a, "stops"_a,
-          "refresh"_a, "threads"_a, "scores"_a);
+          "refresh"_a, "threads"_a, "scores"_a = false);
     m.def(
         "measure_limits",
         [](const lstmgen::Model& model) {

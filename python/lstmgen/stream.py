@@ -262,8 +262,9 @@ class Stream(Iterator[str | int]):
     def save_state(self) -> bytes:
         """All that the elements to come depend on, but the model: context, random numbers and the sampler's options.
 
-        The bytes are the same on every machine: 2.6 kB, and the window or what the network carries. `length`, `stop`,
-        `on_unknown` and what is left of `include_prime` are not in them. `Generator.stream(state=...)` goes on.
+        The bytes are the same on every machine: 2.8 kB, the window or what the network carries, and the last 4096 ids.
+        `length`, `stop`, `on_unknown`, `logits_processor` and what is left of `include_prime` are not in them.
+        `Generator.stream(state=...)` goes on.
         """
         return self._open().save_state()
 

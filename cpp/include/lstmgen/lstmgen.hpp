@@ -300,9 +300,9 @@ public:
     /// Returns to an empty context and starts the random numbers of `seed`, as if the generator
     /// were new. The options stay.
     void reset(std::uint64_t seed);
-    /// Calls `processor` for each element, with `user` as its first argument, before all options
-    /// count; null: none. It is not saved with a state. The random numbers and the context must not
-    /// depend on anything else for a sample to be reproducible.
+    /// Calls `processor` for each element from the next one on, before all options count, with
+    /// `user` as its first argument; null: none. Clones and copies have it, too. States do not hold
+    /// it.
     void set_logits_processor(LogitsProcessor processor, void* user);
     /// A second generator that goes on as this one does, element for element. It allocates.
     [[nodiscard]] Generator clone() const;
