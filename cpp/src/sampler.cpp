@@ -219,16 +219,16 @@ void Sampler::refer() {
     weigh_kept(1.0);
 }
 
-// Keeps the elements with the least scores, which are at least 0, until `enough(mass)`. The mass of all of them is the
-// sum of mass(j). Only those near the border are sorted.
-template <class Mass, class Enough>
-void Sampler::keep_least_scores(Mass mass, Enough enough) {
+// Keeps the elements with the least scores, which are at least 0, until their numbers add up to `want`, or with
+// `beyond` to more than that. Only those near the border are sorted.
+void Sampler::keep_least_scores(double want, bool beyond) {
+    const auto enough = [=](double sum) { return beyond ? sum > want : sum >= want; };
     constexpr std::size_t kSections = 64;
     const auto section = [this](std::size_t j) {
         return static_cast<std::size_t>(static_cast<int>(std::min(scores_[j] * 4.0, kSections - 1.0)));
     };
     std::array<double, kSections> masses{};
-    for (std::size_t j = 0; j < kept_; ++j) masses[section(j)] += mass(j);
+    for (std::size_t j = 0; j < kept_; ++j) masses[section(j)] += numbers_[j];
     double sum = 0.0;
     std::size_t border = 0;
     while (border < kSections && !enough(sum + masses[border])) sum += masses[border++];
@@ -239,7 +239,7 @@ void Sampler::keep_least_scores(Mass mass, Enough enough) {
     std::sort(some_.begin(), some_.end());
     std::pair<double, std::uint32_t> last = some_.back();
     for (const auto& one : some_) {
-        sum += mass(one.second);
+        sum += numbers_[one.second];
         if (!enough(sum)) continue;
         last = one;
         break;
@@ -257,9 +257,11 @@ void Sampler::keep_sigma() {
 }
 
 void Sampler::keep_top_k() {
-    const auto k = static_cast<double>(options_.top_k);
-    for (std::size_t j = 0; j < kept_; ++j) scores_[j] = reference_ - values_[j];
-    keep_least_scores([](std::size_t) { return 1.0; }, [k](double sum) { return sum >= k; });
+    for (std::size_t j = 0; j < kept_; ++j) {
+        scores_[j] = reference_ - values_[j];
+        numbers_[j] = 1.0;
+    }
+    keep_least_scores(static_cast<double>(options_.top_k), false);
 }
 
 void Sampler::keep_typical() {
@@ -271,7 +273,7 @@ void Sampler::keep_typical() {
     // The entropy is sum / total + ln total, the surprise reference - value + ln total.
     const double mean = sum / total, want = options_.typical_p * total;
     for (std::size_t j = 0; j < kept_; ++j) scores_[j] = std::fabs(reference_ - values_[j] - mean);
-    keep_least_scores([this](std::size_t j) { return numbers_[j]; }, [want](double mass) { return mass > want; });
+    keep_least_scores(want, true);
     refer();
 }
 
@@ -282,7 +284,7 @@ void Sampler::keep_top_p() {
         scores_[j] = reference_ - values_[j];
     }
     const double want = options_.top_p * total;
-    keep_least_scores([this](std::size_t j) { return numbers_[j]; }, [want](double mass) { return mass >= want; });
+    keep_least_scores(want, false);
 }
 
 void Sampler::keep_min_p() {

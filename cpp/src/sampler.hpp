@@ -84,8 +84,7 @@ private:
     void keep_if(F f);
     void weigh_kept(double temp);
     void refer();
-    template <class Mass, class Enough>
-    void keep_least_scores(Mass mass, Enough enough);
+    void keep_least_scores(double want, bool beyond);
     void keep_sigma();
     void keep_top_k();
     void keep_typical();
