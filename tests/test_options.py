@@ -74,6 +74,13 @@ def edges() -> Iterator[tuple[str, Any, bool]]:
         kind = entry.values
         if isinstance(kind, options.Integer):
             yield from ((name, kind.least, True), (name, kind.least - 1, False), (name, 2**kind.bits, False))
+            if kind.most is not None:
+                yield from ((name, kind.most, True), (name, kind.most + 1, False))
+            for other in range(kind.least, max(kind.only, default=kind.least)):
+                yield name, other, other in kind.only
+        elif isinstance(kind, options.Number) and kind.least == -float("inf"):
+            yield from ((name, x, False) for x in (kind.least, kind.most, float("nan")))
+            yield from ((name, -1e300, True), (name, 1e300, True))
         elif isinstance(kind, options.Number):
             yield from ((name, kind.least, not kind.without_least), (name, kind.least - tiny, False))
             yield from ((name, kind.least + tiny, True), (name, float("nan"), False))
@@ -82,13 +89,14 @@ def edges() -> Iterator[tuple[str, Any, bool]]:
 
 @pytest.mark.parametrize(("name", "value", "fine"), [*edges()])
 def test_the_engine_has_the_ranges_of_the_table(gen: lstmgen.Generator, name: str, value: Any, fine: bool) -> None:
+    draw: Any = functools.partial(gen.sample, 1) if options.TABLE[name].one_of == "search" else gen.stream
     if fine:
-        gen.stream(**{name: value})
+        draw(**{name: value})
         return
     with pytest.raises(OptionError) as caught:
-        gen.stream(**{name: value})
+        draw(**{name: value})
     assert caught.value.option == name
-    if name in _core.sampler_defaults() and name not in ("top_k", "seed"):
+    if name in _core.sampler_defaults() and isinstance(options.TABLE[name].values, options.Number):
         with pytest.raises(ValueError, match=f"^{name}: expected {re.escape(caught.value.expected)}, found"):
             _core.Generator(gen.model._native, {name: value}, refresh=1, threads=1)
 

@@ -98,6 +98,11 @@ def test_a_saved_sample_ends_as_one_that_was_not_interrupted(gen: lstmgen.Genera
         {"prime": "abc"},
         {"prime": "abcdefghijk" * 9, "repeat_penalty": 1.1},
         {"temp": 0},
+        {"mirostat": 2, "mirostat_tau": 2, "mirostat_eta": 0.5},
+        {"dry_multiplier": 2, "dry_allowed_length": 1, "dry_sequence_breakers": ["ab", "c"], "temp": 0.3},
+        {"xtc_probability": 0.5, "xtc_threshold": 0.05, "typical_p": 0.9, "top_n_sigma": 1.5},
+        {"frequency_penalty": 0.3, "presence_penalty": -0.2, "repeat_last_n": 100, "ban": "a", "allow": "abcdef"},
+        {"dynatemp_range": 0.5, "dynatemp_exponent": 2},
     ],
 )
 def test_the_options_are_kept(options: dict[str, Any], refresh: int | None) -> None:
@@ -262,20 +267,44 @@ def test_a_state_stays_readable() -> None:
     state = stream.save_state()
     at = 8 + 3 * 4
     assert struct.unpack("<8sII", state[: at - 4]) == (b"lstmstat", 2, 1)
-    # refresh; how many options are numbers; temp, repeat_penalty, top_p, min_p, top_k
-    assert struct.unpack_from("<QQddddQ", state, at) == (0, 5, 0.5, 1.0, 1.0, 0.0, 5)
+    # refresh; how many options are numbers; temp, repeat_penalty, top_p, min_p, top_k, and the
+    # later ones:
+    assert struct.unpack_from("<QQddddQ", state, at) == (0, 21, 0.5, 1.0, 1.0, 0.0, 5)
     at += 7 * 8
+    # typical_p, top_n_sigma, XTC; DRY; frequency and presence, repeat_last_n; mirostat; the dynamic
+    # temperature
+    later = struct.unpack_from("<ddddddQQddQQdddd", state, at)
+    assert later == (1, 0, 0, 0.1, 0, 1.75, 2, 4096, 0, 0, 64, 0, 5, 0.1, 0, 1)
+    at += 16 * 8
     assert struct.unpack_from("<QId", state, at) == (1, 1, 0.25)
     at += 8 + 4 + 8
+    assert struct.unpack_from("<QQQ", state, at) == (0, 0, 0)  # allow, ban, dry_sequence_breakers
+    at += 3 * 8
     assert struct.unpack_from("<Q", state, at) == (3,)
     at += 8 + 312 * 8
-    (recent,) = struct.unpack_from("<Q", state, at)
-    assert recent == 6
-    at += 8 + recent * 4
+    assert struct.unpack_from("<Q6Bd", state, at) == (6, *state[at + 8 : at + 14], 10.0)  # the last ids, and mu
+    assert list(state[at + 8 : at + 11]) == [0, 1, 2]
+    at += 8 + 6 + 8
     assert struct.unpack_from("<QQQ", state, at) == (0, 1, 1)
     at += 3 * 8
     assert len(state) == at + 3 * 4 + 11 * 4 + 4
     assert zlib.crc32(state[:-4]) == struct.unpack("<I", state[-4:])[0]
+
+
+def test_a_state_of_the_first_version_is_read() -> None:
+    """It has five numbers, no lists, ids of four bytes, and no mu."""
+    gen = lstmgen.Generator(packed(of([("simple_rnn", 3)])))
+    stream = gen.stream(temp=0.5, seed=1, repeat_penalty=1.3, refresh=None, prime="abc")
+    stream.take(7)
+    state = stream.save_state()
+    numbers, lists = 20 + 16, 20 + 16 + 21 * 8
+    randoms = lists + 8 + 3 * 8
+    ids = randoms + 8 + 312 * 8
+    (count,) = struct.unpack_from("<Q", state, ids)
+    old = state[:28] + struct.pack("<Q", 5) + state[numbers : numbers + 5 * 8] + state[lists : lists + 8]
+    old += state[randoms : ids + 8] + b"".join(struct.pack("<I", i) for i in state[ids + 8 : ids + 8 + count])
+    old += state[ids + 8 + count + 8 :]
+    assert gen.stream(state=with_checksum(old)).save_state() == state
 
 
 # -- what is no state ------------------------------------------------------------------------------
@@ -345,7 +374,10 @@ def test_damage_is_noticed(name: str, data: st.DataObject) -> None:
 
 
 # Places of the numbers that are counts. The last counts the padding to come.
-PLACES = [20, 28, 36, 44, 52, 60, 68, 76, 84, 88, 96, 96 + 8 + 312 * 8, 96 + 16 + 312 * 8 + 42 * 4]
+LISTS = 36 + 21 * 8
+RANDOM = LISTS + 8 + 12 + 3 * 8
+PLACES = [*range(20, LISTS + 1, 8), *range(LISTS + 20, RANDOM + 1, 8), RANDOM + 8 + 312 * 8, RANDOM + 16 + 312 * 8]
+PLACES += [PLACES[-1] + 42, PLACES[-1] + 42 + 8]  # after 42 ids: mu; the padding to come
 
 
 @relaxed

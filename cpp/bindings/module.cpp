@@ -4,12 +4,14 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "lstmgen/lstmgen.hpp"
@@ -92,6 +94,9 @@ void for_each_option(Options& options, F&& f) {
 #define VISIT(name, ...) f(#name, options.name);
     LSTMGEN_SAMPLER_NUMBERS(VISIT)
 #undef VISIT
+#define VISIT(name) f(#name, options.name);
+    LSTMGEN_SAMPLER_LISTS(VISIT)
+#undef VISIT
     f("logit_bias", options.logit_bias);
     f("seed", options.seed);
 }
@@ -126,7 +131,60 @@ public:
             other.reset(new Generator(generator_.clone(), outputs_));
             return true;
         });
+        other->set_logits_processor(processor_);
         return other;
+    }
+
+    void copy_from(Generator& other) {
+        if (&other == this) return;
+        const Use use(other.in_use_);
+        alone([&] {
+            generator_.copy_from(other.generator_);
+            return true;
+        });
+        set_logits_processor(other.processor_);
+    }
+
+    // A function of ids and logits, two arrays, or None.
+    void set_logits_processor(const py::object& processor) {
+        alone([&] {
+            generator_.set_logits_processor(processor.is_none() ? nullptr : &Generator::process, this);
+            return true;
+        });
+        processor_ = processor;
+    }
+
+    py::array_t<double> logits() {
+        py::array_t<double> logits{py::ssize_t(outputs_)};
+        alone([&, data = logits.mutable_data()] {
+            generator_.logits(data);
+            return true;
+        });
+        return logits;
+    }
+
+    std::uint32_t draw(const py::array_t<double, py::array::c_style>& logits) {
+        if (logits.ndim() != 1 || std::size_t(logits.shape(0)) != outputs_)
+            throw py::value_error("expected one number for each element");
+        std::uint32_t id = 0;
+        alone([&, data = logits.data()] {
+            id = generator_.draw(data);
+            return true;
+        });
+        return id;
+    }
+
+    std::pair<std::vector<std::uint32_t>, std::vector<double>> likeliest(std::size_t most) {
+        most = std::min(most, outputs_);
+        std::vector<std::uint32_t> ids(most);
+        std::vector<double> log_p(most);
+        alone([&] {
+            const std::size_t n = generator_.likeliest(most, ids.data(), log_p.data());
+            ids.resize(n);
+            log_p.resize(n);
+            return true;
+        });
+        return {ids, log_p};
     }
 
     py::dict options() {
@@ -224,6 +282,21 @@ private:
     Generator(lstmgen::Generator generator, std::size_t outputs)
         : generator_(std::move(generator)), outputs_(outputs) {}
 
+    // The function gets copies, which it may keep. It changes the logits, or returns others.
+    static void process(void* user, const std::uint32_t* ids, std::size_t ids_count, double* logits,
+                        std::size_t count) {
+        const py::gil_scoped_acquire gil;
+        const Ids last(py::ssize_t(ids_count), ids);
+        const py::array_t<double> numbers(py::ssize_t(count), logits);
+        const py::object result = static_cast<Generator*>(user)->processor_(last, numbers);
+        py::array_t<double, py::array::c_style | py::array::forcecast> changed = numbers;
+        if (!result.is_none()) changed = py::cast<decltype(changed)>(result);
+        if (changed.ndim() != 1 || std::size_t(changed.shape(0)) != count)
+            throw py::value_error("logits_processor: expected None or " + std::to_string(count) +
+                                  " numbers as its result");
+        for (py::ssize_t i = 0; i < py::ssize_t(count); ++i) logits[i] = changed.at(i);
+    }
+
     struct Use {
         explicit Use(std::atomic<bool>& flag) : in_use(flag) {
             if (in_use.exchange(true, std::memory_order_acquire))
@@ -249,6 +322,7 @@ private:
     lstmgen::Generator generator_;
     std::size_t outputs_;
     std::atomic<bool> in_use_{false};
+    py::object processor_ = py::none();
 };
 
 std::unique_ptr<Generator> make_generator(const lstmgen::Model& model, const py::dict& sampler, std::size_t refresh,
@@ -266,9 +340,11 @@ std::unique_ptr<Generator> load_state(const lstmgen::Model& model, const py::byt
     return std::make_unique<Generator>(model, lstmgen::Generator::load_state(model, view.data(), view.size(), threads));
 }
 
-std::vector<Ids> sample_many(const lstmgen::Model& model, const std::vector<Ids>& primes,
-                             const std::vector<py::dict>& samplers, std::size_t length, IdLists stops,
-                             std::size_t refresh, std::size_t threads) {
+std::pair<std::vector<Ids>, std::vector<double>> sample_many(const lstmgen::Model& model,
+                                                             const std::vector<Ids>& primes,
+                                                             const std::vector<py::dict>& samplers, std::size_t length,
+                                                             IdLists stops, std::size_t refresh, std::size_t threads,
+                                                             bool scores) {
     std::vector<lstmgen::Request> requests(primes.size());
     for (std::size_t i = 0; i < primes.size(); ++i) {
         require_dims(primes[i], 1);
@@ -280,6 +356,8 @@ std::vector<Ids> sample_many(const lstmgen::Model& model, const std::vector<Ids>
     options.stops = std::move(stops);
     options.refresh = refresh;
     options.threads = threads;
+    std::vector<double> found(scores ? primes.size() : 0);
+    if (scores) options.scores = found.data();
     IdLists drawn;
     bool finished = true;
     {
@@ -294,7 +372,7 @@ std::vector<Ids> sample_many(const lstmgen::Model& model, const std::vector<Ids>
     if (!finished) throw py::error_already_set();
     std::vector<Ids> results;
     for (const auto& ids : drawn) results.emplace_back(py::ssize_t(ids.size()), ids.data());
-    return results;
+    return {std::move(results), std::move(found)};
 }
 
 const char* encoding_name(lstmgen::Encoding encoding) {
@@ -449,7 +527,12 @@ void bind_generator(py::module_& m) {
         .def("sample", &Generator::sample, "length"_a, "stops"_a, "before"_a)
         .def("probabilities", &Generator::probabilities)
         .def("log_probability", &Generator::log_probability)
-        .def("score", &Generator::score, "ids"_a);
+        .def("score", &Generator::score, "ids"_a)
+        .def("copy_from", &Generator::copy_from, "other"_a)
+        .def("logits", &Generator::logits)
+        .def("draw", &Generator::draw, "logits"_a)
+        .def("likeliest", &Generator::likeliest, "most"_a)
+        .def("set_logits_processor", &Generator::set_logits_processor, "processor"_a.none(true));
 }
 
 }  // namespace
@@ -464,7 +547,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_generator(m);
     m.def("sampler_defaults", [] { return by_name({}); });
     m.def("sample_many", &sample_many, "model"_a, "primes"_a, "samplers"_a, py::kw_only(), "length"_a, "stops"_a,
-          "refresh"_a, "threads"_a);
+          "refresh"_a, "threads"_a, "scores"_a = false);
     m.def(
         "measure_limits",
         [](const lstmgen::Model& model) {

@@ -12,7 +12,11 @@
 
 lstmgen_generator::lstmgen_generator(lstmgen_model* m, lstmgen::Generator g, const lstmgen::Allocator& a)
     : allocator(a), generator(std::move(g)), model(m) {
-    options.logit_bias.reserve(model->model.info().outputs);
+    const std::size_t outputs = model->model.info().outputs;
+    options.logit_bias.reserve(outputs);
+    options.allow.reserve(outputs);
+    options.ban.reserve(outputs);
+    options.dry_sequence_breakers.reserve(LSTMGEN_MAX_BREAKERS);
     model->references.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -147,6 +151,43 @@ lstmgen_status lstmgen_generator_probabilities(const lstmgen_generator* generato
         const std::size_t outputs = g.model->model.info().outputs;
         if (p && count < outputs) return fail_short("p", outputs, count);
         g.generator.probabilities(p);
+        return LSTMGEN_OK;
+    });
+}
+
+lstmgen_status lstmgen_generator_logits(const lstmgen_generator* generator, double* logits, size_t count) {
+    return with(generator, [&](const lstmgen_generator& g) {
+        const std::size_t outputs = g.model->model.info().outputs;
+        if (logits && count < outputs) return fail_short("logits", outputs, count);
+        g.generator.logits(logits);
+        return LSTMGEN_OK;
+    });
+}
+
+lstmgen_status lstmgen_generator_draw(lstmgen_generator* generator, const double* logits, size_t count, uint32_t* id) {
+    return with(generator, [&](lstmgen_generator& g) {
+        const std::size_t outputs = g.model->model.info().outputs;
+        if (!id) return fail_null("the place for the id");
+        if (logits && count != outputs)
+            return fail(LSTMGEN_INVALID_ARGUMENT, "logits: expected %zu numbers, found %zu", outputs, count);
+        *id = g.generator.draw(logits);
+        return LSTMGEN_OK;
+    });
+}
+
+lstmgen_status lstmgen_generator_likeliest(const lstmgen_generator* generator, uint32_t* ids, double* log_p,
+                                           size_t capacity, size_t* count) {
+    return with(generator, [&](const lstmgen_generator& g) {
+        if (!count) return fail_null("the place for the number of elements");
+        *count = g.generator.likeliest(capacity, ids, log_p);
+        return LSTMGEN_OK;
+    });
+}
+
+lstmgen_status lstmgen_generator_set_logits_processor(lstmgen_generator* generator, lstmgen_on_logits callback,
+                                                      void* user) {
+    return with(generator, [&](lstmgen_generator& g) {
+        g.generator.set_logits_processor(callback, user);
         return LSTMGEN_OK;
     });
 }

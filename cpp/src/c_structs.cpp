@@ -64,6 +64,13 @@ LSTMGEN_KEPT lstmgen_status read_sampler_options(const lstmgen_sampler_options* 
 #define COPY(name, ...) to.name = o.name;
     LSTMGEN_SAMPLER_NUMBERS(COPY)
 #undef COPY
+#define COPY(name)                                                                                                 \
+    if (o.name##_count > 0 && !o.name)                                                                             \
+        return fail(LSTMGEN_INVALID_ARGUMENT, "%s is NULL, with a %s_count of %zu", #name, #name, o.name##_count); \
+    to.name.clear();                                                                                               \
+    if (o.name##_count > 0) to.name.assign(o.name, o.name + o.name##_count);
+    LSTMGEN_SAMPLER_LISTS(COPY)
+#undef COPY
     to.seed = o.seed;
     to.logit_bias.clear();
     to.logit_bias.reserve(o.logit_bias_count);

@@ -100,12 +100,14 @@ static_assert(kNoPadding<lstmgen_allocator> && kNoPadding<lstmgen_load_options> 
               kNoPadding<lstmgen_generator_options> && kNoPadding<lstmgen_many_options>);
 // The options of the sampler grow with the list of them.
 #define SIZE(name, ...) +sizeof(lstmgen_sampler_options::name)
+#define LIST(name) +sizeof(lstmgen_sampler_options::name) + sizeof(lstmgen_sampler_options::name##_count)
 static_assert(sizeof(void*) != 8 ||
               sizeof(lstmgen_sampler_options) ==
-                  sizeof(lstmgen_sampler_options::size) LSTMGEN_SAMPLER_NUMBERS(SIZE) +
+                  sizeof(lstmgen_sampler_options::size) LSTMGEN_SAMPLER_NUMBERS(SIZE) LSTMGEN_SAMPLER_LISTS(LIST) +
                       sizeof(lstmgen_sampler_options::seed) + sizeof(lstmgen_sampler_options::logit_bias_ids) +
                       sizeof(lstmgen_sampler_options::logit_bias) + sizeof(lstmgen_sampler_options::logit_bias_count));
 #undef SIZE
+#undef LIST
 
 /// What the structs say, as the C++ API has it. A NULL leaves `to` as it is.
 lstmgen_status read_allocator(const lstmgen_allocator* from, Allocator& to) noexcept;

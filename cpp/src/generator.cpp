@@ -120,6 +120,35 @@ public:
         sampler_.probabilities(p);
     }
 
+    void logits(double* logits) {
+        check_pointer(logits, info().outputs, "logits");
+        flush();
+        const float* const found = context_.logits();
+        std::copy_n(found, info().outputs, logits);
+    }
+
+    std::uint32_t draw(const double* logits) {
+        check_pointer(logits, info().outputs, "logits");
+        flush();
+        static_cast<void>(context_.logits());  // an error where nothing can come next
+        ready_ = false;
+        pending_ = sampler_.draw(logits);
+        has_pending_ = true;
+        return pending_;
+    }
+
+    std::size_t likeliest(std::size_t most, std::uint32_t* ids, double* log_p) {
+        check_pointer(ids, most, "ids");
+        check_pointer(log_p, most, "log_p");
+        prepare();
+        return sampler_.likeliest(most, ids, log_p);
+    }
+
+    void set_processor(LogitsProcessor processor, void* user) noexcept {
+        sampler_.set_processor(processor, user);
+        ready_ = false;
+    }
+
     bool score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going) {
         check(ids, n);
         check_pointer(log_p, n, "log_p");
@@ -192,6 +221,14 @@ LSTMGEN_KEPT bool Generator::feed(const std::uint32_t* ids, std::size_t n, const
     return Impl::Use(impl_)->feed(ids, n, keep_going);
 }
 LSTMGEN_KEPT std::uint32_t Generator::next() { return Impl::Use(impl_)->next(); }
+LSTMGEN_KEPT std::uint32_t Generator::draw(const double* logits) { return Impl::Use(impl_)->draw(logits); }
+LSTMGEN_KEPT void Generator::logits(double* logits) const { Impl::Use(impl_)->logits(logits); }
+LSTMGEN_KEPT std::size_t Generator::likeliest(std::size_t most, std::uint32_t* ids, double* log_p) const {
+    return Impl::Use(impl_)->likeliest(most, ids, log_p);
+}
+LSTMGEN_KEPT void Generator::set_logits_processor(LogitsProcessor processor, void* user) {
+    Impl::Use(impl_)->set_processor(processor, user);
+}
 LSTMGEN_KEPT void Generator::probabilities(double* p) const { Impl::Use(impl_)->probabilities(p); }
 LSTMGEN_KEPT bool Generator::score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going) {
     return Impl::Use(impl_)->score(ids, n, log_p, keep_going);

@@ -18,8 +18,15 @@ public:
     }
 
     std::uint64_t operator()() noexcept {
+        const std::uint64_t x = peek();
+        ++next_;
+        return x;
+    }
+
+    /// The next number, which stays the next one.
+    std::uint64_t peek() noexcept {
         if (next_ == kWords) twist();
-        std::uint64_t x = words_[next_++];
+        std::uint64_t x = words_[next_];
         x ^= x >> 29 & 0x5555555555555555;
         x ^= x << 17 & 0x71d67fffeda60000;
         x ^= x << 37 & 0xfff7eee000000000;

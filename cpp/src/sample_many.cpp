@@ -29,6 +29,7 @@ struct Member {
     std::vector<std::uint32_t>* result;
     std::size_t prime_size;  // of the end of the prime that matters
     Sampler sampler;
+    double* score;  // or null
     bool over = false;
 };
 
@@ -56,6 +57,7 @@ void sample_batch(const Model& model, const ManyOptions& options, const StopMatc
     const std::size_t outputs = model.info().outputs;
     std::vector<std::uint32_t> ids(batch.size());
     std::vector<std::size_t> going(batch.size());
+    std::vector<double> scratch(options.scores ? outputs : 0);
     for (std::size_t drawn = 0; drawn < options.length && keep_going(); ++drawn) {
         if (drawn > 0) {
             if (!context.begin(1, keep_going)) return;
@@ -68,6 +70,7 @@ void sample_batch(const Model& model, const ManyOptions& options, const StopMatc
             s.sampler.set_logits(logits + i * outputs);
             const std::uint32_t id = s.sampler.draw();
             s.result->push_back(id);
+            if (s.score) *s.score += plain_log_probability(logits + i * outputs, outputs, id, scratch.data());
             s.over = stops.matches(*s.result);
             if (s.over) continue;
             ids[going.size()] = id;
@@ -118,7 +121,8 @@ std::vector<Batch> batches(const Model& model, const std::vector<Request>& reque
             all.emplace_back();
         Sampler sampler(model.info().outputs, requests[i].sampler);
         for (const std::uint32_t id : requests[i].prime) sampler.accept(id);
-        all.back().push_back({&requests[i], &results[i], size(i), std::move(sampler)});
+        all.back().push_back(
+            {&requests[i], &results[i], size(i), std::move(sampler), options.scores ? options.scores + i : nullptr});
     }
     return all;
 }
@@ -131,6 +135,7 @@ LSTMGEN_KEPT std::vector<std::vector<std::uint32_t>> sample_many(const Model& mo
                                                                  const Generator::Continue& keep_going) {
     check(model, requests, options);
     std::vector<std::vector<std::uint32_t>> results(requests.size());
+    if (options.scores) std::fill_n(options.scores, requests.size(), 0.0);
     if (requests.empty()) return results;
     const StopMatcher stops(options.stops);
     std::vector<Batch> queue = batches(model, requests, options, results);

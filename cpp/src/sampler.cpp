@@ -1,83 +1,362 @@
 #include "sampler.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <functional>
 
 #include "message.hpp"
 #include "portable_math.hpp"
 
 namespace lstmgen {
+namespace {
 
+constexpr double kLn2 = 0.69314718055994530942;
+
+// x ^ y for x >= 0.
+double power(double x, double y) {
+    if (y == 0.0) return 1.0;
+    return x > 0.0 ? exp_portable(y * log_portable(x)) : 0.0;
+}
+
+}  // namespace
+
+// The steps have the order of llama.cpp's common/sampling.cpp.
 void Sampler::set_logits(const float* logits) {
     std::copy_n(logits, logits_.size(), logits_.begin());
+    if (processor_) {
+        processor_(user_, history_.ids(), history_.size(), logits_.data(), logits_.size());
+        for (std::size_t i = 0; i < logits_.size(); ++i)
+            if (std::isnan(logits_[i]) && !std::isnan(logits[i]))
+                refuse({"the logits processor: expected numbers, found NaN for the element ", i});
+    }
     for (const auto& [id, bias] : options_.logit_bias) logits_[id] += bias;
-    if (options_.repeat_penalty != 1.0) penalize();
+    if (!options_.allow.empty()) {
+        std::fill(numbers_.begin(), numbers_.end(), -HUGE_VAL);
+        for (const std::uint32_t id : options_.allow) numbers_[id] = logits_[id];
+        std::copy(numbers_.begin(), numbers_.end(), logits_.begin());
+    }
+    for (const std::uint32_t id : options_.ban) drop(id);
+    penalize();
+    if (options_.dry_multiplier > 0.0) penalize_repetition();
     for (double& logit : logits_)
         if (std::isnan(logit)) logit = -HUGE_VAL;
-    filter();
 
+    find_top();
+    if (!std::isfinite(logits_[top_])) {
+        finish(0.0);
+    } else if (options_.mirostat > 0) {
+        finish(options_.temp);
+        if (temp_ > 0.0) keep_unsurprising();
+    } else if (filters()) {
+        filter();
+    } else {
+        finish(options_.temp);
+    }
+}
+
+bool Sampler::filters() const noexcept {
+    const SamplerOptions& o = options_;
+    return o.top_n_sigma > 0.0 || (o.top_k > 0 && o.top_k < logits_.size()) || o.typical_p < 1.0 || o.top_p < 1.0 ||
+           o.min_p > 0.0 || xtc() || o.dynatemp_range > 0.0;
+}
+
+// Each step works on what those before it have left.
+void Sampler::filter() {
+    const SamplerOptions& o = options_;
+    kept_ = 0;
+    for (std::size_t i = 0; i < logits_.size(); ++i) {
+        ids_[kept_] = static_cast<std::uint32_t>(i);
+        values_[kept_] = logits_[i];
+        kept_ += logits_[i] != -HUGE_VAL;
+    }
+    reference_ = logits_[top_];
+    if (o.top_n_sigma > 0.0) keep_sigma();
+    if (o.top_k > 0 && o.top_k < kept_) keep_top_k();
+    if (o.typical_p < 1.0 || o.top_p < 1.0 || o.min_p > 0.0 || xtc() || o.dynatemp_range > 0.0) weigh_kept(1.0);
+    if (o.typical_p < 1.0) keep_typical();
+    if (o.top_p < 1.0) keep_top_p();
+    if (o.min_p > 0.0) keep_min_p();
+    if (xtc()) exclude_top_choices();
+    const double temp = o.dynatemp_range > 0.0 ? dynamic_temperature() : o.temp;
+
+    std::fill(logits_.begin(), logits_.end(), -HUGE_VAL);
+    std::fill(weights_.begin(), weights_.end(), 0.0);
+    for (std::size_t j = 0; j < kept_; ++j) logits_[ids_[j]] = values_[j];
+    top_ =
+        ids_[static_cast<std::size_t>(std::max_element(values_.begin(), values_.begin() + kept()) - values_.begin())];
+    if (temp > 0.0) {
+        weigh_kept(temp);
+        total_ = 0.0;
+        for (std::size_t j = 0; j < kept_; ++j) {
+            weights_[ids_[j]] = numbers_[j];
+            total_ += numbers_[j];
+        }
+        temp_ = temp;
+    } else {
+        finish(0.0);
+    }
+}
+
+void Sampler::drop(std::size_t i) noexcept {
+    logits_[i] = -HUGE_VAL;
+    weights_[i] = 0.0;
+}
+
+void Sampler::find_top() {
     top_ = static_cast<std::size_t>(std::max_element(logits_.begin(), logits_.end()) - logits_.begin());
+    if (logits_[top_] == -HUGE_VAL) refuse({"no element can be drawn: each has the probability 0 or none at all"});
+}
+
+// The weights of all that is left.
+void Sampler::weigh(double temp) {
     const double top = logits_[top_];
-    if (top == -HUGE_VAL) refuse({"no element can be drawn: each has the probability 0 or none at all"});
-    if (options_.temp == 0.0 || !std::isfinite(top)) {  // all of the probability on one element
-        std::fill(weights_.begin(), weights_.end(), 0.0);
-        weights_[top_] = total_ = 1.0;
+    for (std::size_t i = 0; i < logits_.size(); ++i) weights_[i] = (logits_[i] - top) / temp;
+    exp_portable(weights_.data(), weights_.size());
+    total_ = 0.0;
+    for (const double weight : weights_) total_ += weight;
+    temp_ = temp;
+}
+
+void Sampler::finish(double temp) {
+    if (temp > 0.0) {
+        weigh(temp);
         return;
     }
-    for (std::size_t i = 0; i < logits_.size(); ++i) weights_[i] = (logits_[i] - top) / options_.temp;
-    exp_portable(weights_.data(), weights_.size());
+    std::fill(weights_.begin(), weights_.end(), 0.0);
+    weights_[top_] = total_ = 1.0;
+    temp_ = 0.0;
+}
+
+// -- penalties ----------------------------------------------------------------------------------------------------
+
+// Each element at most once, as in llama.cpp: a likely one is made less likely, never more.
+void Sampler::penalize() {
+    const double repeat = options_.repeat_penalty, frequency = options_.frequency_penalty,
+                 presence = options_.presence_penalty;
+    if (repeat == 1.0 && frequency == 0.0 && presence == 0.0) return;
+    const std::uint32_t* const counts = history_.counts();
+    for (std::size_t i = 0; i < logits_.size(); ++i) {  // no branch
+        const double logit = logits_[i], count = static_cast<std::int32_t>(counts[i]);
+        const double divided = logit / repeat, multiplied = logit * repeat;
+        const double less = (logit > 0.0 ? divided : multiplied) - (count * frequency + presence);
+        logits_[i] = count > 0.0 ? less : logit;
+    }
+}
+
+void Sampler::penalize_repetition() {
+    const std::size_t last_n = options_.dry_penalty_last_n, allowed = options_.dry_allowed_length;
+    std::size_t longest = 0;
+    history_.for_each_match(last_n, [&](std::uint32_t, std::size_t n) { longest = std::max(longest, n); });
+    if (longest < allowed) return;
+    const std::size_t limit = unbroken(std::min(longest, last_n));
+    if (limit < allowed) return;
+    history_.for_each_match(last_n, [&](std::uint32_t next, std::size_t n) {
+        const auto found = static_cast<std::uint16_t>(std::min(n, limit));
+        if (found >= allowed) repeated_[next] = std::max(repeated_[next], found);
+    });
+    // As in llama.cpp, the exponent stops where a float would overflow.
+    const double log_base = log_portable(options_.dry_base);
+    const double most = options_.dry_base > 1.000001 ? std::floor(88.7228391 / log_base) : HUGE_VAL;
+    history_.for_each_match(last_n, [&](std::uint32_t next, std::size_t) {
+        const std::size_t length = std::exchange(repeated_[next], std::uint16_t{0});
+        if (length == 0 || breaker_heads_[next] == kBreaker) return;
+        const double exponent = std::min(static_cast<double>(length - allowed), most);
+        logits_[next] -= options_.dry_multiplier * exp_portable(exponent * log_base);
+    });
+}
+
+// How many of the last elements come after the last sequence breaker; `most` if there is none among them.
+std::size_t Sampler::unbroken(std::size_t most) const {
+    const std::vector<std::uint32_t>& breakers = options_.dry_sequence_breakers;
+    const std::size_t n = std::min(history_.size(), options_.dry_penalty_last_n);
+    const std::uint32_t* const end = history_.ids() + history_.size();
+    // A breaker that begins i elements before the last one, and ends before `most`, is not longer than all together.
+    for (std::size_t i = 0; i < std::min(n, most + breakers.size()); ++i) {
+        if (breaker_heads_[end[-1 - static_cast<std::ptrdiff_t>(i)]] == 0) continue;
+        std::size_t longest = 0;  // of those that begin here
+        for (std::size_t first = 0, last; first < breakers.size(); first = last + 1) {
+            for (last = first; last < breakers.size() && breakers[last] != LSTMGEN_SEPARATOR;) ++last;
+            const std::size_t length = last - first;
+            if (length > longest && length <= i + 1 &&
+                std::equal(end - 1 - i, end - 1 - i + length, breakers.begin() + static_cast<std::ptrdiff_t>(first)))
+                longest = length;
+        }
+        if (longest > 0) return std::min(most, i + 1 - longest);
+    }
+    return most;
+}
+
+// -- filters ------------------------------------------------------------------------------------------------------
+// They see the distribution at temperature 1, as in llama.cpp. Of equal elements at a border the first ids stay. What
+// is left lies side by side, in the order of the ids: ids_, values_ (the logits) and numbers_ (the weights), kept_ of
+// each.
+
+// Drops all j for which f(j) is false.
+template <class F>
+void Sampler::keep_if(F f) {
+    std::size_t n = 0;
+    for (std::size_t j = 0; j < kept_; ++j) {
+        const bool keep = f(j);
+        ids_[n] = ids_[j];
+        values_[n] = values_[j];
+        numbers_[n] = numbers_[j];
+        n += keep;
+    }
+    kept_ = n;
+}
+
+// The numbers become e ^ ((value - reference) / temp).
+void Sampler::weigh_kept(double temp) {
+    for (std::size_t j = 0; j < kept_; ++j) numbers_[j] = (values_[j] - reference_) / temp;
+    exp_portable(numbers_.data(), kept_);
+}
+
+// After the greatest value may have been dropped: makes it the reference again.
+void Sampler::refer() {
+    const double top = *std::max_element(values_.begin(), values_.begin() + kept());
+    if (top == reference_) return;
+    reference_ = top;
+    weigh_kept(1.0);
+}
+
+// Keeps the elements with the least scores, which are at least 0, until their numbers add up to `want`, or with
+// `beyond` to more than that. Only those near the border are sorted.
+void Sampler::keep_least_scores(double want, bool beyond) {
+    const auto enough = [=](double sum) { return beyond ? sum > want : sum >= want; };
+    constexpr std::size_t kSections = 64;
+    const auto section = [this](std::size_t j) {
+        return static_cast<std::size_t>(static_cast<int>(std::min(scores_[j] * 4.0, kSections - 1.0)));
+    };
+    std::array<double, kSections> masses{};
+    for (std::size_t j = 0; j < kept_; ++j) masses[section(j)] += numbers_[j];
+    double sum = 0.0;
+    std::size_t border = 0;
+    while (border < kSections && !enough(sum + masses[border])) sum += masses[border++];
+    if (border == kSections) return;  // rounding may have it that all are not enough
+    some_.clear();
+    for (std::size_t j = 0; j < kept_; ++j)
+        if (section(j) == border) some_.emplace_back(scores_[j], static_cast<std::uint32_t>(j));
+    std::sort(some_.begin(), some_.end());
+    std::pair<double, std::uint32_t> last = some_.back();
+    for (const auto& one : some_) {
+        sum += numbers_[one.second];
+        if (!enough(sum)) continue;
+        last = one;
+        break;
+    }
+    keep_if([&](std::size_t j) { return std::pair(scores_[j], static_cast<std::uint32_t>(j)) <= last; });
+}
+
+void Sampler::keep_sigma() {
+    double sum = 0.0, squares = 0.0;
+    for (std::size_t j = 0; j < kept_; ++j) sum += values_[j];
+    const double n = static_cast<double>(kept_), mean = sum / n;
+    for (std::size_t j = 0; j < kept_; ++j) squares += (values_[j] - mean) * (values_[j] - mean);
+    const double least = reference_ - options_.top_n_sigma * std::sqrt(squares / n);
+    keep_if([&](std::size_t j) { return values_[j] >= least; });
+}
+
+void Sampler::keep_top_k() {
+    for (std::size_t j = 0; j < kept_; ++j) {
+        scores_[j] = reference_ - values_[j];
+        numbers_[j] = 1.0;
+    }
+    keep_least_scores(static_cast<double>(options_.top_k), false);
+}
+
+void Sampler::keep_typical() {
+    double total = 0.0, sum = 0.0;
+    for (std::size_t j = 0; j < kept_; ++j) {
+        total += numbers_[j];
+        sum += numbers_[j] * (reference_ - values_[j]);
+    }
+    // The entropy is sum / total + ln total, the surprise reference - value + ln total.
+    const double mean = sum / total, want = options_.typical_p * total;
+    for (std::size_t j = 0; j < kept_; ++j) scores_[j] = std::fabs(reference_ - values_[j] - mean);
+    keep_least_scores(want, true);
+    refer();
+}
+
+void Sampler::keep_top_p() {
+    double total = 0.0;
+    for (std::size_t j = 0; j < kept_; ++j) {
+        total += numbers_[j];
+        scores_[j] = reference_ - values_[j];
+    }
+    const double want = options_.top_p * total;
+    keep_least_scores(want, false);
+}
+
+void Sampler::keep_min_p() {
+    keep_if([least = options_.min_p, this](std::size_t j) { return numbers_[j] >= least; });
+}
+
+void Sampler::exclude_top_choices() {
+    if (static_cast<double>(random_.peek() >> 11) * 0x1p-53 > options_.xtc_probability) return;
+    double total = 0.0;
+    for (std::size_t j = 0; j < kept_; ++j) total += numbers_[j];
+    const double least = options_.xtc_threshold * total;
+    std::size_t last = kept_;  // the least likely of the choices
+    for (std::size_t j = 0; j < kept_; ++j)
+        if (numbers_[j] >= least && (last == kept_ || values_[j] <= values_[last])) last = j;
+    if (last == kept_) return;
+    keep_if([&](std::size_t j) { return numbers_[j] < least || j == last; });
+    refer();
+}
+
+double Sampler::dynamic_temperature() const {
+    if (kept_ < 2) return options_.temp;
+    const double low = std::max(0.0, options_.temp - options_.dynatemp_range),
+                 high = options_.temp + options_.dynatemp_range;
+    double total = 0.0, sum = 0.0;
+    for (std::size_t j = 0; j < kept_; ++j) {
+        total += numbers_[j];
+        sum += numbers_[j] * (reference_ - values_[j]);
+    }
+    const double entropy = sum / total + log_portable(total), most = log_portable(static_cast<double>(kept_));
+    return low + (high - low) * power(std::clamp(entropy / most, 0.0, 1.0), options_.dynatemp_exponent);
+}
+
+// Mirostat 2.0: what is more surprising than mu bits is dropped, but the likeliest element.
+void Sampler::keep_unsurprising() {
+    const double log_total = log_portable(total_);
+    bool dropped = false;
+    for (std::size_t i = 0; i < logits_.size(); ++i) {
+        if (i == top_ || logits_[i] == -HUGE_VAL) continue;
+        const double surprise = (log_total - (logits_[i] - logits_[top_]) / temp_) / kLn2;
+        if (!(surprise > mu_)) continue;
+        drop(i);
+        dropped = true;
+    }
+    if (!dropped) return;
     total_ = 0.0;
     for (const double weight : weights_) total_ += weight;
 }
 
-// Each element at most once, as in llama.cpp: a likely one is made less likely, never more.
-void Sampler::penalize() {
-    const std::size_t n = std::min(accepted_, kRecent);
-    for (std::size_t i = 0; i < n; ++i) {
-        if (std::find(recent_.begin(), recent_.begin() + static_cast<std::ptrdiff_t>(i), recent_[i]) !=
-            recent_.begin() + static_cast<std::ptrdiff_t>(i))
-            continue;
-        double& logit = logits_[recent_[i]];
-        logit = logit > 0.0 ? logit / options_.repeat_penalty : logit * options_.repeat_penalty;
-    }
-}
-
-// The filters see the distribution at temperature 1, as in llama.cpp.
-void Sampler::filter() {
-    const std::size_t n = logits_.size();
-    const bool top_k = options_.top_k > 0 && options_.top_k < n;
-    if (!top_k && options_.top_p >= 1.0 && options_.min_p <= 0.0) return;
-    std::copy(logits_.begin(), logits_.end(), sorted_.begin());
-    std::sort(sorted_.begin(), sorted_.end(), std::greater<>());
-    const double top = sorted_[0];
-    if (!std::isfinite(top)) return;
-    std::size_t kept = top_k ? options_.top_k : n;
-    if (options_.top_p < 1.0) {
-        double sum = 0.0, part = 0.0;
-        for (std::size_t i = 0; i < kept; ++i) sum += exp_portable(sorted_[i] - top);
-        std::size_t i = 0;
-        while (i < kept && part < options_.top_p * sum) part += exp_portable(sorted_[i++] - top);
-        kept = i;
-    }
-    if (options_.min_p > 0.0)
-        while (kept > 1 && exp_portable(sorted_[kept - 1] - top) < options_.min_p) --kept;
-    // Of equal logits at the border the first ids stay.
-    const double least = sorted_[kept - 1];
-    std::size_t equal = static_cast<std::size_t>(
-        std::count(sorted_.begin(), sorted_.begin() + static_cast<std::ptrdiff_t>(kept), least));
-    for (double& logit : logits_) {
-        if (logit == least && equal > 0)
-            --equal;
-        else if (logit <= least)
-            logit = -HUGE_VAL;
-    }
-}
+// -- drawing ------------------------------------------------------------------------------------------------------
 
 std::uint32_t Sampler::draw() {
+    if (xtc() && options_.mirostat == 0) static_cast<void>(random_());  // the one that decided about XTC
+    const std::uint32_t id = choose();
+    if (options_.mirostat > 0) mu_ -= options_.mirostat_eta * (-drawn_log_probability() / kLn2 - options_.mirostat_tau);
+    return id;
+}
+
+std::uint32_t Sampler::draw(const double* logits) {
+    for (std::size_t i = 0; i < logits_.size(); ++i)
+        if (!(logits[i] < HUGE_VAL)) refuse({"logits: expected numbers below infinity, found ", logits[i]});
+    if (std::all_of(logits, logits + logits_.size(), [](double logit) { return logit == -HUGE_VAL; }))
+        refuse({"logits: expected one above -infinity at least: no element can be drawn"});
+    std::copy_n(logits, logits_.size(), logits_.begin());
+    find_top();
+    finish(1.0);
+    return choose();
+}
+
+std::uint32_t Sampler::choose() {
     const double fraction = static_cast<double>(random_() >> 11) * 0x1p-53;
     std::size_t id = top_;
-    if (options_.temp > 0.0) {
+    if (temp_ > 0.0) {
         double left = fraction * total_;
         for (std::size_t i = 0; i < weights_.size(); ++i) {
             if (weights_[i] <= 0.0) continue;
@@ -86,14 +365,11 @@ std::uint32_t Sampler::draw() {
             if (left < 0.0) break;
         }
     }
-    const bool certain = options_.temp == 0.0 || !std::isfinite(logits_[top_]);
-    drawn_exponent_ = certain ? 0.0 : (logits_[id] - logits_[top_]) / options_.temp;
+    drawn_exponent_ = temp_ > 0.0 ? (logits_[id] - logits_[top_]) / temp_ : 0.0;
     drawn_total_ = total_;
     accept(static_cast<std::uint32_t>(id));
     return static_cast<std::uint32_t>(id);
 }
-
-void Sampler::accept(std::uint32_t id) { recent_[accepted_++ % kRecent] = id; }
 
 double Sampler::drawn_log_probability() const { return drawn_exponent_ - log_portable(drawn_total_); }
 
@@ -102,8 +378,33 @@ void Sampler::probabilities(double* p) const {
 }
 
 double Sampler::log_probability(std::uint32_t id) const {
-    if (options_.temp == 0.0 || !std::isfinite(logits_[top_])) return id == top_ ? 0.0 : -HUGE_VAL;
-    return (logits_[id] - logits_[top_]) / options_.temp - log_portable(total_);
+    if (temp_ == 0.0) return id == top_ ? 0.0 : -HUGE_VAL;
+    return (logits_[id] - logits_[top_]) / temp_ - log_portable(total_);
+}
+
+std::size_t Sampler::likeliest(std::size_t most, std::uint32_t* ids, double* log_p) {
+    some_.clear();
+    for (std::size_t i = 0; i < logits_.size(); ++i) {
+        const double log = log_probability(static_cast<std::uint32_t>(i));
+        if (log != -HUGE_VAL) some_.emplace_back(-log, static_cast<std::uint32_t>(i));
+    }
+    const std::size_t n = std::min(most, some_.size());
+    std::partial_sort(some_.begin(), some_.begin() + static_cast<std::ptrdiff_t>(n), some_.end());
+    for (std::size_t i = 0; i < n; ++i) {
+        ids[i] = some_[i].second;
+        log_p[i] = -some_[i].first;
+    }
+    return n;
+}
+
+double plain_log_probability(const float* logits, std::size_t n, std::uint32_t id, double* scratch) {
+    const double top = *std::max_element(logits, logits + n);
+    for (std::size_t i = 0; i < n; ++i) scratch[i] = static_cast<double>(logits[i]) - top;
+    const double log = scratch[id];
+    exp_portable(scratch, n);
+    double total = 0.0;
+    for (std::size_t i = 0; i < n; ++i) total += scratch[i];
+    return log - log_portable(total);
 }
 
 }  // namespace lstmgen

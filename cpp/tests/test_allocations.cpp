@@ -136,6 +136,26 @@ struct Options {
         sampler.logit_bias = bias;
         sampler.logit_bias_count = 2;
     }
+    // What looks back, and every filter.
+    void set_everything() {
+        set_bias();
+        sampler.top_k = 9;
+        sampler.top_p = sampler.typical_p = 0.95;
+        sampler.min_p = 0.01;
+        sampler.top_n_sigma = 3.0;
+        sampler.xtc_probability = 0.5;
+        sampler.repeat_penalty = 1.1;
+        sampler.frequency_penalty = sampler.presence_penalty = 0.1;
+        sampler.repeat_last_n = LSTMGEN_MAX_LOOKBACK;
+        sampler.dry_multiplier = 0.8;
+        sampler.dynatemp_range = 0.5;
+        sampler.ban = sampler.dry_sequence_breakers = ids;
+        sampler.ban_count = 1;
+        sampler.dry_sequence_breakers_count = 2;
+        sampler.allow = all;
+        sampler.allow_count = 8;
+    }
+    const std::uint32_t all[8] = {0, 1, 2, 3, 4, 5, 6, 7};
 };
 
 lstmgen_generator* create(lstmgen_model* model, std::size_t refresh, std::size_t threads = 1) {
@@ -150,7 +170,10 @@ lstmgen_generator* create(lstmgen_model* model, std::size_t refresh, std::size_t
     return generator;
 }
 
+constexpr std::size_t kElements = 11;  // of the tests' model
+
 int go_on(void*, std::uint32_t) { return 0; }
+void process(void*, const std::uint32_t*, std::size_t, double* logits, std::size_t) { logits[0] -= 1.0; }
 int go_on_text(void*, const char*, std::size_t) { return 0; }
 
 // One of each call that takes no memory.
@@ -197,6 +220,19 @@ struct Steps {
         sum += lstmgen_generator_next_many(other, ids, 20);
         sum += lstmgen_generator_set_options(generator, &options.sampler);
         sum += lstmgen_generator_next_many(generator, ids, 20);
+        options.set_everything();
+        for (const std::size_t mirostat : {0, 2}) {
+            options.sampler.mirostat = mirostat;
+            sum += lstmgen_generator_set_options(generator, &options.sampler);
+            sum += lstmgen_generator_set_logits_processor(generator, process, nullptr);
+            sum += lstmgen_generator_next_many(generator, ids, 50);
+            sum += lstmgen_generator_copy(other, generator);
+            sum += lstmgen_generator_next_many(other, ids, 20);
+            sum += lstmgen_generator_logits(generator, p.data(), p.size());
+            sum += lstmgen_generator_draw(generator, p.data(), kElements, ids);
+            sum += lstmgen_generator_likeliest(generator, ids, p.data(), 5, &bytes);
+            sum += lstmgen_generator_set_logits_processor(generator, nullptr, nullptr);
+        }
         sum += lstmgen_generator_set_options(generator, nullptr);
         sum += lstmgen_generator_reset(generator, 5);
         sum += lstmgen_generator_feed_prime(generator);

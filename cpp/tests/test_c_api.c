@@ -479,6 +479,166 @@ static void test_generating(const char* path) {
 }
 
 /* Other options, a new start, and copies: in the middle of a sample. */
+static void everything_on(lstmgen_sampler_options* sampler) {
+    static const uint32_t allow[] = {0, 1, 2, 3, 4, 5, 6, 7, 8}, ban[] = {8}, breakers[] = {0, LSTMGEN_SEPARATOR, 1, 2};
+    static const uint32_t biased[] = {1};
+    static const double bias[] = {0.5};
+    sampler->temp = 0.9;
+    sampler->repeat_penalty = 1.1;
+    sampler->top_p = 0.97;
+    sampler->min_p = 0.01;
+    sampler->top_k = 9;
+    sampler->typical_p = 0.97;
+    sampler->top_n_sigma = 2.5;
+    sampler->xtc_probability = 0.4;
+    sampler->xtc_threshold = 0.15;
+    sampler->dry_multiplier = 0.8;
+    sampler->dry_allowed_length = 1;
+    sampler->frequency_penalty = sampler->presence_penalty = 0.05;
+    sampler->repeat_last_n = 40;
+    sampler->dynatemp_range = 0.4;
+    sampler->dynatemp_exponent = 1.2;
+    sampler->allow = allow;
+    sampler->allow_count = 9;
+    sampler->ban = ban;
+    sampler->ban_count = 1;
+    sampler->dry_sequence_breakers = breakers;
+    sampler->dry_sequence_breakers_count = 4;
+    sampler->logit_bias_ids = biased;
+    sampler->logit_bias = bias;
+    sampler->logit_bias_count = 1;
+}
+
+typedef struct processing {
+    size_t calls, ids;
+    uint32_t last, forbidden;
+} processing;
+
+static void on_logits(void* user, const uint32_t* ids, size_t ids_count, double* logits, size_t count) {
+    processing* p = user;
+    CHECK(count == OUTPUTS);
+    ++p->calls;
+    p->ids = ids_count;
+    p->last = ids[ids_count - 1];
+    logits[p->forbidden] = -HUGE_VAL;
+}
+
+static void nan_logits(void* user, const uint32_t* ids, size_t ids_count, double* logits, size_t count) {
+    (void)user, (void)ids, (void)ids_count;
+    logits[count - 1] = HUGE_VAL - HUGE_VAL;
+}
+
+static void test_samplers(const char* path) {
+    lstmgen_model* model = load(path);
+    lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
+    lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
+    lstmgen_many_options many = LSTMGEN_MANY_OPTIONS_INIT;
+    lstmgen_generator *g, *h = NULL;
+    uint32_t ids[60], again[60], side[180], id;
+    double p[OUTPUTS], q[OUTPUTS], log_p[OUTPUTS], sum;
+    size_t i, round, count, counts[3];
+    processing seen = {0, 0, 0, 4};
+    options.sampler = &sampler;
+    options.refresh = 0;
+
+    /* With every option on, a seed gives the same elements: again, side by side, in a clone, and after a pause. */
+    for (round = 0; round < 2; ++round) {
+        unsigned char state[1 << 14];
+        everything_on(&sampler);
+        sampler.seed = 7;
+        sampler.mirostat = round == 0 ? 0 : 2;
+        sampler.mirostat_tau = 2;
+        OK(lstmgen_generator_create(model, &options, &g));
+        OK(lstmgen_generator_feed_prime(g));
+        OK(lstmgen_generator_next_many(g, ids, 20));
+        OK(lstmgen_generator_save(g, state, sizeof state, &count));
+        OK(lstmgen_generator_next_many(g, ids + 20, 40));
+        for (i = 0; i < 60; ++i) CHECK(ids[i] < 8);
+        OK(lstmgen_generator_load(model, state, count, 1, NULL, &h));
+        OK(lstmgen_generator_next_many(h, again + 20, 40));
+        CHECK(memcmp(ids + 20, again + 20, 40 * sizeof *ids) == 0);
+        OK(lstmgen_generator_free(&h));
+        OK(lstmgen_generator_reset(g, 7));
+        OK(lstmgen_generator_feed_prime(g));
+        OK(lstmgen_generator_next_many(g, again, 30));
+        OK(lstmgen_generator_clone(g, &h));
+        OK(lstmgen_generator_next_many(h, again + 30, 30));
+        CHECK(memcmp(ids, again, sizeof ids) == 0);
+        OK(lstmgen_generator_free(&h));
+        OK(lstmgen_generator_free(&g));
+        many.count = 3;
+        many.length = 60;
+        sampler.seed = 5;
+        OK(lstmgen_model_sample_many(model, &options, &many, side, 180, counts));
+        CHECK(memcmp(ids, side + 120, sizeof ids) == 0);
+    }
+
+    /* A callback forbids an element. */
+    OK(lstmgen_sampler_options_init(&sampler, sizeof sampler));
+    OK(lstmgen_generator_create(model, &options, &g));
+    OK(lstmgen_generator_feed_prime(g));
+    OK(lstmgen_generator_set_logits_processor(g, on_logits, &seen));
+    OK(lstmgen_generator_clone(g, &h));
+    OK(lstmgen_generator_next_many(h, ids, 60));
+    for (i = 0; i < 60; ++i) CHECK(ids[i] != 4);
+    CHECK(seen.calls == 60 && seen.last == ids[58]);
+    OK(lstmgen_generator_free(&h));
+    OK(lstmgen_generator_set_logits_processor(g, nan_logits, NULL));
+    INVALID(lstmgen_generator_next(g, &id));
+    CHECK(strstr(lstmgen_last_error(), "found NaN for the element 10") != NULL);
+    OK(lstmgen_generator_set_logits_processor(g, NULL, NULL));
+
+    /* A sampler of one's own draws what the library draws. */
+    OK(lstmgen_generator_clone(g, &h));
+    for (i = 0; i < 60; ++i) {
+        OK(lstmgen_generator_next(g, &ids[i]));
+        OK(lstmgen_generator_logits(h, p, OUTPUTS));
+        OK(lstmgen_generator_draw(h, p, OUTPUTS, &again[i]));
+    }
+    CHECK(memcmp(ids, again, sizeof ids) == 0);
+    OK(lstmgen_generator_probabilities(h, q, OUTPUTS));
+    OK(lstmgen_generator_likeliest(h, side, log_p, OUTPUTS, &count));
+    CHECK(count == OUTPUTS);
+    for (i = 0, sum = 0; i < OUTPUTS; ++i) {
+        CHECK(fabs(exp(log_p[i]) - q[side[i]]) < 1e-12);
+        CHECK(i == 0 || log_p[i] <= log_p[i - 1]);
+        sum += q[side[i]];
+    }
+    CHECK(fabs(sum - 1) < 1e-9);
+    INVALID(lstmgen_generator_draw(h, p, OUTPUTS - 1, &id));
+    INVALID(lstmgen_generator_draw(h, NULL, OUTPUTS, &id));
+    INVALID(lstmgen_generator_draw(h, p, OUTPUTS, NULL));
+    for (i = 0; i < OUTPUTS; ++i) p[i] = -HUGE_VAL;
+    INVALID(lstmgen_generator_draw(h, p, OUTPUTS, &id));
+    CHECK(strstr(lstmgen_last_error(), "no element can be drawn") != NULL);
+    p[3] = HUGE_VAL;
+    INVALID(lstmgen_generator_draw(h, p, OUTPUTS, &id));
+    p[3] = -1000;
+    OK(lstmgen_generator_draw(h, p, OUTPUTS, &id));
+    CHECK(id == 3);
+    CHECK(lstmgen_generator_logits(h, p, OUTPUTS - 1) == LSTMGEN_SHORT_BUFFER);
+    INVALID(lstmgen_generator_logits(h, NULL, OUTPUTS));
+    INVALID(lstmgen_generator_likeliest(h, NULL, log_p, 1, &count));
+    INVALID(lstmgen_generator_likeliest(h, side, log_p, 1, NULL));
+    OK(lstmgen_generator_free(&h));
+    OK(lstmgen_generator_free(&g));
+
+    BAD_OPTION(sampler, typical_p, 0, 1);
+    BAD_OPTION(sampler, xtc_threshold, 1.5, 0.1);
+    BAD_OPTION(sampler, dry_base, 0.5, 1.75);
+    BAD_OPTION(sampler, dry_allowed_length, 0, 2);
+    BAD_OPTION(sampler, dry_penalty_last_n, LSTMGEN_MAX_LOOKBACK + 1, LSTMGEN_MAX_LOOKBACK);
+    BAD_OPTION(sampler, repeat_last_n, LSTMGEN_MAX_LOOKBACK + 1, 64);
+    BAD_OPTION(sampler, frequency_penalty, HUGE_VAL, 0);
+    BAD_OPTION(sampler, presence_penalty, -HUGE_VAL, 0);
+    BAD_OPTION(sampler, mirostat, 1, 0);
+    BAD_OPTION(sampler, mirostat, 3, 0);
+    BAD_OPTION(sampler, allow_count, 1, 0);
+    BAD_OPTION(sampler, ban_count, 1, 0);
+    BAD_OPTION(sampler, dry_sequence_breakers_count, 1, 0);
+    OK(lstmgen_model_release(&model));
+}
+
 static void test_changing(const char* path) {
     lstmgen_model *model = load(path), *again = load(path);
     uint32_t ids[40], found[40], banned[OUTPUTS];
@@ -1047,6 +1207,7 @@ int main(int argc, char** argv) {
     test_null_handles();
     test_predicting(argv[1]);
     test_generating(argv[1]);
+    test_samplers(argv[1]);
     test_changing(argv[1]);
     test_versions(argv[1]);
     test_saving(argv[1]);

@@ -288,10 +288,14 @@ TEST_CASE("options are told by the names that the list of numbers has, and keep 
     Generator generator(model, options(1));
     SamplerOptions o;
     double value = 0.5;
-#define SET(name, ...) o.name = static_cast<decltype(o.name)>(value += 0.1 * (value < 0.9));
+#define SET(name, least, ...) o.name = static_cast<decltype(o.name)>((value += 0.02) + ((least) > 0.0 ? (least) : 0.0));
     LSTMGEN_SAMPLER_NUMBERS(SET)
 #undef SET
     o.top_k = 3;
+    o.mirostat = 2;
+    o.ban = {1};
+    o.allow = {1, 2};
+    o.dry_sequence_breakers = {3};
     o.seed = 1;
     o.logit_bias = {{1, 0.5}};
     generator.set_options(o);

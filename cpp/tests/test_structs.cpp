@@ -85,12 +85,11 @@ TEST_CASE("the initialisers of C are the defaults of C++") {
     found.top_k = found.seed = 99;
     REQUIRE(read_sampler_options(&c, found) == LSTMGEN_OK);
     CHECK(found.logit_bias == want.logit_bias);
-    CHECK(found.repeat_penalty == want.repeat_penalty);
-    CHECK(found.top_k == want.top_k);
-    CHECK(found.top_p == want.top_p);
-    CHECK(found.min_p == want.min_p);
-    CHECK(found.temp == want.temp);
     CHECK(found.seed == want.seed);
+#define SAME(name, ...) CHECK(found.name == want.name);
+    LSTMGEN_SAMPLER_NUMBERS(SAME)
+    LSTMGEN_SAMPLER_LISTS(SAME)
+#undef SAME
 
     const lstmgen_generator_options generator = LSTMGEN_GENERATOR_OPTIONS_INIT;
     CHECK(generator.refresh == GeneratorOptions{}.refresh);

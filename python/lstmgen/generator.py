@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from lstmgen import _core
 from lstmgen.errors import OptionError, OptionTypeError, call, option
 from lstmgen.model import Model, Source
-from lstmgen.options import TABLE, Elements, Integer, ManyOptions, SamplingOptions, checked, with_positional
-from lstmgen.stream import Stream, decode, encode, engine_options, stop_ids
+from lstmgen.options import MANY, TABLE, Elements, Integer, ManyOptions, SamplingOptions, checked, with_positional
+from lstmgen.stream import Stream, decode, encode, engine_defaults, engine_options, stop_ids
 from lstmgen.vocabulary import Ids
 
 if TYPE_CHECKING:
@@ -95,6 +95,13 @@ class Generator:
         values = with_positional("sample", options, length=length, temp=temp)
         if values["length"] is None:
             raise OptionTypeError("length", "an integer", None)
+        found = checked("sample", values)
+        if "logprobs" in found:
+            raise TypeError(f"{option('logprobs')}: sample gives the elements alone: use stream, and Stream.logprobs")
+        if "beam" in found:
+            return self._beam(found)
+        if "best_of" in found:
+            return self._best_of(found)
         stream, ids = self._start("sample", values)
         stream._read(ids)
         return stream.take(values["length"])
@@ -173,38 +180,10 @@ class Generator:
         >>> many[2] == gen.sample(20, 1.0, seed=9, refresh=None)
         True
         """
-        n = Integer(0).check("n", n)
-        given: dict[str, Any] = {**options, "length": length, "temp": temp}
-        seed = given.get("seed")
-        if isinstance(seed, (int, np.integer)):
-            first = TABLE["seed"].values.check("seed", seed)
-            given["seed"] = [first + i for i in range(n)]  # type: ignore[operator]
-        each = {name: _each(name, given.pop(name, None), n) for name in ("temp", "temperature", "inverse_temp", "seed")}
-        prime = checked("sample_many", {"prime": given.pop("prime", None)}).get("prime")
-        common = checked("sample_many", given)
-        if common["length"] is None:
-            raise OptionTypeError("length", "an integer", None)
-        shared = engine_options(self.model, common)
-        samplers = []
-        for i in range(n):
-            own = checked("sample_many", {name: values[i] for name, values in each.items()})
-            samplers.append({**shared, **engine_options(self.model, {"seed": _new_seed(), **own})})
-        refresh = self._refresh(common, 3)
-        primes = self._primes(prime, n, common)
-        stops = stop_ids(self.model, common.get("stop"))
-        if not samplers:
-            return []
-        drawn = _core.sample_many(
-            self.model._native,
-            [ids for ids, _ in primes],
-            samplers,
-            length=common["length"],
-            stops=stops,
-            refresh=refresh,
-            threads=self.threads,
-        )
+        primes, drawn, _ = self._many("sample_many", n, {**options, "length": length, "temp": temp})
+        with_prime = options.get("include_prime")
         return [
-            decode(self.model, [*(p[added:].tolist() if common.get("include_prime") else ()), *ids.tolist()])
+            decode(self.model, [*(p[added:].tolist() if with_prime else ()), *ids.tolist()])
             for (p, added), ids in zip(primes, drawn, strict=True)
         ]
 
@@ -279,6 +258,100 @@ class Generator:
 
     # -- inside ----------------------------------------------------------------------------------
 
+    def _many(
+        self, who: str, n: int, given: dict[str, Any], *, scores: bool = False
+    ) -> tuple[list[tuple[Ids, int]], list[Ids], list[float]]:
+        """Primes, drawn ids, and the sum of the log-probabilities of each, if `scores`, of `n` sequences."""
+        n = Integer(0).check("n", n)
+        seed = given.get("seed")
+        if isinstance(seed, (int, np.integer)):
+            first: Any = TABLE["seed"].values.check("seed", seed)
+            given["seed"] = [first + i for i in range(n)]
+        each = {name: _each(name, given.pop(name, None), n) for name in ("temp", "temperature", "inverse_temp", "seed")}
+        prime = checked(who, {"prime": given.pop("prime", None)}).get("prime")
+        common = checked(who, given, MANY)
+        if common["length"] is None:
+            raise OptionTypeError("length", "an integer", None)
+        shared = {**_breakers(self.model), **engine_options(self.model, common)}
+        samplers = []
+        for i in range(n):
+            own = checked(who, {name: values[i] for name, values in each.items()})
+            samplers.append({**shared, **engine_options(self.model, {"seed": _new_seed(), **own})})
+        primes = self._primes(prime, n, common)
+        stops = stop_ids(self.model, common.get("stop"))
+        refresh = self._refresh(common, 4)
+        if not samplers:
+            return [], [], []
+        drawn, found = _core.sample_many(
+            self.model._native,
+            [ids for ids, _ in primes],
+            samplers,
+            length=common["length"],
+            stops=stops,
+            refresh=refresh,
+            threads=self.threads,
+            scores=scores,
+        )
+        return primes, drawn, found
+
+    def _best_of(self, values: dict[str, Any]) -> str | list[str] | list[int]:
+        """The best of several samples."""
+        n = values.pop("best_of")
+        if "logits_processor" in values:
+            raise OptionError("best_of", f"no {option('logits_processor')} beside it", n)
+        values.setdefault("seed", _new_seed() >> 1)  # there is room for the seeds after it
+        prime, added = self._prime("prime", values.pop("prime", None), values)
+        _, drawn, scores = self._many("sample", n, {**values, "prime": [prime] * n}, scores=True)
+        means = [score / max(1, len(ids)) for score, ids in zip(scores, drawn, strict=True)]
+        best = drawn[max(range(n), key=lambda i: means[i])]
+        return decode(self.model, [*(prime[added:].tolist() if values.get("include_prime") else ()), *best.tolist()])
+
+    def _beam(self, values: dict[str, Any]) -> str | list[str] | list[int]:
+        """What a beam search finds. Of equal sequences, the one with the smaller ids wins."""
+        width = values["beam"]
+        for name in ("xtc_probability", "mirostat"):
+            if values.get(name):
+                raise OptionError(name, f"0 beside {option('beam')}, which draws nothing", values[name])
+        stream, prime = self._start("sample", {name: values[name] for name in values if name != "beam"})
+        stream._read(prime)
+        stops = stop_ids(self.model, values.get("stop"))
+        live: list[tuple[float, list[int], _core.Generator]] = [(0.0, [], stream._open())]
+        over: list[tuple[float, list[int]]] = []
+        spare: list[_core.Generator] = []
+
+        def copy(run: _core.Generator) -> _core.Generator:
+            if not spare:
+                return run.clone()
+            other = spare.pop()
+            other.copy_from(run)
+            return other
+
+        for _ in range(values["length"]):
+            if not live or len(over) >= width:
+                break
+            found = []
+            for parent, (total, _ids, run) in enumerate(live):
+                found += [(-total - log, parent, i) for i, log in zip(*run.likeliest(width), strict=True)]
+            children: dict[int, list[tuple[float, int]]] = {}
+            for cost, parent, i in sorted(found)[:width]:
+                children.setdefault(parent, []).append((-cost, i))
+            spare += [run for parent, (*_, run) in enumerate(live) if parent not in children]
+            parents, live = live, []
+            for parent, followers in children.items():
+                _total, ids, run = parents[parent]
+                runs = [*(copy(run) for _ in followers[1:]), run]
+                for (total, i), other in zip(followers, runs, strict=True):
+                    longer = [*ids, i]
+                    if any(longer[-len(stop) :] == stop for stop in stops):
+                        over.append((total, longer))
+                        spare.append(other)
+                        continue
+                    other.feed(np.array([i], np.uint32))
+                    live.append((total, longer, other))
+        results = [*over, *((total, ids) for total, ids, _ in live)]
+        _, best = max(results, key=lambda result: result[0] / max(1, len(result[1])))
+        return decode(self.model, [*(prime.tolist() if values.get("include_prime") else ()), *best])
+
     def _log_probabilities(self, text: Elements, refresh: int | None, on_unknown: str) -> NDArray[np.float64]:
         values = checked("score", {"refresh": refresh, "on_unknown": on_unknown, "seed": 0})
         ids = encode(self.model, "text", text, values["on_unknown"])
@@ -291,6 +364,8 @@ class Generator:
     def _start(self, who: str, given: Mapping[str, Any], state: object = None) -> tuple[Stream, Ids]:
         """A stream that has not read its prime yet, and the ids of that."""
         values = checked(who, given)
+        if searched := [option(name) for name in ("best_of", "beam") if name in values]:
+            raise TypeError(f"{searched[0]}: a stream draws one element after the other: use sample")
         if state is None:
             values = {"seed": _new_seed(), **values}
             refresh = self._refresh(values, 4)
@@ -306,7 +381,7 @@ class Generator:
         return stream, ids
 
     def _native(self, values: Mapping[str, Any], refresh: int) -> _core.Generator:
-        told = engine_options(self.model, values)
+        told = {**_breakers(self.model), **engine_options(self.model, values)}
         return _core.Generator(self.model._native, told, refresh=refresh, threads=self.threads)
 
     def _resumed(self, state: object, values: Mapping[str, Any]) -> _core.Generator:
@@ -402,6 +477,11 @@ def _no_prime(model: Model) -> str:
         f"trained on, or {option('vocab', ...)}, its elements (of a .bin: when it is exported), or ids to start from, "
         f"such as {option('prime', ids)}"
     )
+
+
+def _breakers(model: Model) -> dict[str, Any]:
+    """The option that has another default here than in the engine, which knows no texts."""
+    return {"dry_sequence_breakers": engine_defaults(model)["dry_sequence_breakers"]}
 
 
 def _new_seed() -> int:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NamedTuple, TypedDict
 from lstmgen.errors import OptionError, OptionTypeError, option
 
 Elements = str | Iterable[str | int]
+LogitsProcessor = Callable[[Any, Any], object]  # of two arrays: ids and logits
 LogitBias = Mapping[str, float] | Mapping[int, float] | Mapping[str | int, float]
 
 # -- kinds of values -----------------------------------------------------------------------------
@@ -30,6 +31,8 @@ class Number(NamedTuple):
     metavar: str = "X"
 
     def __str__(self) -> str:
+        if self.least == -math.inf:
+            return "a finite number"
         if self.most == math.inf:
             return f"a number {'>' if self.without_least else '>='} {self.least:g}"
         return f"a number in {'(' if self.without_least else '['}{self.least:g}, {self.most:g}]"
@@ -47,14 +50,20 @@ class Number(NamedTuple):
 
 
 class Integer(NamedTuple):
-    """An integer of at least `least` and below 2**`bits`."""
+    """An integer of at least `least`, at most `most`, and below 2**`bits`."""
 
     least: int
     bits: int = 63
     parse: Callable[[str], object] = int
     metavar: str = "N"
+    most: int | None = None
+    only: tuple[int, ...] = ()  # no others between
 
     def __str__(self) -> str:
+        if self.only:
+            return " or ".join(map(str, self.only))
+        if self.most is not None:
+            return f"an integer in [{self.least}, {self.most}]"
         return f"an integer >= {self.least}"
 
     def check(self, name: str, value: object) -> int:
@@ -64,8 +73,12 @@ class Integer(NamedTuple):
         number = int(value)
         if number < self.least:
             raise OptionError(name, f"at least {self.least}", number)
+        if self.most is not None and number > self.most:
+            raise OptionError(name, f"at most {self.most}", number)
         if number >= 2**self.bits:
             raise OptionError(name, f"below 2**{self.bits}", number)
+        if self.only and number not in self.only:
+            raise OptionError(name, str(self), number)
         return number
 
 
@@ -134,7 +147,23 @@ class Biases(NamedTuple):
         return {key: float(number) for key, number in value.items()}
 
 
-Kind = Number | Integer | Flag | Text | Biases
+class Function(NamedTuple):
+    """Something to call, which only a program can give."""
+
+    parse: Callable[[str], object] = str
+    metavar: str = ""
+
+    def __str__(self) -> str:
+        return "a function"
+
+    def check(self, name: str, value: object) -> object:
+        """`value`; raise `OptionTypeError` if it cannot be called."""
+        if not callable(value):
+            raise OptionTypeError(name, str(self), value)
+        return value
+
+
+Kind = Number | Integer | Flag | Text | Biases | Function
 
 # -- the options ---------------------------------------------------------------------------------
 
@@ -151,20 +180,164 @@ class Option(NamedTuple):
     one_of: str = ""  # options with the same text here exclude each other
     none: str = ""  # what the value None means, if that is not the same as no value
     changes: bool = False  # may change between the elements of a stream
+    flag: bool = True  # the command line has it
 
 
 _TEMPERATURE = "temperature"
 _MOST = "keeps the most likely"
+LOOKBACK = 4096  # LSTMGEN_MAX_LOOKBACK of the engine
+_ALL = f"-1: the last {LOOKBACK}, which is the most that are remembered."
+_LLAMA = "llama.cpp"
+_DRY = "p-e-w 2024, github.com/oobabooga/text-generation-webui/pull/5677; llama.cpp"
+_XTC = "p-e-w 2024, github.com/oobabooga/text-generation-webui/pull/6335; llama.cpp"
+_MIROSTAT = "Basu et al. 2021, arXiv:2007.14966; llama.cpp"
+_DYNATEMP = "kalomaze 2023, github.com/ggml-org/llama.cpp/pull/4972; llama.cpp"
 
 
 class _Common(TypedDict, total=False):
     include_prime: Annotated[bool, Option(Flag(), "The prime comes first in the result.", default=False)]
+    logit_bias: Annotated[
+        LogitBias | None,
+        Option(
+            Biases(),
+            "Numbers that are added to the logits of elements. -inf bans an element.",
+            source="llama.cpp",
+            changes=True,
+        ),
+    ]
+    allow: Annotated[
+        Elements | None,
+        Option(
+            Text("text, elements or ids", (Iterable,)),
+            "Only these elements can be drawn.",
+            without="all",
+            changes=True,
+        ),
+    ]
+    ban: Annotated[
+        Elements | None,
+        Option(
+            Text("text, elements or ids", (Iterable,)),
+            "These elements cannot be drawn, allowed or not.",
+            without="none",
+            changes=True,
+        ),
+    ]
+    repeat_penalty: Annotated[
+        float | None,
+        Option(
+            Number(0, without_least=True),
+            "Above 1, each of the last repeat_last_n elements becomes less likely. A logit above 0 is divided by it, "
+            "one below 0 is multiplied with it.",
+            source="Keskar et al. 2019, arXiv:1909.05858; llama.cpp",
+            changes=True,
+        ),
+    ]
+    frequency_penalty: Annotated[
+        float | None,
+        Option(
+            Number(-math.inf),
+            "Subtracted from the logit of each of the last repeat_last_n elements, for each time that it occurs among "
+            "them.",
+            source=_LLAMA,
+            changes=True,
+        ),
+    ]
+    presence_penalty: Annotated[
+        float | None,
+        Option(
+            Number(-math.inf),
+            "Subtracted once from the logit of each of the last repeat_last_n elements.",
+            source=_LLAMA,
+            changes=True,
+        ),
+    ]
+    repeat_last_n: Annotated[
+        int | None,
+        Option(
+            Integer(-1, most=LOOKBACK),
+            f"How many elements the three penalties look back. {_ALL}",
+            default=64,
+            source=_LLAMA,
+            changes=True,
+        ),
+    ]
+    dry_multiplier: Annotated[
+        float | None,
+        Option(
+            Number(0),
+            "Above 0: DRY. An element that would continue a repetition loses multiplier * base ** (length - "
+            "allowed_length) of its logit. length is that of the longest end of the text that stands before, too, "
+            "with this element after it.",
+            source=_DRY,
+            changes=True,
+        ),
+    ]
+    dry_base: Annotated[
+        float | None,
+        Option(
+            Number(1),
+            "How fast the penalty of DRY grows with the length of the repetition.",
+            default=1.75,
+            source=_DRY,
+            changes=True,
+        ),
+    ]
+    dry_allowed_length: Annotated[
+        int | None,
+        Option(
+            Integer(1),
+            "Shorter repetitions lose nothing by DRY.",
+            default=2,
+            source=_DRY,
+            changes=True,
+        ),
+    ]
+    dry_penalty_last_n: Annotated[
+        int | None,
+        Option(
+            Integer(-1, most=LOOKBACK),
+            f"How many elements DRY looks back. {_ALL}",
+            default=LOOKBACK,
+            source=_DRY,
+            changes=True,
+        ),
+    ]
+    dry_sequence_breakers: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            Text("a text or a list of texts", (Iterable,), several=True),
+            "DRY counts a repetition from after the last of these texts. An empty list: there are none.",
+            without='line ends, and the characters : " *, if the model has them',
+            source=_DRY,
+            changes=True,
+        ),
+    ]
+    top_n_sigma: Annotated[
+        float | None,
+        Option(
+            Number(0),
+            "Filter: keeps the elements whose logits are within n standard deviations of the greatest logit. 0: off.",
+            source="Tang et al. 2024, arXiv:2411.07641; llama.cpp",
+            changes=True,
+        ),
+    ]
     top_k: Annotated[
         int | None,
         Option(
             Integer(1),
             f"Filter: {_MOST} k elements.",
             source="Fan et al. 2018, arXiv:1805.04833; llama.cpp",
+            changes=True,
+        ),
+    ]
+    typical_p: Annotated[
+        float | None,
+        Option(
+            Number(0, 1, without_least=True),
+            "Filter: keeps the elements whose surprise is nearest to the entropy of the distribution, until together "
+            "they have more than the probability p.",
+            source="Meister et al. 2022, arXiv:2202.00666; llama.cpp",
             changes=True,
         ),
     ]
@@ -186,22 +359,73 @@ class _Common(TypedDict, total=False):
             changes=True,
         ),
     ]
-    repeat_penalty: Annotated[
+    xtc_probability: Annotated[
         float | None,
         Option(
-            Number(0, without_least=True),
-            "Above 1, each of the last 64 elements becomes less likely. A logit above 0 is divided by it, one below 0 "
-            "is multiplied with it.",
-            source="Keskar et al. 2019, arXiv:1909.05858; llama.cpp",
+            Number(0, 1),
+            "Filter: with this probability, all elements of at least the probability xtc_threshold are dropped, but "
+            "the least likely of them.",
+            source=_XTC,
             changes=True,
         ),
     ]
-    logit_bias: Annotated[
-        LogitBias | None,
+    xtc_threshold: Annotated[
+        float | None,
         Option(
-            Biases(),
-            "Numbers that are added to the logits of elements. -inf bans an element.",
-            source="llama.cpp",
+            Number(0, 1),
+            "What XTC drops. Above 0.5 it drops nothing.",
+            default=0.1,
+            source=_XTC,
+            changes=True,
+        ),
+    ]
+    dynatemp_range: Annotated[
+        float | None,
+        Option(
+            Number(0),
+            "Above 0: the temperature goes from temp - range to temp + range, as the entropy goes from none to the "
+            "greatest that is possible.",
+            source=_DYNATEMP,
+            changes=True,
+        ),
+    ]
+    dynatemp_exponent: Annotated[
+        float | None,
+        Option(
+            Number(0),
+            "Power of that part of the entropy.",
+            default=1.0,
+            source=_DYNATEMP,
+            changes=True,
+        ),
+    ]
+    mirostat: Annotated[
+        int | None,
+        Option(
+            Integer(0, only=(0, 2)),
+            "2: mirostat 2.0 takes the place of all filters and of the dynamic temperature. It drops what is more "
+            "surprising than mu bits, and adapts mu so that the mean surprise is mirostat_tau. 0: off.",
+            source=_MIROSTAT,
+            changes=True,
+        ),
+    ]
+    mirostat_tau: Annotated[
+        float | None,
+        Option(
+            Number(0),
+            "Bits of surprise that mirostat aims at.",
+            default=5.0,
+            source=_MIROSTAT,
+            changes=True,
+        ),
+    ]
+    mirostat_eta: Annotated[
+        float | None,
+        Option(
+            Number(0),
+            "How fast mirostat learns.",
+            default=0.1,
+            source=_MIROSTAT,
             changes=True,
         ),
     ]
@@ -298,6 +522,45 @@ class SamplingOptions(_Common, total=False):
             changes=True,
         ),
     ]
+    best_of: Annotated[
+        int | None,
+        Option(
+            Integer(1),
+            "Draws so many samples, with the seeds seed, seed + 1 and so on, side by side. The result is the one "
+            "with the greatest mean of log-probabilities by the network alone. Not for streams.",
+            without="1",
+            one_of="search",
+        ),
+    ]
+    beam: Annotated[
+        int | None,
+        Option(
+            Integer(1),
+            "Beam search: nothing is drawn. So many sequences are kept side by side, those with the greatest sum of "
+            "log-probabilities. The result is the one with the greatest mean. Not for streams.",
+            source="Lowerre 1976; Wu et al. 2016, arXiv:1609.08144",
+            one_of="search",
+        ),
+    ]
+    logits_processor: Annotated[
+        LogitsProcessor | None,
+        Option(
+            Function(),
+            "A function of the last ids and of the logits, an array of float64 that it may change, which is called for "
+            "each element before all other options count. It makes sampling slower.",
+            changes=True,
+            flag=False,
+        ),
+    ]
+    logprobs: Annotated[
+        int | None,
+        Option(
+            Integer(1),
+            "A stream keeps the log-probabilities of the n most likely elements beside each element that is drawn. "
+            "Only for streams.",
+            flag=False,
+        ),
+    ]
 
 
 class ManyOptions(_Common, total=False):
@@ -318,7 +581,10 @@ def _table() -> dict[str, Option]:
 TABLE: Mapping[str, Option] = _table()
 CHANGEABLE = tuple(name for name, entry in TABLE.items() if entry.changes)
 # What a model's card may recommend, under "sample".
-RECOMMENDED = tuple(name for name in CHANGEABLE if name not in ("temperature", "inverse_temp", "length", "on_unknown"))
+_NOT_RECOMMENDED = ("temperature", "inverse_temp", "length", "on_unknown", "logits_processor")
+RECOMMENDED = tuple(name for name in CHANGEABLE if name not in _NOT_RECOMMENDED)
+# What sample_many takes.
+MANY = tuple(name for name in TABLE if name not in ("best_of", "beam", "logits_processor", "logprobs"))
 
 # -- what is given -------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,36 @@ from numpy.typing import NDArray
 from lstmgen import _core
 from lstmgen.errors import OptionError, option
 from lstmgen.model import Model
-from lstmgen.options import CHANGEABLE, TABLE, Elements, Integer, SamplingOptions, checked, near, temperature
+from lstmgen.options import (
+    CHANGEABLE,
+    LOOKBACK,
+    TABLE,
+    Elements,
+    Integer,
+    LogitsProcessor,
+    SamplingOptions,
+    checked,
+    near,
+    temperature,
+)
 from lstmgen.vocabulary import Ids, Vocabulary, check_sequence
 
 _REPLACEMENT = "\ufffd"  # for what is no UTF-8
 _NO_BEGINNING = b"\xff"  # becomes that whatever follows
 
 DEFAULTS = _core.sampler_defaults()  # of the engine, by the names of the options
+_LISTS = ("allow", "ban", "dry_sequence_breakers")
+_OWN = ("length", "stop", "on_unknown", "logits_processor")  # options that the engine does not know
+_SEPARATOR = 2**32 - 1  # LSTMGEN_SEPARATOR of the engine
+_BREAKERS = ("\n", ":", '"', "*")  # of llama.cpp
+
+
+class Logprobs(NamedTuple):
+    """A drawn element, and what else could have been drawn. The logarithms are natural ones."""
+
+    element: str | int
+    logprob: float
+    likeliest: list[tuple[str | int, float]]  # the most likely elements with theirs, the likeliest first
 
 
 class Stream(Iterator[str | int]):
@@ -53,8 +76,8 @@ class Stream(Iterator[str | int]):
     """
 
     __slots__ = (
-        "_ahead", "_begun", "_drawn", "_length", "_model", "_native", "_on_unknown", "_over", "_recent", "_seed",
-        "_stop", "_stops", "_threads",
+        "_ahead", "_begun", "_drawn", "_length", "_logits_processor", "_logprobs", "_model", "_most", "_native",
+        "_on_unknown", "_over", "_recent", "_seed", "_stop", "_stops", "_threads",
     )  # fmt: skip
 
     def __init__(self, model: Model, native: _core.Generator, threads: int, values: Mapping[str, Any]) -> None:
@@ -72,6 +95,11 @@ class Stream(Iterator[str | int]):
         self._stops = stop_ids(model, self._stop)
         self._length: int | None = values.get("length", 1000)
         self._on_unknown: str = values.get("on_unknown", "error")
+        self._most: int = values.get("logprobs", 0)
+        self._logprobs: list[Logprobs] = []
+        self._logits_processor: LogitsProcessor | None = values.get("logits_processor")
+        if self._logits_processor is not None:
+            native.set_logits_processor(self._logits_processor)
 
     # -- elements ----------------------------------------------------------------------------------
 
@@ -84,12 +112,12 @@ class Stream(Iterator[str | int]):
                     self._begun = b""
                     return _REPLACEMENT
                 raise StopIteration
-            i = self._native.next()
-            self._note([i])
+            self._logprobs = []
+            (i,) = self._draw(self._native, 1)
         vocabulary = self._model.vocabulary
-        if vocabulary is None:
-            return i
-        return self._continued(vocabulary, [i]) if vocabulary.kind == "bytes" else vocabulary.elements[i]
+        if vocabulary is not None and vocabulary.kind == "bytes":
+            return self._continued(vocabulary, [i])
+        return self._element(i)
 
     def take(self, n: int) -> str | list[str] | list[int]:
         """Draw the next `n` elements: a str for a text model, a list of elements for tokens, or a
@@ -105,14 +133,37 @@ class Stream(Iterator[str | int]):
         True
         """
         n = Integer(0).check("n", n)
-        native, recent, self._recent = self._open(), self._recent, []  # should Ctrl-C end it, what was drawn is lost
-        drawn: list[int] = native.sample(n, self._stops, recent).tolist()
-        ids, self._ahead, self._recent = [*self._ahead, *drawn], deque(), recent
-        self._note(drawn)
+        native, self._logprobs = self._open(), []
+        drawn = self._draw(native, n)
+        ids, self._ahead = [*self._ahead, *drawn], deque()
         vocabulary = self._model.vocabulary
         if vocabulary is not None and vocabulary.kind == "bytes":
             return self._continued(vocabulary, ids)
         return decode(self._model, ids)
+
+    def draw(self, logits: Sequence[float] | NDArray[np.floating[Any]]) -> str | int:
+        """Draw the next element by numbers of your own, and append it to what was drawn.
+
+        logits: shape (n_vocab,), numbers below infinity. Element i has a probability proportional to
+            exp(logits[i]); -inf forbids it. The options of the stream do not change them.
+
+        It takes one random number of the stream, so that a sampler of your own is reproducible by the seed. `length`
+        and `stop` do not count, but the element counts for them. Raises `ValueError` for NaN or a wrong shape.
+
+        >>> import lstmgen
+        >>> gen = lstmgen.Generator("latex")
+        >>> stream = gen.stream(seed=1)
+        >>> text = "".join(str(stream.draw(stream.logits() / 0.67)) for _ in range(30))
+        >>> text == gen.sample(30, temp=0.67, seed=1)
+        True
+        """
+        native, self._logprobs = self._open(), []
+        numbers = np.asarray(logits, np.float64)
+        if numbers.shape != (self._model.outputs,):
+            raise ValueError(f"logits: expected the shape ({self._model.outputs},), found {numbers.shape}")
+        i = native.draw(numbers)
+        self._note([i])
+        return self._element(i)
 
     def feed(self, what: Elements) -> None:
         """Append a text, elements or ids to what was drawn, as if they had been drawn. No iteration
@@ -132,6 +183,28 @@ class Stream(Iterator[str | int]):
         np.int64(3)
         """
         return self._open().probabilities()
+
+    def logits(self) -> NDArray[np.float64]:
+        """Return the logits of the next element, shape (n_vocab,), which no option has changed.
+
+        They are the natural logarithms of its probabilities by the network alone, up to a constant.
+        """
+        return self._open().logits()
+
+    @property
+    def logprobs(self) -> list[Logprobs]:
+        r"""Each element of the last `take`, or of the last step of the iteration, with its log-probability.
+
+        Beside it are the `logprobs` most likely elements with theirs, of the distribution that was drawn from: after
+        all filters, at the temperature. Elements that a filter dropped are not there. Empty without that option.
+
+        >>> import lstmgen
+        >>> stream = lstmgen.Generator("latex").stream(prime="\\begin{lemm", seed=1, logprobs=2)
+        >>> text = stream.take(1)
+        >>> [element for element, _ in stream.logprobs[0].likeliest]
+        ['a', 'e']
+        """
+        return list(self._logprobs)
 
     @property
     def logprob(self) -> float | None:
@@ -169,8 +242,12 @@ class Stream(Iterator[str | int]):
         values = checked("update", options, CHANGEABLE)
         stops = stop_ids(self._model, values["stop"]) if "stop" in values else []
         unset = ["temp" if TABLE[name].one_of else name for name in options if name not in values]
-        engine = {name: DEFAULTS[name] for name in unset if name in DEFAULTS}
+        defaults = engine_defaults(self._model)
+        engine = {name: defaults[name] for name in unset if name in defaults}
         self._open().set_options(engine | engine_options(self._model, values))
+        if "logits_processor" in options:
+            self._logits_processor = values.get("logits_processor")
+            self._open().set_logits_processor(self._logits_processor)
         if "length" in options:
             self._length = values["length"]
         if "on_unknown" in options:
@@ -181,9 +258,11 @@ class Stream(Iterator[str | int]):
     def __getattr__(self, name: str) -> Any:
         if name not in CHANGEABLE:
             raise AttributeError(f"a Stream has no {name}{near(name, [*CHANGEABLE, *_NAMES])}")
-        if name in ("length", "stop", "on_unknown"):
+        if name in _OWN:
             return getattr(self, f"_{name}")
         found = self._open().options()
+        if name in _LISTS:
+            return self._list(name, found[name])
         if name == "logit_bias":
             elements = self._model.vocabulary.elements if self._model.vocabulary else range(self._model.outputs)
             return {elements[i]: bias for i, bias in found[name]}
@@ -208,8 +287,8 @@ class Stream(Iterator[str | int]):
         """All that the elements to come depend on, but the model: context, random numbers and the
         sampler's options.
 
-        The bytes are the same on every machine: 2.6 kB, and the window or what the network carries.
-        `length`, `stop`, `on_unknown` and what is left of `include_prime` are not in them.
+        The bytes are the same on every machine: 2.8 kB, the window or what the network carries, and the last 4096 ids.
+        `length`, `stop`, `on_unknown`, `logits_processor` and what is left of `include_prime` are not in them.
         `Generator.stream(state=...)` goes on.
         """
         return self._open().save_state()
@@ -236,7 +315,8 @@ class Stream(Iterator[str | int]):
         if self._native is None:
             return "<lstmgen.Stream, closed>"
         found = {name: getattr(self, name) for name in CHANGEABLE if name == "temp" or name in DEFAULTS}
-        said = ", ".join(f"{name} {value}" for name, value in found.items() if value is not None and value != {})
+        changed = {name: x for name, x in found.items() if name == "temp" or x not in (None, {}, TABLE[name].default)}
+        said = ", ".join(f"{name} {value}" for name, value in changed.items())
         return f"<lstmgen.Stream, {self._drawn} drawn, {said}>"
 
     # -- inside ------------------------------------------------------------------------------------
@@ -258,20 +338,50 @@ class Stream(Iterator[str | int]):
         text, self._begun = vocabulary.continued(self._begun, ids)
         return text
 
+    def _element(self, i: int) -> str | int:
+        return i if self._model.vocabulary is None else self._model.vocabulary.elements[i]
+
+    def _list(self, name: str, ids: list[int]) -> list[Any] | None:
+        """An option that is a list of elements or of texts, or None for its default."""
+        if ids == engine_defaults(self._model)[name]:
+            return None
+        if name != "dry_sequence_breakers":
+            return [self._element(i) for i in ids]
+        return [decode(self._model, text) for text in _separated(ids)]
+
+    def _draw(self, native: _core.Generator, n: int) -> list[int]:
+        """The ids of up to `n` elements, up to and including a stop text."""
+        drawn: list[int] = []
+        step = 1 if self._most else n
+        while len(drawn) < n:
+            likeliest = native.likeliest(self._most) if self._most else None
+            recent, self._recent = self._recent, []  # should Ctrl-C end it, what was drawn is lost
+            ids = native.sample(step, self._stops, recent).tolist()
+            drawn += ids
+            self._recent = recent
+            if likeliest is not None:
+                others = [(self._element(i), log) for i, log in zip(*likeliest, strict=True)]
+                self._logprobs.append(Logprobs(self._element(ids[0]), native.log_probability(), others))
+            if self._note(ids) or len(ids) < step:
+                break
+        return drawn
+
     def _lead(self, ids: Ids) -> None:
         """Let the iteration give `ids` first."""
         self._ahead.extend(ids.tolist())
 
-    def _note(self, drawn: Sequence[int]) -> None:
-        """Count what was drawn, and look for a stop text at its end."""
+    def _note(self, drawn: Sequence[int]) -> bool:
+        """Count what was drawn. Whether a stop text is at its end."""
         self._drawn += len(drawn)
         if not self._stops:
-            return
+            return False
         longest = max(map(len, self._stops))
         recent = [*self._recent, *drawn[-longest:]][-longest:]
-        if any(recent[-len(stop) :] == stop for stop in self._stops):
+        stopped = any(recent[-len(stop) :] == stop for stop in self._stops)
+        if stopped:
             self._over, recent = True, []
         self._recent = recent[-longest + 1 :] if longest > 1 else []
+        return stopped
 
 
 _NAMES = tuple(name for name in vars(Stream) if not name.startswith("_"))
@@ -282,6 +392,7 @@ def _restored(model: Model, state: bytes, fields: Mapping[str, Any]) -> Stream:
     native = _core.Generator.load_state(model._native, state, threads=fields["_threads"])
     for name, value in {"_model": model, "_native": native, **fields}.items():
         setattr(stream, name, value)
+    native.set_logits_processor(fields["_logits_processor"])
     return stream
 
 
@@ -334,10 +445,47 @@ def _own_ids(model: Model, name: str, what: Elements) -> list[int]:
     return ids
 
 
+def engine_defaults(model: Model) -> dict[str, Any]:
+    """What holds in the engine without an option. A model has some of the sequence breakers of llama.cpp."""
+    elements = model.vocabulary.elements if model.vocabulary else []
+    breakers = [elements.index(text) for text in _BREAKERS if text in elements]
+    return {**DEFAULTS, "dry_sequence_breakers": _joined([[i] for i in breakers])}
+
+
 def engine_options(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:
     """What the engine is told of the checked options: those that it knows, by their names."""
     told = {name: values[name] for name in DEFAULTS if name in values} | temperature(values)
+    for name in ("repeat_last_n", "dry_penalty_last_n"):
+        if told.get(name) == -1:
+            told[name] = LOOKBACK
+    for name in ("allow", "ban"):
+        if name in values:
+            told[name] = sorted(set(encode(model, name, values[name]).tolist()))
+    if told.get("allow") == []:
+        raise OptionError("allow", "at least one element", values["allow"])
+    if "dry_sequence_breakers" in values:
+        texts = values["dry_sequence_breakers"]
+        texts = [text for text in ([texts] if isinstance(texts, str) else texts) if len(text) > 0]
+        told["dry_sequence_breakers"] = _joined(
+            [encode(model, "dry_sequence_breakers", text).tolist() for text in texts]
+        )
     if "logit_bias" in values:
         biases = values["logit_bias"].items()
         told["logit_bias"] = [(_own_ids(model, "logit_bias", [key])[0], bias) for key, bias in biases]
     return told
+
+
+def _joined(texts: list[list[int]]) -> list[int]:
+    """The ids of several texts in one list."""
+    return [i for text in texts for i in (*text, _SEPARATOR)][:-1]
+
+
+def _separated(ids: list[int]) -> Iterator[list[int]]:
+    """The texts of such a list."""
+    text: list[int] = []
+    for i in (*ids, _SEPARATOR) if ids else ():
+        if i == _SEPARATOR:
+            yield text
+            text = []
+        else:
+            text.append(i)

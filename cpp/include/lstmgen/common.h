@@ -57,4 +57,11 @@
 /** The most threads that a generator or a call takes. */
 #define LSTMGEN_MAX_THREADS 1024
 
+/** The most elements that the penalties look back. */
+#define LSTMGEN_MAX_LOOKBACK 4096
+/** The most numbers in dry_sequence_breakers. */
+#define LSTMGEN_MAX_BREAKERS 1024
+/** Stands between two sequences of ids in one array. It is no id. */
+#define LSTMGEN_SEPARATOR 0xffffffffu
+
 #endif

@@ -306,9 +306,18 @@ LSTMGEN_STATUS lstmgen_model_predict_features(const lstmgen_model* model, size_t
 /** Draws one element after the other. */
 typedef struct lstmgen_generator lstmgen_generator;
 
-/** How the next element is chosen from the network's output y. The filters are applied in the order
- * logit_bias, repeat_penalty, top_k, top_p, min_p. Then the probability p_i is proportional to y_i
- * ^ (1 / temp). */
+/** Changes the logits of the next element, before all options do: `count` numbers, one for each
+ * element. -HUGE_VAL forbids the element. NaN is LSTMGEN_INVALID_ARGUMENT. `ids` are the last
+ * elements of the context, the oldest first, at most LSTMGEN_MAX_LOOKBACK. It must not use the
+ * generator. */
+typedef void (*lstmgen_on_logits)(void* user, const uint32_t* ids, size_t ids_count, double* logits,
+                                  size_t count);
+
+/** How the next element is chosen from the network's output y. The names and meanings are those of
+ * llama.cpp; docs/sampling.md says more. The logits ln y pass these steps in this order:
+ * logit_bias, allow and ban; the penalties (repeat, frequency, presence); DRY; top_n_sigma; top_k;
+ * typical_p; top_p; min_p; XTC. Then the probability p_i is proportional to y_i ^ (1 / temp). With
+ * mirostat, it takes the place of all steps after DRY but the temperature. */
 typedef struct lstmgen_sampler_options {
     /** sizeof(lstmgen_sampler_options) */
     size_t size;
@@ -316,7 +325,8 @@ typedef struct lstmgen_sampler_options {
     size_t top_k;
     /** Temperature, at least 0; default 1. 0: the most likely element. */
     double temp;
-    /** Above 0; default 1. Above 1 the last 64 elements become less likely, as in llama.cpp. */
+    /** Above 0; default 1. The logit of each of the last repeat_last_n elements is divided by it if
+     * it is above 0, and multiplied with it if not. */
     double repeat_penalty;
     /** In (0, 1]; default 1. Keep the most likely elements that together reach p. */
     double top_p;
@@ -331,11 +341,94 @@ typedef struct lstmgen_sampler_options {
     const double* logit_bias;
     /** Length of both arrays, which are copied; default 0. */
     size_t logit_bias_count;
+    /** In (0, 1]; default 1. Keep the elements whose surprise is nearest to the entropy, until they
+     * exceed p. */
+    double typical_p;
+    /** At least 0; 0, the default: off. Keep logits within n standard deviations of the greatest.
+     */
+    double top_n_sigma;
+    /** In [0, 1]; default 0. With this probability all elements of at least the probability
+     * xtc_threshold are dropped, but the least likely of them. */
+    double xtc_probability;
+    /** In [0, 1]; default 0.1. Above 0.5: off. */
+    double xtc_threshold;
+    /** At least 0; 0, the default: off. DRY: an element that would continue a repetition loses
+     * multiplier * base ^ (length - allowed_length) of its logit. `length` is that of the longest
+     * end of the context that occurs before, with this element after it. */
+    double dry_multiplier;
+    /** At least 1; default 1.75. */
+    double dry_base;
+    /** At least 1; default 2. Shorter repetitions lose nothing. */
+    size_t dry_allowed_length;
+    /** At most LSTMGEN_MAX_LOOKBACK, which is the default: elements that DRY looks back. */
+    size_t dry_penalty_last_n;
+    /** Finite; default 0. Subtracted from the logit of each of the last repeat_last_n elements, for
+     * each time that it occurs among them. */
+    double frequency_penalty;
+    /** Finite; default 0. Subtracted once from the logit of each of these elements. */
+    double presence_penalty;
+    /** At most LSTMGEN_MAX_LOOKBACK; default 64. Elements that the three penalties look back. */
+    size_t repeat_last_n;
+    /** 0, the default: off. 2: mirostat 2.0. */
+    size_t mirostat;
+    /** At least 0; default 5. Bits of surprise that mirostat aims at. */
+    double mirostat_tau;
+    /** At least 0; default 0.1. How fast mirostat learns. */
+    double mirostat_eta;
+    /** At least 0; default 0. The temperature goes from temp - range to temp + range, as the
+     * entropy goes from none to the greatest. */
+    double dynatemp_range;
+    /** At least 0; default 1. Power of that part of the entropy. */
+    double dynatemp_exponent;
+    /** Only these ids can be drawn; none, the default: all. The arrays are copied. */
+    const uint32_t* allow;
+    /** At most the number of elements. */
+    size_t allow_count;
+    /** These ids cannot be drawn, allowed or not. */
+    const uint32_t* ban;
+    /** At most the number of elements; default 0. */
+    size_t ban_count;
+    /** Sequences of ids, with LSTMGEN_SEPARATOR between them. DRY counts a repetition from after
+     * the last of them. */
+    const uint32_t* dry_sequence_breakers;
+    /** At most LSTMGEN_MAX_BREAKERS, the separators counted; default 0. */
+    size_t dry_sequence_breakers_count;
 } lstmgen_sampler_options;
 
 /** The defaults of lstmgen_sampler_options. */
-#define LSTMGEN_SAMPLER_OPTIONS_INIT \
-    {sizeof(lstmgen_sampler_options), 0, 1.0, 1.0, 1.0, 0.0, 0, NULL, NULL, 0}
+#define LSTMGEN_SAMPLER_OPTIONS_INIT  \
+    {sizeof(lstmgen_sampler_options), \
+     0,                               \
+     1.0,                             \
+     1.0,                             \
+     1.0,                             \
+     0.0,                             \
+     0,                               \
+     NULL,                            \
+     NULL,                            \
+     0,                               \
+     1.0,                             \
+     0.0,                             \
+     0.0,                             \
+     0.1,                             \
+     0.0,                             \
+     1.75,                            \
+     2,                               \
+     LSTMGEN_MAX_LOOKBACK,            \
+     0.0,                             \
+     0.0,                             \
+     64,                              \
+     0,                               \
+     5.0,                             \
+     0.1,                             \
+     0.0,                             \
+     1.0,                             \
+     NULL,                            \
+     0,                               \
+     NULL,                            \
+     0,                               \
+     NULL,                            \
+     0}
 
 /** Sets the defaults. `size` is sizeof(lstmgen_sampler_options) of the caller. */
 LSTMGEN_STATUS lstmgen_sampler_options_init(lstmgen_sampler_options* options, size_t size);
@@ -382,6 +475,11 @@ LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_model* lstmgen_generator_model(
 LSTMGEN_STATUS lstmgen_generator_clone(const lstmgen_generator* generator,
                                        lstmgen_generator** clone);
 
+/** Calls `callback` for each element from the next one on, with `user` as its first argument; NULL:
+ * none. Clones and copies have it, too. States do not hold it. */
+LSTMGEN_STATUS lstmgen_generator_set_logits_processor(lstmgen_generator* generator,
+                                                      lstmgen_on_logits callback, void* user);
+
 /* The functions from here to lstmgen_generator_save are for real time. With threads <= 1 they do
  * not allocate, lock, throw or make a system call, as long as they succeed. */
 
@@ -420,6 +518,26 @@ LSTMGEN_STATUS lstmgen_generator_next_many(lstmgen_generator* generator, uint32_
  * numbers that add up to 1. `p` has room for `count`. The context stays. */
 LSTMGEN_STATUS lstmgen_generator_probabilities(const lstmgen_generator* generator, double* p,
                                                size_t count);
+
+/** Writes the logits of the next element into `logits`: ln y up to a constant, which neither the
+ * options nor a callback have changed. They are LSTMGEN_NUMBER_OUTPUTS numbers; `logits` has room
+ * for `count`. The context stays. */
+LSTMGEN_STATUS lstmgen_generator_logits(const lstmgen_generator* generator, double* logits,
+                                        size_t count);
+
+/** Draws the next element by numbers of the caller's and appends it to the context: element i with
+ * a probability proportional to e ^ logits[i], which the options do not change. `count` is
+ * LSTMGEN_NUMBER_OUTPUTS. -HUGE_VAL forbids an element; NaN and HUGE_VAL are
+ * LSTMGEN_INVALID_ARGUMENT. It takes one random number of this generator, so that a sampler of
+ * one's own is reproducible by the seed. */
+LSTMGEN_STATUS lstmgen_generator_draw(lstmgen_generator* generator, const double* logits,
+                                      size_t count, uint32_t* id);
+
+/** Writes the ids of the elements that are likeliest to come next, the likeliest first, and ln of
+ * their probabilities, after all filters. Both arrays have room for `capacity`; *count gets how
+ * many there are. Of equally likely elements the least id comes first. */
+LSTMGEN_STATUS lstmgen_generator_likeliest(const lstmgen_generator* generator, uint32_t* ids,
+                                           double* log_p, size_t capacity, size_t* count);
 
 /** Writes ln of the probability of each of `count` elements, given those before it, into `log_p`,
  * and appends the elements to the context. An element that a filter dropped has -infinity. */

@@ -22,6 +22,7 @@
 
 #include <lstmgen/common.h>
 
+#include <cfloat>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -170,30 +171,91 @@ private:
     std::shared_ptr<const Network> network_;
 };
 
-/// How the next element is chosen from the network's output y. The filters are applied in the order
-/// of the members. Then the probability p_i is proportional to y_i ^ (1 / temp).
+/// How the next element is chosen from the network's output y. The names and meanings are those of
+/// llama.cpp; docs/sampling.md says more. The logits ln y pass these steps in this order:
+/// logit_bias, allow and ban; the penalties (repeat, frequency, presence); DRY; top_n_sigma; top_k;
+/// typical_p; top_p; min_p; XTC. Then the probability p_i is proportional to y_i ^ (1 / temp). With
+/// mirostat, it takes the place of all steps after DRY but the temperature.
 struct SamplerOptions {
     /// Pairs (id, number that is added to ln y of that element). -infinity bans the element.
     std::vector<std::pair<std::uint32_t, double>> logit_bias;
-    double repeat_penalty =
-        1.0;  ///< above 0; above 1 the last 64 elements become less likely (as in llama.cpp)
-    std::size_t top_k = 0;  ///< keep the k most likely elements; 0: all
-    double top_p = 1.0;     ///< in (0, 1]: keep the most likely elements that together reach p
+    std::vector<std::uint32_t> allow;  ///< only these ids can be drawn; empty: all
+    std::vector<std::uint32_t> ban;    ///< these ids cannot be drawn, allowed or not
+    /// Above 0. The logit of each of the last repeat_last_n elements is divided by it if it is
+    /// above 0, and multiplied with it if not.
+    double repeat_penalty = 1.0;
+    double frequency_penalty = 0.0;  ///< subtracted from the logit for each of their occurrences
+    double presence_penalty = 0.0;   ///< subtracted once from the logit of each of them
+    std::size_t repeat_last_n = 64;  ///< at most LSTMGEN_MAX_LOOKBACK
+    /// At least 0; 0: off. DRY: an element that would continue a repetition loses multiplier * base
+    /// ^ (length - allowed_length) of its logit. `length` is that of the longest end of the context
+    /// that occurs before, among the last dry_penalty_last_n elements, with this element after it.
+    double dry_multiplier = 0.0;
+    double dry_base = 1.75;              ///< at least 1
+    std::size_t dry_allowed_length = 2;  ///< at least 1; shorter repetitions lose nothing
+    std::size_t dry_penalty_last_n = LSTMGEN_MAX_LOOKBACK;  ///< at most this
+    /// Sequences of ids, with LSTMGEN_SEPARATOR between them; at most LSTMGEN_MAX_BREAKERS numbers.
+    /// A repetition counts from after the last of them.
+    std::vector<std::uint32_t> dry_sequence_breakers;
+    double top_n_sigma = 0.0;  ///< at least 0: keep logits within n standard deviations of the
+                               ///< greatest; 0: all
+    std::size_t top_k = 0;     ///< keep the k most likely elements; 0: all
+    double typical_p = 1.0;    ///< in (0, 1]: keep the elements whose surprise is nearest to the
+                               ///< entropy, until they exceed p
+    double top_p = 1.0;        ///< in (0, 1]: keep the most likely elements that together reach p
     double min_p =
         0.0;  ///< in [0, 1]: keep the elements with at least min_p times the greatest probability
-    double temp = 1.0;       ///< temperature, at least 0; 0: the most likely element
-    std::uint64_t seed = 0;  ///< the same seed gives the same elements on every machine
+    /// In [0, 1]. With this probability all elements of at least the probability xtc_threshold are
+    /// dropped, but the least likely of them.
+    double xtc_probability = 0.0;
+    double xtc_threshold = 0.1;      ///< in [0, 1]; above 0.5: off
+    double temp = 1.0;               ///< temperature, at least 0; 0: the most likely element
+    double dynatemp_range = 0.0;     ///< at least 0: the temperature goes from temp - range to temp
+                                     ///< + range, as the entropy goes from none to the greatest
+    double dynatemp_exponent = 1.0;  ///< at least 0: power of that part of the entropy
+    std::size_t mirostat = 0;        ///< 0: off; 2: mirostat 2.0
+    double mirostat_tau = 5.0;       ///< at least 0: bits of surprise that it aims at
+    double mirostat_eta = 0.1;       ///< at least 0: how fast it learns
+    std::uint64_t seed = 0;          ///< the same seed gives the same elements on every machine
 };
 
 /// The sampler's options that are single numbers, and what each may be: X(name, least, most,
 /// whether `least` itself is excluded). Checks, saved states, the C API and the Python module
 /// follow this list. A new option goes to its end, so that saved states stay readable.
-#define LSTMGEN_SAMPLER_NUMBERS(X)        \
-    X(temp, 0.0, DBL_MAX, false)          \
-    X(repeat_penalty, 0.0, DBL_MAX, true) \
-    X(top_p, 0.0, 1.0, true)              \
-    X(min_p, 0.0, 1.0, false)             \
-    X(top_k, 0.0, DBL_MAX, false)
+#define LSTMGEN_SAMPLER_NUMBERS(X)                          \
+    X(temp, 0.0, DBL_MAX, false)                            \
+    X(repeat_penalty, 0.0, DBL_MAX, true)                   \
+    X(top_p, 0.0, 1.0, true)                                \
+    X(min_p, 0.0, 1.0, false)                               \
+    X(top_k, 0.0, DBL_MAX, false)                           \
+    X(typical_p, 0.0, 1.0, true)                            \
+    X(top_n_sigma, 0.0, DBL_MAX, false)                     \
+    X(xtc_probability, 0.0, 1.0, false)                     \
+    X(xtc_threshold, 0.0, 1.0, false)                       \
+    X(dry_multiplier, 0.0, DBL_MAX, false)                  \
+    X(dry_base, 1.0, DBL_MAX, false)                        \
+    X(dry_allowed_length, 1.0, DBL_MAX, false)              \
+    X(dry_penalty_last_n, 0.0, LSTMGEN_MAX_LOOKBACK, false) \
+    X(frequency_penalty, -DBL_MAX, DBL_MAX, false)          \
+    X(presence_penalty, -DBL_MAX, DBL_MAX, false)           \
+    X(repeat_last_n, 0.0, LSTMGEN_MAX_LOOKBACK, false)      \
+    X(mirostat, 0.0, 2.0, false)                            \
+    X(mirostat_tau, 0.0, DBL_MAX, false)                    \
+    X(mirostat_eta, 0.0, DBL_MAX, false)                    \
+    X(dynatemp_range, 0.0, DBL_MAX, false)                  \
+    X(dynatemp_exponent, 0.0, DBL_MAX, false)
+
+/// The sampler's options that are lists of ids, in the same way: X(name).
+#define LSTMGEN_SAMPLER_LISTS(X) \
+    X(allow)                     \
+    X(ban)                       \
+    X(dry_sequence_breakers)
+
+/// Changes the logits of the next element before all options do: `count` numbers, one for each
+/// element. -infinity forbids the element. NaN is an error. `ids` are the last elements of the
+/// context, the oldest first, at most LSTMGEN_MAX_LOOKBACK. An exception ends the call.
+using LogitsProcessor = void (*)(void* user, const std::uint32_t* ids, std::size_t ids_count,
+                                 double* logits, std::size_t count);
 
 /// How a generator works.
 struct GeneratorOptions {
@@ -238,6 +300,10 @@ public:
     /// Returns to an empty context and starts the random numbers of `seed`, as if the generator
     /// were new. The options stay.
     void reset(std::uint64_t seed);
+    /// Calls `processor` for each element from the next one on, before all options count, with
+    /// `user` as its first argument; null: none. Clones and copies have it, too. States do not hold
+    /// it.
+    void set_logits_processor(LogitsProcessor processor, void* user);
     /// A second generator that goes on as this one does, element for element. It allocates.
     [[nodiscard]] Generator clone() const;
     /// Makes this generator go on as `other` does. Both are of one loaded model (or copies of it)
@@ -262,6 +328,22 @@ public:
     /// numbers that add up to
     /// 1. The context stays, and must not be empty.
     void probabilities(double* p) const;
+
+    /// Writes ln y of the next element into `logits`, up to a constant: info().outputs numbers,
+    /// which neither the options nor a processor have changed. The context stays, and must not be
+    /// empty.
+    void logits(double* logits) const;
+
+    /// Draws the next element by numbers of the caller's, and appends it to the context: element i
+    /// with a probability proportional to e ^ logits[i], which the options do not change.
+    /// info().outputs numbers below infinity; -infinity forbids an element. It takes one random
+    /// number of this generator, so a sampler of one's own is reproducible by the seed.
+    [[nodiscard]] std::uint32_t draw(const double* logits);
+
+    /// Writes the ids of the (up to) `most` elements that are likeliest to come next, the likeliest
+    /// first, and ln of their probabilities, after all filters. Returns how many there are. Of
+    /// equally likely ones the least id comes first.
+    std::size_t likeliest(std::size_t most, std::uint32_t* ids, double* log_p) const;
 
     /// ln of the probability with which the last element was drawn, after all filters; NaN if none
     /// was drawn since the construction, a reset or load_state.
@@ -315,6 +397,9 @@ struct ManyOptions {
     std::vector<std::vector<std::uint32_t>> stops;
     std::size_t refresh = 1;  ///< as in GeneratorOptions
     std::size_t threads = 1;  ///< threads that share the sequences, at most LSTMGEN_MAX_THREADS
+    /// If not null: for each sequence, gets the sum of ln of the probabilities that the network
+    /// alone, without options, gives its elements.
+    double* scores = nullptr;
 };
 
 /// Draws a sequence for each request, side by side, which is faster than one after the other. Each

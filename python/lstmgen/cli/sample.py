@@ -40,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     groups: dict[str, Any] = {}
     for name, option in TABLE.items():
+        if not option.flag:
+            continue
         group: Any = parser
         if option.one_of:
             group = groups.get(option.one_of) or parser.add_mutually_exclusive_group()
@@ -115,7 +117,8 @@ def run(args: argparse.Namespace) -> None:
         print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
         options[name] = value
     options.setdefault("seed", secrets.randbits(32))
-    stream = generator.stream(**options)
+    searched = "best_of" in options or "beam" in options
+    stream = generator.sample(**options) if searched else generator.stream(**options)
     if vocabulary is None:
         print("no vocabulary: the elements are ids; --vocab-from or --vocab gives them names", file=sys.stderr)
     print(f"seed {options['seed']}", file=sys.stderr)
@@ -212,7 +215,9 @@ def _assumed(message: Warning | str) -> None:
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """The options of sampling that the command line gives."""
-    options = {name: value for name in TABLE if (value := getattr(args, name)) is not None}
+    options = {
+        name: value for name, entry in TABLE.items() if entry.flag and (value := getattr(args, name)) is not None
+    }
     if args.carry:
         options["refresh"] = None
     if "logit_bias" in options:
