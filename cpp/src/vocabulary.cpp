@@ -68,6 +68,13 @@ Found longest(const std::vector<std::string>& elements, const std::vector<std::u
     return found;
 }
 
+// The first characters of a text, at most 64 bytes: an error shows no half of one.
+std::string_view shortened(std::string_view text) {
+    std::size_t n = std::min<std::size_t>(64, text.size());
+    while (n > 0 && n < text.size() && (static_cast<unsigned char>(text[n]) & 0xC0) == 0x80) --n;
+    return text.substr(0, n);
+}
+
 }  // namespace
 
 LSTMGEN_KEPT Vocabulary::Vocabulary(const Model& model)
@@ -91,7 +98,8 @@ LSTMGEN_KEPT std::size_t Vocabulary::encode(std::string_view text, std::uint32_t
         const std::string_view piece = tokens_ ? rest.substr(0, bytes_until(rest, true)) : rest;
         const Found found = longest(elements_, by_text_, piece);
         if (found.bytes == 0 || (tokens_ && found.bytes < piece.size()))
-            refuse({"the text at byte ", at, ", '", piece.substr(0, tokens_ ? 64 : first_character(rest).bytes),
+            refuse({"the text at byte ", at, ", '",
+                    tokens_ ? shortened(piece) : piece.substr(0, first_character(rest).bytes),
                     "', is not in the vocabulary"});
         if (n < capacity) ids[n] = found.id;
         ++n;

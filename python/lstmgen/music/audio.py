@@ -102,10 +102,10 @@ def compressed(make_wav: Callable[[], bytes], kind: str) -> bytes:
     Raises `OSError` that names the programs if none is installed, or if one fails.
 
     >>> from unittest.mock import patch
-    >>> with patch.dict("os.environ", PATH=""):
+    >>> with patch.dict("os.environ", PATH=""):  # doctest: +ELLIPSIS
     ...     compressed(lambda: wav(render([(0.0, 0.5, 60)])), "ogg")
-    Traceback (most recent call last): FileNotFoundError: a .ogg needs the program ffmpeg or oggenc,
-    which is not installed; .wav needs none
+    Traceback (most recent call last):
+    FileNotFoundError: a .ogg needs the program ffmpeg or oggenc, which is not installed; ...
     """
     command = encoder(kind)
     return _run(command, make_wav())
@@ -119,10 +119,10 @@ def encoder(kind: str) -> list[str]:
     Raises `OSError` that names the programs if none is installed.
 
     >>> from unittest.mock import patch
-    >>> with patch.dict("os.environ", PATH=""):
+    >>> with patch.dict("os.environ", PATH=""):  # doctest: +ELLIPSIS
     ...     encoder("mp3")
-    Traceback (most recent call last): FileNotFoundError: a .mp3 needs the program ffmpeg or lame,
-    which is not installed; .wav needs none
+    Traceback (most recent call last):
+    FileNotFoundError: a .mp3 needs the program ffmpeg or lame, which is not installed; ...
     """
     for program, options in _ENCODERS[kind].items():
         found = shutil.which(program)
