@@ -53,7 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         elif name == "refresh":
             group.add_argument("--carry", action="store_true", help=_sentence(option.none))
     parser.add_argument(
-        "--escape", action="store_true", help=r"\n, \t, \\, \xNN and \uNNNN in --prime and --stop stand for characters"
+        "--escape",
+        action="store_true",
+        help=r"\n, \t, \\, \xNN and \uNNNN in --prime and --stop stand for characters. "
+        r"Without it, bash and zsh do the same for --prime $'one\ntwo'.",
     )
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="share the windows among N threads (1)")
     parser.add_argument("--bpm", type=float, default=100, metavar="X", help="quarters a minute, of music (100)")
