@@ -19,10 +19,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import ArrayLike, NDArray
 
 Arrays = Mapping[str, ArrayLike]
 LayerConfig = tuple[str, dict[str, Any]]
+
+# The same cases in each run: a change breaks a test, or does not. To try others:
+#     pytest --hypothesis-profile=default --hypothesis-seed=random
+settings.register_profile("same-cases", derandomize=True)
+settings.load_profile("same-cases")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -312,8 +312,8 @@ private:
     void alone(F&& f) {
         bool finished;
         {
-            const Use use(in_use_);
             const py::gil_scoped_release release;
+            const Use use(in_use_);  // which ends before the wait for the GIL: another thread may have it for long
             finished = f();
         }
         if (!finished) throw py::error_already_set();
