@@ -17,6 +17,8 @@
 namespace py = pybind11;
 using namespace pybind11::literals;
 
+void bind_grammar(py::module_& m);  // grammar.cpp
+
 namespace {
 
 using Ids = py::array_t<std::uint32_t, py::array::c_style>;
@@ -351,6 +353,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_info(m);
     bind_model(m);
     bind_generator(m);
+    bind_grammar(m);
     m.def("sample_many", &sample_many, "model"_a, "primes"_a, "temps"_a, "seeds"_a, py::kw_only(), "length"_a,
           "stops"_a, "refresh"_a, "threads"_a, "top_k"_a, "top_p"_a, "min_p"_a, "repeat_penalty"_a, "logit_bias"_a);
     m.def(
