@@ -7,33 +7,39 @@ that may follow it: tuples of nodes. Reading a character takes it off the front 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Lit(NamedTuple):
+@dataclass(frozen=True)
+class Lit:
     text: str
 
 
-class Class(NamedTuple):
+@dataclass(frozen=True)
+class Class:
     chars: frozenset[str]
     negated: bool = False
 
 
-class Seq(NamedTuple):
+@dataclass(frozen=True)
+class Seq:
     nodes: tuple[Node, ...]
 
 
-class Alt(NamedTuple):
+@dataclass(frozen=True)
+class Alt:
     nodes: tuple[Node, ...]
 
 
-class Rep(NamedTuple):
+@dataclass(frozen=True)
+class Rep:
     node: Node
     least: int
     most: int | None
 
 
-class Ref(NamedTuple):
+@dataclass(frozen=True)
+class Ref:
     name: str
 
 
@@ -161,24 +167,26 @@ class SlowGrammar:
         """Whether the text is one of the language."""
         return () in set(self._expanded(forms))
 
-    def shortest_end(self, forms: Forms, most: int = 12) -> float | None:
+    def shortest_end(self, forms: Forms, most: int = 7) -> float | None:
         """Elements to a complete text, found by trying all; infinite if there are none; None if unknown."""
         longest = max(map(len, self.vocabulary))
-        reached, seen = {forms}, {forms}
+        reached, seen, cut = {forms}, {forms}, False
         for n in range(most + 1):
             if any(self.complete(state) for state in reached):
                 return n
             if not reached:
-                return float("inf")
+                return None if cut else float("inf")
             following: set[Forms] = set()
             for state in reached:
                 for element in self.vocabulary:
                     after = self.read(state, element) if element else frozenset()
-                    after = frozenset(f for f in after if sum(map(self.least, f)) <= (most - n) * longest)
+                    near = frozenset(f for f in after if sum(map(self.least, f)) <= (most - n) * longest)
+                    cut = cut or near != after
+                    after = near
                     if after and after not in seen:
                         seen.add(after)
                         following.add(after)
-            if len(seen) > 3000:
+            if len(seen) > 150 or any(len(state) > 60 for state in following):
                 return None
             reached = following
         return None

@@ -18,9 +18,10 @@ constexpr std::uint32_t kDead = 1, kUnknown = 0, kFirstOutcome = 2;
 
 // The automaton, built as it is used.
 //
-// A state is a set of stacks relative to the array of its run: all the stacks that are read in parallel, less the lowest
-// places that they share. Reading a letter leads to an outcome: another state, and places for the array. A state that
-// holds the empty stack has come to the end of what it knows; the topmost place of the array then joins it (pop).
+// A state is a set of stacks relative to the array of its run. Where all stacks go through one set, they are cut: what
+// lies above it is the state, and the segments below lie in the array. Reading a letter leads to an outcome: another
+// state, and segments for the array. A state that holds the empty stack has come to the end of what it knows; the topmost
+// segment of the array then joins it (pop).
 class Memo::Engine {
 public:
     explicit Engine(const Grammar& grammar) : grammar_(grammar) {
@@ -41,9 +42,9 @@ public:
         std::uint32_t vector;     // what can follow what is known
         bool needs_more;          // an element goes on below what is known
     };
-    /// A place of the array, over what can follow it.
+    /// A segment of the array, over what can follow it.
     struct Level {
-        std::uint32_t place, below, vector, add;
+        std::uint32_t segment, below, vector, add;
     };
     /// Elements to the end of the text from inside of an element: numbers of a vector, plus `add`.
     struct Distance {
@@ -105,16 +106,16 @@ public:
         return rows_[cell] == kDead ? kNone : rows_[cell] - kFirstOutcome;
     }
 
-    /// The outcome of a state that holds the empty stack, over a place that leaves the array.
-    std::uint32_t pop(std::uint32_t state, std::uint32_t place) {
-        const std::uint64_t key = pair_key(state, place);
+    /// The outcome of a state that holds the empty stack, over a segment that leaves the array.
+    std::uint32_t pop(std::uint32_t state, std::uint32_t segment) {
+        const std::uint64_t key = pair_key(state, segment);
         std::uint32_t to = pop_of_.find(key);
         if (to == kNone) {
             has_grown_ = true;
             const std::uint32_t set = states_[state].set;
             begin_closure();
-            seed(place, kEmptyStack);
-            const std::uint32_t others = sets_.on_place(set, place);
+            seed(kEnd, segment);  // nothing left above it
+            const std::uint32_t others = sets_.on_set(set, segment);
             const std::uint32_t closed = close();
             to = outcome(sets_.unite(closed, others));
             pop_of_.insert(key, to);
@@ -122,14 +123,14 @@ public:
         return to;
     }
 
-    std::uint32_t level(std::uint32_t place, std::uint32_t below) {
-        const std::uint64_t key = pair_key(place, below);
+    std::uint32_t level(std::uint32_t segment, std::uint32_t below) {
+        const std::uint64_t key = pair_key(segment, below);
         std::uint32_t i = level_of_.find(key);
         if (i == kNone) {
             has_grown_ = true;
-            const Distance d = before(place, {below, 0});
+            const Distance d = below == kNone ? Distance{kNone, 0} : distance(segment, below);
             i = static_cast<std::uint32_t>(levels_.size());
-            levels_.push_back({place, below, d.vector, d.add});
+            levels_.push_back({segment, below, d.vector, d.add});
             level_of_.insert(key, i);
         }
         return i;
@@ -162,7 +163,7 @@ public:
         return i;
     }
 
-    /// For one that needs more, with `known` places of the array: `top` points to the lowest of them. `all`: they are
+    /// For one that needs more, with `known` segments of the array: `top` points to the lowest of them. `all`: they are
     /// the whole array.
     std::uint32_t entry(std::uint32_t before, std::uint32_t state, const Run::Level* top, std::size_t known, bool all) {
         const std::uint64_t key = pair_key(before, all ? kNone : top->level);
@@ -316,14 +317,6 @@ private:
         return static_cast<std::uint32_t>(std::min<std::uint64_t>(n, kNever - 1));
     }
 
-    Distance before(std::uint32_t place, Distance below) {
-        found_.assign(grammar_.closing_nodes(), kNever);
-        if (below.vector != kNone)
-            for (const auto* row = grammar_.rows_begin(place); row != grammar_.rows_end(place); ++row)
-                found_[row->from] = through(*row, below);
-        return normalised(found_);
-    }
-
     Distance normalised(std::vector<std::uint32_t>& v) {
         const std::uint32_t least = *std::min_element(v.begin(), v.end());
         if (least == kNever) return {kNone, 0};
@@ -429,7 +422,7 @@ private:
             }
             if (edge.to == kNone) continue;
             while (has_empty(next.state) && !next.stack.empty()) {
-                const std::uint32_t popped = pop(next.state, levels_[next.stack.back().level].place);
+                const std::uint32_t popped = pop(next.state, levels_[next.stack.back().level].segment);
                 next.stack.pop_back();
                 next.state = outcomes_[popped].state;
                 push_all(next.stack, vector, outcomes_[popped]);
@@ -478,7 +471,7 @@ private:
     IdMap seeded_;
     std::vector<std::pair<std::uint32_t, std::uint32_t>> callers_;  // a heap of (order, rule)
     std::vector<std::uint32_t> cont_;                               // of each rule, what follows it
-    std::vector<std::uint32_t> at_end_, found_;
+    std::vector<std::uint32_t> at_end_;
 };
 
 Memo::Memo(std::shared_ptr<const Grammar> grammar, std::size_t most_bytes)
@@ -524,9 +517,9 @@ std::uint32_t Run::vector() const noexcept {
     return stack_.empty() ? 0 : memo_->engine_->level_at(stack_.back().level).vector;
 }
 
-void Run::push(std::uint32_t place) {
+void Run::push(std::uint32_t segment) {
     Memo::Engine& engine = *memo_->engine_;
-    const std::uint32_t level = engine.level(place, vector());
+    const std::uint32_t level = engine.level(segment, vector());
     stack_.push_back({level, elements() + engine.level_at(level).add});
 }
 
@@ -536,18 +529,18 @@ void Run::follow(const Outcome& outcome) {
     for (std::uint32_t i = 0; i < outcome.pushes; ++i) push(memo_->engine_->push_at(outcome.first_push + i));
 }
 
-/// Places of the array join a state that has come to the end of what it knows. What the run stands for is the same
+/// Segments of the array join a state that has come to the end of what it knows. What the run stands for is the same
 /// after each step, so an error leaves it as it was.
 void Run::settle() {
     Memo::Engine& engine = *memo_->engine_;
     while (engine.has_empty(state_) && !stack_.empty()) {
-        const std::uint32_t o = engine.pop(state_, engine.level_at(stack_.back().level).place);
+        const std::uint32_t o = engine.pop(state_, engine.level_at(stack_.back().level).segment);
         stack_.pop_back();
         follow(engine.outcome_at(o));
     }
 }
 
-/// The entry of the settled run, and how many places of the array it knows.
+/// The entry of the settled run, and how many segments of the array it knows.
 std::uint32_t Run::entry(std::size_t& known) {
     Memo::Engine& engine = *memo_->engine_;
     if (engine.has_grown() && engine.bytes() > memo_->most_bytes_) memo_->clear();
@@ -607,30 +600,32 @@ std::uint64_t Run::shortest_end() {
     return (known < stack_.size() ? stack_[stack_.size() - known - 1].elements : 0) + e.shortest;
 }
 
-// A state: the grammar's identity; the sets below the state, those further below first, then itself; the array.
+// A state: the grammar's identity; the sets of the array's segments and of the state, with all sets below them, each after
+// those; the numbers of the state's set and of the segments.
 std::size_t Run::write(void* to, std::size_t capacity) {
     Memo::Engine& engine = *memo_->engine_;
     auto& sets = engine.sets();
     auto& order = order_;
     // Depth first, edges in order: the numbers that the memo gave them do not matter.
     order.clear();
-    path_.clear();
-    const std::uint32_t top = engine.set_of(state_);
-    path_.push_back({top, 0});
     numbers_.clear();
-    while (!path_.empty()) {
-        auto& [set, next] = path_.back();
-        if (next == sets.count(set)) {
-            if (numbers_.find(set) == kNone) {
+    const auto visit = [&](std::uint32_t root) {
+        if (numbers_.find(root) == kNone) path_.push_back({root, 0});
+        while (!path_.empty()) {
+            auto& [set, next] = path_.back();
+            if (next < sets.count(set)) {
+                const std::uint32_t below = sets.edge(set, next++).below;
+                if (numbers_.find(below) == kNone) path_.push_back({below, 0});
+            } else {
                 numbers_.insert(set, static_cast<std::uint32_t>(order.size()));
                 order.push_back(set);
+                path_.pop_back();
             }
-            path_.pop_back();
-        } else {
-            const std::uint32_t below = sets.edge(set, next++).below;
-            if (numbers_.find(below) == kNone) path_.push_back({below, 0});
         }
-    }
+    };
+    path_.clear();
+    visit(engine.set_of(state_));
+    for (const Level& level : stack_) visit(engine.level_at(level.level).segment);
     std::size_t size = 0;
     const auto number = [&](std::size_t n) {
         const auto n32 = static_cast<std::uint32_t>(n);
@@ -647,8 +642,9 @@ std::size_t Run::write(void* to, std::size_t capacity) {
             number(numbers_.find(sets.edge(set, i).below));
         }
     }
+    number(numbers_.find(engine.set_of(state_)));
     number(stack_.size());
-    for (const Level& level : stack_) number(engine.level_at(level.level).place);
+    for (const Level& level : stack_) number(numbers_.find(engine.level_at(level.level).segment));
     return size;
 }
 
@@ -694,31 +690,33 @@ void Run::load(const void* from, std::size_t bytes) {
         for (std::size_t k = 0; k < head / 2; ++k) {
             const std::uint32_t p = place();
             if (!edges.empty() && edges.back().place >= p) damaged({"expected places in ascending order"});
-            if (i + 1 == count && !grammar.is_set(p)) damaged({"expected a place that begins with a byte"});
             if (i == 0) damaged({"expected a set that was there before, found none"});
             edges.push_back({p, sets[number(i - 1)]});
         }
         sets.push_back(engine.sets().make(head % 2 != 0, edges.data(), edges.size()));
     }
-    const std::size_t depth = number(std::min(kMaxDepth + 1, left - 1));
-    std::vector<std::uint32_t> places(depth);
-    for (std::uint32_t& p : places) p = place();
+    const std::uint32_t top = sets[number(count - 1)];
+    for (std::size_t i = 0; i < engine.sets().count(top); ++i)
+        if (!grammar.is_set(engine.sets().edge(top, i).place)) damaged({"expected places that begin with a byte"});
+    const std::size_t depth = number(std::min(2 * kMaxDepth, left - 1));
+    std::vector<std::uint32_t> segments(depth);
+    for (std::uint32_t& s : segments) s = sets[number(count - 1)];
     if (left != 0) damaged({"expected its end, found ", left * 4, " more bytes"});
-    engine.sets().reachable(sets.back());  // not too many
+    engine.sets().reachable(top);  // not too many
 
     std::vector<Level> stack;
     stack.reserve(std::max<std::size_t>(64, depth));
     std::uint32_t vector = 0;
     std::uint64_t sum = 0;
-    for (const std::uint32_t p : places) {
-        const std::uint32_t level = engine.level(p, vector);
+    for (const std::uint32_t s : segments) {
+        const std::uint32_t level = engine.level(s, vector);
         vector = engine.level_at(level).vector;
         sum += engine.level_at(level).add;
         stack.push_back({level, sum});
     }
-    if (engine.shortest(sets.back(), vector) == kNever)
+    if (engine.shortest(top, vector) == kNever)
         damaged({"expected the begin of a text of the grammar, found what none begins with"});
-    state_ = engine.state_of(sets.back());
+    state_ = engine.state_of(top);
     stack_ = std::move(stack);
 }
 

@@ -84,12 +84,12 @@ private:
     friend class Memo::Engine;
 
     struct Level {
-        std::uint32_t level;  // of the memo: a place, and what can follow below it
-        std::uint64_t elements;  // to the end of all that is below and of the place, less those of what follows
+        std::uint32_t level;  // of the memo: a set of stacks, and what can follow below it
+        std::uint64_t elements;  // to its end and that of all below, at least
     };
 
     void settle();
-    void push(std::uint32_t place);
+    void push(std::uint32_t segment);
     template <class Outcome>
     void follow(const Outcome& outcome);
     std::size_t write(void* to, std::size_t capacity);

@@ -138,24 +138,12 @@ const std::vector<std::uint32_t>& StackSets::reachable(std::uint32_t set) {
     return reached_;
 }
 
-std::uint32_t StackSets::on_place(std::uint32_t set, std::uint32_t place) {
-    std::vector<Edge>& built = built_;
+std::uint32_t StackSets::on_set(std::uint32_t set, std::uint32_t below) {
     for (const std::uint32_t s : reachable(set)) {
-        built.clear();
-        for (std::size_t i = 0; i < count(s); ++i) built.push_back({edge(s, i).place, renamed_[edge(s, i).below]});
-        if (has_empty(s) && s != set) {
-            // A stack that ended here goes on with the place; there may be one of it already.
-            const auto at = std::lower_bound(built.begin(), built.end(), place,
-                                             [](const Edge& e, std::uint32_t p) { return e.place < p; });
-            if (at != built.end() && at->place == place) {
-                const auto i = static_cast<std::size_t>(at - built.begin());
-                const std::uint32_t below = unite(at->below, kEmptyStack);
-                built[i].below = below;
-            } else {
-                built.insert(at, {place, kEmptyStack});
-            }
-        }
-        const std::uint32_t made = make(false, built.data(), built.size());
+        built_.clear();
+        for (std::size_t i = 0; i < count(s); ++i) built_.push_back({edge(s, i).place, renamed_[edge(s, i).below]});
+        std::uint32_t made = make(false, built_.data(), built_.size());
+        if (has_empty(s) && s != set) made = unite(made, below);
         renamed_[s] = made;
     }
     return renamed_[set];
@@ -163,24 +151,23 @@ std::uint32_t StackSets::on_place(std::uint32_t set, std::uint32_t place) {
 
 std::uint32_t StackSets::take_lowest(std::uint32_t& set) {
     if (set == kNothing || has_empty(set)) return kNone;
-    std::uint32_t lowest = kNone;
+    // From the top down: all stacks go through a set if no edge from above leads past it.
     const auto& sets = reachable(set);
-    for (const std::uint32_t s : sets)
-        for (std::size_t i = 0; i < count(s); ++i) {
-            const Edge e = edge(s, i);
-            if (!has_empty(e.below)) continue;
-            if (s == set || (lowest != kNone && lowest != e.place)) return kNone;
-            lowest = e.place;
-        }
+    std::uint32_t lowest = kNone, nearest = kNone;  // nearest: the lowest set that an edge from above leads to
+    for (std::size_t k = sets.size(); k-- > 0;) {
+        const std::uint32_t s = sets[k];
+        if (s == kEmptyStack) break;
+        if (s != set && nearest >= s) lowest = s;
+        if (has_empty(s)) nearest = kEmptyStack;
+        for (std::size_t i = 0; i < count(s); ++i) nearest = std::min(nearest, edge(s, i).below);
+    }
+    if (lowest == kNone) return kNone;
     for (const std::uint32_t s : sets) {
+        if (s < lowest) continue;
         built_.clear();
-        bool ends = false;
-        for (std::size_t i = 0; i < count(s); ++i) {
-            const Edge e = edge(s, i);
-            ends = ends || has_empty(e.below);
-            if (renamed_[e.below] != kNothing) built_.push_back({e.place, renamed_[e.below]});
-        }
-        const std::uint32_t made = make(ends, built_.data(), built_.size());
+        if (s > lowest)
+            for (std::size_t i = 0; i < count(s); ++i) built_.push_back({edge(s, i).place, renamed_[edge(s, i).below]});
+        const std::uint32_t made = make(s == lowest, built_.data(), built_.size());
         renamed_[s] = made;
     }
     set = renamed_[set];

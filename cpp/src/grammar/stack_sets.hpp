@@ -40,10 +40,10 @@ public:
     std::uint32_t make_from(bool has_empty, std::vector<Edge>& edges);
     std::uint32_t unite(std::uint32_t a, std::uint32_t b);
 
-    /// All stacks but the empty one, each on top of `place`.
-    std::uint32_t on_place(std::uint32_t set, std::uint32_t place);
+    /// All stacks but the empty one, each on top of each stack of `below`.
+    std::uint32_t on_set(std::uint32_t set, std::uint32_t below);
 
-    /// If no stack is empty or of one place, and all have the same lowest place: takes it off, and returns it. Else
+    /// If all stacks go through one set below their topmost places: takes the lowest such set off, and returns it. Else
     /// kNone.
     std::uint32_t take_lowest(std::uint32_t& set);
 
