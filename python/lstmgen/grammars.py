@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 
 __all__ = ["balanced", "json", "latex", "music"]
 
-_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\", '"': '\\"', "[": "\\[", "]": "\\]", "-": "\\-"}
+_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\", '"': '\\"', "[": "\\[", "]": "\\]", "-": "\\x2D"}
 
 
 def _quoted(text: str) -> str:
@@ -70,7 +70,7 @@ def json() -> str:
             "member": 'string space ":" space value',
             "array": '"\\[" space (value ("," space value)*)? "\\]"'.replace("\\[", "[").replace("\\]", "]"),
             "string": r'"\"" ([^"\\\x00-\x1F] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4}))* "\""',
-            "number": '"-"? ("0" | [1-9] [0-9]*) ("." [0-9]+)? ([eE] [+\\-]? [0-9]+)?',
+            "number": '"-"? ("0" | [1-9] [0-9]*) ("." [0-9]+)? ([eE] [+\\x2D]? [0-9]+)?',
             "space": r"[ \t\n\r]*",
         }
     )
@@ -282,7 +282,7 @@ def _commands(names: _Names, in_math: bool, rules: dict[str, str], rule: str) ->
 def _text_rules(names: _Names, rules: dict[str, str]) -> None:
     plain, full = _commands(names, False, rules, "name")
     other = _class("\\{}$%&#_^ \t\n") [:-1].replace("[", "[^", 1) + "a-zA-Z]"
-    rules["symbol"] = '"\\\\" ([{}$%&#_ ,;:!/@\\-] | accent)'
+    rules["symbol"] = '"\\\\" ([{}$%&#_ ,;:!/@\\x2D] | accent)'
     rules["accent"] = "['`\\x22\\x5E~=.] ([a-zA-Z] | \"{\" [a-zA-Z] \"}\")"
     rules["comment"] = '"%" [^\\n]* "\\n"'
     rules["key"] = _class("\\{}$%&#^~ \t\n", negated=True) + "+"

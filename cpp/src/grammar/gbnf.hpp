@@ -29,12 +29,12 @@ struct Symbol {
 };
 
 struct Rule {
-    std::string name;            // empty: made for a group or for a repetition
-    std::uint32_t named = 0;     // the rule with a name in which it stands
+    std::string name;         // empty: made for a group or for a repetition
+    std::uint32_t named = 0;  // the rule with a name in which it stands
     bool defined = false;
-    bool repeats = false;        // made for a repetition without an end: its first alternative ends with the rule itself
-    bool nullable = false;       // stands for the empty text, too
-    std::uint32_t begin = 0;     // where the text mentions it first
+    bool repeats = false;     // made for a repetition without an end: its first alternative ends with the rule itself
+    bool nullable = false;    // stands for the empty text, too
+    std::uint32_t begin = 0;  // where the text mentions it first
     std::vector<std::vector<Symbol>> alternatives;
 };
 

@@ -127,9 +127,10 @@ public:
         to_.rows_ = std::move(ways.rows);
         to_.ways_ = std::move(ways.ways);
         for (CompiledRule& rule : to_.rules_)
-            rule.alternatives.erase(std::remove_if(rule.alternatives.begin(), rule.alternatives.end(),
-                                                   [this](std::uint32_t p) { return to_.row_of_[p] == to_.row_of_[p + 1]; }),
-                                    rule.alternatives.end());
+            rule.alternatives.erase(
+                std::remove_if(rule.alternatives.begin(), rule.alternatives.end(),
+                               [this](std::uint32_t p) { return to_.row_of_[p] == to_.row_of_[p + 1]; }),
+                rule.alternatives.end());
     }
 
 private:
@@ -202,9 +203,7 @@ private:
         return next;
     }
 
-    std::uint32_t rule_symbol(std::size_t rule) const {
-        return static_cast<std::uint32_t>(to_.sets_.size() + rule);
-    }
+    std::uint32_t rule_symbol(std::size_t rule) const { return static_cast<std::uint32_t>(to_.sets_.size() + rule); }
 
     std::uint32_t lower_symbols(const std::vector<Symbol>& symbols) {
         std::uint32_t next = kEnd;
@@ -314,11 +313,13 @@ private:
             }
         }
         if (spelled)
-            refuse({"grammar: the vocabulary cannot spell rule 'root': it has all characters, but its elements join "
-                    "them in other ways"});
-        refuse({"grammar: rule 'root' never ends: each of its alternatives leads back to a rule that is not complete, "
-                "or to a text of over ",
-                kMaxElements, " elements"});
+            refuse(
+                {"grammar: the vocabulary cannot spell rule 'root': it has all characters, but its elements join "
+                 "them in other ways"});
+        refuse(
+            {"grammar: rule 'root' never ends: each of its alternatives leads back to a rule that is not complete, "
+             "or to a text of over ",
+             kMaxElements, " elements"});
     }
 
     std::string_view name_of(std::uint32_t rule) const { return from_.rules[from_.rules[rule].named].name; }
@@ -385,7 +386,8 @@ void Grammar::spell(const std::vector<std::string>& vocabulary, const std::vecto
     std::vector<char> drawn(vocabulary.size(), 1);
     for (const std::uint32_t id : never) {
         if (id >= vocabulary.size())
-            refuse({"grammar: expected ids of elements below ", vocabulary.size(), " that are never drawn, found ", id});
+            refuse(
+                {"grammar: expected ids of elements below ", vocabulary.size(), " that are never drawn, found ", id});
         drawn[id] = 0;
     }
     letter_of_.fill(-1);

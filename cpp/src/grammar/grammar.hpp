@@ -25,9 +25,9 @@ constexpr std::uint32_t kMaxElements = 1U << 30;  // of a shortest text
 /// The spellings of elements as a tree of bytes. A node stands for the begin of an element; node 0 is the empty one.
 struct SpellingTree {
     struct Edge {
-        std::uint16_t byte;              // as a letter of the alphabet
-        std::uint32_t to;                // a node; kNone: no element goes on
-        std::uint32_t first, last;       // elements[first .. last) end here
+        std::uint16_t byte;         // as a letter of the alphabet
+        std::uint32_t to;           // a node; kNone: no element goes on
+        std::uint32_t first, last;  // elements[first .. last) end here
     };
     struct Node {
         std::uint32_t first, last;  // of its edges
@@ -121,12 +121,12 @@ private:
 
 /// What find_ways finds.
 struct Ways {
-    bool complete = false;                // false: it was too much
-    std::vector<std::uint32_t> row_of;    // place -> its first row; one more at the end
+    bool complete = false;              // false: it was too much
+    std::vector<std::uint32_t> row_of;  // place -> its first row; one more at the end
     std::vector<Grammar::Row> rows;
     std::vector<Grammar::Way> ways;
-    std::vector<char> productive;         // of each rule: some elements spell a text of it
-    std::uint32_t shortest = kNever;      // elements of the shortest text of the root
+    std::vector<char> productive;     // of each rule: some elements spell a text of it
+    std::uint32_t shortest = kNever;  // elements of the shortest text of the root
 };
 
 /// All ways from place to place that a text of the root can take (closing.cpp).

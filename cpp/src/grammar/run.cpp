@@ -20,8 +20,8 @@ constexpr std::uint32_t kDead = 1, kUnknown = 0, kFirstOutcome = 2;
 //
 // A state is a set of stacks relative to the array of its run. Where all stacks go through one set, they are cut: what
 // lies above it is the state, and the segments below lie in the array. Reading a letter leads to an outcome: another
-// state, and segments for the array. A state that holds the empty stack has come to the end of what it knows; the topmost
-// segment of the array then joins it (pop).
+// state, and segments for the array. A state that holds the empty stack has come to the end of what it knows; the
+// topmost segment of the array then joins it (pop).
 class Memo::Engine {
 public:
     explicit Engine(const Grammar& grammar) : grammar_(grammar) {
@@ -35,12 +35,12 @@ public:
     };
     /// What can follow a stack of the array, and which elements are allowed for it.
     struct Entry {
-        std::uint32_t mask;       // in masks_
-        std::uint32_t elements;   // in elements_: after each element, to the end of what is known; kNever
-        std::uint32_t greatest;   // of these
-        std::uint32_t shortest;   // now, to the end
-        std::uint32_t vector;     // what can follow what is known
-        bool needs_more;          // an element goes on below what is known
+        std::uint32_t mask;      // in masks_
+        std::uint32_t elements;  // in elements_: after each element, to the end of what is known; kNever
+        std::uint32_t greatest;  // of these
+        std::uint32_t shortest;  // now, to the end
+        std::uint32_t vector;    // what can follow what is known
+        bool needs_more;         // an element goes on below what is known
     };
     /// A segment of the array, over what can follow it.
     struct Level {
@@ -63,7 +63,8 @@ public:
         levels_.clear();
         vectors_.clear();
         distances_.clear();
-        for (IdMap* map : {&state_of_, &outcome_of_, &pop_of_, &entry_of_, &more_of_, &level_of_, &distance_of_}) map->clear();
+        for (IdMap* map : {&state_of_, &outcome_of_, &pop_of_, &entry_of_, &more_of_, &level_of_, &distance_of_})
+            map->clear();
         vector_table_.clear();
         at_end_.assign(grammar_.closing_nodes(), kNever);
         at_end_[0] = 0;
@@ -72,9 +73,9 @@ public:
     }
 
     std::size_t bytes() const noexcept {
-        return sets_.size() * 28 + sets_.edges() * 16 + states_.size() * 32 + rows_.size() * 4 +
-               outcomes_.size() * 32 + masks_.size() * 8 + elements_.size() * 4 + entries_.size() * 48 +
-               levels_.size() * 48 + vectors_.size() * 4 + distances_.size() * 40 + pop_of_.size() * 32;
+        return sets_.size() * 28 + sets_.edges() * 16 + states_.size() * 32 + rows_.size() * 4 + outcomes_.size() * 32 +
+               masks_.size() * 8 + elements_.size() * 4 + entries_.size() * 48 + levels_.size() * 48 +
+               vectors_.size() * 4 + distances_.size() * 40 + pop_of_.size() * 32;
     }
 
     const Outcome& start() const noexcept { return outcomes_[start_]; }
@@ -169,8 +170,7 @@ public:
         const std::uint64_t key = pair_key(before, all ? kNone : top->level);
         std::uint32_t i = more_of_.find(key);
         if (i == kNone) {
-            const std::uint32_t vector =
-                known > 0 ? levels_[top->level].below : entries_[before].vector;
+            const std::uint32_t vector = known > 0 ? levels_[top->level].below : entries_[before].vector;
             i = make_entry(state, vector, top, known, all);
             more_of_.insert(key, i);
         }
@@ -193,7 +193,7 @@ public:
 private:
     struct State {
         std::uint32_t set;
-        std::uint32_t row;                  // in rows_
+        std::uint32_t row;                      // in rows_
         std::uint32_t last_vector, last_entry;  // the entry that was asked for last
         bool has_empty;
     };
@@ -562,8 +562,10 @@ const std::uint64_t* Run::allowed(std::uint64_t left) {
     if (left == kUnlimited) return engine.mask(e);
     const std::uint64_t below = known < stack_.size() ? stack_[stack_.size() - known - 1].elements : 0;
     if (below + e.shortest > left)
-        refuse({"grammar: the text needs ", below + e.shortest, " more elements to be complete; expected at least as "
-                "many, found room for ", left});
+        refuse({"grammar: the text needs ", below + e.shortest,
+                " more elements to be complete; expected at least as "
+                "many, found room for ",
+                left});
     if (left > below + e.greatest) return engine.mask(e);
     std::fill(mask_.begin(), mask_.end(), 0);
     const std::uint32_t* const after = engine.elements(e);
@@ -600,8 +602,8 @@ std::uint64_t Run::shortest_end() {
     return (known < stack_.size() ? stack_[stack_.size() - known - 1].elements : 0) + e.shortest;
 }
 
-// A state: the grammar's identity; the sets of the array's segments and of the state, with all sets below them, each after
-// those; the numbers of the state's set and of the segments.
+// A state: the grammar's identity; the sets of the array's segments and of the state, with all sets below them, each
+// after those; the numbers of the state's set and of the segments.
 std::size_t Run::write(void* to, std::size_t capacity) {
     Memo::Engine& engine = *memo_->engine_;
     auto& sets = engine.sets();

@@ -84,7 +84,7 @@ private:
     friend class Memo::Engine;
 
     struct Level {
-        std::uint32_t level;  // of the memo: a set of stacks, and what can follow below it
+        std::uint32_t level;     // of the memo: a set of stacks, and what can follow below it
         std::uint64_t elements;  // to its end and that of all below, at least
     };
 
