@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from lstmgen import _core, grammars
 from support import oracle
 from support.slow_grammar import Alt, Class, Lit, Node, Ref, Rep, Seq, SlowGrammar, gbnf
@@ -78,7 +79,7 @@ def languages(draw: st.DrawFn) -> tuple[dict[str, Node], list[str]]:
     return rules, [*(singles + longer or ["a"]), ""]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(languages(), st.randoms(use_true_random=False), st.sampled_from([None, 5, 7]))
 def test_allows_what_a_slow_recogniser_allows_and_ends_in_as_few_elements(
     language: tuple[dict[str, Node], list[str]], rng: random.Random, budget: int | None
@@ -150,7 +151,11 @@ def test_allows_what_llguidance_allows(name: str) -> None:
         (r"root ::= [\x30-\x39]", ["0", "9"], ["a"]),
         ('root ::= (\n  # a comment\n  "a" # and one more\n  | "b"\n)\n\n# the end', ["a", "b"], ["c"]),
         ('root ::= "a" |\n  "b"\nother ::= "c"', ["a", "b"], ["c"]),
-        ('root ::=\n  under_score dash-ed Upper9\nunder_score ::= "a"\ndash-ed ::= "b"\nUpper9 ::= "c"', ["abc"], ["a"]),
+        (
+            'root ::=\n  under_score dash-ed Upper9\nunder_score ::= "a"\ndash-ed ::= "b"\nUpper9 ::= "c"',
+            ["abc"],
+            ["a"],
+        ),
         ('root ::= "a"\r\n  \r\nx ::= "b"\r\n', ["a"], ["b"]),
         ('root ::= ""', [""], ["a"]),
         ('root ::= "a" root "b" | ""', ["", "ab", "aabb"], ["aab", "ba"]),
@@ -180,7 +185,7 @@ def test_reads_the_notation(grammar: str, texts: list[str], others: list[str]) -
         ('root ::= "a"{2', "line 1, column 15: expected '}', found the end"),
         ('root ::= "a"{3,2}', "not below the least, 3; found 2"),
         ('root ::= "a"{99999999999999999999}', "expected up to 10000 repetitions"),
-        (r'root ::= "\q"', r"line 1, column 12: expected one of \\n \\t"),
+        (r'root ::= "\q"', r"line 1, column 12: expected one of \n \t"),
         (r'root ::= "\x4"', "line 1, column 14: expected two hexadecimal digits, found '\"'"),
         (r'root ::= "\uD800"', "expected the number of a Unicode character"),
         (r'root ::= "\U00110000"', "expected the number of a Unicode character"),
@@ -188,16 +193,17 @@ def test_reads_the_notation(grammar: str, texts: list[str], others: list[str]) -
         ('root ::= "a"\n\n  x ::= nothing', "line 3, column 9: expected the name of a rule, found 'nothing'"),
         ('root ::= "a"\nroot ::= "b"', "line 2, column 1: expected the name of another rule, found 'root'"),
         ("root ::= <think>", "tokens in angle brackets are not read"),
-        ('root ::= root "a" | "b"', "rule 'root' can begin with itself .'root' -> 'root'."),
-        ('root ::= x\nx ::= y "a"\ny ::= x | "b"', "rule 'x' can begin with itself .'x' -> 'y' -> 'x'."),
+        ('root ::= root "a" | "b"', "rule 'root' can begin with itself ('root' -> 'root')"),
+        ('root ::= x\nx ::= y "a"\ny ::= x | "b"', "rule 'x' can begin with itself ('x' -> 'y' -> 'x')"),
         ('root ::= x "a"? root\nx ::= "b"*', "rule 'root' can begin with itself"),
         ('root ::= ("a"? root)* "b"', "rule 'root' can begin with itself"),
         ("root ::= " + "(" * 300 + '"a"' + ")" * 300, "nested parentheses"),
     ],
 )
 def test_names_the_place_of_an_error(grammar: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError) as error:
         run_of(grammar)
+    assert message in str(error.value)
 
 
 def test_refuses_text_that_is_no_utf8() -> None:
@@ -288,7 +294,9 @@ def test_counts_single_characters_where_elements_are_too_many() -> None:
 @pytest.mark.parametrize("name", [*oracle.cases(), "music"])
 def test_texts_end_within_the_elements_that_are_left(name: str) -> None:
     if name == "music":
-        case = oracle.Case(grammars.music(), [*(f"t{s}" for s in (1, 6, 12, 24)), *(f"n{p}" for p in range(40, 90)), "d12"])
+        case = oracle.Case(
+            grammars.music(), [*(f"t{s}" for s in (1, 6, 12, 24)), *(f"n{p}" for p in range(40, 90)), "d12"]
+        )
     else:
         case = oracle.cases()[name]
     grammar = _core.Grammar(case.gbnf, case.vocabulary)
@@ -308,7 +316,7 @@ def test_texts_end_within_the_elements_that_are_left(name: str) -> None:
 def test_says_how_many_elements_a_text_needs() -> None:
     run = run_of('root ::= "abc"')
     assert run.remaining() == 3
-    with pytest.raises(ValueError, match="needs 3 more elements to be complete; .* found room for 2"):
+    with pytest.raises(ValueError, match=r"needs 3 more elements to be complete; .* found room for 2"):
         run.allowed(2)
 
 
@@ -328,9 +336,10 @@ def test_refuses_an_element_that_is_not_allowed_and_goes_on() -> None:
 def test_a_saved_state_goes_on_elsewhere() -> None:
     case = oracle.cases()["latex, long elements"]
     rng = random.Random(4)
-    run = run_of(*case)
-    for _ in range(150):
-        other = run_of(*case)
+    grammar = _core.Grammar(*case)
+    run = grammar.start()
+    for _ in range(100):
+        other = grammar.start()
         other.load(run.save())
         assert other.save() == run.save()
         assert (other.allowed() == run.allowed()).all()
@@ -400,7 +409,7 @@ def test_hostile_grammars_end_within_bounds(grammar: str) -> None:
             run.accept(int(rng.choice(choices)))
         run.save()
     except ValueError as error:
-        assert str(error).startswith("grammar: ")  # noqa: PT017 - either is right
+        assert str(error).startswith("grammar: ")
     assert time.process_time() - start < 20
 
 
@@ -481,7 +490,12 @@ def test_latex_knows_the_names_of_its_corpus() -> None:
     )
     grammar = grammars.latex(corpus)
     assert accepts(grammar, corpus)
-    for right in ("$\\alpha\\alpha$", "\\begin{claim}y\\end{claim}", "\\emph{x}", "\\begin{points} \\item\\end{points}"):
+    for right in (
+        "$\\alpha\\alpha$",
+        "\\begin{claim}y\\end{claim}",
+        "\\emph{x}",
+        "\\begin{points} \\item\\end{points}",
+    ):
         assert accepts(grammar, right), right
     wrong = ("\\alpha", "$\\beta$", "\\begin{lemma}\\end{lemma}", "$\\mathcal$", "\\emph", "\\hidden", "\\item")
     for text in wrong:
@@ -494,7 +508,8 @@ def test_music_has_bars_that_add_up() -> None:
     for meter, points in ("4/4", 96), ("3/4", 72), ("6/8", 72):
         run = run_of(grammars.music(meter, bars=3), vocabulary)
         rng = random.Random(7)
-        at, ends = 0, []
+        at = 0
+        ends: list[int] = []
         while choices := [int(i) for i in np.flatnonzero(run.allowed(400 - len(ends)))]:
             element = vocabulary[i := rng.choice(choices)]
             run.accept(i)
@@ -513,7 +528,7 @@ def test_music_refuses_meters_that_the_grid_does_not_hold() -> None:
         grammars.music(bars=0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

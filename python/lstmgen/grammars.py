@@ -55,7 +55,7 @@ def balanced(pairs: Iterable[str] = ("()", "[]", "{}")) -> str:
     return _written(
         {
             "root": f"({_class(characters, negated=True)} | pair)*",
-            "pair": " | ".join(f"{_quoted(opening)} root {_quoted(closing)}" for opening, closing in pairs),
+            "pair": " | ".join(f"{_quoted(pair[0])} root {_quoted(pair[1])}" for pair in pairs),
         }
     )
 
@@ -65,7 +65,7 @@ def json() -> str:
     return _written(
         {
             "root": "space value",
-            "value": "(object | array | string | number | \"true\" | \"false\" | \"null\") space",
+            "value": '(object | array | string | number | "true" | "false" | "null") space',
             "object": '"{" space (member ("," space member)*)? "}"',
             "member": 'string space ":" space value',
             "array": '"\\[" space (value ("," space value)*)? "\\]"'.replace("\\[", "[").replace("\\]", "]"),
@@ -118,13 +118,43 @@ _MATRICES = ("matrix", "pmatrix", "bmatrix", "vmatrix", "smallmatrix", "cases", 
 _VERBATIM = ("verbatim", "verbatim*", "lstlisting", "comment")
 _TABLES = ("tabular",)
 _COLUMNS = ("array", "tabular")
-_TEXTS = ("theorem", "lemma", "proposition", "corollary", "definition", "remark", "example", "proof", "abstract")
+_TEXTS: tuple[str, ...] = (
+    "theorem",
+    "lemma",
+    "proposition",
+    "corollary",
+    "definition",
+    "remark",
+    "example",
+    "proof",
+    "abstract",
+)
 _TEXTS += ("center", "quote", "quotation", "figure", "table")
-_PREAMBLE = ("document", "documentclass", "usepackage", "newcommand", "newtheorem", "def", "renewcommand", "newenvironment")
+_PREAMBLE = (
+    "document",
+    "documentclass",
+    "usepackage",
+    "newcommand",
+    "newtheorem",
+    "def",
+    "renewcommand",
+    "newenvironment",
+)
 _RESERVED = ("begin", "end", "item", "left", "right", "verb", *_PREAMBLE)
 _DEPTH = 4  # of lists: more is an error of LaTeX
 
-_KEYS = ("label", "ref", "eqref", "pageref", "cite", "input", "include", "includegraphics", "bibliography", "url")
+_KEYS: tuple[str, ...] = (
+    "label",
+    "ref",
+    "eqref",
+    "pageref",
+    "cite",
+    "input",
+    "include",
+    "includegraphics",
+    "bibliography",
+    "url",
+)
 _KEYS += ("bibliographystyle",)
 _TEXT_ARGUMENTS = {  # how many, where no corpus tells
     **dict.fromkeys((*_KEYS, "section", "section*", "subsection", "subsection*", "subsubsection", "chapter"), 1),
@@ -153,7 +183,7 @@ class _Names:
         self.optional: set[str] = set(_OPTIONAL)
         self.cells = {"xymatrix", "substack"}  # whose argument has columns
         self.known = corpus is not None
-        self.displays = ("$$", "\\[", "\\(")
+        self.displays: tuple[str, ...] = ("$$", "\\[", "\\(")
         self.verb = True
         if corpus is not None:
             self._learn(corpus)
@@ -162,7 +192,9 @@ class _Names:
 
     def _learn(self, corpus: str) -> None:
         for name in _VERBATIM:
-            corpus = re.sub(rf"(\\begin\{{{re.escape(name)}\}}).*?(\\end\{{{re.escape(name)}\}})", r"\1\2", corpus, flags=re.S)
+            corpus = re.sub(
+                rf"(\\begin\{{{re.escape(name)}\}}).*?(\\end\{{{re.escape(name)}\}})", r"\1\2", corpus, flags=re.S
+            )
         corpus = re.sub(r"\\verb(.)[^\n]*?\1", "", corpus)
         corpus = re.sub(r"(?<!\\)%[^\n]*\n?", "", corpus)
         environments: list[str] = []
@@ -235,9 +267,10 @@ def latex(corpus: str | None = None) -> str:
     r"""LaTeX, as far as it can be told without running TeX.
 
     Braces are balanced. Formulas in ``$..$``, ``$$..$$``, ``\[..\]`` and ``\(..\)`` are closed, hold no empty line, and
-    have no second index or exponent in one place. ``\begin{x}`` is closed by ``\end{x}``. ``\item`` stands in lists only,
-    at most four deep, and nothing stands before the first. ``&`` and ``\\`` stand in alignments, ``\left`` has its
-    ``\right``, and commands that take arguments have them. Comments and verbatim text may hold anything.
+    have no second index or exponent in one place. ``\begin{x}`` is closed by ``\end{x}``. ``\item`` stands in lists
+    only, at most four deep, and nothing stands before the first. ``&`` and ``\\`` stand in alignments, ``\left`` has its
+    ``\right``, and commands that take arguments have them. Comments may hold anything, and verbatim text all but a
+    backslash.
 
     corpus: LaTeX that is taken to be right. Only its commands, in formulas or outside of them as there, and only its
         environments are known then; a command that always has arguments has them. None: common environments, and
@@ -281,9 +314,9 @@ def _commands(names: _Names, in_math: bool, rules: dict[str, str], rule: str) ->
 
 def _text_rules(names: _Names, rules: dict[str, str]) -> None:
     plain, full = _commands(names, False, rules, "name")
-    other = _class("\\{}$%&#_^ \t\n") [:-1].replace("[", "[^", 1) + "a-zA-Z]"
+    other = _class("\\{}$%&#_^ \t\n")[:-1].replace("[", "[^", 1) + "a-zA-Z]"
     rules["symbol"] = '"\\\\" ([{}$%&#_ ,;:!/@\\x2D] | accent)'
-    rules["accent"] = "['`\\x22\\x5E~=.] ([a-zA-Z] | \"{\" [a-zA-Z] \"}\")"
+    rules["accent"] = '[\'`\\x22\\x5E~=.] ([a-zA-Z] | "{" [a-zA-Z] "}")'
     rules["comment"] = '"%" [^\\n]* "\\n"'
     rules["key"] = _class("\\{}$%&#^~ \t\n", negated=True) + "+"
     text = _class("\\{}$%&#_^[]\n", negated=True)
@@ -323,7 +356,7 @@ def _math_rules(names: _Names, rules: dict[str, str]) -> None:
     if not names.known:  # \\mathcal B is as good as \\mathcal{B}
         rules["bare"] = _argument("math") + " | [ \\t]+ [a-zA-Z0-9] | [0-9]"
     rules["math-symbol"] = '"\\\\" [{}|,;:!>$%&#_ /]'
-    delimiter = "[()\\[\\]|/.<>] | \"\\\\\" [{}|]"
+    delimiter = '[()\\[\\]|/.<>] | "\\\\" [{}|]'
     named = " | ".join(_quoted("\\" + name) for name in _DELIMITERS)
     rules["fenced"] = f'"\\\\left" (({delimiter}) math | ({named}) math-after) "\\\\right"'
     matrices = [name for name in names.environments if name in _MATRICES]

@@ -10,8 +10,9 @@ import random
 from typing import Any, NamedTuple
 
 import numpy as np
-from lstmgen import _core, grammars
 from numpy.typing import NDArray
+
+from lstmgen import _core, grammars
 
 ASCII = ["\n", *map(chr, range(32, 127))]
 CHESS = r"""
@@ -106,14 +107,15 @@ def walk(case: Case, steps: int, seed: int) -> tuple[int, list[str]]:
     rng = random.Random(seed)
     oracle = Oracle(case)
     grammar = _core.Grammar(case.gbnf, case.vocabulary)
-    run, text, differences, n = grammar.start(), "", [], 0
+    differences: list[str] = []
+    run, text, n = grammar.start(), "", 0
     while n < steps and len(differences) < 10:
         ours = np.append(run.allowed(), run.complete)
         theirs = oracle.allowed()
         n += 1
-        for i in np.flatnonzero(ours != theirs):
-            what = case.vocabulary[i] if i < len(case.vocabulary) else "the end"
-            differences.append(f"{what!r} after {text[-200:]!r}: {'ours' if ours[i] else 'theirs'} allows it")
+        for k in np.flatnonzero(ours != theirs):
+            what = case.vocabulary[k] if k < len(case.vocabulary) else "the end"
+            differences.append(f"{what!r} after {text[-200:]!r}: {'ours' if ours[k] else 'theirs'} allows it")
         both = np.flatnonzero(ours[:-1] & theirs[:-1])
         if len(both) == 0 or len(text) > 400 or rng.random() < 0.002:
             run, text = grammar.start(), ""
