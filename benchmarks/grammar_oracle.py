@@ -1,6 +1,7 @@
 """Walk through grammars with llguidance, an independent engine, beside lstmgen, and count where they differ.
 
-python benchmarks/grammar_oracle.py            a million steps in six grammars: about ten minutes
+python benchmarks/grammar_oracle.py              a million steps in six grammars: about ten minutes
+python benchmarks/grammar_oracle.py json chess   the same in two of them
 """
 
 import argparse
@@ -15,10 +16,13 @@ from support.oracle import cases, walk
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("grammars", nargs="*", metavar="grammar", help=f"of {', '.join(cases())}; all by default")
     parser.add_argument("--steps", type=int, default=1_000_000, help="of all grammars together")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    all_cases = cases()
+    all_cases = {name: case for name, case in cases().items() if not args.grammars or name in args.grammars}
+    if len(all_cases) < len(set(args.grammars)):
+        parser.error(f"expected grammars of {', '.join(cases())}; found {', '.join(args.grammars)}")
     total = found = 0
     for name, case in all_cases.items():
         start = time.perf_counter()

@@ -268,8 +268,8 @@ def latex(corpus: str | None = None) -> str:
 
     Braces are balanced. Formulas in ``$..$``, ``$$..$$``, ``\[..\]`` and ``\(..\)`` are closed, hold no empty line, and
     have no second index or exponent in one place. ``\begin{x}`` is closed by ``\end{x}``. ``\item`` stands in lists
-    only, at most four deep, and nothing stands before the first. ``&`` and ``\\`` stand in alignments, ``\left`` has its
-    ``\right``, and commands that take arguments have them. Comments may hold anything, and verbatim text all but a
+    only, at most four deep, and nothing stands before the first. ``&`` and ``\\`` stand in alignments, ``\left`` has
+    its ``\right``, and commands that take arguments have them. Comments may hold anything, and verbatim text all but a
     backslash.
 
     corpus: LaTeX that is taken to be right. Only its commands, in formulas or outside of them as there, and only its

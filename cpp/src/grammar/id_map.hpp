@@ -24,7 +24,7 @@ public:
 
     /// kNone: there is none.
     std::uint32_t find(std::uint64_t key) const noexcept {
-        for (std::size_t i = mix(key) & (slots_.size() - 1);; i = (i + 1) & (slots_.size() - 1)) {
+        for (std::size_t i = first(key);; i = (i + 1) & (slots_.size() - 1)) {
             const Slot& slot = slots_[i];
             if (slot.value == kNone) return kNone;
             if (slot.key == key) return slot.value;
@@ -52,8 +52,11 @@ private:
         std::uint32_t value = kNone;
     };
 
+    std::size_t first(std::uint64_t key) const noexcept {
+        return static_cast<std::size_t>(mix(key)) & (slots_.size() - 1);
+    }
     void place(std::uint64_t key, std::uint32_t value) noexcept {
-        std::size_t i = mix(key) & (slots_.size() - 1);
+        std::size_t i = first(key);
         while (slots_[i].value != kNone) i = (i + 1) & (slots_.size() - 1);
         slots_[i] = {key, value};
     }
@@ -76,7 +79,7 @@ public:
     /// The number of an equal thing. kNone: `add` it.
     template <class Equal>
     std::uint32_t find(std::uint64_t hash, Equal&& equal) const {
-        for (std::size_t i = hash & (slots_.size() - 1);; i = (i + 1) & (slots_.size() - 1)) {
+        for (std::size_t i = static_cast<std::size_t>(hash) & (slots_.size() - 1);; i = (i + 1) & (slots_.size() - 1)) {
             if (slots_[i] == kNone) return kNone;
             if (equal(slots_[i])) return slots_[i];
         }
@@ -102,7 +105,7 @@ public:
 
 private:
     void place(std::uint32_t number, std::uint64_t hash) noexcept {
-        std::size_t i = hash & (slots_.size() - 1);
+        std::size_t i = static_cast<std::size_t>(hash) & (slots_.size() - 1);
         while (slots_[i] != kNone) i = (i + 1) & (slots_.size() - 1);
         slots_[i] = number;
     }

@@ -40,7 +40,7 @@ std::uint32_t StackSets::make(bool has_empty, const Edge* edges, std::size_t n) 
     const std::uint32_t known = table_.find(hash(has_empty, edges, n), [&](std::uint32_t i) {
         const Node& node = nodes_[i];
         return node.has_empty == has_empty && node.count == n &&
-               std::equal(edges, edges + n, edges_.begin() + node.first,
+               std::equal(edges, edges + n, edges_.data() + node.first,
                           [](Edge a, Edge b) { return a.place == b.place && a.below == b.below; });
     });
     if (known != kNone) return known;
