@@ -63,7 +63,8 @@ void walk(const std::shared_ptr<const grammar::Grammar>& compiled, const std::ui
         run.accept(id);
         if (draws[k] % 16 == 0) {
             const auto state = saved(run);
-            const std::vector<std::uint64_t> mask(run.allowed(), run.allowed() + (elements + 63) / 64);
+            const std::uint64_t* const bits = run.allowed();
+            const std::vector<std::uint64_t> mask(bits, bits + (elements + 63) / 64);
             memo->clear();
             require(saved(run) == state);
             require(std::memcmp(mask.data(), run.allowed(), mask.size() * 8) == 0);
