@@ -20,6 +20,8 @@
 namespace py = pybind11;
 using namespace pybind11::literals;
 
+void bind_grammar(py::module_& m);  // grammar.cpp
+
 namespace {
 
 using Ids = py::array_t<std::uint32_t, py::array::c_style>;
@@ -225,7 +227,39 @@ public:
         return id;
     }
 
-    // Up to `length` elements: fewer if they end with one of `stops`, which may begin in `before`.
+    void set_grammar(const lstmgen::Grammar* grammar, std::uint64_t length) {
+        alone([&] {
+            generator_.set_grammar(grammar ? *grammar : lstmgen::Grammar(), length);
+            return true;
+        });
+    }
+
+    void set_grammar_length(std::uint64_t length) {
+        alone([&] {
+            generator_.set_grammar_length(length);
+            return true;
+        });
+    }
+
+    std::optional<lstmgen::Grammar> grammar() {
+        lstmgen::Grammar found;
+        alone([&] {
+            found = generator_.grammar();
+            return true;
+        });
+        return found ? std::optional(found) : std::nullopt;
+    }
+
+    bool ended() {
+        bool ended = false;
+        alone([&] {
+            ended = generator_.ended();
+            return true;
+        });
+        return ended;
+    }
+
+    // Up to `length` elements: fewer if a grammar allows no more, or if they end with one of `stops`, which may begin in `before`.
     Ids sample(std::size_t length, const IdLists& stops, std::vector<std::uint32_t> before) {
         const lstmgen::StopMatcher matcher(stops);
         const std::size_t begin = before.size();
@@ -234,6 +268,7 @@ public:
             SignalCheck keep_going;
             while (ids.size() - begin < length) {
                 if (!keep_going()) return false;
+                if (generator_.ended()) return true;
                 ids.push_back(generator_.next());
                 if (matcher.matches(ids)) return true;
             }
@@ -344,18 +379,22 @@ std::pair<std::vector<Ids>, std::vector<double>> sample_many(const lstmgen::Mode
                                                              const std::vector<Ids>& primes,
                                                              const std::vector<py::dict>& samplers, std::size_t length,
                                                              IdLists stops, std::size_t refresh, std::size_t threads,
-                                                             bool scores) {
+                                                             bool scores, const lstmgen::Grammar* grammar, bool finish,
+                                                             const std::vector<std::size_t>& grammar_primes) {
     std::vector<lstmgen::Request> requests(primes.size());
     for (std::size_t i = 0; i < primes.size(); ++i) {
         require_dims(primes[i], 1);
         set_by_name(requests[i].sampler, samplers.at(i));
         requests[i].prime.assign(primes[i].data(), primes[i].data() + primes[i].size());
+        if (grammar) requests[i].grammar_prime = grammar_primes.at(i);
     }
     lstmgen::ManyOptions options;
     options.length = length;
     options.stops = std::move(stops);
     options.refresh = refresh;
     options.threads = threads;
+    if (grammar) options.grammar = *grammar;
+    options.finish = finish;
     std::vector<double> found(scores ? primes.size() : 0);
     if (scores) options.scores = found.data();
     IdLists drawn;
@@ -397,6 +436,7 @@ void bind_errors() {
                 case lstmgen::ErrorCode::io: return py::set_error(PyExc_OSError, error.what());
                 case lstmgen::ErrorCode::format: return py::set_error(format_error, error.what());
                 case lstmgen::ErrorCode::busy: return py::set_error(PyExc_RuntimeError, error.what());
+                case lstmgen::ErrorCode::ended:
                 case lstmgen::ErrorCode::invalid_argument: return py::set_error(PyExc_ValueError, error.what());
             }
         }
@@ -439,6 +479,7 @@ void bind_info(py::module_& m) {
         .def_readonly("license", &ModelInfo::license)
         .def_readonly("source_url", &ModelInfo::source_url)
         .def_readonly("card", &ModelInfo::card)
+        .def_readonly("grammar", &ModelInfo::grammar)
         .def_readonly("keras_version", &ModelInfo::keras_version)
         .def_readonly("dtype", &ModelInfo::dtype)
         .def_readonly("isa", &ModelInfo::isa)
@@ -532,6 +573,10 @@ void bind_generator(py::module_& m) {
         .def("logits", &Generator::logits)
         .def("draw", &Generator::draw, "logits"_a)
         .def("likeliest", &Generator::likeliest, "most"_a)
+        .def("set_grammar", &Generator::set_grammar, "grammar"_a.none(true), "length"_a)
+        .def("set_grammar_length", &Generator::set_grammar_length, "length"_a)
+        .def("grammar", &Generator::grammar)
+        .def("ended", &Generator::ended)
         .def("set_logits_processor", &Generator::set_logits_processor, "processor"_a.none(true));
 }
 
@@ -545,9 +590,11 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_model(m);
     bind_vocabulary(m);
     bind_generator(m);
+    bind_grammar(m);
     m.def("sampler_defaults", [] { return by_name({}); });
     m.def("sample_many", &sample_many, "model"_a, "primes"_a, "samplers"_a, py::kw_only(), "length"_a, "stops"_a,
-          "refresh"_a, "threads"_a, "scores"_a = false);
+          "refresh"_a, "threads"_a, "scores"_a = false, "grammar"_a.none(true) = py::none(), "finish"_a = true,
+          "grammar_primes"_a = std::vector<std::size_t>());
     m.def(
         "measure_limits",
         [](const lstmgen::Model& model) {

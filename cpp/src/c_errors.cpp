@@ -20,6 +20,7 @@ lstmgen_status status_of(ErrorCode code) noexcept {
         case ErrorCode::io: return LSTMGEN_IO;
         case ErrorCode::format: return LSTMGEN_FORMAT;
         case ErrorCode::busy: return LSTMGEN_BUSY;
+        case ErrorCode::ended: return LSTMGEN_ENDED;
         case ErrorCode::invalid_argument: break;
     }
     return LSTMGEN_INVALID_ARGUMENT;
@@ -81,6 +82,7 @@ const char* lstmgen_status_name(int status) {
         case LSTMGEN_STOPPED: return "stopped";
         case LSTMGEN_BUSY: return "busy";
         case LSTMGEN_INTERNAL: return "internal";
+        case LSTMGEN_ENDED: return "ended";
         default: return "unknown status";
     }
 }

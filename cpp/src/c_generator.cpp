@@ -39,7 +39,7 @@ namespace {
 // Draws up to `length` elements and hands them to `callback`, which returns 0 to go on.
 template <class F>
 lstmgen_status sample(Generator& generator, std::size_t length, F&& callback) {
-    for (std::size_t i = 0; i < length || length == SIZE_MAX; ++i)
+    for (std::size_t i = 0; (i < length || length == SIZE_MAX) && !generator.ended(); ++i)
         if (callback(generator.next()) != 0) return LSTMGEN_STOPPED;
     return LSTMGEN_OK;
 }

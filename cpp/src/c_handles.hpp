@@ -19,7 +19,8 @@
 #include "stepper.hpp"
 
 // Values of the first member: what a pointer must lead to.
-constexpr std::uint64_t kModelMagic = 0x6c73746d6d6f646c, kGeneratorMagic = 0x6c73746d67656e72, kDeadMagic = 0;
+constexpr std::uint64_t kModelMagic = 0x6c73746d6d6f646c, kGeneratorMagic = 0x6c73746d67656e72,
+                        kGrammarMagic = 0x6c73746d6772616d, kDeadMagic = 0;
 
 struct lstmgen_model {
     lstmgen_model(lstmgen::Model m, const lstmgen::Allocator& a);
@@ -43,6 +44,18 @@ struct lstmgen_generator {
     lstmgen::Allocator allocator;
     lstmgen::Generator generator;
     lstmgen::SamplerOptions options;  // working memory of set_options, with room for a pair for each element
+    lstmgen_model* model;
+};
+
+struct lstmgen_grammar {
+    lstmgen_grammar(lstmgen_model* m, lstmgen::Grammar g, const lstmgen::Allocator& a);
+    ~lstmgen_grammar();
+    lstmgen_grammar(const lstmgen_grammar&) = delete;
+    lstmgen_grammar& operator=(const lstmgen_grammar&) = delete;
+
+    std::atomic<std::uint64_t> magic{kGrammarMagic};
+    lstmgen::Allocator allocator;
+    lstmgen::Grammar grammar;
     lstmgen_model* model;
 };
 
@@ -76,6 +89,8 @@ void release(lstmgen_model* model) noexcept;
 
 lstmgen_status check(const lstmgen_model* model) noexcept;
 lstmgen_status check(const lstmgen_generator* generator) noexcept;
+/// A grammar of `model`, or null for none.
+lstmgen_status read_grammar(const lstmgen_grammar* grammar, const lstmgen_model* model, Grammar& to);
 lstmgen_status fail_busy() noexcept;
 
 /// f(model) with a checked model.

@@ -119,7 +119,7 @@ lstmgen_status read_many(const ModelInfo& info, const lstmgen_many_options& from
         to.stops.emplace_back(from.stops[i], from.stops[i] + from.stop_sizes[i]);
     }
     for (std::size_t i = 0; i < from.count; ++i) {
-        Request request{sampler, {}};
+        Request request{sampler, {}, from.grammar && from.grammar_primes ? from.grammar_primes[i] : 0};
         request.sampler.seed = from.seeds ? from.seeds[i] : sampler.seed + i;
         if (from.temps) request.sampler.temp = from.temps[i];
         if (!from.primes)
@@ -214,6 +214,7 @@ lstmgen_status lstmgen_model_string(const lstmgen_model* model, int what, const 
             case LSTMGEN_STRING_AUTHOR: return give(info.author, text, bytes);
             case LSTMGEN_STRING_LICENSE: return give(info.license, text, bytes);
             case LSTMGEN_STRING_SOURCE_URL: return give(info.source_url, text, bytes);
+            case LSTMGEN_STRING_GRAMMAR: return give(info.grammar, text, bytes);
             case LSTMGEN_STRING_CARD: return give(info.card, text, bytes);
             case LSTMGEN_STRING_KERAS_VERSION: return give(info.keras_version, text, bytes);
             case LSTMGEN_STRING_DTYPE: return give(info.dtype, text, bytes);
@@ -339,7 +340,9 @@ lstmgen_status lstmgen_model_sample_many(const lstmgen_model* model, const lstmg
         if (!counts && from.count > 0) return fail_null("counts");
         shared.refresh = o.refresh;
         shared.threads = o.threads;
-        status = read_many(m.model.info(), from, o.sampler, requests, shared);
+        shared.finish = from.unfinished == 0;
+        status = read_grammar(from.grammar, model, shared.grammar);
+        if (status == LSTMGEN_OK) status = read_many(m.model.info(), from, o.sampler, requests, shared);
         if (status != LSTMGEN_OK) return status;
         const UseAllocator use(allocator);
         bool stopped = false;

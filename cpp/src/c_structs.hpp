@@ -87,10 +87,10 @@ static_assert(Versioned<lstmgen_generator_options>::first_size ==
 template <>
 struct Versioned<lstmgen_many_options> {
     static constexpr const char* name = "lstmgen_many_options";
-    static constexpr std::size_t first_size = sizeof(void*) == 8 ? 96 : 48;
+    static constexpr std::size_t first_size = sizeof(void*) == 8 ? 120 : 60;
     static lstmgen_many_options defaults() noexcept { return LSTMGEN_MANY_OPTIONS_INIT; }
 };
-static_assert(Versioned<lstmgen_many_options>::first_size == offsetof(lstmgen_many_options, user) + sizeof(void*));
+static_assert(Versioned<lstmgen_many_options>::first_size == offsetof(lstmgen_many_options, unfinished) + sizeof(std::size_t));
 
 // Padding after the last member would be garbage of the caller's, which a member added there would
 // read as its value.

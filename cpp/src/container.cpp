@@ -17,7 +17,7 @@ using kernels::WeightType;
 
 namespace {
 
-constexpr std::uint64_t kMaxCard = 1 << 20, kMaxMatrix = std::uint64_t{2} * kMaxFloats;  // bytes; numbers
+constexpr std::uint64_t kMaxText = 1 << 20, kMaxMatrix = std::uint64_t{2} * kMaxFloats;  // bytes; numbers
 constexpr std::size_t kMaxSelfTest = 64;                                                 // steps
 constexpr std::size_t kIdentifying = 1 << 16;  // bytes of each tensor that tell a network from others
 
@@ -127,6 +127,7 @@ void take_facts(Keys& keys, ModelInfo& info) {
     info.license = keys.optional_string("general.license");
     info.source_url = keys.optional_string("general.source.url");
     info.card = keys.optional_string("lstmgen.card");
+    info.grammar = keys.optional_string("lstmgen.grammar");
     info.keras_version = keys.string("lstmgen.keras_version");
 }
 
@@ -389,7 +390,8 @@ void File::parse(Cursor& in) {
     layers.clear();
     stored_.clear();
     const gguf::Header header = gguf::take_header(in);
-    Keys& keys = keys_.emplace(in, header.keys, "lstmgen.card", kMaxCard);
+    const std::initializer_list<std::string_view> long_texts = {"lstmgen.card", "lstmgen.grammar"};
+    Keys& keys = keys_.emplace(in, header.keys, long_texts, kMaxText);
 
     const auto architecture = keys.string("general.architecture");
     if (architecture != "lstmgen")

@@ -6,6 +6,7 @@
 
 #include "checks.hpp"
 #include "context.hpp"
+#include "grammar/guard.hpp"
 #include "in_use.hpp"
 #include "kept.hpp"
 #include "lstmgen/lstmgen.hpp"
@@ -44,6 +45,7 @@ public:
         : context_(model.network(), in.size(SIZE_MAX), 1, threads), sampler_(info().outputs, in) {
         sampler_.reserve();
         context_.load(in);
+        guard_ = grammar::Guard::load(model, in);
         in.expect(0);
     }
 
@@ -58,6 +60,7 @@ public:
     void reset(std::uint64_t seed) {
         context_.reset();
         sampler_.reset(seed);
+        guard_.reset();
         has_pending_ = ready_ = false;
     }
 
@@ -67,6 +70,7 @@ public:
         options.refresh = context_.refresh();
         options.threads = context_.threads();
         auto copy = std::make_unique<Impl>(context_.network(), options);
+        copy->set_grammar(guard_.grammar(), kUnlimited);
         copy->copy_from(*this);
         return copy;
     }
@@ -74,6 +78,7 @@ public:
     void copy_from(const Impl& other) {
         sampler_.copy_from(other.sampler_);
         context_.copy_from(other.context_);
+        guard_.copy_from(other.guard_);
         pending_ = other.pending_;
         has_pending_ = other.has_pending_;
         ready_ = other.ready_;
@@ -86,6 +91,7 @@ public:
             out.size(context_.refresh());
             sampler_.save(out);
             context_.save(out);
+            guard_.save(out);
         });
     }
 
@@ -94,6 +100,7 @@ public:
         flush();
         if (n == 0) return true;
         if (keep_going && !keep_going()) return false;
+        guard_.read(ids, n);
         // No window reaches the first elements of a long beginning.
         const std::size_t skipped = !context_.begun() && n > context_.reach() ? n - context_.reach() : 0;
         if (!context_.begin(n, keep_going)) return false;
@@ -108,10 +115,7 @@ public:
 
     std::uint32_t next() {
         prepare();
-        pending_ = sampler_.draw();
-        has_pending_ = true;
-        ready_ = false;
-        return pending_;
+        return drawn(sampler_.draw());
     }
 
     void probabilities(double* p) {
@@ -131,15 +135,15 @@ public:
         check_pointer(logits, info().outputs, "logits");
         flush();
         static_cast<void>(context_.logits());  // an error where nothing can come next
+        check_end();
         ready_ = false;
-        pending_ = sampler_.draw(logits);
-        has_pending_ = true;
-        return pending_;
+        return drawn(sampler_.draw(logits, guard_.allowed()));
     }
 
     std::size_t likeliest(std::size_t most, std::uint32_t* ids, double* log_p) {
         check_pointer(ids, most, "ids");
         check_pointer(log_p, most, "log_p");
+        if (guard_.ended()) return 0;
         prepare();
         return sampler_.likeliest(most, ids, log_p);
     }
@@ -157,11 +161,23 @@ public:
             prepare();
             log_p[i] = sampler_.log_probability(ids[i]);
             if (!context_.begin(1, keep_going)) return false;
+            guard_.read(ids + i, 1);
             sampler_.accept(ids[i]);
             append(ids[i]);
         }
         return true;
     }
+
+    void set_grammar(const Grammar& grammar, std::uint64_t length) {
+        guard_ = grammar::Guard(grammar, info().outputs, grammar::make_memo(grammar), length);
+        ready_ = false;
+    }
+    void set_grammar_length(std::uint64_t length) {
+        guard_.set_length(length);
+        ready_ = false;
+    }
+    const Grammar& grammar() const noexcept { return guard_.grammar(); }
+    bool ended() { return guard_.ended(); }
 
 private:
     const ModelInfo& info() const noexcept { return context_.info(); }
@@ -179,6 +195,18 @@ private:
         has_pending_ = false;
     }
 
+    std::uint32_t drawn(std::uint32_t id) {
+        guard_.drawn(id);
+        pending_ = id;
+        has_pending_ = true;
+        ready_ = false;
+        return id;
+    }
+
+    void check_end() {
+        if (guard_.ended()) fail(ErrorCode::ended, {"the text of the grammar is complete, and nothing may follow"});
+    }
+
     void append(std::uint32_t id) {
         context_.append(&id);
         ready_ = false;
@@ -187,13 +215,15 @@ private:
     void prepare() {
         flush();
         if (ready_) return;
-        sampler_.set_logits(context_.logits());
+        check_end();
+        sampler_.set_logits(context_.logits(), guard_.allowed());
         ready_ = true;
     }
 
     InUse in_use_;
     Context context_;
     Sampler sampler_;
+    grammar::Guard guard_;
     std::uint32_t pending_ = 0;
     bool has_pending_ = false;
     bool ready_ = false;  // the sampler has the next element's distribution
@@ -210,6 +240,12 @@ LSTMGEN_KEPT SamplerOptions Generator::options() const { return Impl::Use(impl_)
 LSTMGEN_KEPT void Generator::set_options(const SamplerOptions& options) { Impl::Use(impl_)->set_options(options); }
 LSTMGEN_KEPT void Generator::set_seed(std::uint64_t seed) { Impl::Use(impl_)->set_seed(seed); }
 LSTMGEN_KEPT double Generator::log_probability() const { return Impl::Use(impl_)->sampler().drawn_log_probability(); }
+LSTMGEN_KEPT void Generator::set_grammar(const Grammar& grammar, std::uint64_t length) {
+    Impl::Use(impl_)->set_grammar(grammar, length);
+}
+LSTMGEN_KEPT void Generator::set_grammar_length(std::uint64_t length) { Impl::Use(impl_)->set_grammar_length(length); }
+LSTMGEN_KEPT Grammar Generator::grammar() const { return Impl::Use(impl_)->grammar(); }
+LSTMGEN_KEPT bool Generator::ended() const { return Impl::Use(impl_)->ended(); }
 LSTMGEN_KEPT void Generator::reset(std::uint64_t seed) { Impl::Use(impl_)->reset(seed); }
 LSTMGEN_KEPT Generator Generator::clone() const { return Generator(Impl::Use(impl_)->clone()); }
 LSTMGEN_KEPT void Generator::copy_from(const Generator& other) {

@@ -1,5 +1,6 @@
 #include "gguf.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -138,7 +139,8 @@ Header take_header(Cursor& in) {
     return header;
 }
 
-Keys::Keys(Cursor& in, std::uint64_t count, std::string_view long_string, std::uint64_t longest) {
+Keys::Keys(Cursor& in, std::uint64_t count, std::initializer_list<std::string_view> long_strings,
+           std::uint64_t longest) {
     if (count > kMaxKeys) fail_format({"number of keys: expected at most ", kMaxKeys, ", found ", count});
     while (table_size_ <= 2 * count) table_size_ *= 2;
     table_.reset(new Entry[table_size_]);
@@ -149,7 +151,8 @@ Keys::Keys(Cursor& in, std::uint64_t count, std::string_view long_string, std::u
         if (!entry.name.empty()) fail_format({"key ", Part::quoted(key), " appears twice"});
         entry.name = key;
         entry.position = in.position() + sizeof(std::uint32_t);  // after the type
-        entry.value = read_value(in, key, key == long_string ? longest : kMaxString);
+        const bool is_long = std::find(long_strings.begin(), long_strings.end(), key) != long_strings.end();
+        entry.value = read_value(in, key, is_long ? longest : kMaxString);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -82,8 +83,8 @@ struct Value {
 /// The keys of a file. Each is taken at most once, so that what is left at the end is unknown.
 class Keys {
 public:
-    /// The value of the key `long_string` may have up to `longest` bytes, others have kMaxString.
-    Keys(Cursor& in, std::uint64_t count, std::string_view long_string, std::uint64_t longest);
+    /// The values of the keys `long_strings` may have up to `longest` bytes, others have kMaxString.
+    Keys(Cursor& in, std::uint64_t count, std::initializer_list<std::string_view> long_strings, std::uint64_t longest);
 
     /// Puts this before all names from now on.
     void enter(std::string prefix) { prefix_ = std::move(prefix); }

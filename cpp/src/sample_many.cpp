@@ -12,6 +12,7 @@
 
 #include "checks.hpp"
 #include "context.hpp"
+#include "grammar/guard.hpp"
 #include "kept.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "lstmgen/vocabulary.hpp"
@@ -30,6 +31,7 @@ struct Member {
     std::size_t prime_size;  // of the end of the prime that matters
     Sampler sampler;
     double* score;  // or null
+    grammar::Guard guard;
     bool over = false;
 };
 
@@ -50,9 +52,28 @@ bool prime(Context& context, const Batch& batch, const Generator::Continue& keep
     return true;
 }
 
+// Those that are over leave, with their lanes.
+void keep_going_ones(Context& context, Batch& batch, const std::vector<std::size_t>& going) {
+    if (going.size() == batch.size()) return;
+    context.keep(going);
+    batch.erase(std::remove_if(batch.begin(), batch.end(), [](const Member& s) { return s.over; }), batch.end());
+}
+
+// The batch's guards: one thread draws all of it, so they share what they learn.
+void start_grammar(const ManyOptions& options, std::size_t outputs, Batch& batch) {
+    if (!options.grammar) return;
+    const auto memo = grammar::make_memo(options.grammar);
+    for (Member& s : batch) {
+        s.guard = grammar::Guard(options.grammar, outputs, memo, options.finish ? options.length : kUnlimited);
+        const std::size_t known = s.request->grammar_prime;
+        s.guard.read(s.request->prime.data() + s.request->prime.size() - known, known);
+    }
+}
+
 void sample_batch(const Model& model, const ManyOptions& options, const StopMatcher& stops, Batch& batch,
                   const Generator::Continue& keep_going) {
     Context context(model.network(), options.refresh, batch.size(), 1);
+    start_grammar(options, model.info().outputs, batch);
     if (!prime(context, batch, keep_going)) return;
     const std::size_t outputs = model.info().outputs;
     std::vector<std::uint32_t> ids(batch.size());
@@ -67,8 +88,11 @@ void sample_batch(const Model& model, const ManyOptions& options, const StopMatc
         going.clear();
         for (std::size_t i = 0; i < batch.size(); ++i) {
             Member& s = batch[i];
-            s.sampler.set_logits(logits + i * outputs);
+            s.over = s.guard.ended();
+            if (s.over) continue;
+            s.sampler.set_logits(logits + i * outputs, s.guard.allowed());
             const std::uint32_t id = s.sampler.draw();
+            s.guard.drawn(id);
             s.result->push_back(id);
             if (s.score) *s.score += plain_log_probability(logits + i * outputs, outputs, id, scratch.data());
             s.over = stops.matches(*s.result);
@@ -77,9 +101,7 @@ void sample_batch(const Model& model, const ManyOptions& options, const StopMatc
             going.push_back(i);
         }
         if (going.empty()) return;
-        if (going.size() == batch.size()) continue;
-        context.keep(going);
-        batch.erase(std::remove_if(batch.begin(), batch.end(), [](const Member& s) { return s.over; }), batch.end());
+        keep_going_ones(context, batch, going);
     }
 }
 
@@ -96,6 +118,9 @@ void check(const Model& model, const std::vector<Request>& requests, const ManyO
         const std::string who = message({"sequence ", i, ": "});
         if (requests[i].prime.empty() && !pads) refuse({who, "the prime is empty: give at least one element"});
         check_ids(requests[i].prime.data(), requests[i].prime.size(), outputs, (who + "prime: id").c_str());
+        if (requests[i].grammar_prime > requests[i].prime.size())
+            refuse({who, "grammar_prime: expected at most ", requests[i].prime.size(), ", as the prime has, found ",
+                    requests[i].grammar_prime});
     }
 }
 
@@ -122,7 +147,7 @@ std::vector<Batch> batches(const Model& model, const std::vector<Request>& reque
         Sampler sampler(model.info().outputs, requests[i].sampler);
         for (const std::uint32_t id : requests[i].prime) sampler.accept(id);
         all.back().push_back(
-            {&requests[i], &results[i], size(i), std::move(sampler), options.scores ? options.scores + i : nullptr});
+            {&requests[i], &results[i], size(i), std::move(sampler), options.scores ? options.scores + i : nullptr, {}});
     }
     return all;
 }

@@ -21,7 +21,7 @@ double power(double x, double y) {
 }  // namespace
 
 // The steps have the order of llama.cpp's common/sampling.cpp.
-void Sampler::set_logits(const float* logits) {
+void Sampler::set_logits(const float* logits, const std::uint64_t* allowed) {
     std::copy_n(logits, logits_.size(), logits_.begin());
     if (processor_) {
         processor_(user_, history_.ids(), history_.size(), logits_.data(), logits_.size());
@@ -36,6 +36,7 @@ void Sampler::set_logits(const float* logits) {
         std::copy(numbers_.begin(), numbers_.end(), logits_.begin());
     }
     for (const std::uint32_t id : options_.ban) drop(id);
+    if (allowed) forbid_all_but(allowed);
     penalize();
     if (options_.dry_multiplier > 0.0) penalize_repetition();
     for (double& logit : logits_)
@@ -95,6 +96,11 @@ void Sampler::filter() {
     } else {
         finish(0.0);
     }
+}
+
+void Sampler::forbid_all_but(const std::uint64_t* allowed) noexcept {
+    for (std::size_t i = 0; i < logits_.size(); ++i)
+        logits_[i] = allowed[i / 64] >> i % 64 & 1 ? logits_[i] : -HUGE_VAL;
 }
 
 void Sampler::drop(std::size_t i) noexcept {
@@ -342,12 +348,13 @@ std::uint32_t Sampler::draw() {
     return id;
 }
 
-std::uint32_t Sampler::draw(const double* logits) {
+std::uint32_t Sampler::draw(const double* logits, const std::uint64_t* allowed) {
     for (std::size_t i = 0; i < logits_.size(); ++i)
         if (!(logits[i] < HUGE_VAL)) refuse({"logits: expected numbers below infinity, found ", logits[i]});
     if (std::all_of(logits, logits + logits_.size(), [](double logit) { return logit == -HUGE_VAL; }))
         refuse({"logits: expected one above -infinity at least: no element can be drawn"});
     std::copy_n(logits, logits_.size(), logits_.begin());
+    if (allowed) forbid_all_but(allowed);
     find_top();
     finish(1.0);
     return choose();

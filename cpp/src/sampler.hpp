@@ -45,13 +45,15 @@ public:
         user_ = user;
     }
 
-    /// Sets the distribution: (n) logits, finite or -infinity.
-    void set_logits(const float* logits);
+    /// Sets the distribution: (n) logits, finite or -infinity. `allowed` has a bit for each element, 64 to a word: the
+    /// others cannot be drawn. Null: all can.
+    void set_logits(const float* logits, const std::uint64_t* allowed = nullptr);
 
     /// Draws from the distribution, and remembers the element.
     std::uint32_t draw();
-    /// Draws in proportion to e ^ logits, (n) numbers below infinity, without the options. Remembers the element.
-    std::uint32_t draw(const double* logits);
+    /// Draws in proportion to e ^ logits, (n) numbers below infinity, without the options, among what is allowed.
+    /// Remembers the element.
+    std::uint32_t draw(const double* logits, const std::uint64_t* allowed = nullptr);
 
     /// ln of the probability with which the last element was drawn; NaN if none was drawn yet.
     double drawn_log_probability() const;
@@ -73,6 +75,7 @@ private:
 
     Sampler(std::size_t n, StateReader& in, std::size_t numbers);
     void options_have_changed();
+    void forbid_all_but(const std::uint64_t* allowed) noexcept;
     void penalize();
     void penalize_repetition();
     std::size_t unbroken(std::size_t most) const;

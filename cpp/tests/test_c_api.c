@@ -1187,6 +1187,141 @@ static void test_raw(const char* path) {
     OK(lstmgen_model_release(&model));
 }
 
+/* Nothing but "b" and "c" in pairs of "(" and ")", which here are "a" and "d". */
+static const char kPairs[] = "root ::= pair+\npair ::= \"a\" ([bc] | pair)* \"d\"";
+
+static int is_paired(const uint32_t* ids, size_t count) {
+    size_t i, open = 0;
+    for (i = 0; i < count; ++i) {
+        if (ids[i] > 3 || (open == 0 && ids[i] != 0)) return 0;
+        open += ids[i] == 0;
+        open -= ids[i] == 3;
+    }
+    return open == 0 && count > 0;
+}
+
+static void test_grammar(const char* path) {
+    enum { LENGTH = 60, COUNT = 3 };
+    lstmgen_model *model = load(path), *second = load(path);
+    lstmgen_grammar *grammar = NULL, *none = (lstmgen_grammar*)model, *word = NULL;
+    lstmgen_generator *generator = generator_of(model, 5, 0), *copy = generator_of(model, 9, 0), *loaded = NULL;
+    lstmgen_generator *foreign = generator_of(second, 5, 0);
+    lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
+    lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
+    lstmgen_many_options many = LSTMGEN_MANY_OPTIONS_INIT;
+    const uint32_t start[] = {0, 1, 0, 4};
+    const uint32_t* const primes[COUNT] = {start + 1, start + 1, start + 1};
+    const size_t sizes[COUNT] = {2, 2, 2}, belong[COUNT] = {1, 1, 1};
+    uint32_t ids[LENGTH], other[LENGTH], drawn[COUNT * LENGTH];
+    size_t counts[COUNT], bytes, i;
+    double p[OUTPUTS], logits[OUTPUTS], sum = 0.0;
+    unsigned char* state;
+    int ended = 9;
+    const char* text = NULL;
+
+    INVALID(lstmgen_grammar_create(model, "root ::= (", 10, &none));
+    CHECK(none == NULL && strstr(lstmgen_last_error(), "line 1, column 11") != NULL);
+    INVALID(lstmgen_grammar_create(model, "root ::= \"?\"", 12, &none));
+    CHECK(strstr(lstmgen_last_error(), "no element holds '?'") != NULL);
+    INVALID(lstmgen_grammar_create(NULL, kPairs, strlen(kPairs), &none));
+    INVALID(lstmgen_grammar_create(model, NULL, 0, &none));
+    INVALID(lstmgen_grammar_create(model, kPairs, strlen(kPairs), NULL));
+    OK(lstmgen_grammar_create(model, kPairs, strlen(kPairs), &grammar));
+    OK(lstmgen_grammar_create(model, "root ::= \"ab\"", 13, &word));
+    OK(lstmgen_model_string(model, LSTMGEN_STRING_GRAMMAR, &text, &bytes));
+    CHECK(bytes == 0 && strcmp(text, "") == 0);
+
+    OK(lstmgen_generator_feed(generator, start + 3, 1)); /* no element of the grammar, but before its text */
+    OK(lstmgen_generator_set_grammar(generator, grammar, LENGTH));
+    INVALID(lstmgen_generator_set_grammar(foreign, grammar, LENGTH));
+    INVALID(lstmgen_generator_feed(generator, start, 4)); /* none of them is read */
+    OK(lstmgen_generator_probabilities(generator, p, OUTPUTS));
+    OK(lstmgen_generator_logits(generator, logits, OUTPUTS));
+    for (i = 0; i < OUTPUTS; ++i) sum += p[i];
+    CHECK(fabs(p[0] - 1.0) < 1e-12 && fabs(sum - 1.0) < 1e-12); /* "a" it must be */
+    OK(lstmgen_generator_feed(generator, start, 1));
+    OK(lstmgen_generator_probabilities(generator, p, OUTPUTS));
+    OK(lstmgen_generator_logits(generator, logits, OUTPUTS));
+    for (i = 1; i < 4; ++i) CHECK(fabs(p[i] / p[0] - exp(logits[i] - logits[0])) < 1e-9 * exp(logits[i] - logits[0]));
+    CHECK(p[4] == 0.0);
+
+    INVALID(lstmgen_generator_copy(copy, generator));
+    OK(lstmgen_generator_set_grammar(copy, grammar, 1));
+    OK(lstmgen_generator_copy(copy, generator));
+    OK(lstmgen_generator_save(generator, NULL, 0, &bytes));
+    state = malloc(bytes);
+    OK(lstmgen_generator_save(generator, state, bytes, &bytes));
+    OK(lstmgen_generator_load(model, state, bytes, 1, NULL, &loaded));
+    ids[0] = 0;
+    for (i = 1; i < LENGTH; ++i) {
+        OK(lstmgen_generator_ended(generator, &ended));
+        CHECK(!ended);
+        OK(lstmgen_generator_next(generator, &ids[i]));
+    }
+    CHECK(ids[LENGTH - 1] == 3 || ids[LENGTH - 1] < 3);
+    OK(lstmgen_generator_next_many(copy, other + 1, LENGTH - 1));
+    CHECK(memcmp(ids + 1, other + 1, sizeof ids - sizeof *ids) == 0);
+    OK(lstmgen_generator_next_many(loaded, other + 1, LENGTH - 1));
+    CHECK(memcmp(ids + 1, other + 1, sizeof ids - sizeof *ids) == 0);
+
+    OK(lstmgen_generator_set_grammar(generator, word, LSTMGEN_UNLIMITED));
+    CHECK(lstmgen_generator_next_many(generator, ids, 5) == LSTMGEN_ENDED && ids[0] == 0 && ids[1] == 1);
+    OK(lstmgen_generator_ended(generator, &ended));
+    CHECK(ended == 1);
+    CHECK(lstmgen_generator_next(generator, ids) == LSTMGEN_ENDED);
+    CHECK(lstmgen_generator_draw(generator, logits, OUTPUTS, ids) == LSTMGEN_ENDED);
+    OK(lstmgen_generator_likeliest(generator, ids, p, 3, &bytes));
+    CHECK(bytes == 0);
+    OK(lstmgen_generator_reset(generator, 1)); /* back to the empty text */
+    OK(lstmgen_generator_feed(generator, start, 1));
+    OK(lstmgen_generator_next(generator, ids));
+    CHECK(ids[0] == 1);
+    OK(lstmgen_generator_set_grammar(generator, grammar, LENGTH));
+    OK(lstmgen_generator_set_grammar_length(generator, 1));
+    INVALID(lstmgen_generator_next(generator, ids)); /* no text is so short */
+    CHECK(strstr(lstmgen_last_error(), "takes 2 more elements at least, found 1") != NULL);
+    OK(lstmgen_generator_set_grammar(generator, NULL, 0));
+    OK(lstmgen_generator_next_many(generator, ids, LENGTH));
+
+    options.refresh = 0;
+    options.sampler = &sampler;
+    sampler.seed = 5;
+    many.count = COUNT;
+    many.length = LENGTH;
+    many.primes = primes;
+    many.prime_sizes = sizes;
+    many.grammar = grammar;
+    many.grammar_primes = belong;
+    OK(lstmgen_model_sample_many(model, &options, &many, drawn, COUNT * LENGTH, counts));
+    for (i = 0; i < COUNT; ++i) { /* the "a" at the end of the prime opens a pair */
+        lstmgen_generator* one = generator_of(model, 5 + i, 0);
+        size_t j;
+        OK(lstmgen_generator_feed(one, start + 1, 1));
+        OK(lstmgen_generator_set_grammar(one, grammar, LENGTH));
+        OK(lstmgen_generator_feed(one, start + 2, 1));
+        for (j = 0; j < counts[i]; ++j) {
+            OK(lstmgen_generator_next(one, &ids[j]));
+            CHECK(ids[j] == drawn[i * LENGTH + j]);
+        }
+        memmove(other + 1, ids, (LENGTH - 1) * sizeof *ids);
+        other[0] = 0;
+        CHECK(counts[i] == LENGTH && ids[LENGTH - 1] == 3 && is_paired(other, LENGTH) == 0);
+        OK(lstmgen_generator_free(&one));
+    }
+
+    free(state);
+    OK(lstmgen_grammar_free(&grammar));
+    OK(lstmgen_grammar_free(&grammar));
+    OK(lstmgen_grammar_free(&word));
+    INVALID(lstmgen_grammar_free(NULL));
+    OK(lstmgen_generator_free(&generator));
+    OK(lstmgen_generator_free(&copy));
+    OK(lstmgen_generator_free(&loaded));
+    OK(lstmgen_generator_free(&foreign));
+    OK(lstmgen_model_release(&model));
+    OK(lstmgen_model_release(&second));
+}
+
 int main(int argc, char** argv) {
     char version[32];
     int status;
@@ -1198,7 +1333,7 @@ int main(int argc, char** argv) {
 #if LSTMGEN_VERSION < 100
 #error "0.1.0 is 100"
 #endif
-    for (status = LSTMGEN_OK; status <= LSTMGEN_INTERNAL; ++status)
+    for (status = LSTMGEN_OK; status <= LSTMGEN_ENDED; ++status)
         CHECK(strcmp(lstmgen_status_name(status), "unknown status") != 0);
     CHECK(strcmp(lstmgen_status_name(99), "unknown status") == 0);
     test_loading(argv[1]);
@@ -1212,6 +1347,7 @@ int main(int argc, char** argv) {
     test_versions(argv[1]);
     test_saving(argv[1]);
     test_many(argv[1]);
+    test_grammar(argv[1]);
     test_allocator(argv[1]);
     test_raw(argv[2]);
     printf("%d failures\n", failures);

@@ -18,7 +18,7 @@ import numpy as np
 
 from lstmgen import elements, files, heads, keras_file
 from lstmgen.binfile import writer
-from lstmgen.binfile.repacking import repack
+from lstmgen.binfile.repacking import repack, with_grammar
 from lstmgen.binfile.sniffing import is_bin, read_bin
 from lstmgen.elements import Assumption, Encoding, Outputs, Padding
 from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, option
@@ -81,6 +81,7 @@ class ExportOptions(TypedDict, total=False):
         "text" if each element is one character, or a name in <> or [] such as "[UNK]".
     name, description, author, license, source_url: facts for people; the license as SPDX.
     card: more facts, as a mapping or as the text of a JSON object.
+    grammar: which texts are well-formed, in GBNF (docs/grammar.md), for `grammar="own"`.
     """
 
     config: Architecture | None
@@ -104,12 +105,13 @@ class ExportOptions(TypedDict, total=False):
     license: str | None
     source_url: str | None
     card: Mapping[str, Any] | str | None
+    grammar: str | None
 
 
 def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
     """Turn the model that Keras saved in `source`, a path or bytes, into the file `out`.
 
-    `source` may be a `.bin`, too, to be had at another dtype; it takes no other option.
+    `source` may be a `.bin`, too, to be had at another dtype or with a grammar; it takes no other option.
 
     `out` holds either all of the new file or what it held before. Warns of what it assumes, and
     raises, as `convert` does; raises `OSError` that names `out` if it cannot be written.
@@ -183,11 +185,28 @@ def build(source: Source, options: ExportOptions) -> Exported:
 
 def _repacked(source: Source, options: ExportOptions) -> Exported:
     name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
+    taken = ("dtype", "grammar")
     if rest := [
-        option(key) for key, value in options.items() if key != "dtype" and value is not None and value is not False
+        option(key) for key, value in options.items() if key not in taken and value is not None and value is not False
     ]:
-        raise ValueError(f"{name}: a .bin takes no option but {option('dtype')}, found {', '.join(sorted(rest))}")
-    return Exported(repack(read_bin(source), name, options.get("dtype") or "f32"), ())
+        known = " and ".join(map(option, taken))
+        raise ValueError(f"{name}: a .bin takes no option but {known}, found {', '.join(sorted(rest))}")
+    data = read_bin(source)
+    data = repack(data, name, options.get("dtype"))
+    if (grammar := options.get("grammar")) is not None:
+        data = with_grammar(data, _checked_grammar(data, grammar))
+    return Exported(data, ())
+
+
+def _checked_grammar(data: bytes, grammar: object) -> str:
+    """A grammar, which the elements of the `.bin` `data` can spell."""
+    from lstmgen import _core  # exporting itself needs no native module
+
+    _expect("grammar", grammar, (str,), "a grammar in GBNF")
+    try:
+        return _core.Grammar(_core.Model.from_bytes(data, "<export>"), str(grammar), ()).text
+    except ValueError as error:
+        raise ValueError(f"{option('grammar')}: {str(error).removeprefix('grammar: ')}") from None
 
 
 def _pack(network: Network, options: ExportOptions) -> Exported:
@@ -241,6 +260,10 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
         **_facts(options),
         card=card_text(options.get("card"), _carried(network, listing, assumed)),
     )
+    if (grammar := options.get("grammar")) is not None:
+        if not generates:
+            raise ValueError(f"{option('grammar')}: it is for what generates text, and this network does not")
+        data = with_grammar(data, _checked_grammar(data, grammar))
     return Exported(
         data,
         tuple(assumption.text for assumption in assumed),
@@ -259,7 +282,7 @@ def _facts(options: ExportOptions) -> dict[str, Any]:
 _NOTE_WINDOW = 25  # steps, in TensorFlow's tutorial
 _NOT_OF_NOTES = (
     *("labels", "vocab", "vocab_from", "lower", "vocab_encoding", "vocabulary_kind"),
-    *("input_values", "prime", "padding"),
+    *("input_values", "prime", "padding", "grammar"),
 )
 
 

@@ -6,6 +6,7 @@ import math
 import os
 import time
 import warnings
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Unpack
 
@@ -16,7 +17,7 @@ from lstmgen import _core
 from lstmgen.errors import OptionError, OptionTypeError, call, option
 from lstmgen.model import Model, Source
 from lstmgen.options import MANY, TABLE, Elements, Integer, ManyOptions, SamplingOptions, checked, with_positional
-from lstmgen.stream import Stream, decode, encode, engine_defaults, engine_options, stop_ids
+from lstmgen.stream import Stream, compiled_grammar, decode, encode, engine_defaults, engine_options, stop_ids
 from lstmgen.vocabulary import Ids
 
 if TYPE_CHECKING:
@@ -32,6 +33,15 @@ class Score(NamedTuple):
     bits_per_element: float
     perplexity: float
     elements: int
+
+
+class _Prime(NamedTuple):
+    """What comes before the first element that is drawn."""
+
+    ids: Ids
+    added: int  # of these at the start the user has not given
+    before: int  # of these at the start do not belong to the text of a grammar
+    grammar: _core.Grammar | None = None
 
 
 class Generator:
@@ -102,8 +112,8 @@ class Generator:
             return self._beam(found)
         if "best_of" in found:
             return self._best_of(found)
-        stream, ids = self._start("sample", values)
-        stream._read(ids)
+        stream, prime = self._start("sample", values)
+        deque(self._reading(stream, prime), 0)
         return stream.take(values["length"])
 
     def stream(
@@ -135,8 +145,8 @@ class Generator:
         >>> text + gen.stream(state=stream.save_state()).take(20) == gen.sample(40, seed=1)
         True
         """
-        stream, ids = self._start("stream", with_positional("stream", options, length=length, temp=temp), state)
-        stream._read(ids)
+        stream, prime = self._start("stream", with_positional("stream", options, length=length, temp=temp), state)
+        deque(self._reading(stream, prime), 0)
         return stream
 
     def astream(
@@ -153,12 +163,10 @@ class Generator:
         The event loop's default executor draws, some elements at a time and only while they are
         waited for. Cancelling the task, or `aclose`, stops it within a few hundredths of a second.
         """
-        stream, ids = self._start("astream", with_positional("astream", options, length=length, temp=temp), state)
+        stream, prime = self._start("astream", with_positional("astream", options, length=length, temp=temp), state)
         # In a carried state, a prime may be read in pieces: a long one can be stopped.
         pieces = options.get("refresh", 1) is None or not self.model.window
-        size = _PIECE if pieces else max(1, len(ids))
-        reading = map(stream._read, (ids[at : at + size] for at in range(0, len(ids), size)))
-        return _in_executor(reading, stream)
+        return _in_executor(self._reading(stream, prime, _PIECE if pieces else None), stream)
 
     def sample_many(
         self,
@@ -183,8 +191,8 @@ class Generator:
         primes, drawn, _ = self._many("sample_many", n, {**options, "length": length, "temp": temp})
         with_prime = options.get("include_prime")
         return [
-            decode(self.model, [*(p[added:].tolist() if with_prime else ()), *ids.tolist()])
-            for (p, added), ids in zip(primes, drawn, strict=True)
+            decode(self.model, [*(prime.ids[prime.added :].tolist() if with_prime else ()), *ids.tolist()])
+            for prime, ids in zip(primes, drawn, strict=True)
         ]
 
     def probabilities(
@@ -211,7 +219,7 @@ class Generator:
         given = {"temp": temp, "temperature": temperature, "inverse_temp": inverse_temp}
         values = checked("probabilities", {**given, "refresh": refresh, "on_unknown": on_unknown, "seed": 0})
         windows = self._refresh(values, 3)
-        ids, _ = self._prime("context", context, values)
+        ids = self._prime("context", context, values).ids
         if windows and self.model.window:
             ids = self._window(ids)
             if not self.model.whole:
@@ -260,7 +268,7 @@ class Generator:
 
     def _many(
         self, who: str, n: int, given: dict[str, Any], *, scores: bool = False
-    ) -> tuple[list[tuple[Ids, int]], list[Ids], list[float]]:
+    ) -> tuple[list[_Prime], list[Ids], list[float]]:
         """Primes, drawn ids, and the sum of the log-probabilities of each, if `scores`, of `n` sequences."""
         n = Integer(0).check("n", n)
         seed = given.get("seed")
@@ -279,18 +287,22 @@ class Generator:
             samplers.append({**shared, **engine_options(self.model, {"seed": _new_seed(), **own})})
         primes = self._primes(prime, n, common)
         stops = stop_ids(self.model, common.get("stop"))
+        grammar = compiled_grammar(self.model, common)
         refresh = self._refresh(common, 4)
         if not samplers:
             return [], [], []
         drawn, found = _core.sample_many(
             self.model._native,
-            [ids for ids, _ in primes],
+            [prime.ids for prime in primes],
             samplers,
             length=common["length"],
             stops=stops,
             refresh=refresh,
             threads=self.threads,
             scores=scores,
+            grammar=grammar,
+            finish=common.get("finish", True),
+            grammar_primes=[len(prime.ids) - prime.before for prime in primes] if grammar else [],
         )
         return primes, drawn, found
 
@@ -300,8 +312,8 @@ class Generator:
         if "logits_processor" in values:
             raise OptionError("best_of", f"no {option('logits_processor')} beside it", n)
         values.setdefault("seed", _new_seed() >> 1)  # there is room for the seeds after it
-        prime, added = self._prime("prime", values.pop("prime", None), values)
-        _, drawn, scores = self._many("sample", n, {**values, "prime": [prime] * n}, scores=True)
+        prime, added, *_ = self._prime("prime", given := values.pop("prime", None), values)
+        _, drawn, scores = self._many("sample", n, {**values, "prime": [given] * n}, scores=True)
         means = [score / max(1, len(ids)) for score, ids in zip(scores, drawn, strict=True)]
         best = drawn[max(range(n), key=lambda i: means[i])]
         return decode(self.model, [*(prime[added:].tolist() if values.get("include_prime") else ()), *best.tolist()])
@@ -313,7 +325,8 @@ class Generator:
             if values.get(name):
                 raise OptionError(name, f"0 beside {option('beam')}, which draws nothing", values[name])
         stream, prime = self._start("sample", {name: values[name] for name in values if name != "beam"})
-        stream._read(prime)
+        deque(self._reading(stream, prime), 0)
+        limited = stream._left() if stream._grammar is not None and stream._finish else None
         stops = stop_ids(self.model, values.get("stop"))
         live: list[tuple[float, list[int], _core.Generator]] = [(0.0, [], stream._open())]
         over: list[tuple[float, list[int]]] = []
@@ -326,7 +339,13 @@ class Generator:
             other.copy_from(run)
             return other
 
-        for _ in range(values["length"]):
+        for drawn in range(values["length"]):
+            if limited is not None:
+                for *_, run in live:
+                    run.set_grammar_length(limited - drawn)
+            whole = [sequence for sequence in live if stream._grammar is not None and sequence[2].ended()]
+            over += [(total, ids) for total, ids, _ in whole]
+            live = [sequence for sequence in live if sequence not in whole]
             if not live or len(over) >= width:
                 break
             found = []
@@ -350,7 +369,7 @@ class Generator:
                     live.append((total, longer, other))
         results = [*over, *((total, ids) for total, ids, _ in live)]
         _, best = max(results, key=lambda result: result[0] / max(1, len(result[1])))
-        return decode(self.model, [*(prime.tolist() if values.get("include_prime") else ()), *best])
+        return decode(self.model, [*(prime.ids[prime.added :].tolist() if values.get("include_prime") else ()), *best])
 
     def _log_probabilities(self, text: Elements, refresh: int | None, on_unknown: str) -> NDArray[np.float64]:
         values = checked("score", {"refresh": refresh, "on_unknown": on_unknown, "seed": 0})
@@ -361,24 +380,35 @@ class Generator:
         run.feed(ids[:1])
         return run.score(ids[1:])
 
-    def _start(self, who: str, given: Mapping[str, Any], state: object = None) -> tuple[Stream, Ids]:
-        """A stream that has not read its prime yet, and the ids of that."""
+    def _start(self, who: str, given: Mapping[str, Any], state: object = None) -> tuple[Stream, _Prime]:
+        """A stream that has not read its prime yet, and that."""
         values = checked(who, given)
         if searched := [option(name) for name in ("best_of", "beam") if name in values]:
             raise TypeError(f"{searched[0]}: a stream draws one element after the other: use sample")
+        grammar = compiled_grammar(self.model, values)
         if state is None:
             values = {"seed": _new_seed(), **values}
             refresh = self._refresh(values, 4)
-            ids, added = self._prime("prime", values.get("prime"), values)
+            prime = self._prime("prime", values.get("prime"), values)
             native = self._native(values, refresh)
         else:
             native = self._resumed(state, values)
             ids = encode(self.model, "prime", values.get("prime", []), values.get("on_unknown", "error"))
-            added = 0
+            prime = _Prime(ids, 0, 0 if values.get("grammar_prime", True) else len(ids))
         stream = Stream(self.model, native, self.threads, values)
         if values.get("include_prime"):
-            stream._lead(ids[added:])
-        return stream, ids
+            stream._lead(prime.ids[prime.added :])
+        return stream, prime._replace(grammar=grammar)
+
+    @staticmethod
+    def _reading(stream: Stream, prime: _Prime, size: int | None = None) -> Iterator[None]:
+        """Read a prime, in pieces of `size` or at once, and let the text of a grammar begin where it does."""
+        before = prime.before if prime.grammar else len(prime.ids)
+        for at in range(0, before, size or before or 1):
+            yield stream._read(prime.ids[at : min(before, at + (size or before))])
+        if prime.grammar:
+            stream._begin_grammar(prime.grammar)
+            yield stream._read_prime(prime.ids[before:])
 
     def _native(self, values: Mapping[str, Any], refresh: int) -> _core.Generator:
         told = {**_breakers(self.model), **engine_options(self.model, values)}
@@ -410,24 +440,24 @@ class Generator:
             raise ValueError(f"the model was saved without a fixed window: export it with {option('window', ...)}")
         return refresh or 0
 
-    def _prime(self, name: str, what: Elements | None, values: Mapping[str, Any]) -> tuple[Ids, int]:
-        """Ids of a prime, the argument `name`, and how many of them at the start the user has not
-        given.
+    def _prime(self, name: str, what: Elements | None, values: Mapping[str, Any]) -> _Prime:
+        """A prime, the argument `name`.
 
-        Without a prime they are those of the file. They are empty where padding comes instead.
+        Without one it is that of the file. It is empty where padding comes instead.
         """
         ids = encode(self.model, name, [] if what is None else what, values.get("on_unknown", "error"))
         start = self.model.start
+        read = values.get("grammar_prime", True) and (len(ids) > 0 or values.get("include_prime", False))
         if len(ids) > 0 and start is not None and ids[0] != start:
-            return np.concatenate([np.array([start], np.uint32), ids]), 1
+            return _Prime(np.concatenate([np.array([start], np.uint32), ids]), 1, 1 if read else len(ids) + 1)
         if len(ids) == 0:
             ids = self.model.prime
         padded = self.model.padding is not None or self.model.zero_padding
         if len(ids) == 0 and not (padded and self.model.window and values.get("refresh", 1)):
             raise ValueError(_no_prime(self.model))
-        return ids, 0
+        return _Prime(ids, 0, 0 if read else len(ids))
 
-    def _primes(self, prime: Any, n: int, values: Mapping[str, Any]) -> list[tuple[Ids, int]]:
+    def _primes(self, prime: Any, n: int, values: Mapping[str, Any]) -> list[_Prime]:
         """What `_prime` gives for each of `n` sequences."""
         kinds: tuple[type, ...] = (list, tuple, np.ndarray, type(None))
         if self.model.vocabulary is not None and self.model.vocabulary.kind != "tokens":

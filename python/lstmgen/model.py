@@ -43,6 +43,9 @@ def bundled() -> dict[str, str]:
     }
 
 
+_MOST_GRAMMARS = 8  # compiled ones that a model keeps
+
+
 class Model:
     """A network with its weights, immutable, shared by any number of generators and threads.
 
@@ -76,6 +79,7 @@ class Model:
 
             source = convert(source, **options)
         self._native = _core.Model.from_bytes(source, name) if isinstance(source, bytes) else _core.Model.load(name)
+        self._grammars: dict[tuple[str, tuple[int, ...]], _core.Grammar] = {}
         info = self._native.info
         self.vocabulary: Vocabulary | None = (
             Vocabulary(info.vocabulary, info.vocabulary_kind, Tokenizer.of_card(info.card)) if info.vocabulary else None
@@ -240,6 +244,26 @@ class Model:
         except (ValueError, RecursionError):  # opaque to the engine, so anything may be in it
             card = info.card
         return {**facts, "card": card}
+
+    @property
+    def grammar(self) -> str | None:
+        """The grammar that the file carries, in GBNF; None if it has none. `export` gives it one.
+
+        >>> import lstmgen
+        >>> lstmgen.Model("latex").grammar.startswith("root ::= ")
+        True
+        """
+        return self._native.info.grammar or None
+
+    def _compiled(self, text: str, never: tuple[int, ...]) -> _core.Grammar:
+        """A grammar over the elements but those in `never`. The last ones are kept."""
+        found = self._grammars.get((text, never))
+        if found is None:
+            found = _core.Grammar(self._native, text, never)
+            if len(self._grammars) >= _MOST_GRAMMARS:
+                self._grammars.clear()
+            self._grammars[text, never] = found
+        return found
 
     @property
     def assumed(self) -> tuple[str, ...]:

@@ -223,6 +223,37 @@ class _Common(TypedDict, total=False):
             changes=True,
         ),
     ]
+    grammar: Annotated[
+        str | None,
+        Option(
+            Text("a grammar in GBNF, or 'own'", (str,), metavar="FILE"),
+            "Only elements that keep the text a beginning of a text of this grammar can be drawn (docs/grammar.md). "
+            "'own' is the one that the model carries.",
+            without="none",
+            source="llama.cpp",
+            one_of="grammar",
+            changes=True,
+        ),
+    ]
+    finish: Annotated[
+        bool,
+        Option(
+            Flag(),
+            "With a grammar, a sample is a whole text of it: before the length is used up, what is open is closed. "
+            "Without, the text may be cut off anywhere.",
+            default=True,
+            changes=True,
+        ),
+    ]
+    grammar_prime: Annotated[
+        bool,
+        Option(
+            Flag(),
+            "A prime that is given belongs to the text of the grammar, and so does one that is in the result. Without, "
+            "the text begins after the prime.",
+            default=True,
+        ),
+    ]
     repeat_penalty: Annotated[
         float | None,
         Option(
@@ -581,7 +612,7 @@ def _table() -> dict[str, Option]:
 TABLE: Mapping[str, Option] = _table()
 CHANGEABLE = tuple(name for name, entry in TABLE.items() if entry.changes)
 # What a model's card may recommend, under "sample".
-_NOT_RECOMMENDED = ("temperature", "inverse_temp", "length", "on_unknown", "logits_processor")
+_NOT_RECOMMENDED = ("temperature", "inverse_temp", "length", "on_unknown", "logits_processor", "grammar", "finish")
 RECOMMENDED = tuple(name for name in CHANGEABLE if name not in _NOT_RECOMMENDED)
 # What sample_many takes.
 MANY = tuple(name for name in TABLE if name not in ("best_of", "beam", "logits_processor", "logprobs"))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from lstmgen import _core
+from lstmgen import _core, grammars
 from lstmgen.errors import OptionError, option
 from lstmgen.model import Model
 from lstmgen.options import (
@@ -32,7 +32,8 @@ _NO_BEGINNING = b"\xff"  # becomes that whatever follows
 
 DEFAULTS = _core.sampler_defaults()  # of the engine, by the names of the options
 _LISTS = ("allow", "ban", "dry_sequence_breakers")
-_OWN = ("length", "stop", "on_unknown", "logits_processor")  # options that the engine does not know
+_OWN = ("length", "stop", "on_unknown", "logits_processor", "grammar", "finish")  # options that the engine does not know
+_UNLIMITED = 2**64 - 1  # LSTMGEN_UNLIMITED of the engine
 _SEPARATOR = 2**32 - 1  # LSTMGEN_SEPARATOR of the engine
 _BREAKERS = ("\n", ":", '"', "*")  # of llama.cpp
 
@@ -76,7 +77,7 @@ class Stream(Iterator[str | int]):
     """
 
     __slots__ = (
-        "_ahead", "_begun", "_drawn", "_length", "_logits_processor", "_logprobs", "_model", "_most", "_native",
+        "_ahead", "_begun", "_drawn", "_finish", "_grammar", "_length", "_logits_processor", "_logprobs", "_model", "_most", "_native",
         "_on_unknown", "_over", "_recent", "_seed", "_stop", "_stops", "_threads",
     )  # fmt: skip
 
@@ -100,6 +101,11 @@ class Stream(Iterator[str | int]):
         self._logits_processor: LogitsProcessor | None = values.get("logits_processor")
         if self._logits_processor is not None:
             native.set_logits_processor(self._logits_processor)
+        self._finish: bool = values.get("finish", True)
+        found = native.grammar()  # of a state that it goes on from
+        self._grammar: str | None = found.text if found else None
+        if found:
+            native.set_grammar_length(self._left())
 
     # -- elements ----------------------------------------------------------------------------------
 
@@ -113,7 +119,11 @@ class Stream(Iterator[str | int]):
                     return _REPLACEMENT
                 raise StopIteration
             self._logprobs = []
-            (i,) = self._draw(self._native, 1)
+            drawn = self._draw(self._native, 1)
+            if not drawn:  # the text of the grammar is complete
+                self._over = True
+                return next(self)
+            i = drawn[0]
         vocabulary = self._model.vocabulary
         if vocabulary is not None and vocabulary.kind == "bytes":
             return self._continued(vocabulary, [i])
@@ -240,6 +250,7 @@ class Stream(Iterator[str | int]):
         if fixed := [name for name in options if name in TABLE and name not in CHANGEABLE]:
             raise TypeError(f"{option(fixed[0])} is fixed when a stream starts: start another stream for it")
         values = checked("update", options, CHANGEABLE)
+        grammar = compiled_grammar(self._model, values)
         stops = stop_ids(self._model, values["stop"]) if "stop" in values else []
         unset = ["temp" if TABLE[name].one_of else name for name in options if name not in values]
         defaults = engine_defaults(self._model)
@@ -250,6 +261,12 @@ class Stream(Iterator[str | int]):
             self._open().set_logits_processor(self._logits_processor)
         if "length" in options:
             self._length = values["length"]
+        if "finish" in options:
+            self._finish = values.get("finish", True)
+        if "grammar" in options:
+            self._begin_grammar(grammar)
+        elif self._grammar is not None and ("length" in options or "finish" in options):
+            self._open().set_grammar_length(self._left())
         if "on_unknown" in options:
             self._on_unknown = values.get("on_unknown", "error")
         if "stop" in options:
@@ -288,7 +305,8 @@ class Stream(Iterator[str | int]):
         sampler's options.
 
         The bytes are the same on every machine: 2.8 kB, the window or what the network carries, and the last 4096 ids.
-        `length`, `stop`, `on_unknown`, `logits_processor` and what is left of `include_prime` are not in them.
+        A grammar is in them, with all that is open. `length`, `stop`, `on_unknown`, `logits_processor` and what is
+        left of `include_prime` are not.
         `Generator.stream(state=...)` goes on.
         """
         return self._open().save_state()
@@ -327,11 +345,30 @@ class Stream(Iterator[str | int]):
             raise ValueError("the stream is closed")
         return native
 
+    def _left(self) -> int:
+        """How many elements there may be before the text of the grammar must be complete."""
+        return max(0, self._length - self._drawn) if self._finish and self._length is not None else _UNLIMITED
+
+    def _begin_grammar(self, grammar: _core.Grammar | None) -> None:
+        """Let the text of a grammar, or of none, begin here."""
+        self._grammar = grammar.text if grammar else None
+        self._open().set_grammar(grammar, self._left())
+
     def _read(self, ids: Ids) -> None:
         self._open().feed(ids)
         self._recent = []
         if self._begun:  # and what is fed does not complete it
             self._begun = _NO_BEGINNING
+
+    def _read_prime(self, ids: Ids) -> None:
+        """Read what a text of the grammar begins with."""
+        try:
+            if len(ids):
+                self._read(ids)
+        except ValueError as error:
+            way = option("grammar_prime", False)
+            raise ValueError(f"{option('prime')}: {error}; {way} lets the text begin after the prime") from None
+        self._open().ended()  # an error if no text is so short
 
     def _continued(self, vocabulary: Vocabulary, ids: Sequence[int]) -> str:
         """The text that ids of bytes add to what came before."""
@@ -354,6 +391,8 @@ class Stream(Iterator[str | int]):
         drawn: list[int] = []
         step = 1 if self._most else n
         while len(drawn) < n:
+            if self._most and self._grammar is not None and native.ended():
+                break
             likeliest = native.likeliest(self._most) if self._most else None
             recent, self._recent = self._recent, []  # should Ctrl-C end it, what was drawn is lost
             ids = native.sample(step, self._stops, recent).tolist()
@@ -473,6 +512,27 @@ def engine_options(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:
         biases = values["logit_bias"].items()
         told["logit_bias"] = [(_own_ids(model, "logit_bias", [key])[0], bias) for key, bias in biases]
     return told
+
+
+def compiled_grammar(model: Model, values: Mapping[str, Any]) -> _core.Grammar | None:
+    """The grammar of these options, over the elements of the model that they let pass."""
+    text = values.get("grammar")
+    if text is None:
+        return None
+    if text == "own":
+        text = model.grammar
+        if text is None:
+            raise ValueError(
+                f"{option('grammar', 'own')}: the model carries none; {option('grammar', ...)} of export gives it one"
+            )
+    never = {i for i in encode(model, "ban", values.get("ban", [])).tolist()}
+    if "allow" in values:
+        never |= set(range(model.outputs)) - set(encode(model, "allow", values["allow"]).tolist())
+    try:
+        return model._compiled(text, tuple(sorted(never)))
+    except ValueError as error:
+        hint = f"; lstmgen.grammars.{text}() is one" if text in grammars.__all__ else ""
+        raise ValueError(f"{option('grammar')}: {str(error).removeprefix('grammar: ')}{hint}") from None
 
 
 def _joined(texts: list[list[int]]) -> list[int]:

@@ -64,4 +64,7 @@
 /** Stands between two sequences of ids in one array. It is no id. */
 #define LSTMGEN_SEPARATOR 0xffffffffu
 
+/** As a length: without end. */
+#define LSTMGEN_UNLIMITED 0xffffffffffffffffu
+
 #endif

@@ -75,7 +75,8 @@ typedef enum lstmgen_status {
         7, /**< a callback asked for the end: not a failure, lstmgen_last_error stays */
     LSTMGEN_BUSY =
         8, /**< the generator is in use, by another thread or by the caller of this callback */
-    LSTMGEN_INTERNAL = 9 /**< a bug in lstmgen, or an exception from a callback */
+    LSTMGEN_INTERNAL = 9, /**< a bug in lstmgen, or an exception from a callback */
+    LSTMGEN_ENDED = 10    /**< the text of the grammar is complete, and nothing may follow */
 } lstmgen_status;
 
 /** An exported function that returns a status, which must be checked. */
@@ -220,7 +221,8 @@ typedef enum lstmgen_string {
     LSTMGEN_STRING_KERAS_VERSION = 6,  /**< version of Keras that wrote the original */
     LSTMGEN_STRING_DTYPE = 7,          /**< type of the stored matrices: "f32", "bf16" or "int8" */
     LSTMGEN_STRING_ISA = 8,            /**< name of the kernels in use; see lstmgen_isa */
-    LSTMGEN_STRING_VOCABULARY_KIND = 9 /**< "text", "tokens", "bytes", or "" */
+    LSTMGEN_STRING_VOCABULARY_KIND = 9, /**< "text", "tokens", "bytes", or "" */
+    LSTMGEN_STRING_GRAMMAR = 10         /**< which texts are well-formed, in GBNF */
 } lstmgen_string;
 
 /** A layer. The pointers belong to the model. */
@@ -305,6 +307,9 @@ LSTMGEN_STATUS lstmgen_model_predict_features(const lstmgen_model* model, size_t
 
 /** Draws one element after the other. */
 typedef struct lstmgen_generator lstmgen_generator;
+
+/** Which texts are well-formed, compiled over the elements of a model. It is immutable. */
+typedef struct lstmgen_grammar lstmgen_grammar;
 
 /** Changes the logits of the next element, before all options do: `count` numbers, one for each
  * element. -HUGE_VAL forbids the element. NaN is LSTMGEN_INVALID_ARGUMENT. `ids` are the last
@@ -475,6 +480,35 @@ LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_model* lstmgen_generator_model(
 LSTMGEN_STATUS lstmgen_generator_clone(const lstmgen_generator* generator,
                                        lstmgen_generator** clone);
 
+/** Compiles a grammar in the notation of llama.cpp (GBNF; docs/grammar.md), `bytes` bytes of UTF-8,
+ * at most 1 MiB, over the elements of the model. Generators of this model share it; it keeps the
+ * model. LSTMGEN_INVALID_ARGUMENT: a syntax error (lstmgen_last_error says line and column), left
+ * recursion, a limit, elements that cannot spell any text, or a model without a vocabulary. On
+ * failure *grammar is NULL. */
+LSTMGEN_STATUS lstmgen_grammar_create(lstmgen_model* model, const char* text, size_t bytes,
+                                      lstmgen_grammar** grammar);
+
+/** Frees a grammar and sets *grammar to NULL. If that is NULL already, nothing happens. Generators
+ * that have it go on. */
+LSTMGEN_API lstmgen_status lstmgen_grammar_free(lstmgen_grammar** grammar);
+
+/** From the next element on, draws only elements that keep the text a beginning of a text of
+ * `grammar`, among which the network and the options decide; NULL: all elements again. The text
+ * begins here: what was drawn or fed before does not belong to it, and what is fed from now on
+ * does. At most `length` elements are going to be drawn, and then the text is complete; with
+ * LSTMGEN_UNLIMITED it need never be complete. Clones and states have the grammar. It allocates,
+ * and so do the first elements after it, which teach it what is allowed where. */
+LSTMGEN_STATUS lstmgen_generator_set_grammar(lstmgen_generator* generator,
+                                             const lstmgen_grammar* grammar, uint64_t length);
+
+/** Draws at most so many elements from now on, at the end of which the text of the grammar is
+ * complete. */
+LSTMGEN_STATUS lstmgen_generator_set_grammar_length(lstmgen_generator* generator, uint64_t length);
+
+/** Sets *ended to 1 if the text of the grammar is complete and nothing may follow, so that
+ * lstmgen_generator_next gives LSTMGEN_ENDED; else to 0. */
+LSTMGEN_STATUS lstmgen_generator_ended(const lstmgen_generator* generator, int* ended);
+
 /** Calls `callback` for each element from the next one on, with `user` as its first argument; NULL:
  * none. Clones and copies have it, too. States do not hold it. */
 LSTMGEN_STATUS lstmgen_generator_set_logits_processor(lstmgen_generator* generator,
@@ -505,12 +539,13 @@ LSTMGEN_STATUS lstmgen_generator_feed(lstmgen_generator* generator, const uint32
 /** Appends the default prime of the model; LSTMGEN_INVALID_ARGUMENT if it has none. */
 LSTMGEN_STATUS lstmgen_generator_feed_prime(lstmgen_generator* generator);
 
-/** Draws the next element and appends it to the context. An empty context is
- * LSTMGEN_INVALID_ARGUMENT, unless there are windows and the model has padding
+/** Draws the next element and appends it to the context. LSTMGEN_ENDED if a grammar allows none. An
+ * empty context is LSTMGEN_INVALID_ARGUMENT, unless there are windows and the model has padding
  * (LSTMGEN_NUMBER_HAS_PADDING or LSTMGEN_NUMBER_ZERO_PADDING): then the window is all padding. */
 LSTMGEN_STATUS lstmgen_generator_next(lstmgen_generator* generator, uint32_t* id);
 
-/** Draws `count` elements into `ids`. */
+/** Draws `count` elements into `ids`. LSTMGEN_ENDED if a grammar ends before: the elements that it
+ * allowed have been written. */
 LSTMGEN_STATUS lstmgen_generator_next_many(lstmgen_generator* generator, uint32_t* ids,
                                            size_t count);
 
@@ -549,7 +584,7 @@ typedef int (*lstmgen_on_id)(void* user, uint32_t id);
 /** Takes the text of a drawn element, which belongs to the model. Returns 0 to go on. */
 typedef int (*lstmgen_on_text)(void* user, const char* text, size_t bytes);
 
-/** Draws up to `length` elements (SIZE_MAX: without end) and calls `callback` with each. If that
+/** Draws up to `length` elements (SIZE_MAX: without end), fewer if a grammar ends, and calls `callback` with each. If that
  * does not return 0, the element stays in the context and the call gives LSTMGEN_STOPPED. */
 LSTMGEN_STATUS lstmgen_generator_sample(lstmgen_generator* generator, size_t length,
                                         lstmgen_on_id callback, void* user);
@@ -601,11 +636,19 @@ typedef struct lstmgen_many_options {
     int (*on_wait)(void* user);
     /** The argument of on_wait. */
     void* user;
+    /** Which elements can be drawn, as in lstmgen_generator_set_grammar; NULL: all. */
+    const lstmgen_grammar* grammar;
+    /** So many of the last ids of each prime belong to the text of the grammar; NULL: none. */
+    const size_t* grammar_primes;
+    /** 1: the text of the grammar may be cut off; 0, the default: it is complete after `length`
+     * elements, or before. */
+    size_t unfinished;
 } lstmgen_many_options;
 
 /** The defaults of lstmgen_many_options. */
 #define LSTMGEN_MANY_OPTIONS_INIT \
-    {sizeof(lstmgen_many_options), 0, 1000, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL}
+    {sizeof(lstmgen_many_options), 0, 1000, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, \
+     NULL, NULL, 0}
 
 /** Sets the defaults. `size` is sizeof(lstmgen_many_options) of the caller. */
 LSTMGEN_STATUS lstmgen_many_options_init(lstmgen_many_options* many, size_t size);

@@ -30,6 +30,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,6 +43,7 @@ enum class ErrorCode {
     format,            ///< The bytes are not a model file or a state, or a damaged one.
     invalid_argument,  ///< An argument is out of range, or impossible for this model.
     busy,  ///< The generator is in use, by another thread or by the caller of this callback.
+    ended,  ///< The text of the grammar is complete, and nothing may follow.
 };
 
 /// What every function throws. what() names the file or the argument, what was expected, and what
@@ -89,6 +91,7 @@ struct ModelInfo {
     std::string license;        ///< license of the model
     std::string source_url;     ///< where it comes from
     std::string card;           ///< the model's card: a JSON object
+    std::string grammar;        ///< GBNF: which texts of it are well-formed; empty: it says nothing
     std::string keras_version;  ///< version of Keras that wrote the original
     std::string dtype;          ///< type of the stored matrices: "f32", "bf16" or "int8"
     std::string isa;            ///< name of the kernels in use; see supported_isas
@@ -257,6 +260,39 @@ struct SamplerOptions {
 using LogitsProcessor = void (*)(void* user, const std::uint32_t* ids, std::size_t ids_count,
                                  double* logits, std::size_t count);
 
+struct CompiledGrammar;
+
+/// Which texts are well-formed, in the notation of llama.cpp (GBNF; docs/grammar.md), compiled over
+/// the elements of a model. It is immutable. Copies share it, and any number of threads may use it.
+class LSTMGEN_API_CLASS Grammar {
+public:
+    /// No grammar: every text is well-formed.
+    Grammar() = default;
+    /// Compiles `gbnf`, in UTF-8, at most 1 MiB, over info().vocabulary. The ids in `never`, in any
+    /// order, cannot be drawn; nor can padding that is more than one character, and elements
+    /// without text. Throws ErrorCode::invalid_argument for a syntax error (line, column, what was
+    /// expected), left recursion, a limit, elements that cannot spell any text, or a model without
+    /// a vocabulary.
+    Grammar(const Model& model, std::string_view gbnf,
+            const std::vector<std::uint32_t>& never = {});
+
+    /// Whether there is one.
+    explicit operator bool() const noexcept { return compiled_ != nullptr; }
+    /// The text that it was compiled from. There must be one.
+    [[nodiscard]] const std::string& text() const;
+
+    /// For the library's own use.
+    [[nodiscard]] const std::shared_ptr<const CompiledGrammar>& compiled() const {
+        return compiled_;
+    }
+
+private:
+    std::shared_ptr<const CompiledGrammar> compiled_;
+};
+
+/// As a length: without end.
+constexpr std::uint64_t kUnlimited = LSTMGEN_UNLIMITED;
+
 /// How a generator works.
 struct GeneratorOptions {
     SamplerOptions sampler;  ///< how elements are chosen
@@ -304,6 +340,20 @@ public:
     /// `user` as its first argument; null: none. Clones and copies have it, too. States do not hold
     /// it.
     void set_logits_processor(LogitsProcessor processor, void* user);
+    /// From the next element on, draws only elements that keep the text a beginning of a text of
+    /// `grammar`, among which the network and the options decide. The text begins here: what was
+    /// drawn or fed before does not belong to it, and what is fed from now on does. At most `length`
+    /// elements are going to be drawn, and then the text is complete. With kUnlimited it need never
+    /// be complete. Without a grammar all elements are allowed again. Clones and states have it. It
+    /// allocates, and so do the first elements after it, which teach it what is allowed where.
+    void set_grammar(const Grammar& grammar, std::uint64_t length = kUnlimited);
+    /// Draws at most so many elements from now on, at the end of which the text of the grammar is
+    /// complete.
+    void set_grammar_length(std::uint64_t length);
+    /// The grammar in force, or none.
+    [[nodiscard]] Grammar grammar() const;
+    /// Whether the text of the grammar is complete and nothing may follow: then `next` is an error.
+    [[nodiscard]] bool ended() const;
     /// A second generator that goes on as this one does, element for element. It allocates.
     [[nodiscard]] Generator clone() const;
     /// Makes this generator go on as `other` does. Both are of one loaded model (or copies of it)
@@ -321,7 +371,8 @@ public:
     void feed(const std::vector<std::uint32_t>& ids) { feed(ids.data(), ids.size()); }
 
     /// Draws the next element and appends it to the context. An empty context is an error, unless
-    /// padding fills its windows: then the window of the first element is all padding.
+    /// padding fills its windows: then the window of the first element is all padding. Throws
+    /// ErrorCode::ended if ended().
     [[nodiscard]] std::uint32_t next();
 
     /// Writes the distribution of the next element, after all filters, into `p`: info().outputs
@@ -387,6 +438,8 @@ struct Request {
     SamplerOptions sampler;  ///< how its elements are chosen
     /// Ids before its first element. It may be empty only where a Generator may start empty.
     std::vector<std::uint32_t> prime;
+    /// So many of the last elements of the prime belong to the text of the grammar.
+    std::size_t grammar_prime = 0;
 };
 
 /// What many sequences have in common.
@@ -400,6 +453,8 @@ struct ManyOptions {
     /// If not null: for each sequence, gets the sum of ln of the probabilities that the network
     /// alone, without options, gives its elements.
     double* scores = nullptr;
+    Grammar grammar;     ///< which elements can be drawn, as in Generator::set_grammar
+    bool finish = true;  ///< the text of the grammar is complete after `length` elements, or before
 };
 
 /// Draws a sequence for each request, side by side, which is faster than one after the other. Each

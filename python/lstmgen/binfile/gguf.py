@@ -117,6 +117,23 @@ def parse(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return keys, reader.tensors(tensor_count)
 
 
+def with_key(data: bytes, name: str, value: bytes | None) -> bytes:
+    """A sound file with this value in place of what the key had. None: without the key."""
+    reader = _Reader(data)
+    tensor_count, key_count = reader.numbers("<4sIQQ")[2:]
+    keys = {}
+    for _ in range(key_count):
+        key, begin = reader.string(), reader.at
+        reader.value()
+        keys[key] = data[begin : reader.at]
+    del keys[CHECKSUM]
+    if value is None:
+        keys.pop(name, None)
+    else:
+        keys[name] = value
+    return assemble(keys, reader.tensors(tensor_count))
+
+
 class _Reader:
     """A place in the bytes of a sound file."""
 

@@ -8,17 +8,22 @@ from lstmgen.binfile import gguf, rounding, writer
 from lstmgen.network import Layer, Network, layer_type
 
 
-def repack(data: bytes, name: str, dtype: str) -> bytes:
-    """The bytes of the `.bin` `data`, called `name` in messages, with matrices of `dtype`.
+def repack(data: bytes, name: str, dtype: str | None) -> bytes:
+    """The bytes of the `.bin` `data`, called `name` in messages, with matrices of `dtype`; None: of its own.
 
     They are the same bytes if the file has this dtype already. Numbers that were rounded before
     stay so. Raises `ModelFormatError` for a file that is broken.
     """
     from lstmgen import _core  # exporting itself needs no native module
 
-    if _core.Model.from_bytes(data, name).info.dtype == dtype:
+    if dtype in (None, _core.Model.from_bytes(data, name).info.dtype):
         return data
     return writer.pack(**_unpack(data), dtype=dtype)
+
+
+def with_grammar(data: bytes, grammar: str) -> bytes:
+    """The bytes of a sound `.bin` with this grammar in place of its own."""
+    return gguf.with_key(data, writer.GRAMMAR, gguf.string(grammar))
 
 
 def _unpack(data: bytes) -> dict[str, Any]:
@@ -51,4 +56,5 @@ def _unpack(data: bytes) -> dict[str, Any]:
         "zero_padding": keys.get("lstmgen.zero_padding", False),
         "predictor": keys.get("lstmgen.predictor", False),
         "card": keys.get("lstmgen.card"),
+        "grammar": keys.get(writer.GRAMMAR),
     }

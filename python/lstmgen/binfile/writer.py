@@ -31,7 +31,8 @@ ONE_NUMBER = ("scaled", "raw")  # encodings in which an element enters as one nu
 PADDED_WITH_ZEROS = ("onehot", *ONE_NUMBER)  # encodings whose windows vectors of zeros may fill
 VOCABULARY_KINDS = ("text", "tokens", "bytes")
 MAX_STRING = 2**16  # bytes
-MAX_CARD = 2**20
+MAX_CARD = 2**20  # and of a grammar
+GRAMMAR = "lstmgen.grammar"
 
 _FILE_TYPES = {"f32": 0, "bf16": 32, "int8": 24}
 _BYTE = r"<0x(?!00)[0-9A-F]{2}>"  # how an element of kind "bytes" is called
@@ -53,6 +54,7 @@ class Contents(TypedDict, total=False):
     input_values: with the encoding "raw", the number that enters for each element.
     name, description, author, license, source_url: texts for people.
     card: more facts, as the text of a JSON object.
+    grammar: which texts are well-formed, in GBNF.
     """
 
     encoding: Required[str]
@@ -71,6 +73,7 @@ class Contents(TypedDict, total=False):
     license: str | None
     source_url: str | None
     card: str | None
+    grammar: str | None
 
 
 # The key of each text for people.
@@ -121,6 +124,8 @@ def _fact_keys(network: Network, contents: Contents, dtype: str, values: Array |
     keys["lstmgen.keras_version"] = gguf.string(_limited("keras_version", network.keras_version))
     if (card := contents.get("card")) is not None:
         keys["lstmgen.card"] = gguf.string(_limited("card", card, MAX_CARD))
+    if (grammar := contents.get("grammar")) is not None:
+        keys[GRAMMAR] = gguf.string(_limited("grammar", grammar, MAX_CARD))
     keys["lstmgen.encoding"] = gguf.string(contents["encoding"])
     keys["lstmgen.input_size"] = gguf.u32(network.input_size)
     if values is not None:

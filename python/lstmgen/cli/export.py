@@ -11,7 +11,7 @@ from typing import Any
 from lstmgen import exporting, files
 from lstmgen.binfile import rounding
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
-from lstmgen.cli.sample import add_option
+from lstmgen.cli.sample import add_option, grammar_text
 from lstmgen.options import RECOMMENDED, TABLE, checked
 from lstmgen.vocabulary import reading
 
@@ -25,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_element_arguments(parser)
     parser.add_argument("--prime", metavar="TEXT", help="the default prime (the first window of the corpus)")
-    parser.add_argument("--dtype", choices=rounding.DTYPES, default="f32", help="of the matrices (f32)")
+    parser.add_argument("--dtype", choices=rounding.DTYPES, help="of the matrices (f32, or that of a .bin)")
+    parser.add_argument(
+        "--grammar", metavar="FILE", help="which texts are well-formed: `lstmgen sample` keeps to it (none)"
+    )
     for fact in ("name", "description", "author"):
         parser.add_argument(f"--{fact}", help=f"{fact} of the model, for people")
     parser.add_argument("--license", help="SPDX identifier of the licence of the weights")
@@ -50,6 +53,8 @@ def run(args: argparse.Namespace) -> None:
     given = {name: value for name in RECOMMENDED if (value := getattr(args, name)) is not None}
     if sample := checked("export", given, RECOMMENDED):
         options["card"] = with_sample(options.get("card", "{}"), sample)
+    if args.grammar is not None:
+        options["grammar"] = grammar_text(args.grammar)
     exporting.check_other_file(args.model, args.out)
     exported = exporting.build(args.model, options)
     files.write(args.out, exported.data)

@@ -59,6 +59,8 @@ def flag(name: str, value: object = NO_VALUE) -> str:
         return "--carry"
     if name == "prime" and isinstance(value, list):
         return f"--prime-ids {','.join(map(str, value))}"
+    if value is False:
+        return f"--no-{name.replace('_', '-')}"
     spelled = _OTHER_FLAGS.get(name) or "--" + name.rstrip("_").replace("_", "-")
     return spelled if value is NO_VALUE or value is ... or value is True else f"{spelled} {shlex.quote(str(value))}"
 

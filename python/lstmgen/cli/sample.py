@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             group = groups.get(option.one_of) or parser.add_mutually_exclusive_group()
             groups[option.one_of] = group
         add_option(group, name, option)
-        if name == "prime":
+        if name == "grammar":
+            group.add_argument("--no-grammar", action="store_true", help="none, not even that of the model")
+        elif name == "prime":
             group.add_argument("--prime-file", type=Path, metavar="FILE", help="file that holds the prime, in UTF-8")
             group.add_argument("--prime-ids", type=_ids, metavar="1,2,3", help="the prime as ids")
         elif name == "refresh":
@@ -80,7 +82,12 @@ def add_option(group: Any, name: str, option: Option, otherwise: str | None = No
     kind = option.values
     flags = (*option.flags, flag(name))
     if isinstance(kind, Flag):
-        group.add_argument(*flags, action="store_true", default=None, help=option.meaning)
+        if option.default is True:
+            without = option.meaning.partition("Without, ")[2]
+            no = f"--no-{flag(name)[2:]}"
+            group.add_argument(no, dest=name, action="store_false", default=None, help=_sentence(without.rstrip(".")))
+        else:
+            group.add_argument(*flags, action="store_true", default=None, help=option.meaning)
         return
     several = getattr(kind, "several", False)
     otherwise = default(name) if otherwise is None else otherwise
@@ -119,6 +126,9 @@ def run(args: argparse.Namespace) -> None:
     for name, value in _recommended(generator.model, options).items():
         print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
         options[name] = value
+    if generator.model.grammar and "grammar" not in options and not args.no_grammar:
+        print("grammar own: text that the model's own grammar allows; --no-grammar goes without", file=sys.stderr)
+        options["grammar"] = "own"
     options.setdefault("seed", secrets.randbits(32))
     searched = "best_of" in options or "beam" in options
     stream = generator.sample(**options) if searched else generator.stream(**options)
@@ -223,6 +233,8 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     }
     if args.carry:
         options["refresh"] = None
+    if "grammar" in options:
+        options["grammar"] = grammar_text(options["grammar"])
     if "logit_bias" in options:
         options["logit_bias"] = dict(options["logit_bias"])
     if args.escape:
@@ -235,6 +247,22 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     elif args.prime == "-":
         options["prime"] = _utf_8("stdin", sys.stdin.buffer.read())
     return options
+
+
+def grammar_text(given: str) -> str:
+    """The grammar that a flag names: a file of GBNF, a function of `lstmgen.grammars`, or "own"."""
+    from lstmgen import grammars
+
+    if given == "own":
+        return given
+    if given in grammars.__all__ and not os.path.exists(given):
+        text: str = getattr(grammars, given)()
+        return text
+    try:
+        return _text_of(Path(given))
+    except FileNotFoundError:
+        names = ", ".join(grammars.__all__)
+        raise ValueError(f"--grammar: expected a file, own, or one of {names}; found no file {given}") from None
 
 
 def _with_ids(options: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+// Reads a grammar in GBNF, the notation of llama.cpp (docs/grammar.md), into rules of characters and rules.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lstmgen::grammar {
+
+// Limits of a grammar. Within them it compiles in seconds and in some 100 MB.
+constexpr std::size_t kMaxText = 1 << 20;     // bytes
+constexpr std::size_t kMaxRules = 1 << 16;    // with those that repetitions and groups make
+constexpr std::size_t kMaxSymbols = 1 << 18;  // characters, classes and references of all rules
+constexpr std::size_t kMaxRepetition = 10000;
+constexpr std::size_t kMaxNesting = 200;  // of parentheses
+
+/// Characters first .. last, as Unicode numbers.
+struct CharRange {
+    std::uint32_t first, last;
+};
+
+/// One character of a class, or what a rule stands for.
+struct Symbol {
+    bool is_rule;
+    std::uint32_t index;          // of the class or of the rule
+    std::uint32_t begin, length;  // where the grammar's text says so, in bytes
+};
+
+struct Rule {
+    std::string name;         // empty: made for a group or for a repetition
+    std::uint32_t named = 0;  // the rule with a name in which it stands
+    bool defined = false;
+    bool repeats = false;     // made for a repetition without an end: its first alternative ends with the rule itself
+    bool nullable = false;    // stands for the empty text, too
+    std::uint32_t begin = 0;  // where the text mentions it first
+    std::vector<std::vector<Symbol>> alternatives;
+};
+
+struct Gbnf {
+    std::vector<Rule> rules;
+    std::vector<std::vector<CharRange>> classes;  // ranges ascend and do not touch; no surrogates
+    std::uint32_t root = 0;
+};
+
+/// Throws Error (invalid_argument) that names the line, the column, what was expected and what was found; for left
+/// recursion, the rules.
+Gbnf parse_gbnf(std::string_view text);
+
+/// "line 2, column 7" of a byte of the text. Columns count characters; both count from 1.
+std::string place_in(std::string_view text, std::size_t byte);
+
+/// The code point at text[at], and how many bytes it takes: 0 if they are no UTF-8.
+struct CodePoint {
+    std::uint32_t value;
+    std::size_t bytes;
+};
+CodePoint decode_utf8(std::string_view text, std::size_t at) noexcept;
+
+}  // namespace lstmgen::grammar

@@ -1,0 +1,153 @@
+#include "grammar/guard.hpp"
+
+#include <algorithm>
+
+#include "checks.hpp"
+#include "kept.hpp"
+#include "message.hpp"
+
+namespace lstmgen {
+namespace {
+
+const std::vector<std::string>& vocabulary_of(const Model& model) {
+    const ModelInfo& info = model.info();
+    if (info.vocabulary.empty()) refuse({"a grammar: the model has no vocabulary, and a grammar is about its elements"});
+    return info.vocabulary;
+}
+
+bool is_one_character(const std::string& text) {
+    const auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+    return std::count_if(text.begin(), text.end(), begins) == 1;
+}
+
+// Padding such as <PAD> fills windows: it is no element of a text. A space is, even if it is padding, too.
+std::vector<std::uint32_t> never_of(const Model& model, std::vector<std::uint32_t> never) {
+    const ModelInfo& info = model.info();
+    check_ids(never.data(), never.size(), info.outputs, "a grammar: id");
+    if (info.padding && !is_one_character(info.vocabulary[*info.padding])) never.push_back(*info.padding);
+    std::sort(never.begin(), never.end());
+    never.erase(std::unique(never.begin(), never.end()), never.end());
+    return never;
+}
+
+}  // namespace
+
+LSTMGEN_KEPT Grammar::Grammar(const Model& model, std::string_view gbnf, const std::vector<std::uint32_t>& never) {
+    std::vector<std::uint32_t> all = never_of(model, never);
+    grammar::Grammar automaton(gbnf, vocabulary_of(model), all);
+    compiled_ = std::make_shared<const CompiledGrammar>(
+        CompiledGrammar{std::string(gbnf), std::move(all), vocabulary_of(model), std::move(automaton)});
+}
+
+LSTMGEN_KEPT const std::string& Grammar::text() const {
+    if (!compiled_) refuse({"no grammar"});
+    return compiled_->text;
+}
+
+namespace grammar {
+
+std::shared_ptr<Memo> make_memo(const lstmgen::Grammar& grammar) {
+    const auto& compiled = grammar.compiled();
+    if (!compiled) return nullptr;
+    return std::make_shared<Memo>(std::shared_ptr<const Grammar>(compiled, &compiled->automaton));
+}
+
+Guard::Guard(lstmgen::Grammar grammar, std::size_t outputs, std::shared_ptr<Memo> memo, std::uint64_t length)
+    : grammar_(std::move(grammar)), length_(length), left_(length) {
+    if (!grammar_) return;
+    const std::size_t elements = grammar_.compiled()->automaton.elements();
+    if (elements != outputs)
+        refuse({"the grammar: expected one over the ", outputs, " elements of this model, found one over ", elements});
+    run_ = std::make_unique<Run>(std::move(memo));
+}
+
+void Guard::reset() {
+    if (run_) run_->reset();
+    left_ = length_;
+}
+
+void Guard::copy_from(const Guard& other) {
+    if (grammar_.compiled() != other.grammar_.compiled())
+        refuse({"the other generator has another grammar: set the same one first"});
+    if (run_) {
+        state_.resize(other.run_->save(nullptr, 0));
+        other.run_->save(state_.data(), state_.size());
+        run_->load(state_.data(), state_.size());
+    }
+    length_ = other.length_;
+    left_ = other.left_;
+}
+
+const std::uint64_t* Guard::allowed() {
+    if (!run_) return nullptr;
+    if (left_ != kUnlimited) {
+        const std::uint64_t least = run_->shortest_end();
+        if (least > left_)
+            refuse({"length: no text of the grammar is so short: it takes ", least, " more elements at least, found ",
+                    left_, " that are left; draw more, or cut it off unfinished"});
+    }
+    return run_->allowed(left_);
+}
+
+bool Guard::ended() {
+    if (!run_) return false;
+    const std::uint64_t* const bits = allowed();
+    const std::size_t words = (run_->grammar().elements() + 63) / 64;
+    return std::all_of(bits, bits + words, [](std::uint64_t word) { return word == 0; });
+}
+
+void Guard::drawn(std::uint32_t id) {
+    if (!run_) return;
+    run_->accept(id);
+    if (left_ != kUnlimited) --left_;
+}
+
+void Guard::read(const std::uint32_t* ids, std::size_t n) {
+    if (!run_) return;
+    Run trial(*run_);
+    for (std::size_t i = 0; i < n; ++i) {
+        try {
+            trial.accept(ids[i]);
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::invalid_argument) throw;
+            refuse({"the element ", Part::quoted(grammar_.compiled()->elements[ids[i]]), " at position ", i,
+                    " cannot stand there in a text of the grammar"});
+        }
+    }
+    for (std::size_t i = 0; i < n; ++i) run_->accept(ids[i]);
+}
+
+void Guard::save(StateWriter& out) const {
+    if (!run_) return;  // nothing is no grammar
+    const CompiledGrammar& compiled = *grammar_.compiled();
+    out.size(compiled.text.size());
+    out.bytes(compiled.text.data(), compiled.text.size());
+    out.size(compiled.never.size());
+    out.bytes(compiled.never.data(), compiled.never.size() * sizeof(std::uint32_t));
+    out.number(length_);
+    out.number(left_);
+    state_.resize(run_->save(nullptr, 0));
+    run_->save(state_.data(), state_.size());
+    out.size(state_.size());
+    out.bytes(state_.data(), state_.size());
+}
+
+Guard Guard::load(const Model& model, StateReader& in) {
+    if (in.left() == 0) return {};
+    std::string text(in.size(in.left()), '\0');
+    in.bytes(text.data(), text.size());
+    std::vector<std::uint32_t> never(in.size(std::min(model.info().outputs, in.left() / sizeof(std::uint32_t))));
+    in.bytes(never.data(), never.size() * sizeof(std::uint32_t));
+    lstmgen::Grammar grammar(model, text, never);
+    auto memo = make_memo(grammar);
+    Guard guard(std::move(grammar), model.info().outputs, std::move(memo), kUnlimited);
+    guard.length_ = in.number<std::uint64_t>();
+    guard.left_ = in.number<std::uint64_t>();
+    guard.state_.resize(in.size(in.left()));
+    in.bytes(guard.state_.data(), guard.state_.size());
+    guard.run_->load(guard.state_.data(), guard.state_.size());
+    return guard;
+}
+
+}  // namespace grammar
+}  // namespace lstmgen

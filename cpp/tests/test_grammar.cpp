@@ -1,0 +1,150 @@
+#include <doctest.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "grammar/run.hpp"
+#include "lstmgen/lstmgen.hpp"
+
+namespace grammar = lstmgen::grammar;
+
+namespace {
+
+std::size_t allocations = 0;
+
+const char* const kNested = R"(
+root  ::= text
+text  ::= [a-z] text | after
+after ::= "{" text "}" text | "$" math "$" text | "\\begin{" ("x}" text "\\end{x}" | "y}" text "\\end{y}") text | ""
+math  ::= ([a-z] | "{" math "}")+
+)";
+
+std::vector<std::string> ascii() {
+    std::vector<std::string> vocabulary;
+    for (char c = ' '; c < 127; ++c) vocabulary.emplace_back(1, c);
+    return vocabulary;
+}
+
+std::shared_ptr<grammar::Memo> memo_of(const char* text, const std::vector<std::string>& vocabulary = ascii(),
+                                       std::size_t bytes = std::size_t{1} << 26) {
+    return std::make_shared<grammar::Memo>(std::make_shared<const grammar::Grammar>(text, vocabulary), bytes);
+}
+
+void read(grammar::Run& run, const std::string& text) {
+    for (const char c : text) run.accept(static_cast<std::uint32_t>(c - ' '));
+}
+
+std::vector<std::uint8_t> saved(grammar::Run& run) {
+    std::vector<std::uint8_t> state(run.save(nullptr, 0));
+    REQUIRE(run.save(state.data(), state.size()) == state.size());
+    return state;
+}
+
+// Random elements among the allowed ones; the ids that were drawn.
+std::vector<std::uint32_t> walk(grammar::Run& run, std::size_t n, std::uint64_t seed, std::uint64_t left) {
+    std::mt19937_64 random(seed);
+    std::vector<std::uint32_t> ids;
+    for (std::size_t k = 0; k < n; ++k, --left) {
+        const std::uint64_t* const mask = run.allowed(left);
+        std::vector<std::uint32_t> choices;
+        for (std::uint32_t id = 0; id < run.grammar().elements(); ++id)
+            if (mask[id / 64] >> id % 64 & 1) choices.push_back(id);
+        if (choices.empty()) break;
+        ids.push_back(choices[random() % choices.size()]);
+        run.accept(ids.back());
+    }
+    return ids;
+}
+
+}  // namespace
+
+void* operator new(std::size_t n) {
+    ++allocations;
+    if (void* const p = std::malloc(n > 0 ? n : 1)) return p;
+    throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+
+TEST_CASE("a run allows what keeps the text a begin of the language") {
+    grammar::Run run(memo_of(kNested));
+    read(run, "ab{c$x{y}$}\\begin{x}z");
+    const std::uint64_t* const mask = run.allowed();
+    const auto allows = [&](char c) { return (mask[(c - ' ') / 64] >> (c - ' ') % 64 & 1) != 0; };
+    CHECK(allows('\\'));
+    CHECK(allows('q'));
+    CHECK(allows('{'));
+    CHECK_FALSE(allows('}'));
+    CHECK_FALSE(run.is_complete());
+    CHECK(run.shortest_end() == 7);
+    read(run, "\\end{");
+    CHECK_THROWS_AS(read(run, "y"), lstmgen::Error);
+    read(run, "x}");
+    CHECK(run.is_complete());
+    CHECK(run.shortest_end() == 0);
+}
+
+TEST_CASE("with so many elements left, each text ends in time") {
+    grammar::Run run(memo_of(kNested));
+    for (std::uint64_t seed = 0; seed < 50; ++seed) {
+        run.reset();
+        walk(run, 100, seed, 100);
+        CHECK(run.is_complete());
+    }
+    run.reset();
+    read(run, "{{{");
+    CHECK_THROWS_AS(run.allowed(2), lstmgen::Error);
+}
+
+TEST_CASE("a memo that is cleared again and again changes nothing") {
+    grammar::Run one(memo_of(kNested)), other(memo_of(kNested, ascii(), 1));
+    grammar::Run third(other);  // shares the memo
+    const auto ids = walk(one, 400, 1, lstmgen::kUnlimited);
+    CHECK(walk(other, 400, 1, lstmgen::kUnlimited) == ids);
+    CHECK(saved(other) == saved(one));
+    CHECK(third.shortest_end() == 0);
+    CHECK(walk(third, 400, 1, lstmgen::kUnlimited) == ids);
+}
+
+TEST_CASE("nothing allocates once the text's states are known") {
+    grammar::Run run(memo_of(kNested));
+    const auto ids = walk(run, 3000, 2, lstmgen::kUnlimited);
+    for (const bool known : {false, true}) {
+        run.reset();
+        const std::size_t before = allocations;
+        std::uint64_t left = 100000;
+        for (const std::uint32_t id : ids) {
+            run.allowed(left--);
+            run.accept(id);
+        }
+        if (known) CHECK(allocations == before);
+    }
+}
+
+TEST_CASE("a state goes on in a run of another memo") {
+    grammar::Run one(memo_of(kNested)), other(memo_of(kNested));
+    walk(other, 50, 3, lstmgen::kUnlimited);
+    walk(one, 300, 4, lstmgen::kUnlimited);
+    const auto state = saved(one);
+    other.load(state.data(), state.size());
+    CHECK(saved(other) == state);
+    CHECK(walk(other, 100, 5, lstmgen::kUnlimited) == walk(one, 100, 5, grammar::kUnlimited));
+    CHECK_THROWS_AS(other.load(state.data(), state.size() - 4), lstmgen::Error);
+    grammar::Run of_another(memo_of("root ::= \"a\"*"));
+    CHECK_THROWS_AS(of_another.load(state.data(), state.size()), lstmgen::Error);
+}
+
+TEST_CASE("a state does not grow with what is ambiguous far below") {
+    grammar::Run run(memo_of("root ::= \"a\" x \"b\" | \"a\" x \"c\"\nx ::= \"(\" x \")\" | \"x\""));
+    read(run, "a");
+    read(run, std::string(2000, '('));
+    CHECK(run.shortest_end() == 2002);
+    read(run, "x" + std::string(2000, ')'));
+    read(run, "c");
+    CHECK(run.is_complete());
+}
