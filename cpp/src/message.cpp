@@ -24,13 +24,13 @@ void Part::append_to(std::string& message) const {
     }
 }
 
-LSTMGEN_KEPT std::string message(Parts parts) {
+std::string message(Parts parts) {
     std::string text;
     for (const Part& part : parts) part.append_to(text);
     return text;
 }
 
-LSTMGEN_KEPT void fail(ErrorCode code, Parts parts) { throw Error(code, message(parts)); }
+void fail(ErrorCode code, Parts parts) { throw Error(code, message(parts)); }
 
 LSTMGEN_KEPT void refuse(Parts parts) { fail(ErrorCode::invalid_argument, parts); }
 

@@ -67,6 +67,7 @@ void start_grammar(const ManyOptions& options, std::size_t outputs, Batch& batch
         s.guard = grammar::Guard(options.grammar, outputs, memo, options.finish ? options.length : kUnlimited);
         const std::size_t known = s.request->grammar_prime;
         s.guard.read(s.request->prime.data() + s.request->prime.size() - known, known);
+        static_cast<void>(s.guard.ended());  // an error if no text is so short
     }
 }
 
@@ -146,8 +147,12 @@ std::vector<Batch> batches(const Model& model, const std::vector<Request>& reque
             all.emplace_back();
         Sampler sampler(model.info().outputs, requests[i].sampler);
         for (const std::uint32_t id : requests[i].prime) sampler.accept(id);
-        all.back().push_back(
-            {&requests[i], &results[i], size(i), std::move(sampler), options.scores ? options.scores + i : nullptr, {}});
+        all.back().push_back({&requests[i],
+                              &results[i],
+                              size(i),
+                              std::move(sampler),
+                              options.scores ? options.scores + i : nullptr,
+                              {}});
     }
     return all;
 }

@@ -133,7 +133,7 @@ TEST_CASE("a state goes on in a run of another memo") {
     const auto state = saved(one);
     other.load(state.data(), state.size());
     CHECK(saved(other) == state);
-    CHECK(walk(other, 100, 5, lstmgen::kUnlimited) == walk(one, 100, 5, grammar::kUnlimited));
+    CHECK(walk(other, 100, 5, lstmgen::kUnlimited) == walk(one, 100, 5, lstmgen::kUnlimited));
     CHECK_THROWS_AS(other.load(state.data(), state.size() - 4), lstmgen::Error);
     grammar::Run of_another(memo_of("root ::= \"a\"*"));
     CHECK_THROWS_AS(of_another.load(state.data(), state.size()), lstmgen::Error);

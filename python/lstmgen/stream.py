@@ -32,7 +32,14 @@ _NO_BEGINNING = b"\xff"  # becomes that whatever follows
 
 DEFAULTS = _core.sampler_defaults()  # of the engine, by the names of the options
 _LISTS = ("allow", "ban", "dry_sequence_breakers")
-_OWN = ("length", "stop", "on_unknown", "logits_processor", "grammar", "finish")  # options that the engine does not know
+_OWN = (
+    "length",
+    "stop",
+    "on_unknown",
+    "logits_processor",
+    "grammar",
+    "finish",
+)  # options that the engine does not know
 _UNLIMITED = 2**64 - 1  # LSTMGEN_UNLIMITED of the engine
 _SEPARATOR = 2**32 - 1  # LSTMGEN_SEPARATOR of the engine
 _BREAKERS = ("\n", ":", '"', "*")  # of llama.cpp

@@ -473,7 +473,7 @@ void refuse_left_recursion(std::string_view text, const std::vector<Rule>& rules
 
 }  // namespace
 
-CodePoint decode_utf8(std::string_view text, std::size_t at) noexcept {
+LSTMGEN_KEPT CodePoint decode_utf8(std::string_view text, std::size_t at) noexcept {
     const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[at + i]); };
     const std::uint8_t first = byte(0);
     if (first < 0x80) return {first, 1};

@@ -6,6 +6,7 @@
 #include <queue>
 
 #include "grammar/stack_sets.hpp"
+#include "kept.hpp"
 #include "message.hpp"
 
 namespace lstmgen::grammar {
@@ -474,14 +475,14 @@ private:
     std::vector<std::uint32_t> at_end_;
 };
 
-Memo::Memo(std::shared_ptr<const Grammar> grammar, std::size_t most_bytes)
+LSTMGEN_KEPT Memo::Memo(std::shared_ptr<const Grammar> grammar, std::size_t most_bytes)
     : grammar_(std::move(grammar)), most_bytes_(most_bytes), engine_(std::make_unique<Engine>(*grammar_)) {}
 
-Memo::~Memo() = default;
+LSTMGEN_KEPT Memo::~Memo() = default;
 
-std::size_t Memo::bytes() const noexcept { return engine_->bytes(); }
+LSTMGEN_KEPT std::size_t Memo::bytes() const noexcept { return engine_->bytes(); }
 
-void Memo::clear() {
+LSTMGEN_KEPT void Memo::clear() {
     std::vector<std::vector<std::byte>> states;
     for (Run* run : runs_) {
         states.emplace_back(run->write(nullptr, 0));
@@ -491,24 +492,25 @@ void Memo::clear() {
     for (std::size_t i = 0; i < runs_.size(); ++i) runs_[i]->load(states[i].data(), states[i].size());
 }
 
-Run::Run(std::shared_ptr<Memo> memo) : memo_(std::move(memo)) {
+LSTMGEN_KEPT Run::Run(std::shared_ptr<Memo> memo) : memo_(std::move(memo)) {
     stack_.reserve(64);
     mask_.resize(memo_->engine_->words());
     reset();
     memo_->runs_.push_back(this);
 }
 
-Run::Run(const Run& other) : memo_(other.memo_), state_(other.state_), stack_(other.stack_), mask_(other.mask_.size()) {
+LSTMGEN_KEPT Run::Run(const Run& other)
+    : memo_(other.memo_), state_(other.state_), stack_(other.stack_), mask_(other.mask_.size()) {
     memo_->runs_.push_back(this);
 }
 
-Run::~Run() {
+LSTMGEN_KEPT Run::~Run() {
     auto& runs = memo_->runs_;
     *std::find(runs.begin(), runs.end(), this) = runs.back();
     runs.pop_back();
 }
 
-void Run::reset() {
+LSTMGEN_KEPT void Run::reset() {
     stack_.clear();
     follow(memo_->engine_->start());
 }
@@ -555,7 +557,7 @@ std::uint32_t Run::entry(std::size_t& known) {
     return i;
 }
 
-const std::uint64_t* Run::allowed(std::uint64_t left) {
+LSTMGEN_KEPT const std::uint64_t* Run::allowed(std::uint64_t left) {
     std::size_t known;
     const Memo::Engine& engine = *memo_->engine_;
     const auto& e = engine.entry_at(entry(known));
@@ -574,7 +576,7 @@ const std::uint64_t* Run::allowed(std::uint64_t left) {
     return mask_.data();
 }
 
-void Run::accept(std::uint32_t id) {
+LSTMGEN_KEPT void Run::accept(std::uint32_t id) {
     const Grammar& grammar = this->grammar();
     if (id >= grammar.elements()) refuse({"grammar: expected an element below ", grammar.elements(), ", found ", id});
     std::size_t known;
@@ -591,12 +593,12 @@ void Run::accept(std::uint32_t id) {
     }
 }
 
-bool Run::is_complete() {
+LSTMGEN_KEPT bool Run::is_complete() {
     settle();
     return stack_.empty() && memo_->engine_->has_empty(state_);
 }
 
-std::uint64_t Run::shortest_end() {
+LSTMGEN_KEPT std::uint64_t Run::shortest_end() {
     std::size_t known;
     const auto& e = memo_->engine_->entry_at(entry(known));
     return (known < stack_.size() ? stack_[stack_.size() - known - 1].elements : 0) + e.shortest;
@@ -650,14 +652,14 @@ std::size_t Run::write(void* to, std::size_t capacity) {
     return size;
 }
 
-std::size_t Run::save(void* to, std::size_t capacity) {
+LSTMGEN_KEPT std::size_t Run::save(void* to, std::size_t capacity) {
     settle();
     const std::size_t size = write(nullptr, 0);
     if (to && size <= capacity) write(to, size);
     return size;
 }
 
-void Run::load(const void* from, std::size_t bytes) {
+LSTMGEN_KEPT void Run::load(const void* from, std::size_t bytes) {
     Memo::Engine& engine = *memo_->engine_;
     const Grammar& grammar = this->grammar();
     const auto damaged = [](Parts why) { fail(ErrorCode::format, {"the state of a grammar: ", message(why)}); };
