@@ -1,4 +1,4 @@
-// The public face of a network.
+// The public class Model: loading, facts, predict.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -27,7 +27,8 @@ void check_steps(const ModelInfo& info, std::size_t steps) {
         refuse({"the network takes exactly ", info.window, " time steps, found ", steps});
 }
 
-// Numbers of a batch: `rows` of `size` for each sequence.
+// Returns batch * rows * size: the numbers of a batch with `rows` rows for each sequence. Throws
+// Error if no memory holds as many.
 std::size_t count(std::size_t batch, std::size_t steps, std::size_t rows, std::size_t size) {
     const std::optional<std::size_t> all = product(batch, rows), n = all ? product(*all, size) : all;
     if (!n) refuse({"batch and steps: expected fewer, found ", batch, " and ", steps});
@@ -72,8 +73,8 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
     }
 }
 
-// The expected output is that of the weights as stored. So what they are multiplied with is not
-// rounded to bf16 here.
+// Throws Error unless the network gives the output that the file expects. That output comes from
+// exact inputs, so inputs are not rounded to bf16 here.
 void self_test(const Network& network, const SelfTest& test, const std::string& name) {
     const ModelInfo& info = network.info();
     std::vector<float> last(info.outputs);
