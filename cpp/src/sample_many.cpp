@@ -119,7 +119,8 @@ std::vector<Batch> batches(const Model& model, const std::vector<Request>& reque
 
     const std::size_t lanes = Context::lanes(model.info(), options.refresh);
     const std::size_t threads = std::clamp<std::size_t>(options.threads, 1, requests.size());
-    const std::size_t most = std::min((kBatchRows + lanes - 1) / lanes, (requests.size() + threads - 1) / threads);
+    const std::size_t limit = std::min((kBatchRows + lanes - 1) / lanes, (requests.size() + threads - 1) / threads);
+    const std::size_t most = kernels::chunk_of(requests.size(), limit);
     std::vector<Batch> all;
     for (const std::size_t i : order) {
         if (all.empty() || all.back().size() == most || (windows && all.back()[0].prime_size != size(i)))

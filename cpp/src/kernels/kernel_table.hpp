@@ -121,6 +121,19 @@ static constexpr Place place_of(std::size_t panel, Layout layout, std::size_t k,
             adjacent * layout.interleaved_rows * kPanel};
 }
 
+/// Rows that most products multiply together. Other products have a divisor of it.
+constexpr std::size_t kTileOfRows = 6;
+
+/// Returns the rows of a chunk when `rows` rows are cut into chunks of at most `most`. The chunks
+/// are equal up to whole tiles. A small last chunk would read all weights for a few rows. The
+/// function is static, as place_of is.
+static constexpr std::size_t chunk_of(std::size_t rows, std::size_t most) {
+    if (rows <= most) return rows;
+    const std::size_t chunks = (rows + most - 1) / most, equal = (rows + chunks - 1) / chunks;
+    const std::size_t tiles = (equal + kTileOfRows - 1) / kTileOfRows * kTileOfRows;
+    return tiles < most ? tiles : most;
+}
+
 /// Rows that are multiplied with a matrix. They are floats in `x`, or numbers of 16 bits in
 /// `rounded`; the other one is null.
 struct Rows {

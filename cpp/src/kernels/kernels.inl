@@ -447,12 +447,12 @@ template <class Act, class Rec>
 void lstm_step_typed(const LstmStep& s, Act act, Rec rec) {
     alignas(64) float z[kBuffer];  // (rows of a chunk, blocks of a group, 4 gates, 16)
     const Operands in(s);
-    const std::size_t group = s.rows == 1 ? kBuffer / kBlock : 1;
+    const std::size_t group = s.rows == 1 ? kBuffer / kBlock : 1, chunk = chunk_of(s.rows, kChunkRows);
     for (std::size_t b = 0; b < s.blocks; b += group) {
         const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
         const std::size_t stride = blocks * kBlock;
-        for (std::size_t r = 0; r < s.rows; r += kChunkRows) {
-            const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
+        for (std::size_t r = 0; r < s.rows; r += chunk) {
+            const std::size_t rows = s.rows - r < chunk ? s.rows - r : chunk;
             input_product(s, in.x, b * kGates, blocks * kGates, r, rows, z);
             gemm_from(s.recurrent, b * kGates, blocks * kGates, rows_after(in.h_prev, r), rows, z, stride);
             // Gates do not depend on each other, but a cell waits for its gates. So all gates come
@@ -508,12 +508,12 @@ void gru_step_reset_after(const GruStep& s) {
     alignas(64) float a[kGruBuffer], u[kGruBuffer];
     const Operands in(s);
     constexpr std::size_t n = kCellVecs;
-    const std::size_t group = s.rows == 1 ? kGruRows : 1;
+    const std::size_t group = s.rows == 1 ? kGruRows : 1, chunk = chunk_of(s.rows, kGruRows);
     for (std::size_t b = 0; b < s.blocks; b += group) {
         const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
         const std::size_t stride = blocks * kGruBlock;
-        for (std::size_t r = 0; r < s.rows; r += kGruRows) {
-            const std::size_t rows = s.rows - r < kGruRows ? s.rows - r : kGruRows;
+        for (std::size_t r = 0; r < s.rows; r += chunk) {
+            const std::size_t rows = s.rows - r < chunk ? s.rows - r : chunk;
             input_product(s, in.x, b * kGruGates, blocks * kGruGates, r, rows, a);
             start_rows(s.recurrent_start + b * kGruBlock, rows, stride, u);
             gemm_from(s.recurrent, b * kGruGates, blocks * kGruGates, rows_after(in.h_prev, r), rows, u, stride);
@@ -544,11 +544,11 @@ void gru_step_reset_before(const GruStep& s) {
     alignas(64) float a[kGruBuffer], u[kGruBuffer];
     const Operands in(s);
     constexpr std::size_t n = kCellVecs, pair = 2 * kPanel;
-    constexpr std::size_t most = kGruRows / 2;  // lanes of a chunk
+    const std::size_t chunk = chunk_of(s.rows, kGruRows / 2);
     const std::size_t group = s.rows == 1 ? kGruRows : 2, group_h = s.rows == 1 ? kGruRows : kGates;
     const std::size_t working_stride = pair * s.blocks;
-    for (std::size_t r = 0; r < s.rows; r += most) {
-        const std::size_t rows = s.rows - r < most ? s.rows - r : most;
+    for (std::size_t r = 0; r < s.rows; r += chunk) {
+        const std::size_t rows = s.rows - r < chunk ? s.rows - r : chunk;
         const float* const h_prev = s.h_prev + r * s.h_stride;
         float* const h = s.h + r * s.h_stride;
         for (std::size_t b = 0; b < s.blocks; b += group) {
@@ -603,12 +603,12 @@ void gru_step(const GruStep& s) {
 void rnn_step(const RnnStep& s) {
     alignas(64) float z[kBuffer];  // (rows of a chunk, blocks of a group, 16)
     const Operands in(s);
-    const std::size_t group = s.rows == 1 ? kBuffer / kPanel : kGates;
+    const std::size_t group = s.rows == 1 ? kBuffer / kPanel : kGates, chunk = chunk_of(s.rows, kChunkRows);
     for (std::size_t b = 0; b < s.blocks; b += group) {
         const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
         const std::size_t stride = blocks * kPanel;
-        for (std::size_t r = 0; r < s.rows; r += kChunkRows) {
-            const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
+        for (std::size_t r = 0; r < s.rows; r += chunk) {
+            const std::size_t rows = s.rows - r < chunk ? s.rows - r : chunk;
             input_product(s, in.x, b, blocks, r, rows, z);
             gemm_from(s.recurrent, b, blocks, rows_after(in.h_prev, r), rows, z, stride);
             activate(s.activation, z, rows * stride);
