@@ -33,8 +33,8 @@ public:
         const auto now = std::chrono::steady_clock::now();
         if (now - last_ < std::chrono::milliseconds(20)) return true;
         last_ = now;
-        // A daemon thread may outlive the interpreter. It must not ask for the GIL then, so it waits
-        // for the process to end.
+        // A daemon thread may outlive the interpreter. It must not ask for the GIL then, so it
+        // waits for the process to end.
         while (interpreter_is_ending()) std::this_thread::sleep_for(std::chrono::seconds(1));
         const py::gil_scoped_acquire gil;
         return PyErr_CheckSignals() == 0;
@@ -421,7 +421,8 @@ void bind_layer(py::module_& m) {
         .def_readonly("return_sequences", &LayerInfo::return_sequences);
 }
 
-// Returns the elements as the file names them. Those of the kind "bytes" are named <0x01> to <0xFF>.
+// Returns the elements as the file names them. Those of the kind "bytes" are named <0x01> to
+// <0xFF>.
 std::vector<std::string> element_names(const lstmgen::ModelInfo& info) {
     std::vector<std::string> names = info.vocabulary;
     if (info.vocabulary_kind == "bytes") {

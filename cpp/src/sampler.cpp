@@ -136,7 +136,7 @@ void Sampler::penalize() {
                  presence = options_.presence_penalty;
     if (repeat == 1.0 && frequency == 0.0 && presence == 0.0) return;
     const std::uint32_t* const counts = history_.counts();
-    for (std::size_t i = 0; i < logits_.size(); ++i) {  // without branches, so that it is vectorised
+    for (std::size_t i = 0; i < logits_.size(); ++i) {  // without branches: vectorised
         const double logit = logits_[i], count = static_cast<std::int32_t>(counts[i]);
         const double divided = logit / repeat, multiplied = logit * repeat;
         const double less = (logit > 0.0 ? divided : multiplied) - (count * frequency + presence);

@@ -56,8 +56,8 @@ public:
 
     /// Draws from the distribution, and remembers the element.
     std::uint32_t draw();
-    /// Draws an element in proportion to e ^ logits (n), and remembers it. The options do not count.
-    /// Throws Error if a logit is NaN or infinity, or if all are -infinity.
+    /// Draws an element in proportion to e ^ logits (n), and remembers it. The options do not
+    /// count. Throws Error if a logit is NaN or infinity, or if all are -infinity.
     std::uint32_t draw(const double* logits);
 
     /// Returns ln of the probability with which the last element was drawn; NaN before the first.
@@ -113,7 +113,7 @@ private:
     History history_;
     LogitsProcessor processor_ = nullptr;
     void* user_ = nullptr;
-    std::vector<double> logits_;   // (n), after bias, penalties, filters; -infinity: cannot be drawn
+    std::vector<double> logits_;   // (n), after all changes; -infinity: cannot be drawn
     std::vector<double> weights_;  // (n), e ^ ((logit - top) / temp)
     // The filters work on these (n). The first kept_ of each count: the elements that are left, in
     // the order of their ids, with their logits, weights and what the filter at hand sorts by.
@@ -121,8 +121,8 @@ private:
     std::vector<double> values_, numbers_, scores_;
     std::size_t kept_ = 0;
     double reference_ = 0.0;                              // the greatest of the values
-    std::vector<std::pair<double, std::uint32_t>> some_;  // (at most n), pairs (score, index) to sort
-    std::vector<std::uint16_t> repeated_;                 // (n), working memory of DRY, zeros between calls
+    std::vector<std::pair<double, std::uint32_t>> some_;  // (up to n), (score, index) to sort
+    std::vector<std::uint16_t> repeated_;                 // (n), for DRY, zeros between calls
     std::vector<unsigned char> breaker_heads_;            // (n), the Breaker of each element
     double mu_ = 0.0;                                     // state of mirostat, in bits
     std::size_t top_ = 0;                                 // id of the greatest logit
