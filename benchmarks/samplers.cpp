@@ -1,7 +1,9 @@
-// What each option of sampling costs an element, beside plain sampling. Usage: lstmgen_samplers [elements of the
-// vocabulary]
+// Measures what each option of sampling costs for an element, compared with plain sampling.
 //
-// The logits are those of a language model in kind: a few likely elements, many unlikely ones, and a text that repeats.
+// Usage: lstmgen_samplers [elements of the vocabulary]
+//
+// The logits are like those of a language model: a few likely elements, many unlikely ones, and a
+// text that repeats.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -20,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kSteps = 300, kRounds = 400;
 
-// Microseconds an element takes: the least of many short rounds.
+// Returns the microseconds for an element: the least of many short rounds.
 double cost(const std::vector<std::vector<float>>& logits, const SamplerOptions& options) {
     lstmgen::Sampler sampler(logits[0].size(), options);
     sampler.reserve();
@@ -77,7 +79,7 @@ int main(int argc, char** argv) {
     }
     SamplerOptions all;
     for (const Case& one : each) one.set(all);
-    all.mirostat = 0;  // it would take the place of the filters
+    all.mirostat = 0;  // it would replace the filters
     all.presence_penalty = 0.1;
     all.logit_bias = {{0, 0.5}};
     all.ban = {1};

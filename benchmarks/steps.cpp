@@ -1,7 +1,9 @@
-// How long it takes to start, how long one element takes, and what more threads bring. Usage: lstmgen_steps model.bin
-// [elements]
+// Measures the time to start, the time for one element, and the gain of more threads.
 //
-// Elements are drawn with the state carried on, as in an audio callback; times are those of lstmgen_generator_next.
+// Usage: lstmgen_steps model.bin [elements]
+//
+// Elements are drawn with a carried state, as in an audio callback. The times are those of
+// lstmgen_generator_next.
 #include <lstmgen/lstmgen.h>
 
 #include <algorithm>
@@ -35,7 +37,7 @@ lstmgen_generator* create(lstmgen_model* model) {
     return generator;
 }
 
-// Elements a second of `threads` threads, each with a generator of its own.
+// Returns the elements in a second of `threads` threads, each with its own generator.
 double throughput(lstmgen_model* model, std::size_t threads, std::size_t elements) {
     std::vector<lstmgen_generator*> generators;
     for (std::size_t i = 0; i < threads; ++i) generators.push_back(create(model));
@@ -87,7 +89,8 @@ int main(int argc, char** argv) {
     std::printf("%zu elements, microseconds each: median %.1f, 99 %% %.1f, 99.99 %% %.1f, worst %.1f\n", elements,
                 part(0.5), part(0.99), part(0.9999), times.back());
 
-    // One and more threads by turns, and the medians of both: other programs of the machine come and go.
+    // One thread and more threads run by turns, since the load of the machine changes. The median
+    // of the ratios counts.
     for (const std::size_t threads : {std::size_t{2}, std::size_t{64}}) {
         std::vector<double> ratios;
         for (int i = 0; i < 9; ++i) {

@@ -1,4 +1,4 @@
-# Library, headers, license, CMake package and pkg-config file: the component "development".
+# Installs the component "development": library, headers, license, CMake package, pkg-config file.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS lstmgen EXPORT lstmgen
@@ -18,7 +18,7 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/lstmgen-config-vers
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/lstmgen-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/lstmgen-config-version.cmake
   DESTINATION ${package} COMPONENT development)
 
-# The folder is worked out from where the .pc lies, so that the prefix can be moved.
+# The .pc file finds its folders relative to itself, so that the prefix can be moved.
 string(REGEX REPLACE "[^/]+" ".." up "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
   set(pc_prefix ${CMAKE_INSTALL_PREFIX})

@@ -1,9 +1,12 @@
-// Fills the blocks of an audio callback with notes that a music model draws. The elements mean what they mean in
-// Python's lstmgen.music.decode: "n60" begins a note of that MIDI pitch, "d12" makes notes last 12 grid points from
-// here on, "t6" lets 6 grid points pass, and several "d" or "t" in a row add up. 24 grid points are a quarter.
+// Fills the blocks of an audio callback with notes that a music model draws. Elements mean the same
+// as in Python's lstmgen.music.decode: "n60" begins a note of that MIDI pitch, "d12" makes notes
+// last 12 grid points from here on, "t6" lets 6 grid points pass. Several "d" or "t" in a row add
+// up. A quarter has 24 grid points.
 //
-// The callback never allocates, locks, throws or asks the system for anything. Here a loop plays the part of the sound
-// card, and writes mono float samples, 48 kHz, to a file. Usage: audio_notes music.bin out.f32 [seconds [seed]]
+// The callback never allocates, locks, throws or makes a system call. Here a loop stands for the
+// sound card. It writes mono float samples, 48 kHz, to a file.
+//
+// Usage: audio_notes music.bin out.f32 [seconds [seed]]
 #include <lstmgen/lstmgen.h>
 
 #include <algorithm>
@@ -19,25 +22,25 @@ namespace {
 
 constexpr double kRate = 48000.0;
 constexpr std::size_t kSamplesPerPoint = 1000;  // 24 points a quarter: 120 quarters a minute
-constexpr unsigned kLongest = 384;              // points that a duration or a pause adds up to, at most
-constexpr int kElementsPerBlock = 64;           // so that a block takes bounded time, whatever the model draws
+constexpr unsigned kLongest = 384;              // the most points of a duration or a pause
+constexpr int kElementsPerBlock = 64;           // the most, so that a block takes bounded time
 
-// What an element means, looked up before the sound starts.
+// The meaning of an element. It is looked up before the sound starts.
 struct Event {
-    char kind = 0;  // 'n', 'd', 't', or 0: nothing to us
+    char kind = 0;  // 'n', 'd' or 't'; 0: ignored
     unsigned value = 0;
 };
 
 struct Voice {
     double phase = 0.0, step = 0.0;
-    std::size_t left = 0, total = 1;  // samples
+    std::size_t left = 0, total = 1;  // in samples
 };
 
 class Player {
 public:
     Player(lstmgen_generator* generator, const std::vector<Event>& events) : generator_(generator), events_(events) {}
 
-    // The audio callback.
+    // Fills a block. This is the audio callback.
     lstmgen_status fill(float* block, std::size_t samples) noexcept {
         lstmgen_status status = LSTMGEN_OK;
         int drawn = 0;
@@ -75,7 +78,7 @@ private:
         return LSTMGEN_OK;
     }
 
-    // A note ends where its pitch begins again; of two that begin together the longer one sounds.
+    // A note ends when its pitch begins again. If two begin together, the longer one sounds.
     void begin(unsigned pitch) noexcept {
         Voice& voice = voices_[pitch % voices_.size()];
         const std::size_t samples = duration_ * kSamplesPerPoint;
@@ -120,7 +123,7 @@ int main(int argc, char** argv) {
     sampler.seed = argc > 4 ? std::strtoull(argv[4], nullptr, 10) : 0;
     lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
     options.sampler = &sampler;
-    options.refresh = 0;  // carry the state: the cheapest
+    options.refresh = 0;  // carry the state, which is the cheapest
     lstmgen_generator* generator = nullptr;
     if (lstmgen_generator_create(model, &options, &generator) != LSTMGEN_OK) return failed("create");
     if (lstmgen_generator_feed_prime(generator) != LSTMGEN_OK) return failed("prime");

@@ -1,6 +1,8 @@
-/* A game's names: 1,000 generators, one for each inhabitant, on one model. Each has a first letter, and draws the
- * others in turns with all the others, until something comes that is no letter. Usage: names model.bin [count
- * [temperature]]
+/* Draws the names of a game's 1,000 inhabitants, with a generator for each, on one model. Each name
+ * starts with a given letter. The generators draw one letter each in turns. A name ends before an
+ * element that is not a letter.
+ *
+ * Usage: names model.bin [count [temperature]]
  */
 #include <ctype.h>
 #include <lstmgen/lstmgen.h>
@@ -21,7 +23,7 @@ static int failed(const char* what) {
     return EXIT_FAILURE;
 }
 
-/* The first letter; a model without capitals starts with its own prime. */
+/* Feeds the first letter. A model without capitals starts with its own prime. */
 static lstmgen_status start(inhabitant* who, const lstmgen_model* model, size_t number) {
     char text[2] = " ";
     uint32_t ids[2];
@@ -34,7 +36,7 @@ static lstmgen_status start(inhabitant* who, const lstmgen_model* model, size_t 
     return lstmgen_generator_feed(who->generator, ids, count);
 }
 
-/* One letter of one inhabitant: what a game does a frame. */
+/* Draws one letter of one inhabitant, as a game does in a frame. */
 static lstmgen_status grow(inhabitant* who, const lstmgen_model* model) {
     uint32_t id;
     const char* text;
@@ -44,7 +46,7 @@ static lstmgen_status grow(inhabitant* who, const lstmgen_model* model) {
     if (status != LSTMGEN_OK) return status;
     if (!isalpha((unsigned char)text[0]) || bytes > 8) {
         who->done = who->letters >= 3;
-        return LSTMGEN_OK; /* too short yet: such letters are left out */
+        return LSTMGEN_OK; /* the name is too short to end: leave the element out */
     }
     for (i = 0; i < bytes; ++i)
         who->name[who->bytes++] = (char)(who->letters > 0 ? text[i] : toupper((unsigned char)text[i]));
@@ -68,7 +70,7 @@ int main(int argc, char** argv) {
     if ((all = calloc(count ? count : 1, sizeof *all)) == NULL) return EXIT_FAILURE;
     sampler.temp = argc > 3 ? atof(argv[3]) : 0.8;
     options.sampler = &sampler;
-    options.refresh = 0; /* the state is carried on: the least memory and time a generator */
+    options.refresh = 0; /* carry the state, which takes the least memory and time */
     for (i = 0; i < count; ++i) {
         sampler.seed = i;
         if (lstmgen_generator_create(model, &options, &all[i].generator) != LSTMGEN_OK) return failed("create");

@@ -1,4 +1,5 @@
 /* Streams text to the terminal as it is drawn.
+ *
  * Usage: stream_latex latex.bin [length [temperature [seed]]]
  */
 #include <lstmgen/lstmgen.h>
@@ -7,7 +8,7 @@
 
 static int print(void* user, const char* text, size_t bytes) {
     FILE* const file = user;
-    if (fwrite(text, 1, bytes, file) != bytes) return 1; /* closed, as by `| head`: stop */
+    if (fwrite(text, 1, bytes, file) != bytes) return 1; /* the pipe is closed: stop */
     return fflush(file);
 }
 

@@ -76,11 +76,12 @@ private:
 void bind_grammar(py::module_& m) {
     using Grammar = grammar::Grammar;
     py::class_<lstmgen::Grammar>(m, "Grammar")
-        .def(py::init([](const lstmgen::Model& model, const std::string& text, const std::vector<std::uint32_t>& never) {
-                 const py::gil_scoped_release release;
-                 return lstmgen::Grammar(model, text, never);
-             }),
-             "model"_a, "text"_a, "never"_a)
+        .def(
+            py::init([](const lstmgen::Model& model, const std::string& text, const std::vector<std::uint32_t>& never) {
+                const py::gil_scoped_release release;
+                return lstmgen::Grammar(model, text, never);
+            }),
+            "model"_a, "text"_a, "never"_a)
         .def_property_readonly("text", &lstmgen::Grammar::text);
     py::class_<Grammar, std::shared_ptr<Grammar>>(m, "GrammarAutomaton")
         .def(py::init([](const std::string& text, const std::vector<std::string>& vocabulary,

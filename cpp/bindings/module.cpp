@@ -1,5 +1,5 @@
-// The Python module lstmgen._core: the C++ API with arrays for pointers. Everything that users see is in
-// python/lstmgen.
+// The Python module lstmgen._core: the C++ API with arrays in place of pointers. Users see the
+// package in python/lstmgen, not this module.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -27,14 +27,16 @@ namespace {
 using Ids = py::array_t<std::uint32_t, py::array::c_style>;
 using Floats = py::array_t<float, py::array::c_style>;
 
-// Lets Python handle signals now and then while the GIL is released; false once one has raised.
+// Lets Python handle signals every 20 ms while the GIL is released. A call returns false once a
+// signal handler has raised.
 class SignalCheck {
 public:
     bool operator()() {
         const auto now = std::chrono::steady_clock::now();
         if (now - last_ < std::chrono::milliseconds(20)) return true;
         last_ = now;
-        // A daemon thread that outlives the interpreter must not ask for the GIL: it waits for the process to end.
+        // A daemon thread may outlive the interpreter. It must not ask for the GIL then, so it
+        // waits for the process to end.
         while (interpreter_is_ending()) std::this_thread::sleep_for(std::chrono::seconds(1));
         const py::gil_scoped_acquire gil;
         return PyErr_CheckSignals() == 0;
@@ -90,7 +92,7 @@ Floats predict_features(const lstmgen::Model& model, const Floats& x) {
 
 using IdLists = std::vector<std::vector<std::uint32_t>>;
 
-// Calls f(name, member) for each option.
+// Calls f(name, member) for each option of a sampler.
 template <class Options, class F>
 void for_each_option(Options& options, F&& f) {
 #define VISIT(name, ...) f(#name, options.name);
@@ -121,7 +123,8 @@ py::dict by_name(const lstmgen::SamplerOptions& options) {
     return named;
 }
 
-// A generator that refuses a second call while one is going on, in another thread or in a signal handler.
+// A generator that refuses a second call during the first. The second one may come from another
+// thread or from a signal handler.
 class Generator {
 public:
     Generator(const lstmgen::Model& model, lstmgen::Generator generator)
@@ -147,7 +150,7 @@ public:
         set_logits_processor(other.processor_);
     }
 
-    // A function of ids and logits, two arrays, or None.
+    // `processor` is a function of two arrays, ids (count) and logits (outputs), or None.
     void set_logits_processor(const py::object& processor) {
         alone([&] {
             generator_.set_logits_processor(processor.is_none() ? nullptr : &Generator::process, this);
@@ -259,7 +262,8 @@ public:
         return ended;
     }
 
-    // Up to `length` elements: fewer if a grammar allows no more, or if they end with one of `stops`, which may begin in `before`.
+    // Draws up to `length` elements. It ends early where a grammar ends, and
+    // after a stop, which may begin in `before`.
     Ids sample(std::size_t length, const IdLists& stops, std::vector<std::uint32_t> before) {
         const lstmgen::StopMatcher matcher(stops);
         const std::size_t begin = before.size();
@@ -317,7 +321,8 @@ private:
     Generator(lstmgen::Generator generator, std::size_t outputs)
         : generator_(std::move(generator)), outputs_(outputs) {}
 
-    // The function gets copies, which it may keep. It changes the logits, or returns others.
+    // Calls the Python function with copies of ids (ids_count) and logits (count), which it may
+    // keep. The function changes the logits in place, or returns others.
     static void process(void* user, const std::uint32_t* ids, std::size_t ids_count, double* logits,
                         std::size_t count) {
         const py::gil_scoped_acquire gil;
@@ -342,13 +347,14 @@ private:
         std::atomic<bool>& in_use;
     };
 
-    // Runs f without the GIL; f returns false if a signal handler has raised.
+    // Runs f without the GIL. f returns false if a signal handler has raised.
     template <class F>
     void alone(F&& f) {
         bool finished;
         {
             const py::gil_scoped_release release;
-            const Use use(in_use_);  // which ends before the wait for the GIL: another thread may have it for long
+            // The use ends before the wait for the GIL, which another thread may hold for long.
+            const Use use(in_use_);
             finished = f();
         }
         if (!finished) throw py::error_already_set();
@@ -456,7 +462,8 @@ void bind_layer(py::module_& m) {
         .def_readonly("return_sequences", &LayerInfo::return_sequences);
 }
 
-// The elements as the file names them: single bytes of the kind "bytes" as <0x01> to <0xFF>.
+// Returns the elements as the file names them. Those of the kind "bytes" are named <0x01> to
+// <0xFF>.
 std::vector<std::string> element_names(const lstmgen::ModelInfo& info) {
     std::vector<std::string> names = info.vocabulary;
     if (info.vocabulary_kind == "bytes") {

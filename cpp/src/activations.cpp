@@ -20,10 +20,10 @@ double selu(double x) { return 1.0507009873554804934 * (x > 0.0 ? x : 1.67326324
 
 struct Entry {
     std::string_view name;
-    Elementwise function;  // null: vectorised, or over the whole row
+    Elementwise function;  // null: it is vectorised, or it works on the whole row
 };
 
-// In the order of Activation.
+// The order is that of Activation.
 constexpr Entry kEntries[] = {
     {"linear", nullptr},
     {"relu", nullptr},
@@ -60,6 +60,7 @@ constexpr Entry kEntries[] = {
 };
 static_assert(std::size(kEntries) == static_cast<std::size_t>(Activation::sparsemax) + 1);
 
+// row (n) = softmax(row), or its logarithm.
 void softmax(float* row, std::size_t n, bool logarithm) {
     const double top = *std::max_element(row, row + n);
     double sum = 0.0;
@@ -69,9 +70,10 @@ void softmax(float* row, std::size_t n, bool logarithm) {
         row[i] = static_cast<float>(logarithm ? row[i] - top - log_sum : exp_portable(row[i] - top) / sum);
 }
 
-// Martins and Astudillo, "From softmax to sparsemax", 2016: subtract the threshold that makes the
-// positive part add up to 1. The threshold is the fixed point of "mean excess of the entries above
-// it", reached from below in at most n passes, without a copy.
+// row (n) = sparsemax(row): Martins and Astudillo, "From softmax to sparsemax", 2016. It subtracts
+// the threshold with which the positive parts add up to 1. For the entries above the threshold, it
+// is (their sum - 1) / their number. The loop repeats this from below until it stays, in at most n
+// passes and without a copy.
 void sparsemax(float* row, std::size_t n) {
     double threshold = -HUGE_VAL;
     for (std::size_t kept = n + 1;;) {

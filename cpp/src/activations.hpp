@@ -14,7 +14,7 @@ enum class Activation {
     sigmoid,
     hard_sigmoid,
     hard_sigmoid_keras2,
-    tanh,  // vectorised: the kernels' functions, in their order
+    tanh,  // up to here vectorised: kernels::Function, in its order
     relu6,
     leaky_relu,
     elu,
@@ -41,16 +41,18 @@ enum class Activation {
     sparsemax,
 };
 
-/// By its name in the file. False if there is none of that name.
+/// Finds an activation by its name in the file. Returns false if there is none of that name.
 bool parse_activation(std::string_view name, Activation& activation);
 
+/// Returns the name of an activation in the file.
 std::string_view activation_name(Activation activation);
 
 constexpr bool is_vectorised(Activation a) { return a <= Activation::tanh; }
 constexpr kernels::Function kernel_function(Activation a) { return static_cast<kernels::Function>(a); }
 
-/// row[0..n) = activation(row), as keras.activations does; the vectorised ones may also change row
-/// up to the next multiple of 16. The others are computed in double precision and rounded once.
+/// row (n) = activation(row), as keras.activations does. A vectorised activation also changes the
+/// numbers up to the next multiple of 16, which the row must have. The others are computed in
+/// double and rounded once.
 void activate(const kernels::KernelTable& kernels, Activation activation, float* row, std::size_t n);
 
 }  // namespace lstmgen

@@ -1,4 +1,4 @@
-// Memory that vector instructions read.
+// Memory that vector instructions read, and the limits of its size.
 #pragma once
 
 #include <cstddef>
@@ -14,17 +14,18 @@ namespace lstmgen {
 
 constexpr std::size_t kAlignment = 64;
 
-/// Floats of the largest state or sequence, and its bytes in words; less where addresses have 32
-/// bits.
+/// The most floats of a state or sequence, and the same limit in bytes for messages. It is lower
+/// where addresses have 32 bits.
 constexpr bool k64Bit = sizeof(std::size_t) >= 8;
 constexpr std::size_t kMaxFloats = std::size_t{1} << (k64Bit ? 30 : 27);
 constexpr const char* kMaxBytes = k64Bit ? "4 GiB" : "512 MiB";
-/// Bytes of the largest file.
+/// The most bytes of a file.
 constexpr std::uint64_t kMaxFile = std::uint64_t{4} * kMaxFloats;
 
 constexpr std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-/// `size` zeroed values, 64-byte aligned, from current_allocator().
+/// An array of `size` values, 64-byte aligned, in memory of current_allocator(). The values are
+/// zero unless it is made Raw.
 template <class T>
 class AlignedBuffer {
     static_assert(std::is_trivially_destructible_v<T>);
@@ -35,7 +36,7 @@ public:
         std::uninitialized_value_construct_n(data(), size);
     }
 
-    /// Not zeroed: for what is written at once.
+    /// Asks for values that are not zeroed, since they will all be written.
     struct Raw {};
     AlignedBuffer(std::size_t size, Raw) : data_(take(size), Free{current_allocator(), size}), size_(size) {
         static_assert(std::is_trivially_default_constructible_v<T>);

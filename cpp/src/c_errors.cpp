@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kErrorBytes = 512;
 
-thread_local char last_error[kErrorBytes] = "";
+thread_local char last_error[kErrorBytes] = "";  // UTF-8 with a 0 byte at its end
 
 lstmgen_status status_of(ErrorCode code) noexcept {
     switch (code) {
@@ -33,7 +33,7 @@ lstmgen_status fail(lstmgen_status status, const char* format, ...) noexcept {
     va_start(arguments, format);
     const int bytes = std::vsnprintf(last_error, kErrorBytes, format, arguments);
     va_end(arguments);
-    if (bytes >= static_cast<int>(kErrorBytes)) {  // it was cut off: no part of a character stays at the end
+    if (bytes >= static_cast<int>(kErrorBytes)) {  // cut off: drop a part of a character at the end
         std::size_t end = kErrorBytes - 1;
         while (end > 0 && (static_cast<unsigned char>(last_error[end - 1]) & 0xc0) == 0x80) --end;
         if (end > 0 && (static_cast<unsigned char>(last_error[end - 1]) & 0x80)) --end;

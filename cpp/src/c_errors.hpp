@@ -1,5 +1,5 @@
-// Errors of the C API: a status, and a text in a buffer of the thread, which takes no memory that
-// could be missing.
+// Errors of the C API: a status, and a text in a buffer of the thread. The buffer is static, so an
+// error needs no memory.
 #pragma once
 
 #include <cstddef>
@@ -17,16 +17,17 @@ __attribute__((format(printf, 2, 3)))
 #endif
 lstmgen_status fail(lstmgen_status status, const char* format, ...) noexcept;
 
-/// A pointer is NULL that must not be; `what` says which.
+/// Fails because the pointer that `what` names is NULL.
 lstmgen_status fail_null(const char* what) noexcept;
 
-/// A buffer of the caller has room for `found`, but the result takes `want`.
+/// Fails because the caller's buffer `what` has room for `found` values, but the result takes
+/// `want`.
 lstmgen_status fail_short(const char* what, std::size_t want, std::size_t found) noexcept;
 
-/// The status of the exception that is being handled.
+/// Fails with the status of the exception that is being handled.
 lstmgen_status fail_exception() noexcept;
 
-/// What `f` returns, which is a status, or the status of what it throws.
+/// Returns the status that `f` returns, or the status of its exception.
 template <class F>
 lstmgen_status guarded(F&& f) noexcept {
     try {

@@ -1,4 +1,4 @@
-// Generators of the C API.
+// The functions of the C API that work on generators.
 #include <atomic>
 #include <cstdint>
 #include <string>

@@ -45,8 +45,8 @@ lstmgen_status lstmgen_grammar_create(lstmgen_model* model, const char* text, si
     *grammar = nullptr;
     return with(model, [&](const lstmgen_model& m) {
         if (!text) return fail_null("the text");
-        *grammar = create<lstmgen_grammar>(m.allocator, model, Grammar(m.model, std::string_view(text, bytes)),
-                                           m.allocator);
+        *grammar =
+            create<lstmgen_grammar>(m.allocator, model, Grammar(m.model, std::string_view(text, bytes)), m.allocator);
         return LSTMGEN_OK;
     });
 }

@@ -1,4 +1,4 @@
-// What the C API's models and generators are, and how a call gets at one.
+// The models and generators of the C API, and the checks of a call that uses one.
 #pragma once
 
 #include <atomic>
@@ -18,7 +18,7 @@
 #include "network.hpp"
 #include "stepper.hpp"
 
-// Values of the first member: what a pointer must lead to.
+// The values of the first member. A handle must point to one of the first three.
 constexpr std::uint64_t kModelMagic = 0x6c73746d6d6f646c, kGeneratorMagic = 0x6c73746d67656e72,
                         kGrammarMagic = 0x6c73746d6772616d, kDeadMagic = 0;
 
@@ -43,7 +43,8 @@ struct lstmgen_generator {
     mutable lstmgen::InUse in_use;
     lstmgen::Allocator allocator;
     lstmgen::Generator generator;
-    lstmgen::SamplerOptions options;  // working memory of set_options, with room for a pair for each element
+    // Working memory of set_options. It has room for one pair of logit_bias for each element.
+    lstmgen::SamplerOptions options;
     lstmgen_model* model;
 };
 
@@ -61,7 +62,7 @@ struct lstmgen_grammar {
 
 namespace lstmgen {
 
-/// An object in memory of an allocator, which outlives it.
+/// Makes an object in memory of an allocator, which must outlive it.
 template <class T, class... Arguments>
 T* create(const Allocator& allocator, Arguments&&... arguments) {
     static_assert(alignof(T) <= kAlignment);
@@ -74,8 +75,8 @@ T* create(const Allocator& allocator, Arguments&&... arguments) {
     }
 }
 
-/// Ends an object that `create` made. A use after this is an error as long as the memory stays as
-/// it is.
+/// Ends an object that `create` made. A later call with it gives an error while nothing else
+/// overwrites the memory.
 template <class T>
 void destroy(T* object) noexcept {
     const Allocator allocator = object->allocator;
@@ -84,23 +85,25 @@ void destroy(T* object) noexcept {
     allocator.give_back(object, sizeof(T));
 }
 
-/// Ends a reference.
+/// Ends a reference. The last one frees the model.
 void release(lstmgen_model* model) noexcept;
 
+/// Fails unless the pointer leads to a live model or generator.
 lstmgen_status check(const lstmgen_model* model) noexcept;
 lstmgen_status check(const lstmgen_generator* generator) noexcept;
 /// A grammar of `model`, or null for none.
 lstmgen_status read_grammar(const lstmgen_grammar* grammar, const lstmgen_model* model, Grammar& to);
 lstmgen_status fail_busy() noexcept;
 
-/// f(model) with a checked model.
+/// Returns f(model), after a check of the model.
 template <class F>
 lstmgen_status with(const lstmgen_model* model, F&& f) noexcept {
     const lstmgen_status status = check(model);
     return status != LSTMGEN_OK ? status : guarded([&] { return f(*model); });
 }
 
-/// f(generator) with a checked generator that nobody else uses meanwhile. G may be const.
+/// Returns f(generator), after a check of the generator. No other call can use it meanwhile. G may
+/// be const.
 template <class G, class F>
 lstmgen_status with_unused(G* generator, F&& f) noexcept {
     const lstmgen_status status = check(generator);
@@ -119,7 +122,8 @@ lstmgen_status with(const lstmgen_generator* generator, F&& f) noexcept {
     return with_unused(generator, std::forward<F>(f));
 }
 
-/// Results of `save(memory, capacity)`, which says how many bytes it needs.
+/// Saves a state into `to` (capacity bytes) with `save(to, capacity)`, which returns the bytes that
+/// it needs.
 template <class F>
 lstmgen_status save(void* to, std::size_t capacity, std::size_t* count, F&& save) {
     if (!count) return fail_null("the place for the number of bytes");

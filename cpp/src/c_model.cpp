@@ -1,4 +1,5 @@
-// Models of the C API: loading, facts, text to ids, whole sequences, many sequences.
+// The functions of the C API that work on models: loading, facts, text to ids, whole sequences,
+// many sequences.
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -40,7 +41,7 @@ lstmgen_status check(const lstmgen_model* model) noexcept {
 
 namespace {
 
-// Makes a model of what `make(name, options)` loads.
+// Makes a model from the C++ model that `make(name, options)` loads.
 template <class F>
 lstmgen_status load(const lstmgen_load_options* options, lstmgen_model** to, F&& make) noexcept {
     if (!to) return fail_null("the place for the model");
@@ -60,7 +61,8 @@ lstmgen_status load(const lstmgen_load_options* options, lstmgen_model** to, F&&
     });
 }
 
-// All bytes of a stream. What is in them is checked later.
+// Reads all bytes of a stream. Returns a buffer, and how many of its bytes count. Their content is
+// checked later.
 std::pair<AlignedBuffer<char>, std::size_t> read_all(lstmgen_read read, void* user, const std::string& name) {
     AlignedBuffer<char> bytes;
     std::size_t used = 0;
@@ -76,7 +78,8 @@ std::pair<AlignedBuffer<char>, std::size_t> read_all(lstmgen_read read, void* us
         if (n == static_cast<std::size_t>(-1)) fail(ErrorCode::io, {name, ": the stream reports an error"});
         if (n > room) refuse({name, ": the stream gave ", n, " bytes for ", room, " that were asked for"});
         used += n;
-        if (used >= 4 && std::memcmp(bytes.data(), "GGUF", 4) != 0) break;  // what follows does not matter
+        // A stream that is no model file need not be read to its end.
+        if (used >= 4 && std::memcmp(bytes.data(), "GGUF", 4) != 0) break;
         if (used > kMaxFile) break;
     }
     return {std::move(bytes), used};
@@ -88,7 +91,7 @@ lstmgen_status give(const std::string& text, const char** to, std::size_t* bytes
     return LSTMGEN_OK;
 }
 
-// Whether `count` numbers are batch * steps * size.
+// Fails unless `count` is batch * steps * size.
 lstmgen_status check_input(std::size_t count, std::size_t batch, std::size_t steps, std::size_t size) noexcept {
     const std::optional<std::size_t> rows = product(batch, steps), n = rows ? product(*rows, size) : rows;
     if (n && count == *n) return LSTMGEN_OK;
@@ -96,7 +99,8 @@ lstmgen_status check_input(std::size_t count, std::size_t batch, std::size_t ste
                 size, count, batch, steps);
 }
 
-// T is std::uint32_t or float; `size` of them make up a time step.
+// Predicts from x (batch, steps, size) of x_count values into y (y_count). T is std::uint32_t or
+// float.
 template <class T>
 lstmgen_status predict(const lstmgen_model& model, std::size_t size, std::size_t batch, std::size_t steps, const T* x,
                        std::size_t x_count, float* y, std::size_t y_count) {

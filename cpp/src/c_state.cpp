@@ -1,4 +1,4 @@
-// Steps of the C API, with the state in the caller's memory.
+// The functions of the C API that run single steps, with the state in the caller's memory.
 #include <cstdint>
 
 #include "c_errors.hpp"
@@ -18,7 +18,7 @@ lstmgen_status check_state(const lstmgen_model& model, const void* state, std::s
     return LSTMGEN_OK;
 }
 
-// The same of a state that has begun.
+// Fails, too, unless lstmgen_state_init or lstmgen_state_load has made the state.
 lstmgen_status check_begun(const lstmgen_model& model, const void* state, std::size_t bytes) noexcept {
     const lstmgen_status status = check_state(model, state, bytes);
     if (status != LSTMGEN_OK || model.stepper->owns(state)) return status;

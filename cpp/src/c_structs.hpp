@@ -1,5 +1,5 @@
-// Structs of the C API, which a caller may have compiled with another version of the header.
-// lstmgen.h states what is promised; this file keeps it.
+// The structs of the C API. A caller may have compiled them with another version of the header.
+// lstmgen.h states the promise, and this file keeps it.
 #pragma once
 
 #include <cstddef>
@@ -11,13 +11,13 @@
 
 namespace lstmgen {
 
-/// What is known of a struct: `name`, `first_size`, and `defaults()` with the size of today.
-/// `first_size` is where the last member of the first version ends: a number that never changes,
-/// whatever is appended later.
+/// The facts of a struct: `name`, `first_size`, and `defaults()` with the size of today.
+/// `first_size` is the end of the last member of the first version. It never changes, whatever is
+/// appended later.
 template <class T>
 struct Versioned;
 
-/// The same without a type, and the size of today.
+/// The same facts without a type, and the size of today.
 struct Struct {
     const char* name;
     std::size_t first_size, size;
@@ -25,8 +25,8 @@ struct Struct {
 template <class T>
 constexpr Struct kStruct{Versioned<T>::name, Versioned<T>::first_size, sizeof(T)};
 
-/// Reads a struct of a caller into `to`, which holds the defaults. What the caller's lacks keeps
-/// its default; what this library does not know must be 0.
+/// Reads a caller's struct into `to`, which holds the defaults. Members that the caller's struct
+/// lacks keep their defaults. Bytes that this library does not know must be 0.
 lstmgen_status read_struct(const Struct& what, const void* from, void* to) noexcept;
 template <class T>
 lstmgen_status read_struct(const void* from, T& to) noexcept {
@@ -34,8 +34,8 @@ lstmgen_status read_struct(const void* from, T& to) noexcept {
     return read_struct(kStruct<T>, from, &to);
 }
 
-/// Fills in a struct of a caller, of `size` bytes, from `values`. What this library does not know
-/// becomes 0.
+/// Fills in a caller's struct `to` (size bytes) from `values`. Bytes that this library does not
+/// know become 0.
 lstmgen_status fill_struct(const Struct& what, void* to, std::size_t size, const void* values) noexcept;
 template <class T>
 lstmgen_status fill_struct(T* to, std::size_t size, const T& values = Versioned<T>::defaults()) noexcept {
@@ -90,10 +90,11 @@ struct Versioned<lstmgen_many_options> {
     static constexpr std::size_t first_size = sizeof(void*) == 8 ? 120 : 60;
     static lstmgen_many_options defaults() noexcept { return LSTMGEN_MANY_OPTIONS_INIT; }
 };
-static_assert(Versioned<lstmgen_many_options>::first_size == offsetof(lstmgen_many_options, unfinished) + sizeof(std::size_t));
+static_assert(Versioned<lstmgen_many_options>::first_size ==
+              offsetof(lstmgen_many_options, unfinished) + sizeof(std::size_t));
 
-// Padding after the last member would be garbage of the caller's, which a member added there would
-// read as its value.
+// A struct must not end with padding. A caller leaves garbage there, which a member that is
+// appended later would read as its value.
 template <class T>
 constexpr bool kNoPadding = sizeof(void*) != 8 || sizeof(T) == Versioned<T>::first_size;
 static_assert(kNoPadding<lstmgen_allocator> && kNoPadding<lstmgen_load_options> && kNoPadding<lstmgen_layer> &&
@@ -109,7 +110,7 @@ static_assert(sizeof(void*) != 8 ||
 #undef SIZE
 #undef LIST
 
-/// What the structs say, as the C++ API has it. A NULL leaves `to` as it is.
+/// These three turn a struct into that of the C++ API. If `from` is NULL, `to` stays as it is.
 lstmgen_status read_allocator(const lstmgen_allocator* from, Allocator& to) noexcept;
 lstmgen_status read_sampler_options(const lstmgen_sampler_options* from, SamplerOptions& to);
 lstmgen_status read_generator_options(const lstmgen_generator_options* from, GeneratorOptions& to,

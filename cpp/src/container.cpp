@@ -17,9 +17,10 @@ using kernels::WeightType;
 
 namespace {
 
-constexpr std::uint64_t kMaxText = 1 << 20, kMaxMatrix = std::uint64_t{2} * kMaxFloats;  // bytes; numbers
-constexpr std::size_t kMaxSelfTest = 64;                                                 // steps
-constexpr std::size_t kIdentifying = 1 << 16;  // bytes of each tensor that tell a network from others
+constexpr std::uint64_t kMaxText = 1 << 20;                          // bytes
+constexpr std::uint64_t kMaxMatrix = std::uint64_t{2} * kMaxFloats;  // numbers
+constexpr std::size_t kMaxSelfTest = 64;                             // steps
+constexpr std::size_t kIdentifying = 1 << 16;  // bytes of each tensor in the identity of a network
 
 // ---- Layers -------------------------------------------------------------------------------------
 
@@ -48,7 +49,7 @@ std::vector<std::size_t> take_sources(Keys& keys, std::size_t i) {
     return {numbers.begin(), numbers.end()};
 }
 
-// Reads the keys of layer i, and works out what it gives and which arrays it needs.
+// Reads the keys of layer i. Computes the shape of its value and the arrays that it needs.
 void take_layer(Keys& keys, std::size_t i, WeightType matrices, ModelInfo& info,
                 std::vector<LayerDescription>& layers) {
     keys.enter(message({"lstmgen.layer.", i, "."}));
@@ -71,11 +72,11 @@ void take_layer(Keys& keys, std::size_t i, WeightType matrices, ModelInfo& info,
 
 // ---- Tensors ------------------------------------------------------------------------------------
 
-// An array in the order of the file.
+// An array of the file.
 struct Stored {
     std::string name;
     Tensor tensor;
-    bool scales;  // of the columns of the matrix before it
+    bool scales;  // it holds the scales of the columns of the matrix before it
 };
 
 std::uint32_t code_of(WeightType type) { return type == WeightType::f32 ? 0 : type == WeightType::bf16 ? 30 : 24; }
@@ -85,7 +86,7 @@ void take_tensor(Cursor& in, std::string name, const Tensor& tensor, bool vector
     gguf::take_tensor(in, name, vector, tensor.rows, tensor.columns, code_of(tensor.type), offset);
     if (std::uint64_t{tensor.rows} * tensor.columns > kMaxMatrix)
         fail_format({"tensor ", name, " has more than ", kMaxMatrix, " numbers"});
-    offset += round_up(tensor.nbytes(), kAlignment);  // at most 1024 * 2^33: no overflow
+    offset += round_up(tensor.nbytes(), kAlignment);  // no overflow: at most 1024 * 2^33
     stored.push_back({std::move(name), tensor, scales});
 }
 
@@ -102,7 +103,7 @@ void take_tensors(Cursor& in, const LayerDescription& layer, std::uint64_t& offs
 
 // ---- The whole ----------------------------------------------------------------------------------
 
-// A text that is there more than once, with data() == nullptr if there is none.
+// Returns a text that occurs more than once. Its data() is null if there is none.
 std::string_view repeated(const std::vector<std::string>& texts) {
     const std::vector<std::uint32_t> order = order_of(texts);
     for (std::size_t i = 1; i < order.size(); ++i)
@@ -150,14 +151,13 @@ void check_embeddings(const ModelInfo& info, const std::vector<LayerDescription>
                 fail_format({"layer ", layer.name, ": only embeddings and masks may read ids"});
 }
 
-// What networks whose outputs are no elements are called in errors; nothing for those that may
-// generate.
+// Returns the name in errors of a network whose outputs are not elements; null for other networks.
 const char* kind_of(const ModelInfo& info, bool labels) {
     return labels ? "a network with labels" : info.predictor ? "a predictor" : nullptr;
 }
 
-// What the labels of a classifier and the key of a predictor demand; their elements are those that
-// enter, so nothing else ties inputs to outputs.
+// Checks the outputs of a classifier or predictor. Their elements are the inputs, so the outputs
+// need not agree with the inputs.
 void check_outputs(const ModelInfo& info, bool labels) {
     if (labels && info.predictor) fail_format({"key lstmgen.predictor: a network with labels is a classifier"});
     if (labels && info.outputs < 2) fail_format({"outputs of a network with labels: expected at least 2, found 1"});
@@ -237,7 +237,7 @@ void take_labels(Keys& keys, ModelInfo& info) {
         fail_format({"the label ", Part::quoted(label), " appears twice"});
 }
 
-// Keys of what networks whose outputs are no elements lack.
+// Throws Error if a classifier or predictor has keys that only other networks may have.
 void check_no_elements(const Keys& keys, const ModelInfo& info) {
     const char* const kind = kind_of(info, !info.labels.empty());
     if (!kind) return;
@@ -247,7 +247,7 @@ void check_no_elements(const Keys& keys, const ModelInfo& info) {
     if (keys.has("lstmgen.prime")) fail_format({"key lstmgen.prime: ", kind, " does not generate"});
 }
 
-// The byte that an element of the kind "bytes" names: <0x01> to <0xFF>.
+// Returns the byte that an element of the kind "bytes" names: <0x01> to <0xFF>.
 std::string named_byte(std::string_view name) {
     constexpr std::string_view digits = "0123456789ABCDEF";
     if (name.size() == 6 && name.substr(0, 3) == "<0x" && name[5] == '>') {
@@ -322,7 +322,7 @@ WeightType take_file_type(Keys& keys) {
     }
 }
 
-// Runs f; what it refuses in the file names the file.
+// Runs f. Puts the name of the file before its errors.
 template <class F>
 auto named(const std::string& name, F f) {
     try {
@@ -333,7 +333,7 @@ auto named(const std::string& name, F f) {
     }
 }
 
-// Of bytes whose checksum, four of them, counts as zero.
+// Returns the checksum of data (size). The four bytes at checksum_at, which hold it, count as zero.
 Crc32 begin_checksum(const std::byte* data, std::size_t size, std::size_t checksum_at) {
     constexpr std::byte zeros[4] = {};
     Crc32 crc;
@@ -360,12 +360,12 @@ private:
     std::unique_ptr<Source> source_;
     std::optional<Keys> keys_;
     std::uint32_t checksum_ = 0;
-    std::vector<Stored> stored_;
-    std::size_t prefix_size_ = 0;
-    std::size_t next_ = 0;        // of the arrays
-    std::uint64_t position_ = 0;  // in the file
-    Crc32 crc_, identity_;
-    std::string not_finite_;  // the first array with a number that is not
+    std::vector<Stored> stored_;   // all arrays, in the order of the file
+    std::size_t prefix_size_ = 0;  // bytes before the arrays
+    std::size_t next_ = 0;         // index of the next array
+    std::uint64_t position_ = 0;   // bytes of the file that were read
+    Crc32 crc_, identity_;         // of the file, and of what identifies the network
+    std::string not_finite_;       // name of the first array with a number that is not finite
 };
 
 File::File(std::unique_ptr<Source> source, std::string name) : name_(std::move(name)), source_(std::move(source)) {
@@ -373,7 +373,8 @@ File::File(std::unique_ptr<Source> source, std::string name) : name_(std::move(n
         const std::uint64_t size = source_->size();
         if (size > kMaxFile)
             fail_format({"size of the file: expected at most ", kMaxBytes, ", found ", size, " bytes"});
-        // Only its end says how long the part before the arrays is.
+        // The size of the prefix is known only at its end. So a prefix of 64 KiB is tried, then
+        // larger ones.
         for (std::uint64_t n = std::min<std::uint64_t>(size, kPiece);; n = 8 * n < size ? 4 * n : size) {
             Cursor in(source_->prefix(static_cast<std::size_t>(n)), static_cast<std::size_t>(n));
             try {
@@ -431,8 +432,8 @@ void File::parse(Cursor& in) {
     std::uint64_t offset = 0;
     for (const LayerDescription& layer : layers) take_tensors(in, layer, offset, stored_);
 
-    // Memory in proportion to the sizes of layers is taken only if the file is as large as they
-    // demand.
+    // From here on memory is taken in proportion to the sizes of layers. Before that, the file must
+    // be as large as these sizes demand.
     std::uint64_t end = in.position();
     for (const Stored& each : stored_) end = (end + kAlignment - 1) / kAlignment * kAlignment + each.tensor.nbytes();
     if (end > source_->size()) fail_format({"the file ends inside the tensors at byte ", source_->size()});
@@ -449,7 +450,7 @@ void File::parse(Cursor& in) {
     identify(info.outputs);
     identify(info.window);
     identify(padding ? *padding : ~std::uint64_t{0});
-    // What the first files did not have counts only where it is.
+    // Newer keys count only if the file has them, so that old files keep their identity.
     if (info.zero_padding) identify(~std::uint64_t{1});
     if (info.encoding == Encoding::raw) {
         identify(~std::uint64_t{2});
@@ -480,7 +481,7 @@ void File::rows(Take take) {
         const std::byte* const piece = source_->next(bytes);
         crc_.update(piece, bytes);
         const std::size_t some = std::min(bytes, identifying);
-        if (some > 0 && tensor.type == WeightType::bf16) {  // as a model gives them again
+        if (some > 0 && tensor.type == WeightType::bf16) {  // as Model::bytes gives them
             std::vector<std::byte> numbers(piece, piece + some);
             drop_least(numbers.data(), some / sizeof(std::uint16_t));
             identity_.update(numbers.data(), some);
@@ -522,8 +523,7 @@ SelfTest File::finish() {
         take_vocabulary(keys, info);
         SelfTest test = take_self_test(keys, info);
         keys.check_all_taken();
-        // What tells a network from others. Not of the self-test, whose numbers differ from machine
-        // to machine.
+        // The identity leaves out the self-test, whose numbers differ from machine to machine.
         info.identity = identity_.value();
         if (!not_finite_.empty()) fail_format({"tensor ", not_finite_, " has a value that is not finite"});
         return test;

@@ -1,5 +1,5 @@
-// The file: GGUF bytes -> checked description, and its arrays, one after the other. The only code
-// that believes nothing of what it reads (but for states, state.hpp); docs/format.md is its
+// Reads a model file: from its bytes comes a checked description, and then one array after the
+// other. Only this code, gguf.cpp and state.cpp read bytes that may be wrong. docs/format.md is the
 // specification.
 #pragma once
 
@@ -18,7 +18,8 @@
 
 namespace lstmgen {
 
-/// A function that takes rows of an array, and must live as long as this.
+/// A reference to a function f(row, n, bytes), which takes n rows of an array from `row` on. They
+/// lie at `bytes`, row after row, as in the file. The function must outlive this.
 class Take {
 public:
     template <class F>
@@ -33,50 +34,55 @@ private:
     void (*call_)(const void*, std::size_t, std::size_t, const std::byte*);
 };
 
-/// A model file. What stands before its arrays is read at once; then each array is asked for, in
-/// the order of the file; and `finish` checks what could not be checked before.
+/// A model file. Its prefix, the part before the arrays, is read at once. Then each array is asked
+/// for, in the order of the file. `finish` checks what could not be checked before.
 ///
-/// All throw Error: code io if the file cannot be read, code format, and the name, if anything in
-/// it breaks the specification.
+/// All functions throw Error: with the code io if the file cannot be read, with the code format and
+/// the name if it breaks the specification.
 class Container {
 public:
     virtual ~Container() = default;
 
-    ModelInfo info;  // after `finish` complete but for what the network adds
+    ModelInfo info;  // complete after `finish`, except for what the network adds
     std::vector<LayerDescription> layers;
 
-    /// take(row, n, bytes) for all its rows, so many at a time; but for the last a multiple of 4.
+    /// Reads the next array. Calls take(row, n, bytes) for pieces of rows, in order. n is a
+    /// multiple of 4, except in the last piece.
     virtual void rows(Take take) = 0;
-    /// The numbers of the next array, one after the other; of int8 times their scales, the array
-    /// behind it, which `scales` is set to.
+    /// Reads the next array and returns its numbers (rows, columns). Numbers of int8 are multiplied
+    /// with their scales (columns), the array after it. `scales` becomes these, if it is not null.
     virtual std::vector<float> floats(std::vector<float>* scales = nullptr) = 0;
 
-    /// What stands before the arrays, and where in it the checksum is.
+    /// Returns the bytes before the arrays.
     virtual std::string file_prefix() const = 0;
-    std::size_t checksum_at = 0;
+    std::size_t checksum_at = 0;  // position in these bytes of the checksum
 
+    /// Checks the rest of the file, after the last array.
     virtual SelfTest finish() = 0;
 };
 
-/// The indices of texts in the order of their bytes.
+/// Returns the indices of texts in the order of their bytes.
 std::vector<std::uint32_t> order_of(const std::vector<std::string>& texts);
 
-/// The arrays of a file, in their order, written after what stands before them.
+/// Appends arrays, in the order of the file, to the bytes before them.
 class ArrayWriter {
 public:
     explicit ArrayWriter(std::string& file) : file_(file) {}
+    /// Begins an array with these bytes.
     void array(const void* data, std::size_t nbytes);
     /// Continues the last array.
     void more(const void* data, std::size_t nbytes);
+    /// Appends an array of these numbers.
     void floats(const std::vector<float>& numbers);
 
 private:
     std::string& file_;
 };
 
-/// The file with its checksum.
+/// Writes the checksum of a file into its four bytes at `checksum_at`.
 void set_checksum(std::string& file, std::size_t checksum_at);
 
+/// Opens a model file. `name` stands for it in messages.
 std::unique_ptr<Container> open_container(std::unique_ptr<Source> source, std::string name);
 
 }  // namespace lstmgen

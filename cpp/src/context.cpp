@@ -10,7 +10,8 @@
 namespace lstmgen {
 namespace {
 
-// 0: the state is carried, as asked for, or as is the only way without a window.
+// Returns the window of a context; 0 if the state is carried. Throws Error if the network cannot
+// generate with this refresh.
 std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
     if (!info.labels.empty()) refuse({"a classifier: it has labels, it does not generate"});
     if (info.predictor) refuse({"a predictor: its outputs are no elements to feed back, it does not generate"});
@@ -25,8 +26,8 @@ std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
     return info.window;
 }
 
-// Lanes that are run from the history at once, in the end: enough for fast products, few enough not
-// to be noticed.
+// The most lanes that are run from the history at once. They are enough for fast products, and few
+// enough that no element is noticeably late.
 constexpr std::size_t kGroup = 16;
 
 }  // namespace
@@ -54,7 +55,7 @@ Context::Context(std::shared_ptr<const Network> network, std::size_t refresh, st
     }
     workers_ = std::make_unique<Workers>(std::min(std::max<std::size_t>(1, threads), in_flight_ * sequences));
     session_ = std::make_unique<Session>(*network_, sequences, in_flight_, *workers_);
-    if (refresh_ >= window_) {  // a carried state, or two lanes at most: the first is run along
+    if (refresh_ >= window_) {  // a carried state, or at most two lanes, which are always live
         live_ = first_live();
         return;
     }
@@ -71,7 +72,7 @@ void Context::reset() {
     begun_ = ready_ = false;
 }
 
-// The group is left out: it is filled anew each time before it is read.
+// The group is not copied, since each run of it starts anew.
 void Context::copy_from(const Context& other) {
     if (network_ != other.network_ || refresh_ != other.refresh_)
         refuse({"the generators differ: expected two of one loaded model, with the same refresh"});
@@ -142,7 +143,8 @@ bool Context::pad(const std::function<bool()>& keep_going) {
     return true;
 }
 
-// In the first window, which an empty context does not use yet.
+// Evaluates a window of padding in window 0 of the session, which an empty context does not use
+// yet.
 void Context::evaluate_padding() {
     if (!pads(info(), refresh_)) refuse({"the context is empty: feed at least one element first"});
     if (evaluator_) {
@@ -156,16 +158,16 @@ void Context::evaluate_padding() {
 
 void Context::read_lane() {
     if (!group_) return session_->read(refresh_ == 0 ? 0 : newest_full() % in_flight_, logits_.data(), Read::logits);
-    const bool behind = live_ <= newest_full();  // no lane of the session has read the newest element
+    const bool behind = live_ <= newest_full();  // the lane that is read is not live yet
     if (behind) live_ = newest_full();
     if (live_ < started() && (live_ == newest_full() || elements_ >= next_group_)) run_group();
-    // What the output reads besides the lane's state is where the newest element has been read: in
-    // the group, first of it.
+    // The output may also read values of layers that are not recurrent. These belong to the newest
+    // element, which the group has just read, and the lane is the first of the group.
     if (behind) return group_->read(0, logits_.data(), Read::logits);
     session_->read(newest_full() % in_flight_, logits_.data(), Read::logits);
 }
 
-// The next lanes, from their start to now.
+// Runs the next lanes from their start to the newest element.
 void Context::run_group() {
     const std::size_t count = std::min({group_size_, started() - live_, std::min(kGroup, in_flight_)});
     group_size_ = std::min(2 * group_size_, kGroup);
@@ -174,7 +176,8 @@ void Context::run_group() {
         group_->advance(history(at), sequences_, 0, lanes);
     }
     for (std::size_t i = 0; i < count; ++i) session_->copy_window(live_++ % in_flight_, *group_, i);
-    next_group_ = elements_ + std::max<std::size_t>(1, count * refresh_ / 2);  // sooner than they are used up
+    // The next group runs before these lanes are over.
+    next_group_ = elements_ + std::max<std::size_t>(1, count * refresh_ / 2);
 }
 
 void Context::evaluate_window(std::size_t steps) {
@@ -228,7 +231,7 @@ void Context::load(StateReader& in) {
 void Context::keep(const std::vector<std::size_t>& sequences) {
     if (sequences.size() == sequences_) return;
     std::size_t to = 0;
-    for (std::size_t at = 0; at < history_size_; ++at)  // never to a later place
+    for (std::size_t at = 0; at < history_size_; ++at)  // in place: ids only move forward
         for (const std::size_t i : sequences) history_[to++] = history_[at * sequences_ + i];
     for (std::size_t i = 0; evaluator_ && i < sequences.size(); ++i)
         std::copy_n(windows_.data() + sequences[i] * window_, window_, windows_.data() + i * window_);

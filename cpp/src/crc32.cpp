@@ -6,8 +6,9 @@ namespace lstmgen {
 namespace {
 
 constexpr std::uint32_t kPolynomial = 0xedb88320;  // bit 31 is the constant term
-constexpr std::size_t kLongEnough = 4096;
+constexpr std::size_t kLongEnough = 4096;          // bytes that are worth four parts side by side
 
+// tables[k][b] is the CRC of the byte b followed by k bytes of zeros.
 using Tables = std::array<std::array<std::uint32_t, 256>, 8>;
 
 Tables make_tables() {
@@ -22,8 +23,8 @@ Tables make_tables() {
     return t;
 }
 
-// Eight bytes at a time (Kounavis and Berry, "A systematic approach to building high performance
-// software-based CRC generators", 2005).
+// Returns the state after the bytes p (8). Source: Kounavis and Berry, "A systematic approach to
+// building high performance software-based CRC generators", 2005.
 inline std::uint32_t eight(const Tables& tables, std::uint32_t state, const std::byte* p) {
     const auto byte = [p](std::size_t i) { return std::to_integer<std::uint32_t>(p[i]); };
     const std::uint32_t low = (byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24) ^ state;
@@ -32,7 +33,7 @@ inline std::uint32_t eight(const Tables& tables, std::uint32_t state, const std:
            tables[3][high & 255] ^ tables[2][high >> 8 & 255] ^ tables[1][high >> 16 & 255] ^ tables[0][high >> 24];
 }
 
-// Product of two polynomials, modulo the one of the CRC.
+// Returns the product of two polynomials, modulo the polynomial of the CRC.
 std::uint32_t multiply(std::uint32_t a, std::uint32_t b) {
     std::uint32_t product = 0;
     for (std::uint32_t bit = std::uint32_t{1} << 31; bit != 0; bit >>= 1) {
@@ -42,7 +43,7 @@ std::uint32_t multiply(std::uint32_t a, std::uint32_t b) {
     return product;
 }
 
-// x ^ (8 n): what n bytes of zeros multiply a state by.
+// Returns x ^ (8 n), modulo the polynomial. n bytes of zeros multiply a state by this.
 std::uint32_t zeros(std::size_t n) {
     std::uint32_t product = std::uint32_t{1} << 31, power = std::uint32_t{1} << 23;
     for (; n > 0; n >>= 1) {
@@ -56,7 +57,7 @@ std::uint32_t zeros(std::size_t n) {
 
 void Crc32::update(const std::byte* p, std::size_t n) {
     static const Tables tables = make_tables();
-    if (n >= kLongEnough) {  // four parts side by side, so that none waits for its own look-ups
+    if (n >= kLongEnough) {  // four parts side by side hide the latency of the look-ups
         const std::size_t part = n / 32 * 8;
         const std::byte *const p1 = p + part, *const p2 = p1 + part, *const p3 = p2 + part;
         std::uint32_t s0 = state_, s1 = 0, s2 = 0, s3 = 0;

@@ -1,4 +1,4 @@
-// CRC-32 (ISO-HDLC), as in zlib.
+// The checksum CRC-32 (ISO-HDLC), as in zlib.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,7 @@ namespace lstmgen {
 
 class Crc32 {
 public:
+    /// Adds p (n bytes) to the checksum.
     void update(const std::byte* p, std::size_t n);
     std::uint32_t value() const { return ~state_; }
 

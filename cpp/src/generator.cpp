@@ -1,4 +1,4 @@
-// The autoregressive loop.
+// The autoregressive loop: read elements, draw the next one, read it too.
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -18,7 +18,7 @@ namespace lstmgen {
 
 class Generator::Impl {
 public:
-    // The generator for the time of one call, which must be the only one.
+    // Gives one call the generator to itself. Throws Error if another call has it.
     class Use {
     public:
         explicit Use(const std::unique_ptr<Impl>& impl) : impl_(impl.get()) {
@@ -101,7 +101,7 @@ public:
         if (n == 0) return true;
         if (keep_going && !keep_going()) return false;
         guard_.read(ids, n);
-        // No window reaches the first elements of a long beginning.
+        // Elements before the first window have no effect on the network.
         const std::size_t skipped = !context_.begun() && n > context_.reach() ? n - context_.reach() : 0;
         if (!context_.begin(n, keep_going)) return false;
         for (std::size_t i = 0; i < skipped; ++i) sampler_.accept(ids[i]);
@@ -134,7 +134,7 @@ public:
     std::uint32_t draw(const double* logits) {
         check_pointer(logits, info().outputs, "logits");
         flush();
-        static_cast<void>(context_.logits());  // an error where nothing can come next
+        static_cast<void>(context_.logits());  // throws if nothing can come next
         check_end();
         ready_ = false;
         return drawn(sampler_.draw(logits, guard_.allowed()));
@@ -187,7 +187,8 @@ private:
         check_ids(ids, n, info().outputs);
     }
 
-    // The last drawn element enters the network only when something comes after it.
+    // Feeds the last drawn element to the network. That waits until something comes after it, so
+    // that the last element of a sequence costs nothing.
     void flush() {
         if (!has_pending_) return;
         context_.begin(1);
@@ -226,7 +227,7 @@ private:
     grammar::Guard guard_;
     std::uint32_t pending_ = 0;
     bool has_pending_ = false;
-    bool ready_ = false;  // the sampler has the next element's distribution
+    bool ready_ = false;  // the sampler has the distribution of the next element
 };
 
 LSTMGEN_KEPT Generator::Generator(const Model& model, const GeneratorOptions& options)
@@ -275,14 +276,14 @@ LSTMGEN_KEPT std::size_t Generator::save_state(void* to, std::size_t capacity) c
 }
 LSTMGEN_KEPT Generator Generator::load_state(const Model& model, const void* state, std::size_t bytes,
                                              std::size_t threads) {
-    check_threads(threads);  // else it would pass for one that the bytes hold
+    check_threads(threads);  // first, so that the error does not blame the state
     check_pointer(state, bytes, "the state");
     StateReader in(StateKind::generator, model.info(), state, bytes);
     try {
         return Generator(std::make_unique<Impl>(model, in, threads));
     } catch (const Error& error) {
         if (error.code() == ErrorCode::format) throw;
-        fail(ErrorCode::format, {"the state: ", error.what()});  // the bytes hold an option that is out of range
+        fail(ErrorCode::format, {"the state: ", error.what()});  // an option in it is out of range
     }
 }
 

@@ -71,7 +71,7 @@ Value read_value(Cursor& in, std::string_view key, std::uint64_t longest_string)
     return value;
 }
 
-// The elements of an array, each read by `next`.
+// Returns the elements of an array. `next` reads one.
 template <class T, class F>
 std::vector<T> elements(const Array& array, F next) {
     Cursor in(array.data, array.nbytes);
@@ -80,7 +80,7 @@ std::vector<T> elements(const Array& array, F next) {
     return values;
 }
 
-// In Keras's order: rows, then columns.
+// Returns a shape in Keras's order: rows, then columns.
 std::string shape_text(bool vector, std::uint64_t rows, std::uint64_t columns) {
     return vector ? message({"(", columns, ",)"}) : message({"(", rows, ", ", columns, ")"});
 }
@@ -239,7 +239,7 @@ std::vector<std::string> Keys::strings(std::string_view name, std::size_t count,
 }
 
 void Keys::check_all_taken() const {
-    const Entry* unknown = nullptr;  // the first by name, so that the error is the same everywhere
+    const Entry* unknown = nullptr;  // the first by name, which is the same on every machine
     for (std::size_t i = 0; i < table_size_; ++i) {
         const Entry& entry = table_[i];
         if (!entry.name.empty() && !entry.taken && (!unknown || entry.name < unknown->name)) unknown = &entry;

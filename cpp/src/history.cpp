@@ -62,8 +62,9 @@ void History::match(bool on) {
     matching_ = on;
 }
 
-// A place is as long a match as the one before it, and one more: L'[j] = L[j - 1] + 1. From the last place to the
-// first, so that each L[j - 1] is still that of the element before.
+// Updates previous_, last_ and lengths_ for the element at `at`, the newest. A match at j is one
+// longer than the match at j - 1 was before: L'[j] = L[j - 1] + 1. The loop goes from the last
+// place to the first, so that L[j - 1] still has its old value.
 void History::link(std::size_t at, std::size_t begin) {
     const std::uint32_t id = ids_[at];
     const std::uint64_t place = moved_ + at, before = last_[id];
@@ -77,8 +78,8 @@ void History::link(std::size_t at, std::size_t begin) {
     }
 }
 
-// The lengths are the Z-function of the sequence read from its end (Gusfield, Algorithms on Strings, 1.4), in linear
-// time.
+// Computes previous_, last_ and lengths_ anew, in linear time. The lengths are the Z-function of
+// the sequence read backwards (Gusfield, Algorithms on Strings, 1.4).
 void History::rebuild() {
     std::fill(last_.begin(), last_.end(), 0u);
     const std::size_t first = begin(), n = end_ - first;
@@ -88,7 +89,8 @@ void History::rebuild() {
         last = moved_ + at + 1;
     }
     const auto back = [this](std::size_t i) { return end_ - 1 - i; };
-    for (std::size_t k = 1, left = 0, right = 0; k < n; ++k) {  // [left, right) is the match that reaches farthest
+    // [left, right) is the match that reaches farthest.
+    for (std::size_t k = 1, left = 0, right = 0; k < n; ++k) {
         std::size_t z = k < right ? std::min<std::size_t>(right - k, lengths_[back(k - left)]) : 0;
         while (k + z < n && ids_[back(z)] == ids_[back(k + z)]) ++z;
         if (k + z > right) {

@@ -1,4 +1,4 @@
-// The elements that were read or drawn lately, and what the penalties ask of them.
+// The elements that were read or drawn last, and the statistics that the penalties need.
 #pragma once
 
 #include <algorithm>
@@ -8,34 +8,37 @@
 
 namespace lstmgen {
 
-/// The last elements of a sequence. It answers two questions in less time than a look at each of them: how often each
-/// element occurred, and where the end of the sequence occurred before. Only the constructor and `reserve` allocate.
+/// The last elements of a sequence. It knows how often each element occurred, and where the end of
+/// the sequence occurred before, without a look at each element. Only the constructor and `reserve`
+/// allocate.
 class History {
 public:
-    /// Of a sequence of `n` different elements; remembers the last `capacity` of them.
+    /// Makes an empty history for ids below n. It remembers the last `capacity` elements.
     History(std::size_t n, std::size_t capacity);
-    /// Remembers as many from now on. Nothing may have been accepted yet, unless it remembers as many already.
+    /// Remembers `capacity` elements from now on. The history must be empty, unless it has this
+    /// capacity already.
     void reserve(std::size_t capacity);
 
+    /// Appends an element.
     void accept(std::uint32_t id);
     /// Forgets all elements.
     void clear() noexcept;
-    /// Becomes what `other` is, which is of as many elements and remembers as many.
+    /// Becomes a copy of `other`, which has the same n and capacity.
     void copy_from(const History& other);
 
-    /// What is remembered, the oldest first.
+    /// Returns the elements that are remembered: (size()), the oldest first.
     const std::uint32_t* ids() const noexcept { return ids_.data() + begin(); }
     std::size_t size() const noexcept { return std::min(end_, capacity_); }
 
     /// Counts the last `last_n` elements from now on.
     void count(std::size_t last_n);
-    /// How often each element occurs among them.
+    /// Returns how often each element occurs among them: (n).
     const std::uint32_t* counts() const noexcept { return counts_.data(); }
 
-    /// Whether `for_each_match` is going to be asked. While it is, `accept` takes longer.
+    /// Tells whether `for_each_match` will be called. If so, `accept` takes longer.
     void match(bool on);
-    /// Calls f(next, length) for each earlier place, among the last `last_n` elements, where the last element occurred:
-    /// the last `length` elements stand there, too, and `next` is the element after them.
+    /// Calls f(next, length) for each earlier place of the last element among the last `last_n`
+    /// elements. The last `length` elements end at this place, too, and `next` follows them.
     template <class F>
     void for_each_match(std::size_t last_n, F&& f) const {
         const std::size_t n = std::min(size(), last_n), start = end_ - n;
@@ -48,21 +51,26 @@ public:
 
 private:
     std::size_t begin() const noexcept { return end_ - size(); }
+    // Adds the element at index `at`, the newest, to previous_, last_ and lengths_. `begin` is the
+    // index of the oldest.
     void link(std::size_t at, std::size_t begin);
     void rebuild();
 
-    // Twice as many as are remembered, so that these lie in one piece. At the end of it the last half moves to the
-    // front.
+    // (2 * capacity), the oldest first, so that the elements remembered are in one piece. When it
+    // is full, the last half moves to the front.
     std::vector<std::uint32_t> ids_;
-    // Of each place: how far it is back to the last occurrence of its element (0: there is none), and how many elements
-    // up to this place are the same as those at the end. The lengths hold only where the last element stands.
-    std::vector<std::uint16_t> previous_, lengths_;
-    std::vector<std::uint64_t> last_;  // of each element, 1 + the place of its last occurrence in the sequence; or 0
-    std::vector<std::uint32_t> counts_;
+    // (2 * capacity), for each element: the distance back to its last occurrence (0: there is
+    // none).
+    std::vector<std::uint16_t> previous_;
+    // (2 * capacity), for each element: how many elements up to it equal those at the end. Only the
+    // places of the last element have a valid length.
+    std::vector<std::uint16_t> lengths_;
+    std::vector<std::uint64_t> last_;    // (n), 1 + the place of its last occurrence; 0: none
+    std::vector<std::uint32_t> counts_;  // (n), occurrences among the last counted_ elements
     std::size_t capacity_ = 0, counted_ = 0;
-    std::size_t end_ = 0;      // in ids_
-    std::uint64_t moved_ = 0;  // places by which ids_ has been moved on
-    bool matching_ = false;
+    std::size_t end_ = 0;      // elements in ids_
+    std::uint64_t moved_ = 0;  // place in the sequence of ids_[0]
+    bool matching_ = false;    // previous_, lengths_ and last_ are up to date
 };
 
 }  // namespace lstmgen

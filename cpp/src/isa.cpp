@@ -33,7 +33,8 @@ Registers cpuid(unsigned leaf, unsigned part = 0) {
     __cpuidex(out, static_cast<int>(leaf), static_cast<int>(part));
     r = {unsigned(out[0]), unsigned(out[1]), unsigned(out[2]), unsigned(out[3])};
 #else
-    __get_cpuid_count(leaf, part, &r.eax, &r.ebx, &r.ecx, &r.edx);  // leaves zeros if there is no such leaf
+    // If there is no such leaf, the registers stay zero.
+    __get_cpuid_count(leaf, part, &r.eax, &r.ebx, &r.ecx, &r.edx);
 #endif
     return r;
 }
@@ -43,7 +44,7 @@ bool is_amd() {
     return r.ebx == 0x68747541 && r.edx == 0x69746e65 && r.ecx == 0x444d4163;  // AuthenticAMD
 }
 
-// Which registers the operating system saves when it switches tasks.
+// Returns the bits of the registers that the operating system saves when it switches tasks.
 unsigned long long saved_registers() {
 #if defined(_MSC_VER)
     return _xgetbv(0);
@@ -66,8 +67,8 @@ std::vector<const KernelTable*> vector_tables() {
     const unsigned long long saved = saved_registers();
     if ((extended & avx512) == avx512 && (saved & zmm) == zmm) {
         if (more & vnni) tables.push_back(&kernels::avx512vnni_table);
-        // With it windows of bf16 take 1.5 to 1.8 times as long on Intel's (family 6 model 207),
-        // half as long on AMD's (family 25 model 17): docs/performance.md.
+        // With AVX512-BF16, windows of bf16 take 1.5 to 1.8 times as long on Intel (family 6 model
+        // 207), and half as long on AMD (family 25 model 17). See docs/performance.md.
         if ((more & vnni) && (cpuid(7, 1).eax & bf16))
             tables.insert(is_amd() ? tables.begin() : tables.end(), &kernels::avx512bf16_table);
         tables.push_back(&kernels::avx512_table);
@@ -78,7 +79,8 @@ std::vector<const KernelTable*> vector_tables() {
 
 #elif defined(__aarch64__) || defined(_M_ARM64)
 
-std::vector<const KernelTable*> vector_tables() { return {&kernels::neon_table}; }  // part of the base instruction set
+// NEON is part of the base instruction set.
+std::vector<const KernelTable*> vector_tables() { return {&kernels::neon_table}; }
 
 #else
 

@@ -1,4 +1,4 @@
-// Which kernels to use.
+// Chooses the kernels that run a model.
 #pragma once
 
 #include <string>
@@ -8,12 +8,13 @@
 
 namespace lstmgen {
 
-/// All that this processor and operating system can run, best first; the baseline is always last.
+/// Returns the kernels that this processor and operating system can run, the best first. The
+/// baseline is always the last.
 std::vector<const kernels::KernelTable*> supported_kernels();
 
-/// Those with the name `isa`; if it is empty, those that the environment variable LSTMGEN_ISA
-/// names; if that is empty, too, the best. Throws Error, which lists the supported ones, if the
-/// name is unknown or cannot run here.
+/// Returns the kernels with the name `isa`. If it is empty, the environment variable LSTMGEN_ISA
+/// names them. If that is empty, too, they are the best. Throws Error if the name is unknown or
+/// these kernels cannot run here. The error lists the names that can.
 const kernels::KernelTable& choose_kernels(const std::string& isa);
 
 }  // namespace lstmgen

@@ -1,4 +1,4 @@
-// What layers read, and where they write.
+// The buffers that a layer reads and writes in one step.
 #pragma once
 
 #include <cstddef>
@@ -6,27 +6,28 @@
 
 namespace lstmgen {
 
-/// What the lanes of a layer read as one of its inputs: ids, or rows of numbers. Each lane has a
-/// row of its own, or the lanes take `period` rows in turns: lane i then reads row (first + i) %
-/// period.
+/// One input of a layer, for all lanes: ids, or rows of numbers. One of `ids` and `x` is null. Each
+/// lane has its own row, or the lanes take `period` rows in turns: then lane i reads row (first +
+/// i) % period.
 struct Input {
-    const std::uint32_t* ids = nullptr;
-    const float* x = nullptr;
+    const std::uint32_t* ids = nullptr;  // (lanes or period, stride), of which column 0 counts
+    const float* x = nullptr;            // (lanes or period, stride), input_size columns count
     std::size_t stride = 0;
     std::size_t period = 0;  // 0: a row for each lane
     std::size_t first = 0;
-    const float* product = nullptr;  // (lanes, product_stride): Layer::input_product, if it is known
+    const float* product = nullptr;  // (lanes, product_stride): Layer::input_product, or null
     std::size_t product_stride = 0;
 
+    /// Returns the row that a lane reads.
     std::size_t row(std::size_t lane) const noexcept { return period > 0 ? (first + lane) % period : lane; }
-    /// The numbers that a lane reads.
+    /// Returns the numbers (input_size) that a lane reads.
     const float* numbers(std::size_t lane) const noexcept { return x + row(lane) * stride; }
 
-    /// What one lane reads.
+    /// Returns the input of one lane.
     Input only(std::size_t lane) const noexcept {
         return {ids ? ids + row(lane) * stride : nullptr, x ? numbers(lane) : nullptr};
     }
-    /// The same, from this lane on.
+    /// Returns the input of the lanes from this one on.
     Input from(std::size_t lane) const noexcept {
         Input rest = *this;
         if (period > 0) {
@@ -40,16 +41,17 @@ struct Input {
     }
 };
 
-/// What the lanes of a layer write. Layers without state have y and its stride alone.
+/// Where the lanes of a layer write. Layers without state have only y and its stride. The stride is
+/// that of Layer: the outputs, rounded up to a multiple of 16.
 struct Output {
-    float* y = nullptr;  // (lanes, stride), as y_before and c
+    float* y = nullptr;  // (lanes, stride)
     std::size_t stride = 0;
     const float* y_before = nullptr;  // (lanes, stride): y of the step before
-    float* c = nullptr;
-    double* sums = nullptr;  // (lanes, sums_stride)
+    float* c = nullptr;               // (lanes, stride), or null: the cell
+    double* sums = nullptr;           // (lanes, sums_stride): the state of pooling
     std::size_t sums_stride = 0;
 
-    /// The same, from this lane on.
+    /// Returns the output of the lanes from this one on.
     Output from(std::size_t lane) const noexcept {
         return {y + lane * stride,
                 stride,
@@ -60,21 +62,21 @@ struct Output {
     }
 };
 
-/// The same for reading. Layers without state have y and its stride alone.
+/// An Output that is only read. Layers without state have only y and its stride.
 struct ConstOutput {
-    const float* y = nullptr;  // (lanes, stride), as c
+    const float* y = nullptr;  // (lanes, stride)
     std::size_t stride = 0;
-    const float* c = nullptr;
+    const float* c = nullptr;      // (lanes, stride), or null
     const double* sums = nullptr;  // (lanes, sums_stride)
     std::size_t sums_stride = 0;
 };
 
-/// Sequences or vectors of several lanes. Row t * lanes + lane is step t of a lane.
+/// Whole sequences of several lanes, or one vector for each.
 template <class T>
 struct Sequence {
-    T* x = nullptr;
-    std::size_t stride = 0;  // from one row to the next
-    std::size_t steps = 1;
+    T* x = nullptr;  // (steps, lanes, stride)
+    std::size_t stride = 0;
+    std::size_t steps = 1;  // 1 for vectors
 };
 
 }  // namespace lstmgen

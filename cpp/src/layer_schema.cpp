@@ -6,7 +6,7 @@
 
 namespace lstmgen {
 
-// Defined in layers/, beside the classes that they make.
+// These are defined in layers/, beside the classes that they make.
 LayerMaker make_embedding, make_lstm, make_gru, make_simple_rnn, make_dense, make_affine, make_layer_norm,
     make_activation, make_prelu, make_rectifier, make_mask, make_concatenate, make_add, make_subtract, make_multiply,
     make_average, make_maximum, make_minimum, make_attention_pool, make_average_pool, make_max_pool, make_reverse,
@@ -14,6 +14,7 @@ LayerMaker make_embedding, make_lstm, make_gru, make_simple_rnn, make_dense, mak
 
 namespace {
 
+// Returns a shape in words, for messages.
 std::string describe(const Shape& shape) {
     if (!shape.sequence) return message({"a vector of ", shape.size});
     if (shape.steps == 0) return message({shape.size, " a step"});
@@ -26,12 +27,13 @@ bool same_steps(const Shape& a, const Shape& b) { return a.sequence == b.sequenc
     fail_format({"layer ", q.layer.name, ": ", message(parts)});
 }
 
+// Returns `out`. Throws Error if it exceeds the limits.
 Shape checked(const ShapeQuestion& q, const Shape& out) {
     if (out.size > kMaxSize || out.steps > kMaxSteps) fail(q, {"its output exceeds the limits: ", describe(out)});
     return out;
 }
 
-// As many steps as are known before the network runs.
+// Returns `steps`, or the window if `steps` is 0, which then fixes the steps of the network.
 std::size_t known_steps(const ShapeQuestion& q, std::size_t steps) {
     if (steps > 0) return steps;
     if (q.window == 0) fail(q, {"expected a network with a fixed number of steps (lstmgen.window above 0)"});
@@ -39,7 +41,8 @@ std::size_t known_steps(const ShapeQuestion& q, std::size_t steps) {
     return q.window;
 }
 
-// Adds the inputs to the first one, one after the other. `add` is false if the sizes do not fit.
+// Returns the shape that `add` makes of all inputs, one after the other. `add` returns false if the
+// sizes do not fit. Steps that agree only for the window fix the steps of the network.
 Shape merge_shapes(const ShapeQuestion& q, bool (*add)(Shape& out, const Shape& in)) {
     Shape out = q.given[0];
     for (std::size_t i = 1; i < q.given.size(); ++i) {
@@ -55,7 +58,7 @@ Shape merge_shapes(const ShapeQuestion& q, bool (*add)(Shape& out, const Shape& 
     return checked(q, out);
 }
 
-// What layers give: the functions that rows of the schema name.
+// The functions that rows of the schema name. Each returns the shape of a layer's value.
 
 Shape same(const ShapeQuestion& q) { return q.given[0]; }
 
@@ -87,7 +90,7 @@ Shape new_shape(const ShapeQuestion& q) {
 
 Shape all_sizes(const ShapeQuestion& q) {
     return merge_shapes(q, [](Shape& out, const Shape& in) {
-        out.size += in.size;  // each at most kMaxSize
+        out.size += in.size;  // no overflow: each is at most kMaxSize
         return true;
     });
 }
@@ -100,7 +103,7 @@ Shape greatest_size(const ShapeQuestion& q) {
     });
 }
 
-// What holds for the inputs of all types.
+// Throws Error unless the inputs are as the row of the layer's type says.
 void check_inputs(const ShapeQuestion& q) {
     const LayerType& type = *q.layer.type;
     const std::vector<Shape>& given = q.given;
@@ -124,8 +127,8 @@ constexpr LayerKey kReturnSequencesKey{"return_sequences", &D::return_sequences}
 constexpr LayerKey kEpsilonKey{"epsilon", &D::epsilon};
 constexpr auto kSequence = Reads::sequence, kVector = Reads::vector, kAny = Reads::any;
 
-// Name, traits, number of inputs (least, most), what the first must be, what the layer gives, keys,
-// arrays, class.
+// The columns are name, traits, least and most inputs, kind of the first input, function of the
+// shape, keys, arrays, function that makes the layer.
 constexpr LayerType kTypes[] = {
     {"embedding",
      trait::embeds,

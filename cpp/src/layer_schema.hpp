@@ -1,5 +1,5 @@
-// What a layer type is: one row of a table for each. The container reads keys, arrays and shapes by
-// the row, and the network makes the layer by it. docs/format.md, section 4, says the same in
+// The table of layer types, with one row for each. The container reads keys, arrays and shapes by
+// the row, and the network makes the layer by it. Section 4 of docs/format.md says the same in
 // words.
 //
 // A new type needs a row in layer_schema.cpp, and a class in layers/ with the function that makes
@@ -43,47 +43,47 @@ struct LayerKey {
     std::uint32_t low = 0, high = 0;
 };
 
-/// The rows or columns of an array: a size of the layer, times a number of gates.
+/// The rows or columns of an array: a size of the layer times a number of gates. A null `of` is the
+/// one row of a vector.
 struct ArraySize {
     std::size_t LayerDescription::* of;
     std::size_t gates = 1;
 };
 
-/// An array of a layer. A vector has no rows. `only_if`: the array is there if this flag is set.
+/// An array of a layer: (rows, columns), or (columns) for a vector.
 struct LayerArray {
     const char* name;
     ArraySize rows, columns;
-    bool LayerDescription::* only_if = nullptr;
+    bool LayerDescription::* only_if = nullptr;  // the array exists only if this flag is set
 
     constexpr bool matrix() const { return rows.of != nullptr; }
 };
 
-/// What tells types apart, besides their keys, arrays and shapes. Bits of LayerType::traits.
+/// Properties of types, besides their keys, arrays and shapes: bits of LayerType::traits.
 namespace trait {
 enum Trait : unsigned {
     recurrent = 1,      ///< it carries a state from step to step; every network has such a layer
-    pooling = 2,        ///< it makes one vector of all steps, and carries what it has seen
+    pooling = 2,        ///< it makes one vector of all steps, and carries a summary of them
     has_cell = 4,       ///< its state has a second part as large as its output: c of an LSTM
     whole = 8,          ///< it needs all time steps at once
-    merge = 16,         ///< its inputs are all alike; else a second input is a mask
-    embeds = 32,        ///< it reads ids, and nothing but the network's input
+    merge = 16,         ///< all its inputs have the same role; without it, a second input is a mask
+    embeds = 32,        ///< it reads ids, and only from the network's input
     compares_ids = 64,  ///< it may read ids
-    activates = 128,    ///< its activation is the last thing that it does
+    activates = 128,    ///< the activation is its last operation
 };
 }
 
-/// What the first input of a layer must be.
+/// The kind of value that the first input of a layer must be.
 enum class Reads : unsigned char { any, sequence, vector };
 
 using LayerMaker = std::unique_ptr<Layer>(const LayerDescription&, LayerArrays&);
 
-/// What the shape of a layer's value depends on: the layer, and the shapes of its inputs.
-/// `fixed_steps` becomes true if the answer holds for `window` steps only.
+/// All that the shape of a layer's value depends on.
 struct ShapeQuestion {
     const LayerDescription& layer;
-    const std::vector<Shape>& given;
-    std::size_t window;
-    bool& fixed_steps;
+    const std::vector<Shape>& given;  // (inputs)
+    std::size_t window;               // time steps of the network's input; 0: not fixed
+    bool& fixed_steps;                // becomes true if the answer holds only for `window` steps
 };
 
 /// A row of the schema.
@@ -98,22 +98,23 @@ struct LayerType {
     LayerMaker* make;
 
     constexpr bool has(trait::Trait trait) const { return traits & trait; }
-    /// Whether its state is carried from step to step.
+    /// Returns whether its state is carried from step to step.
     constexpr bool stateful() const { return traits & (trait::recurrent | trait::pooling); }
-    /// Whether its first input is multiplied with a matrix. Then ids can stand for one-hot vectors.
+    /// Returns whether it multiplies its first input with a matrix. Then ids can stand for one-hot
+    /// vectors.
     bool multiplies() const;
     bool has_key(std::string_view key) const;
 };
 
-/// The row of this name; nullptr: there is none.
+/// Returns the row of this name, or null.
 const LayerType* find_layer_type(std::string_view name);
 
-/// Reads the keys of the layer, whose type is set.
+/// Reads the keys of a layer. Its type is set before.
 void take_layer_keys(gguf::Keys& keys, LayerDescription& layer);
 
-/// Works out what the layer gives from what it reads, one Shape for each input. Sets `shape`,
-/// `input_sizes`, `input_size` and `arrays` (of matrices with numbers of the type `matrices`). Sets
-/// `fixed_steps` if all this holds for `window` steps only.
+/// Sets `shape`, `input_sizes`, `input_size` and `arrays` of a layer from the shapes `given` of its
+/// inputs. Its matrices have numbers of the type `matrices`. Sets `fixed_steps` if this holds only
+/// for `window` steps.
 void describe_layer(LayerDescription& layer, const std::vector<Shape>& given, kernels::WeightType matrices,
                     std::size_t window, bool& fixed_steps);
 

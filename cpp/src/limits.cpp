@@ -1,4 +1,4 @@
-// What this machine can do at best, measured in the same run as what is compared with it.
+// Measures what this machine can do at best.
 #include <algorithm>
 #include <chrono>
 
@@ -28,7 +28,7 @@ LSTMGEN_KEPT MachineLimits measure_limits(const Model& model) {
         const double time = seconds([&] { macs = kernels.fma_peak(1 << 20); });
         limits.macs_per_second = std::max(limits.macs_per_second, macs / time);
     }
-    // As many bytes as the model has, read so often that one try takes a few milliseconds.
+    // A block of the size of the weights is read so often that one try takes a few milliseconds.
     const AlignedBuffer<std::byte> weights(round_up(std::max<std::size_t>(model.info().nbytes, 1024), 1024));
     const std::size_t passes = (std::size_t{64} << 20) / weights.size() + 1;
     volatile float sink = 0.0f;

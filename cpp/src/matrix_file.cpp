@@ -1,5 +1,4 @@
-// Packed matrices from a file, and their numbers again. (The packing itself is in
-// packed_matrix.cpp.)
+// Reads packed matrices from a file and writes them. The packing itself is in packed_matrix.cpp.
 #include <cstring>
 
 #include "packed_matrix.hpp"
@@ -13,7 +12,7 @@ void read_matrix(Container& file, std::initializer_list<PackedMatrix*> matrices)
         for (PackedMatrix* const matrix : matrices) matrix->put(row, n, bytes);
     };
     file.rows(Take(put));
-    std::vector<float> scales;
+    std::vector<float> scales;  // (columns) of the matrix in the file
     if ((*matrices.begin())->type() == WeightType::int8) scales = file.floats();
     for (PackedMatrix* const matrix : matrices) matrix->finish(scales);
 }
@@ -29,7 +28,7 @@ void PackedMatrix::get(std::size_t row, std::byte* bytes) const {
     }
 }
 
-// Of the gates that were taken alone.
+// Returns the numbers (count * units) of the gates in this matrix, in the order of Keras.
 std::vector<float> PackedMatrix::columns(const AlignedBuffer<float>& packed) const {
     std::vector<float> values(count_ * units_);
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = packed[packed_column(i / units_, i % units_, count_)];
@@ -38,7 +37,7 @@ std::vector<float> PackedMatrix::columns(const AlignedBuffer<float>& packed) con
 
 void write_matrix(ArrayWriter& file, std::initializer_list<const PackedMatrix*> matrices) {
     const PackedMatrix& first = **matrices.begin();
-    std::vector<std::byte> row(first.row_bytes());
+    std::vector<std::byte> row(first.row_bytes());  // a row of all gates
     for (std::size_t k = 0; k < first.rows(); ++k) {
         for (const PackedMatrix* const matrix : matrices) matrix->get(k, row.data());
         if (k == 0)

@@ -9,7 +9,7 @@ namespace lstmgen {
 namespace {
 
 constexpr Allocator kDefault;
-thread_local const Allocator* current = &kDefault;
+thread_local const Allocator* current = &kDefault;  // set by UseAllocator
 
 }  // namespace
 

@@ -1,25 +1,25 @@
-// Where the memory of weights, states and working buffers comes from.
+// The allocators that give memory to weights, states and working buffers.
 #pragma once
 
 #include <cstddef>
 
 namespace lstmgen {
 
-/// Of an embedder; without functions, operator new.
+/// The functions of an embedder, as in lstmgen_allocator. Without them it is operator new.
 struct Allocator {
     void* (*allocate)(void* user, std::size_t bytes, std::size_t alignment) = nullptr;
     void (*release)(void* user, void* memory, std::size_t bytes) = nullptr;
     void* user = nullptr;
 
-    /// Throws std::bad_alloc.
+    /// Returns `bytes` bytes, aligned to kAlignment. Throws std::bad_alloc.
     void* take(std::size_t bytes) const;
     void give_back(void* memory, std::size_t bytes) const noexcept;
 };
 
-/// The allocator of buffers that this thread makes while a UseAllocator lives; each buffer
-/// remembers its own.
+/// Returns the allocator of the buffers that this thread makes now. Each buffer remembers its own.
 const Allocator& current_allocator() noexcept;
 
+/// Makes an allocator the current one of this thread while it lives.
 class UseAllocator {
 public:
     explicit UseAllocator(const Allocator& allocator) noexcept;

@@ -1,3 +1,4 @@
+// Puts messages together from parts, and throws errors with them.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +11,11 @@
 
 namespace lstmgen {
 
-/// A part of a message: a text, which must live as long, or a number.
+/// A part of a message: a text, which must outlive the part, or a number.
 class Part {
 public:
-    Part(const char* text) : literal_(text), kind_(Kind::literal) {}  // its length is found when it is needed
+    // The length of a literal is computed only when the message is made, which keeps callers small.
+    Part(const char* text) : literal_(text), kind_(Kind::literal) {}
     Part(std::string_view text) : text_(text), kind_(Kind::text) {}
     Part(const std::string& text) : text_(text), kind_(Kind::text) {}
     Part(double number) : real_(number), kind_(Kind::real) {}
@@ -22,7 +24,8 @@ public:
         static_assert(std::is_unsigned_v<T> && !std::is_same_v<T, bool> && !std::is_same_v<T, char>);
     }
 
-    /// What a file holds: in quotes, printable and short, whatever it is.
+    /// Makes a part of a text from a file. The message shows it in quotes, at most 64 bytes of it,
+    /// with '?' for bytes that are not printable ASCII.
     static Part quoted(std::string_view text) {
         Part part(text);
         part.kind_ = Kind::quoted;
@@ -44,8 +47,8 @@ private:
 
 using Parts = std::initializer_list<Part>;
 
-/// The parts, one behind the other. In place of `+`, whose temporary strings make ten times the
-/// code.
+/// Returns the parts, one after the other. `+` would do the same, but its temporary strings make
+/// ten times as much code.
 std::string message(Parts parts);
 
 /// Throws Error.

@@ -1,4 +1,4 @@
-// The public face of a network.
+// The public class Model: loading, facts, predict.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -17,9 +17,9 @@
 namespace lstmgen {
 namespace {
 
-constexpr std::size_t kLanes = 96;  // rows of a batch at a time
-constexpr std::size_t kRows = 64;   // of a piece of the sequences, where it need not be all
-constexpr double kFloats = 0x1p24;  // that memory is taken for, if that is enough for one lane
+constexpr std::size_t kLanes = 96;  // the most sequences of a batch that run at once
+constexpr std::size_t kRows = 64;   // the most rows (steps * lanes) of a piece of the sequences
+constexpr double kFloats = 0x1p24;  // the most floats of memory, if one lane fits
 
 void check_steps(const ModelInfo& info, std::size_t steps) {
     if (steps == 0) refuse({"steps: expected at least 1, found 0"});
@@ -27,15 +27,16 @@ void check_steps(const ModelInfo& info, std::size_t steps) {
         refuse({"the network takes exactly ", info.window, " time steps, found ", steps});
 }
 
-// Numbers of a batch: `rows` of `size` for each sequence.
+// Returns batch * rows * size: the numbers of a batch with `rows` rows for each sequence. Throws
+// Error if no memory holds as many.
 std::size_t count(std::size_t batch, std::size_t steps, std::size_t rows, std::size_t size) {
     const std::optional<std::size_t> all = product(batch, rows), n = all ? product(*all, size) : all;
     if (!n) refuse({"batch and steps: expected fewer, found ", batch, " and ", steps});
     return *n;
 }
 
-// T is float or std::uint32_t; `size` values of it enter at each time step. Of an output at each
-// step all are put into y, or the last one. `exact`: as SequenceEvaluator.
+// Computes y (batch, steps of the output, outputs) from x (batch, steps, size). Unless `all`, y has
+// only the last step. T is float or std::uint32_t. `exact` is as in SequenceEvaluator.
 template <class T>
 void predict_all(const Network& network, const T* x, std::size_t size, std::size_t batch, std::size_t steps, float* y,
                  bool all, bool exact = false) {
@@ -43,13 +44,13 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
     if (batch == 0) return;
     check_steps(info, steps);
     constexpr bool features = std::is_same_v<T, float>;
-    // `most`, or fewer, at least 1, so that `each` floats for each of them stay below kFloats.
+    // Returns how many things of `each` floats fit kFloats: at most `most`, at least 1.
     const auto fitting = [](double each, std::size_t most) {
         return kFloats / each >= static_cast<double>(most) ? most
                                                            : std::max<std::size_t>(1, std::size_t(kFloats / each));
     };
     const double lane = SequenceEvaluator::size(network, kLanes, info.whole ? steps : 1, features) / kLanes;
-    const std::size_t lanes = fitting(lane, std::min(batch, kLanes));
+    const std::size_t lanes = kernels::chunk_of(batch, fitting(lane, std::min(batch, kLanes)));
     const std::size_t most = std::min(steps, std::max<std::size_t>(1, kRows / lanes));
     const std::size_t piece = info.whole ? steps : fitting(lane * static_cast<double>(lanes), most);
     SequenceEvaluator evaluator(network, lanes, piece, features, exact);
@@ -72,8 +73,8 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
     }
 }
 
-// The expected output is that of the weights as stored. So what they are multiplied with is not
-// rounded to bf16 here.
+// Throws Error unless the network gives the output that the file expects. That output comes from
+// exact inputs, so inputs are not rounded to bf16 here.
 void self_test(const Network& network, const SelfTest& test, const std::string& name) {
     const ModelInfo& info = network.info();
     std::vector<float> last(info.outputs);

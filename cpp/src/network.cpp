@@ -20,11 +20,12 @@ LayerInfo layer_info(const LayerDescription& d) {
     return info;
 }
 
-// Which layers read numbers of the input that no matrix has been multiplied with.
+// Sets `raw` of the layers that read numbers of the input before any matrix has changed them.
 void mark_raw(std::vector<LayerDescription>& layers) {
-    std::vector<unsigned char> raw = {1};  // 0: the input, j + 1: layer j
+    std::vector<unsigned char> raw = {1};  // (values): 0 is the input, j + 1 is layer j
     for (LayerDescription& d : layers) {
-        const std::size_t read = d.type->has(trait::merge) ? d.sources.size() : 1;  // a mask is not multiplied
+        // A mask is only compared with 0.
+        const std::size_t read = d.type->has(trait::merge) ? d.sources.size() : 1;
         for (std::size_t i = 0; i < read; ++i) d.raw = d.raw || raw[d.sources[i]];
         raw.push_back(d.raw && !d.type->multiplies());
     }
@@ -39,7 +40,7 @@ Network::Network(Container& file, SelfTest& test, const kernels::KernelTable& ke
     const LayerDescription& last_layer = file.layers.back();
     const bool dense = last_layer.type->has(trait::activates) && last_layer.type->multiplies();
     if (last_layer.type->has(trait::activates)) {
-        // Keras trains a linear last layer with from_logits=True; the output of log_softmax is
+        // Keras trains a linear last layer with from_logits=True. The output of log_softmax is
         // logits, too.
         if (last_layer.activation == Activation::softmax)
             output_kind_ = OutputKind::softmax;
@@ -47,8 +48,9 @@ Network::Network(Container& file, SelfTest& test, const kernels::KernelTable& ke
                  (dense && last_layer.activation == Activation::linear))
             output_kind_ = OutputKind::logits;
     }
-    if (dense && output_kind_ == OutputKind::softmax) {  // a layer of its own, so that logits can be had without it
-        file.layers.resize(file.layers.size() + 1);      // moves them
+    if (dense && output_kind_ == OutputKind::softmax) {
+        // Softmax becomes a separate layer, so that logits can be read before it.
+        file.layers.resize(file.layers.size() + 1);
         LayerDescription &last = file.layers[file.layers.size() - 2], &softmax = file.layers.back();
         softmax.type = find_layer_type("activation");
         softmax.sources.assign(1, file.layers.size() - 1);
@@ -79,7 +81,8 @@ Network::Network(Container& file, SelfTest& test, const kernels::KernelTable& ke
 }
 
 void Network::split_layers() {
-    std::vector<unsigned char> needed(layers_.size() + 1);  // by a recurrent layer; j + 1 is layer j
+    // (values), whether a layer with state needs it: 0 is the input, j + 1 is layer j.
+    std::vector<unsigned char> needed(layers_.size() + 1);
     for (std::size_t i = layers_.size(); i-- > 0;) {
         needed[i + 1] = needed[i + 1] || layers_[i]->stateful();
         for (const std::size_t j : layers_[i]->sources()) needed[j] = needed[j] || needed[i + 1];

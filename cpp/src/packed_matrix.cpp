@@ -12,8 +12,9 @@ using kernels::WeightType;
 
 namespace {
 
-// `rows` rows of n numbers of `size` bytes side by side, column by column, `interleaved` in all:
-// the last of a matrix.
+// Interleaves the last rows of a matrix, or a panel with fewer columns. Column j of the `rows` rows
+// of n numbers at `from` goes to `to` (n, interleaved), of which the first `rows` of a column are
+// written. A number has `size` bytes.
 LSTMGEN_NOINLINE void interleave_last(const std::byte* from, std::size_t row_bytes, std::size_t rows, std::size_t n,
                                       std::size_t size, std::size_t interleaved, std::byte* to) {
     for (std::size_t j = 0; j < n; ++j)
@@ -39,8 +40,8 @@ PackedMatrix::PackedMatrix(const KernelTable& kernels, const Tensor& matrix, std
       scales_(type_ == WeightType::int8 ? padded_columns() : 0),
       bias_(padded_columns()),
       starts_(layout_.quads() ? (rows_ + kernels::kIntChain - 1) / kernels::kIntChain * padded_columns() : 0) {
-    // Blocks of three panels: a block of a GRU has as many, and they divide some matrices better
-    // than four.
+    // Three adjacent panels fit a block of a GRU, which has three. They also divide some matrices
+    // that four do not divide.
     const bool gru = count == kernels::kGruGates, threes_fit = use.whole && panels_ % 4 > 0 && panels_ % 3 == 0;
     if (layout_.adjacent_panels > 3 && (gru || threes_fit)) layout_.adjacent_panels = 3;
 }
@@ -60,7 +61,7 @@ void PackedMatrix::put_rows(std::size_t row, std::size_t n, const std::byte* byt
                     interleave_last(from, row_bytes, std::min(I, n - k), columns, sizeof(T), I, to);
                     continue;
                 }
-                T one[I][kPanel], interleaved[kPanel * I];
+                T one[I][kPanel], interleaved[kPanel * I];  // (rows, columns) and (columns, rows)
                 for (std::size_t i = 0; i < I; ++i) std::memcpy(one[i], from + i * row_bytes, sizeof one[i]);
                 for (std::size_t c = 0; c < kPanel; ++c)
                     for (std::size_t i = 0; i < I; ++i) interleaved[c * I + i] = one[i][c];

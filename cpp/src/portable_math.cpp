@@ -8,13 +8,14 @@
 namespace lstmgen {
 namespace {
 
-constexpr double kLeastExponent = -708.0;  // what is below has a power that counts as 0
+constexpr double kLeastExponent = -708.0;  // e^x of a lower x is 0
 
-// e^x for kLeastExponent < x <= 709, without a branch, so that a loop over it becomes one over
-// vectors.
+// Returns e^x for kLeastExponent < x <= 709. It has no branch, so that loops over it are
+// vectorised.
 inline double exp_of(double x) {
-    // x = n ln 2 + r with |r| <= ln 2 / 2; the series of e^r to r^13 is exact to 1e-18.
-    constexpr double magic = 6755399441055744.0;  // 1.5 * 2^52 rounds to an integer, in the lowest bits
+    // x = n ln 2 + r with |r| <= ln 2 / 2. The series of e^r to r^13 is exact to 1e-18. Adding 1.5
+    // * 2^52 rounds to an integer, which is then in the lowest bits.
+    constexpr double magic = 6755399441055744.0;
     const double shifted = x * 1.4426950408889634 + magic;
     const double n = shifted - magic;
     const double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
@@ -49,7 +50,7 @@ double exp_portable(double x) {
 void exp_portable(double* x, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         const double e = exp_of(x[i] > kLeastExponent ? x[i] : kLeastExponent);
-        x[i] = e * (x[i] > kLeastExponent ? 1.0 : 0.0);  // no branch
+        x[i] = e * (x[i] > kLeastExponent ? 1.0 : 0.0);  // without a branch
     }
 }
 
@@ -62,10 +63,11 @@ double log_portable(double x) {
         n = -54.0;
     }
     // x = 2^n m with m in [sqrt(1/2), sqrt(2)). ln m = 2 atanh(s) with s = (m - 1) / (m + 1), |s| <
-    // 0.172; its series to s^21 is exact to 1e-18.
+    // 0.172. The series of atanh to s^21 is exact to 1e-18.
     std::uint64_t bits;
     std::memcpy(&bits, &x, sizeof bits);
-    const std::uint64_t shifted = bits + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd);  // of sqrt(1/2)
+    // 0x3ff0000000000000 has the bits of 1, 0x3fe6a09e667f3bcd those of sqrt(1/2).
+    const std::uint64_t shifted = bits + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd);
     n += static_cast<double>(static_cast<std::int64_t>(shifted >> 52) - 1023);
     bits = (shifted & 0x000fffffffffffff) + 0x3fe6a09e667f3bcd;
     double m;
@@ -75,8 +77,8 @@ double log_portable(double x) {
     for (const double c :
          {2.0 / 19.0, 2.0 / 17.0, 2.0 / 15.0, 2.0 / 13.0, 2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0})
         q = q * z + c;
-    // 2 s = f - s f, so that the greatest part, f, is exact: ln m = f - (f^2 / 2 - s (f^2 / 2 + q
-    // z)).
+    // Since 2 s = f - s f, ln m = f - (f^2 / 2 - s (f^2 / 2 + q z)). Its greatest part, f, is
+    // exact.
     const double half = 0.5 * f * f;
     const double low = n * 1.90821492927058770002e-10;  // n ln 2, in two parts
     return n * 6.93147180369123816490e-01 - ((half - (s * (half + q * z) + low)) - f);

@@ -1,18 +1,17 @@
-// Functions whose results do not depend on the C library, so that a seed gives the same text
-// everywhere.
+// Functions whose results do not depend on the C library. So a seed gives the same text on every
+// machine.
 #pragma once
 
 #include <cstddef>
 
 namespace lstmgen {
 
-/// The same number on every machine, which std::exp is not. Error below 2 units in the last place;
-/// 0 below -708.
+/// Returns e^x. The error is below 2 units in the last place. Below -708 it returns 0.
 double exp_portable(double x);
-/// x[0..n) = its powers, the same numbers, for x of at most 709, and no NaN.
+/// x (n) = e^x, the same numbers. Each x is at most 709, and not NaN.
 void exp_portable(double* x, std::size_t n);
 
-/// The same for the natural logarithm. -infinity at 0, NaN below.
+/// Returns the natural logarithm. It is -infinity at 0, and NaN below.
 double log_portable(double x);
 
 }  // namespace lstmgen

@@ -1,5 +1,5 @@
-// std::mt19937_64, number for number, with a state that can be saved: that of the standard library
-// is text of streams.
+// Random numbers. They are those of std::mt19937_64, number for number. The state of the standard
+// library can be saved only as text of a stream, so this class has its own.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,7 @@ public:
         return x;
     }
 
-    /// The next number, which stays the next one.
+    /// Returns the number that the next call of () returns.
     std::uint64_t peek() noexcept {
         if (next_ == kWords) twist();
         std::uint64_t x = words_[next_];
@@ -55,7 +55,7 @@ private:
     }
 
     std::uint64_t words_[kWords];
-    std::size_t next_ = kWords;
+    std::size_t next_ = kWords;  // index of the next word; kWords: twist first
 };
 
 }  // namespace lstmgen

@@ -1,5 +1,6 @@
-// Many sequences, each as a Generator of its own would draw it: side by side, as lanes of one
-// product, in batches that threads take from a queue. No thread waits for another before the end.
+// Draws many sequences, each as a Generator with its options would draw it. The sequences of a
+// batch run side by side, as lanes of one product. Threads take batches from a queue. No thread
+// waits for another before the end.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -23,12 +24,14 @@
 namespace lstmgen {
 namespace {
 
-constexpr std::size_t kBatchRows = 96;  // lanes of a batch: enough to make the most of each weight that is read
+// Lanes of a batch. With so many, each weight that is read serves enough lanes.
+constexpr std::size_t kBatchRows = 96;
 
+// A sequence of a batch.
 struct Member {
     const Request* request;
-    std::vector<std::uint32_t>* result;
-    std::size_t prime_size;  // of the end of the prime that matters
+    std::vector<std::uint32_t>* result;  // the ids drawn so far
+    std::size_t prime_size;              // elements at the end of the prime that matter
     Sampler sampler;
     double* score;  // or null
     grammar::Guard guard;
@@ -37,9 +40,10 @@ struct Member {
 
 using Batch = std::vector<Member>;
 
-// The longest prime comes first: a shorter one starts later, so that all are read at the same time.
+// Reads the primes of a batch. The longest comes first, and shorter ones start later, so that all
+// end at the same time. Returns false if `keep_going` stopped it.
 bool prime(Context& context, const Batch& batch, const Generator::Continue& keep_going) {
-    std::vector<std::uint32_t> ids(batch.size());
+    std::vector<std::uint32_t> ids(batch.size());  // (sequences), the next id of each
     const std::size_t longest = batch[0].prime_size;
     if (longest > 0 && !context.begin(longest, keep_going)) return false;
     for (std::size_t left = longest; left > 0; --left) {
@@ -71,15 +75,16 @@ void start_grammar(const ManyOptions& options, std::size_t outputs, Batch& batch
     }
 }
 
+// Draws the sequences of a batch. A sequence leaves the batch when it is over.
 void sample_batch(const Model& model, const ManyOptions& options, const StopMatcher& stops, Batch& batch,
                   const Generator::Continue& keep_going) {
     Context context(model.network(), options.refresh, batch.size(), 1);
     start_grammar(options, model.info().outputs, batch);
     if (!prime(context, batch, keep_going)) return;
     const std::size_t outputs = model.info().outputs;
-    std::vector<std::uint32_t> ids(batch.size());
-    std::vector<std::size_t> going(batch.size());
-    std::vector<double> scratch(options.scores ? outputs : 0);
+    std::vector<std::uint32_t> ids(batch.size());               // (sequences), the drawn id of each
+    std::vector<std::size_t> going(batch.size());               // indices of those that go on
+    std::vector<double> scratch(options.scores ? outputs : 0);  // for plain_log_probability
     for (std::size_t drawn = 0; drawn < options.length && keep_going(); ++drawn) {
         if (drawn > 0) {
             if (!context.begin(1, keep_going)) return;
@@ -125,8 +130,8 @@ void check(const Model& model, const std::vector<Request>& requests, const ManyO
     }
 }
 
-// With windows, all lanes of a batch must start at the same element, so its primes are equally
-// long.
+// Returns the batches. With windows, all lanes of a batch must start at the same element, so its
+// primes are equally long. The samplers have read the primes.
 std::vector<Batch> batches(const Model& model, const std::vector<Request>& requests, const ManyOptions& options,
                            std::vector<std::vector<std::uint32_t>>& results) {
     const bool windows = options.refresh > 0 && model.info().window > 0;
@@ -134,13 +139,14 @@ std::vector<Batch> batches(const Model& model, const std::vector<Request>& reque
     const auto size = [&](std::size_t i) { return std::min(requests[i].prime.size(), reach); };
     std::vector<std::size_t> order(requests.size());
     std::iota(order.begin(), order.end(), 0);
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {  // a stable one would take memory
-        return size(a) != size(b) ? size(a) > size(b) : a < b;
-    });
+    // std::stable_sort would allocate memory.
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t a, std::size_t b) { return size(a) != size(b) ? size(a) > size(b) : a < b; });
 
     const std::size_t lanes = Context::lanes(model.info(), options.refresh);
     const std::size_t threads = std::clamp<std::size_t>(options.threads, 1, requests.size());
-    const std::size_t most = std::min((kBatchRows + lanes - 1) / lanes, (requests.size() + threads - 1) / threads);
+    const std::size_t limit = std::min((kBatchRows + lanes - 1) / lanes, (requests.size() + threads - 1) / threads);
+    const std::size_t most = kernels::chunk_of(requests.size(), limit);
     std::vector<Batch> all;
     for (const std::size_t i : order) {
         if (all.empty() || all.back().size() == most || (windows && all.back()[0].prime_size != size(i)))
@@ -172,11 +178,12 @@ LSTMGEN_KEPT std::vector<std::vector<std::uint32_t>> sample_many(const Model& mo
 
     std::atomic<std::size_t> next{0};
     std::atomic<bool> stop{false};
-    std::mutex mutex;  // of the two below
+    std::mutex mutex;  // guards `error` and `finished`
     std::exception_ptr error;
-    std::size_t finished = 0;  // threads
+    std::size_t finished = 0;  // threads that have ended
     std::condition_variable done;
-    const auto guarded = [&](const auto& f) {  // whatever is thrown, the threads must be joined first
+    // Keeps the first exception until the threads are joined.
+    const auto guarded = [&](const auto& f) {
         try {
             f();
         } catch (...) {
@@ -191,7 +198,7 @@ LSTMGEN_KEPT std::vector<std::vector<std::uint32_t>> sample_many(const Model& mo
                 sample_batch(model, options, stops, queue[i], go_on);
         });
     };
-    // Only this thread calls keep_going, also while it waits for the others.
+    // Only this thread calls keep_going. It does so while it waits for the others, too.
     const auto go_on = [&] {
         if (!stop && keep_going && !keep_going()) stop = true;
         return !stop.load();

@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kLn2 = 0.69314718055994530942;
 
-// x ^ y for x >= 0.
+// Returns x ^ y for x >= 0.
 double power(double x, double y) {
     if (y == 0.0) return 1.0;
     return x > 0.0 ? exp_portable(y * log_portable(x)) : 0.0;
@@ -20,7 +20,7 @@ double power(double x, double y) {
 
 }  // namespace
 
-// The steps have the order of llama.cpp's common/sampling.cpp.
+// The order of the steps is that of llama.cpp's common/sampling.cpp.
 void Sampler::set_logits(const float* logits, const std::uint64_t* allowed) {
     std::copy_n(logits, logits_.size(), logits_.begin());
     if (processor_) {
@@ -61,7 +61,7 @@ bool Sampler::filters() const noexcept {
            o.min_p > 0.0 || xtc() || o.dynatemp_range > 0.0;
 }
 
-// Each step works on what those before it have left.
+// Each step works on the elements that the steps before it have kept.
 void Sampler::filter() {
     const SamplerOptions& o = options_;
     kept_ = 0;
@@ -113,7 +113,7 @@ void Sampler::find_top() {
     if (logits_[top_] == -HUGE_VAL) refuse({"no element can be drawn: each has the probability 0 or none at all"});
 }
 
-// The weights of all that is left.
+// Computes the weights of all elements at this temperature.
 void Sampler::weigh(double temp) {
     const double top = logits_[top_];
     for (std::size_t i = 0; i < logits_.size(); ++i) weights_[i] = (logits_[i] - top) / temp;
@@ -133,15 +133,16 @@ void Sampler::finish(double temp) {
     temp_ = 0.0;
 }
 
-// -- penalties ----------------------------------------------------------------------------------------------------
+// -- penalties ------------------------------------------------------------------------------------
 
-// Each element at most once, as in llama.cpp: a likely one is made less likely, never more.
+// Penalizes each element once, however often it occurs, as llama.cpp does. repeat_penalty divides a
+// positive logit and multiplies a negative one, so a value above 1 always makes it less likely.
 void Sampler::penalize() {
     const double repeat = options_.repeat_penalty, frequency = options_.frequency_penalty,
                  presence = options_.presence_penalty;
     if (repeat == 1.0 && frequency == 0.0 && presence == 0.0) return;
     const std::uint32_t* const counts = history_.counts();
-    for (std::size_t i = 0; i < logits_.size(); ++i) {  // no branch
+    for (std::size_t i = 0; i < logits_.size(); ++i) {  // without branches: vectorised
         const double logit = logits_[i], count = static_cast<std::int32_t>(counts[i]);
         const double divided = logit / repeat, multiplied = logit * repeat;
         const double less = (logit > 0.0 ? divided : multiplied) - (count * frequency + presence);
@@ -160,7 +161,7 @@ void Sampler::penalize_repetition() {
         const auto found = static_cast<std::uint16_t>(std::min(n, limit));
         if (found >= allowed) repeated_[next] = std::max(repeated_[next], found);
     });
-    // As in llama.cpp, the exponent stops where a float would overflow.
+    // The exponent stops where a float would overflow, as in llama.cpp.
     const double log_base = log_portable(options_.dry_base);
     const double most = options_.dry_base > 1.000001 ? std::floor(88.7228391 / log_base) : HUGE_VAL;
     history_.for_each_match(last_n, [&](std::uint32_t next, std::size_t) {
@@ -171,15 +172,16 @@ void Sampler::penalize_repetition() {
     });
 }
 
-// How many of the last elements come after the last sequence breaker; `most` if there is none among them.
+// Returns how many of the last elements come after the last sequence breaker, at most `most`.
 std::size_t Sampler::unbroken(std::size_t most) const {
     const std::vector<std::uint32_t>& breakers = options_.dry_sequence_breakers;
     const std::size_t n = std::min(history_.size(), options_.dry_penalty_last_n);
     const std::uint32_t* const end = history_.ids() + history_.size();
-    // A breaker that begins i elements before the last one, and ends before `most`, is not longer than all together.
+    // A breaker that matters ends within the last `most` elements. It may begin before them, by at
+    // most the size of all breakers together.
     for (std::size_t i = 0; i < std::min(n, most + breakers.size()); ++i) {
         if (breaker_heads_[end[-1 - static_cast<std::ptrdiff_t>(i)]] == 0) continue;
-        std::size_t longest = 0;  // of those that begin here
+        std::size_t longest = 0;  // length of the longest breaker that begins here
         for (std::size_t first = 0, last; first < breakers.size(); first = last + 1) {
             for (last = first; last < breakers.size() && breakers[last] != LSTMGEN_SEPARATOR;) ++last;
             const std::size_t length = last - first;
@@ -192,12 +194,12 @@ std::size_t Sampler::unbroken(std::size_t most) const {
     return most;
 }
 
-// -- filters ------------------------------------------------------------------------------------------------------
-// They see the distribution at temperature 1, as in llama.cpp. Of equal elements at a border the first ids stay. What
-// is left lies side by side, in the order of the ids: ids_, values_ (the logits) and numbers_ (the weights), kept_ of
-// each.
+// -- filters --------------------------------------------------------------------------------------
+// Filters see the distribution at temperature 1, as in llama.cpp. Among equal elements at a border,
+// those with the least ids are kept. The first kept_ entries of ids_, values_ (the logits) and
+// numbers_ (the weights) are the elements that are left, in the order of their ids.
 
-// Drops all j for which f(j) is false.
+// Drops each entry j for which f(j) is false.
 template <class F>
 void Sampler::keep_if(F f) {
     std::size_t n = 0;
@@ -211,13 +213,13 @@ void Sampler::keep_if(F f) {
     kept_ = n;
 }
 
-// The numbers become e ^ ((value - reference) / temp).
+// Sets the numbers to e ^ ((value - reference) / temp).
 void Sampler::weigh_kept(double temp) {
     for (std::size_t j = 0; j < kept_; ++j) numbers_[j] = (values_[j] - reference_) / temp;
     exp_portable(numbers_.data(), kept_);
 }
 
-// After the greatest value may have been dropped: makes it the reference again.
+// Makes the greatest value the reference again, after a filter may have dropped the old one.
 void Sampler::refer() {
     const double top = *std::max_element(values_.begin(), values_.begin() + kept());
     if (top == reference_) return;
@@ -225,8 +227,8 @@ void Sampler::refer() {
     weigh_kept(1.0);
 }
 
-// Keeps the elements with the least scores, which are at least 0, until their numbers add up to `want`, or with
-// `beyond` to more than that. Only those near the border are sorted.
+// Keeps the elements with the least scores until their numbers add up to `want`, or to more than
+// `want` with `beyond`. Scores are at least 0. Only the elements near the border are sorted.
 void Sampler::keep_least_scores(double want, bool beyond) {
     const auto enough = [=](double sum) { return beyond ? sum > want : sum >= want; };
     constexpr std::size_t kSections = 64;
@@ -238,7 +240,7 @@ void Sampler::keep_least_scores(double want, bool beyond) {
     double sum = 0.0;
     std::size_t border = 0;
     while (border < kSections && !enough(sum + masses[border])) sum += masses[border++];
-    if (border == kSections) return;  // rounding may have it that all are not enough
+    if (border == kSections) return;  // all together may fall short of `want` by rounding
     some_.clear();
     for (std::size_t j = 0; j < kept_; ++j)
         if (section(j) == border) some_.emplace_back(scores_[j], static_cast<std::uint32_t>(j));
@@ -276,7 +278,8 @@ void Sampler::keep_typical() {
         total += numbers_[j];
         sum += numbers_[j] * (reference_ - values_[j]);
     }
-    // The entropy is sum / total + ln total, the surprise reference - value + ln total.
+    // The entropy is sum / total + ln total. The surprise of an element is reference - value +
+    // ln total. Their difference needs no ln total.
     const double mean = sum / total, want = options_.typical_p * total;
     for (std::size_t j = 0; j < kept_; ++j) scores_[j] = std::fabs(reference_ - values_[j] - mean);
     keep_least_scores(want, true);
@@ -302,7 +305,7 @@ void Sampler::exclude_top_choices() {
     double total = 0.0;
     for (std::size_t j = 0; j < kept_; ++j) total += numbers_[j];
     const double least = options_.xtc_threshold * total;
-    std::size_t last = kept_;  // the least likely of the choices
+    std::size_t last = kept_;  // the least likely of the top choices
     for (std::size_t j = 0; j < kept_; ++j)
         if (numbers_[j] >= least && (last == kept_ || values_[j] <= values_[last])) last = j;
     if (last == kept_) return;
@@ -323,7 +326,7 @@ double Sampler::dynamic_temperature() const {
     return low + (high - low) * power(std::clamp(entropy / most, 0.0, 1.0), options_.dynatemp_exponent);
 }
 
-// Mirostat 2.0: what is more surprising than mu bits is dropped, but the likeliest element.
+// Mirostat 2.0 drops the elements whose surprise is above mu bits. The likeliest always stays.
 void Sampler::keep_unsurprising() {
     const double log_total = log_portable(total_);
     bool dropped = false;
@@ -339,10 +342,10 @@ void Sampler::keep_unsurprising() {
     for (const double weight : weights_) total_ += weight;
 }
 
-// -- drawing ------------------------------------------------------------------------------------------------------
+// -- drawing --------------------------------------------------------------------------------------
 
 std::uint32_t Sampler::draw() {
-    if (xtc() && options_.mirostat == 0) static_cast<void>(random_());  // the one that decided about XTC
+    if (xtc() && options_.mirostat == 0) static_cast<void>(random_());  // XTC has used this number
     const std::uint32_t id = choose();
     if (options_.mirostat > 0) mu_ -= options_.mirostat_eta * (-drawn_log_probability() / kLn2 - options_.mirostat_tau);
     return id;

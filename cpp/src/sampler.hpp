@@ -1,4 +1,4 @@
-// Logits -> element. Knows nothing of networks.
+// Logits in, an element out. This file knows nothing of networks.
 #pragma once
 
 #include <cstddef>
@@ -14,64 +14,72 @@
 
 namespace lstmgen {
 
-/// The seed's sequence is fixed: that of std::mt19937_64. A number counts as a fraction, by its upper 53 bits. For each
-/// element there is one number that decides about XTC, if that is on, and one that draws. All arithmetic is in double,
-/// without functions that differ from one C library to the next. Nothing allocates after construction and `reserve`.
+/// Chooses among n elements. Every buffer of (n) numbers has element i at index i.
+///
+/// The random numbers are those of std::mt19937_64. The upper 53 bits of each make a fraction. An
+/// element takes one number to draw it, and before that one number for XTC, if XTC is on. All
+/// arithmetic is in double. It uses no function that differs from one C library to the next.
+/// Nothing allocates after construction and `reserve`.
 class Sampler {
 public:
-    /// Throws Error if an option is out of range for n elements.
+    /// Makes a sampler for n elements. Throws Error if an option is out of range for them.
     Sampler(std::size_t n, const SamplerOptions& options);
 
-    /// What goes on as the one that was saved does: its options, random numbers and last elements.
+    /// Makes a sampler that goes on as the saved one does. The state holds its options, random
+    /// numbers and last elements. Throws Error if the state is damaged.
     Sampler(std::size_t n, StateReader& in);
     void save(StateWriter& out) const noexcept;
 
-    /// Makes room, so that `set_options` never allocates, and remembers as many elements as an option may ask for.
+    /// Makes room, so that `set_options` never allocates. From now on the sampler remembers as many
+    /// elements as any option may ask for.
     void reserve();
-    /// Chooses by other options from now on, but goes on with the same random numbers: the seed
-    /// does not count. After `reserve` it does not allocate. Throws Error, and changes nothing, if
-    /// an option is out of range, or if there are more pairs in logit_bias than elements.
+    /// Chooses by other options from now on. The random numbers go on, so the seed does not count.
+    /// This does not allocate after `reserve`. It throws Error and changes nothing if an option is
+    /// out of range, or if logit_bias has more pairs than there are elements.
     void set_options(const SamplerOptions& options);
     /// Starts the random numbers of `seed`.
     void set_seed(std::uint64_t seed) noexcept { random_ = Random(options_.seed = seed); }
-    /// Forgets all elements, and starts with the random numbers of `seed`.
+    /// Forgets all elements, and starts the random numbers of `seed`.
     void reset(std::uint64_t seed) noexcept;
-    /// Becomes what `other` is: one for as many elements. Throws Error where that would allocate.
+    /// Becomes a copy of `other`, which has as many elements. Throws Error if that would allocate.
     void copy_from(const Sampler& other);
 
-    /// What changes the logits before all options do. It is not saved.
+    /// Sets a function that changes the logits before any option does; null: none. A state does not
+    /// hold it.
     void set_processor(LogitsProcessor processor, void* user) noexcept {
         processor_ = processor;
         user_ = user;
     }
 
-    /// Sets the distribution: (n) logits, finite or -infinity. `allowed` has a bit for each element, 64 to a word: the
-    /// others cannot be drawn. Null: all can.
+    /// Sets the distribution from `logits` (n), which are finite or -infinity. `allowed` has a bit for each element, 64
+    /// to a word. The others cannot be drawn. Null: all can.
     void set_logits(const float* logits, const std::uint64_t* allowed = nullptr);
 
     /// Draws from the distribution, and remembers the element.
     std::uint32_t draw();
-    /// Draws in proportion to e ^ logits, (n) numbers below infinity, without the options, among what is allowed.
-    /// Remembers the element.
+    /// Draws an element in proportion to e ^ logits (n) among what is allowed, and remembers it. The options do not
+    /// count. Throws Error if a logit is NaN or infinity, or if all are -infinity.
     std::uint32_t draw(const double* logits, const std::uint64_t* allowed = nullptr);
 
-    /// ln of the probability with which the last element was drawn; NaN if none was drawn yet.
+    /// Returns ln of the probability with which the last element was drawn; NaN before the first.
     double drawn_log_probability() const;
 
-    /// An element that was not drawn here; the penalties count it.
+    /// Remembers an element that was not drawn here. The penalties count it.
     void accept(std::uint32_t id) { history_.accept(id); }
 
-    /// (n) probabilities that add up to 1.
+    /// Writes the probabilities `p` (n), which add up to 1.
     void probabilities(double* p) const;
+    /// Returns ln of the probability of the element `id`.
     double log_probability(std::uint32_t id) const;
-    /// The (up to) `most` likeliest elements that can be drawn, the likeliest first, and ln of their probabilities. How
-    /// many there are.
+    /// Writes the likeliest elements that can be drawn, the likeliest first, and ln of their
+    /// probabilities. `ids` and `log_p` have room for `most`. Returns how many were written.
     std::size_t likeliest(std::size_t most, std::uint32_t* ids, double* log_p);
 
     const SamplerOptions& options() const noexcept { return options_; }
 
 private:
-    enum Breaker : unsigned char { kNone, kHead, kBreaker };  // what an element is: a head has more after it
+    // What an element is to DRY: nothing, the first of a longer breaker, or a breaker by itself.
+    enum Breaker : unsigned char { kNone, kHead, kBreaker };
 
     Sampler(std::size_t n, StateReader& in, std::size_t numbers);
     void options_have_changed();
@@ -107,25 +115,27 @@ private:
     History history_;
     LogitsProcessor processor_ = nullptr;
     void* user_ = nullptr;
-    std::vector<double> logits_;   // after bias, penalties and filters; -infinity: cannot be drawn
-    std::vector<double> weights_;  // e ^ ((logit - top) / temp)
-    // Working memory of the filters.
+    std::vector<double> logits_;   // (n), after all changes; -infinity: cannot be drawn
+    std::vector<double> weights_;  // (n), e ^ ((logit - top) / temp)
+    // The filters work on these (n). The first kept_ of each count: the elements that are left, in
+    // the order of their ids, with their logits, weights and what the filter at hand sorts by.
     std::vector<std::uint32_t> ids_;
     std::vector<double> values_, numbers_, scores_;
     std::size_t kept_ = 0;
-    double reference_ = 0.0;  // the greatest of the values
-    std::vector<std::pair<double, std::uint32_t>> some_;
-    std::vector<std::uint16_t> repeated_;       // working memory of DRY: 0 for each element
-    std::vector<unsigned char> breaker_heads_;  // what each element is
-    double mu_ = 0.0;                           // of mirostat
-    std::size_t top_ = 0;                       // id of the greatest logit
-    double temp_ = 1.0;                         // what the weights come from; 0: all is on one element
-    double total_ = 0.0;                        // of the weights
+    double reference_ = 0.0;                              // the greatest of the values
+    std::vector<std::pair<double, std::uint32_t>> some_;  // (up to n), (score, index) to sort
+    std::vector<std::uint16_t> repeated_;                 // (n), for DRY, zeros between calls
+    std::vector<unsigned char> breaker_heads_;            // (n), the Breaker of each element
+    double mu_ = 0.0;                                     // state of mirostat, in bits
+    std::size_t top_ = 0;                                 // id of the greatest logit
+    double temp_ = 1.0;   // temperature of the weights; 0: the top element has all the weight
+    double total_ = 0.0;  // sum of the weights
     // The last element was drawn with the probability e ^ drawn_exponent_ / drawn_total_.
     double drawn_exponent_ = std::numeric_limits<double>::quiet_NaN(), drawn_total_ = 1.0;
 };
 
-/// ln of the probability that the network alone gives the element `id` of `n`. Takes `scratch`, (n) numbers.
+/// Returns ln of the probability that the network alone gives the element `id`. `logits` (n) are
+/// those of the network. The call overwrites `scratch` (n).
 double plain_log_probability(const float* logits, std::size_t n, std::uint32_t id, double* scratch);
 
 }  // namespace lstmgen

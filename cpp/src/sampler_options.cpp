@@ -1,5 +1,4 @@
-// What a sampler does now and then: options, states, copies. What it does for each element is in
-// sampler.cpp.
+// The rare work of a sampler: options, states, copies. The work for each element is in sampler.cpp.
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
@@ -53,7 +52,7 @@ bool penalizes(const SamplerOptions& o) {
 }
 bool matches(const SamplerOptions& o) { return o.dry_multiplier > 0.0 && o.dry_penalty_last_n > 0; }
 
-// How many elements these options look back.
+// Returns how many elements these options look back.
 std::size_t looks_back(const SamplerOptions& o) {
     return std::max(penalizes(o) ? o.repeat_last_n : 0, matches(o) ? o.dry_penalty_last_n : 0);
 }
@@ -61,7 +60,8 @@ std::size_t looks_back(const SamplerOptions& o) {
 #define COUNT(...) +1
 constexpr std::size_t kNumbers = LSTMGEN_SAMPLER_NUMBERS(COUNT);
 #undef COUNT
-constexpr std::size_t kFirstNumbers = 5;  // in the states of the first version, which have no lists and no mu
+// States of the first version have this many numbers. They have no lists and no mu.
+constexpr std::size_t kFirstNumbers = 5;
 
 void read(StateReader& in, double& x) { x = in.number<double>(); }
 void read(StateReader& in, std::size_t& x) { x = in.size(SIZE_MAX); }
@@ -77,10 +77,11 @@ void write(StateWriter& out, const std::vector<std::uint32_t>& ids) noexcept {
     for (const std::uint32_t id : ids) out.number(id);
 }
 
-// Bytes of an id in the history of a state.
+// Returns the bytes of an id in the history of a state, for a vocabulary of n elements.
 std::size_t id_bytes(std::size_t n) { return n <= 0x100 ? 1 : n <= 0x10000 ? 2 : 4; }
 
-// An option that an older lstmgen did not have is not in its states. It keeps its default.
+// Reads the options of a state. A state of an older lstmgen lacks the newer options, which then
+// have their defaults.
 SamplerOptions read_options(StateReader& in, std::size_t numbers) {
     SamplerOptions o;
     std::size_t left = numbers;
@@ -161,7 +162,7 @@ void Sampler::set_options(const SamplerOptions& options) {
     options_have_changed();
 }
 
-// What follows from the options.
+// Renews all that follows from the options: what the history counts, and breaker_heads_.
 void Sampler::options_have_changed() {
     history_.count(penalizes(options_) ? options_.repeat_last_n : 0);
     history_.match(matches(options_));

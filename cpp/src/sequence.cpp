@@ -8,27 +8,31 @@
 namespace lstmgen {
 namespace {
 
-constexpr std::size_t kProductRows = 64;  // rows of an input product that are worked out at once
+constexpr std::size_t kProductRows = 64;  // rows of an input product that are computed at once
 
-// Steps of a layer's buffer: a recurrent layer keeps what it put out before the first one.
+// Returns the steps that a layer's buffer has room for. A layer with state has one more, in front:
+// its output before the first step.
 std::size_t slabs(const Layer& layer, std::size_t steps) {
     const std::size_t n = layer.shape().steps_for(steps);
     return layer.stateful() ? n + 1 : n;
 }
 
+// Returns the numbers that enter at a time step; 0 if only ids do.
 std::size_t input_floats(const Network& network, bool features) {
     return features || network.needs_encoding() ? network.info().input_size : 0;
 }
 
-// With many lanes, one step is enough to make the most of the weights while they are in the cache.
+// Returns the floats of product_. It serves few lanes: then one pass over the weights serves
+// several steps. With many lanes, one step uses the weights well enough while they are in the
+// cache.
 std::size_t product_size(const Network& network, std::size_t lanes) {
     std::size_t floats = 0;
     for (const auto& layer : network.layers()) floats = std::max(floats, layer->product_size());
     return lanes <= kProductRows / 2 ? floats * kProductRows : 0;
 }
 
-// Layers without state get the rows of many steps at once, and so does the input product of the
-// others.
+// Returns the floats of scratch_. The input product takes up to kProductRows rows at once, even if
+// there are fewer lanes.
 std::size_t scratch_size(const Network& network, std::size_t lanes) {
     std::size_t floats = 0;
     for (const auto& layer : network.layers())
@@ -117,8 +121,9 @@ void SequenceEvaluator::run_layers(std::size_t steps, bool last, Read what) {
     }
 }
 
-// y of step t is the t-th slab of lanes, counted from 1; a layer that gives a vector takes turns
-// between two. The newest one is copied to the front, where the next call looks for it.
+// Slab 0 of y is the output before the first step, and slab t + 1 is that of step t. A layer that
+// gives a vector uses the slabs 0 and 1 in turns. The newest slab is copied to slab 0, where the
+// next call reads it.
 void SequenceEvaluator::run_recurrent(std::size_t i) {
     const Layer& layer = *network_.layers()[i];
     Buffers& b = buffers_[i];
@@ -162,7 +167,7 @@ Input SequenceEvaluator::input(const Layer& layer, std::size_t k) const {
 
 const float* SequenceEvaluator::value(std::size_t i) const noexcept {
     const Layer& layer = *network_.layers()[i];
-    const bool skip = layer.stateful() && layer.shape().sequence;  // what was before the first step
+    const bool skip = layer.stateful() && layer.shape().sequence;  // slab 0: before the first step
     return buffers_[i].y.data() + (skip ? lanes_ * layer.stride() : 0);
 }
 

@@ -1,5 +1,5 @@
-// Complete sequences, many steps at a time: what predict runs, and generators of networks that need
-// whole windows.
+// Evaluates complete sequences, many steps at a time. predict uses it, and so do generators of
+// networks that need whole windows.
 #pragma once
 
 #include <cstddef>
@@ -11,56 +11,64 @@
 
 namespace lstmgen {
 
+/// Each lane holds one sequence. Values of all steps have the shape (steps, lanes, numbers): the
+/// row of a lane at a step is step * lanes + lane.
 class SequenceEvaluator {
 public:
-    /// For up to `lanes` sequences at once, up to `steps` time steps a call, of ids or of
-    /// `features`. Throws Error if they take over 4 GiB. The network must outlive the evaluator.
-    /// Nothing allocates after construction. `exact`: what matrices of bf16 are multiplied with is
-    /// not rounded.
+    /// Makes an evaluator for up to `lanes` sequences at once and up to `steps` time steps in a
+    /// call, of features if `features`, else of ids. `exact` means that numbers are not rounded
+    /// before they are multiplied with matrices of bf16. Throws Error if the memory exceeds
+    /// kMaxBytes. The network must outlive the evaluator. Nothing allocates after construction.
     SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features, bool exact = false);
 
-    /// Floats of working memory that it takes. A double, since the greatest sizes do not fit 64
-    /// bits.
+    /// Returns the floats of working memory that an evaluator takes. It is a double, since the
+    /// greatest sizes do not fit 64 bits.
     static double size(const Network& network, std::size_t lanes, std::size_t steps, bool features);
 
-    /// Back to the zero state, for so many sequences.
+    /// Returns to the zero state, for `lanes` sequences from now on.
     void reset(std::size_t lanes);
 
-    /// The next steps of these: lane i reads ids[i * stride + t], or input_size features at x + i *
-    /// stride + t * input_size. The state is carried from call to call; but a network with
-    /// info().whole takes all steps in one call. `last`: what only the output needs is worked out,
-    /// too.
+    /// Runs the next steps of all lanes. Lane i reads `ids` (lanes, stride), of which the first
+    /// `steps` columns count. The state is carried from call to call, except that a network with
+    /// info().whole takes all steps in one call. Layers that only the output needs are run if
+    /// `last`.
     void run(const std::uint32_t* ids, std::size_t stride, std::size_t steps, bool last, Read what);
+    /// Does the same with `x` (lanes, stride), of which the first steps * input_size columns count:
+    /// (steps, input_size) for each lane.
     void run(const float* x, std::size_t stride, std::size_t steps, bool last, Read what);
 
-    /// Time steps of the output of the last call.
+    /// Returns the time steps of the output of the last call.
     std::size_t output_steps() const noexcept { return steps_of(network_.layers().back()->shape()); }
-    /// y (outputs) = step `t` of a lane's output, as asked for in the last call.
+    /// y (outputs) = step `t` of a lane's output, of the kind that the last call asked for.
     void read(std::size_t lane, std::size_t t, float* y) const;
 
 private:
+    /// The numbers of one layer.
     struct Buffers {
-        AlignedBuffer<float> y, c;  // y: before the first step, then for each step
-        AlignedBuffer<double> sums;
+        AlignedBuffer<float> y;      // (slabs, lanes, stride); see slabs in sequence.cpp
+        AlignedBuffer<float> c;      // (lanes, stride), if the layer has a cell
+        AlignedBuffer<double> sums;  // (lanes, sums_size)
     };
 
     std::size_t steps_of(const Shape& shape) const noexcept { return shape.steps_for(steps_); }
     void run_layers(std::size_t steps, bool last, Read what);
     void run_recurrent(std::size_t i);
     void rearrange(std::size_t i);
-    /// What a layer reads as its k-th input.
+    /// Returns the k-th input of a layer, from the first step on.
     Input input(const Layer& layer, std::size_t k) const;
+    /// Returns the output of layer i: (steps, lanes, stride).
     const float* value(std::size_t i) const noexcept;
 
     const Network& network_;
     kernels::KernelTable kernels_;
-    std::vector<Buffers> buffers_;
+    std::vector<Buffers> buffers_;  // (layers)
     bool features_;
-    std::vector<std::uint32_t> ids_;  // input of the call: row t * lanes + lane
-    AlignedBuffer<float> numbers_;
-    AlignedBuffer<float> scratch_, product_;
-    std::size_t lanes_ = 0;
-    std::size_t steps_ = 0;  // this and the next: of the last call
+    std::vector<std::uint32_t> ids_;  // (steps, lanes), the input of the call; empty with features
+    AlignedBuffer<float> numbers_;    // (steps, lanes, input_size), if a layer reads numbers
+    AlignedBuffer<float> scratch_;    // working memory of one layer's step
+    AlignedBuffer<float> product_;    // (rows up to kProductRows, product_size of a layer)
+    std::size_t lanes_ = 0;           // since the last reset
+    std::size_t steps_ = 0;           // of the last call, as what_
     Read what_ = Read::output;
 };
 

@@ -9,9 +9,11 @@
 namespace lstmgen {
 namespace {
 
-// Lanes and units each have their limits, but a small file may ask for the greatest of both.
+// Returns `lanes`. Throws Error if their state exceeds kMaxBytes. A small file may have the
+// greatest number of units, and a caller may ask for the greatest number of lanes.
 std::size_t checked(const Network& network, std::size_t lanes) {
-    std::size_t floats = network.info().input_size;  // of one lane; at most 256 layers of 5 * 2^20
+    // Floats of one lane. At most 256 layers of 5 * 2^20 floats do not overflow.
+    std::size_t floats = network.info().input_size;
     for (const std::size_t i : network.body()) {
         const Layer& layer = *network.layers()[i];
         floats +=
@@ -56,7 +58,8 @@ void Session::copy_window(std::size_t window, const Session& other, std::size_t 
 
 void Session::keep(const std::vector<std::size_t>& sequences) {
     for (std::size_t window = 0, row = 0; window < windows_; ++window)
-        for (const std::size_t i : sequences) copy_row(row++, *this, window * sequences_ + i);  // never to a later row
+        for (const std::size_t i : sequences)  // in place: rows only move forward
+            copy_row(row++, *this, window * sequences_ + i);
     sequences_ = sequences.size();
 }
 
@@ -71,14 +74,14 @@ void Session::save(std::size_t window, StateWriter& out) const noexcept {
 void Session::load(std::size_t window, StateReader& in) { layout_.load(memory_.data(), window * sequences_, now_, in); }
 
 void Session::advance(const std::uint32_t* ids, std::size_t sequences, std::size_t first, std::size_t count) {
-    if (count == windows_) first = 0;  // all of them: in one piece
+    if (count == windows_) first = 0;  // all windows are one piece of rows
     std::copy_n(ids, sequences, ids_.begin());
     for (std::size_t i = 0; encoded_.size() > 0 && i < sequences; ++i)
         network_.encode(ids[i], encoded_.data() + i * network_.info().input_size);
     first_ = first * sequences_;
     now_ ^= 1;
-    // Shares are of whole windows, since each works out its own shared outputs; or of sequences,
-    // where nothing is shared.
+    // A worker's share is a number of whole windows, since it computes the shared outputs for
+    // itself. With one window nothing is shared, so a share is a number of sequences.
     const std::size_t unit = windows_ > 1 ? sequences_ : 1, units = windows_ > 1 ? count : sequences;
     const std::size_t share = (units + workers_.size() - 1) / workers_.size();
     const std::size_t rows = windows_ * sequences_;
@@ -100,7 +103,7 @@ void Session::advance_rows(std::size_t first, std::size_t last, float* scratch) 
     }
 }
 
-// Where there is one window, `row` is also that of the sequence.
+// With one window, `row` is also the index of the sequence.
 Input Session::input(const Layer& layer, std::size_t k, std::size_t row) {
     const std::size_t source = layer.sources()[k];
     const std::size_t period = windows_ > 1 ? sequences_ : 0;

@@ -33,7 +33,7 @@ class FileSource final : public Source {
 public:
     explicit FileSource(const std::string& path) : path_(path) {
         std::error_code code;
-        const auto place = std::filesystem::u8path(path);  // differs from path on Windows alone
+        const auto place = std::filesystem::u8path(path);  // differs from `path` only on Windows
         const auto status = std::filesystem::status(place, code);
         if (!std::filesystem::exists(status)) refuse("no such file");
         if (std::filesystem::is_directory(status)) refuse("is a directory, expected a model file");
@@ -79,8 +79,9 @@ private:
     std::string path_;
     std::uint64_t size_ = 0;
     std::ifstream file_;
-    Bytes prefix_, piece_;
-    std::size_t position_ = 0;  // in the prefix
+    Bytes prefix_;              // the first bytes of the file, as many as were asked for
+    Bytes piece_;               // the bytes of the last call of `next`, and room for more
+    std::size_t position_ = 0;  // bytes of the prefix that `next` has given
 };
 
 }  // namespace

@@ -1,3 +1,4 @@
+// The arrays of a file, and conversions of their numbers.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +9,7 @@
 
 namespace lstmgen {
 
-/// An array of a file.
+/// The shape and type of an array of a file: (rows, columns), row after row.
 struct Tensor {
     std::size_t rows = 1, columns = 0;  // a vector has one row
     kernels::WeightType type = kernels::WeightType::f32;
@@ -20,13 +21,13 @@ struct Tensor {
     }
 };
 
-/// to[0..n) = the numbers of this type at `from`; of int8 without their scales.
+/// to (n) = the n numbers of this type at `from`. Numbers of int8 are not multiplied with scales.
 void to_floats(const std::byte* from, kernels::WeightType type, std::size_t n, float* to);
 
-/// Of n numbers of bf16 those that count as zero (kernels::kLeastBf16) become zero.
+/// Makes the numbers below kernels::kLeastBf16 zero, among the n numbers of bf16 at `numbers`.
 void drop_least(std::byte* numbers, std::size_t n);
 
-/// Whether none of them is infinite or NaN.
+/// Returns whether none of the n numbers of this type at `from` is infinite or NaN.
 bool all_finite(const std::byte* from, kernels::WeightType type, std::size_t n);
 
 }  // namespace lstmgen

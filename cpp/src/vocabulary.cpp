@@ -10,11 +10,11 @@ namespace lstmgen {
 namespace {
 
 struct Character {
-    std::uint32_t code;
+    std::uint32_t code;  // point of Unicode
     std::size_t bytes;
 };
 
-// The character that a text starts with. A byte that starts none counts as a character of its own.
+// Returns the first character of a text. A byte that starts no character counts as U+FFFD.
 Character first_character(std::string_view text) noexcept {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char c = byte(0);
@@ -28,13 +28,15 @@ Character first_character(std::string_view text) noexcept {
     return {code, n};
 }
 
-// The white space of Python's str.split: bidirectional type WS, B or S, or category Zs, of Unicode.
+// Returns whether a character is white space for Python's str.split: of the bidirectional type WS,
+// B or S, or of the category Zs of Unicode.
 bool is_space(std::uint32_t c) noexcept {
     return (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
            (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-// Bytes up to the first character that is white space, or that is none.
+// Returns the bytes before the first character that is white space, or, without `space`, that is
+// not.
 std::size_t bytes_until(std::string_view text, bool space) noexcept {
     std::size_t at = 0;
     while (at < text.size()) {
@@ -47,11 +49,11 @@ std::size_t bytes_until(std::string_view text, bool space) noexcept {
 
 struct Found {
     std::uint32_t id;
-    std::size_t bytes;  // 0: there is none
+    std::size_t bytes;  // 0: no element was found
 };
 
-// The longest element that the text starts with. `by_text`: ids in the order of their elements'
-// bytes.
+// Returns the longest element that the text starts with. `by_text` has the ids in the order of the
+// bytes of their elements.
 Found longest(const std::vector<std::string>& elements, const std::vector<std::uint32_t>& by_text,
               std::string_view text) noexcept {
     auto first = by_text.begin(), last = by_text.end();  // those that start with the bytes so far
@@ -68,7 +70,7 @@ Found longest(const std::vector<std::string>& elements, const std::vector<std::u
     return found;
 }
 
-// The first characters of a text, at most 64 bytes: an error shows no half of one.
+// Returns the first characters of a text, at most 64 bytes. An error shows whole characters.
 std::string_view shortened(std::string_view text) {
     std::size_t n = std::min<std::size_t>(64, text.size());
     while (n > 0 && n < text.size() && (static_cast<unsigned char>(text[n]) & 0xC0) == 0x80) --n;

@@ -12,8 +12,8 @@
 namespace lstmgen {
 namespace {
 
-// Who waits looks again and again for so long, then lets others run in between, and at last sleeps:
-// together about 0.2 ms, longer than the pause between two elements.
+// A thread that waits spins first, then yields, and at last sleeps. Before it sleeps, about 0.2 ms
+// pass. That is longer than the pause between two elements.
 constexpr int kSpins = 1000, kYields = 400;
 
 inline void pause() {
@@ -24,7 +24,7 @@ inline void pause() {
 #endif
 }
 
-// Waits in the i-th turn.
+// Waits for a moment, the i-th time.
 inline void wait(int i) {
     if (i < kSpins)
         pause();
@@ -36,7 +36,7 @@ long process() {
 #if defined(__unix__) || defined(__APPLE__)
     return getpid();
 #else
-    return 0;  // no fork there
+    return 0;  // there is no fork
 #endif
 }
 
@@ -48,7 +48,9 @@ LSTMGEN_KEPT Workers::Workers(std::size_t size) : process_(process()) {
 
 LSTMGEN_KEPT Workers::~Workers() {
     if (size() > 1 && process() != process_) {
-        static_cast<void>(team_.release());  // to join the parent's threads, or to destroy what they wait on, hangs
+        // The threads are those of the parent. To join them, or to destroy what they wait on,
+        // hangs.
+        static_cast<void>(team_.release());
         return;
     }
     {
@@ -67,7 +69,7 @@ LSTMGEN_KEPT void Workers::start(Task task, void* context) {
     task_ = task;
     context_ = context;
     running_.store(size());
-    limit_.fetch_add(size());  // publishes the three
+    limit_.fetch_add(size());  // publishes task_, context_ and running_
     if (asleep_.load() > 0) {
         const std::lock_guard lock(team_->mutex);
         team_->wake.notify_all();

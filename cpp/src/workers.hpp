@@ -1,4 +1,4 @@
-// A few threads that run the same function side by side, again and again.
+// A few threads that run the same function side by side, many times.
 #pragma once
 
 #include <atomic>
@@ -14,8 +14,8 @@
 
 namespace lstmgen {
 
-/// Starts the threads that make a team of `size` with the caller: each runs `run`. If the system
-/// has no more threads or no more memory, fewer start; those that did can do all the work, with the
+/// Starts size - 1 threads, which make a team of `size` with the caller. Each runs `run`. Fewer
+/// start if the system has no more threads or memory. Then the others do all the work, with the
 /// same results.
 template <class F>
 std::vector<std::thread> start_threads(std::size_t size, F run) {
@@ -31,10 +31,10 @@ std::vector<std::thread> start_threads(std::size_t size, F run) {
     return threads;
 }
 
+/// A team of threads. The caller is one of them.
 class Workers {
 public:
-    /// The caller counts as one: 0 and 1 start no thread. Fewer may start than asked for: see
-    /// size().
+    /// Starts a team of `size`. 0 and 1 start no thread. Fewer may start: see size().
     explicit Workers(std::size_t size);
     ~Workers();
     Workers(const Workers&) = delete;
@@ -42,9 +42,9 @@ public:
 
     std::size_t size() const noexcept { return team_->threads.size() + 1; }
 
-    /// f(0) ... f(size() - 1), each by whichever thread comes first, the caller too: it does all of
-    /// them where the processors are busy with others, or in the child of a fork, which has none of
-    /// the threads. Returns when all are done. f must not throw.
+    /// Runs f(0) to f(size() - 1). Each is a part, which the first free thread takes, the caller
+    /// included. The caller takes all parts if the processors are busy, and in the child of a fork,
+    /// which has no other thread. Returns when all are done. f must not throw.
     template <class F>
     void run(F&& f) {
         if (size() == 1) return f(0);
@@ -55,7 +55,7 @@ private:
     using Task = void (*)(void* context, std::size_t index);
     struct Team {
         std::vector<std::thread> threads;
-        std::mutex mutex;  // for sleeping only
+        std::mutex mutex;  // only for sleeping
         std::condition_variable wake;
     };
     void start(Task task, void* context);
@@ -63,14 +63,14 @@ private:
     void loop();
 
     std::unique_ptr<Team> team_ = std::make_unique<Team>();
-    long process_;  // that the threads run in
-    Task task_ = nullptr;
-    void* context_ = nullptr;
-    std::atomic<std::uint64_t> next_{0},
-        limit_{0};                         // parts, of all calls of run: those taken, and those that there are
+    long process_;                         // id of the process that the threads run in
+    Task task_ = nullptr;                  // of the last call of `run`, as context_
+    void* context_ = nullptr;              // the function f
+    std::atomic<std::uint64_t> next_{0};   // parts of all calls of `run` that were taken
+    std::atomic<std::uint64_t> limit_{0};  // parts of all calls of `run`
     std::atomic<std::size_t> running_{0};  // parts of the last call that are not done
-    std::atomic<bool> stop_{false};
-    std::atomic<std::size_t> asleep_{0};
+    std::atomic<bool> stop_{false};        // the threads must end
+    std::atomic<std::size_t> asleep_{0};   // threads that sleep
 };
 
 }  // namespace lstmgen

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string>
 
-// Sets LSTMGEN_ISA for the models that are loaded next; empty: the best there is.
+// Sets LSTMGEN_ISA for the models that are loaded next. Empty means the best.
 inline void choose_isa(const std::string& isa) {
 #if defined(_WIN32)
     _putenv_s("LSTMGEN_ISA", isa.c_str());

@@ -1,4 +1,4 @@
-// kernels_avx512bf16.cpp by SIMDe.
+// This is kernels_avx512bf16.cpp with SIMDe.
 #include "vec_simde.hpp"
 
 #include "../src/kernels/kernels_avx512bf16.cpp"

@@ -1,4 +1,4 @@
-// The functions that must be the same on every machine.
+// Tests of the functions that must give the same numbers on every machine.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest.h>
 
@@ -50,7 +50,7 @@ TEST_CASE("log_portable is within 2 units in the last place of ln x") {
         worst = std::max(worst, std::abs(log_portable(x) - want) / unit);
     };
     for (int i = 0; i < 1000000; ++i) check(i % 2 ? std::exp(exponent(random)) : around(random));
-    for (int n = 1; n < 53; ++n) {  // closer and closer to 1
+    for (int n = 1; n < 53; ++n) {  // ever closer to 1
         check(1.0 + std::ldexp(1.0, -n));
         check(1.0 - std::ldexp(1.0, -n));
     }

@@ -1,4 +1,5 @@
-// What the C ABI takes from the system: nothing in a step, and whichever allocation fails, an error without a leak.
+// Tests of what the C ABI takes from the system. A step takes nothing. If any allocation fails, the
+// call gives an error and leaks nothing.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SANITIZED
@@ -34,7 +35,7 @@ namespace {
 
 std::atomic<long> allocations{0}, live{0}, locks{0};
 std::atomic<long> left{-1};             // allocations until one fails; negative: none does
-std::atomic<bool> fail_forever{false};  // that one only, or all from there on
+std::atomic<bool> fail_forever{false};  // all later allocations fail, too
 
 bool granted() {
     ++allocations;
@@ -53,7 +54,7 @@ void* counted(void* memory) {
 }  // namespace
 
 #if defined(__GLIBC__) && !defined(SANITIZED)
-// All of them: those of C++ end here, too.
+// The allocations of C++ call these functions, too.
 extern "C" {
 void* __libc_malloc(std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);
@@ -121,7 +122,7 @@ void check(bool fine, const char* what, int line) {
 }
 #define CHECK(condition) check(condition, #condition, __LINE__)
 
-// Leaves the structs where they are: they point at each other.
+// The structs point at each other, so they cannot be copied.
 struct Options {
     lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
     lstmgen_generator_options generator = LSTMGEN_GENERATOR_OPTIONS_INIT;
@@ -136,7 +137,7 @@ struct Options {
         sampler.logit_bias = bias;
         sampler.logit_bias_count = 2;
     }
-    // What looks back, and every filter.
+    // Options that look back, and every filter.
     void set_everything() {
         set_bias();
         sampler.top_k = 9;
@@ -176,7 +177,7 @@ int go_on(void*, std::uint32_t) { return 0; }
 void process(void*, const std::uint32_t*, std::size_t, double* logits, std::size_t) { logits[0] -= 1.0; }
 int go_on_text(void*, const char*, std::size_t) { return 0; }
 
-// One of each call that takes no memory.
+// Makes one of each call that takes no memory.
 struct Steps {
     lstmgen_model* model;
     lstmgen_generator *generator, *other;
@@ -199,7 +200,7 @@ struct Steps {
     Steps(const Steps&) = delete;
     Steps& operator=(const Steps&) = delete;
 
-    // The sum of all statuses: 0.
+    // The sum of all statuses is 0.
     int run() {
         std::uint32_t ids[50];
         std::size_t bytes = 0;
@@ -252,7 +253,8 @@ void steps_take_nothing(lstmgen_model* model, std::size_t refresh) {
     CHECK(allocations == before);
     CHECK(locks == locked);
 #if defined(__linux__) && !defined(SANITIZED)
-    // In a process that the kernel kills at any system call but read, write and the end of a thread.
+    // This runs in a process that the kernel kills at any system call, except read, write and the
+    // end of a thread.
     const pid_t child = fork();
     if (child == 0) {
         if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) _exit(2);
@@ -267,9 +269,10 @@ void steps_take_nothing(lstmgen_model* model, std::size_t refresh) {
 #endif
 }
 
-// `work` gives a status, and leaves nothing behind: with each of its allocations failing, once or from there on.
+// Runs `work`, which returns a status, with each of its allocations failing, once or from there on.
+// It must leak nothing.
 void survives(const char* name, const std::function<lstmgen_status()>& work) {
-    CHECK(work() == LSTMGEN_OK);  // what the C library keeps is there now
+    CHECK(work() == LSTMGEN_OK);  // the C library has allocated what it keeps
     for (const bool forever : {false, true}) {
         long n = 0;
         for (;; ++n) {

@@ -1,4 +1,5 @@
-// What the C++ API makes of arguments that cannot be, and how generators change: on the network of data/README.md.
+// Tests of bad arguments to the C++ API, and of changes of generators, on the network of
+// data/README.md.
 #include <doctest.h>
 
 #include <atomic>
@@ -38,7 +39,7 @@ Generator primed(const Model& model, const GeneratorOptions& o) {
     return generator;
 }
 
-// The error of f must be of this kind, and say `text`.
+// Checks that the error of f is of this kind and says `text`.
 template <class F>
 void refused(F&& f, const std::string& text, ErrorCode code = ErrorCode::invalid_argument) {
     try {
@@ -76,7 +77,8 @@ TEST_CASE("a clone and a copy go on as the original does, wherever it is") {
             Generator copy = primed(model, options(refresh));
             std::vector<double> p(model.info().outputs);
             for (std::size_t i = 0; i < 40; ++i) {
-                if (i % 3 == 0) original.probabilities(p.data());  // with the distribution worked out, and without
+                // A third of the copies have the distribution already.
+                if (i % 3 == 0) original.probabilities(p.data());
                 Generator clone = original.clone();
                 copy.copy_from(original);
                 original.copy_from(original);
@@ -98,7 +100,7 @@ TEST_CASE("options that change in the middle leave the random numbers and the co
         cold.sampler.repeat_penalty = 1.3;
         Generator hot = primed(model, options(refresh)), other = primed(model, cold);
         const Ids first = draw(hot, 20);
-        // Another one gets to the same place: the same elements, and as many random numbers.
+        // Another generator comes to the same place: the same elements, and as many random numbers.
         other.reset(42);
         other.set_options(options(refresh).sampler);
         other.feed(model.info().prime);
@@ -226,7 +228,7 @@ TEST_CASE("a second caller of a generator gets an error, and the first one goes 
     Generator generator = primed(model, options(1)), want = primed(model, options(1)), third = generator.clone();
     int calls = 0;
     std::uint32_t other = 0;
-    const auto inside = [&] {  // below this callback, on this thread and on another
+    const auto inside = [&] {  // uses the generator inside its callback, from two threads
         if (++calls != 5) return true;
         const auto use = [&] {
             refused([&] { return generator.next(); }, "in use", ErrorCode::busy);

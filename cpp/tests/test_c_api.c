@@ -1,4 +1,5 @@
-/* The C ABI from C99: what every function does, and what it does with bad input. On the network of data/README.md. */
+/* Tests of the C ABI from C99: what every function does, also with bad input. They use the network
+ * of data/README.md. */
 #include <lstmgen/lstmgen.h>
 #include <math.h>
 #include <stdint.h>
@@ -40,7 +41,7 @@ static lstmgen_generator* generator_of(lstmgen_model* model, uint64_t seed, size
 
 /* An allocator that counts. */
 typedef struct pool {
-    size_t live, bytes, left; /* left: allocations until there is no more memory */
+    size_t live, bytes, left; /* left: allocations until one fails */
 } pool;
 
 static void* take(void* user, size_t bytes, size_t alignment) {
@@ -213,7 +214,7 @@ static void test_handles(const char* path) {
     other = model;
     OK(lstmgen_model_release(&other));
     CHECK(other == NULL);
-    OK(lstmgen_model_release(&other)); /* again: nothing */
+    OK(lstmgen_model_release(&other)); /* the second time nothing happens */
     INVALID(lstmgen_model_release(NULL));
     INVALID(lstmgen_model_retain(NULL));
     INVALID(lstmgen_model_retain((lstmgen_model*)junk));
@@ -260,7 +261,8 @@ static void test_predicting(const char* path) {
     INVALID(lstmgen_model_predict_ids(NULL, 2, WINDOW, ids, 2 * WINDOW, y, count));
     INVALID(lstmgen_model_predict_size(model, (size_t)-1, (size_t)-1, &count));
     INVALID(lstmgen_model_predict_size(model, 1, 1, NULL));
-    INVALID(lstmgen_model_predict_ids(model, SIZE_MAX / 2 + 1, 2, ids, 0, y, 1)); /* the product overflows to 0 */
+    /* The product of batch and steps overflows to 0. */
+    INVALID(lstmgen_model_predict_ids(model, SIZE_MAX / 2 + 1, 2, ids, 0, y, 1));
     CHECK(lstmgen_model_predict_ids(model, 2, WINDOW, ids, 2 * WINDOW, y, 21) == LSTMGEN_SHORT_BUFFER);
     CHECK(lstmgen_model_predict_features(model, 2, WINDOW, x, 2 * WINDOW * OUTPUTS, y, 21) == LSTMGEN_SHORT_BUFFER);
     ids[3] = OUTPUTS;
@@ -324,7 +326,7 @@ static int on_text(void* user, const char* text, size_t bytes) {
     return d->count == d->stop_after;
 }
 
-/* Without a handle, each function says so, and leaves its results alone. */
+/* Without a handle, each function gives an error and leaves its results alone. */
 static void test_null_handles(void) {
     const char* text = "kept";
     const uint32_t* prime = NULL;
@@ -380,7 +382,7 @@ static void test_generating(const char* path) {
     OK(lstmgen_generator_next_many(g, ids, 40));
     OK(lstmgen_generator_free(&g));
 
-    /* The same elements one by one, by both callbacks, stopped and continued. */
+    /* The same elements come one by one, by both callbacks, stopped and continued. */
     g = generator_of(model, 7, 1);
     OK(lstmgen_generator_feed_prime(g));
     for (i = 0; i < 40; ++i) {
@@ -478,7 +480,7 @@ static void test_generating(const char* path) {
     OK(lstmgen_model_release(&model));
 }
 
-/* Other options, a new start, and copies: in the middle of a sample. */
+/* Options, resets and copies change a generator in the middle of a sample. */
 static void everything_on(lstmgen_sampler_options* sampler) {
     static const uint32_t allow[] = {0, 1, 2, 3, 4, 5, 6, 7, 8}, ban[] = {8}, breakers[] = {0, LSTMGEN_SEPARATOR, 1, 2};
     static const uint32_t biased[] = {1};
@@ -541,7 +543,8 @@ static void test_samplers(const char* path) {
     options.sampler = &sampler;
     options.refresh = 0;
 
-    /* With every option on, a seed gives the same elements: again, side by side, in a clone, and after a pause. */
+    /* With every option on, a seed gives the same elements: a second time, side by side, in a
+     * clone, and after a pause. */
     for (round = 0; round < 2; ++round) {
         unsigned char state[1 << 14];
         everything_on(&sampler);
@@ -588,7 +591,7 @@ static void test_samplers(const char* path) {
     CHECK(strstr(lstmgen_last_error(), "found NaN for the element 10") != NULL);
     OK(lstmgen_generator_set_logits_processor(g, NULL, NULL));
 
-    /* A sampler of one's own draws what the library draws. */
+    /* The caller's own sampler draws what the library draws. */
     OK(lstmgen_generator_clone(g, &h));
     for (i = 0; i < 60; ++i) {
         OK(lstmgen_generator_next(g, &ids[i]));
@@ -656,7 +659,7 @@ static void test_changing(const char* path) {
         OK(lstmgen_generator_feed_prime(g));
         OK(lstmgen_generator_next_many(g, ids, 40));
 
-        /* As new. */
+        /* After a reset the generator is as new. */
         OK(lstmgen_generator_reset(g, 7));
         INVALID(lstmgen_generator_next(g, found)); /* an empty context */
         OK(lstmgen_generator_feed_prime(g));
@@ -667,7 +670,7 @@ static void test_changing(const char* path) {
         OK(lstmgen_generator_next_many(g, found, 40));
         CHECK(memcmp(ids, found, sizeof ids) != 0);
 
-        /* A clone, a copy into one that is elsewhere, and the original go on as one. */
+        /* A clone, a copy into another generator, and the original give the same elements. */
         OK(lstmgen_generator_reset(g, 7));
         OK(lstmgen_generator_feed_prime(g));
         OK(lstmgen_generator_next_many(g, found, 9));
@@ -682,7 +685,7 @@ static void test_changing(const char* path) {
         OK(lstmgen_generator_next_many(h, found, 31));
         CHECK(memcmp(ids + 9, found, 31 * sizeof *ids) == 0);
 
-        /* Other options for a while; then those from before, and the random numbers have gone on. */
+        /* Other options count for a while, then the old ones again. The random numbers go on. */
         OK(lstmgen_generator_reset(g, 7));
         OK(lstmgen_generator_feed_prime(g));
         OK(lstmgen_generator_next_many(g, found, 9));
@@ -705,7 +708,7 @@ static void test_changing(const char* path) {
         CHECK(lstmgen_generator_set_options(g, &sampler) == LSTMGEN_WRONG_VERSION);
         sampler.size = sizeof sampler;
         OK(lstmgen_generator_probabilities(kept, p, OUTPUTS));
-        CHECK(p[4] == 1); /* those of the failures do not count */
+        CHECK(p[4] == 1); /* options that failed do not count */
         OK(lstmgen_generator_set_options(g, NULL));
         OK(lstmgen_generator_next_many(g, found, 31));
         CHECK(memcmp(ids + 9, found, 31 * sizeof *ids) == 0);
@@ -787,8 +790,9 @@ static void test_versions(const char* path) {
     } later;
     const struct {
         const void* of;
-        size_t size, first; /* of today; of the first version where addresses have 64 bits, and where they have 32 */
-        size_t first32;
+        size_t size;    /* of today */
+        size_t first;   /* of the first version, if addresses have 64 bits */
+        size_t first32; /* of the first version, if addresses have 32 bits */
         lstmgen_status (*use)(const void*, const lstmgen_model*);
         int filled; /* the library writes it */
     } structs[] = {
@@ -829,7 +833,7 @@ static void test_versions(const char* path) {
         }
     }
 
-    /* Functions and initialisers agree; what a newer program has besides becomes 0. */
+    /* Functions and initialisers agree. Additional bytes of a newer program become 0. */
 #define SAME(type, init, value)                                                          \
     do {                                                                                 \
         memset(&later, 0x55, sizeof later);                                              \
@@ -895,7 +899,7 @@ static void test_saving(const char* path) {
     }
     OK(lstmgen_generator_free(&g));
 
-    /* Of steps. */
+    /* States of steps. */
     OK(lstmgen_state_size(model, &size));
     memory = malloc(size);
     other = malloc(size);
@@ -986,13 +990,13 @@ static void test_many(const char* path) {
             OK(lstmgen_generator_next_many(g, alone, LENGTH));
             OK(lstmgen_generator_free(&g));
             CHECK(memcmp(ids + i * LENGTH, alone, counts[i] * sizeof *ids) == 0);
-            for (j = 0; j + 1 < counts[i]; ++j) /* the stop is at the end, or nowhere */
+            for (j = 0; j + 1 < counts[i]; ++j) /* only the end may be the stop */
                 CHECK(memcmp(alone + j, stop, sizeof stop) != 0 || j + 2 == counts[i]);
             CHECK(counts[i] == LENGTH || memcmp(alone + counts[i] - 2, stop, sizeof stop) == 0);
         }
     }
 
-    /* By default the prime is the model's, and the seeds count up. */
+    /* By default each prime is the model's, and the seeds count up. */
     options.refresh = 1;
     sampler.temp = 1;
     sampler.seed = UINT64_MAX;
@@ -1008,7 +1012,7 @@ static void test_many(const char* path) {
     CHECK(counts[1] == LENGTH && memcmp(ids + LENGTH, alone, sizeof alone) == 0);
     OK(lstmgen_model_sample_many(model, NULL, &many, ids, MANY * LENGTH, counts));
 
-    options.threads = 1; /* with more, the others may have drawn before it is asked */
+    options.threads = 1; /* other threads may have drawn before on_wait is called */
     many.on_wait = stop_after;
     many.user = &calls;
     calls = 0;
@@ -1021,7 +1025,7 @@ static void test_many(const char* path) {
 
     counts[0] = 77;
     CHECK(lstmgen_model_sample_many(model, &options, &many, ids, 2 * LENGTH - 1, counts) == LSTMGEN_SHORT_BUFFER);
-    many.length = SIZE_MAX / 2 + 1; /* the product overflows to 0 */
+    many.length = SIZE_MAX / 2 + 1; /* its product with the count overflows to 0 */
     CHECK(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts) == LSTMGEN_SHORT_BUFFER);
     many.length = LENGTH;
     INVALID(lstmgen_model_sample_many(NULL, &options, &many, ids, MANY * LENGTH, counts));
@@ -1029,10 +1033,12 @@ static void test_many(const char* path) {
     INVALID(lstmgen_model_sample_many(model, &options, &many, NULL, MANY * LENGTH, counts));
     INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, NULL));
     many.primes = &no_prime;
-    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* no sizes */
+    /* The sizes are missing. */
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
     many.count = 1;
     many.prime_sizes = stop_sizes;
-    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* a prime that is NULL */
+    /* A prime is NULL. */
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
     many.primes = primes;
     many.prime_sizes = &zero;
     INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
@@ -1042,13 +1048,16 @@ static void test_many(const char* path) {
     INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
     many.primes = NULL;
     many.stop_count = 1;
-    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* no stops */
+    /* The stops are missing. */
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
     many.stops = stops;
     many.stop_sizes = &zero;
-    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* an empty one */
+    /* A stop is empty. */
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
     stops[0] = &bad;
     many.stop_sizes = sizes;
-    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts)); /* an id that is none */
+    /* An id is out of range. */
+    INVALID(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
     CHECK(strstr(lstmgen_last_error(), "stop 0: id at position 0: expected below 11, found 11") != NULL);
     stops[0] = stop;
     options.threads = LSTMGEN_MAX_THREADS + 1;
@@ -1093,7 +1102,7 @@ static void test_allocator(const char* path) {
         CHECK(status == LSTMGEN_OK || p.bytes == bytes);
     }
     CHECK(status == LSTMGEN_OK && n > 5);
-    p.left = 0; /* what follows takes none */
+    p.left = 0; /* the calls below allocate nothing */
     OK(lstmgen_generator_feed_prime(generator));
     OK(lstmgen_generator_next_many(generator, ids, 10));
     OK(lstmgen_model_release(&model));
@@ -1149,7 +1158,7 @@ static void test_raw(const char* path) {
     INVALID(lstmgen_model_input_values(model, &values, NULL));
     INVALID(lstmgen_model_input_values(NULL, &values, &count));
 
-    /* An id enters as its number. */
+    /* An id enters as its number in lstmgen_model_input_values. */
     OK(lstmgen_model_predict_ids(model, 1, 1, &two, 1, y, RAW_OUTPUTS));
     OK(lstmgen_model_predict_features(model, 1, 1, &numbers[2], 1, other, RAW_OUTPUTS));
     CHECK(memcmp(y, other, sizeof y) == 0);
@@ -1160,7 +1169,7 @@ static void test_raw(const char* path) {
     CHECK(memcmp(y, other, sizeof y) == 0);
     INVALID(lstmgen_state_step_id(model, aligned, bytes, RAW_OUTPUTS, other, RAW_OUTPUTS));
 
-    /* From nothing, the window is all zeros; a carried state needs an element. */
+    /* With an empty context, the window is all zeros. A carried state needs an element. */
     sampler.temp = 0.0;
     options.sampler = &sampler;
     OK(lstmgen_generator_create(model, &options, &generator));

@@ -1,4 +1,5 @@
-// Sampling from C++, on a small network (data/README.md): LSTM 20 > LSTM 17 > Dense 11 softmax, one-hot, window 12.
+// Tests of sampling from C++, on the network of data/README.md: LSTM 20 > LSTM 17 > Dense 11
+// softmax, one-hot, window 12.
 #include <doctest.h>
 
 #include <algorithm>

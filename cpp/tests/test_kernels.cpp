@@ -1,4 +1,5 @@
-// The kernels: the same bits on every instruction set, and functions within their contracts.
+// Tests of the kernels: the same bits on every instruction set, and functions within their
+// contracts.
 #include <doctest.h>
 
 #include <algorithm>
@@ -57,7 +58,7 @@ AlignedBuffer<float> copy(const AlignedBuffer<float>& from) {
 
 constexpr WeightType kWeightTypes[] = {WeightType::f32, WeightType::bf16, WeightType::int8};
 
-// Random weights of so many gates. f32 holds what they stand for: panels of k rows of 16.
+// Random weights of some gates. f32 holds their values: (panels, k, 16).
 struct Weights {
     Weights(std::size_t k, std::size_t panels, WeightType type, std::size_t gates = 1)
         : type(type),
@@ -92,12 +93,12 @@ struct Weights {
             }
         }
     }
-    /// All weights of int8, and their scales.
+    /// Sets all weights of int8, and their scales.
     void set_all(std::int8_t step, float scale) {
         std::memset(stored_.data(), step, stored_.nbytes());
         std::fill_n(stored_scales_.data(), columns_, scale);
     }
-    /// `exact`: what a matrix of bf16 is multiplied with is not rounded; with int8, integers are not.
+    /// With `exact`, rows are not rounded to bf16. With int8, rows of integers are not rounded.
     Matrix matrix(const KernelTable& table, bool exact = false) const {
         packed_.push_back(
             std::make_unique<PackedMatrix>(table, Tensor{k, columns_, type}, gates_, Use{exact, false, exact}));
@@ -120,9 +121,9 @@ private:
     mutable std::vector<std::unique_ptr<PackedMatrix>> packed_;
 };
 
-AlignedBuffer<float> rounded(std::size_t{1} << 20);  // memory of all products
+AlignedBuffer<float> rounded(std::size_t{1} << 20);  // memory for rounded rows of all products
 
-// x with 8 bits, to nearest, ties to even; zero below the least.
+// Returns x as a bf16: rounded to nearest, ties to even; zero below kLeastBf16.
 template <class T>
 T to_bf16(T x) {
     if (std::abs(x) < kLeastBf16) return 0;
@@ -131,13 +132,14 @@ T to_bf16(T x) {
     return std::ldexp(std::nearbyint(std::ldexp(x, 8 - exponent)), exponent - 8);
 }
 
-// How near the products of such weights come to exact ones of what they multiply, relative to their size.
+// Returns the greatest error of a product with weights of this type, relative to its size. It is
+// against the exact product of the rounded rows.
 double epsilon(WeightType type) { return type == WeightType::int8 ? 1e-3 : 2e-5; }
 
 constexpr Function kActivations[] = {Function::linear, Function::relu, Function::sigmoid, Function::tanh};
 constexpr Function kGateActivations[] = {Function::sigmoid, Function::hard_sigmoid, Function::hard_sigmoid_keras2};
 
-// What the steps of all recurrent layers have in common.
+// The members that the steps of all recurrent layers share.
 template <class Step>
 void set_common(Step& s, const KernelTable& table, std::size_t rows, std::size_t blocks, Function activation,
                 const AlignedBuffer<float>& bias, const Weights& kernel, const AlignedBuffer<float>& x,
@@ -169,7 +171,7 @@ double exact(Function f, double x) {
     return 0.0;
 }
 
-// Gate g, unit j of start + x . w, in double, x rounded for bf16; start may be null.
+// Returns gate g, unit j of start + x . w in double. x is rounded for bf16. start may be null.
 template <class T>
 double pre_activation(const float* start, const T* x, const Weights& w, std::size_t gates, std::size_t g,
                       std::size_t j) {
@@ -184,7 +186,7 @@ double pre_activation(const float* start, const T* x, const Weights& w, std::siz
 
 double ulp(float y) { return std::nextafter(std::abs(y), HUGE_VALF) - static_cast<double>(std::abs(y)); }
 
-// a * b + c, rounded once.
+// Returns a * b + c, rounded once.
 float fused(float a, float b, float c) {
 #if defined(__MINGW32__)  // whose fmaf rounds twice: here the sum is rounded to odd in between
     const double product = double(a) * b, sum = product + c, back = sum - product;
@@ -219,7 +221,7 @@ TEST_CASE("a product adds up chains of 128 fused multiply-adds in one order on e
                     float chain = 0.0f;
                     for (std::size_t i = begin; i < std::min(k, begin + 128); ++i) {
                         const std::size_t other = i ^ 1,
-                                          at = bf16 && other < k ? other : i;  // of a pair the second first
+                                          at = bf16 && other < k ? other : i;  // second first
                         const float number = x[r * k + at];
                         chain = fused(bf16 && !kind.exact ? to_bf16(number) : number,
                                       w.f32[(j / kPanel * k + at) * kPanel + j % kPanel], chain);

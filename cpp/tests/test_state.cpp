@@ -1,4 +1,4 @@
-// States as bytes, on the network of data/README.md.
+// Tests of states as bytes, on the network of data/README.md.
 #include "state.hpp"
 
 #include <doctest.h>
@@ -133,7 +133,7 @@ TEST_CASE("a forged state is an error, or is drawn from") {
         for (int i = 0; i < 1000; ++i) {
             auto forged = state;
             for (int j = 0; j < 3; ++j) {
-                // Half of them where the sizes are.
+                // Half of the changes hit the part that holds sizes.
                 const std::size_t at = 20 + random() % (random() % 2 ? end - 28 : 100);
                 const std::uint64_t bits[] = {
                     0, 1, 64, 1 << 20, SIZE_MAX, random(), 0x7ff0000000000000, 0x7fc000007fc00000};

@@ -1,4 +1,5 @@
-// Structs of the C API: what a library of a later version, with more members, makes of the structs of today.
+// Tests of the structs of the C API. A library of a later version, whose structs have more members,
+// reads the structs of today.
 #include "c_structs.hpp"
 
 #include <doctest.h>
@@ -10,7 +11,7 @@ using namespace lstmgen;
 
 namespace {
 
-// A struct as a later version may have it: with a member whose default is not 0.
+// A struct of a later version, with a new member whose default is not 0.
 template <class T>
 struct Later {
     T today;
@@ -37,7 +38,7 @@ struct Versioned<Later<T>> {
 TEST_CASE_TEMPLATE("a later library gives an older struct the defaults of what it lacks", T, lstmgen_allocator,
                    lstmgen_load_options, lstmgen_layer, lstmgen_sampler_options, lstmgen_generator_options,
                    lstmgen_many_options) {
-    // The last member of today is not the default: it is read from an older struct, too.
+    // The last member of today differs from its default. It is read from an older struct, too.
     T today = Versioned<T>::defaults();
     constexpr std::size_t last = Versioned<T>::first_size - sizeof(std::size_t);
     const std::size_t seven = 7;
@@ -53,7 +54,7 @@ TEST_CASE_TEMPLATE("a later library gives an older struct the defaults of what i
     REQUIRE(read_struct(&own, found) == LSTMGEN_OK);
     CHECK(found.added == 0.5);
 
-    // And it fills in only what an older program has room for.
+    // The library fills in only what an older program has room for.
     struct {
         T today;
         unsigned char after[16];

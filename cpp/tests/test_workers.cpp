@@ -1,4 +1,4 @@
-// Threads that run the same function side by side.
+// Tests of the threads that run the same function side by side.
 #include <doctest.h>
 
 #include <atomic>

@@ -1,10 +1,11 @@
-// The vectors of vec_avx512.hpp in portable C, by SIMDe: the kernels for AVX-512 run, and are tested, on any processor.
+// The primitives of vec_avx512.hpp in portable C, by SIMDe. With them the tests run the kernels for
+// AVX-512 on any processor.
 #pragma once
 
 #include <immintrin.h>  // before the names below are others
 #include <simde/x86/avx512.h>
 
-// SIMDe's own rounds twice where the processor has no FMA.
+// SIMDe's function rounds twice if the processor has no FMA.
 static simde__m512 fused_multiply_add(simde__m512 a, simde__m512 b, simde__m512 c) {
     const simde__m512_private x = simde__m512_to_private(a), y = simde__m512_to_private(b),
                               z = simde__m512_to_private(c);
@@ -13,7 +14,7 @@ static simde__m512 fused_multiply_add(simde__m512 a, simde__m512 b, simde__m512 
     return simde__m512_from_private(to);
 }
 
-// SIMDe 0.7 has neither of these.
+// SIMDe 0.7 lacks these two.
 static simde__m512 convert_ints(simde__m512i a) {
     const simde__m512i_private from = simde__m512i_to_private(a);
     simde__m512_private to;
@@ -50,7 +51,7 @@ static simde__m512i add_dots_of_bytes(simde__m512i sum, simde__m512i a, simde__m
 #define _mm512_storeu_ps simde_mm512_storeu_ps
 #define _mm512_sub_ps simde_mm512_sub_ps
 
-// All of it: with VNNI and BF16, and without assembly.
+// Ask for everything: VNNI and BF16, without assembly.
 #define LSTMGEN_NO_ASSEMBLY
 #undef __AVX512VNNI__
 #undef __AVX512BF16__
@@ -63,7 +64,7 @@ static simde__m512i add_dots_of_bytes(simde__m512i sum, simde__m512i a, simde__m
 #define avx512bf16_table simde_bf16_table
 #define avx512vnni_int8 simde_vnni_int8
 #define avx512bf16_bf16 simde_bf16_bf16
-// Without VNNI the library takes a product of AVX2, which the processor may lack.
+// Without VNNI the library uses a product of AVX2, which the processor may lack.
 #define LSTMGEN_INT8_WITHOUT_VNNI \
     kQuads, { Rounding::bytes, simde_vnni_int8 }
 

@@ -16,10 +16,14 @@
  * docs/embedding.md is the manual. These hold for all functions:
  *
  * - Names: a function is called lstmgen_<what it works on>_<what it does>.
- * - Numbers: sizes, counts and positions are size_t, ids are uint32_t, seeds are uint64_t.
+ * - Numbers: sizes, counts and positions are size_t, ids are uint32_t, seeds are uint64_t. The id
+ *   of an element is below LSTMGEN_NUMBER_OUTPUTS.
+ * - Arrays: the number or shape in parentheses after a name is the size of an array. Shapes are in
+ *   C order: the last index runs fastest.
  * - Errors: a function that can fail returns a status, which must be checked, and
- *   lstmgen_last_error() says why. On failure nothing is written to the places of results, unless
- *   the function says so.
+ *   lstmgen_last_error() says why. An argument out of range is LSTMGEN_INVALID_ARGUMENT, and an
+ *   array with too little room is LSTMGEN_SHORT_BUFFER. On failure nothing is written to the places
+ *   of results, unless the function says so.
  * - NULL: each pointer may be NULL. That is LSTMGEN_INVALID_ARGUMENT, unless the function gives
  *   NULL a meaning.
  * - Threads: a model is immutable, and any number of threads may use one at a time. A generator
@@ -82,22 +86,23 @@ typedef enum lstmgen_status {
 /** An exported function that returns a status, which must be checked. */
 #define LSTMGEN_STATUS LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_status
 
-/** What went wrong in the last call of this thread that failed; "" before the first. At most 511
- * bytes. The text is valid until this thread's next failure. */
+/** Returns what went wrong in the last call of this thread that failed; "" before the first. The
+ * text has at most 511 bytes. It is valid until this thread's next failure. */
 LSTMGEN_MUST_CHECK LSTMGEN_API const char* lstmgen_last_error(void);
 
-/** Name of an lstmgen_status, such as "short buffer"; "unknown status" for any other number. The
- * text is static. */
+/** Returns the name of an lstmgen_status, such as "short buffer"; "unknown status" for any other
+ * number. The text is static. */
 LSTMGEN_MUST_CHECK LSTMGEN_API const char* lstmgen_status_name(int status);
 
-/** Version of the library that runs, such as "0.1.0". LSTMGEN_VERSION_STRING is that of this
- * header. The text is static. */
+/** Returns the version of the library that runs, such as "0.1.0". LSTMGEN_VERSION_STRING is that of
+ * this header. The text is static. */
 LSTMGEN_MUST_CHECK LSTMGEN_API const char* lstmgen_version(void);
 
-/** Version of the library that runs, as a number. LSTMGEN_VERSION is that of this header. */
+/** Returns the version of the library that runs, as a number. LSTMGEN_VERSION is that of this
+ * header. */
 LSTMGEN_MUST_CHECK LSTMGEN_API size_t lstmgen_version_number(void);
 
-/** Name of the instruction set at `index` in the list of those that this processor can run, the
+/** Returns the name of an instruction set that this processor can run. `index` counts from 0, the
  * best first; NULL after the last. The names are "avx512bf16", "avx512vnni", "avx512", "avx2",
  * "neon" and "baseline". The text is static. */
 LSTMGEN_MUST_CHECK LSTMGEN_API const char* lstmgen_isa(size_t index);
@@ -141,13 +146,15 @@ typedef struct lstmgen_load_options {
 /** The defaults of lstmgen_load_options. */
 #define LSTMGEN_LOAD_OPTIONS_INIT {sizeof(lstmgen_load_options), NULL, NULL, NULL}
 
-/** Sets the defaults. `size` is sizeof(lstmgen_load_options) of the caller. */
+/** Sets the defaults. `size` is sizeof(lstmgen_load_options) of the caller. LSTMGEN_WRONG_VERSION:
+ * no version of the struct has this size. */
 LSTMGEN_STATUS lstmgen_load_options_init(lstmgen_load_options* options, size_t size);
 
-/** Loads the `.bin` file at `path`, which is UTF-8 on Windows. The model has one reference, which
- * is the caller's: end it with lstmgen_model_release. `options` may be NULL: the defaults. On
- * failure *model is NULL. An isa that this processor cannot run is LSTMGEN_INVALID_ARGUMENT, with a
- * list of those that it can. The file is not needed afterwards. */
+/** Loads the `.bin` file at `path`, which is UTF-8 on Windows. The file is not needed afterwards.
+ * `options` may be NULL: the defaults. *model gets the model, or NULL on failure. It has one
+ * reference, which the caller ends with lstmgen_model_release. LSTMGEN_IO: the file cannot be read.
+ * LSTMGEN_FORMAT: it is not a model file, or a damaged one. LSTMGEN_INVALID_ARGUMENT: this
+ * processor cannot run options->isa; the error lists the names that it can run. */
 LSTMGEN_STATUS lstmgen_model_load_path(const char* path, const lstmgen_load_options* options,
                                        lstmgen_model** model);
 
@@ -157,21 +164,22 @@ LSTMGEN_STATUS lstmgen_model_load_memory(const void* data, size_t bytes,
                                          const lstmgen_load_options* options,
                                          lstmgen_model** model);
 
-/** Puts up to `bytes` > 0 bytes into `buffer`. Returns how many, 0 at the end, or (size_t)-1 for an
- * error. */
+/** Puts up to `bytes` > 0 bytes into `buffer` (bytes). Returns how many, 0 at the end, or
+ * (size_t)-1 for an error, which the call gives as LSTMGEN_IO. */
 typedef size_t (*lstmgen_read)(void* user, void* buffer, size_t bytes);
 
-/** Loads what `read` gives. This thread calls it until it returns 0. Otherwise as
- * lstmgen_model_load_path. */
+/** Loads the bytes that `read` gives. This thread calls it, with `user` as its first argument,
+ * until it returns 0. Otherwise as lstmgen_model_load_path. */
 LSTMGEN_STATUS lstmgen_model_load_stream(lstmgen_read read, void* user,
                                          const lstmgen_load_options* options,
                                          lstmgen_model** model);
 
-/** Adds a reference. Any thread may. */
+/** Adds a reference to the model. Any thread may call it. */
 LSTMGEN_STATUS lstmgen_model_retain(lstmgen_model* model);
 
-/** Ends a reference and sets *model to NULL. Any thread may. The last one frees the model; a
- * generator holds one, too. If *model is NULL already, nothing happens. */
+/** Ends a reference and sets *model to NULL. Any thread may call it. The end of the last reference
+ * frees the model. A generator holds a reference, too. If *model is NULL already, nothing
+ * happens. */
 LSTMGEN_API lstmgen_status lstmgen_model_release(lstmgen_model** model);
 
 /** How an element enters the network (docs/format.md, section 3). */
@@ -212,15 +220,15 @@ typedef enum lstmgen_number {
 
 /** What lstmgen_model_string tells. A text is "" if the file lacks it. */
 typedef enum lstmgen_string {
-    LSTMGEN_STRING_NAME = 0,           /**< name of the model */
-    LSTMGEN_STRING_DESCRIPTION = 1,    /**< what it was trained on, and for */
-    LSTMGEN_STRING_AUTHOR = 2,         /**< who trained it */
-    LSTMGEN_STRING_LICENSE = 3,        /**< license of the model */
-    LSTMGEN_STRING_SOURCE_URL = 4,     /**< where it comes from */
-    LSTMGEN_STRING_CARD = 5,           /**< the model's card: a JSON object */
-    LSTMGEN_STRING_KERAS_VERSION = 6,  /**< version of Keras that wrote the original */
-    LSTMGEN_STRING_DTYPE = 7,          /**< type of the stored matrices: "f32", "bf16" or "int8" */
-    LSTMGEN_STRING_ISA = 8,            /**< name of the kernels in use; see lstmgen_isa */
+    LSTMGEN_STRING_NAME = 0,            /**< name of the model */
+    LSTMGEN_STRING_DESCRIPTION = 1,     /**< what it was trained on, and for */
+    LSTMGEN_STRING_AUTHOR = 2,          /**< who trained it */
+    LSTMGEN_STRING_LICENSE = 3,         /**< license of the model */
+    LSTMGEN_STRING_SOURCE_URL = 4,      /**< where it comes from */
+    LSTMGEN_STRING_CARD = 5,            /**< the model's card: a JSON object */
+    LSTMGEN_STRING_KERAS_VERSION = 6,   /**< version of Keras that wrote the original */
+    LSTMGEN_STRING_DTYPE = 7,           /**< type of the stored matrices: "f32", "bf16" or "int8" */
+    LSTMGEN_STRING_ISA = 8,             /**< name of the kernels in use; see lstmgen_isa */
     LSTMGEN_STRING_VOCABULARY_KIND = 9, /**< "text", "tokens", "bytes", or "" */
     LSTMGEN_STRING_GRAMMAR = 10         /**< which texts are well-formed, in GBNF */
 } lstmgen_string;
@@ -243,62 +251,71 @@ typedef struct lstmgen_layer {
 /** A layer to be filled in. */
 #define LSTMGEN_LAYER_INIT {sizeof(lstmgen_layer), NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0}
 
-/** Tells a number; `what` is an lstmgen_number. */
+/** Tells a number of the model. `what` is an lstmgen_number. */
 LSTMGEN_STATUS lstmgen_model_number(const lstmgen_model* model, int what, size_t* number);
 
-/** Tells a text, which belongs to the model; `what` is an lstmgen_string. `bytes` may be NULL. */
+/** Tells a text of the model, to which it belongs. `what` is an lstmgen_string. *bytes gets the
+ * bytes of the text; `bytes` may be NULL. */
 LSTMGEN_STATUS lstmgen_model_string(const lstmgen_model* model, int what, const char** text,
                                     size_t* bytes);
 
-/** Tells the text of the element `id`, which belongs to the model. That of padding may be empty.
- * With a vocabulary of the kind "bytes", an element is one byte of UTF-8: a character may need
- * several elements. `bytes` may be NULL. */
+/** Tells the text of the element `id`, which belongs to the model. `id` is below
+ * LSTMGEN_NUMBER_VOCABULARY. The text of padding may be empty. With a vocabulary of the kind
+ * "bytes", an element is one byte of UTF-8: a character may need several elements. *bytes gets the
+ * bytes of the text; `bytes` may be NULL. */
 LSTMGEN_STATUS lstmgen_model_element(const lstmgen_model* model, uint32_t id, const char** text,
                                      size_t* bytes);
 
-/** Tells the name of output `index` of a classifier, which belongs to the model. `bytes` may be
- * NULL. */
+/** Tells the name of output `index` of a classifier, which belongs to the model. `index` is below
+ * LSTMGEN_NUMBER_LABELS. *bytes gets the bytes of the name; `bytes` may be NULL. */
 LSTMGEN_STATUS lstmgen_model_label(const lstmgen_model* model, size_t index, const char** text,
                                    size_t* bytes);
 
-/** Tells the ids of the default prime, which belong to the model. *count is 0 if there is none. */
+/** Tells the ids (*count) of the default prime, which belong to the model. *count is 0 if there is
+ * none. */
 LSTMGEN_STATUS lstmgen_model_prime(const lstmgen_model* model, const uint32_t** ids, size_t* count);
 
-/** Tells the number that enters for each element with LSTMGEN_ENCODING_RAW. The numbers belong to
- * the model. *count is 0 if the id itself enters. */
+/** Tells the numbers *values (*count) that enter with LSTMGEN_ENCODING_RAW, one for each element.
+ * They belong to the model. *count is 0 if the id itself enters. */
 LSTMGEN_STATUS lstmgen_model_input_values(const lstmgen_model* model, const float** values,
                                           size_t* count);
 
-/** Fills in `layer` with the layer at `index`. The caller sets layer->size. */
+/** Fills in `layer` with the layer at `index`, which is below LSTMGEN_NUMBER_LAYERS. The caller
+ * sets layer->size. LSTMGEN_WRONG_VERSION: no version of the struct has that size. */
 LSTMGEN_STATUS lstmgen_model_layer(const lstmgen_model* model, size_t index, lstmgen_layer* layer);
 
-/** Turns the `bytes` bytes of a text into ids. The longest elements that match are taken. With a
- * vocabulary of the kind "tokens", the elements are what stands between white space, which is
- * Unicode's, as for Python's str.split.
+/** Turns the text (bytes) into ids. Each id is that of the longest element that the rest of the
+ * text starts with. With a vocabulary of the kind "tokens", white space separates the elements. It
+ * is the white space of Unicode, as in Python's str.split.
  *
- * `ids` has room for `capacity` ids. *count gets their number, also with LSTMGEN_SHORT_BUFFER; then
- * the first `capacity` are written. With `ids` NULL and `capacity` 0 it only counts. Text that is
- * not in the vocabulary is LSTMGEN_INVALID_ARGUMENT, and the error names its position. */
+ * `ids` (capacity) gets the ids, and *count their number. LSTMGEN_SHORT_BUFFER also sets *count,
+ * and writes the first `capacity` ids. With `ids` NULL and `capacity` 0 the call only counts.
+ * LSTMGEN_INVALID_ARGUMENT: a part of the text is not in the vocabulary, and the error names its
+ * position; or the model has no vocabulary. */
 LSTMGEN_STATUS lstmgen_model_encode(const lstmgen_model* model, const char* text, size_t bytes,
                                     uint32_t* ids, size_t capacity, size_t* count);
 
 /* ---- Whole sequences ---- */
 
 /** Tells how many floats the two functions below write: batch * outputs, times the time steps of
- * the output if LSTMGEN_NUMBER_OUTPUT_SEQUENCE is 1. `steps` is at least 1. */
+ * the output if LSTMGEN_NUMBER_OUTPUT_SEQUENCE is 1. `batch` may be 0. `steps` is at least 1, and
+ * LSTMGEN_NUMBER_WINDOW if LSTMGEN_NUMBER_FIXED_STEPS is 1. */
 LSTMGEN_STATUS lstmgen_model_predict_size(const lstmgen_model* model, size_t batch, size_t steps,
                                           size_t* count);
 
-/** Computes what Keras's predict gives for ids of the shape (batch, steps), in C order. ids_count
- * is batch * steps. `y` has room for y_count floats, at least as many as lstmgen_model_predict_size
- * tells, of the shape (batch, outputs) or (batch, output steps, outputs). It takes working memory
- * from the model's allocator, and gives it back. */
+/** Computes what Keras's predict gives for `ids` (batch, steps). ids_count is batch * steps. Each
+ * id is below LSTMGEN_NUMBER_INPUT_SIZE, or below LSTMGEN_NUMBER_OUTPUTS with
+ * LSTMGEN_ENCODING_SCALED and LSTMGEN_ENCODING_RAW. `batch` and `steps` are as in
+ * lstmgen_model_predict_size. `y` (y_count) has room for at least as many floats as that tells. It
+ * gets the shape (batch, outputs), or (batch, output steps, outputs) if
+ * LSTMGEN_NUMBER_OUTPUT_SEQUENCE is 1. The call takes working memory from the model's allocator,
+ * and gives it back. LSTMGEN_INVALID_ARGUMENT: the network reads features. */
 LSTMGEN_STATUS lstmgen_model_predict_ids(const lstmgen_model* model, size_t batch, size_t steps,
                                          const uint32_t* ids, size_t ids_count, float* y,
                                          size_t y_count);
 
-/** Computes the same from `x` of the shape (batch, steps, input_size); x_count is batch * steps *
- * input_size. */
+/** Computes the same from `x` (batch, steps, LSTMGEN_NUMBER_INPUT_SIZE). x_count is the product of
+ * these three. LSTMGEN_INVALID_ARGUMENT: the network starts with an embedding, which reads ids. */
 LSTMGEN_STATUS lstmgen_model_predict_features(const lstmgen_model* model, size_t batch,
                                               size_t steps, const float* x, size_t x_count,
                                               float* y, size_t y_count);
@@ -311,18 +328,18 @@ typedef struct lstmgen_generator lstmgen_generator;
 /** Which texts are well-formed, compiled over the elements of a model. It is immutable. */
 typedef struct lstmgen_grammar lstmgen_grammar;
 
-/** Changes the logits of the next element, before all options do: `count` numbers, one for each
- * element. -HUGE_VAL forbids the element. NaN is LSTMGEN_INVALID_ARGUMENT. `ids` are the last
- * elements of the context, the oldest first, at most LSTMGEN_MAX_LOOKBACK. It must not use the
- * generator. */
+/** Changes `logits` (count) of the next element in place, before any option does. There is one
+ * number for each element. -HUGE_VAL forbids the element. NaN ends the call with
+ * LSTMGEN_INVALID_ARGUMENT. `ids` (ids_count) are the last elements of the context, the oldest
+ * first, at most LSTMGEN_MAX_LOOKBACK. The callback must not use the generator. */
 typedef void (*lstmgen_on_logits)(void* user, const uint32_t* ids, size_t ids_count, double* logits,
                                   size_t count);
 
 /** How the next element is chosen from the network's output y. The names and meanings are those of
  * llama.cpp; docs/sampling.md says more. The logits ln y pass these steps in this order:
  * logit_bias, allow and ban; the penalties (repeat, frequency, presence); DRY; top_n_sigma; top_k;
- * typical_p; top_p; min_p; XTC. Then the probability p_i is proportional to y_i ^ (1 / temp). With
- * mirostat, it takes the place of all steps after DRY but the temperature. */
+ * typical_p; top_p; min_p; XTC. Then the probability p_i is proportional to y_i ^ (1 / temp).
+ * Mirostat replaces all steps after DRY, except the temperature. */
 typedef struct lstmgen_sampler_options {
     /** sizeof(lstmgen_sampler_options) */
     size_t size;
@@ -352,14 +369,14 @@ typedef struct lstmgen_sampler_options {
     /** At least 0; 0, the default: off. Keep logits within n standard deviations of the greatest.
      */
     double top_n_sigma;
-    /** In [0, 1]; default 0. With this probability all elements of at least the probability
-     * xtc_threshold are dropped, but the least likely of them. */
+    /** In [0, 1]; default 0. With this probability XTC drops all elements of at least the
+     * probability xtc_threshold, except the least likely of them. */
     double xtc_probability;
     /** In [0, 1]; default 0.1. Above 0.5: off. */
     double xtc_threshold;
-    /** At least 0; 0, the default: off. DRY: an element that would continue a repetition loses
-     * multiplier * base ^ (length - allowed_length) of its logit. `length` is that of the longest
-     * end of the context that occurs before, with this element after it. */
+    /** At least 0; 0, the default: off. DRY subtracts multiplier * base ^ (length - allowed_length)
+     * from the logit of an element that would continue a repetition. `length` is the length of the
+     * longest end of the context that occurred before, with this element after it. */
     double dry_multiplier;
     /** At least 1; default 1.75. */
     double dry_base;
@@ -367,10 +384,10 @@ typedef struct lstmgen_sampler_options {
     size_t dry_allowed_length;
     /** At most LSTMGEN_MAX_LOOKBACK, which is the default: elements that DRY looks back. */
     size_t dry_penalty_last_n;
-    /** Finite; default 0. Subtracted from the logit of each of the last repeat_last_n elements, for
-     * each time that it occurs among them. */
+    /** Finite; default 0. It is subtracted from the logit of each of the last repeat_last_n
+     * elements, once for each time that the element occurs among them. */
     double frequency_penalty;
-    /** Finite; default 0. Subtracted once from the logit of each of these elements. */
+    /** Finite; default 0. It is subtracted once from the logit of each of these elements. */
     double presence_penalty;
     /** At most LSTMGEN_MAX_LOOKBACK; default 64. Elements that the three penalties look back. */
     size_t repeat_last_n;
@@ -380,10 +397,10 @@ typedef struct lstmgen_sampler_options {
     double mirostat_tau;
     /** At least 0; default 0.1. How fast mirostat learns. */
     double mirostat_eta;
-    /** At least 0; default 0. The temperature goes from temp - range to temp + range, as the
-     * entropy goes from none to the greatest. */
+    /** At least 0; default 0. The temperature grows from temp - range to temp + range while the
+     * entropy grows from 0 to the greatest possible one. */
     double dynatemp_range;
-    /** At least 0; default 1. Power of that part of the entropy. */
+    /** At least 0; default 1. The entropy, as a part of the greatest, is raised to this power. */
     double dynatemp_exponent;
     /** Only these ids can be drawn; none, the default: all. The arrays are copied. */
     const uint32_t* allow;
@@ -435,7 +452,8 @@ typedef struct lstmgen_sampler_options {
      NULL,                            \
      0}
 
-/** Sets the defaults. `size` is sizeof(lstmgen_sampler_options) of the caller. */
+/** Sets the defaults. `size` is sizeof(lstmgen_sampler_options) of the caller. Errors are as in
+ * lstmgen_load_options_init. */
 LSTMGEN_STATUS lstmgen_sampler_options_init(lstmgen_sampler_options* options, size_t size);
 
 /** How a generator works. */
@@ -458,11 +476,14 @@ typedef struct lstmgen_generator_options {
 /** The defaults of lstmgen_generator_options. */
 #define LSTMGEN_GENERATOR_OPTIONS_INIT {sizeof(lstmgen_generator_options), NULL, 1, 1, NULL}
 
-/** Sets the defaults. `size` is sizeof(lstmgen_generator_options) of the caller. */
+/** Sets the defaults. `size` is sizeof(lstmgen_generator_options) of the caller. Errors are as in
+ * lstmgen_load_options_init. */
 LSTMGEN_STATUS lstmgen_generator_options_init(lstmgen_generator_options* options, size_t size);
 
-/** Makes a generator with an empty context, which holds a reference to the model. `options` may be
- * NULL: the defaults. It is not needed afterwards. On failure *generator is NULL. */
+/** Makes a generator with an empty context. It holds a reference to the model. `options` may be
+ * NULL: the defaults. They are not needed afterwards. *generator gets the generator, or NULL on
+ * failure. LSTMGEN_INVALID_ARGUMENT: an option is out of range, or the model does not generate (a
+ * classifier, a predictor, or a network that reads features). */
 LSTMGEN_STATUS lstmgen_generator_create(lstmgen_model* model,
                                         const lstmgen_generator_options* options,
                                         lstmgen_generator** generator);
@@ -471,12 +492,13 @@ LSTMGEN_STATUS lstmgen_generator_create(lstmgen_model* model,
  * LSTMGEN_BUSY while another call uses the generator. */
 LSTMGEN_API lstmgen_status lstmgen_generator_free(lstmgen_generator** generator);
 
-/** The generator's model, without a new reference; NULL if `generator` is not a generator. */
+/** Returns the generator's model, without a new reference; NULL if `generator` is not a
+ * generator. */
 LSTMGEN_MUST_CHECK LSTMGEN_API lstmgen_model* lstmgen_generator_model(
     const lstmgen_generator* generator);
 
-/** Makes a second generator that goes on as this one does, element for element. Free it, too. On
- * failure *clone is NULL. It allocates. */
+/** Makes a second generator that goes on as this one does, element for element. *clone gets it, or
+ * NULL on failure. The caller frees it, too. The call allocates. */
 LSTMGEN_STATUS lstmgen_generator_clone(const lstmgen_generator* generator,
                                        lstmgen_generator** clone);
 
@@ -509,21 +531,22 @@ LSTMGEN_STATUS lstmgen_generator_set_grammar_length(lstmgen_generator* generator
  * lstmgen_generator_next gives LSTMGEN_ENDED; else to 0. */
 LSTMGEN_STATUS lstmgen_generator_ended(const lstmgen_generator* generator, int* ended);
 
-/** Calls `callback` for each element from the next one on, with `user` as its first argument; NULL:
- * none. Clones and copies have it, too. States do not hold it. */
+/** Sets a callback that changes the logits of each element from the next one on. `user` is its
+ * first argument. `callback` may be NULL: none. Clones and copies have it, too. States do not hold
+ * it. */
 LSTMGEN_STATUS lstmgen_generator_set_logits_processor(lstmgen_generator* generator,
                                                       lstmgen_on_logits callback, void* user);
 
 /* The functions from here to lstmgen_generator_save are for real time. With threads <= 1 they do
  * not allocate, lock, throw or make a system call, as long as they succeed. */
 
-/** Makes `generator` go on as `from` does, element for element. Both are of one loaded model and
- * have the same refresh. */
+/** Makes `generator` go on as `from` does, element for element. LSTMGEN_INVALID_ARGUMENT: they are
+ * not of one loaded model, or their refresh differs. */
 LSTMGEN_STATUS lstmgen_generator_copy(lstmgen_generator* generator, const lstmgen_generator* from);
 
-/** Chooses elements by other options from the next one on; NULL: the defaults. The context and the
- * random numbers go on, so the seed does not count (see lstmgen_generator_reset). logit_bias_count
- * is at most the number of elements. */
+/** Chooses elements by other options from the next one on. `options` may be NULL: the defaults. The
+ * context and the random numbers go on, so the seed does not count (see lstmgen_generator_reset).
+ * logit_bias_count is at most the number of elements. After an error the old options stay. */
 LSTMGEN_STATUS lstmgen_generator_set_options(lstmgen_generator* generator,
                                              const lstmgen_sampler_options* options);
 
@@ -531,51 +554,55 @@ LSTMGEN_STATUS lstmgen_generator_set_options(lstmgen_generator* generator,
  * new. The options stay. */
 LSTMGEN_STATUS lstmgen_generator_reset(lstmgen_generator* generator, uint64_t seed);
 
-/** Appends `count` known elements to the context. If one id is not below LSTMGEN_NUMBER_OUTPUTS,
- * none is appended. `ids` may be NULL if `count` is 0. */
+/** Appends the known elements `ids` (count) to the context. If one id is not below
+ * LSTMGEN_NUMBER_OUTPUTS, none is appended. `ids` may be NULL if `count` is 0. */
 LSTMGEN_STATUS lstmgen_generator_feed(lstmgen_generator* generator, const uint32_t* ids,
                                       size_t count);
 
 /** Appends the default prime of the model; LSTMGEN_INVALID_ARGUMENT if it has none. */
 LSTMGEN_STATUS lstmgen_generator_feed_prime(lstmgen_generator* generator);
 
-/** Draws the next element and appends it to the context. LSTMGEN_ENDED if a grammar allows none. An
- * empty context is LSTMGEN_INVALID_ARGUMENT, unless there are windows and the model has padding
- * (LSTMGEN_NUMBER_HAS_PADDING or LSTMGEN_NUMBER_ZERO_PADDING): then the window is all padding. */
+/** Draws the next element and appends it to the context. *id gets the element.
+ * LSTMGEN_ENDED: a grammar allows none. An empty context is
+ * LSTMGEN_INVALID_ARGUMENT, unless there are windows and the model has padding
+ * (LSTMGEN_NUMBER_HAS_PADDING or LSTMGEN_NUMBER_ZERO_PADDING): then the window is all padding.
+ * LSTMGEN_INVALID_ARGUMENT also tells that the options leave no element to draw. */
 LSTMGEN_STATUS lstmgen_generator_next(lstmgen_generator* generator, uint32_t* id);
 
-/** Draws `count` elements into `ids`. LSTMGEN_ENDED if a grammar ends before: the elements that it
- * allowed have been written. */
+/** Draws `count` elements into `ids` (count). Errors are as in lstmgen_generator_next; the elements
+ * that were drawn before one stay in the context. */
 LSTMGEN_STATUS lstmgen_generator_next_many(lstmgen_generator* generator, uint32_t* ids,
                                            size_t count);
 
-/** Writes the distribution of the next element, after all filters, into `p`: LSTMGEN_NUMBER_OUTPUTS
- * numbers that add up to 1. `p` has room for `count`. The context stays. */
+/** Writes the distribution of the next element, after all filters, into `p` (count): the first
+ * LSTMGEN_NUMBER_OUTPUTS numbers add up to 1. The context stays. Errors are as in
+ * lstmgen_generator_next. */
 LSTMGEN_STATUS lstmgen_generator_probabilities(const lstmgen_generator* generator, double* p,
                                                size_t count);
 
-/** Writes the logits of the next element into `logits`: ln y up to a constant, which neither the
- * options nor a callback have changed. They are LSTMGEN_NUMBER_OUTPUTS numbers; `logits` has room
- * for `count`. The context stays. */
+/** Writes the logits of the next element into `logits` (count): LSTMGEN_NUMBER_OUTPUTS numbers, ln
+ * y up to a constant. Neither the options nor a callback have changed them. The context stays. An
+ * empty context is an error as in lstmgen_generator_next. */
 LSTMGEN_STATUS lstmgen_generator_logits(const lstmgen_generator* generator, double* logits,
                                         size_t count);
 
-/** Draws the next element by numbers of the caller's and appends it to the context: element i with
- * a probability proportional to e ^ logits[i], which the options do not change. `count` is
- * LSTMGEN_NUMBER_OUTPUTS. -HUGE_VAL forbids an element; NaN and HUGE_VAL are
- * LSTMGEN_INVALID_ARGUMENT. It takes one random number of this generator, so that a sampler of
- * one's own is reproducible by the seed. */
+/** Draws the next element from the caller's `logits` (count) and appends it to the context. *id
+ * gets the element. Element i has a probability proportional to e ^ logits[i], which the options do
+ * not change. `count` is LSTMGEN_NUMBER_OUTPUTS. -HUGE_VAL forbids an element; NaN, HUGE_VAL and
+ * nothing but -HUGE_VAL are LSTMGEN_INVALID_ARGUMENT. The call takes one random number of this
+ * generator, so the seed makes the caller's own sampler reproducible. */
 LSTMGEN_STATUS lstmgen_generator_draw(lstmgen_generator* generator, const double* logits,
                                       size_t count, uint32_t* id);
 
-/** Writes the ids of the elements that are likeliest to come next, the likeliest first, and ln of
- * their probabilities, after all filters. Both arrays have room for `capacity`; *count gets how
- * many there are. Of equally likely elements the least id comes first. */
+/** Writes the likeliest next elements into `ids` (capacity), the likeliest first, and ln of their
+ * probabilities, after all filters, into `log_p` (capacity). *count gets how many were written.
+ * Among equally likely elements the least id comes first. The context stays. */
 LSTMGEN_STATUS lstmgen_generator_likeliest(const lstmgen_generator* generator, uint32_t* ids,
                                            double* log_p, size_t capacity, size_t* count);
 
-/** Writes ln of the probability of each of `count` elements, given those before it, into `log_p`,
- * and appends the elements to the context. An element that a filter dropped has -infinity. */
+/** Appends the elements `ids` (count) to the context. Writes ln of the probability of each, given
+ * those before it, into `log_p` (count). An element that a filter dropped has -infinity. Errors are
+ * as in lstmgen_generator_next. */
 LSTMGEN_STATUS lstmgen_generator_score(lstmgen_generator* generator, const uint32_t* ids,
                                        size_t count, double* log_p);
 
@@ -584,8 +611,10 @@ typedef int (*lstmgen_on_id)(void* user, uint32_t id);
 /** Takes the text of a drawn element, which belongs to the model. Returns 0 to go on. */
 typedef int (*lstmgen_on_text)(void* user, const char* text, size_t bytes);
 
-/** Draws up to `length` elements (SIZE_MAX: without end), fewer if a grammar ends, and calls `callback` with each. If that
- * does not return 0, the element stays in the context and the call gives LSTMGEN_STOPPED. */
+/** Draws up to `length` elements (SIZE_MAX: without end), fewer if a grammar
+ * ends, and calls `callback` with each. `user` is
+ * its first argument. If it does not return 0, the element stays in the context and the call gives
+ * LSTMGEN_STOPPED. Errors are as in lstmgen_generator_next. */
 LSTMGEN_STATUS lstmgen_generator_sample(lstmgen_generator* generator, size_t length,
                                         lstmgen_on_id callback, void* user);
 
@@ -593,24 +622,25 @@ LSTMGEN_STATUS lstmgen_generator_sample(lstmgen_generator* generator, size_t len
 LSTMGEN_STATUS lstmgen_generator_sample_text(lstmgen_generator* generator, size_t length,
                                              lstmgen_on_text callback, void* user);
 
-/** Writes all that the elements to come depend on into `state`, which has room for `capacity`
- * bytes: options, context and random numbers. The bytes are the same on every machine. *bytes gets
- * their number, also with LSTMGEN_SHORT_BUFFER; then nothing is written. With `state` NULL and
- * `capacity` 0 it only counts. */
+/** Writes all that later elements depend on into `state` (capacity bytes): options, context and
+ * random numbers. The bytes are the same on every machine. *bytes gets their number.
+ * LSTMGEN_SHORT_BUFFER also sets *bytes, but writes nothing into `state`. With `state` NULL and
+ * `capacity` 0 the call only counts. */
 LSTMGEN_STATUS lstmgen_generator_save(const lstmgen_generator* generator, void* state,
                                       size_t capacity, size_t* bytes);
 
-/** Makes a generator that goes on as the saved one does, element for element, in any process and on
- * any machine. `threads` and `allocator` are as in lstmgen_generator_options. LSTMGEN_FORMAT: the
- * state is damaged. LSTMGEN_INVALID_ARGUMENT: it is one of another model file. Otherwise as
- * lstmgen_generator_create. */
+/** Makes a generator from `state` (bytes), which goes on as the saved one does, element for
+ * element, in any process and on any machine. `threads` and `allocator` are as in
+ * lstmgen_generator_options. LSTMGEN_FORMAT: the state is damaged. LSTMGEN_INVALID_ARGUMENT: it is
+ * a state of another model file. Otherwise as lstmgen_generator_create. */
 LSTMGEN_STATUS lstmgen_generator_load(lstmgen_model* model, const void* state, size_t bytes,
                                       size_t threads, const lstmgen_allocator* allocator,
                                       lstmgen_generator** generator);
 
 /* ---- Many sequences ---- */
 
-/** What lstmgen_model_sample_many draws. The arrays for each sequence may be NULL. */
+/** What lstmgen_model_sample_many draws. Arrays have the shape (count) or (stop_count). Those for
+ * each sequence may be NULL. */
 typedef struct lstmgen_many_options {
     /** sizeof(lstmgen_many_options) */
     size_t size;
@@ -626,13 +656,13 @@ typedef struct lstmgen_many_options {
     const double* temps;
     /** Seed of each sequence; NULL: seed, seed + 1, ... of the options. */
     const uint64_t* seeds;
-    /** A sequence ends with the first of these that it draws, which is still part of it. */
+    /** A sequence ends with the first of these stops that it draws. The stop is part of it. */
     const uint32_t* const* stops;
     /** Number of ids of each stop, at least 1. */
     const size_t* stop_sizes;
     /** Number of stops; default 0. */
     size_t stop_count;
-    /** Called by this thread at least every 20 ms, or once an element. It returns 0 to go on. */
+    /** This thread calls it at least every 20 ms, or once an element. It returns 0 to go on. */
     int (*on_wait)(void* user);
     /** The argument of on_wait. */
     void* user;
@@ -646,18 +676,33 @@ typedef struct lstmgen_many_options {
 } lstmgen_many_options;
 
 /** The defaults of lstmgen_many_options. */
-#define LSTMGEN_MANY_OPTIONS_INIT \
-    {sizeof(lstmgen_many_options), 0, 1000, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, \
-     NULL, NULL, 0}
+#define LSTMGEN_MANY_OPTIONS_INIT  \
+    {sizeof(lstmgen_many_options), \
+     0,                            \
+     1000,                         \
+     NULL,                         \
+     NULL,                         \
+     NULL,                         \
+     NULL,                         \
+     NULL,                         \
+     NULL,                         \
+     0,                            \
+     NULL,                         \
+     NULL,                         \
+     NULL,                         \
+     NULL,                         \
+     0}
 
-/** Sets the defaults. `size` is sizeof(lstmgen_many_options) of the caller. */
+/** Sets the defaults. `size` is sizeof(lstmgen_many_options) of the caller. Errors are as in
+ * lstmgen_load_options_init. */
 LSTMGEN_STATUS lstmgen_many_options_init(lstmgen_many_options* many, size_t size);
 
 /** Draws many->count sequences side by side, which is faster than one after the other. Each is what
- * a generator with `options` (NULL: the defaults) and its own temp, seed and prime draws. Sequence
- * i goes to ids + i * many->length, and counts[i] says how many elements it has. `ids` has room for
- * ids_count >= many->count * many->length, `counts` for many->count. If on_wait ends it, what there
- * is has been written, and the call gives LSTMGEN_STOPPED. */
+ * a generator with `options` (NULL: the defaults) and its own temp, seed and prime draws. `ids`
+ * (many->count, many->length) gets the elements, a sequence in each row. ids_count is at least the
+ * product of these two. `counts` (many->count) gets the number of elements in each row. If on_wait
+ * stops the call, the elements so far have been written, and the call gives LSTMGEN_STOPPED. Errors
+ * are as in lstmgen_generator_create and lstmgen_generator_next. */
 LSTMGEN_STATUS lstmgen_model_sample_many(const lstmgen_model* model,
                                          const lstmgen_generator_options* options,
                                          const lstmgen_many_options* many, uint32_t* ids,
@@ -665,38 +710,42 @@ LSTMGEN_STATUS lstmgen_model_sample_many(const lstmgen_model* model,
 
 /* ---- Steps, with the state in the caller's memory ---- */
 
-/** Tells how many bytes a state takes. All states of a model take as many. The memory is the
- * caller's, at a multiple of
- * 16. It may be copied, and is of use as long as the model lives, whose address it holds. For files
- * there is lstmgen_state_save. LSTMGEN_INVALID_ARGUMENT for models with LSTMGEN_NUMBER_WHOLE. */
+/** Tells how many bytes a state takes, which is the same for all states of a model. The memory is
+ * the caller's, and its address is a multiple of 16. It may be copied with memcpy. It holds the
+ * address of the model, so it is of use only while the model lives; lstmgen_state_save is for
+ * files. LSTMGEN_INVALID_ARGUMENT: LSTMGEN_NUMBER_WHOLE is 1. */
 LSTMGEN_STATUS lstmgen_state_size(const lstmgen_model* model, size_t* bytes);
 
 /* The functions from here on are for real time, too. */
 
-/** Makes `bytes` bytes at `state` the zero state. */
+/** Makes `state` (bytes) the zero state. `bytes` is at least what lstmgen_state_size tells. */
 LSTMGEN_STATUS lstmgen_state_init(const lstmgen_model* model, void* state, size_t bytes);
 
-/** Runs one time step: the element `id` enters, and the network's output after it goes into `y`,
- * which has room for y_count >= LSTMGEN_NUMBER_OUTPUTS floats. With `y` NULL no output is computed,
- * which is cheaper. Any number of states may step at a time, each in one thread. */
+/** Runs one time step: the element `id` enters the network. `id` has the range of those of
+ * lstmgen_model_predict_ids. `y` (y_count) gets the LSTMGEN_NUMBER_OUTPUTS floats of the network's
+ * output. `y` may be NULL: no output is computed, which is cheaper. `state` (bytes) is as in
+ * lstmgen_state_init. Any number of states may step at a time, each in one thread.
+ * LSTMGEN_INVALID_ARGUMENT: lstmgen_state_init has not made the state for this model, or the
+ * network reads features. */
 LSTMGEN_STATUS lstmgen_state_step_id(const lstmgen_model* model, void* state, size_t bytes,
                                      uint32_t id, float* y, size_t y_count);
 
-/** Runs one time step from the x_count = LSTMGEN_NUMBER_INPUT_SIZE numbers `x`. Otherwise as
- * lstmgen_state_step_id. */
+/** Runs one time step: the numbers `x` (x_count) enter the network. x_count is
+ * LSTMGEN_NUMBER_INPUT_SIZE. LSTMGEN_INVALID_ARGUMENT: the network starts with an embedding.
+ * Otherwise as lstmgen_state_step_id. */
 LSTMGEN_STATUS lstmgen_state_step_features(const lstmgen_model* model, void* state, size_t bytes,
                                            const float* x, size_t x_count, float* y,
                                            size_t y_count);
 
-/** Writes what the next step needs of a state into `to`, which has room for `capacity` bytes. The
- * bytes are the same on every machine. *count gets their number, which is the same for all states
- * of a model, also with LSTMGEN_SHORT_BUFFER; then nothing is written. With `to` NULL and
- * `capacity` 0 it only counts; then `state` may be NULL, too. */
+/** Writes what the next step needs of `state` (bytes) into `to` (capacity bytes). The bytes are the
+ * same on every machine. *count gets their number, which is the same for all states of a model.
+ * LSTMGEN_SHORT_BUFFER also sets *count, but writes nothing into `to`. With `to` NULL and
+ * `capacity` 0 the call only counts, and `state` may be NULL, too. */
 LSTMGEN_STATUS lstmgen_state_save(const lstmgen_model* model, const void* state, size_t bytes,
                                   void* to, size_t capacity, size_t* count);
 
-/** Makes `bytes` bytes at `state` the state that was saved. On failure they stay as they were. The
- * errors are those of lstmgen_generator_load. */
+/** Makes `state` (bytes) the state that was saved in `from` (from_bytes). On failure `state` stays
+ * as it was. The errors are those of lstmgen_generator_load. */
 LSTMGEN_STATUS lstmgen_state_load(const lstmgen_model* model, void* state, size_t bytes,
                                   const void* from, size_t from_bytes);
 

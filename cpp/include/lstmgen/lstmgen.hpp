@@ -10,8 +10,11 @@
 /// These hold for all functions:
 ///
 /// - Errors are thrown as lstmgen::Error. Missing memory is std::bad_alloc.
-/// - Bad arguments are errors: a null pointer with numbers to read or write, a number out of range,
-///   a model or generator that was moved from.
+/// - Bad arguments are errors with ErrorCode::invalid_argument: a null pointer with numbers to read
+///   or write, a number out of range, a model or generator that was moved from.
+/// - The shape of an array stands in parentheses after its name. Shapes are in C order: the last
+///   index runs fastest. The caller makes sure that arrays have this size. The id of an element is
+///   below info().outputs.
 /// - After an error all is as before the call, unless the function says otherwise.
 /// - A Model is immutable: any number of threads may use one at a time.
 /// - A Generator belongs to one caller at a time. A second one, in another thread or inside a
@@ -42,17 +45,17 @@ enum class ErrorCode {
     io,                ///< The file cannot be read.
     format,            ///< The bytes are not a model file or a state, or a damaged one.
     invalid_argument,  ///< An argument is out of range, or impossible for this model.
-    busy,  ///< The generator is in use, by another thread or by the caller of this callback.
+    busy,   ///< The generator is in use, by another thread or by the caller of this callback.
     ended,  ///< The text of the grammar is complete, and nothing may follow.
 };
 
-/// What every function throws. what() names the file or the argument, what was expected, and what
-/// was found.
+/// The exception that every function throws. what() names the file or the argument, what was
+/// expected, and what was found.
 class LSTMGEN_API_CLASS Error : public std::runtime_error {
 public:
-    /// An error of a kind, with what() = `message`.
+    /// Makes an error of the kind `code`, with what() = `message`.
     Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
-    /// The kind of error.
+    /// Returns the kind of error.
     [[nodiscard]] ErrorCode code() const noexcept { return code_; }
 
 private:
@@ -132,41 +135,44 @@ struct LoadOptions {
 /// A network with its weights, ready to run. Copies share the same weights.
 class LSTMGEN_API_CLASS Model {
 public:
-    /// Reads a `.bin` file. The file may be changed or deleted afterwards.
+    /// Reads the `.bin` file at `path`. The file may be changed or deleted afterwards. Throws
+    /// ErrorCode::io if the file cannot be read, ErrorCode::format if it is not a model file or a
+    /// damaged one, and ErrorCode::invalid_argument if this processor cannot run options.isa.
     [[nodiscard]] static Model load(const std::string& path, const LoadOptions& options = {});
 
-    /// Reads the `size` bytes of a `.bin` file at `data`, which are not needed afterwards. `name`
-    /// stands for the path in error messages.
+    /// Reads the bytes of a `.bin` file at `data` (size), which are not needed afterwards. `name`
+    /// stands for the path in error messages. Errors are as in load.
     [[nodiscard]] static Model from_memory(const void* data, std::size_t size,
                                            const std::string& name = "<memory>",
                                            const LoadOptions& options = {});
 
-    /// The bytes of a `.bin` of this model: those that it was read from. (Weights of bf16 below
-    /// 2^-56 have become zero.)
+    /// Returns the bytes of a `.bin` of this model. They are those that it was read from, except
+    /// that weights of bf16 below 2^-56 have become zero.
     [[nodiscard]] std::string bytes() const;
 
-    /// What the file says. The reference is valid as long as any copy of the model.
+    /// Returns what the file says about the model. The reference is valid as long as any copy of
+    /// the model.
     [[nodiscard]] const ModelInfo& info() const;
 
-    /// The number of floats that `predict` writes: batch * outputs, or batch * output steps *
-    /// outputs if info().output_sequence. The output has info().output_steps steps, or `steps` if
-    /// that is 0.
+    /// Returns the number of floats that `predict` writes: batch * outputs, or batch * output steps
+    /// * outputs if info().output_sequence. The output has info().output_steps steps, or `steps` if
+    /// that is 0. `batch` may be 0. `steps` is at least 1, and info().window if
+    /// info().fixed_steps.
     [[nodiscard]] std::size_t predict_size(std::size_t batch, std::size_t steps) const;
 
-    /// Computes what Keras's predict gives for features.
-    ///
-    /// `x` has the shape (batch, steps, input_size), in C order. `batch` may be 0. `steps` is at
-    /// least 1, and info().window if info().fixed_steps. `y` gets predict_size(batch, steps)
-    /// floats, of the shape (batch, outputs), or (batch, output steps, outputs) if
-    /// info().output_sequence.
+    /// Computes what Keras's predict gives for the features `x` (batch, steps, info().input_size).
+    /// `batch` and `steps` are as in predict_size. `y` gets the shape (batch, outputs), or (batch,
+    /// output steps, outputs) if info().output_sequence. Throws Error if the network starts with an
+    /// embedding, which reads ids.
     void predict(const float* x, std::size_t batch, std::size_t steps, float* y) const;
 
-    /// Computes the same from `ids` of the shape (batch, steps), which enter as info().encoding
-    /// says. Each id is below info().input_size, or below info().outputs for Encoding::scaled and
-    /// Encoding::raw. One-hot features of the same ids give the same bits.
+    /// Computes the same from `ids` (batch, steps), which enter as info().encoding says. Each id is
+    /// below info().input_size, or below info().outputs for Encoding::scaled and Encoding::raw.
+    /// One-hot features of the same ids give the same bits. Throws Error if the network reads
+    /// features.
     void predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y) const;
 
-    /// For the library's own use.
+    /// Returns the network, for the library's own use.
     [[nodiscard]] const std::shared_ptr<const Network>& network() const;
 
 private:
@@ -177,8 +183,8 @@ private:
 /// How the next element is chosen from the network's output y. The names and meanings are those of
 /// llama.cpp; docs/sampling.md says more. The logits ln y pass these steps in this order:
 /// logit_bias, allow and ban; the penalties (repeat, frequency, presence); DRY; top_n_sigma; top_k;
-/// typical_p; top_p; min_p; XTC. Then the probability p_i is proportional to y_i ^ (1 / temp). With
-/// mirostat, it takes the place of all steps after DRY but the temperature.
+/// typical_p; top_p; min_p; XTC. Then the probability p_i is proportional to y_i ^ (1 / temp).
+/// Mirostat replaces all steps after DRY, except the temperature.
 struct SamplerOptions {
     /// Pairs (id, number that is added to ln y of that element). -infinity bans the element.
     std::vector<std::pair<std::uint32_t, double>> logit_bias;
@@ -187,12 +193,15 @@ struct SamplerOptions {
     /// Above 0. The logit of each of the last repeat_last_n elements is divided by it if it is
     /// above 0, and multiplied with it if not.
     double repeat_penalty = 1.0;
-    double frequency_penalty = 0.0;  ///< subtracted from the logit for each of their occurrences
-    double presence_penalty = 0.0;   ///< subtracted once from the logit of each of them
+    /// Finite. It is subtracted from the logit of each of these elements, once for each time that
+    /// the element occurs among them.
+    double frequency_penalty = 0.0;
+    double presence_penalty = 0.0;   ///< finite: subtracted once from the logit of each of them
     std::size_t repeat_last_n = 64;  ///< at most LSTMGEN_MAX_LOOKBACK
-    /// At least 0; 0: off. DRY: an element that would continue a repetition loses multiplier * base
-    /// ^ (length - allowed_length) of its logit. `length` is that of the longest end of the context
-    /// that occurs before, among the last dry_penalty_last_n elements, with this element after it.
+    /// At least 0; 0: off. DRY subtracts multiplier * base ^ (length - allowed_length) from the
+    /// logit of an element that would continue a repetition. `length` is the length of the longest
+    /// end of the context that occurred before, among the last dry_penalty_last_n elements, with
+    /// this element after it.
     double dry_multiplier = 0.0;
     double dry_base = 1.75;              ///< at least 1
     std::size_t dry_allowed_length = 2;  ///< at least 1; shorter repetitions lose nothing
@@ -208,18 +217,20 @@ struct SamplerOptions {
     double top_p = 1.0;        ///< in (0, 1]: keep the most likely elements that together reach p
     double min_p =
         0.0;  ///< in [0, 1]: keep the elements with at least min_p times the greatest probability
-    /// In [0, 1]. With this probability all elements of at least the probability xtc_threshold are
-    /// dropped, but the least likely of them.
+    /// In [0, 1]. With this probability XTC drops all elements of at least the probability
+    /// xtc_threshold, except the least likely of them.
     double xtc_probability = 0.0;
-    double xtc_threshold = 0.1;      ///< in [0, 1]; above 0.5: off
-    double temp = 1.0;               ///< temperature, at least 0; 0: the most likely element
-    double dynatemp_range = 0.0;     ///< at least 0: the temperature goes from temp - range to temp
-                                     ///< + range, as the entropy goes from none to the greatest
-    double dynatemp_exponent = 1.0;  ///< at least 0: power of that part of the entropy
-    std::size_t mirostat = 0;        ///< 0: off; 2: mirostat 2.0
-    double mirostat_tau = 5.0;       ///< at least 0: bits of surprise that it aims at
-    double mirostat_eta = 0.1;       ///< at least 0: how fast it learns
-    std::uint64_t seed = 0;          ///< the same seed gives the same elements on every machine
+    double xtc_threshold = 0.1;  ///< in [0, 1]; above 0.5: off
+    double temp = 1.0;           ///< temperature, at least 0; 0: the most likely element
+    /// At least 0. The temperature grows from temp - range to temp + range while the entropy grows
+    /// from 0 to the greatest possible one.
+    double dynatemp_range = 0.0;
+    /// At least 0. The entropy, as a part of the greatest, is raised to this power.
+    double dynatemp_exponent = 1.0;
+    std::size_t mirostat = 0;   ///< 0: off; 2: mirostat 2.0
+    double mirostat_tau = 5.0;  ///< at least 0: bits of surprise that it aims at
+    double mirostat_eta = 0.1;  ///< at least 0: how fast it learns
+    std::uint64_t seed = 0;     ///< the same seed gives the same elements on every machine
 };
 
 /// The sampler's options that are single numbers, and what each may be: X(name, least, most,
@@ -254,9 +265,10 @@ struct SamplerOptions {
     X(ban)                       \
     X(dry_sequence_breakers)
 
-/// Changes the logits of the next element before all options do: `count` numbers, one for each
-/// element. -infinity forbids the element. NaN is an error. `ids` are the last elements of the
-/// context, the oldest first, at most LSTMGEN_MAX_LOOKBACK. An exception ends the call.
+/// Changes `logits` (count) of the next element in place, before any option does. There is one
+/// number for each element. -infinity forbids the element. NaN is an error. `ids` (ids_count) are
+/// the last elements of the context, the oldest first, at most LSTMGEN_MAX_LOOKBACK. An exception
+/// ends the call.
 using LogitsProcessor = void (*)(void* user, const std::uint32_t* ids, std::size_t ids_count,
                                  double* logits, std::size_t count);
 
@@ -301,21 +313,24 @@ struct GeneratorOptions {
     /// elements, and costs N times less. 0: the state is carried on for ever; so it is with 1 if
     /// the model has no window. A network with info().whole takes only 1.
     std::size_t refresh = 1;
-    /// Threads that share the work of the windows, at most LSTMGEN_MAX_THREADS; 0 and 1: none but
-    /// the caller's. The results do not depend on it.
+    /// Threads that share the work of the windows, at most LSTMGEN_MAX_THREADS; 0 and 1: only the
+    /// caller's. The results do not depend on it.
     std::size_t threads = 1;
 };
 
 /// Draws one element after the other.
 ///
-/// Real time: once a generator of one thread is there, all of its functions but clone, load_state
-/// and the save_state that returns a vector neither allocate nor lock, unless they throw.
+/// Real time: a generator of one thread neither allocates nor locks after its construction, unless
+/// it throws. The exceptions are clone, load_state, options, and the save_state that returns a
+/// vector.
 class LSTMGEN_API_CLASS Generator {
 public:
     /// Called between elements. It returns false to stop.
     using Continue = std::function<bool()>;
 
-    /// A generator with an empty context. It keeps the weights of `model`.
+    /// Makes a generator with an empty context. It keeps the weights of `model`. Throws Error if an
+    /// option is out of range, or if the model does not generate (a classifier, a predictor, or a
+    /// network that reads features).
     Generator(const Model& model, const GeneratorOptions& options);
     /// Moves. The other generator may then only be destroyed or assigned to; any other use is an
     /// Error.
@@ -324,28 +339,29 @@ public:
     Generator& operator=(Generator&& other) noexcept;
     ~Generator();
 
-    /// The options in force, with the seed of the construction, of the last reset or of set_seed;
-    /// 0 after load_state.
+    /// Returns the options in force. Their seed is that of the construction, of the last reset or
+    /// of set_seed; 0 after load_state.
     [[nodiscard]] SamplerOptions options() const;
     /// Chooses elements by other options from the next one on. The context and the random numbers
-    /// go on; the seed does not count (see set_seed and reset). logit_bias may have as many pairs
-    /// as there are elements.
+    /// go on, so the seed does not count (see set_seed and reset). logit_bias has at most as many
+    /// pairs as there are elements.
     void set_options(const SamplerOptions& options);
     /// Starts the random numbers of another seed. The context and the options stay.
     void set_seed(std::uint64_t seed);
     /// Returns to an empty context and starts the random numbers of `seed`, as if the generator
     /// were new. The options stay.
     void reset(std::uint64_t seed);
-    /// Calls `processor` for each element from the next one on, before all options count, with
-    /// `user` as its first argument; null: none. Clones and copies have it, too. States do not hold
-    /// it.
+    /// Sets a function that changes the logits of each element from the next one on. `user` is its
+    /// first argument. `processor` may be null: none. Clones and copies have it, too. States do not
+    /// hold it.
     void set_logits_processor(LogitsProcessor processor, void* user);
     /// From the next element on, draws only elements that keep the text a beginning of a text of
     /// `grammar`, among which the network and the options decide. The text begins here: what was
-    /// drawn or fed before does not belong to it, and what is fed from now on does. At most `length`
-    /// elements are going to be drawn, and then the text is complete. With kUnlimited it need never
-    /// be complete. Without a grammar all elements are allowed again. Clones and states have it. It
-    /// allocates, and so do the first elements after it, which teach it what is allowed where.
+    /// drawn or fed before does not belong to it, and what is fed from now on does. At most
+    /// `length` elements are going to be drawn, and then the text is complete. With kUnlimited it
+    /// need never be complete. Without a grammar all elements are allowed again. Clones and states
+    /// have it. It allocates, and so do the first elements after it, which teach it what is allowed
+    /// where.
     void set_grammar(const Grammar& grammar, std::uint64_t length = kUnlimited);
     /// Draws at most so many elements from now on, at the end of which the text of the grammar is
     /// complete.
@@ -354,15 +370,15 @@ public:
     [[nodiscard]] Grammar grammar() const;
     /// Whether the text of the grammar is complete and nothing may follow: then `next` is an error.
     [[nodiscard]] bool ended() const;
-    /// A second generator that goes on as this one does, element for element. It allocates.
+    /// Returns a second generator that goes on as this one does, element for element. It allocates.
     [[nodiscard]] Generator clone() const;
-    /// Makes this generator go on as `other` does. Both are of one loaded model (or copies of it)
-    /// and have the same refresh. It does not allocate.
+    /// Makes this generator go on as `other` does. It does not allocate. Throws Error unless both
+    /// are of one loaded model (or of copies of it) and have the same refresh.
     void copy_from(const Generator& other);
 
-    /// Appends `n` known elements to the context. If one id is not below info().outputs, none is
-    /// appended. With windows and info().padding or info().zero_padding, a context that is shorter
-    /// than the window starts with padding.
+    /// Appends the known elements `ids` (n) to the context. If one id is not below info().outputs,
+    /// none is appended. With windows and info().padding or info().zero_padding, a context that is
+    /// shorter than the window starts with padding.
     void feed(const std::uint32_t* ids, std::size_t n) { static_cast<void>(feed(ids, n, {})); }
     /// Does the same, and can be stopped. Returns false if `keep_going` stopped it, after a part of
     /// the elements.
@@ -375,34 +391,34 @@ public:
     /// ErrorCode::ended if ended().
     [[nodiscard]] std::uint32_t next();
 
-    /// Writes the distribution of the next element, after all filters, into `p`: info().outputs
-    /// numbers that add up to
-    /// 1. The context stays, and must not be empty.
+    /// Writes the distribution of the next element, after all filters, into `p` (info().outputs).
+    /// The numbers add up to 1. The context stays. An empty one is an error as in next.
     void probabilities(double* p) const;
 
-    /// Writes ln y of the next element into `logits`, up to a constant: info().outputs numbers,
-    /// which neither the options nor a processor have changed. The context stays, and must not be
-    /// empty.
+    /// Writes the logits of the next element into `logits` (info().outputs): ln y up to a constant.
+    /// Neither the options nor a processor have changed them. The context stays. An empty one is an
+    /// error as in next.
     void logits(double* logits) const;
 
-    /// Draws the next element by numbers of the caller's, and appends it to the context: element i
-    /// with a probability proportional to e ^ logits[i], which the options do not change.
-    /// info().outputs numbers below infinity; -infinity forbids an element. It takes one random
-    /// number of this generator, so a sampler of one's own is reproducible by the seed.
+    /// Draws the next element from the caller's `logits` (info().outputs) and appends it to the
+    /// context. Element i has a probability proportional to e ^ logits[i], which the options do not
+    /// change. -infinity forbids an element. NaN, infinity and nothing but -infinity are errors.
+    /// The call takes one random number of this generator, so the seed makes the caller's own
+    /// sampler reproducible.
     [[nodiscard]] std::uint32_t draw(const double* logits);
 
-    /// Writes the ids of the (up to) `most` elements that are likeliest to come next, the likeliest
-    /// first, and ln of their probabilities, after all filters. Returns how many there are. Of
-    /// equally likely ones the least id comes first.
+    /// Writes the likeliest next elements into `ids` (most), the likeliest first, and ln of their
+    /// probabilities, after all filters, into `log_p` (most). Returns how many were written. Among
+    /// equally likely elements the least id comes first.
     std::size_t likeliest(std::size_t most, std::uint32_t* ids, double* log_p) const;
 
-    /// ln of the probability with which the last element was drawn, after all filters; NaN if none
-    /// was drawn since the construction, a reset or load_state.
+    /// Returns ln of the probability with which the last element was drawn, after all filters. It
+    /// is NaN if none was drawn since the construction, a reset or load_state.
     [[nodiscard]] double log_probability() const;
 
-    /// Writes ln of the probability of each of `n` elements, given those before it, into `log_p`,
-    /// and appends the elements to the context. An element that a filter dropped has -infinity. The
-    /// context must not be empty.
+    /// Appends the elements `ids` (n) to the context. Writes ln of the probability of each, given
+    /// those before it, into `log_p` (n). An element that a filter dropped has -infinity. An empty
+    /// context is an error as in next.
     void score(const std::uint32_t* ids, std::size_t n, double* log_p) {
         static_cast<void>(score(ids, n, log_p, {}));
     }
@@ -411,9 +427,9 @@ public:
     [[nodiscard]] bool score(const std::uint32_t* ids, std::size_t n, double* log_p,
                              const Continue& keep_going);
 
-    /// Writes all that the elements to come depend on into `to`, if that fits into `capacity`
-    /// bytes: options, context and random numbers. The bytes are the same on every machine. Returns
-    /// how many they are. `to` may be null if `capacity` is 0.
+    /// Writes all that later elements depend on into `to` (capacity bytes), if it fits: options,
+    /// context and random numbers. The bytes are the same on every machine. Returns their number.
+    /// `to` may be null if `capacity` is 0.
     [[nodiscard]] std::size_t save_state(void* to, std::size_t capacity) const;
     /// Returns the same bytes in a vector.
     [[nodiscard]] std::vector<std::uint8_t> save_state() const {
@@ -421,9 +437,10 @@ public:
         static_cast<void>(save_state(state.data(), state.size()));
         return state;
     }
-    /// A generator that goes on as the saved one does, bit for bit, in any process and on any
-    /// machine. `model` is of the same file. Throws ErrorCode::format if the state is damaged, and
-    /// ErrorCode::invalid_argument if it is one of another model.
+    /// Makes a generator from `state` (bytes), which goes on as the saved one does, bit for bit, in
+    /// any process and on any machine. `threads` is as in GeneratorOptions. Throws
+    /// ErrorCode::format if the state is damaged, and ErrorCode::invalid_argument if it is a state
+    /// of another model file.
     [[nodiscard]] static Generator load_state(const Model& model, const void* state,
                                               std::size_t bytes, std::size_t threads = 1);
 
@@ -436,7 +453,7 @@ private:
 /// One of many sequences.
 struct Request {
     SamplerOptions sampler;  ///< how its elements are chosen
-    /// Ids before its first element. It may be empty only where a Generator may start empty.
+    /// Ids before its first element. They may be empty only if next accepts an empty context.
     std::vector<std::uint32_t> prime;
     /// So many of the last elements of the prime belong to the text of the grammar.
     std::size_t grammar_prime = 0;
@@ -445,23 +462,25 @@ struct Request {
 /// What many sequences have in common.
 struct ManyOptions {
     std::size_t length = 1000;  ///< the most elements of a sequence
-    /// A sequence ends with the first of these that it draws, which is still part of it. None may
-    /// be empty, and each id is below info().outputs.
+    /// A sequence ends with the first of these stops that it draws. The stop is part of it. None
+    /// may be empty, and each id is below info().outputs.
     std::vector<std::vector<std::uint32_t>> stops;
     std::size_t refresh = 1;  ///< as in GeneratorOptions
     std::size_t threads = 1;  ///< threads that share the sequences, at most LSTMGEN_MAX_THREADS
-    /// If not null: for each sequence, gets the sum of ln of the probabilities that the network
-    /// alone, without options, gives its elements.
+    /// Null, or (requests): gets for each sequence the sum of ln of the probabilities that the
+    /// network alone, without options, gives its elements.
     double* scores = nullptr;
     Grammar grammar;     ///< which elements can be drawn, as in Generator::set_grammar
     bool finish = true;  ///< the text of the grammar is complete after `length` elements, or before
 };
 
-/// Draws a sequence for each request, side by side, which is faster than one after the other. Each
-/// is what a Generator with the same options draws, bit for bit.
+/// Draws a sequence for each of `requests`, side by side, which is faster than one after the other.
+/// Each is what a Generator with the same options draws, bit for bit. The result has the ids of
+/// each sequence. Throws the errors of Generator, and Error for a stop that is empty or has an id
+/// out of range.
 ///
-/// `keep_going` is called by the calling thread, at least every 20 ms or once an element. If it
-/// returns false, the result holds what has been drawn so far.
+/// The calling thread calls `keep_going` at least every 20 ms, or once an element. If it returns
+/// false, the result holds what has been drawn so far.
 [[nodiscard]] LSTMGEN_API std::vector<std::vector<std::uint32_t>> sample_many(
     const Model& model, const std::vector<Request>& requests, const ManyOptions& options,
     const Generator::Continue& keep_going = {});
@@ -469,13 +488,14 @@ struct ManyOptions {
 /// What one thread of this machine can do at best with the kernels of a model.
 struct MachineLimits {
     double macs_per_second = 0.0;  ///< float32 multiply-adds a second, in registers
-    double bytes_per_second =
-        0.0;  ///< bytes a second, reading as many as the model's weights have again and again
+    /// Bytes a second that are read from a block of the size of the model's weights, many times.
+    double bytes_per_second = 0.0;
 };
-/// Measures these limits, which takes about 0.2 s.
+/// Measures these limits on the calling thread. It takes about 0.2 s.
 [[nodiscard]] LSTMGEN_API MachineLimits measure_limits(const Model& model);
 
-/// Names of the instruction sets that this processor can run, the best first.
+/// Returns the names of the instruction sets that this processor can run, the best first. They are
+/// the names that LoadOptions::isa takes.
 [[nodiscard]] LSTMGEN_API std::vector<std::string> supported_isas();
 
 }  // namespace lstmgen

@@ -1,5 +1,5 @@
-// What an instruction set provides. The only header that the kernels and the rest of the library
-// share.
+// What an instruction set provides. This is the only header that the kernels and the rest of the
+// library share.
 #pragma once
 
 #include <cstddef>
@@ -21,14 +21,15 @@ constexpr std::size_t kGates = 4, kGruGates = 3;
 /// The activations that are vectorised; all others are in activations.cpp.
 enum class Function { linear, relu, sigmoid, hard_sigmoid, hard_sigmoid_keras2, tanh };
 
+/// The type of the numbers of a matrix.
 enum class WeightType { f32, bf16, int8 };
 
-/// Weights of bf16 that are multiplied as such, not as floats; and of int8 of which four rows are
-/// interleaved.
+/// A weight of bf16 that is multiplied as bf16, not as a float.
 enum class Bf16 : std::uint16_t {};
+/// A weight of int8 in a matrix with four interleaved rows.
 enum class Quad : std::int8_t {};
 
-/// In place of the number of a row: none.
+/// Stands for no row in place of the number of a row.
 constexpr std::uint32_t kNoRow = 0xffffffff;
 
 /// How a matrix lies in memory. Its columns are cut into panels of 16.
@@ -65,16 +66,17 @@ struct Layout {
 struct Matrix;
 struct Rows;
 
-/// What the numbers that a matrix is multiplied with are rounded to before.
+/// How the numbers that a matrix is multiplied with are rounded before.
 enum class Rounding {
     none,
-    bf16,        ///< bfloat16, to nearest; those below kLeastBf16 to zero
-    bf16_pairs,  ///< the same, two side by side
-    int16,       ///< each row to multiples of its own greatest magnitude / 32767
-    bytes,       ///< the same, plus 32768: the upper bytes of a row, then the lower ones
+    bf16,        ///< to the nearest bfloat16, as floats; numbers below kLeastBf16 to zero
+    bf16_pairs,  ///< to the same bfloat16, as 16 bits each
+    int16,       ///< to integers: multiples of the greatest magnitude of the row / 32767
+    bytes,       ///< to the same integers plus 32768: the upper bytes of a row, then the lower ones
 };
 
-/// z (rows, z_stride) += x . matrix, for its panels [first, first + n_panels).
+/// z (rows, z_stride) += x (rows, k) . matrix, for its panels [first, first + n_panels). Column 0
+/// of z is the first column of panel `first`.
 using Multiply = void(const Matrix& matrix, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
                       float* z, std::size_t z_stride);
 
@@ -84,28 +86,33 @@ struct RoundedProduct {
     Multiply* multiply;
 };
 
-/// A (k, 16 n_panels) matrix: panel p holds the columns [16 p, 16 p + 16). Where it lies: place_of.
-/// Its k is rounded up to a multiple of layout.interleaved_rows by zeros. Products take panels from
-/// a multiple of layout.adjacent_panels on, and as many, or all.
+/// A matrix of the shape (k, 16 n_panels). Panel p holds the columns [16 p, 16 p + 16), and
+/// place_of tells where it lies. Rows of zeros fill k up to a multiple of layout.interleaved_rows.
+/// Products start at a panel that is a multiple of layout.adjacent_panels. They take a multiple of
+/// as many panels, or all that are left.
 ///
-/// With int8, a weight stands for itself times `scales` of its column. Sums of kIntChain products
-/// are exact.
+/// With int8, the value of a weight is its integer times the scale of its column. Sums of kIntChain
+/// products are exact.
 struct Matrix {
-    const void* panels;  // 64-byte aligned
+    const void* panels;  // (k, 16 n_panels) in the order of `layout`, 64-byte aligned
     std::size_t k, n_panels;
     WeightType type;
     Layout layout;
-    RoundedProduct rounded;      // of the kernels in use; for int8, and for bf16 if its inputs are rounded
-    const float* scales;         // (16 n_panels), of int8
-    const std::int32_t* starts;  // (chains, 16 n_panels), of quads: -32768 times the sum of the weights, modulo 2^32
-    bool keeps_integers;  // with int8, a row of integers up to 32767 is not rounded: one-hot is as a gathered row
+    RoundedProduct rounded;  // for int8, and for bf16 if its inputs are rounded; else empty
+    const float* scales;     // (16 n_panels), for int8
+    // (chains, 16 n_panels), for quads: -32768 times the sum of the weights of a chain, mod 2^32.
+    const std::int32_t* starts;
+    // With int8, rows of integers up to 32767 are not rounded, so one-hot equals a gathered row.
+    bool keeps_integers;
 };
 
-/// Numbers before the first row of a panel; and to its next row, or rows that are interleaved. (A
-/// function of each file that uses it: see kernels.inl.)
+/// Where a panel lies in Matrix::panels: `at` numbers before its first row, and `step` numbers from
+/// one group of interleaved rows to the next.
 struct Place {
     std::size_t at, step;
 };
+/// Returns the place of a panel of a matrix (k, 16 n_panels). It is static, so that each file has
+/// its own: see kernels.inl.
 static constexpr Place place_of(std::size_t panel, Layout layout, std::size_t k, std::size_t n_panels) {
     const std::size_t rows = (k + layout.interleaved_rows - 1) / layout.interleaved_rows * layout.interleaved_rows;
     const std::size_t first = panel / layout.adjacent_panels * layout.adjacent_panels, left = n_panels - first;
@@ -114,58 +121,76 @@ static constexpr Place place_of(std::size_t panel, Layout layout, std::size_t k,
             adjacent * layout.interleaved_rows * kPanel};
 }
 
-/// Rows that are multiplied with a matrix: in floats, rounded or not, or in numbers of 16 bits.
+/// Rows that most products multiply together. Other products have a divisor of it.
+constexpr std::size_t kTileOfRows = 6;
+
+/// Returns the rows of a chunk when `rows` rows are cut into chunks of at most `most`. The chunks
+/// are equal up to whole tiles. A small last chunk would read all weights for a few rows. The
+/// function is static, as place_of is.
+static constexpr std::size_t chunk_of(std::size_t rows, std::size_t most) {
+    if (rows <= most) return rows;
+    const std::size_t chunks = (rows + most - 1) / most, equal = (rows + chunks - 1) / chunks;
+    const std::size_t tiles = (equal + kTileOfRows - 1) / kTileOfRows * kTileOfRows;
+    return tiles < most ? tiles : most;
+}
+
+/// Rows that are multiplied with a matrix. They are floats in `x`, or numbers of 16 bits in
+/// `rounded`; the other one is null.
 struct Rows {
-    const float* x;
+    const float* x;  // (rows, stride)
     std::size_t stride;
-    const std::int16_t* rounded;  // (rows, rounded_stride), filled up with zeros
+    const std::int16_t* rounded;  // (rows, rounded_stride), zeros after the k-th number
     std::size_t rounded_stride;
-    const float* scales;  // of the rows, for int16
+    const float* scales;  // (rows), for Rounding::int16 and bytes; else null
 };
 
-/// Weights and inputs of bf16 below it count as zero. Their products are multiples of 2^-126, and
-/// so are the sums: none is subnormal, which the instruction for such products takes for zero.
+/// Weights and inputs of bf16 below this count as zero. So products and sums are multiples of
+/// 2^-126, and none is subnormal: vdpbf16ps takes subnormal numbers for zero.
 constexpr float kLeastBf16 = 0x1p-56f;
 
-/// Multiply-adds in one chain: of floats, and of rounded numbers, where 512 * 128 * 32767 fits 31
-/// bits.
+/// Multiply-adds in one chain of floats, and in one of integers. 512 * 128 * 32767 fits 31 bits.
 constexpr std::size_t kFloatChain = 128, kIntChain = 512;
 
-/// Numbers from one rounded row to the next.
+/// Returns the numbers from one rounded row of k numbers to the next.
 constexpr std::size_t rounded_stride(std::size_t k) { return (k + 31) / 32 * 32; }
 
-constexpr std::size_t kRoundedScale = 16;  // floats for the scale of a rounded row, so that all stay aligned
+/// Floats of memory for the scale of a rounded row. They are more than 1, so that rows stay
+/// aligned.
+constexpr std::size_t kRoundedScale = 16;
 
-/// Floats of memory for rounding rows of k numbers, however it is done.
+/// Returns the floats of memory for rounding `rows` rows of k numbers, with any Rounding.
 constexpr std::size_t rounded_size(std::size_t k, std::size_t rows) {
     return rows * (kRoundedScale + rounded_stride(k));
 }
 
-/// One time step of a SimpleRNN layer for `rows` lanes, and what those of the other layers share
-/// with it.
+/// One time step of a SimpleRNN layer for `rows` lanes. The steps of the other layers share these
+/// members.
 ///
-/// Pre-activations are in packed order: for each block of 16 units the gates, 16 numbers each. Each
-/// starts as `start`, then adds the kernel row of `ids` (if not null, nor kNoRow), then `x .
-/// kernel` (if x is not null), then `h_prev . recurrent`, each product in the order of
-/// products.inl.
+/// Pre-activations have the shape (rows, 16 * gates * blocks) in packed order: for each block of 16
+/// units 16 numbers of each gate. They start as `start`. Then the kernel row of `ids` is added (if
+/// ids is not null, nor the id kNoRow), then `x . kernel` (if x is not null), then `h_prev .
+/// recurrent`. Each product has the order of products.inl.
 struct RnnStep {
     std::size_t rows;
-    std::size_t blocks;
-    Function activation;       // any; with more gates than one linear, relu, sigmoid or tanh
-    const float* start;        // (rows, 16 * gates * blocks): the bias, or the bias plus the input product
-    std::size_t start_stride;  // 0: the same for all lanes
-    std::size_t start_period;  // > 0: so many rows, lane i starts as row (start_first + i) % start_period
+    std::size_t blocks;   // of 16 units
+    Function activation;  // any for one gate; with more, linear, relu, sigmoid or tanh
+    // (rows, start_stride), or (start_period, start_stride): the bias, or the bias plus the input
+    // product.
+    const float* start;
+    std::size_t start_stride;  // 0: the same row for all lanes
+    std::size_t start_period;  // above 0: lane i takes row (start_first + i) % start_period
     std::size_t start_first;
-    Matrix kernel;
-    const std::uint32_t* ids;  // (rows, id_stride)
+    Matrix kernel;             // (inputs, 16 * gates * blocks)
+    const std::uint32_t* ids;  // (rows, id_stride), of which the first column counts; or null
     std::size_t id_stride;
-    const float* x;  // (rows, x_stride)
+    const float* x;  // (rows, x_stride), of which kernel.k columns count; or null
     std::size_t x_stride;
-    Matrix recurrent;
-    const float* h_prev;  // h_prev, h: (rows, h_stride)
-    float* h;
+    Matrix recurrent;     // (16 * blocks, 16 * gates * blocks)
+    const float* h_prev;  // (rows, h_stride)
+    float* h;             // (rows, h_stride)
     std::size_t h_stride;
-    float* rounded;  // rounded_size of all that is multiplied: x, h_prev, and for `candidate` h
+    // rounded_size floats for each of x and h_prev, one after the other, and for `candidate` of h.
+    float* rounded;
 };
 
 /// One time step of an LSTM layer: the gates i, f, c, o.
@@ -174,35 +199,38 @@ struct LstmStep : RnnStep {
     float* c;                       // (rows, h_stride)
 };
 
-/// Lanes whose working memory a GRU step needs at once.
+/// Lanes of a GRU step that are in working memory at once.
 constexpr std::size_t kGruRows = 64;
 
-/// One time step of a GRU layer: the gates z, r, h. The recurrent product has numbers of its own,
-/// which start as `recurrent_start`.
+/// One time step of a GRU layer: the gates z, r, h. The recurrent product is not added to the
+/// pre-activations but summed apart, from `recurrent_start` on.
 struct GruStep : RnnStep {
     Function recurrent_activation;  // as in LstmStep
     bool reset_after;               // r * (h . U) instead of (r * h) . U
-    const float* recurrent_start;   // (16 * blocks) for each gate of `recurrent`
-    Matrix candidate;               // gate h, unless reset_after: `recurrent` then has z and r alone
-    float* working;                 // (the lesser of rows and kGruRows, 32 * blocks), unless reset_after
+    const float* recurrent_start;   // (16 * blocks * gates of `recurrent`), in packed order
+    // (16 * blocks, 16 * blocks), gate h, unless reset_after. Without reset_after, `recurrent` has
+    // only the gates z and r.
+    Matrix candidate;
+    float* working;  // (min(rows, kGruRows), 32 * blocks), unless reset_after
 };
 
+/// The functions and layouts of one instruction set.
 struct KernelTable {
     const char* name;
 
-    /// How the matrices must lie, by WeightType.
+    /// How matrices of each WeightType must lie.
     Layout layouts[3];
 
-    /// z (rows, z_stride) += x (rows, x_stride) . matrix, for the first n_panels panels. `rounded`:
-    /// rounded_size of x.
+    /// z (rows, z_stride) += x (rows, x_stride) . matrix, for the first n_panels panels. `rounded`
+    /// has room for rounded_size(matrix.k, rows) floats.
     void (*gemm)(const Matrix& matrix, std::size_t n_panels, const float* x, std::size_t x_stride, std::size_t rows,
                  float* z, std::size_t z_stride, float* rounded);
 
-    /// The products of rounded numbers with matrices of these types.
+    /// The products of rounded numbers with matrices of bf16 and of int8.
     RoundedProduct bf16, int8;
 
-    /// z (rows, z_stride) += row ids[r * id_stride] of the matrix, or nothing for kNoRow, for the
-    /// first n_panels panels.
+    /// Row r of z (rows, z_stride) += row ids[r * id_stride] of the matrix, for the first n_panels
+    /// panels. kNoRow adds nothing.
     void (*gather)(const Matrix& matrix, std::size_t n_panels, const std::uint32_t* ids, std::size_t id_stride,
                    std::size_t rows, float* z, std::size_t z_stride);
 
@@ -210,20 +238,22 @@ struct KernelTable {
     void (*gru_step)(const GruStep& step);
     void (*rnn_step)(const RnnStep& step);
 
-    /// x[0..n) = function(x), n a multiple of 16. Errors against the exact function: sigmoid (x >=
-    /// -87) and tanh at most 3 units in the last place, sigmoid below -87 at most 1e-37; the others
-    /// are exact up to one rounding an operation.
+    /// x (n) = function(x), n a multiple of 16. Against the exact function, tanh and sigmoid (x >=
+    /// -87) are wrong by at most 3 units in the last place, and sigmoid below -87 by at most 1e-37.
+    /// The others are exact up to one rounding for each operation.
     void (*activate)(Function function, float* x, std::size_t n);
 
-    // What the machine can do at best, to compare with: see limits.hpp.
-    /// Multiply-adds of `rounds` rounds of nothing but fused multiply-adds in registers.
+    // The next two measure what the machine can do at best: see limits.cpp.
+    /// Does `rounds` rounds of fused multiply-adds in registers. Returns the number of
+    /// multiply-adds.
     double (*fma_peak)(std::size_t rounds);
-    /// Reads n bytes, a multiple of 1024, with vector loads; the result keeps the compiler from
-    /// leaving it out.
+    /// Reads `data` (n bytes), n a multiple of 1024, with vector loads. The result only keeps the
+    /// compiler from leaving the reads out.
     float (*read)(const void* data, std::size_t n);
 };
 
-/// Whether lstm_step and gru_step have this pair; of rnn_step, the activation with any gate.
+/// Returns whether lstm_step and gru_step have this pair of activations. rnn_step has no gate: it
+/// asks with any activation of a gate.
 constexpr bool fused_step_has(Function activation, Function recurrent_activation) {
     const bool gate = recurrent_activation == Function::sigmoid || recurrent_activation == Function::hard_sigmoid ||
                       recurrent_activation == Function::hard_sigmoid_keras2;

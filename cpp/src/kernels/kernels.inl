@@ -1,9 +1,11 @@
-// The only arithmetic, with products.inl. Written once over the primitives of a vec_<isa>.hpp,
-// compiled once per instruction set.
+// All arithmetic of the layers is here and in products.inl. It is written once over the primitives
+// of a vec_<isa>.hpp, and compiled once for each instruction set.
 //
-// Needs from the including file, besides what products.inl needs: load_low, load_high, sub, div,
-// min, max, pow2_bits, kCommonPair and kQuadsAndPairs. Everything stays in an unnamed namespace: no
-// symbol of a file compiled for one instruction set may be merged with that of another.
+// The including file provides what products.inl needs, and sub, div, min, max and pow2_bits.
+// kCommonPair tells whether tanh and sigmoid have their own copy of the LSTM step. kQuadsAndPairs
+// tells whether a table has products of bytes or of pairs of bf16. Everything is in an unnamed
+// namespace: the linker must not merge a function that is compiled for one instruction set with
+// that for another.
 
 #include <type_traits>
 
@@ -12,12 +14,12 @@
 namespace lstmgen::kernels {
 namespace {
 
-constexpr std::size_t kBlock = kGates * kPanel;
+constexpr std::size_t kBlock = kGates * kPanel;  // numbers of a block of an LSTM layer
 
 // ---- Functions ----------------------------------------------------------------------------------
 
-// N vectors that go through a function side by side: one alone would spend most of its time waiting
-// for itself. A Vec among the operands is the same for all N.
+// N vectors that go through a function side by side, which hides the latency of the instructions. A
+// Vec among the operands of a function below is the same for all N.
 template <std::size_t N>
 struct Wide {
     Vec v[N];
@@ -57,7 +59,7 @@ inline Wide<N> div(const A& a, const B& b) {
     return each_of<N>([&](std::size_t i) { return div(at(a, i), at(b, i)); });
 }
 
-// The constant comes first in min and max, so that a NaN in x stays one on every instruction set.
+// The constant comes first in min and max, so that a NaN in x stays NaN on every instruction set.
 template <std::size_t N>
 inline Wide<N> clamp(const Wide<N>& x, float low, float high) {
     return each_of<N>([&](std::size_t i) { return min(set(high), max(set(low), x.v[i])); });
@@ -69,11 +71,12 @@ struct Expm1Parts {
     Wide<N> p;      // e^r - 1, where x = n ln 2 + r
 };
 
-// For -87.3 <= x <= 88.3 (n in [-126, 127]). p has a relative error under 1.5e-8 before rounding
-// (minimax polynomial).
+// Splits e^x for -87.3 <= x <= 88.3, where n is in [-126, 127]. p is a minimax polynomial, with a
+// relative error under 1.5e-8 before rounding.
 template <std::size_t N>
 inline Expm1Parts<N> expm1_parts(const Wide<N>& x) {
-    const Vec magic = set(12582912.0f + 127.0f);  // 1.5 * 2^23 rounds to an integer, 127 is the bias of the exponent
+    // Adding 1.5 * 2^23 rounds to an integer. 127 is the bias of the exponent.
+    const Vec magic = set(12582912.0f + 127.0f);
     const Wide<N> shifted = fma(x, set(1.44269504f), magic);
     const Wide<N> n = sub(shifted, magic);
     const Wide<N> r = fma(n, set(2.12194440e-4f), fma(n, set(-0.693359375f), x));
@@ -116,7 +119,7 @@ struct HardSigmoidKeras2 {
         return clamp(fma(x, set(0.2f), set(0.5f)), 0.0f, 1.0f);
     }
 };
-struct Tanh {  // (e^2x - 1) / (e^2x + 1), from e^2x - 1 without cancellation
+struct Tanh {  // (e^2x - 1) / (e^2x + 1), where e^2x - 1 is computed without cancellation
     template <std::size_t N>
     static Wide<N> apply(const Wide<N>& x) {
         const auto [scale, p] = expm1_parts(clamp(add(x, x), -20.0f, 20.0f));
@@ -125,7 +128,8 @@ struct Tanh {  // (e^2x - 1) / (e^2x + 1), from e^2x - 1 without cancellation
     }
 };
 
-// Whichever `function` names: for the pairs that are rare, which are not worth a copy of each step.
+// The function that `function` names. Rare pairs of activations use it, so that a step is not
+// compiled for each of them.
 struct Any {
     Function function;
 
@@ -151,7 +155,7 @@ inline void store_wide(float* p, const Wide<N>& a) {
     for (std::size_t i = 0; i < N; ++i) store(p + i * kWidth, a.v[i]);
 }
 
-// x[0..n) = f(x), n a multiple of 16.
+// x (n) = f(x), n a multiple of 16.
 template <class F>
 inline void map(F f, float* x, std::size_t n) {
     constexpr std::size_t most = 4, panel = kPanel / kWidth, few = panel < most ? panel : most;
@@ -173,18 +177,18 @@ LSTMGEN_NOINLINE void activate(Function function, float* x, std::size_t n) {
 
 // ---- Products -----------------------------------------------------------------------------------
 
-constexpr std::size_t kChunk =
-    32;  // numbers that are rounded at once: so many that GCC makes a loop of vectors of them
+// Numbers that are rounded at once. With 32, GCC vectorises the loop.
+constexpr std::size_t kChunk = 32;
 
-// The bits of x.
+// Returns the bits of x.
 inline std::uint32_t bits_of(float x) {
     std::uint32_t bits;
     std::memcpy(&bits, &x, sizeof bits);
     return bits;
 }
 
-// f(numbers, i) for the numbers of x from i on, kChunk at a time; the last ones are followed by
-// zeros.
+// Calls f(chunk, i) for each chunk (kChunk) of x (n), which starts at x + i. Zeros fill the last
+// chunk.
 template <class F>
 inline void for_chunks(const float* x, std::size_t n, F f) {
     for (std::size_t i = 0; i < n; i += kChunk) {
@@ -194,15 +198,15 @@ inline void for_chunks(const float* x, std::size_t n, F f) {
     }
 }
 
-// What rounding a row to 16 bits takes: x is next to an integer times `scale`, and that integer
-// next to x * factor.
+// The two factors between a number x and its integer of 16 bits: x is about integer * scale, and
+// the integer is the one nearest to x * factor.
 struct Scale {
     float scale, factor;
 };
 
-// The greatest magnitude; NaN or infinity if there is one.
+// Returns the greatest magnitude in x (n). It is NaN or infinity if x holds one.
 LSTMGEN_NOINLINE float greatest(const float* x, std::size_t n) {
-    std::uint32_t tops[kChunk] = {};  // of the magnitudes, which are in the order of their bits
+    std::uint32_t tops[kChunk] = {};  // greatest bits so far; magnitudes are in the order of bits
     for_chunks(x, n, [&](const float* chunk, std::size_t) {
         for (std::size_t j = 0; j < kChunk; ++j) {
             const std::uint32_t magnitude = bits_of(chunk[j]) & 0x7fffffff;
@@ -216,18 +220,18 @@ LSTMGEN_NOINLINE float greatest(const float* x, std::size_t n) {
     return most;
 }
 
-// Of a row whose greatest integer is 32767; NaN for a number that is not finite.
+// Returns the scale of a row with the greatest magnitude `most`, which becomes 32767. The scale is
+// NaN if `most` is not finite.
 inline Scale scale_of(float most) {
     if (most - most != 0.0f) return {most - most, 0.0f};
     return most < 0x1p-100f ? Scale{0.0f, 0.0f} : Scale{most / 32767.0f, 32767.0f / most};
 }
 
-// The integer next to x * factor, plus 32768.
-inline std::uint32_t to_uint16(float x, float factor) {
-    return bits_of(x * factor + 12582912.0f) - 0x4b400000 + 32768;  // 1.5 * 2^23 rounds to an integer
-}
+// Returns the integer nearest to x * factor, plus 32768. Adding 1.5 * 2^23 rounds to an integer.
+inline std::uint32_t to_uint16(float x, float factor) { return bits_of(x * factor + 12582912.0f) - 0x4b400000 + 32768; }
 
-// Whether rounding changes none of these numbers, the greatest of which is `most`.
+// Returns whether x (n) holds only integers that rounding does not change. `most` is the greatest
+// magnitude.
 LSTMGEN_NOINLINE bool are_int16(const float* x, std::size_t n, float most) {
     const auto changes = [](float number) {
         const float rounded = number + 12582912.0f;
@@ -243,7 +247,7 @@ LSTMGEN_NOINLINE bool are_int16(const float* x, std::size_t n, float most) {
     return any == 0;
 }
 
-// to[0..n) = x as integers, then zeros.
+// to (n, rounded up to kChunk) = x (n) as integers, then zeros.
 LSTMGEN_NOINLINE void round_to_int16(const float* x, std::size_t n, float factor, std::int16_t* to) {
     for_chunks(x, n, [&](const float* chunk, std::size_t i) {
         std::uint16_t bits[kChunk];
@@ -253,7 +257,7 @@ LSTMGEN_NOINLINE void round_to_int16(const float* x, std::size_t n, float factor
     });
 }
 
-// The same, plus 32768, as upper and lower bytes.
+// upper, lower (n, rounded up to kChunk) = the bytes of the same integers plus 32768.
 LSTMGEN_NOINLINE void round_to_bytes(const float* x, std::size_t n, float factor, std::byte* upper, std::byte* lower) {
     for_chunks(x, n, [&](const float* chunk, std::size_t i) {
         std::uint8_t bytes[2][kChunk];
@@ -265,8 +269,8 @@ LSTMGEN_NOINLINE void round_to_bytes(const float* x, std::size_t n, float factor
     });
 }
 
-// The bits of x as a bf16, rounded to nearest, ties to even. Without branches, so that it goes into
-// vectors.
+// Returns the bits of x as a bf16, rounded to nearest, ties to even. It has no branches, so that
+// loops over it are vectorised.
 inline std::uint32_t to_bf16(float x) {
     const std::uint32_t bits = bits_of(x), nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     const auto magnitude = static_cast<std::int32_t>(bits & 0x7fffffff);
@@ -275,7 +279,7 @@ inline std::uint32_t to_bf16(float x) {
     return (nearest & (0 - counts)) | (0x7fc0 & (0 - nan));
 }
 
-// to[0..n) = x as bf16, then zeros: as floats, or as their upper halves.
+// to (n, rounded up to kChunk) = x (n) as bf16, then zeros. T is float, or 16 bits.
 template <class T>
 LSTMGEN_NOINLINE void round_to_bf16(const float* x, std::size_t n, T* to) {
     using Bits = std::conditional_t<sizeof(T) == sizeof(float), std::uint32_t, std::uint16_t>;
@@ -287,8 +291,8 @@ LSTMGEN_NOINLINE void round_to_bf16(const float* x, std::size_t n, T* to) {
     });
 }
 
-// The rows as the matrix wants them. `memory`, where rounded ones are put, is moved on to what is
-// left of it.
+// Returns x (rows, stride) as the matrix needs it, rounded or not. Rounded rows go into `memory`
+// (rounded_size(m.k, rows)), which then moves on to what is left of it. A null x stays null.
 Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t rows, float*& memory) {
     const Rounding rounding = m.rounded.rounding;
     if (rounding == Rounding::none || !x) return {x, stride, nullptr, 0, nullptr};
@@ -319,7 +323,7 @@ Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t r
     return {nullptr, 0, halves, to_stride, rounding == Rounding::bf16_pairs ? nullptr : scales};
 }
 
-// z (rows, z_stride) += x . panels [first, first + n_panels)
+// z (rows, z_stride) += x . panels [first, first + n_panels), by the product for the matrix's type.
 void gemm_from(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows, float* z,
                std::size_t z_stride) {
     if (m.rounded.multiply) return m.rounded.multiply(m, first, n_panels, x, rows, z, z_stride);
@@ -327,8 +331,8 @@ void gemm_from(const Matrix& m, std::size_t first, std::size_t n_panels, const R
     multiply_panels<float>(m, first, n_panels, x, rows, z, z_stride);
 }
 
-// z[0..n) += a row of panels side by side; rows that are interleaved begin at `row`, and it is the
-// i-th of them.
+// z (n) += one row of the weights of adjacent panels. `row` is the group of `interleaved` rows, in
+// the order of Layout; the i-th of them is added. `scales` (n) are those of int8.
 inline void add_row(const float* row, std::size_t, std::size_t, const float*, std::size_t n, float* z) {
     for (std::size_t v = 0; v < n; v += kWidth) store(z + v, add(load(z + v), load(row + v)));
 }
@@ -354,6 +358,7 @@ inline void add_row(const std::int8_t* row, std::size_t interleaved, std::size_t
         add_interleaved<std::uint32_t>(row, i, scales, n, z);
 }
 
+// Row r of z (rows, z_stride) += row ids[r * id_stride] of the panels [first, first + n_panels).
 template <class W>
 void gather_rows(const Matrix& m, std::size_t first, std::size_t n_panels, const std::uint32_t* ids,
                  std::size_t id_stride, std::size_t rows, float* z, std::size_t z_stride) {
@@ -383,13 +388,13 @@ void gather_from(const Matrix& m, std::size_t first, std::size_t n_panels, const
 
 // ---- Recurrent layers ---------------------------------------------------------------------------
 
-// Pre-activations of a group of blocks for a chunk of lanes live in a buffer that fits the
+// The pre-activations of a group of blocks for a chunk of lanes are in a buffer that fits the
 // first-level cache.
 constexpr std::size_t kChunkRows = 96;
 constexpr std::size_t kBuffer = kChunkRows * kBlock;
 
-// z (rows, 16 * n_panels) = the step's start and input product, for some panels and the lanes from
-// r on.
+// z (rows, 16 * n_panels) = the step's start plus its input product, for the panels [first, first +
+// n_panels) and the lanes from r on.
 LSTMGEN_NOINLINE void input_product(const RnnStep& s, const Rows& x, std::size_t first, std::size_t n_panels,
                                     std::size_t r, std::size_t rows, float* z) {
     const std::size_t stride = n_panels * kPanel;
@@ -402,23 +407,23 @@ LSTMGEN_NOINLINE void input_product(const RnnStep& s, const Rows& x, std::size_t
     if (s.x) gemm_from(s.kernel, first, n_panels, rows_after(x, r), rows, z, stride);
 }
 
-// What a step multiplies.
+// The rows that a step multiplies, rounded as their matrices need it.
 struct Operands {
     explicit Operands(const RnnStep& s)
         : memory(s.rounded),
           x(rows_for(s.kernel, s.x, s.x_stride, s.rows, memory)),
           h_prev(rows_for(s.recurrent, s.h_prev, s.h_stride, s.rows, memory)) {}
 
-    float* memory;  // what is left for more
-    Rows x, h_prev;
+    float* memory;   // the rest of the step's memory for rounded rows
+    Rows x, h_prev;  // (rows, kernel.k) and (rows, recurrent.k)
 };
 
-// Vectors that go through a cell side by side.
+// Vectors that go through the formula of a cell side by side.
 constexpr std::size_t kCellVecs = kVecs < 2 ? kVecs : 2;
 
 // ---- LSTM ---------------------------------------------------------------------------------------
 
-// The gates of one block of 16 units, in place.
+// z (4, 16) = the gates i, f, c, o of one block, from their pre-activations.
 template <class Act, class Rec>
 inline void gates(Act act, Rec rec, float* z) {
     map(rec, z, 2 * kPanel);
@@ -426,7 +431,7 @@ inline void gates(Act act, Rec rec, float* z) {
     map(rec, z + 3 * kPanel, kPanel);
 }
 
-// c = f * c + i * g, h = o * act(c), for one block.
+// c (16) = f * c + i * g, h (16) = o * act(c), for one block with the gates z (4, 16).
 template <class Act>
 inline void cell(Act act, const float* z, float* c, float* h) {
     constexpr std::size_t n = kCellVecs;
@@ -440,17 +445,18 @@ inline void cell(Act act, const float* z, float* c, float* h) {
 
 template <class Act, class Rec>
 void lstm_step_typed(const LstmStep& s, Act act, Rec rec) {
-    alignas(64) float z[kBuffer];
+    alignas(64) float z[kBuffer];  // (rows of a chunk, blocks of a group, 4 gates, 16)
     const Operands in(s);
-    const std::size_t group = s.rows == 1 ? kBuffer / kBlock : 1;
+    const std::size_t group = s.rows == 1 ? kBuffer / kBlock : 1, chunk = chunk_of(s.rows, kChunkRows);
     for (std::size_t b = 0; b < s.blocks; b += group) {
         const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
         const std::size_t stride = blocks * kBlock;
-        for (std::size_t r = 0; r < s.rows; r += kChunkRows) {
-            const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
+        for (std::size_t r = 0; r < s.rows; r += chunk) {
+            const std::size_t rows = s.rows - r < chunk ? s.rows - r : chunk;
             input_product(s, in.x, b * kGates, blocks * kGates, r, rows, z);
             gemm_from(s.recurrent, b * kGates, blocks * kGates, rows_after(in.h_prev, r), rows, z, stride);
-            // All gates first: they do not wait for one another, as the cell does for its gates.
+            // Gates do not depend on each other, but a cell waits for its gates. So all gates come
+            // first.
             for (std::size_t i = 0; i < rows * blocks; ++i) gates(act, rec, z + i * kBlock);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t i = 0; i < blocks; ++i) {
@@ -462,8 +468,8 @@ void lstm_step_typed(const LstmStep& s, Act act, Rec rec) {
 }
 
 void lstm_step(const LstmStep& s) {
-    // The pair that nearly all networks have is compiled in, where arithmetic is so fast that it
-    // pays.
+    // Nearly all networks have this pair. It has its own copy of the step on instruction sets where
+    // that is faster.
     if constexpr (kCommonPair)
         if (s.activation == Function::tanh && s.recurrent_activation == Function::sigmoid)
             return lstm_step_typed(s, Tanh{}, Sigmoid{});
@@ -472,16 +478,16 @@ void lstm_step(const LstmStep& s) {
 
 // ---- GRU ----------------------------------------------------------------------------------------
 
-constexpr std::size_t kGruBlock = kGruGates * kPanel;
+constexpr std::size_t kGruBlock = kGruGates * kPanel;  // numbers of a block of a GRU layer
 constexpr std::size_t kGruBuffer = kGruRows * kGruBlock;
 
-// u (rows, stride) = start (stride), or zeros.
+// Each row of u (rows, stride) = start (stride), or zeros if start is null.
 inline void start_rows(const float* start, std::size_t rows, std::size_t stride, float* u) {
     for (std::size_t j = 0; j < rows; ++j)
         for (std::size_t v = 0; v < stride; v += kWidth) store(u + j * stride + v, start ? load(start + v) : set(0.0f));
 }
 
-// a[0..n) = f(a + u)
+// a (n) = f(a + u (n))
 template <class F>
 inline void map_sum(F f, float* a, const float* u, std::size_t n) {
     constexpr std::size_t few = kVecs < 4 ? kVecs : 4;
@@ -489,7 +495,7 @@ inline void map_sum(F f, float* a, const float* u, std::size_t n) {
         store_wide(a + v, f.apply(add(load_wide<few>(a + v), load_wide<few>(u + v))));
 }
 
-// z * h + (1 - z) * g
+// Returns z * h + (1 - z) * g.
 template <std::size_t N>
 inline Wide<N> blend(const Wide<N>& z, const Wide<N>& h, const Wide<N>& g) {
     const auto rest = each_of<N>([&](std::size_t i) { return sub(set(1.0f), z.v[i]); });
@@ -498,15 +504,16 @@ inline Wide<N> blend(const Wide<N>& z, const Wide<N>& h, const Wide<N>& g) {
 
 void gru_step_reset_after(const GruStep& s) {
     const Any act{s.activation}, rec{s.recurrent_activation};
-    alignas(64) float a[kGruBuffer], u[kGruBuffer];  // products of the input and of h
+    // (rows of a chunk, blocks of a group, 3 gates, 16): the products of the input, and of h.
+    alignas(64) float a[kGruBuffer], u[kGruBuffer];
     const Operands in(s);
     constexpr std::size_t n = kCellVecs;
-    const std::size_t group = s.rows == 1 ? kGruRows : 1;
+    const std::size_t group = s.rows == 1 ? kGruRows : 1, chunk = chunk_of(s.rows, kGruRows);
     for (std::size_t b = 0; b < s.blocks; b += group) {
         const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
         const std::size_t stride = blocks * kGruBlock;
-        for (std::size_t r = 0; r < s.rows; r += kGruRows) {
-            const std::size_t rows = s.rows - r < kGruRows ? s.rows - r : kGruRows;
+        for (std::size_t r = 0; r < s.rows; r += chunk) {
+            const std::size_t rows = s.rows - r < chunk ? s.rows - r : chunk;
             input_product(s, in.x, b * kGruGates, blocks * kGruGates, r, rows, a);
             start_rows(s.recurrent_start + b * kGruBlock, rows, stride, u);
             gemm_from(s.recurrent, b * kGruGates, blocks * kGruGates, rows_after(in.h_prev, r), rows, u, stride);
@@ -526,18 +533,22 @@ void gru_step_reset_after(const GruStep& s) {
     }
 }
 
-// All r must be known before the first h . U: what waits for it is in `working`, for each block z
-// and the input product of h; r * h stands in the place of the new h.
+// The product of gate h needs r of all units. So the step has two passes over the blocks. The first
+// leaves r * h_prev in the place of the new h. It leaves z and the input product of gate h in
+// `working` (rows, blocks, 2, 16). The second pass computes gate h, and then the new h in
+// `working`, since its products still read r * h_prev.
 void gru_step_reset_before(const GruStep& s) {
     const Any act{s.activation}, rec{s.recurrent_activation};
+    // a (rows, blocks of a group, 3 gates, 16) is the product of the input. u is the product of h:
+    // (rows, blocks of a group, 2 gates, 16) in the first pass, (rows, blocks, 16) in the second.
     alignas(64) float a[kGruBuffer], u[kGruBuffer];
     const Operands in(s);
     constexpr std::size_t n = kCellVecs, pair = 2 * kPanel;
-    constexpr std::size_t most = kGruRows / 2;  // lanes at once
+    const std::size_t chunk = chunk_of(s.rows, kGruRows / 2);
     const std::size_t group = s.rows == 1 ? kGruRows : 2, group_h = s.rows == 1 ? kGruRows : kGates;
     const std::size_t working_stride = pair * s.blocks;
-    for (std::size_t r = 0; r < s.rows; r += most) {
-        const std::size_t rows = s.rows - r < most ? s.rows - r : most;
+    for (std::size_t r = 0; r < s.rows; r += chunk) {
+        const std::size_t rows = s.rows - r < chunk ? s.rows - r : chunk;
         const float* const h_prev = s.h_prev + r * s.h_stride;
         float* const h = s.h + r * s.h_stride;
         for (std::size_t b = 0; b < s.blocks; b += group) {
@@ -590,14 +601,14 @@ void gru_step(const GruStep& s) {
 // ---- SimpleRNN ----------------------------------------------------------------------------------
 
 void rnn_step(const RnnStep& s) {
-    alignas(64) float z[kBuffer];
+    alignas(64) float z[kBuffer];  // (rows of a chunk, blocks of a group, 16)
     const Operands in(s);
-    const std::size_t group = s.rows == 1 ? kBuffer / kPanel : kGates;
+    const std::size_t group = s.rows == 1 ? kBuffer / kPanel : kGates, chunk = chunk_of(s.rows, kChunkRows);
     for (std::size_t b = 0; b < s.blocks; b += group) {
         const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
         const std::size_t stride = blocks * kPanel;
-        for (std::size_t r = 0; r < s.rows; r += kChunkRows) {
-            const std::size_t rows = s.rows - r < kChunkRows ? s.rows - r : kChunkRows;
+        for (std::size_t r = 0; r < s.rows; r += chunk) {
+            const std::size_t rows = s.rows - r < chunk ? s.rows - r : chunk;
             input_product(s, in.x, b, blocks, r, rows, z);
             gemm_from(s.recurrent, b, blocks, rows_after(in.h_prev, r), rows, z, stride);
             activate(s.activation, z, rows * stride);
@@ -620,7 +631,7 @@ void gather(const Matrix& m, std::size_t n_panels, const std::uint32_t* ids, std
 
 // ---- Limits -------------------------------------------------------------------------------------
 
-constexpr std::size_t kIndependent = 12;  // chains at once, so that latency does not count
+constexpr std::size_t kIndependent = 12;  // independent sums, enough to hide the latency
 
 double fma_peak(std::size_t rounds) {
     Vec acc[kIndependent];
@@ -631,7 +642,7 @@ double fma_peak(std::size_t rounds) {
     for (std::size_t i = 1; i < kIndependent; ++i) acc[0] = add(acc[0], acc[i]);
     float out[kWidth];
     store(out, acc[0]);
-    // It is positive, which the compiler does not know.
+    // out[0] is always positive. The compiler does not know that, so it keeps the loop.
     return out[0] > 0.0f ? static_cast<double>(rounds * kIndependent * kWidth) : 0.0;
 }
 
@@ -648,7 +659,8 @@ float read(const void* data, std::size_t n) {
     return out[0];
 }
 
-// Of matrices of int8: pairs of rows, or four and as many panels as of floats.
+// The layouts of matrices of int8: pairs of rows, or quads of rows in as many adjacent panels as
+// matrices of floats have.
 constexpr Layout kPairs{2, 1}, kQuads{4, kTilePanels};
 
 constexpr KernelTable make_table(const char* name, Layout int8_layout, RoundedProduct int8,

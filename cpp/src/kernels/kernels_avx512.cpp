@@ -2,8 +2,8 @@
 
 #include "kernels.inl"
 
-// Without VNNI, products with int8 are left to AVX2: few processors have AVX-512 alone. (A test has
-// others.)
+// Without VNNI, products with int8 use AVX2, since few processors have AVX-512 without VNNI. A test
+// defines another product.
 #ifndef LSTMGEN_INT8_WITHOUT_VNNI
 #define LSTMGEN_INT8_WITHOUT_VNNI \
     kPairs, { Rounding::int16, avx2_int8 }

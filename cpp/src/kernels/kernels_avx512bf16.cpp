@@ -1,4 +1,4 @@
-// Products of bf16 with bf16. All else is in kernels_avx512.cpp.
+// Products of bf16 with bf16. The other functions are those of kernels_avx512.cpp.
 #include "vec_avx512.hpp"
 
 #include "products.inl"

@@ -1,8 +1,9 @@
-// Products with int8. All else is in kernels_avx512.cpp.
+// Products with int8. The other functions are those of kernels_avx512.cpp.
 //
-// The instruction multiplies unsigned bytes with signed ones. So the rounded numbers, plus 32768,
-// are taken apart into upper and lower bytes; what that adds to a sum does not depend on them, and
-// is taken off where it starts. All modulo 2^32: the true sum fits.
+// The instruction multiplies unsigned bytes with signed ones. So 32768 is added to the rounded
+// numbers, and the results are split into upper and lower bytes. The addition changes a sum by
+// 32768 times the sum of the weights. Matrix::starts subtracts that. The sums are modulo 2^32,
+// which the true sum fits.
 #include "vec_avx512.hpp"
 
 #include "products.inl"
@@ -10,7 +11,8 @@
 namespace lstmgen::kernels {
 namespace {
 
-struct Halves {  // with the upper bytes, and the lower ones
+// Two vectors of sums or numbers: one of the upper bytes, one of the lower bytes.
+struct Halves {
     Ints upper, lower;
 };
 
@@ -19,6 +21,8 @@ struct Kind<Quad> {
     using Sum = Halves;
     static constexpr std::size_t rows = 4, chain = kIntChain, tile_rows = 3;
 
+    // Returns the bytes i to i + 3 of both halves of `row`: (stride) upper ones, (stride) lower
+    // ones.
     static Halves numbers(const std::int16_t* row, std::size_t stride, std::size_t i) {
         const auto* const bytes = reinterpret_cast<const std::byte*>(row);
         std::int32_t upper, lower;

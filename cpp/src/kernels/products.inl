@@ -1,17 +1,17 @@
 // Products of rows with packed matrices, over the primitives of a vec_<isa>.hpp.
 //
-// One summation order everywhere, in the product of one row and of many, whatever the vector width:
-// k ascends (with bf16 pair by pair, the second of a pair first, as vdpbf16ps does) in chains of
-// kFloatChain fused multiply-adds, each from zero, whose sums are added to the output one after the
-// other. So results are the same bits on every instruction set and for any number of lanes; and the
-// rounding errors of a long sum are those of a few short ones, which a single chain over 600 terms
-// would make 2 to 3 times Keras's own. Products with int8 are sums of integers, exact in any order,
-// in chains of kIntChain.
+// All products add in one order, for one row and for many, whatever the vector width. The terms of
+// a sum form chains of kFloatChain fused multiply-adds. In a chain k ascends, from a sum of zero.
+// The sums of the chains are added to the output in order. With bf16, k ascends by pairs, and the
+// second of a pair comes first, as in vdpbf16ps. So results are the same bits on every instruction
+// set and for any number of lanes. Chains also keep rounding errors small: one chain of 600 terms
+// would have 2 to 3 times the error of Keras. Products with int8 are sums of integers in chains of
+// kIntChain, exact in any order.
 //
-// Needs from the including file: <cstring>, Vec, kWidth, load, load_low, load_high, store, set,
-// fma, mul, add; Ints, Pairs, zero_ints, load_pairs, set_pair, add_dot, to_floats; and the sizes of
-// tiles: kTileRows x kTilePanels of many rows, kRowPanels of one. kTilePanels panels lie side by
-// side, or fewer (Layout).
+// The including file provides <cstring>; Vec, kWidth, load, load_low, load_high, store, set, fma,
+// mul, add; Ints, Pairs, zero_ints, load_pairs, set_pair, add_dot, to_floats; and the sizes of
+// tiles. A tile of many rows is kTileRows x kTilePanels, a tile of one row is 1 x kRowPanels.
+// kTilePanels panels are adjacent in memory, or fewer (Layout).
 
 namespace lstmgen::kernels {
 namespace {
@@ -19,19 +19,21 @@ namespace {
 constexpr std::size_t kVecs = kPanel / kWidth;  // vectors in one row of a panel
 constexpr bool kOnePanel = kTilePanels == 1;    // whether a tile has one panel
 
+// Returns the rows of x from row r on.
 inline Rows rows_after(const Rows& x, std::size_t r) {
     if (!x.rounded) return {x.x + r * x.stride, x.stride, nullptr, 0, nullptr};
     return {nullptr, 0, x.rounded + r * x.rounded_stride, x.rounded_stride, x.scales ? x.scales + r : nullptr};
 }
 
-// What goes with weights of a kind: how many rows are interleaved, multiply-adds in a chain, and
-// rows of a tile.
+// The constants of a kind of weights W: rows that are interleaved, multiply-adds in a chain, rows
+// of a tile; and Sum, the type that a chain sums in. This is the kind of two interleaved rows.
 template <class W>
 struct Kind {
     using Sum = Vec;
     static constexpr std::size_t rows = 2, chain = kFloatChain, tile_rows = kTileRows;
 
-    // Of a row of rounded numbers those that the rows of weights from i on are multiplied with.
+    // Returns the pair of rounded numbers (i, i + 1) of `row` (stride) in all elements of a vector.
+    // The rows i and i + 1 of the weights are multiplied with it.
     static Pairs numbers(const std::int16_t* row, std::size_t /*stride*/, std::size_t i) {
         std::int32_t pair;
         std::memcpy(&pair, row + i, sizeof pair);
@@ -48,15 +50,16 @@ struct Kind<std::int8_t> : Kind<void> {
     static constexpr std::size_t chain = kIntChain;
 };
 
+// Sets a sum to its start, which is zero but for quads.
 inline void start(Vec& sum, const std::int32_t*) { sum = set(0.0f); }
 inline void start(Ints& sum, const std::int32_t*) { sum = zero_ints(); }
-// z += sum, of row r
+// z (kWidth) += sum, which belongs to row r of x. `scales` (kWidth) are those of the columns.
 inline void add_to(float* z, Vec sum, const Rows&, std::size_t, const float*) { store(z, add(load(z), sum)); }
 inline void add_to(float* z, Ints sum, const Rows& x, std::size_t r, const float* scales) {
     store(z, add(load(z), mul(to_floats(sum), mul(set(x.scales[r]), load(scales)))));
 }
 
-// sums (R rows, N vectors) += number i of each row times w.
+// sums (R rows, N vectors) += number i of each row of x times w (N vectors).
 template <std::size_t R, std::size_t N>
 inline void multiply(const Rows& x, std::size_t i, const Vec (&w)[N], Vec (&sums)[R][N]) {
     for (std::size_t r = 0; r < R; ++r) {
@@ -65,21 +68,21 @@ inline void multiply(const Rows& x, std::size_t i, const Vec (&w)[N], Vec (&sums
     }
 }
 
-// What a chain multiplies with: N vectors of one row of panels (or of rows that are interleaved),
-// of which S panels lie side by side.
+// The weights that a chain multiplies with: N vectors of one group of rows, across several panels.
+// S panels are adjacent in memory.
 template <class W, std::size_t S>
 struct Weights {
-    const W* at;
-    std::size_t step;  // numbers to the next row
-    std::size_t jump;  // and to the next S panels
+    const W* at;       // the group of the first panel; numbers in the order of Layout
+    std::size_t step;  // numbers to the next group of rows
+    std::size_t jump;  // numbers to the next S panels
 
     const W* operator[](std::size_t j) const {
         return at + j / (S * kVecs) * jump + j % (S * kVecs) * kWidth * Kind<W>::rows;
     }
 };
 
-// One chain: sums (R rows, N vectors) += the numbers [begin, end) of each row times those rows of
-// the panels.
+// One chain: sums (R rows, N vectors) += x . weights, for the k in [begin, end). `weights` starts
+// at row `begin` of the matrix. This is the chain of float weights.
 template <std::size_t S, std::size_t R, std::size_t N>
 inline void chain(Weights<float, S> weights, const Rows& x, std::size_t begin, std::size_t end, Vec (&sums)[R][N]) {
     for (std::size_t i = begin; i < end; ++i, weights.at += weights.step) {
@@ -89,13 +92,14 @@ inline void chain(Weights<float, S> weights, const Rows& x, std::size_t begin, s
     }
 }
 
+// The same with weights of bf16, which are multiplied as floats.
 template <std::size_t S, std::size_t R, std::size_t N>
 inline void chain(Weights<std::uint16_t, S> weights, const Rows& x, std::size_t begin, std::size_t end,
                   Vec (&sums)[R][N]) {
     Vec w[N];
     std::size_t i = begin;
     for (; i + 1 < end; i += 2, weights.at += weights.step) {
-        if constexpr (R == 1) {  // each pair at once: many of them would not stay in registers
+        if constexpr (R == 1) {  // vector by vector: N vectors of weights would not fit registers
             const Vec low = set(x.x[i]), high = set(x.x[i + 1]);
             for (std::size_t j = 0; j < N; ++j)
                 sums[0][j] = fma(low, load_low(weights[j]), fma(high, load_high(weights[j]), sums[0][j]));
@@ -111,14 +115,15 @@ inline void chain(Weights<std::uint16_t, S> weights, const Rows& x, std::size_t 
     multiply(x, i, w, sums);
 }
 
-// Of rounded numbers: pairs of int8 times int16, or of bf16; quads of int8 times bytes.
+// The same with rounded numbers: pairs of int8 times int16, pairs of bf16, quads of int8 times
+// bytes.
 template <class W, std::size_t S, class Sum, std::size_t R, std::size_t N>
 inline void chain(Weights<W, S> weights, const Rows& x, std::size_t begin, std::size_t end, Sum (&sums)[R][N]) {
     const auto numbers = [&](std::size_t r, std::size_t i) {
         return Kind<W>::numbers(x.rounded + r * x.rounded_stride, x.rounded_stride, i);
     };
     for (std::size_t i = begin; i < end; i += Kind<W>::rows, weights.at += weights.step) {
-        if constexpr (R == 1) {  // each vector at once: many of them would not stay in registers
+        if constexpr (R == 1) {  // vector by vector, as above
             const auto a = numbers(0, i);
             for (std::size_t j = 0; j < N; ++j) sums[0][j] = add_dot(sums[0][j], load_pairs(weights[j]), a);
         } else {
@@ -132,14 +137,14 @@ inline void chain(Weights<W, S> weights, const Rows& x, std::size_t begin, std::
     }
 }
 
-// Panels [first, last) of a matrix, and what they are multiplied with.
+// A product of rows with the panels [first, last) of a matrix.
 template <class W>
 struct Product {
     const Matrix& m;
-    std::size_t first, last;
-    const Rows& x;
+    std::size_t first, last;  // panels
+    const Rows& x;            // (rows, k)
     std::size_t rows;
-    float* z;  // of the first panel
+    float* z;  // (rows, z_stride), from the column of panel `first` on
     std::size_t z_stride;
 
     std::size_t left() const { return last - first; }
@@ -149,9 +154,9 @@ struct Product {
     }
 };
 
-// z (R rows from r on, P panels) += x . panels, of which S lie side by side. Each chain stays in
-// registers. A function for each size, since the registers do not suffice for what several have in
-// common.
+// z (R rows from r on, P panels) += x . panels. S of the panels are adjacent in memory. The sums of
+// a chain stay in registers. Each size has its own function: a common one would run out of
+// registers.
 template <std::size_t R, std::size_t P, std::size_t S, class W>
 LSTMGEN_NOINLINE void tile(const Product<W>& p, std::size_t r) {
     constexpr std::size_t n = P * kVecs, length = Kind<W>::chain, interleaved = Kind<W>::rows;
@@ -176,7 +181,7 @@ LSTMGEN_NOINLINE void tile(const Product<W>& p, std::size_t r) {
     }
 }
 
-// As many of the rows from r on as go in such tiles; gives the row behind them.
+// Runs tiles of `size` rows from row r on, while whole ones fit. Returns the row after them.
 template <class W>
 LSTMGEN_NOINLINE std::size_t run(const Product<W>& p, void (*tile)(const Product<W>&, std::size_t), std::size_t size,
                                  std::size_t r) {
@@ -184,37 +189,38 @@ LSTMGEN_NOINLINE std::size_t run(const Product<W>& p, void (*tile)(const Product
     return r;
 }
 
-// Rows of the tiles behind those of R: 6, 4, 2 and 1. Where kTilePanels are more than one, fewer
-// sizes for fewer panels, which are rare.
+// Returns the rows of the next smaller tile: 6, 4, 2 and 1. With several adjacent panels, the rare
+// tiles of fewer panels have fewer sizes.
 constexpr std::size_t fewer_rows(std::size_t R, std::size_t P) {
     if (R > 4 && (P == 4 || kOnePanel)) return 4;
     return R > 2 && (P > 1 || kOnePanel) ? 2 : 1;
 }
 
-// The rows from r on in tiles of R, and what is left in smaller ones.
+// Multiplies the rows from r on in tiles of R rows, and the rest in smaller tiles.
 template <std::size_t R, std::size_t P, class W>
 inline void rows_from(std::size_t r, const Product<W>& p) {
     r = run(p, tile<R, P, P, W>, R, r);
     if constexpr (R > 1) rows_from<fewer_rows(R, P), P>(r, p);
 }
 
-// All rows times P panels. Panels outside, rows inside: a panel stays in the first-level cache
-// while all rows pass.
+// Multiplies all rows with P panels. The loop over panels is outside, the loop over rows inside, so
+// a panel stays in the first-level cache while all rows pass.
 template <std::size_t P, class W>
 inline void panels_times_rows(Product<W>& p) {
     rows_from<Kind<W>::tile_rows, P>(0, p);
     p.advance(P);
 }
 
-// One row times kRowPanels panels or a few less, of which S lie side by side: enough at once to
-// hide the latency of the multiply-add.
+// Multiplies one row with kRowPanels panels at a time, or with a few less. S of them are adjacent
+// in memory. So many sums at once hide the latency of the multiply-add.
 template <std::size_t S, class W>
 inline void row_times_panels(Product<W>& p) {
     constexpr std::size_t panels = kRowPanels / S * S;
     for (; p.left() >= panels; p.advance(panels)) tile<1, panels, S>(p, 0);
 }
 
-// z (rows, z_stride) += x . panels [first, first + n_panels)
+// z (rows, z_stride) += x . panels [first, first + n_panels). Column 0 of z is the first column of
+// panel `first`.
 template <class W>
 void multiply_panels(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
                      float* z, std::size_t z_stride) {

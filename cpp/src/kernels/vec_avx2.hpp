@@ -1,4 +1,5 @@
-// AVX2 + FMA: 8 floats a vector, 16 registers.
+// The primitives for AVX2 and FMA: 8 floats in a vector, 16 registers. kernels.inl says what they
+// are for.
 #pragma once
 
 #include <immintrin.h>
@@ -13,7 +14,7 @@ namespace {
 using Vec = __m256;
 constexpr std::size_t kWidth = 8, kTileRows = 6, kTilePanels = 1, kRowPanels = 4;
 constexpr bool kCommonPair = true;
-constexpr bool kQuadsAndPairs = false;  // whether some table has products of bytes, and of pairs of bf16
+constexpr bool kQuadsAndPairs = false;
 
 inline Vec load(const float* p) { return _mm256_loadu_ps(p); }
 inline __m256i load_bits(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
@@ -41,7 +42,9 @@ inline Pairs load_pairs(const std::int8_t* p) {
 inline Pairs set_pair(std::int32_t pair) { return _mm256_set1_epi32(pair); }
 inline Ints add_dot(Ints sum, Pairs a, Pairs b) {
     const Ints products = _mm256_madd_epi16(a, b);
-#if defined(__GNUC__) && defined(__AVX2__)  // GCC would put the sum elsewhere, copy it back, and run out of registers
+    // With an intrinsic, GCC puts the sum into another register and copies it back. Then it runs
+    // out of registers.
+#if defined(__GNUC__) && defined(__AVX2__)
     asm("vpaddd {%1, %0, %0|%0, %0, %1}" : "+x"(sum) : "x"(products));
     return sum;
 #else

@@ -1,5 +1,5 @@
-// AVX-512 F and BW: 16 floats a vector, 32 registers; products of pairs where VNNI and BF16 are
-// there, too.
+// The primitives for AVX-512 F and BW: 16 floats in a vector, 32 registers. Files compiled with
+// VNNI or BF16 get products of bytes or of pairs, too.
 #pragma once
 
 #include <immintrin.h>
@@ -14,7 +14,7 @@ namespace {
 using Vec = __m512;
 constexpr std::size_t kWidth = 16, kTileRows = 6, kTilePanels = 4, kRowPanels = 8;
 constexpr bool kCommonPair = true;
-constexpr bool kQuadsAndPairs = true;  // whether some table has products of bytes, and of pairs of bf16
+constexpr bool kQuadsAndPairs = true;
 
 inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
 inline Vec load_low(const std::uint16_t* p) {
@@ -44,7 +44,7 @@ inline Ints load_ints(const std::int32_t* p) { return _mm512_loadu_si512(p); }
 inline Ints add_ints(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
 inline Ints times_256(Ints a) { return _mm512_slli_epi32(a, 8); }
 #if defined(__AVX512VNNI__)
-// sum + the products of four unsigned bytes with four signed ones
+// Returns sum + the products of four unsigned bytes of a with four signed bytes of b.
 inline Ints add_dot_bytes(Ints sum, Ints a, Ints b) {
 #if defined(__GNUC__) && !defined(LSTMGEN_NO_ASSEMBLY)  // as in vec_avx2.hpp
     asm("vpdpbusd {%2, %1, %0|%0, %1, %2}" : "+v"(sum) : "v"(a), "v"(b));
@@ -59,7 +59,7 @@ inline Vec add_dot(Vec sum, Pairs a, Pairs b) {
 #if defined(__GNUC__) && !defined(LSTMGEN_NO_ASSEMBLY)
     asm("vdpbf16ps {%2, %1, %0|%0, %1, %2}" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
-#else  // what it does
+#else  // the same in other instructions
     const auto first = [](Pairs p) { return _mm512_castsi512_ps(_mm512_slli_epi32(p, 16)); };
     const auto second = [](Pairs p) { return _mm512_castsi512_ps(_mm512_and_si512(p, _mm512_set1_epi32(-0x10000))); };
     return fma(first(a), first(b), fma(second(a), second(b), sum));

@@ -1,4 +1,5 @@
-// Any processor: 4 floats a vector, and a fused multiply-add that needs no such instruction.
+// The primitives for any processor: 4 floats in a vector, and a fused multiply-add without the
+// instruction for it.
 #pragma once
 
 #include <cstring>
@@ -13,7 +14,7 @@ struct Vec {
 };
 constexpr std::size_t kWidth = 4, kTileRows = 2, kTilePanels = 1, kRowPanels = 1;
 constexpr bool kCommonPair = false;
-constexpr bool kQuadsAndPairs = false;  // whether some table has products of bytes, and of pairs of bf16
+constexpr bool kQuadsAndPairs = false;
 
 template <class To, class From>
 inline To bit_cast(From from) {
@@ -23,9 +24,9 @@ inline To bit_cast(From from) {
     return to;
 }
 
-// a * b + c with one rounding. The product of two floats is exact in double; the sum is rounded to
-// odd there (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008), so that the
-// rounding to float is the only one.
+// Returns a * b + c with one rounding. The product of two floats is exact in double. The sum is
+// rounded to odd in double (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums",
+// 2008). Then the rounding to float gives the same as a single rounding.
 inline float fused(float a, float b, float c) {
     const double product = static_cast<double>(a) * b;
     const double addend = c;
@@ -33,7 +34,8 @@ inline float fused(float a, float b, float c) {
     const double back = sum - product;
     const double error = (product - (sum - back)) + (addend - back);
     const auto bits = bit_cast<std::int64_t>(sum);
-    const std::int64_t inexact = (error > 0.0) | (error < 0.0);  // neither for NaN: infinities pass through
+    // For infinities the error is NaN, so they pass through.
+    const std::int64_t inexact = (error > 0.0) | (error < 0.0);
     const std::int64_t away = (error > 0.0) == (sum > 0.0) ? 1 : -1;
     return static_cast<float>(bit_cast<double>(bits + (inexact & ~bits & 1) * away));
 }
@@ -54,8 +56,8 @@ inline void store(float* p, Vec a) {
     for (std::size_t i = 0; i < kWidth; ++i) p[i] = a.v[i];
 }
 inline Vec set(float x) { return {{x, x, x, x}}; }
-// Rounding twice, to double and then to float, differs from rounding once only if the sum in double
-// lies right between two floats, or is a subnormal float: there, and only there, take the slow way.
+// Returns whether the sum needs `fused`. Rounding to double and then to float can differ from one
+// rounding only if the sum in double lies exactly between two floats, or is a subnormal float.
 inline bool needs_odd(double sum) {
     const auto bits = bit_cast<std::uint64_t>(sum);
     const std::uint64_t exponent = bits >> 52 & 0x7ff;

@@ -1,4 +1,4 @@
-// NEON (AArch64): 4 floats a vector, 32 registers.
+// The primitives for NEON (AArch64): 4 floats in a vector, 32 registers.
 #pragma once
 
 #include <arm_neon.h>
@@ -13,7 +13,7 @@ namespace {
 using Vec = float32x4_t;
 constexpr std::size_t kWidth = 4, kTileRows = 6, kTilePanels = 1, kRowPanels = 4;
 constexpr bool kCommonPair = true;
-constexpr bool kQuadsAndPairs = false;  // whether some table has products of bytes, and of pairs of bf16
+constexpr bool kQuadsAndPairs = false;
 
 inline Vec load(const float* p) { return vld1q_f32(p); }
 inline uint32x4_t load_bits(const std::uint16_t* p) { return vreinterpretq_u32_u16(vld1q_u16(p)); }
@@ -28,7 +28,7 @@ inline Vec mul(Vec a, Vec b) { return vmulq_f32(a, b); }
 inline Vec add(Vec a, Vec b) { return vaddq_f32(a, b); }
 inline Vec sub(Vec a, Vec b) { return vsubq_f32(a, b); }
 inline Vec div(Vec a, Vec b) { return vdivq_f32(a, b); }
-// As on x86: the second operand if the comparison is false.
+// As on x86, the result is the second operand if the comparison is false.
 inline Vec min(Vec a, Vec b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 inline Vec max(Vec a, Vec b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 inline Vec pow2_bits(Vec v) { return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(v), 23)); }

@@ -1,4 +1,4 @@
-// A matrix and one row: Embedding picks it, Dense multiplies with it.
+// Layers with one matrix: Embedding picks a row of it, Dense multiplies a row with it.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -48,7 +48,7 @@ public:
 
 private:
     WeightType type_;
-    std::vector<float> scales_;  // (outputs), of int8
+    std::vector<float> scales_;  // (outputs), for int8; else empty
     AlignedBuffer<float> rows_;  // (input_size, stride)
 };
 
@@ -56,7 +56,7 @@ class Dense final : public Layer {
 public:
     Dense(const LayerDescription& d, LayerArrays& arrays)
         : Layer(d), matrix_(arrays.matrix("kernel", 1, {d.raw, true, d.sources[0] == 0})), activation_(d.activation) {
-        std::vector<float> bias;
+        std::vector<float> bias;  // (outputs)
         arrays.read({{"kernel", &matrix_}, {"bias", &bias}});
         matrix_.set_bias(bias);
         nbytes_ = matrix_.nbytes();
@@ -76,7 +76,7 @@ public:
     }
 
 private:
-    PackedMatrix matrix_;
+    PackedMatrix matrix_;  // (input_size, outputs)
     Activation activation_;
 };
 

@@ -1,4 +1,4 @@
-// A layer: what it does with the lanes, or rows, that it is given.
+// The base class of all layers. A layer computes its value for several lanes at once.
 #pragma once
 
 #include <cstddef>
@@ -18,60 +18,63 @@ namespace lstmgen {
 
 class Layer {
 public:
-    /// What a layer that needs all time steps does: it turns a whole sequence of each lane into
-    /// another one.
+    /// The function of a layer that needs all time steps. It turns the whole sequence of each lane
+    /// into another one.
     using Rearrange = void(const Layer& layer, const Sequence<const float>& in, std::size_t lanes,
                            const Sequence<float>& out);
 
     explicit Layer(const LayerDescription& d, Rearrange* rearrange = nullptr);
     virtual ~Layer();
 
-    /// The values that it reads: 0 for the network's input, j + 1 for layer j.
+    /// Returns the values that it reads: 0 is the network's input, j + 1 is layer j.
     const std::vector<std::size_t>& sources() const noexcept { return sources_; }
     std::size_t input_size() const noexcept { return input_size_; }
     const Shape& shape() const noexcept { return shape_; }
     std::size_t outputs() const noexcept { return shape_.size; }
-    /// Floats from one lane to the next in this layer's output.
+    /// Returns the floats from one lane to the next in this layer's output.
     std::size_t stride() const noexcept { return round_up(outputs(), kernels::kPanel); }
-    /// Bytes of the weights in memory.
+    /// Returns the bytes of the weights in memory.
     std::size_t nbytes() const noexcept { return nbytes_; }
 
-    /// Whether step needs the state of the step before.
+    /// Returns whether a step needs the state of the step before.
     bool stateful() const noexcept { return type_.stateful(); }
-    /// Whether it needs all time steps at once: `rearrange` instead of `step`.
+    /// Returns whether it needs all time steps at once. Then it has `rearrange` instead of `step`.
     bool whole() const noexcept { return type_.has(trait::whole); }
-    /// Whether the first input may be ids.
+    /// Returns whether the first input may be ids.
     bool reads_ids() const noexcept { return type_.multiplies(); }
-    /// Whether the state has the second part c (stride).
+    /// Returns whether the state has the second part c (stride).
     bool has_cell() const noexcept { return type_.has(trait::has_cell); }
-    /// Doubles of state of one lane, beside y and c. The state of a lane that starts is all zeros.
+    /// Returns the doubles of state of one lane, besides y and c. A new state is all zeros.
     std::size_t sums_size() const noexcept { return sums_size_; }
 
-    /// Floats of working memory that one step of `lanes` lanes needs. `period`, 1 or more, is the
-    /// greatest period of the inputs.
+    /// Returns the floats of working memory that one step of `lanes` lanes needs. `period`, at
+    /// least 1, is the greatest period of the inputs.
     virtual std::size_t scratch_size(std::size_t lanes, std::size_t period) const noexcept;
 
     /// Advances `lanes` lanes by one time step. `in` has an element for each of sources().
+    /// `scratch` has scratch_size(lanes, period) floats.
     virtual void step(const kernels::KernelTable& kernels, const Input* in, std::size_t lanes, const Output& out,
                       float* scratch) const;
 
-    /// Floats of one row of input_product; 0: the layer has none.
+    /// Returns the floats of one row of input_product; 0: the layer has none.
     std::size_t product_size() const noexcept { return product_size_; }
-    /// The part of a recurrent layer's step that depends on its first input only, for many steps at
-    /// once: z (rows, product_size).
+    /// Computes the part of a recurrent layer's step that depends only on its first input, for many
+    /// steps at once: z (rows, product_size), in packed order. `scratch` is that of a step of
+    /// `rows` lanes.
     virtual void input_product(const kernels::KernelTable& kernels, const Input& in, std::size_t rows, float* z,
                                float* scratch) const;
 
-    /// For layers with whole().
+    /// Turns the sequences `in` into `out`, in a layer with whole().
     void rearrange(const Sequence<const float>& in, std::size_t lanes, const Sequence<float>& out) const {
         rearrange_(*this, in, lanes, out);
     }
 
-    /// Writes the arrays that it was made of.
+    /// Writes the arrays of the layer as the file had them.
     virtual void write(ArrayWriter& file) const;
 
-    /// The state of one lane. A layer that is not stateful saves nothing.
-    std::size_t saved_size() const noexcept;  // bytes
+    /// Returns the bytes that `save` writes.
+    std::size_t saved_size() const noexcept;
+    /// Saves the state of one lane. A layer that is not stateful saves nothing.
     void save(const ConstOutput& lane, StateWriter& out) const noexcept;
     void load(StateReader& in, const Output& lane) const;
 

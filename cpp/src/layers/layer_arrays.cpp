@@ -6,7 +6,8 @@
 namespace lstmgen {
 namespace {
 
-// Finds what has this name. A name that is missing is a mistake in the library, not in the file.
+// Returns the item of this name in [begin, end). A missing name is a mistake in the library, not in
+// the file.
 template <class T>
 const T& find(const T* begin, const T* end, std::string_view name) {
     const T* const at = std::find_if(begin, end, [&](const T& each) { return each.name == name; });

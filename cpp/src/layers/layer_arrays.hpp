@@ -12,8 +12,8 @@
 
 namespace lstmgen {
 
-/// The file gives arrays in its own order, and each once. So a layer is made in two steps: the
-/// members take the shapes, by name and in any order; then `read` fills them, in the order of the
+/// The file gives each array once, in its own order. So a layer is made in two steps. First the
+/// members take their shapes, by name and in any order. Then `read` fills them, in the order of the
 /// file.
 class LayerArrays {
 public:
@@ -22,18 +22,18 @@ public:
 
     const Tensor& shape(std::string_view name) const;
 
-    /// A matrix of this shape, all zeros so far.
+    /// Returns a matrix of zeros for an array (rows, gates * units).
     PackedMatrix matrix(std::string_view name, std::size_t gates, Use use = {}) const;
-    /// The same with `count` of the gates, from `first` on.
+    /// Returns a matrix of zeros for `count` of the gates, from `first` on.
     PackedMatrix part(std::string_view name, std::size_t gates, std::size_t first, std::size_t count) const;
 
-    /// Where an array goes.
+    /// The place that an array is read into.
     struct Destination {
-        /// The numbers of a vector or matrix. Those of int8 are multiplied by their scales, which
-        /// `scales` becomes.
+        /// Reads the numbers of a vector (columns) or matrix (rows, columns). Numbers of int8 are
+        /// multiplied with their scales, which go to `scales_to` (columns) if it is not null.
         Destination(std::string_view array, std::vector<float>* to, std::vector<float>* scales_to = nullptr)
             : name(array), numbers(to), scales(scales_to) {}
-        /// A matrix, or two that take different gates of it. The second may be null.
+        /// Reads a matrix, or two that take different gates of it. The second may be null.
         Destination(std::string_view array, PackedMatrix* to, PackedMatrix* second_to = nullptr)
             : name(array), matrix(to), second(second_to) {}
 
@@ -44,7 +44,7 @@ public:
         PackedMatrix* second = nullptr;
     };
 
-    /// Reads all arrays of the layer. Each must have a destination; a destination without an array
+    /// Reads all arrays of the layer. Each must have a destination. A destination without an array
     /// stays as it is.
     void read(std::initializer_list<Destination> destinations);
 

@@ -25,8 +25,8 @@ private:
     Activation activation_;
 };
 
-// One number in, one number out. Each is worked out in double and rounded once, whatever the
-// compiler does.
+// y[j] = f(x[j], j) for each lane and each j below `size`. f works in double, and its result is
+// rounded once, whatever the compiler does.
 template <class F>
 void map_rows(const Input& in, std::size_t lanes, const Output& out, std::size_t size, F f) {
     for (std::size_t i = 0; i < lanes; ++i)
@@ -142,13 +142,13 @@ public:
     }
 
 private:
-    std::vector<std::size_t> sizes_;  // of the inputs
+    std::vector<std::size_t> sizes_;  // (inputs), numbers of each
 };
 
 enum class Operation { add, subtract, multiply, average, maximum, minimum };
 
-// Works number by number. It takes the inputs in their order, in double, and rounds the result
-// once.
+// Combines inputs number by number, in their order. It works in double and rounds the result once.
+// An input of size 1 counts for all numbers.
 class Merge final : public Layer {
 public:
     Merge(const LayerDescription& d, Operation operation) : Layer(d), operation_(operation), sizes_(d.input_sizes) {}
@@ -177,7 +177,7 @@ private:
     }
 
     Operation operation_;
-    std::vector<std::size_t> sizes_;  // of the inputs
+    std::vector<std::size_t> sizes_;  // (inputs), numbers of each
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Layers that make one vector of all steps. The vector so far is the output of each step.
+// Layers that make one vector of all steps. The output of each step is the vector of the steps so
+// far.
 #include "layers/stateful.hpp"
 #include "portable_math.hpp"
 
@@ -8,8 +9,8 @@ using kernels::KernelTable;
 
 namespace {
 
-// Sums: those of the weighted steps, of the weights, and the greatest score so far, which the
-// weights are relative to.
+// The sums (outputs + 2) of a lane are the sums of the weighted steps (outputs), the sum of the
+// weights, and the greatest score so far. Weights are e ^ (score - greatest score).
 class AttentionPool final : public StatefulLayer {
 public:
     AttentionPool(const LayerDescription& d, LayerArrays& arrays) : StatefulLayer(d), epsilon_(d.epsilon) {
@@ -29,7 +30,7 @@ protected:
             double &total = sums[n], &top = sums[n + 1];
             double score = 0.0;
             for (std::size_t j = 0; j < n; ++j) score += static_cast<double>(weights_[j]) * x[j];
-            if (total == 0.0 || score > top) {  // total is at least 1 after the first step
+            if (total == 0.0 || score > top) {  // 0 only at the first step: later it is at least 1
                 const double shrink = total == 0.0 ? 0.0 : exp_portable(top - score);
                 for (std::size_t j = 0; j <= n; ++j) sums[j] *= shrink;
                 top = score;
@@ -47,7 +48,7 @@ private:
     double epsilon_;
 };
 
-// Sums: those of the steps, and their number.
+// The sums (outputs + 1) of a lane are the sums of the steps (outputs), and their number.
 class AveragePool final : public StatefulLayer {
 public:
     explicit AveragePool(const LayerDescription& d) : StatefulLayer(d) { sums_size_ = outputs() + 1; }
@@ -66,7 +67,7 @@ protected:
     }
 };
 
-// The maximum so far is y of the step before; the sum is 0 where there was none.
+// The maximum so far is y of the step before. The only sum of a lane is 1 after its first step.
 class MaxPool final : public StatefulLayer {
 public:
     explicit MaxPool(const LayerDescription& d) : StatefulLayer(d) { sums_size_ = 1; }

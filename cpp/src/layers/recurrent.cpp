@@ -1,4 +1,4 @@
-// LSTM, GRU and SimpleRNN.
+// The recurrent layers: LSTM, GRU and SimpleRNN.
 #include <algorithm>
 #include <memory>
 #include "layers/stateful.hpp"
@@ -13,12 +13,16 @@ using kernels::kPanel;
 
 namespace {
 
-// The numbers of one gate, which lie in packed order, side by side.
+// gate (stride) = the numbers of gate g of z (gates * stride), which is in packed order.
 void unpack_gate(const float* z, std::size_t g, std::size_t gates, std::size_t stride, float* gate) {
     for (std::size_t j = 0; j < stride; j += kPanel) std::copy_n(z + packed_column(g, j, gates), kPanel, gate + j);
 }
 
-// LSTM, GRU and SimpleRNN: a product of the input, and one of the output of the step before.
+// The base of LSTM, GRU and SimpleRNN. They add a product of the input and a product of the output
+// of the step before.
+//
+// The working memory of a step has three parts: the input product (period, product_size) of inputs
+// that lanes share; working_size floats; and memory for rounded rows.
 class Cell : public StatefulLayer {
 public:
     Cell(const LayerDescription& d, std::size_t gates, const LayerArrays& arrays)
@@ -37,12 +41,13 @@ public:
     }
 
 protected:
-    /// Floats of memory that rounding the rows of all recurrent products needs, and for other work.
+    /// Returns the floats of memory for rounding the rows of all recurrent products.
     virtual std::size_t rounded_size(std::size_t lanes) const noexcept = 0;
+    /// Returns the floats of memory for other work.
     virtual std::size_t working_size(std::size_t lanes) const noexcept = 0;
 
-    // What the steps of the three kinds have in common. Gives the memory for other work, in
-    // `scratch` behind the input product of the inputs that several lanes share.
+    // Sets the members of a step that the three kinds share. Returns the part of `scratch` that has
+    // working_size floats.
     template <class Step>
     float* prepare_step(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
                         float* scratch, Step& s) const {
@@ -54,7 +59,7 @@ protected:
         if (in.product) {
             s.start = in.product;
             s.start_stride = in.product_stride;
-        } else if (in.period > 0) {  // the same for several lanes: once is enough
+        } else if (in.period > 0) {  // lanes share inputs, so each product is computed once
             kernel_.apply(kernels, {in.ids, in.x, in.stride}, in.period, scratch, product_size(), s.rounded);
             s.start = scratch;
             if (in.period > 1) {
@@ -75,7 +80,8 @@ protected:
         return working;
     }
 
-    // z (padded_columns) = the input product of one lane
+    // z (padded_columns) = the input product of one lane, in packed order. `rounded` has
+    // kernel_.rounded_size(1) floats.
     void input_product_of(const KernelTable& kernels, const Input& in, std::size_t lane, float* z,
                           float* rounded) const {
         if (in.product)
@@ -84,7 +90,7 @@ protected:
             kernel_.apply(kernels, in.only(lane), 1, z, 0, rounded);
     }
 
-    PackedMatrix kernel_;
+    PackedMatrix kernel_;  // (input_size, gates * units)
 };
 
 class Lstm final : public Cell {
@@ -125,12 +131,11 @@ protected:
     }
 
 private:
-    // For the activations that are not vectorised, and softmax, which needs all units of a gate at
-    // once.
+    // Runs the activations that are not vectorised. Softmax needs all units of a gate at once.
     void step_lane_by_lane(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
                            float* scratch) const {
-        float* const z = scratch;
-        float* const gates = z + kGates * stride();  // i, f, c, o
+        float* const z = scratch;                    // (4 * stride), in packed order
+        float* const gates = z + kGates * stride();  // (4, stride): i, f, c, o
         float* const rounded = gates + kGates * stride();
         for (std::size_t lane = 0; lane < lanes; ++lane) {
             input_product_of(kernels, in, lane, z, rounded);
@@ -145,6 +150,7 @@ private:
         }
     }
 
+    // c (outputs) = f * c + i * g, h (outputs) = o * activation(c), with the gates (4, stride).
     void combine(const KernelTable& kernels, const float* gates, float* c, float* h) const {
         const float *i = gates, *f = gates + stride(), *g = f + stride(), *o = g + stride();
         for (std::size_t j = 0; j < outputs(); ++j)
@@ -153,9 +159,9 @@ private:
         for (std::size_t j = 0; j < outputs(); ++j) h[j] *= o[j];
     }
 
-    PackedMatrix recurrent_;
+    PackedMatrix recurrent_;  // (units, 4 * units)
     Activation activation_, recurrent_activation_;
-    bool fused_;
+    bool fused_;  // whether the kernels have a step with these activations
 };
 
 class Gru final : public Cell {
@@ -216,10 +222,12 @@ private:
     void step_lane_by_lane(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
                            float* scratch) const {
         const std::size_t n = stride(), gates = reset_after_ ? 3 : 2;
-        float* const x_part = scratch;          // 3 n, in packed order
-        float* const h_part = scratch + 3 * n;  // 3 n, in packed order; at last r * h, and its product
-        float* const z = scratch + 6 * n;
-        float* const r = scratch + 7 * n;
+        float* const x_part = scratch;  // (3 n), the input product in packed order
+        // (3 n), the recurrent product in packed order. Unless reset_after, it then becomes (2, n):
+        // r * h, and its product.
+        float* const h_part = scratch + 3 * n;
+        float* const z = scratch + 6 * n;  // (n)
+        float* const r = scratch + 7 * n;  // (n)
         float* const rounded = scratch + 8 * n;
         for (std::size_t lane = 0; lane < lanes; ++lane) {
             const float* const before = out.y_before + lane * out.stride;
@@ -249,10 +257,10 @@ private:
     }
 
     bool reset_after_;
-    PackedMatrix recurrent_;                   // of z, r, and h if reset_after
-    std::unique_ptr<PackedMatrix> candidate_;  // of h otherwise
+    PackedMatrix recurrent_;                   // (units, 3 or 2 * units): z, r, maybe h
+    std::unique_ptr<PackedMatrix> candidate_;  // (units, units): h, or null if reset_after
     Activation activation_, recurrent_activation_;
-    bool fused_;
+    bool fused_;  // as in Lstm
 };
 
 class SimpleRnn final : public Cell {
@@ -298,9 +306,9 @@ protected:
     }
 
 private:
-    PackedMatrix recurrent_;
+    PackedMatrix recurrent_;  // (units, units)
     Activation activation_;
-    bool fused_;
+    bool fused_;  // as in Lstm
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What layers with state have in common: the mask.
+// The base class of layers with state. It applies the mask.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ public:
               float* scratch) const final;
 
 protected:
-    /// `step` for lanes that are all present.
+    /// Does what `step` does, for lanes whose mask is not 0.
     virtual void advance(const kernels::KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
                          float* scratch) const = 0;
 };

@@ -1,4 +1,4 @@
-// Layers that need all time steps at once. They move numbers, and compute nothing.
+// Layers that need all time steps at once. They move numbers and compute nothing.
 #include <algorithm>
 #include "layers/layer.hpp"
 
@@ -21,7 +21,7 @@ void repeat(const Layer& layer, const Sequence<const float>& in, std::size_t lan
 
 void reshape(const Layer& layer, const Sequence<const float>& in, std::size_t lanes, const Sequence<float>& out) {
     for (std::size_t i = 0; i < lanes; ++i) {
-        std::size_t from = 0, step = 0;  // of the input: number, step
+        std::size_t from = 0, step = 0;  // the next number of the input is in[step][lane][from]
         for (std::size_t t = 0; t < out.steps; ++t)
             for (std::size_t j = 0; j < layer.outputs(); ++j) {
                 out.x[(t * lanes + i) * out.stride + j] = in.x[(step * lanes + i) * in.stride + from];
