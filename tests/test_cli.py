@@ -594,7 +594,7 @@ def test_info_as_json_is_for_programs(run: Any, path: str) -> None:
     assert facts["layers"][0] == {
         "type": "lstm",
         "name": "lstm_0",
-        "inputs": 11,
+        "input_size": 11,
         "outputs": 20,
         "activation": "tanh",
         "recurrent_activation": "sigmoid",

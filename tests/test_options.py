@@ -196,7 +196,7 @@ def test_options_are_spelled_as_in_python_or_as_flags() -> None:
 # Options of export and sampling, of which messages speak.
 NAMES = sorted({*ExportOptions.__annotations__, *options.TABLE} - {"name", "author", "license", "card", "description"})
 SPELLED = re.compile(
-    rf"\b({'|'.join(NAMES)})=|\b(vocab_from|vocab_encoding|vocabulary_kind|input_values|on_unknown)\b"
+    rf"\b({'|'.join(NAMES)})=|\b(vocab_from|charset|vocabulary_kind|input_values|on_unknown)\b"
     rf"|^({'|'.join(NAMES)})(:| ')"
 )
 # A text with both spellings is stored in a file, or is read by both kinds of users.

@@ -50,7 +50,7 @@ def lane_macs(model: Model) -> int:
     shared = True  # the input of the first recurrent layer is the same in all windows
     for layer in model.layers:
         if gates := LAYER_TYPES[layer.type].gates:
-            macs += gates * layer.outputs * (layer.outputs + (0 if shared else layer.inputs))
+            macs += gates * layer.outputs * (layer.outputs + (0 if shared else layer.input_size))
             shared = False
     return macs
 
@@ -60,7 +60,7 @@ def step_bytes(model: Model) -> int:
     weights = 0
     for i, layer in enumerate(model.layers):
         one_row = i == 0 and model.encoding in ("onehot", "index")
-        inputs = 1 if one_row else layer.inputs
+        inputs = 1 if one_row else layer.input_size
         if gates := LAYER_TYPES[layer.type].gates:
             weights += gates * layer.outputs * (inputs + layer.outputs)
         elif layer.type in ("dense", "embedding"):

@@ -62,7 +62,7 @@ class ExportOptions(TypedDict, total=False):
         `sorted(set(text))`, the default prime its first window. Line ends are kept, but taken as
         `\n` if only then the number of characters is right.
     lower: the corpus is lower-cased before its characters are counted.
-    vocab_encoding: of the corpus, by default "utf-8"; "bytes": the elements are its bytes.
+    charset: the character set of the corpus, by default "utf-8"; "bytes": the elements are its bytes.
     encoding: "onehot", "index", "scaled" (id / n), "raw" (the id, or the number that the element
         is) or "features"; inferred by default. How one number a step stands for an element is
         measured where the vocabulary brings a sequence or a prime is given: the likeliest is taken.
@@ -90,7 +90,7 @@ class ExportOptions(TypedDict, total=False):
     vocab: Vocab | None
     vocab_from: File | None
     lower: bool | None
-    vocab_encoding: str | None
+    charset: str | None
     encoding: str | None
     input_values: str | Sequence[float] | None
     prime: str | Iterable[str | int] | None
@@ -258,7 +258,7 @@ def _facts(options: ExportOptions) -> dict[str, Any]:
 
 _NOTE_WINDOW = 25  # steps, in TensorFlow's tutorial
 _NOT_OF_NOTES = (
-    *("labels", "vocab", "vocab_from", "lower", "vocab_encoding", "vocabulary_kind"),
+    *("labels", "vocab", "vocab_from", "lower", "charset", "vocabulary_kind"),
     *("input_values", "prime", "padding"),
 )
 
@@ -451,7 +451,7 @@ def _read_vocabulary(network: Network, options: ExportOptions, size: int) -> Lis
     if vocab is not None and vocab_from is not None:
         raise ValueError(f"give either {option('vocab')} or {option('vocab_from')}, not both")
     if vocab_from is None:
-        for name in ("lower", "vocab_encoding"):
+        for name in ("lower", "charset"):
             if options.get(name):
                 raise ValueError(f"{option(name)} needs a corpus: {option('vocab_from')}")
     kind = options.get("vocabulary_kind") or network.elements.get("kind")
@@ -529,11 +529,11 @@ def _carried(network: Network, listing: Listing | None, assumed: Sequence[Assump
 
 
 def _read_corpus(path: File, outputs: int, options: ExportOptions) -> Listing:
-    lower, encoding = options.get("lower"), options.get("vocab_encoding")
+    lower, charset = options.get("lower"), options.get("charset")
     _expect("vocab_from", path, (str, os.PathLike), "a path")
     _expect("lower", lower, (bool, NoneType), "True or False")
-    _expect("vocab_encoding", encoding, (str, NoneType), "a name such as 'latin-1'")
-    listing = reading.read_corpus(path, outputs, lower=bool(lower), encoding=encoding or "utf-8")
+    _expect("charset", charset, (str, NoneType), "a name such as 'latin-1'")
+    listing = reading.read_corpus(path, outputs, lower=bool(lower), charset=charset or "utf-8")
     return listing._replace(kind=options.get("vocabulary_kind") or listing.kind)
 
 

@@ -42,7 +42,7 @@ def _facts(model: lstmgen.Model) -> dict[str, Any]:
             {
                 key: getattr(layer, key)
                 for key in (
-                    *("type", "name", "inputs", "outputs", "activation"),
+                    *("type", "name", "input_size", "outputs", "activation"),
                     *("recurrent_activation", "return_sequences", "sources"),
                 )
             }
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
     for layer in layers:
         activations = filter(None, (layer["activation"], layer["recurrent_activation"]))
         print(
-            f"  {layer['name']:20} {layer['type']:14} {layer['inputs']:>6} -> "
+            f"  {layer['name']:20} {layer['type']:14} {layer['input_size']:>6} -> "
             f"{layer['outputs']:<6} {', '.join(activations)}".rstrip()
         )
 

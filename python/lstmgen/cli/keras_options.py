@@ -24,9 +24,9 @@ def add_element_arguments(parser: Any) -> None:
     )
     parser.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
     parser.add_argument(
-        "--vocab-encoding",
+        "--charset",
         metavar="NAME",
-        help="character encoding of the corpus (utf-8), or 'bytes': its bytes are the elements",
+        help="character set of the corpus (utf-8), or 'bytes': its bytes are the elements",
     )
     parser.add_argument(
         "--vocabulary-kind",

@@ -23,7 +23,7 @@ from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
 
 # Options of a file of Keras.
 _EXPORT = (
-    *("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window", "encoding", "input_values", "padding"),
+    *("vocab_from", "vocab", "charset", "lower", "config", "window", "encoding", "input_values", "padding"),
     "heads",
 )
 
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keras = parser.add_argument_group("of a model saved by Keras, which has no vocabulary")
     keras.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters are the vocabulary")
     keras.add_argument("--vocab", metavar="FILE", help="JSON, pickle, .npy or .txt with the elements")
-    keras.add_argument("--vocab-encoding", metavar="NAME", help="character encoding of the corpus (utf-8), or 'bytes'")
+    keras.add_argument("--charset", metavar="NAME", help="character set of the corpus (utf-8), or 'bytes'")
     keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
     add_entering_arguments(keras)
     keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
@@ -107,14 +107,14 @@ def run(args: argparse.Namespace) -> None:
     if vocabulary is None:
         options = _with_ids(options)
     files = [output for output in args.output if output != _STDOUT]
-    encoding = None
+    notation = None
     if files:
         from lstmgen import music
 
         elements = vocabulary.elements if vocabulary else None
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: _assumed(message)
-            encoding = music.check_outputs(files, elements, joined=joined, bpm=args.bpm)
+            notation = music.check_outputs(files, elements, joined=joined, bpm=args.bpm)
     _check_folders(files)
     for name, value in _recommended(generator.model, options).items():
         print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
         _print(stream, joined)
         return
     drawn = [str(element) for element in _with_progress(stream, options.get("length", 1000))]
-    _write(drawn, joined, files, encoding, args.bpm)
+    _write(drawn, joined, files, notation, args.bpm)
     if _STDOUT in args.output:
         _print(drawn, joined)
 
@@ -369,15 +369,15 @@ def _is_music(elements: Sequence[str]) -> bool:
     return recognise_vocabulary(elements) is not None
 
 
-def _write(elements: Sequence[str], joined: bool, outputs: Sequence[Path], encoding: str | None, bpm: float) -> None:
-    """Write a sample as text, or as music of an encoding where the name of the file asks for it."""
+def _write(elements: Sequence[str], joined: bool, outputs: Sequence[Path], notation: str | None, bpm: float) -> None:
+    """Write a sample as text, or as music of a notation where the name of the file asks for it."""
     from lstmgen import music
     from lstmgen.files import write
 
-    if any(music.is_music(path, encoding) for path in outputs) and (loop := music.stuck(elements)):
+    if any(music.is_music(path, notation) for path in outputs) and (loop := music.stuck(elements)):
         print(f"warning: {loop}", file=sys.stderr)
     for path in outputs:
-        if music.is_music(path, encoding):
-            music.decode(elements, encoding=encoding).write(path, bpm=bpm)
+        if music.is_music(path, notation):
+            music.decode(elements, notation=notation).write(path, bpm=bpm)
         else:
             write(path, ("".join(elements) if joined else " ".join(elements) + "\n").encode())

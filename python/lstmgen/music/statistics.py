@@ -164,7 +164,7 @@ def mean_polyphony(music: Music) -> float:
 def share_of_copies(piece: Sequence[str], corpus: Iterable[Sequence[str]], n: int = 8) -> float:
     """Return the share of the windows of a piece that are in a corpus note for note.
 
-    piece, corpus: elements. In the encoding "events" a note is its pitch, its duration and the
+    piece, corpus: elements. In the notation "events" a note is its pitch, its duration and the
         time since the note before; otherwise it is an element.
     n: notes of a window, at least 1. A piece of fewer notes gives 0.
 

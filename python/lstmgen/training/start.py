@@ -292,7 +292,7 @@ def architecture(network: Network) -> dict[str, Any]:
         **found,
         "level": "words" if embeddings else "letters",
         "kind": "letters" if embeddings else "numbers",
-        "encoding": "events" if network.input_size > 1 else "lesson",
+        "notation": "events" if network.input_size > 1 else "lesson",
     }
 
 

@@ -35,11 +35,11 @@ _SAMPLE = 240  # elements of what is tried after an epoch
 class MusicSettings(Settings):
     """What a training on music may be told, besides `Settings`."""
 
-    encoding: str = setting(
+    notation: str = setting(
         "events",
         "events: exact pitches, durations and rests, a target at each step; lesson: names of notes and chords as "
         "index / n_vocab, windows and their next element, RMSprop 1e-3, batch 128",
-        choices=music.ENCODINGS,
+        choices=music.NOTATIONS,
         architecture=True,
     )
     transpose: bool = setting(False, "each piece in all twelve keys (events)", shown="")
@@ -53,14 +53,14 @@ class MusicSettings(Settings):
     def check(self) -> None:
         """Raise `ValueError` for a setting that cannot be, `TypeError` for a wrong type."""
         super().check()
-        if self.transpose and self.encoding != "events":
+        if self.transpose and self.notation != "events":
             raise ValueError(
-                f"{option('transpose')}: only with {option('encoding', 'events')}: the lesson's chords have no pitches"
+                f"{option('transpose')}: only with {option('notation', 'events')}: the lesson's chords have no pitches"
             )
 
     def unused(self) -> tuple[str, ...]:
         """Names of the settings that have no effect beside the others."""
-        return ("batch", "lr", "length", "weight_decay") if self.encoding == "lesson" else ()
+        return ("batch", "lr", "length", "weight_decay") if self.notation == "lesson" else ()
 
 
 def train_music(
@@ -80,7 +80,7 @@ def train_music(
     sources = corpus.paths(paths)
     start = begin(Path(out), settings or MusicSettings(), sources)
     settings = start.settings
-    pieces = music.read_pieces(sources, encoding=settings.encoding)
+    pieces = music.read_pieces(sources, notation=settings.notation)
     vocabulary = _vocabulary(pieces.pieces, settings)
     ids = [vocabulary.encode(piece).astype(np.int32) for piece in pieces.pieces]
     training, held_out = _split(ids, settings)
@@ -98,7 +98,7 @@ def train_music(
     _announce(settings, about, vocabulary, training, held_out, short)
     keras = import_keras()
     keras.utils.set_random_seed(settings.seed)
-    make = _events if settings.encoding == "events" else _lesson
+    make = _events if settings.notation == "events" else _lesson
     model, saved, data, validation = make(keras, settings, vocabulary, training, held_out)
     elements = vocabulary.elements
     job = Job(
@@ -112,14 +112,14 @@ def train_music(
         options={
             "vocab": list(elements),
             "vocabulary_kind": "tokens",
-            "encoding": "onehot" if settings.encoding == "events" else "scaled",
+            "encoding": "onehot" if settings.notation == "events" else "scaled",
             "padding": "none",
             "prime": training[0][: settings.window].tolist(),
             "window": settings.window,
             **facts,
         },
         elements=Elements(
-            elements if settings.encoding == "events" else (), elements, scaled=settings.encoding == "lesson"
+            elements if settings.notation == "events" else (), elements, scaled=settings.notation == "lesson"
         ),
         facts=about,
         sample=_tried,
@@ -143,7 +143,7 @@ def _announce(
     )
     if short:
         line += f"; {short} too short to learn from: a smaller length or window takes them, too"
-    events = settings.encoding == "events"
+    events = settings.notation == "events"
     network = Network("one-hot", len(vocabulary)) if events else Network("scaled", 1)
     for _ in range(settings.layers):
         network.lstm(settings.units)
@@ -165,7 +165,7 @@ def _check_size(ids: Sequence[Ids], vocabulary: Vocabulary, settings: MusicSetti
     """How many pieces are too short. Raises `ValueError` if all are."""
     if len(vocabulary) < 2:
         raise ValueError(f"the music has one element only, {vocabulary.elements[0]!r}: there is nothing to learn")
-    least = 1 + (settings.length if settings.encoding == "events" else settings.window)
+    least = 1 + (settings.length if settings.notation == "events" else settings.window)
     longest = max(map(len, ids))
     if longest < least:
         raise ValueError(

@@ -66,7 +66,7 @@ class TextSettings(Settings):
         least=2,
         most=65_536,
     )
-    encoding: str = setting("utf-8", "character encoding of the files", quiet=True)
+    charset: str = setting("utf-8", "character set of the files", quiet=True)
     lower: bool = setting(False, "learn from the text in lower case", quiet=True, shown="")
     column: str = setting("", "the files are CSV, and the text is the cells of this column, a line each", quiet=True)
 
@@ -109,7 +109,7 @@ def train_text(
     settings = start.settings
     text, names = corpora.read(
         sources,
-        encoding=settings.encoding,
+        charset=settings.charset,
         lower=settings.lower,
         column=settings.column,
         without=start.files.all,
