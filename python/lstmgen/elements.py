@@ -120,7 +120,7 @@ def assumed_of_outputs(network: Network, outputs: Outputs, wanted: bool) -> list
         if not (network.input_size == n > 1 and outputs.kind in ("logits", "shares")) or wanted:
             return []
         text = f"it predicts and does not generate: {outputs.why}"
-        return [Assumption(f"{text}; a vocabulary or encoding='onehot' (--encoding onehot) makes them elements")]
+        return [Assumption(f"{text}; a vocabulary or {option('encoding', 'onehot')} makes them elements")]
     if outputs.kind == "logits":
         return [Assumption(f"its {n} linear outputs are logits, as trained with from_logits=True")]
     if outputs.kind == "shares":
@@ -154,7 +154,8 @@ def note_heads(network: Network) -> tuple[list[Head], list[Assumption]]:
         lowest = _LOWEST_KEY if head.part == "pitch" and size == _KEYS else 0
         if lowest and head.lowest is None:
             text = f"the {size} pitches are the keys of a piano, from MIDI pitch {lowest} up"
-            assumed.append(Assumption(f"{text}; heads='pitch+0,...' (--heads) tells another", doubtful=True))
+            other = option("heads", "pitch+0,...")
+            assumed.append(Assumption(f"{text}; {other} tells another", doubtful=True))
         lowest = lowest if head.lowest is None else head.lowest
         divisor = float(size) if head.divisor is None else head.divisor
         found.append(Head(head.part, size, kind, divisor, lowest, head.part in entering))
@@ -164,7 +165,7 @@ def note_heads(network: Network) -> tuple[list[Head], list[Assumption]]:
     )
     if not told:
         shown = [str(head) for head in found]
-        text = f"a note enters as {', '.join(shown)}, in this order; heads='...' (--heads) tells another"
+        text = f"a note enters as {', '.join(shown)}, in this order; {option('heads', ...)} tells another"
         assumed.append(Assumption(text, doubtful=shown != ["pitch/128", "step", "duration"]))
     assumed.append(Assumption("steps and durations are in seconds"))
     assumed.append(Assumption("without a prime a sample starts from a window of middle C, half a second each"))
@@ -358,7 +359,7 @@ def _self_checked(network: Network, own: Values | None, rules: Sequence[str]) ->
     others = " and ".join(f"with {described(rule, n)} {found[rule]:.2f}" for rule in rules if rule != taken)
     text = (
         f"encoding {described(taken, n)}: with it {found[taken]:.2f} bits of the next element depend on the window, "
-        f"{others}; encoding= and input_values= (--encoding, --input-values) say otherwise"
+        f"{others}; {option('encoding')} and {option('input_values')} say otherwise"
     )
     return by_rule(taken, n, own), [Assumption(text, doubtful=True)]
 
@@ -526,15 +527,13 @@ def padding_of(
 def short_prime(network: Network, encoding: str) -> list[Assumption]:
     """Return what is assumed of a prime shorter than the window if nothing fills the window."""
     if not network.window:
-        text = (
-            "no fixed number of time steps: the state is carried from element to element; window= (--window) sets one"
-        )
-        return [Assumption(text)]
+        text = "no fixed number of time steps: the state is carried from element to element"
+        return [Assumption(f"{text}; {option('window', ...)} sets one")]
     if network.window < 2:
         return []
     if network.fixed_steps:
         return [Assumption(f"a prime has at least {network.window} elements, as the network takes exactly that many")]
-    zeros = "" if encoding == "index" else "; padding='zeros' (--padding zeros) puts zero vectors before it"
+    zeros = "" if encoding == "index" else f"; {option('padding', 'zeros')} puts zero vectors before it"
     return [Assumption(f"a prime shorter than {network.window} elements is read as it is, from the zero state{zeros}")]
 
 

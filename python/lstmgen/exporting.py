@@ -275,7 +275,7 @@ def _pack_notes(network: Network, options: ExportOptions) -> Exported:
     assumed = [Assumption(text, doubtful=True) for text in network.assumed] + said
     if not network.window:
         network = replace(network, window=_NOTE_WINDOW)
-        text = f"windows of {_NOTE_WINDOW} notes, as in the tutorial; window= (--window) sets another length"
+        text = f"windows of {_NOTE_WINDOW} notes, as in the tutorial; {option('window', ...)} sets another length"
         assumed.append(Assumption(text, doubtful=True))
     facts = {**_carried(network, None, assumed), "heads": heads.to_card(found)}
     data = writer.pack(

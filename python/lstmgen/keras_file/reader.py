@@ -267,7 +267,7 @@ def _carried(network: Network, spec: Spec) -> Network:
         return replace(network, window=0, assumed=(*network.assumed, note))
     note = (
         f"a stateful model of {network.window} time steps: each window starts from zeros, "
-        "as after reset_states; refresh=None (--carry) carries the state on, as Keras does between batches"
+        f"as after reset_states; {option('refresh', None)} carries the state on, as Keras does between batches"
     )
     return replace(network, assumed=(*network.assumed, note))
 

@@ -53,9 +53,10 @@ class NoteGenerator:
         self.model: Model = source if isinstance(source, Model) else Model(source, **options)
         self.heads: tuple[Head, ...] = self.model.heads
         if not self.heads:
+            heads = option("heads", "pitch=NAME,step=NAME,duration=NAME")
             raise ValueError(
                 "its outputs are no note: expected pitch, step and duration; at the export "
-                "heads='pitch=NAME,step=NAME,duration=NAME' (--heads) says which outputs they are"
+                f"{heads} says which outputs they are"
             )
 
     @property

@@ -52,7 +52,7 @@ def read(
     >>> with TemporaryDirectory() as folder:
     ...     _ = Path(folder, "a.txt").write_text("Abc"), Path(folder, "b.txt").write_text("d")
     ...     read([Path(folder)], lower=True)
-    Corpus(text='abc\nd', names=('a.txt', 'b.txt'))
+    Corpus(text='abc\\nd', names=('a.txt', 'b.txt'))
     """
     try:
         b"\n".decode(charset, "replace")
