@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import doctest
 import graphlib
 import importlib
 import importlib.metadata
@@ -779,25 +778,6 @@ def test_the_files_of_the_package_have_no_circles() -> None:
     assert set.union(*graph.values()) <= set(MODULES)
     order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
     assert order.index("notes") < order.index("elements") < order.index("piece") < order.index("outputs")
-
-
-@needs_music21
-@pytest.mark.parametrize("module", ["lstmgen.music", *(f"lstmgen.music.{module}" for module in MODULES)])
-def test_examples_of_the_docstrings(module: str) -> None:
-    if module.endswith("piano_roll"):
-        pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'lstmgen[plot]'")
-    found = doctest.testmod(importlib.import_module(module), report=True)
-    assert found.attempted > 0 and found.failed == 0
-
-
-def test_every_public_function_has_an_example() -> None:
-    without = []
-    for module in map(importlib.import_module, (f"lstmgen.music.{module}" for module in MODULES)):
-        for name, value in vars(module).items():
-            ours = callable(value) and getattr(value, "__module__", "") == module.__name__
-            if ours and not name.startswith("_") and ">>>" not in (value.__doc__ or ""):
-                without.append(f"{module.__name__}.{name}")
-    assert without == []
 
 
 def test_public_names() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import doctest
 import functools
-import importlib
 import pickle
 import re
 from collections.abc import Iterator
@@ -226,21 +224,3 @@ def test_messages_name_options_through_the_function_that_spells_them() -> None:
             if " " in text and (SPELLED.search(text) or FLAG.search(text)):
                 found.append(f"{path.relative_to(PACKAGE)}:{node.lineno}: {text!r}")
     assert found == []
-
-
-# -- docstrings ------------------------------------------------------------------------------------
-
-WITH_EXAMPLES = [
-    *("classifying", "elements", "errors", "files", "generator", "options", "parity", "stream"),
-    *("keras_file.layer_list", "keras_file.reader", "network.graph", "network.reference"),
-    *("vocabulary.naming", "vocabulary.order", "vocabulary.pickles", "vocabulary.reading"),
-    *("vocabulary.tokenizing", "vocabulary.unknown", "vocabulary.vocabulary"),
-]
-
-
-@pytest.mark.parametrize("module", WITH_EXAMPLES)
-def test_the_examples_of_docstrings_are_right(module: str) -> None:
-    found = importlib.import_module(f"lstmgen.{module}")
-    ran = doctest.testmod(found)
-    assert ran.attempted > 0
-    assert ran.failed == 0

@@ -326,7 +326,9 @@ class Model:
         >>> with h5py.File(file, "w") as weights:
         ...     for name, shape in shapes.items():
         ...         weights[f"layers/{name}"] = np.zeros(shape, np.float32)
-        >>> model = Model(file.getvalue(), vocab=["a", "b", "c"], labels=["cat", "dog"])
+        >>> config = "Input((None, 3)), LSTM(2), Dense(2, softmax)"
+        >>> told = {"vocab": ["a", "b", "c"], "labels": ["cat", "dog"]}
+        >>> model = Model(file.getvalue(), config=config, **told)
         >>> model.classify(["abc", "ca"])[1]
         Classification(label='cat', probabilities={'cat': 0.5, 'dog': 0.5})
         """

@@ -99,7 +99,9 @@ def verify(
     ...     with h5py.File(path, "w") as file:
     ...         for name, shape in shapes.items():
     ...             file[f"layers/{name}"] = np.ones(shape, np.float32)
-    ...     verify(Model(path, encoding="onehot"), path, 2, as_saved=True).passed
+    ...     config = "Input((None, 3)), LSTM(2), Dense(3, softmax)"
+    ...     model = Model(path, config=config, encoding="onehot")
+    ...     verify(model, path, 2, as_saved=True, config=config).passed
     True
     """
     ours = model if isinstance(model, Model) else Model(model)

@@ -29,11 +29,18 @@ _SAVED_EACH = 600  # seconds, in an epoch that takes longer
 class TrainingReport:
     """How a training ended.
 
-    out, keras_model, card: the files. best: the best figure, in `unit`. best_epoch: its epoch, from
-    1 on, counted over all that was resumed. improved: whether the files are of this training. They
-    are not if it went on from a finished model and no epoch was better. minutes: spent, over all
-    that was resumed. history: the figures of each epoch, in nats, of this training and of the
-    interrupted one that it went on with.
+    out, keras_model, card: the paths of the files.
+    best: the best figure, in `unit`.
+    best_epoch: the epoch of that figure, from 1 on. Epochs before a `resume` count.
+    improved: whether this training wrote the files. It does not if it resumes a finished model and
+        no epoch is better.
+    unit: "bits/char", "bits/element" or "bits/label".
+    minutes: the time that it took, with the time before a `resume`.
+    history: the figures of each epoch, in nats, with those before a `resume`.
+
+    >>> path = Path("m.bin")
+    >>> TrainingReport(path, path, path, 1.25, 3, True, "bits/char", 0.5, ()).best
+    1.25
     """
 
     out: Path

@@ -24,10 +24,10 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-class Network:
+class Outline:
     """A stack of layers in words, with the number of its parameters, before Keras has made it.
 
-    >>> str(Network("one-hot", 65).lstm(24).dense(65))
+    >>> str(Outline("one-hot", 65).lstm(24).dense(65))
     'one-hot 65 > lstm 24 > dense 65, 10,265 parameters'
     """
 
@@ -36,23 +36,23 @@ class Network:
         self._size = size
         self._layers = [f"{encoding} {size}"]
 
-    def embedding(self, units: int) -> Network:
+    def embedding(self, units: int) -> Outline:
         """An `Embedding` of as many ids as there are inputs."""
         return self._add("embedding", units, self._size * units)
 
-    def standardize(self) -> Network:
+    def standardize(self) -> Outline:
         """A `BatchNormalization` that knows a mean and a variance, and learns nothing."""
         return self._add("standardize", self._size, 2 * self._size)
 
-    def lstm(self, units: int) -> Network:
+    def lstm(self, units: int) -> Outline:
         """An `LSTM`."""
         return self._add("lstm", units, 4 * units * (self._size + units + 1))
 
-    def dense(self, units: int) -> Network:
+    def dense(self, units: int) -> Outline:
         """A `Dense`."""
         return self._add("dense", units, units * (self._size + 1))
 
-    def _add(self, kind: str, size: int, parameters: int) -> Network:
+    def _add(self, kind: str, size: int, parameters: int) -> Outline:
         self._layers.append(f"{kind} {size}")
         self._size = size
         self.parameters += parameters
@@ -62,7 +62,7 @@ class Network:
         return f"{' > '.join(self._layers)}, {self.parameters:,} parameters"
 
 
-def announce(data: Sequence[str], network: Network, steps: int, batch: int, epochs: int) -> None:
+def announce(data: Sequence[str], network: Outline, steps: int, batch: int, epochs: int) -> None:
     """Say what is about to happen."""
     for line in data:
         say(line)

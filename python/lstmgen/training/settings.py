@@ -101,9 +101,12 @@ def allowed(of: Field[Any]) -> str:
 @described
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every training may be told.
+    """The settings of every training. The method `check` raises errors, the class does not.
 
-    Raises no error by itself: `check` does.
+    >>> settings = Settings(epochs=3, units=64)
+    >>> settings.check()
+    >>> settings.patience
+    5
     """
 
     epochs: int = setting(
@@ -140,14 +143,17 @@ class Settings:
         False, "replace the model that is there by the first epoch of this training", run=True, shown=""
     )
     told: frozenset[str] = field(default=frozenset(), repr=False)
-    """Names of settings that were given, even where they have the value of the default.
+    """The names of the settings that were given, even with the value of the default.
 
     A training that is resumed takes the value of the first run for a setting that has its default
-    and is not in here.
+    and is not among them.
     """
 
     def check(self) -> None:
-        """Raise `ValueError` for a setting that cannot be, `TypeError` for a wrong type."""
+        """Raise `ValueError` for a wrong setting, `TypeError` for a wrong type.
+
+        >>> Settings(units=64).check()
+        """
         for one in _listed(self):
             _check_value(one, getattr(self, one.name))
         for one in _listed(self):
@@ -160,11 +166,19 @@ class Settings:
             raise ValueError(f"{option('resume', True)} and {option(ways[1])}: give one of them")
 
     def unused(self) -> tuple[str, ...]:
-        """Names of the settings that have no effect beside the others."""
+        """Return the names of the settings that have no effect beside the others.
+
+        >>> Settings().unused()
+        ()
+        """
         return ()
 
     def facts(self) -> dict[str, Any]:
-        """The settings that make the model what it is, for its card."""
+        """Return the settings that the model depends on, for its card.
+
+        >>> Settings(units=64).facts()["units"]
+        64
+        """
         return {
             one.name: getattr(self, one.name)
             for one in _listed(self)
@@ -174,11 +188,16 @@ class Settings:
         }
 
     def as_in(self, recipe: Mapping[str, Any], source: object, *, architecture: bool = False) -> Self:
-        """These settings, with those of the `recipe` of the model `source` where they were not
-        given.
+        """Return these settings, completed by those of another model.
 
-        Only those that the weights depend on, with `architecture`. Raises `ValueError` that names
-        each setting that was given and differs, with both values.
+        recipe: the settings of that model.
+        source: that model, in the words of an error.
+        architecture: whether only the settings count on which the weights depend.
+
+        Raises `ValueError` that names each setting that was given and differs, with both values.
+
+        >>> Settings().as_in({"units": 64}, "m.bin").units
+        64
         """
         values: dict[str, Any] = {}
         differences = []

@@ -168,6 +168,12 @@ def read_text(path: File) -> str:
     """Return the text of a UTF-8 file as it is. Line ends stay as they are.
 
     Raises `OSError`, or `ValueError` for a file that is not UTF-8.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.txt").write_bytes(b"Let $X$")
+    ...     read_text(f"{folder}/a.txt")
+    'Let $X$'
     """
     return _decoded(os.fspath(path), Path(path).read_bytes())
 

@@ -18,10 +18,11 @@ from lstmgen.classifying import Row, is_numeric, parse_numbers, pieces, read_csv
 from lstmgen.network import MAX_STEPS
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Batches, Job, TrainingReport, run
-from lstmgen.training.progress import Network, announce
+from lstmgen.training.progress import Outline, announce
 from lstmgen.training.settings import Settings, batch_setting, changed, described, lr_setting, setting
 from lstmgen.training.start import Elements, begin
 
+_UNIT = "bits/label"
 KINDS = ("auto", "letters", "numbers")
 HEADERS = ("auto", "yes", "no")
 LEAST_TO_HOLD_OUT = 100  # rows; of fewer, a share is too small to measure on
@@ -33,10 +34,13 @@ PADDING = float(np.float32(-1e29))  # among numbers: beyond what `parse_numbers`
 @described
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSettings(Settings):
-    """What the training of a classifier may be told, besides `Settings`.
+    """The settings of the training of a classifier, beside those of `Settings`.
 
-    Of few rows, an epoch is several passes: 20 steps at least. Of fewer than 100 rows nothing is
-    held out, and the training ends when the network fits them.
+    An epoch has at least 20 steps, which are several passes over few rows. With fewer than 100 rows
+    nothing is held out, and the training ends when the network fits them.
+
+    >>> ClassifierSettings(units=16).holdout
+    0.2
     """
 
     epochs: int = changed(Settings, "epochs", 60)
@@ -74,11 +78,15 @@ def train_classifier(
     callbacks: Sequence[Any] = (),
     **facts: str | None,
 ) -> TrainingReport:
-    """Train a classifier on a UTF-8 CSV of `sequence,label`, and export it to `out`, a `.bin`.
+    """Train a classifier, and export it.
 
-    `callbacks` are Keras's own, such as TensorBoard; `facts` are those of `lstmgen.export` (name,
-    license ...). Raises `OSError` or `ValueError` that names file and line for a CSV that cannot be
-    used, and `ImportError` without Keras.
+    csv: the path of a UTF-8 CSV of `sequence,label`.
+    out: the path of the `.bin`. The model of Keras and its card lie beside it.
+    settings: see `ClassifierSettings`.
+    callbacks, facts: as in `train_text`.
+
+    Raises `OSError` or `ValueError` that names file and line, if the CSV cannot be used. Raises
+    `ValueError` for a wrong setting, and `ImportError` without Keras.
     """
     path = Path(csv)
     start = begin(Path(out), settings or ClassifierSettings(), [path])
@@ -86,21 +94,11 @@ def train_classifier(
     examples = read_examples(path, settings.kind, settings.header)
     training, held_out = split(examples.targets, settings.holdout, settings.seed)
     measured = held_out if len(held_out) else training
-    kind = "numbers" if examples.letters is None else "letters"
-    unit = "bits/label"
-    about = {
-        "corpus": path.name,
-        "corpus_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "kind": kind,
-        "rows": _counts(examples),
-        "held_out": len(held_out),
-        "recipe": settings.facts(),
-    }
-    start.check_data(about, unit)
+    about = _about(path, examples, len(held_out), settings)
+    start.check_data(about, _UNIT)
     data = _batches(examples, training, settings)
-    lines = [
-        f"{len(examples.texts)} sequences of {kind}: " + ", ".join(f"{n} {k}" for k, n in _counts(examples).items())
-    ]
+    counts = ", ".join(f"{n} {label}" for label, n in _counts(examples).items())
+    lines = [f"{len(examples.texts)} sequences of {about['kind']}: {counts}"]
     if not len(held_out) and settings.holdout:
         lines.append(f"fewer than {LEAST_TO_HOLD_OUT} rows, or no label with enough: nothing is held out")
     batch = min(settings.batch, len(training))
@@ -120,7 +118,7 @@ def train_classifier(
         saved=make,
         data=data,
         validation=padded(examples, held_out) if len(held_out) else None,
-        unit=unit,
+        unit=_UNIT,
         scale=1 / math.log(2),
         options={"labels": examples.labels, "window": _steps(examples) or None, **_elements(examples), **facts},
         elements=Elements(["", *examples.letters] if examples.letters else [], examples.labels),
@@ -132,6 +130,18 @@ def train_classifier(
 
 
 # -- data ----------------------------------------------------------------------------------------
+
+
+def _about(path: Path, examples: Examples, held_out: int, settings: ClassifierSettings) -> dict[str, Any]:
+    """Return the facts on the data, for the card."""
+    return {
+        "corpus": path.name,
+        "corpus_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "kind": "numbers" if examples.letters is None else "letters",
+        "rows": _counts(examples),
+        "held_out": held_out,
+        "recipe": settings.facts(),
+    }
 
 
 def read_examples(path: Path, kind: str = "auto", header: str = "auto") -> Examples:
@@ -259,12 +269,12 @@ def _steps(examples: Examples) -> int:
     return lengths.pop() if examples.letters is None and len(lengths) == 1 else 0
 
 
-def _described(settings: ClassifierSettings, examples: Examples) -> Network:
+def _described(settings: ClassifierSettings, examples: Examples) -> Outline:
     """The network that will be trained, before Keras makes it."""
     if examples.letters is None:
-        network = Network("numbers", 1).standardize()
+        network = Outline("numbers", 1).standardize()
     else:
-        network = Network("ids", len(examples.letters) + 1).embedding(settings.embedding)
+        network = Outline("ids", len(examples.letters) + 1).embedding(settings.embedding)
     for _ in range(settings.layers):
         network.lstm(settings.units)
     return network.dense(len(examples.labels))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lstmgen.errors import option
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Batches, Job, TrainingReport, run
-from lstmgen.training.progress import Network, announce
+from lstmgen.training.progress import Outline, announce
 from lstmgen.training.settings import Settings, batch_setting, described, lr_setting, setting
 from lstmgen.training.start import Elements, begin
 from lstmgen.training.tasks import corpus as corpora
@@ -30,14 +30,19 @@ Ids = NDArray[np.int32]
 LEVELS = ("letters", "words")
 RECIPES = ("default", "lesson")
 LESSON_BATCH = 50
-LEAST_SEQUENCES = 512  # of an epoch: of a short text it is several passes
+_UNIT = "bits/char"
+LEAST_SEQUENCES = 512  # in an epoch, which is several passes over a short text
 _TOKEN = re.compile(r" ?\\?[^\W\d_]+| ?\d+| ?[^\w\s]|_|\s")
 
 
 @described
 @dataclass(frozen=True, kw_only=True)
 class TextSettings(Settings):
-    """What a training on text may be told, besides `Settings`."""
+    """The settings of a training on text, beside those of `Settings`.
+
+    >>> TextSettings(level="words", units=128).words
+    4000
+    """
 
     level: str = setting(
         "letters",
@@ -71,7 +76,11 @@ class TextSettings(Settings):
     column: str = setting("", "the files are CSV, and the text is the cells of this column, a line each", quiet=True)
 
     def unused(self) -> tuple[str, ...]:
-        """Names of the settings that have no effect beside the others."""
+        """Return the names of the settings that have no effect beside the others.
+
+        >>> TextSettings(level="letters").unused()
+        ('embedding', 'words')
+        """
         names = ["embedding", "words"] if self.level == "letters" else []
         if self.recipe == "lesson":
             names += ["batch", "lr", "dropout", "length", "weight_decay"]
@@ -79,14 +88,22 @@ class TextSettings(Settings):
         return tuple(names)
 
     def paced(self, elements: int) -> TextSettings:
-        """These settings with a batch for a text of so many elements, where none was given."""
+        """Return these settings with a batch for a text of so many elements, if none was given.
+
+        >>> TextSettings().paced(1000).batch
+        8
+        """
         if self.recipe == "lesson" or self.batch is not None:
             return self
         return replace(self, batch=batch_for(elements // self.length))
 
 
 def batch_for(sequences: int) -> int:
-    """The default batch for a text of so many sequences: a short text needs more steps."""
+    """Return the default batch for a text of so many sequences. A short text needs more steps.
+
+    >>> batch_for(1000), batch_for(5000)
+    (8, 32)
+    """
     return 8 if sequences < 2000 else 16 if sequences < 4000 else 32
 
 
@@ -98,11 +115,16 @@ def train_text(
     callbacks: Sequence[Any] = (),
     **facts: str | None,
 ) -> TrainingReport:
-    """Train a generator of text on files or folders of text, and export it to `out`, a `.bin`.
+    """Train a generator of text, and export it.
 
-    `callbacks` are Keras's own, such as TensorBoard; `facts` are those of `lstmgen.export` (name,
-    license ...). Raises `OSError` or `ValueError` that names the corpus for one that cannot be
-    used, and `ImportError` without Keras.
+    corpus: files or folders of text.
+    out: the path of the `.bin`. The model of Keras and its card lie beside it.
+    settings: see `TextSettings`.
+    callbacks: callbacks of Keras, such as TensorBoard.
+    facts: name, description, author, license and source_url, as `lstmgen.export` takes them.
+
+    Raises `OSError` or `ValueError` that names the corpus, if it cannot be used. Raises
+    `ValueError` for a wrong setting, and `ImportError` without Keras.
     """
     sources = corpora.paths(corpus)
     start = begin(Path(out), settings or TextSettings(), sources)
@@ -120,23 +142,12 @@ def train_text(
     settings = start.settings = settings.paced(len(ids))
     _check_size(shown, text, ids, vocabulary, settings)
     training, held_out = _parts(shown, ids, settings)
-    unit = "bits/char"
-    about = {
-        "corpus": names[0] if len(names) == 1 else list(names),
-        "corpus_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "characters": len(text),
-        "elements": len(ids),
-        "recipe": settings.facts(),
-    }
-    start.check_data(about, unit)
+    about = _about(text, names, ids, settings)
+    start.check_data(about, _UNIT)
     found = f"{len(text):,} characters, {len(ids):,} {settings.level}, {len(vocabulary):,} different"
-    announce(
-        [f"{shown}: {found}; {sum(map(len, held_out)):,} held out"],
-        _described(settings, len(vocabulary)),
-        data_steps(settings, training),
-        settings.batch or LESSON_BATCH,
-        settings.epochs,
-    )
+    lines = [f"{shown}: {found}; {sum(map(len, held_out)):,} held out"]
+    steps, batch = data_steps(settings, training), settings.batch or LESSON_BATCH
+    announce(lines, _described(settings, len(vocabulary)), steps, batch, settings.epochs)
     keras = import_keras()
     keras.utils.set_random_seed(settings.seed)
     make = _lesson if settings.recipe == "lesson" else per_step
@@ -147,7 +158,7 @@ def train_text(
         saved=saved,
         data=data,
         validation=validation,
-        unit=unit,
+        unit=_UNIT,
         scale=len(ids) / len(text) / math.log(2),
         options={**_export_options(settings, vocabulary, ids), **facts},
         elements=Elements(vocabulary.elements, vocabulary.elements),
@@ -159,9 +170,21 @@ def train_text(
     return run(job)
 
 
+def _about(text: str, names: Sequence[str], ids: Ids, settings: TextSettings) -> dict[str, Any]:
+    """Return the facts on the data, for the card."""
+    return {
+        "corpus": names[0] if len(names) == 1 else list(names),
+        "corpus_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "characters": len(text),
+        "elements": len(ids),
+        "recipe": settings.facts(),
+    }
+
+
 def _parts(shown: str, ids: Ids, settings: TextSettings) -> tuple[list[Ids], list[Ids]]:
-    """The ids to learn from, and those to measure on. Raises `ValueError` if there are too few of
-    them.
+    """Return the ids to learn from, and those to measure on.
+
+    Raises `ValueError` if there are too few of them.
     """
     training, held_out = split(ids, settings.holdout, least=2 * settings.window)
     least = settings.window if settings.recipe == "lesson" else settings.length
@@ -175,7 +198,7 @@ def _parts(shown: str, ids: Ids, settings: TextSettings) -> tuple[list[Ids], lis
 
 
 def _export_options(settings: TextSettings, vocabulary: Vocabulary, ids: Ids) -> dict[str, Any]:
-    """What the export of the model is told."""
+    """Return the options of the export."""
     return {
         "vocab": list(vocabulary.elements),
         "vocabulary_kind": "text",
@@ -273,9 +296,9 @@ def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: 
 # -- recipes -------------------------------------------------------------------------------------
 
 
-def _described(settings: TextSettings, n: int) -> Network:
+def _described(settings: TextSettings, n: int) -> Outline:
     """The network that will be trained, before Keras makes it."""
-    network = Network("one-hot" if settings.level == "letters" else "ids", n)
+    network = Outline("one-hot" if settings.level == "letters" else "ids", n)
     if settings.level == "words":
         network.embedding(settings.embedding)
     if settings.level == "words" and settings.recipe == "lesson":
