@@ -80,7 +80,7 @@ def outputs_of(network: Network, wanted: bool) -> Outputs:
     >>> found.generates, found.kind
     (True, 'distribution')
     """
-    kind, activation = _head(network)
+    kind, activation = _output_kind(network)
     size, n = network.input_size, network.outputs
     enters = f"{size} ids" if network.takes_ids else f"{size} number{'s' if size > 1 else ''} a step"
     come = f"{n} number{'s come' if n > 1 else ' comes'} out"
@@ -97,7 +97,7 @@ def outputs_of(network: Network, wanted: bool) -> Outputs:
     return Outputs(True, kind, activation, f"{entering}, a {activation} over {n} elements comes out")
 
 
-def _head(network: Network, at: int | None = None) -> tuple[str, str]:
+def _output_kind(network: Network, at: int | None = None) -> tuple[str, str]:
     """Return what kind of numbers layer `at`, or the last one, gives, and its activation."""
     i = end = len(network.layers) - 1 if at is None else at
     while network.layers[i].type == "reshape" and network.inputs(i)[0] != NETWORK_INPUT:
@@ -200,7 +200,7 @@ def note_heads(network: Network) -> tuple[list[Head], list[Assumption]]:
 
 def _kind_of_head(network: Network, part: str, i: int, assumed: list[Assumption]) -> str:
     """Return what the several numbers of layer `i` are, of which one is drawn."""
-    size, (kind, activation) = network.values[i].size, _head(network, i)
+    size, (kind, activation) = network.values[i].size, _output_kind(network, i)
     if kind == "numbers":
         raise ModelFormatError(f"{option('heads')}: {part}: its {size} outputs, {activation}, are no probabilities")
     if kind == "shares":
@@ -506,7 +506,7 @@ def _log_probabilities(network: Network, encoding: Encoding, windows: NDArray[np
     """
     x = np.stack([reference.encode(network, encoding.name, window.tolist(), encoding.values) for window in windows])
     y = reference.forward(network, x, np.float32)
-    kind, activation = _head(network)
+    kind, activation = _output_kind(network)
     with np.errstate(all="ignore"):
         logits = (y[:, -1] if network.returns_sequences else y).astype(np.float64)
         if kind != "logits" and activation != "log_softmax":

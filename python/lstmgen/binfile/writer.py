@@ -322,11 +322,12 @@ def check_encoding(network: Network, encoding: str, generates: bool) -> None:
 
 def _check_zero_padding(network: Network, encoding: str, padding: int | None) -> None:
     if encoding not in PADDED_WITH_ZEROS:
-        raise ValueError(f"zero_padding: expected encoding {', '.join(PADDED_WITH_ZEROS)}, found {encoding!r}")
+        known = ", ".join(PADDED_WITH_ZEROS)
+        raise ValueError(f"{option('padding', 'zeros')}: expected the encoding {known}, found {encoding!r}")
     if padding is not None:
         raise ValueError(f"zero_padding: expected no padding beside it, found the id {padding}")
     if not network.window:
-        raise ValueError("zero_padding: expected a network with a window, found none")
+        raise ValueError(f"{option('padding', 'zeros')}: expected a network with a window, found none")
 
 
 def _checked_values(values: Sequence[float], encoding: str, elements: int) -> Array:

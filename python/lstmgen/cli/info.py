@@ -142,7 +142,7 @@ def _keras_info(args: argparse.Namespace) -> None:
 
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:
-    """Options of an export as the command line has them."""
+    """Return the options of an export as the command line has them."""
     return {
         option(name): ",".join(map(str, value)) if isinstance(value, list) else value for name, value in options.items()
     }

@@ -77,6 +77,6 @@ def add_heads_argument(parser: Any) -> None:
 
 
 def export_options(args: argparse.Namespace) -> Any:
-    """The options of `lstmgen.export` that the command line gives."""
+    """Return the options of `lstmgen.export` that the command line gives."""
     given = {key: value for key, value in vars(args).items() if value is not None}
     return {key: value for key, value in given.items() if key in ExportOptions.__annotations__}

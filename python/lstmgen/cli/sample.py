@@ -192,7 +192,7 @@ INTERVAL = 0.5  # seconds between two looks of the progress
 
 
 def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
-    """The model of a command line. What it assumes is printed."""
+    """Return the model of a command line, and print what it assumes."""
     from lstmgen.model import is_keras_file
 
     told: Any = {name: value for name in _EXPORT if (value := getattr(args, name)) is not None}
@@ -217,7 +217,7 @@ def _assumed(message: Warning | str) -> None:
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
-    """The options of sampling that the command line gives."""
+    """Return the options of sampling that the command line gives."""
     options = {
         name: value for name, entry in TABLE.items() if entry.flag and (value := getattr(args, name)) is not None
     }
@@ -238,7 +238,7 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _with_ids(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a model without a vocabulary: texts that are ids become ids."""
+    """Return the options of a model without a vocabulary: texts that are ids become ids."""
     from lstmgen.vocabulary import plain_ids
 
     def ids(text: Any) -> Any:
@@ -284,7 +284,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\", '"': '"', "'
 
 
 def _unescaped(what: Any) -> Any:
-    r"""A text, or texts, with characters for \n and the like."""
+    r"""Return a text, or texts, with characters for \n and the like."""
     if not isinstance(what, str):
         return [_unescaped(text) for text in what]
 
@@ -300,8 +300,8 @@ def _unescaped(what: Any) -> Any:
 
 
 def _recommended(model: lstmgen.Model, given: dict[str, Any]) -> dict[str, Any]:
-    """The options that the card of the model recommends, but those that were given in one way or
-    another.
+    """Return the options that the card of the model recommends, but those that were given in one
+    way or another.
     """
     card = model.metadata["card"]
     found = card.get("sample") if isinstance(card, dict) else None
@@ -344,8 +344,9 @@ def _print(elements: Iterable[str | int], joined: bool) -> None:
 
 
 def _with_progress(elements: Iterable[str | int], length: int) -> Iterator[str | int]:
-    """The elements. On a terminal, a line says how many there are, how fast they come, and how long
-    it takes.
+    """Yield the elements.
+
+    On a terminal, a line says how many have come, how fast they come, and how long it takes.
     """
     if not sys.stderr.isatty():
         yield from elements
@@ -363,7 +364,7 @@ def _with_progress(elements: Iterable[str | int], length: int) -> Iterator[str |
 
 
 def _is_music(elements: Sequence[str]) -> bool:
-    """Whether these elements can be written as music."""
+    """Return whether these elements can be written as music."""
     from lstmgen.music.elements import recognise_vocabulary
 
     return recognise_vocabulary(elements) is not None

@@ -212,7 +212,7 @@ def transposed(elements: Sequence[str], semitones: int) -> list[str]:
 
 
 def _fitting(element: str) -> tuple[str, ...]:
-    """The notations that an element may be of."""
+    """Return the notations that an element may be of."""
     if _NUMBER.fullmatch(element):
         return ("lesson", "melody") if int(element) <= 127 else ()
     if is_event(element):
@@ -223,7 +223,7 @@ def _fitting(element: str) -> tuple[str, ...]:
 
 
 def _notation_of_numbers(elements: Iterable[str]) -> str:
-    """What plain numbers are: the chords of the lesson are pitch classes, 0 to 11."""
+    """Return the notation of plain numbers. Chords of the lesson are pitch classes, 0 to 11."""
     numbers = [int(element) for element in elements if _NUMBER.fullmatch(element)]
     return "melody" if max(numbers, default=0) > 11 else "lesson"
 
@@ -265,7 +265,7 @@ def _lesson_notes(elements: Sequence[str]) -> Iterator[GridNote]:
 
 
 def _lesson_pitches(element: str, position: int) -> list[int]:
-    """The MIDI pitches of a note, or of the parts of a chord.
+    """Return the MIDI pitches of a note, or of the parts of a chord.
 
     A name such as "C4" has the pitch that `music21.note.Note` gives it. So has a number: 0 to 11
     are pitch classes from middle C upwards, larger ones MIDI pitches.
@@ -277,7 +277,7 @@ def _lesson_pitches(element: str, position: int) -> list[int]:
 
 
 def _lesson_pitch(part: str) -> int:
-    """The MIDI pitch of a name or a number; -1 for anything else."""
+    """Return the MIDI pitch of a name or a number, or -1 for anything else."""
     if _NUMBER.fullmatch(part):
         return int(part) if int(part) > 11 else MIDDLE_C + int(part)
     if name := _NAME.fullmatch(part):
@@ -287,7 +287,7 @@ def _lesson_pitch(part: str) -> int:
 
 
 def _melody_notes(elements: Sequence[str]) -> Iterator[GridNote]:
-    """Notes, each with the symbols "_" that follow it.
+    """Yield notes, each with the symbols "_" that follow it.
 
     `save_melody` in melodygenerator.py leaves out the last note, or the last "_". Nothing is left
     out here. Melodies after a "/" follow each other without a gap. A "_" without a note before it
@@ -311,7 +311,7 @@ def _unexpected(element: str, position: int, expected: str) -> ValueError:
 
 
 def _steps(kind: str, points: int) -> list[str]:
-    """The fewest elements that add up to a number of points, the largest first."""
+    """Return the fewest elements that add up to a number of points, the largest first."""
     elements = []
     for step in STEPS:
         while points >= step:

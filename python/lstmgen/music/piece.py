@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from lstmgen.errors import option
 from lstmgen.files import write
 from lstmgen.music import elements as _elements
 from lstmgen.music.formats import WRITABLE, suffix_of
@@ -126,7 +127,7 @@ def check_bpm(bpm: float) -> None:
     ValueError: bpm: expected 4 to 1000 quarters a minute, found 1
     """
     if not 4 <= bpm <= 1000:
-        raise ValueError(f"bpm: expected 4 to 1000 quarters a minute, found {bpm}")
+        raise ValueError(f"{option('bpm')}: expected 4 to 1000 quarters a minute, found {bpm}")
 
 
 def check_installed(kind: str) -> None:

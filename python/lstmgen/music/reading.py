@@ -105,7 +105,7 @@ def read_pieces(
 
 
 def _files(paths: Sequence[File]) -> list[Path]:
-    """The music files among `paths` and in the folders among them, each once."""
+    """Return the music files among `paths` and in the folders among them, each once."""
     files: dict[Path, Path] = {}
     for path in map(Path, paths):
         inside = sorted(_music_in(path)) if path.is_dir() else [path]
@@ -172,7 +172,7 @@ def _cache_folder() -> Path:
 
 
 def _read_all(files: Sequence[Path], notation: str, cache: _Cache, jobs: int | None) -> list[tuple[Path, Result]]:
-    """For each file its elements, or the reason why there are none."""
+    """Return for each file its elements, or the reason why there are none."""
     results: dict[Path, Result] = {}
     names: dict[Path, Path | None] = {}
     for path in files:
@@ -266,7 +266,7 @@ class _Workers:
 
     @staticmethod
     def _ask(process: subprocess.Popen[str], question: list[str]) -> str:
-        """The answer, a line; empty if the process has ended."""
+        """Return the answer, a line; empty if the process has ended."""
         assert process.stdin and process.stdout
         with suppress(OSError):
             process.stdin.write(json.dumps(question) + "\n")

@@ -65,7 +65,7 @@ class Batches:
     of: Callable[[int], Callable[[int], tuple[Any, Any]]]
 
     def after(self, epochs: int, steps: int) -> Iterator[tuple[Any, Any]]:
-        """Those after so many epochs and steps, for ever."""
+        """Yield the batches after so many epochs and steps, for ever."""
         for epoch in itertools.count(epochs):
             batch = self.of(epoch)
             for step in range(steps, self.steps):
@@ -73,7 +73,7 @@ class Batches:
             steps = 0
 
     def dataset(self, keras: Any) -> Any:
-        """Those of the first epoch, as Keras measures on them."""
+        """Return the batches of the first epoch, on which Keras measures."""
         batches = self
 
         class Dataset(keras.utils.PyDataset):  # type: ignore[misc]
@@ -244,7 +244,7 @@ class _Keeper:
         self._bar.draw(epoch, self.last, done, f"{logs['loss'] * self.job.scale:.3f} {self.job.unit}", left)
 
     def _over_all(self, logs: Mapping[str, float], steps: int) -> dict[str, float]:
-        """Means over the epoch so far, from those of the `steps` of this run."""
+        """Return the means over the epoch so far, from those of the `steps` of this run."""
         share = steps / (self.state.steps + steps)
         means = {name: float(value) for name, value in logs.items()}
         return means | {name: mean + share * (means[name] - mean) for name, mean in self.state.means.items()}
@@ -292,7 +292,7 @@ class _Keeper:
         return self._before + time.monotonic() - self._started
 
     def _export(self) -> None:
-        """The `.h5`, the `.bin` and the card of the network as it is now."""
+        """Export the network as it is now: the `.h5`, the `.bin` and the card."""
         job, state = self.job, self.state
         model = job.saved()
         model.set_weights(job.model.get_weights())

@@ -14,7 +14,7 @@ def say(line: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """A time in words.
+    """Return a time in seconds as words.
 
     >>> duration(80), duration(600), duration(7200)
     ('80 s', '10 min', '2.0 h')
@@ -37,19 +37,19 @@ class Outline:
         self._layers = [f"{encoding} {size}"]
 
     def embedding(self, units: int) -> Outline:
-        """An `Embedding` of as many ids as there are inputs."""
+        """Add an `Embedding` of as many ids as there are inputs. Returns the same outline."""
         return self._add("embedding", units, self._size * units)
 
     def standardize(self) -> Outline:
-        """A `BatchNormalization` that knows a mean and a variance, and learns nothing."""
+        """Add a `BatchNormalization` with fixed mean and variance. Returns the same outline."""
         return self._add("standardize", self._size, 2 * self._size)
 
     def lstm(self, units: int) -> Outline:
-        """An `LSTM`."""
+        """Add an `LSTM`. Returns the same outline."""
         return self._add("lstm", units, 4 * units * (self._size + units + 1))
 
     def dense(self, units: int) -> Outline:
-        """A `Dense`."""
+        """Add a `Dense`. Returns the same outline."""
         return self._add("dense", units, units * (self._size + 1))
 
     def _add(self, kind: str, size: int, parameters: int) -> Outline:

@@ -30,7 +30,7 @@ def setting(
     architecture: bool = False,
     path: bool = False,
 ) -> Any:
-    """A field of `Settings`.
+    """Return a field of `Settings`.
 
     about: what it means, in words. least, most: the range of a number, with both ends. choices: of
     a name. kind: the type of its values, if the default is None. shown: the default in words, if
@@ -54,17 +54,17 @@ def setting(
 
 
 def batch_setting(default: int | None, shown: str | None = None) -> Any:
-    """The field `batch`."""
+    """Return the field `batch`."""
     return setting(default, "sequences of a training step", least=1, most=10**5, kind=int, shown=shown)
 
 
 def lr_setting(default: float | None, shown: str | None = None) -> Any:
-    """The field `lr`."""
+    """Return the field `lr`."""
     return setting(default, "greatest learning rate", least=1e-9, most=10, kind=float, shown=shown)
 
 
 def changed(of: type[Settings], name: str, default: Any) -> Any:
-    """The field `name` of the settings `of`, with another default."""
+    """Return the field `name` of the settings `of`, with another default."""
     metadata = {**_field(of, name).metadata, "shown": str(default)}
     return field(default=default, metadata=metadata)
 
@@ -89,7 +89,7 @@ def _shown(of: Field[Any]) -> str:
 
 
 def allowed(of: Field[Any]) -> str:
-    """The values that a setting may have, in words."""
+    """Return the values that a setting may have, in words."""
     about = of.metadata
     if about["choices"]:
         return ", ".join(about["choices"])
@@ -241,7 +241,7 @@ def _check_value(of: Field[Any], value: Any) -> None:
 
 
 def table(of: type[Settings]) -> str:
-    """The settings as a table in Markdown, as docs/training.md has it.
+    """Return the settings as a table in Markdown, as docs/training.md has it.
 
     Of a task only those that it has besides `Settings`, or with another default.
     """

@@ -145,7 +145,7 @@ def _about(path: Path, examples: Examples, held_out: int, settings: ClassifierSe
 
 
 def read_examples(path: Path, kind: str = "auto", header: str = "auto") -> Examples:
-    """The sequences and labels of a CSV.
+    """Return the sequences and labels of a CSV.
 
     Raises `OSError`, or `ValueError` that names file and line.
     """
@@ -179,7 +179,7 @@ def read_examples(path: Path, kind: str = "auto", header: str = "auto") -> Examp
 
 
 def _mostly_numbers(texts: Sequence[str]) -> bool:
-    """Whether most sequences hold numbers only, and some more than one."""
+    """Return whether most sequences hold numbers only, and some more than one."""
     numeric = [text for text in texts if is_numeric(text)]
     return 2 * len(numeric) > len(texts) and any(len(pieces(text)) > 1 for text in numeric)
 
@@ -207,10 +207,13 @@ def _check_length(length: int) -> None:
 
 
 def split(targets: NDArray[np.int64], holdout: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to train on, and the share `holdout` of each label's rows, drawn with `seed`, to measure
-    on.
+    """Return the rows to train on, and the rows to measure on.
 
-    No row is held out of fewer than 100.
+    targets: the index of the label of each row.
+    holdout: the share of each label's rows to measure on, 0 to 0.5.
+    seed: the rows are drawn with it.
+
+    With fewer than 100 rows there are none to measure on.
     """
     rng = np.random.default_rng(seed)
     held_out = np.zeros(len(targets), bool)
@@ -222,7 +225,9 @@ def split(targets: NDArray[np.int64], holdout: float, seed: int) -> tuple[NDArra
 
 
 def padded(examples: Examples, rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Sequences, filled up on the right to the longest of all, and targets of the rows `rows`."""
+    """Return sequences, filled up on the right to the longest of all, and targets of the rows
+    `rows`.
+    """
     longest = max(map(len, examples.sequences))
     if examples.letters is None:
         x: NDArray[Any] = np.full((len(rows), longest, 1), PADDING, np.float32)
@@ -236,7 +241,7 @@ def padded(examples: Examples, rows: NDArray[np.int64]) -> tuple[NDArray[Any], N
 
 
 def _batches(examples: Examples, rows: NDArray[np.int64], settings: ClassifierSettings) -> Batches:
-    """The rows `rows` in batches, in another order in each pass."""
+    """Return the rows `rows` in batches, in another order in each pass."""
     batch = min(settings.batch, len(rows))
     a_pass = math.ceil(len(rows) / batch)
     passes = math.ceil(LEAST_STEPS / a_pass)
@@ -255,7 +260,7 @@ def _batches(examples: Examples, rows: NDArray[np.int64], settings: ClassifierSe
 
 
 def _counts(examples: Examples) -> dict[str, int]:
-    """Rows of each label."""
+    """Return how many rows each label has."""
     counts = Counter(examples.targets.tolist())
     return {label: counts[i] for i, label in enumerate(examples.labels)}
 
@@ -264,13 +269,13 @@ def _counts(examples: Examples) -> dict[str, int]:
 
 
 def _steps(examples: Examples) -> int:
-    """The length that all sequences of numbers have; 0 if they differ, and for letters."""
+    """Return the length of all sequences of numbers. 0 if they differ, and for letters."""
     lengths = set(map(len, examples.sequences))
     return lengths.pop() if examples.letters is None and len(lengths) == 1 else 0
 
 
 def _described(settings: ClassifierSettings, examples: Examples) -> Outline:
-    """The network that will be trained, before Keras makes it."""
+    """Return the network that will be trained, before Keras makes it."""
     if examples.letters is None:
         network = Outline("numbers", 1).standardize()
     else:
@@ -281,7 +286,9 @@ def _described(settings: ClassifierSettings, examples: Examples) -> Outline:
 
 
 def _network(keras: Any, settings: ClassifierSettings, examples: Examples) -> Callable[[], Any]:
-    """A function that makes the network: (Embedding | Masking, standardisation), LSTM, Dense."""
+    """Return a function that makes the network: (Embedding | Masking, standardisation), LSTM,
+    Dense.
+    """
     layers = keras.layers
     steps = _steps(examples)
     numbers = examples.letters is None
@@ -320,7 +327,7 @@ def _network(keras: Any, settings: ClassifierSettings, examples: Examples) -> Ca
 
 
 def _elements(examples: Examples) -> dict[str, Any]:
-    """What the export is told of the input."""
+    """Return the options of the export that describe the input."""
     if examples.letters is None:
         return {"encoding": "features"}
     ids = {letter: i for i, letter in enumerate(examples.letters, 1)}
@@ -344,7 +351,7 @@ def _until_it_fits(keras: Any) -> Any:
 
 
 def _accuracy(data: bytes, examples: Examples, rows: NDArray[np.int64], held_out: bool) -> dict[str, Any]:
-    """Share of the rows that the exported network gives their label."""
+    """Return the share of the rows to which the exported network gives their label."""
     from lstmgen.model import Model
 
     given: list[Any] = (

@@ -23,7 +23,7 @@ class Corpus(NamedTuple):
 
 
 def paths(sources: Sources) -> list[Path]:
-    """One path or several, as a list."""
+    """Return one path or several, as a list."""
     return [Path(source) for source in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
 
 
@@ -79,7 +79,7 @@ def read(
 
 
 def _files(sources: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
-    """Each file, and whether it was found in a folder."""
+    """Yield each file, and whether it was found in a folder."""
     for source in sources:
         if not source.is_dir():
             yield source, False
@@ -103,7 +103,7 @@ def _decoded(path: Path, charset: str) -> str:
 
 
 def _column(path: Path, text: str, column: str) -> str:
-    """The cells of a column, a line each; empty ones are left out."""
+    """Return the cells of a column, a line each; empty ones are left out."""
     first = text.split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)

@@ -216,7 +216,7 @@ def _split(ids: Sequence[Ids], settings: MusicSettings) -> tuple[list[Ids], list
 
 
 def _tried(data: bytes) -> tuple[str, str | None]:
-    """What a sample of a model is like, and whether it is stuck."""
+    """Return what a sample of a model is like, and whether it is stuck."""
     from lstmgen.generator import Generator
     from lstmgen.model import Model
 
@@ -243,7 +243,7 @@ def _events(
 
 
 def _as_text(settings: MusicSettings) -> text.TextSettings:
-    """The settings by which a text would be learnt in the same way."""
+    """Return the settings by which a text would be learnt in the same way."""
     return text.TextSettings(
         epochs=settings.epochs,
         batch=settings.batch,
@@ -259,12 +259,12 @@ def _as_text(settings: MusicSettings) -> text.TextSettings:
 
 
 def _long(training: list[Ids], settings: MusicSettings) -> list[Ids]:
-    """The pieces that have more elements than a window."""
+    """Return the pieces that have more elements than a window."""
     return [piece for piece in training if len(piece) > settings.window]
 
 
 def _keys(vocabulary: Vocabulary) -> NDArray[np.int32]:
-    """(12, n): the id of each element in each key; those that no piece has are as they are."""
+    """Return the id of each element in each key, shape (12, n). Unused elements keep theirs."""
     names, ids = vocabulary.elements, vocabulary.ids
     moved = [music.transposed(names, key) for key in music.KEYS]
     return np.array([[ids.get(new, ids[old]) for old, new in zip(names, row, strict=True)] for row in moved], np.int32)

@@ -213,12 +213,12 @@ def _export_options(settings: TextSettings, vocabulary: Vocabulary, ids: Ids) ->
 
 
 def letters(text: str) -> Vocabulary:
-    """The characters of a text, sorted."""
+    """Return the characters of a text, sorted."""
     return Vocabulary(sorted(set(text)), "text")
 
 
 def words(text: str, most: int) -> Vocabulary:
-    """Characters, and the most frequent words with the space before them.
+    """Return the characters, and the most frequent words with the space before them.
 
     `most` elements at most, but all characters.
     """
@@ -260,7 +260,7 @@ def split(ids: Ids, holdout: float, blocks: int = 6, least: int = 1) -> tuple[li
 
 
 def _excerpt(data: bytes, length: int = 160) -> str:
-    """What a generator says, in one line."""
+    """Return what a generator says, in one line."""
     from lstmgen.generator import Generator
     from lstmgen.model import Model
 
@@ -270,7 +270,7 @@ def _excerpt(data: bytes, length: int = 160) -> str:
 
 
 def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: int) -> dict[str, Any]:
-    """Bits a character of the held-out texts, as lstmgen scores them.
+    """Return the bits per character of the held-out texts, as lstmgen scores them.
 
     The first `window` elements of each are context only.
     """
@@ -297,7 +297,7 @@ def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: 
 
 
 def _described(settings: TextSettings, n: int) -> Outline:
-    """The network that will be trained, before Keras makes it."""
+    """Return the network that will be trained, before Keras makes it."""
     network = Outline("one-hot" if settings.level == "letters" else "ids", n)
     if settings.level == "words":
         network.embedding(settings.embedding)
@@ -309,7 +309,7 @@ def _described(settings: TextSettings, n: int) -> Outline:
 
 
 def _input(keras: Any, settings: TextSettings, n: int, steps: int | None) -> list[Any]:
-    """The input, and how an element becomes numbers."""
+    """Return the input, and how an element becomes numbers."""
     if settings.level == "letters":
         return [keras.Input((steps, n))]
     return [keras.Input((steps,)), keras.layers.Embedding(n, settings.embedding, name="embedding")]
@@ -323,7 +323,7 @@ def per_step(
     held_out: list[Ids],
     keys: NDArray[np.int32] | None = None,
 ) -> Any:
-    """The default recipe: (model to train, maker of the one to save, data, validation).
+    """Return the default recipe: (model to train, maker of the one to save, data, validation).
 
     `keys` (k, n) holds the id of each element in each of k forms that are equally good, such as
     keys of music: each training sequence is shown in one of them.
@@ -395,7 +395,7 @@ def _lesson(keras: Any, settings: TextSettings, n: int, training: list[Ids], hel
 
 
 def known(value: T | None) -> T:
-    """A setting that `TextSettings.paced` has filled in."""
+    """Return a setting that `TextSettings.paced` has filled in."""
     if value is None:
         raise TypeError("batch: TextSettings.paced fills it in")
     return value
@@ -406,7 +406,7 @@ def _encoded(ids: NDArray[Any], onehot: int | None) -> NDArray[Any]:
 
 
 def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
-    """Steps of an epoch: those of a pass, or of `LEAST_SEQUENCES` where a pass has fewer."""
+    """Return the steps of an epoch: of one pass, or of `LEAST_SEQUENCES` if a pass has fewer."""
     if settings.recipe == "lesson":
         return window_steps(texts, settings.window, LESSON_BATCH)
     sequences = sum((len(text) - 1) // settings.length for text in texts)
@@ -414,7 +414,7 @@ def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
 
 
 def _slices(texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None) -> Batches:
-    """Slices of the texts with a target at each step.
+    """Return slices of the texts with a target at each step.
 
     Each epoch cuts them at other places and shuffles them.
     """
@@ -442,7 +442,7 @@ def _slices(texts: list[Ids], settings: TextSettings, onehot: int | None, keys: 
 
 
 def _whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
-    """Held-out texts with the state carried along.
+    """Return held-out texts with the state carried along.
 
     The first `window` elements of each only warm it up.
     """
@@ -462,11 +462,13 @@ def windows(
     encode: Callable[[NDArray[Any]], NDArray[Any]],
     seed: int | None = None,
 ) -> Batches:
-    """Each window, through `encode`, and the element after it, made batch by batch; in order
-    without a seed.
+    """Return the windows of texts, each with the element after it, batch by batch.
 
-    The lesson makes them in pieces of 10,000, since the whole does not fit into memory; the network
-    sees the same.
+    encode: makes a batch of windows the input of the network.
+    seed: the order of the windows is drawn with it. None leaves them in order.
+
+    The lesson makes pieces of 10,000 windows, since all of them do not fit into memory. The network
+    reads the same.
     """
     starts = np.concatenate([np.arange(len(text) - window) + offset for text, offset in _offsets(texts)])
     joined = np.concatenate(texts)
@@ -483,7 +485,7 @@ def windows(
 
 
 def window_steps(texts: list[Ids], window: int, batch: int) -> int:
-    """Batches of windows: full ones, or one that is not."""
+    """Return the number of batches of windows. At least one, even if it is not full."""
     return max(1, sum(max(0, len(text) - window) for text in texts) // batch)
 
 
