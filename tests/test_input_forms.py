@@ -386,7 +386,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "zeros without a window": (lambda: packed(OPEN, encoding="raw", zero_padding=True), "with a window, found none"),
     "zeros of ids": (
         lambda: packed(IDS, encoding="index", zero_padding=True),
-        "expected the encoding onehot, scaled, raw",
+        "the encoding onehot, scaled, raw",
     ),
     "zeros beside an id": (lambda: packed(zero_padding=True, padding=3), "no padding beside it, found the id 3"),
     "a predictor with a prime": (lambda: packed(predictor=True), "prime: a predictor does not generate"),

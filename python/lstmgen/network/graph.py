@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen.errors import ModelFormatError
-from lstmgen.network.layer_types import LayerType, Option, Shape, Value, layer_type
+from lstmgen.network.layer_types import LayerType, OptionValue, Shape, Value, layer_type
 
 Array = NDArray[np.float32]
 
@@ -43,7 +43,7 @@ class Layer:
 
     type: str
     name: str
-    options: dict[str, Option]
+    options: dict[str, OptionValue]
     arrays: dict[str, Array]
     inputs: tuple[int, ...] | None = None
 

@@ -14,8 +14,8 @@ import numpy as np
 from lstmgen.errors import ModelFormatError
 
 Shape = tuple[int, ...]
-Option = int | str | bool | float
-Options = Mapping[str, Option]
+OptionValue = int | str | bool | float
+Options = Mapping[str, OptionValue]
 
 MAX_INPUTS = 64  # of one layer
 MAX_SIZE = 1_048_576  # units, input_size, input_dim, vocabulary
