@@ -130,11 +130,7 @@ def train_text(
     start = begin(Path(out), settings or TextSettings(), sources)
     settings = start.settings
     text, names = corpora.read(
-        sources,
-        charset=settings.charset,
-        lower=settings.lower,
-        column=settings.column,
-        without=start.files.all,
+        sources, charset=settings.charset, lower=settings.lower, column=settings.column, without=start.files.all
     )
     shown = ", ".join(map(str, sources))
     vocabulary = letters(text) if settings.level == "letters" else words(text, settings.words)
