@@ -1,4 +1,6 @@
-"""What one generated element costs: Keras's `model.predict`, other engines and lstmgen, doing the same work in one run.
+"""What one generated element costs with Keras's `model.predict`, other engines and lstmgen.
+
+All do the same work in one run.
 
 python benchmarks/compare.py --help
 """
@@ -77,7 +79,10 @@ MODELS = {
 
 
 def build(reference: Reference, weights: list[Any], *, carried: bool) -> Any:
-    """The Keras model: WINDOW elements in, or one element in and the state carried; without weights, random ones."""
+    """Return the Keras model. It reads WINDOW elements, or one element with a carried state.
+
+    Without a file its weights are random.
+    """
     lstm = partial(LSTM, stateful=carried)
     layers = reference.layers(lstm)
     model = keras.Sequential([keras.Input((1 if carried else WINDOW, reference.inputs), 1), *layers])
@@ -96,7 +101,10 @@ def random_weights(reference: Reference, rng: np.random.Generator) -> list[Any]:
 
 
 class Loop:
-    """The loop that people write around a network: encode the last elements, run it, draw the next one."""
+    """The loop that people write around a network.
+
+    It encodes the last elements, runs the network, and draws the next element.
+    """
 
     def __init__(self, peer: Peer, inputs: int, outputs: int, steps: int) -> None:
         self.peer, self.inputs, self.outputs, self.steps = peer, inputs, outputs, steps
@@ -198,7 +206,11 @@ def difference(engine: str, dtype: str, found: Array, expected: Array) -> float:
 
 
 def speeds(results: list[Result]) -> list[list[str]]:
-    """Ratios are medians of those within each round, which a slow spell of the machine touches less than the times."""
+    """Print the times and their ratios.
+
+    A ratio is the median of the ratios within each round. A slow spell of the machine changes it
+    less than it changes the times.
+    """
     rows = [["model", "engine", "window, ms/element", "/ lstmgen", "carried, µs/element", "/ lstmgen", "difference"]]
     for result in results:
         for engine in dict.fromkeys(engine for engine, _ in result.times):

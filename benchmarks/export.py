@@ -1,9 +1,10 @@
-"""What an export costs: seconds, and memory as a multiple of the file, beside reading the same bytes.
+"""What an export costs, compared with reading the same bytes.
 
     python benchmarks/export.py [model.h5 ...]
 
-Without a file, one of 20 MB in the layout of Keras 2.3 is made: one-hot 100 > LSTM 1040 > Dense 100. Each export runs
-in a process of its own, whose memory is counted from after the imports. For Linux.
+It prints seconds, and memory as a multiple of the file. Without a file, it makes one of 20 MB in
+the layout of Keras 2.3: one-hot 100 > LSTM 1040 > Dense 100. Each export runs in a separate
+process. The memory after its imports is not counted. For Linux.
 """
 
 import json

@@ -1,8 +1,9 @@
 // What a grammar costs an element. Usage: lstmgen_grammar grammar.gbnf text [rounds]
 //
-// The vocabulary is the characters of the text. Three loops run by turns, so that other programs of the machine touch
-// them alike: draws by the frequencies of the characters alone; the same among those that the grammar allows; and the
-// text itself, read through the grammar, which begins anew where the text is not in its language.
+// The vocabulary is the characters of the text. Three loops run by turns, so that other programs of
+// the machine touch them alike: draws by the frequencies of the characters alone; the same among
+// those that the grammar allows; and the text itself, read through the grammar, which begins anew
+// where the text is not in its language.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>

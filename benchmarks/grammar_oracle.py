@@ -1,4 +1,5 @@
-"""Walk through grammars with llguidance, an independent engine, beside lstmgen, and count where they differ.
+"""Walk through grammars with llguidance, an independent engine, beside lstmgen, and count where
+they differ.
 
 python benchmarks/grammar_oracle.py              a million steps in six grammars: about ten minutes
 python benchmarks/grammar_oracle.py json chess   the same in two of them

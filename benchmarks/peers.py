@@ -1,6 +1,6 @@
 """The engines that lstmgen is measured against, each with the weights of the same Keras model.
 
-Packages are imported where they are used, so that one that is not installed costs only its own rows.
+Each package is imported where it is used. A package that is not installed costs only its own rows.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Unavailable(Exception):
 
 
 class Peer(ABC):
-    """An engine: made from a Keras model of batch size 1, and called for the probabilities after its input.
+    """An engine, made from a Keras model of batch size 1. A call returns the next probabilities.
 
-    The model reads a window of (1, T, inputs) from a zero state, or if `carried` is one step from the state that the
-    last call left.
+    The model reads a window of the shape (1, T, inputs) from a zero state. If `carried`, it reads
+    one step from the state that the last call left.
     """
 
     name: ClassVar[str]
@@ -207,7 +207,7 @@ PEERS: dict[str, type[Peer]] = {
 }
 
 
-# -- for the engines that do not read Keras models ---------------------------------------------------------------------
+# -- for the engines that do not read Keras models -------------------------------------------------
 
 
 class Recurrent(NamedTuple):
@@ -227,7 +227,10 @@ class Linear(NamedTuple):
 
 
 def layers_of(model: Any) -> tuple[list[Recurrent], list[Linear]]:
-    """The LSTMs of a Keras model, and the Dense layers after them with each BatchNormalization folded into the next."""
+    """Return the LSTMs of a Keras model, and the Dense layers after them.
+
+    Each BatchNormalization is folded into the next Dense layer.
+    """
     lstms, dense = [], []
     scale, offset = np.ones(1), np.zeros(1)
     for layer in model.layers:
@@ -248,7 +251,11 @@ def layers_of(model: Any) -> tuple[list[Recurrent], list[Linear]]:
 
 
 def onnx_graph(model: Any, *, carried: bool) -> bytes:
-    """The network in ONNX's operators: (steps, 1, inputs) in, (1, outputs) out, and if carried each h and c."""
+    """Return the network in the operators of ONNX.
+
+    The input has the shape (steps, 1, inputs), and the output (1, outputs). If carried, each h and
+    c also goes in and comes out.
+    """
     import onnx
 
     steps, inputs = model.input_shape[1:]
@@ -282,7 +289,7 @@ def onnx_graph(model: Any, *, carried: bool) -> bytes:
             graph_inputs.extend(tensor(s, shape=(1, 1, units)) for s in states)
             graph_outputs.extend(tensor(s, shape=(1, 1, units)) for s in results[1:])
         node("LSTM", [x, *weights, "", *states], results, hidden_size=units)
-        # y: (steps, directions, 1, units), h: (directions, 1, units), of which there is one direction
+        # y: (steps, directions, 1, units), h: (directions, 1, units), with one direction
         y, axis = (results[1], 0) if i == len(lstms) - 1 else (results[0], 1)
         x = node("Squeeze", [y, constant(f"{name}.axis", [axis], np.int64)], [f"{name}.out"])
     for i, layer in enumerate(dense):

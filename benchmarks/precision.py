@@ -1,4 +1,4 @@
-"""What each dtype costs in exactness: bits per element on a text, and the difference from float64 arithmetic.
+"""What each dtype costs: bits per element on a text, and the difference from float64 arithmetic.
 
 python benchmarks/precision.py model.h5 --vocab-from corpus.txt --text heldout.txt
 """

@@ -1,11 +1,12 @@
-"""How the time of an element grows with the network, its window, sequences, the length of a sample and threads.
+"""How the time of an element grows with network, window, sequences, length of sample and threads.
 
 python benchmarks/scaling.py [-o scaling.png]
 
-The network is a one-hot of 92 > LSTM 256 > Dense 92 softmax in float32 with a window of 100, but for what grows;
-samples of growing length have an LSTM of 64, growing threads one of 512. "side by side" are 64 sequences with their
-states carried. Times are of the clock, on one thread unless threads grow, or generators: each of these, which run at
-once, asks for a thread of every processor.
+The network is one-hot 92 > LSTM 256 > Dense 92 softmax in float32 with a window of 100, except for
+what grows. Samples of growing length have an LSTM of 64, and growing threads have one of 512. "Side
+by side" are 64 sequences with carried states. Times are wall-clock times on one thread, unless
+threads or generators grow. Generators run at the same time, and each asks for a thread of every
+processor.
 """
 
 from __future__ import annotations

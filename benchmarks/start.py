@@ -1,9 +1,10 @@
-"""What starting costs: imports beside numpy's, the first character of the bundled model, memory beside the weights.
+"""What starting costs: imports, the first character of the bundled model, and memory.
 
 python benchmarks/start.py
 
-Each figure is the median of 15 processes, in rounds of one of each kind. Memory is that of a process with numpy alone
-against one that drew 200 elements after 100. For Linux.
+Imports are compared with those of numpy, and memory with the size of the weights. Each figure is
+the median of 15 processes, in rounds of one of each kind. The memory is the difference between a
+process with numpy alone and one that drew 200 elements after 100. For Linux.
 """
 
 from __future__ import annotations

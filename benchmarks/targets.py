@@ -1,10 +1,10 @@
-"""How near sampling comes to what this machine can do: each reference model, dtype and instruction set, in one run.
+"""How near sampling comes to the limits of this machine, for each model, dtype and instruction set.
 
 python benchmarks/targets.py --help
 
-Shares are of limits that are measured beside each figure: multiply-adds of float32 in registers, and reading as many
-bytes as a step reads weights, again and again. All on one thread, in processor time, except the gain of the second
-thread.
+A share is a part of a limit that is measured next to each figure. The limits are multiply-adds of
+float32 in registers, and repeated reading of as many bytes as a step reads weights. All runs on one
+thread, in processor time, except the gain of the second thread.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def share(values: Any) -> str:
 
 
 def in_process(isa: str, *argv: str) -> dict[str, Any]:
-    """What a process with other kernels measures; they are chosen when a model is opened, once for all."""
+    """Return what a process with other kernels measures. Kernels are chosen once in a process."""
     environment = {**os.environ, "LSTMGEN_ISA": isa}
     command = [sys.executable, __file__, "--one", *argv]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Streams samples over HTTP, to any number of clients at a time; one that goes away stops its sample.
+"""Streams samples over HTTP to many clients at a time. A client that leaves stops its sample.
 
 pip install starlette uvicorn
 python examples/serve_http.py latex 8000

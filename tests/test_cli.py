@@ -594,7 +594,7 @@ def test_info_as_json_is_for_programs(run: Any, path: str) -> None:
     assert facts["layers"][0] == {
         "type": "lstm",
         "name": "lstm_0",
-        "inputs": 11,
+        "input_size": 11,
         "outputs": 20,
         "activation": "tanh",
         "recurrent_activation": "sigmoid",
@@ -688,8 +688,8 @@ def test_bench_shows_both_ways_of_sampling(run: Any, path: str, monkeypatch: pyt
     first, *modes = ran.out.splitlines()
     assert first == f"{lstmgen.Model(path)!r}, 1 thread"
     row = r"{} +[\d,]+ elements/s +\d+% of the {} limit"
-    assert re.fullmatch(row.format(r"window \(refresh=1\)", "arithmetic"), modes[0])
-    assert re.fullmatch(row.format(r"carried \(refresh=None\)", "memory"), modes[1])
+    assert re.fullmatch(row.format(r"window \(--refresh 1\)", "arithmetic"), modes[0])
+    assert re.fullmatch(row.format(r"carried \(--carry\)", "memory"), modes[1])
     assert modes[2].startswith("what would change it")
     assert modes[-1].startswith("recommended: ")
     options = {line.split("  ")[1].strip(): line for line in modes[3:-1]}

@@ -279,12 +279,12 @@ def test_vocabulary_and_corpus_together_are_refused(make: Write, corpus: Path) -
 
 def test_lower_cased_corpus_gives_vocabulary_and_prime(make: Write, facts: Facts, tmp_path: Path) -> None:
     (tmp_path / "c.tex").write_bytes("BaÄ ÄBBA".encode("latin-1"))
-    found = facts(exporting.convert(make(), vocab_from=tmp_path / "c.tex", lower=True, vocab_encoding="latin-1"))
+    found = facts(exporting.convert(make(), vocab_from=tmp_path / "c.tex", lower=True, charset="latin-1"))
     assert found["vocabulary"] == [" ", "a", "b", "ä"]
     assert found["prime"] == [2, 1, 3, 0, 3]
 
 
-@pytest.mark.parametrize("option", [{"lower": True}, {"vocab_encoding": "latin-1"}])
+@pytest.mark.parametrize("option", [{"lower": True}, {"charset": "latin-1"}])
 def test_option_of_a_corpus_without_one_is_refused(make: Write, option: Any) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(option))} needs a corpus: vocab_from"):
         exporting.convert(make(), vocab=list("abcd"), **option)
@@ -296,7 +296,7 @@ def test_option_of_a_corpus_without_one_is_refused(make: Write, option: Any) -> 
         ({"vocab": 5}, "vocab: expected a path, a list of elements, or an object"),
         ({"vocab_from": 5}, "vocab_from: expected a path, found 5"),
         ({"vocab_from": "c", "lower": "yes"}, "lower: expected True or False, found 'yes'"),
-        ({"vocab_from": "c", "vocab_encoding": 8}, "vocab_encoding: expected a name such as 'latin-1', found 8"),
+        ({"vocab_from": "c", "charset": 8}, "charset: expected a name such as 'latin-1', found 8"),
         ({"prime": 5}, "prime: expected text, elements or ids, found 5"),
         ({"prime": [0.5]}, "prime: element at position 0: expected a str or an id, found 0.5"),
         ({"prime": [0.5], "vocab": list("abcd")}, "prime: element at position 0: expected a str or an id, found 0.5"),
@@ -645,8 +645,8 @@ def test_script_says_that_there_is_no_vocabulary(make: Write, tmp_path: Path) ->
 def test_script_takes_the_options_of_a_corpus(make: Write, tmp_path: Path) -> None:
     path, text, out = make(), tmp_path / "c.tex", tmp_path / "m.bin"
     text.write_bytes("BaÄ ÄBBA".encode("latin-1"))
-    assert script(path, out, "--vocab-from", text, "--lower", "--vocab-encoding", "latin-1").returncode == 0
-    assert out.read_bytes() == exporting.convert(path, vocab_from=text, lower=True, vocab_encoding="latin-1")
+    assert script(path, out, "--vocab-from", text, "--lower", "--charset", "latin-1").returncode == 0
+    assert out.read_bytes() == exporting.convert(path, vocab_from=text, lower=True, charset="latin-1")
 
 
 def test_script_refuses_a_pickle_in_one_line(make: Write, tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def accepts(grammar: str, text: str, vocabulary: list[str] = ASCII) -> bool:
     return run.complete
 
 
-# -- against a slow recogniser -----------------------------------------------------------------------
+# -- against a slow recogniser
+# -----------------------------------------------------------------------
 
 
 @st.composite
@@ -113,7 +114,8 @@ def test_allows_what_a_slow_recogniser_allows_and_ends_in_as_few_elements(
         left = None if left is None else left - 1
 
 
-# -- against an independent engine -------------------------------------------------------------------
+# -- against an independent engine
+# -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", oracle.cases())
@@ -124,7 +126,8 @@ def test_allows_what_llguidance_allows(name: str) -> None:
     assert n >= 600
 
 
-# -- the notation ------------------------------------------------------------------------------------
+# -- the notation
+# ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -211,7 +214,8 @@ def test_refuses_text_that_is_no_utf8() -> None:
         _core.GrammarAutomaton(b'root ::= "\xff"', ["a"])
 
 
-# -- the vocabulary ----------------------------------------------------------------------------------
+# -- the vocabulary
+# ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -288,7 +292,8 @@ def test_counts_single_characters_where_elements_are_too_many() -> None:
     assert allowed(run, vocabulary, left=2) == {" "}
 
 
-# -- how texts end -----------------------------------------------------------------------------------
+# -- how texts end
+# -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [*oracle.cases(), "music"])
@@ -330,7 +335,8 @@ def test_refuses_an_element_that_is_not_allowed_and_goes_on() -> None:
     assert allowed(run, vocabulary) == {"c"}
 
 
-# -- states ------------------------------------------------------------------------------------------
+# -- states
+# ------------------------------------------------------------------------------------------
 
 
 def test_a_saved_state_goes_on_elsewhere() -> None:
@@ -375,7 +381,8 @@ def test_refuses_states_that_are_damaged_or_of_another_grammar() -> None:
     assert other.save() == state
 
 
-# -- hostile grammars --------------------------------------------------------------------------------
+# -- hostile grammars
+# --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -423,7 +430,8 @@ def test_many_parallel_readings_keep_a_long_text_readable() -> None:
     assert run.complete
 
 
-# -- the grammars that come along --------------------------------------------------------------------
+# -- the grammars that come along
+# --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

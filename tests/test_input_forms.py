@@ -384,7 +384,10 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "raw of eleven numbers": (lambda: packed(encoding="raw"), "'raw': the network takes 11 numbers per step, not 1"),
     "zeros without a window": (lambda: packed(OPEN, encoding="raw", zero_padding=True), "with a window, found none"),
-    "zeros of ids": (lambda: packed(IDS, encoding="index", zero_padding=True), "expected encoding onehot, scaled, raw"),
+    "zeros of ids": (
+        lambda: packed(IDS, encoding="index", zero_padding=True),
+        "the encoding onehot, scaled, raw",
+    ),
     "zeros beside an id": (lambda: packed(zero_padding=True, padding=3), "no padding beside it, found the id 3"),
     "a predictor with a prime": (lambda: packed(predictor=True), "prime: a predictor does not generate"),
     "a predictor of raw": (lambda: packed(ONE, encoding="raw", predictor=True, prime=None), "not 'raw'"),

@@ -427,7 +427,7 @@ def test_stateful_model_of_one_step_carries_its_state(keras: Any, tmp_path: Path
     network = keras_file.read(tmp_path / "m.h5")
     assert network.window == (0 if steps == 1 else STEPS)
     (assumed,) = network.assumed
-    assert ("it has no window, its state is carried" if steps == 1 else "refresh=None (--carry)") in assumed
+    assert ("it has no window, its state is carried" if steps == 1 else "refresh=None carries") in assumed
 
 
 def test_states_are_refused(keras: Any, tmp_path: Path) -> None:

@@ -127,5 +127,5 @@ def test_config_of_another_kind(
         with pytest.raises(ModelFormatError, match=reason):
             keras_file.read(path)
         return
-    said = "the vocabulary of the layer ids is in another file, which is not opened; give vocab"
+    said = "the vocabulary of the layer ids is in another file, which is not opened; vocab=... gives it"
     assert said in keras_file.read(path).assumed

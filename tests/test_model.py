@@ -79,7 +79,7 @@ def test_shapes_without_a_window_are_open() -> None:
 
 
 def test_layers_say_what_they_are(model: lstmgen.Model) -> None:
-    found = [(layer.type, layer.name, layer.inputs, layer.outputs) for layer in model.layers]
+    found = [(layer.type, layer.name, layer.input_size, layer.outputs) for layer in model.layers]
     assert found == [("lstm", "lstm_0", 11, 20), ("lstm", "lstm_1", 20, 17), ("dense", "dense_2", 17, 11)]
     assert [layer.return_sequences for layer in model.layers] == [True, False, False]
 

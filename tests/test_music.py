@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import doctest
 import graphlib
 import importlib
 import importlib.metadata
@@ -173,7 +172,7 @@ def test_any_sequence_of_events_is_music(seed: int) -> None:
     rng = random.Random(seed)
     for size in (0, 1, 2, 40, 400):
         elements = rng.choices(VOCABULARY, k=size)
-        sound = music.decode(elements, encoding="events")
+        sound = music.decode(elements, notation="events")
         pitches = {int(e[1:]) for e in elements if e[0] == "n"}
         assert {n.pitch for n in sound.notes} == pitches
         assert all(0 < n.duration <= 16 and n.start >= 0 for n in sound.notes)
@@ -317,8 +316,8 @@ def test_without_music_there_is_an_error(tmp_path: Path) -> None:
         music.read_pieces(tmp_path)
     with pytest.raises(ValueError, match="jobs: expected at least 1, found 0"):
         music.read_pieces(tmp_path, jobs=0)
-    with pytest.raises(ValueError, match="encoding: expected one of events, lesson, found 'text'"):
-        music.read_pieces(tmp_path, encoding="text")
+    with pytest.raises(ValueError, match="notation: expected one of events, lesson, found 'text'"):
+        music.read_pieces(tmp_path, notation="text")
 
 
 # -- the cache -------------------------------------------------------------------------------------
@@ -360,10 +359,10 @@ def test_a_damaged_cache_does_not_count(tune: Path, own_cache: Path, damage: Cal
     assert name.read_bytes() == good
 
 
-def test_the_cache_knows_the_encoding_and_may_be_elsewhere_or_nowhere(tune: Path, own_cache: Path) -> None:
+def test_the_cache_knows_the_notation_and_may_be_elsewhere_or_nowhere(tune: Path, own_cache: Path) -> None:
     assert read(tune, cache=False) == read(tune, cache=tune.parent / "mine")
     assert not own_cache.exists() and len(cached(tune.parent / "mine")) == 1
-    assert read(tune, encoding="lesson") != read(tune)
+    assert read(tune, notation="lesson") != read(tune)
     assert len(cached(own_cache)) == 2
     assert read(tune, cache=tune) == read(tune)  # no folder: it cannot be written, which is no harm
 
@@ -378,8 +377,8 @@ def test_all_keys(tune: Path) -> None:
     assert found.pieces[5] == original
     for semitones, piece in zip(range(-5, 7), found.pieces, strict=True):
         assert piece == music.encode([n._replace(pitch=n.pitch + semitones) for n in TUNE])
-    with pytest.raises(ValueError, match="transpose: only with encoding 'events'"):
-        music.read_pieces(tune, encoding="lesson", transpose=True)
+    with pytest.raises(ValueError, match="transpose: only with notation='events'"):
+        music.read_pieces(tune, notation="lesson", transpose=True)
 
 
 def test_notes_stay_on_the_piano() -> None:
@@ -387,7 +386,7 @@ def test_notes_stay_on_the_piano() -> None:
     assert music.transposed(["n21", "n108"], -5) == ["n28", "n103"]
 
 
-# -- the lesson's encoding -------------------------------------------------------------------------
+# -- the lesson's notation -------------------------------------------------------------------------
 
 
 def lesson_notes(music21: Any, path: Path, part: int | None = 0) -> list[str]:
@@ -442,7 +441,7 @@ def lesson_stream(music21: Any, prediction_output: Sequence[str]) -> Any:
 
 def test_lesson_elements_are_those_of_the_lesson(tune: Path, music21: Any) -> None:
     expected = lesson_notes(music21, tune)
-    assert read(tune, encoding="lesson") == [expected]
+    assert read(tune, notation="lesson") == [expected]
     assert "0.4.7" in expected and "C5" in expected and "G2" not in expected  # the second instrument's
 
 
@@ -450,11 +449,11 @@ def test_without_instruments_the_lesson_merges_all_parts(tmp_path: Path, music21
     path = tmp_path / "x.krn"
     path.write_text(KERN)
     expected = lesson_notes(music21, path, part=None)
-    assert read(path, encoding="lesson") == [expected]
+    assert read(path, notation="lesson") == [expected]
     assert "C3" in expected and "C5" in expected  # of the left hand and of the right
     path = tmp_path / "two.mid"
     path.write_bytes(midi_tracks(track([60, 62]), track([48])))
-    assert read(path, encoding="lesson") == [["C4", "C3", "D4"]] == [lesson_notes(music21, path, part=None)]
+    assert read(path, notation="lesson") == [["C4", "C3", "D4"]] == [lesson_notes(music21, path, part=None)]
 
 
 def track(pitches: Sequence[int], *, name: str = "", program: int | None = None, channel: int = 1) -> bytes:
@@ -494,12 +493,12 @@ def test_the_first_part_with_notes_counts(tmp_path: Path, music21: Any, name: st
     path.write_bytes(midi_tracks(*tracks))
     expected = lesson_notes(music21, path, part)
     assert expected and not any(lesson_notes(music21, path, empty) for empty in range(part))
-    assert read(path, encoding="lesson") == [expected]
+    assert read(path, notation="lesson") == [expected]
 
 
 @needs_music21
-@pytest.mark.parametrize("encoding", music.ENCODINGS)
-def test_drums_are_named_and_never_pitches(tmp_path: Path, encoding: str) -> None:
+@pytest.mark.parametrize("notation", music.NOTATIONS)
+def test_drums_are_named_and_never_pitches(tmp_path: Path, notation: str) -> None:
     kit = track([36, 38, 42], name="Kit", channel=10)
     path = tmp_path / "drums.mid"
     path.write_bytes(midi_tracks(kit, track([], name="Piano", program=0)))
@@ -507,13 +506,13 @@ def test_drums_are_named_and_never_pitches(tmp_path: Path, encoding: str) -> Non
         pytest.warns(UserWarning, match=r"drums.mid: skipped: there are only drums in it \(percussion, .* no pitch"),
         pytest.raises(ValueError, match="only drums in it"),
     ):
-        read(path, encoding=encoding, cache=False)
+        read(path, notation=notation, cache=False)
     path.write_bytes(midi_tracks(kit, track([60, 62], name="Tune")))
     right = {"lesson": ["C4", "D4"], "events": ["d24", "n60", "t24", "n62"]}
-    assert read(path, encoding=encoding, cache=False) == [right[encoding]]
+    assert read(path, notation=notation, cache=False) == [right[notation]]
     both = [0x90, 60, 9, 0, 0x99, 38, 9, 24, 0x80, 60, 0, 0, 0x89, 38, 0]  # a note and a drum on one track
     path.write_bytes(midi(0, *both))
-    assert read(path, encoding=encoding, cache=False) == [right[encoding][: 1 + (encoding == "events")]]
+    assert read(path, notation=notation, cache=False) == [right[notation][: 1 + (notation == "events")]]
 
 
 UNPITCHED = "<unpitched><display-step>C</display-step><display-octave>5</display-octave></unpitched>"
@@ -531,8 +530,8 @@ DRUMS = {  # ways to notate drums
 
 @needs_music21
 @pytest.mark.parametrize("notated", DRUMS)
-@pytest.mark.parametrize("encoding", music.ENCODINGS)
-def test_a_score_for_drums_is_named(tmp_path: Path, encoding: str, notated: str) -> None:
+@pytest.mark.parametrize("notation", music.NOTATIONS)
+def test_a_score_for_drums_is_named(tmp_path: Path, notation: str, notated: str) -> None:
     path = tmp_path / "drums.musicxml"
     path.write_text(DRUMS[notated])
     assert DRUMS[notated] != SCORE
@@ -540,7 +539,7 @@ def test_a_score_for_drums_is_named(tmp_path: Path, encoding: str, notated: str)
         pytest.warns(UserWarning, match="there are only drums in it"),
         pytest.raises(ValueError, match="only drums in it"),
     ):
-        read(path, encoding=encoding)
+        read(path, notation=notation)
     piano = '<score-part id="P2"><part-name>Piano</part-name></score-part></part-list>'
     notes = "<note><pitch><step>C</step><octave>4</octave></pitch><duration>2</duration></note>"
     part = (
@@ -548,7 +547,7 @@ def test_a_score_for_drums_is_named(tmp_path: Path, encoding: str, notated: str)
     )
     both = DRUMS[notated].replace("</part-list>", piano).replace("</score-partwise>", f"{part}</score-partwise>")
     path.write_text(both)
-    assert read(path, encoding=encoding) == [{"lesson": ["C4"], "events": ["d24", "n60"]}[encoding]]
+    assert read(path, notation=notation) == [{"lesson": ["C4"], "events": ["d24", "n60"]}[notation]]
 
 
 @needs_music21
@@ -618,7 +617,7 @@ def test_stream_has_chords_and_staves() -> None:
 def test_musicxml_can_be_written_of_anything(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     path = tmp_path / "x.musicxml"
-    drawn = music.decode(rng.choices(VOCABULARY, k=120), encoding="events")
+    drawn = music.decode(rng.choices(VOCABULARY, k=120), notation="events")
     drawn.write(path)
     (elements,) = read(path)
     assert len(music.decode(elements).notes) > len(drawn.notes) / 2
@@ -779,25 +778,6 @@ def test_the_files_of_the_package_have_no_circles() -> None:
     assert set.union(*graph.values()) <= set(MODULES)
     order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
     assert order.index("notes") < order.index("elements") < order.index("piece") < order.index("outputs")
-
-
-@needs_music21
-@pytest.mark.parametrize("module", ["lstmgen.music", *(f"lstmgen.music.{module}" for module in MODULES)])
-def test_examples_of_the_docstrings(module: str) -> None:
-    if module.endswith("piano_roll"):
-        pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'lstmgen[plot]'")
-    found = doctest.testmod(importlib.import_module(module), report=True)
-    assert found.attempted > 0 and found.failed == 0
-
-
-def test_every_public_function_has_an_example() -> None:
-    without = []
-    for module in map(importlib.import_module, (f"lstmgen.music.{module}" for module in MODULES)):
-        for name, value in vars(module).items():
-            ours = callable(value) and getattr(value, "__module__", "") == module.__name__
-            if ours and not name.startswith("_") and ">>>" not in (value.__doc__ or ""):
-                without.append(f"{module.__name__}.{name}")
-    assert without == []
 
 
 def test_public_names() -> None:

@@ -1,4 +1,4 @@
-"""Elements and notes: what each encoding means, how it is recognised, and the round trip."""
+"""Elements and notes: what each notation means, how it is recognised, and the round trip."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_notes_to_events_and_back(drawn: list[Note]) -> None:
 
 @given(st.lists(st.sampled_from([f"{k}{n}" for k in "td" for n in music.STEPS] + [f"n{p}" for p in range(128)])))
 def test_drawn_events_to_notes_to_events_to_notes(drawn: list[str]) -> None:
-    notes = music.decode(drawn, encoding="events").notes
+    notes = music.decode(drawn, notation="events").notes
     assert music.decode(music.encode(notes)).notes == notes
 
 
@@ -63,7 +63,7 @@ def test_a_melody_has_its_pitches_durations_and_rests(sounds: list[tuple[int | N
         if pitch is not None:
             expected.append(Note(now, steps / 4, pitch))
         now += steps / 4
-    assert music.decode(melody_symbols(sounds), encoding="melody").notes == expected
+    assert music.decode(melody_symbols(sounds), notation="melody").notes == expected
 
 
 @given(st.lists(ANY_NOTE, min_size=1, max_size=40), st.floats(4, 1000))
@@ -76,7 +76,7 @@ def test_notes_to_midi_and_back(drawn: list[Note], bpm: float) -> None:
         assert music.read_pieces(folder, cache=False, jobs=1).pieces == [elements]
 
 
-# -- the melody encoding ---------------------------------------------------------------------------
+# -- the melody notation ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_notes_to_midi_and_back(drawn: list[Note], bpm: float) -> None:
     ],
 )
 def test_a_melody_means(elements: str, expected: list[Note]) -> None:
-    assert music.decode(elements, encoding="melody").notes == expected
+    assert music.decode(elements, notation="melody").notes == expected
     with pytest.warns(UserWarning, match=r"melodygenerator.py has it: each symbol lasts a sixteenth"):
         assert music.decode(elements).notes == expected
 
@@ -103,14 +103,14 @@ def test_a_melody_means(elements: str, expected: list[Note]) -> None:
 @pytest.mark.parametrize("element", ["C4", "128", "-1", "", "n60", "R", "__", "6O", "٦٠"])
 def test_what_is_no_symbol_of_a_melody_is_named(element: str) -> None:
     with pytest.raises(ValueError, match=r"position 2: expected a MIDI pitch, 0 to 127, '_', 'r' or '/'"):
-        music.decode(["60", "_", element], encoding="melody")
+        music.decode(["60", "_", element], notation="melody")
 
 
-# -- which encoding it is --------------------------------------------------------------------------
+# -- which notation it is --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("elements", "encoding", "assumed"),
+    ("elements", "notation", "assumed"),
     [
         ("d12 n60 t6", "events", ""),
         ("t6", "events", ""),
@@ -124,16 +124,16 @@ def test_what_is_no_symbol_of_a_melody_is_named(element: str) -> None:
         ("60 62 64", "melody", "and the numbers are MIDI pitches"),
     ],
 )
-def test_an_encoding_is_recognised(elements: str, encoding: str, assumed: str) -> None:
+def test_a_notation_is_recognised(elements: str, notation: str, assumed: str) -> None:
     for found in (recognise(elements.split()), recognise_vocabulary(elements.split())):
         assert found is not None
-        assert found.encoding == encoding
+        assert found.notation == notation
         assert assumed in found.assumed and bool(found.assumed) == bool(assumed)
 
 
 def test_a_vocabulary_is_music_only_if_all_of_it_is() -> None:
     found = recognise_vocabulary(["", "<unk>", "[UNK]", "d24", "n60"])
-    assert found is not None and found.encoding == "events"
+    assert found is not None and found.notation == "events"
     for words in (["the", "cat"], ["C4", "the"], ["n60", "C4"], ["n60", "_"], ["C4", "_"], ["999"], ["n128"], [""], []):
         assert recognise_vocabulary(words) is None, words
 
@@ -151,17 +151,17 @@ def test_chords_of_names() -> None:
     assert {note.duration for note in found} <= {1.0, 0.5}
 
 
-def test_an_unknown_encoding_is_refused() -> None:
-    with pytest.raises(ValueError, match="encoding: expected one of events, lesson, melody, found 'morse'"):
-        music.decode(["n60"], encoding="morse")
-    with pytest.raises(ValueError, match="encoding: expected one of events, lesson, found 'melody'"):
-        music.read_pieces([], encoding="melody")  # it is decoded only
+def test_an_unknown_notation_is_refused() -> None:
+    with pytest.raises(ValueError, match="notation: expected one of events, lesson, melody, found 'morse'"):
+        music.decode(["n60"], notation="morse")
+    with pytest.raises(ValueError, match="notation: expected one of events, lesson, found 'melody'"):
+        music.read_pieces([], notation="melody")  # it is decoded only
 
 
 def test_a_melody_as_midi_without_our_reader(tmp_path: Path) -> None:
     music21: Any = pytest.importorskip("music21", reason="needs music21: pip install 'lstmgen[music]'")
     path = tmp_path / "m.mid"
-    music.decode("r _ 67 _ _ _ 67 r r r 72 _", encoding="melody").write(path)
+    music.decode("r _ 67 _ _ _ 67 r r r 72 _", notation="melody").write(path)
     file = music21.midi.MidiFile()
     file.readstr(path.read_bytes())
     now, found = 0.0, []

@@ -148,7 +148,7 @@ def test_what_is_missing_is_said_before_anything_is_drawn(
         assert said in err and "seed" not in err
 
 
-# -- encodings -------------------------------------------------------------------------------------
+# -- notations -------------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("always:the elements are a melody:UserWarning")
@@ -161,7 +161,7 @@ def test_a_melody_is_written_and_what_is_assumed_is_said(
     assert err.startswith("assumed: the elements are a melody as melodygenerator.py has it: each symbol lasts")
     symbols = (tmp_path / "a.txt").read_text().split()
     assert len(symbols) == 60 and set(symbols) <= set(MELODY)
-    expected = music.decode(symbols, encoding="melody")
+    expected = music.decode(symbols, notation="melody")
     assert len({note.duration for note in expected.notes}) > 1
     pytest.importorskip("music21", reason="needs music21: pip install 'lstmgen[music]'")
     (found,) = music.read_pieces(tmp_path / "a.mid", cache=False).pieces
@@ -198,7 +198,7 @@ def test_a_saved_melody_model_and_its_mapping_make_midi(
     assert sample(str(model), *argv, "--stop", "/", "--include-prime", *outputs) == 0
     assert "assumed: the elements are a melody" in capsys.readouterr().err
     symbols = (tmp_path / "x.txt").read_text().split()
-    notes = music.decode(symbols, encoding="melody").notes
+    notes = music.decode(symbols, notation="melody").notes
     assert notes[0] == music.Note(0, 1, 60) and all(note.start >= 1.5 for note in notes[1:])
     expected = tmp_path / "expected.mid"
     music.Music(notes).write(expected)
@@ -206,15 +206,15 @@ def test_a_saved_melody_model_and_its_mapping_make_midi(
 
 
 @pytest.mark.parametrize(
-    ("vocabulary", "encoding"), [(EVENTS, "events"), (LESSON, "lesson"), (MELODY, "melody"), (["", *EVENTS], "events")]
+    ("vocabulary", "notation"), [(EVENTS, "events"), (LESSON, "lesson"), (MELODY, "melody"), (["", *EVENTS], "events")]
 )
-def test_the_vocabulary_decides_not_what_was_drawn(vocabulary: list[str], encoding: str) -> None:
+def test_the_vocabulary_decides_not_what_was_drawn(vocabulary: list[str], notation: str) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore" if encoding == "melody" else "error")
-        assert music.check_outputs(["a.mid"], vocabulary) == encoding
-    assert music.check_outputs(["a.txt"], vocabulary) == encoding
+        warnings.simplefilter("ignore" if notation == "melody" else "error")
+        assert music.check_outputs(["a.mid"], vocabulary) == notation
+    assert music.check_outputs(["a.txt"], vocabulary) == notation
     assert music.check_outputs([], vocabulary, joined=True) is None
-    assert music.is_music("a.MID", encoding) and not music.is_music("a.txt", encoding)
+    assert music.is_music("a.MID", notation) and not music.is_music("a.txt", notation)
 
 
 # -- the picture in the README ---------------------------------------------------------------------

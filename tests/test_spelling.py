@@ -82,7 +82,7 @@ WRONG = [
     "sample keras.h5 --vocab list.json --vocab-from three.txt",
     "sample keras.h5 --vocab bad.json",
     "sample keras.h5 --lower",
-    "sample keras.h5 --vocab-encoding latin-1",
+    "sample keras.h5 --charset latin-1",
     "sample keras.h5 --encoding index",
     "sample keras.h5 --encoding scaled",
     "sample keras.h5 --encoding raw --input-values number",
@@ -118,10 +118,10 @@ WRONG = [
     "verify text.bin keras.h5 --windows 1",
     "train text corpus.txt -o out.bin --resume --overwrite",
     "train text corpus.txt -o out.bin --weight-decay 7",
-    "train text corpus.txt -o out.bin --encoding nonsense",
+    "train text corpus.txt -o out.bin --charset nonsense",
     "train text corpus.txt -o out.txt",
     "train text corpus.txt -o out.bin --column a",
-    "train music corpus.txt -o out.bin --transpose --encoding lesson",
+    "train music corpus.txt -o out.bin --transpose --notation lesson",
     "train classifier corpus.txt -o out.bin --holdout 0.9",
 ]
 

@@ -1,4 +1,4 @@
-"""The texts that `lstmgen train text` reads: files, folders, encodings, and a column of a CSV."""
+"""The texts that `lstmgen train text` reads: files, folders, character sets, columns of a CSV."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def test_a_folder_is_its_text_files_in_the_order_of_their_names(tmp_path: Path) 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     write(tmp_path, latin_txt="schön".encode("latin-1"), bad__x_bin=b"\0")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"latin\.txt: not UTF-8: .*encoding='latin-1', or another name, says what it"):
+    with pytest.raises(ValueError, match=r"latin\.txt: not UTF-8: .*charset='latin-1', or another name, says what it"):
         corpus.read([tmp_path / "latin.txt"])
-    with pytest.raises(ValueError, match="encoding: there is no encoding 'utf-9'"):
-        corpus.read([tmp_path / "latin.txt"], encoding="utf-9")
+    with pytest.raises(ValueError, match="charset: there is no character set 'utf-9'"):
+        corpus.read([tmp_path / "latin.txt"], charset="utf-9")
     with pytest.raises(ValueError, match=r"latin\.txt: not UTF-16"):
-        corpus.read([tmp_path / "latin.txt"], encoding="utf-16")
+        corpus.read([tmp_path / "latin.txt"], charset="utf-16")
     for folder in ("empty", "bad"):
         with pytest.raises(ValueError, match=rf"{folder}: no text in this folder"):
             corpus.read([tmp_path / folder])
@@ -57,12 +57,12 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "text"),
+    ("charset", "text"),
     [("latin-1", "schön"), ("cp1251", "жёлтый"), ("utf-16", "\U0001f600"), ("utf-8", "ﬁ"), ("shift_jis", "日本")],
 )
-def test_encodings(tmp_path: Path, encoding: str, text: str) -> None:
-    (tmp_path / "x.txt").write_bytes(text.encode(encoding))
-    assert corpus.read([tmp_path / "x.txt"], encoding=encoding).text == text
+def test_character_sets(tmp_path: Path, charset: str, text: str) -> None:
+    (tmp_path / "x.txt").write_bytes(text.encode(charset))
+    assert corpus.read([tmp_path / "x.txt"], charset=charset).text == text
 
 
 def test_lower_case(tmp_path: Path) -> None:
@@ -82,13 +82,13 @@ def test_a_column_of_a_csv_is_a_text_of_lines(tmp_path: Path, separator: str) ->
         corpus.read([tmp_path / "b.csv"], column="poem")
 
 
-def test_the_command_line_reads_a_folder_in_another_encoding(
+def test_the_command_line_reads_a_folder_in_another_character_set(
     keras: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = "".join(f"{i};Grüne Flaschen hängen an der Wand, {i} Stück\n" for i in range(60))
     write(tmp_path, in__a_csv=("nr;zeile\n" + lines).encode("latin-1"), in__b_csv="nr;zeile\n0;Ende".encode("latin-1"))
     out = tmp_path / "in" / "m.bin"
-    options = ["--encoding", "latin-1", "--lower", "--column", "zeile", "--units", "4", "--epochs", "1"]
+    options = ["--charset", "latin-1", "--lower", "--column", "zeile", "--units", "4", "--epochs", "1"]
     sizes = ["--batch", "32", "--length", "10", "--window", "10", "--holdout", "0.1"]
     command = ["train", "text", str(tmp_path / "in"), "-o", str(out)]
     assert cli.main([*command, *options, *sizes]) == 0
@@ -98,11 +98,11 @@ def test_the_command_line_reads_a_folder_in_another_encoding(
     assert cli.main([*command, "--resume", "--epochs", "1"]) == 0  # the model's own files in the folder are no text
     recipe = (tmp_path / "in" / "m.md").read_text()
     assert "| corpus | a.csv, b.csv |" in recipe
-    assert "encoding latin-1, lower True, column zeile" in recipe
+    assert "charset latin-1, lower True, column zeile" in recipe
 
 
 def test_settings_of_the_text_are_on_the_card_only_if_they_are_told() -> None:
-    assert {"encoding", "lower", "column"}.isdisjoint(TextSettings().facts())
+    assert {"charset", "lower", "column"}.isdisjoint(TextSettings().facts())
     assert TextSettings(lower=True, column="a").facts().items() >= {("lower", True), ("column", "a")}
 
 

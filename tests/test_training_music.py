@@ -52,8 +52,8 @@ def test_events_make_a_generator_of_music(folder: Path, tmp_path: Path, transpos
     assert music.decode([str(e) for e in elements]).notes
 
 
-def test_the_lessons_encoding_reads_index_over_n(folder: Path, tmp_path: Path) -> None:
-    train_music(folder, tmp_path / "m.bin", MusicSettings(encoding="lesson", units=16, epochs=1, window=16))
+def test_the_lessons_notation_reads_index_over_n(folder: Path, tmp_path: Path) -> None:
+    train_music(folder, tmp_path / "m.bin", MusicSettings(notation="lesson", units=16, epochs=1, window=16))
     model = lstmgen.Model(tmp_path / "m.bin")
     assert (model.encoding, model.input_shape) == ("scaled", (None, 16, 1))
     assert model.vocabulary is not None
@@ -64,7 +64,7 @@ def test_the_lessons_encoding_reads_index_over_n(folder: Path, tmp_path: Path) -
 
 
 def test_music_is_trained_on_and_gives_its_weights(folder: Path, tmp_path: Path) -> None:
-    lesson = MusicSettings(encoding="lesson", units=4, epochs=1, window=16)
+    lesson = MusicSettings(notation="lesson", units=4, epochs=1, window=16)
     train_music(folder, tmp_path / "m.bin", lesson)
     report = train_music(folder, tmp_path / "m.bin", MusicSettings(epochs=1, resume=True))
     assert (len(report.history), report.best_epoch in (1, 2)) == (1, True)
@@ -192,7 +192,7 @@ def test_a_window_longer_than_a_held_out_chunk_is_measured(tmp_path: Path) -> No
         ({"length": 0}, "length: expected 2"),
         ({"window": 0}, "window: expected 1"),
         ({"layers": 0}, "layers: expected 1"),
-        ({"encoding": "lesson"}, "batch: has no effect here"),
+        ({"notation": "lesson"}, "batch: has no effect here"),
     ],
 )
 def test_settings_that_cannot_be(folder: Path, tmp_path: Path, change: dict[str, Any], reason: str) -> None:

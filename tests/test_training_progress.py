@@ -17,7 +17,7 @@ from lstmgen.cli.main import flag
 from lstmgen.errors import spelled
 from lstmgen.training import ClassifierSettings, MusicSettings, Settings, TextSettings
 from lstmgen.training.backend import without_noise
-from lstmgen.training.progress import Network, duration
+from lstmgen.training.progress import Outline, duration
 from lstmgen.training.settings import table
 from lstmgen.training.tasks.text import batch_for
 
@@ -128,13 +128,13 @@ def test_the_network_is_described_as_keras_makes_it(keras: Any) -> None:
             layers.Dense(4),
         ]
     )
-    described = Network("ids", 9).embedding(5).lstm(7).lstm(3).dense(4)
+    described = Outline("ids", 9).embedding(5).lstm(7).lstm(3).dense(4)
     assert described.parameters == model.count_params()
     assert str(described) == f"ids 9 > embedding 5 > lstm 7 > lstm 3 > dense 4, {model.count_params()} parameters"
     numbers = keras.Sequential(
         [keras.Input((None, 1)), layers.BatchNormalization(center=False, scale=False), layers.LSTM(3), layers.Dense(2)]
     )
-    assert Network("numbers", 1).standardize().lstm(3).dense(2).parameters == numbers.count_params()
+    assert Outline("numbers", 1).standardize().lstm(3).dense(2).parameters == numbers.count_params()
 
 
 def test_times_in_words() -> None:

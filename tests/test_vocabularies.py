@@ -426,13 +426,13 @@ def test_corpus_as_it_is_comes_first(tmp_path: Path) -> None:
 
 def test_corpus_may_have_another_encoding(tmp_path: Path) -> None:
     path = corpus(tmp_path, "é".encode("latin-1"))
-    assert reading.read_corpus(path, 1, encoding="latin-1").elements == ["é"]
+    assert reading.read_corpus(path, 1, charset="latin-1").elements == ["é"]
     with pytest.raises(ValueError, match=r"c\.tex: not UTF-8"):
         reading.read_corpus(path, 1)
-    with pytest.raises(ValueError, match="vocab_encoding: unknown encoding: nonesuch"):
-        reading.read_corpus(path, 1, encoding="nonesuch")
-    with pytest.raises(ValueError, match="vocab_encoding: 'hex' is not a text encoding"):
-        reading.read_corpus(path, 1, encoding="hex")
+    with pytest.raises(ValueError, match="charset: unknown encoding: nonesuch"):
+        reading.read_corpus(path, 1, charset="nonesuch")
+    with pytest.raises(ValueError, match="charset: 'hex' is not a text encoding"):
+        reading.read_corpus(path, 1, charset="hex")
 
 
 # -- elements and ids ------------------------------------------------------------------------------
@@ -621,19 +621,19 @@ def of_bytes(**options: Any) -> lstmgen.Generator:
 def test_corpus_of_bytes_gives_its_bytes(tmp_path: Path) -> None:
     path = corpus(tmp_path, KOREAN.encode())
     known = sorted(set(KOREAN.encode()))
-    listing = reading.read_corpus(path, len(known), encoding="bytes")
+    listing = reading.read_corpus(path, len(known), charset="bytes")
     assert listing.elements == [f"<0x{b:02X}>" for b in known]
     assert (listing.kind, len(listing.sequence)) == ("bytes", len(KOREAN.encode()))
-    hint = rf"{len(set(KOREAN))} elements, .* its bytes are exactly that many: vocab_encoding='bytes'"
+    hint = rf"{len(set(KOREAN))} elements, .* its bytes are exactly that many: charset='bytes'"
     with pytest.raises(ValueError, match=hint):
         reading.read_corpus(path, len(known))
     with pytest.raises(ValueError, match=f"the vocabulary has {len(known)} different bytes, but"):
-        reading.read_corpus(path, 5, encoding="bytes")
+        reading.read_corpus(path, 5, charset="bytes")
 
 
 def test_corpus_of_bytes_may_be_read_as_text_files_are(tmp_path: Path) -> None:
     path = corpus(tmp_path, b"\xef\xbb\xbfA\r\nb\xc3\xa9")
-    listing = reading.read_corpus(path, 5, encoding="bytes", lower=True)
+    listing = reading.read_corpus(path, 5, charset="bytes", lower=True)
     assert listing.elements == ["<0x0A>", "<0x61>", "<0x62>", "<0xA9>", "<0xC3>"]
     assert "without its byte order mark, with line ends" in listing.assumed[0]
 

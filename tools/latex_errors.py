@@ -1,26 +1,29 @@
 """Count the errors that a LaTeX compiler finds in generated text.
 
     lstmgen sample latex --temp 0.67 --length 10000 > sample.tex
-    python tools/latex_errors.py sample.tex --texts stacks-project/       # the folder with preamble.tex and the class
+    python tools/latex_errors.py sample.tex --texts stacks-project/
 
-The text, cut to whole lines, becomes the body of a document with that class and preamble, which pdflatex compiles once
-without stopping at errors. The total is the number of lines of its log that begin with `!`, as any user of LaTeX would
-count, but without the `Emergency stop` and `Fatal error` behind an error that has been counted. Undefined references
-and citations are warnings. Where the compiler gives up, as it does for an \\input of a file that is not there, after
-100 errors in one paragraph, and when the brace of a \\section is never closed, it is started again behind that place
-(which is told), there without an open environment. An `\\end{document}` inside the text is one error, and what follows
-it is compiled all the same.
+The folder has preamble.tex and the class. The text, cut to whole lines, becomes the body of a
+document with that class and preamble. pdflatex compiles it once without stopping at errors. The
+total is the number of lines of its log that begin with `!`, as users of LaTeX count. An `Emergency
+stop` or `Fatal error` after another error does not count. Undefined references and citations are
+warnings.
+
+The compiler gives up at an \\input of a missing file, after 100 errors in one paragraph, and if the
+brace of a \\section is never closed. It is then started again after that place, without an open
+environment, and the tool says so. An `\\end{document}` inside the text is one error, and the text
+after it is compiled, too.
 
 The classes:
 
-- long-range: an environment that was never closed, or closed without being open; an \\item outside of a list; a group
-  or an argument that goes on to the end of the text
+- long-range: an environment that was never closed, or closed without being open; an \\item outside
+  of a list; a group or an argument that does not end before the end of the text
 - undefined: a command or an environment that does not exist
 - math: formulas and braces, such as "Missing $ inserted", "Extra }", "Double superscript"
 - other
 
-An error makes others: an unclosed brace alone gives three or four. Therefore the number of paragraphs that have at
-least one is told, too, which is nearer to the number of mistakes.
+An error causes others: an unclosed brace alone gives three or four. So the tool also counts the
+paragraphs with at least one error, which is nearer to the number of mistakes.
 """
 
 import argparse
@@ -71,7 +74,7 @@ class Error:
 
 @dataclass(frozen=True)
 class Log:
-    """What one log says: errors before the text, those of the text, and whether the compiler read all of it."""
+    """The errors in a log, before the text and in it, and whether the compiler read all of it."""
 
     before: list[Error]
     errors: list[Error]
@@ -151,7 +154,10 @@ def compile_text(lines: list[str], texts: Path, timeout: float) -> Log:
 
 
 def class_and_preamble(texts: Path) -> str:
-    """Return the first line of the document: a preamble may name the class itself, as that of the Stacks project."""
+    """Return the first line of the document.
+
+    A preamble may name the class itself, as that of the Stacks project does.
+    """
     if re.search(r"^\s*\\documentclass", (texts / "preamble.tex").read_text(encoding="utf-8"), re.MULTILINE):
         return r"\input{preamble}"
     classes = sorted(texts.glob("*.cls"))
@@ -175,7 +181,7 @@ def paragraph_numbers(lines: list[str]) -> list[int]:
 
 
 def inner_ends(lines: list[str]) -> tuple[list[str], list[Error]]:
-    """Take each \\end{document} out, which would hide what follows it; an error each, by line of the text."""
+    """Remove each \\end{document}, which would hide the text after it. Each is an error."""
     errors = [
         Error(r"\end{document} inside the text", number)
         for number, line in enumerate(lines, 1)
@@ -191,7 +197,10 @@ def shifted(error: Error, lines: int) -> Error:
 
 
 def runaway(lines: list[str], texts: Path, timeout: float) -> tuple[int, Log]:
-    """Find a paragraph in which the compiler starts to read for ever: (lines up to its end, log of these)."""
+    """Find a paragraph in which the compiler begins to read for ever.
+
+    Returns the number of lines up to its end, and their log.
+    """
     numbers = [*paragraph_numbers(lines), -1]
     ends = [i for i in range(1, len(numbers)) if numbers[i] != numbers[i - 1]]
     good, bad = -1, len(ends) - 1
@@ -205,7 +214,10 @@ def runaway(lines: list[str], texts: Path, timeout: float) -> tuple[int, Log]:
 
 
 def compile_all(lines: list[str], texts: Path, timeout: float) -> tuple[list[Error], int]:
-    """Compile, and where the compiler gives up, go on behind it: (errors by line of the text, how often)."""
+    """Compile the text, and start again after each place where the compiler gives up.
+
+    Returns the errors, each with its line of the text, and how often the compiler was started.
+    """
     errors: list[Error] = []
     first, runs = 0, 0
     while first < len(lines):

@@ -1,9 +1,9 @@
-"""Compare pieces that a model draws with the music that it learnt from: the tables of docs/results.md.
+"""Compare pieces that a model draws with the music that it learnt from, for docs/results.md.
 
     python tools/music_results.py music.bin FOLDER_OF_MIDI --pieces 20 --length 1200 --temp 0.9
 
-Prints markdown: pitch classes, durations, repeated notes, polyphony, and the share of windows of 8 notes that stand in
-the corpus just so. Needs music21.
+It prints tables in Markdown: pitch classes, durations, repeated notes, polyphony, and the share of
+windows of 8 notes that the corpus has, too. It needs music21.
 """
 
 import argparse

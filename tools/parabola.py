@@ -3,15 +3,16 @@
     python tools/parabola.py parabolas.csv --rows 600
     lstmgen train classifier parabolas.csv -o parabola.bin
 
-Each row is a sequence of 20 numbers, y = a x^2 + b x + c at equal steps of x from -1 to 1, with a, b and c drawn
-from -1 to 1, and its class, which the leading coefficient alone decides:
+Each row is a sequence of 20 numbers and its class. The numbers are y = a x^2 + b x + c at equal
+steps of x from -1 to 1, with a, b and c drawn from -1 to 1. The coefficient a alone decides the
+class:
 
     up        a > 1/3: opens upwards
     flat      a from -1/3 to 1/3: nearly a straight line
     down      a < -1/3: opens downwards
 
-Each class is as likely as the others. The sequences are those that the lesson's saved network `polynom.h5` takes,
-(20, 1); its three outputs are not classes but estimates of a, b and c themselves, between -1 and 1.
+All classes are equally likely. The lesson's saved network `polynom.h5` takes such sequences, of the
+shape (20, 1). Its three outputs are no classes: they estimate a, b and c, between -1 and 1.
 """
 
 import argparse
@@ -39,7 +40,10 @@ def kind(a: float) -> str:
 
 
 def parabolas(rows: int, seed: int = 1, noise: float = 0.0) -> Iterator[tuple[list[float], str]]:
-    """Points and class of `rows` parabolas; `noise`: standard deviation of what is added to each point."""
+    """Yield the points and the class of each of `rows` parabolas.
+
+    noise: the standard deviation of a number that is added to each point.
+    """
     rng = np.random.default_rng(seed)
     x = np.linspace(-1, 1, POINTS)
     for a, b, c in rng.uniform(-1, 1, (rows, 3)):

@@ -2,23 +2,27 @@
 
     export KERAS_BACKEND=torch
     python tools/train_latex.py topology.tex -o letters.h5 --holdout 0.05
-    python tools/train_latex.py topology.tex -o held.h5 --holdout 0.05 --start letters.h5 --carry --units 576
+    python tools/train_latex.py topology.tex -o held.h5 --holdout 0.05 \\
+        --start letters.h5 --carry --units 576
 
-The first stage predicts the next character at every step of slices of 200 characters, each from a zero state. It learns
-words and formulas, but no environment of LaTeX, which are longer.
+The first stage predicts the next character at every step of slices of 200 characters, each from a
+zero state. It learns words and formulas, but no environments of LaTeX, which are longer.
 
-The second stage, `--carry`, reads the text in parallel streams and carries the state from slice to slice. The network
-grows by units that forget slowly, so that something can be remembered for as long as an environment is open. Half of
-the streams read the text as it is; in the other half sentences inside environments are left out or exchanged for
-others, in another way in each pass: the name behind ``\\end{`` then follows from nothing but what was begun.
-Environments and their labels also take the names of others. Characters of names weigh `--weight` times as much, and
-further outputs, which are not saved, must tell at each step which environment is open, which one around it, and whether
-a formula is (`--tell`): so the memory is learnt from each character, not from the few behind ``\\end{``. `--keep`
-0.05, then 0.3 and 0.7, first shows a text that so much is left of, which makes the distances short. What is saved
-predicts one character at a time from the state that it carries.
+The second stage, `--carry`, reads the text in parallel streams and carries the state from slice to
+slice. The network grows by units that forget slowly, so that it can remember something for as long
+as an environment is open. Half of the streams read the text as it is. In the other half, sentences
+inside environments are left out or exchanged for others, differently in each pass. The name after
+``\\end{`` then depends only on the name that was begun. Environments and their labels also take the
+names of others. Characters of names weigh `--weight` times as much.
 
-Beside the `.h5` a `.json` of the same name holds the facts for the model card. Any backend of Keras will do; torch is
-the fastest on a CPU, since the LSTM then runs in one call.
+With `--tell`, further outputs must tell at each step which environment is open, which one is around
+it, and whether a formula is open. They are not saved. So the memory is learnt from each character,
+and not only from the few after ``\\end{``. `--keep` 0.05, then 0.3 and 0.7, leaves that share of
+the text, which makes the distances short. The saved network predicts one character at a time from
+the state that it carries.
+
+A `.json` of the same name as the `.h5` holds the facts for the model card. Any backend of Keras
+will do. torch is the fastest on a CPU, since the LSTM then runs in one call.
 """
 
 import argparse
@@ -44,7 +48,10 @@ Ids = NDArray[np.int32]
 
 
 def batches(texts: list[Ids], length: int, batch: int, rng: np.random.Generator) -> Iterator[tuple[Ids, Ids]]:
-    """Yield (input, target), each (batch, length), for ever; each pass cuts the text at other places."""
+    """Yield input and target, each of the shape (batch, length), for ever.
+
+    Each pass cuts the text at other places.
+    """
     while True:
         rows = []
         for text in texts:
@@ -64,8 +71,9 @@ EXCHANGEABLE = [["lemma", "proposition", "theorem", "definition", "remark", "exa
 
 
 def sentences_changed(text: str, rng: np.random.Generator, keep: float | None) -> str:
-    """`text` with only a share `keep` of the sentences inside environments; None: shares that differ, and some
-    sentences exchanged for any others.
+    """Return `text` with only a share `keep` of the sentences inside environments.
+
+    None: the shares differ, and some sentences are exchanged for any others.
     """
     units = [unit for unit in UNIT.split(text) if unit]
     sentences = {i for i, unit in enumerate(units) if unit.endswith(".\n") and not STRUCTURE.search(unit)}
@@ -111,8 +119,10 @@ def environments(text: str) -> list[str]:
 
 
 def what_is_open(text: str, names: list[str]) -> Ids:
-    """Behind each character of `text`: the environment that is open, the one around it (0: none, else 1 + the index
-    in `names`), and whether a formula is; (3, characters).
+    """Return what is open after each character of `text`, shape (3, characters).
+
+    The three are the environment, the one around it, and whether a formula is open. An environment
+    is 1 + its index in `names`, or 0 for none.
     """
     state = np.zeros((3, len(text)), np.int32)
     opened: list[int] = []
@@ -130,7 +140,10 @@ def what_is_open(text: str, names: list[str]) -> Ids:
 
 
 def stream_text(text: str, rng: np.random.Generator, keep: float | None) -> str:
-    """What the streams read in one pass: half of it is `text`, half is changed; with `keep`, all of it."""
+    """Return what the streams read in one pass.
+
+    Half of it is `text`, and half is changed. With `keep`, all of it is changed.
+    """
     if keep is not None:
         return names_changed(sentences_changed(text, rng, keep), rng)
     start = int(rng.integers(len(text)))
@@ -142,7 +155,10 @@ Batch = tuple[Ids, list[Ids], NDArray[np.float32]]
 
 
 def streams(text: str, vocabulary: list[str], args: argparse.Namespace, rng: np.random.Generator) -> Iterator[Batch]:
-    """Yield (input, targets, weight), each (batch, length), for ever; each row goes on where it ended before."""
+    """Yield input, targets and weight, each of the shape (batch, length), for ever.
+
+    Each row continues where it ended before.
+    """
     names = environments(text)
     while True:
         read = stream_text(text, rng, args.keep)
@@ -161,9 +177,12 @@ def streams(text: str, vocabulary: list[str], args: argparse.Namespace, rng: np.
 def build(args: argparse.Namespace, vocabulary: int, kind: str, told: int = 0) -> Any:
     """Build the network of a kind.
 
-    "window": (batch, WINDOW, n) -> (batch, n); "slices" and "streams", whose state is carried: logits at each step,
-    "streams" with three more outputs, of `told` or 2 numbers; "step": one character in, one distribution out, the
-    state carried.
+    | kind | network |
+    |---|---|
+    | "window" | (batch, WINDOW, n) -> (batch, n) |
+    | "slices" | logits at each step |
+    | "streams" | the same with a carried state and three more outputs, of `told` or 2 numbers |
+    | "step" | one character in, one distribution out, with a carried state |
     """
     import keras
     from keras import layers
@@ -194,8 +213,10 @@ def build(args: argparse.Namespace, vocabulary: int, kind: str, told: int = 0) -
 
 
 def fused_lstm() -> Any:
-    """An LSTM layer whose steps run in one call of PyTorch, twice as fast on a CPU as the loop of any backend. Its
-    recurrent dropout drops weights, not states.
+    """Return an LSTM layer whose steps run in one call of PyTorch.
+
+    On a CPU it is twice as fast as the loop of any backend. Its recurrent dropout drops weights,
+    not states.
     """
     import keras
     import torch
@@ -217,7 +238,11 @@ def fused_lstm() -> Any:
 
 
 def variables_of(model: Any) -> list[Any]:
-    """Without the states of the dropout and of stateful layers, and the output layers that are dropped."""
+    """Return the weights that are saved.
+
+    The states of the dropout and of stateful layers are not among them, nor the output layers that
+    are dropped.
+    """
     kept = [layer for layer in model.layers if not layer.name.startswith("tell_")]
     return [variable for layer in kept for variable in layer.trainable_variables]
 
@@ -234,7 +259,10 @@ def set_weights(model: Any, weights: list[Any]) -> None:
 
 
 def grown(weights: list[Any], units: int, rng: np.random.Generator) -> list[Any]:
-    """Those of one LSTM and a Dense layer, with more units, which forget slowly and hardly matter at first."""
+    """Return the weights of one LSTM and a Dense layer with more units.
+
+    The new units forget slowly, and hardly matter at first.
+    """
     kernel, recurrent, bias, dense, dense_bias = weights
     old, inputs = len(recurrent), len(kernel)
     if old == units:
@@ -265,8 +293,10 @@ def window_bits(model: Any, texts: list[Ids], eye: NDArray[np.float32]) -> float
 
 
 def carried_bits(model: Any, texts: list[Ids], eye: NDArray[np.float32], vocabulary: list[str]) -> tuple[float, float]:
-    """Bits per character with the state carried along each text, whose first WINDOW characters only warm it up; and in
-    all of it, the share of ``\\end{`` behind which the right first letter is the likeliest.
+    """Return the bits per character with the state carried along each text.
+
+    The first WINDOW characters of a text only set the state. The second number is the share of
+    ``\\end{`` after which the right first letter is the most likely one, in all of the text.
     """
     n = min(map(len, texts))
     x = np.stack([t[:n] for t in texts])

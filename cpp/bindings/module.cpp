@@ -455,7 +455,7 @@ void bind_layer(py::module_& m) {
         .def_readonly("type", &LayerInfo::type)
         .def_readonly("name", &LayerInfo::name)
         .def_readonly("sources", &LayerInfo::sources)
-        .def_readonly("inputs", &LayerInfo::inputs)
+        .def_readonly("input_size", &LayerInfo::input_size)
         .def_readonly("outputs", &LayerInfo::outputs)
         .def_readonly("activation", &LayerInfo::activation)
         .def_readonly("recurrent_activation", &LayerInfo::recurrent_activation)

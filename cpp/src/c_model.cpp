@@ -280,7 +280,7 @@ lstmgen_status lstmgen_model_layer(const lstmgen_model* model, size_t index, lst
         to.name = from.name.c_str();
         to.activation = from.activation.c_str();
         to.recurrent_activation = from.recurrent_activation.c_str();
-        to.inputs = from.inputs;
+        to.input_size = from.input_size;
         to.outputs = from.outputs;
         to.sources = from.sources.data();
         to.source_count = from.sources.size();

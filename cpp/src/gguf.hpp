@@ -90,8 +90,8 @@ struct Value {
 /// unknown. A key that is missing, taken before, or of another type is an error.
 class Keys {
 public:
-    /// Reads `count` keys. The values of the keys `long_strings` may have up to `longest` bytes, other
-    /// strings may have kMaxString.
+    /// Reads `count` keys. The values of the keys `long_strings` may have up to `longest` bytes,
+    /// other strings may have kMaxString.
     Keys(Cursor& in, std::uint64_t count, std::initializer_list<std::string_view> long_strings, std::uint64_t longest);
 
     /// Puts this before all names from now on.

@@ -12,7 +12,7 @@ LayerInfo layer_info(const LayerDescription& d) {
     info.type = d.type->name;
     info.name = d.name;
     info.sources = d.sources;
-    info.inputs = d.input_size;
+    info.input_size = d.input_size;
     info.outputs = d.shape.size;
     if (d.type->has_key("activation")) info.activation = activation_name(d.activation);
     if (d.type->has_key("recurrent_activation")) info.recurrent_activation = activation_name(d.recurrent_activation);

@@ -51,14 +51,15 @@ public:
         user_ = user;
     }
 
-    /// Sets the distribution from `logits` (n), which are finite or -infinity. `allowed` has a bit for each element, 64
-    /// to a word. The others cannot be drawn. Null: all can.
+    /// Sets the distribution from `logits` (n), which are finite or -infinity. `allowed` has a bit
+    /// for each element, 64 to a word. The others cannot be drawn. Null: all can.
     void set_logits(const float* logits, const std::uint64_t* allowed = nullptr);
 
     /// Draws from the distribution, and remembers the element.
     std::uint32_t draw();
-    /// Draws an element in proportion to e ^ logits (n) among what is allowed, and remembers it. The options do not
-    /// count. Throws Error if a logit is NaN or infinity, or if all are -infinity.
+    /// Draws an element in proportion to e ^ logits (n) among what is allowed, and remembers it.
+    /// The options do not count. Throws Error if a logit is NaN or infinity, or if all are
+    /// -infinity.
     std::uint32_t draw(const double* logits, const std::uint64_t* allowed = nullptr);
 
     /// Returns ln of the probability with which the last element was drawn; NaN before the first.

@@ -1240,7 +1240,8 @@ static void test_grammar(const char* path) {
     OK(lstmgen_model_string(model, LSTMGEN_STRING_GRAMMAR, &text, &bytes));
     CHECK(bytes == 0 && strcmp(text, "") == 0);
 
-    OK(lstmgen_generator_feed(generator, start + 3, 1)); /* no element of the grammar, but before its text */
+    /* No element of the grammar, but before its text. */
+    OK(lstmgen_generator_feed(generator, start + 3, 1));
     OK(lstmgen_generator_set_grammar(generator, grammar, LENGTH));
     INVALID(lstmgen_generator_set_grammar(foreign, grammar, LENGTH));
     INVALID(lstmgen_generator_feed(generator, start, 4)); /* none of them is read */

@@ -9,7 +9,7 @@ it is first used.
 
 >>> import lstmgen
 >>> lstmgen.Generator("latex").sample(17, temp=0, prime="Let $X$ be")
-' a scheme. Let $U'
+' a topological sp'
 >>> len(lstmgen.music.decode("d12 n60 t12 n64").notes)
 2
 """

@@ -1,4 +1,4 @@
-"""How fast a model samples on this machine, beside what the machine can do at best."""
+"""How fast a model samples on this machine, compared with the limits of the machine."""
 
 from __future__ import annotations
 
@@ -10,57 +10,90 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmgen.binfile.rounding import DTYPES, NUMBER_BYTES
+from lstmgen.errors import option
 from lstmgen.generator import Generator
 from lstmgen.model import Model
 from lstmgen.network import LAYER_TYPES
 from lstmgen.options import Elements
 from lstmgen.stream import Stream
 
-SAME_BITS = 0.02  # an element: what changes the score of a text less is no other model
+SAME_BITS = 0.02  # bits of an element: an option that costs fewer leaves the model the same
 
 
 class Mode(NamedTuple):
-    """One way of sampling, measured."""
+    """The measured speed of one way of sampling.
+
+    name: the way of sampling, and the option that chooses it.
+    elements_per_second: the speed on one thread.
+    limit: the limit of the machine that matters: "arithmetic" or "memory".
+    share: which part of that limit one thread reaches, about 0 to 1.
+
+    >>> Mode("carried", 20_000.0, "memory", 0.5).limit
+    'memory'
+    """
 
     name: str
     elements_per_second: float
-    limit: str  # what bounds it: "arithmetic" or "memory"
-    share: float  # of that limit, on one thread
+    limit: str
+    share: float
 
 
 class Advice(NamedTuple):
-    """An option of `sample` or `export`, what it brings, and what it does to the score of a text."""
+    """What an option of `sample` or `export` does to the speed and to the score of a text.
+
+    option: the option, as the caller types it.
+    window: how many times as fast windows are with it. None if the option does not apply to them.
+    carried: the same for a carried state.
+    bits: the bits of an element of the text with the option.
+    before: the bits of an element without it.
+
+    >>> Advice("dtype='bf16'", 1.0, 1.8, bits=1.3, before=1.3).recommended
+    True
+    """
 
     option: str
-    window: float | None  # times as fast with windows; None: the option does not apply
-    carried: float | None  # times as fast with carried state
-    bits: float  # an element of the text, with the option
-    before: float  # without it
+    window: float | None
+    carried: float | None
+    bits: float
+    before: float
 
     @property
     def recommended(self) -> bool:
-        """Whether it is faster and leaves the score of the text the same: within SAME_BITS, or 1 %."""
+        """Whether it is faster, and costs at most `SAME_BITS`, or 1 % of the score."""
         faster = max(self.window or 0, self.carried or 0) > 1.05
         return faster and self.bits <= self.before + max(SAME_BITS, self.before / 100)
 
 
 def lane_macs(model: Model) -> int:
-    """Multiply-adds of one lane for one element: what recurrent layers cannot share among windows."""
+    """Return how many multiply-adds one window needs for one element.
+
+    Only the work of recurrent layers that windows cannot share counts.
+
+    >>> import lstmgen
+    >>> lane_macs(lstmgen.Model("latex")) == 4 * 576 * 576
+    True
+    """
     macs = 0
-    shared = True  # the input of the first recurrent layer is the same in all windows
+    shared = True  # all windows share what the first recurrent layer makes of its input
     for layer in model.layers:
         if gates := LAYER_TYPES[layer.type].gates:
-            macs += gates * layer.outputs * (layer.outputs + (0 if shared else layer.inputs))
+            macs += gates * layer.outputs * (layer.outputs + (0 if shared else layer.input_size))
             shared = False
     return macs
 
 
 def step_bytes(model: Model) -> int:
-    """Bytes of weights that one carried step reads."""
+    """Return how many bytes of weights one step with a carried state reads.
+
+    >>> import lstmgen
+    >>> model = lstmgen.Model("latex")
+    >>> 0 < step_bytes(model) <= model.nbytes
+    True
+    """
     weights = 0
     for i, layer in enumerate(model.layers):
         one_row = i == 0 and model.encoding in ("onehot", "index")
-        inputs = 1 if one_row else layer.inputs
+        inputs = 1 if one_row else layer.input_size
         if gates := LAYER_TYPES[layer.type].gates:
             weights += gates * layer.outputs * (inputs + layer.outputs)
         elif layer.type in ("dense", "embedding"):
@@ -69,8 +102,15 @@ def step_bytes(model: Model) -> int:
 
 
 def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
-    """Sample with windows and with carried state for about `seconds` each, on one thread; medians
-    of five runs.
+    """Measure how fast a model samples with windows, and how fast with a carried state.
+
+    seconds: how long each measurement takes, above 0. It is the median of 5 runs on one thread.
+
+    Returns an entry for each way of sampling that the model has.
+
+    >>> import lstmgen
+    >>> [mode.limit for mode in measure(lstmgen.Model("latex"), seconds=0.01)]
+    ['memory']
     """
     macs_per_second, bytes_per_second = model.measure_limits()
     generator = Generator(model)
@@ -78,19 +118,26 @@ def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
     if model.window:
         rate = _rate(generator, 1, seconds)
         share = rate * lane_macs(model) * model.window / macs_per_second
-        modes.append(Mode("window (refresh=1)", rate, "arithmetic", share))
+        modes.append(Mode(f"window ({option('refresh', 1)})", rate, "arithmetic", share))
     if not model.whole:
         rate = _rate(generator, None, seconds)
         share = rate * step_bytes(model) / bytes_per_second
-        modes.append(Mode("carried (refresh=None)", rate, "memory", share))
+        modes.append(Mode(f"carried ({option('refresh', None)})", rate, "memory", share))
     return modes
 
 
 def advise(model: Model, seconds: float = 1.0, text: Elements | None = None) -> list[Advice]:
-    """What other options would bring, each measured beside the model as it is, on one thread.
+    """Measure what other options change. Each is compared with the model as it is, on one thread.
 
-    text: what is scored with each of them: text, elements or ids; by default elements drawn from
-        the model itself, as many as take about `seconds`, but at least 200 and at most 2,000.
+    seconds: about how long each measurement takes, above 0.
+    text: the text, elements or ids to score. By default the model draws 200 to 2000 elements, for
+        about `seconds`.
+
+    Raises `ValueError` for a text of fewer than 2 elements, and for unknown elements.
+
+    >>> import lstmgen
+    >>> advise(lstmgen.Model("latex"), 0.01)  # it has no window, and its weights are int8 already
+    []
     """
     base = Generator(model)
     window = bool(model.window)
@@ -103,27 +150,27 @@ def advise(model: Model, seconds: float = 1.0, text: Elements | None = None) -> 
 
     def bits(generator: Generator, refresh: int | None) -> float:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that carried state is another model is what is measured
+            warnings.simplefilter("ignore", UserWarning)  # the measurement shows what it warns of
             return generator.score(scored, refresh=refresh).bits_per_element
 
     before = bits(base, whole)
     advice = []
     if window and carried:
         faster = _rate(base, None, seconds / 2) / _rate(base, 1, seconds / 2)
-        advice.append(Advice("--carry", faster, None, bits(base, None), before))
+        advice.append(Advice(option("refresh", None), faster, None, bits(base, None), before))
     threads = os.cpu_count() or 1
     if window and carried and threads > 1:
         faster = gain(Generator(model, threads=threads), 1)
-        advice.append(Advice(f"--threads {threads}", faster, None, before, before))
+        advice.append(Advice(option("threads", threads), faster, None, before, before))
     for dtype in DTYPES[DTYPES.index(model.dtype) + 1 :]:
         other = Generator(Model(model.to_bytes(), dtype=dtype))
         gains = (gain(other, 1) if window else None, gain(other, None) if carried else None)
-        advice.append(Advice(f"--dtype {dtype}", *gains, bits(other, whole), before))
+        advice.append(Advice(option("dtype", dtype), *gains, bits(other, whole), before))
     return advice
 
 
 def _drawn(generator: Generator, refresh: int | None, seconds: float) -> list[str | int]:
-    """Elements of the model's own, for a score."""
+    """Draw elements from the model, to be scored."""
     prime = generator.model.prime.tolist() or [0] * max(1, generator.model.window)
     end = time.perf_counter() + seconds
     drawn: list[str | int] = []
@@ -135,7 +182,7 @@ def _drawn(generator: Generator, refresh: int | None, seconds: float) -> list[st
 
 
 def _rate(generator: Generator, refresh: int | None, seconds: float) -> float:
-    """Elements per second, when all windows are in flight, some time after the prime."""
+    """Return the elements per second, measured when the windows after the prime are full."""
     model = generator.model
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -143,7 +190,7 @@ def _rate(generator: Generator, refresh: int | None, seconds: float) -> float:
         stream = generator.stream(prime=prime, seed=0, refresh=refresh)
     stream.take(min(2 * model.window, 1000))
     count, spent = 1, 0.0
-    while spent < seconds / 20:  # how many elements fill a tenth of the time
+    while spent < seconds / 20:  # until `2 * count` elements take a tenth of the time
         count *= 2
         spent = _time(stream, count)
     times = sorted(_time(stream, 2 * count) for _ in range(5))

@@ -48,6 +48,18 @@ def classify(model: Model, sequences: Iterable[Classified], on_unknown: str = "e
     sequences, on_unknown: see `Model.classify`.
 
     Raises `ValueError` or `TypeError` that names the first sequence that cannot be classified.
+
+    >>> import lstmgen
+    >>> from lstmgen.binfile import writer
+    >>> from lstmgen.network import Layer, Network
+    >>> zeros = {"recurrent_kernel": np.zeros((2, 2), "f4"), "bias": np.zeros(2, "f4")}
+    >>> arrays = {"kernel": np.eye(2, dtype="f4"), **zeros}
+    >>> options = {"units": 2, "activation": "tanh", "return_sequences": False}
+    >>> network = Network((Layer("simple_rnn", "rnn", options, arrays),), 0, 2, "")
+    >>> data = writer.pack(network, encoding="features", labels=["cat", "dog"])
+    >>> model = lstmgen.Model(data)
+    >>> [one.label for one in classify(model, [[[9, 0]], [[0, 9], [0, 9]]])]
+    ['cat', 'dog']
     """
     found = classify_each(model, sequences, on_unknown)
     for i, one in enumerate(found):
@@ -65,6 +77,19 @@ def classify_each(
     sequences, on_unknown: see `Model.classify`.
 
     Raises `ValueError` or `TypeError` for what is wrong with all sequences.
+
+    >>> import lstmgen
+    >>> from lstmgen.binfile import writer
+    >>> from lstmgen.network import Layer, Network
+    >>> zeros = {"recurrent_kernel": np.zeros((2, 2), "f4"), "bias": np.zeros(2, "f4")}
+    >>> arrays = {"kernel": np.eye(2, dtype="f4"), **zeros}
+    >>> options = {"units": 2, "activation": "tanh", "return_sequences": False}
+    >>> network = Network((Layer("simple_rnn", "rnn", options, arrays),), 0, 2, "")
+    >>> data = writer.pack(network, encoding="features", labels=["cat", "dog"])
+    >>> model = lstmgen.Model(data)
+    >>> right, wrong = classify_each(model, [[[9, 0]], []])
+    >>> right.label, wrong
+    ('cat', ValueError('it is empty; expected at least one number'))
     """
     if not model.labels:
         raise ValueError(f"no classifier: the model has no labels; export it with {option('labels', ...)}")

@@ -80,7 +80,7 @@ def outputs_of(network: Network, wanted: bool) -> Outputs:
     >>> found.generates, found.kind
     (True, 'distribution')
     """
-    kind, activation = _head(network)
+    kind, activation = _output_kind(network)
     size, n = network.input_size, network.outputs
     enters = f"{size} ids" if network.takes_ids else f"{size} number{'s' if size > 1 else ''} a step"
     come = f"{n} number{'s come' if n > 1 else ' comes'} out"
@@ -97,7 +97,7 @@ def outputs_of(network: Network, wanted: bool) -> Outputs:
     return Outputs(True, kind, activation, f"{entering}, a {activation} over {n} elements comes out")
 
 
-def _head(network: Network, at: int | None = None) -> tuple[str, str]:
+def _output_kind(network: Network, at: int | None = None) -> tuple[str, str]:
     """Return what kind of numbers layer `at`, or the last one, gives, and its activation."""
     i = end = len(network.layers) - 1 if at is None else at
     while network.layers[i].type == "reshape" and network.inputs(i)[0] != NETWORK_INPUT:
@@ -114,13 +114,25 @@ def _head(network: Network, at: int | None = None) -> tuple[str, str]:
 
 
 def assumed_of_outputs(network: Network, outputs: Outputs, wanted: bool) -> list[Assumption]:
-    """Return what is assumed if a network counts as a generator, or if it does not."""
+    """Return what is assumed if a network counts as a generator, or if it does not.
+
+    network: the network.
+    outputs: what `outputs_of` returned for it.
+    wanted: whether the caller gave elements, a prime or an encoding.
+
+    >>> from lstmgen.network import Layer
+    >>> arrays = {"kernel": np.ones((3, 3)), "bias": np.zeros(3)}
+    >>> layer = Layer("dense", "output", {"units": 3, "activation": "linear"}, arrays)
+    >>> network = Network((layer,), 0, 3, "")
+    >>> assumed_of_outputs(network, outputs_of(network, wanted=True), wanted=True)[0].text
+    'its 3 linear outputs are logits, as trained with from_logits=True'
+    """
     n = network.outputs
     if not outputs.generates:
         if not (network.input_size == n > 1 and outputs.kind in ("logits", "shares")) or wanted:
             return []
         text = f"it predicts and does not generate: {outputs.why}"
-        return [Assumption(f"{text}; a vocabulary or encoding='onehot' (--encoding onehot) makes them elements")]
+        return [Assumption(f"{text}; a vocabulary or {option('encoding', 'onehot')} makes them elements")]
     if outputs.kind == "logits":
         return [Assumption(f"its {n} linear outputs are logits, as trained with from_logits=True")]
     if outputs.kind == "shares":
@@ -134,9 +146,23 @@ _KEYS, _LOWEST_KEY = 88, 21  # of a piano; MIDI pitch
 
 
 def note_heads(network: Network) -> tuple[list[Head], list[Assumption]]:
-    """Return what each of the outputs is that the reader has joined to a note.
+    """Return what the outputs are that the reader has joined to a note, and what is assumed.
 
-    Raises `ModelFormatError`.
+    network: a network whose `elements` have the key "heads". Its last layer joins the outputs.
+
+    Raises `ModelFormatError` for outputs of which no note can be made, and for a network into which
+    no such note can enter.
+
+    >>> from lstmgen.network import Layer
+    >>> def dense(name: str, units: int) -> Layer:
+    ...     arrays = {"kernel": np.ones((3, units)), "bias": np.zeros(units)}
+    ...     return Layer("dense", name, {"units": units, "activation": "linear"}, arrays, (-1,))
+    >>> layers = dense("pitch", 128), dense("step", 1), dense("duration", 1)
+    >>> joined = Layer("concatenate", "note", {}, {}, (0, 1, 2))
+    >>> wanted = {"heads": heads.recognised(["pitch", "step", "duration"])}
+    >>> found, assumed = note_heads(Network((*layers, joined), 25, 3, "", elements=wanted))
+    >>> [str(head) for head in found]
+    ['pitch/128', 'step', 'duration']
     """
     if network.takes_ids:
         raise ModelFormatError(f"{option('heads')}: expected a network that numbers enter, found one that takes ids")
@@ -154,7 +180,8 @@ def note_heads(network: Network) -> tuple[list[Head], list[Assumption]]:
         lowest = _LOWEST_KEY if head.part == "pitch" and size == _KEYS else 0
         if lowest and head.lowest is None:
             text = f"the {size} pitches are the keys of a piano, from MIDI pitch {lowest} up"
-            assumed.append(Assumption(f"{text}; heads='pitch+0,...' (--heads) tells another", doubtful=True))
+            other = option("heads", "pitch+0,...")
+            assumed.append(Assumption(f"{text}; {other} tells another", doubtful=True))
         lowest = lowest if head.lowest is None else head.lowest
         divisor = float(size) if head.divisor is None else head.divisor
         found.append(Head(head.part, size, kind, divisor, lowest, head.part in entering))
@@ -164,7 +191,7 @@ def note_heads(network: Network) -> tuple[list[Head], list[Assumption]]:
     )
     if not told:
         shown = [str(head) for head in found]
-        text = f"a note enters as {', '.join(shown)}, in this order; heads='...' (--heads) tells another"
+        text = f"a note enters as {', '.join(shown)}, in this order; {option('heads', ...)} tells another"
         assumed.append(Assumption(text, doubtful=shown != ["pitch/128", "step", "duration"]))
     assumed.append(Assumption("steps and durations are in seconds"))
     assumed.append(Assumption("without a prime a sample starts from a window of middle C, half a second each"))
@@ -172,8 +199,8 @@ def note_heads(network: Network) -> tuple[list[Head], list[Assumption]]:
 
 
 def _kind_of_head(network: Network, part: str, i: int, assumed: list[Assumption]) -> str:
-    """What the several numbers of layer `i` are, of which one is drawn."""
-    size, (kind, activation) = network.values[i].size, _head(network, i)
+    """Return what the several numbers of layer `i` are, of which one is drawn."""
+    size, (kind, activation) = network.values[i].size, _output_kind(network, i)
     if kind == "numbers":
         raise ModelFormatError(f"{option('heads')}: {part}: its {size} outputs, {activation}, are no probabilities")
     if kind == "shares":
@@ -297,7 +324,19 @@ def number_encoding(
     own: the numbers that the elements are, or None.
     sequence: ids like those of the training. If there are enough, the rule that predicts them best
         is taken.
-    where: what the sequence is, for the sentence.
+    where: what the sequence is, in the words of the sentence.
+
+    In the example 1 follows 0, and 0 follows 1. The network knows that only of ids as they are.
+
+    >>> from lstmgen.network import Layer
+    >>> arrays = {"kernel": np.array([[9.0, -9.0]]), "bias": np.array([-4.5, 4.5])}
+    >>> layer = Layer("dense", "output", {"units": 2, "activation": "softmax"}, arrays)
+    >>> network = Network((layer,), 1, 1, "")
+    >>> number_encoding(network, "scaled", None, [], "")
+    (Encoding(name='scaled', values=None), [])
+    >>> encoding, assumed = number_encoding(network, None, None, [0, 1] * 9, "a tune")
+    >>> encoding.name, assumed[0].doubtful
+    ('raw', True)
     """
     n = network.outputs
     if encoding == "scaled":
@@ -358,7 +397,7 @@ def _self_checked(network: Network, own: Values | None, rules: Sequence[str]) ->
     others = " and ".join(f"with {described(rule, n)} {found[rule]:.2f}" for rule in rules if rule != taken)
     text = (
         f"encoding {described(taken, n)}: with it {found[taken]:.2f} bits of the next element depend on the window, "
-        f"{others}; encoding= and input_values= (--encoding, --input-values) say otherwise"
+        f"{others}; {option('encoding')} and {option('input_values')} say otherwise"
     )
     return by_rule(taken, n, own), [Assumption(text, doubtful=True)]
 
@@ -376,9 +415,15 @@ def bits(network: Network, encoding: Encoding, sequence: Sequence[int]) -> float
     network, encoding: how the elements enter the network.
     sequence: ids. None is returned if there are too few.
 
-    The result is the mean over at most 128 windows that are spread over the sequence; a large
-    network runs fewer. Windows are full. If there is no full one and the network allows it, shorter
-    ones count.
+    The result is the mean over at most 128 windows that are spread over the sequence. A large
+    network runs fewer. Windows are full. Shorter ones count if there is no full one and the network
+    allows them.
+
+    >>> from lstmgen.network import Layer
+    >>> arrays = {"kernel": np.zeros((4, 4)), "bias": np.zeros(4)}
+    >>> layer = Layer("dense", "output", {"units": 4, "activation": "softmax"}, arrays)
+    >>> bits(Network((layer,), 2, 4, ""), Encoding("onehot"), [0, 1, 2, 3])
+    2.0
     """
     steps = network.window or _STEPS
     full = len(sequence) - steps
@@ -402,7 +447,16 @@ def bits(network: Network, encoding: Encoding, sequence: Sequence[int]) -> float
 def least_bits(network: Network, encoding: str | None, own: Values | None, sequence: Sequence[int]) -> float:
     """Return the `bits` of the likeliest way for the elements to enter.
 
-    It is infinite if the sequence is too short.
+    network: a generator.
+    encoding: "scaled", "raw", or None if no option gave it.
+    own: the numbers that the elements are, shape (n,), or None.
+    sequence: ids. The result is infinite if there are too few.
+
+    >>> from lstmgen.network import Layer
+    >>> arrays = {"kernel": np.zeros((4, 4)), "bias": np.zeros(4)}
+    >>> layer = Layer("dense", "output", {"units": 4, "activation": "softmax"}, arrays)
+    >>> least_bits(Network((layer,), 2, 4, ""), None, None, [0, 1, 2, 3])
+    2.0
     """
     n = network.outputs
     if network.input_size == 1 and not network.takes_ids:
@@ -417,7 +471,15 @@ def least_bits(network: Network, encoding: str | None, own: Values | None, seque
 def dependence(network: Network, encoding: Encoding) -> float:
     """Return how many bits of the next element depend on the window.
 
-    It is their mutual information over random windows.
+    network, encoding: how the elements enter the network.
+
+    The result is the mutual information over random windows, at least 0.
+
+    >>> from lstmgen.network import Layer
+    >>> arrays = {"kernel": np.zeros((4, 4)), "bias": np.zeros(4)}
+    >>> layer = Layer("dense", "output", {"units": 4, "activation": "softmax"}, arrays)
+    >>> dependence(Network((layer,), 2, 4, ""), Encoding("onehot"))
+    0.0
     """
     steps = network.window or _STEPS
     count = _affordable(network, steps)
@@ -444,7 +506,7 @@ def _log_probabilities(network: Network, encoding: Encoding, windows: NDArray[np
     """
     x = np.stack([reference.encode(network, encoding.name, window.tolist(), encoding.values) for window in windows])
     y = reference.forward(network, x, np.float32)
-    kind, activation = _head(network)
+    kind, activation = _output_kind(network)
     with np.errstate(all="ignore"):
         logits = (y[:, -1] if network.returns_sequences else y).astype(np.float64)
         if kind != "logits" and activation != "log_softmax":
@@ -501,7 +563,15 @@ def padding_of(
 ) -> tuple[Padding, list[Assumption]]:
     """Return what fills a short window if no option gives it, and what is assumed.
 
-    sequence: elements of a corpus; may be empty.
+    network, encoding: how the elements enter the network.
+    elements: the vocabulary, or None.
+    sequence: elements of a corpus. It may be empty.
+
+    >>> from lstmgen.network import Layer
+    >>> arrays = {"kernel": np.zeros((3, 3)), "bias": np.zeros(3)}
+    >>> layer = Layer("dense", "output", {"units": 3, "activation": "softmax"}, arrays)
+    >>> padding_of(Network((layer,), 2, 3, ""), "onehot", ["<pad>", "a", "b"], [])[0]
+    Padding(id=0, zeros=False)
     """
     masked = _masked_value(network)
     if elements is not None:
@@ -524,17 +594,24 @@ def padding_of(
 
 
 def short_prime(network: Network, encoding: str) -> list[Assumption]:
-    """Return what is assumed of a prime shorter than the window if nothing fills the window."""
+    """Return what is assumed of a prime shorter than the window if nothing fills the window.
+
+    network, encoding: how the elements enter the network.
+
+    >>> from lstmgen.network import Layer
+    >>> arrays = {"kernel": np.zeros((3, 3)), "bias": np.zeros(3)}
+    >>> layer = Layer("dense", "output", {"units": 3, "activation": "softmax"}, arrays)
+    >>> short_prime(Network((layer,), 1, 3, ""), "onehot")
+    []
+    """
     if not network.window:
-        text = (
-            "no fixed number of time steps: the state is carried from element to element; window= (--window) sets one"
-        )
-        return [Assumption(text)]
+        text = "no fixed number of time steps: the state is carried from element to element"
+        return [Assumption(f"{text}; {option('window', ...)} sets one")]
     if network.window < 2:
         return []
     if network.fixed_steps:
         return [Assumption(f"a prime has at least {network.window} elements, as the network takes exactly that many")]
-    zeros = "" if encoding == "index" else "; padding='zeros' (--padding zeros) puts zero vectors before it"
+    zeros = "" if encoding == "index" else f"; {option('padding', 'zeros')} puts zero vectors before it"
     return [Assumption(f"a prime shorter than {network.window} elements is read as it is, from the zero state{zeros}")]
 
 
@@ -566,7 +643,14 @@ def given_padding(padding: object, elements: Sequence[str] | None, count: int) -
 
 
 def assumed_of_names(elements: Sequence[str] | None, padding: Padding) -> list[Assumption]:
-    """Return what is assumed of elements whose names have a usual meaning."""
+    """Return what is assumed of elements whose names have a usual meaning.
+
+    elements: the vocabulary, or None.
+    padding: what fills a short window.
+
+    >>> assumed_of_names(["a", "<unk>"], Padding())[0].text[:30]
+    "'<unk>' stands for what is not"
+    """
     for i, element in enumerate(elements or ()):
         if i != padding.id and _UNKNOWN.fullmatch(element):
             return [Assumption(f"{element!r} stands for what is not known, and is drawn like any other element")]

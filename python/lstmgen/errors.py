@@ -13,6 +13,13 @@ class ModelFormatError(ValueError):
     """A model file, a state or a network that cannot be used.
 
     A file or a state cannot be read, or the file format cannot hold the network.
+
+    >>> import lstmgen
+    >>> try:
+    ...     lstmgen.Model(b"GGUF")
+    ... except ModelFormatError as error:
+    ...     print(str(error)[:7])
+    <bytes>
     """
 
 
@@ -44,7 +51,11 @@ class OptionError(ValueError):
 
 
 class OptionTypeError(OptionError, TypeError):
-    """An option with a value of a type that it cannot have."""
+    """An option with a value of a type that it cannot have.
+
+    >>> print(OptionTypeError("seed", "an integer", "x"))
+    seed: expected an integer, found 'x'
+    """
 
 
 NO_VALUE = object()
@@ -80,7 +91,10 @@ def spelled(spelling: Spelling) -> Iterator[None]:
 
 
 def call(python: str, command: str) -> str:
-    """What the user calls for something: a function in Python, or a command of `lstmgen`.
+    """Return what the user calls: a function in Python, or a command of `lstmgen`.
+
+    python: the name of the function.
+    command: the name of the command.
 
     >>> call("Model.classify", "classify")
     'Model.classify'
@@ -89,7 +103,11 @@ def call(python: str, command: str) -> str:
 
 
 def spelled_as_in_python() -> bool:
-    """Whether the caller is a program in Python, not the command line."""
+    """Return whether the caller is a program in Python, and not the command line.
+
+    >>> spelled_as_in_python()
+    True
+    """
     return _spelling.get() is _as_in_python
 
 

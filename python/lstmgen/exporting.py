@@ -1,5 +1,6 @@
-"""From a model that Keras saved to a `.bin`: the vocabulary, encoding and prime that Keras does
-not store are added on the way.
+"""The export of a model that Keras saved as a `.bin`.
+
+Keras stores no vocabulary, no encoding and no prime. Options give them, or they are assumed.
 """
 
 from __future__ import annotations
@@ -33,55 +34,61 @@ Source = str | os.PathLike[str] | bytes
 
 
 class ExportOptions(TypedDict, total=False):
-    r"""What an export may be told; each may be left out or be None.
+    r"""The options of an export. Each may be left out or be None.
 
-    config: the architecture, for a file that holds weights only: the path of a JSON file that
-        Keras's `to_json` wrote, its text, the same as a mapping, or layers as in Keras code:
-        "LSTM(128, return_sequences=True), LSTM(128), Dense(52, softmax)". Without it the
-        architecture is told from the weights, where they leave no doubt.
-    output: name of the layer whose output is wanted, for a model with several.
+    config: the architecture, for a file that holds weights only. It is the path of a JSON file that
+        `to_json` of Keras wrote, its text, the same as a mapping, or layers as in Keras code:
+        "LSTM(128, return_sequences=True), LSTM(128), Dense(52, softmax)". Without it the weights
+        tell the architecture, unless they fit several.
+    output: the name of the layer whose output is wanted, for a model with several outputs.
     heads: the outputs that together are a note, in the order in which their values enter, such as
-        "pitch/128,step,duration" or "pitch+21/88=notes,step=dt,duration". Of each: pitch, step, duration or velocity;
-        +LOWEST, the value of output 0; /DIVISOR, what a value less LOWEST is divided by when it enters; =NAME, the name
-        of the output. By default outputs with such names are taken so, a pitch divided by the number of pitches.
-    labels: the name of each output: the model classifies, it does not generate. The vocabulary and the padding are then
-        those of its input.
-    vocab: the vocabulary, as a Python object or as the path of a file:
-        - a list of elements in the order of the outputs;
-        - an object from element to index, or from index to element. Indices that start at 1 leave
-          id 0 to padding, which is never drawn; so does a list whose first element is empty;
-        - what `to_json` of a Keras `Tokenizer` gives;
-        - a list of notes with repetitions: their names, sorted, are the elements, the default prime
-          is their first window;
-        - pairs of element and index, or a list or an object that has one of these as an entry, such
-          as {"char2idx": {...}}.
-        The file is JSON, a pickle of these or of a Keras `Tokenizer`, of which nothing is run, a
-        `.npy`, or a `.txt`
-        with one element a line: docs/vocabularies.md.
-    vocab_from: path of the corpus: the elements are its characters in the order of
-        `sorted(set(text))`, the default prime its first window. Line ends are kept, but taken as
-        `\n` if only then the number of characters is right.
-    lower: the corpus is lower-cased before its characters are counted.
-    vocab_encoding: of the corpus, by default "utf-8"; "bytes": the elements are its bytes.
-    encoding: "onehot", "index", "scaled" (id / n), "raw" (the id, or the number that the element
-        is) or "features"; inferred by default. How one number a step stands for an element is
-        measured where the vocabulary brings a sequence or a prime is given: the likeliest is taken.
-    input_values: with the encoding "raw", the number that enters for each element; or a rule of
-        `lstmgen.elements.RULES`, such as "id", "number" (that the element is), "number/127" or
+        "pitch/128,step,duration" or "pitch+21/88=notes,step=dt,duration". An entry begins with
+        pitch, step, duration or velocity. +LOWEST is the value of output 0. A value less LOWEST is
+        divided by /DIVISOR when it enters. =NAME is the name of the output. By default outputs
+        with such names are heads, and a pitch is divided by the number of pitches.
+    labels: the name of each output. The model then classifies and does not generate. The vocabulary
+        and the padding are those of its input.
+    vocab: the vocabulary, as a Python object or as the path of a file (docs/vocabularies.md). A
+        file is JSON, a `.npy`, a `.txt` with one element in each line, or a pickle, of which
+        nothing is run. The object is one of these:
+        - a list of elements in the order of the outputs. If the first one is empty, id 0 is
+          padding, which is never drawn;
+        - a mapping from element to index, or from index to element. If the indices start at 1,
+          id 0 is padding;
+        - a Keras `Tokenizer`, or what its `to_json` returns;
+        - a list of notes with repetitions. Their sorted names are the elements, and their first
+          window is the default prime;
+        - pairs of element and index;
+        - a list or a mapping with one of these as an entry, such as {"char2idx": {...}}.
+    vocab_from: the path of the corpus. The elements are its characters in the order of
+        `sorted(set(text))`, and its first window is the default prime. Line ends are kept. They are
+        read as `\n` if only then the number of characters is right.
+    lower: whether the corpus is lower-cased before its characters are counted.
+    charset: the character set of the corpus. The default is "utf-8". With "bytes" the elements are
+        the bytes of the corpus.
+    encoding: how an element enters: "onehot", "index", "scaled" (id / n), "raw" (the id, or the
+        element's own number) or "features". By default the network decides. If one number enters,
+        a sequence of the training or a prime is measured, and the likeliest encoding is taken.
+    input_values: with the encoding "raw", the number that enters for each element. It may be a rule
+        of `lstmgen.elements.RULES`, such as "id", "number" (the element's own), "number/127" or
         "id/(n-1)".
     prime: the default prime: text, elements or ids.
-    padding: what fills a window on the left while the prime is short: an element or its id, which
-        is never drawn; "zeros": vectors of zeros; "none": nothing. By default what the vocabulary
-        or a mask of the network says.
-    window: time steps T, if the model was saved without a fixed length.
-    dtype: "f32", the default; "bf16": matrices of half the size, with 8 bits of precision, as have
-        the numbers that they are multiplied with; "int8": of a quarter, in steps of 1/127 of the
-        greatest weight of each column.
-    vocabulary_kind: "text" (the elements, joined, are the text), "tokens" or "bytes"; by default
-        "text" if each element is one character, or a name in <> or [] such as "[UNK]".
-    name, description, author, license, source_url: facts for people; the license as SPDX.
+    padding: what fills a window on the left while the prime is short. It is an element or its id,
+        which is never drawn, "zeros" for vectors of zeros, or "none". By default the vocabulary or
+        a mask of the network decides.
+    window: the number of time steps T, at least 1, if the model was saved without a fixed length.
+    dtype: how matrices are stored. "f32" is the default. "bf16" has half the size and 8 bits of
+        precision, also for the numbers that a matrix is multiplied with. "int8" has a quarter of
+        the size, in steps of 1/127 of the greatest weight of each column.
+    vocabulary_kind: "text" if the joined elements are the text, "tokens", or "bytes". The default
+        is "text" if each element is one character or a name in <> or [], such as "[UNK]".
+    name, description, author, license, source_url: facts for people. The license is as in SPDX.
     card: more facts, as a mapping or as the text of a JSON object.
-    grammar: which texts are well-formed, in GBNF (docs/grammar.md), for `grammar="own"`.
+    grammar: which texts are well-formed, in GBNF (docs/grammar.md), for the option `grammar="own"`.
+
+    >>> options: ExportOptions = {"vocab": ["a", "b"], "dtype": "bf16"}
+    >>> sorted(options)
+    ['dtype', 'vocab']
     """
 
     config: Architecture | None
@@ -91,7 +98,7 @@ class ExportOptions(TypedDict, total=False):
     vocab: Vocab | None
     vocab_from: File | None
     lower: bool | None
-    vocab_encoding: str | None
+    charset: str | None
     encoding: str | None
     input_values: str | Sequence[float] | None
     prime: str | Iterable[str | int] | None
@@ -109,13 +116,22 @@ class ExportOptions(TypedDict, total=False):
 
 
 def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
-    """Turn the model that Keras saved in `source`, a path or bytes, into the file `out`.
+    """Write a model that Keras saved as a `.bin`.
 
-    `source` may be a `.bin`, too, to be had at another dtype or with a grammar; it takes no other option.
+    source: the path or the bytes of the model. A `.bin` takes only `dtype` and
+        `grammar`.
+    out: the path of the new file. It holds either all of the new file or what it held before.
+    options: see `lstmgen.exporting.ExportOptions`.
 
-    `out` holds either all of the new file or what it held before. Warns of what it assumes, and
-    raises, as `convert` does; raises `OSError` that names `out` if it cannot be written.
-    `Model.assumed` of the file gives all that was assumed.
+    A `UserWarning` tells each doubtful assumption. `Model.assumed` of the file has all assumptions.
+    Raises what `convert` raises, and `OSError` that names `out` if it cannot be written.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from lstmgen.model import Model
+    >>> with TemporaryDirectory() as folder:
+    ...     export(Model("latex").to_bytes(), f"{folder}/m.bin", dtype="f32")
+    ...     Model(f"{folder}/m.bin").dtype
+    'f32'
     """
     check_other_file(source, out)
     exported = build(source, options)
@@ -124,29 +140,41 @@ def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
 
 
 def convert(source: Source, **options: Unpack[ExportOptions]) -> bytes:
-    """The bytes of the `.bin` of a model that Keras saved; the same arguments give the same bytes.
+    """Return the bytes of the `.bin` of a model that Keras saved.
 
-    What it assumes and may well be otherwise is a `UserWarning` each. Raises `OSError` that names a
-    file that cannot be read, `ModelFormatError` for a model that is broken or not supported,
-    `ValueError` or `TypeError` for an option that does not fit it, and `TypeError` for one that
+    source, options: as in `export`. The same arguments give the same bytes.
+
+    A `UserWarning` tells each doubtful assumption. Raises `OSError` that names a file that cannot
+    be read, and `ModelFormatError` for a model that is broken or not supported. Raises `ValueError`
+    or `TypeError` for an option that does not fit the model, and `TypeError` for an option that
     does not exist.
+
+    >>> from lstmgen.model import Model
+    >>> data = Model("latex").to_bytes()
+    >>> convert(data, dtype="int8") == data
+    True
     """
     exported = build(source, options)
     _warn(exported.doubtful)
     return exported.data
 
 
-_JUDGED = 16  # windows of a sequence that tell whether the order of a vocabulary is right
-_PRIME = 40  # elements of a default prime, for a model without a window
-_MEASURED = 20_000  # elements of a sequence that windows are taken from
+_JUDGED = 16  # how many windows of a sequence tell whether the order of a vocabulary is right
+_PRIME = 40  # elements of the default prime of a model without a window
+_MEASURED = 20_000  # elements at the start of a sequence from which windows are taken
 
 
 class Exported(NamedTuple):
     """The bytes of a `.bin`, and what was decided to make it.
 
-    assumed: what was taken to be so, a sentence each. doubtful: those of them that a caller is
-        warned of. why: the reason that it is a generator or a predictor, a clause. nameless:
-        whether ids stand for themselves.
+    data: the bytes.
+    assumed: a sentence for each assumption.
+    doubtful: those of the sentences that a caller is warned of.
+    why: the reason that it is a generator or a predictor, as a clause.
+    nameless: whether the elements are ids without names.
+
+    >>> Exported(b"GGUF...", ("id 0 fills a short window",)).doubtful
+    ()
     """
 
     data: bytes
@@ -158,11 +186,18 @@ class Exported(NamedTuple):
 
 def _warn(assumed: Iterable[str]) -> None:
     for sentence in assumed:
-        warnings.warn(sentence, UserWarning, stacklevel=3)  # of the caller of `export` or `convert`
+        warnings.warn(sentence, UserWarning, stacklevel=3)  # for the caller of `export`, `convert`
 
 
 def build(source: Source, options: ExportOptions) -> Exported:
-    """The `.bin` of `source`, and what was assumed to make it. Raises what `convert` raises."""
+    """Return the `.bin` of `source`, and what was assumed to make it.
+
+    source, options: as in `export`. Raises what `convert` raises, and warns of nothing.
+
+    >>> from lstmgen.model import Model
+    >>> build(Model("latex").to_bytes(), {"dtype": "int8"}).assumed
+    ()
+    """
     unknown = options.keys() - ExportOptions.__annotations__.keys()
     if unknown:
         first = min(unknown)
@@ -178,7 +213,7 @@ def build(source: Source, options: ExportOptions) -> Exported:
     )
     try:
         return _pack(network, options)
-    except ModelFormatError as error:  # of the model, not of an option
+    except ModelFormatError as error:  # the model is wrong, not an option
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
         raise ModelFormatError(f"{name}: {error}") from None
 
@@ -206,7 +241,7 @@ def _checked_grammar(data: bytes, grammar: object) -> str:
     try:
         return _core.Grammar(_core.Model.from_bytes(data, "<export>"), str(grammar), ()).text
     except ValueError as error:
-        raise ValueError(f"{option('grammar')}: {str(error).removeprefix('grammar: ')}") from None
+        raise ValueError(f"{option('grammar')}: {str(error).partition(': ')[2]}") from None
 
 
 def _pack(network: Network, options: ExportOptions) -> Exported:
@@ -274,31 +309,31 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
 
 
 def _facts(options: ExportOptions) -> dict[str, Any]:
-    """The options that are facts for people."""
+    """Return the options that are facts for people."""
     names = ("name", "description", "author", "license", "source_url")
     return {name: value for name, value in options.items() if name in names}
 
 
-_NOTE_WINDOW = 25  # steps, in TensorFlow's tutorial
+_NOTE_WINDOW = 25  # time steps of a window in TensorFlow's tutorial
 _NOT_OF_NOTES = (
-    *("labels", "vocab", "vocab_from", "lower", "vocab_encoding", "vocabulary_kind"),
+    *("labels", "vocab", "vocab_from", "lower", "charset", "vocabulary_kind"),
     *("input_values", "prime", "padding", "grammar"),
 )
 
 
 def _pack_notes(network: Network, options: ExportOptions) -> Exported:
-    """The `.bin` of a network whose outputs together are a note."""
+    """Return the `.bin` of a network whose outputs together are a note."""
     asked = [name for name, value in options.items() if name in _NOT_OF_NOTES and value is not None]
     if options.get("encoding") not in (None, "features"):
         asked.append("encoding")
     if asked:
         names = ", ".join(str(head.layer) for head in network.elements["heads"])
-        raise ValueError(f"{asked[0]}: the outputs {names} are a note together, which has no such option")
+        raise ValueError(f"{option(asked[0])}: the outputs {names} are a note together, which has no such option")
     found, said = elements.note_heads(network)
     assumed = [Assumption(text, doubtful=True) for text in network.assumed] + said
     if not network.window:
         network = replace(network, window=_NOTE_WINDOW)
-        text = f"windows of {_NOTE_WINDOW} notes, as in the tutorial; window= (--window) sets another length"
+        text = f"windows of {_NOTE_WINDOW} notes, as in the tutorial; {option('window', ...)} sets another length"
         assumed.append(Assumption(text, doubtful=True))
     facts = {**_carried(network, None, assumed), "heads": heads.to_card(found)}
     data = writer.pack(
@@ -317,15 +352,13 @@ def _pack_notes(network: Network, options: ExportOptions) -> Exported:
 
 
 def _check_predictor(outputs: Outputs, options: ExportOptions, network: Network) -> None:
-    """Raise `ValueError` for an option that only a generator has, or a network whose input is
-    elements.
-    """
+    """Raise `ValueError` for an option that a network that predicts numbers cannot have."""
     asked = [name for name in ("encoding", "input_values", "prime", "padding") if options.get(name) is not None]
     if not network.takes_ids:
         asked += [name for name in ("vocab", "vocab_from") if options.get(name) is not None]
     if options.get("encoding") in ("features", "index"):
         asked.remove("encoding")
-    if "padding" in asked and (network.takes_ids or options.get("padding") == "none"):  # fills what enters
+    if "padding" in asked and (network.takes_ids or options.get("padding") == "none"):  # of its input
         asked.remove("padding")
     if asked:
         raise ValueError(f"{option(asked[0])}: the network predicts and does not generate: {outputs.why}")
@@ -340,7 +373,7 @@ def _encoding(
     generates: bool,
     assumed: list[Assumption],
 ) -> Encoding:
-    """How an element enters; what is assumed of that is added to `assumed`."""
+    """Return how an element enters. Adds what it assumes to `assumed`."""
     told, values = options.get("encoding"), options.get("input_values")
     own = elements.own_numbers(vocabulary.elements if vocabulary else None)
     if values is not None:
@@ -367,7 +400,7 @@ def _encoding(
 
 
 def _source(options: ExportOptions) -> str:
-    """What the sequence of the training came from."""
+    """Return the name of the file that the sequence of the training comes from."""
     source = options.get("vocab") if options.get("vocab") is not None else options.get("vocab_from")
     return os.path.basename(os.fspath(source)) if isinstance(source, str | os.PathLike) else "its sequence"
 
@@ -380,7 +413,7 @@ def _padding(
     generates: bool,
     assumed: list[Assumption],
 ) -> Padding:
-    """What fills a short window; what is assumed of that is added to `assumed`."""
+    """Return what fills a short window. Adds what it assumes to `assumed`."""
     told, names = options.get("padding"), listing.elements if listing else None
     count = network.outputs if generates else network.input_size
     if told is not None:
@@ -409,7 +442,7 @@ def _default_prime(
     padding: Padding,
     assumed: list[Assumption],
 ) -> list[int]:
-    """The ids that a sample starts from where the user gives none."""
+    """Return the ids that a sample starts from if the user gives none."""
     if vocabulary is not None and listing and len(listing.sequence):
         first = list(listing.sequence[: network.window or _PRIME])
         assumed.append(Assumption(f"the default prime is the first {len(first)} elements of the sequence given"))
@@ -451,10 +484,10 @@ def _with_window(network: Network, window: int | None) -> Network:
 def _listing(
     network: Network, options: ExportOptions, generates: bool, classifies: bool
 ) -> tuple[Listing | None, bool]:
-    """The vocabulary that the options or the file name, and whether the network generates with it.
+    """Return the vocabulary that the options or the file name, and whether the network generates.
 
-    An Embedding may take more ids than there are outputs: the size of the vocabulary says which of
-    the two it names.
+    An Embedding may take more ids than there are outputs. The size of the vocabulary then tells
+    whether its elements are those of the input or of the output.
     """
     inputs = network.input_size if network.takes_ids or classifies else network.outputs
     if not generates:
@@ -469,12 +502,12 @@ def _listing(
 
 
 def _read_vocabulary(network: Network, options: ExportOptions, size: int) -> Listing | None:
-    """The vocabulary of `size` elements that the options or the file name."""
+    """Return the vocabulary of `size` elements that the options or the file name."""
     vocab, vocab_from = options.get("vocab"), options.get("vocab_from")
     if vocab is not None and vocab_from is not None:
         raise ValueError(f"give either {option('vocab')} or {option('vocab_from')}, not both")
     if vocab_from is None:
-        for name in ("lower", "vocab_encoding"):
+        for name in ("lower", "charset"):
             if options.get(name):
                 raise ValueError(f"{option(name)} needs a corpus: {option('vocab_from')}")
     kind = options.get("vocabulary_kind") or network.elements.get("kind")
@@ -495,10 +528,9 @@ def _read_vocabulary(network: Network, options: ExportOptions, size: int) -> Lis
 
 
 def _by_number(network: Network, listing: Listing, encoding: str | None) -> Listing:
-    """`listing` in the order of its numbers, if these are its elements and the sequence is likelier
-    so.
+    """Return `listing` in the order of its numbers, if that makes the sequence likelier.
 
-    A program that has read its notes from text has sorted them as text: "100" comes before "60".
+    A program that reads its notes from text may sort them as text, "100" before "60".
     """
     own = elements.own_numbers(listing.elements)
     if own is None or not len(listing.sequence) or (np.diff(own) > 0).all():
@@ -518,8 +550,9 @@ def _by_number(network: Network, listing: Listing, encoding: str | None) -> List
 
 
 def _beside(files: Iterable[tuple[str, bool]], outputs: int, kind: str | None) -> Listing | None:
-    """The first vocabulary beside a file that fits; one whose name says that it belongs to the file
-    must.
+    """Return the first vocabulary beside a file that fits, or None.
+
+    A vocabulary whose name belongs to the file must fit.
     """
     for path, own in files:
         try:
@@ -533,13 +566,13 @@ def _beside(files: Iterable[tuple[str, bool]], outputs: int, kind: str | None) -
 
 
 def _start_of(network: Network, listing: Listing | None) -> str | None:
-    """The element that comes before each prime, where the file says so and the vocabulary has it."""
+    """Return the element that comes before each prime, if the file and the vocabulary have one."""
     start = network.elements.get("start")
     return start if listing is not None and start in listing.elements else None
 
 
 def _carried(network: Network, listing: Listing | None, assumed: Sequence[Assumption]) -> dict[str, Any]:
-    """What the card holds for programs: section 7 of docs/format.md."""
+    """Return what the card holds for programs (section 7 of docs/format.md)."""
     facts: dict[str, Any] = {}
     if assumed:
         facts["assumed"] = [assumption.text for assumption in assumed]
@@ -552,11 +585,11 @@ def _carried(network: Network, listing: Listing | None, assumed: Sequence[Assump
 
 
 def _read_corpus(path: File, outputs: int, options: ExportOptions) -> Listing:
-    lower, encoding = options.get("lower"), options.get("vocab_encoding")
+    lower, charset = options.get("lower"), options.get("charset")
     _expect("vocab_from", path, (str, os.PathLike), "a path")
     _expect("lower", lower, (bool, NoneType), "True or False")
-    _expect("vocab_encoding", encoding, (str, NoneType), "a name such as 'latin-1'")
-    listing = reading.read_corpus(path, outputs, lower=bool(lower), encoding=encoding or "utf-8")
+    _expect("charset", charset, (str, NoneType), "a name such as 'latin-1'")
+    listing = reading.read_corpus(path, outputs, lower=bool(lower), charset=charset or "utf-8")
     return listing._replace(kind=options.get("vocabulary_kind") or listing.kind)
 
 
@@ -566,7 +599,7 @@ def _expect(name: str, value: object, types: tuple[type, ...], expected: str) ->
 
 
 def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary | None) -> list[int]:
-    """Ids of a prime; plain ids need no vocabulary."""
+    """Return the ids of a prime. Plain ids need no vocabulary."""
     if prime is None:
         return []
     check_sequence("prime", prime)
@@ -588,8 +621,16 @@ def _prime_ids(prime: str | Iterable[str | int] | None, vocabulary: Vocabulary |
 
 
 def card_text(card: Mapping[str, Any] | str | None, facts: Mapping[str, Any]) -> str | None:
-    """The card as the text of a JSON object, with these facts besides, where it does not give
-    others.
+    """Return a card with more facts, as the text of a JSON object.
+
+    card: a mapping, the text of a JSON object, or None.
+    facts: facts that the card gets, unless it has them already.
+
+    Returns None without a card and facts. Raises `ValueError` for a text that is no JSON object,
+    and `OptionTypeError` for another type.
+
+    >>> card_text({"b": 1}, {"a": 2, "b": 3})
+    '{"a": 2, "b": 1}'
     """
     if card is None and not facts:
         return None
@@ -606,14 +647,17 @@ def card_text(card: Mapping[str, Any] | str | None, facts: Mapping[str, Any]) ->
 
 
 def _joined(facts: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts and a card in one. The card goes first; of recommended options, both count."""
+    """Return facts and a card in one mapping. The card wins, and recommended options are merged."""
     both = {**facts, **card}
     samples = [held["sample"] for held in (facts, card) if isinstance(held.get("sample"), Mapping)]
     return {**both, "sample": {**samples[0], **samples[1]}} if len(samples) == 2 else both
 
 
 def check_other_file(source: Source, out: File) -> None:
-    """Raise `ValueError` if `out` is the very file that is to be exported."""
+    """Raise `ValueError` if `out` is the file `source`, which the export would replace.
+
+    >>> check_other_file("no such file.h5", "m.bin")
+    """
     if isinstance(source, bytes) or not os.path.exists(out):
         return
     if os.path.samefile(source, out):

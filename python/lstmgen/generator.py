@@ -24,11 +24,19 @@ if TYPE_CHECKING:
     from lstmgen.exporting import ExportOptions
 
 T = TypeVar("T")
-_PIECE = 16  # elements of a prime
+_PIECE = 16  # elements of a prime that are read together
 
 
 class Score(NamedTuple):
-    """How well a model predicts a text."""
+    """How well a model predicts a text.
+
+    bits_per_element: the mean of -log2 of the probabilities, at least 0.
+    perplexity: 2 ** bits_per_element, at least 1, and infinite above 2 ** 1024.
+    elements: how many elements were predicted.
+
+    >>> Score(1.0, 2.0, 99).perplexity
+    2.0
+    """
 
     bits_per_element: float
     perplexity: float
@@ -47,11 +55,15 @@ class _Prime(NamedTuple):
 class Generator:
     r"""Draws sequences from a model, element by element.
 
-    `source` is anything that `Model` takes, with its options, or a `Model`. `threads` (1 or more)
-    share the work of the windows. The results do not depend on it.
+    source: a `Model`, or anything that `Model` takes: a path, bytes or the name of a bundled model.
+    threads: how many threads run the windows of one sample, at least 1. It changes no result.
+    options: those of `Model`, if `source` is not one already.
 
-    Any number of threads may use one generator: every sample is on its own. Copies share the model.
-    A generator pickles with it.
+    Any number of threads may use one generator at a time, since samples are independent. Copies
+    share the model. A generator pickles together with its model.
+
+    Raises what `Model` raises, `TypeError` for options beside a `Model`, and `ValueError` for a
+    model that cannot generate: a classifier, a predictor, or a network that reads features.
 
     >>> import lstmgen
     >>> gen = lstmgen.Generator("latex")
@@ -90,16 +102,22 @@ class Generator:
     def sample(
         self, length: int = 1000, temp: float | None = None, /, **options: Unpack[SamplingOptions]
     ) -> str | list[str] | list[int]:
-        """Draw `length` elements: a str for a text model, a list of elements for tokens, of ids
-        without a vocabulary.
+        """Draw a sequence, and return it.
 
-        `length` and `temp` may be given by name, too. docs/sampling.md says what each option means
-        and may be. There are fewer elements if one of the texts `stop` comes. Raises `OptionError`,
-        a `ValueError`, for an option of a wrong value, and `TypeError` for one that does not exist.
+        length: how many elements are drawn, at least 0. A stop text ends the sequence earlier.
+        temp: the temperature, at least 0. The default is 1.
+        options: see `SamplingOptions`. `length` and `temp` may be given by name, too.
+
+        Returns a str for a text model, and a list of elements for a model of tokens. Without a
+        vocabulary it is a list of ids.
+
+        Raises `OptionError`, which is a `ValueError`, for an option with a wrong value. Raises
+        `TypeError` for an option that does not exist, and `ValueError` for unknown elements.
 
         >>> import lstmgen
         >>> gen = lstmgen.Generator("latex")
-        >>> gen.sample(200, 0.67, seed=1, stop="$") == gen.sample(length=200, temp=0.67, seed=1, stop="$")
+        >>> text = gen.sample(200, 0.67, seed=1, stop="$")
+        >>> text == gen.sample(length=200, temp=0.67, seed=1, stop="$")
         True
         """
         values = with_positional("sample", options, length=length, temp=temp)
@@ -125,18 +143,20 @@ class Generator:
         state: bytes | bytearray | memoryview | None = None,
         **options: Unpack[SamplingOptions],
     ) -> Stream:
-        """Start a sample whose elements come as they are drawn: `Stream` says what can be done with
-        it.
+        """Start a sample, and return it as a `Stream`, which draws elements when they are wanted.
 
-        The options are those of `sample`, and `sample` draws what `stream(...).take(length)` does.
-        The iteration over the stream ends after `length` elements; None: never.
+        length: the iteration over the stream ends after `length` elements, at least 0. None means
+            that it never ends.
+        temp: the temperature, at least 0. The default is 1.
+        state: the bytes that `Stream.save_state` returned, in any process on any machine. The
+            stream continues from there, bit for bit, with the sampler's options of that time.
+            Options given here replace them. `seed` starts new random numbers. `prime` is read
+            after what was drawn before. `refresh` cannot change.
+        options: see `SamplingOptions`. `sample` draws the same as `stream(...).take(length)`.
 
-        state: what `Stream.save_state` gave, in whichever process: the stream goes on from there,
-            bit for bit, with the options of the sampler that were in force. Options given beside it
-            take their place. `seed` starts new random numbers. `prime` is read after what was
-            drawn; without it nothing is. `refresh` cannot change. Raises `ModelFormatError` for
-            bytes that are no state, or a damaged one, and `ValueError` for the state of another
-            model, with other weights or another dtype.
+        Raises what `sample` raises. Raises `ModelFormatError` for bytes that are no state, or a
+        damaged one. Raises `ValueError` for the state of another model, or of the same model with
+        another dtype.
 
         >>> import lstmgen
         >>> gen = lstmgen.Generator("latex")
@@ -158,10 +178,22 @@ class Generator:
         state: bytes | bytearray | memoryview | None = None,
         **options: Unpack[SamplingOptions],
     ) -> AsyncIterator[str | int]:
-        """Yield the elements of the same `stream` in a coroutine.
+        """Return an asynchronous iterator over the elements that `stream` gives.
 
-        The event loop's default executor draws, some elements at a time and only while they are
-        waited for. Cancelling the task, or `aclose`, stops it within a few hundredths of a second.
+        length, temp, state, options: as in `stream`.
+
+        The event loop's default executor draws the elements, in pieces of about 10 ms. It draws
+        only while the coroutine waits. `aclose`, or cancelling the task, stops it within a few
+        hundredths of a second.
+
+        Raises what `stream` raises.
+
+        >>> import asyncio, lstmgen
+        >>> gen = lstmgen.Generator("latex")
+        >>> async def collect() -> str:
+        ...     return "".join([str(element) async for element in gen.astream(20, seed=1)])
+        >>> asyncio.run(collect()) == gen.sample(20, seed=1)
+        True
         """
         stream, prime = self._start("astream", with_positional("astream", options, length=length, temp=temp), state)
         # In a carried state, a prime may be read in pieces: a long one can be stopped.
@@ -177,10 +209,15 @@ class Generator:
     ) -> list[str | list[str] | list[int]]:
         """Draw `n` sequences side by side, which is faster than one after the other.
 
-        The options are those of `sample`. `temp` (or `temperature` or `inverse_temp`), `prime` and
-        `seed` may each be a list of `n`, one for each sequence. Sequence i is what `sample` draws
-        with the i-th of each. An integer `seed` stands for seed, seed + 1, and so on. A list of
-        primes holds texts or, if the elements of the model are no letters, lists.
+        n: how many sequences, at least 0.
+        length: how many elements each has, at least 0. A stop text ends a sequence earlier.
+        temp: the temperature, at least 0, or a list of `n` temperatures.
+        options: see `ManyOptions`. `temperature`, `inverse_temp`, `prime` and `seed` may be lists
+            of `n` values. An integer `seed` stands for seed, seed + 1, and so on. A list of primes
+            holds texts, or lists if the elements of the model are no letters.
+
+        Returns a list of `n` sequences. Sequence i is what `sample` draws with the i-th value of
+        each list. Raises what `sample` raises, and `OptionError` for a list of another length.
 
         >>> import lstmgen
         >>> gen = lstmgen.Generator("latex")
@@ -205,11 +242,16 @@ class Generator:
         temperature: float | None = None,
         inverse_temp: float | None = None,
     ) -> NDArray[np.float64]:
-        """Return the distribution of the element after `context`, shape (n_vocab,). It adds up to
-        1.
+        """Return the distribution of the element after `context`.
 
-        Of the context the last T elements count, with padding before them if there are fewer and
-        the model has padding, or all with `refresh=None`. None or empty: the file's own prime.
+        context: text, elements or ids. None or empty means the file's own prime.
+        temp, temperature, inverse_temp: the temperature, as in `sample`. At most one may be given.
+        refresh: 1 reads the last T elements of the context, after padding if the context is
+            shorter and the model has padding. None reads all of the context in a carried state.
+        on_unknown: "error", "skip" or an element, for elements that are not in the vocabulary.
+
+        Returns an array of the shape (n_vocab,), whose sum is 1. Raises `OptionError` for an option
+        with a wrong value, and `ValueError` for unknown elements.
 
         >>> import lstmgen
         >>> gen = lstmgen.Generator("latex")
@@ -231,15 +273,18 @@ class Generator:
         return run.probabilities()
 
     def score(self, text: Elements, *, refresh: int | None = 1, on_unknown: str = "error") -> Score:
-        """Bits per element and perplexity of `text`, each element but the first predicted from
-        those before it.
+        """Return how well the model predicts each element of `text` from those before it.
 
-        With `refresh=1` from the last T of them, with None from all. Raises `ValueError` for less
-        than two elements.
+        text: text, elements or ids, at least 2 of them. The first one is not predicted.
+        refresh: 1 predicts each element from the last T elements before it, None from all of them.
+        on_unknown: "error", "skip" or an element, for elements that are not in the vocabulary.
+
+        Raises `ValueError` for fewer than 2 elements and for unknown elements.
 
         >>> import lstmgen
         >>> gen = lstmgen.Generator("latex")
-        >>> gen.score("a topological space").bits_per_element < gen.score("oat ecaps lacigolop").bits_per_element
+        >>> usual, backwards = gen.score("a topological space"), gen.score("ecaps lacigolopot a")
+        >>> usual.perplexity < backwards.perplexity
         True
         """
         logs = self._log_probabilities(text, refresh, on_unknown)
@@ -249,11 +294,12 @@ class Generator:
     def log_probabilities(
         self, text: Elements, *, refresh: int | None = 1, on_unknown: str = "error"
     ) -> NDArray[np.float64]:
-        """Return the natural logarithm of the probability of each element of `text` but the first,
-        given those before.
+        """Return the natural logarithm of the probability of each element, given those before it.
 
-        The shape is (elements - 1,). The options are those of `score`, which is the mean of these,
-        in bits. Raises `ValueError` for less than two elements.
+        text, refresh, on_unknown: as in `score`.
+
+        Returns an array of the shape (elements - 1,), since the first element is not predicted.
+        `score` returns the mean of these, in bits. Raises what `score` raises.
 
         >>> import lstmgen
         >>> lstmgen.Generator("latex").log_probabilities("\\\\begin{").round(1)
@@ -269,7 +315,10 @@ class Generator:
     def _many(
         self, who: str, n: int, given: dict[str, Any], *, scores: bool = False
     ) -> tuple[list[_Prime], list[Ids], list[float]]:
-        """Primes, drawn ids, and the sum of the log-probabilities of each, if `scores`, of `n` sequences."""
+        """Draw `n` sequences. Returns their primes, as `_prime` does, and their ids.
+
+        With `scores` it also returns the sum of the log-probabilities of each sequence.
+        """
         n = Integer(0).check("n", n)
         seed = given.get("seed")
         if isinstance(seed, (int, np.integer)):
@@ -307,7 +356,7 @@ class Generator:
         return primes, drawn, found
 
     def _best_of(self, values: dict[str, Any]) -> str | list[str] | list[int]:
-        """The best of several samples."""
+        """Return the sample with the greatest mean log-probability among `best_of` samples."""
         n = values.pop("best_of")
         if "logits_processor" in values:
             raise OptionError("best_of", f"no {option('logits_processor')} beside it", n)
@@ -319,7 +368,7 @@ class Generator:
         return decode(self.model, [*(prime[added:].tolist() if values.get("include_prime") else ()), *best.tolist()])
 
     def _beam(self, values: dict[str, Any]) -> str | list[str] | list[int]:
-        """What a beam search finds. Of equal sequences, the one with the smaller ids wins."""
+        """Return what a beam search finds. Among equals, the sequence with smaller ids wins."""
         width = values["beam"]
         for name in ("xtc_probability", "mirostat"):
             if values.get(name):
@@ -381,7 +430,7 @@ class Generator:
         return run.score(ids[1:])
 
     def _start(self, who: str, given: Mapping[str, Any], state: object = None) -> tuple[Stream, _Prime]:
-        """A stream that has not read its prime yet, and that."""
+        """Return a stream that has not read its prime yet, and the prime."""
         values = checked(who, given)
         if searched := [option(name) for name in ("best_of", "beam") if name in values]:
             raise TypeError(f"{searched[0]}: a stream draws one element after the other: use sample")
@@ -402,13 +451,16 @@ class Generator:
 
     @staticmethod
     def _reading(stream: Stream, prime: _Prime, size: int | None = None) -> Iterator[None]:
-        """Read a prime, in pieces of `size` or at once, and let the text of a grammar begin where it does."""
+        """Read a prime, in pieces of `size` or at once, and let the text of a grammar begin where
+        it does."""
         before = prime.before if prime.grammar else len(prime.ids)
         for at in range(0, before, size or before or 1):
-            yield stream._read(prime.ids[at : min(before, at + (size or before))])
+            stream._read(prime.ids[at : min(before, at + (size or before))])
+            yield
         if prime.grammar:
             stream._begin_grammar(prime.grammar)
-            yield stream._read_prime(prime.ids[before:])
+            stream._read_prime(prime.ids[before:])
+            yield
 
     def _native(self, values: Mapping[str, Any], refresh: int) -> _core.Generator:
         told = {**_breakers(self.model), **engine_options(self.model, values)}
@@ -424,9 +476,9 @@ class Generator:
         return native
 
     def _refresh(self, values: Mapping[str, Any], depth: int) -> int:
-        """`refresh` as the engine has it: 0 carries the state, as does 1 if there is no window.
+        """Return `refresh` as the engine has it. 0 carries the state, as does 1 without a window.
 
-        `depth` calls above is the user, who is warned if that makes another model.
+        Warns the user, who is `depth` calls above, if a carried state gives other distributions.
         """
         refresh: int | None = values.get("refresh", 1)
         if refresh != 1 and self.model.whole and self.model.window:
@@ -441,9 +493,10 @@ class Generator:
         return refresh or 0
 
     def _prime(self, name: str, what: Elements | None, values: Mapping[str, Any]) -> _Prime:
-        """A prime, the argument `name`.
+        """Return the ids of a prime, and what is known of them.
 
-        Without one it is that of the file. It is empty where padding comes instead.
+        Without a prime, the ids are those of the file. If padding fills the windows, they may be
+        empty. Errors call the prime `name`.
         """
         ids = encode(self.model, name, [] if what is None else what, values.get("on_unknown", "error"))
         start = self.model.start
@@ -458,7 +511,7 @@ class Generator:
         return _Prime(ids, 0, 0 if read else len(ids))
 
     def _primes(self, prime: Any, n: int, values: Mapping[str, Any]) -> list[_Prime]:
-        """What `_prime` gives for each of `n` sequences."""
+        """Return what `_prime` gives for each of `n` sequences."""
         kinds: tuple[type, ...] = (list, tuple, np.ndarray, type(None))
         if self.model.vocabulary is not None and self.model.vocabulary.kind != "tokens":
             kinds = (*kinds, str)
@@ -467,7 +520,7 @@ class Generator:
         return [self._prime("prime", prime, values)] * n
 
     def _window(self, ids: Ids) -> Ids:
-        """The last T ids; fewer are filled up on the left, if the model has padding."""
+        """Return the last T ids. If there are fewer, padding fills them up on the left."""
         padding = self.model.padding
         missing = self.model.window - len(ids)
         if padding is None or missing <= 0:
@@ -487,7 +540,7 @@ async def _in_executor(reading: Iterator[None], drawn: Iterator[str | int]) -> A
 
 
 def _some(items: Iterator[T]) -> list[T]:
-    """What comes within 10 ms, but one item at least, if there is one."""
+    """Take the items that come within 10 ms, and at least one item if there is one."""
     end = time.monotonic() + 0.01
     taken = []
     for item in items:
@@ -498,7 +551,7 @@ def _some(items: Iterator[T]) -> list[T]:
 
 
 def _no_prime(model: Model) -> str:
-    """What is missing, and what to give, where a model has no default prime."""
+    """Return the message that says what to give to a model without a default prime."""
     if model.vocabulary is not None:
         return f"the model has no default prime: give {option('prime', ...)}"
     ids = [0] * model.window if model.fixed_steps and model.window < 10 else [0, 0, 0]
@@ -510,7 +563,7 @@ def _no_prime(model: Model) -> str:
 
 
 def _breakers(model: Model) -> dict[str, Any]:
-    """The option that has another default here than in the engine, which knows no texts."""
+    """Return the option whose default the engine cannot know, since it knows no texts."""
     return {"dry_sequence_breakers": engine_defaults(model)["dry_sequence_breakers"]}
 
 
@@ -519,7 +572,7 @@ def _new_seed() -> int:
 
 
 def _each(name: str, value: Any, n: int) -> list[Any]:
-    """A value for each of `n` sequences."""
+    """Return a value for each of `n` sequences."""
     if not isinstance(value, (list, tuple, np.ndarray)):
         return [value] * n
     if len(value) != n:

@@ -1,7 +1,8 @@
 """Notes of several outputs: networks that give a pitch, a step and a duration at once.
 
-TensorFlow's tutorial "Generate music with an RNN" has such a network. Each output of it is a *head*. The heads are
-joined into one vector, in the order in which their values enter. The card of a `.bin` says what each head is.
+TensorFlow's tutorial "Generate music with an RNN" has such a network. Each output of it is a
+*head*. The heads are joined into one vector, in the order in which their values enter. The card of
+a `.bin` describes each head.
 """
 
 from __future__ import annotations
@@ -33,11 +34,15 @@ class Head(NamedTuple):
     """One part of a note, and what its output means.
 
     part: "pitch", "step", "duration" or "velocity".
-    size: numbers that come out.
-    kind: "logits" or "probabilities" of `size` values, of which one is drawn; or "number", the value itself.
+    size: how many numbers come out.
+    kind: "logits" or "probabilities" of `size` values, of which one is drawn, or "number", which is
+        the value itself.
     divisor: a value is divided by it when it enters.
-    lowest: the value that output 0 stands for, if one is drawn.
-    onehot: whether a value enters as a vector of `size` numbers instead.
+    lowest: the value that output 0 stands for, if a value is drawn.
+    onehot: whether a value enters as a vector of `size` numbers, and not as one number.
+
+    >>> print(Head("pitch", 128, "logits", divisor=128))
+    pitch/128
     """
 
     part: str
@@ -49,7 +54,7 @@ class Head(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Numbers that enter."""
+        """How many numbers enter."""
         return self.size if self.onehot else 1
 
     def __str__(self) -> str:
@@ -59,7 +64,15 @@ class Head(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What the option `heads` says of one head; None where it says nothing. `layer`: the name of its output."""
+    """What the option `heads` says of one head. None stands for what it does not say.
+
+    part: one of `PARTS`.
+    layer: the name of the output.
+    divisor, lowest: as in `Head`.
+
+    >>> parse("pitch+21,step,duration")[0]
+    Wanted(part='pitch', layer=None, divisor=None, lowest=21)
+    """
 
     part: str
     layer: str | None
@@ -68,7 +81,16 @@ class Wanted(NamedTuple):
 
 
 def parse(option: str | Iterable[str]) -> list[Wanted]:
-    """The heads that the option names, such as "pitch+21/88=notes,step,duration". Raises `ValueError`."""
+    """Return the heads that the option `heads` names.
+
+    option: entries of PART, each with +LOWEST, /DIVISOR and =NAME where they are needed. LOWEST is
+        0 to 127, DIVISOR is above 0, and NAME is the name of an output.
+
+    Raises `ValueError` for a wrong entry, a part that comes twice, and a missing part.
+
+    >>> [head.layer for head in parse("pitch/88=notes,step=dt,duration")]
+    ['notes', 'dt', None]
+    """
     entries = option.split(",") if isinstance(option, str) else list(option)
     found: dict[str, Wanted] = {}
     for entry in entries:
@@ -101,7 +123,7 @@ def parse(option: str | Iterable[str]) -> list[Wanted]:
 
 
 def part_of(name: str) -> str | None:
-    """The part of a note that an output of this name is, None if the name does not tell.
+    """Return the part of a note that an output of this name is. None if the name does not tell.
 
     >>> part_of("pitch"), part_of("note_duration"), part_of("stepOutput_1"), part_of("dense_1")
     ('pitch', 'duration', 'step', None)
@@ -109,12 +131,18 @@ def part_of(name: str) -> str | None:
     words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
     parts = {_WORDS[word] for word in words if word in _WORDS}
     if len(parts) > 1 and not {"pitch", "pitches"}.intersection(words):
-        parts.discard("pitch")  # of "note_duration"
+        parts.discard("pitch")  # "note_duration" is a duration
     return parts.pop() if len(parts) == 1 else None
 
 
 def recognised(names: Sequence[str]) -> list[Wanted] | None:
-    """The heads that outputs of these names are, in the order of the tutorial; None if they are no note."""
+    """Return the heads that outputs of these names are, in the order of the tutorial.
+
+    Returns None if the names are not those of the parts of a note.
+
+    >>> [head.part for head in recognised(["duration", "pitch", "step"])], recognised(["dense"])
+    (['pitch', 'step', 'duration'], None)
+    """
     parts = [part_of(name) for name in names]
     if len(set(parts)) < len(parts) or None in parts or not set(NEEDED) <= set(parts):
         return None
@@ -122,7 +150,13 @@ def recognised(names: Sequence[str]) -> list[Wanted] | None:
 
 
 def places(wanted: Sequence[Wanted], names: Sequence[str]) -> list[int]:
-    """Where among outputs of these names each of the heads is. Raises `ValueError`."""
+    """Return the place of each head among outputs of these names.
+
+    Raises `ValueError` if there is no output for a head, or no single one.
+
+    >>> places(parse("pitch=notes,step,duration"), ["step", "duration", "notes"])
+    [2, 0, 1]
+    """
     found = []
     for head in wanted:
         fitting = [i for i, name in enumerate(names) if name == head.layer]
@@ -144,12 +178,24 @@ def places(wanted: Sequence[Wanted], names: Sequence[str]) -> list[int]:
 
 
 def to_card(heads: Iterable[Head]) -> list[dict[str, Any]]:
-    """The entry `heads` of a card: section 7 of docs/format.md."""
+    """Return the entry `heads` of a card (section 7 of docs/format.md).
+
+    >>> to_card([Head("step", 1, "number", 1.0)])[0]["part"]
+    'step'
+    """
     return [head._asdict() for head in heads]
 
 
 def of_card(card: object, inputs: int, outputs: int) -> tuple[Head, ...]:
-    """The heads of a network, as its card says; none if it says nothing, or nothing that fits the network."""
+    """Return the heads that the card of a network describes.
+
+    card: the card. Returns an empty tuple if it describes none, or if they do not fit the network.
+    inputs: how many numbers enter the network at each step.
+    outputs: how many numbers come out.
+
+    >>> of_card({"heads": "none"}, 3, 130)
+    ()
+    """
     entries = card.get("heads") if isinstance(card, Mapping) else None
     if not isinstance(entries, list) or not len(NEEDED) <= len(entries) <= len(PARTS):
         return ()
@@ -181,7 +227,10 @@ def _checked(head: Head) -> Head:
 
 
 def check(head: Head) -> None:
-    """Raise `ModelFormatError` for a head of which no note can be made."""
+    """Raise `ModelFormatError` for a head of which no note can be made.
+
+    >>> check(Head("step", 1, "number", 1.0))
+    """
     drawn = head.kind != "number"
     if head.part == "pitch" and not (drawn and head.size > 1):
         raise ModelFormatError(

@@ -1,10 +1,4 @@
-"""For people with their own Keras loop: export while it trains.
-
-    import lstmgen.keras
-    model.fit(x, y, callbacks=[lstmgen.keras.ExportCallback("latex.bin", vocab_from="corpus.tex")])
-
-Importing this module imports Keras.
-"""
+"""A callback that exports a model while Keras trains it. Importing this module imports Keras."""
 
 from __future__ import annotations
 
@@ -36,15 +30,27 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
     path: the `.bin`. The file holds either all of the new model or what it held before.
     monitor: the figure of the logs that must become smaller, or greater if it is an accuracy. By
         default it is "val_loss", or "loss" as long as nothing is validated. None exports after each
-        epoch. A figure that is not a number is no better than any.
-    overwrite: replace a file that is there when the training begins, at the first epoch. Without it,
-        a file that another `ExportCallback` wrote stays until the figure is better than the one in
-        its card (`monitor` and `figure`), and any other file is an error.
-    options: those of `lstmgen.export` (vocab, vocab_from, dtype ...).
+        epoch. NaN is never the best.
+    overwrite: whether the first epoch replaces a file that is there when the training begins.
+        Without it, a file that another `ExportCallback` wrote stays until the figure is better than
+        the one in its card (`monitor` and `figure`). Any other file is an error.
+    options: see `lstmgen.exporting.ExportOptions`.
 
-    What is assumed is said once. Before the first epoch it raises `ModelFormatError` if the model
-    cannot be exported, and `ValueError` if a file is there that it cannot compare with: one of
-    another network or vocabulary, or without such a figure.
+    A warning tells each assumption once, before the first epoch. At the same time it raises
+    `ModelFormatError` if the model cannot be exported. It raises `ValueError` if there is a file
+    that it cannot compare with: one of another network or vocabulary, or without such a figure.
+
+    >>> import numpy as np
+    >>> from tempfile import TemporaryDirectory
+    >>> lstm = keras.layers.LSTM(4)
+    >>> model = keras.Sequential([keras.Input((3, 2)), lstm, keras.layers.Dense(2, "softmax")])
+    >>> model.compile("adam", "categorical_crossentropy")
+    >>> x, y = np.zeros((4, 3, 2)), np.eye(2)[[0, 1, 0, 1]]
+    >>> with TemporaryDirectory() as folder:
+    ...     callback = ExportCallback(f"{folder}/m.bin", encoding="onehot", vocab=["a", "b"])
+    ...     _ = model.fit(x, y, verbose=0, callbacks=[callback])
+    ...     callback.path.exists()
+    True
     """
 
     def __init__(
@@ -62,11 +68,14 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self.best: float | None = None
         self._validated = False
         self._options = options
-        self._there: tuple[str, float] | None = None  # monitor and figure of a file to be kept
+        self._there: tuple[str, float] | None = None  # monitor and figure of the file to keep
         self._own = False  # whether this callback wrote the file
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Find out before the work what cannot be exported, and what is there already."""
+        """Check that the model can be exported, and look at the file that is there. Keras calls it.
+
+        Raises what the class says.
+        """
         data = self._converted({})
         if self.path.exists() and not self.overwrite and not self._own:
             self._there = self._figure_of_file(data)
@@ -79,7 +88,10 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
             )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Export, if the model is the best so far."""
+        """Export the model if it is the best so far. Keras calls it.
+
+        Raises `ValueError` if `logs` has no such figure.
+        """
         name, figure = self._figure(logs or {})
         if name is not None:
             smaller = _sign(name) * figure
@@ -89,18 +101,18 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 return
             self.best = smaller
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # said before the first epoch
+            warnings.simplefilter("ignore", UserWarning)  # they came before the first epoch
             facts = {} if name is None else {"monitor": name, "figure": figure, "epoch": epoch + 1}
             files.write(self.path, self._converted(facts))
         self._own = True
 
     def _figure(self, logs: dict[str, Any]) -> tuple[str | None, float]:
-        """The monitored figure and its name; no name to export in any case."""
+        """Return the monitored figure and its name. Without a name, each epoch is exported."""
         if self.monitor is None:
             return None, math.nan
         name = self.monitor
         if name == "auto":
-            if "val_loss" in logs and not self._validated:  # another kind of figure than before
+            if "val_loss" in logs and not self._validated:  # until now the figure was "loss"
                 self._validated, self.best = True, None
             name = "val_loss" if self._validated else "loss"
             if self._validated and name not in logs:  # an epoch without validation
@@ -110,9 +122,9 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
         return name, float(logs[name])
 
     def _figure_of_file(self, new: bytes) -> tuple[str, float]:
-        """Monitor and figure of the file that is there.
+        """Return the monitor and the figure of the file that is there.
 
-        Raises `ValueError` if `new` cannot be compared with it.
+        Raises `ValueError` if the model `new` cannot be compared with it.
         """
         from lstmgen.model import Model
 
@@ -133,7 +145,7 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
         return str(name), float(figure)
 
     def _compare_with_file(self, name: str) -> None:
-        """Let the file that is there count as the best so far."""
+        """Take the figure of the file that is there as the best so far."""
         if self._there is None:
             return
         there, figure = self._there
@@ -146,7 +158,7 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _converted(self, facts: Mapping[str, Any]) -> bytes:
         options = self._options
-        if facts:  # the card was found sound when the training began
+        if facts:  # the card was checked when the training began
             card = options.get("card") or {}
             own: dict[str, Any] = json.loads(card) if isinstance(card, str) else dict(card)
             options = {**options, "card": {**own, **facts}}
@@ -157,11 +169,11 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _sign(monitor: str) -> float:
-    """-1 for a figure that must become greater."""
+    """Return -1 for a figure that must become greater, else 1."""
     return -1.0 if "acc" in monitor else 1.0
 
 
 def _kind(model: Model) -> Any:
-    """What two networks have in common whose figures can be compared."""
+    """Return what must be equal in two networks whose figures are compared."""
     elements = model.vocabulary.elements if model.vocabulary else None
     return [(layer.type, layer.outputs) for layer in model.layers], elements, model.labels, model.window

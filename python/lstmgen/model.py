@@ -30,7 +30,7 @@ Source = str | os.PathLike[str] | bytes
 
 
 def bundled() -> dict[str, str]:
-    """Path of each model that comes with the package, under its name.
+    """Return the path of each model that comes with the package, under its name.
 
     >>> sorted(bundled())
     ['latex', 'music']
@@ -47,20 +47,26 @@ _MOST_GRAMMARS = 8  # compiled ones that a model keeps
 
 
 class Model:
-    """A network with its weights, immutable, shared by any number of generators and threads.
+    """A network with its weights. It never changes, and many generators and threads may share it.
 
-    It pickles as the bytes of its `.bin`, made of its weights: the file may be changed or deleted,
-    and the kernels of another machine serve there. `copy.copy` and `copy.deepcopy` give the model
-    itself.
+    source: the path of a `.bin` or of a model saved by Keras, the bytes of either, or the name of a
+        bundled model. A model saved by Keras is exported in memory.
+    options: see `lstmgen.exporting.ExportOptions`. A `.bin` takes only `dtype`, to which its
+        matrices are rounded.
 
-    `source` is the path of a `.bin` or of a model saved by Keras, the bytes of either, or the name
-    of a bundled model. A Keras model is exported in memory; `options` are those of `lstmgen.export`
-    (vocab, vocab_from, encoding, prime, window, dtype ...). A `.bin` takes dtype only: its matrices
-    are rounded to it.
+    A model pickles as the bytes of its `.bin`. The file may change or disappear meanwhile, and the
+    other machine uses its own kernels. `copy.copy` and `copy.deepcopy` return the model itself.
 
-    Raises `OSError`, such as `FileNotFoundError`, for a file that cannot be read,
-    `ModelFormatError` for one that is broken or not supported, and `ValueError` if the environment
-    variable LSTMGEN_ISA names kernels that cannot run here.
+    Raises `OSError`, such as `FileNotFoundError`, for a file that cannot be read. Raises
+    `ModelFormatError` for a file that is broken or not supported. Raises `ValueError` or
+    `TypeError` for a wrong option, and `ValueError` if the environment variable LSTMGEN_ISA names
+    kernels that cannot run here.
+
+    >>> model = Model("latex")
+    >>> model.input_shape, model.output_shape, model.encoding, model.dtype
+    ((None, None, 92), (None, 92), 'onehot', 'int8')
+    >>> [layer.type for layer in model.layers]
+    ['lstm', 'dense']
     """
 
     def __init__(self, source: Source, **options: Unpack[ExportOptions]) -> None:
@@ -87,14 +93,14 @@ class Model:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The name of each output of a classifier; empty for any other network."""
+        """The name of each output of a classifier. It is empty for any other network."""
         return tuple(self._native.info.labels)
 
     @property
     def heads(self) -> tuple[Head, ...]:
-        """The outputs that together are a note, in the order in which their values enter; empty for any other network.
+        """The outputs that together are a note, in the order in which their values enter.
 
-        `lstmgen.music.NoteGenerator` draws such notes.
+        It is empty for any other network. `lstmgen.music.NoteGenerator` draws such notes.
         """
         info = self._native.info
         if info.encoding != "features" or '"heads"' not in info.card:
@@ -105,27 +111,39 @@ class Model:
 
     @property
     def generates(self) -> bool:
-        """Whether a `Generator` can sample it: not a classifier, not a predictor, nor a network that reads features."""
+        """Whether a `Generator` can sample the model.
+
+        It cannot sample a classifier, a predictor, or a network that reads features.
+        """
         info = self._native.info
         return not info.labels and not info.predictor and info.encoding != "features"
 
     @property
     def layers(self) -> Sequence[_core.LayerInfo]:
-        """The layers: type, name, inputs, outputs, activation, recurrent_activation,
-        return_sequences.
+        """The layers in the order in which they run.
+
+        Each has the attributes type, name, sources, input_size, outputs, activation,
+        recurrent_activation and return_sequences. A source is 0 for the input of the network, and
+        i + 1 for layer i.
         """
         return self._native.info.layers
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """As Keras: (None, T, features), or (None, T) for ids; T is None if it is not fixed."""
+        """The shape of the input as in Keras: (None, T, features), or (None, T) for ids.
+
+        T is None if the number of time steps is not fixed.
+        """
         info = self._native.info
         steps = info.window or None
         return (None, steps) if info.encoding == "index" else (None, steps, info.input_size)
 
     @property
     def output_shape(self) -> tuple[int | None, ...]:
-        """As Keras: (None, outputs), or (None, T, outputs) for an output at each step."""
+        """The shape of the output as in Keras: (None, outputs), or (None, T, outputs).
+
+        T is there if the network has an output at each time step. It is None if it is not fixed.
+        """
         info = self._native.info
         if info.output_sequence:
             return (None, info.output_steps or info.window or None, info.outputs)
@@ -138,20 +156,20 @@ class Model:
 
     @property
     def input_values(self) -> tuple[float, ...] | None:
-        """The number that enters for each element, such as its pitch; None if the file has none.
+        """The number that enters for each element, such as its pitch. None if the file has none.
 
-        Only with the encoding "raw", where the number is the id if the file has none.
+        Only the encoding "raw" has such numbers. Without them the number is the id.
         """
         return tuple(self._native.info.input_values) or None
 
     @property
     def window(self) -> int:
-        """Time steps T that the network was saved with; 0 if not fixed."""
+        """The number of time steps T that the network was saved with. 0 if it is not fixed."""
         return self._native.info.window
 
     @property
     def whole(self) -> bool:
-        """Whether the network needs all steps of a window at once: no state can be carried."""
+        """Whether the network needs all steps of a window at once. Then no state can be carried."""
         return self._native.info.whole
 
     @property
@@ -161,28 +179,25 @@ class Model:
 
     @property
     def input_size(self) -> int:
-        """Numbers that enter at each time step; for an Embedding, how many ids there are."""
+        """How many numbers enter at each time step. For an Embedding, how many ids there are."""
         return self._native.info.input_size
 
     @property
     def outputs(self) -> int:
-        """Numbers per output: elements of a generator, labels of a classifier, any numbers of a
-        predictor.
-        """
+        """How many numbers an output has: one for each element, or for each label."""
         return self._native.info.outputs
 
     @property
     def prime(self) -> NDArray[np.uint32]:
-        """Ids of the file's default prime; empty if it has none."""
+        """The ids of the file's default prime, shape (elements,). It is empty if there is none."""
         return np.array(self._native.info.prime, np.uint32)
 
     @property
     def start(self) -> int | None:
-        """Id of the element that comes before each prime that does not begin with it; None if there
-        is none.
+        """The id of the element that is put before each prime that does not begin with it, or None.
 
-        The card names the element, under "start". A model of textgenrnn was trained on texts after
-        `<s>`, and its own `generate` puts that before a prefix.
+        The card names the element under "start". A model of textgenrnn was trained on texts after
+        `<s>`, and the `generate` of textgenrnn puts that before a prefix.
         """
         card = self.metadata["card"]
         start = card.get("start") if isinstance(card, dict) else None
@@ -190,16 +205,16 @@ class Model:
 
     @property
     def padding(self) -> int | None:
-        """Id that fills a window on the left while the context is short; None if the file has none."""
+        """The id that fills a short window on the left. None if there is none."""
         return self._native.info.padding
 
     @property
     def needs_windows(self) -> str:
-        """Why carried state gives other distributions than windows do, or an empty text.
+        """Why a carried state gives other distributions than windows do. Empty if it does not.
 
-        A recurrent network that is run over a window and one whose state is carried nearly agree.
-        They do not if the output looks at all steps of the window, as attention and pooling do, or
-        if windows were filled up in training.
+        The distributions of windows and of a carried state are usually nearly equal. They differ if
+        the output depends on all steps of the window, as attention and pooling do. They also differ
+        if padding filled windows in training.
         """
         kinds = {"attention_pool": "attention", "average_pool": "pooling", "max_pool": "pooling"}
         over = sorted({kinds[layer.type] for layer in self.layers if layer.type in kinds})
@@ -216,22 +231,26 @@ class Model:
 
     @property
     def dtype(self) -> str:
-        """Of the stored matrices: "f32", "bf16" or "int8"."""
+        """The type of the stored matrices: "f32", "bf16" or "int8"."""
         return self._native.info.dtype
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the packed weights in memory."""
+        """How many bytes the packed weights take in memory."""
         return self._native.info.nbytes
 
     @property
     def isa(self) -> str:
-        """Kernels in use: "avx512bf16", "avx512vnni", "avx512", "avx2", "neon" or "baseline"."""
+        """The kernels in use: "avx512bf16", "avx512vnni", "avx512", "avx2", "neon", "baseline"."""
         return self._native.info.isa
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Facts from the file: name, description, author, license, source_url, keras_version, card."""
+        """The facts of the file, each under its name.
+
+        They are name, description, author, license, source_url, keras_version and card. The card is
+        a dict, or a text if it is not JSON.
+        """
         info = self._native.info
         facts = {
             key: getattr(info, key)
@@ -241,7 +260,7 @@ class Model:
             import json  # here, as few need it: imports are half of what starting costs
 
             card = json.loads(info.card or "{}")
-        except (ValueError, RecursionError):  # opaque to the engine, so anything may be in it
+        except (ValueError, RecursionError):  # the engine does not check what a card holds
             card = info.card
         return {**facts, "card": card}
 
@@ -267,19 +286,23 @@ class Model:
 
     @property
     def assumed(self) -> tuple[str, ...]:
-        """What was assumed when the model was exported, a sentence each: encoding, padding, prime,
-        vocabulary ...
+        """What was assumed when the model was exported, one sentence for each assumption.
+
+        Options are spelled as for the program that exported it, in Python or on the command line.
         """
         card = self.metadata["card"]
         said = card.get("assumed") if isinstance(card, dict) else None
         return tuple(map(str, said)) if isinstance(said, list) else ()
 
     def predict(self, x: ArrayLike) -> NDArray[np.float32]:
-        """Return what Keras's predict does: (batch, outputs), or (batch, T, outputs).
+        """Return the outputs for whole sequences, as `predict` of Keras does.
 
-        `x` is (batch, T, features), or (batch, T) of integer ids, each encoded as the network wants
-        it; T >= 1. The same elements give the same numbers, bit for bit, as ids and as one-hot
-        features. Nothing is padded.
+        x: numbers of the shape (batch, T, features), or integer ids of the shape (batch, T), which
+            enter by the model's encoding. T is at least 1. Nothing is padded.
+
+        Returns the outputs of the shape (batch, outputs), or (batch, T, outputs) if there is one at
+        each step. Ids and their one-hot vectors give the same numbers, bit for bit. Raises
+        `ValueError` for another shape or type, and for ids that do not exist.
 
         >>> import lstmgen
         >>> model = lstmgen.Model("latex")
@@ -309,26 +332,51 @@ class Model:
         return self._native.predict_ids(np.ascontiguousarray(values, np.uint32))
 
     def classify(self, sequences: Iterable[Classified], *, on_unknown: str = "error") -> list[Classification]:
-        """Say which of `labels` each sequence has, and what the network puts out for each of them.
+        """Return the label of each sequence, with the output for each label.
 
-        A sequence is a text, elements or ids, or numbers for a network that takes features: (T,) or
-        (T, features), or a text such as "0.5 1 -2". They may differ in length: each counts as it
-        is, without padding, which Keras's masks leave out. Only a network with a window and
-        padding, which may be zeros, is padded, on the left. `on_unknown`:
-        what to do with elements outside the vocabulary: "error", "skip", or an element to put
-        instead.
+        sequences: texts, elements or ids. For a network that reads features a sequence is an array
+            of the shape (T,) or (T, features), or a text such as "0.5 1 -2". The sequences may
+            differ in length. They are padded, on the left, only if the model has a window and
+            padding.
+        on_unknown: "error", "skip" or an element, for elements that are not in the vocabulary.
+
+        Raises `ValueError` or `TypeError` that names the first sequence that cannot be classified.
+        Raises `ValueError` if the model has no labels.
+
+        >>> import h5py, numpy as np, io
+        >>> file = io.BytesIO()
+        >>> shapes = {"lstm/cell/vars/0": (3, 8), "lstm/cell/vars/1": (2, 8), "lstm/cell/vars/2": 8}
+        >>> shapes |= {"dense/vars/0": (2, 2), "dense/vars/1": 2}
+        >>> with h5py.File(file, "w") as weights:
+        ...     for name, shape in shapes.items():
+        ...         weights[f"layers/{name}"] = np.zeros(shape, np.float32)
+        >>> config = "Input((None, 3)), LSTM(2), Dense(2, softmax)"
+        >>> told = {"vocab": ["a", "b", "c"], "labels": ["cat", "dog"]}
+        >>> model = Model(file.getvalue(), config=config, **told)
+        >>> model.classify(["abc", "ca"])[1]
+        Classification(label='cat', probabilities={'cat': 0.5, 'dog': 0.5})
         """
         from lstmgen.classifying import classify
 
         return classify(self, sequences, on_unknown)
 
     def to_bytes(self) -> bytes:
-        """Return the bytes of a `.bin` of this model."""
+        """Return the bytes of a `.bin` of this model.
+
+        >>> model = Model("latex")
+        >>> Model(model.to_bytes()).layers[0].outputs == model.layers[0].outputs
+        True
+        """
         return self._native.to_bytes()
 
     def measure_limits(self) -> tuple[float, float]:
-        """Measure what one thread can do here at best: multiply-adds and bytes of weights a second.
-        Takes 0.2 s.
+        """Measure the limits of one thread on this machine, which takes 0.2 seconds.
+
+        Returns multiply-adds per second, and bytes of weights per second.
+
+        >>> arithmetic, memory = Model("latex").measure_limits()
+        >>> arithmetic > 0 and memory > 0
+        True
         """
         return _core.measure_limits(self._native)
 
@@ -352,8 +400,8 @@ class Model:
 
 
 def _found(source: Source) -> Source:
-    """`source`, or the path of the bundled model that it names."""
-    if isinstance(source, bytes) or os.path.isfile(source):  # a folder may have a bundled model's name
+    """Return `source`, or the path of the bundled model that it names."""
+    if isinstance(source, bytes) or os.path.isfile(source):  # a folder may have the name of a model
         return source
     name = os.fspath(source)
     models = bundled()
@@ -366,5 +414,9 @@ def _found(source: Source) -> Source:
 
 
 def is_keras_file(source: Source) -> bool:
-    """Whether `source` is for the reader of Keras's files rather than a `.bin` or a bundled model."""
+    """Return whether `source` is a file of Keras, and not a `.bin` or the name of a bundled model.
+
+    >>> is_keras_file("latex"), is_keras_file(b"GGUF..."), is_keras_file(b"PK...")
+    (False, False, True)
+    """
     return not is_bin(_found(source))

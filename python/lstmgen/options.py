@@ -22,7 +22,16 @@ LogitBias = Mapping[str, float] | Mapping[int, float] | Mapping[str | int, float
 
 
 class Number(NamedTuple):
-    """A real number in an interval. NaN is in none."""
+    """A real number in an interval. NaN is in none.
+
+    least, most: the ends of the interval.
+    without_least: whether `least` is outside the interval.
+    parse: makes a value of what the command line has.
+    metavar: the name of the value in `--help`.
+
+    >>> print(Number(0, 1, without_least=True))
+    a number in (0, 1]
+    """
 
     least: float
     most: float = math.inf
@@ -38,7 +47,11 @@ class Number(NamedTuple):
         return f"a number in {'(' if self.without_least else '['}{self.least:g}, {self.most:g}]"
 
     def check(self, name: str, value: object) -> float:
-        """`value` as a float; raise `OptionError` if it is none in the interval."""
+        """Return `value` as a float. Raises `OptionError` for what is no number in the interval.
+
+        >>> Number(0).check("temp", 1)
+        1.0
+        """
         if isinstance(value, bool) or not isinstance(value, Real):
             raise OptionTypeError(name, "a number", value)
         number = float(value)
@@ -50,14 +63,21 @@ class Number(NamedTuple):
 
 
 class Integer(NamedTuple):
-    """An integer of at least `least`, at most `most`, and below 2**`bits`."""
+    """An integer of at least `least`, at most `most`, and below 2**`bits`.
+
+    only: the values that are allowed, if there are gaps between them.
+    parse, metavar: as in `Number`.
+
+    >>> print(Integer(-1, most=4096), Integer(0, only=(0, 2)), sep="; ")
+    an integer in [-1, 4096]; 0 or 2
+    """
 
     least: int
     bits: int = 63
     parse: Callable[[str], object] = int
     metavar: str = "N"
     most: int | None = None
-    only: tuple[int, ...] = ()  # no others between
+    only: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         if self.only:
@@ -67,7 +87,11 @@ class Integer(NamedTuple):
         return f"an integer >= {self.least}"
 
     def check(self, name: str, value: object) -> int:
-        """`value` as an int; raise `OptionError` if it is none in the range."""
+        """Return `value` as an int. Raises `OptionError` for what is no integer in the range.
+
+        >>> Integer(1).check("top_k", 20)
+        20
+        """
         if isinstance(value, bool) or not isinstance(value, Integral):
             raise OptionTypeError(name, "an integer", value)
         number = int(value)
@@ -83,7 +107,11 @@ class Integer(NamedTuple):
 
 
 class Flag(NamedTuple):
-    """True or False."""
+    """True or False.
+
+    >>> print(Flag())
+    True or False
+    """
 
     parse: None = None
     metavar: str = ""
@@ -92,35 +120,54 @@ class Flag(NamedTuple):
         return "True or False"
 
     def check(self, name: str, value: object) -> bool:
-        """`value`; raise `OptionTypeError` if it is no bool."""
+        """Return `value`. Raises `OptionTypeError` if it is no bool.
+
+        >>> Flag().check("include_prime", True)
+        True
+        """
         if not isinstance(value, bool):
             raise OptionTypeError(name, str(self), value)
         return value
 
 
 class Text(NamedTuple):
-    """Something made of elements. Only the model can tell which there are, so only the type is
-    checked here.
+    """Something made of elements. Only its type is checked, since only a model knows its elements.
+
+    expected: what an error message asks for.
+    types: the types that are accepted. Bytes never are.
+    parse, metavar: as in `Number`.
+    several: whether the flag of the command line may be repeated.
+
+    >>> print(Text("a text or a list of texts", (str, list)))
+    a text or a list of texts
     """
 
     expected: str
     types: tuple[type, ...]
     parse: Callable[[str], object] = str
     metavar: str = "TEXT"
-    several: bool = False  # the flag may be repeated
+    several: bool = False
 
     def __str__(self) -> str:
         return self.expected
 
     def check(self, name: str, value: object) -> object:
-        """`value`; raise `OptionTypeError` if it is of another type."""
+        """Return `value`. Raises `OptionTypeError` if it is of another type.
+
+        >>> Text("a text", (str,)).check("prime", "Let $X$")
+        'Let $X$'
+        """
         if isinstance(value, bytes) or not isinstance(value, self.types):
             raise OptionTypeError(name, self.expected, value)
         return value
 
 
 class Biases(NamedTuple):
-    """Numbers below infinity, each of an element or id."""
+    """A number below infinity for each of some elements or ids.
+
+    >>> print(Biases())
+    a mapping from elements or ids to numbers
+    """
 
     metavar: str = "ELEMENT=X"
     several: bool = True
@@ -129,14 +176,24 @@ class Biases(NamedTuple):
         return "a mapping from elements or ids to numbers"
 
     def parse(self, text: str) -> tuple[str, float]:
-        """An element and its number, as the command line has them."""
+        """Return the element and the number of `text`, which the command line has as ELEMENT=X.
+
+        Raises `ValueError` for any other text.
+
+        >>> Biases().parse("==-1")
+        ('=', -1.0)
+        """
         element, _, number = text.rpartition("=")
         if not element:
             raise ValueError(text)
         return element, float(number)
 
     def check(self, name: str, value: object) -> dict[Any, float]:
-        """`value` with floats; raise `OptionError` if it is no such mapping."""
+        """Return `value` with floats. Raises `OptionError` if it is no such mapping.
+
+        >>> Biases().check("logit_bias", {"e": -1})
+        {'e': -1.0}
+        """
         if not isinstance(value, Mapping):
             raise OptionTypeError(name, str(self), value)
         for number in value.values():
@@ -148,7 +205,11 @@ class Biases(NamedTuple):
 
 
 class Function(NamedTuple):
-    """Something to call, which only a program can give."""
+    """Something to call. Only a program can give it, the command line cannot.
+
+    >>> print(Function())
+    a function
+    """
 
     parse: Callable[[str], object] = str
     metavar: str = ""
@@ -157,7 +218,11 @@ class Function(NamedTuple):
         return "a function"
 
     def check(self, name: str, value: object) -> object:
-        """`value`; raise `OptionTypeError` if it cannot be called."""
+        """Return `value`. Raises `OptionTypeError` if it cannot be called.
+
+        >>> Function().check("logits_processor", print) is print
+        True
+        """
         if not callable(value):
             raise OptionTypeError(name, str(self), value)
         return value
@@ -169,18 +234,33 @@ Kind = Number | Integer | Flag | Text | Biases | Function
 
 
 class Option(NamedTuple):
-    """What there is to know of an option beside its name and its type."""
+    """All about an option but its name and its type.
+
+    values: the values that it may have.
+    meaning: what it does, in sentences.
+    default: the value that has the same effect as no value.
+    without: what holds if the default is None.
+    source: the paper or the program that it comes from.
+    flags: short flags of the command line.
+    one_of: options with the same text here exclude each other.
+    none: what the value None means, if that is not the same as no value.
+    changes: whether it may change between two elements of a stream.
+    flag: whether the command line has it.
+
+    >>> TABLE["top_k"].values.least, TABLE["top_k"].changes
+    (1, True)
+    """
 
     values: Kind
-    meaning: str  # sentences
-    default: object = None  # the value that means the same as no value
-    without: str = "off"  # what holds if the default is None
+    meaning: str
+    default: object = None
+    without: str = "off"
     source: str = ""
-    flags: tuple[str, ...] = ()  # of the command line, beside that of its name
-    one_of: str = ""  # options with the same text here exclude each other
-    none: str = ""  # what the value None means, if that is not the same as no value
-    changes: bool = False  # may change between the elements of a stream
-    flag: bool = True  # the command line has it
+    flags: tuple[str, ...] = ()
+    one_of: str = ""
+    none: str = ""
+    changes: bool = False
+    flag: bool = True
 
 
 _TEMPERATURE = "temperature"
@@ -494,12 +574,13 @@ class _Common(TypedDict, total=False):
 class SamplingOptions(_Common, total=False):
     """How a sequence is drawn: the keywords of `Generator.sample`, `stream` and `astream`.
 
-    docs/sampling.md says what each of them means. None is the same as leaving it out, but for
-    `length` and `refresh`.
+    docs/sampling.md has the meaning, the range, the default and the source of each. None has the
+    same effect as no value, except for `length` and `refresh`.
 
     >>> import lstmgen
     >>> options: SamplingOptions = {"temp": 0.67, "top_k": 20, "seed": 1}
-    >>> lstmgen.Generator("latex").sample(20, **options) == lstmgen.Generator("latex").sample(20, **options)
+    >>> gen = lstmgen.Generator("latex")
+    >>> gen.sample(20, **options) == gen.sample(20, temp=0.67, top_k=20, seed=1)
     True
     """
 
@@ -595,7 +676,17 @@ class SamplingOptions(_Common, total=False):
 
 
 class ManyOptions(_Common, total=False):
-    """The keywords of `Generator.sample_many`: those of `SamplingOptions`, some of them lists, too."""
+    """The keywords of `Generator.sample_many`.
+
+    They are those of `SamplingOptions`, without `best_of`, `beam`, `logits_processor` and
+    `logprobs`. `temperature`, `inverse_temp`, `prime` and `seed` may be lists, one value for each
+    sequence.
+
+    >>> options: ManyOptions = {"seed": [1, 2], "top_k": 20}
+    >>> import lstmgen
+    >>> len(lstmgen.Generator("latex").sample_many(2, 10, **options))
+    2
+    """
 
     temperature: float | Sequence[float] | None
     inverse_temp: float | Sequence[float] | None
@@ -617,15 +708,21 @@ RECOMMENDED = tuple(name for name in CHANGEABLE if name not in _NOT_RECOMMENDED)
 # What sample_many takes.
 MANY = tuple(name for name in TABLE if name not in ("best_of", "beam", "logits_processor", "logprobs"))
 
-# -- what is given -------------------------------------------------------------------------------
+# -- checks of what a caller gives ---------------------------------------------------------------
 
 
 def checked(who: str, given: Mapping[str, Any], known: Iterable[str] = TABLE) -> dict[str, Any]:
-    """The options that are given, each of a value that it may have; None only where that has a
-    meaning of its own.
+    """Return the options that have a value, after a check of each value.
 
-    `who` is the function that takes them, and `known` those that it takes. Raises `TypeError` for
-    any other, and `OptionError` for a wrong value or for two options that exclude each other.
+    who: the name of the function that takes the options.
+    given: the options. None has the same effect as no value, unless `Option.none` has a meaning.
+    known: the options that the function takes.
+
+    Raises `TypeError` for any other option. Raises `OptionError` for a wrong value, and for two
+    options that exclude each other.
+
+    >>> checked("sample", {"temp": 1, "top_k": None, "refresh": None})
+    {'temp': 1.0, 'refresh': None}
     """
     known = tuple(known)
     values = {}
@@ -645,9 +742,14 @@ def checked(who: str, given: Mapping[str, Any], known: Iterable[str] = TABLE) ->
 
 
 def with_positional(who: str, given: Mapping[str, Any], **positional: Any) -> dict[str, Any]:
-    """The options that are `given` by name, and those given by position.
+    """Return the options that are `given` by name together with those given by position.
 
-    Raises `TypeError` if one is given in both ways.
+    who: the name of the function that takes the options.
+
+    Raises `TypeError` for an option that is given in both ways.
+
+    >>> with_positional("sample", {"seed": 1}, length=20, temp=None)
+    {'length': 20, 'temp': None, 'seed': 1}
     """
     if twice := [name for name in positional if name in given and positional[name] not in (None, TABLE[name].default)]:
         raise TypeError(f"{who}() got multiple values for argument {twice[0]!r}")
@@ -655,8 +757,12 @@ def with_positional(who: str, given: Mapping[str, Any], **positional: Any) -> di
 
 
 def temperature(values: Mapping[str, Any]) -> dict[str, float]:
-    """The temperature that these options give, under its name in the engine; nothing if they give
-    none.
+    """Return the temperature under the name that the engine has for it.
+
+    values: checked options. Without a temperature among them the result is empty.
+
+    >>> temperature({"inverse_temp": 4.0}), temperature({"top_k": 3})
+    ({'temp': 0.25}, {})
     """
     if (inverse := values.get("inverse_temp")) is not None:
         return {"temp": 1 / inverse}
@@ -665,8 +771,10 @@ def temperature(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def near(name: str, names: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the known one that looks like it, if there is
-    one.
+    """Return the end of a message about an unknown name: the most similar known name, if any.
+
+    >>> near("topk", ["top_k", "top_p"]), near("x", ["top_k"])
+    (": did you mean 'top_k'?", '')
     """
     import difflib  # here, as few need it
 
@@ -674,11 +782,15 @@ def near(name: str, names: Iterable[str]) -> str:
     return f": did you mean {found[0]!r}?" if found else ""
 
 
-# -- what is said of them ------------------------------------------------------------------------
+# -- the options in words ------------------------------------------------------------------------
 
 
 def default(name: str) -> str:
-    """What holds without the option, in words."""
+    """Return in words what holds without the option `name`.
+
+    >>> default("temp"), default("top_k"), default("seed")
+    ('1', 'off', 'a new one')
+    """
     entry = TABLE[name]
     if entry.default is None:
         return entry.without
@@ -686,7 +798,11 @@ def default(name: str) -> str:
 
 
 def table() -> str:
-    """The options as a table in Markdown."""
+    """Return the options as a table in Markdown.
+
+    >>> print(table().splitlines()[0])
+    | option | values | default | meaning | source |
+    """
     rows = [("option", "values", "default", "meaning", "source"), ("---",) * 5]
     for name, entry in TABLE.items():
         values = str(entry.values).removeprefix("a number ").removeprefix("an ")

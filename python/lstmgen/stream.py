@@ -27,8 +27,8 @@ from lstmgen.options import (
 )
 from lstmgen.vocabulary import Ids, Vocabulary, check_sequence
 
-_REPLACEMENT = "\ufffd"  # for what is no UTF-8
-_NO_BEGINNING = b"\xff"  # becomes that whatever follows
+_REPLACEMENT = "\ufffd"  # stands for bytes that are no UTF-8
+_NO_BEGINNING = b"\xff"  # becomes U+FFFD, whatever follows
 
 DEFAULTS = _core.sampler_defaults()  # of the engine, by the names of the options
 _LISTS = ("allow", "ban", "dry_sequence_breakers")
@@ -42,15 +42,23 @@ _OWN = (
 )  # options that the engine does not know
 _UNLIMITED = 2**64 - 1  # LSTMGEN_UNLIMITED of the engine
 _SEPARATOR = 2**32 - 1  # LSTMGEN_SEPARATOR of the engine
-_BREAKERS = ("\n", ":", '"', "*")  # of llama.cpp
+_BREAKERS = ("\n", ":", '"', "*")  # the sequence breakers of llama.cpp
 
 
 class Logprobs(NamedTuple):
-    """A drawn element, and what else could have been drawn. The logarithms are natural ones."""
+    """A drawn element, and what else could have been drawn.
+
+    element: the element, or its id without a vocabulary.
+    logprob: the natural logarithm of its probability.
+    likeliest: the most likely elements with the logarithms of theirs, the most likely one first.
+
+    >>> Logprobs("a", -0.25, [("a", -0.25), ("e", -1.5)]).element
+    'a'
+    """
 
     element: str | int
     logprob: float
-    likeliest: list[tuple[str | int, float]]  # the most likely elements with theirs, the likeliest first
+    likeliest: list[tuple[str | int, float]]
 
 
 class Stream(Iterator[str | int]):
@@ -64,28 +72,30 @@ class Stream(Iterator[str | int]):
     >>> text += stream.take(60)
     >>> state = stream.save_state()  # bytes, to go on later with `Generator.stream(state=state)`
 
-    The iteration ends after `length` elements, or after the element that completes a stop text. Then it stays over.
-    Where the elements are bytes, it gives the text that each adds: nothing before a character of UTF-8 is complete,
-    and U+FFFD for what is none.
+    The iteration ends after `length` elements, or after the element that completes a stop text.
+    An iteration that has ended gives nothing more. If the elements are bytes, each step gives the
+    text that one byte adds. That is nothing before a character of UTF-8 is complete, and U+FFFD for
+    bytes that are no UTF-8.
 
-    `take` draws as many elements as it is asked for, whatever `length` is, up to and including a stop text. Another
-    `take` goes on after that, with the character of UTF-8 that was not complete. A stop text may be spread over several
-    elements and calls. It counts from the start of the stream, the last stop text, the last `feed` or the last change
-    of `stop`, whichever is latest.
+    `take` draws as many elements as it is asked for, whatever `length` is. It stops after a stop
+    text. Another `take` continues after it, and completes a character of UTF-8 that was begun. A
+    stop text may be spread over several elements and calls. Its search begins at the start of the
+    stream, after the last stop text, after the last `feed`, or at the last change of `stop`,
+    whichever is latest.
 
     The options that may change are attributes: `length`, `stop`, `on_unknown` and those of the
-    sampler, such as `temp` and `top_k` (docs/sampling.md). Setting one to None gives it its
+    sampler, such as `temp` and `top_k` (docs/sampling.md). The value None sets an option to its
     default. The same seed and the same changes at the same places give the same elements, on every
     machine.
 
-    One thread at a time may use a stream. A second one gets a `RuntimeError`, and so does a signal
-    handler that uses the stream that it interrupts. `copy.copy` gives a second stream that goes on
-    in the same way. Streams pickle.
+    Only one thread at a time may use a stream. A second thread gets a `RuntimeError`. So does a
+    signal handler that uses the stream that it interrupts. `copy.copy` gives a second stream that
+    continues in the same way. Streams pickle.
     """
 
     __slots__ = (
-        "_ahead", "_begun", "_drawn", "_finish", "_grammar", "_length", "_logits_processor", "_logprobs", "_model", "_most", "_native",
-        "_on_unknown", "_over", "_recent", "_seed", "_stop", "_stops", "_threads",
+        "_ahead", "_begun", "_drawn", "_finish", "_grammar", "_length", "_logits_processor", "_logprobs", "_model",
+        "_most", "_native", "_on_unknown", "_over", "_recent", "_seed", "_stop", "_stops", "_threads",
     )  # fmt: skip
 
     def __init__(self, model: Model, native: _core.Generator, threads: int, values: Mapping[str, Any]) -> None:
@@ -94,11 +104,11 @@ class Stream(Iterator[str | int]):
         self._native: _core.Generator | None = native
         self._threads = threads
         self._seed: int | None = values.get("seed")
-        self._ahead: deque[int] = deque()  # of the prime, what the user has not had yet
-        self._begun = b""  # of elements that are bytes, the first of a character that is not complete
+        self._ahead: deque[int] = deque()  # the part of the prime that the user has not got yet
+        self._begun = b""  # the bytes of a character of UTF-8 that is not complete
         self._drawn = 0
-        self._recent: list[int] = []  # the last drawn ids, as many as a stop text may begin with
-        self._over = False  # a stop text has ended the iteration
+        self._recent: list[int] = []  # the last drawn ids, with which a stop text may begin
+        self._over = False  # whether a stop text has ended the iteration
         self._stop: str | Sequence[str] | None = values.get("stop")
         self._stops = stop_ids(model, self._stop)
         self._length: int | None = values.get("length", 1000)
@@ -137,11 +147,13 @@ class Stream(Iterator[str | int]):
         return self._element(i)
 
     def take(self, n: int) -> str | list[str] | list[int]:
-        """Draw the next `n` elements: a str for a text model, a list of elements for tokens, or a
-        list of ids.
+        """Draw the next `n` elements, and return them as `Generator.sample` does.
 
-        There are fewer if a stop text comes, which is the end of the result. With `include_prime`,
-        what the iteration has not given of the prime comes first, beside the `n`.
+        n: at least 0. A stop text ends the result earlier.
+
+        With `include_prime`, the result begins with the part of the prime that the iteration has
+        not given. That part does not count for `n`. Raises `OptionError` for a wrong `n`, and
+        `ValueError` if the stream is closed.
 
         >>> import lstmgen
         >>> gen = lstmgen.Generator("latex")
@@ -161,11 +173,13 @@ class Stream(Iterator[str | int]):
     def draw(self, logits: Sequence[float] | NDArray[np.floating[Any]]) -> str | int:
         """Draw the next element by numbers of your own, and append it to what was drawn.
 
-        logits: shape (n_vocab,), numbers below infinity. Element i has a probability proportional to
-            exp(logits[i]); -inf forbids it. The options of the stream do not change them.
+        logits: shape (n_vocab,), numbers below infinity. Element i has a probability proportional
+            to exp(logits[i]); -inf forbids it. The options of the stream do not change them.
 
-        It takes one random number of the stream, so that a sampler of your own is reproducible by the seed. `length`
-        and `stop` do not count, but the element counts for them. Raises `ValueError` for NaN or a wrong shape.
+        It takes one random number of the stream, so that a sampler of your own is reproducible by
+        the seed. `length` and `stop` do not prevent the draw, but the element counts for both.
+
+        Raises `ValueError` for NaN, for a wrong shape, and if the stream is closed.
 
         >>> import lstmgen
         >>> gen = lstmgen.Generator("latex")
@@ -183,17 +197,27 @@ class Stream(Iterator[str | int]):
         return self._element(i)
 
     def feed(self, what: Elements) -> None:
-        """Append a text, elements or ids to what was drawn, as if they had been drawn. No iteration
-        gives them.
+        """Append elements to the sequence, as if they had been drawn. The iteration skips them.
 
-        Raises `ValueError` for what is not in the vocabulary, unless the option `on_unknown` says
-        otherwise.
+        what: text, elements or ids.
+
+        Raises `ValueError` for unknown elements, unless the option `on_unknown` allows them, and
+        if the stream is closed.
+
+        >>> import lstmgen
+        >>> gen = lstmgen.Generator("latex")
+        >>> stream = gen.stream(prime="Let ", temp=0)
+        >>> stream.feed("$X$")
+        >>> stream.take(20) == gen.sample(20, prime="Let $X$", temp=0)
+        True
         """
         self._read(encode(self._model, "what", what, self._on_unknown))
 
     def probabilities(self) -> NDArray[np.float64]:
-        """Return the distribution of the next element, shape (n_vocab,), after all filters. It adds
-        up to 1.
+        """Return the distribution of the next element, after all filters.
+
+        It is an array of the shape (n_vocab,), whose sum is 1. Raises `ValueError` if the stream is
+        closed.
 
         >>> import lstmgen
         >>> lstmgen.Generator("latex").stream(top_k=3).probabilities().astype(bool).sum()
@@ -202,18 +226,26 @@ class Stream(Iterator[str | int]):
         return self._open().probabilities()
 
     def logits(self) -> NDArray[np.float64]:
-        """Return the logits of the next element, shape (n_vocab,), which no option has changed.
+        """Return the logits of the next element, which no option has changed.
 
-        They are the natural logarithms of its probabilities by the network alone, up to a constant.
+        They are an array of the shape (n_vocab,): the natural logarithms of the probabilities by
+        the network alone, up to a constant. Raises `ValueError` if the stream is closed.
+
+        >>> import lstmgen
+        >>> gen = lstmgen.Generator("latex")
+        >>> stream = gen.stream(temp=0)
+        >>> gen.model.vocabulary.elements[stream.logits().argmax()] == stream.take(1)
+        True
         """
         return self._open().logits()
 
     @property
     def logprobs(self) -> list[Logprobs]:
-        r"""Each element of the last `take`, or of the last step of the iteration, with its log-probability.
+        r"""The elements of the last `take`, or of the last step, with their log-probabilities.
 
-        Beside it are the `logprobs` most likely elements with theirs, of the distribution that was drawn from: after
-        all filters, at the temperature. Elements that a filter dropped are not there. Empty without that option.
+        Each `Logprobs` also has the `logprobs` most likely elements. The probabilities are those
+        that were drawn from, after all filters, at the temperature. Elements that a filter dropped
+        are missing. Without the option `logprobs` the list is empty.
 
         >>> import lstmgen
         >>> stream = lstmgen.Generator("latex").stream(prime="\\begin{lemm", seed=1, logprobs=2)
@@ -225,28 +257,39 @@ class Stream(Iterator[str | int]):
 
     @property
     def logprob(self) -> float | None:
-        """Natural logarithm of the probability with which the last element was drawn; None before
-        the first.
+        """The natural logarithm of the probability with which the last element was drawn.
 
-        It is that of the distribution that was drawn from: after all filters, at the temperature.
-        What is fed does not count.
+        The probability is the one that was drawn from, after all filters, at the temperature.
+        Elements that were fed do not count. None before the first draw.
         """
         found = self._open().log_probability()
         return None if math.isnan(found) else found
 
     @property
     def seed(self) -> int | None:
-        """The seed of the random numbers; None if the stream was started from a state without one."""
+        """The seed of the random numbers. None for a stream that continues a state without one."""
         return self._seed
 
     def close(self) -> None:
-        """End the stream and free what it holds. It gives no more elements."""
+        """End the stream, and free its memory. It gives no more elements.
+
+        >>> import lstmgen
+        >>> stream = lstmgen.Generator("latex").stream()
+        >>> stream.close()
+        >>> list(stream)
+        []
+        """
         self._native, self._ahead, self._begun = None, deque(), b""
 
     # -- options -----------------------------------------------------------------------------------
 
     def update(self, **options: Unpack[SamplingOptions]) -> None:
         """Change several options at once: all of them, or none if one of them is wrong.
+
+        options: see `SamplingOptions`. None sets an option to its default.
+
+        Raises `OptionError` for a wrong value. Raises `TypeError` for an option that does not
+        exist, or that cannot change while the stream runs.
 
         >>> import lstmgen
         >>> stream = lstmgen.Generator("latex").stream(temp=0.67)
@@ -308,18 +351,33 @@ class Stream(Iterator[str | int]):
     # -- going on ----------------------------------------------------------------------------------
 
     def save_state(self) -> bytes:
-        """All that the elements to come depend on, but the model: context, random numbers and the
-        sampler's options.
+        """Return the state of the stream as bytes. `Generator.stream(state=...)` continues from it.
 
-        The bytes are the same on every machine: 2.8 kB, the window or what the network carries, and the last 4096 ids.
-        A grammar is in them, with all that is open. `length`, `stop`, `on_unknown`, `logits_processor` and what is
-        left of `include_prime` are not.
-        `Generator.stream(state=...)` goes on.
+        The state holds all that the next elements depend on, except the model: context, random
+        numbers, the sampler's options, and a grammar with all that is open. `length`, `stop`,
+        `on_unknown`, `logits_processor` and the rest of `include_prime` are not in it.
+
+        The bytes are the same on every machine. They are 2.8 kB, the window or the carried state of
+        the network, and the last 4096 ids. Raises `ValueError` if the stream is closed.
+
+        >>> import lstmgen
+        >>> gen = lstmgen.Generator("latex")
+        >>> stream = gen.stream(seed=1)
+        >>> gen.stream(state=stream.save_state()).take(20) == stream.take(20)
+        True
         """
         return self._open().save_state()
 
     def copy(self) -> Stream:
-        """Return a second stream that goes on exactly as this one does."""
+        """Return a second stream that continues exactly as this one does.
+
+        Raises `ValueError` if the stream is closed.
+
+        >>> import lstmgen
+        >>> stream = lstmgen.Generator("latex").stream()
+        >>> stream.copy().take(20) == stream.take(20)
+        True
+        """
         other: Stream = object.__new__(Stream)
         for name in self.__slots__:
             setattr(other, name, getattr(self, name))
@@ -378,7 +436,7 @@ class Stream(Iterator[str | int]):
         self._open().ended()  # an error if no text is so short
 
     def _continued(self, vocabulary: Vocabulary, ids: Sequence[int]) -> str:
-        """The text that ids of bytes add to what came before."""
+        """Return the text that ids of bytes add to what came before."""
         text, self._begun = vocabulary.continued(self._begun, ids)
         return text
 
@@ -386,7 +444,7 @@ class Stream(Iterator[str | int]):
         return i if self._model.vocabulary is None else self._model.vocabulary.elements[i]
 
     def _list(self, name: str, ids: list[int]) -> list[Any] | None:
-        """An option that is a list of elements or of texts, or None for its default."""
+        """Return an option that is a list of elements or of texts. None stands for its default."""
         if ids == engine_defaults(self._model)[name]:
             return None
         if name != "dry_sequence_breakers":
@@ -394,14 +452,14 @@ class Stream(Iterator[str | int]):
         return [decode(self._model, text) for text in _separated(ids)]
 
     def _draw(self, native: _core.Generator, n: int) -> list[int]:
-        """The ids of up to `n` elements, up to and including a stop text."""
+        """Draw up to `n` elements, and stop after a stop text. Returns their ids."""
         drawn: list[int] = []
         step = 1 if self._most else n
         while len(drawn) < n:
             if self._most and self._grammar is not None and native.ended():
                 break
             likeliest = native.likeliest(self._most) if self._most else None
-            recent, self._recent = self._recent, []  # should Ctrl-C end it, what was drawn is lost
+            recent, self._recent = self._recent, []  # if Ctrl-C ends the draw, its elements are lost
             ids = native.sample(step, self._stops, recent).tolist()
             drawn += ids
             self._recent = recent
@@ -417,7 +475,7 @@ class Stream(Iterator[str | int]):
         self._ahead.extend(ids.tolist())
 
     def _note(self, drawn: Sequence[int]) -> bool:
-        """Count what was drawn. Whether a stop text is at its end."""
+        """Count the drawn ids. Returns whether they end with a stop text."""
         self._drawn += len(drawn)
         if not self._stops:
             return False
@@ -446,8 +504,19 @@ def _restored(model: Model, state: bytes, fields: Mapping[str, Any]) -> Stream:
 
 
 def encode(model: Model, name: str, what: Elements, on_unknown: str = "error", *, skippable: bool = True) -> Ids:
-    """Ids of the argument `name`. Errors name `on_unknown` only if the element is `skippable` by
-    it.
+    """Return the ids of elements, shape (elements,).
+
+    name: the name of the argument in error messages.
+    what: text, elements or ids.
+    on_unknown: "error", "skip" or an element, for elements that are not in the vocabulary.
+    skippable: whether error messages propose another `on_unknown`.
+
+    Raises `ValueError` for unknown elements, and for a text if the model has no vocabulary.
+
+    >>> import lstmgen
+    >>> model = lstmgen.Model("latex")
+    >>> decode(model, encode(model, "prime", "Let"))
+    'Let'
     """
     check_sequence(name, what)
     if model.vocabulary is not None:
@@ -468,12 +537,26 @@ def encode(model: Model, name: str, what: Elements, on_unknown: str = "error", *
 
 
 def decode(model: Model, ids: Iterable[int]) -> str | list[str] | list[int]:
-    """The text of ids, their elements, or the ids themselves of a model without a vocabulary."""
+    """Return a text or a list of elements for ids. A model without a vocabulary has the ids alone.
+
+    >>> import lstmgen
+    >>> decode(lstmgen.Model("latex"), [])
+    ''
+    """
     return list(ids) if model.vocabulary is None else model.vocabulary.decode(ids)
 
 
 def stop_ids(model: Model, stop: str | Iterable[str] | None) -> list[list[int]]:
-    """Ids of each of the stop texts."""
+    """Return the ids of each stop text.
+
+    stop: a text, several texts, or None for no stop text.
+
+    Raises `OptionError` for an empty text, and `ValueError` for unknown elements.
+
+    >>> import lstmgen
+    >>> [len(ids) for ids in stop_ids(lstmgen.Model("latex"), ["$$", "."])]
+    [2, 1]
+    """
     if stop is None:
         return []
     ids = [_own_ids(model, "stop", text) for text in ([stop] if isinstance(stop, str) else stop)]
@@ -483,7 +566,7 @@ def stop_ids(model: Model, stop: str | Iterable[str] | None) -> list[list[int]]:
 
 
 def _own_ids(model: Model, name: str, what: Elements) -> list[int]:
-    """Ids of what the option `name` holds, which `on_unknown` does not reach."""
+    """Return the ids of the value of the option `name`, to which `on_unknown` does not apply."""
     try:
         ids: list[int] = encode(model, name, what, skippable=False).tolist()
     except ValueError as error:
@@ -492,14 +575,28 @@ def _own_ids(model: Model, name: str, what: Elements) -> list[int]:
 
 
 def engine_defaults(model: Model) -> dict[str, Any]:
-    """What holds in the engine without an option. A model has some of the sequence breakers of llama.cpp."""
+    """Return the values that the engine's options have without being set.
+
+    The sequence breakers of llama.cpp are among them, if the model has them as elements.
+
+    >>> import lstmgen
+    >>> engine_defaults(lstmgen.Model("latex"))["dry_base"]
+    1.75
+    """
     elements = model.vocabulary.elements if model.vocabulary else []
     breakers = [elements.index(text) for text in _BREAKERS if text in elements]
     return {**DEFAULTS, "dry_sequence_breakers": _joined([[i] for i in breakers])}
 
 
 def engine_options(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the engine is told of the checked options: those that it knows, by their names."""
+    """Return those of the checked options that the engine knows, under its names.
+
+    Raises `ValueError` for unknown elements, and `OptionError` for an empty `allow`.
+
+    >>> import lstmgen
+    >>> engine_options(lstmgen.Model("latex"), {"inverse_temp": 4.0, "length": 5})
+    {'temp': 0.25}
+    """
     told = {name: values[name] for name in DEFAULTS if name in values} | temperature(values)
     for name in ("repeat_last_n", "dry_penalty_last_n"):
         if told.get(name) == -1:
@@ -522,7 +619,14 @@ def engine_options(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compiled_grammar(model: Model, values: Mapping[str, Any]) -> _core.Grammar | None:
-    """The grammar of these options, over the elements of the model that they let pass."""
+    """Return the grammar of these options, over the elements that they let pass; None without one.
+
+    Raises `ValueError` for a grammar that is wrong, or that these elements cannot spell.
+
+    >>> import lstmgen
+    >>> compiled_grammar(lstmgen.Model("latex"), {"grammar": "root ::= [a-z]+"}).text
+    'root ::= [a-z]+'
+    """
     text = values.get("grammar")
     if text is None:
         return None
@@ -539,16 +643,16 @@ def compiled_grammar(model: Model, values: Mapping[str, Any]) -> _core.Grammar |
         return model._compiled(text, tuple(sorted(never)))
     except ValueError as error:
         hint = f"; lstmgen.grammars.{text}() is one" if text in grammars.__all__ else ""
-        raise ValueError(f"{option('grammar')}: {str(error).removeprefix('grammar: ')}{hint}") from None
+        raise ValueError(f"{option('grammar')}: {str(error).partition(': ')[2]}{hint}") from None
 
 
 def _joined(texts: list[list[int]]) -> list[int]:
-    """The ids of several texts in one list."""
+    """Return the ids of several texts in one list, with a separator between two texts."""
     return [i for text in texts for i in (*text, _SEPARATOR)][:-1]
 
 
 def _separated(ids: list[int]) -> Iterator[list[int]]:
-    """The texts of such a list."""
+    """Yield the texts of such a list."""
     text: list[int] = []
     for i in (*ids, _SEPARATOR) if ids else ():
         if i == _SEPARATOR:

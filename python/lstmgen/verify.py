@@ -28,7 +28,14 @@ Floats = NDArray[np.floating[Any]]
 
 
 class Verdict(NamedTuple):
-    """What `verify` found: whether it passed, and the report, lines of text."""
+    """What `verify` found.
+
+    passed: whether the model is equal to Keras.
+    text: the report, several lines.
+
+    >>> Verdict(True, "equal to Keras").passed
+    True
+    """
 
     passed: bool
     text: str
@@ -36,7 +43,7 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class _Changed:
-    """An activation that newer versions of Keras compute otherwise under the same name."""
+    """An activation that newer versions of Keras compute differently under the same name."""
 
     saved: str
     loaded: str
@@ -60,25 +67,42 @@ def verify(
     as_saved: bool = False,
     **options: Unpack[ReadOptions],
 ) -> Verdict:
-    """Run `windows` windows, at least 2, through the model and through Keras, and compare the
-    outputs.
+    """Run windows through the model and through Keras, and compare the outputs.
 
-    Half of the windows are random, half are drawn from the model itself. All are random for a model
-    that does not generate. Two things must hold:
+    model: a `Model`, the path of a `.bin`, or the name of a bundled model.
+    keras_path: the path of the file that Keras saved.
+    windows: how many windows to run, at least 2. Half of them are random, and the model draws the
+        other half. All are random for a model that does not generate.
+    as_saved: check only the second of the two points below. It is for files that the installed
+        Keras cannot load, or reads differently from the version that saved them.
+    options: `config`, `output`, `heads` and `window`, as the model was exported with.
+
+    Two points are checked:
 
     - Keras reads the file as lstmgen does: the outputs of Keras differ from a float64 evaluation by
       float32 rounding.
     - The model computes what the file says: its error against float64, by the measure of
       `lstmgen.parity`, is at most `parity.WORST` times that of Keras. Weights stored as bf16 or
-      int8 are compared with float64 on the weights as stored; the bar is
+      int8 are compared with float64 on the weights as stored. Their error is at most
       `rounding.ROUNDING_TOLERANCE` of the greatest output.
 
-    as_saved: ask only the second question. It is for files that the installed Keras cannot load, or reads otherwise
-        than the version that saved them.
-    options: `config`, `output`, `heads` and `window`, as the model was exported with.
+    Returns the verdict with a report. Raises `ImportError` without Keras (the extra `train`), and
+    `ValueError` for a file that Keras cannot load; neither with `as_saved`. Raises `ValueError` for
+    a file of other sizes than the model, and what `Model` raises.
 
-    Raises `ImportError` without Keras (the extra `train`), unless `as_saved` is given; `ValueError`
-    for a file that Keras cannot load; and what `Model` raises.
+    >>> import h5py
+    >>> from tempfile import TemporaryDirectory
+    >>> shapes = {"lstm/cell/vars/0": (3, 8), "lstm/cell/vars/1": (2, 8), "lstm/cell/vars/2": (8,)}
+    >>> shapes |= {"dense/vars/0": (2, 3), "dense/vars/1": (3,)}
+    >>> with TemporaryDirectory() as folder:
+    ...     path = f"{folder}/m.weights.h5"
+    ...     with h5py.File(path, "w") as file:
+    ...         for name, shape in shapes.items():
+    ...             file[f"layers/{name}"] = np.ones(shape, np.float32)
+    ...     config = "Input((None, 3)), LSTM(2), Dense(3, softmax)"
+    ...     model = Model(path, config=config, encoding="onehot")
+    ...     verify(model, path, 2, as_saved=True, config=config).passed
+    True
     """
     ours = model if isinstance(model, Model) else Model(model)
     Integer(2).check("windows", windows)
@@ -114,7 +138,7 @@ def verify(
 
 
 class _Trial:
-    """A file of Keras on some input: what lstmgen reads in it, and what Keras does."""
+    """The outputs of a file for some input, as lstmgen reads it and as Keras does."""
 
     def __init__(self, network: Network, x: NDArray[Any], path: str, output: str | None) -> None:
         self.network, self.x, self.path = network, x, path
@@ -126,8 +150,9 @@ class _Trial:
         self.outputs: Floats | None = None
 
     def keras(self, lines: list[str], as_saved: bool) -> Floats | None:
-        """What Keras puts out; None, and a line of `lines`, if it cannot and `as_saved` allows
-        that.
+        """Return the outputs of Keras, and note whether it reads the file as lstmgen does.
+
+        If Keras fails and `as_saved` allows that, returns None and adds a line to `lines`.
         """
         try:
             self.version, self.outputs = _keras_outputs(self.path, self.wanted, self.x, self.exact.shape)
@@ -149,7 +174,7 @@ class _Trial:
         return bool((difference <= np.maximum(SAME_READING * greatest, AMPLIFIED * amplified)).all())
 
     def other_reading(self) -> Iterator[str]:
-        """What to say of a Keras that reads the file otherwise."""
+        """Yield the lines for a Keras that reads the file differently."""
         saver = _saver(self.network)
         yield f"NOT equal to Keras: Keras {self.version} reads this file otherwise than {saver}, which saved it"
         for change in _CHANGED:
@@ -167,7 +192,7 @@ def _saver(network: Network) -> str:
 
 
 def _with_activation(network: Network, old: str, new: str) -> Network | None:
-    """The network with another activation function, or None if it does not have the old one."""
+    """Return the network with another activation function. None if it does not have the old one."""
     layers = tuple(
         replace(layer, options={key: new if value == old else value for key, value in layer.options.items()})
         for layer in network.layers
@@ -177,7 +202,7 @@ def _with_activation(network: Network, old: str, new: str) -> Network | None:
 
 
 def _compare(model: Model, trial: _Trial, x: NDArray[Any], keras: Floats | None) -> tuple[bool, list[str]]:
-    """Whether the model computes what the file says, and the line that says so."""
+    """Return whether the model computes what the file says, and the line that says so."""
     mine = model.predict(x)
     if model.dtype in rounding.ROUNDING_TOLERANCE:
         exact = reference.forward(rounding.rounded(trial.network, model.dtype), trial.x)
@@ -191,7 +216,7 @@ def _compare(model: Model, trial: _Trial, x: NDArray[Any], keras: Floats | None)
 
 
 def _not_compared(model: Model) -> str:
-    """What `verify` has no way to compare, or did not."""
+    """Return what `verify` has not compared."""
     parts = []
     if model.encoding != "features":
         parts.append("vocabulary, prime and encoding, which Keras does not store")
@@ -203,7 +228,7 @@ def _not_compared(model: Model) -> str:
 
 
 def _windows(model: Model, count: int) -> NDArray[Any]:
-    """Windows (count, T) of ids, or (count, T, features)."""
+    """Return windows of ids, shape (count, T), or of features, shape (count, T, features)."""
     rng = np.random.default_rng(0)
     steps = model.window or 50
     if model.encoding == "features":
@@ -229,9 +254,11 @@ def _encoded(model: Model, network: Network, x: NDArray[Any]) -> NDArray[Any]:
 
 
 def _keras_outputs(path: str, wanted: Sequence[str], x: NDArray[Any], shape: tuple[int, ...]) -> tuple[str, Floats]:
-    """The version of Keras, and what the model that it loads puts out for the input `x`, as an array of `shape`.
+    """Return the version of Keras, and the outputs of the model that it loads.
 
-    wanted: names of outputs, which are joined; none for the one that there is.
+    wanted: the names of the outputs to join. It is empty for a model with one output.
+    x: the input.
+    shape: the shape that the outputs must have.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
@@ -277,7 +304,7 @@ def _run(loaded: Any, x: NDArray[Any]) -> Floats:
 
 
 def _layers(model: Any) -> Iterator[Any]:
-    """The layers of a Keras model, those of models inside it, too."""
+    """Yield the layers of a Keras model and of the models inside it."""
     for layer in model.layers:
         yield layer
         if hasattr(layer, "layers"):

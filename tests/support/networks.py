@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lstmgen.binfile import writer
-from lstmgen.network import LAYER_TYPES, Layer, Network, Option
+from lstmgen.network import LAYER_TYPES, Layer, Network, OptionValue
 
 Spec = tuple[Any, ...]
 
@@ -62,7 +62,7 @@ _DEFAULTS: Mapping[str, list[Any]] = {
 }
 
 
-def _options(kind: str, rest: list[Any], inputs: int, sequences: bool) -> dict[str, Option]:
+def _options(kind: str, rest: list[Any], inputs: int, sequences: bool) -> dict[str, OptionValue]:
     if kind == "embedding":
         return {"input_dim": inputs, "units": rest[0]}
     if LAYER_TYPES[kind].recurrent:

@@ -1,7 +1,7 @@
 """llguidance, an independent engine, as an oracle; and grammars for both.
 
-It converts GBNF itself. It reads lexemes, longest first, so it agrees with the definition of GBNF only where no
-lexeme's end is ambiguous; the grammars here are of that kind.
+It converts GBNF itself. It reads lexemes, longest first, so it agrees with the definition of GBNF
+only where no lexeme's end is ambiguous; the grammars here are of that kind.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ class Oracle:
 
 
 def walk(case: Case, steps: int, seed: int) -> tuple[int, list[str]]:
-    """Draw elements that both allow, and return how many were compared, and where the engines differ."""
+    """Draw elements that both allow, and return how many were compared, and where the engines
+    differ."""
     rng = random.Random(seed)
     oracle = Oracle(case)
     grammar = _core.GrammarAutomaton(case.gbnf, case.vocabulary)

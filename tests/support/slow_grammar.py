@@ -1,7 +1,8 @@
 """A recogniser for the tests: slow, short, and without anything of the engine's.
 
-A grammar is a dict of rules; a rule is a node. A text that has been read corresponds to the set of sentential forms
-that may follow it: tuples of nodes. Reading a character takes it off the front of each.
+A grammar is a dict of rules; a rule is a node. A text that has been read corresponds to the set of
+sentential forms that may follow it: tuples of nodes. Reading a character takes it off the front of
+each.
 """
 
 from __future__ import annotations
@@ -168,7 +169,8 @@ class SlowGrammar:
         return () in set(self._expanded(forms))
 
     def shortest_end(self, forms: Forms, most: int = 7) -> float | None:
-        """Elements to a complete text, found by trying all; infinite if there are none; None if unknown."""
+        """Elements to a complete text, found by trying all; infinite if there are none; None if
+        unknown."""
         longest = max(map(len, self.vocabulary))
         reached, seen, cut = {forms}, {forms}, False
         for n in range(most + 1):

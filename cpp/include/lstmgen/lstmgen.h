@@ -241,7 +241,7 @@ typedef struct lstmgen_layer {
     const char* activation; /**< name of the activation; "" if the type has none */
     const char*
         recurrent_activation; /**< name of the activation of the gates; "" if the type has none */
-    size_t inputs;            /**< size of the first source; for an embedding, the number of ids */
+    size_t input_size;        /**< size of the first source; for an embedding, the number of ids */
     size_t outputs;           /**< size of the output */
     const size_t* sources;    /**< what it reads: 0 is the network's input, j + 1 is layer j */
     size_t source_count;      /**< how many sources there are */

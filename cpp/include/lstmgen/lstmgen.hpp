@@ -77,10 +77,10 @@ struct LayerInfo {
     std::string type;  ///< the type as in the file (docs/format.md, section 4)
     std::string name;  ///< the name as in Keras
     std::vector<std::size_t>
-        sources;              ///< what it reads: 0 is the network's input, j + 1 is layer j
-    std::size_t inputs = 0;   ///< size of the first source; for an embedding, the number of ids
-    std::size_t outputs = 0;  ///< size of its output
-    std::string activation;   ///< name of the activation; empty if the type has none
+        sources;                 ///< what it reads: 0 is the network's input, j + 1 is layer j
+    std::size_t input_size = 0;  ///< size of the first source; for an embedding, the number of ids
+    std::size_t outputs = 0;     ///< size of its output
+    std::string activation;      ///< name of the activation; empty if the type has none
     std::string
         recurrent_activation;  ///< name of the activation of the gates; empty if the type has none
     bool return_sequences = false;  ///< whether it gives an output at each time step

@@ -1,15 +1,15 @@
 // How many elements it takes, at least, to read what is left at a place.
 //
-// An element may end in one place and go on in the next, so a way leads from inside of one element to inside of
-// another: from node to node of the tree of spellings. D(place, from, to) is the least number of ends of elements on a
-// way. It is the least solution of
+// An element may end in one place and go on in the next, so a way leads from inside of one element
+// to inside of another: from node to node of the tree of spellings. D(place, from, to) is the least
+// number of ends of elements on a way. It is the least solution of
 //
 //     D(end, u, u) = 0
-//     D(byte next, u, v) = min over bytes b: D(next, child of u by b, v), or 1 + D(next, 0, v) if an element ends there
-//     D(rule next, u, v) = min over m: D(rule, u, m) + D(next, m, v)
+//     D(byte next, u, v) = min over bytes b: D(next, child of u by b, v), or 1 + D(next, 0, v) if
+//     an element ends there D(rule next, u, v) = min over m: D(rule, u, m) + D(next, m, v)
 //
-// found as Knuth generalises Dijkstra's algorithm: numbers become final in ascending order. Only what a text of the
-// root can reach is asked for.
+// found as Knuth generalises Dijkstra's algorithm: numbers become final in ascending order. Only
+// what a text of the root can reach is asked for.
 #include <algorithm>
 #include <queue>
 

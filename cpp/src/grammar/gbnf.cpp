@@ -175,7 +175,8 @@ private:
     }
 
     void parse_sequence(std::vector<Symbol>& to, std::size_t nesting) {
-        std::size_t item = kNoEnd;  // where in `to` the last item begins, which a repetition repeats
+        // where in `to` the last item begins, which a repetition repeats
+        std::size_t item = kNoEnd;
         for (; at_ < text_.size(); skip_space(nesting > 0)) {
             const std::size_t begin = at_;
             const char c = peek();
@@ -427,12 +428,14 @@ void find_nullable(std::vector<Rule>& rules) {
 
 /// Throws if a rule can begin with itself: the automaton would never read a character.
 void refuse_left_recursion(std::string_view text, const std::vector<Rule>& rules) {
-    std::vector<std::vector<std::uint32_t>> begins(rules.size());  // the rules that a rule can begin with
+    // the rules that a rule can begin with
+    std::vector<std::vector<std::uint32_t>> begins(rules.size());
     for (std::uint32_t r = 0; r < rules.size(); ++r)
         for (const auto& symbols : rules[r].alternatives)
             for (const Symbol& s : symbols) {
                 if (!s.is_rule) break;
-                // A repetition of what may be empty returns to itself with nothing read and nothing left to do.
+                // A repetition of what may be empty returns to itself with nothing read and nothing
+                // left to do.
                 if (!(rules[r].repeats && s.index == r)) begins[r].push_back(s.index);
                 if (!rules[s.index].nullable) break;
             }

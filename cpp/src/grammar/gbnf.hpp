@@ -1,4 +1,5 @@
-// Reads a grammar in GBNF, the notation of llama.cpp (docs/grammar.md), into rules of characters and rules.
+// Reads a grammar in GBNF, the notation of llama.cpp (docs/grammar.md), into rules of characters
+// and rules.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +33,8 @@ struct Rule {
     std::string name;         // empty: made for a group or for a repetition
     std::uint32_t named = 0;  // the rule with a name in which it stands
     bool defined = false;
-    bool repeats = false;     // made for a repetition without an end: its first alternative ends with the rule itself
+    // made for a repetition without an end: its first alternative ends with the rule itself
+    bool repeats = false;
     bool nullable = false;    // stands for the empty text, too
     std::uint32_t begin = 0;  // where the text mentions it first
     std::vector<std::vector<Symbol>> alternatives;
@@ -44,8 +46,8 @@ struct Gbnf {
     std::uint32_t root = 0;
 };
 
-/// Throws Error (invalid_argument) that names the line, the column, what was expected and what was found; for left
-/// recursion, the rules.
+/// Throws Error (invalid_argument) that names the line, the column, what was expected and what was
+/// found; for left recursion, the rules.
 Gbnf parse_gbnf(std::string_view text);
 
 /// "line 2, column 7" of a byte of the text. Columns count characters; both count from 1.

@@ -45,8 +45,8 @@ std::size_t encode_utf8(std::uint32_t c, std::uint8_t* to) noexcept {
     return 4;
 }
 
-/// Characters first .. last as ranges of bytes: cut where the number of bytes changes, and until each range of
-/// characters is all combinations of its ranges of bytes.
+/// Characters first .. last as ranges of bytes: cut where the number of bytes changes, and until
+/// each range of characters is all combinations of its ranges of bytes.
 void split_to_bytes(std::uint32_t first, std::uint32_t last, std::vector<ByteRanges>& to) {
     for (const std::uint32_t end : {0x7FU, 0x7FFU, 0xFFFFU})
         if (first <= end && end < last) {
@@ -92,7 +92,8 @@ public:
         const auto set_count = static_cast<std::uint32_t>(to_.sets_.size());
         to_.places_[kEnd].symbol = set_count;  // no set, and never asked for its rule
         to_.rules_.resize(from_.rules.size());
-        for (const auto& spellings : class_rules_) {  // a class whose characters have several spellings
+        // a class whose characters have several spellings
+        for (const auto& spellings : class_rules_) {
             CompiledRule rule;
             for (const auto& sets : spellings) rule.alternatives.push_back(place_of(sets, kEnd));
             to_.rules_.push_back(std::move(rule));
@@ -219,15 +220,16 @@ private:
         return next;
     }
 
-    /// Alternatives that begin with the same bytes become one, whose rest is a rule. So a thousand names that begin
-    /// with a backslash are one place until that is read.
+    /// Alternatives that begin with the same bytes become one, whose rest is a rule. So a thousand
+    /// names that begin with a backslash are one place until that is read.
     void factor(std::uint32_t first_rule) {
         std::vector<std::uint32_t> rules = {first_rule};
         while (!rules.empty()) {
             const std::uint32_t r = rules.back();
             rules.pop_back();
             std::vector<std::uint32_t> kept;
-            std::map<std::uint32_t, std::vector<std::uint32_t>> rests;  // set of bytes -> what may follow
+            // set of bytes -> what may follow
+            std::map<std::uint32_t, std::vector<std::uint32_t>> rests;
             for (const std::uint32_t p : to_.rules_[r].alternatives) {
                 if (p != kEnd && to_.is_set(p))
                     rests[to_.places_[p].symbol].push_back(to_.places_[p].next);
@@ -365,7 +367,7 @@ private:
 };
 
 LSTMGEN_KEPT Grammar::Grammar(std::string_view text, const std::vector<std::string>& vocabulary,
-                 const std::vector<std::uint32_t>& never) {
+                              const std::vector<std::uint32_t>& never) {
     const Gbnf gbnf = parse_gbnf(text);
     spell(vocabulary, never);
     Lowering lowering(*this, text, gbnf, vocabulary);
@@ -486,14 +488,16 @@ void Grammar::order_rules() {
         auto& leading = rules_[r].leading;
         for (std::uint32_t p : rules_[r].alternatives)
             for (; p != kEnd; p = places_[p].next) {
-                // A repetition of what may be empty leads to itself, with nothing read and nothing else left.
+                // A repetition of what may be empty leads to itself, with nothing read and nothing
+                // else left.
                 if (is_set(p) || rule_at(p) != r) leading.push_back(p);
                 if (is_set(p) || !rules_[rule_at(p)].nullable) break;
             }
         std::sort(leading.begin(), leading.end());
         leading.erase(std::unique(leading.begin(), leading.end()), leading.end());
     }
-    // In depth first, a rule is numbered after those that it can begin with. There is no way back to itself.
+    // In depth first, a rule is numbered after those that it can begin with. There is no way back
+    // to itself.
     std::vector<std::size_t> next(rules_.size(), 0);
     std::vector<char> seen(rules_.size(), 0);
     std::vector<std::uint32_t> path;

@@ -1,8 +1,10 @@
-// A grammar over a vocabulary, compiled: immutable, shared by any number of runs and threads (run.hpp).
+// A grammar over a vocabulary, compiled: immutable, shared by any number of runs and threads
+// (run.hpp).
 //
-// Characters become bytes of UTF-8, so that elements may end inside of a character. What is left of an alternative is a
-// place: a first symbol, and the place after it. Equal ends of alternatives are one place. A text that has been read so
-// far corresponds to a set of stacks of places; the topmost place of each begins with a byte.
+// Characters become bytes of UTF-8, so that elements may end inside of a character. What is left of
+// an alternative is a place: a first symbol, and the place after it. Equal ends of alternatives are
+// one place. A text that has been read so far corresponds to a set of stacks of places; the topmost
+// place of each begins with a byte.
 #pragma once
 
 #include <array>
@@ -22,7 +24,8 @@ constexpr std::uint32_t kEnd = 0;                 // the place with nothing left
 constexpr std::uint32_t kNever = 0xFFFFFFFF;      // elements to the end where there is no way
 constexpr std::uint32_t kMaxElements = 1U << 30;  // of a shortest text
 
-/// The spellings of elements as a tree of bytes. A node stands for the begin of an element; node 0 is the empty one.
+/// The spellings of elements as a tree of bytes. A node stands for the begin of an element; node 0
+/// is the empty one.
 struct SpellingTree {
     struct Edge {
         std::uint16_t byte;         // as a letter of the alphabet
@@ -46,12 +49,14 @@ public:
     using ByteSet = std::array<std::uint64_t, 4>;  // of letters of the alphabet
     struct CompiledRule {
         std::vector<std::uint32_t> alternatives;  // places
-        std::vector<std::uint32_t> leading;       // places where it can begin: after symbols that may be empty
-        std::uint32_t order = 0;                  // greater than that of each rule that can begin with it
+        // places where it can begin: after symbols that may be empty
+        std::vector<std::uint32_t> leading;
+        // greater than that of each rule that can begin with it
+        std::uint32_t order = 0;
         bool nullable = false;
     };
-    /// Reading what is left at a place, from inside element `from` (a node of the closing tree), ends inside of
-    /// element `to` after so many ends of elements, at least.
+    /// Reading what is left at a place, from inside element `from` (a node of the closing tree),
+    /// ends inside of element `to` after so many ends of elements, at least.
     struct Way {
         std::uint32_t to, elements;
     };
@@ -59,9 +64,9 @@ public:
         std::uint32_t from, first, last;  // ways()[first .. last)
     };
 
-    /// `vocabulary`: the text of each element, in UTF-8 or other bytes. Empty ones and those in `never` cannot be
-    /// drawn. Throws Error (invalid_argument): a syntax error, left recursion, a limit, or a vocabulary without which
-    /// no text can be completed.
+    /// `vocabulary`: the text of each element, in UTF-8 or other bytes. Empty ones and those in
+    /// `never` cannot be drawn. Throws Error (invalid_argument): a syntax error, left recursion, a
+    /// limit, or a vocabulary without which no text can be completed.
     Grammar(std::string_view text, const std::vector<std::string>& vocabulary,
             const std::vector<std::uint32_t>& never = {});
 
@@ -84,8 +89,8 @@ public:
     }
     std::uint32_t root() const noexcept { return root_; }
 
-    /// Nodes of the tree of elements that shortest ends are counted in. It is tree(), or, where that is too much to
-    /// work out, that of the single characters.
+    /// Nodes of the tree of elements that shortest ends are counted in. It is tree(), or, where
+    /// that is too much to work out, that of the single characters.
     std::size_t closing_nodes() const noexcept { return closing_nodes_; }
     bool closes_by_characters() const noexcept { return closes_by_characters_; }
     const Row* rows_begin(std::uint32_t place) const noexcept { return rows_.data() + row_of_[place]; }

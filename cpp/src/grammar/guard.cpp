@@ -11,7 +11,8 @@ namespace {
 
 const std::vector<std::string>& vocabulary_of(const Model& model) {
     const ModelInfo& info = model.info();
-    if (info.vocabulary.empty()) refuse({"a grammar: the model has no vocabulary, and a grammar is about its elements"});
+    if (info.vocabulary.empty())
+        refuse({"a grammar: the model has no vocabulary, and a grammar is about its elements"});
     return info.vocabulary;
 }
 
@@ -20,7 +21,8 @@ bool is_one_character(const std::string& text) {
     return std::count_if(text.begin(), text.end(), begins) == 1;
 }
 
-// Padding such as <PAD> fills windows: it is no element of a text. A space is, even if it is padding, too.
+// Padding such as <PAD> fills windows: it is no element of a text. A space is, even if it is
+// padding, too.
 std::vector<std::uint32_t> never_of(const Model& model, std::vector<std::uint32_t> never) {
     const ModelInfo& info = model.info();
     check_ids(never.data(), never.size(), info.outputs, "a grammar: id");

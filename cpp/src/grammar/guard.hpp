@@ -33,7 +33,8 @@ std::shared_ptr<Memo> make_memo(const lstmgen::Grammar& grammar);
 class Guard {
 public:
     Guard() = default;
-    /// The text is empty; the grammar is one over `outputs` elements. At most `length` elements are going to be drawn, and then it is complete.
+    /// The text is empty; the grammar is one over `outputs` elements. At most `length` elements are
+    /// going to be drawn, and then it is complete.
     Guard(lstmgen::Grammar grammar, std::size_t outputs, std::shared_ptr<Memo> memo, std::uint64_t length);
     Guard(Guard&&) noexcept = default;
     Guard& operator=(Guard&&) noexcept = default;
@@ -48,15 +49,16 @@ public:
     /// Goes on as `other` does, which has the same grammar. It keeps its own memo.
     void copy_from(const Guard& other);
 
-    /// A bit for each element, 64 to a word: those that can be drawn; null without a grammar. Valid until any guard of
-    /// the memo is asked for something. Throws Error (invalid_argument) if no text is as short as it must be.
+    /// A bit for each element, 64 to a word: those that can be drawn; null without a grammar. Valid
+    /// until any guard of the memo is asked for something. Throws Error (invalid_argument) if no
+    /// text is as short as it must be.
     const std::uint64_t* allowed();
     /// Whether the text is complete and nothing may follow.
     bool ended();
     /// An element that was drawn.
     void drawn(std::uint32_t id);
-    /// (n) elements that were not drawn here. Throws Error (invalid_argument), and changes nothing, if one of them
-    /// cannot follow.
+    /// (n) elements that were not drawn here. Throws Error (invalid_argument), and changes nothing,
+    /// if one of them cannot follow.
     void read(const std::uint32_t* ids, std::size_t n);
 
     void save(StateWriter& out) const;

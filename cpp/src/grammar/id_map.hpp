@@ -71,7 +71,8 @@ private:
     std::size_t used_ = 0;
 };
 
-/// Numbers of things that are equal by content. The things lie elsewhere: the caller hashes and compares them.
+/// Numbers of things that are equal by content. The things lie elsewhere: the caller hashes and
+/// compares them.
 class InternTable {
 public:
     InternTable() { slots_.resize(64, kNone); }

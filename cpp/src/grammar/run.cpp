@@ -19,10 +19,11 @@ constexpr std::uint32_t kDead = 1, kUnknown = 0, kFirstOutcome = 2;
 
 // The automaton, built as it is used.
 //
-// A state is a set of stacks relative to the array of its run. Where all stacks go through one set, they are cut: what
-// lies above it is the state, and the segments below lie in the array. Reading a letter leads to an outcome: another
-// state, and segments for the array. A state that holds the empty stack has come to the end of what it knows; the
-// topmost segment of the array then joins it (pop).
+// A state is a set of stacks relative to the array of its run. Where all stacks go through one set,
+// they are cut: what lies above it is the state, and the segments below lie in the array. Reading a
+// letter leads to an outcome: another state, and segments for the array. A state that holds the
+// empty stack has come to the end of what it knows; the topmost segment of the array then joins it
+// (pop).
 class Memo::Engine {
 public:
     explicit Engine(const Grammar& grammar) : grammar_(grammar) {
@@ -36,8 +37,9 @@ public:
     };
     /// What can follow a stack of the array, and which elements are allowed for it.
     struct Entry {
-        std::uint32_t mask;      // in masks_
-        std::uint32_t elements;  // in elements_: after each element, to the end of what is known; kNever
+        std::uint32_t mask;  // in masks_
+        // in elements_: after each element, to the end of what is known; kNever
+        std::uint32_t elements;
         std::uint32_t greatest;  // of these
         std::uint32_t shortest;  // now, to the end
         std::uint32_t vector;    // what can follow what is known
@@ -138,7 +140,8 @@ public:
         return i;
     }
 
-    /// The elements to the end from a set of stacks, each topmost place at the begin of an element. kNever: no way.
+    /// The elements to the end from a set of stacks, each topmost place at the begin of an element.
+    /// kNever: no way.
     std::uint32_t shortest(std::uint32_t set, std::uint32_t vector) {
         std::uint32_t least = sets_.has_empty(set) ? vector_at(vector, 0) : kNever;
         for (std::size_t i = 0; i < sets_.count(set); ++i) {
@@ -165,8 +168,8 @@ public:
         return i;
     }
 
-    /// For one that needs more, with `known` segments of the array: `top` points to the lowest of them. `all`: they are
-    /// the whole array.
+    /// For one that needs more, with `known` segments of the array: `top` points to the lowest of
+    /// them. `all`: they are the whole array.
     std::uint32_t entry(std::uint32_t before, std::uint32_t state, const Run::Level* top, std::size_t known, bool all) {
         const std::uint64_t key = pair_key(before, all ? kNone : top->level);
         std::uint32_t i = more_of_.find(key);
@@ -222,9 +225,9 @@ private:
         return close();
     }
 
-    // The closure: from places to read next, with rules among them, to places that begin with a byte. First what has
-    // ended gives way to what is below it; then each rule is entered once, for all that follow it together. A rule
-    // that may be empty is stepped over where it stands.
+    // The closure: from places to read next, with rules among them, to places that begin with a
+    // byte. First what has ended gives way to what is below it; then each rule is entered once, for
+    // all that follow it together. A rule that may be empty is stepped over where it stands.
     void begin_closure() {
         for (const auto& [order, rule] : callers_) cont_[rule] = kNothing;  // after an error
         closed_empty_ = false;
@@ -452,7 +455,8 @@ private:
     std::size_t words_;
     StackSets sets_;
     std::vector<State> states_;
-    std::vector<std::uint32_t> rows_;  // for each letter kUnknown, kDead, or kFirstOutcome + an outcome
+    // for each letter kUnknown, kDead, or kFirstOutcome + an outcome
+    std::vector<std::uint32_t> rows_;
     std::vector<Outcome> outcomes_;
     std::vector<std::uint32_t> pushes_;
     std::vector<std::uint64_t> masks_;
@@ -531,8 +535,8 @@ void Run::follow(const Outcome& outcome) {
     for (std::uint32_t i = 0; i < outcome.pushes; ++i) push(memo_->engine_->push_at(outcome.first_push + i));
 }
 
-/// Segments of the array join a state that has come to the end of what it knows. What the run stands for is the same
-/// after each step, so an error leaves it as it was.
+/// Segments of the array join a state that has come to the end of what it knows. What the run
+/// stands for is the same after each step, so an error leaves it as it was.
 void Run::settle() {
     Memo::Engine& engine = *memo_->engine_;
     while (engine.has_empty(state_) && !stack_.empty()) {
@@ -604,8 +608,8 @@ LSTMGEN_KEPT std::uint64_t Run::shortest_end() {
     return (known < stack_.size() ? stack_[stack_.size() - known - 1].elements : 0) + e.shortest;
 }
 
-// A state: the grammar's identity; the sets of the array's segments and of the state, with all sets below them, each
-// after those; the numbers of the state's set and of the segments.
+// A state: the grammar's identity; the sets of the array's segments and of the state, with all sets
+// below them, each after those; the numbers of the state's set and of the segments.
 std::size_t Run::write(void* to, std::size_t capacity) {
     Memo::Engine& engine = *memo_->engine_;
     auto& sets = engine.sets();

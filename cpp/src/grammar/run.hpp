@@ -1,4 +1,5 @@
-// A text that grows element by element, and the elements that keep it a begin of a text of the grammar.
+// A text that grows element by element, and the elements that keep it a begin of a text of the
+// grammar.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +15,12 @@ namespace lstmgen::grammar {
 
 class Run;
 
-/// What the runs of a grammar have worked out so far: it makes them fast, and changes no result. For one thread at a
-/// time; it may be given up at any moment.
+/// What the runs of a grammar have worked out so far: it makes them fast, and changes no result.
+/// For one thread at a time; it may be given up at any moment.
 class Memo {
 public:
-    /// `most_bytes`: roughly, after which it begins anew. The sets of one state are kept whatever they take.
+    /// `most_bytes`: roughly, after which it begins anew. The sets of one state are kept whatever
+    /// they take.
     explicit Memo(std::shared_ptr<const Grammar> grammar, std::size_t most_bytes = std::size_t{1} << 26);
     ~Memo();
     Memo(const Memo&) = delete;
@@ -40,8 +42,8 @@ private:
     std::unique_ptr<Engine> engine_;
 };
 
-/// The stacks that all parallel readings of the text share lie in an array; what differs above them is a number of the
-/// memo. So the memo does not grow with what is open.
+/// The stacks that all parallel readings of the text share lie in an array; what differs above them
+/// is a number of the memo. So the memo does not grow with what is open.
 class Run {
 public:
     explicit Run(std::shared_ptr<Memo> memo);
@@ -55,13 +57,15 @@ public:
     /// Back to the empty text.
     void reset();
 
-    /// A bit for each element, 64 to a word: those after which the text is still the begin of a text that elements can
-    /// complete; with `left`, within so many elements, the next one among them. No bit is set if and only if the text
-    /// is complete and nothing may follow (within `left`). Valid until the next call of a function of a run with this
-    /// memo. Throws Error (invalid_argument) if `left` is below shortest_end().
+    /// A bit for each element, 64 to a word: those after which the text is still the begin of a
+    /// text that elements can complete; with `left`, within so many elements, the next one among
+    /// them. No bit is set if and only if the text is complete and nothing may follow (within
+    /// `left`). Valid until the next call of a function of a run with this memo. Throws Error
+    /// (invalid_argument) if `left` is below shortest_end().
     const std::uint64_t* allowed(std::uint64_t left = kUnlimited);
 
-    /// Appends an element. Throws Error (invalid_argument) if it is not allowed; the run is as before then.
+    /// Appends an element. Throws Error (invalid_argument) if it is not allowed; the run is as
+    /// before then.
     void accept(std::uint32_t id);
 
     /// The text is one of the grammar.
@@ -71,11 +75,11 @@ public:
     /// grammar().closes_by_characters(), the least number of single characters.
     std::uint64_t shortest_end();
 
-    /// Writes the state to `to` if it fits into `capacity` bytes. Returns how many it takes. They are the same on
-    /// every machine and whatever the memo knows.
+    /// Writes the state to `to` if it fits into `capacity` bytes. Returns how many it takes. They
+    /// are the same on every machine and whatever the memo knows.
     std::size_t save(void* to, std::size_t capacity);
-    /// Throws Error: ErrorCode::format if the bytes are damaged, invalid_argument if they are of another grammar; the
-    /// run is as before then.
+    /// Throws Error: ErrorCode::format if the bytes are damaged, invalid_argument if they are of
+    /// another grammar; the run is as before then.
     void load(const void* from, std::size_t bytes);
 
 private:

@@ -153,7 +153,8 @@ std::uint32_t StackSets::take_lowest(std::uint32_t& set) {
     if (set == kNothing || has_empty(set)) return kNone;
     // From the top down: all stacks go through a set if no edge from above leads past it.
     const auto& sets = reachable(set);
-    std::uint32_t lowest = kNone, nearest = kNone;  // nearest: the lowest set that an edge from above leads to
+    // nearest: the lowest set that an edge from above leads to
+    std::uint32_t lowest = kNone, nearest = kNone;
     for (std::size_t k = sets.size(); k-- > 0;) {
         const std::uint32_t s = sets[k];
         if (s == kEmptyStack) break;

@@ -1,8 +1,9 @@
 // Sets of stacks of places, each built once.
 //
-// A set is a node: for each topmost place, the set of what lies below it; and whether the empty stack belongs to it.
-// Equal sets are the same node, so exponentially many stacks take few nodes, and equality is that of numbers. Nodes are
-// made after those below them, so their numbers are greater.
+// A set is a node: for each topmost place, the set of what lies below it; and whether the empty
+// stack belongs to it. Equal sets are the same node, so exponentially many stacks take few nodes,
+// and equality is that of numbers. Nodes are made after those below them, so their numbers are
+// greater.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +30,8 @@ public:
     std::size_t count(std::uint32_t set) const noexcept { return nodes_[set].count; }
     Edge edge(std::uint32_t set, std::size_t i) const noexcept { return edges_[nodes_[set].first + i]; }
 
-    /// The set of these stacks; edges ascend by place, each place once. Throws Error if there are too many sets.
+    /// The set of these stacks; edges ascend by place, each place once. Throws Error if there are
+    /// too many sets.
     std::uint32_t make(bool has_empty, const Edge* edges, std::size_t n);
     /// `place` on top of each stack of a set.
     std::uint32_t on_top(std::uint32_t place, std::uint32_t set) {
@@ -43,8 +45,8 @@ public:
     /// All stacks but the empty one, each on top of each stack of `below`.
     std::uint32_t on_set(std::uint32_t set, std::uint32_t below);
 
-    /// If all stacks go through one set below their topmost places: takes the lowest such set off, and returns it. Else
-    /// kNone.
+    /// If all stacks go through one set below their topmost places: takes the lowest such set off,
+    /// and returns it. Else kNone.
     std::uint32_t take_lowest(std::uint32_t& set);
 
     /// `set` and all sets below it, in ascending order; valid until the next call of any function.

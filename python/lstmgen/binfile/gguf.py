@@ -1,6 +1,6 @@
 """The bytes of a `.bin`: the framing, the keys and the tensors of GGUF (docs/format.md, section 1).
 
-What the keys and tensors mean is not known here.
+This module does not know what the keys and the tensors mean.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from lstmgen.binfile.sniffing import MAGIC, MAX_FILE
 from lstmgen.errors import ModelFormatError
 
 VERSION = 3
-ALIGNMENT = 64  # bytes: the start of each tensor is a multiple of it
+ALIGNMENT = 64  # each tensor starts at a multiple of so many bytes
 CHECKSUM = "lstmgen.checksum"
 
 # The types of values.
 U32, F32, _BOOL, _STRING, _ARRAY, F64 = 4, 6, 7, 8, 9, 12
 _SCALARS = {U32: "<I", F32: "<f", _BOOL: "<?", F64: "<d"}
-_NUMBERS = {U32: "<u4", F32: "<f4", F64: "<f8"}  # of arrays
+_NUMBERS = {U32: "<u4", F32: "<f4", F64: "<f8"}  # the types of arrays
 # The types of tensors, F32, BF16 and I8, with the numbers that hold them.
 _TENSORS: Mapping[int, np.dtype[Any]] = {0: np.dtype("<f4"), 30: np.dtype("<u2"), 24: np.dtype("i1")}
 _TENSOR_CODES = {dtype.itemsize: code for code, dtype in _TENSORS.items()}
@@ -32,32 +32,56 @@ _TENSOR_CODES = {dtype.itemsize: code for code, dtype in _TENSORS.items()}
 
 
 def u32(value: int) -> bytes:
-    """A value of type u32."""
+    """Return the bytes of a value of type u32.
+
+    >>> u32(7).hex()
+    '0400000007000000'
+    """
     return struct.pack("<II", U32, value)
 
 
 def f64(value: float) -> bytes:
-    """A value of type f64."""
+    """Return the bytes of a value of type f64.
+
+    >>> f64(0.5).hex()
+    '0c000000000000000000e03f'
+    """
     return struct.pack("<Id", F64, value)
 
 
 def boolean(value: bool) -> bytes:
-    """A value of type bool."""
+    """Return the bytes of a value of type bool.
+
+    >>> boolean(True).hex()
+    '0700000001'
+    """
     return struct.pack("<IB", _BOOL, value)
 
 
 def string(text: str) -> bytes:
-    """A value of type string."""
+    """Return the bytes of a value of type string.
+
+    >>> string("a").hex()
+    '08000000010000000000000061'
+    """
     return struct.pack("<I", _STRING) + _text(text)
 
 
 def strings(texts: Sequence[str]) -> bytes:
-    """An array of strings."""
+    """Return the bytes of an array of strings.
+
+    >>> strings([]).hex()
+    '09000000080000000000000000000000'
+    """
     return struct.pack("<IIQ", _ARRAY, _STRING, len(texts)) + b"".join(map(_text, texts))
 
 
 def numbers(code: int, values: Sequence[float] | NDArray[Any]) -> bytes:
-    """An array of numbers of the type `code`: U32, F32 or F64."""
+    """Return the bytes of an array of numbers of the type `code`: U32, F32 or F64.
+
+    >>> numbers(U32, [7]).hex()
+    '0900000004000000010000000000000007000000'
+    """
     return struct.pack("<IIQ", _ARRAY, code, len(values)) + np.asarray(values, _NUMBERS[code]).tobytes()
 
 
@@ -70,9 +94,17 @@ def _text(text: str) -> bytes:
 
 
 def assemble(keys: Mapping[str, bytes], tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    """The file of these values and tensors, with the checksum as the last key.
+    """Return the bytes of a file with these values and tensors. The last key is the checksum.
 
+    keys: the bytes of each value, which the functions above return.
     tensors: arrays of float32 (F32), uint16 (BF16) or int8 (I8), in the order of the file.
+
+    Raises `ModelFormatError` for a file of more than 4 GiB.
+
+    >>> data = assemble({"a": u32(7)}, {"b": np.zeros(3, np.float32)})
+    >>> keys, tensors = parse(data)
+    >>> keys["a"], tensors["b"].tolist()
+    (7, [0.0, 0.0, 0.0])
     """
     prefix = bytearray(struct.pack("<4sIQQ", MAGIC, VERSION, len(tensors), len(keys) + 1))
     for key, value in keys.items():
@@ -107,9 +139,14 @@ def _padding(size: int) -> bytes:
 
 
 def parse(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The values and the tensors of a file that the engine has found to be sound.
+    """Return the values and the tensors of a file that the engine has already checked.
+
+    data: the bytes of the file. The tensors share its memory.
 
     The tensors are arrays of float32 (F32), uint16 (BF16) or int8 (I8).
+
+    >>> list(parse(assemble({}, {}))[0])
+    ['lstmgen.checksum']
     """
     reader = _Reader(data)
     tensor_count, key_count = reader.numbers("<4sIQQ")[2:]
@@ -118,7 +155,13 @@ def parse(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 
 def with_key(data: bytes, name: str, value: bytes | None) -> bytes:
-    """A sound file with this value in place of what the key had. None: without the key."""
+    """Return a sound file with another value of a key, or without the key for None.
+
+    >>> import lstmgen
+    >>> data = with_key(lstmgen.Model("latex").to_bytes(), "general.name", string("mine"))
+    >>> lstmgen.Model(data).metadata["name"]
+    'mine'
+    """
     reader = _Reader(data)
     tensor_count, key_count = reader.numbers("<4sIQQ")[2:]
     keys = {}
@@ -166,7 +209,7 @@ class _Reader:
         return [self.string() for _ in range(count)] if code == _STRING else self.array(_NUMBERS[code], count)
 
     def tensors(self, count: int) -> dict[str, NDArray[Any]]:
-        """The tensors, which are the rest of the file."""
+        """Return the tensors, which are the rest of the file."""
         records = []
         for _ in range(count):
             name = self.string()

@@ -1,4 +1,4 @@
-"""A `.bin` at another dtype: it is read back into what it was made of, and written anew."""
+"""A `.bin` with another dtype. Its contents are read, and written anew."""
 
 from __future__ import annotations
 
@@ -9,12 +9,22 @@ from lstmgen.network import Layer, Network, layer_type
 
 
 def repack(data: bytes, name: str, dtype: str | None) -> bytes:
-    """The bytes of the `.bin` `data`, called `name` in messages, with matrices of `dtype`; None: of its own.
+    """Return the bytes of a `.bin` with matrices of another dtype, or of its own for None.
 
-    They are the same bytes if the file has this dtype already. Numbers that were rounded before
-    stay so. Raises `ModelFormatError` for a file that is broken.
+    data: the bytes of the `.bin`.
+    name: the name of the file in error messages.
+    dtype: "f32", "bf16" or "int8".
+
+    Returns the same bytes if the file has this dtype already. Numbers that were rounded before stay
+    rounded. Raises `ModelFormatError` for a file that is broken, and `OptionError` for another
+    dtype.
+
+    >>> import lstmgen
+    >>> data = lstmgen.Model("latex").to_bytes()
+    >>> lstmgen.Model(repack(data, "latex.bin", "bf16")).dtype
+    'bf16'
     """
-    from lstmgen import _core  # exporting itself needs no native module
+    from lstmgen import _core  # the export of a Keras file needs no native module
 
     if dtype in (None, _core.Model.from_bytes(data, name).info.dtype):
         return data
@@ -22,12 +32,18 @@ def repack(data: bytes, name: str, dtype: str | None) -> bytes:
 
 
 def with_grammar(data: bytes, grammar: str) -> bytes:
-    """The bytes of a sound `.bin` with this grammar in place of its own."""
+    """Return the bytes of a sound `.bin` with this grammar in place of its own.
+
+    >>> import lstmgen
+    >>> data = with_grammar(lstmgen.Model("latex").to_bytes(), 'root ::= [a-z]+')
+    >>> lstmgen.Model(data).grammar
+    'root ::= [a-z]+'
+    """
     return gguf.with_key(data, writer.GRAMMAR, gguf.string(grammar))
 
 
 def _unpack(data: bytes) -> dict[str, Any]:
-    """The arguments of `writer.pack` but dtype, of a file that the engine has found to be sound."""
+    """Return the arguments of `writer.pack` for a file that the engine has checked, but dtype."""
     keys, tensors = gguf.parse(data)
     arrays = rounding.unrounded(tensors)
     layers = []

@@ -1,4 +1,4 @@
-"""What the dtype of a file does to numbers: matrices are rounded to bf16, or to int8 with scales."""
+"""The rounding of a file's matrices: to bf16, or to int8 with scales."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lstmgen.errors import ModelFormatError
 from lstmgen.network import MATRICES, Array, Network
 
-NUMBER_BYTES = {"f32": 4, "bf16": 2, "int8": 1}  # of a number in a matrix
+NUMBER_BYTES = {"f32": 4, "bf16": 2, "int8": 1}  # the size of a number in a matrix
 DTYPES = tuple(NUMBER_BYTES)
 # How far an output may lie from that of the weights as stored, as a share of the greatest output.
 # The numbers that the matrices are multiplied with are rounded, too.
@@ -20,9 +20,15 @@ ROUNDING_TOLERANCE = {"bf16": 2e-2, "int8": 1e-2}
 
 
 def to_bf16(values: Array) -> NDArray[np.uint16]:
-    """The upper 16 bits of each finite number, rounded to nearest, ties to even."""
+    """Return the upper 16 bits of each number, rounded to nearest, ties to even.
+
+    values: finite numbers of any shape.
+
+    >>> to_bf16(np.array([1.0, 1.001], np.float32)).tolist()
+    [16256, 16256]
+    """
     bits = values.view(np.uint32)
-    work = bits >> 16  # in place from here on: a matrix may be large
+    work = bits >> 16  # all later steps are in place, since a matrix may be large
     work &= 1
     work += 0x7FFF
     work += bits
@@ -31,15 +37,26 @@ def to_bf16(values: Array) -> NDArray[np.uint16]:
 
 
 def from_bf16(bits: NDArray[np.uint16]) -> Array:
-    """The numbers that BF16 `bits` stand for."""
+    """Return the numbers that BF16 `bits` stand for, in the same shape.
+
+    >>> from_bf16(np.array([16256], np.uint16)).tolist()
+    [1.0]
+    """
     wide = bits.astype(np.uint32)
     wide <<= 16
     return wide.view(np.float32)
 
 
 def to_int8(values: Array) -> tuple[NDArray[np.int8], Array]:
-    """Integers (rows, columns) from -127 to 127 and scales (columns), whose products are next to
-    the numbers.
+    """Return integers and scales whose products are near the numbers.
+
+    values: finite numbers of the shape (rows, columns).
+
+    Returns integers from -127 to 127 of the shape (rows, columns), and a scale for each column.
+
+    >>> steps, scales = to_int8(np.array([[2.0], [-1.0]], np.float32))
+    >>> steps.tolist(), float(scales[0] * 127)
+    ([[127], [-64]], 2.0)
     """
     scales = (np.abs(values).max(axis=0) / np.float32(127)).astype(np.float32)
     steps = np.divide(values, scales, out=np.zeros_like(values, np.float32), where=scales > 0)
@@ -47,12 +64,22 @@ def to_int8(values: Array) -> tuple[NDArray[np.int8], Array]:
 
 
 def from_int8(steps: NDArray[np.int8], scales: Array) -> Array:
-    """The numbers that integers and scales stand for."""
+    """Return the numbers that integers (rows, columns) and scales (columns) stand for.
+
+    >>> from_int8(np.array([[2], [3]], np.int8), np.array([0.5], np.float32)).tolist()
+    [[1.0], [1.5]]
+    """
     return np.asarray(steps * scales, np.float32)
 
 
 def rounded(network: Network, dtype: str) -> Network:
-    """`network` with the matrices that a file of this dtype holds."""
+    """Return `network` with the matrices that a file of this dtype holds.
+
+    Raises `ModelFormatError` for a number that is too large for the dtype.
+
+    >>> rounded(Network((), 0, 3, ""), "bf16").input_size
+    3
+    """
     if dtype == "f32":
         return network
     layers = []
@@ -68,7 +95,13 @@ def rounded(network: Network, dtype: str) -> Network:
 
 
 def unrounded(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-    """The numbers that the tensors of a file, such as `stored` makes, stand for."""
+    """Return the numbers that the tensors of a file stand for.
+
+    tensors: what `stored` returns.
+
+    >>> unrounded({"out.kernel": np.array([16256], np.uint16)})["out.kernel"].tolist()
+    [1.0]
+    """
     found = {}
     for name, values in tensors.items():
         if values.dtype == np.uint16:
@@ -81,7 +114,15 @@ def unrounded(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float
 
 
 def stored(network: Network, dtype: str) -> dict[str, NDArray[Any]]:
-    """Each tensor of a file of this dtype under its name, in the order of the file."""
+    """Return each tensor of a file of this dtype under its name, in the order of the file.
+
+    >>> from lstmgen.network import Layer
+    >>> arrays = {"kernel": np.ones((3, 2), np.float32), "bias": np.zeros(2, np.float32)}
+    >>> layer = Layer("dense", "out", {"units": 2, "activation": "linear"}, arrays)
+    >>> tensors = stored(Network((layer,), 0, 3, ""), "int8")
+    >>> [(name, str(tensor.dtype)) for name, tensor in tensors.items()]
+    [('out.kernel', 'int8'), ('out.kernel_scale', 'float32'), ('out.bias', 'float32')]
+    """
     tensors: dict[str, NDArray[Any]] = {}
     for i, layer in enumerate(network.layers):
         for name in layer.tensors(network.size_into(i)):

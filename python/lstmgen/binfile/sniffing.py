@@ -1,4 +1,4 @@
-"""Whether something is a `.bin`: its first bytes say so, and its name never does."""
+"""Whether a file is a `.bin`. Its first bytes decide, and its name does not matter."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ MAX_FILE = 2**32
 
 
 def is_bin(source: str | os.PathLike[str] | bytes) -> bool:
-    """Whether `source`, the path of a file or its bytes, is a `.bin`.
+    """Return whether `source`, the path of a file or its bytes, is a `.bin`.
 
-    Everything else is for `lstmgen.keras_file`: files of Keras, checkpoints and folders of
-    TensorFlow, and what is no model at all, of which that package says what it is.
+    `lstmgen.keras_file` reads everything else: files of Keras, checkpoints and folders of
+    TensorFlow. It also says what a file is that is no model.
 
     >>> is_bin(b"GGUF..."), is_bin(b"PK..."), is_bin("no such file.bin")
     (True, False, False)
@@ -28,7 +28,15 @@ def is_bin(source: str | os.PathLike[str] | bytes) -> bool:
 
 
 def read_bin(source: str | os.PathLike[str] | bytes) -> bytes:
-    """The bytes of a `.bin`. Raises `ModelFormatError` for a file that is longer than one can be."""
+    """Return the bytes of a `.bin`.
+
+    source: its path or its bytes.
+
+    Raises `OSError` for a file that cannot be read, and `ModelFormatError` for more than 4 GiB.
+
+    >>> read_bin(b"GGUF...")
+    b'GGUF...'
+    """
     if isinstance(source, bytes):
         return source
     with open(source, "rb") as file:

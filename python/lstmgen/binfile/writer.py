@@ -35,14 +35,14 @@ MAX_CARD = 2**20  # and of a grammar
 GRAMMAR = "lstmgen.grammar"
 
 _FILE_TYPES = {"f32": 0, "bf16": 32, "int8": 24}
-_BYTE = r"<0x(?!00)[0-9A-F]{2}>"  # how an element of kind "bytes" is called
+_BYTE = r"<0x(?!00)[0-9A-F]{2}>"  # the name of an element of kind "bytes"
 
 
 class Contents(TypedDict, total=False):
-    """What a `.bin` says beside its network. All but `encoding` may be left out or be None.
+    """The contents of a `.bin` beside its network. All but `encoding` may be left out or be None.
 
     encoding: how an element enters, one of `ENCODINGS`.
-    dtype: of the matrices, one of `DTYPES`. By default "f32".
+    dtype: the type of the matrices, one of `DTYPES`. The default is "f32".
     labels: the name of each output. They make the network a classifier.
     predictor: the outputs are no elements, so that the network does not generate.
     vocabulary: the elements in the order of their ids. They are those of the input for a
@@ -55,6 +55,10 @@ class Contents(TypedDict, total=False):
     name, description, author, license, source_url: texts for people.
     card: more facts, as the text of a JSON object.
     grammar: which texts are well-formed, in GBNF.
+
+    >>> contents: Contents = {"encoding": "onehot", "dtype": "int8"}
+    >>> sorted(contents)
+    ['dtype', 'encoding']
     """
 
     encoding: Required[str]
@@ -87,10 +91,19 @@ FACTS = {
 
 
 def pack(network: Network, **contents: Unpack[Contents]) -> bytes:
-    """The bytes of a `.bin` that holds `network`. The same arguments give the same bytes.
+    """Return the bytes of a `.bin` that holds `network`. The same arguments give the same bytes.
+
+    contents: see `Contents`.
 
     Raises `ModelFormatError` for a network that docs/format.md does not allow, and `ValueError` for
-    a fact that it does not allow.
+    a fact that it does not allow. Raises `TypeError` for a fact that does not exist.
+
+    >>> arrays = {"kernel": np.eye(2, dtype="f4"), "bias": np.zeros(2, "f4")}
+    >>> arrays["recurrent_kernel"] = np.zeros((2, 2), "f4")
+    >>> options = {"units": 2, "activation": "tanh", "return_sequences": False}
+    >>> network = Network((Layer("simple_rnn", "rnn", options, arrays),), 0, 2, "")
+    >>> pack(network, encoding="features", predictor=True)[:4]
+    b'GGUF'
     """
     if unknown := contents.keys() - Contents.__annotations__.keys():
         raise TypeError(f"pack() got an unexpected keyword argument {min(unknown)!r}")
@@ -111,7 +124,7 @@ def pack(network: Network, **contents: Unpack[Contents]) -> bytes:
 
 
 def _fact_keys(network: Network, contents: Contents, dtype: str, values: Array | None) -> dict[str, bytes]:
-    """The keys of all that is known of the network as a whole."""
+    """Return the keys of the network as a whole."""
     keys = {
         "general.architecture": gguf.string("lstmgen"),
         "general.alignment": gguf.u32(gguf.ALIGNMENT),
@@ -186,7 +199,7 @@ def _self_test_keys(
 
 
 def _check_contents(network: Network, contents: Contents) -> int:
-    """Raise an error for a fact that cannot be. Returns how many elements there are."""
+    """Raise an error for a fact that is not allowed. Returns how many elements there are."""
     encoding = contents["encoding"]
     labels, predictor, padding = contents.get("labels"), contents.get("predictor", False), contents.get("padding")
     generates = labels is None and not predictor
@@ -240,7 +253,7 @@ def _check_network(network: Network) -> None:
 
 
 def _check_source(network: Network, i: int) -> None:
-    """Ids go into embeddings and masks, numbers into all else."""
+    """Raise `ModelFormatError` unless ids enter embeddings and masks, and numbers other layers."""
     layer, from_input = network.layers[i], NETWORK_INPUT in network.inputs(i)
     if layer.type == "embedding" and not from_input:
         raise ModelFormatError(f"layer {layer.name}: an embedding can only read the network's input")
@@ -284,7 +297,17 @@ def _check_arrays(where: str, arrays: Mapping[str, Array], shapes: Mapping[str, 
 
 
 def check_encoding(network: Network, encoding: str, generates: bool) -> None:
-    """Raise an error if the elements of `network`, which may generate, cannot enter by `encoding`."""
+    """Raise an error if the elements of a network cannot enter by an encoding.
+
+    encoding: one of `ENCODINGS`, else `OptionError`.
+    generates: whether the network generates.
+
+    Raises `ValueError` for an encoding that does not fit the network.
+
+    >>> arrays = {"kernel": np.eye(2, dtype="f4"), "bias": np.zeros(2, "f4")}
+    >>> layer = Layer("dense", "output", {"units": 2, "activation": "softmax"}, arrays)
+    >>> check_encoding(Network((layer,), 0, 2, ""), "onehot", generates=True)
+    """
     size, outputs = network.input_size, network.outputs
     if encoding not in ENCODINGS:
         raise OptionError("encoding", f"one of {', '.join(ENCODINGS)}", encoding)
@@ -304,11 +327,12 @@ def check_encoding(network: Network, encoding: str, generates: bool) -> None:
 
 def _check_zero_padding(network: Network, encoding: str, padding: int | None) -> None:
     if encoding not in PADDED_WITH_ZEROS:
-        raise ValueError(f"zero_padding: expected encoding {', '.join(PADDED_WITH_ZEROS)}, found {encoding!r}")
+        known = ", ".join(PADDED_WITH_ZEROS)
+        raise ValueError(f"{option('padding', 'zeros')}: expected the encoding {known}, found {encoding!r}")
     if padding is not None:
         raise ValueError(f"zero_padding: expected no padding beside it, found the id {padding}")
     if not network.window:
-        raise ValueError("zero_padding: expected a network with a window, found none")
+        raise ValueError(f"{option('padding', 'zeros')}: expected a network with a window, found none")
 
 
 def _checked_values(values: Sequence[float], encoding: str, elements: int) -> Array:
@@ -378,7 +402,7 @@ def _in_range(what: str, value: object, low: int, high: int) -> None:
 
 
 def _limited(what: str, text: object, limit: int = MAX_STRING) -> str:
-    """`text`, if the format can hold it as a string."""
+    """Return `text` if the format can hold it as a string. Else raise an error."""
     if not isinstance(text, str):
         raise TypeError(f"{what}: expected str, found {type(text).__name__}")
     try:

@@ -15,7 +15,7 @@ _NOTES = 120
 
 
 def kind(model: lstmgen.Model) -> str:
-    """What a model is: "generator", "generator of notes", "classifier" or "predictor"."""
+    """Return what a model is: "generator", "generator of notes", "classifier" or "predictor"."""
     if model.heads:
         return "generator of notes"
     if model.labels:
@@ -24,7 +24,7 @@ def kind(model: lstmgen.Model) -> str:
 
 
 def commands(model: lstmgen.Model, name: str) -> list[str]:
-    """What may be done with the `.bin` called `name`, as lines for a shell."""
+    """Return the commands that make sense for the `.bin` called `name`, as lines for a shell."""
     if model.heads:
         return [_shell("sample", name, "--length", _NOTES, "-o", f"{_stem(name)}.mid")]
     if model.generates:
@@ -35,8 +35,8 @@ def commands(model: lstmgen.Model, name: str) -> list[str]:
 
 
 def export_command(path: str, given: Mapping[str, Any]) -> tuple[str, str]:
-    """The line that exports a file of Keras with the flags `given`, and the name of the `.bin` that
-    it makes.
+    """Return the line that exports a file of Keras with the flags `given`, and the name of the
+    `.bin` that it makes.
     """
     out = _free(Path(path).name)
     flags = [text for flag, value in given.items() for text in ((flag,) if value is True else (flag, value))]
@@ -48,7 +48,7 @@ def _shell(*words: object) -> str:
 
 
 def _free(name: str) -> str:
-    """A name for a `.bin` in this folder, of which there is no file yet."""
+    """Return a name for a `.bin` in this folder, of which there is no file yet."""
     stem = name.removesuffix(".weights.h5") if name.endswith(".weights.h5") else os.path.splitext(name)[0]
     stem = (stem or "model").lstrip("-") or "model"
     names = (f"{stem}{'' if i == 1 else f'-{i}'}.bin" for i in range(1, 1_000_000))
@@ -56,12 +56,12 @@ def _free(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    """What a file that is made from another may be called, in this folder."""
+    """Return a name, without suffix, for a file that is made from another one in this folder."""
     return os.path.splitext(os.path.basename(name))[0].lstrip("-") or "notes"
 
 
 def _prime(model: lstmgen.Model) -> Sequence[str]:
-    """The option that gives a prime, if the model needs one."""
+    """Return the option that gives a prime, if the model needs one."""
     padded = model.padding is not None or model.zero_padding
     if len(model.prime) or (padded and model.window):
         return ()
@@ -74,14 +74,14 @@ def _prime(model: lstmgen.Model) -> Sequence[str]:
 
 
 def _sequence(model: lstmgen.Model) -> str | None:
-    """A sequence that a classifier takes, if text can say one."""
+    """Return a sequence that a classifier takes, if text can say one."""
     if model.encoding == "features":
         return " ".join(["0"] * (model.window or 8)) if model.input_shape[-1] == 1 else None
     return _text(model, 1)
 
 
 def _text(model: lstmgen.Model, count: int) -> str | None:
-    """A text of `count` elements; None if there is none that a shell takes."""
+    """Return a text of `count` elements; None if there is none that a shell takes."""
     vocabulary = model.vocabulary
     if vocabulary is None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 import lstmgen
+from lstmgen.errors import option
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +35,8 @@ def run(args: argparse.Namespace) -> None:
         gains = zip((one.window, one.carried), ("window", "carried"), strict=True)
         told = ", ".join(f"{gain:6.2f} {name}" for gain, name in gains if gain)
         print(f"  {one.option:22} {told:31} {one.bits:7.3f} bits{'' if one.recommended else '   not recommended'}")
-    carry = next((one for one in advice if one.option == "--carry"), None)
+    carry = next((one for one in advice if one.option == option("refresh", None)), None)
     if carry and not carry.recommended and model.needs_windows:
-        print(f"--carry is another model: {model.needs_windows}")
+        print(f"{carry.option} is another model: {model.needs_windows}")
     best = [one.option for one in advice if one.recommended]
     print(f"recommended: {', '.join(best)}" if best else "recommended: as it is")

@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def with_sample(card: str, sample: dict[str, Any]) -> str:
-    """The card, the text of a JSON object, with the options that are recommended for sampling."""
+    """Return the card, the text of a JSON object, with the options that are recommended for
+    sampling.
+    """
     facts = json.loads(exporting.card_text(card, {}) or "{}")
     return json.dumps({**facts, "sample": sample}, ensure_ascii=False)
 

@@ -42,7 +42,7 @@ def _facts(model: lstmgen.Model) -> dict[str, Any]:
             {
                 key: getattr(layer, key)
                 for key in (
-                    *("type", "name", "inputs", "outputs", "activation"),
+                    *("type", "name", "input_size", "outputs", "activation"),
                     *("recurrent_activation", "return_sequences", "sources"),
                 )
             }
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
     for layer in layers:
         activations = filter(None, (layer["activation"], layer["recurrent_activation"]))
         print(
-            f"  {layer['name']:20} {layer['type']:14} {layer['inputs']:>6} -> "
+            f"  {layer['name']:20} {layer['type']:14} {layer['input_size']:>6} -> "
             f"{layer['outputs']:<6} {', '.join(activations)}".rstrip()
         )
 
@@ -142,7 +142,7 @@ def _keras_info(args: argparse.Namespace) -> None:
 
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:
-    """Options of an export as the command line has them."""
+    """Return the options of an export as the command line has them."""
     return {
         option(name): ",".join(map(str, value)) if isinstance(value, list) else value for name, value in options.items()
     }

@@ -24,9 +24,9 @@ def add_element_arguments(parser: Any) -> None:
     )
     parser.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
     parser.add_argument(
-        "--vocab-encoding",
+        "--charset",
         metavar="NAME",
-        help="character encoding of the corpus (utf-8), or 'bytes': its bytes are the elements",
+        help="character set of the corpus (utf-8), or 'bytes': its bytes are the elements",
     )
     parser.add_argument(
         "--vocabulary-kind",
@@ -77,6 +77,6 @@ def add_heads_argument(parser: Any) -> None:
 
 
 def export_options(args: argparse.Namespace) -> Any:
-    """The options of `lstmgen.export` that the command line gives."""
+    """Return the options of `lstmgen.export` that the command line gives."""
     given = {key: value for key, value in vars(args).items() if value is not None}
     return {key: value for key, value in given.items() if key in ExportOptions.__annotations__}

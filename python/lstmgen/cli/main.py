@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, on one line."""
+    """Return what went wrong, on one line."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.ENOSPC, errno.EIO):
@@ -52,8 +52,9 @@ def reason(error: BaseException) -> str:
 
 
 def flag(name: str, value: object = NO_VALUE) -> str:
-    """An option of the library as the command line spells it: `--top-k`, or `--on-unknown skip`
-    with a value.
+    """Return an option of the library as the command line spells it.
+
+    It is `--top-k`, or `--on-unknown skip` with a value.
     """
     if (name, value) == ("refresh", None):
         return "--carry"
@@ -69,8 +70,9 @@ _OTHER_FLAGS = {"output": "--output-layer"}
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser, with the arguments of the command that `argv` names: the modules of the others
-    stay unread.
+    """Return the parser, with the arguments of the command that `argv` names.
+
+    The modules of the other commands are not imported.
     """
     parser = argparse.ArgumentParser(prog="lstmgen", description="Sample from recurrent networks that Keras trained.")
     parser.add_argument("--version", action="version", version=f"lstmgen {lstmgen.__version__}")

@@ -76,7 +76,7 @@ def _takes_ids(model: lstmgen.Model) -> bool:
 
 
 def _example(model: lstmgen.Model) -> NDArray[Any]:
-    """The first ids again and again, or zeros."""
+    """Return the first ids again and again, or zeros."""
     steps = model.window or _STEPS
     if _takes_ids(model):
         return np.arange(steps) % min(model.outputs if model.generates else model.input_size, steps)
@@ -84,7 +84,7 @@ def _example(model: lstmgen.Model) -> NDArray[Any]:
 
 
 def _read(model: lstmgen.Model, source: str) -> list[NDArray[Any]]:
-    """The sequences in a file, each (steps,) of ids or (steps, numbers)."""
+    """Return the sequences in a file, each (steps,) of ids or (steps, numbers)."""
     name = "stdin" if source == "-" else source
     data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     try:

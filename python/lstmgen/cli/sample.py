@@ -23,7 +23,7 @@ from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
 
 # Options of a file of Keras.
 _EXPORT = (
-    *("vocab_from", "vocab", "vocab_encoding", "lower", "config", "window", "encoding", "input_values", "padding"),
+    *("vocab_from", "vocab", "charset", "lower", "config", "window", "encoding", "input_values", "padding"),
     "heads",
 )
 
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keras = parser.add_argument_group("of a model saved by Keras, which has no vocabulary")
     keras.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters are the vocabulary")
     keras.add_argument("--vocab", metavar="FILE", help="JSON, pickle, .npy or .txt with the elements")
-    keras.add_argument("--vocab-encoding", metavar="NAME", help="character encoding of the corpus (utf-8), or 'bytes'")
+    keras.add_argument("--charset", metavar="NAME", help="character set of the corpus (utf-8), or 'bytes'")
     keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
     add_entering_arguments(keras)
     keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
@@ -114,14 +114,14 @@ def run(args: argparse.Namespace) -> None:
     if vocabulary is None:
         options = _with_ids(options)
     files = [output for output in args.output if output != _STDOUT]
-    encoding = None
+    notation = None
     if files:
         from lstmgen import music
 
         elements = vocabulary.elements if vocabulary else None
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: _assumed(message)
-            encoding = music.check_outputs(files, elements, joined=joined, bpm=args.bpm)
+            notation = music.check_outputs(files, elements, joined=joined, bpm=args.bpm)
     _check_folders(files)
     for name, value in _recommended(generator.model, options).items():
         print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> None:
         _print(stream, joined)
         return
     drawn = [str(element) for element in _with_progress(stream, options.get("length", 1000))]
-    _write(drawn, joined, files, encoding, args.bpm)
+    _write(drawn, joined, files, notation, args.bpm)
     if _STDOUT in args.output:
         _print(drawn, joined)
 
@@ -202,7 +202,7 @@ INTERVAL = 0.5  # seconds between two looks of the progress
 
 
 def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
-    """The model of a command line. What it assumes is printed."""
+    """Return the model of a command line, and print what it assumes."""
     from lstmgen.model import is_keras_file
 
     told: Any = {name: value for name in _EXPORT if (value := getattr(args, name)) is not None}
@@ -227,7 +227,7 @@ def _assumed(message: Warning | str) -> None:
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
-    """The options of sampling that the command line gives."""
+    """Return the options of sampling that the command line gives."""
     options = {
         name: value for name, entry in TABLE.items() if entry.flag and (value := getattr(args, name)) is not None
     }
@@ -266,7 +266,7 @@ def grammar_text(given: str) -> str:
 
 
 def _with_ids(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a model without a vocabulary: texts that are ids become ids."""
+    """Return the options of a model without a vocabulary: texts that are ids become ids."""
     from lstmgen.vocabulary import plain_ids
 
     def ids(text: Any) -> Any:
@@ -312,7 +312,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\", '"': '"', "'
 
 
 def _unescaped(what: Any) -> Any:
-    r"""A text, or texts, with characters for \n and the like."""
+    r"""Return a text, or texts, with characters for \n and the like."""
     if not isinstance(what, str):
         return [_unescaped(text) for text in what]
 
@@ -328,8 +328,8 @@ def _unescaped(what: Any) -> Any:
 
 
 def _recommended(model: lstmgen.Model, given: dict[str, Any]) -> dict[str, Any]:
-    """The options that the card of the model recommends, but those that were given in one way or
-    another.
+    """Return the options that the card of the model recommends, but those that were given in one
+    way or another.
     """
     card = model.metadata["card"]
     found = card.get("sample") if isinstance(card, dict) else None
@@ -372,8 +372,9 @@ def _print(elements: Iterable[str | int], joined: bool) -> None:
 
 
 def _with_progress(elements: Iterable[str | int], length: int) -> Iterator[str | int]:
-    """The elements. On a terminal, a line says how many there are, how fast they come, and how long
-    it takes.
+    """Yield the elements.
+
+    On a terminal, a line says how many have come, how fast they come, and how long it takes.
     """
     if not sys.stderr.isatty():
         yield from elements
@@ -391,21 +392,21 @@ def _with_progress(elements: Iterable[str | int], length: int) -> Iterator[str |
 
 
 def _is_music(elements: Sequence[str]) -> bool:
-    """Whether these elements can be written as music."""
+    """Return whether these elements can be written as music."""
     from lstmgen.music.elements import recognise_vocabulary
 
     return recognise_vocabulary(elements) is not None
 
 
-def _write(elements: Sequence[str], joined: bool, outputs: Sequence[Path], encoding: str | None, bpm: float) -> None:
-    """Write a sample as text, or as music of an encoding where the name of the file asks for it."""
+def _write(elements: Sequence[str], joined: bool, outputs: Sequence[Path], notation: str | None, bpm: float) -> None:
+    """Write a sample as text, or as music of a notation where the name of the file asks for it."""
     from lstmgen import music
     from lstmgen.files import write
 
-    if any(music.is_music(path, encoding) for path in outputs) and (loop := music.stuck(elements)):
+    if any(music.is_music(path, notation) for path in outputs) and (loop := music.stuck(elements)):
         print(f"warning: {loop}", file=sys.stderr)
     for path in outputs:
-        if music.is_music(path, encoding):
-            music.decode(elements, encoding=encoding).write(path, bpm=bpm)
+        if music.is_music(path, notation):
+            music.decode(elements, notation=notation).write(path, bpm=bpm)
         else:
             write(path, ("".join(elements) if joined else " ".join(elements) + "\n").encode())

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 
 def printable(text: str) -> str:
-    """`text` without what could command the terminal, whatever a file holds."""
+    """Return `text` without characters that control a terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def short(what: str | Iterable[str], start: str) -> str:
-    """`start`, and the first 60 characters of a text or of elements, on one line."""
+    """Return `start`, and the first 60 characters of a text or of elements, on one line."""
     text = what if isinstance(what, str) else " ".join(what)
     text = repr(text[:61])[1:-1]
     return start + (text if len(text) <= 60 else text[:60] + "...")

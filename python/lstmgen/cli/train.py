@@ -127,7 +127,7 @@ def _train(args: argparse.Namespace, task: _Task) -> None:
 
 
 def ended(report: TrainingReport) -> str:
-    """How a training ended, in words."""
+    """Return how a training ended, in words."""
     count = len(report.history)
     epochs = f"{count} epoch{'' if count == 1 else 's'}"
     figure = f"{report.best:.3f} {report.unit}"

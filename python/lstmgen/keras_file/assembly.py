@@ -14,7 +14,7 @@ import numpy as np
 
 from lstmgen.errors import ModelFormatError
 from lstmgen.keras_file.spec import shown
-from lstmgen.network import MAX_MATRIX, MAX_SIZE, NETWORK_INPUT, Array, Layer, Network, Option, Value
+from lstmgen.network import MAX_MATRIX, MAX_SIZE, NETWORK_INPUT, Array, Layer, Network, OptionValue, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Assembly:
         name: str,
         reads: Sequence[Tensor],
         arrays: Mapping[str, Array] | None = None,
-        **options: Option,
+        **options: OptionValue,
     ) -> Tensor:
         """Add a layer of docs/format.md and return its output.
 

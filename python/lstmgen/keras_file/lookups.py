@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lstmgen.errors import option
 from lstmgen.keras_file.assembly import Tensor
 from lstmgen.keras_file.layers import Item, layer
 from lstmgen.keras_file.spec import shown
@@ -70,5 +71,6 @@ def _ids(item: Item, special: Sequence[Any], mask: Any, integers: bool) -> Seque
         item.assembly.assumed.append(f"the vocabulary is that of the layer {shown(spec.name)}")
     else:
         where = "in another file, which is not opened" if isinstance(vocabulary, str) else "not in the config"
-        item.assembly.assumed.append(f"the vocabulary of the layer {shown(spec.name)} is {where}; give vocab")
+        said = f"the vocabulary of the layer {shown(spec.name)} is {where}; {option('vocab', ...)} gives it"
+        item.assembly.assumed.append(said)
     return [item.tensor]

@@ -177,7 +177,7 @@ class _Model:
         return replace(network, elements=textgenrnn.elements(self.path, known.config)) if known else network
 
     def _chosen(self, outputs: Sequence[Tensor], options: ReadOptions, assembly: Assembly) -> Tensor:
-        """The output that is wanted: one of several, or those that are a note together."""
+        """Return the output that is wanted: one of several, or those that are a note together."""
         output, told = options.get("output"), options.get("heads")
         names = output_names(self.spec)
         if output is not None and told is not None:
@@ -212,7 +212,7 @@ class _Model:
         *,
         told: bool,
     ) -> Tensor:
-        """The outputs that are a note together, as one vector."""
+        """Return the outputs that are a note together, as one vector."""
         found = notes.places(heads, names)
         joined = assembly.emit("concatenate", "heads", [outputs[i] for i in found])
         named = [head._replace(layer=names[i]) for head, i in zip(heads, found, strict=True)]
@@ -267,7 +267,7 @@ def _carried(network: Network, spec: Spec) -> Network:
         return replace(network, window=0, assumed=(*network.assumed, note))
     note = (
         f"a stateful model of {network.window} time steps: each window starts from zeros, "
-        "as after reset_states; refresh=None (--carry) carries the state on, as Keras does between batches"
+        f"as after reset_states; {option('refresh', None)} carries the state on, as Keras does between batches"
     )
     return replace(network, assumed=(*network.assumed, note))
 

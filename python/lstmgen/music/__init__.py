@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lstmgen.music.elements import DECODED, ENCODINGS, KEYS, LONGEST, STEPS, encode, transposed
+    from lstmgen.music.elements import DECODED, KEYS, LONGEST, NOTATIONS, STEPS, encode, transposed
     from lstmgen.music.formats import READABLE, WRITABLE
     from lstmgen.music.note_generator import NoteGenerator
     from lstmgen.music.notes import GRID, PIANO, Note
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lstmgen.music.timed_notes import TimedNote, of_timed_notes, read_timed_notes
 
 _HOMES = {
-    "elements": ("DECODED", "ENCODINGS", "KEYS", "LONGEST", "STEPS", "encode", "transposed"),
+    "elements": ("DECODED", "NOTATIONS", "KEYS", "LONGEST", "STEPS", "encode", "transposed"),
     "formats": ("READABLE", "WRITABLE"),
     "note_generator": ("NoteGenerator",),
     "notes": ("GRID", "PIANO", "Note"),
@@ -52,10 +52,10 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "DECODED",
-    "ENCODINGS",
     "GRID",
     "KEYS",
     "LONGEST",
+    "NOTATIONS",
     "PIANO",
     "READABLE",
     "STEPS",

@@ -187,7 +187,7 @@ def _struck(tone: NDArray[np.float32], length: int, fade: NDArray[np.float32]) -
 
 
 def _tone(pitch: int, rate: int) -> NDArray[np.float32]:
-    """A piano's string from the stroke to silence.
+    """Return the sound of a piano's string from the stroke to silence.
 
     Higher partials decay faster. Each decays fast at first and then slowly.
     """
@@ -207,7 +207,7 @@ def _tone(pitch: int, rate: int) -> NDArray[np.float32]:
 
 
 def _sines(powers: NDArray[np.complex128], shares: NDArray[np.float64], size: int) -> NDArray[np.float32]:
-    """The imaginary part of sum(shares * exp(powers * t)) for t = 0 to size - 1.
+    """Return the imaginary part of sum(shares * exp(powers * t)) for t = 0 to size - 1.
 
     exp(power * t) is its value at the start of a block times its value at the place inside the
     block. So one matrix product gives all samples, faster than a sine for each.

@@ -1,6 +1,6 @@
 """Music as elements: the names that a network reads and draws.
 
-Three encodings turn notes into a list of names. All times are in quarters, and the tempo is not
+Three notations turn notes into a list of names. All times are in quarters, and the tempo is not
 kept.
 
 "events" is the default. It keeps pitches, durations and rests, rounded to a grid of 24 points to
@@ -13,12 +13,12 @@ a quarter:
 Before the first "d", notes last a quarter. At each onset the lowest note comes first. "d" comes
 only where the duration changes. Notes and gaps longer than 16 quarters are shortened to that.
 
-"lesson" is the encoding of the lesson and of the article that it cites. A note is a name such as
+"lesson" is the notation of the lesson and of the article that it cites. A note is a name such as
 "C4" or "B-3" (B flat). A chord is its pitch classes, such as "4.7.11". Octaves of chords,
 durations and rests are lost. Chords of names, such as "E4.G4", are decoded, too. An element
 follows half a quarter after the one before, and sounds for a quarter.
 
-"melody" is the encoding of `melodygenerator.py`, from Valerio Velardo's course "Generating melodies
+"melody" is the notation of `melodygenerator.py`, from Valerio Velardo's course "Generating melodies
 with RNN-LSTM" (github.com/musikalkemist/generating-melodies-with-rnn-lstm). It is only decoded.
 Each symbol lasts a sixteenth, a quarter of a quarter:
 
@@ -29,7 +29,7 @@ Each symbol lasts a sixteenth, a quarter of a quarter:
 
 Measured on 122 movements of solo piano music, and on the 36 of them by Beethoven:
 
-| encoding | vocabulary, all | Beethoven | elements a piece, all | Beethoven | elements a note |
+| notation | vocabulary, all | Beethoven | elements a piece, all | Beethoven | elements a note |
 |---|---|---|---|---|---|
 | events | 135 | 125 | 3,399 | 4,380 | 1.89 |
 | lesson | 486 | 311 | 1,373 | 1,821 | |
@@ -51,8 +51,8 @@ from typing import NamedTuple
 from lstmgen.errors import OptionError
 from lstmgen.music.notes import GRID, MIDDLE_C, PIANO, GridNote, Note, grid_points, tidy
 
-ENCODINGS = ("events", "lesson")  # of files that are read
-DECODED = (*ENCODINGS, "melody")
+NOTATIONS = ("events", "lesson")  # of files that are read
+DECODED = (*NOTATIONS, "melody")
 STEPS = (96, 72, 48, 36, *range(24, 0, -1))  # the numbers after "t" and "d", in grid points
 LONGEST = 16 * GRID  # points: of a note, and from one onset to the next, in "events"
 KEYS = range(-5, 7)  # semitones up that give all twelve keys, each once
@@ -69,21 +69,21 @@ _PLACEHOLDER = re.compile(r"|<.*>|\[.*\]")  # such as <unk>, in a vocabulary
 
 
 class Recognised(NamedTuple):
-    """An encoding that elements were recognised as.
+    """A notation that elements were recognised as.
 
-    encoding: one of `DECODED`.
+    notation: one of `DECODED`.
     assumed: a sentence on what the elements do not say themselves; "" if there is nothing.
 
     >>> recognise(["n60"])
-    Recognised(encoding='events', assumed='')
+    Recognised(notation='events', assumed='')
     """
 
-    encoding: str
+    notation: str
     assumed: str
 
 
 def encode(notes: Iterable[Note]) -> list[str]:
-    """Return the elements of the encoding "events" for these notes.
+    """Return the elements of the notation "events" for these notes.
 
     notes: in any order. Silence before the first one is left out.
 
@@ -103,51 +103,51 @@ def encode(notes: Iterable[Note]) -> list[str]:
     return elements
 
 
-def decode_notes(elements: Sequence[str], encoding: str) -> list[Note]:
+def decode_notes(elements: Sequence[str], notation: str) -> list[Note]:
     """Return the notes of elements in whatever order a network has drawn them.
 
-    elements: names of one encoding.
-    encoding: "events", "lesson" or "melody".
+    elements: names of one notation.
+    notation: "events", "lesson" or "melody".
 
-    Raises `ValueError` for another encoding, and for an element that is not of the encoding.
+    Raises `ValueError` for another notation, and for an element that is not of the notation.
 
     >>> decode_notes(["60", "_", "r", "_", "62", "_", "_", "_"], "melody")
     [Note(start=0.0, duration=0.5, pitch=60), Note(start=1.0, duration=1.0, pitch=62)]
     """
-    return [note.note for note in decode_grid(elements, encoding)]
+    return [note.note for note in decode_grid(elements, notation)]
 
 
-def decode_grid(elements: Sequence[str], encoding: str) -> list[GridNote]:
+def decode_grid(elements: Sequence[str], notation: str) -> list[GridNote]:
     """Return what `decode_notes` does, with times in points of the grid.
 
     >>> decode_grid(["C4", "0.7"], "lesson")[0]
     GridNote(start=0, duration=12, pitch=60)
     """
-    check_encoding(encoding, DECODED)
+    check_notation(notation, DECODED)
     readers = {"events": _event_notes, "lesson": _lesson_notes, "melody": _melody_notes}
-    return tidy(readers[encoding](elements))
+    return tidy(readers[notation](elements))
 
 
-def check_encoding(encoding: str, known: Sequence[str] = ENCODINGS) -> None:
-    """Raise `ValueError` if an encoding is not among those known.
+def check_notation(notation: str, known: Sequence[str] = NOTATIONS) -> None:
+    """Raise `ValueError` if a notation is not among those known.
 
-    >>> check_encoding("morse")
+    >>> check_notation("morse")
     Traceback (most recent call last):
-    lstmgen.errors.OptionError: encoding: expected one of events, lesson, found 'morse'
+    lstmgen.errors.OptionError: notation: expected one of events, lesson, found 'morse'
     """
-    if encoding not in known:
-        raise OptionError("encoding", f"one of {', '.join(known)}", encoding)
+    if notation not in known:
+        raise OptionError("notation", f"one of {', '.join(known)}", notation)
 
 
 def recognise(elements: Sequence[str]) -> Recognised:
-    """Return the encoding of a sequence, which its first telling element decides.
+    """Return the notation of a sequence, which its first telling element decides.
 
     elements: as a network has drawn them. Plain numbers alone do not tell. They are pitches of a
         melody if one of them is above 11, else chords of the lesson. An empty sequence is "events".
 
-    Raises `ValueError` that names the first element if none of them is of any encoding.
+    Raises `ValueError` that names the first element if none of them is of any notation.
 
-    >>> [recognise(piece).encoding for piece in (["d12", "n60"], ["4", "C4"], ["60", "_"])]
+    >>> [recognise(piece).notation for piece in (["d12", "n60"], ["4", "C4"], ["60", "_"])]
     ['events', 'lesson', 'melody']
     """
     if not elements:
@@ -155,29 +155,29 @@ def recognise(elements: Sequence[str]) -> Recognised:
     fitting = [found for element in elements if (found := _fitting(element))]
     if not fitting:
         raise _unexpected(elements[0], 0, "one of music: 't6', 'd12', 'n60'; 'C4', '4.7'; or '60', '_', 'r'")
-    (encoding,) = next((found for found in fitting if len(found) == 1), (_encoding_of_numbers(elements),))
-    return Recognised(encoding, _assumed(encoding, elements))
+    (notation,) = next((found for found in fitting if len(found) == 1), (_notation_of_numbers(elements),))
+    return Recognised(notation, _assumed(notation, elements))
 
 
 def recognise_vocabulary(vocabulary: Iterable[str]) -> Recognised | None:
-    """Return the encoding that every element of a vocabulary fits; None if there is none.
+    """Return the notation that every element of a vocabulary fits; None if there is none.
 
     vocabulary: its order does not matter. Empty elements and placeholders such as "<unk>" or
         "[UNK]" are passed over.
 
-    >>> recognise_vocabulary(["/", "60", "62", "_", "r"]).encoding
+    >>> recognise_vocabulary(["/", "60", "62", "_", "r"]).notation
     'melody'
     >>> recognise_vocabulary(["the", "C4"])
     """
     elements = [element for element in vocabulary if not _PLACEHOLDER.fullmatch(element)]
     fitting = set(DECODED).intersection(*map(_fitting, elements)) if elements else set()
     if len(fitting) > 1:
-        fitting = {_encoding_of_numbers(elements)}
-    return next((Recognised(encoding, _assumed(encoding, elements)) for encoding in fitting), None)
+        fitting = {_notation_of_numbers(elements)}
+    return next((Recognised(notation, _assumed(notation, elements)) for notation in fitting), None)
 
 
 def is_event(element: str) -> bool:
-    """Return whether an element is of the encoding "events".
+    """Return whether an element is of the notation "events".
 
     >>> is_event("n60"), is_event("60")
     (True, False)
@@ -187,7 +187,7 @@ def is_event(element: str) -> bool:
 
 
 def transposed(elements: Sequence[str], semitones: int) -> list[str]:
-    """Return a piece of the encoding "events" in another key.
+    """Return a piece of the notation "events" in another key.
 
     semitones: how far up; negative is down. A note that would leave the keys of the piano moves by
         an octave to stay on them.
@@ -208,11 +208,11 @@ def transposed(elements: Sequence[str], semitones: int) -> list[str]:
     return [moved(element) for element in elements] if semitones else list(elements)
 
 
-# -- recognising an encoding -----------------------------------------------------------------------
+# -- recognising a notation -----------------------------------------------------------------------
 
 
 def _fitting(element: str) -> tuple[str, ...]:
-    """The encodings that an element may be of."""
+    """Return the notations that an element may be of."""
     if _NUMBER.fullmatch(element):
         return ("lesson", "melody") if int(element) <= 127 else ()
     if is_event(element):
@@ -222,14 +222,14 @@ def _fitting(element: str) -> tuple[str, ...]:
     return ("lesson",) if all(0 <= _lesson_pitch(part) <= 127 for part in element.split(".")) else ()
 
 
-def _encoding_of_numbers(elements: Iterable[str]) -> str:
-    """What plain numbers are: the chords of the lesson are pitch classes, 0 to 11."""
+def _notation_of_numbers(elements: Iterable[str]) -> str:
+    """Return the notation of plain numbers. Chords of the lesson are pitch classes, 0 to 11."""
     numbers = [int(element) for element in elements if _NUMBER.fullmatch(element)]
     return "melody" if max(numbers, default=0) > 11 else "lesson"
 
 
-def _assumed(encoding: str, elements: Iterable[str]) -> str:
-    if encoding != "melody":
+def _assumed(notation: str, elements: Iterable[str]) -> str:
+    if notation != "melody":
         return ""
     said = "the elements are a melody as melodygenerator.py has it: each symbol lasts a sixteenth (0.25 quarters)"
     if {_HOLD, _REST, _END}.intersection(elements):
@@ -265,7 +265,7 @@ def _lesson_notes(elements: Sequence[str]) -> Iterator[GridNote]:
 
 
 def _lesson_pitches(element: str, position: int) -> list[int]:
-    """The MIDI pitches of a note, or of the parts of a chord.
+    """Return the MIDI pitches of a note, or of the parts of a chord.
 
     A name such as "C4" has the pitch that `music21.note.Note` gives it. So has a number: 0 to 11
     are pitch classes from middle C upwards, larger ones MIDI pitches.
@@ -277,7 +277,7 @@ def _lesson_pitches(element: str, position: int) -> list[int]:
 
 
 def _lesson_pitch(part: str) -> int:
-    """The MIDI pitch of a name or a number; -1 for anything else."""
+    """Return the MIDI pitch of a name or a number, or -1 for anything else."""
     if _NUMBER.fullmatch(part):
         return int(part) if int(part) > 11 else MIDDLE_C + int(part)
     if name := _NAME.fullmatch(part):
@@ -287,7 +287,7 @@ def _lesson_pitch(part: str) -> int:
 
 
 def _melody_notes(elements: Sequence[str]) -> Iterator[GridNote]:
-    """Notes, each with the symbols "_" that follow it.
+    """Yield notes, each with the symbols "_" that follow it.
 
     `save_melody` in melodygenerator.py leaves out the last note, or the last "_". Nothing is left
     out here. Melodies after a "/" follow each other without a gap. A "_" without a note before it
@@ -311,7 +311,7 @@ def _unexpected(element: str, position: int, expected: str) -> ValueError:
 
 
 def _steps(kind: str, points: int) -> list[str]:
-    """The fewest elements that add up to a number of points, the largest first."""
+    """Return the fewest elements that add up to a number of points, the largest first."""
     elements = []
     for step in STEPS:
         while points >= step:

@@ -39,7 +39,7 @@ def midi_file(notes: Iterable[Note], bpm: float) -> bytes:
 
 
 def _variable_length(number: int) -> bytes:
-    """A number in groups of seven bits, with the highest bit set in all bytes but the last."""
+    """Return a number in groups of seven bits. All bytes but the last have the highest bit set."""
     digits = [number & 0x7F]
     while number := number >> 7:
         digits.append(number & 0x7F | 0x80)

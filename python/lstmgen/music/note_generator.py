@@ -30,19 +30,40 @@ _TINY = 1e-300  # so that a probability of zero has a logarithm
 class NoteGenerator:
     """Draws notes, as TensorFlow's tutorial "Generate music with an RNN" does.
 
-    source: a `Model`, or anything that `Model` takes with its options: a network with outputs for
-        pitch, step and duration, and perhaps velocity.
+    source: a `Model`, or anything that `Model` takes. Its network has outputs for pitch, step and
+        duration, and perhaps velocity.
+    options: those of `Model`, if `source` is not one already.
 
     A note is drawn from the window of the last T notes. Its pitch is drawn from the probabilities
     of the pitches, which `temp` changes. Step and duration are what the network puts out, but not
-    below 0. The note then enters as those of the training did, the pitch divided by `divisor`. (The
-    loop of the tutorial forgets to divide there, so that the network meets numbers it never saw.)
+    below 0. The note then enters as those of the training did, with the pitch divided by `divisor`.
+    The loop of the tutorial does not divide there, so that its network reads numbers that the
+    training did not have.
 
-    Raises what `Model` raises, and `ValueError` for a network whose outputs are no note.
+    Raises what `Model` raises, `TypeError` for options beside a `Model`, and `ValueError` for a
+    network whose outputs are no note.
 
-    >>> NoteGenerator("music")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ValueError: its outputs are no note: expected pitch, step and duration; ...
+    The network of the example draws E above middle C for ever, half a second each.
+
+    >>> import json, numpy as np
+    >>> from lstmgen.binfile import writer
+    >>> from lstmgen.heads import to_card
+    >>> from lstmgen.network import Layer, Network
+    >>> bias = np.zeros(130, "f4")
+    >>> bias[64], bias[128:] = 9, 0.5
+    >>> arrays = {"kernel": np.zeros((3, 130), "f4"), "bias": bias}
+    >>> arrays["recurrent_kernel"] = np.zeros((130, 130), "f4")
+    >>> options = {"units": 130, "activation": "linear", "return_sequences": False}
+    >>> layer = Layer("simple_rnn", "note", options, arrays)
+    >>> heads = [Head("pitch", 128, "logits", 128), Head("step", 1, "number", 1)]
+    >>> heads.append(Head("duration", 1, "number", 1))
+    >>> card = json.dumps({"heads": to_card(heads)})
+    >>> data = writer.pack(Network((layer,), 4, 3, ""), encoding="features", card=card)
+    >>> generator = NoteGenerator(data)
+    >>> [note.pitch for note in generator.sample(3, temp=0)]
+    [64, 64, 64]
+    >>> next(generator.stream(temp=0)).duration
+    0.5
     """
 
     def __init__(self, source: Source | Model, **options: Unpack[ExportOptions]) -> None:
@@ -53,9 +74,10 @@ class NoteGenerator:
         self.model: Model = source if isinstance(source, Model) else Model(source, **options)
         self.heads: tuple[Head, ...] = self.model.heads
         if not self.heads:
+            heads = option("heads", "pitch=NAME,step=NAME,duration=NAME")
             raise ValueError(
                 "its outputs are no note: expected pitch, step and duration; at the export "
-                "heads='pitch=NAME,step=NAME,duration=NAME' (--heads) says which outputs they are"
+                f"{heads} says which outputs they are"
             )
 
     @property
@@ -79,21 +101,24 @@ class NoteGenerator:
         temperature: float | None = None,
         inverse_temp: float | None = None,
     ) -> list[TimedNote]:
-        """Return `length` notes.
+        """Draw notes, and return them.
 
-        length: notes to draw, at least 0.
-        temp: by default 1; p_i is proportional to exp(logit_i / temp). 0 is the most likely pitch.
-            `temperature` is an alias, `inverse_temp` is 1 / temp.
+        length: how many notes are drawn, at least 0.
+        temp: the temperature, at least 0. The default is 1. The probability of pitch i is
+            proportional to exp(logit_i / temp). 0 takes the most likely pitch.
+        temperature, inverse_temp: the same as temp, and 1 / temp. At most one may be given.
         prime: the notes before the first one: the path of a MIDI file, or notes as `TimedNote` or
-            (pitch, step, duration). Only the last T count. None is `default_prime`. A shorter one
-            than T is read as it is, from the zero state.
-        seed: the same seed gives the same notes; None is a new one. The
-            random numbers are those of Python's `random.Random(seed).random()`.
+            (pitch, step, duration), in seconds. Only the last T count. Fewer are read as they are,
+            from the zero state. None is `default_prime`.
+        seed: the same seed gives the same notes. None is a new seed. The random numbers are those
+            of Python's `random.Random(seed).random()`.
 
-        Raises `ValueError` for options out of range, for a prime that is empty, has pitches that
-        the network does not know or is too short for a network that takes exactly T notes, and for
-        a network that puts out numbers that are not finite; `OSError` for a prime that cannot be
-        read.
+        Raises `OptionError` for a wrong option, and `OSError` for a prime that cannot be read.
+        Raises `ValueError` for a prime that is empty, has pitches that the network does not know,
+        or is too short for a network that takes exactly T notes. Raises `ValueError` if the network
+        puts out numbers that are not finite.
+
+        The class has an example.
         """
         return list(
             self.stream(length, temp, prime=prime, seed=seed, temperature=temperature, inverse_temp=inverse_temp)
@@ -109,7 +134,13 @@ class NoteGenerator:
         temperature: float | None = None,
         inverse_temp: float | None = None,
     ) -> Iterator[TimedNote]:
-        """Yield the notes of the same `sample` as they are drawn; `length=None` never ends."""
+        """Yield the notes that `sample` returns, as they are drawn.
+
+        length: how many notes are drawn, at least 0. None means that the iteration never ends.
+        temp, prime, seed, temperature, inverse_temp: as in `sample`.
+
+        Raises what `sample` raises. The class has an example.
+        """
         if length is not None and (type(length) is not int or length < 0):
             raise OptionError("length", "an integer from 0 up", length)
         given = {"temp": temp, "temperature": temperature, "inverse_temp": inverse_temp, "seed": seed}

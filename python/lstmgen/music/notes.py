@@ -42,7 +42,11 @@ class GridNote(NamedTuple):
 
     @classmethod
     def of(cls, note: Note) -> GridNote:
-        """Round a note to the grid; none becomes shorter than one point."""
+        """Return a note rounded to the grid. It is at least one point long.
+
+        >>> GridNote.of(Note(0.5, 0.001, 60))
+        GridNote(start=12, duration=1, pitch=60)
+        """
         return cls(grid_points(note.start), max(grid_points(note.duration), 1), note.pitch)
 
     @property
@@ -52,7 +56,7 @@ class GridNote(NamedTuple):
 
 
 def grid_points(quarters: float) -> int:
-    """Return the nearest point of the grid; of two that are as near, the later one.
+    """Return the nearest point of the grid, and the later one of two that are equally near.
 
     quarters: a time or a duration, at least 0.
 
@@ -75,7 +79,7 @@ def tidy(notes: Iterable[GridNote]) -> list[GridNote]:
     for start, duration, pitch in notes:
         longest[start, pitch] = max(duration, longest.get((start, pitch), 0))
     found = []
-    next_start: dict[int, int] = {}  # of each pitch
+    next_start: dict[int, int] = {}  # where each pitch begins again
     for (start, pitch), duration in sorted(longest.items(), reverse=True):
         found.append(GridNote(start, min(duration, next_start.get(pitch, start + duration) - start), pitch))
         next_start[pitch] = start

@@ -23,7 +23,7 @@ def check_outputs(
     joined: whether the elements, joined, are a text; such a model never writes music.
     bpm: quarters a minute, 4 to 1000.
 
-    Returns the encoding of the elements if they are music, else None. A `UserWarning` says what is
+    Returns the notation of the elements if they are music, else None. A `UserWarning` says what is
     assumed of them, if music is to be written. Raises `ValueError` that names the file and what can
     be written: for music under a suffix that is neither one of `WRITABLE` nor one of text, and for
     text under a suffix of music or of another binary format. Raises `OSError` or `ImportError` for
@@ -40,7 +40,7 @@ def check_outputs(
     if recognised:
         if check_music_outputs(names, bpm=bpm) and recognised.assumed:
             warnings.warn(recognised.assumed, stacklevel=2)
-        return recognised.encoding
+        return recognised.notation
     for path in names:
         suffix = suffix_of(path)
         if not is_text(path):
@@ -77,12 +77,12 @@ def check_music_outputs(paths: Iterable[Path], *, bpm: float = 100) -> bool:
     return bool(kinds)
 
 
-def is_music(path: Path, encoding: str | None) -> bool:
+def is_music(path: Path, notation: str | None) -> bool:
     """Return whether a sample is written as music there, and not as text.
 
-    encoding: what `check_outputs` returned.
+    notation: what `check_outputs` returned.
 
     >>> is_music("a.mid", "events"), is_music("a.txt", "events"), is_music("a.xml", None)
     (True, False, False)
     """
-    return encoding is not None and suffix_of(path) in WRITABLE
+    return notation is not None and suffix_of(path) in WRITABLE

@@ -24,11 +24,11 @@ _DRUMS = 10  # MIDI channel, counted from 1
 _DRUMS_ONLY = "there are only drums in it (percussion, in MIDI channel 10), which have no pitch"
 
 
-def parse(path: Path, encoding: str) -> Result:
+def parse(path: Path, notation: str) -> Result:
     """Return the elements of a file, or a sentence why there are none.
 
     path: a file with a suffix of `formats.READABLE`.
-    encoding: "events" or "lesson".
+    notation: "events" or "lesson".
 
     >>> parse(Path("missing.mid"), "events")
     'music21 cannot read it: No such file or directory'
@@ -36,7 +36,7 @@ def parse(path: Path, encoding: str) -> Result:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            elements, has_drums = _lesson(path) if encoding == "lesson" else _events(path)
+            elements, has_drums = _lesson(path) if notation == "lesson" else _events(path)
     except Exception as error:  # music21 raises errors of any kind
         return f"music21 cannot read it: {reason(error)}"
     return elements or without_notes(has_drums)
@@ -77,7 +77,7 @@ def music21_version() -> str:
         raise ImportError("music needs music21: pip install 'lstmgen[music]'") from None
 
 
-# -- the encoding "events" -------------------------------------------------------------------------
+# -- the notation "events" -------------------------------------------------------------------------
 
 
 def _events(path: Path) -> tuple[list[str], bool]:
@@ -249,7 +249,7 @@ def _score_notes(stream: Any) -> list[Note]:
     return notes
 
 
-# -- the encoding "lesson" -------------------------------------------------------------------------
+# -- the notation "lesson" -------------------------------------------------------------------------
 
 
 def _lesson(path: Path) -> tuple[list[str], bool]:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from lstmgen.errors import option
 from lstmgen.files import write
 from lstmgen.music import elements as _elements
 from lstmgen.music.formats import WRITABLE, suffix_of
@@ -92,28 +93,28 @@ class Music:
         return f"<lstmgen.music.Music of {len(self.notes)} notes, {self.length:g} quarters>"
 
 
-def decode(elements: str | Sequence[str], *, encoding: str | None = None) -> Music:
+def decode(elements: str | Sequence[str], *, notation: str | None = None) -> Music:
     """Return the music of elements, in whatever order a network has drawn them.
 
     elements: a list, or text with white space between them.
-    encoding: "events", "lesson" or "melody", see `lstmgen.music.elements`; None is the one that
+    notation: "events", "lesson" or "melody", see `lstmgen.music.elements`; None is the one that
         the elements are recognised as. "melody" does not say how long a symbol lasts, so a
         `UserWarning` says what is assumed if it is recognised.
 
-    Raises `ValueError` for another encoding, and for an element that is not of the encoding.
+    Raises `ValueError` for another notation, and for an element that is not of the notation.
 
     >>> decode("d12 n60 t12 n64").notes
     [Note(start=0.0, duration=0.5, pitch=60), Note(start=0.5, duration=0.5, pitch=64)]
-    >>> decode("60 _ _ _ r _ 64 _", encoding="melody").notes
+    >>> decode("60 _ _ _ r _ 64 _", notation="melody").notes
     [Note(start=0.0, duration=1.0, pitch=60), Note(start=1.5, duration=0.5, pitch=64)]
     """
     if isinstance(elements, str):
         elements = elements.split()
-    if encoding is None:
-        encoding, assumed = _elements.recognise(elements)
+    if notation is None:
+        notation, assumed = _elements.recognise(elements)
         if assumed:
             warnings.warn(assumed, stacklevel=2)
-    return Music(_elements.decode_notes(elements, encoding))
+    return Music(_elements.decode_notes(elements, notation))
 
 
 def check_bpm(bpm: float) -> None:
@@ -126,7 +127,7 @@ def check_bpm(bpm: float) -> None:
     ValueError: bpm: expected 4 to 1000 quarters a minute, found 1
     """
     if not 4 <= bpm <= 1000:
-        raise ValueError(f"bpm: expected 4 to 1000 quarters a minute, found {bpm}")
+        raise ValueError(f"{option('bpm')}: expected 4 to 1000 quarters a minute, found {bpm}")
 
 
 def check_installed(kind: str) -> None:

@@ -16,14 +16,15 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
+from lstmgen.errors import option
 from lstmgen.files import write
-from lstmgen.music.elements import KEYS, check_encoding, transposed
+from lstmgen.music.elements import KEYS, check_notation, transposed
 from lstmgen.music.formats import READABLE, suffix_of
 from lstmgen.music.parsing import Result, music21_version, parse, reason
 
 File = str | os.PathLike[str]
 
-_VERSION = 2  # of what the cache holds: add 1 when an encoding or the reading changes
+_VERSION = 2  # of what the cache holds: add 1 when a notation or the reading changes
 _MAX_FILE = 2**26  # bytes
 _WORKER = (
     "import json,sys; sys.path[:] = json.loads(sys.stdin.readline()); "
@@ -50,7 +51,7 @@ class Pieces(NamedTuple):
 def read_pieces(
     paths: File | Iterable[File],
     *,
-    encoding: str = "events",
+    notation: str = "events",
     transpose: bool = False,
     cache: bool | File = True,
     jobs: int | None = None,
@@ -59,7 +60,7 @@ def read_pieces(
 
     paths: files with a suffix of `READABLE` (MIDI, MusicXML, Humdrum), or folders. A folder
         stands for all such files in it and in the folders below.
-    encoding: "events" or "lesson", see `lstmgen.music.elements`. "events" has the notes of all
+    notation: "events" or "lesson", see `lstmgen.music.elements`. "events" has the notes of all
         parts in order of time. Ornaments without a duration are left out, repeats are as written.
         "lesson" has the notes of the first instrument that has any, as music21 partitions a file
         and rounds its times; without instruments, all notes. Drums are left out of both.
@@ -79,16 +80,18 @@ def read_pieces(
     ...     read_pieces(folder, cache=False, jobs=1).pieces
     [['d24', 'n60', 't24', 'd12', 'n64']]
     """
-    check_encoding(encoding)
-    if transpose and encoding != "events":
-        raise ValueError("transpose: only with encoding 'events': the lesson's chords have no pitches")
+    check_notation(notation)
+    if transpose and notation != "events":
+        raise ValueError(
+            f"{option('transpose')}: only with {option('notation', 'events')}: the lesson's chords have no pitches"
+        )
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs: expected at least 1, found {jobs}")
     files = _files([paths] if isinstance(paths, str | os.PathLike) else list(paths))
     version = music21_version()
     found: dict[Path, list[str]] = {}
     skipped: list[tuple[Path, str]] = []
-    for path, result in _read_all(files, encoding, _Cache.at(cache, f"{_VERSION} {encoding} {version}"), jobs):
+    for path, result in _read_all(files, notation, _Cache.at(cache, f"{_VERSION} {notation} {version}"), jobs):
         if isinstance(result, str):
             skipped.append((path, result))
             warnings.warn(f"{path}: skipped: {result}", stacklevel=2)
@@ -102,7 +105,7 @@ def read_pieces(
 
 
 def _files(paths: Sequence[File]) -> list[Path]:
-    """The music files among `paths` and in the folders among them, each once."""
+    """Return the music files among `paths` and in the folders among them, each once."""
     files: dict[Path, Path] = {}
     for path in map(Path, paths):
         inside = sorted(_music_in(path)) if path.is_dir() else [path]
@@ -168,8 +171,8 @@ def _cache_folder() -> Path:
     return Path(root) / "lstmgen" / "music"
 
 
-def _read_all(files: Sequence[Path], encoding: str, cache: _Cache, jobs: int | None) -> list[tuple[Path, Result]]:
-    """For each file its elements, or the reason why there are none."""
+def _read_all(files: Sequence[Path], notation: str, cache: _Cache, jobs: int | None) -> list[tuple[Path, Result]]:
+    """Return for each file its elements, or the reason why there are none."""
     results: dict[Path, Result] = {}
     names: dict[Path, Path | None] = {}
     for path in files:
@@ -183,7 +186,7 @@ def _read_all(files: Sequence[Path], encoding: str, cache: _Cache, jobs: int | N
         if stored is not None:
             results[path] = stored
     new = [path for path in files if path not in results]
-    for path, result in _parse_all(new, encoding, min(jobs or os.cpu_count() or 1, len(new))):
+    for path, result in _parse_all(new, notation, min(jobs or os.cpu_count() or 1, len(new))):
         results[path] = result
         if not isinstance(result, str):
             cache.write(names[path], result)
@@ -203,11 +206,11 @@ def _bytes(path: Path) -> bytes:
 # A pool of `multiprocessing` would run the caller's script again, or inherit TensorFlow's threads.
 
 
-def _parse_all(files: Sequence[Path], encoding: str, jobs: int) -> Iterator[tuple[Path, Result]]:
+def _parse_all(files: Sequence[Path], notation: str, jobs: int) -> Iterator[tuple[Path, Result]]:
     if jobs <= 1 or not sys.executable:
-        yield from ((path, parse(path, encoding)) for path in files)
+        yield from ((path, parse(path, notation)) for path in files)
         return
-    with _Workers(jobs, encoding) as workers, ThreadPoolExecutor(jobs) as threads:
+    with _Workers(jobs, notation) as workers, ThreadPoolExecutor(jobs) as threads:
         try:
             yield from zip(files, threads.map(workers.parse, files), strict=True)
         finally:  # if interrupted, do not wait for the files that are left
@@ -217,8 +220,8 @@ def _parse_all(files: Sequence[Path], encoding: str, jobs: int) -> Iterator[tupl
 class _Workers:
     """Processes that read one file after the other. A process that dies costs one file."""
 
-    def __init__(self, count: int, encoding: str) -> None:
-        self._encoding = encoding
+    def __init__(self, count: int, notation: str) -> None:
+        self._notation = notation
         self._free: SimpleQueue[subprocess.Popen[str] | None] = SimpleQueue()
         for _ in range(count):
             self._free.put(None)
@@ -226,7 +229,7 @@ class _Workers:
     def parse(self, path: Path) -> Result:
         process = self._free.get() or self._started()
         try:
-            answer = self._ask(process, [str(path), self._encoding])
+            answer = self._ask(process, [str(path), self._notation])
             if answer:
                 result: Result = json.loads(answer)
                 self._free.put(process)
@@ -263,7 +266,7 @@ class _Workers:
 
     @staticmethod
     def _ask(process: subprocess.Popen[str], question: list[str]) -> str:
-        """The answer, a line; empty if the process has ended."""
+        """Return the answer, a line; empty if the process has ended."""
         assert process.stdin and process.stdout
         with suppress(OSError):
             process.stdin.write(json.dumps(question) + "\n")
@@ -282,5 +285,5 @@ def _serve() -> None:
         os.dup2(2, 1)
         print(json.dumps("ready"), file=answers, flush=True)
         for line in sys.stdin:
-            path, encoding = json.loads(line)
-            print(json.dumps(parse(Path(path), encoding)), file=answers, flush=True)
+            path, notation = json.loads(line)
+            print(json.dumps(parse(Path(path), notation)), file=answers, flush=True)

@@ -81,7 +81,7 @@ def musicxml_file(notes: Sequence[Note], bpm: float) -> bytes:
 
 
 def _sounds(notes: Iterable[Note]) -> Iterator[tuple[Fraction, Any]]:
-    """The start and the music21 note or chord of each group that starts and ends together."""
+    """Yield the start and the music21 note or chord of each group that starts and ends together."""
     note, chord = music21("music21.note"), music21("music21.chord")
     for (start, duration), group in itertools.groupby(sorted(notes), lambda n: (n.start, n.duration)):
         pitches = [n.pitch for n in group]
@@ -91,7 +91,8 @@ def _sounds(notes: Iterable[Note]) -> Iterator[tuple[Fraction, Any]]:
 
 
 def _notated(notes: Sequence[Note], divisors: Sequence[int] = (4, 6, 8)) -> list[Note]:
-    """The notes in order, with the starts and ends in each quarter rounded to a fraction of it.
+    """Return the notes in order, with the starts and ends in each quarter rounded to a fraction of
+    it.
 
     Each quarter has the divisor with the smallest error; of equals, the first.
     """

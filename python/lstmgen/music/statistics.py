@@ -83,7 +83,7 @@ def _items(items: Sequence[Hashable] | Music) -> Sequence[Hashable]:
 
 
 def _runs(items: Sequence[Hashable], period: int, times: int) -> Iterator[Repeat]:
-    """The runs of at least `times` periods that repeat after `period` items, and not before."""
+    """Yield the runs of at least `times` periods whose shortest period is `period` items."""
     start = 0
     for i in range(period, len(items) + 1):
         if i < len(items) and items[i] == items[i - period]:
@@ -100,7 +100,7 @@ def _has_shorter_period(pattern: tuple[Hashable, ...]) -> bool:
 
 
 def _first_rotation(pattern: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
-    """One rotation that is the same for every item that the pattern may start with."""
+    """Return one rotation that is the same for every item that the pattern may start with."""
     return min((pattern[i:] + pattern[:i] for i in range(len(pattern))), key=repr)
 
 
@@ -164,7 +164,7 @@ def mean_polyphony(music: Music) -> float:
 def share_of_copies(piece: Sequence[str], corpus: Iterable[Sequence[str]], n: int = 8) -> float:
     """Return the share of the windows of a piece that are in a corpus note for note.
 
-    piece, corpus: elements. In the encoding "events" a note is its pitch, its duration and the
+    piece, corpus: elements. In the notation "events" a note is its pitch, its duration and the
         time since the note before; otherwise it is an element.
     n: notes of a window, at least 1. A piece of fewer notes gives 0.
 

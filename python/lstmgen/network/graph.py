@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen.errors import ModelFormatError
-from lstmgen.network.layer_types import LayerType, Option, Shape, Value, layer_type
+from lstmgen.network.layer_types import LayerType, OptionValue, Shape, Value, layer_type
 
 Array = NDArray[np.float32]
 
@@ -43,7 +43,7 @@ class Layer:
 
     type: str
     name: str
-    options: dict[str, Option]
+    options: dict[str, OptionValue]
     arrays: dict[str, Array]
     inputs: tuple[int, ...] | None = None
 
@@ -58,7 +58,10 @@ class Layer:
     def tensors(self, size: int) -> dict[str, Shape]:
         """Return name and Keras shape of each tensor, in file order.
 
-        size: numbers per step of the first input.
+        size: how many numbers the first input has at each step.
+
+        >>> Layer("dense", "output", {"units": 3, "activation": "softmax"}, {}).tensors(2)
+        {'kernel': (2, 3), 'bias': (3,)}
         """
         return self.row.tensors(size, self.options)
 
@@ -100,13 +103,19 @@ class Network:
     elements: Mapping[str, Any] = field(default_factory=dict)
 
     def inputs(self, i: int) -> tuple[int, ...]:
-        """Return the indices of the layers that feed layer `i`."""
+        """Return the indices of the layers that feed layer `i`. -1 is the network's own input.
+
+        >>> layers = Layer("reverse", "first", {}, {}), Layer("reverse", "second", {}, {})
+        >>> network = Network(layers, window=3, input_size=2, keras_version="")
+        >>> network.inputs(0), network.inputs(1)
+        ((-1,), (0,))
+        """
         inputs = self.layers[i].inputs
         return (i - 1,) if inputs is None else inputs  # -1 is NETWORK_INPUT
 
     @cached_property
     def values(self) -> tuple[Value, ...]:
-        """What each layer puts out.
+        """The value that each layer puts out.
 
         Raises `ModelFormatError` if the layers do not fit together.
         """
@@ -120,18 +129,23 @@ class Network:
         return tuple(values)
 
     def size_into(self, i: int) -> int:
-        """Return the numbers per step of the first input of layer `i`."""
+        """Return how many numbers the first input of layer `i` has at each step.
+
+        >>> network = Network((Layer("reverse", "only", {}, {}),), 3, 2, "")
+        >>> network.size_into(0)
+        2
+        """
         source = self.inputs(i)[0]
         return self.input_size if source == NETWORK_INPUT else self.values[source].size
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Size of the input, then of each layer's output."""
+        """The size of the input, then the size of each layer's output."""
         return (self.input_size, *(value.size for value in self.values))
 
     @property
     def outputs(self) -> int:
-        """Numbers per step that come out of the last layer."""
+        """How many numbers come out of the last layer at each step."""
         return self.values[-1].size
 
     @property

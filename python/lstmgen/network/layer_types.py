@@ -14,8 +14,8 @@ import numpy as np
 from lstmgen.errors import ModelFormatError
 
 Shape = tuple[int, ...]
-Option = int | str | bool | float
-Options = Mapping[str, Option]
+OptionValue = int | str | bool | float
+Options = Mapping[str, OptionValue]
 
 MAX_INPUTS = 64  # of one layer
 MAX_SIZE = 1_048_576  # units, input_size, input_dim, vocabulary
@@ -24,10 +24,14 @@ NO_MAXIMUM = float(np.finfo(np.float32).max)  # max_value of a rectifier without
 
 
 class Value(NamedTuple):
-    """What a layer puts out: `size` numbers, as often as `steps` says.
+    """What a layer puts out.
 
-    steps: None means once, after the last step. 0 means at each time step of the network's input.
-        Any other number means at that fixed number of steps.
+    size: how many numbers come out at a time.
+    steps: how often they come out. None means once, after the last step. 0 means at each time step
+        of the network's input. Any other number is a fixed number of steps.
+
+    >>> Value(128, None).size
+    128
     """
 
     size: int
@@ -39,6 +43,9 @@ class Key(NamedTuple):
 
     kind: the type of its value. A text names an activation.
     least, most: the range of an integer.
+
+    >>> layer_type("dense").keys["units"].least
+    1
     """
 
     kind: type
@@ -47,32 +54,45 @@ class Key(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What a layer is fed, and the window of the network (0: not fixed)."""
+    """The inputs of a layer.
+
+    values: the outputs of the layers that feed it, the first input first.
+    window: the number of time steps of the network. 0 if it is not fixed.
+
+    >>> Inputs([Value(3, 0), Value(1, 0)], window=5).size
+    3
+    """
 
     values: Sequence[Value]
     window: int
 
     @property
     def size(self) -> int:
-        """Numbers per step of the first input."""
+        """How many numbers the first input has at each step."""
         return self.values[0].size
 
     @property
     def steps(self) -> int | None:
-        """Steps of the first input."""
+        """How many steps the first input has, as in `Value`."""
         return self.values[0].steps
 
     def fixed_steps(self) -> int:
         """Return the steps of the first input as a number.
 
         Raises `ModelFormatError` if they depend on the text.
+
+        >>> Inputs([Value(3, 0)], window=5).fixed_steps()
+        5
         """
         if not self.steps and not self.window:
             raise ModelFormatError("expected a network with a fixed number of steps (window)")
         return self.steps or self.window
 
     def check_steps(self, others: Sequence[Value]) -> None:
-        """Raise `ModelFormatError` unless all inputs have as many steps as `others`."""
+        """Raise `ModelFormatError` unless all of `others` have the same number of steps.
+
+        >>> Inputs([Value(3, 0)], window=5).check_steps([Value(3, 0), Value(1, 5)])
+        """
         steps = {self.window if value.steps == 0 and self.window else value.steps for value in others}
         if len(steps) > 1:
             raise ModelFormatError(f"expected inputs with the same number of steps, found {list(others)}")
@@ -93,6 +113,9 @@ class LayerType(NamedTuple):
     needs_steps: its first input must have steps.
     whole: needs all time steps at once.
     fixes_steps: works for one number of steps only.
+
+    >>> LAYER_TYPES["lstm"].gates, LAYER_TYPES["lstm"].recurrent
+    (4, True)
     """
 
     keys: Mapping[str, Key] = {}
@@ -118,7 +141,12 @@ class LayerType(NamedTuple):
     def value(self, values: Sequence[Value], options: Options, window: int) -> Value:
         """Return what a layer with these options puts out when it is fed `values`.
 
-        Raises `ModelFormatError` if it cannot be fed them.
+        window: the number of time steps of the network. 0 if it is not fixed.
+
+        Raises `ModelFormatError` if the layer cannot read the values.
+
+        >>> layer_type("lstm").value([Value(3, 0)], {"units": 8, "return_sequences": False}, 5)
+        Value(size=8, steps=None)
         """
         least, most = self.least_inputs, self.most_inputs + self.takes_mask
         if not least <= len(values) <= most:
@@ -275,7 +303,11 @@ LAYER_TYPES: Mapping[str, LayerType] = {
 
 
 def layer_type(name: str) -> LayerType:
-    """Return the row of a type. Raises `ModelFormatError` for a name that is not in the table."""
+    """Return the row of a type. Raises `ModelFormatError` for a name that is not in the table.
+
+    >>> layer_type("max_pool").pools
+    True
+    """
     if name not in LAYER_TYPES:
         raise ModelFormatError(f"unknown type {name!r}")
     return LAYER_TYPES[name]

@@ -8,7 +8,7 @@ MARK = "Written by `lstmgen train`."
 
 
 def markdown(data: bytes, name: str, sample: str) -> str:
-    """The card of a model, in Markdown.
+    """Return the card of a model, in Markdown.
 
     data: the bytes of its `.bin`. name: of that file. sample: a line about a sample, or nothing.
     """

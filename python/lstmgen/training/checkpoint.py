@@ -84,7 +84,7 @@ class Files:
             raise OSError(f"{self.out}: cannot write into the folder {folder}: {error.strerror}") from None
 
     def existing(self) -> list[Path]:
-        """Those that are there: the `.bin` first."""
+        """Return the files that exist, the `.bin` first."""
         return [path for path in (self.out, self.state, self.keras, self.card) if path.exists()]
 
     def replace(self, contents: Mapping[Path, bytes]) -> None:
@@ -128,7 +128,7 @@ class Files:
 
 
 def saved_bytes(model: Any, suffix: str) -> bytes:
-    """A model as Keras saves it.
+    """Return a model as Keras saves it.
 
     It is saved in a temporary folder. In a folder that is full, HDF5 would end the process.
     """
@@ -190,7 +190,7 @@ class State:
 
     @classmethod
     def read(cls, path: Path) -> State:
-        """The state in the file `path`.
+        """Return the state in the file `path`.
 
         Raises `ValueError` that names the file if this version did not write it as it is.
         """
@@ -241,7 +241,7 @@ def _unusable(path: Path, reason: str) -> ValueError:
 
 
 def _digest(archive: zipfile.ZipFile, notes: Mapping[str, Any]) -> str:
-    """A sum over all that the file holds, so that a change is noticed."""
+    """Return a checksum of the file."""
     told = {key: value for key, value in notes.items() if key not in ("version", "digest")}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     for name in sorted(set(archive.namelist()) - {_NOTES}):
@@ -255,6 +255,6 @@ def _random_states(model: Any) -> Sequence[Any]:
 
 
 def keras_version() -> str:
-    """The version of Keras, and its backend."""
+    """Return the version of Keras, and its backend."""
     keras = import_keras()
     return f"{keras.__version__} ({keras.backend.backend()})"

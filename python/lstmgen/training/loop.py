@@ -29,11 +29,18 @@ _SAVED_EACH = 600  # seconds, in an epoch that takes longer
 class TrainingReport:
     """How a training ended.
 
-    out, keras_model, card: the files. best: the best figure, in `unit`. best_epoch: its epoch, from
-    1 on, counted over all that was resumed. improved: whether the files are of this training. They
-    are not if it went on from a finished model and no epoch was better. minutes: spent, over all
-    that was resumed. history: the figures of each epoch, in nats, of this training and of the
-    interrupted one that it went on with.
+    out, keras_model, card: the paths of the files.
+    best: the best figure, in `unit`.
+    best_epoch: the epoch of that figure, from 1 on. Epochs before a `resume` count.
+    improved: whether this training wrote the files. It does not if it resumes a finished model and
+        no epoch is better.
+    unit: "bits/char", "bits/element" or "bits/label".
+    minutes: the time that it took, with the time before a `resume`.
+    history: the figures of each epoch, in nats, with those before a `resume`.
+
+    >>> path = Path("m.bin")
+    >>> TrainingReport(path, path, path, 1.25, 3, True, "bits/char", 0.5, ()).best
+    1.25
     """
 
     out: Path
@@ -58,7 +65,7 @@ class Batches:
     of: Callable[[int], Callable[[int], tuple[Any, Any]]]
 
     def after(self, epochs: int, steps: int) -> Iterator[tuple[Any, Any]]:
-        """Those after so many epochs and steps, for ever."""
+        """Yield the batches after so many epochs and steps, for ever."""
         for epoch in itertools.count(epochs):
             batch = self.of(epoch)
             for step in range(steps, self.steps):
@@ -66,7 +73,7 @@ class Batches:
             steps = 0
 
     def dataset(self, keras: Any) -> Any:
-        """Those of the first epoch, as Keras measures on them."""
+        """Return the batches of the first epoch, on which Keras measures."""
         batches = self
 
         class Dataset(keras.utils.PyDataset):  # type: ignore[misc]
@@ -237,7 +244,7 @@ class _Keeper:
         self._bar.draw(epoch, self.last, done, f"{logs['loss'] * self.job.scale:.3f} {self.job.unit}", left)
 
     def _over_all(self, logs: Mapping[str, float], steps: int) -> dict[str, float]:
-        """Means over the epoch so far, from those of the `steps` of this run."""
+        """Return the means over the epoch so far, from those of the `steps` of this run."""
         share = steps / (self.state.steps + steps)
         means = {name: float(value) for name, value in logs.items()}
         return means | {name: mean + share * (means[name] - mean) for name, mean in self.state.means.items()}
@@ -285,7 +292,7 @@ class _Keeper:
         return self._before + time.monotonic() - self._started
 
     def _export(self) -> None:
-        """The `.h5`, the `.bin` and the card of the network as it is now."""
+        """Export the network as it is now: the `.h5`, the `.bin` and the card."""
         job, state = self.job, self.state
         model = job.saved()
         model.set_weights(job.model.get_weights())

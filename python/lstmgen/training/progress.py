@@ -14,7 +14,7 @@ def say(line: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """A time in words.
+    """Return a time in seconds as words.
 
     >>> duration(80), duration(600), duration(7200)
     ('80 s', '10 min', '2.0 h')
@@ -24,10 +24,10 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-class Network:
+class Outline:
     """A stack of layers in words, with the number of its parameters, before Keras has made it.
 
-    >>> str(Network("one-hot", 65).lstm(24).dense(65))
+    >>> str(Outline("one-hot", 65).lstm(24).dense(65))
     'one-hot 65 > lstm 24 > dense 65, 10,265 parameters'
     """
 
@@ -36,23 +36,23 @@ class Network:
         self._size = size
         self._layers = [f"{encoding} {size}"]
 
-    def embedding(self, units: int) -> Network:
-        """An `Embedding` of as many ids as there are inputs."""
+    def embedding(self, units: int) -> Outline:
+        """Add an `Embedding` of as many ids as there are inputs. Returns the same outline."""
         return self._add("embedding", units, self._size * units)
 
-    def standardize(self) -> Network:
-        """A `BatchNormalization` that knows a mean and a variance, and learns nothing."""
+    def standardize(self) -> Outline:
+        """Add a `BatchNormalization` with fixed mean and variance. Returns the same outline."""
         return self._add("standardize", self._size, 2 * self._size)
 
-    def lstm(self, units: int) -> Network:
-        """An `LSTM`."""
+    def lstm(self, units: int) -> Outline:
+        """Add an `LSTM`. Returns the same outline."""
         return self._add("lstm", units, 4 * units * (self._size + units + 1))
 
-    def dense(self, units: int) -> Network:
-        """A `Dense`."""
+    def dense(self, units: int) -> Outline:
+        """Add a `Dense`. Returns the same outline."""
         return self._add("dense", units, units * (self._size + 1))
 
-    def _add(self, kind: str, size: int, parameters: int) -> Network:
+    def _add(self, kind: str, size: int, parameters: int) -> Outline:
         self._layers.append(f"{kind} {size}")
         self._size = size
         self.parameters += parameters
@@ -62,7 +62,7 @@ class Network:
         return f"{' > '.join(self._layers)}, {self.parameters:,} parameters"
 
 
-def announce(data: Sequence[str], network: Network, steps: int, batch: int, epochs: int) -> None:
+def announce(data: Sequence[str], network: Outline, steps: int, batch: int, epochs: int) -> None:
     """Say what is about to happen."""
     for line in data:
         say(line)

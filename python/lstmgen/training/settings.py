@@ -30,7 +30,7 @@ def setting(
     architecture: bool = False,
     path: bool = False,
 ) -> Any:
-    """A field of `Settings`.
+    """Return a field of `Settings`.
 
     about: what it means, in words. least, most: the range of a number, with both ends. choices: of
     a name. kind: the type of its values, if the default is None. shown: the default in words, if
@@ -54,17 +54,17 @@ def setting(
 
 
 def batch_setting(default: int | None, shown: str | None = None) -> Any:
-    """The field `batch`."""
+    """Return the field `batch`."""
     return setting(default, "sequences of a training step", least=1, most=10**5, kind=int, shown=shown)
 
 
 def lr_setting(default: float | None, shown: str | None = None) -> Any:
-    """The field `lr`."""
+    """Return the field `lr`."""
     return setting(default, "greatest learning rate", least=1e-9, most=10, kind=float, shown=shown)
 
 
 def changed(of: type[Settings], name: str, default: Any) -> Any:
-    """The field `name` of the settings `of`, with another default."""
+    """Return the field `name` of the settings `of`, with another default."""
     metadata = {**_field(of, name).metadata, "shown": str(default)}
     return field(default=default, metadata=metadata)
 
@@ -89,7 +89,7 @@ def _shown(of: Field[Any]) -> str:
 
 
 def allowed(of: Field[Any]) -> str:
-    """The values that a setting may have, in words."""
+    """Return the values that a setting may have, in words."""
     about = of.metadata
     if about["choices"]:
         return ", ".join(about["choices"])
@@ -101,9 +101,12 @@ def allowed(of: Field[Any]) -> str:
 @described
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every training may be told.
+    """The settings of every training. The method `check` raises errors, the class does not.
 
-    Raises no error by itself: `check` does.
+    >>> settings = Settings(epochs=3, units=64)
+    >>> settings.check()
+    >>> settings.patience
+    5
     """
 
     epochs: int = setting(
@@ -140,14 +143,17 @@ class Settings:
         False, "replace the model that is there by the first epoch of this training", run=True, shown=""
     )
     told: frozenset[str] = field(default=frozenset(), repr=False)
-    """Names of settings that were given, even where they have the value of the default.
+    """The names of the settings that were given, even with the value of the default.
 
     A training that is resumed takes the value of the first run for a setting that has its default
-    and is not in here.
+    and is not among them.
     """
 
     def check(self) -> None:
-        """Raise `ValueError` for a setting that cannot be, `TypeError` for a wrong type."""
+        """Raise `ValueError` for a wrong setting, `TypeError` for a wrong type.
+
+        >>> Settings(units=64).check()
+        """
         for one in _listed(self):
             _check_value(one, getattr(self, one.name))
         for one in _listed(self):
@@ -160,11 +166,19 @@ class Settings:
             raise ValueError(f"{option('resume', True)} and {option(ways[1])}: give one of them")
 
     def unused(self) -> tuple[str, ...]:
-        """Names of the settings that have no effect beside the others."""
+        """Return the names of the settings that have no effect beside the others.
+
+        >>> Settings().unused()
+        ()
+        """
         return ()
 
     def facts(self) -> dict[str, Any]:
-        """The settings that make the model what it is, for its card."""
+        """Return the settings that the model depends on, for its card.
+
+        >>> Settings(units=64).facts()["units"]
+        64
+        """
         return {
             one.name: getattr(self, one.name)
             for one in _listed(self)
@@ -174,11 +188,16 @@ class Settings:
         }
 
     def as_in(self, recipe: Mapping[str, Any], source: object, *, architecture: bool = False) -> Self:
-        """These settings, with those of the `recipe` of the model `source` where they were not
-        given.
+        """Return these settings, completed by those of another model.
 
-        Only those that the weights depend on, with `architecture`. Raises `ValueError` that names
-        each setting that was given and differs, with both values.
+        recipe: the settings of that model.
+        source: that model, in the words of an error.
+        architecture: whether only the settings count on which the weights depend.
+
+        Raises `ValueError` that names each setting that was given and differs, with both values.
+
+        >>> Settings().as_in({"units": 64}, "m.bin").units
+        64
         """
         values: dict[str, Any] = {}
         differences = []
@@ -222,7 +241,7 @@ def _check_value(of: Field[Any], value: Any) -> None:
 
 
 def table(of: type[Settings]) -> str:
-    """The settings as a table in Markdown, as docs/training.md has it.
+    """Return the settings as a table in Markdown, as docs/training.md has it.
 
     Of a task only those that it has besides `Settings`, or with another default.
     """

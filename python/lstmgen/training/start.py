@@ -212,17 +212,17 @@ def _finished(files: Files, settings: S) -> Start[S]:
 
 
 def digest(data: bytes) -> str:
-    """The sum by which a `.bin` knows its `.h5`."""
+    """Return the sum by which a `.bin` knows its `.h5`."""
     return hashlib.sha256(data).hexdigest()
 
 
 def digest_fact(data: bytes) -> dict[str, str]:
-    """The same, as a fact of the card."""
+    """Return the entry of a card that holds `digest`."""
     return {_DIGEST: digest(data)}
 
 
 def _card(path: Path) -> dict[str, Any]:
-    """The facts in the card of a `.bin`. Raises `ValueError` that names it if it is broken."""
+    """Return the facts in the card of a `.bin`. Raises `ValueError` for a broken one."""
     from lstmgen.model import Model
 
     try:
@@ -233,7 +233,7 @@ def _card(path: Path) -> dict[str, Any]:
 
 
 def _figure(card: Mapping[str, Any], unit: str) -> float:
-    """How good a model is, by its card; the less the better."""
+    """Return the figure of a model from its card. A smaller figure is better."""
     figure = card.get(unit)
     return float(figure) if isinstance(figure, int | float) else math.inf
 
@@ -280,7 +280,7 @@ def _take_weights(start: Start[S], source: Path) -> None:
 
 
 def architecture(network: Network) -> dict[str, Any]:
-    """The settings that the weights of a network tell."""
+    """Return the settings that follow from the weights of a network."""
     recurrent = [layer for layer in network.layers if layer.row.recurrent]
     embeddings = [layer for layer in network.layers if layer.type == "embedding"]
     found: dict[str, Any] = {}
@@ -292,12 +292,12 @@ def architecture(network: Network) -> dict[str, Any]:
         **found,
         "level": "words" if embeddings else "letters",
         "kind": "letters" if embeddings else "numbers",
-        "encoding": "events" if network.input_size > 1 else "lesson",
+        "notation": "events" if network.input_size > 1 else "lesson",
     }
 
 
 def _elements_of(path: Path) -> Elements | None:
-    """What inputs and outputs of a `.bin` stand for."""
+    """Return what inputs and outputs of a `.bin` stand for."""
     from lstmgen.model import Model
 
     model = Model(path)
@@ -306,7 +306,7 @@ def _elements_of(path: Path) -> Elements | None:
 
 
 def _assumed(path: Path, weights: list[NDArray[Any]], elements: Elements) -> Elements:
-    """The elements of a Keras model without a `.bin` beside it."""
+    """Return the elements of a Keras model without a `.bin` beside it."""
     if weights[-1].shape != (len(elements.outputs),):
         raise ValueError(
             f"{path}: it has {weights[-1].shape[0]} outputs, the data have {len(elements.outputs)} elements: to map "
@@ -319,7 +319,8 @@ def _assumed(path: Path, weights: list[NDArray[Any]], elements: Elements) -> Ele
 def _mapped(
     path: Path, own: list[NDArray[Any]], given: list[NDArray[Any]], known: Elements, wanted: Elements
 ) -> list[NDArray[Any]]:
-    """The weights `given`, with their inputs and outputs moved to where the elements are wanted.
+    """Return the weights `given`, with their inputs and outputs moved to where the elements are
+    wanted.
 
     What belongs to a new element is as it is in `own`, but the bias of a new output is the least of
     the others, so that it is not drawn before it is learnt.
@@ -356,7 +357,7 @@ def _mapped(
 def _common(
     there: Sequence[str], here: Sequence[str], sizes: tuple[int, int], path: Path
 ) -> tuple[list[int], list[int]]:
-    """Where the elements that both have are: (in `here`, in `there`)."""
+    """Return the places of the elements that both have: (in `here`, in `there`)."""
     if (len(there), len(here)) != sizes:
         raise ValueError(f"{path}: it has weights for {sizes[0]} elements, but its .bin names {len(there)}")
     at = {element: i for i, element in enumerate(there)}
@@ -369,7 +370,7 @@ def _shapes(weights: Iterable[NDArray[Any]]) -> str:
 
 
 def _told(known: Elements, wanted: Elements) -> str:
-    """What was done about elements that are not the same."""
+    """Return a sentence on what happened to elements that differ."""
     pairs = [("inputs", known.inputs, wanted.inputs), ("outputs", known.outputs, wanted.outputs)]
     if pairs[0][1:] == pairs[1][1:] or not wanted.inputs:
         pairs = [("elements", known.outputs, wanted.outputs)]

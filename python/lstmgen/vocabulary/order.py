@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmgen.errors import option
+
 Ids = NDArray[np.int64]
 Bits = Callable[[Ids], float | None]
 
@@ -48,5 +50,5 @@ def doubt(elements: Sequence[str], sequence: Sequence[str], bits: Bits) -> str |
         if len(order) == len(elements):
             other = bits(np.argsort([places[element] for element in order])[ids])
             if other is not None and other < min(score, chance):
-                return f"{said}, and in the order {name} {other:.2f}: give a list in that order as vocab"
+                return f"{said}, and in the order {name} {other:.2f}: give a list in that order as {option('vocab')}"
     return said

@@ -113,19 +113,20 @@ def read(vocab: Vocab, outputs: int, kind: str | None = None) -> Listing:
     return _with_kind(name, listing, kind)
 
 
-def read_corpus(path: File, outputs: int, *, lower: bool = False, encoding: str = "utf-8") -> Listing:
+def read_corpus(path: File, outputs: int, *, lower: bool = False, charset: str = "utf-8") -> Listing:
     """Return the characters of a text, in the order of `sorted(set(text))`.
 
     path: the text.
     outputs: the number of outputs of the network, which must be that of the characters.
     lower: whether the text is lower-cased first.
-    encoding: of the text. "bytes" makes its bytes the elements, as after `open(path, "rb").read()`.
+    charset: the character set of the text. "bytes" makes its bytes the elements, as after
+        `open(path, "rb").read()`.
 
     If the number of characters is wrong, the text is tried with line ends read as `\\n` and without
     its byte order mark. If one of these fits, it is taken, and `assumed` says so.
 
     Raises `OSError` for a file that cannot be read. Raises `ValueError` for another number of
-    characters, for bytes that are not in the encoding, and for a pickle.
+    characters, for bytes that are not in the character set, and for a pickle.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -135,23 +136,23 @@ def read_corpus(path: File, outputs: int, *, lower: bool = False, encoding: str 
     name, data = os.fspath(path), Path(path).read_bytes()
     if _is_pickle(name, data):
         raise ValueError(f"{name}: a pickle, no text; give a vocabulary as {option('vocab')}")
-    if encoding == "bytes":
+    if charset == "bytes":
         text = (data.lower() if lower else data).decode("latin-1")
     else:
-        text = _decoded(name, data, encoding)
+        text = _decoded(name, data, charset)
         text = text.lower() if lower else text
-    mark = _BOM.encode().decode("latin-1") if encoding == "bytes" else _BOM
+    mark = _BOM.encode().decode("latin-1") if charset == "bytes" else _BOM
     for variant, assumed in _variants(name, text, mark):
         elements = sorted(set(variant))
         if len(elements) == outputs:
             found = Listing(elements, None, "text", variant, assumed)
-            return _of_bytes(found) if encoding == "bytes" else found
+            return _of_bytes(found) if charset == "bytes" else found
     lowered = f"lower-cased, it has exactly that many: {option('lower', True)}"
     message = _size_message(name, Listing(sorted(set(text))), outputs, lowered)
-    if encoding == "bytes":
+    if charset == "bytes":
         message = message.replace(" elements,", " different bytes,", 1)
     elif len(set(data)) == outputs:
-        message = f"{message.rpartition(';')[0]}; its bytes are exactly that many: {option('vocab_encoding', 'bytes')}"
+        message = f"{message.rpartition(';')[0]}; its bytes are exactly that many: {option('charset', 'bytes')}"
     raise ValueError(message)
 
 
@@ -167,6 +168,12 @@ def read_text(path: File) -> str:
     """Return the text of a UTF-8 file as it is. Line ends stay as they are.
 
     Raises `OSError`, or `ValueError` for a file that is not UTF-8.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.txt").write_bytes(b"Let $X$")
+    ...     read_text(f"{folder}/a.txt")
+    'Let $X$'
     """
     return _decoded(os.fspath(path), Path(path).read_bytes())
 
@@ -184,13 +191,13 @@ def _read_file(path: File) -> Any:
     return _lines(name, text) if name.lower().endswith(".txt") else _read_json(name, text)
 
 
-def _decoded(name: str, data: bytes, encoding: str = "utf-8") -> str:
+def _decoded(name: str, data: bytes, charset: str = "utf-8") -> str:
     try:
-        return data.decode(encoding)
+        return data.decode(charset)
     except UnicodeError as error:
-        raise ValueError(f"{name}: not {encoding.upper()}: {error}") from None
+        raise ValueError(f"{name}: not {charset.upper()}: {error}") from None
     except LookupError as error:
-        raise ValueError(f"{option('vocab_encoding')}: {error}") from None
+        raise ValueError(f"{option('charset')}: {error}") from None
 
 
 def _read_json(name: str, text: str) -> Any:

@@ -69,7 +69,13 @@ class Tokenizer(NamedTuple):
 
     @classmethod
     def of_card(cls, card: str) -> Tokenizer | None:
-        """Return the settings in the card of a `.bin`, or None if there are none."""
+        """Return the settings in the card of a `.bin`, or None if there are none.
+
+        card: the text of the card. It may hold anything.
+
+        >>> Tokenizer.of_card('{"tokenizer": {"lower": true, "split": " "}}').lower
+        True
+        """
         if '"tokenizer"' not in card:
             return None
         import json  # imported here, since few models need it and imports are half of the start
@@ -81,16 +87,28 @@ class Tokenizer(NamedTuple):
             return None  # a card may hold anything
 
     def facts(self) -> dict[str, Any]:
-        """Return the settings as the card of a `.bin` holds them."""
+        """Return the settings as the card of a `.bin` holds them.
+
+        >>> Tokenizer(lower=True).facts()
+        {'lower': True, 'split': ' '}
+        """
         return {key: value for key, value in self._asdict().items() if key in ("lower", "split") or value}
 
     def lowered(self, text: str) -> str:
-        """Return the text in the case of the elements, without the removed characters."""
+        """Return the text in the case of the elements, without the removed characters.
+
+        >>> Tokenizer(lower=True, removed="-").lowered("Re-Do")
+        'redo'
+        """
         text = text.lower() if self.lower else text
         return text.translate(dict.fromkeys(map(ord, self.removed))) if self.removed else text
 
     def words(self, text: str) -> Iterator[tuple[str, int]]:
-        """Yield the words of a text, and where each begins in the result of `lowered`."""
+        """Yield the words of a text, and where each begins in the result of `lowered`.
+
+        >>> list(Tokenizer(apart="!").words("ah! oh"))
+        [('ah', 0), ('!', 2), ('oh', 4)]
+        """
         outside = re.escape(self.filters + self.apart)
         character = f"[^{outside}]" if outside else "."
         pattern = rf"{re.escape(self.split)}|((?:(?!{re.escape(self.split)}){character})+)"

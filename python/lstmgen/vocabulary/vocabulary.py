@@ -26,7 +26,10 @@ class Piece(NamedTuple):
 
     element: the element that it is.
     at: where it begins in the text.
-    id: of the element, or None if it has none.
+    id: the id of the element, or None if it has none.
+
+    >>> Piece("cat", 4, None).id is None
+    True
     """
 
     element: str
@@ -200,7 +203,10 @@ class Vocabulary:
 
 
 def check_sequence(name: str, what: object) -> None:
-    """Raise a `TypeError` unless `what`, the argument `name`, may be text, elements or ids."""
+    """Raise `TypeError` unless `what`, the argument `name`, may be text, elements or ids.
+
+    >>> check_sequence("prime", "Let")
+    """
     if isinstance(what, bytes) or not isinstance(what, Iterable):
         raise TypeError(f"{name}: expected text, elements or ids, found {what!r:.60}")
 
@@ -208,7 +214,12 @@ def check_sequence(name: str, what: object) -> None:
 def id_at(name: str, piece: object, position: int) -> int:
     """Return the id that `piece` is, an integer of any kind.
 
+    name, position: what and where it is, in the words of an error.
+
     Raises `TypeError` for anything else.
+
+    >>> id_at("element", np.uint8(3), position=0)
+    3
     """
     try:
         return index(piece)  # type: ignore[arg-type]

@@ -18,10 +18,11 @@ from lstmgen.classifying import Row, is_numeric, parse_numbers, pieces, read_csv
 from lstmgen.network import MAX_STEPS
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Batches, Job, TrainingReport, run
-from lstmgen.training.progress import Network, announce
+from lstmgen.training.progress import Outline, announce
 from lstmgen.training.settings import Settings, batch_setting, changed, described, lr_setting, setting
 from lstmgen.training.start import Elements, begin
 
+_UNIT = "bits/label"
 KINDS = ("auto", "letters", "numbers")
 HEADERS = ("auto", "yes", "no")
 LEAST_TO_HOLD_OUT = 100  # rows; of fewer, a share is too small to measure on
@@ -33,10 +34,13 @@ PADDING = float(np.float32(-1e29))  # among numbers: beyond what `parse_numbers`
 @described
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSettings(Settings):
-    """What the training of a classifier may be told, besides `Settings`.
+    """The settings of the training of a classifier, beside those of `Settings`.
 
-    Of few rows, an epoch is several passes: 20 steps at least. Of fewer than 100 rows nothing is
-    held out, and the training ends when the network fits them.
+    An epoch has at least 20 steps, which are several passes over few rows. With fewer than 100 rows
+    nothing is held out, and the training ends when the network fits them.
+
+    >>> ClassifierSettings(units=16).holdout
+    0.2
     """
 
     epochs: int = changed(Settings, "epochs", 60)
@@ -74,11 +78,15 @@ def train_classifier(
     callbacks: Sequence[Any] = (),
     **facts: str | None,
 ) -> TrainingReport:
-    """Train a classifier on a UTF-8 CSV of `sequence,label`, and export it to `out`, a `.bin`.
+    """Train a classifier, and export it.
 
-    `callbacks` are Keras's own, such as TensorBoard; `facts` are those of `lstmgen.export` (name,
-    license ...). Raises `OSError` or `ValueError` that names file and line for a CSV that cannot be
-    used, and `ImportError` without Keras.
+    csv: the path of a UTF-8 CSV of `sequence,label`.
+    out: the path of the `.bin`. The model of Keras and its card lie beside it.
+    settings: see `ClassifierSettings`.
+    callbacks, facts: as in `train_text`.
+
+    Raises `OSError` or `ValueError` that names file and line, if the CSV cannot be used. Raises
+    `ValueError` for a wrong setting, and `ImportError` without Keras.
     """
     path = Path(csv)
     start = begin(Path(out), settings or ClassifierSettings(), [path])
@@ -86,21 +94,11 @@ def train_classifier(
     examples = read_examples(path, settings.kind, settings.header)
     training, held_out = split(examples.targets, settings.holdout, settings.seed)
     measured = held_out if len(held_out) else training
-    kind = "numbers" if examples.letters is None else "letters"
-    unit = "bits/label"
-    about = {
-        "corpus": path.name,
-        "corpus_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "kind": kind,
-        "rows": _counts(examples),
-        "held_out": len(held_out),
-        "recipe": settings.facts(),
-    }
-    start.check_data(about, unit)
+    about = _about(path, examples, len(held_out), settings)
+    start.check_data(about, _UNIT)
     data = _batches(examples, training, settings)
-    lines = [
-        f"{len(examples.texts)} sequences of {kind}: " + ", ".join(f"{n} {k}" for k, n in _counts(examples).items())
-    ]
+    counts = ", ".join(f"{n} {label}" for label, n in _counts(examples).items())
+    lines = [f"{len(examples.texts)} sequences of {about['kind']}: {counts}"]
     if not len(held_out) and settings.holdout:
         lines.append(f"fewer than {LEAST_TO_HOLD_OUT} rows, or no label with enough: nothing is held out")
     batch = min(settings.batch, len(training))
@@ -120,7 +118,7 @@ def train_classifier(
         saved=make,
         data=data,
         validation=padded(examples, held_out) if len(held_out) else None,
-        unit=unit,
+        unit=_UNIT,
         scale=1 / math.log(2),
         options={"labels": examples.labels, "window": _steps(examples) or None, **_elements(examples), **facts},
         elements=Elements(["", *examples.letters] if examples.letters else [], examples.labels),
@@ -134,8 +132,20 @@ def train_classifier(
 # -- data ----------------------------------------------------------------------------------------
 
 
+def _about(path: Path, examples: Examples, held_out: int, settings: ClassifierSettings) -> dict[str, Any]:
+    """Return the facts on the data, for the card."""
+    return {
+        "corpus": path.name,
+        "corpus_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "kind": "numbers" if examples.letters is None else "letters",
+        "rows": _counts(examples),
+        "held_out": held_out,
+        "recipe": settings.facts(),
+    }
+
+
 def read_examples(path: Path, kind: str = "auto", header: str = "auto") -> Examples:
-    """The sequences and labels of a CSV.
+    """Return the sequences and labels of a CSV.
 
     Raises `OSError`, or `ValueError` that names file and line.
     """
@@ -169,7 +179,7 @@ def read_examples(path: Path, kind: str = "auto", header: str = "auto") -> Examp
 
 
 def _mostly_numbers(texts: Sequence[str]) -> bool:
-    """Whether most sequences hold numbers only, and some more than one."""
+    """Return whether most sequences hold numbers only, and some more than one."""
     numeric = [text for text in texts if is_numeric(text)]
     return 2 * len(numeric) > len(texts) and any(len(pieces(text)) > 1 for text in numeric)
 
@@ -197,10 +207,13 @@ def _check_length(length: int) -> None:
 
 
 def split(targets: NDArray[np.int64], holdout: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to train on, and the share `holdout` of each label's rows, drawn with `seed`, to measure
-    on.
+    """Return the rows to train on, and the rows to measure on.
 
-    No row is held out of fewer than 100.
+    targets: the index of the label of each row.
+    holdout: the share of each label's rows to measure on, 0 to 0.5.
+    seed: the rows are drawn with it.
+
+    With fewer than 100 rows there are none to measure on.
     """
     rng = np.random.default_rng(seed)
     held_out = np.zeros(len(targets), bool)
@@ -212,7 +225,9 @@ def split(targets: NDArray[np.int64], holdout: float, seed: int) -> tuple[NDArra
 
 
 def padded(examples: Examples, rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Sequences, filled up on the right to the longest of all, and targets of the rows `rows`."""
+    """Return sequences, filled up on the right to the longest of all, and targets of the rows
+    `rows`.
+    """
     longest = max(map(len, examples.sequences))
     if examples.letters is None:
         x: NDArray[Any] = np.full((len(rows), longest, 1), PADDING, np.float32)
@@ -226,7 +241,7 @@ def padded(examples: Examples, rows: NDArray[np.int64]) -> tuple[NDArray[Any], N
 
 
 def _batches(examples: Examples, rows: NDArray[np.int64], settings: ClassifierSettings) -> Batches:
-    """The rows `rows` in batches, in another order in each pass."""
+    """Return the rows `rows` in batches, in another order in each pass."""
     batch = min(settings.batch, len(rows))
     a_pass = math.ceil(len(rows) / batch)
     passes = math.ceil(LEAST_STEPS / a_pass)
@@ -245,7 +260,7 @@ def _batches(examples: Examples, rows: NDArray[np.int64], settings: ClassifierSe
 
 
 def _counts(examples: Examples) -> dict[str, int]:
-    """Rows of each label."""
+    """Return how many rows each label has."""
     counts = Counter(examples.targets.tolist())
     return {label: counts[i] for i, label in enumerate(examples.labels)}
 
@@ -254,24 +269,26 @@ def _counts(examples: Examples) -> dict[str, int]:
 
 
 def _steps(examples: Examples) -> int:
-    """The length that all sequences of numbers have; 0 if they differ, and for letters."""
+    """Return the length of all sequences of numbers. 0 if they differ, and for letters."""
     lengths = set(map(len, examples.sequences))
     return lengths.pop() if examples.letters is None and len(lengths) == 1 else 0
 
 
-def _described(settings: ClassifierSettings, examples: Examples) -> Network:
-    """The network that will be trained, before Keras makes it."""
+def _described(settings: ClassifierSettings, examples: Examples) -> Outline:
+    """Return the network that will be trained, before Keras makes it."""
     if examples.letters is None:
-        network = Network("numbers", 1).standardize()
+        network = Outline("numbers", 1).standardize()
     else:
-        network = Network("ids", len(examples.letters) + 1).embedding(settings.embedding)
+        network = Outline("ids", len(examples.letters) + 1).embedding(settings.embedding)
     for _ in range(settings.layers):
         network.lstm(settings.units)
     return network.dense(len(examples.labels))
 
 
 def _network(keras: Any, settings: ClassifierSettings, examples: Examples) -> Callable[[], Any]:
-    """A function that makes the network: (Embedding | Masking, standardisation), LSTM, Dense."""
+    """Return a function that makes the network: (Embedding | Masking, standardisation), LSTM,
+    Dense.
+    """
     layers = keras.layers
     steps = _steps(examples)
     numbers = examples.letters is None
@@ -310,7 +327,7 @@ def _network(keras: Any, settings: ClassifierSettings, examples: Examples) -> Ca
 
 
 def _elements(examples: Examples) -> dict[str, Any]:
-    """What the export is told of the input."""
+    """Return the options of the export that describe the input."""
     if examples.letters is None:
         return {"encoding": "features"}
     ids = {letter: i for i, letter in enumerate(examples.letters, 1)}
@@ -334,7 +351,7 @@ def _until_it_fits(keras: Any) -> Any:
 
 
 def _accuracy(data: bytes, examples: Examples, rows: NDArray[np.int64], held_out: bool) -> dict[str, Any]:
-    """Share of the rows that the exported network gives their label."""
+    """Return the share of the rows to which the exported network gives their label."""
     from lstmgen.model import Model
 
     given: list[Any] = (

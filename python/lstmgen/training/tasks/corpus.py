@@ -23,37 +23,47 @@ class Corpus(NamedTuple):
 
 
 def paths(sources: Sources) -> list[Path]:
-    """One path or several, as a list."""
+    """Return one path or several, as a list."""
     return [Path(source) for source in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
 
 
 def read(
     sources: Iterable[Path],
     *,
-    encoding: str = "utf-8",
+    charset: str = "utf-8",
     lower: bool = False,
     column: str = "",
     without: Collection[Path] = (),
 ) -> Corpus:
-    """The text of files and folders, one after the other.
+    """Return the text of files and folders, one after the other.
 
-    Of a folder, all files count, those of its folders too, in the order of their names, but for
-    those whose name begins with a dot, and those of `without`. One that is not text in this
-    encoding is skipped with a warning. A line end is put between two files where there is none.
-    `column` names a column of CSV files, whose cells are then the text, a line each.
+    sources: files and folders. A folder stands for all files in it and in its folders, in the order
+        of their names. Files and folders whose names begin with a dot are skipped. So are files
+        that are no text in this character set, with a warning.
+    charset: the name of a character set that Python knows, such as "latin-1".
+    lower: whether the text becomes lower case.
+    column: the name of a column of CSV files. Its cells are then the text, one in each line.
+    without: files that are skipped.
 
-    Raises `OSError`, or `ValueError` that names the file, for one that cannot be read.
+    Files are separated by a line end, unless there is one already. Raises `OSError` for a file that
+    cannot be read, and `ValueError` that names the file for one that is no text.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.txt").write_text("Abc"), Path(folder, "b.txt").write_text("d")
+    ...     read([Path(folder)], lower=True)
+    Corpus(text='abc\\nd', names=('a.txt', 'b.txt'))
     """
     try:
-        b"\n".decode(encoding, "replace")
+        b"\n".decode(charset, "replace")
     except LookupError:
-        raise ValueError(f"{option('encoding')}: there is no encoding {encoding!r}") from None
+        raise ValueError(f"{option('charset')}: there is no character set {charset!r}") from None
     texts, names = [], []
     for path, listed in _files(sources):
         if listed and any(other.exists() and path.samefile(other) for other in without):
             continue
         try:
-            text = _decoded(path, encoding)
+            text = _decoded(path, charset)
         except ValueError as error:
             if not listed:
                 raise
@@ -69,7 +79,7 @@ def read(
 
 
 def _files(sources: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
-    """Each file, and whether it was found in a folder."""
+    """Yield each file, and whether it was found in a folder."""
     for source in sources:
         if not source.is_dir():
             yield source, False
@@ -80,20 +90,20 @@ def _files(sources: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
                 yield path, True
 
 
-def _decoded(path: Path, encoding: str) -> str:
+def _decoded(path: Path, charset: str) -> str:
     data = path.read_bytes()
     try:
-        text = data.decode(encoding)
+        text = data.decode(charset)
     except UnicodeError as error:
-        hint = f"; {option('encoding', 'latin-1')}, or another name, says what it is" if encoding == "utf-8" else ""
-        raise ValueError(f"{path}: not {encoding.upper()}: {error}{hint}") from None
+        hint = f"; {option('charset', 'latin-1')}, or another name, says what it is" if charset == "utf-8" else ""
+        raise ValueError(f"{path}: not {charset.upper()}: {error}{hint}") from None
     if "\0" in text:
         raise ValueError(f"{path}: no text: character {text.index(chr(0))} is U+0000, which a vocabulary cannot hold")
     return text.removeprefix("\ufeff")
 
 
 def _column(path: Path, text: str, column: str) -> str:
-    """The cells of a column, a line each; empty ones are left out."""
+    """Return the cells of a column, a line each; empty ones are left out."""
     first = text.split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)

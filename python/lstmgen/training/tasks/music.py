@@ -17,7 +17,7 @@ from lstmgen import music
 from lstmgen.errors import option
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Job, TrainingReport, run
-from lstmgen.training.progress import Network, announce
+from lstmgen.training.progress import Outline, announce
 from lstmgen.training.settings import Settings, batch_setting, changed, described, lr_setting, setting
 from lstmgen.training.start import Elements, begin
 from lstmgen.training.tasks import corpus, text
@@ -25,21 +25,26 @@ from lstmgen.vocabulary import Vocabulary
 
 Ids = NDArray[np.int32]
 
+_UNIT = "bits/element"
 _CHUNK = 1024  # elements of a held-out sequence
 LESSON_BATCH = 128
-_SAMPLE = 240  # elements of what is tried after an epoch
+_SAMPLE = 240  # elements of the sample after each epoch
 
 
 @described
 @dataclass(frozen=True, kw_only=True)
 class MusicSettings(Settings):
-    """What a training on music may be told, besides `Settings`."""
+    """The settings of a training on music, beside those of `Settings`.
 
-    encoding: str = setting(
+    >>> MusicSettings(units=128, transpose=True).notation
+    'events'
+    """
+
+    notation: str = setting(
         "events",
         "events: exact pitches, durations and rests, a target at each step; lesson: names of notes and chords as "
         "index / n_vocab, windows and their next element, RMSprop 1e-3, batch 128",
-        choices=music.ENCODINGS,
+        choices=music.NOTATIONS,
         architecture=True,
     )
     transpose: bool = setting(False, "each piece in all twelve keys (events)", shown="")
@@ -51,16 +56,23 @@ class MusicSettings(Settings):
     weight_decay: float = setting(1e-2, "weight decay of Adam (events)", least=0, most=1)
 
     def check(self) -> None:
-        """Raise `ValueError` for a setting that cannot be, `TypeError` for a wrong type."""
+        """Raise `ValueError` for a wrong setting, `TypeError` for a wrong type.
+
+        >>> MusicSettings(transpose=True).check()
+        """
         super().check()
-        if self.transpose and self.encoding != "events":
+        if self.transpose and self.notation != "events":
             raise ValueError(
-                f"{option('transpose')}: only with {option('encoding', 'events')}: the lesson's chords have no pitches"
+                f"{option('transpose')}: only with {option('notation', 'events')}: the lesson's chords have no pitches"
             )
 
     def unused(self) -> tuple[str, ...]:
-        """Names of the settings that have no effect beside the others."""
-        return ("batch", "lr", "length", "weight_decay") if self.encoding == "lesson" else ()
+        """Return the names of the settings that have no effect beside the others.
+
+        >>> MusicSettings(notation="lesson").unused()
+        ('batch', 'lr', 'length', 'weight_decay')
+        """
+        return ("batch", "lr", "length", "weight_decay") if self.notation == "lesson" else ()
 
 
 def train_music(
@@ -71,61 +83,67 @@ def train_music(
     callbacks: Sequence[Any] = (),
     **facts: str | None,
 ) -> TrainingReport:
-    """Train a generator of music on files or folders, and export it to `out`, a `.bin`.
+    """Train a generator of music, and export it.
 
-    A file that cannot be read is skipped with a warning. Held-out data are whole pieces. After each
-    epoch a sample is tried: one that falls into a repeated note is reported. `callbacks` and
-    `facts` are as in `train_text`.
+    paths: files or folders of music. A file that cannot be read is skipped with a warning.
+    out: the path of the `.bin`. The model of Keras and its card lie beside it.
+    settings: see `MusicSettings`. The data that are held out are whole pieces.
+    callbacks, facts: as in `train_text`.
+
+    After each epoch a sample is tried. One that only repeats a note is reported. Raises `OSError`
+    or `ValueError` for music that cannot be used. Raises `ValueError` for a wrong setting, and
+    `ImportError` without Keras.
     """
     sources = corpus.paths(paths)
     start = begin(Path(out), settings or MusicSettings(), sources)
     settings = start.settings
-    pieces = music.read_pieces(sources, encoding=settings.encoding)
+    pieces = music.read_pieces(sources, notation=settings.notation)
     vocabulary = _vocabulary(pieces.pieces, settings)
     ids = [vocabulary.encode(piece).astype(np.int32) for piece in pieces.pieces]
     training, held_out = _split(ids, settings)
     short = _check_size(training, vocabulary, settings)
-    digest = hashlib.sha256("\n".join(" ".join(piece) for piece in pieces.pieces).encode()).hexdigest()
-    unit = "bits/element"
-    about = {
-        "pieces": len(pieces.pieces),
-        "pieces_held_out": [pieces.sources[i].name for i in _held_out(ids, settings)],
-        "elements": sum(map(len, ids)),
-        "corpus_sha256": digest,
-        "recipe": settings.facts(),
-    }
-    start.check_data(about, unit)
+    about = _about(pieces, ids, settings)
+    start.check_data(about, _UNIT)
     _announce(settings, about, vocabulary, training, held_out, short)
     keras = import_keras()
     keras.utils.set_random_seed(settings.seed)
-    make = _events if settings.encoding == "events" else _lesson
+    make = _events if settings.notation == "events" else _lesson
     model, saved, data, validation = make(keras, settings, vocabulary, training, held_out)
-    elements = vocabulary.elements
+    elements, events = vocabulary.elements, settings.notation == "events"
     job = Job(
         start=start,
         model=model,
         saved=saved,
         data=data,
         validation=validation,
-        unit=unit,
+        unit=_UNIT,
         scale=1 / math.log(2),
         options={
             "vocab": list(elements),
             "vocabulary_kind": "tokens",
-            "encoding": "onehot" if settings.encoding == "events" else "scaled",
+            "encoding": "onehot" if events else "scaled",
             "padding": "none",
             "prime": training[0][: settings.window].tolist(),
             "window": settings.window,
             **facts,
         },
-        elements=Elements(
-            elements if settings.encoding == "events" else (), elements, scaled=settings.encoding == "lesson"
-        ),
+        elements=Elements(elements if events else (), elements, scaled=not events),
         facts=about,
         sample=_tried,
         callbacks=callbacks,
     )
     return run(job)
+
+
+def _about(pieces: music.Pieces, ids: Sequence[Ids], settings: MusicSettings) -> dict[str, Any]:
+    """Return the facts on the data, for the card."""
+    return {
+        "pieces": len(pieces.pieces),
+        "pieces_held_out": [pieces.sources[i].name for i in _held_out(ids, settings)],
+        "elements": sum(map(len, ids)),
+        "corpus_sha256": hashlib.sha256("\n".join(" ".join(piece) for piece in pieces.pieces).encode()).hexdigest(),
+        "recipe": settings.facts(),
+    }
 
 
 def _announce(
@@ -136,15 +154,15 @@ def _announce(
     held_out: list[Ids],
     short: int,
 ) -> None:
-    """Say what is about to happen."""
+    """Print what the training is about to do."""
     line = (
         f"{about['pieces']} pieces of {about['elements']:,} elements, {len(vocabulary):,} different; "
         f"{len(held_out)} held out"
     )
     if short:
         line += f"; {short} too short to learn from: a smaller length or window takes them, too"
-    events = settings.encoding == "events"
-    network = Network("one-hot", len(vocabulary)) if events else Network("scaled", 1)
+    events = settings.notation == "events"
+    network = Outline("one-hot", len(vocabulary)) if events else Outline("scaled", 1)
     for _ in range(settings.layers):
         network.lstm(settings.units)
     network.dense(len(vocabulary))
@@ -162,10 +180,10 @@ def _vocabulary(pieces: Sequence[Sequence[str]], settings: MusicSettings) -> Voc
 
 
 def _check_size(ids: Sequence[Ids], vocabulary: Vocabulary, settings: MusicSettings) -> int:
-    """How many pieces are too short. Raises `ValueError` if all are."""
+    """Return how many pieces are too short. Raises `ValueError` if all are."""
     if len(vocabulary) < 2:
         raise ValueError(f"the music has one element only, {vocabulary.elements[0]!r}: there is nothing to learn")
-    least = 1 + (settings.length if settings.encoding == "events" else settings.window)
+    least = 1 + (settings.length if settings.notation == "events" else settings.window)
     longest = max(map(len, ids))
     if longest < least:
         raise ValueError(
@@ -176,7 +194,11 @@ def _check_size(ids: Sequence[Ids], vocabulary: Vocabulary, settings: MusicSetti
 
 
 def _held_out(ids: Sequence[Ids], settings: MusicSettings) -> list[int]:
-    """Whole pieces, drawn until they have the share `holdout`; none of a handful of pieces."""
+    """Return the indices of the pieces that are held out.
+
+    Together they have about the share `holdout` of the elements. Of fewer than 8 pieces none is
+    held out.
+    """
     if settings.holdout == 0 or len(ids) < 8:
         return []
     order = np.random.default_rng(settings.seed).permutation(len(ids))
@@ -194,7 +216,7 @@ def _split(ids: Sequence[Ids], settings: MusicSettings) -> tuple[list[Ids], list
 
 
 def _tried(data: bytes) -> tuple[str, str | None]:
-    """What a sample of a model is like, and whether it is stuck."""
+    """Return what a sample of a model is like, and whether it is stuck."""
     from lstmgen.generator import Generator
     from lstmgen.model import Model
 
@@ -221,7 +243,7 @@ def _events(
 
 
 def _as_text(settings: MusicSettings) -> text.TextSettings:
-    """The settings by which a text would be learnt in the same way."""
+    """Return the settings by which a text would be learnt in the same way."""
     return text.TextSettings(
         epochs=settings.epochs,
         batch=settings.batch,
@@ -237,12 +259,12 @@ def _as_text(settings: MusicSettings) -> text.TextSettings:
 
 
 def _long(training: list[Ids], settings: MusicSettings) -> list[Ids]:
-    """The pieces that have more elements than a window."""
+    """Return the pieces that have more elements than a window."""
     return [piece for piece in training if len(piece) > settings.window]
 
 
 def _keys(vocabulary: Vocabulary) -> NDArray[np.int32]:
-    """(12, n): the id of each element in each key; those that no piece has are as they are."""
+    """Return the id of each element in each key, shape (12, n). Unused elements keep theirs."""
     names, ids = vocabulary.elements, vocabulary.ids
     moved = [music.transposed(names, key) for key in music.KEYS]
     return np.array([[ids.get(new, ids[old]) for old, new in zip(names, row, strict=True)] for row in moved], np.int32)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lstmgen.errors import option
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Batches, Job, TrainingReport, run
-from lstmgen.training.progress import Network, announce
+from lstmgen.training.progress import Outline, announce
 from lstmgen.training.settings import Settings, batch_setting, described, lr_setting, setting
 from lstmgen.training.start import Elements, begin
 from lstmgen.training.tasks import corpus as corpora
@@ -30,14 +30,19 @@ Ids = NDArray[np.int32]
 LEVELS = ("letters", "words")
 RECIPES = ("default", "lesson")
 LESSON_BATCH = 50
-LEAST_SEQUENCES = 512  # of an epoch: of a short text it is several passes
+_UNIT = "bits/char"
+LEAST_SEQUENCES = 512  # in an epoch, which is several passes over a short text
 _TOKEN = re.compile(r" ?\\?[^\W\d_]+| ?\d+| ?[^\w\s]|_|\s")
 
 
 @described
 @dataclass(frozen=True, kw_only=True)
 class TextSettings(Settings):
-    """What a training on text may be told, besides `Settings`."""
+    """The settings of a training on text, beside those of `Settings`.
+
+    >>> TextSettings(level="words", units=128).words
+    4000
+    """
 
     level: str = setting(
         "letters",
@@ -66,12 +71,16 @@ class TextSettings(Settings):
         least=2,
         most=65_536,
     )
-    encoding: str = setting("utf-8", "character encoding of the files", quiet=True)
+    charset: str = setting("utf-8", "character set of the files", quiet=True)
     lower: bool = setting(False, "learn from the text in lower case", quiet=True, shown="")
     column: str = setting("", "the files are CSV, and the text is the cells of this column, a line each", quiet=True)
 
     def unused(self) -> tuple[str, ...]:
-        """Names of the settings that have no effect beside the others."""
+        """Return the names of the settings that have no effect beside the others.
+
+        >>> TextSettings(level="letters").unused()
+        ('embedding', 'words')
+        """
         names = ["embedding", "words"] if self.level == "letters" else []
         if self.recipe == "lesson":
             names += ["batch", "lr", "dropout", "length", "weight_decay"]
@@ -79,14 +88,22 @@ class TextSettings(Settings):
         return tuple(names)
 
     def paced(self, elements: int) -> TextSettings:
-        """These settings with a batch for a text of so many elements, where none was given."""
+        """Return these settings with a batch for a text of so many elements, if none was given.
+
+        >>> TextSettings().paced(1000).batch
+        8
+        """
         if self.recipe == "lesson" or self.batch is not None:
             return self
         return replace(self, batch=batch_for(elements // self.length))
 
 
 def batch_for(sequences: int) -> int:
-    """The default batch for a text of so many sequences: a short text needs more steps."""
+    """Return the default batch for a text of so many sequences. A short text needs more steps.
+
+    >>> batch_for(1000), batch_for(5000)
+    (8, 32)
+    """
     return 8 if sequences < 2000 else 16 if sequences < 4000 else 32
 
 
@@ -98,21 +115,22 @@ def train_text(
     callbacks: Sequence[Any] = (),
     **facts: str | None,
 ) -> TrainingReport:
-    """Train a generator of text on files or folders of text, and export it to `out`, a `.bin`.
+    """Train a generator of text, and export it.
 
-    `callbacks` are Keras's own, such as TensorBoard; `facts` are those of `lstmgen.export` (name,
-    license ...). Raises `OSError` or `ValueError` that names the corpus for one that cannot be
-    used, and `ImportError` without Keras.
+    corpus: files or folders of text.
+    out: the path of the `.bin`. The model of Keras and its card lie beside it.
+    settings: see `TextSettings`.
+    callbacks: callbacks of Keras, such as TensorBoard.
+    facts: name, description, author, license and source_url, as `lstmgen.export` takes them.
+
+    Raises `OSError` or `ValueError` that names the corpus, if it cannot be used. Raises
+    `ValueError` for a wrong setting, and `ImportError` without Keras.
     """
     sources = corpora.paths(corpus)
     start = begin(Path(out), settings or TextSettings(), sources)
     settings = start.settings
     text, names = corpora.read(
-        sources,
-        encoding=settings.encoding,
-        lower=settings.lower,
-        column=settings.column,
-        without=start.files.all,
+        sources, charset=settings.charset, lower=settings.lower, column=settings.column, without=start.files.all
     )
     shown = ", ".join(map(str, sources))
     vocabulary = letters(text) if settings.level == "letters" else words(text, settings.words)
@@ -120,23 +138,12 @@ def train_text(
     settings = start.settings = settings.paced(len(ids))
     _check_size(shown, text, ids, vocabulary, settings)
     training, held_out = _parts(shown, ids, settings)
-    unit = "bits/char"
-    about = {
-        "corpus": names[0] if len(names) == 1 else list(names),
-        "corpus_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "characters": len(text),
-        "elements": len(ids),
-        "recipe": settings.facts(),
-    }
-    start.check_data(about, unit)
+    about = _about(text, names, ids, settings)
+    start.check_data(about, _UNIT)
     found = f"{len(text):,} characters, {len(ids):,} {settings.level}, {len(vocabulary):,} different"
-    announce(
-        [f"{shown}: {found}; {sum(map(len, held_out)):,} held out"],
-        _described(settings, len(vocabulary)),
-        data_steps(settings, training),
-        settings.batch or LESSON_BATCH,
-        settings.epochs,
-    )
+    lines = [f"{shown}: {found}; {sum(map(len, held_out)):,} held out"]
+    steps, batch = data_steps(settings, training), settings.batch or LESSON_BATCH
+    announce(lines, _described(settings, len(vocabulary)), steps, batch, settings.epochs)
     keras = import_keras()
     keras.utils.set_random_seed(settings.seed)
     make = _lesson if settings.recipe == "lesson" else per_step
@@ -147,7 +154,7 @@ def train_text(
         saved=saved,
         data=data,
         validation=validation,
-        unit=unit,
+        unit=_UNIT,
         scale=len(ids) / len(text) / math.log(2),
         options={**_export_options(settings, vocabulary, ids), **facts},
         elements=Elements(vocabulary.elements, vocabulary.elements),
@@ -159,9 +166,21 @@ def train_text(
     return run(job)
 
 
+def _about(text: str, names: Sequence[str], ids: Ids, settings: TextSettings) -> dict[str, Any]:
+    """Return the facts on the data, for the card."""
+    return {
+        "corpus": names[0] if len(names) == 1 else list(names),
+        "corpus_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "characters": len(text),
+        "elements": len(ids),
+        "recipe": settings.facts(),
+    }
+
+
 def _parts(shown: str, ids: Ids, settings: TextSettings) -> tuple[list[Ids], list[Ids]]:
-    """The ids to learn from, and those to measure on. Raises `ValueError` if there are too few of
-    them.
+    """Return the ids to learn from, and those to measure on.
+
+    Raises `ValueError` if there are too few of them.
     """
     training, held_out = split(ids, settings.holdout, least=2 * settings.window)
     least = settings.window if settings.recipe == "lesson" else settings.length
@@ -175,7 +194,7 @@ def _parts(shown: str, ids: Ids, settings: TextSettings) -> tuple[list[Ids], lis
 
 
 def _export_options(settings: TextSettings, vocabulary: Vocabulary, ids: Ids) -> dict[str, Any]:
-    """What the export of the model is told."""
+    """Return the options of the export."""
     return {
         "vocab": list(vocabulary.elements),
         "vocabulary_kind": "text",
@@ -190,12 +209,12 @@ def _export_options(settings: TextSettings, vocabulary: Vocabulary, ids: Ids) ->
 
 
 def letters(text: str) -> Vocabulary:
-    """The characters of a text, sorted."""
+    """Return the characters of a text, sorted."""
     return Vocabulary(sorted(set(text)), "text")
 
 
 def words(text: str, most: int) -> Vocabulary:
-    """Characters, and the most frequent words with the space before them.
+    """Return the characters, and the most frequent words with the space before them.
 
     `most` elements at most, but all characters.
     """
@@ -237,7 +256,7 @@ def split(ids: Ids, holdout: float, blocks: int = 6, least: int = 1) -> tuple[li
 
 
 def _excerpt(data: bytes, length: int = 160) -> str:
-    """What a generator says, in one line."""
+    """Return what a generator says, in one line."""
     from lstmgen.generator import Generator
     from lstmgen.model import Model
 
@@ -247,7 +266,7 @@ def _excerpt(data: bytes, length: int = 160) -> str:
 
 
 def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: int) -> dict[str, Any]:
-    """Bits a character of the held-out texts, as lstmgen scores them.
+    """Return the bits per character of the held-out texts, as lstmgen scores them.
 
     The first `window` elements of each are context only.
     """
@@ -273,9 +292,9 @@ def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: 
 # -- recipes -------------------------------------------------------------------------------------
 
 
-def _described(settings: TextSettings, n: int) -> Network:
-    """The network that will be trained, before Keras makes it."""
-    network = Network("one-hot" if settings.level == "letters" else "ids", n)
+def _described(settings: TextSettings, n: int) -> Outline:
+    """Return the network that will be trained, before Keras makes it."""
+    network = Outline("one-hot" if settings.level == "letters" else "ids", n)
     if settings.level == "words":
         network.embedding(settings.embedding)
     if settings.level == "words" and settings.recipe == "lesson":
@@ -286,7 +305,7 @@ def _described(settings: TextSettings, n: int) -> Network:
 
 
 def _input(keras: Any, settings: TextSettings, n: int, steps: int | None) -> list[Any]:
-    """The input, and how an element becomes numbers."""
+    """Return the input, and how an element becomes numbers."""
     if settings.level == "letters":
         return [keras.Input((steps, n))]
     return [keras.Input((steps,)), keras.layers.Embedding(n, settings.embedding, name="embedding")]
@@ -300,7 +319,7 @@ def per_step(
     held_out: list[Ids],
     keys: NDArray[np.int32] | None = None,
 ) -> Any:
-    """The default recipe: (model to train, maker of the one to save, data, validation).
+    """Return the default recipe: (model to train, maker of the one to save, data, validation).
 
     `keys` (k, n) holds the id of each element in each of k forms that are equally good, such as
     keys of music: each training sequence is shown in one of them.
@@ -372,7 +391,7 @@ def _lesson(keras: Any, settings: TextSettings, n: int, training: list[Ids], hel
 
 
 def known(value: T | None) -> T:
-    """A setting that `TextSettings.paced` has filled in."""
+    """Return a setting that `TextSettings.paced` has filled in."""
     if value is None:
         raise TypeError("batch: TextSettings.paced fills it in")
     return value
@@ -383,7 +402,7 @@ def _encoded(ids: NDArray[Any], onehot: int | None) -> NDArray[Any]:
 
 
 def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
-    """Steps of an epoch: those of a pass, or of `LEAST_SEQUENCES` where a pass has fewer."""
+    """Return the steps of an epoch: of one pass, or of `LEAST_SEQUENCES` if a pass has fewer."""
     if settings.recipe == "lesson":
         return window_steps(texts, settings.window, LESSON_BATCH)
     sequences = sum((len(text) - 1) // settings.length for text in texts)
@@ -391,7 +410,7 @@ def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
 
 
 def _slices(texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None) -> Batches:
-    """Slices of the texts with a target at each step.
+    """Return slices of the texts with a target at each step.
 
     Each epoch cuts them at other places and shuffles them.
     """
@@ -419,7 +438,7 @@ def _slices(texts: list[Ids], settings: TextSettings, onehot: int | None, keys: 
 
 
 def _whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
-    """Held-out texts with the state carried along.
+    """Return held-out texts with the state carried along.
 
     The first `window` elements of each only warm it up.
     """
@@ -439,11 +458,13 @@ def windows(
     encode: Callable[[NDArray[Any]], NDArray[Any]],
     seed: int | None = None,
 ) -> Batches:
-    """Each window, through `encode`, and the element after it, made batch by batch; in order
-    without a seed.
+    """Return the windows of texts, each with the element after it, batch by batch.
 
-    The lesson makes them in pieces of 10,000, since the whole does not fit into memory; the network
-    sees the same.
+    encode: makes a batch of windows the input of the network.
+    seed: the order of the windows is drawn with it. None leaves them in order.
+
+    The lesson makes pieces of 10,000 windows, since all of them do not fit into memory. The network
+    reads the same.
     """
     starts = np.concatenate([np.arange(len(text) - window) + offset for text, offset in _offsets(texts)])
     joined = np.concatenate(texts)
@@ -460,7 +481,7 @@ def windows(
 
 
 def window_steps(texts: list[Ids], window: int, batch: int) -> int:
-    """Batches of windows: full ones, or one that is not."""
+    """Return the number of batches of windows. At least one, even if it is not full."""
     return max(1, sum(max(0, len(text) - window) for text in texts) // batch)
 
 
