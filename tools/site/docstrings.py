@@ -48,7 +48,7 @@ def markdown(docstring: str, known: set[str]) -> str:
     2
     ```
     """
-    out = []
+    out: list[str] = []
     for paragraph in re.split(r"\n[ \t]*\n", docstring.strip("\n")):
         if paragraph.lstrip().startswith(">>>"):
             if out and out[-1].endswith("\n```") and out[-1].startswith("```pycon"):
@@ -70,4 +70,4 @@ def markdown(docstring: str, known: set[str]) -> str:
 
 def plain(paragraph: str) -> str:
     """Return an example without its indentation and without the directives of doctest."""
-    return re.sub(r"[ \t]+# doctest: .*", "", "\n".join(line for line in paragraph.split("\n")))
+    return re.sub(r"[ \t]+# doctest: .*", "", paragraph)

@@ -115,7 +115,7 @@ def packed() -> str:
     drawing = Drawing(760, 470, "A matrix as Keras stores it, and packed into panels of 16 columns")
     fills = (TEAL, AMBER, PINK, BLUE)
 
-    def row(x: float, y: float, cells: list[tuple[int, int]], cut: int = 4) -> None:
+    def row(x: float, y: float, cells: list[tuple[int, int]]) -> None:
         for i, (r, c) in enumerate(cells):
             drawing.box(x + 44 * i, y, 42, 24, fills[r], f"{r},{c}", 11)
         drawing.text(x + 44 * len(cells) + 4, y + 17, "…", 14)

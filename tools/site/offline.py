@@ -13,15 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 ELSEWHERE = re.compile(r"(?:[a-z]+:)?//", re.IGNORECASE)
-LOADED = {
-    "script": "src",
-    "img": "src",
-    "iframe": "src",
-    "source": "src",
-    "video": "src",
-    "audio": "src",
-    "link": "href",
-}
+LOADED = {"link": "href"} | dict.fromkeys(["script", "img", "iframe", "source", "video", "audio"], "src")
 FROM_STYLES = re.compile(r"""(?:@import\s*|url\()\s*["']?([^"')]+)""")
 
 
@@ -58,4 +50,4 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     if not any(folder.rglob("*.html")):
         sys.exit(f"{folder}: expected a built site, found no page")
-    sys.exit("\n".join(requests(folder)))
+    sys.exit("\n".join(requests(folder)) or 0)
