@@ -189,7 +189,7 @@ def tool(name: str) -> Any:
     return module
 
 
-@pytest.mark.parametrize("name", ["window", "lanes", "packed", "file"])
+@pytest.mark.parametrize("name", ["window", "lanes", "packed", "file", "speed"])
 def test_the_drawings_are_those_of_the_script(name: str) -> None:
     pytest.importorskip("gguf")
     draw: Callable[[], str] = tool("drawings").DRAWINGS[name]

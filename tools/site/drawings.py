@@ -1,19 +1,21 @@
 """Draw how the engine works: python tools/site/drawings.py docs/images
 
-Writes window.svg, lanes.svg, packed.svg and file.svg. The numbers in file.svg are those of the
-bundled model. A test draws them again, and compares.
+Writes window.svg, lanes.svg, packed.svg, file.svg and speed.svg. The numbers in file.svg are those
+of the bundled model, those in speed.svg stand in benchmarks/results.md. A test draws them again.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[2]
 INK, PAPER = "#1f2937", "#ffffff"
-TEAL, AMBER, PINK, BLUE, LIME, GREY = "#99e2d8", "#fcd48a", "#f5b5cf", "#a9cdf7", "#cfe8a5", "#e5e7eb"
+TEAL, AMBER, PINK, BLUE, LIME, GREY, PALE = "#99e2d8", "#fcd48a", "#f5b5cf", "#a9cdf7", "#cfe8a5", "#cbd5e1", "#eef2f7"
 FONT = "font-family='ui-sans-serif, system-ui, sans-serif'"
 
 
@@ -184,12 +186,54 @@ _KEYS = [
 ]
 
 
+def speed() -> str:
+    """The first table of benchmarks/results.md, for one model, as bars."""
+    lines = (ROOT / "benchmarks/results.md").read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("| model "))
+    rows = []
+    for line in lines[start + 2 :]:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[0] != "latex256":
+            break
+        window, carried = (float(cells[i].split()[0].replace(",", "")) for i in (2, 4))
+        rows.append((cells[1], window, carried / 1000))
+    drawing = Drawing(760, 118 + 34 * len(rows), "Milliseconds a letter: lstmgen beside other engines")
+    drawing.text(20, 34, "Milliseconds a letter. Shorter is better. The scale is logarithmic.", 15)
+    drawing.text(20, 56, "one-hot 92 > LSTM 256 > Dense 92, window 100", 12, colour="#4b5563")
+    left, width, least = 180, 520, 0.003
+    decades = math.log10(100 / least)
+
+    def at(ms: float) -> float:
+        return left + width * math.log10(ms / least) / decades
+
+    bottom = 72 + 34 * len(rows)
+    for mark in (0.01, 0.1, 1, 10, 100):
+        drawing.parts.append(
+            f"<line x1='{at(mark):g}' y1='70' x2='{at(mark):g}' y2='{bottom:g}' stroke='#d1d5db' stroke-width='1'/>"
+        )
+        drawing.text(at(mark), bottom + 16, f"{mark:g}", 11, "middle", "#4b5563")
+    for i, (engine, window, carried) in enumerate(rows):
+        y = 76 + 34 * i
+        ours = engine.startswith("lstmgen")
+        drawing.text(left - 10, y + 17, engine, 13, "end")
+        for offset, ms, fill in ((0, window, TEAL if ours else GREY), (12, carried, AMBER if ours else PALE)):
+            drawing.box(left, y + offset, at(ms) - left, 11, fill)
+            drawing.text(at(ms) + 6, y + offset + 10, f"{ms:.2g}", 11)
+    drawing.box(20, bottom + 26, 14, 12, GREY)
+    drawing.box(38, bottom + 26, 14, 12, TEAL)
+    drawing.text(60, bottom + 36, "each letter from a window of 100", 12)
+    drawing.box(330, bottom + 26, 14, 12, PALE)
+    drawing.box(348, bottom + 26, 14, 12, AMBER)
+    drawing.text(370, bottom + 36, "the state is carried", 12)
+    return drawing.svg()
+
+
 def _keys(reader: Any) -> list[Any]:
     """The keys that are in the file: the reader adds three of its own."""
     return [field for name, field in reader.fields.items() if not name.startswith("GGUF.")]
 
 
-DRAWINGS: dict[str, Callable[[], str]] = {"window": window, "lanes": lanes, "packed": packed, "file": file}
+DRAWINGS: dict[str, Callable[[], str]] = {draw.__name__: draw for draw in (window, lanes, packed, file, speed)}
 
 if __name__ == "__main__":
     for drawn, draw in DRAWINGS.items():

@@ -33,11 +33,23 @@ def run(small: bool) -> Any:
         if cell.cell_type != "code":
             continue
         cell.metadata.pop("execution", None)
-        for output in cell.outputs:
-            if output.output_type == "stream":
-                output.text = NOISE.sub("", output.text)
-        cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
+        cell.outputs = tidy(cell.outputs)
     return notebook
+
+
+def tidy(outputs: list[Any]) -> list[Any]:
+    """Join what was printed in pieces, and leave out the noise."""
+    joined: list[Any] = []
+    for output in outputs:
+        before = joined[-1] if joined else {}
+        if output.output_type == "stream" and output.name == before.get("name"):
+            before["text"] += output.text
+        else:
+            joined.append(output)
+    for output in joined:
+        if output.output_type == "stream":
+            output.text = NOISE.sub("", output.text)
+    return [output for output in joined if output.get("text") != ""]
 
 
 def main() -> None:
