@@ -6,6 +6,7 @@ import ast
 import asyncio
 import importlib.util
 import inspect
+import json
 import re
 import shlex
 import shutil
@@ -204,11 +205,11 @@ def test_the_lesson_runs_in_small() -> None:
 
 
 def test_the_lesson_is_kept_with_what_its_cells_put_out() -> None:
-    nbformat = pytest.importorskip("nbformat", reason="needs nbformat: pip install '.[docs]'")
-    notebook = nbformat.read(ROOT / "docs/lesson.ipynb", as_version=4)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    printing = [cell for cell in cells if re.search(r"^\s*print\(|^Image", cell.source, re.MULTILINE)]
-    assert printing and all(cell.outputs for cell in printing)
-    assert not [o for cell in cells for o in cell.outputs if o.output_type == "error"]
-    assert not re.search(r"/(?:home|root|tmp|work)/", str([cell.outputs for cell in cells]))
+    notebook = json.loads((ROOT / "docs/lesson.ipynb").read_text())
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    printing = [cell for cell in cells if re.search(r"^\s*print\(|^Image", "".join(cell["source"]), re.MULTILINE)]
+    assert printing and all(cell["outputs"] for cell in printing)
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert not [output for output in outputs if output["output_type"] == "error"]
+    assert not re.search(r"/(?:home|root|tmp|work)/", json.dumps(outputs))
