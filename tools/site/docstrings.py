@@ -37,16 +37,13 @@ def markdown(docstring: str, known: set[str]) -> str:
 
     known: names of parameters and attributes.
 
-    >>> print(markdown("One line.\n\nsize: how large\n    it is.\n\n>>> 1 + 1\n2", {"size"}))
+    >>> print(markdown("One line.\n\nsize: how large\n    it is.", {"size"}))
     One line.
     <BLANKLINE>
     - `size`: how large
         it is.
-    <BLANKLINE>
-    ```pycon
-    >>> 1 + 1
-    2
-    ```
+    >>> markdown(">>> 1 + 1\n2", set()).split("\n")
+    ['```pycon', '>>> 1 + 1', '2', '```']
     """
     out: list[str] = []
     for paragraph in re.split(r"\n[ \t]*\n", docstring.strip("\n")):
