@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import html
 import importlib.util
 import inspect
+import itertools
 import json
 import re
 import shlex
@@ -195,6 +197,17 @@ def test_the_drawings_are_those_of_the_script(name: str) -> None:
     pytest.importorskip("gguf")
     draw: Callable[[], str] = tool("drawings").DRAWINGS[name]
     assert draw() == (ROOT / f"docs/images/{name}.svg").read_text(), "python tools/site/drawings.py docs/images"
+
+
+def test_the_recording_shows_what_the_program_draws() -> None:
+    recording = tool("recording")
+    words = shlex.split(recording.COMMANDS[0])
+    given = dict(itertools.pairwise(words))
+    length, temp, seed = int(given["--length"]), float(given["--temp"]), int(given["--seed"])
+    text = str(lstmgen.Generator("latex").sample(length, temp, seed=seed))
+    shown = (ROOT / "docs/images/terminal.svg").read_text()
+    lines = [line for line in recording.wrapped(text) if line]
+    assert lines and all(f">{html.escape(line)}</text>" in shown for line in lines)
 
 
 @pytest.mark.slow(reason="trains five networks in a notebook, each for a short time")
