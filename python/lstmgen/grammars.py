@@ -66,9 +66,10 @@ def balanced(pairs: Iterable[str] = ("()", "[]", "{}")) -> str:
 
 
 def json() -> str:
-    """Return a grammar of a JSON value (RFC 8259), with white space wherever it may stand between its parts.
+    """Return a grammar of a JSON value (RFC 8259).
 
-    Outside of it there is none, so that a text ends where the value does.
+    White space stands wherever it may between the parts of the value. Outside of it there is none,
+    so that a text ends where the value does.
 
     >>> import json as parser, lstmgen
     >>> text = lstmgen.Generator("latex").sample(99, seed=3, grammar=json())

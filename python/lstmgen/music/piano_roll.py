@@ -13,14 +13,15 @@ from lstmgen.music.notes import GridNote, Note
 
 _NAMES = ("C", "C#", "D", "E♭", "E", "F", "F#", "G", "A♭", "A", "B♭", "B")
 _BLACK = (1, 3, 6, 8, 10)
-_ROW = 64  # quarters in a row, unless there would be more than _ROWS rows
+_ROW = 64  # quarters in a row at most, unless there would be more than _ROWS rows
 _ROWS = 8
 
 
 def png(notes: Sequence[Note]) -> bytes:
-    """Return a PNG file of notes, coloured by pitch class, in rows of 64 quarters or more.
+    """Return a PNG file of notes, coloured by pitch class.
 
-    notes: at least one. With more than 8 rows of 64 quarters, the 8 rows become longer.
+    notes: at least one. They fill rows of equal length: as few rows as hold them at 64 quarters
+        each, but 8 at most.
 
     The text "Notes" in the metadata of the file is `digest(notes)`, so that a picture can be told
     from one of other notes, whatever version of matplotlib drew it.
@@ -32,8 +33,8 @@ def png(notes: Sequence[Note]) -> bytes:
     """
     figure_module = matplotlib("matplotlib.figure")
     end = max(note.start + note.duration for note in notes)
-    quarters = max(_ROW, 4 * math.ceil(end / _ROWS / 4)) if end > _ROW else max(math.ceil(end / 4) * 4, 4)
-    rows = math.ceil(end / quarters)
+    rows = min(max(math.ceil(end / _ROW), 1), _ROWS)
+    quarters = max(math.ceil(end / rows / 4) * 4, 4)
     low, high = min(note.pitch for note in notes) - 2, max(note.pitch for note in notes) + 2
     height = min(max((high - low) * 0.07, 1.8), 5)
     figure = figure_module.Figure(figsize=(12, rows * height + 0.8), dpi=120, layout="constrained")
