@@ -17,7 +17,7 @@ from lstmgen import exporting
 from lstmgen.errors import option
 from lstmgen.training import card
 from lstmgen.training.backend import import_keras
-from lstmgen.training.checkpoint import keras_version, saved_bytes
+from lstmgen.training.checkpoint import forget, keras_version, saved_bytes
 from lstmgen.training.progress import Bar, duration, say
 from lstmgen.training.settings import Settings
 from lstmgen.training.start import Elements, Start, digest_fact
@@ -217,7 +217,11 @@ class _Keeper:
         say(f"interrupted in epoch {self.state.epochs + 1}: {kept}")
 
     def start_epoch(self) -> None:
+        """Begin without what was carried, but for what an interruption in this epoch left."""
         self._epoch_started = time.monotonic()
+        forget(self.job.model)
+        if self.state.steps:
+            self.state.carry_on(self.job.model)
 
     def step(self, step: int, logs: Mapping[str, float]) -> None:
         """Draw the progress bar.
@@ -340,6 +344,9 @@ def _as_callback(keras: Any, keeper: _Keeper) -> Any:
     class Callback(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             keeper.start_epoch()
+
+        def on_test_begin(self, logs: Any = None) -> None:
+            forget(self.model)
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             keeper.step(batch, logs or {"loss": math.nan})
