@@ -26,7 +26,7 @@ from lstmgen.training import card
 from lstmgen.training.backend import import_keras
 
 _NOTES = "lstmgen.json"  # in the .keras of an unfinished training
-_VERSION = 2  # of the notes
+_VERSION = 3  # of the notes
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,6 @@ class State:
             raise _unusable(
                 path, f"Keras {keras_version()} cannot read what Keras {self.keras} wrote: {reason}"
             ) from error
-
 
     def carry_on(self, model: Any) -> None:
         """Give the layers of `model` what they carried when this state was written."""

@@ -51,13 +51,14 @@ class TrainingReport:
 class Batches:
     """The `steps` batches of each epoch.
 
-    `of(epoch)(step)` makes one batch, (inputs, targets), without those before it.
+    `of(epoch)(step)` makes one batch, (inputs, targets) or with their weights,
+    without those before it.
     """
 
     steps: int
-    of: Callable[[int], Callable[[int], tuple[Any, Any]]]
+    of: Callable[[int], Callable[[int], tuple[Any, ...]]]
 
-    def after(self, epochs: int, steps: int) -> Iterator[tuple[Any, Any]]:
+    def after(self, epochs: int, steps: int) -> Iterator[tuple[Any, ...]]:
         """Those after so many epochs and steps, for ever."""
         for epoch in itertools.count(epochs):
             batch = self.of(epoch)
@@ -73,7 +74,7 @@ class Batches:
             def __len__(self) -> int:
                 return batches.steps
 
-            def __getitem__(self, i: int) -> tuple[Any, Any]:
+            def __getitem__(self, i: int) -> tuple[Any, ...]:
                 return batches.of(0)(i)
 
         return Dataset()
@@ -345,7 +346,7 @@ def _as_callback(keras: Any, keeper: _Keeper) -> Any:
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             keeper.start_epoch()
 
-        def on_test_begin(self, logs: Any = None) -> None:
+        def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
             forget(self.model)
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -95,9 +95,10 @@ def read(
     if not texts:
         raise ValueError(f"{', '.join(map(str, sources))}: no text in this folder")
     ended = [text if not text or text.endswith(("\n", "\r")) else text + "\n" for text in texts[:-1]]
-    stops = itertools.accumulate(map(len, [*ended, texts[-1]]))
-    parts = [Part(path, stop - len(text), stop) for path, stop, text in zip(files, stops, [*ended, texts[-1]], strict=True)]
-    return Corpus("".join([*ended, texts[-1]]), tuple(parts))
+    ended.append(texts[-1])
+    stops = itertools.accumulate(map(len, ended))
+    parts = [Part(path, stop - len(text), stop) for path, stop, text in zip(files, stops, ended, strict=True)]
+    return Corpus("".join(ended), tuple(parts))
 
 
 def _files(sources: Iterable[Path]) -> Iterator[tuple[Path, bool]]:

@@ -86,6 +86,7 @@ class TextSettings(Settings):
         if self.recipe == "lesson":
             names += ["batch", "lr", "dropout", "length", "weight_decay", "carry"]
             names += ["units", "layers"] if self.level == "words" else []
+        names += [] if self.holdout else ["holdout_from"]
         return tuple(names)
 
     def paced(self, elements: int) -> TextSettings:
@@ -130,7 +131,7 @@ def train_text(
     ids = vocabulary.encode(text).astype(np.int32)
     settings = start.settings = settings.paced(len(ids))
     _check_size(shown, text, ids, vocabulary, settings)
-    training, held_out = _parts(shown, read, vocabulary, settings)
+    training, held_out = parts(shown, read, vocabulary, settings)
     unit = "bits/char"
     about = {
         "corpus": names[0] if len(names) == 1 else list(names),
@@ -170,7 +171,7 @@ def train_text(
     return run(job)
 
 
-def _parts(
+def parts(
     shown: str, corpus: corpora.Corpus, vocabulary: Vocabulary, settings: TextSettings
 ) -> tuple[list[Ids], list[Ids]]:
     """The ids to learn from, and those to measure on. Raises `ValueError` if there are too few of
@@ -185,11 +186,12 @@ def _parts(
     kept, held_out = split(within, settings.holdout, least=2 * settings.window)
     training = [part for part in (before, *kept, after) if len(part)]
     least = settings.window if settings.recipe == "lesson" else settings.length
-    if max(map(len, training)) <= least or min(map(len, held_out), default=math.inf) <= settings.window:
+    shortest = min(map(len, held_out), default=0 if settings.holdout_from else math.inf)
+    if max(map(len, training)) <= least or shortest <= settings.window:
         raise ValueError(
-            f"{shown}: too short for {option('holdout', settings.holdout)}: expected more than {least} "
-            f"{settings.level} in a row to learn from, and {settings.window} to measure on: a longer text, another "
-            "holdout (0: none), or a smaller window and length"
+            f"{settings.holdout_from or shown}: too short for {option('holdout', settings.holdout)}: expected more "
+            f"than {least} {settings.level} in a row to learn from, and {settings.window} to measure on: a longer "
+            "text, another holdout (0: none), or a smaller window and length"
         )
     return training, held_out
 
@@ -331,13 +333,11 @@ def per_step(
     carry = settings.carry
 
     def network(*, saved: bool) -> Any:
-        steps, rows = (1 if carry else settings.window, 1) if saved else (None, known(settings.batch))
-        stack = _input(keras, settings, n, steps, rows if carry else None)
+        rows = None if not carry else 1 if saved else known(settings.batch)
+        stack = _input(keras, settings, n, settings.window if saved and not carry else None, rows)
         for i in range(settings.layers):
             sequences = not saved or i < settings.layers - 1
-            stack.append(
-                layers.LSTM(settings.units, return_sequences=sequences, stateful=carry, name=f"lstm_{i + 1}")
-            )
+            stack.append(layers.LSTM(settings.units, return_sequences=sequences, stateful=carry, name=f"lstm_{i + 1}"))
             stack.append(layers.Dropout(settings.dropout, name=f"dropout_{i + 1}"))
         stack.append(layers.Dense(n, activation="softmax" if saved else None, name="dense"))
         return keras.Sequential(stack)
@@ -355,7 +355,9 @@ def per_step(
     )
     onehot = n if settings.level == "letters" else None
     data = _streams(training, settings, onehot) if carry else _slices(training, settings, onehot, keys)
-    validation = _whole(held_out, settings.window, onehot, known(settings.batch) if carry else None)
+    validation = _whole(held_out, settings.window, onehot)
+    if validation is not None and carry:
+        validation = _rows(validation, known(settings.batch)).dataset(keras)
     return model, lambda: network(saved=True), data, validation
 
 
@@ -467,11 +469,22 @@ def _streams(texts: list[Ids], settings: TextSettings, onehot: int | None) -> Ba
     return Batches(data_steps(settings, texts), epoch)
 
 
-def _whole(texts: list[Ids], window: int, onehot: int | None, rows: int | None = None) -> Any:
+def _rows(whole: tuple[NDArray[Any], ...], batch: int) -> Batches:
+    """What `_whole` gives, in batches of so many rows, of which those behind the texts have no
+    weight.
+    """
+    inputs, targets, weights = whole
+    empty = -len(inputs) % batch
+    weights = weights * ((len(inputs) + empty) / len(inputs))
+    filled = [np.pad(array, [(0, empty)] + [(0, 0)] * (array.ndim - 1)) for array in (inputs, targets, weights)]
+    split = [np.split(array, len(array) // batch) for array in filled]
+    return Batches(len(split[0]), lambda epoch: lambda step: tuple(parts[step] for parts in split))
+
+
+def _whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
     """Held-out texts with the state carried along.
 
-    The first `window` elements of each only warm it up. `rows` of them make a batch, of which those
-    behind the texts have no weight.
+    The first `window` elements of each only warm it up.
     """
     if not texts:
         return None
@@ -479,10 +492,6 @@ def _whole(texts: list[Ids], window: int, onehot: int | None, rows: int | None =
     block = np.stack([text[:n] for text in texts])
     weights = np.zeros((len(block), n - 1), np.float32)
     weights[:, window - 1 :] = (n - 1) / (n - window)  # Keras divides by all of them
-    if rows is not None:
-        empty = -len(block) % rows
-        weights *= (len(block) + empty) / len(block)
-        block, weights = (np.pad(array, ((0, empty), (0, 0))) for array in (block, weights))
     return _encoded(block[:, :-1], onehot), block[:, 1:], weights
 
 
