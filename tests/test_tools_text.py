@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import string
 import subprocess
@@ -39,6 +40,35 @@ l.13 \begin{{enumerate}}
 {latex_errors.END}
 ! LaTeX Error: \begin{{lemma}} on input line 11 ended by \end{{document}}.
 l.20 \end{{document}}
+"""
+
+
+CHAPTER = r"""\section{Spaces}
+\label{section-spaces}
+
+\noindent
+A {\it space} has points, as $x_i \in X$.
+
+\begin{lemma}
+\label{lemma-one}
+Let $X$ be a space. Then
+\begin{enumerate}
+\item $X$ is $\{x\}$, or
+\item that is not
+$$
+X = Y^2
+$$
+\end{enumerate}
+\end{lemma}
+
+\begin{proof}
+Omitted.
+\end{proof}
+
+\begin{remark}
+This is all.
+\end{remark}
+
 """
 
 
@@ -188,6 +218,39 @@ def test_copied() -> None:
     assert not text_quality.copied("short", corpus).any()
 
 
+@pytest.mark.parametrize(
+    ("text", "errors", "still_open"),
+    [
+        ("\\begin{a}\\begin{b}\\end{b}\\end{a}", 0, 0),
+        ("\\begin{a}\\begin{b}\\end{a}", 1, 0),
+        ("\\begin{a}\\end{b}\\end{a}", 1, 0),
+        ("\\end{a}", 1, 0),
+        ("\\begin{a}", 0, 1),
+        ("\\begin{a} {\\it b \\end{a}", 1, 0),
+        ("\\begin{itemize}\n\\item a\n\\end{itemize}", 0, 0),
+        ("\\begin{lemma}\n\\item a\n\\end{lemma}", 1, 0),
+        ("a } {b}", 1, 0),
+        ("\\{ \\$ \\}", 0, 0),
+        ("$a$$b$ $$\nc\n$$", 0, 0),
+        ("$$a$ b", 1, 0),
+        ("$a_{b$ c", 1, 0),
+        ("$a\n\nb", 1, 0),
+        ("$\\text{for $x$}$, $x^{2}$", 0, 0),
+    ],
+)
+def test_nesting(text: str, errors: int, still_open: int) -> None:
+    assert text_quality.nesting(text) == (errors, still_open)
+
+
+def test_nesting_of_right_text_with_something_taken_out() -> None:
+    assert text_quality.nesting(CHAPTER) == (0, 0)
+    signs = [found.start() for found in re.finditer(r"\\(?:begin|end)|(?<!\\)[{}$]", CHAPTER)]
+    for at in signs:
+        found = CHAPTER[at:]
+        gone = 2 if found.startswith("$$") else found.index("}") + 1 if found.startswith("\\") else 1
+        assert sum(text_quality.nesting(CHAPTER[:at] + found[gone:])) > 0, found[:20]
+
+
 def test_text_quality_command_line(tmp_path: Path) -> None:
     corpus, sample = tmp_path / "corpus.tex", tmp_path / "sample.txt"
     corpus.write_text("Let $X$ be a space, \\noindent and so on for ever.\n")
@@ -207,35 +270,6 @@ def test_missing_files(name: str, option: str, tmp_path: Path) -> None:
         done = tool(name, tmp_path / "no-sample", option, tmp_path / there)
         assert done.returncode == 1
         assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
-
-
-CHAPTER = r"""\section{Spaces}
-\label{section-spaces}
-
-\noindent
-A {\it space} has points, as $x_i \in X$.
-
-\begin{lemma}
-\label{lemma-one}
-Let $X$ be a space. Then
-\begin{enumerate}
-\item $X$ is $\{x\}$, or
-\item that is not
-$$
-X = Y^2
-$$
-\end{enumerate}
-\end{lemma}
-
-\begin{proof}
-Omitted.
-\end{proof}
-
-\begin{remark}
-This is all.
-\end{remark}
-
-"""
 
 
 @pytest.fixture(scope="module")
