@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-import string
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +16,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
 import latex_errors
 import text_quality
-from latex_grammar import Grammar, mended, units_of
 
 TOOLS = Path(latex_errors.__file__).parent
 needs_pdflatex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
@@ -39,6 +38,35 @@ l.13 \begin{{enumerate}}
 {latex_errors.END}
 ! LaTeX Error: \begin{{lemma}} on input line 11 ended by \end{{document}}.
 l.20 \end{{document}}
+"""
+
+
+CHAPTER = r"""\section{Spaces}
+\label{section-spaces}
+
+\noindent
+A {\it space} has points, as $x_i \in X$.
+
+\begin{lemma}
+\label{lemma-one}
+Let $X$ be a space. Then
+\begin{enumerate}
+\item $X$ is $\{x\}$, or
+\item that is not
+$$
+X = Y^2
+$$
+\end{enumerate}
+\end{lemma}
+
+\begin{proof}
+Omitted.
+\end{proof}
+
+\begin{remark}
+This is all.
+\end{remark}
+
 """
 
 
@@ -188,6 +216,39 @@ def test_copied() -> None:
     assert not text_quality.copied("short", corpus).any()
 
 
+@pytest.mark.parametrize(
+    ("text", "errors", "still_open"),
+    [
+        ("\\begin{a}\\begin{b}\\end{b}\\end{a}", 0, 0),
+        ("\\begin{a}\\begin{b}\\end{a}", 1, 0),
+        ("\\begin{a}\\end{b}\\end{a}", 1, 0),
+        ("\\end{a}", 1, 0),
+        ("\\begin{a}", 0, 1),
+        ("\\begin{a} {\\it b \\end{a}", 1, 0),
+        ("\\begin{itemize}\n\\item a\n\\end{itemize}", 0, 0),
+        ("\\begin{lemma}\n\\item a\n\\end{lemma}", 1, 0),
+        ("a } {b}", 1, 0),
+        ("\\{ \\$ \\}", 0, 0),
+        ("$a$$b$ $$\nc\n$$", 0, 0),
+        ("$$a$ b", 1, 0),
+        ("$a_{b$ c", 1, 0),
+        ("$a\n\nb", 1, 0),
+        ("$\\text{for $x$}$, $x^{2}$", 0, 0),
+    ],
+)
+def test_nesting(text: str, errors: int, still_open: int) -> None:
+    assert text_quality.nesting(text) == (errors, still_open)
+
+
+def test_nesting_of_right_text_with_something_taken_out() -> None:
+    assert text_quality.nesting(CHAPTER) == (0, 0)
+    signs = [found.start() for found in re.finditer(r"\\(?:begin|end)|(?<!\\)[{}$]", CHAPTER)]
+    for at in signs:
+        found = CHAPTER[at:]
+        gone = 2 if found.startswith("$$") else found.index("}") + 1 if found.startswith("\\") else 1
+        assert sum(text_quality.nesting(CHAPTER[:at] + found[gone:])) > 0, found[:20]
+
+
 def test_text_quality_command_line(tmp_path: Path) -> None:
     corpus, sample = tmp_path / "corpus.tex", tmp_path / "sample.txt"
     corpus.write_text("Let $X$ be a space, \\noindent and so on for ever.\n")
@@ -207,108 +268,3 @@ def test_missing_files(name: str, option: str, tmp_path: Path) -> None:
         done = tool(name, tmp_path / "no-sample", option, tmp_path / there)
         assert done.returncode == 1
         assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
-
-
-CHAPTER = r"""\section{Spaces}
-\label{section-spaces}
-
-\noindent
-A {\it space} has points, as $x_i \in X$.
-
-\begin{lemma}
-\label{lemma-one}
-Let $X$ be a space. Then
-\begin{enumerate}
-\item $X$ is $\{x\}$, or
-\item that is not
-$$
-X = Y^2
-$$
-\end{enumerate}
-\end{lemma}
-
-\begin{proof}
-Omitted.
-\end{proof}
-
-\begin{remark}
-This is all.
-\end{remark}
-
-"""
-
-
-@pytest.fixture(scope="module")
-def grammar() -> Grammar:
-    return Grammar(CHAPTER, [*string.printable])
-
-
-def test_grammar_reads_what_it_learnt(grammar: Grammar) -> None:
-    states, wrong = grammar.read(CHAPTER)
-    assert wrong == []
-    assert grammar.states[states[-1]].environments == ()
-    inside = grammar.states[states[CHAPTER.index("Then")]]
-    assert inside.environments == ("lemma",) and not inside.formula
-    assert grammar.states[states[CHAPTER.index("^2")]].formula
-    assert grammar.states[states[CHAPTER.index("or\n")]].environments == ("lemma", "enumerate")
-
-
-@pytest.mark.parametrize(
-    ("text", "at"),
-    [
-        (r"\begin{lemma} \end{proof}", r"proof}"),  # another environment is open
-        (r"\end{lemma}", r"end{lemma}"),  # nothing is open
-        (r"\begin{lemma} \item", r"item"),  # no list
-        (r"\it x", r"it x"),  # not in braces
-        (r"\begin{lemma} \begin{enumerate} \item \it x", " x"),
-        (r"\begin{lemma} \begin{enumerate} x", "x"),
-        (r"\begin{lemma} \begin{proof}", r"proof}"),  # a proof does not stand in a lemma
-        (r"\begin{lemmy}", r"y}"),
-        (r"\label \lable", r"le"),
-        (r"x_i", r"_i"),
-        (r"$\it", r"t"),  # not in formulas, where \in is
-        ("$x\n\ny$", "\ny$"),
-        ("{x\n\ny}", "\ny}"),
-        ("$x}$", "}$"),
-        ("$$\n{x\n$$\n", "$$\n"),
-        ("$$\nx$y", "$y"),
-        ("$$\nx\n$\n", "\n"),
-        ("$$x", "x"),
-        ("by $$\nx", "$\nx"),
-        ("$x__i$", "_i$"),
-        ("x % y", "% y"),
-    ],
-)
-def test_grammar_finds_the_first_mistake(grammar: Grammar, text: str, at: str) -> None:
-    """The character that it finds is the first of `at`."""
-    _, wrong = grammar.read(text)
-    assert text[wrong[0] :].startswith(at), text[wrong[0] :]
-    assert len(text) - wrong[0] == len(at)
-
-
-def test_each_state_can_be_left(grammar: Grammar, rng: np.random.Generator) -> None:
-    state = 0
-    for _ in range(20_000):
-        row = grammar.row(state)
-        state = int(rng.choice(row[row >= 0]))  # it fails if nothing is allowed
-
-
-def test_units() -> None:
-    units = units_of(CHAPTER)
-    assert "".join(units) == CHAPTER
-    assert [unit[:12] for unit in units if unit] == [r"\section{Spa", r"\begin{lemma", r"\begin{remar"]
-
-
-def test_mended(grammar: Grammar) -> None:
-    lemma = units_of(CHAPTER)[2]
-    assert lemma.startswith(r"\begin{lemma}")
-    assert mended(lemma, grammar) == (lemma, True)
-    wrong_name = lemma.replace(r"\end{proof}", r"\end{lemma}")
-    assert mended(wrong_name, grammar) == (lemma, True)
-    not_closed = lemma.replace("\\end{enumerate}\n", "")  # then \end{lemma} closes the list, and the lemma is open
-    assert mended(not_closed, grammar) == (lemma, True)
-    assert mended(lemma.replace("\\end{proof}\n", ""), grammar) == (lemma, True)
-    assert mended(lemma.replace("Omitted", "$Omitted"), grammar) == ("", False)
-    assert mended(lemma.replace("Omitted", "\\omitted"), grammar) == (lemma[: lemma.index("Omitted")] + "\\", False)
-    assert mended(lemma + "\\end{proof}\n\n", grammar) == (lemma + "\\", False)  # nothing is open
-    assert mended(lemma.rstrip(), grammar) == (lemma.rstrip(), False)  # cut off

@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +112,29 @@ def test_split_keeps_pieces_apart() -> None:
     assert [len(piece) for piece in split(ids, 0.1, least=400)[1]] == [100]
 
 
+@pytest.mark.parametrize("carry", [False, True])
+def test_the_state_is_carried_from_each_sequence_to_the_next(corpus: Path, tmp_path: Path, carry: bool) -> None:
+    corpus.write_text("aabb" * 1000)  # from one letter alone nobody can tell the next
+    settings = TextSettings(carry=carry, units=16, epochs=4, batch=16, length=2, window=8, lr=1e-2, dropout=0.0)
+    report = train_text(corpus, tmp_path / "m.bin", settings)
+    loss = report.history[-1]["loss"] / np.log(2)
+    assert loss < 0.05 if carry else loss > 0.45
+
+
+@pytest.mark.parametrize("batch", [4, 40])  # of six held-out pieces
+def test_a_model_of_carried_state_has_no_window(corpus: Path, tmp_path: Path, batch: int) -> None:
+    corpus.write_text(2 * SONG)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, carry=True, batch=batch, layers=2))
+    model = lstmgen.Model(tmp_path / "m.bin")
+    assert model.window == 0
+    assert model.metadata["card"]["held_out_bits_per_char"] == {"carried": pytest.approx(report.best, abs=2e-3)}
+    trained_on = train_text(corpus, tmp_path / "m.bin", TextSettings(resume=True, epochs=1))
+    assert len(trained_on.history) == 1
+    assert lstmgen.Generator(tmp_path / "m.bin").sample(30, seed=1)
+
+
 @pytest.mark.slow(reason="trains for one figure")
 def test_a_short_text_is_passed_over_several_times_in_an_epoch(corpus: Path, tmp_path: Path) -> None:
     report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, level="words", epochs=2, length=20, window=10))
@@ -205,11 +229,11 @@ def ctrl_c(keras: Any) -> Iterator[Callable[[int, int], Any]]:
     assert found is signal.default_int_handler
 
 
-@pytest.mark.parametrize("recipe", slow_but({"default"}, ["default", "lesson"], "trains four times"))
+@pytest.mark.parametrize("recipe", slow_but({"default", "carry"}, ["default", "carry", "lesson"], "trains four times"))
 def test_ctrl_c_within_an_epoch_loses_nothing(
     ctrl_c: Any, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str
 ) -> None:
-    settings = SMALL
+    settings = replace(SMALL, carry=recipe == "carry", batch=8)
     if recipe == "lesson":
         corpus.write_text(SONG[:1000])
         settings = TextSettings(recipe="lesson", units=24, epochs=2, window=10, holdout=0.1)
@@ -352,6 +376,9 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(
         ({"seed": -1}, "seed: expected 0 to 4294967295"),
         ({"weight_decay": -1.0}, "weight_decay: expected 0 to 1"),
         ({"words": 100}, "words: has no effect here"),
+        ({"holdout": 0.0, "holdout_from": "song.txt"}, "holdout_from: has no effect here"),
+        ({"holdout_from": "other.txt"}, r"holdout_from: expected one of the files of the corpus, .*song\.txt; found"),
+        ({"holdout_from": "song.txt", "holdout": 0.005}, r"song\.txt: too short for holdout=0\.005"),
         ({"recipe": "lesson"}, "batch: has no effect here"),
         ({"dtype": "f16"}, "dtype: expected one of"),
         ({"resume": True, "overwrite": True}, "resume=True and overwrite: give one"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lstmgen.cli import main as cli
 from lstmgen.training import TextSettings, train_text
 from lstmgen.training.tasks import corpus
+from lstmgen.training.tasks.text import letters, parts, split
 
 
 def write(folder: Path, **files: str | bytes) -> Path:
@@ -23,7 +25,9 @@ def write(folder: Path, **files: str | bytes) -> Path:
 def test_files_are_joined_in_the_order_given_with_a_line_end_between_them(tmp_path: Path) -> None:
     write(tmp_path, a_txt="first", b_txt="second\n", c_txt="third")
     paths = [tmp_path / name for name in ("c.txt", "b.txt", "a.txt")]
-    assert corpus.read(paths) == ("third\nsecond\nfirst", ("c.txt", "b.txt", "a.txt"))
+    read = corpus.read(paths)
+    assert (read.text, read.names) == ("third\nsecond\nfirst", ("c.txt", "b.txt", "a.txt"))
+    assert [read.text[part.start : part.stop] for part in read.parts] == ["third\n", "second\n", "first"]
     assert corpus.read(paths[:1]).text == "third"  # as it is
 
 
@@ -31,7 +35,7 @@ def test_a_folder_is_its_text_files_in_the_order_of_their_names(tmp_path: Path) 
     write(tmp_path, b_txt="b", a_tex="a", sub__c_md="c", _hidden="no", sub__d_bin=b"GG\0\0", sub__e_txt=b"\xff\xfe")
     with pytest.warns(UserWarning, match="skipped") as warned:
         found = corpus.read([tmp_path])
-    assert found == ("a\nb\nc", ("a.tex", "b.txt", "c.md"))
+    assert (found.text, found.names) == ("a\nb\nc", ("a.tex", "b.txt", "c.md"))
     skipped = sorted(str(one.message) for one in warned)
     assert skipped[0].startswith(f"{tmp_path}/sub/d.bin: no text: character 2 is U+0000")
     assert skipped[1].startswith(f"{tmp_path}/sub/e.txt: not UTF-8")
@@ -104,6 +108,37 @@ def test_the_command_line_reads_a_folder_in_another_character_set(
 def test_settings_of_the_text_are_on_the_card_only_if_they_are_told() -> None:
     assert {"charset", "lower", "column"}.isdisjoint(TextSettings().facts())
     assert TextSettings(lower=True, column="a").facts().items() >= {("lower", True), ("column", "a")}
+
+
+def test_the_held_out_pieces_of_one_file_are_those_of_that_file_alone(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt", "c.txt"):
+        write(tmp_path, **{name.replace(".", "_"): "".join(f"{name} {i:03d}\n" for i in range(300))})
+    read = corpus.read([tmp_path])
+    vocabulary = letters(read.text)
+    settings = TextSettings(holdout_from="b.txt", holdout=0.2, window=40, length=10)
+    training, held_out = parts("corpus", read, vocabulary, settings)
+    alone = split(vocabulary.encode((tmp_path / "b.txt").read_text()).astype(np.int32), 0.2, least=80)[1]
+    assert [piece.tolist() for piece in held_out] == [piece.tolist() for piece in alone]
+    texts = ["".join(vocabulary.decode(piece)) for piece in training]
+    assert texts[0] == (tmp_path / "a.txt").read_text()
+    assert texts[-1] == (tmp_path / "c.txt").read_text()
+    assert sum(map(len, training + held_out)) == len(read.text)
+
+
+def test_a_file_of_the_corpus_is_named_by_its_name_or_the_end_of_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, one__a_txt="1", two__a_txt="2", two__b_txt="3")
+    read = corpus.read([tmp_path])
+    for name, start in [("b.txt", 4), ("two/a.txt", 2), (str(tmp_path / "one" / "a.txt"), 0)]:
+        assert read.part(name).start == start
+    with pytest.raises(ValueError, match=r"a name that only one of these files has, .*a\.txt, .*a\.txt; found"):
+        read.part("a.txt")
+    with pytest.raises(ValueError, match=r"expected one of the files of the corpus, .*b\.txt; found 'c.txt'"):
+        read.part("c.txt")
+    monkeypatch.chdir(tmp_path / "one")
+    assert read.part("a.txt").start == 0  # the file that is here
+    assert read.part("../two/a.txt").start == 2
 
 
 def test_a_text_that_is_the_output_is_refused(tmp_path: Path) -> None:

@@ -303,8 +303,8 @@ def _flip(path: Path) -> None:
         (lambda path: _edited(path, lambda notes: notes["history"].clear()), "changed by hand"),
         (lambda path: _edited(path, lambda notes: notes.pop("base")), "changed by hand"),
         (lambda path: _edited(path, lambda notes: notes.update(steps=[]), "config.json"), "changed by hand"),
-        (lambda path: _edited(path, lambda notes: notes.update(version=3)), "as version 3: expected version 2"),
-        (lambda path: _edited(path, lambda notes: notes.pop("version")), "as version 1: expected version 2"),
+        (lambda path: _edited(path, lambda notes: notes.update(version=4)), "as version 4: expected version 3"),
+        (lambda path: _edited(path, lambda notes: notes.pop("version")), "as version 1: expected version 3"),
     ],
 )
 def test_a_state_that_is_not_as_it_was_written_is_an_error(

@@ -9,6 +9,9 @@
 - distinct 20-grams: how many different strings of 20 characters, divided by how many strings of 20 characters.
 - longest copy: the longest string that is in the corpus, too, character by character.
 - copied: the share of characters inside of such a string of 50 characters or more.
+- nesting: how often something is closed that is not what was opened last, or not closed where it has to be: an
+  environment, a brace, a formula at the end of a paragraph; and each \\item outside of a list. What was opened inside
+  of something that is closed is closed with it. What is open at the end is told apart.
 """
 
 import argparse
@@ -28,6 +31,9 @@ COPY = 50
 COMMAND = re.compile(r"\\[A-Za-z]+")
 NAMES = re.compile(r"\\(?:label|ref|eqref|pageref|cite|begin|end|input|bibliography|bibliographystyle)\s*\{[^{}\n]*\}")
 WORD = re.compile(r"[^\W\d_]{2,}")
+LISTS = ("enumerate", "itemize", "description")
+TEXT_IN_FORMULAS = re.compile(r"\\(?:text\w*|[mhf]box)$")
+NESTED = re.compile(r"\\(begin|end)\{([^{}\n]*)\}|(\\item)(?![A-Za-z])|\\.|([{}]|\$\$?|\n[ \t]*\n)", re.DOTALL)
 
 
 def words(text: str) -> list[str]:
@@ -72,6 +78,46 @@ def copied(text: str, corpus: str, length: int = COPY) -> NDArray[np.bool_]:
     return np.cumsum(steps)[:-1] > 0
 
 
+def nesting(text: str) -> tuple[int, int]:
+    """Return the number of mistakes in what is opened and closed, and of what is open at the end."""
+    errors = 0
+    opened: list[str] = []  # names of environments, "$", "$$", "{", and "text{", in which a formula may begin
+
+    def close(names: Iterable[str]) -> int:
+        """Close the last that has one of these names, and what is inside of it; return the number of mistakes."""
+        found = [i for i, name in enumerate(opened) if name in names]
+        if not found:
+            return 1
+        inside = len(opened) - 1 - found[-1]
+        del opened[found[-1] :]
+        return int(inside > 0)
+
+    for found in NESTED.finditer(text):
+        sign = found[4] or ""
+        formula = next((name for name in reversed(opened) if name != "{"), "")
+        if found[1] == "begin":
+            opened.append(found[2])
+        elif found[1] == "end":
+            errors += close([found[2]])
+        elif found[3]:
+            errors += not opened or opened[-1] not in LISTS
+        elif sign == "{":
+            before = text[max(0, found.start() - 16) : found.start()]
+            opened.append("text{" if TEXT_IN_FORMULAS.search(before) else "{")
+        elif sign == "}":
+            errors += close(["{", "text{"])
+        elif sign in ("$", "$$"):
+            if formula in ("$", "$$"):
+                errors += int(close([formula]) > 0 or sign < formula)
+            if formula == "$" and sign == "$$":  # the end of one and the begin of another
+                opened.append("$")
+            elif formula not in ("$", "$$"):
+                opened.append(sign)
+        elif sign and formula in ("$", "$$"):  # the end of a paragraph
+            errors += close([formula]) or 1
+    return errors, len(opened)
+
+
 def measure(text: str, corpus: str, dictionary: set[str] | None = None) -> dict[str, Any]:
     """Return all measures of one text."""
     if not text:
@@ -79,6 +125,7 @@ def measure(text: str, corpus: str, dictionary: set[str] | None = None) -> dict[
     of_corpus, of_text = set(words(corpus)), words(text)
     commands, known = COMMAND.findall(text), set(COMMAND.findall(corpus))
     copy = longest_copy(text, corpus)
+    errors, still_open = nesting(text)
     return {
         "characters": len(text),
         "words": len(of_text),
@@ -92,6 +139,8 @@ def measure(text: str, corpus: str, dictionary: set[str] | None = None) -> dict[
         "longest_copy": len(copy),
         "longest_copy_text": copy,
         "copied": float(np.mean(copied(text, corpus))),
+        "nesting_errors": errors,
+        "open_at_the_end": still_open,
     }
 
 
@@ -105,7 +154,8 @@ def describe(name: str, facts: dict[str, Any]) -> str:
     return (
         f"{name}: {facts['characters']:,} characters; known words {percent('known_words')}{english}, "
         f"known commands {percent('known_commands')}, distinct 20-grams {percent('distinct_20_grams')}, "
-        f"longest copy {facts['longest_copy']}, copied {percent('copied')}\n"
+        f"longest copy {facts['longest_copy']}, copied {percent('copied')}, "
+        f"errors of nesting {facts['nesting_errors']}, open at the end {facts['open_at_the_end']}\n"
         f"  longest copy: {json.dumps(facts['longest_copy_text'], ensure_ascii=False)}"
     )
 

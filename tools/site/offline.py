@@ -1,4 +1,6 @@
-"""Check that a built site asks no other server for anything: python tools/site/offline.py build/site
+"""Check that a built site asks no other server for anything.
+
+Usage: python tools/site/offline.py build/site
 
 A link that a reader may click is fine. A script, a style sheet, a font, a picture or a frame from
 elsewhere is not.

@@ -53,7 +53,7 @@ def moved(markdown: str, source: str, page: str) -> str:
 
     source: its path in the tree. page: its path in the site.
 
-    >>> moved("[a](../python/lstmgen/models/latex.md#x) [b](../examples/names.c)", "docs/a.md", "a.md")
+    >>> moved("[a](../python/lstmgen/models/latex.md#x) [b](../examples/a.c)", "docs/a.md", "a.md")
     '[a](cards/latex.md#x) b'
     >>> moved("[a](docs/results.md) ![b](docs/images/roll.png)", "README.md", "index.md")
     '[a](results.md) ![b](images/roll.png)'

@@ -1,7 +1,7 @@
 """Run the lesson's notebook: python tools/site/run_lesson.py -o docs/lesson.ipynb
 
-It is run in an empty folder, and written with what its cells put out. `--small` makes it learn less,
-so that it takes a minute in place of ten.
+It is run in an empty folder, and written with what its cells put out. `--small` makes it learn
+less, so that it takes a minute in place of ten.
 """
 
 from __future__ import annotations

@@ -16,6 +16,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 import lstmgen
 from lstmgen import files
 from lstmgen.errors import option
@@ -23,7 +26,7 @@ from lstmgen.training import card
 from lstmgen.training.backend import import_keras
 
 _NOTES = "lstmgen.json"  # in the .keras of an unfinished training
-_VERSION = 2  # of the notes
+_VERSION = 3  # of the notes
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,8 @@ class State:
     epochs of the finished model that this training went on from. history: figures of each epoch.
     best, best_epoch: the best figure, and its epoch. seconds: spent. steps, means: of the epoch
     that is not over, and the means of its figures so far. dropout: the random states of the model,
-    which Keras does not save. keras: the version of Keras and its backend.
+    which Keras does not save. carried: what its layers carry from batch to batch, within an epoch,
+    which Keras does not save either. keras: the version of Keras and its backend.
     """
 
     recipe: dict[str, Any]
@@ -161,6 +165,7 @@ class State:
     steps: int = 0
     means: dict[str, float] = field(default_factory=dict)
     dropout: list[list[int]] = field(default_factory=list)
+    carried: list[Any] = field(default_factory=list)
     keras: str = ""
 
     @property
@@ -177,6 +182,7 @@ class State:
         if self.steps and hasattr(model, "jax_state_sync"):
             model.jax_state_sync()
         self.dropout = [state.numpy().tolist() for state in _random_states(model)]
+        self.carried = [_numpy(state).tolist() for state in _carried_states(model)] if self.steps else []
         self.keras = keras_version()
         notes = {"version": _VERSION, "lstmgen": lstmgen.__version__, **asdict(self)}
         notes["best"] = self.best if math.isfinite(self.best) else None
@@ -231,6 +237,25 @@ class State:
             raise _unusable(
                 path, f"Keras {keras_version()} cannot read what Keras {self.keras} wrote: {reason}"
             ) from error
+
+    def carry_on(self, model: Any) -> None:
+        """Give the layers of `model` what they carried when this state was written."""
+        for state, values in zip(_carried_states(model), self.carried, strict=True):
+            state.assign(values)
+
+
+def forget(model: Any) -> None:
+    """Set what the layers of `model` carry from batch to batch to zero."""
+    for state in _carried_states(model):
+        state.assign(np.zeros(state.shape, np.float32))
+
+
+def _carried_states(model: Any) -> list[Any]:
+    return [state for layer in model.layers if getattr(layer, "stateful", False) for state in layer.states]
+
+
+def _numpy(variable: Any) -> NDArray[Any]:
+    return import_keras().ops.convert_to_numpy(variable)  # type: ignore[no-any-return]
 
 
 def _unusable(path: Path, reason: str) -> ValueError:

@@ -17,7 +17,7 @@ from lstmgen import exporting
 from lstmgen.errors import option
 from lstmgen.training import card
 from lstmgen.training.backend import import_keras
-from lstmgen.training.checkpoint import keras_version, saved_bytes
+from lstmgen.training.checkpoint import forget, keras_version, saved_bytes
 from lstmgen.training.progress import Bar, duration, say
 from lstmgen.training.settings import Settings
 from lstmgen.training.start import Elements, Start, digest_fact
@@ -58,13 +58,14 @@ class TrainingReport:
 class Batches:
     """The `steps` batches of each epoch.
 
-    `of(epoch)(step)` makes one batch, (inputs, targets), without those before it.
+    `of(epoch)(step)` makes one batch, (inputs, targets) or with their weights,
+    without those before it.
     """
 
     steps: int
-    of: Callable[[int], Callable[[int], tuple[Any, Any]]]
+    of: Callable[[int], Callable[[int], tuple[Any, ...]]]
 
-    def after(self, epochs: int, steps: int) -> Iterator[tuple[Any, Any]]:
+    def after(self, epochs: int, steps: int) -> Iterator[tuple[Any, ...]]:
         """Yield the batches after so many epochs and steps, for ever."""
         for epoch in itertools.count(epochs):
             batch = self.of(epoch)
@@ -80,7 +81,7 @@ class Batches:
             def __len__(self) -> int:
                 return batches.steps
 
-            def __getitem__(self, i: int) -> tuple[Any, Any]:
+            def __getitem__(self, i: int) -> tuple[Any, ...]:
                 return batches.of(0)(i)
 
         return Dataset()
@@ -224,7 +225,11 @@ class _Keeper:
         say(f"interrupted in epoch {self.state.epochs + 1}: {kept}")
 
     def start_epoch(self) -> None:
+        """Begin without what was carried, but for what an interruption in this epoch left."""
         self._epoch_started = time.monotonic()
+        forget(self.job.model)
+        if self.state.steps:
+            self.state.carry_on(self.job.model)
 
     def step(self, step: int, logs: Mapping[str, float]) -> None:
         """Draw the progress bar.
@@ -347,6 +352,9 @@ def _as_callback(keras: Any, keeper: _Keeper) -> Any:
     class Callback(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             keeper.start_epoch()
+
+        def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+            forget(self.model)
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             keeper.step(batch, logs or {"loss": math.nan})

@@ -158,9 +158,7 @@ class Settings:
             _check_value(one, getattr(self, one.name))
         for one in _listed(self):
             if one.name in self.unused() and getattr(self, one.name) != one.default:
-                raise ValueError(
-                    f"{option(one.name)}: has no effect here: the recipe and its level have their own, or none"
-                )
+                raise ValueError(f"{option(one.name)}: has no effect here, beside the other settings")
         ways = [name for name in ("resume", "from_", "overwrite") if getattr(self, name)]
         if "resume" in ways and len(ways) > 1:
             raise ValueError(f"{option('resume', True)} and {option(ways[1])}: give one of them")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import os
 import warnings
 from collections.abc import Collection, Iterable, Iterator
@@ -15,11 +16,40 @@ from lstmgen.errors import option
 Sources = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
+class Part(NamedTuple):
+    """The characters of a text, from `start` to before `stop`, that are from one file."""
+
+    path: Path
+    start: int
+    stop: int
+
+
 class Corpus(NamedTuple):
-    """A text, and the names of the files that it is from."""
+    """A text, and the files that it is from."""
 
     text: str
-    names: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the files."""
+        return tuple(part.path.name for part in self.parts)
+
+    def part(self, name: str) -> Part:
+        """That of the file with this name or path, of which the last parts are enough.
+
+        Raises `ValueError` if there is none, or more than one.
+        """
+        wanted = Path(name)
+        found = [part for part in self.parts if wanted.exists() and part.path.samefile(wanted)]
+        if not found:
+            found = [part for part in self.parts if part.path.parts[-len(wanted.parts) :] == wanted.parts]
+        if len(found) != 1:
+            among = ", ".join(str(part.path) for part in (found or self.parts)[:10])
+            more = " ..." if len(found or self.parts) > 10 else ""
+            expected = "a name that only one of these files has" if found else "one of the files of the corpus"
+            raise ValueError(f"{option('holdout_from')}: expected {expected}, {among}{more}; found {name!r}")
+        return found[0]
 
 
 def paths(sources: Sources) -> list[Path]:
@@ -58,7 +88,7 @@ def read(
         b"\n".decode(charset, "replace")
     except LookupError:
         raise ValueError(f"{option('charset')}: there is no character set {charset!r}") from None
-    texts, names = [], []
+    texts, files = [], []
     for path, listed in _files(sources):
         if listed and any(other.exists() and path.samefile(other) for other in without):
             continue
@@ -69,13 +99,16 @@ def read(
                 raise
             warnings.warn(f"{error}; skipped", UserWarning, stacklevel=2)
             continue
-        texts.append(_column(path, text, column) if column else text)
-        names.append(path.name)
+        text = _column(path, text, column) if column else text
+        texts.append(text.lower() if lower else text)
+        files.append(path)
     if not texts:
         raise ValueError(f"{', '.join(map(str, sources))}: no text in this folder")
     ended = [text if not text or text.endswith(("\n", "\r")) else text + "\n" for text in texts[:-1]]
-    whole = "".join([*ended, texts[-1]])
-    return Corpus(whole.lower() if lower else whole, tuple(names))
+    ended.append(texts[-1])
+    stops = itertools.accumulate(map(len, ended))
+    parts = [Part(path, stop - len(text), stop) for path, stop, text in zip(files, stops, ended, strict=True)]
+    return Corpus("".join(ended), tuple(parts))
 
 
 def _files(sources: Iterable[Path]) -> Iterator[tuple[Path, bool]]:

@@ -63,6 +63,13 @@ class TextSettings(Settings):
         128, "numbers that stand for a word (level words)", least=1, most=65_536, architecture=True
     )
     window: int = setting(100, "elements T that an element is drawn from", least=1, most=65_536)
+    carry: bool = setting(
+        False,
+        "read the text in as many streams as a batch has sequences, and carry the state of the network from each "
+        "sequence to the next; the model then remembers all that came before, in place of a window (recipe default)",
+        quiet=True,
+        shown="",
+    )
     length: int = setting(50, "elements of a training sequence (recipe default)", least=2, most=65_536)
     weight_decay: float = setting(1e-2, "weight decay of Adam (recipe default)", least=0, most=1)
     words: int = setting(
@@ -73,6 +80,9 @@ class TextSettings(Settings):
     )
     charset: str = setting("utf-8", "character set of the files", quiet=True)
     lower: bool = setting(False, "learn from the text in lower case", quiet=True, shown="")
+    holdout_from: str = setting(
+        "", "hold out a share of this file of the corpus only, by its name or its path", quiet=True, shown="all files"
+    )
     column: str = setting("", "the files are CSV, and the text is the cells of this column, a line each", quiet=True)
 
     def unused(self) -> tuple[str, ...]:
@@ -83,8 +93,9 @@ class TextSettings(Settings):
         """
         names = ["embedding", "words"] if self.level == "letters" else []
         if self.recipe == "lesson":
-            names += ["batch", "lr", "dropout", "length", "weight_decay"]
+            names += ["batch", "lr", "dropout", "length", "weight_decay", "carry"]
             names += ["units", "layers"] if self.level == "words" else []
+        names += [] if self.holdout else ["holdout_from"]
         return tuple(names)
 
     def paced(self, elements: int) -> TextSettings:
@@ -129,15 +140,20 @@ def train_text(
     sources = corpora.paths(corpus)
     start = begin(Path(out), settings or TextSettings(), sources)
     settings = start.settings
-    text, names = corpora.read(
-        sources, charset=settings.charset, lower=settings.lower, column=settings.column, without=start.files.all
+    read = corpora.read(
+        sources,
+        charset=settings.charset,
+        lower=settings.lower,
+        column=settings.column,
+        without=start.files.all,
     )
+    text, names = read.text, read.names
     shown = ", ".join(map(str, sources))
     vocabulary = letters(text) if settings.level == "letters" else words(text, settings.words)
     ids = vocabulary.encode(text).astype(np.int32)
     settings = start.settings = settings.paced(len(ids))
     _check_size(shown, text, ids, vocabulary, settings)
-    training, held_out = _parts(shown, ids, settings)
+    training, held_out = parts(shown, read, vocabulary, settings)
     about = _about(text, names, ids, settings)
     start.check_data(about, _UNIT)
     found = f"{len(text):,} characters, {len(ids):,} {settings.level}, {len(vocabulary):,} different"
@@ -177,18 +193,28 @@ def _about(text: str, names: Sequence[str], ids: Ids, settings: TextSettings) ->
     }
 
 
-def _parts(shown: str, ids: Ids, settings: TextSettings) -> tuple[list[Ids], list[Ids]]:
+def parts(
+    shown: str, corpus: corpora.Corpus, vocabulary: Vocabulary, settings: TextSettings
+) -> tuple[list[Ids], list[Ids]]:
     """Return the ids to learn from, and those to measure on.
 
     Raises `ValueError` if there are too few of them.
     """
-    training, held_out = split(ids, settings.holdout, least=2 * settings.window)
+    text, start, stop = corpus.text, 0, len(corpus.text)
+    if settings.holdout_from:
+        _, start, stop = corpus.part(settings.holdout_from)
+    before, within, after = (
+        vocabulary.encode(part).astype(np.int32) for part in (text[:start], text[start:stop], text[stop:])
+    )
+    kept, held_out = split(within, settings.holdout, least=2 * settings.window)
+    training = [part for part in (before, *kept, after) if len(part)]
     least = settings.window if settings.recipe == "lesson" else settings.length
-    if max(map(len, training)) <= least or min(map(len, held_out), default=math.inf) <= settings.window:
+    shortest = min(map(len, held_out), default=0 if settings.holdout_from else math.inf)
+    if max(map(len, training)) <= least or shortest <= settings.window:
         raise ValueError(
-            f"{shown}: too short for {option('holdout', settings.holdout)}: expected more than {least} "
-            f"{settings.level} in a row to learn from, and {settings.window} to measure on: a longer text, another "
-            "holdout (0: none), or a smaller window and length"
+            f"{settings.holdout_from or shown}: too short for {option('holdout', settings.holdout)}: expected more "
+            f"than {least} {settings.level} in a row to learn from, and {settings.window} to measure on: a longer "
+            "text, another holdout (0: none), or a smaller window and length"
         )
     return training, held_out
 
@@ -201,7 +227,7 @@ def _export_options(settings: TextSettings, vocabulary: Vocabulary, ids: Ids) ->
         "encoding": "onehot" if settings.level == "letters" else "index",
         "padding": "none",
         "prime": ids[: settings.window].tolist(),
-        "window": settings.window,
+        "window": None if settings.carry else settings.window,
     }
 
 
@@ -282,7 +308,8 @@ def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: 
         return score.bits_per_element * score.elements
 
     figures = {}
-    for way, refresh in (("window", 1), ("carried", None)):
+    ways = {"window": 1, "carried": None} if generator.model.window else {"carried": None}
+    for way, refresh in ways.items():
         total = sum(bits(piece, refresh) - bits(piece[:window], refresh) for piece in held_out)
         characters = sum(len(vocabulary.elements[i]) for piece in held_out for i in piece[window:])
         figures[way] = round(total / characters, 4)
@@ -304,11 +331,11 @@ def _described(settings: TextSettings, n: int) -> Outline:
     return network.dense(n)
 
 
-def _input(keras: Any, settings: TextSettings, n: int, steps: int | None) -> list[Any]:
+def _input(keras: Any, settings: TextSettings, n: int, steps: int | None, rows: int | None = None) -> list[Any]:
     """Return the input, and how an element becomes numbers."""
     if settings.level == "letters":
-        return [keras.Input((steps, n))]
-    return [keras.Input((steps,)), keras.layers.Embedding(n, settings.embedding, name="embedding")]
+        return [keras.Input(batch_shape=(rows, steps, n))]
+    return [keras.Input(batch_shape=(rows, steps)), keras.layers.Embedding(n, settings.embedding, name="embedding")]
 
 
 def per_step(
@@ -326,11 +353,14 @@ def per_step(
     """
     layers = keras.layers
 
+    carry = settings.carry
+
     def network(*, saved: bool) -> Any:
-        stack = _input(keras, settings, n, settings.window if saved else None)
+        rows = None if not carry else 1 if saved else known(settings.batch)
+        stack = _input(keras, settings, n, settings.window if saved and not carry else None, rows)
         for i in range(settings.layers):
             sequences = not saved or i < settings.layers - 1
-            stack.append(layers.LSTM(settings.units, return_sequences=sequences, name=f"lstm_{i + 1}"))
+            stack.append(layers.LSTM(settings.units, return_sequences=sequences, stateful=carry, name=f"lstm_{i + 1}"))
             stack.append(layers.Dropout(settings.dropout, name=f"dropout_{i + 1}"))
         stack.append(layers.Dense(n, activation="softmax" if saved else None, name="dense"))
         return keras.Sequential(stack)
@@ -347,8 +377,10 @@ def per_step(
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     onehot = n if settings.level == "letters" else None
-    data = _slices(training, settings, onehot, keys)
+    data = _streams(training, settings, onehot) if carry else _slices(training, settings, onehot, keys)
     validation = _whole(held_out, settings.window, onehot)
+    if validation is not None and carry:
+        validation = _rows(validation, known(settings.batch)).dataset(keras)
     return model, lambda: network(saved=True), data, validation
 
 
@@ -405,6 +437,8 @@ def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
     """Return the steps of an epoch: of one pass, or of `LEAST_SEQUENCES` if a pass has fewer."""
     if settings.recipe == "lesson":
         return window_steps(texts, settings.window, LESSON_BATCH)
+    if settings.carry:
+        return max(1, sum(map(len, texts)) // (known(settings.batch) * settings.length))
     sequences = sum((len(text) - 1) // settings.length for text in texts)
     return max(1, max(LEAST_SEQUENCES, sequences) // known(settings.batch))
 
@@ -435,6 +469,39 @@ def _slices(texts: list[Ids], settings: TextSettings, onehot: int | None, keys: 
         return made
 
     return Batches(data_steps(settings, texts), epoch)
+
+
+def _streams(texts: list[Ids], settings: TextSettings, onehot: int | None) -> Batches:
+    """Sequences of the texts, one after the other, in as many streams as the batch has rows.
+
+    Row k of a batch goes on where row k of the batch before ended. Each epoch begins elsewhere.
+    """
+    length, batch = settings.length, known(settings.batch)
+    joined = np.concatenate(texts)
+
+    def epoch(number: int) -> Callable[[int], tuple[Any, Any]]:
+        first = np.random.default_rng((settings.seed, number)).integers(len(joined))
+        starts = first + np.arange(batch)[:, None] * len(joined) // batch
+
+        def made(step: int) -> tuple[Any, Any]:
+            block = joined[(starts + step * length + np.arange(length + 1)) % len(joined)]
+            return _encoded(block[:, :-1], onehot), block[:, 1:]
+
+        return made
+
+    return Batches(data_steps(settings, texts), epoch)
+
+
+def _rows(whole: tuple[NDArray[Any], ...], batch: int) -> Batches:
+    """What `_whole` gives, in batches of so many rows, of which those behind the texts have no
+    weight.
+    """
+    inputs, targets, weights = whole
+    empty = -len(inputs) % batch
+    weights = weights * ((len(inputs) + empty) / len(inputs))
+    filled = [np.pad(array, [(0, empty)] + [(0, 0)] * (array.ndim - 1)) for array in (inputs, targets, weights)]
+    split = [np.split(array, len(array) // batch) for array in filled]
+    return Batches(len(split[0]), lambda epoch: lambda step: tuple(parts[step] for parts in split))
 
 
 def _whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
