@@ -69,6 +69,7 @@ DOORS = {
     "lstmgen._core": {
         *("lstmgen.model", "lstmgen.generator", "lstmgen.stream"),  # what users hold
         "lstmgen.binfile.repacking",  # asks the engine whether a file is sound
+        "lstmgen.exporting",  # asks it whether a grammar is
     },
 }
 

@@ -288,7 +288,7 @@ def _other_names(reserved: Iterable[str], rules: dict[str, str], rule: str) -> N
 def latex(corpus: str | None = None) -> str:
     r"""Return a grammar of LaTeX, as far as it can be told without running TeX.
 
-    Braces are balanced. Formulas in ``$..$``, ``$$..$$``, ``\[..\]`` and ``\(..\)`` are closed,
+    Braces are balanced, and hold no empty line. Formulas in ``$..$``, ``$$..$$``, ``\[..\]`` and ``\(..\)`` are closed,
     hold no empty line, and have no second index or exponent in one place. ``\begin{x}`` is closed
     by ``\end{x}``. ``\item`` stands in lists only, at most four deep, and nothing stands before the
     first. ``&`` and ``\\`` stand in alignments, ``\left`` has its ``\right``, and commands that
@@ -360,7 +360,9 @@ def _text_rules(names: _Names, rules: dict[str, str]) -> None:
     # none.
     rules["group"] = '"{" body "}"'
     rules["body"] = "[a-zA-Z] body | body-after"
-    rules["body-after"] = f"({anything}{verb} | [ \\t\\n] | display | comment) body | {plain} body-after | "
+    inner = f"{anything}{verb} | display | comment"
+    rules["body-after"] = f'({inner} | [ \\t]) body | {plain} body-after | "\\n" body-new | '
+    rules["body-new"] = f"[ \\t] body-new | ([a-zA-Z] | {inner}) body | {plain} body-after | "
     rules["line"] = "[a-zA-Z] line | line-after"
     rules["line-after"] = f'({anything} | [ \\t]) line | {plain} line-after | "\\n" line-new | '
     rules["line-new"] = f"[ \\t] line-new | ([a-zA-Z] | {anything}) line | {plain} line-after | "

@@ -81,8 +81,9 @@ def read(
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     _ = Path(folder, "a.txt").write_text("Abc"), Path(folder, "b.txt").write_text("d")
-    ...     read([Path(folder)], lower=True)
-    Corpus(text='abc\\nd', names=('a.txt', 'b.txt'))
+    ...     corpus = read([Path(folder)], lower=True)
+    >>> corpus.text, corpus.names
+    ('abc\\nd', ('a.txt', 'b.txt'))
     """
     try:
         b"\n".decode(charset, "replace")
