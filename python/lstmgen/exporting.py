@@ -20,6 +20,7 @@ from lstmgen import elements, files, heads, keras_file
 from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import repack
 from lstmgen.binfile.sniffing import is_bin, read_bin
+from lstmgen.bundled import Source, resolved
 from lstmgen.elements import Assumption, Encoding, Outputs, Padding
 from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, option
 from lstmgen.keras_file import Architecture
@@ -28,8 +29,6 @@ from lstmgen.options import near
 from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
 from lstmgen.vocabulary.order import doubt
 from lstmgen.vocabulary.reading import File, Listing, Vocab
-
-Source = str | os.PathLike[str] | bytes
 
 
 class ExportOptions(TypedDict, total=False):
@@ -109,12 +108,14 @@ class ExportOptions(TypedDict, total=False):
 def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
     """Turn the model that Keras saved in `source`, a path or bytes, into the file `out`.
 
-    `source` may be a `.bin`, too, to be had at another dtype; it takes no other option.
+    `source` may be a `.bin`, too, or the name of a bundled model, to be had at another dtype; it
+    takes no other option.
 
     `out` holds either all of the new file or what it held before. Warns of what it assumes, and
     raises, as `convert` does; raises `OSError` that names `out` if it cannot be written.
     `Model.assumed` of the file gives all that was assumed.
     """
+    source = resolved(source)
     check_other_file(source, out)
     exported = build(source, options)
     _warn(exported.doubtful)

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import _core
+from lstmgen.bundled import Source
 from lstmgen.errors import OptionError, OptionTypeError, call, option
-from lstmgen.model import Model, Source
+from lstmgen.model import Model
 from lstmgen.options import MANY, TABLE, Elements, Integer, ManyOptions, SamplingOptions, checked, with_positional
 from lstmgen.stream import Stream, decode, encode, engine_defaults, engine_options, stop_ids
 from lstmgen.vocabulary import Ids

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
@@ -11,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lstmgen.binfile.sniffing import is_bin, read_bin
+from lstmgen.bundled import Source, resolved
 from lstmgen.errors import option
-from lstmgen.options import near
 from lstmgen.vocabulary import Tokenizer, Vocabulary
 
 if TYPE_CHECKING:
@@ -26,22 +25,6 @@ except ImportError as error:
     error.add_note("lstmgen's native module is missing: install the package with 'pip install .'")
     raise
 
-Source = str | os.PathLike[str] | bytes
-
-
-def bundled() -> dict[str, str]:
-    """Path of each model that comes with the package, under its name.
-
-    >>> sorted(bundled())
-    ['latex', 'music']
-    """
-    folder = os.path.join(os.path.dirname(__file__), "models")
-    if not os.path.isdir(folder):
-        return {}
-    return {
-        name.removesuffix(".bin"): os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".bin")
-    }
-
 
 class Model:
     """A network with its weights, immutable, shared by any number of generators and threads.
@@ -51,7 +34,8 @@ class Model:
     itself.
 
     `source` is the path of a `.bin` or of a model saved by Keras, the bytes of either, or the name
-    of a bundled model. A Keras model is exported in memory; `options` are those of `lstmgen.export`
+    of a bundled model. "latex.bin" stands for the bundled one where there is no such file, and a
+    warning says so. A Keras model is exported in memory; `options` are those of `lstmgen.export`
     (vocab, vocab_from, encoding, prime, window, dtype ...). A `.bin` takes dtype only: its matrices
     are rounded to it.
 
@@ -61,7 +45,7 @@ class Model:
     """
 
     def __init__(self, source: Source, **options: Unpack[ExportOptions]) -> None:
-        source = _found(source)
+        source = resolved(source)
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
         if is_bin(source):
             if rest := options.keys() - {"dtype"}:
@@ -327,20 +311,6 @@ class Model:
         return f"<lstmgen.Model {' > '.join(parts)}, window {window}, {self.outputs} outputs, {self.dtype}, {self.isa}>"
 
 
-def _found(source: Source) -> Source:
-    """`source`, or the path of the bundled model that it names."""
-    if isinstance(source, bytes) or os.path.isfile(source):  # a folder may have a bundled model's name
-        return source
-    name = os.fspath(source)
-    models = bundled()
-    if name not in models and not os.path.lexists(name):
-        hint = near(name.removesuffix(".bin"), models) if name == os.path.basename(name) else ""
-        if hint or name.isidentifier():
-            hint = f"{hint or ', nor a bundled model'} (bundled: {', '.join(sorted(models))})"
-            raise FileNotFoundError(errno.ENOENT, f"{os.strerror(errno.ENOENT)}{hint}", name)
-    return models.get(name, name)
-
-
 def is_keras_file(source: Source) -> bool:
     """Whether `source` is for the reader of Keras's files rather than a `.bin` or a bundled model."""
-    return not is_bin(_found(source))
+    return not is_bin(resolved(source, said=False))

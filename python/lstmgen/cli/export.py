@@ -10,6 +10,7 @@ from typing import Any
 
 from lstmgen import exporting, files
 from lstmgen.binfile import rounding
+from lstmgen.bundled import resolved
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
 from lstmgen.cli.sample import add_option
 from lstmgen.options import RECOMMENDED, TABLE, checked
@@ -50,8 +51,9 @@ def run(args: argparse.Namespace) -> None:
     given = {name: value for name in RECOMMENDED if (value := getattr(args, name)) is not None}
     if sample := checked("export", given, RECOMMENDED):
         options["card"] = with_sample(options.get("card", "{}"), sample)
-    exporting.check_other_file(args.model, args.out)
-    exported = exporting.build(args.model, options)
+    source = resolved(args.model)
+    exporting.check_other_file(source, args.out)
+    exported = exporting.build(source, options)
     files.write(args.out, exported.data)
     for sentence in exported.assumed:
         print(f"assumed: {sentence}", file=sys.stderr)

@@ -18,6 +18,7 @@ from typing import Any
 import lstmgen
 from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument
 from lstmgen.cli.main import flag
+from lstmgen.errors import Note
 from lstmgen.music.formats import WRITABLE
 from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
 
@@ -201,6 +202,7 @@ def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
         told["prime"] = prime  # the likeliest way for it to enter is taken
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the model says all of them
+        warnings.simplefilter("always", Note)
         try:
             model = lstmgen.Model(args.model, **told)
         except ValueError:

@@ -18,8 +18,9 @@ from lstmgen.music.notes import MIDDLE_C
 from lstmgen.music.timed_notes import TimedNote, read_timed_notes
 
 if TYPE_CHECKING:
+    from lstmgen.bundled import Source
     from lstmgen.exporting import ExportOptions
-    from lstmgen.model import Model, Source
+    from lstmgen.model import Model
 
 Prime = str | os.PathLike[str] | Iterable[Sequence[float]]
 
