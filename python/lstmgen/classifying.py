@@ -219,11 +219,26 @@ def read_sequences(path: str | os.PathLike[str]) -> list[Row]:
     [Row(line=1, sequence='abc', label=None), Row(line=3, sequence='de', label=None)]
     """
     name = os.fspath(path)
-    if name.lower().endswith(".csv"):
-        rows = read_csv(path)
-    else:
-        lines = reading.read_text(path).removeprefix("\ufeff").splitlines()
-        rows = [Row(i, line, None) for i, line in enumerate(lines, 1) if line]
+    if not name.lower().endswith(".csv"):
+        return lines_of(name, reading.read_text(path))
+    return _some(name, read_csv(path))
+
+
+def lines_of(name: str, text: str) -> list[Row]:
+    """Return the lines of a text, each a sequence. Empty lines are skipped.
+
+    name: what an error calls the text.
+
+    Raises `ValueError` for a text without sequences.
+
+    >>> lines_of("stdin", "abc\\n\\nde")
+    [Row(line=1, sequence='abc', label=None), Row(line=3, sequence='de', label=None)]
+    """
+    lines = text.removeprefix("\ufeff").splitlines()
+    return _some(name, [Row(i, line, None) for i, line in enumerate(lines, 1) if line])
+
+
+def _some(name: str, rows: list[Row]) -> list[Row]:
     if not rows:
         raise ValueError(f"{name}: it is empty; expected one sequence a line, or a CSV of sequence,label")
     return rows

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from typing import Any
 
+import lstmgen
 from lstmgen import exporting, files
 from lstmgen.binfile import rounding
 from lstmgen.bundled import resolved
+from lstmgen.cli import advice
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
 from lstmgen.cli.sample import add_option
+from lstmgen.cli.streams import DASH, check_stdout, model_source, write_stdout
 from lstmgen.options import RECOMMENDED, TABLE, checked
 from lstmgen.vocabulary import reading
 
@@ -20,9 +22,10 @@ from lstmgen.vocabulary import reading
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument(
-        "model", help="a file that Keras saved: .h5, .keras, or weights only; or a .bin, for another --dtype"
+        "model",
+        help="a file that Keras saved: .h5, .keras, or weights only; or a .bin, for another --dtype; - is stdin",
     )
-    parser.add_argument("out", help="the .bin to write")
+    parser.add_argument("out", help="the .bin to write; - is stdout")
     add_model_arguments(parser)
     add_element_arguments(parser)
     parser.add_argument("--prime", metavar="TEXT", help="the default prime (the first window of the corpus)")
@@ -51,12 +54,22 @@ def run(args: argparse.Namespace) -> None:
     given = {name: value for name in RECOMMENDED if (value := getattr(args, name)) is not None}
     if sample := checked("export", given, RECOMMENDED):
         options["card"] = with_sample(options.get("card", "{}"), sample)
-    source = resolved(args.model)
-    exporting.check_other_file(source, args.out)
+    source = resolved(model_source(args.model))
+    if args.out == DASH:
+        check_stdout("a .bin")
+    else:
+        exporting.check_other_file(source, args.out)
     exported = exporting.build(source, options)
-    files.write(args.out, exported.data)
+    if args.out == DASH:
+        write_stdout(exported.data)
+    else:
+        files.write(args.out, exported.data)
     for sentence in exported.assumed:
         print(f"assumed: {sentence}", file=sys.stderr)
     if exported.nameless:
         print("no vocabulary: sample gives ids; --vocab-from or --vocab gives them names", file=sys.stderr)
-    print(f"{args.out}: {os.path.getsize(args.out):,} bytes", file=sys.stderr)
+    name = "stdout" if args.out == DASH else args.out
+    print(f"{name}: {len(exported.data):,} bytes", file=sys.stderr)
+    if args.out != DASH:
+        for command in advice.commands(lstmgen.Model(exported.data), args.out):
+            print(f"next: {command}", file=sys.stderr)

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import lstmgen
 from lstmgen.errors import NO_VALUE, Note, spelled
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _tell(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _tell(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """Print a warning, or a note."""
     print(f"{'note' if issubclass(category, Note) else 'warning'}: {message}", file=sys.stderr)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 import lstmgen
 from lstmgen.bundled import bundled, card_path
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
             print(f"{'':8} {command}")
 
 
-def _facts(name: str, path: str) -> dict[str, object]:
+def _facts(name: str, path: str) -> dict[str, Any]:
     model = lstmgen.Model(path)
     known = ("description", "author", "license", "source_url")
     return {

@@ -18,6 +18,7 @@ from typing import Any
 import lstmgen
 from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument
 from lstmgen.cli.main import flag
+from lstmgen.cli.streams import DASH, MODEL_HELP, check_one_stdin, model_source, read_text
 from lstmgen.errors import Note
 from lstmgen.music.formats import WRITABLE
 from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
@@ -31,7 +32,7 @@ _EXPORT = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", help="a .bin, a model saved by Keras, or a bundled model's name")
+    parser.add_argument("model", help=MODEL_HELP)
     parser.add_argument(
         *("-o", "--output"),
         type=Path,
@@ -49,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             groups[option.one_of] = group
         add_option(group, name, option)
         if name == "prime":
-            group.add_argument("--prime-file", type=Path, metavar="FILE", help="file that holds the prime, in UTF-8")
+            group.add_argument(
+                "--prime-file", type=Path, metavar="FILE", help="file that holds the prime, in UTF-8; - is stdin"
+            )
             group.add_argument("--prime-ids", type=_ids, metavar="1,2,3", help="the prime as ids")
         elif name == "refresh":
             group.add_argument("--carry", action="store_true", help=_sentence(option.none))
@@ -96,12 +99,13 @@ def add_option(group: Any, name: str, option: Option, otherwise: str | None = No
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
+    check_one_stdin(args.model, args.prime, args.prime_file)
     options = _options(args)
     model = _loaded(args, options)
     if model.heads:
         return _sample_notes(args, model, options)
-    if args.prime_file is not None:
-        options["prime"] = _text_of(args.prime_file)
+    if args.prime_file is not None and "prime" not in options:
+        options["prime"] = read_text(args.prime_file)  # which says why it is no text
     generator = lstmgen.Generator(model, threads=args.threads)
     vocabulary = generator.model.vocabulary
     joined = vocabulary is not None and vocabulary.kind != "tokens"
@@ -186,7 +190,7 @@ def _check_folders(outputs: Sequence[Path]) -> None:
             raise OSError(f"{output}: cannot write into the folder {folder}")
 
 
-_STDOUT = Path("-")
+_STDOUT = Path(DASH)
 INTERVAL = 0.5  # seconds between two looks of the progress
 
 # -- what is asked for ---------------------------------------------------------------------------
@@ -198,17 +202,18 @@ def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
 
     told: Any = {name: value for name in _EXPORT if (value := getattr(args, name)) is not None}
     prime = options.get("prime") if options.get("on_unknown", "error") == "error" else None
-    if prime and is_keras_file(args.model):
+    source = model_source(args.model)
+    if prime and is_keras_file(source):
         told["prime"] = prime  # the likeliest way for it to enter is taken
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the model says all of them
         warnings.simplefilter("always", Note)
         try:
-            model = lstmgen.Model(args.model, **told)
+            model = lstmgen.Model(source, **told)
         except ValueError:
             if told.pop("prime", None) is None:
                 raise
-            model = lstmgen.Model(args.model, **told)  # what is wrong with the prime is told where it is read
+            model = lstmgen.Model(source, **told)  # what is wrong with the prime is told where it is read
     for sentence in model.assumed:
         _assumed(sentence)
     return model
@@ -231,11 +236,11 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         options |= {name: _unescaped(options[name]) for name in ("prime", "stop") if name in options}
     if args.prime_ids is not None:
         options["prime"] = args.prime_ids
+    elif args.prime == DASH or args.prime_file == _STDOUT:
+        options["prime"] = read_text(DASH)
     elif args.prime_file is not None:
         with contextlib.suppress(ValueError):  # a MIDI file may be a prime, too: the model says what it takes
-            options["prime"] = _text_of(args.prime_file)
-    elif args.prime == "-":
-        options["prime"] = _utf_8("stdin", sys.stdin.buffer.read())
+            options["prime"] = read_text(args.prime_file)
     return options
 
 
@@ -252,17 +257,6 @@ def _with_ids(options: dict[str, Any]) -> dict[str, Any]:
         "logit_bias": lambda biases: {int(key) if plain_ids(key) else key: bias for key, bias in biases.items()},
     }
     return {name: ways[name](value) if name in ways else value for name, value in options.items()}
-
-
-def _text_of(path: Path) -> str:
-    return _utf_8(str(path), path.read_bytes())
-
-
-def _utf_8(name: str, data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{name}: not UTF-8: {error}") from None
 
 
 def _parsed(parse: Callable[[str], object], expected: str) -> Callable[[str], object]:
