@@ -96,8 +96,9 @@ def test_sample_says_its_seed_on_stderr(run: Any, path: str) -> None:
 
 def test_the_seed_that_is_said_gives_the_text_again(run: Any, path: str) -> None:
     first = run("sample", path, "--length", 50)
-    seed = first.err.removeprefix("seed ").strip()
-    assert run("sample", path, "--length", 50, "--seed", seed).out == first.out
+    said = re.fullmatch(r"seed (\d+): (--seed \1) draws the same again\n", first.err)
+    assert said
+    assert run("sample", path, "--length", 50, *said[2].split()).out == first.out
 
 
 def test_two_samples_differ(run: Any, path: str) -> None:

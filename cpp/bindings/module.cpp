@@ -413,7 +413,14 @@ void bind_layer(py::module_& m) {
         .def_readonly("outputs", &LayerInfo::outputs)
         .def_readonly("activation", &LayerInfo::activation)
         .def_readonly("recurrent_activation", &LayerInfo::recurrent_activation)
-        .def_readonly("return_sequences", &LayerInfo::return_sequences);
+        .def_readonly("return_sequences", &LayerInfo::return_sequences)
+        .def("__repr__", [](const LayerInfo& layer) {
+            std::string text = "<lstmgen layer " + std::string(py::repr(py::str(layer.name))) + ": " + layer.type + " " +
+                               std::to_string(layer.inputs) + " -> " + std::to_string(layer.outputs);
+            for (const std::string& activation : {layer.activation, layer.recurrent_activation})
+                if (!activation.empty()) text += ", " + activation;
+            return text + ">";
+        });
 }
 
 // The elements as the file names them: single bytes of the kind "bytes" as <0x01> to <0xFF>.

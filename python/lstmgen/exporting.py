@@ -26,6 +26,7 @@ from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, optio
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
 from lstmgen.options import near
+from lstmgen.signatures import with_keywords
 from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
 from lstmgen.vocabulary.order import doubt
 from lstmgen.vocabulary.reading import File, Listing, Vocab
@@ -105,6 +106,10 @@ class ExportOptions(TypedDict, total=False):
     card: Mapping[str, Any] | str | None
 
 
+FACTS = ("name", "description", "author", "license", "source_url")  # the options that are facts for people
+
+
+@with_keywords(ExportOptions, meaning=ExportOptions.__doc__ or "")
 def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
     """Turn the model that Keras saved in `source`, a path or bytes, into the file `out`.
 
@@ -122,6 +127,7 @@ def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
     files.write(out, exported.data)
 
 
+@with_keywords(ExportOptions, meaning=ExportOptions.__doc__ or "")
 def convert(source: Source, **options: Unpack[ExportOptions]) -> bytes:
     """The bytes of the `.bin` of a model that Keras saved; the same arguments give the same bytes.
 
@@ -253,8 +259,7 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
 
 def _facts(options: ExportOptions) -> dict[str, Any]:
     """The options that are facts for people."""
-    names = ("name", "description", "author", "license", "source_url")
-    return {name: value for name, value in options.items() if name in names}
+    return {name: value for name, value in options.items() if name in FACTS}
 
 
 _NOTE_WINDOW = 25  # steps, in TensorFlow's tutorial

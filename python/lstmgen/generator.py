@@ -16,7 +16,19 @@ from lstmgen import _core
 from lstmgen.bundled import Source
 from lstmgen.errors import OptionError, OptionTypeError, call, option
 from lstmgen.model import Model
-from lstmgen.options import MANY, TABLE, Elements, Integer, ManyOptions, SamplingOptions, checked, with_positional
+from lstmgen.options import (
+    MANY,
+    SHOWN_DEFAULTS,
+    TABLE,
+    Elements,
+    Integer,
+    ManyOptions,
+    SamplingOptions,
+    checked,
+    meanings,
+    with_positional,
+)
+from lstmgen.signatures import ExportSignature, with_keywords
 from lstmgen.stream import Stream, decode, encode, engine_defaults, engine_options, stop_ids
 from lstmgen.vocabulary import Ids
 
@@ -51,6 +63,8 @@ class Generator:
     Let $X$ b
     """
 
+    __signature__ = ExportSignature()
+
     def __init__(
         self,
         source: Source | Model,
@@ -78,6 +92,7 @@ class Generator:
             )
         self.threads = Integer(1).check("threads", threads)
 
+    @with_keywords(SamplingOptions, defaults=SHOWN_DEFAULTS, meaning=meanings())
     def sample(
         self, length: int = 1000, temp: float | None = None, /, **options: Unpack[SamplingOptions]
     ) -> str | list[str] | list[int]:
@@ -107,6 +122,7 @@ class Generator:
         stream._read(ids)
         return stream.take(values["length"])
 
+    @with_keywords(SamplingOptions, defaults=SHOWN_DEFAULTS)
     def stream(
         self,
         length: int | None = 1000,
@@ -140,6 +156,7 @@ class Generator:
         stream._read(ids)
         return stream
 
+    @with_keywords(SamplingOptions, defaults=SHOWN_DEFAULTS)
     def astream(
         self,
         length: int | None = 1000,
@@ -161,6 +178,7 @@ class Generator:
         reading = map(stream._read, (ids[at : at + size] for at in range(0, len(ids), size)))
         return _in_executor(reading, stream)
 
+    @with_keywords(ManyOptions, defaults=SHOWN_DEFAULTS)
     def sample_many(
         self,
         n: int,

@@ -25,6 +25,7 @@ except ImportError as error:
 
 from lstmgen import exporting, files
 from lstmgen.exporting import ExportOptions
+from lstmgen.signatures import ExportSignature
 
 if TYPE_CHECKING:
     from lstmgen.model import Model
@@ -47,6 +48,8 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
     another network or vocabulary, or without such a figure.
     """
 
+    __signature__ = ExportSignature()
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -64,6 +67,10 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._options = options
         self._there: tuple[str, float] | None = None  # monitor and figure of a file to be kept
         self._own = False  # whether this callback wrote the file
+
+    def __repr__(self) -> str:
+        best = "" if self.best is None else f", best {self.best:.4g}"
+        return f"<lstmgen.keras.ExportCallback {str(self.path)!r}, monitor {self.monitor!r}{best}>"
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Find out before the work what cannot be exported, and what is there already."""

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from lstmgen.binfile.sniffing import is_bin, read_bin
 from lstmgen.bundled import Source, resolved
 from lstmgen.errors import option
+from lstmgen.signatures import ExportSignature
 from lstmgen.vocabulary import Tokenizer, Vocabulary
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Model:
     `ModelFormatError` for one that is broken or not supported, and `ValueError` if the environment
     variable LSTMGEN_ISA names kernels that cannot run here.
     """
+
+    __signature__ = ExportSignature()
 
     def __init__(self, source: Source, **options: Unpack[ExportOptions]) -> None:
         source = resolved(source)

@@ -18,6 +18,7 @@ from lstmgen.keras_file import ReadOptions
 from lstmgen.model import Model
 from lstmgen.network import Network, reference
 from lstmgen.options import Integer
+from lstmgen.signatures import with_keywords
 
 # A Keras that reads the file as lstmgen does differs from float64 by the rounding of float32 alone:
 # in each window at most SAME_READING of the greatest output, or AMPLIFIED times what rounding the
@@ -58,6 +59,7 @@ _CHANGED = (
 )
 
 
+@with_keywords(ReadOptions)
 def verify(
     model: str | Model,
     keras_path: str,

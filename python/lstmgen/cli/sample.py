@@ -124,12 +124,12 @@ def run(args: argparse.Namespace) -> None:
     for name, value in _recommended(generator.model, options).items():
         print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
         options[name] = value
-    options.setdefault("seed", secrets.randbits(32))
+    seed = _seed(options)
     searched = "best_of" in options or "beam" in options
     stream = generator.sample(**options) if searched else generator.stream(**options)
     if vocabulary is None:
         print("no vocabulary: the elements are ids; --vocab-from or --vocab gives them names", file=sys.stderr)
-    print(f"seed {options['seed']}", file=sys.stderr)
+    print(seed, file=sys.stderr)
     if not args.output and vocabulary is not None and not joined and _is_music(vocabulary.elements):
         print("the elements of music go to stdout; -o out.mid -o out.wav writes files to listen to", file=sys.stderr)
     if not files:
@@ -160,15 +160,15 @@ def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[
     _check_folders(files)
     generator = music.NoteGenerator(model)
     prime = generator.default_prime if args.prime_file is None else music.read_timed_notes(args.prime_file)
-    seed = options.get("seed", secrets.randbits(32))
+    seed = _seed(options)
     drawn = generator.stream(
         options.get("length", 1000),
         options.get("temp", options.get("temperature")),
         prime=prime,
-        seed=seed,
+        seed=options["seed"],
         inverse_temp=options.get("inverse_temp"),
     )
-    print(f"seed {seed}", file=sys.stderr)
+    print(seed, file=sys.stderr)
     notes = [*(prime if options.get("include_prime") else ()), *drawn]
     lines = "".join(" ".join(f"{getattr(note, head.part):g}" for head in model.heads) + "\n" for note in notes)
     if not files or _STDOUT in args.output:
@@ -242,6 +242,14 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         with contextlib.suppress(ValueError):  # a MIDI file may be a prime, too: the model says what it takes
             options["prime"] = read_text(args.prime_file)
     return options
+
+
+def _seed(options: dict[str, Any]) -> str:
+    """Choose a seed if none is given; return the line that tells it, and how to use it again."""
+    if "seed" in options:
+        return f"seed {options['seed']}"
+    options["seed"] = secrets.randbits(32)
+    return f"seed {options['seed']}: --seed {options['seed']} draws the same again"
 
 
 def _with_ids(options: dict[str, Any]) -> dict[str, Any]:

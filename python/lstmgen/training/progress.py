@@ -58,6 +58,9 @@ class Network:
         self.parameters += parameters
         return self
 
+    def __repr__(self) -> str:
+        return f"<lstmgen.training.progress.Network {self}>"
+
     def __str__(self) -> str:
         return f"{' > '.join(self._layers)}, {self.parameters:,} parameters"
 
