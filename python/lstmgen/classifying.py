@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lstmgen.errors import OptionError, option
+from lstmgen.progress import bar
 from lstmgen.vocabulary import reading
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ def classify_each(
         else:
             places.append(i)
             found.append(Classification("", {}))  # replaced below
+    shown = bar(len(encoded), "sequences")
     for rows in _of_equal_length(encoded):
+        shown.update(len(rows))
         try:
             outputs = model.predict(np.stack([encoded[i] for i in rows]))
         except ValueError as error:  # their length is wrong
@@ -96,6 +99,7 @@ def classify_each(
         for row, y in zip(rows, outputs, strict=True):
             shares = dict(zip(model.labels, map(float, y), strict=True))
             found[places[row]] = Classification(model.labels[int(y.argmax())], shares)
+    shown.close()
     return found
 
 

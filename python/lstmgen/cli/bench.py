@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import lstmgen
 from lstmgen.cli.streams import MODEL_HELP, check_one_stdin, model_source, read_text
 from lstmgen.cli.terminal import print_json
+from lstmgen.progress import busy
 
 if TYPE_CHECKING:
     from lstmgen.bench import Advice
@@ -33,12 +34,14 @@ def run(args: argparse.Namespace) -> None:
     scored = "elements drawn from it" if text is None else args.text
     if not args.json:
         print(f"{model!r}, 1 thread")
-    modes = measure(model)
+    with busy("measuring"):
+        modes = measure(model)
     if not args.json:
         for mode in modes:
             rate = f"{mode.elements_per_second:12,.0f} elements/s"
             print(f"{mode.name:24} {rate}   {mode.share:4.0%} of the {mode.limit} limit", flush=True)
-    advice = advise(model, text=text)
+    with busy("measuring what would change it"):
+        advice = advise(model, text=text)
     best = [one.option for one in advice if one.recommended]
     if args.json:
         print_json(

@@ -16,6 +16,7 @@ from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments
 from lstmgen.cli.sample import add_option
 from lstmgen.cli.streams import DASH, check_stdout, model_source, write_stdout
 from lstmgen.options import RECOMMENDED, TABLE, checked
+from lstmgen.progress import busy
 from lstmgen.vocabulary import reading
 
 
@@ -59,7 +60,8 @@ def run(args: argparse.Namespace) -> None:
         check_stdout("a .bin")
     else:
         exporting.check_other_file(source, args.out)
-    exported = exporting.build(source, options)
+    with busy("exporting"):
+        exported = exporting.build(source, options)
     if args.out == DASH:
         write_stdout(exported.data)
     else:

@@ -16,6 +16,7 @@ import lstmgen
 from lstmgen.classifying import parse_numbers
 from lstmgen.cli.keras_options import add_model_arguments, export_options
 from lstmgen.cli.streams import DASH, MODEL_HELP, check_one_stdin, check_stdout, model_source, read_stdin, write_stdout
+from lstmgen.progress import counted
 
 _STEPS = 8  # of the example, where the model has no window
 
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> None:
         )
     else:
         sequences = _read(model, args.input)
-    outputs = [model.predict(sequence[None])[0] for sequence in sequences]
+    each = counted(sequences, len(sequences), "sequences")
+    outputs = [model.predict(sequence[None])[0] for sequence in each]
     if args.out:
         _save(args.out, outputs)
     elif args.json:

@@ -9,9 +9,8 @@ import re
 import secrets
 import shlex
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from lstmgen.cli.streams import DASH, MODEL_HELP, check_one_stdin, model_source,
 from lstmgen.errors import Note
 from lstmgen.music.formats import WRITABLE
 from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
+from lstmgen.progress import busy, counted
 
 # Options of a file of Keras.
 _EXPORT = (
@@ -126,7 +126,14 @@ def run(args: argparse.Namespace) -> None:
         options[name] = value
     seed = _seed(options)
     searched = "best_of" in options or "beam" in options
-    stream = generator.sample(**options) if searched else generator.stream(**options)
+    stream: Iterable[str | int]
+    if searched:
+        with busy("searching"):
+            stream = generator.sample(**options)
+    else:
+        stream = generator.stream(**options)
+        if files or not sys.stdout.isatty():
+            stream = counted(stream, options.get("length", 1000), "elements")
     if vocabulary is None:
         print("no vocabulary: the elements are ids; --vocab-from or --vocab gives them names", file=sys.stderr)
     print(seed, file=sys.stderr)
@@ -135,7 +142,7 @@ def run(args: argparse.Namespace) -> None:
     if not files:
         _print(stream, joined)
         return
-    drawn = [str(element) for element in _with_progress(stream, options.get("length", 1000))]
+    drawn = [str(element) for element in stream]
     _write(drawn, joined, files, encoding, args.bpm)
     if _STDOUT in args.output:
         _print(drawn, joined)
@@ -169,6 +176,7 @@ def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[
         inverse_temp=options.get("inverse_temp"),
     )
     print(seed, file=sys.stderr)
+    drawn = counted(drawn, options.get("length", 1000), "notes")
     notes = [*(prime if options.get("include_prime") else ()), *drawn]
     lines = "".join(" ".join(f"{getattr(note, head.part):g}" for head in model.heads) + "\n" for note in notes)
     if not files or _STDOUT in args.output:
@@ -191,7 +199,6 @@ def _check_folders(outputs: Sequence[Path]) -> None:
 
 
 _STDOUT = Path(DASH)
-INTERVAL = 0.5  # seconds between two looks of the progress
 
 # -- what is asked for ---------------------------------------------------------------------------
 
@@ -345,25 +352,6 @@ def _print(elements: Iterable[str | int], joined: bool) -> None:
     if live or not joined:
         out.write(b"\n")
     out.flush()
-
-
-def _with_progress(elements: Iterable[str | int], length: int) -> Iterator[str | int]:
-    """The elements. On a terminal, a line says how many there are, how fast they come, and how long
-    it takes.
-    """
-    if not sys.stderr.isatty():
-        yield from elements
-        return
-    start = said = time.monotonic()
-    for count, element in enumerate(elements, 1):
-        yield element
-        if (now := time.monotonic()) - said > INTERVAL:
-            said, rate = now, count / (now - start)
-            left = max(0, length - count) / rate
-            print(
-                f"\r{count:,} of {length:,} elements, {rate:,.0f}/s, {left:.0f} s left \033[K", end="", file=sys.stderr
-            )
-    print("\r\033[K" if said > start else "", end="", file=sys.stderr, flush=True)
 
 
 def _is_music(elements: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ import argparse
 from lstmgen.cli.keras_options import add_model_arguments
 from lstmgen.cli.streams import model_source
 from lstmgen.cli.terminal import print_json
+from lstmgen.progress import busy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +38,8 @@ def run(args: argparse.Namespace) -> None:
         "window": args.window,
     }
     model = Model(model_source(args.model))
-    verdict = verify(model, args.keras_model, args.windows, as_saved=args.as_saved, **told)
+    with busy(f"comparing {args.windows} windows"):
+        verdict = verify(model, args.keras_model, args.windows, as_saved=args.as_saved, **told)
     if args.json:
         print_json({"model": args.model, "keras_model": args.keras_model, **verdict.facts})
     else:
