@@ -167,6 +167,15 @@ COMMANDS = {
         "compare a .bin with the Keras model that it came from (needs the extra train)",
         ("lstmgen verify my.bin model.h5", "lstmgen verify my.bin model.h5 --as-saved --json"),
     ),
+    "completion": Command(
+        "print a script that lets the shell complete commands, options and models (needs the extra completion)",
+        (
+            'eval "$(lstmgen completion bash)"',
+            "lstmgen completion bash > ~/.local/share/bash-completion/completions/lstmgen",
+            "lstmgen completion zsh > ~/.zfunc/_lstmgen                      # a folder of $fpath",
+            "lstmgen completion fish > ~/.config/fish/completions/lstmgen.fish",
+        ),
+    ),
     "bench": Command(
         "measure how fast a model samples here",
         ("lstmgen bench latex", "lstmgen bench my.bin --text corpus.txt --json"),

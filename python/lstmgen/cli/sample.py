@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import re
 import secrets
@@ -18,10 +19,12 @@ import lstmgen
 from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument
 from lstmgen.cli.main import flag
 from lstmgen.cli.streams import DASH, MODEL_HELP, check_one_stdin, model_source, read_text
+from lstmgen.cli.terminal import colours, shown
 from lstmgen.errors import Note
 from lstmgen.music.formats import WRITABLE
 from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
 from lstmgen.progress import busy, counted
+from lstmgen.shades import ansi, legend
 
 # Options of a file of Keras.
 _EXPORT = (
@@ -61,6 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=r"\n, \t, \\, \xNN and \uNNNN in --prime and --stop stand for characters. "
         r"Without it, bash and zsh do the same for --prime $'one\ntwo'.",
+    )
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="shade each element on a terminal by how surprising it was (not with NO_COLOR in the environment)",
     )
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="share the windows among N threads (1)")
     parser.add_argument("--bpm", type=float, default=100, metavar="X", help="quarters a minute, of music (100)")
@@ -125,13 +133,16 @@ def run(args: argparse.Namespace) -> None:
         print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
         options[name] = value
     seed = _seed(options)
+    if args.live and (files or "best_of" in options or "beam" in options):
+        raise ValueError("--live: shows elements as they are drawn, so it takes no -o FILE, --best-of or --beam")
     searched = "best_of" in options or "beam" in options
     stream: Iterable[str | int]
+    running: lstmgen.Stream | None = None
     if searched:
         with busy("searching"):
             stream = generator.sample(**options)
     else:
-        stream = generator.stream(**options)
+        stream = running = generator.stream(**options)
         if files or not sys.stdout.isatty():
             stream = counted(stream, options.get("length", 1000), "elements")
     if vocabulary is None:
@@ -140,7 +151,10 @@ def run(args: argparse.Namespace) -> None:
     if not args.output and vocabulary is not None and not joined and _is_music(vocabulary.elements):
         print("the elements of music go to stdout; -o out.mid -o out.wav writes files to listen to", file=sys.stderr)
     if not files:
-        _print(stream, joined)
+        shaded = args.live and isinstance(running, lstmgen.Stream) and colours(sys.stdout)
+        if shaded:
+            print(legend(), file=sys.stderr)
+        _print(stream, joined, running if shaded else None)
         return
     drawn = [str(element) for element in stream]
     _write(drawn, joined, files, encoding, args.bpm)
@@ -341,12 +355,16 @@ def _sentence(text: str) -> str:
 # -- what comes out ------------------------------------------------------------------------------
 
 
-def _print(elements: Iterable[str | int], joined: bool) -> None:
+def _print(elements: Iterable[str | int], joined: bool, stream: lstmgen.Stream | None = None) -> None:
+    """Print elements as they come, shaded by the probability that the last element of `stream` had."""
     pieces = (f"{e}" if joined or i == 0 else f" {e}" for i, e in enumerate(elements))
     out = sys.stdout.buffer
     live = sys.stdout.isatty()
     for piece in pieces:
-        out.write(piece.encode())
+        text = shown(piece) if live else piece
+        if stream is not None and stream.logprob is not None:
+            text = ansi(text, math.exp(stream.logprob))
+        out.write(text.encode(errors="surrogateescape"))
         if live:
             out.flush()
     if live or not joined:
