@@ -125,6 +125,10 @@ COMMANDS = {
             "lstmgen sample music --length 500 -o out.mid -o out.wav",
         ),
     ),
+    "play": Command(
+        "write with a model in turns, each character shaded by its probability (needs the extra play)",
+        ("lstmgen play latex", "lstmgen play latex --temp 0.9 --prime '\\begin{lemma}'", "lstmgen play music"),
+    ),
     "models": Command(
         "list the bundled models, or print the card of one",
         ("lstmgen models", "lstmgen models latex", "lstmgen models --json"),

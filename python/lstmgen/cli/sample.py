@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> None:
             warnings.showwarning = lambda message, *_: _assumed(message)
             encoding = music.check_outputs(files, elements, joined=joined, bpm=args.bpm)
     _check_folders(files)
-    for name, value in _recommended(generator.model, options).items():
+    for name, value in recommended(generator.model, options).items():
         print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
         options[name] = value
     seed = _seed(options)
@@ -151,7 +151,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.output and vocabulary is not None and not joined and _is_music(vocabulary.elements):
         print("the elements of music go to stdout; -o out.mid -o out.wav writes files to listen to", file=sys.stderr)
     if not files:
-        shaded = args.live and isinstance(running, lstmgen.Stream) and colours(sys.stdout)
+        shaded = args.live and running is not None and colours(sys.stdout)
         if shaded:
             print(legend(), file=sys.stderr)
         _print(stream, joined, running if shaded else None)
@@ -171,6 +171,8 @@ def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[
     from lstmgen import music
     from lstmgen.files import write
 
+    if args.live:
+        raise ValueError(f"--live: {args.model} draws notes, which have no shades")
     given = options.keys() - ({"prime"} if args.prime_file else set())
     if others := sorted(given - _OF_NOTES):
         name = "--carry" if args.carry else flag(others[0])
@@ -324,7 +326,7 @@ def _unescaped(what: Any) -> Any:
     return re.sub(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.|$)", character, what, flags=re.DOTALL)
 
 
-def _recommended(model: lstmgen.Model, given: dict[str, Any]) -> dict[str, Any]:
+def recommended(model: lstmgen.Model, given: dict[str, Any]) -> dict[str, Any]:
     """The options that the card of the model recommends, but those that were given in one way or
     another.
     """
@@ -364,7 +366,7 @@ def _print(elements: Iterable[str | int], joined: bool, stream: lstmgen.Stream |
         text = shown(piece) if live else piece
         if stream is not None and stream.logprob is not None:
             text = ansi(text, math.exp(stream.logprob))
-        out.write(text.encode(errors="surrogateescape"))
+        out.write(text.encode())
         if live:
             out.flush()
     if live or not joined:
