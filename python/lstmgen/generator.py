@@ -272,6 +272,11 @@ class Generator:
         """
         return self._log_probabilities(text, refresh, on_unknown)
 
+    def _repr_html_(self) -> str:
+        from lstmgen.notebook import generator_card
+
+        return generator_card(self)
+
     def __repr__(self) -> str:
         return f"<lstmgen.Generator of {self.model!r}, threads {self.threads}>"
 

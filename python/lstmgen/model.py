@@ -304,6 +304,11 @@ class Model:
     def __deepcopy__(self, memo: object) -> Model:
         return self
 
+    def _repr_html_(self) -> str:
+        from lstmgen.notebook import model_card
+
+        return model_card(self)
+
     def __repr__(self) -> str:
         parts = [f"{self.input_size} {self.encoding}"]
         for layer in self.layers:
