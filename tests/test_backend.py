@@ -1,4 +1,4 @@
-"""Which backend Keras trains on: what the user chose, or what is installed; and what is said of it."""
+"""Which backend Keras trains on: the one the user chose, or one that is installed."""
 
 from __future__ import annotations
 

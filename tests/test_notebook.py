@@ -6,6 +6,8 @@ import base64
 import io
 import re
 import wave
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -15,6 +17,17 @@ from lstmgen.music import Music, Note
 from lstmgen.notebook import Shaded, shaded
 from lstmgen.shades import SHADES
 from support.networks import packed
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def test_the_examples_of_the_manual_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for code in re.findall(r"```python\n(.*?)```", (DOCS / "notebooks.md").read_text(encoding="utf-8"), re.DOTALL):
+        exec(code, names)
+    assert (tmp_path / "out.mid").exists()
+    assert names["gen"]._repr_html_()
 
 
 def parsed(html: str) -> ElementTree.Element:

@@ -50,10 +50,9 @@ class Session:
     >>> import lstmgen
     >>> session = Session(lstmgen.Generator("latex"), {"temp": 0.0})
     >>> session.type("Let $X$ be")
-    >>> while len(session.pieces) < 18:
-    ...     session.step()
-    True
-    ...
+    >>> drawing = [session.step() for _ in range(17)]
+    >>> session.text()
+    'Let $X$ be a topological sp'
     """
 
     def __init__(self, generator: lstmgen.Generator, options: Mapping[str, Any]) -> None:
