@@ -231,7 +231,8 @@ def test_messages_name_options_through_the_function_that_spells_them() -> None:
 # -- docstrings ------------------------------------------------------------------------------------
 
 WITH_EXAMPLES = [
-    *("classifying", "elements", "errors", "files", "generator", "options", "parity", "stream"),
+    *("bundled", "classifying", "elements", "errors", "files", "generator", "notebook", "options", "parity"),
+    *("progress", "shades", "signatures", "stream", "cli.play", "cli.playing"),
     *("keras_file.layer_list", "keras_file.reader", "network.graph", "network.reference"),
     *("vocabulary.naming", "vocabulary.order", "vocabulary.pickles", "vocabulary.reading"),
     *("vocabulary.tokenizing", "vocabulary.unknown", "vocabulary.vocabulary"),

@@ -99,9 +99,9 @@ def model_card(model: Model) -> str:
 
 
 def generator_card(generator: Generator) -> str:
-    """Return a generator as a table in HTML, with what to type next."""
+    """Return a generator as a table in HTML, with its model."""
     model = generator.model
-    rows = {"threads": generator.threads, "next": "gen.sample(200, temp=0.67)"}
+    rows = {"threads": generator.threads}
     return f"<b>lstmgen.Generator</b>{_table(rows)}{model_card(model)}"
 
 

@@ -244,6 +244,12 @@ class Playing:
     """A WAV file that a program plays in the background.
 
     command: as `player` returns it. sound: the bytes of the file.
+
+    >>> playing = Playing(["true"], wav(render([(0.0, 0.5, 60)])))
+    >>> while (ended := playing.ended()) is None:
+    ...     pass
+    >>> ended
+    ''
     """
 
     def __init__(self, command: Sequence[str], sound: bytes) -> None:

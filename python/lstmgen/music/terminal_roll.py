@@ -18,6 +18,9 @@ class Cell(NamedTuple):
     """A character of the roll, and its colours of the 256 of terminals.
 
     None stands for the colour that the terminal has.
+
+    >>> Cell(" ").colour is None
+    True
     """
 
     text: str
