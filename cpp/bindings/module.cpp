@@ -415,8 +415,8 @@ void bind_layer(py::module_& m) {
         .def_readonly("recurrent_activation", &LayerInfo::recurrent_activation)
         .def_readonly("return_sequences", &LayerInfo::return_sequences)
         .def("__repr__", [](const LayerInfo& layer) {
-            std::string text = "<lstmgen layer " + std::string(py::repr(py::str(layer.name))) + ": " + layer.type + " " +
-                               std::to_string(layer.inputs) + " -> " + std::to_string(layer.outputs);
+            std::string text = "<lstmgen layer " + std::string(py::repr(py::str(layer.name))) + ": " + layer.type +
+                               " " + std::to_string(layer.inputs) + " -> " + std::to_string(layer.outputs);
             for (const std::string& activation : {layer.activation, layer.recurrent_activation})
                 if (!activation.empty()) text += ", " + activation;
             return text + ">";
