@@ -15,10 +15,11 @@ import pytest
 
 import lstmgen
 from lstmgen.cli import main as cli
+from lstmgen.cli import playing
 from lstmgen.cli.playing import Piece, Session
 from lstmgen.music import Note, audio
 from lstmgen.music.terminal_roll import roll
-from lstmgen.options import TABLE
+from lstmgen.options import TABLE, Flag, Option, Text
 from lstmgen.shades import BITS, SHADES, ansi, shade
 from support.networks import network, packed
 
@@ -188,6 +189,23 @@ def test_an_option_counts_from_the_next_element_on(session: Session) -> None:
     assert session.command("/temp 0.2") == "temp 0.2"
     session.command("/top-p 0.9")
     assert draw(session, 20) == stream.take(20)
+
+
+def test_values_are_read_as_the_table_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.gbnf").write_text('root ::= "a"')
+    file = Option(Text("a grammar", (str,), metavar="FILE"), "A grammar.", changes=True)
+    flag = Option(Flag(), "A flag.", default=True, changes=True)
+    monkeypatch.setattr(playing, "TABLE", {**TABLE, "grammar_of_a_test": file, "flag_of_a_test": flag})
+    assert playing.parsed("grammar_of_a_test", str(tmp_path / "a.gbnf")) == 'root ::= "a"'
+    assert playing.parsed("grammar_of_a_test", "own") == "own"
+    assert playing.parsed("grammar_of_a_test", "off") is None
+    with pytest.raises(FileNotFoundError):
+        playing.parsed("grammar_of_a_test", "missing.gbnf")
+    assert playing.parsed("flag_of_a_test", "off") is False
+    assert playing.parsed("flag_of_a_test", "on") is True
+    assert playing.parsed("temp", "off") is None
+    with pytest.raises(ValueError, match="expected on or off"):
+        playing.parsed("flag_of_a_test", "maybe")
 
 
 def test_a_new_seed_draws_the_turn_again(session: Session) -> None:

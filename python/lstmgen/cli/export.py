@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from typing import Any
@@ -73,5 +74,6 @@ def run(args: argparse.Namespace) -> None:
     name = "stdout" if args.out == DASH else args.out
     print(f"{name}: {len(exported.data):,} bytes", file=sys.stderr)
     if args.out != DASH:
-        for command in advice.commands(lstmgen.Model(exported.data), args.out):
-            print(f"next: {command}", file=sys.stderr)
+        with contextlib.suppress(ImportError):  # an export needs no native module, but a model does
+            for command in advice.commands(lstmgen.Model(exported.data), args.out):
+                print(f"next: {command}", file=sys.stderr)

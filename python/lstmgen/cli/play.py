@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import lstmgen
-from lstmgen.cli.playing import Piece, Session
+from lstmgen.cli.playing import Piece, Session, of_file
 from lstmgen.cli.sample import add_option, recommended
 from lstmgen.cli.streams import MODEL_HELP
 from lstmgen.cli.terminal import colours, printable
@@ -60,6 +60,9 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError("play: needs a terminal for its keys and its screen; lstmgen sample writes to files and pipes")
     generator = lstmgen.Generator(args.model)
     options = {name: value for name in _FLAGS if (value := getattr(args, name, None)) is not None}
+    for name in options:
+        if TABLE[name].values.metavar == "FILE":
+            options[name] = of_file(options[name])
     session = Session(generator, recommended(generator.model, options) | options)
     screen = Screen(session, args.model, rate=args.speed, coloured=colours(sys.stdout), mute=args.mute)
     if args.prime is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 import lstmgen
 from lstmgen import music
+from lstmgen.cli.streams import read_text
 from lstmgen.music.elements import recognise_vocabulary
 from lstmgen.music.formats import WRITABLE, suffix_of
 from lstmgen.options import CHANGEABLE, TABLE, Biases, Flag, Integer, Number, near
@@ -312,15 +314,22 @@ class Session:
         return found if isinstance(found, str) else " ".join(found)
 
 
+def of_file(name: str) -> str:
+    """The text of a file that an option names; of a word that is no file, such as 'own', the word."""
+    return read_text(name) if Path(name).exists() or os.sep in name or "." in name else name
+
+
 def parsed(name: str, text: str) -> Any:
     """The value of an option that a text says; None for 'off'."""
     kind = TABLE[name].values
-    if text in OFF:
-        return None
     if isinstance(kind, Flag):
         if text not in ("on", "off"):
             raise ValueError(f"{name}: expected on or off, found {text!r}")
         return text == "on"
+    if text in OFF:
+        return None
+    if kind.metavar == "FILE":
+        return of_file(text)
     try:
         value = kind.parse(text)
     except ValueError:
