@@ -155,5 +155,5 @@ def test_an_export_says_what_comes_next(piped: Piped, small_h5: Path, tmp_path: 
     out = tmp_path / "out.bin"
     piped(b"", "export", small_h5, out)
     (line,) = [line for line in piped.err.splitlines() if line.startswith("next: ")]
-    assert shlex.split(line)[:4] == ["next:", "lstmgen", "sample", str(out)] or "predict" in line
+    assert str(out) in shlex.split(line)
     piped(b"", *shlex.split(line)[2:])
