@@ -6,7 +6,6 @@ A failure is one line, and status 1.
 from __future__ import annotations
 
 import functools
-import io
 import json
 import os
 import re
@@ -22,10 +21,10 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import bench
+from lstmgen import bench, progress
 from lstmgen.cli import main as cli
-from lstmgen.cli import sample
 from support.networks import network, packed
+from support.terminals import Terminal
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, pipes and devices")
 
@@ -96,8 +95,9 @@ def test_sample_says_its_seed_on_stderr(run: Any, path: str) -> None:
 
 def test_the_seed_that_is_said_gives_the_text_again(run: Any, path: str) -> None:
     first = run("sample", path, "--length", 50)
-    seed = first.err.removeprefix("seed ").strip()
-    assert run("sample", path, "--length", 50, "--seed", seed).out == first.out
+    said = re.fullmatch(r"seed (\d+): (--seed \1) draws the same again\n", first.err)
+    assert said
+    assert run("sample", path, "--length", 50, *said[2].split()).out == first.out
 
 
 def test_two_samples_differ(run: Any, path: str) -> None:
@@ -321,21 +321,14 @@ def test_output_to_a_dash_is_stdout(run: Any, path: str, tmp_path: Path) -> None
     assert ran.out == (tmp_path / "out.txt").read_text() == want
 
 
-class Terminal(io.StringIO):
-    """A stderr that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 def test_a_long_sample_into_a_file_shows_its_progress_on_a_terminal(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    monkeypatch.setattr(sample, "INTERVAL", 0.0)
+    monkeypatch.setattr(progress, "DELAY", 0.0)
     assert cli.main(["sample", path, "-n", "50", "-s", "1", "-o", str(tmp_path / "out.txt")]) == 0
-    assert re.search(r"\r25 of 50 elements, [\d,]+/s, \d+ s left", terminal.getvalue())
-    assert terminal.getvalue().endswith("\r\x1b[K")
+    assert re.search(r"\r *\d+%.* \d+/50 \[\d\d:\d\d<.* elements/s\]|\r *0%.*0/50", terminal.getvalue())
+    assert terminal.getvalue().endswith("\r")  # the line is empty again
 
 
 # -- pipes and signals -----------------------------------------------------------------------------

@@ -133,7 +133,7 @@ def test_examples_in_python_run(page: str, here: Path, keras: Any) -> None:
 @pytest.mark.parametrize("page", NAMES)
 def test_the_command_lines_are_such(page: str) -> None:
     for words in commands(ROOT / page):
-        cli._parser(words).parse_args(words)  # a wrong one raises SystemExit
+        cli.parser(words).parse_args(words)  # a wrong one raises SystemExit
 
 
 WITH_COMMANDS = [name for page, name in zip(PAGES, NAMES, strict=True) if any(commands(page))]

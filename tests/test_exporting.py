@@ -577,7 +577,8 @@ def test_script_exports_on_a_mere_checkout(make: Write, tmp_path: Path, corpus: 
     path, out = make(), tmp_path / "m.bin"
     done = script(path, out, "--vocab-from", corpus, "--dtype", "bf16", "--name", "x")
     assert (done.returncode, done.stdout) == (0, "")
-    *assumed, last = done.stderr.splitlines()
+    *assumed, last, following = done.stderr.splitlines()
+    assert following == f"next: lstmgen sample {out} --length 200"
     assert [line.split(": ")[0] for line in assumed] == ["assumed"] * 3
     assert last == f"{out}: {out.stat().st_size:,} bytes"
     expected = exporting.convert(path, vocab_from=corpus, dtype="bf16", name="x")
@@ -630,6 +631,7 @@ def test_script_says_what_it_assumes_a_line_each(make: Write, tmp_path: Path) ->
         f"assumed: {vocab}: v: the indices start at 1: id 0 is taken as padding, which is never drawn",
         "assumed: encoding onehot: the 4 numbers of a step stand for the same 4 elements",
         f"{out}: {out.stat().st_size:,} bytes",
+        f"next: lstmgen sample {out} --length 200",
     ]
 
 
@@ -639,7 +641,7 @@ def test_script_says_that_there_is_no_vocabulary(make: Write, tmp_path: Path) ->
     assert done.returncode == 0
     assert said in done.stderr.splitlines()
     regression = script(make(2, 4), tmp_path / "m.bin")  # a regression does not generate
-    assert (regression.returncode, regression.stderr.count("\n")) == (0, 1)
+    assert (regression.returncode, regression.stderr.count("\n")) == (0, 2)  # bytes, and what comes next
 
 
 def test_script_takes_the_options_of_a_corpus(make: Write, tmp_path: Path) -> None:

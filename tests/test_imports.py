@@ -64,6 +64,9 @@ DOORS = {
     "h5py": {"lstmgen.keras_file.hdf5"},
     "music21": {"lstmgen.music.scores", "lstmgen.music.parsing"},
     "matplotlib": {"lstmgen.music.piano_roll"},
+    "tqdm": {"lstmgen.progress"},
+    "shtab": {"lstmgen.cli.completion"},
+    "prompt_toolkit": {"lstmgen.cli.play"},
     "keras": {"lstmgen.keras", "lstmgen.training.backend", "lstmgen.verify"},
     "tensorflow": set[str](),
     "lstmgen._core": {

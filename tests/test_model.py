@@ -14,7 +14,7 @@ import pytest
 
 import lstmgen
 from lstmgen.binfile import rounding
-from lstmgen.model import bundled
+from lstmgen.bundled import bundled
 from support.generators import ENCODINGS, TEXT, N, T
 from support.gguf_bytes import take_apart
 from support.networks import network, packed

@@ -279,7 +279,7 @@ def test_the_same_changes_at_the_same_places_give_the_same_text_on_every_path(ge
 
 
 def test_options_read_as_they_are_set(gen: lstmgen.Generator) -> None:
-    stream = gen.stream(temp=0.5, top_k=3)
+    stream = gen.stream(temp=0.5, top_k=3, seed=1)
     found = {name: getattr(stream, name) for name in ("temp", "temperature", "inverse_temp", "top_k", "top_p", "min_p")}
     assert found == {
         "temp": 0.5, "temperature": 0.5, "inverse_temp": 2.0, "top_k": 3, "top_p": None, "min_p": None
@@ -393,9 +393,9 @@ def test_the_seed_is_told(gen: lstmgen.Generator) -> None:
 
 
 def test_repr_says_how_far_it_is_and_how_it_draws(gen: lstmgen.Generator) -> None:
-    stream = gen.stream(temp=0.5, top_k=3)
+    stream = gen.stream(temp=0.5, top_k=3, seed=1)
     stream.take(7)
-    assert repr(stream) == "<lstmgen.Stream, 7 drawn, temp 0.5, top_k 3>"
+    assert repr(stream) == "<lstmgen.Stream, 7 drawn, seed 1, temp 0.5, top_k 3>"
     stream.close()
     assert repr(stream) == "<lstmgen.Stream, closed>"
 

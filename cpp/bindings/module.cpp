@@ -459,7 +459,14 @@ void bind_layer(py::module_& m) {
         .def_readonly("outputs", &LayerInfo::outputs)
         .def_readonly("activation", &LayerInfo::activation)
         .def_readonly("recurrent_activation", &LayerInfo::recurrent_activation)
-        .def_readonly("return_sequences", &LayerInfo::return_sequences);
+        .def_readonly("return_sequences", &LayerInfo::return_sequences)
+        .def("__repr__", [](const LayerInfo& layer) {
+            std::string text = "<lstmgen layer " + std::string(py::repr(py::str(layer.name))) + ": " + layer.type +
+                               " " + std::to_string(layer.input_size) + " -> " + std::to_string(layer.outputs);
+            for (const std::string& activation : {layer.activation, layer.recurrent_activation})
+                if (!activation.empty()) text += ", " + activation;
+            return text + ">";
+        });
 }
 
 // Returns the elements as the file names them. Those of the kind "bytes" are named <0x01> to

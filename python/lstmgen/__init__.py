@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lstmgen import bench as bench
     from lstmgen import keras as keras
     from lstmgen import music as music
+    from lstmgen import notebook as notebook
     from lstmgen import training as training
     from lstmgen import verify as verify
     from lstmgen.errors import ModelFormatError, OptionError
@@ -54,7 +55,7 @@ _HOMES = {
 
 
 # Public modules. They are not in `__all__`, since not all of them can be imported without Keras.
-_MODULES = ("bench", "keras", "music", "training", "verify")
+_MODULES = ("bench", "keras", "music", "notebook", "training", "verify")
 
 
 def __getattr__(name: str) -> object:

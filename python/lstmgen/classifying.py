@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lstmgen.errors import OptionError, option
+from lstmgen.progress import bar
 from lstmgen.vocabulary import reading
 
 if TYPE_CHECKING:
@@ -111,7 +112,9 @@ def classify_each(
         else:
             places.append(i)
             found.append(Classification("", {}))  # replaced below
+    shown = bar(len(encoded), "sequences")
     for rows in _of_equal_length(encoded):
+        shown.update(len(rows))
         try:
             outputs = model.predict(np.stack([encoded[i] for i in rows]))
         except ValueError as error:  # their length is wrong
@@ -121,6 +124,7 @@ def classify_each(
         for row, y in zip(rows, outputs, strict=True):
             shares = dict(zip(model.labels, map(float, y), strict=True))
             found[places[row]] = Classification(model.labels[int(y.argmax())], shares)
+    shown.close()
     return found
 
 
@@ -244,11 +248,26 @@ def read_sequences(path: str | os.PathLike[str]) -> list[Row]:
     [Row(line=1, sequence='abc', label=None), Row(line=3, sequence='de', label=None)]
     """
     name = os.fspath(path)
-    if name.lower().endswith(".csv"):
-        rows = read_csv(path)
-    else:
-        lines = reading.read_text(path).removeprefix("\ufeff").splitlines()
-        rows = [Row(i, line, None) for i, line in enumerate(lines, 1) if line]
+    if not name.lower().endswith(".csv"):
+        return lines_of(name, reading.read_text(path))
+    return _some(name, read_csv(path))
+
+
+def lines_of(name: str, text: str) -> list[Row]:
+    """Return the lines of a text, each a sequence. Empty lines are skipped.
+
+    name: what an error calls the text.
+
+    Raises `ValueError` for a text without sequences.
+
+    >>> lines_of("stdin", "abc\\n\\nde")
+    [Row(line=1, sequence='abc', label=None), Row(line=3, sequence='de', label=None)]
+    """
+    lines = text.removeprefix("\ufeff").splitlines()
+    return _some(name, [Row(i, line, None) for i, line in enumerate(lines, 1) if line])
+
+
+def _some(name: str, rows: list[Row]) -> list[Row]:
     if not rows:
         raise ValueError(f"{name}: it is empty; expected one sequence a line, or a CSV of sequence,label")
     return rows

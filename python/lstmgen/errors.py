@@ -23,6 +23,10 @@ class ModelFormatError(ValueError):
     """
 
 
+class Note(UserWarning):
+    """Something that the user should know and need not mend."""
+
+
 class OptionError(ValueError):
     """An option with a value that it cannot have.
 

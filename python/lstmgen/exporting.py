@@ -21,16 +21,16 @@ from lstmgen import elements, files, heads, keras_file
 from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import repack, with_grammar
 from lstmgen.binfile.sniffing import is_bin, read_bin
+from lstmgen.bundled import Source, resolved
 from lstmgen.elements import Assumption, Encoding, Outputs, Padding
 from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, option
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
 from lstmgen.options import near
+from lstmgen.signatures import with_keywords
 from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
 from lstmgen.vocabulary.order import doubt
 from lstmgen.vocabulary.reading import File, Listing, Vocab
-
-Source = str | os.PathLike[str] | bytes
 
 
 class ExportOptions(TypedDict, total=False):
@@ -115,11 +115,15 @@ class ExportOptions(TypedDict, total=False):
     grammar: str | None
 
 
+FACTS = ("name", "description", "author", "license", "source_url")  # the options that are facts for people
+
+
+@with_keywords(ExportOptions, meaning=ExportOptions.__doc__ or "")
 def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
     """Write a model that Keras saved as a `.bin`.
 
-    source: the path or the bytes of the model. A `.bin` takes only `dtype` and
-        `grammar`.
+    source: the path or the bytes of the model, or the name of a bundled one. A `.bin`
+        takes only `dtype` and `grammar`.
     out: the path of the new file. It holds either all of the new file or what it held before.
     options: see `lstmgen.exporting.ExportOptions`.
 
@@ -133,12 +137,14 @@ def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
     ...     Model(f"{folder}/m.bin").dtype
     'f32'
     """
+    source = resolved(source)
     check_other_file(source, out)
     exported = build(source, options)
     _warn(exported.doubtful)
     files.write(out, exported.data)
 
 
+@with_keywords(ExportOptions, meaning=ExportOptions.__doc__ or "")
 def convert(source: Source, **options: Unpack[ExportOptions]) -> bytes:
     """Return the bytes of the `.bin` of a model that Keras saved.
 
@@ -310,8 +316,7 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
 
 def _facts(options: ExportOptions) -> dict[str, Any]:
     """Return the options that are facts for people."""
-    names = ("name", "description", "author", "license", "source_url")
-    return {name: value for name, value in options.items() if name in names}
+    return {name: value for name, value in options.items() if name in FACTS}
 
 
 _NOTE_WINDOW = 25  # time steps of a window in TensorFlow's tutorial

@@ -14,9 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import _core
+from lstmgen.bundled import Source
 from lstmgen.errors import OptionError, OptionTypeError, call, option
-from lstmgen.model import Model, Source
-from lstmgen.options import MANY, TABLE, Elements, Integer, ManyOptions, SamplingOptions, checked, with_positional
+from lstmgen.model import Model
+from lstmgen.options import (
+    MANY,
+    SHOWN_DEFAULTS,
+    TABLE,
+    Elements,
+    Integer,
+    ManyOptions,
+    SamplingOptions,
+    checked,
+    meanings,
+    with_positional,
+)
+from lstmgen.signatures import ExportSignature, with_keywords
 from lstmgen.stream import Stream, compiled_grammar, decode, encode, engine_defaults, engine_options, stop_ids
 from lstmgen.vocabulary import Ids
 
@@ -72,6 +85,8 @@ class Generator:
     Let $X$ b
     """
 
+    __signature__ = ExportSignature()
+
     def __init__(
         self,
         source: Source | Model,
@@ -99,6 +114,7 @@ class Generator:
             )
         self.threads = Integer(1).check("threads", threads)
 
+    @with_keywords(SamplingOptions, defaults=SHOWN_DEFAULTS, meaning=meanings())
     def sample(
         self, length: int = 1000, temp: float | None = None, /, **options: Unpack[SamplingOptions]
     ) -> str | list[str] | list[int]:
@@ -134,6 +150,7 @@ class Generator:
         deque(self._reading(stream, prime), 0)
         return stream.take(values["length"])
 
+    @with_keywords(SamplingOptions, defaults=SHOWN_DEFAULTS)
     def stream(
         self,
         length: int | None = 1000,
@@ -169,6 +186,7 @@ class Generator:
         deque(self._reading(stream, prime), 0)
         return stream
 
+    @with_keywords(SamplingOptions, defaults=SHOWN_DEFAULTS)
     def astream(
         self,
         length: int | None = 1000,
@@ -200,6 +218,7 @@ class Generator:
         pieces = options.get("refresh", 1) is None or not self.model.window
         return _in_executor(self._reading(stream, prime, _PIECE if pieces else None), stream)
 
+    @with_keywords(ManyOptions, defaults=SHOWN_DEFAULTS)
     def sample_many(
         self,
         n: int,
@@ -306,6 +325,11 @@ class Generator:
         array([-2. , -0.1, -0. , -0. , -0. , -0. ])
         """
         return self._log_probabilities(text, refresh, on_unknown)
+
+    def _repr_html_(self) -> str:
+        from lstmgen.notebook import generator_card
+
+        return generator_card(self)
 
     def __repr__(self) -> str:
         return f"<lstmgen.Generator of {self.model!r}, threads {self.threads}>"

@@ -288,11 +288,12 @@ def _other_names(reserved: Iterable[str], rules: dict[str, str], rule: str) -> N
 def latex(corpus: str | None = None) -> str:
     r"""Return a grammar of LaTeX, as far as it can be told without running TeX.
 
-    Braces are balanced, and hold no empty line. Formulas in ``$..$``, ``$$..$$``, ``\[..\]`` and ``\(..\)`` are closed,
-    hold no empty line, and have no second index or exponent in one place. ``\begin{x}`` is closed
-    by ``\end{x}``. ``\item`` stands in lists only, at most four deep, and nothing stands before the
-    first. ``&`` and ``\\`` stand in alignments, ``\left`` has its ``\right``, and commands that
-    take arguments have them. Comments may hold anything, and verbatim text all but a backslash.
+    Braces are balanced, and hold no empty line. Formulas in ``$..$``, ``$$..$$``, ``\[..\]`` and
+    ``\(..\)`` are closed, hold no empty line, and have no second index or exponent in one place.
+    ``\begin{x}`` is closed by ``\end{x}``. ``\item`` stands in lists only, at most four deep, and
+    nothing stands before the first. ``&`` and ``\\`` stand in alignments, ``\left`` has its
+    ``\right``, and commands that take arguments have them. Comments may hold anything, and verbatim
+    text all but a backslash.
 
     corpus: LaTeX that is taken to be right. Then only its commands are known, in formulas or
         outside of them as there, and only its environments. A command that always has arguments has

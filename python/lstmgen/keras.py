@@ -19,6 +19,7 @@ except ImportError as error:
 
 from lstmgen import exporting, files
 from lstmgen.exporting import ExportOptions
+from lstmgen.signatures import ExportSignature
 
 if TYPE_CHECKING:
     from lstmgen.model import Model
@@ -53,6 +54,8 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
     True
     """
 
+    __signature__ = ExportSignature()
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -70,6 +73,10 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._options = options
         self._there: tuple[str, float] | None = None  # monitor and figure of the file to keep
         self._own = False  # whether this callback wrote the file
+
+    def __repr__(self) -> str:
+        best = "" if self.best is None else f", best {self.best:.4g}"
+        return f"<lstmgen.keras.ExportCallback {str(self.path)!r}, monitor {self.monitor!r}{best}>"
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Check that the model can be exported, and look at the file that is there. Keras calls it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
@@ -11,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lstmgen.binfile.sniffing import is_bin, read_bin
+from lstmgen.bundled import Source, resolved
 from lstmgen.errors import option
-from lstmgen.options import near
+from lstmgen.signatures import ExportSignature
 from lstmgen.vocabulary import Tokenizer, Vocabulary
 
 if TYPE_CHECKING:
@@ -26,22 +26,6 @@ except ImportError as error:
     error.add_note("lstmgen's native module is missing: install the package with 'pip install .'")
     raise
 
-Source = str | os.PathLike[str] | bytes
-
-
-def bundled() -> dict[str, str]:
-    """Return the path of each model that comes with the package, under its name.
-
-    >>> sorted(bundled())
-    ['latex', 'music']
-    """
-    folder = os.path.join(os.path.dirname(__file__), "models")
-    if not os.path.isdir(folder):
-        return {}
-    return {
-        name.removesuffix(".bin"): os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".bin")
-    }
-
 
 _MOST_GRAMMARS = 8  # compiled ones that a model keeps
 
@@ -53,6 +37,8 @@ class Model:
         bundled model. A model saved by Keras is exported in memory.
     options: see `lstmgen.exporting.ExportOptions`. A `.bin` takes only `dtype`, to which its
         matrices are rounded.
+
+    "latex.bin" stands for the bundled model where there is no such file, and a warning says so.
 
     A model pickles as the bytes of its `.bin`. The file may change or disappear meanwhile, and the
     other machine uses its own kernels. `copy.copy` and `copy.deepcopy` return the model itself.
@@ -69,8 +55,10 @@ class Model:
     ['lstm', 'dense']
     """
 
+    __signature__ = ExportSignature()
+
     def __init__(self, source: Source, **options: Unpack[ExportOptions]) -> None:
-        source = _found(source)
+        source = resolved(source)
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
         if is_bin(source):
             if rest := options.keys() - {"dtype"}:
@@ -389,6 +377,11 @@ class Model:
     def __deepcopy__(self, memo: object) -> Model:
         return self
 
+    def _repr_html_(self) -> str:
+        from lstmgen.notebook import model_card
+
+        return model_card(self)
+
     def __repr__(self) -> str:
         parts = [f"{self.input_size} {self.encoding}"]
         for layer in self.layers:
@@ -399,24 +392,10 @@ class Model:
         return f"<lstmgen.Model {' > '.join(parts)}, window {window}, {self.outputs} outputs, {self.dtype}, {self.isa}>"
 
 
-def _found(source: Source) -> Source:
-    """Return `source`, or the path of the bundled model that it names."""
-    if isinstance(source, bytes) or os.path.isfile(source):  # a folder may have the name of a model
-        return source
-    name = os.fspath(source)
-    models = bundled()
-    if name not in models and not os.path.lexists(name):
-        hint = near(name.removesuffix(".bin"), models) if name == os.path.basename(name) else ""
-        if hint or name.isidentifier():
-            hint = f"{hint or ', nor a bundled model'} (bundled: {', '.join(sorted(models))})"
-            raise FileNotFoundError(errno.ENOENT, f"{os.strerror(errno.ENOENT)}{hint}", name)
-    return models.get(name, name)
-
-
 def is_keras_file(source: Source) -> bool:
     """Return whether `source` is a file of Keras, and not a `.bin` or the name of a bundled model.
 
     >>> is_keras_file("latex"), is_keras_file(b"GGUF..."), is_keras_file(b"PK...")
     (False, False, True)
     """
-    return not is_bin(_found(source))
+    return not is_bin(resolved(source, said=False))

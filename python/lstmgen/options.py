@@ -705,6 +705,8 @@ CHANGEABLE = tuple(name for name, entry in TABLE.items() if entry.changes)
 # What a model's card may recommend, under "sample".
 _NOT_RECOMMENDED = ("temperature", "inverse_temp", "length", "on_unknown", "logits_processor", "grammar", "finish")
 RECOMMENDED = tuple(name for name in CHANGEABLE if name not in _NOT_RECOMMENDED)
+# What a signature shows for each.
+SHOWN_DEFAULTS = {name: entry.default for name, entry in TABLE.items()}
 # What sample_many takes.
 MANY = tuple(name for name in TABLE if name not in ("best_of", "beam", "logits_processor", "logprobs"))
 
@@ -795,6 +797,11 @@ def default(name: str) -> str:
     if entry.default is None:
         return entry.without
     return f"{entry.default:g}" if isinstance(entry.default, float) else str(entry.default)
+
+
+def meanings() -> str:
+    """The options with their meaning and their default, a line each."""
+    return "\n".join(f"{name}: {entry.meaning} ({default(name)})" for name, entry in TABLE.items())
 
 
 def table() -> str:

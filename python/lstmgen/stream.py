@@ -25,6 +25,7 @@ from lstmgen.options import (
     near,
     temperature,
 )
+from lstmgen.signatures import with_keywords
 from lstmgen.vocabulary import Ids, Vocabulary, check_sequence
 
 _REPLACEMENT = "\ufffd"  # stands for bytes that are no UTF-8
@@ -283,6 +284,7 @@ class Stream(Iterator[str | int]):
 
     # -- options -----------------------------------------------------------------------------------
 
+    @with_keywords(SamplingOptions, only=CHANGEABLE)
     def update(self, **options: Unpack[SamplingOptions]) -> None:
         """Change several options at once: all of them, or none if one of them is wrong.
 
@@ -400,7 +402,8 @@ class Stream(Iterator[str | int]):
         found = {name: getattr(self, name) for name in CHANGEABLE if name == "temp" or name in DEFAULTS}
         changed = {name: x for name, x in found.items() if name == "temp" or x not in (None, {}, TABLE[name].default)}
         said = ", ".join(f"{name} {value}" for name, value in changed.items())
-        return f"<lstmgen.Stream, {self._drawn} drawn, {said}>"
+        seed = "" if self._seed is None else f"seed {self._seed}, "
+        return f"<lstmgen.Stream, {self._drawn} drawn, {seed}{said}>"
 
     # -- inside ------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from lstmgen.keras_file import ReadOptions
 from lstmgen.model import Model
 from lstmgen.network import Network, reference
 from lstmgen.options import Integer
+from lstmgen.signatures import with_keywords
 
 # A Keras that reads the file as lstmgen does differs from float64 by the rounding of float32 alone:
 # in each window at most SAME_READING of the greatest output, or AMPLIFIED times what rounding the
@@ -30,15 +31,17 @@ Floats = NDArray[np.floating[Any]]
 class Verdict(NamedTuple):
     """What `verify` found.
 
-    passed: whether the model is equal to Keras.
+    passed: whether the model is equal to what it was compared with.
     text: the report, several lines.
+    facts: the numbers of the report by name, as JSON can hold them.
 
-    >>> Verdict(True, "equal to Keras").passed
+    >>> Verdict(True, "equal to Keras", {}).passed
     True
     """
 
     passed: bool
     text: str
+    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ _CHANGED = (
 )
 
 
+@with_keywords(ReadOptions)
 def verify(
     model: str | Model,
     keras_path: str,
@@ -116,14 +120,17 @@ def verify(
     numbers = _encoded(ours, network, x)
     trial = _Trial(network, numbers, keras_path, options.get("output"))
     lines = [f"windows                {windows}, of {x.shape[1]} steps"]
+    trial.facts |= {"windows": windows, "steps": int(x.shape[1]), "dtype": ours.dtype}
     keras = trial.keras(lines, as_saved)
     passed, told = _compare(ours, trial, x, keras if trial.same_reading else None)
     lines += told
     if keras is not None:
         note = "" if ours.dtype == "f32" else f", whose weights are f32, here {ours.dtype}"
         difference = float(np.abs(ours.predict(x) - keras).max())
+        trial.facts |= {"keras_version": trial.version, "greatest_difference": difference}
         lines.insert(1, f"greatest difference    {difference:.2e} from Keras {trial.version}{note}")
     lines.append(f"not compared           {_not_compared(ours)}")
+    trial.facts |= {"same_reading": trial.same_reading, "as_saved": as_saved, "not_compared": _not_compared(ours)}
     if not passed:
         whom = "Keras" if keras is not None and trial.same_reading else "the file"
         lines.append(f"NOT equal to {whom}: the model computes something else")
@@ -134,7 +141,7 @@ def verify(
     else:
         passed = False
         lines += trial.other_reading()
-    return Verdict(passed, "\n".join(lines))
+    return Verdict(passed, "\n".join(lines), {"passed": passed, **trial.facts, "verdict": lines[-1]})
 
 
 class _Trial:
@@ -148,6 +155,7 @@ class _Trial:
         self.version = ""
         self.same_reading = False
         self.outputs: Floats | None = None
+        self.facts: dict[str, Any] = {}
 
     def keras(self, lines: list[str], as_saved: bool) -> Floats | None:
         """Return the outputs of Keras, and note whether it reads the file as lstmgen does.
@@ -207,10 +215,12 @@ def _compare(model: Model, trial: _Trial, x: NDArray[Any], keras: Floats | None)
     if model.dtype in rounding.ROUNDING_TOLERANCE:
         exact = reference.forward(rounding.rounded(trial.network, model.dtype), trial.x)
         difference, most = np.abs(mine - exact).max(), rounding.ROUNDING_TOLERANCE[model.dtype] * np.abs(exact).max()
+        trial.facts |= {"error": float(difference), "most": float(most), "error_is": "absolute, against float64"}
         return bool(difference <= most), [f"error against float64  {difference:.2e} (at most {most:.2e})"]
     whose = "numpy's in float32" if keras is None else "Keras's"
     measure = reference.forward(trial.network, trial.x, np.float32) if keras is None else keras
     ratio = parity.ratio(mine, measure, trial.exact, trial.amplified)
+    trial.facts |= {"error": float(ratio), "most": parity.WORST, "error_is": f"in times {whose}, against float64"}
     line = f"error against float64  {ratio:.2f} times {whose} (at most {parity.WORST:g})"
     return ratio <= parity.WORST, [line]
 

@@ -145,7 +145,7 @@ def file() -> str:
     """The parts of the bundled model's file, with their real sizes. Needs the package gguf."""
     from gguf import GGUFReader
 
-    from lstmgen.model import bundled
+    from lstmgen.bundled import bundled
 
     path = Path(bundled()["latex"])
     reader = GGUFReader(path)

@@ -9,18 +9,23 @@ from typing import Any
 
 import lstmgen
 from lstmgen.cli.main import reason
+from lstmgen.cli.streams import DASH, check_one_stdin, model_source, read_text
 from lstmgen.cli.terminal import print_json, printable, short
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", help="a .bin with labels, or a model saved by Keras, with --labels")
+    parser.add_argument("model", help="a .bin with labels, or a model saved by Keras, with --labels; - is stdin")
     # "+", since "*" would be over before an option that comes first; --file may replace them.
     sequences = parser.add_argument(
         "sequences", nargs="+", default=[], metavar="SEQUENCE", help="text, or numbers such as '0.5 1 -2'"
     )
     sequences.required = False
-    parser.add_argument("--file", type=Path, help="a .csv of sequence,label or of sequence alone; else one a line")
+    parser.add_argument(
+        "--file",
+        type=Path,
+        help="a .csv of sequence,label or of sequence alone; else one a line; - is stdin",
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--on-unknown", default="error", help="'skip', or an element to put for unknown ones")
     keras = parser.add_argument_group("of a model saved by Keras")
@@ -30,15 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from lstmgen.classifying import Classification, Row, classify_each, read_sequences
+    from lstmgen.classifying import Classification, Row, classify_each, lines_of, read_sequences
 
     if bool(args.sequences) == (args.file is not None):
         raise ValueError("give sequences, or --file, and not both")
+    check_one_stdin(args.model, args.file)
     options: Any = {name: value for name in ("labels", "vocab") if (value := getattr(args, name)) is not None}
-    model = lstmgen.Model(args.model, **options)
+    model = lstmgen.Model(model_source(args.model), **options)
     if args.file:
-        rows = read_sequences(args.file)
-        names = [f"{args.file}: line {row.line}" for row in rows]
+        name = "stdin" if str(args.file) == DASH else str(args.file)
+        rows = lines_of(name, read_text(DASH)) if name == "stdin" else read_sequences(args.file)
+        names = [f"{name}: line {row.line}" for row in rows]
     else:
         rows = [Row(i, sequence, None) for i, sequence in enumerate(args.sequences)]
         names = [f"{sequence!r:.60}" for sequence in args.sequences]

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import os
 import sys
 from typing import Any
 
+import lstmgen
 from lstmgen import exporting, files
 from lstmgen.binfile import rounding
+from lstmgen.bundled import resolved
+from lstmgen.cli import advice
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
 from lstmgen.cli.sample import add_option, grammar_text
+from lstmgen.cli.streams import DASH, check_stdout, model_source, write_stdout
 from lstmgen.options import RECOMMENDED, TABLE, checked
+from lstmgen.progress import busy
 from lstmgen.vocabulary import reading
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument(
-        "model", help="a file that Keras saved: .h5, .keras, or weights only; or a .bin, for another --dtype"
+        "model",
+        help="a file that Keras saved: .h5, .keras, or weights only; or a .bin, for another --dtype; - is stdin",
     )
-    parser.add_argument("out", help="the .bin to write")
+    parser.add_argument("out", help="the .bin to write; - is stdout")
     add_model_arguments(parser)
     add_element_arguments(parser)
     parser.add_argument("--prime", metavar="TEXT", help="the default prime (the first window of the corpus)")
@@ -57,11 +63,24 @@ def run(args: argparse.Namespace) -> None:
         options["card"] = with_sample(options.get("card", "{}"), sample)
     if args.grammar is not None:
         options["grammar"] = grammar_text(args.grammar)
-    exporting.check_other_file(args.model, args.out)
-    exported = exporting.build(args.model, options)
-    files.write(args.out, exported.data)
+    source = resolved(model_source(args.model))
+    if args.out == DASH:
+        check_stdout("a .bin")
+    else:
+        exporting.check_other_file(source, args.out)
+    with busy("exporting"):
+        exported = exporting.build(source, options)
+    if args.out == DASH:
+        write_stdout(exported.data)
+    else:
+        files.write(args.out, exported.data)
     for sentence in exported.assumed:
         print(f"assumed: {sentence}", file=sys.stderr)
     if exported.nameless:
         print("no vocabulary: sample gives ids; --vocab-from or --vocab gives them names", file=sys.stderr)
-    print(f"{args.out}: {os.path.getsize(args.out):,} bytes", file=sys.stderr)
+    name = "stdout" if args.out == DASH else args.out
+    print(f"{name}: {len(exported.data):,} bytes", file=sys.stderr)
+    if args.out != DASH:
+        with contextlib.suppress(ImportError):  # an export needs no native module, but a model does
+            for command in advice.commands(lstmgen.Model(exported.data), args.out):
+                print(f"next: {command}", file=sys.stderr)

@@ -9,13 +9,14 @@ from typing import Any
 import lstmgen
 from lstmgen.cli import advice
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
+from lstmgen.cli.streams import MODEL_HELP, model_source
 from lstmgen.cli.terminal import print_json, printable, short
 from lstmgen.errors import option
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", help="a .bin, a model saved by Keras, or a bundled model's name")
+    parser.add_argument("model", help=MODEL_HELP)
     parser.add_argument("--json", action="store_true", help="for programs")
     keras = parser.add_argument_group("of a model saved by Keras, as for export")
     add_model_arguments(keras)
@@ -55,11 +56,12 @@ def run(args: argparse.Namespace) -> None:
     """Run the command."""
     from lstmgen.model import is_keras_file
 
-    if is_keras_file(args.model):
-        return _keras_info(args)
+    source = model_source(args.model)
+    if is_keras_file(source):
+        return _keras_info(args, source)
     if given := export_options(args):
         raise ValueError(f"{args.model}: only a file of Keras takes {', '.join(map(option, sorted(given)))}")
-    model = lstmgen.Model(args.model)
+    model = lstmgen.Model(source)
     facts = _facts(model)
     if args.json:
         assumed, following = list(model.assumed), advice.commands(model, args.model)
@@ -95,20 +97,18 @@ def _print(facts: dict[str, Any]) -> None:
                 print(f"{printable(key.replace('_', ' ')):22} {printable(str(line))}")
 
 
-def _keras_info(args: argparse.Namespace) -> None:
+def _keras_info(args: argparse.Namespace, source: str | bytes) -> None:
     """Explain a file of Keras without converting it."""
     from lstmgen import exporting, keras_file
 
     options = export_options(args)
-    report = keras_file.describe(
-        args.model, config=args.config, output=args.output, heads=args.heads, window=args.window
-    )
+    report = keras_file.describe(source, config=args.config, output=args.output, heads=args.heads, window=args.window)
     network, problem = report.network, report.problem
     facts: dict[str, Any] = {"kind": report.kind, "keras_version": report.keras_version}
     after: dict[str, Any] = {}
     if network is not None:
         try:
-            exported = exporting.build(args.model, options)
+            exported = exporting.build(source, options)
         except lstmgen.ModelFormatError as error:
             problem = str(error)
         else:

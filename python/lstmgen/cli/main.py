@@ -15,19 +15,20 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import lstmgen
-from lstmgen.errors import NO_VALUE, spelled
+from lstmgen.errors import NO_VALUE, Note, spelled
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit status."""
     words = sys.argv[1:] if argv is None else argv
     try:
-        args = _parser(words).parse_args(words)
+        args = parser(words).parse_args(words)
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
-            warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+            warnings.showwarning = _tell
             with spelled(flag):
                 args.run(args)
         sys.stdout.flush()
@@ -40,6 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"lstmgen: {reason(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _tell(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """Print a warning, or a note."""
+    print(f"{'note' if issubclass(category, Note) else 'warning'}: {message}", file=sys.stderr)
 
 
 def reason(error: BaseException) -> str:
@@ -69,38 +75,119 @@ def flag(name: str, value: object = NO_VALUE) -> str:
 _OTHER_FLAGS = {"output": "--output-layer"}
 
 
-def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+def parser(argv: Sequence[str] | None) -> argparse.ArgumentParser:
     """Return the parser, with the arguments of the command that `argv` names.
 
-    The modules of the other commands are not imported.
+    The modules of the other commands are not imported. None: with the arguments of all commands.
     """
-    parser = argparse.ArgumentParser(prog="lstmgen", description="Sample from recurrent networks that Keras trained.")
+    parser = argparse.ArgumentParser(
+        prog="lstmgen",
+        description="Sample from recurrent networks that Keras trained.",
+        epilog=_examples("lstmgen sample latex --temp 0.67", "lstmgen info model.h5", "lstmgen sample --help"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"lstmgen {lstmgen.__version__}")
     for option, (_, what) in _DEVELOPMENT.items():
         parser.add_argument(
             option, nargs=0, action=_PrintPath, help=f"print where {what} of the C and C++ library lies"
         )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    named = next((word for word in argv if not word.startswith("-")), None)
-    for name, about in _COMMANDS.items():
-        command = commands.add_parser(name, help=about, description=about)
-        if name == named:
+    named = None if argv is None else next((word for word in argv if not word.startswith("-")), None)
+    for name, known in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=known.about,
+            description=known.about,
+            epilog=_examples(*known.examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if argv is None or name == named:
             module = import_module(f"lstmgen.cli.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser
 
 
+def _examples(*lines: str) -> str:
+    return "\n  ".join(["examples:", *lines])
+
+
+class Command(NamedTuple):
+    """What the help says of a command: what it does, and lines for a shell."""
+
+    about: str
+    examples: tuple[str, ...]
+
+
 # Each is a module beside this one, with `add_arguments` and `run`.
-_COMMANDS = {
-    "sample": "draw a sequence from a model",
-    "classify": "say which label sequences have",
-    "predict": "print what the network puts out for numbers or ids",
-    "export": "turn a Keras model into a .bin",
-    "info": "say what is inside a model",
-    "train": "train a model with Keras (needs pip install '.[train]')",
-    "verify": "compare a .bin with the Keras model that it came from",
-    "bench": "measure how fast a model samples here",
+COMMANDS = {
+    "sample": Command(
+        "draw a sequence from a model",
+        (
+            "lstmgen sample latex --temp 0.67 --length 10000 -o out.tex",
+            "lstmgen sample latex --prime '\\begin{lemma}' --include-prime --seed 19",
+            "lstmgen sample music --length 500 -o out.mid -o out.wav",
+        ),
+    ),
+    "play": Command(
+        "write with a model in turns, each character shaded by its probability (needs the extra play)",
+        ("lstmgen play latex", "lstmgen play latex --temp 0.9 --prime '\\begin{lemma}'", "lstmgen play music"),
+    ),
+    "models": Command(
+        "list the bundled models, or print the card of one",
+        ("lstmgen models", "lstmgen models latex", "lstmgen models --json"),
+    ),
+    "classify": Command(
+        "say which label sequences have",
+        (
+            "lstmgen classify c.bin 'the worst' 'the best'",
+            "lstmgen classify c.bin --file words.csv --json",
+            "lstmgen classify c.bin --file - < lines.txt",
+        ),
+    ),
+    "predict": Command(
+        "print what the network puts out for numbers or ids",
+        ("lstmgen predict model.bin --example", "lstmgen predict model.bin x.npy -o y.npy"),
+    ),
+    "export": Command(
+        "turn a Keras model into a .bin",
+        (
+            "lstmgen export model.h5 my.bin --vocab-from corpus.txt",
+            "lstmgen export my.bin small.bin --dtype int8",
+            "lstmgen export model.h5 - --vocab-from corpus.txt > my.bin",
+        ),
+    ),
+    "info": Command(
+        "say what is inside a model, and which command comes next",
+        ("lstmgen info latex", "lstmgen info model.h5 --json"),
+    ),
+    "train": Command(
+        "train a model with Keras (needs the extra train, 2.4 GB)",
+        (
+            "lstmgen train text corpus.txt -o my.bin",
+            "lstmgen train music FOLDER_OF_MIDI -o music.bin",
+            "lstmgen train classifier words.csv -o c.bin",
+            "KERAS_BACKEND=jax lstmgen train text corpus.txt -o my.bin",
+            "lstmgen train text --help",
+        ),
+    ),
+    "verify": Command(
+        "compare a .bin with the Keras model that it came from (needs the extra train)",
+        ("lstmgen verify my.bin model.h5", "lstmgen verify my.bin model.h5 --as-saved --json"),
+    ),
+    "completion": Command(
+        "print a script that lets the shell complete commands, options and models (needs the extra completion)",
+        (
+            'eval "$(lstmgen completion bash)"',
+            "lstmgen completion bash > ~/.local/share/bash-completion/completions/lstmgen",
+            "lstmgen completion zsh > ~/.zfunc/_lstmgen                      # a folder of $fpath",
+            "lstmgen completion fish > ~/.config/fish/completions/lstmgen.fish",
+        ),
+    ),
+    "bench": Command(
+        "measure how fast a model samples here",
+        ("lstmgen bench latex", "lstmgen bench my.bin --text corpus.txt --json"),
+    ),
 }
 
 # What the wheel has for C and C++ programs, beside the native module.

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 import lstmgen
 from lstmgen.classifying import parse_numbers
 from lstmgen.cli.keras_options import add_model_arguments, export_options
+from lstmgen.cli.streams import DASH, MODEL_HELP, check_one_stdin, check_stdout, model_source, read_stdin, write_stdout
+from lstmgen.progress import counted
 
 _STEPS = 8  # of the example, where the model has no window
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", help="a .bin, a model saved by Keras, or a bundled model's name")
+    parser.add_argument("model", help=MODEL_HELP)
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument(
         "input",
@@ -31,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     given.add_argument("--example", action="store_true", help="read zeros, or the first ids, instead")
     parser.add_argument(
-        "-o", dest="out", type=Path, metavar="OUT", help="a .npy to write the outputs to, instead of to stdout"
+        "-o",
+        dest="out",
+        type=Path,
+        metavar="OUT",
+        help="a .npy to write the outputs to, instead of text to stdout; - is stdout",
     )
     parser.add_argument("--json", action="store_true", help="for programs: a list of outputs, one for each sequence")
     add_model_arguments(parser.add_argument_group("of a model saved by Keras"))
@@ -39,7 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    model = lstmgen.Model(args.model, **export_options(args))
+    check_one_stdin(args.model, args.input)
+    if str(args.out) == DASH:
+        check_stdout("a .npy")
+    model = lstmgen.Model(model_source(args.model), **export_options(args))
     if args.example:
         sequences = [_example(model)]
         kind = "ids" if sequences[0].ndim == 1 else "zeros"
@@ -48,7 +57,8 @@ def run(args: argparse.Namespace) -> None:
         )
     else:
         sequences = _read(model, args.input)
-    outputs = [model.predict(sequence[None])[0] for sequence in sequences]
+    each = counted(sequences, len(sequences), "sequences")
+    outputs = [model.predict(sequence[None])[0] for sequence in each]
     if args.out:
         _save(args.out, outputs)
     elif args.json:
@@ -68,7 +78,10 @@ def _save(path: Path, outputs: list[NDArray[np.float32]]) -> None:
         raise ValueError(f"{path}: the outputs differ in length: predict each length on its own")
     file = io.BytesIO()
     np.save(file, np.stack(outputs))
-    write(path, file.getvalue())
+    if str(path) == DASH:
+        write_stdout(file.getvalue())
+    else:
+        write(path, file.getvalue())
 
 
 def _takes_ids(model: lstmgen.Model) -> bool:
@@ -85,8 +98,8 @@ def _example(model: lstmgen.Model) -> NDArray[Any]:
 
 def _read(model: lstmgen.Model, source: str) -> list[NDArray[Any]]:
     """Return the sequences in a file, each (steps,) of ids or (steps, numbers)."""
-    name = "stdin" if source == "-" else source
-    data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    name = "stdin" if source == DASH else source
+    data = read_stdin() if source == DASH else Path(source).read_bytes()
     try:
         sequences = _from_npy(model, data) if data.startswith(b"\x93NUMPY") else _from_text(model, data.decode())
     except ValueError as error:

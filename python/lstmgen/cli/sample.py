@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import re
 import secrets
 import shlex
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import lstmgen
 from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument
 from lstmgen.cli.main import flag
+from lstmgen.cli.streams import DASH, MODEL_HELP, check_one_stdin, model_source, read_text
+from lstmgen.cli.terminal import colours, shown
+from lstmgen.errors import Note
 from lstmgen.music.formats import WRITABLE
 from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
+from lstmgen.progress import busy, counted
+from lstmgen.shades import ansi, legend
 
 # Options of a file of Keras.
 _EXPORT = (
@@ -30,7 +35,7 @@ _EXPORT = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", help="a .bin, a model saved by Keras, or a bundled model's name")
+    parser.add_argument("model", help=MODEL_HELP)
     parser.add_argument(
         *("-o", "--output"),
         type=Path,
@@ -50,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "grammar":
             group.add_argument("--no-grammar", action="store_true", help="none, not even that of the model")
         elif name == "prime":
-            group.add_argument("--prime-file", type=Path, metavar="FILE", help="file that holds the prime, in UTF-8")
+            group.add_argument(
+                "--prime-file", type=Path, metavar="FILE", help="file that holds the prime, in UTF-8; - is stdin"
+            )
             group.add_argument("--prime-ids", type=_ids, metavar="1,2,3", help="the prime as ids")
         elif name == "refresh":
             group.add_argument("--carry", action="store_true", help=_sentence(option.none))
@@ -59,6 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=r"\n, \t, \\, \xNN and \uNNNN in --prime and --stop stand for characters. "
         r"Without it, bash and zsh do the same for --prime $'one\ntwo'.",
+    )
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="shade each element on a terminal by how surprising it was (not with NO_COLOR in the environment)",
     )
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="share the windows among N threads (1)")
     parser.add_argument("--bpm", type=float, default=100, metavar="X", help="quarters a minute, of music (100)")
@@ -102,12 +114,13 @@ def add_option(group: Any, name: str, option: Option, otherwise: str | None = No
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
+    check_one_stdin(args.model, args.prime, args.prime_file)
     options = _options(args)
     model = _loaded(args, options)
     if model.heads:
         return _sample_notes(args, model, options)
-    if args.prime_file is not None:
-        options["prime"] = _text_of(args.prime_file)
+    if args.prime_file is not None and "prime" not in options:
+        options["prime"] = read_text(args.prime_file)  # which says why it is no text
     generator = lstmgen.Generator(model, threads=args.threads)
     vocabulary = generator.model.vocabulary
     joined = vocabulary is not None and vocabulary.kind != "tokens"
@@ -123,24 +136,37 @@ def run(args: argparse.Namespace) -> None:
             warnings.showwarning = lambda message, *_: _assumed(message)
             notation = music.check_outputs(files, elements, joined=joined, bpm=args.bpm)
     _check_folders(files)
-    for name, value in _recommended(generator.model, options).items():
+    for name, value in recommended(generator.model, options).items():
         print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
         options[name] = value
     if generator.model.grammar and "grammar" not in options and not args.no_grammar:
         print("grammar own: text that the model's own grammar allows; --no-grammar goes without", file=sys.stderr)
         options["grammar"] = "own"
-    options.setdefault("seed", secrets.randbits(32))
+    seed = _seed(options)
+    if args.live and (files or "best_of" in options or "beam" in options):
+        raise ValueError("--live: shows elements as they are drawn, so it takes no -o FILE, --best-of or --beam")
     searched = "best_of" in options or "beam" in options
-    stream = generator.sample(**options) if searched else generator.stream(**options)
+    stream: Iterable[str | int]
+    running: lstmgen.Stream | None = None
+    if searched:
+        with busy("searching"):
+            stream = generator.sample(**options)
+    else:
+        stream = running = generator.stream(**options)
+        if files or not sys.stdout.isatty():
+            stream = counted(stream, options.get("length", 1000), "elements")
     if vocabulary is None:
         print("no vocabulary: the elements are ids; --vocab-from or --vocab gives them names", file=sys.stderr)
-    print(f"seed {options['seed']}", file=sys.stderr)
+    print(seed, file=sys.stderr)
     if not args.output and vocabulary is not None and not joined and _is_music(vocabulary.elements):
         print("the elements of music go to stdout; -o out.mid -o out.wav writes files to listen to", file=sys.stderr)
     if not files:
-        _print(stream, joined)
+        shaded = args.live and running is not None and colours(sys.stdout)
+        if shaded:
+            print(legend(), file=sys.stderr)
+        _print(stream, joined, running if shaded else None)
         return
-    drawn = [str(element) for element in _with_progress(stream, options.get("length", 1000))]
+    drawn = [str(element) for element in stream]
     _write(drawn, joined, files, notation, args.bpm)
     if _STDOUT in args.output:
         _print(drawn, joined)
@@ -155,6 +181,8 @@ def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[
     from lstmgen import music
     from lstmgen.files import write
 
+    if args.live:
+        raise ValueError(f"--live: {args.model} draws notes, which have no shades")
     given = options.keys() - ({"prime"} if args.prime_file else set())
     if others := sorted(given - _OF_NOTES):
         name = "--carry" if args.carry else flag(others[0])
@@ -165,15 +193,16 @@ def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[
     _check_folders(files)
     generator = music.NoteGenerator(model)
     prime = generator.default_prime if args.prime_file is None else music.read_timed_notes(args.prime_file)
-    seed = options.get("seed", secrets.randbits(32))
+    seed = _seed(options)
     drawn = generator.stream(
         options.get("length", 1000),
         options.get("temp", options.get("temperature")),
         prime=prime,
-        seed=seed,
+        seed=options["seed"],
         inverse_temp=options.get("inverse_temp"),
     )
-    print(f"seed {seed}", file=sys.stderr)
+    print(seed, file=sys.stderr)
+    drawn = counted(drawn, options.get("length", 1000), "notes")
     notes = [*(prime if options.get("include_prime") else ()), *drawn]
     lines = "".join(" ".join(f"{getattr(note, head.part):g}" for head in model.heads) + "\n" for note in notes)
     if not files or _STDOUT in args.output:
@@ -195,8 +224,7 @@ def _check_folders(outputs: Sequence[Path]) -> None:
             raise OSError(f"{output}: cannot write into the folder {folder}")
 
 
-_STDOUT = Path("-")
-INTERVAL = 0.5  # seconds between two looks of the progress
+_STDOUT = Path(DASH)
 
 # -- what is asked for ---------------------------------------------------------------------------
 
@@ -207,16 +235,18 @@ def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
 
     told: Any = {name: value for name in _EXPORT if (value := getattr(args, name)) is not None}
     prime = options.get("prime") if options.get("on_unknown", "error") == "error" else None
-    if prime and is_keras_file(args.model):
+    source = model_source(args.model)
+    if prime and is_keras_file(source):
         told["prime"] = prime  # the likeliest way for it to enter is taken
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the model says all of them
+        warnings.simplefilter("always", Note)
         try:
-            model = lstmgen.Model(args.model, **told)
+            model = lstmgen.Model(source, **told)
         except ValueError:
             if told.pop("prime", None) is None:
                 raise
-            model = lstmgen.Model(args.model, **told)  # what is wrong with the prime is told where it is read
+            model = lstmgen.Model(source, **told)  # what is wrong with the prime is told where it is read
     for sentence in model.assumed:
         _assumed(sentence)
     return model
@@ -241,11 +271,11 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         options |= {name: _unescaped(options[name]) for name in ("prime", "stop") if name in options}
     if args.prime_ids is not None:
         options["prime"] = args.prime_ids
+    elif args.prime == DASH or args.prime_file == _STDOUT:
+        options["prime"] = read_text(DASH)
     elif args.prime_file is not None:
         with contextlib.suppress(ValueError):  # a MIDI file may be a prime, too: the model says what it takes
-            options["prime"] = _text_of(args.prime_file)
-    elif args.prime == "-":
-        options["prime"] = _utf_8("stdin", sys.stdin.buffer.read())
+            options["prime"] = read_text(args.prime_file)
     return options
 
 
@@ -259,10 +289,18 @@ def grammar_text(given: str) -> str:
         text: str = getattr(grammars, given)()
         return text
     try:
-        return _text_of(Path(given))
+        return read_text(given)
     except FileNotFoundError:
         names = ", ".join(grammars.__all__)
         raise ValueError(f"--grammar: expected a file, own, or one of {names}; found no file {given}") from None
+
+
+def _seed(options: dict[str, Any]) -> str:
+    """Choose a seed if none is given; return the line that tells it, and how to use it again."""
+    if "seed" in options:
+        return f"seed {options['seed']}"
+    options["seed"] = secrets.randbits(32)
+    return f"seed {options['seed']}: --seed {options['seed']} draws the same again"
 
 
 def _with_ids(options: dict[str, Any]) -> dict[str, Any]:
@@ -278,17 +316,6 @@ def _with_ids(options: dict[str, Any]) -> dict[str, Any]:
         "logit_bias": lambda biases: {int(key) if plain_ids(key) else key: bias for key, bias in biases.items()},
     }
     return {name: ways[name](value) if name in ways else value for name, value in options.items()}
-
-
-def _text_of(path: Path) -> str:
-    return _utf_8(str(path), path.read_bytes())
-
-
-def _utf_8(name: str, data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{name}: not UTF-8: {error}") from None
 
 
 def _parsed(parse: Callable[[str], object], expected: str) -> Callable[[str], object]:
@@ -327,7 +354,7 @@ def _unescaped(what: Any) -> Any:
     return re.sub(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.|$)", character, what, flags=re.DOTALL)
 
 
-def _recommended(model: lstmgen.Model, given: dict[str, Any]) -> dict[str, Any]:
+def recommended(model: lstmgen.Model, given: dict[str, Any]) -> dict[str, Any]:
     """Return the options that the card of the model recommends, but those that were given in one
     way or another.
     """
@@ -358,37 +385,22 @@ def _sentence(text: str) -> str:
 # -- what comes out ------------------------------------------------------------------------------
 
 
-def _print(elements: Iterable[str | int], joined: bool) -> None:
+def _print(elements: Iterable[str | int], joined: bool, stream: lstmgen.Stream | None = None) -> None:
+    """Print elements as they come, shaded by the probability that the last element of `stream`
+    had."""
     pieces = (f"{e}" if joined or i == 0 else f" {e}" for i, e in enumerate(elements))
     out = sys.stdout.buffer
     live = sys.stdout.isatty()
     for piece in pieces:
-        out.write(piece.encode())
+        text = shown(piece) if live else piece
+        if stream is not None and stream.logprob is not None:
+            text = ansi(text, math.exp(stream.logprob))
+        out.write(text.encode())
         if live:
             out.flush()
     if live or not joined:
         out.write(b"\n")
     out.flush()
-
-
-def _with_progress(elements: Iterable[str | int], length: int) -> Iterator[str | int]:
-    """Yield the elements.
-
-    On a terminal, a line says how many have come, how fast they come, and how long it takes.
-    """
-    if not sys.stderr.isatty():
-        yield from elements
-        return
-    start = said = time.monotonic()
-    for count, element in enumerate(elements, 1):
-        yield element
-        if (now := time.monotonic()) - said > INTERVAL:
-            said, rate = now, count / (now - start)
-            left = max(0, length - count) / rate
-            print(
-                f"\r{count:,} of {length:,} elements, {rate:,.0f}/s, {left:.0f} s left \033[K", end="", file=sys.stderr
-            )
-    print("\r\033[K" if said > start else "", end="", file=sys.stderr, flush=True)
 
 
 def _is_music(elements: Sequence[str]) -> bool:

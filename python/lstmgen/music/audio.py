@@ -217,3 +217,67 @@ def _sines(powers: NDArray[np.complex128], shares: NDArray[np.float64], size: in
     left = np.concatenate([starts.real, starts.imag], axis=1).astype(np.float32)
     right = np.concatenate([inside.imag, inside.real]).astype(np.float32)
     return (left @ right).reshape(-1)[:size]
+
+
+# Programs that play a WAV file, and what they are told before its name.
+_PLAYERS: dict[str, list[str]] = {
+    "pw-play": [],
+    "paplay": [],
+    "aplay": ["-q"],
+    "afplay": [],
+    "ffplay": ["-nodisp", "-autoexit", "-loglevel", "error"],
+}
+
+
+def player() -> list[str] | None:
+    """Return the command of the first installed program that plays a WAV file; None without one.
+
+    >>> from unittest.mock import patch
+    >>> with patch.dict("os.environ", PATH=""):
+    ...     player()
+    """
+    found = ((shutil.which(program), options) for program, options in _PLAYERS.items())
+    return next(([path, *options] for path, options in found if path), None)
+
+
+class Playing:
+    """A WAV file that a program plays in the background.
+
+    command: as `player` returns it. sound: the bytes of the file.
+
+    >>> playing = Playing(["true"], wav(render([(0.0, 0.5, 60)])))
+    >>> while (ended := playing.ended()) is None:
+    ...     pass
+    >>> ended
+    ''
+    """
+
+    def __init__(self, command: Sequence[str], sound: bytes) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="lstmgen-")
+        path = Path(self._folder.name, "music.wav")
+        path.write_bytes(sound)
+        self._process = subprocess.Popen(
+            [*command, str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+
+    def __repr__(self) -> str:
+        return f"<lstmgen.music.audio.Playing by {self._process.args!r}>"
+
+    def ended(self) -> str | None:
+        """None while it plays; then what went wrong, or an empty text."""
+        if self._process.poll() is None:
+            return None
+        assert self._process.stderr is not None
+        said = b"" if self._process.stderr.closed else self._process.stderr.read()
+        self.stop()
+        words = " ".join(said.decode(errors="replace").split())
+        return words[:200] or "the player failed" if self._process.returncode else ""
+
+    def stop(self) -> None:
+        """End the sound, and take the file away."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        self._folder.cleanup()

@@ -16,10 +16,12 @@ from lstmgen.errors import OptionError, option
 from lstmgen.heads import Head
 from lstmgen.music.notes import MIDDLE_C
 from lstmgen.music.timed_notes import TimedNote, read_timed_notes
+from lstmgen.signatures import ExportSignature
 
 if TYPE_CHECKING:
+    from lstmgen.bundled import Source
     from lstmgen.exporting import ExportOptions
-    from lstmgen.model import Model, Source
+    from lstmgen.model import Model
 
 Prime = str | os.PathLike[str] | Iterable[Sequence[float]]
 
@@ -65,6 +67,8 @@ class NoteGenerator:
     >>> next(generator.stream(temp=0)).duration
     0.5
     """
+
+    __signature__ = ExportSignature()
 
     def __init__(self, source: Source | Model, **options: Unpack[ExportOptions]) -> None:
         from lstmgen.model import Model  # which needs numpy, as writers of music do not
@@ -148,6 +152,10 @@ class NoteGenerator:
         tau = options.temperature(values).get("temp", 1.0)
         window = deque((self._entering(note) for note in self._prime(prime)), maxlen=self.model.window or None)
         return self._drawn(length, window, tau, random.Random(values.get("seed")))
+
+    def __repr__(self) -> str:
+        parts = ", ".join(map(str, self.heads))
+        return f"<lstmgen.music.NoteGenerator of {self.model!r}, a note is {parts}>"
 
     def _drawn(
         self, length: int | None, window: deque[list[float]], temp: float, rng: random.Random

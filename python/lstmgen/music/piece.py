@@ -89,6 +89,11 @@ class Music:
             raise ValueError(f"synth: expected 'builtin' or 'fluidsynth', found {synth!r}")
         write(path, WRITERS[WRITABLE[kind]](self.notes, bpm, synth or "builtin"))
 
+    def _repr_html_(self) -> str:
+        from lstmgen.notebook import music_player
+
+        return music_player(self.notes)
+
     def __repr__(self) -> str:
         return f"<lstmgen.music.Music of {len(self.notes)} notes, {self.length:g} quarters>"
 

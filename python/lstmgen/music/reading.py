@@ -21,6 +21,7 @@ from lstmgen.files import write
 from lstmgen.music.elements import KEYS, check_notation, transposed
 from lstmgen.music.formats import READABLE, suffix_of
 from lstmgen.music.parsing import Result, music21_version, parse, reason
+from lstmgen.progress import counted
 
 File = str | os.PathLike[str]
 
@@ -186,7 +187,8 @@ def _read_all(files: Sequence[Path], notation: str, cache: _Cache, jobs: int | N
         if stored is not None:
             results[path] = stored
     new = [path for path in files if path not in results]
-    for path, result in _parse_all(new, notation, min(jobs or os.cpu_count() or 1, len(new))):
+    parsed = _parse_all(new, notation, min(jobs or os.cpu_count() or 1, len(new)))
+    for path, result in counted(parsed, len(new), "files", "reading"):
         results[path] = result
         if not isinstance(result, str):
             cache.write(names[path], result)

@@ -47,6 +47,10 @@ class Layer:
     arrays: dict[str, Array]
     inputs: tuple[int, ...] | None = None
 
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in self.arrays.items())
+        return f"<lstmgen.network.Layer {self.name!r}: {self.type} {self.options}; {shapes or 'no arrays'}>"
+
     @property
     def row(self) -> LayerType:
         """The row of its type in the table of layer types.

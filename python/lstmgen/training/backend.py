@@ -12,9 +12,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NoReturn
 
 from lstmgen.errors import spelled_as_in_python
+from lstmgen.training.progress import say
 
 # What TensorFlow and the libraries below it write to the descriptor 2 when they start.
 # TF_CPP_MIN_LOG_LEVEL does not reach these lines, since they come before the logging of C++ is set
@@ -30,8 +33,13 @@ _NOISE = re.compile(
 
 
 def import_keras() -> Any:
-    """Keras. Raises `ImportError` that says which extra brings it."""
+    """Keras, on the backend that KERAS_BACKEND or Keras's own configuration names.
+
+    Where neither does and TensorFlow is not installed, it is jax or torch, if one of them is, and
+    this is said. Raises `ImportError` that says what to install.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _choose_backend()
     logging.getLogger("absl").addFilter(_is_news)
     try:
         if "keras" in sys.modules:
@@ -39,12 +47,25 @@ def import_keras() -> Any:
         with _ctrl_c_ends_the_command(), without_noise():
             keras = importlib.import_module("keras")
             keras.ops.zeros(1)  # the backend looks for devices now
-            return keras
+        if keras.config.backend() != "tensorflow":
+            say(f"Keras {keras.__version__} on {keras.config.backend()}")
+        return keras
     except ImportError as error:
         raise ImportError(
             f"training needs Keras with a backend: pip install 'lstmgen[train]' ({error}; the backend is chosen by "
-            "KERAS_BACKEND, tensorflow without it)"
+            "KERAS_BACKEND: tensorflow, jax or torch)"
         ) from None
+
+
+def _choose_backend() -> None:
+    """Let Keras have a backend that is installed, if the user has chosen none."""
+    configured = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras.json"
+    chosen = os.environ.get("KERAS_BACKEND") or configured.exists()
+    if "keras" in sys.modules or chosen or find_spec("tensorflow"):
+        return
+    if found := next((name for name in ("jax", "torch") if find_spec(name)), None):
+        os.environ["KERAS_BACKEND"] = found
+        say(f"Keras runs on {found}, since TensorFlow is not installed; KERAS_BACKEND={found} says so, too")
 
 
 def _is_news(record: logging.LogRecord) -> bool:

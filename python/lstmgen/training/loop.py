@@ -220,6 +220,7 @@ class _Keeper:
 
     def tell_of_the_interruption(self) -> None:
         """Say what is left of the training."""
+        self._bar.close()
         best = f"{self.files.out} has the best so far, and " if self.files.out.exists() and self._exported else ""
         kept = f"{best}{option('resume', True)} goes on" if self.files.state.exists() else "nothing is kept"
         say(f"interrupted in epoch {self.state.epochs + 1}: {kept}")
@@ -246,7 +247,7 @@ class _Keeper:
         done = steps / of
         epoch = self.state.epochs + 1
         left = (now - self._epoch_started) / (done - begun / of) * (self.last - self.state.epochs - done)
-        self._bar.draw(epoch, self.last, done, f"{logs['loss'] * self.job.scale:.3f} {self.job.unit}", left)
+        self._bar.draw(epoch, self.last, steps, of, f"{logs['loss'] * self.job.scale:.3f} {self.job.unit}", left)
 
     def _over_all(self, logs: Mapping[str, float], steps: int) -> dict[str, float]:
         """Return the means over the epoch so far, from those of the `steps` of this run."""
@@ -261,6 +262,7 @@ class _Keeper:
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:
         """Keep what is better than all before."""
+        self._bar.close()
         job, state = self.job, self.state
         logs = self._over_all(logs, job.data.steps - state.steps)
         measured = logs.get("val_loss", logs["loss"]) * job.scale

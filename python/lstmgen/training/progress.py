@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
+from typing import Any
+
+from lstmgen.progress import bar
 
 
 def say(line: str) -> None:
@@ -58,6 +60,9 @@ class Outline:
         self.parameters += parameters
         return self
 
+    def __repr__(self) -> str:
+        return f"<lstmgen.training.progress.Network {self}>"
+
     def __str__(self) -> str:
         return f"{' > '.join(self._layers)}, {self.parameters:,} parameters"
 
@@ -71,21 +76,27 @@ def announce(data: Sequence[str], network: Outline, steps: int, batch: int, epoc
 
 
 class Bar:
-    """The progress bar of a terminal; nothing elsewhere."""
+    """The progress bar of a training: the steps of an epoch, and the time left to the last
+    epoch."""
 
     def __init__(self) -> None:
-        self._shown = 0.0
+        self._epoch = 0
+        self._bar: Any = None
 
-    def draw(self, epoch: int, last: int, done: float, figure: str, left: float) -> None:
-        """Draw it, at most five times a second. `done`: share of the epoch; `left`: seconds."""
-        now = time.monotonic()
-        if not sys.stderr.isatty() or now - self._shown < 0.2:
-            return
-        self._shown = now
-        bar = "#" * round(20 * done)
-        print(
-            f"\r\x1b[Kepoch {epoch}/{last} [{bar:20}] {figure}, {duration(left)} left ",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
+    def __repr__(self) -> str:
+        return f"<lstmgen.training.progress.Bar of epoch {self._epoch}>"
+
+    def draw(self, epoch: int, last: int, step: int, of: int, figure: str, left: float) -> None:
+        """Draw it. `step` steps of the epoch are done, of `of`; `left`: seconds to the end of the
+        training."""
+        if epoch != self._epoch:
+            self.close()
+            self._epoch = epoch
+            self._bar = bar(of, "steps", f"epoch {epoch}/{last}", initial=step - 1, delay=0)
+        self._bar.set_postfix_str(f"{figure}, {duration(left)} to the last epoch", refresh=False)
+        self._bar.update(step - self._bar.n)
+
+    def close(self) -> None:
+        """Take it away."""
+        if self._bar is not None:
+            self._bar.close()

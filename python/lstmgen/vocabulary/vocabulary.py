@@ -19,6 +19,7 @@ from lstmgen.vocabulary.naming import byte_element, byte_of
 from lstmgen.vocabulary.tokenizing import Tokenizer
 
 Ids = NDArray[np.uint32]
+_SHOWN = 8  # elements in a repr
 
 
 class Piece(NamedTuple):
@@ -60,6 +61,11 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.elements)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self.elements[:_SHOWN]))
+        more = ", ..." if len(self) > _SHOWN else ""
+        return f"<lstmgen.vocabulary.Vocabulary of {len(self)} elements, kind {self.kind!r}: {shown}{more}>"
 
     def encode(self, what: str | Iterable[str | int], on_unknown: str = "error", *, skippable: bool = True) -> Ids:
         """Return ids of a text, of elements, or of ids, which pass through.

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen.classifying import Row, is_numeric, parse_numbers, pieces, read_csv
+from lstmgen.exporting import FACTS, ExportOptions
 from lstmgen.network import MAX_STEPS
+from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Batches, Job, TrainingReport, run
 from lstmgen.training.progress import Outline, announce
@@ -70,6 +72,7 @@ class Examples(NamedTuple):
     letters: list[str] | None
 
 
+@with_keywords(ExportOptions, only=FACTS)
 def train_classifier(
     csv: str | os.PathLike[str],
     out: str | os.PathLike[str],

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from lstmgen import music
 from lstmgen.errors import option
+from lstmgen.exporting import FACTS, ExportOptions
+from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Job, TrainingReport, run
 from lstmgen.training.progress import Outline, announce
@@ -75,6 +77,7 @@ class MusicSettings(Settings):
         return ("batch", "lr", "length", "weight_decay") if self.notation == "lesson" else ()
 
 
+@with_keywords(ExportOptions, only=FACTS)
 def train_music(
     paths: corpus.Sources,
     out: str | os.PathLike[str],

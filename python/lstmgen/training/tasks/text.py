@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen.errors import option
+from lstmgen.exporting import FACTS, ExportOptions
+from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Batches, Job, TrainingReport, run
 from lstmgen.training.progress import Outline, announce
@@ -118,6 +120,7 @@ def batch_for(sequences: int) -> int:
     return 8 if sequences < 2000 else 16 if sequences < 4000 else 32
 
 
+@with_keywords(ExportOptions, only=FACTS)
 def train_text(
     corpus: corpora.Sources,
     out: str | os.PathLike[str],

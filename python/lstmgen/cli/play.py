@@ -1,0 +1,389 @@
+"""`lstmgen play`: a text or music that a user and a model write in turns, on the whole screen.
+
+This is the screen and its keys. What they do is in `playing.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import lstmgen
+from lstmgen.cli.playing import Piece, Session, of_file
+from lstmgen.cli.sample import add_option, recommended
+from lstmgen.cli.streams import MODEL_HELP
+from lstmgen.cli.terminal import colours, printable
+from lstmgen.music import audio
+from lstmgen.music.terminal_roll import roll
+from lstmgen.options import TABLE
+from lstmgen.shades import BITS, SHADES, shade
+
+if TYPE_CHECKING:
+    from prompt_toolkit.application import Application
+    from prompt_toolkit.key_binding import KeyPressEvent
+
+Fragments = list[tuple[str, str]]
+
+_FLAGS = ("temp", "top_k", "top_p", "min_p", "seed", "length", "grammar")  # of the command, where the table has them
+_KNOBS = ("temp", "top_p", "top_k", "seed")  # what the arrows change, and what has been set beside it
+_RATE = 40.0  # elements a second
+_AT_ONCE = 0.05  # seconds of drawing between two looks at the keys, at full speed
+_KEPT = 8000  # elements that the screen may show
+_WELCOME = "type a prime and press Enter, or press Enter for the model's own; /help lists the commands"
+_KEYS = "Enter go/pause  \u2190\u2192 choose \u2191\u2193 change  ^Z undo  ^R retry  PgUp/Dn  ^C quit"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("model", help=MODEL_HELP.partition(";")[0])
+    for name in _FLAGS:
+        if name in TABLE:
+            add_option(parser, name, TABLE[name])
+    parser.add_argument("--prime", metavar="TEXT", help="begin with this (what is typed)")
+    parser.add_argument(
+        "--speed", type=float, default=_RATE, metavar="X", help=f"elements a second; 0: as fast as it can ({_RATE:g})"
+    )
+    parser.add_argument("--mute", action="store_true", help="play no sound of music")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
+    try:
+        import prompt_toolkit  # noqa: F401
+    except ImportError:
+        raise ImportError("play needs prompt_toolkit: pip install 'lstmgen[play]'") from None
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        raise ValueError("play: needs a terminal for its keys and its screen; lstmgen sample writes to files and pipes")
+    generator = lstmgen.Generator(args.model)
+    options = {name: value for name in _FLAGS if (value := getattr(args, name, None)) is not None}
+    for name in options:
+        if TABLE[name].values.metavar == "FILE":
+            options[name] = of_file(options[name])
+    session = Session(generator, recommended(generator.model, options) | options)
+    screen = Screen(session, args.model, rate=args.speed, coloured=colours(sys.stdout), mute=args.mute)
+    if args.prime is not None:
+        screen.enter(args.prime)
+    screen.application().run()
+    if session.pieces:  # the whole screen is gone now: what was written stays
+        print("".join(_lines_of(session)))
+    print(f"seed {session.seed}: --seed {session.seed} draws the same after the same prime", file=sys.stderr)
+
+
+class Screen:
+    """What is on the screen, and what the keys do.
+
+    session: the text. name: of the model. rate: elements a second, 0 as fast as it can. coloured:
+        whether to shade. mute: whether music is silent.
+    """
+
+    def __init__(self, session: Session, name: str, *, rate: float, coloured: bool, mute: bool) -> None:
+        self.session = session
+        self.name = name
+        self.rate = rate
+        self.coloured = coloured
+        self.mute = mute
+        self.message = _WELCOME
+        self.knob = 0
+        self.scrolled = 0  # lines above the end
+        self._sound: audio.Playing | None = None
+        self._heard = 0  # pieces that have been played
+
+    def __repr__(self) -> str:
+        return f"<lstmgen.cli.play.Screen of {self.session!r}>"
+
+    # -- what the keys do --------------------------------------------------------------------------
+
+    def enter(self, line: str) -> bool:
+        """Take a line that was typed: a command, text, or nothing. Whether to go on playing."""
+        self.scrolled = 0
+        try:
+            if line.strip() in ("/quit", "/exit"):
+                return False
+            if line.startswith("//"):  # a text that begins with a slash
+                self._type(line[1:])
+            elif line.startswith("/speed"):
+                self._set_speed(line.removeprefix("/speed").strip())
+            elif line.strip() in ("/listen", "/hush"):
+                self._listen(line.strip() == "/listen")
+            elif line.startswith("/"):
+                self.message = self.session.command(line)
+            elif line or self.session.stream is None:
+                self._type(line)
+            elif self.session.drawing:
+                self.session.drawing, self.message = False, "paused: Enter goes on"
+            else:
+                self.session.go()
+                self.message = ""
+        except (ValueError, TypeError, OSError, ImportError) as error:
+            self.message = " ".join(str(error).split())
+        return True
+
+    def do(self, what: str) -> None:
+        """Do what a command without its slash says."""
+        self.enter(f"/{what}")
+
+    def turn(self, up: bool) -> None:
+        """Change the option that is chosen by a step."""
+        name = self.knobs()[self.knob]
+        try:
+            self.session.nudge(name, up)
+            self.message = ""
+        except (ValueError, TypeError) as error:
+            self.message = str(error)
+
+    def choose(self, by: int) -> None:
+        """Choose another option for the arrows."""
+        self.knob = (self.knob + by) % len(self.knobs())
+
+    def knobs(self) -> list[str]:
+        """The options on the screen: the usual ones, and those that have been set."""
+        names = [name for name in (*_KNOBS, "grammar") if name in TABLE]
+        return [*names, *(name for name in self.session.options if name not in names and name != "length")]
+
+    def _type(self, text: str) -> None:
+        self.session.type(text)
+        self.message = ""
+
+    def _set_speed(self, text: str) -> None:
+        if text:
+            self.rate = 0.0 if text in ("max", "off") else float(text)
+        self.message = f"speed {f'{self.rate:g} elements/s' if self.rate > 0 else 'as fast as it can'}"
+
+    # -- time --------------------------------------------------------------------------------------
+
+    async def draw(self, application: Application[None]) -> None:
+        """Draw elements for as long as the screen is there."""
+        due = time.monotonic()
+        while True:
+            if not self.session.drawing:
+                self._play_when_done()
+                await asyncio.sleep(0.05)
+                due = time.monotonic()
+                continue
+            now = time.monotonic()
+            while self.session.drawing and (self.rate <= 0 or due <= now):
+                try:
+                    self.session.step()
+                except (ValueError, ArithmeticError) as error:
+                    self.session.drawing, self.message = False, str(error)
+                due += 1 / self.rate if self.rate > 0 else 0
+                if time.monotonic() - now > _AT_ONCE:
+                    due = max(due, time.monotonic()) if self.rate > 0 else due
+                    break
+            application.invalidate()
+            await asyncio.sleep(0 if self.rate <= 0 else max(0.005, min(0.05, due - time.monotonic())))
+
+    # -- sound -------------------------------------------------------------------------------------
+
+    def _play_when_done(self) -> None:
+        """Play what was drawn once a turn is over, where there is a device."""
+        if self._sound is not None and (ended := self._sound.ended()) is not None:
+            self._sound = None
+            self.message = f"no sound: {ended}" if ended else self.message
+            self.mute = self.mute or bool(ended)
+        elif self.session.encoding and not self.mute and self._heard < len(self.session.pieces):
+            self._listen(True)
+
+    def _listen(self, on: bool) -> None:
+        if self._sound is not None:
+            self._sound.stop()
+            self._sound = None
+        self._heard = len(self.session.pieces)
+        if not on:
+            self.message = "silent"
+            return
+        if not self.session.encoding:
+            raise ValueError("listen: the model writes text, not music")
+        command = audio.player()
+        if command is None:
+            self.mute = True
+            self.message = "no program that plays sound (pw-play, paplay, aplay, afplay, ffplay); /save out.wav"
+            return
+        second = 60 / 100
+        notes = [(n.start * second, n.duration * second, n.pitch) for n in self.session.music().notes]
+        if notes:
+            self._sound = audio.Playing(command, audio.wav(audio.render(notes)))
+            self.message = "playing: /hush ends it"
+
+    def close(self) -> None:
+        """End the sound."""
+        if self._sound is not None:
+            self._sound.stop()
+
+    # -- what is shown -----------------------------------------------------------------------------
+
+    def body(self, width: int, height: int) -> Fragments:
+        """The text, or the piano roll above the elements, as many lines as fit."""
+        shown: Fragments = []
+        if self.session.encoding and self.session.pieces and height > 6:
+            pitches = roll(self.session.music().notes, width, height - 4)
+            for row in pitches:
+                shown += [(self._cell_style(cell.colour, cell.background), cell.text) for cell in row]
+                shown.append(("", "\n"))
+            height -= len(pitches)
+        lines = wrapped(self.session.pieces[-_KEPT:], width)
+        self.scrolled = max(0, min(self.scrolled, len(lines) - height))
+        end = len(lines) - self.scrolled
+        for line in lines[max(0, end - height) : end]:
+            shown += [(self._style(piece), piece.text) for piece in line]
+            shown.append(("", "\n"))
+        return shown[:-1]
+
+    def status(self) -> Fragments:
+        """The options, the one that the arrows change marked."""
+        shown: Fragments = [("bold", f" {printable(self.name)} ")]
+        for i, name in enumerate(self.knobs()):
+            text = f" {name.replace('_', '-')} {printable(self.session.shown(name))[:30]} "
+            shown.append(("reverse" if i == self.knob else "", text))
+        state = "drawing" if self.session.drawing else "waiting"
+        shown.append(("", f" {len(self.session.pieces):,} pieces, {state}"))
+        return shown
+
+    def legend(self) -> Fragments:
+        """The keys, and what the shades mean."""
+        shown: Fragments = [("", f" {_KEYS}  ")]
+        if self.coloured:
+            shown.append(("", "bits: "))
+            shown += [(f"fg:black bg:{one.css}", f" >{b:g} ") for b, one in zip(BITS, SHADES, strict=True)]
+        return shown
+
+    def _style(self, piece: Piece) -> str:
+        if piece.probability is None:
+            return "bold"
+        found = shade(piece.probability) if self.coloured else None
+        return f"fg:black bg:{found.css}" if found else ""
+
+    def _cell_style(self, colour: int | None, background: int | None) -> str:
+        if not self.coloured:
+            return ""
+        parts = {"fg": colour, "bg": background}
+        return " ".join(f"{where}:{_hexadecimal(one)}" for where, one in parts.items() if one is not None)
+
+    # -- prompt_toolkit ----------------------------------------------------------------------------
+
+    def application(self, **where: Any) -> Application[None]:
+        """The program for the screen. where: `input` and `output`, if they are not the terminal."""
+        from prompt_toolkit.application import Application
+        from prompt_toolkit.buffer import Buffer
+        from prompt_toolkit.filters import Condition
+        from prompt_toolkit.key_binding import KeyBindings
+        from prompt_toolkit.layout.containers import HSplit, VSplit, Window
+        from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl, UIContent, UIControl
+        from prompt_toolkit.layout.layout import Layout
+
+        screen = self
+
+        class Body(UIControl):
+            def create_content(self, width: int, height: int) -> UIContent:
+                lines: list[Fragments] = [[]]
+                for style, text in screen.body(width, height):
+                    if text == "\n":
+                        lines.append([])
+                    else:
+                        lines[-1].append((style, text))
+                return UIContent(lambda i: lines[i], len(lines), show_cursor=False)  # type: ignore[arg-type, return-value]
+
+        def accept(buffer: Buffer) -> bool:
+            if not self.enter(buffer.text):
+                application.exit()
+            return False
+
+        typed = Buffer(multiline=False, accept_handler=accept)
+        empty = Condition(lambda: not typed.text)
+        keys = KeyBindings()
+        keys.add("up")(lambda _: self.turn(up=True))
+        keys.add("down")(lambda _: self.turn(up=False))
+        keys.add("left", filter=empty)(lambda _: self.choose(-1))
+        keys.add("right", filter=empty)(lambda _: self.choose(1))
+        keys.add("tab")(lambda _: self.choose(1))
+        keys.add("s-tab")(lambda _: self.choose(-1))
+        keys.add("c-z")(lambda _: self.do("undo"))
+        keys.add("c-r")(lambda _: self.do("retry"))
+        keys.add("pageup")(lambda _: self._scroll(10))
+        keys.add("pagedown")(lambda _: self._scroll(-10))
+
+        @keys.add("c-c")
+        @keys.add("c-d", filter=empty)
+        def quit_(event: KeyPressEvent) -> None:
+            event.app.exit()
+
+        def line(content: Any, style: str = "") -> Window:
+            return Window(FormattedTextControl(content), height=1, style=style)
+
+        prompt = VSplit([Window(FormattedTextControl("> "), width=2), Window(BufferControl(typed), height=1)])
+        rows = [
+            Window(Body()),
+            line(lambda: [("italic", f" {printable(self.message)}")]),
+            line(self.status),
+            prompt,
+            line(self.legend, "dim"),
+        ]
+        application: Application[None] = Application(
+            Layout(HSplit(rows), focused_element=prompt),
+            key_bindings=keys,
+            full_screen=True,
+            after_render=self._start_drawing,
+            **where,
+        )
+        return application
+
+    def _start_drawing(self, application: Application[None]) -> None:
+        if not getattr(application, "lstmgen_drawing", False):
+            application.lstmgen_drawing = True  # type: ignore[attr-defined]
+            application.create_background_task(self.draw(application))
+
+    def _scroll(self, by: int) -> None:
+        self.scrolled += by
+
+
+def wrapped(pieces: list[Piece], width: int) -> list[list[Piece]]:
+    """Lines of at most `width` columns, each of pieces of one character, safe for a terminal.
+
+    >>> ["".join(piece.text for piece in line) for line in wrapped([Piece("ab\\nc"), Piece("def")],
+    3)] ['ab', 'cde', 'f']
+    """
+    from prompt_toolkit.utils import get_cwidth
+
+    lines: list[list[Piece]] = [[]]
+    column = 0
+    for character, probability in _characters(pieces):
+        size = get_cwidth(character)
+        if character == "\n" or column + size > width:
+            lines.append([])
+            column = 0
+        if character != "\n":
+            lines[-1].append(Piece(character, probability))
+            column += size
+    return lines
+
+
+def _characters(pieces: list[Piece]) -> Iterator[tuple[str, float | None]]:
+    """Each character of the pieces that the screen may show, with the probability of its piece."""
+    for piece in pieces:
+        for character in piece.text:
+            if character == "\n":
+                yield character, None
+            elif character == "\t":
+                yield from ((" ", piece.probability) for _ in range(4))
+            else:
+                yield from ((one, piece.probability) for one in printable(character))
+
+
+def _lines_of(session: Session) -> Iterator[str]:
+    for piece in session.pieces:
+        yield "".join(c if c in "\n\t" else printable(c) for c in piece.text)
+
+
+def _hexadecimal(code: int) -> str:
+    """The colour "#rrggbb" of one of the 256 colours of terminals, from 16 up.
+
+    >>> _hexadecimal(196), _hexadecimal(16), _hexadecimal(39)
+    ('#ff0000', '#000000', '#00afff')
+    """
+    levels = (0, 95, 135, 175, 215, 255)
+    parts = ((code - 16) // 36, (code - 16) // 6 % 6, (code - 16) % 6)
+    return "#" + "".join(f"{levels[part]:02x}" for part in parts)

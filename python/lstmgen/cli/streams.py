@@ -1,0 +1,46 @@
+"""`-` on a command line: standard input and output."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+DASH = "-"
+MODEL_HELP = "a .bin, a model saved by Keras, or a bundled model's name; - is stdin"
+
+
+def check_one_stdin(*arguments: str | Path | None) -> None:
+    """Raise `ValueError` if several of these are `-`: stdin can be read once."""
+    if [str(argument) for argument in arguments].count(DASH) > 1:
+        raise ValueError("-: stdin can be read once, and two arguments ask for it")
+
+
+def read_stdin() -> bytes:
+    """All of stdin."""
+    return sys.stdin.buffer.read()
+
+
+def model_source(name: str) -> str | bytes:
+    """What `Model` takes for the argument that names a model."""
+    return read_stdin() if name == DASH else name
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file or of stdin, in UTF-8."""
+    name, data = ("stdin", read_stdin()) if str(path) == DASH else (str(path), Path(path).read_bytes())
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: not UTF-8: {error}") from None
+
+
+def check_stdout(what: str) -> None:
+    """Raise `ValueError` if stdout is a terminal, which cannot show `what`."""
+    if sys.stdout.isatty():
+        raise ValueError(f"-: {what} is no text for a terminal: send it to a file, as by '> NAME', or to a program")
+
+
+def write_stdout(data: bytes) -> None:
+    """Write bytes to stdout."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()

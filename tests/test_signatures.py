@@ -1,0 +1,70 @@
+"""`help`, `inspect` and notebooks are told the keywords that a function takes."""
+
+from __future__ import annotations
+
+import inspect
+import pydoc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import lstmgen
+from lstmgen.exporting import FACTS, ExportOptions, convert
+from lstmgen.options import CHANGEABLE, MANY, TABLE
+from support.networks import packed
+
+SAMPLING = set(TABLE)
+EXPORT = set(ExportOptions.__annotations__)
+
+FUNCTIONS: list[tuple[Callable[..., Any], set[str]]] = [
+    (lstmgen.export, EXPORT),
+    (convert, EXPORT),
+    (lstmgen.Model, EXPORT),
+    (lstmgen.Generator, EXPORT | {"threads"}),
+    (lstmgen.music.NoteGenerator, EXPORT),
+    (lstmgen.Generator.sample, SAMPLING),
+    (lstmgen.Generator.stream, SAMPLING | {"state"}),
+    (lstmgen.Generator.astream, SAMPLING | {"state"}),
+    (lstmgen.Generator.sample_many, set(MANY) | {"n"}),
+    (lstmgen.Stream.update, set(CHANGEABLE)),
+    (lstmgen.verify.verify, {"config", "output", "heads", "window"}),
+    (lstmgen.training.train_text, set(FACTS)),
+    (lstmgen.training.train_music, set(FACTS)),
+    (lstmgen.training.train_classifier, set(FACTS)),
+]
+
+
+@pytest.mark.parametrize(("function", "names"), FUNCTIONS, ids=lambda value: getattr(value, "__qualname__", ""))
+def test_each_keyword_is_a_parameter(function: Callable[..., Any], names: set[str]) -> None:
+    parameters = inspect.signature(function).parameters
+    assert names <= parameters.keys()
+    assert not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+
+
+def test_help_shows_the_parameters_and_what_they_mean() -> None:
+    shown = pydoc.plain(pydoc.render_doc(lstmgen.export))
+    assert "vocab_from: 'File | None' = None" in shown
+    assert "**options" not in shown
+    assert "vocab_from: path of the corpus" in shown
+    sample = pydoc.plain(pydoc.render_doc(lstmgen.Generator.sample))
+    assert "temp: float | None = None" in sample
+    assert "top_k: int | None = None" in sample
+    assert f"min_p: {TABLE['min_p'].meaning} (off)" in sample
+
+
+def test_what_is_shown_is_what_is_taken() -> None:
+    gen = lstmgen.Generator(packed())
+    bound = inspect.signature(gen.sample).bind(20, temp=0.5, seed=1)
+    assert gen.sample(*bound.args, **bound.kwargs) == gen.sample(20, 0.5, seed=1)
+    with pytest.raises(TypeError, match="tmep"):
+        inspect.signature(gen.sample).bind(20, tmep=0.5)
+
+
+def test_a_model_is_made_without_the_exporter() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, lstmgen; lstmgen.Generator('latex').sample(3); print('lstmgen.exporting' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
