@@ -32,6 +32,8 @@ INNER = {
 WITHOUT = {
     "lstmgen.keras.ExportCallback.on_train_begin": "Keras calls it",
     "lstmgen.keras.ExportCallback.on_epoch_end": "Keras calls it",
+    "lstmgen.music.audio.Playing.ended": "the example of the class has it",
+    "lstmgen.music.audio.Playing.stop": "it makes no sound; `ended` shows how one ends",
     "lstmgen.music.note_generator.NoteGenerator.sample": "the example of the class has it",
     "lstmgen.music.note_generator.NoteGenerator.stream": "the example of the class has it",
     "lstmgen.training.tasks.classifier.train_classifier": "a training takes long: docs/training.md",

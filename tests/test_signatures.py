@@ -46,7 +46,7 @@ def test_help_shows_the_parameters_and_what_they_mean() -> None:
     shown = pydoc.plain(pydoc.render_doc(lstmgen.export))
     assert "vocab_from: 'File | None' = None" in shown
     assert "**options" not in shown
-    assert "vocab_from: path of the corpus" in shown
+    assert "vocab_from: the path of the corpus" in shown
     sample = pydoc.plain(pydoc.render_doc(lstmgen.Generator.sample))
     assert "temp: float | None = None" in sample
     assert "top_k: int | None = None" in sample

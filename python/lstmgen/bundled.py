@@ -28,7 +28,11 @@ def bundled() -> dict[str, str]:
 
 
 def card_path(name: str) -> str:
-    """Path of the card of a bundled model, a Markdown file."""
+    """Return the path of the card of a bundled model, a Markdown file.
+
+    >>> os.path.basename(card_path("latex"))
+    'latex.md'
+    """
     return f"{bundled()[name].removesuffix('.bin')}.md"
 
 

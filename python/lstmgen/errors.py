@@ -24,7 +24,11 @@ class ModelFormatError(ValueError):
 
 
 class Note(UserWarning):
-    """Something that the user should know and need not mend."""
+    """A warning of something that the user should know and need not mend.
+
+    >>> issubclass(Note, UserWarning)
+    True
+    """
 
 
 class OptionError(ValueError):

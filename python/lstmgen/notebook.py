@@ -80,7 +80,12 @@ def shaded(generator: Generator, text: str) -> Shaded:
 
 
 def model_card(model: Model) -> str:
-    """Return a model as a table in HTML."""
+    """Return a model as a table in HTML.
+
+    >>> import lstmgen
+    >>> "latex" in model_card(lstmgen.Model("latex"))
+    True
+    """
     facts = model.metadata
     vocabulary = model.vocabulary
     rows: dict[str, object] = {
@@ -93,13 +98,18 @@ def model_card(model: Model) -> str:
         "weights": f"{model.nbytes / 1e6:.1f} MB in memory, {model.dtype}, kernels {model.isa}",
         "assumed": "; ".join(model.assumed),
     }
-    columns = ("name", "type", "inputs", "outputs", "activation")
+    columns = ("name", "type", "input_size", "outputs", "activation")
     layers = [{name: getattr(layer, name) for name in columns} for layer in model.layers]
     return f"<b>lstmgen.Model</b>{_table(rows)}{_columns(layers)}"
 
 
 def generator_card(generator: Generator) -> str:
-    """Return a generator as a table in HTML, with its model."""
+    """Return a generator as a table in HTML, with its model.
+
+    >>> import lstmgen
+    >>> "threads" in generator_card(lstmgen.Generator("latex"))
+    True
+    """
     model = generator.model
     rows = {"threads": generator.threads}
     return f"<b>lstmgen.Generator</b>{_table(rows)}{model_card(model)}"
@@ -109,6 +119,9 @@ def music_player(notes: Sequence[Note]) -> str:
     """Return an audio player with its sound, and the piano roll, in HTML.
 
     The sound is that of the built-in piano at 100 quarters a minute, of the first three minutes.
+
+    >>> "<audio" in music_player([Note(0, 1, 60)])
+    True
     """
     from lstmgen.music import audio
 

@@ -800,7 +800,11 @@ def default(name: str) -> str:
 
 
 def meanings() -> str:
-    """The options with their meaning and their default, a line each."""
+    """Return the options with their meaning and their default, one in each line.
+
+    >>> meanings().splitlines()[0].split(":")[0]
+    'temp'
+    """
     return "\n".join(f"{name}: {entry.meaning} ({default(name)})" for name, entry in TABLE.items())
 
 

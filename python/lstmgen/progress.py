@@ -79,7 +79,11 @@ def busy(what: str) -> Iterator[None]:
 
 
 def in_notebook() -> bool:
-    """Whether the process is the kernel of a notebook."""
+    """Return whether the process is the kernel of a notebook.
+
+    >>> in_notebook()
+    False
+    """
     return "ipykernel" in sys.modules
 
 

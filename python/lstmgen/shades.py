@@ -8,7 +8,11 @@ from typing import NamedTuple
 
 
 class Shade(NamedTuple):
-    """A background for black text. code: of the 256 colours of terminals. css: as "#rrggbb"."""
+    """A background for black text. code: of the 256 colours of terminals. css: as "#rrggbb".
+
+    >>> Shade(229, "#ffffaf").css
+    '#ffffaf'
+    """
 
     code: int
     css: str
@@ -52,6 +56,10 @@ def ansi(text: str, probability: float | None) -> str:
 
 
 def legend() -> str:
-    """What the shades mean, as a text for a terminal."""
+    """Return what the shades mean, as a text for a terminal.
+
+    >>> legend().startswith("surprise in bits")
+    True
+    """
     shown = [f"\x1b[38;5;16;48;5;{one.code}m {bits:g} \x1b[0m" for bits, one in zip(BITS, SHADES, strict=True)]
     return f"surprise in bits, above: {''.join(shown)}"

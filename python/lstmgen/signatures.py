@@ -53,6 +53,10 @@ class ExportSignature:
     """The `__signature__` of a class whose `__init__` takes the options of `lstmgen.export`, too.
 
     It is made when it is asked for: to sample, the exporter need not be imported.
+
+    >>> import lstmgen
+    >>> "vocab_from" in inspect.signature(lstmgen.Model).parameters
+    True
     """
 
     def __get__(self, instance: object, owner: type) -> inspect.Signature:

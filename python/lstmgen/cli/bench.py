@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import lstmgen
 from lstmgen.cli.streams import MODEL_HELP, check_one_stdin, model_source, read_text
 from lstmgen.cli.terminal import print_json
+from lstmgen.errors import option
 from lstmgen.progress import busy
 
 if TYPE_CHECKING:

@@ -185,7 +185,7 @@ class Screen:
             self._sound = None
             self.message = f"no sound: {ended}" if ended else self.message
             self.mute = self.mute or bool(ended)
-        elif self.session.encoding and not self.mute and self._heard < len(self.session.pieces):
+        elif self.session.notation and not self.mute and self._heard < len(self.session.pieces):
             self._listen(True)
 
     def _listen(self, on: bool) -> None:
@@ -196,7 +196,7 @@ class Screen:
         if not on:
             self.message = "silent"
             return
-        if not self.session.encoding:
+        if not self.session.notation:
             raise ValueError("listen: the model writes text, not music")
         command = audio.player()
         if command is None:
@@ -219,7 +219,7 @@ class Screen:
     def body(self, width: int, height: int) -> Fragments:
         """The text, or the piano roll above the elements, as many lines as fit."""
         shown: Fragments = []
-        if self.session.encoding and self.session.pieces and height > 6:
+        if self.session.notation and self.session.pieces and height > 6:
             pitches = roll(self.session.music().notes, width, height - 4)
             for row in pitches:
                 shown += [(self._cell_style(cell.colour, cell.background), cell.text) for cell in row]
@@ -343,8 +343,9 @@ class Screen:
 def wrapped(pieces: list[Piece], width: int) -> list[list[Piece]]:
     """Lines of at most `width` columns, each of pieces of one character, safe for a terminal.
 
-    >>> ["".join(piece.text for piece in line) for line in wrapped([Piece("ab\\nc"), Piece("def")],
-    3)] ['ab', 'cde', 'f']
+    >>> lines = wrapped([Piece("ab\\nc"), Piece("def")], 3)
+    >>> ["".join(piece.text for piece in line) for line in lines]
+    ['ab', 'cde', 'f']
     """
     from prompt_toolkit.utils import get_cwidth
 
