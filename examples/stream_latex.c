@@ -1,4 +1,4 @@
-/* Streams text to the terminal as it is drawn.
+/* Streams text to the terminal as it is drawn. If the model carries a grammar, the text keeps to it.
  *
  * Usage: stream_latex latex.bin [length [temperature [seed]]]
  */
@@ -17,26 +17,41 @@ static int failed(const char* what) {
     return EXIT_FAILURE;
 }
 
+/* Lets the generator keep to the grammar that the model carries, if it does. */
+static lstmgen_status use_grammar(lstmgen_model* model, lstmgen_generator* generator, size_t length) {
+    const char* text = NULL;
+    size_t bytes = 0;
+    lstmgen_grammar* grammar = NULL;
+    lstmgen_status status = lstmgen_model_string(model, LSTMGEN_STRING_GRAMMAR, &text, &bytes);
+    if (status != LSTMGEN_OK || bytes == 0) return status;
+    status = lstmgen_grammar_create(model, text, bytes, &grammar);
+    if (status == LSTMGEN_OK) status = lstmgen_generator_set_grammar(generator, grammar, length);
+    lstmgen_grammar_free(&grammar); /* the generator keeps it */
+    return status;
+}
+
 int main(int argc, char** argv) {
     lstmgen_model* model = NULL;
     lstmgen_generator* generator = NULL;
     lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
     lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
     lstmgen_status status;
+    size_t length;
     if (argc < 2) {
         fprintf(stderr, "usage: %s latex.bin [length [temperature [seed]]]\n", argv[0]);
         return 2;
     }
     if (lstmgen_model_load_path(argv[1], NULL, &model) != LSTMGEN_OK) return failed("load");
 
+    length = argc > 2 ? strtoul(argv[2], NULL, 10) : 1000;
     sampler.temp = argc > 3 ? atof(argv[3]) : 0.67;
     sampler.seed = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
     options.sampler = &sampler;
     status = lstmgen_generator_create(model, &options, &generator);
-    lstmgen_model_release(&model); /* the generator keeps it */
     if (status == LSTMGEN_OK) status = lstmgen_generator_feed_prime(generator);
-    if (status == LSTMGEN_OK)
-        status = lstmgen_generator_sample_text(generator, argc > 2 ? strtoul(argv[2], NULL, 10) : 1000, print, stdout);
+    if (status == LSTMGEN_OK) status = use_grammar(model, generator, length); /* the text begins here */
+    lstmgen_model_release(&model);                                            /* the generator keeps it */
+    if (status == LSTMGEN_OK) status = lstmgen_generator_sample_text(generator, length, print, stdout);
     lstmgen_generator_free(&generator);
     if (status != LSTMGEN_OK && status != LSTMGEN_STOPPED) return failed("sample");
     return EXIT_SUCCESS;

@@ -118,7 +118,7 @@ def played(elements: list[str], size: int) -> NDArray[np.float64]:
 def check_examples(folder: Path, latex: Path, music: Path, tmp_path: Path, env: dict[str, str]) -> None:
     """The programs in `folder` do what they say."""
     text = run(folder / "stream_latex", latex, "400", "0.67", "11", env=env)
-    assert text == lstmgen.Generator("latex").sample(400, 0.67, seed=11)
+    assert text == lstmgen.Generator("latex").sample(400, 0.67, seed=11, grammar="own")
 
     # C writes elements that are bytes one after the other, whatever they make up.
     every = [f"<0x{byte:02X}>" for byte in range(1, 256)]
@@ -257,7 +257,7 @@ def test_a_parent_project_hands_down_what_it_likes(parent: str, latex: Path, tmp
     )
     build(source, tmp_path / "build", f"-DCMAKE_CXX_FLAGS={flags}", *options)
     text = run(tmp_path / "build" / "stream_latex", latex, "300", "0.67", "11")
-    assert text == lstmgen.Generator("latex").sample(300, 0.67, seed=11)
+    assert text == lstmgen.Generator("latex").sample(300, 0.67, seed=11, grammar="own")
     data = ROOT / "cpp" / "tests" / "data"
     run(tmp_path / "build" / "c_api", data / "tiny.bin", data / "raw.bin")
     if parent == "native" and platform.machine() == "x86_64" and shutil.which("objdump"):
@@ -303,7 +303,7 @@ def test_webassembly_samples_the_same_text_by_the_commands_of_the_manual(tmp_pat
     done = subprocess.run(["bash", "-ec", commands], cwd=tmp_path, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr[-4000:]
     assert "warning" not in (done.stdout + done.stderr).lower()
-    assert done.stdout.endswith(str(lstmgen.Generator("latex").sample(20, 0.67, seed=11)))
+    assert done.stdout.endswith(str(lstmgen.Generator("latex").sample(20, 0.67, seed=11, grammar="own")))
 
 
 @pytest.mark.skipif(not shutil.which("doxygen"), reason="needs doxygen")

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "kept.hpp"
 #include "message.hpp"
 
 namespace lstmgen::grammar {
