@@ -1,4 +1,5 @@
-/* Streams text to the terminal as it is drawn. If the model carries a grammar, the text keeps to it.
+/* Streams text to the terminal as it is drawn. If the model carries a grammar, the text keeps to
+ * it.
  *
  * Usage: stream_latex latex.bin [length [temperature [seed]]]
  */
@@ -49,8 +50,9 @@ int main(int argc, char** argv) {
     options.sampler = &sampler;
     status = lstmgen_generator_create(model, &options, &generator);
     if (status == LSTMGEN_OK) status = lstmgen_generator_feed_prime(generator);
-    if (status == LSTMGEN_OK) status = use_grammar(model, generator, length); /* the text begins here */
-    lstmgen_model_release(&model);                                            /* the generator keeps it */
+    /* The text begins here. */
+    if (status == LSTMGEN_OK) status = use_grammar(model, generator, length);
+    lstmgen_model_release(&model); /* the generator keeps it */
     if (status == LSTMGEN_OK) status = lstmgen_generator_sample_text(generator, length, print, stdout);
     lstmgen_generator_free(&generator);
     if (status != LSTMGEN_OK && status != LSTMGEN_STOPPED) return failed("sample");
