@@ -32,7 +32,7 @@ BLOCK = re.compile(r"(?:^<!-- (?P<note>[^>]*) -->\n)?^```(?P<kind>\w+)\n(?P<code
 pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="needs the tree of the source")
 
 # Their commands work on files that only the tests of these things make, or on corpora of others.
-PARSED = {"docs/keras-files.md", "docs/results.md", "docs/checking.md"}
+PARSED = {"docs/keras-files.md", "docs/results.md", "docs/checking.md", "docs/play.md"}  # the last asks for keys
 
 
 class Block(NamedTuple):
@@ -64,10 +64,11 @@ def files(tmp_path_factory: pytest.TempPathFactory, keras: Any) -> Path:
     """A folder with what the examples name."""
     folder = tmp_path_factory.mktemp("documentation")
     text = str(lstmgen.Generator("latex").sample(2500, temp=0.67, seed=3, refresh=None))
-    for name in ("corpus.txt", "corpus.tex", "my.tex", "more.txt"):
+    for name in ("corpus.txt", "corpus.tex", "my.tex", "more.txt", "topology.tex"):
         (folder / name).write_text(text)
-    (folder / "poems").mkdir()
-    (folder / "poems/a.txt").write_text(text)
+    for name in ("poems", "chapters"):
+        (folder / name).mkdir()
+        (folder / f"{name}/a.txt").write_text(text)
     (folder / "tweets.csv").write_text(
         "who,text\n" + "".join(f"a,{cell}\n" for cell in re.findall(r"[\w ]{9,}", text) * 3)
     )
