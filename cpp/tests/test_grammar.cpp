@@ -63,13 +63,14 @@ std::vector<std::uint32_t> walk(grammar::Run& run, std::size_t n, std::uint64_t 
 
 }  // namespace
 
-void* operator new(std::size_t n) {
+// GCC would take what it copies into a caller for a mismatch of new and free.
+[[gnu::noinline]] void* operator new(std::size_t n) {
     ++allocations;
     if (void* const p = std::malloc(n > 0 ? n : 1)) return p;
     throw std::bad_alloc();
 }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 TEST_CASE("a run allows what keeps the text a begin of the language") {
     grammar::Run run(memo_of(kNested));
