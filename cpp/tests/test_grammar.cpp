@@ -15,7 +15,7 @@ namespace grammar = lstmgen::grammar;
 
 namespace {
 
-std::size_t allocations = 0;
+thread_local std::size_t allocations = 0;  // of this thread
 
 const char* const kNested = R"(
 root  ::= text
