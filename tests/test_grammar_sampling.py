@@ -184,8 +184,9 @@ def test_what_cannot_be_is_an_error_that_says_why(
         gen.sample_many(2, **{"length": 50, "seed": 1, **options})
 
 
-def test_a_model_without_a_vocabulary_has_no_grammar() -> None:
-    ids = lstmgen.Generator(packed(vocabulary=None))
+@pytest.mark.parametrize("padding", [None, 10])
+def test_a_model_without_a_vocabulary_has_no_grammar(padding: int | None) -> None:
+    ids = lstmgen.Generator(packed(vocabulary=None, padding=padding))
     with pytest.raises(ValueError, match="the model has no vocabulary"):
         ids.sample(5, grammar=PAIRS, prime=[0])
 

@@ -35,10 +35,11 @@ std::vector<std::uint32_t> never_of(const Model& model, std::vector<std::uint32_
 }  // namespace
 
 LSTMGEN_KEPT Grammar::Grammar(const Model& model, std::string_view gbnf, const std::vector<std::uint32_t>& never) {
+    const std::vector<std::string>& vocabulary = vocabulary_of(model);  // never_of needs one
     std::vector<std::uint32_t> all = never_of(model, never);
-    grammar::Grammar automaton(gbnf, vocabulary_of(model), all);
+    grammar::Grammar automaton(gbnf, vocabulary, all);
     compiled_ = std::make_shared<const CompiledGrammar>(
-        CompiledGrammar{std::string(gbnf), std::move(all), vocabulary_of(model), std::move(automaton)});
+        CompiledGrammar{std::string(gbnf), std::move(all), vocabulary, std::move(automaton)});
 }
 
 LSTMGEN_KEPT const std::string& Grammar::text() const {
