@@ -71,7 +71,7 @@ void start_grammar(const ManyOptions& options, std::size_t outputs, Batch& batch
         s.guard = grammar::Guard(options.grammar, outputs, memo, options.finish ? options.length : kUnlimited);
         const std::size_t known = s.request->grammar_prime;
         s.guard.read(s.request->prime.data() + s.request->prime.size() - known, known);
-        static_cast<void>(s.guard.ended());  // an error if no text is so short
+        s.guard.check_length();
     }
 }
 

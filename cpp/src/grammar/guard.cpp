@@ -66,7 +66,7 @@ Guard::Guard(lstmgen::Grammar grammar, std::size_t outputs, std::shared_ptr<Memo
 
 void Guard::reset() {
     if (run_) run_->reset();
-    left_ = length_;
+    set_length(length_);
 }
 
 void Guard::copy_from(const Guard& other) {
@@ -79,17 +79,23 @@ void Guard::copy_from(const Guard& other) {
     }
     length_ = other.length_;
     left_ = other.left_;
+    allowed_ = nullptr;
+}
+
+void Guard::check_length() {
+    if (!run_ || left_ == kUnlimited) return;
+    const std::uint64_t least = run_->shortest_end();
+    if (least > left_)
+        refuse({"length: no text of the grammar is so short: it takes ", least, " more elements at least, found ",
+                left_, " that are left; draw more, or cut it off unfinished"});
 }
 
 const std::uint64_t* Guard::allowed() {
-    if (!run_) return nullptr;
-    if (left_ != kUnlimited) {
-        const std::uint64_t least = run_->shortest_end();
-        if (least > left_)
-            refuse({"length: no text of the grammar is so short: it takes ", least, " more elements at least, found ",
-                    left_, " that are left; draw more, or cut it off unfinished"});
+    if (run_ && !allowed_) {
+        check_length();
+        allowed_ = run_->allowed(left_);
     }
-    return run_->allowed(left_);
+    return allowed_;
 }
 
 bool Guard::ended() {
@@ -102,6 +108,7 @@ bool Guard::ended() {
 void Guard::drawn(std::uint32_t id) {
     if (!run_) return;
     run_->accept(id);
+    allowed_ = nullptr;
     if (left_ != kUnlimited) --left_;
 }
 
@@ -118,6 +125,7 @@ void Guard::read(const std::uint32_t* ids, std::size_t n) {
         }
     }
     for (std::size_t i = 0; i < n; ++i) run_->accept(ids[i]);
+    allowed_ = nullptr;
 }
 
 void Guard::save(StateWriter& out) const {

@@ -45,7 +45,12 @@ public:
     /// Back to the empty text and the whole length.
     void reset();
     /// From now on, at most so many elements are going to be drawn.
-    void set_length(std::uint64_t length) noexcept { length_ = left_ = length; }
+    void set_length(std::uint64_t length) noexcept {
+        length_ = left_ = length;
+        allowed_ = nullptr;
+    }
+    /// Throws Error (invalid_argument) if no text is as short as it must be.
+    void check_length();
     /// Goes on as `other` does, which has the same grammar. It keeps its own memo.
     void copy_from(const Guard& other);
 
@@ -68,6 +73,7 @@ private:
     lstmgen::Grammar grammar_;
     std::unique_ptr<Run> run_;
     std::uint64_t length_ = kUnlimited, left_ = kUnlimited;
+    const std::uint64_t* allowed_ = nullptr;    // the last answer; null once the text has changed
     mutable std::vector<unsigned char> state_;  // working memory
 };
 
