@@ -72,6 +72,7 @@ void Guard::reset() {
 void Guard::copy_from(const Guard& other) {
     if (grammar_.compiled() != other.grammar_.compiled())
         refuse({"the other generator has another grammar: set the same one first"});
+    allowed_ = other.allowed_ = nullptr;
     if (run_) {
         state_.resize(other.run_->save(nullptr, 0));
         other.run_->save(state_.data(), state_.size());
@@ -79,7 +80,6 @@ void Guard::copy_from(const Guard& other) {
     }
     length_ = other.length_;
     left_ = other.left_;
-    allowed_ = nullptr;
 }
 
 void Guard::check_length() {
@@ -107,13 +107,14 @@ bool Guard::ended() {
 
 void Guard::drawn(std::uint32_t id) {
     if (!run_) return;
-    run_->accept(id);
     allowed_ = nullptr;
+    run_->accept(id);
     if (left_ != kUnlimited) --left_;
 }
 
 void Guard::read(const std::uint32_t* ids, std::size_t n) {
     if (!run_) return;
+    allowed_ = nullptr;
     Run trial(*run_);
     for (std::size_t i = 0; i < n; ++i) {
         try {
@@ -125,11 +126,11 @@ void Guard::read(const std::uint32_t* ids, std::size_t n) {
         }
     }
     for (std::size_t i = 0; i < n; ++i) run_->accept(ids[i]);
-    allowed_ = nullptr;
 }
 
 void Guard::save(StateWriter& out) const {
     if (!run_) return;  // nothing is no grammar
+    allowed_ = nullptr;
     const CompiledGrammar& compiled = *grammar_.compiled();
     out.size(compiled.text.size());
     out.bytes(compiled.text.data(), compiled.text.size());

@@ -73,7 +73,8 @@ private:
     lstmgen::Grammar grammar_;
     std::unique_ptr<Run> run_;
     std::uint64_t length_ = kUnlimited, left_ = kUnlimited;
-    const std::uint64_t* allowed_ = nullptr;    // the last answer; null once the text has changed
+    // The last answer. It is null once the run was asked for something else.
+    mutable const std::uint64_t* allowed_ = nullptr;
     mutable std::vector<unsigned char> state_;  // working memory
 };
 
