@@ -413,14 +413,19 @@ def test_enter_pauses_and_options_change_while_it_draws(session: Session) -> Non
     used(session, use, rate=40.0)
 
 
+def player(does: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a line of shell stand for the program that plays sound."""
+    program = folder / "aplay"
+    program.write_text(f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    monkeypatch.setattr(audio, "_PLAYERS", {"aplay": ["-q"]})
+
+
 def test_a_turn_of_music_is_played_by_the_program_of_the_system(
     musical: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = tmp_path / "aplay"
-    program.write_text(f'#!/bin/sh\ncp "$2" {tmp_path}/heard.wav\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
-    monkeypatch.setattr(audio, "_PLAYERS", {"aplay": ["-q"]})
+    player(f'cp "$2" {tmp_path}/heard.wav', tmp_path, monkeypatch)
     musical.set("length", 20)
 
     async def use(screen: Screen, keys: Any, until: Any) -> None:
@@ -432,11 +437,7 @@ def test_a_turn_of_music_is_played_by_the_program_of_the_system(
 
 
 def test_a_device_that_fails_is_said_once(musical: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "aplay"
-    program.write_text("#!/bin/sh\necho no such device >&2\nexit 1\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
-    monkeypatch.setattr(audio, "_PLAYERS", {"aplay": ["-q"]})
+    player("echo no such device >&2; exit 1", tmp_path, monkeypatch)
     musical.set("length", 20)
 
     async def use(screen: Screen, keys: Any, until: Any) -> None:
