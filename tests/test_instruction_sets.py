@@ -18,6 +18,15 @@ import lstmgen
 from support.networks import network, packed
 gen = lstmgen.Generator(packed(dtype="{dtype}"))
 draws = [gen.sample(300, seed=1, temp=0.8, refresh=r) for r in (1, 5, None)]
+options = {
+    "dry_multiplier": 0.8, "dry_base": 1.3, "top_n_sigma": 2.5, "top_k": 9, "typical_p": 0.95, "top_p": 0.95,
+    "min_p": 0.01, "xtc_probability": 0.5, "repeat_penalty": 1.1, "frequency_penalty": 0.1, "presence_penalty": 0.1,
+    "dynatemp_range": 0.3, "grammar": 'root ::= pair+\\npair ::= "a" ([b-j] | pair)* "k"',
+}
+draws.append(gen.sample(300, seed=1, temp=0.8, refresh=None, **options))
+draws.append(gen.sample(300, seed=1, temp=0.8, refresh=None, mirostat=2))
+draws.append(gen.sample_many(3, 300, seed=1, temp=0.8, refresh=None, **options))
+assert draws[-1][0] == draws[3]
 print(json.dumps([gen.model.isa, draws, gen.probabilities().tolist()]))
 """
 

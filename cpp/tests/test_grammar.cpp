@@ -127,6 +127,22 @@ TEST_CASE("nothing allocates once the text's states are known") {
     }
 }
 
+TEST_CASE("a generator with a grammar allocates nothing once it knows what is allowed where") {
+    const lstmgen::Model model = lstmgen::Model::load(LSTMGEN_TEST_DATA "/tiny.bin");
+    lstmgen::GeneratorOptions options;
+    options.refresh = 0;
+    lstmgen::Generator generator(model, options);
+    generator.set_grammar(lstmgen::Grammar(model, "root ::= pair+\npair ::= \"a\" ([b-j] | pair)* \"k\""));
+    const std::vector<std::uint32_t> begin = {0};
+    for (const bool known : {false, true}) {
+        generator.reset(1);
+        generator.feed(begin);
+        const std::size_t before = allocations;
+        for (int i = 0; i < 2000; ++i) static_cast<void>(generator.next());
+        if (known) CHECK(allocations == before);
+    }
+}
+
 TEST_CASE("a state goes on in a run of another memo") {
     grammar::Run one(memo_of(kNested)), other(memo_of(kNested));
     walk(other, 50, 3, lstmgen::kUnlimited);
