@@ -1,11 +1,12 @@
 /* Streams text to the terminal as it is drawn. If the model carries a grammar, the text keeps to
- * it.
+ * it. With a stop, the text ends after it.
  *
- * Usage: stream_latex latex.bin [length [temperature [seed]]]
+ * Usage: stream_latex latex.bin [length [temperature [seed [stop]]]]
  */
 #include <lstmgen/lstmgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int print(void* user, const char* text, size_t bytes) {
     FILE* const file = user;
@@ -31,6 +32,16 @@ static lstmgen_status use_grammar(lstmgen_model* model, lstmgen_generator* gener
     return status;
 }
 
+/* Lets the text end after `stop`. */
+static lstmgen_status use_stop(lstmgen_model* model, lstmgen_generator* generator, const char* stop) {
+    uint32_t ids[64];
+    const uint32_t* stops[1];
+    size_t count = 0;
+    const lstmgen_status status = lstmgen_model_encode(model, stop, strlen(stop), ids, 64, &count);
+    stops[0] = ids;
+    return status == LSTMGEN_OK ? lstmgen_generator_set_stops(generator, stops, &count, 1) : status;
+}
+
 int main(int argc, char** argv) {
     lstmgen_model* model = NULL;
     lstmgen_generator* generator = NULL;
@@ -39,7 +50,7 @@ int main(int argc, char** argv) {
     lstmgen_status status;
     size_t length;
     if (argc < 2) {
-        fprintf(stderr, "usage: %s latex.bin [length [temperature [seed]]]\n", argv[0]);
+        fprintf(stderr, "usage: %s latex.bin [length [temperature [seed [stop]]]]\n", argv[0]);
         return 2;
     }
     if (lstmgen_model_load_path(argv[1], NULL, &model) != LSTMGEN_OK) return failed("load");
@@ -52,6 +63,7 @@ int main(int argc, char** argv) {
     if (status == LSTMGEN_OK) status = lstmgen_generator_feed_prime(generator);
     /* The text begins here. */
     if (status == LSTMGEN_OK) status = use_grammar(model, generator, length);
+    if (status == LSTMGEN_OK && argc > 5) status = use_stop(model, generator, argv[5]);
     lstmgen_model_release(&model); /* the generator keeps it */
     if (status == LSTMGEN_OK) status = lstmgen_generator_sample_text(generator, length, print, stdout);
     lstmgen_generator_free(&generator);

@@ -26,7 +26,7 @@ def primed(model: _core.Model, refresh: int = 1, **options: Any) -> _core.Genera
 
 
 def draw(generator: _core.Generator, n: int = 30) -> list[int]:
-    return [int(element) for element in generator.sample(n, [], [])]
+    return [int(element) for element in generator.sample(n)]
 
 
 @pytest.mark.parametrize(

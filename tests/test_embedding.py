@@ -120,6 +120,16 @@ def check_examples(folder: Path, latex: Path, music: Path, tmp_path: Path, env: 
     text = run(folder / "stream_latex", latex, "400", "0.67", "11", env=env)
     assert text == lstmgen.Generator("latex").sample(400, 0.67, seed=11, grammar="own")
 
+    # A stop ends it, across elements, after its end.
+    stop = "\\end{lemma}"
+    text = run(folder / "stream_latex", latex, "4000", "0.67", "11", stop, env=env)
+    assert text == lstmgen.Generator("latex").sample(4000, 0.67, seed=11, grammar="own", stop=stop)
+    assert len(text) < 4000 and text.endswith(stop)
+    never = [str(folder / "stream_latex"), str(latex), "40", "0.67", "11", "the \u20ac"]
+    done = subprocess.run(never, capture_output=True, text=True, env={**os.environ, **env})
+    assert done.returncode == 1
+    assert "the text at byte 4, '\u20ac', is not in the vocabulary" in done.stderr
+
     # C writes elements that are bytes one after the other, whatever they make up.
     every = [f"<0x{byte:02X}>" for byte in range(1, 256)]
     net = network([("lstm", 8), ("dense", 255, "softmax")], inputs=255)

@@ -464,9 +464,17 @@ def test_a_copy_goes_on_as_its_original(gen: lstmgen.Generator, make: Any, refre
 def test_a_copy_knows_the_middle_of_a_stop(gen: lstmgen.Generator) -> None:
     stream = gen.stream(logit_bias={"a": 1e6}, stop="aaa")
     stream.take(2)
-    for other in (stream.copy(), pickle.loads(pickle.dumps(stream))):
+    for other in (stream.copy(), pickle.loads(pickle.dumps(stream)), gen.stream(state=stream.save_state())):
+        assert other.stop in ("aaa", ["aaa"])
         assert other.take(9) == "a"
+        assert other.take(9) == "aaa"
     assert stream.take(9) == "a"
+
+
+def test_logprobs_go_on_after_a_stop(gen: lstmgen.Generator) -> None:
+    stream = gen.stream(logit_bias={"a": 1e6}, stop="aa", logprobs=1, grammar='root ::= "a"+', finish=False)
+    assert (stream.take(9), len(stream.logprobs)) == ("aa", 2)
+    assert (stream.take(9), len(stream.logprobs)) == ("aa", 2)
 
 
 def test_a_closed_stream_has_ended(gen: lstmgen.Generator) -> None:

@@ -173,6 +173,7 @@ public:
             throw py::value_error("expected one number for each element");
         std::uint32_t id = 0;
         alone([&, data = logits.data()] {
+            generator_.go_on();
             id = generator_.draw(data);
             return true;
         });
@@ -262,23 +263,37 @@ public:
         return ended;
     }
 
-    // Draws up to `length` elements. It ends early where a grammar ends, and
-    // after a stop, which may begin in `before`.
-    Ids sample(std::size_t length, const IdLists& stops, std::vector<std::uint32_t> before) {
-        const lstmgen::StopMatcher matcher(stops);
-        const std::size_t begin = before.size();
-        std::vector<std::uint32_t> ids = std::move(before);
+    void set_stops(const IdLists& stops) {
+        alone([&] {
+            generator_.set_stops(stops);
+            return true;
+        });
+    }
+
+    IdLists stops() {
+        IdLists found;
+        alone([&] {
+            found = generator_.stops();
+            return true;
+        });
+        return found;
+    }
+
+    // Draws up to `length` elements. It ends early where a grammar ends, and after a stop. A stop
+    // before the first element does not count.
+    Ids sample(std::size_t length) {
+        std::vector<std::uint32_t> ids;
         alone([&] {
             SignalCheck keep_going;
-            while (ids.size() - begin < length) {
+            generator_.go_on();
+            while (ids.size() < length) {
                 if (!keep_going()) return false;
                 if (generator_.ended()) return true;
                 ids.push_back(generator_.next());
-                if (matcher.matches(ids)) return true;
             }
             return true;
         });
-        return Ids(py::ssize_t(ids.size() - begin), ids.data() + begin);
+        return Ids(py::ssize_t(ids.size()), ids.data());
     }
 
     py::array_t<double> probabilities() {
@@ -579,7 +594,9 @@ void bind_generator(py::module_& m) {
         .def("save_state", &Generator::save_state)
         .def("feed", &Generator::feed, "ids"_a)
         .def("next", &Generator::next)
-        .def("sample", &Generator::sample, "length"_a, "stops"_a, "before"_a)
+        .def("sample", &Generator::sample, "length"_a)
+        .def("set_stops", &Generator::set_stops, "stops"_a)
+        .def("stops", &Generator::stops)
         .def("probabilities", &Generator::probabilities)
         .def("log_probability", &Generator::log_probability)
         .def("score", &Generator::score, "ids"_a)

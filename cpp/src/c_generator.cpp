@@ -1,8 +1,10 @@
 // The functions of the C API that work on generators.
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "c_errors.hpp"
 #include "c_handles.hpp"
@@ -114,6 +116,31 @@ lstmgen_status lstmgen_generator_reset(lstmgen_generator* generator, uint64_t se
     });
 }
 
+lstmgen_status lstmgen_generator_set_stops(lstmgen_generator* generator, const uint32_t* const* stops,
+                                           const size_t* stop_sizes, size_t stop_count) {
+    return with(generator, [&](lstmgen_generator& g) {
+        std::vector<std::vector<std::uint32_t>> found;
+        const lstmgen_status status = read_stops(stops, stop_sizes, stop_count, found);
+        if (status == LSTMGEN_OK) g.generator.set_stops(found);
+        return status;
+    });
+}
+
+lstmgen_status lstmgen_generator_go_on(lstmgen_generator* generator) {
+    return with(generator, [&](lstmgen_generator& g) {
+        g.generator.go_on();
+        return LSTMGEN_OK;
+    });
+}
+
+lstmgen_status lstmgen_generator_ended(const lstmgen_generator* generator, int* ended) {
+    return with(generator, [&](const lstmgen_generator& g) {
+        if (!ended) return fail_null("the place for the answer");
+        *ended = g.generator.ended();
+        return LSTMGEN_OK;
+    });
+}
+
 lstmgen_status lstmgen_generator_feed(lstmgen_generator* generator, const uint32_t* ids, size_t count) {
     return with(generator, [&](lstmgen_generator& g) {
         g.generator.feed(ids, count);
@@ -141,7 +168,10 @@ lstmgen_status lstmgen_generator_next(lstmgen_generator* generator, uint32_t* id
 lstmgen_status lstmgen_generator_next_many(lstmgen_generator* generator, uint32_t* ids, size_t count) {
     return with(generator, [&](lstmgen_generator& g) {
         if (!ids && count > 0) return fail_null("ids");
-        for (std::size_t i = 0; i < count; ++i) ids[i] = g.generator.next();
+        for (std::size_t i = 0; i < count; ++i) {
+            if (g.generator.ended()) std::fill(ids + i, ids + count, LSTMGEN_SEPARATOR);
+            ids[i] = g.generator.next();
+        }
         return LSTMGEN_OK;
     });
 }

@@ -75,11 +75,3 @@ lstmgen_status lstmgen_generator_set_grammar_length(lstmgen_generator* generator
         return LSTMGEN_OK;
     });
 }
-
-lstmgen_status lstmgen_generator_ended(const lstmgen_generator* generator, int* ended) {
-    return with(generator, [&](const lstmgen_generator& g) {
-        if (!ended) return fail_null("the place for the answer");
-        *ended = g.generator.ended();
-        return LSTMGEN_OK;
-    });
-}

@@ -116,12 +116,9 @@ lstmgen_status predict(const lstmgen_model& model, std::size_t size, std::size_t
 lstmgen_status read_many(const ModelInfo& info, const lstmgen_many_options& from, const SamplerOptions& sampler,
                          std::vector<Request>& requests, ManyOptions& to) {
     if (from.primes && !from.prime_sizes) return fail_null("prime_sizes");
-    if (from.stop_count > 0 && (!from.stops || !from.stop_sizes)) return fail_null("stops or stop_sizes");
+    const lstmgen_status status = read_stops(from.stops, from.stop_sizes, from.stop_count, to.stops);
+    if (status != LSTMGEN_OK) return status;
     to.length = from.length;
-    for (std::size_t i = 0; i < from.stop_count; ++i) {
-        if (!from.stops[i]) return fail(LSTMGEN_INVALID_ARGUMENT, "stop %zu is NULL", i);
-        to.stops.emplace_back(from.stops[i], from.stops[i] + from.stop_sizes[i]);
-    }
     for (std::size_t i = 0; i < from.count; ++i) {
         Request request{sampler, {}, from.grammar && from.grammar_primes ? from.grammar_primes[i] : 0};
         request.sampler.seed = from.seeds ? from.seeds[i] : sampler.seed + i;

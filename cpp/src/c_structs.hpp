@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <vector>
 
 #include "c_errors.hpp"
 #include "lstmgen/lstmgen.h"
@@ -109,6 +111,10 @@ static_assert(sizeof(void*) != 8 ||
                       sizeof(lstmgen_sampler_options::logit_bias) + sizeof(lstmgen_sampler_options::logit_bias_count));
 #undef SIZE
 #undef LIST
+
+/// Reads stops (count), of which the i-th has sizes[i] ids.
+lstmgen_status read_stops(const std::uint32_t* const* stops, const std::size_t* sizes, std::size_t count,
+                          std::vector<std::vector<std::uint32_t>>& to);
 
 /// These three turn a struct into that of the C++ API. If `from` is NULL, `to` stays as it is.
 lstmgen_status read_allocator(const lstmgen_allocator* from, Allocator& to) noexcept;

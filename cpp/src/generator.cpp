@@ -13,6 +13,7 @@
 #include "message.hpp"
 #include "sampler.hpp"
 #include "state.hpp"
+#include "stop_search.hpp"
 
 namespace lstmgen {
 
@@ -46,6 +47,7 @@ public:
         sampler_.reserve();
         context_.load(in);
         guard_ = grammar::Guard::load(model, in);
+        stop_search_.load(in, info().outputs);
         in.expect(0);
     }
 
@@ -61,6 +63,7 @@ public:
         context_.reset();
         sampler_.reset(seed);
         guard_.reset();
+        stop_search_.restart();
         has_pending_ = ready_ = false;
     }
 
@@ -79,6 +82,7 @@ public:
         sampler_.copy_from(other.sampler_);
         context_.copy_from(other.context_);
         guard_.copy_from(other.guard_);
+        stop_search_ = other.stop_search_;
         pending_ = other.pending_;
         has_pending_ = other.has_pending_;
         ready_ = other.ready_;
@@ -91,7 +95,9 @@ public:
             out.size(context_.refresh());
             sampler_.save(out);
             context_.save(out);
-            guard_.save(out);
+            // Nothing is neither a grammar nor stops.
+            if (guard_ || stop_search_) guard_.save(out);
+            stop_search_.save(out);
         });
     }
 
@@ -101,6 +107,7 @@ public:
         if (n == 0) return true;
         if (keep_going && !keep_going()) return false;
         guard_.read(ids, n);
+        stop_search_.restart();
         // Elements before the first window have no effect on the network.
         const std::size_t skipped = !context_.begun() && n > context_.reach() ? n - context_.reach() : 0;
         if (!context_.begin(n, keep_going)) return false;
@@ -114,6 +121,7 @@ public:
     }
 
     std::uint32_t next() {
+        check_stop();
         prepare();
         return drawn(sampler_.draw());
     }
@@ -133,6 +141,7 @@ public:
 
     std::uint32_t draw(const double* logits) {
         check_pointer(logits, info().outputs, "logits");
+        check_stop();
         flush();
         static_cast<void>(context_.logits());  // throws if nothing can come next
         check_end();
@@ -156,6 +165,7 @@ public:
     bool score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going) {
         check(ids, n);
         check_pointer(log_p, n, "log_p");
+        stop_search_.restart();
         for (std::size_t i = 0; i < n; ++i) {
             if (keep_going && !keep_going()) return false;
             prepare();
@@ -177,7 +187,12 @@ public:
         ready_ = false;
     }
     const Grammar& grammar() const noexcept { return guard_.grammar(); }
-    bool ended() { return guard_.ended(); }
+    void set_stops(const Stops& stops) { stop_search_.set(stops, info().outputs); }
+    Stops stops() const { return stop_search_.stops(); }
+    void go_on() noexcept {
+        if (stop_search_.found()) stop_search_.restart();
+    }
+    bool ended() { return stop_search_.found() || guard_.ended(); }
 
 private:
     const ModelInfo& info() const noexcept { return context_.info(); }
@@ -198,10 +213,15 @@ private:
 
     std::uint32_t drawn(std::uint32_t id) {
         guard_.drawn(id);
+        stop_search_.drawn(sampler_.history().ids(), sampler_.history().size());
         pending_ = id;
         has_pending_ = true;
         ready_ = false;
         return id;
+    }
+
+    void check_stop() const {
+        if (stop_search_.found()) fail(ErrorCode::ended, {"a stop ended the sequence: go_on lets more be drawn"});
     }
 
     void check_end() {
@@ -225,6 +245,7 @@ private:
     Context context_;
     Sampler sampler_;
     grammar::Guard guard_;
+    StopSearch stop_search_;
     std::uint32_t pending_ = 0;
     bool has_pending_ = false;
     bool ready_ = false;  // the sampler has the distribution of the next element
@@ -247,6 +268,9 @@ LSTMGEN_KEPT void Generator::set_grammar(const Grammar& grammar, std::uint64_t l
 LSTMGEN_KEPT void Generator::set_grammar_length(std::uint64_t length) { Impl::Use(impl_)->set_grammar_length(length); }
 LSTMGEN_KEPT Grammar Generator::grammar() const { return Impl::Use(impl_)->grammar(); }
 LSTMGEN_KEPT bool Generator::ended() const { return Impl::Use(impl_)->ended(); }
+LSTMGEN_KEPT void Generator::set_stops(const Stops& stops) { Impl::Use(impl_)->set_stops(stops); }
+LSTMGEN_KEPT Stops Generator::stops() const { return Impl::Use(impl_)->stops(); }
+LSTMGEN_KEPT void Generator::go_on() { Impl::Use(impl_)->go_on(); }
 LSTMGEN_KEPT void Generator::reset(std::uint64_t seed) { Impl::Use(impl_)->reset(seed); }
 LSTMGEN_KEPT Generator Generator::clone() const { return Generator(Impl::Use(impl_)->clone()); }
 LSTMGEN_KEPT void Generator::copy_from(const Generator& other) {

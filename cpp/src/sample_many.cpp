@@ -19,6 +19,7 @@
 #include "lstmgen/vocabulary.hpp"
 #include "message.hpp"
 #include "sampler.hpp"
+#include "stop_search.hpp"
 #include "workers.hpp"
 
 namespace lstmgen {
@@ -114,11 +115,7 @@ void sample_batch(const Model& model, const ManyOptions& options, const StopMatc
 void check(const Model& model, const std::vector<Request>& requests, const ManyOptions& options) {
     const std::size_t outputs = model.info().outputs;
     check_threads(options.threads);
-    for (std::size_t i = 0; i < options.stops.size(); ++i) {
-        const std::vector<std::uint32_t>& stop = options.stops[i];
-        const std::string who = message({"stop ", i});
-        check_ids(stop.data(), stop.size(), outputs, (who + ": id").c_str());
-    }
+    check_stops(options.stops, outputs);
     const bool pads = Context::pads(model.info(), options.refresh);
     for (std::size_t i = 0; i < requests.size(); ++i) {
         const std::string who = message({"sequence ", i, ": "});

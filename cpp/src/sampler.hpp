@@ -77,6 +77,8 @@ public:
     std::size_t likeliest(std::size_t most, std::uint32_t* ids, double* log_p);
 
     const SamplerOptions& options() const noexcept { return options_; }
+    /// The elements that it remembers.
+    const History& history() const noexcept { return history_; }
 
 private:
     // What an element is to DRY: nothing, the first of a longer breaker, or a breaker by itself.

@@ -192,6 +192,11 @@ struct Steps {
         CHECK(lstmgen_state_size(m, &bytes) == LSTMGEN_OK);
         state.resize(bytes / 8 + 1);
         CHECK(lstmgen_state_init(m, state.data(), bytes) == LSTMGEN_OK);
+        const std::vector<std::uint32_t> stop(40, 0);  // it is not drawn
+        const std::uint32_t* const stops = stop.data();
+        const std::size_t size = stop.size();
+        CHECK(lstmgen_generator_set_stops(generator, &stops, &size, 1) == LSTMGEN_OK);
+        CHECK(lstmgen_generator_copy(other, generator) == LSTMGEN_OK);
     }
     ~Steps() {
         lstmgen_generator_free(&generator);
@@ -210,6 +215,9 @@ struct Steps {
         int sum = lstmgen_generator_feed_prime(generator);
         for (int i = 0; i < 50; ++i) sum += lstmgen_generator_next(generator, &ids[i]);
         sum += lstmgen_generator_next_many(generator, ids, 20);
+        int ended = 0;
+        sum += lstmgen_generator_ended(generator, &ended) + ended;
+        sum += lstmgen_generator_go_on(generator);
         sum += lstmgen_generator_feed(generator, ids, 20);
         sum += lstmgen_generator_probabilities(generator, p.data(), p.size());
         sum += lstmgen_generator_score(generator, ids, 20, log_p);

@@ -937,6 +937,117 @@ static void test_saving(const char* path) {
     OK(lstmgen_model_release(&kept));
 }
 
+/* A sequence ends after a stop, whichever way it is drawn, and goes on where it is told to. */
+static void test_stops(const char* path) {
+    enum { STOP_LENGTH = 40, AT = 10 }; /* the first stop ends before AT */
+    lstmgen_model* model = load(path);
+    lstmgen_generator *g = generator_of(model, 7, 1), *copy = NULL, *loaded = NULL;
+    uint32_t all[STOP_LENGTH], ids[STOP_LENGTH], other = 0, bad = OUTPUTS;
+    const uint32_t* stops[2];
+    size_t sizes[2] = {1, 2}, bytes, first, i;
+    unsigned char* state;
+    int ended = 9;
+    drawing d;
+
+    OK(lstmgen_generator_feed_prime(g));
+    OK(lstmgen_generator_next_many(g, all, STOP_LENGTH));
+    OK(lstmgen_generator_free(&g));
+    stops[0] = &bad;
+    stops[1] = all + AT - 2; /* it may occur before, too */
+    for (first = 2; memcmp(all + first - 2, stops[1], 2 * sizeof *all) != 0; ++first) {
+    }
+    g = generator_of(model, 7, 1);
+    OK(lstmgen_generator_feed_prime(g));
+
+    INVALID(lstmgen_generator_set_stops(NULL, stops + 1, sizes + 1, 1));
+    INVALID(lstmgen_generator_set_stops(g, NULL, sizes, 1));
+    INVALID(lstmgen_generator_set_stops(g, stops, NULL, 1));
+    INVALID(lstmgen_generator_set_stops(g, stops, sizes, 2));
+    CHECK(strstr(lstmgen_last_error(), "stop 0: id at position 0: expected below 11, found 11") != NULL);
+    sizes[1] = 0;
+    INVALID(lstmgen_generator_set_stops(g, stops + 1, sizes + 1, 1));
+    CHECK(strstr(lstmgen_last_error(), "stop 0 is empty") != NULL);
+    stops[0] = NULL;
+    INVALID(lstmgen_generator_set_stops(g, stops, sizes, 1));
+    sizes[0] = LSTMGEN_MAX_LOOKBACK + 1;
+    stops[0] = calloc(LSTMGEN_MAX_LOOKBACK + 1, sizeof **stops);
+    INVALID(lstmgen_generator_set_stops(g, stops, sizes, 1));
+    CHECK(strstr(lstmgen_last_error(), "expected at most 4096 elements, found 4097") != NULL);
+    free((void*)stops[0]);
+    INVALID(lstmgen_generator_go_on(NULL));
+
+    /* One by one. A copy, a clone and a state are made when half of the stop was drawn. */
+    sizes[1] = 2;
+    OK(lstmgen_generator_set_stops(g, stops + 1, sizes + 1, 1));
+    OK(lstmgen_generator_go_on(g)); /* nothing has ended */
+    for (i = 0; i + 1 < first; ++i) {
+        OK(lstmgen_generator_next(g, ids + i));
+        OK(lstmgen_generator_ended(g, &ended));
+        CHECK(!ended && ids[i] == all[i]);
+    }
+    OK(lstmgen_generator_clone(g, &copy));
+    OK(lstmgen_generator_save(g, NULL, 0, &bytes));
+    state = malloc(bytes + sizeof *all); /* room for an id more */
+    OK(lstmgen_generator_save(g, state, bytes, &bytes));
+    OK(lstmgen_generator_load(model, state, bytes, 1, NULL, &loaded));
+    OK(lstmgen_generator_next(g, &other));
+    CHECK(other == all[first - 1]);
+    OK(lstmgen_generator_ended(g, &ended));
+    CHECK(ended == 1 && lstmgen_generator_next(g, &other) == LSTMGEN_ENDED && other == all[first - 1]);
+    CHECK(strstr(lstmgen_last_error(), "a stop ended the sequence") != NULL);
+    OK(lstmgen_generator_next(copy, &other));
+    CHECK(other == all[first - 1] && lstmgen_generator_next(copy, &other) == LSTMGEN_ENDED);
+    CHECK(lstmgen_generator_next_many(loaded, ids, 3) == LSTMGEN_ENDED);
+    CHECK(ids[0] == all[first - 1] && ids[1] == LSTMGEN_SEPARATOR && ids[2] == LSTMGEN_SEPARATOR);
+
+    /* A state of a sequence that has ended is one that has ended, and so is a copy. */
+    OK(lstmgen_generator_save(g, state, bytes + sizeof *all, &bytes));
+    OK(lstmgen_generator_free(&loaded));
+    OK(lstmgen_generator_load(model, state, bytes, 1, NULL, &loaded));
+    CHECK(lstmgen_generator_next(loaded, &other) == LSTMGEN_ENDED);
+    OK(lstmgen_generator_go_on(copy));
+    OK(lstmgen_generator_copy(copy, g));
+    CHECK(lstmgen_generator_next(copy, &other) == LSTMGEN_ENDED);
+    memset(&d, 0, sizeof d);
+    OK(lstmgen_generator_sample(g, 9, on_id, &d));
+    CHECK(d.count == 0);
+
+    /* It goes on as if it had not ended. Without stops, nothing ends it. */
+    OK(lstmgen_generator_go_on(g));
+    OK(lstmgen_generator_next(g, &other));
+    CHECK(other == all[first]);
+    OK(lstmgen_generator_set_stops(g, NULL, NULL, 0));
+    OK(lstmgen_generator_next_many(g, ids, STOP_LENGTH - first - 1));
+    CHECK(memcmp(ids, all + first + 1, (STOP_LENGTH - first - 1) * sizeof *ids) == 0);
+
+    /* To feed and to reset lets it go on, too, and what was drawn before is no part of a stop. */
+    OK(lstmgen_generator_feed(loaded, all, 1));
+    OK(lstmgen_generator_next(loaded, &other));
+    OK(lstmgen_generator_reset(copy, 7));
+    OK(lstmgen_generator_feed_prime(copy));
+    for (i = 0; i + 1 < first; ++i) OK(lstmgen_generator_next(copy, ids + i));
+    OK(lstmgen_generator_set_stops(copy, stops + 1, sizes + 1, 1)); /* after the half */
+    OK(lstmgen_generator_next(copy, &other));
+    OK(lstmgen_generator_ended(copy, &ended));
+    CHECK(!ended);
+
+    /* With callbacks, which get the stop, too. */
+    OK(lstmgen_generator_reset(copy, 7));
+    OK(lstmgen_generator_feed_prime(copy));
+    OK(lstmgen_generator_sample(copy, SIZE_MAX, on_id, &d));
+    CHECK(d.count == first && memcmp(d.ids, all, first * sizeof *all) == 0);
+    d.count = 0;
+    OK(lstmgen_generator_go_on(copy));
+    OK(lstmgen_generator_sample_text(copy, 1, on_text, &d));
+    CHECK(d.count == 1 && d.text[0] == (char)('a' + (int)all[first]));
+
+    free(state);
+    OK(lstmgen_generator_free(&g));
+    OK(lstmgen_generator_free(&copy));
+    OK(lstmgen_generator_free(&loaded));
+    OK(lstmgen_model_release(&model));
+}
+
 /* -- Many sequences -- */
 
 enum { MANY = 9, LENGTH = 30 };
@@ -1356,6 +1467,7 @@ int main(int argc, char** argv) {
     test_changing(argv[1]);
     test_versions(argv[1]);
     test_saving(argv[1]);
+    test_stops(argv[1]);
     test_many(argv[1]);
     test_grammar(argv[1]);
     test_allocator(argv[1]);

@@ -96,7 +96,7 @@ class Stream(Iterator[str | int]):
 
     __slots__ = (
         "_ahead", "_begun", "_drawn", "_finish", "_grammar", "_length", "_logits_processor", "_logprobs", "_model",
-        "_most", "_native", "_on_unknown", "_over", "_recent", "_seed", "_stop", "_stops", "_threads",
+        "_most", "_native", "_on_unknown", "_over", "_seed", "_stop", "_threads",
     )  # fmt: skip
 
     def __init__(self, model: Model, native: _core.Generator, threads: int, values: Mapping[str, Any]) -> None:
@@ -108,10 +108,12 @@ class Stream(Iterator[str | int]):
         self._ahead: deque[int] = deque()  # the part of the prime that the user has not got yet
         self._begun = b""  # the bytes of a character of UTF-8 that is not complete
         self._drawn = 0
-        self._recent: list[int] = []  # the last drawn ids, with which a stop text may begin
-        self._over = False  # whether a stop text has ended the iteration
-        self._stop: str | Sequence[str] | None = values.get("stop")
-        self._stops = stop_ids(model, self._stop)
+        self._over = False  # whether a stop text, or the end of a grammar, has ended the iteration
+        self._stop: str | Sequence[Any] | None = values.get("stop")
+        if "stop" in values:
+            native.set_stops(stop_ids(model, self._stop))
+        else:
+            self._stop = [decode(model, ids) for ids in native.stops()] or None  # of a state
         self._length: int | None = values.get("length", 1000)
         self._on_unknown: str = values.get("on_unknown", "error")
         self._most: int = values.get("logprobs", 0)
@@ -139,7 +141,6 @@ class Stream(Iterator[str | int]):
             self._logprobs = []
             drawn = self._draw(self._native, 1)
             if not drawn:  # the text of the grammar is complete
-                self._over = True
                 return next(self)
             i = drawn[0]
         vocabulary = self._model.vocabulary
@@ -194,7 +195,7 @@ class Stream(Iterator[str | int]):
         if numbers.shape != (self._model.outputs,):
             raise ValueError(f"logits: expected the shape ({self._model.outputs},), found {numbers.shape}")
         i = native.draw(numbers)
-        self._note([i])
+        self._note(1)
         return self._element(i)
 
     def feed(self, what: Elements) -> None:
@@ -322,7 +323,8 @@ class Stream(Iterator[str | int]):
         if "on_unknown" in options:
             self._on_unknown = values.get("on_unknown", "error")
         if "stop" in options:
-            self._stop, self._stops, self._recent = values.get("stop"), stops, []
+            self._stop = values.get("stop")
+            self._open().set_stops(stops)
 
     def __getattr__(self, name: str) -> Any:
         if name not in CHANGEABLE:
@@ -356,8 +358,10 @@ class Stream(Iterator[str | int]):
         """Return the state of the stream as bytes. `Generator.stream(state=...)` continues from it.
 
         The state holds all that the next elements depend on, except the model: context, random
-        numbers, the sampler's options, and a grammar with all that is open. `length`, `stop`,
-        `on_unknown`, `logits_processor` and the rest of `include_prime` are not in it.
+        numbers, the sampler's options, `stop` with what was drawn of one, and a grammar with all
+        that is open. `length`, `on_unknown`, `logits_processor` and the rest of `include_prime` are
+        not in it. Nor is a character of UTF-8 that is not complete, if elements are bytes: its rest
+        becomes U+FFFD in the stream that continues. A pickle of the stream has all of these.
 
         The bytes are the same on every machine. They are 2.8 kB, the window or the carried state of
         the network, and the last 4096 ids. Raises `ValueError` if the stream is closed.
@@ -424,7 +428,6 @@ class Stream(Iterator[str | int]):
 
     def _read(self, ids: Ids) -> None:
         self._open().feed(ids)
-        self._recent = []
         if self._begun:  # and what is fed does not complete it
             self._begun = _NO_BEGINNING
 
@@ -459,17 +462,13 @@ class Stream(Iterator[str | int]):
         drawn: list[int] = []
         step = 1 if self._most else n
         while len(drawn) < n:
-            if self._most and self._grammar is not None and native.ended():
-                break
             likeliest = native.likeliest(self._most) if self._most else None
-            recent, self._recent = self._recent, []  # if Ctrl-C ends the draw, its elements are lost
-            ids = native.sample(step, self._stops, recent).tolist()
+            ids = native.sample(step).tolist()
             drawn += ids
-            self._recent = recent
-            if likeliest is not None:
+            if likeliest is not None and ids:
                 others = [(self._element(i), log) for i, log in zip(*likeliest, strict=True)]
                 self._logprobs.append(Logprobs(self._element(ids[0]), native.log_probability(), others))
-            if self._note(ids) or len(ids) < step:
+            if self._note(len(ids)):
                 break
         return drawn
 
@@ -477,18 +476,12 @@ class Stream(Iterator[str | int]):
         """Let the iteration give `ids` first."""
         self._ahead.extend(ids.tolist())
 
-    def _note(self, drawn: Sequence[int]) -> bool:
-        """Count the drawn ids. Returns whether they end with a stop text."""
-        self._drawn += len(drawn)
-        if not self._stops:
-            return False
-        longest = max(map(len, self._stops))
-        recent = [*self._recent, *drawn[-longest:]][-longest:]
-        stopped = any(recent[-len(stop) :] == stop for stop in self._stops)
-        if stopped:
-            self._over, recent = True, []
-        self._recent = recent[-longest + 1 :] if longest > 1 else []
-        return stopped
+    def _note(self, drawn: int) -> bool:
+        """Count the drawn elements. Returns whether they end the text."""
+        self._drawn += drawn
+        ended = self._open().ended()
+        self._over = self._over or ended
+        return ended
 
 
 _NAMES = tuple(name for name in vars(Stream) if not name.startswith("_"))

@@ -80,7 +80,7 @@ typedef enum lstmgen_status {
     LSTMGEN_BUSY =
         8, /**< the generator is in use, by another thread or by the caller of this callback */
     LSTMGEN_INTERNAL = 9, /**< a bug in lstmgen, or an exception from a callback */
-    LSTMGEN_ENDED = 10    /**< the text of the grammar is complete, and nothing may follow */
+    LSTMGEN_ENDED = 10    /**< a stop was drawn, or the text of the grammar is complete */
 } lstmgen_status;
 
 /** An exported function that returns a status, which must be checked. */
@@ -527,9 +527,16 @@ LSTMGEN_STATUS lstmgen_generator_set_grammar(lstmgen_generator* generator,
  * complete. */
 LSTMGEN_STATUS lstmgen_generator_set_grammar_length(lstmgen_generator* generator, uint64_t length);
 
-/** Sets *ended to 1 if the text of the grammar is complete and nothing may follow, so that
- * lstmgen_generator_next gives LSTMGEN_ENDED; else to 0. */
-LSTMGEN_STATUS lstmgen_generator_ended(const lstmgen_generator* generator, int* ended);
+/** Ends the sequence after the first of `stops` (stop_count) that is drawn. Stop i has
+ * stop_sizes[i] ids, from 1 to LSTMGEN_MAX_LOOKBACK, which lstmgen_model_encode makes of a text.
+ * The arrays are copied. The last element of a stop is drawn like any other, and then
+ * lstmgen_generator_next gives LSTMGEN_ENDED. A stop may be spread over several calls. The search
+ * begins here, and anew after lstmgen_generator_go_on, feed, score and reset. Clones, copies and
+ * states have the stops and what has been drawn of one. Both arrays may be NULL if stop_count is 0:
+ * no stops. On failure the old stops stay. It allocates. */
+LSTMGEN_STATUS lstmgen_generator_set_stops(lstmgen_generator* generator,
+                                           const uint32_t* const* stops, const size_t* stop_sizes,
+                                           size_t stop_count);
 
 /** Sets a callback that changes the logits of each element from the next one on. `user` is its
  * first argument. `callback` may be NULL: none. Clones and copies have it, too. States do not hold
@@ -539,6 +546,13 @@ LSTMGEN_STATUS lstmgen_generator_set_logits_processor(lstmgen_generator* generat
 
 /* The functions from here to lstmgen_generator_save are for real time. With threads <= 1 they do
  * not allocate, lock, throw or make a system call, as long as they succeed. */
+
+/** Sets *ended to 1 if a stop was drawn last, or the text of the grammar is complete and nothing
+ * may follow, so that lstmgen_generator_next gives LSTMGEN_ENDED; else to 0. */
+LSTMGEN_STATUS lstmgen_generator_ended(const lstmgen_generator* generator, int* ended);
+
+/** Lets more elements be drawn after a stop. If no stop ended the sequence, nothing changes. */
+LSTMGEN_STATUS lstmgen_generator_go_on(lstmgen_generator* generator);
 
 /** Makes `generator` go on as `from` does, element for element. LSTMGEN_INVALID_ARGUMENT: they are
  * not of one loaded model, or their refresh differs. */
@@ -563,14 +577,15 @@ LSTMGEN_STATUS lstmgen_generator_feed(lstmgen_generator* generator, const uint32
 LSTMGEN_STATUS lstmgen_generator_feed_prime(lstmgen_generator* generator);
 
 /** Draws the next element and appends it to the context. *id gets the element.
- * LSTMGEN_ENDED: a grammar allows none. An empty context is
+ * LSTMGEN_ENDED: a stop was drawn last, or a grammar allows none. An empty context is
  * LSTMGEN_INVALID_ARGUMENT, unless there are windows and the model has padding
  * (LSTMGEN_NUMBER_HAS_PADDING or LSTMGEN_NUMBER_ZERO_PADDING): then the window is all padding.
  * LSTMGEN_INVALID_ARGUMENT also tells that the options leave no element to draw. */
 LSTMGEN_STATUS lstmgen_generator_next(lstmgen_generator* generator, uint32_t* id);
 
 /** Draws `count` elements into `ids` (count). Errors are as in lstmgen_generator_next; the elements
- * that were drawn before one stay in the context. */
+ * that were drawn before one are in `ids` and stay in the context. After LSTMGEN_ENDED the rest of
+ * `ids` is LSTMGEN_SEPARATOR. */
 LSTMGEN_STATUS lstmgen_generator_next_many(lstmgen_generator* generator, uint32_t* ids,
                                            size_t count);
 
@@ -602,7 +617,9 @@ LSTMGEN_STATUS lstmgen_generator_likeliest(const lstmgen_generator* generator, u
 
 /** Appends the elements `ids` (count) to the context. Writes ln of the probability of each, given
  * those before it, into `log_p` (count). An element that a filter dropped has -infinity. Errors are
- * as in lstmgen_generator_next. */
+ * as in lstmgen_generator_next. With a grammar, an element that cannot stand in its text is
+ * LSTMGEN_INVALID_ARGUMENT, and one after its end LSTMGEN_ENDED. What came before it is in `log_p`
+ * and in the context. */
 LSTMGEN_STATUS lstmgen_generator_score(lstmgen_generator* generator, const uint32_t* ids,
                                        size_t count, double* log_p);
 
@@ -611,10 +628,10 @@ typedef int (*lstmgen_on_id)(void* user, uint32_t id);
 /** Takes the text of a drawn element, which belongs to the model. Returns 0 to go on. */
 typedef int (*lstmgen_on_text)(void* user, const char* text, size_t bytes);
 
-/** Draws up to `length` elements (SIZE_MAX: without end), fewer if a grammar
- * ends, and calls `callback` with each. `user` is
- * its first argument. If it does not return 0, the element stays in the context and the call gives
- * LSTMGEN_STOPPED. Errors are as in lstmgen_generator_next. */
+/** Draws up to `length` elements (SIZE_MAX: without end), fewer if lstmgen_generator_ended tells 1
+ * before, and calls `callback` with each. `user` is its first argument. If it does not return 0,
+ * the element stays in the context and the call gives LSTMGEN_STOPPED. Errors are as in
+ * lstmgen_generator_next. */
 LSTMGEN_STATUS lstmgen_generator_sample(lstmgen_generator* generator, size_t length,
                                         lstmgen_on_id callback, void* user);
 

@@ -46,7 +46,7 @@ enum class ErrorCode {
     format,            ///< The bytes are not a model file or a state, or a damaged one.
     invalid_argument,  ///< An argument is out of range, or impossible for this model.
     busy,   ///< The generator is in use, by another thread or by the caller of this callback.
-    ended,  ///< The text of the grammar is complete, and nothing may follow.
+    ended,  ///< A stop was drawn, or the text of the grammar is complete.
 };
 
 /// The exception that every function throws. what() names the file or the argument, what was
@@ -368,7 +368,18 @@ public:
     void set_grammar_length(std::uint64_t length);
     /// The grammar in force, or none.
     [[nodiscard]] Grammar grammar() const;
-    /// Whether the text of the grammar is complete and nothing may follow: then `next` is an error.
+    /// Ends the sequence after the first of these stops that is drawn. The stop is part of it.
+    /// Without stops it goes on. None is empty or has more than LSTMGEN_MAX_LOOKBACK elements, and
+    /// each id is below info().outputs. The search begins here; it begins anew after a stop, feed,
+    /// score and reset. Clones and states have the stops and what has been drawn of one. It
+    /// allocates.
+    void set_stops(const std::vector<std::vector<std::uint32_t>>& stops);
+    /// The stops in force.
+    [[nodiscard]] std::vector<std::vector<std::uint32_t>> stops() const;
+    /// Lets more elements be drawn after a stop. It does nothing if no stop ended the sequence.
+    void go_on();
+    /// Whether the sequence has ended, so that `next` is an error. Either the last element
+    /// completed a stop, or the text of the grammar is complete and nothing may follow.
     [[nodiscard]] bool ended() const;
     /// Returns a second generator that goes on as this one does, element for element. It allocates.
     [[nodiscard]] Generator clone() const;
@@ -418,7 +429,8 @@ public:
 
     /// Appends the elements `ids` (n) to the context. Writes ln of the probability of each, given
     /// those before it, into `log_p` (n). An element that a filter dropped has -infinity. An empty
-    /// context is an error as in next.
+    /// context is an error as in next. With a grammar, so is an element that cannot stand in its
+    /// text, and, with ErrorCode::ended, one after its end. What came before it is in the context.
     void score(const std::uint32_t* ids, std::size_t n, double* log_p) {
         static_cast<void>(score(ids, n, log_p, {}));
     }

@@ -129,7 +129,10 @@ void Guard::read(const std::uint32_t* ids, std::size_t n) {
 }
 
 void Guard::save(StateWriter& out) const {
-    if (!run_) return;  // nothing is no grammar
+    if (!run_) {
+        out.size(0);
+        return;
+    }
     allowed_ = nullptr;
     const CompiledGrammar& compiled = *grammar_.compiled();
     out.size(compiled.text.size());
@@ -145,8 +148,8 @@ void Guard::save(StateWriter& out) const {
 }
 
 Guard Guard::load(const Model& model, StateReader& in) {
-    if (in.left() == 0) return {};
-    std::string text(in.size(in.left()), '\0');
+    std::string text(in.left() > 0 ? in.size(in.left()) : 0, '\0');
+    if (text.empty()) return {};
     in.bytes(text.data(), text.size());
     std::vector<std::uint32_t> never(in.size(std::min(model.info().outputs, in.left() / sizeof(std::uint32_t))));
     in.bytes(never.data(), never.size() * sizeof(std::uint32_t));
