@@ -13,6 +13,12 @@
 #elif defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#ifdef LSTMGEN_AMX
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#endif
 
 namespace lstmgen {
 
@@ -55,7 +61,43 @@ unsigned long long saved_registers() {
 #endif
 }
 
-std::vector<const KernelTable*> vector_tables() {
+#ifdef LSTMGEN_AMX
+
+// Returns whether the processor has tiles of AMX with int8, which the operating system saves.
+bool has_tiles() {
+    constexpr unsigned tiles = 1u << 24 | 1u << 25;  // leaf 7, edx: TILE and INT8
+    constexpr unsigned long long registers = 0x60000;
+    return (cpuid(7).edx & tiles) == tiles && (saved_registers() & registers) == registers;
+}
+
+// Asks the system for the tiles. Returns whether it grants them, and a first product is right. It
+// may refuse, as systems before Linux 5.16 do, and where a signal stack is too small for them.
+bool take_tiles() {
+    constexpr long ask = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM
+    if (syscall(SYS_arch_prctl, ask, tile_data) != 0) return false;
+    constexpr std::size_t k = kernels::kAmxBytes, rows = kernels::kAmxRows, columns = kernels::kPanel;
+    alignas(64) std::int8_t weights[k * columns];
+    alignas(64) float x[rows * k], z[rows * columns] = {}, scales[columns], rounded[kernels::rounded_size(k, rows)];
+    std::fill(std::begin(weights), std::end(weights), std::int8_t{-3});
+    std::fill(std::begin(x), std::end(x), 300.0f);
+    std::fill(std::begin(scales), std::end(scales), 1.0f);
+    const KernelTable& table = kernels::avx512amx_table;
+    const auto type = kernels::WeightType::int8;
+    const kernels::Matrix matrix{weights,    k,      1,       type, table.layouts[static_cast<std::size_t>(type)],
+                                 table.int8, scales, nullptr, true};
+    table.gemm(matrix, 1, x, k, rows, z, columns, rounded);
+    return std::all_of(std::begin(z), std::end(z), [](float sum) { return sum == -3.0f * 300.0f * k; });
+}
+
+// Returns whether tiles can be used. The system is asked once in the life of the process.
+bool tiles_work() {
+    static const bool work = has_tiles() && take_tiles();
+    return work;
+}
+
+#endif
+
+std::vector<const KernelTable*> vector_tables(bool int8) {
     constexpr unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28;  // leaf 1, ecx
     constexpr unsigned avx2 = 1u << 5, avx512 = 1u << 16 | 1u << 30;        // leaf 7, ebx: F and BW
     constexpr unsigned vnni = 1u << 11;                                     // leaf 7, ecx
@@ -66,6 +108,9 @@ std::vector<const KernelTable*> vector_tables() {
     if ((basic & (fma | osxsave | avx)) != (fma | osxsave | avx) || !(extended & avx2)) return tables;
     const unsigned long long saved = saved_registers();
     if ((extended & avx512) == avx512 && (saved & zmm) == zmm) {
+#ifdef LSTMGEN_AMX
+        if ((more & vnni) && int8 && tiles_work()) tables.push_back(&kernels::avx512amx_table);
+#endif
         if (more & vnni) tables.push_back(&kernels::avx512vnni_table);
         // With AVX512-BF16, windows of bf16 take 1.5 to 1.8 times as long on Intel (family 6 model
         // 207), and half as long on AMD (family 25 model 17). See docs/performance.md.
@@ -80,32 +125,31 @@ std::vector<const KernelTable*> vector_tables() {
 #elif defined(__aarch64__) || defined(_M_ARM64)
 
 // NEON is part of the base instruction set.
-std::vector<const KernelTable*> vector_tables() { return {&kernels::neon_table}; }
+std::vector<const KernelTable*> vector_tables(bool) { return {&kernels::neon_table}; }
 
 #else
 
-std::vector<const KernelTable*> vector_tables() { return {}; }
+std::vector<const KernelTable*> vector_tables(bool) { return {}; }
 
 #endif
 
 }  // namespace
 
-LSTMGEN_KEPT std::vector<const KernelTable*> supported_kernels() {
-    std::vector<const KernelTable*> tables = vector_tables();
+LSTMGEN_KEPT std::vector<const KernelTable*> supported_kernels(bool int8) {
+    std::vector<const KernelTable*> tables = vector_tables(int8);
     tables.push_back(&kernels::baseline_table);
     return tables;
 }
 
-LSTMGEN_KEPT const KernelTable& choose_kernels(const std::string& isa) {
-    const std::vector<const KernelTable*> tables = supported_kernels();
+LSTMGEN_KEPT const KernelTable& choose_kernels(const std::string& isa, bool int8) {
     const char* const variable = std::getenv("LSTMGEN_ISA");
     const std::string_view wanted = !isa.empty() ? isa.c_str() : variable ? variable : "";
-    if (wanted.empty()) return *tables.front();
+    const bool ask = wanted.empty() ? int8 : wanted == "avx512amx";
+    for (const KernelTable* table : supported_kernels(ask))
+        if (wanted.empty() || table->name == wanted) return *table;
     std::string names;
-    for (const KernelTable* table : tables) {
-        if (table->name == wanted) return *table;
+    for (const KernelTable* table : supported_kernels())
         names += (names.empty() ? "" : ", ") + std::string(table->name);
-    }
     refuse({isa.empty() ? "LSTMGEN_ISA" : "isa", ": expected one of ", names, ", found ", Part::quoted(wanted),
             " (this processor runs no other)"});
 }

@@ -94,8 +94,8 @@ void self_test(const Network& network, const SelfTest& test, const std::string& 
 
 std::shared_ptr<const Network> build(std::unique_ptr<Source> source, const std::string& name,
                                      const LoadOptions& options) {
-    const kernels::KernelTable& kernels = choose_kernels(options.isa);
     const auto file = open_container(std::move(source), name);
+    const kernels::KernelTable& kernels = choose_kernels(options.isa, file->info.dtype == "int8");
     SelfTest test;
     auto network = std::make_shared<const Network>(*file, test, kernels);
     self_test(*network, test, name);

@@ -125,7 +125,9 @@ TEST_CASE("the kernels of a model are chosen for it alone") {
         load.isa = isa;
         CHECK(Model::load(kPath, load).info().isa == isa);
     }
-    CHECK(Model::load(kPath).info().isa == supported_isas()[0]);
+    const std::vector<std::string> isas = supported_isas();
+    const bool tiles = isas[0] == "avx512amx";  // they serve only models of int8
+    CHECK(Model::load(kPath).info().isa == isas[tiles ? 1 : 0]);
     refused([] { return Model::load(kPath, {"quantum"}); }, "baseline, found 'quantum'");
     refused([] { return Model::load(kPath, {"quantum"}); }, supported_isas()[0]);
 }

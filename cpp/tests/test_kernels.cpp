@@ -24,7 +24,7 @@ using namespace lstmgen::kernels;
 
 #ifdef LSTMGEN_TEST_SIMDE
 namespace lstmgen::kernels {
-extern const KernelTable simde_table, simde_vnni_table, simde_bf16_table;
+extern const KernelTable simde_table, simde_vnni_table, simde_bf16_table, simde_amx_table;
 }
 #endif
 
@@ -33,7 +33,7 @@ namespace {
 std::vector<const KernelTable*> all_tables() {
     std::vector<const KernelTable*> tables = supported_kernels();
 #ifdef LSTMGEN_TEST_SIMDE
-    tables.insert(tables.begin(), {&simde_bf16_table, &simde_vnni_table, &simde_table});
+    tables.insert(tables.begin(), {&simde_amx_table, &simde_bf16_table, &simde_vnni_table, &simde_table});
 #endif
     return tables;
 }
@@ -333,9 +333,9 @@ TEST_CASE("with int8, integers up to 32767 are multiplied as they are where they
 }
 
 TEST_CASE("a product with int8 is exact but for rounding its rows to 16 bits, and the same bits on every set") {
-    for (const std::size_t rows : {1, 2, 7, 13})
+    for (const std::size_t rows : {1, 2, 7, 13, 35})
         for (const std::size_t panels : {1, 3, 4, 9})
-            for (const std::size_t k : {1, 2, 17, 128, 513, 1100}) {
+            for (const std::size_t k : {1, 2, 17, 65, 128, 513, 1100}) {
                 CAPTURE(rows);
                 CAPTURE(panels);
                 CAPTURE(k);
@@ -370,22 +370,24 @@ TEST_CASE("the greatest sums of int8 fit, and numbers that are not finite come t
     constexpr std::size_t k = 1024;
     Weights w(k, 1, WeightType::int8);
     w.set_all(-128, 1.0f);
-    for (const KernelTable* table : all_tables()) {
-        CAPTURE(std::string(table->name));
-        const auto product = [&](float each) {
-            AlignedBuffer<float> x(k), z(kPanel);
-            for (std::size_t i = 0; i < k; ++i) x[i] = each;
-            table->gemm(w.matrix(*table), 1, x.data(), k, 1, z.data(), kPanel, rounded.data());
-            return z[0];
-        };
-        CHECK(product(1.0f) == doctest::Approx(-128.0 * k));
-        CHECK(product(-1.0f) == doctest::Approx(128.0 * k));
-        CHECK(product(0.0f) == 0.0f);
-        CHECK(product(1e-40f) == 0.0f);
-        CHECK(product(3e38f) == -HUGE_VALF);
-        CHECK(std::isnan(product(HUGE_VALF)));
-        CHECK(std::isnan(product(std::nanf(""))));
-    }
+    for (const std::size_t rows : {1, 16})
+        for (const KernelTable* table : all_tables()) {
+            CAPTURE(std::string(table->name));
+            CAPTURE(rows);
+            const auto product = [&](float each) {  // of the last row
+                AlignedBuffer<float> x(rows * k), z(rows * kPanel);
+                for (std::size_t i = 0; i < x.size(); ++i) x[i] = each;
+                table->gemm(w.matrix(*table), 1, x.data(), k, rows, z.data(), kPanel, rounded.data());
+                return z[(rows - 1) * kPanel];
+            };
+            CHECK(product(1.0f) == doctest::Approx(-128.0 * k));
+            CHECK(product(-1.0f) == doctest::Approx(128.0 * k));
+            CHECK(product(0.0f) == 0.0f);
+            CHECK(product(1e-40f) == 0.0f);
+            CHECK(product(3e38f) == -HUGE_VALF);
+            CHECK(std::isnan(product(HUGE_VALF)));
+            CHECK(std::isnan(product(std::nanf(""))));
+        }
 }
 
 TEST_CASE("gather from int8 adds the numbers that a row stands for") {

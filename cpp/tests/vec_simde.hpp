@@ -51,18 +51,22 @@ static simde__m512i add_dots_of_bytes(simde__m512i sum, simde__m512i a, simde__m
 #define _mm512_storeu_ps simde_mm512_storeu_ps
 #define _mm512_sub_ps simde_mm512_sub_ps
 
-// Ask for everything: VNNI and BF16, without assembly.
+// Ask for everything, without assembly.
 #define LSTMGEN_NO_ASSEMBLY
 #undef __AVX512VNNI__
 #undef __AVX512BF16__
 #define __AVX512VNNI__ 1
 #define __AVX512BF16__ 1
 
+#define LSTMGEN_AMX
+
 // The kernels of the library keep their names.
 #define avx512_table simde_table
 #define avx512vnni_table simde_vnni_table
 #define avx512bf16_table simde_bf16_table
+#define avx512amx_table simde_amx_table
 #define avx512vnni_int8 simde_vnni_int8
+#define avx512amx_int8 simde_amx_int8
 #define avx512bf16_bf16 simde_bf16_bf16
 // Without VNNI the library uses a product of AVX2, which the processor may lack.
 #define LSTMGEN_INT8_WITHOUT_VNNI \

@@ -507,7 +507,8 @@ struct MachineLimits {
 [[nodiscard]] LSTMGEN_API MachineLimits measure_limits(const Model& model);
 
 /// Returns the names of the instruction sets that this processor can run, the best first. They are
-/// the names that LoadOptions::isa takes.
+/// the names that LoadOptions::isa takes. The best of a model that is not of int8 is not
+/// "avx512amx".
 [[nodiscard]] LSTMGEN_API std::vector<std::string> supported_isas();
 
 }  // namespace lstmgen

@@ -73,6 +73,7 @@ enum class Rounding {
     bf16_pairs,  ///< to the same bfloat16, as 16 bits each
     int16,       ///< to integers: multiples of the greatest magnitude of the row / 32767
     bytes,       ///< to the same integers plus 32768: the upper bytes of a row, then the lower ones
+    tiles,       ///< many rows: to the integers, as Rows::tiles says; few rows: as `bytes`
 };
 
 /// z (rows, z_stride) += x (rows, k) . matrix, for its panels [first, first + n_panels). Column 0
@@ -123,14 +124,16 @@ static constexpr Place place_of(std::size_t panel, Layout layout, std::size_t k,
 
 /// Rows that most products multiply together. Other products have a divisor of it.
 constexpr std::size_t kTileOfRows = 6;
+/// Rows of a tile of AMX, and the bytes of each.
+constexpr std::size_t kAmxRows = 16, kAmxBytes = 64;
 
 /// Returns the rows of a chunk when `rows` rows are cut into chunks of at most `most`. The chunks
-/// are equal up to whole tiles. A small last chunk would read all weights for a few rows. The
-/// function is static, as place_of is.
-static constexpr std::size_t chunk_of(std::size_t rows, std::size_t most) {
+/// are equal up to whole tiles of `tile` rows. A small last chunk would read all weights for a few
+/// rows. The function is static, as place_of is.
+static constexpr std::size_t chunk_of(std::size_t rows, std::size_t most, std::size_t tile = kTileOfRows) {
     if (rows <= most) return rows;
     const std::size_t chunks = (rows + most - 1) / most, equal = (rows + chunks - 1) / chunks;
-    const std::size_t tiles = (equal + kTileOfRows - 1) / kTileOfRows * kTileOfRows;
+    const std::size_t tiles = (equal + tile - 1) / tile * tile;
     return tiles < most ? tiles : most;
 }
 
@@ -141,7 +144,11 @@ struct Rows {
     std::size_t stride;
     const std::int16_t* rounded;  // (rows, rounded_stride), zeros after the k-th number
     std::size_t rounded_stride;
-    const float* scales;  // (rows), for Rounding::int16 and bytes; else null
+    const float* scales;  // (rows), for integers; else null
+    // Whether `rounded` is cut into tiles of kAmxRows rows and kAmxBytes numbers: all tiles of the
+    // first rows, then those of the next ones. A tile is the upper bytes (kAmxRows, kAmxBytes), then
+    // the lower ones. What is after the last row, and after the k-th number, is undefined.
+    bool tiles = false;
 };
 
 /// Weights and inputs of bf16 below this count as zero. So products and sums are multiples of
@@ -152,7 +159,7 @@ constexpr float kLeastBf16 = 0x1p-56f;
 constexpr std::size_t kFloatChain = 128, kIntChain = 512;
 
 /// Returns the numbers from one rounded row of k numbers to the next.
-constexpr std::size_t rounded_stride(std::size_t k) { return (k + 31) / 32 * 32; }
+constexpr std::size_t rounded_stride(std::size_t k) { return (k + kAmxBytes - 1) / kAmxBytes * kAmxBytes; }
 
 /// Floats of memory for the scale of a rounded row. They are more than 1, so that rows stay
 /// aligned.
@@ -268,7 +275,8 @@ extern const KernelTable avx2_table;
 extern const KernelTable avx512_table;
 extern const KernelTable avx512vnni_table;
 extern const KernelTable avx512bf16_table;
-Multiply avx2_int8, avx512vnni_int8, avx512bf16_bf16;
+extern const KernelTable avx512amx_table;  // if LSTMGEN_AMX is defined
+Multiply avx2_int8, avx512vnni_int8, avx512bf16_bf16, avx512amx_int8;
 #elif defined(__aarch64__) || defined(_M_ARM64)
 extern const KernelTable neon_table;
 #endif

@@ -257,15 +257,24 @@ LSTMGEN_NOINLINE void round_to_int16(const float* x, std::size_t n, float factor
     });
 }
 
-// upper, lower (n, rounded up to kChunk) = the bytes of the same integers plus 32768.
-LSTMGEN_NOINLINE void round_to_bytes(const float* x, std::size_t n, float factor, std::byte* upper, std::byte* lower) {
+// The bytes of a rounded row. Those of kAmxBytes numbers lie together. Their lower bytes lie `lower`
+// bytes behind the upper ones, and the next numbers `step` bytes behind these.
+struct RowOfBytes {
+    std::byte* at;
+    std::size_t lower, step;
+    std::uint8_t flipped;  // bits of the upper bytes
+};
+
+// to (n, rounded up to kChunk) = the bytes of the same integers plus 32768.
+LSTMGEN_NOINLINE void round_to_bytes(const float* x, std::size_t n, float factor, RowOfBytes to) {
     for_chunks(x, n, [&](const float* chunk, std::size_t i) {
         std::uint8_t bytes[2][kChunk];
         for (std::size_t j = 0; j < kChunk; ++j)
-            bytes[0][j] = static_cast<std::uint8_t>(to_uint16(chunk[j], factor) >> 8);
+            bytes[0][j] = static_cast<std::uint8_t>(to_uint16(chunk[j], factor) >> 8 ^ to.flipped);
         for (std::size_t j = 0; j < kChunk; ++j) bytes[1][j] = static_cast<std::uint8_t>(to_uint16(chunk[j], factor));
-        std::memcpy(upper + i, bytes[0], kChunk);
-        std::memcpy(lower + i, bytes[1], kChunk);
+        std::byte* const at = to.at + i / kAmxBytes * to.step + i % kAmxBytes;
+        std::memcpy(at, bytes[0], kChunk);
+        std::memcpy(at + to.lower, bytes[1], kChunk);
     });
 }
 
@@ -291,6 +300,20 @@ LSTMGEN_NOINLINE void round_to_bf16(const float* x, std::size_t n, T* to) {
     });
 }
 
+// Fewer rows are multiplied without tiles. A tile of so many rows fits rounded_size.
+constexpr std::size_t kLeastAmxRows = kAmxRows / 2;
+
+// Returns where row r of `rows` lies in tiles: see Rows::tiles.
+inline RowOfBytes row_in_tiles(std::int16_t* rows, std::size_t stride, std::size_t r) {
+    constexpr std::size_t tile = kAmxRows * kAmxBytes;
+    auto* const tiles = reinterpret_cast<std::byte*>(rows + r / kAmxRows * kAmxRows * stride);
+    return {tiles + r % kAmxRows * kAmxBytes, tile, 2 * tile, 0x80};
+}
+// Returns where the bytes of `row` lie: (stride) upper ones, (stride) lower ones.
+inline RowOfBytes row_of_bytes(std::int16_t* row, std::size_t stride) {
+    return {reinterpret_cast<std::byte*>(row), stride, kAmxBytes, 0};
+}
+
 // Returns x (rows, stride) as the matrix needs it, rounded or not. Rounded rows go into `memory`
 // (rounded_size(m.k, rows)), which then moves on to what is left of it. A null x stays null.
 Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t rows, float*& memory) {
@@ -299,6 +322,7 @@ Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t r
     float *const scales = memory, *const floats = memory + rows * kRoundedScale;
     auto* const halves = reinterpret_cast<std::int16_t*>(floats);
     const std::size_t to_stride = rounded_stride(m.k);
+    const bool tiles = rounding == Rounding::tiles && rows >= kLeastAmxRows;
     memory += rounded_size(m.k, rows);
     for (std::size_t r = 0; r < rows; ++r) {
         const float* const from = x + r * stride;
@@ -311,16 +335,16 @@ Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t r
             const float most = greatest(from, m.k);
             const bool exact = m.keeps_integers && are_int16(from, m.k, most);
             const Scale scale = exact ? Scale{1.0f, 1.0f} : scale_of(most);
-            auto* const bytes = reinterpret_cast<std::byte*>(to);
             scales[r] = scale.scale;
-            if (kQuadsAndPairs && rounding == Rounding::bytes)
-                round_to_bytes(from, m.k, scale.factor, bytes, bytes + to_stride);
+            if (kQuadsAndPairs && rounding != Rounding::int16)
+                round_to_bytes(from, m.k, scale.factor,
+                               tiles ? row_in_tiles(halves, to_stride, r) : row_of_bytes(to, to_stride));
             else
                 round_to_int16(from, m.k, scale.factor, to);
         }
     }
     if (rounding == Rounding::bf16) return {floats, to_stride, nullptr, 0, nullptr};
-    return {nullptr, 0, halves, to_stride, rounding == Rounding::bf16_pairs ? nullptr : scales};
+    return {nullptr, 0, halves, to_stride, rounding == Rounding::bf16_pairs ? nullptr : scales, tiles};
 }
 
 // z (rows, z_stride) += x . panels [first, first + n_panels), by the product for the matrix's type.
@@ -390,8 +414,17 @@ void gather_from(const Matrix& m, std::size_t first, std::size_t n_panels, const
 
 // The pre-activations of a group of blocks for a chunk of lanes are in a buffer that fits the
 // first-level cache.
-constexpr std::size_t kChunkRows = 96;
-constexpr std::size_t kBuffer = kChunkRows * kBlock;
+constexpr std::size_t kChunkRows = 96, kChunkOfTiles = 7 * kAmxRows;
+constexpr std::size_t kBuffer = kChunkOfTiles * kBlock;
+
+// Returns whether the products of a step are on tiles of AMX.
+inline bool tiled(const RnnStep& s) {
+    return s.kernel.rounded.rounding == Rounding::tiles || s.recurrent.rounded.rounding == Rounding::tiles;
+}
+// Returns the lanes of a chunk of a step, which are whole tiles.
+inline std::size_t chunk_for(const RnnStep& s, std::size_t most) {
+    return chunk_of(s.rows, most, tiled(s) ? kAmxRows : kTileOfRows);
+}
 
 // z (rows, 16 * n_panels) = the step's start plus its input product, for the panels [first, first +
 // n_panels) and the lanes from r on.
@@ -447,7 +480,8 @@ template <class Act, class Rec>
 void lstm_step_typed(const LstmStep& s, Act act, Rec rec) {
     alignas(64) float z[kBuffer];  // (rows of a chunk, blocks of a group, 4 gates, 16)
     const Operands in(s);
-    const std::size_t group = s.rows == 1 ? kBuffer / kBlock : 1, chunk = chunk_of(s.rows, kChunkRows);
+    const std::size_t group = s.rows == 1 ? kBuffer / kBlock : 1,
+                      chunk = chunk_for(s, tiled(s) ? kChunkOfTiles : kChunkRows);
     for (std::size_t b = 0; b < s.blocks; b += group) {
         const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
         const std::size_t stride = blocks * kBlock;
@@ -508,7 +542,7 @@ void gru_step_reset_after(const GruStep& s) {
     alignas(64) float a[kGruBuffer], u[kGruBuffer];
     const Operands in(s);
     constexpr std::size_t n = kCellVecs;
-    const std::size_t group = s.rows == 1 ? kGruRows : 1, chunk = chunk_of(s.rows, kGruRows);
+    const std::size_t group = s.rows == 1 ? kGruRows : 1, chunk = chunk_for(s, kGruRows);
     for (std::size_t b = 0; b < s.blocks; b += group) {
         const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
         const std::size_t stride = blocks * kGruBlock;
@@ -544,7 +578,7 @@ void gru_step_reset_before(const GruStep& s) {
     alignas(64) float a[kGruBuffer], u[kGruBuffer];
     const Operands in(s);
     constexpr std::size_t n = kCellVecs, pair = 2 * kPanel;
-    const std::size_t chunk = chunk_of(s.rows, kGruRows / 2);
+    const std::size_t chunk = chunk_for(s, kGruRows / 2);
     const std::size_t group = s.rows == 1 ? kGruRows : 2, group_h = s.rows == 1 ? kGruRows : kGates;
     const std::size_t working_stride = pair * s.blocks;
     for (std::size_t r = 0; r < s.rows; r += chunk) {
@@ -603,7 +637,7 @@ void gru_step(const GruStep& s) {
 void rnn_step(const RnnStep& s) {
     alignas(64) float z[kBuffer];  // (rows of a chunk, blocks of a group, 16)
     const Operands in(s);
-    const std::size_t group = s.rows == 1 ? kBuffer / kPanel : kGates, chunk = chunk_of(s.rows, kChunkRows);
+    const std::size_t group = s.rows == 1 ? kBuffer / kPanel : kGates, chunk = chunk_for(s, kChunkRows);
     for (std::size_t b = 0; b < s.blocks; b += group) {
         const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
         const std::size_t stride = blocks * kPanel;

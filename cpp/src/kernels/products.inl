@@ -19,10 +19,10 @@ namespace {
 constexpr std::size_t kVecs = kPanel / kWidth;  // vectors in one row of a panel
 constexpr bool kOnePanel = kTilePanels == 1;    // whether a tile has one panel
 
-// Returns the rows of x from row r on.
+// Returns the rows of x from row r on. If x is in tiles, r is a multiple of kAmxRows.
 inline Rows rows_after(const Rows& x, std::size_t r) {
     if (!x.rounded) return {x.x + r * x.stride, x.stride, nullptr, 0, nullptr};
-    return {nullptr, 0, x.rounded + r * x.rounded_stride, x.rounded_stride, x.scales ? x.scales + r : nullptr};
+    return {nullptr, 0, x.rounded + r * x.rounded_stride, x.rounded_stride, x.scales ? x.scales + r : nullptr, x.tiles};
 }
 
 // The constants of a kind of weights W: rows that are interleaved, multiply-adds in a chain, rows
