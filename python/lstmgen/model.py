@@ -229,7 +229,10 @@ class Model:
 
     @property
     def isa(self) -> str:
-        """The kernels in use: "avx512amx", "avx512bf16", "avx512vnni", "avx512", "avx2", "neon", "baseline"."""
+        """The kernels in use.
+
+        They are "avx512amx", "avx512bf16", "avx512vnni", "avx512", "avx2", "neon" or "baseline".
+        """
         return self._native.info.isa
 
     @property
