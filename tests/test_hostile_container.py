@@ -713,3 +713,55 @@ def test_empty_element_is_the_padding_alone() -> None:
     refused(file.to_bytes(), "the vocabulary has an empty element that is no padding")
     file.add("lstmgen.padding", u32(0))
     assert load(file.to_bytes()).padding == 0
+
+
+# -- budgets: what a small file may ask for --------------------------------------------------------
+
+
+def of_steps(steps: int) -> bytes:
+    """Return a small file of a network that takes all steps of a long window at once."""
+    layers = [("reverse",), ("lstm", 1), ("dense", 3, "softmax")]
+    data = packed(network(layers, inputs=3, window=4), prime=None)
+    file = take_apart(data)
+    file.set("lstmgen.window", u32(steps))
+    file.set("lstmgen.selftest.ids", array(U32, steps, bytes(4 * steps)))
+    return file.to_bytes()
+
+
+def repeated(times: int, units: int) -> bytes:
+    """Return a file of one LSTM that reads its one vector many times."""
+    layers = [("lstm", 4), ("repeat", 4), ("lstm", units), ("dense", 3, "softmax")]
+    of = network(layers, inputs=3, window=4, vectors=[0])
+    file = take_apart(packed(of, prime=None))
+    file.set("lstmgen.layer.1.steps", u32(times))
+    return file.to_bytes()
+
+
+def test_a_small_file_cannot_ask_for_much_work() -> None:
+    data = repeated(65536, 64)
+    most = 2**28 + 1024 * len(data)
+    with pytest.raises(lstmgen.ModelFormatError) as raised:
+        _core.Model.from_bytes(data, "test.bin")
+    found = re.fullmatch(
+        rf"test\.bin: the self-test of \d+ steps: expected at most {most} multiply-adds "
+        rf"for a file of {len(data)} bytes, found (\d+)",
+        str(raised.value),
+    )
+    assert found, raised.value
+    assert int(found[1]) > 65536 * 4 * 64 * 64
+
+
+def test_a_small_file_cannot_ask_for_much_memory() -> None:
+    layers: list[Any] = [("lstm", 4), ("repeat", 4)]
+    layers += [("activation", "relu")] * 60
+    layers += [("lstm", 1), ("dense", 3, "softmax")]
+    file = take_apart(packed(network(layers, inputs=3, window=4, vectors=[0]), prime=None))
+    file.set("lstmgen.layer.1.steps", u32(65536 // 8))
+    data = file.to_bytes()
+    refused(data, rf"expected at most {2**24 + 64 * len(data)} bytes of memory for a file of {len(data)} bytes")
+
+
+def test_a_file_within_the_budget_loads_at_any_length_of_its_window() -> None:
+    for steps in (1, 1000):
+        with pytest.raises(lstmgen.ModelFormatError, match="the self-test failed"):  # its output is another
+            load(of_steps(steps))

@@ -102,6 +102,8 @@ import numpy as np
 import lstmgen
 from support.networks import network, packed
 slow = network([("lstm", 512), ("dense", 11, "softmax")])
+long = lstmgen.Generator(packed(network([("lstm", 512), ("dense", 11, "softmax")], window=65536), prime=None))
+whole = lstmgen.Model(packed(network([("reverse",), ("lstm", 256), ("dense", 11, "softmax")], window=0), prime=None))
 gen = lstmgen.Generator(packed(slow), threads=int(sys.argv[1]))
 want = gen.sample(50, seed=1)
 stream = gen.stream(refresh=None)
@@ -138,6 +140,10 @@ def interruptible() -> Iterator[None]:
         ("deque(gen.stream(10**12), 0)", "1"),
         ("stream.feed(zeros)", "1"),
         ("gen.score(zeros, refresh=None)", "1"),
+        ("lstmgen.Model(packed(slow)).predict(zeros.reshape(10, -1))", "1"),  # one native call
+        ("whole.predict(zeros[:200_000].reshape(1, -1))", "1"),
+        ("long.sample(1, prime='a' * 65536, refresh=300)", "1"),  # the first element is the slow one
+        ("long.sample_many(4, 1, prime='a' * 65536, refresh=300)", "1"),
     ],
 )
 def test_ctrl_c_stops_and_leaves_the_generator_usable(call: str, threads: str) -> None:

@@ -54,6 +54,18 @@ private:
     std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+// The keep_going of all models. Only the main thread of Python handles signals.
+bool keeps_going() {
+    thread_local SignalCheck check;
+    return check();
+}
+
+lstmgen::LoadOptions interruptible() {
+    lstmgen::LoadOptions options;
+    options.keep_going = &keeps_going;
+    return options;
+}
+
 void require_dims(const py::array& array, py::ssize_t dims) {
     if (array.ndim() != dims)
         throw lstmgen::Error(
@@ -456,6 +468,10 @@ void bind_errors() {
             switch (error.code()) {
                 case lstmgen::ErrorCode::io: return py::set_error(PyExc_OSError, error.what());
                 case lstmgen::ErrorCode::format: return py::set_error(format_error, error.what());
+                case lstmgen::ErrorCode::stopped:
+                    // A signal handler has raised, and its exception is set.
+                    if (!PyErr_Occurred()) py::set_error(PyExc_RuntimeError, error.what());
+                    return;
                 case lstmgen::ErrorCode::busy: return py::set_error(PyExc_RuntimeError, error.what());
                 case lstmgen::ErrorCode::ended:
                 case lstmgen::ErrorCode::invalid_argument: return py::set_error(PyExc_ValueError, error.what());
@@ -539,7 +555,7 @@ void bind_model(py::module_& m) {
             "load",
             [](const std::string& path) {
                 const py::gil_scoped_release release;
-                return Model::load(path);
+                return Model::load(path, interruptible());
             },
             "path"_a)
         .def_static(
@@ -547,7 +563,7 @@ void bind_model(py::module_& m) {
             [](const py::bytes& bytes, const std::string& name) {
                 const std::string_view view(bytes);
                 const py::gil_scoped_release release;
-                return Model::from_memory(view.data(), view.size(), name);
+                return Model::from_memory(view.data(), view.size(), name, interruptible());
             },
             "data"_a, "name"_a)
         .def("to_bytes",

@@ -21,6 +21,7 @@ lstmgen_status status_of(ErrorCode code) noexcept {
         case ErrorCode::format: return LSTMGEN_FORMAT;
         case ErrorCode::busy: return LSTMGEN_BUSY;
         case ErrorCode::ended: return LSTMGEN_ENDED;
+        case ErrorCode::stopped: return LSTMGEN_STOPPED;
         case ErrorCode::invalid_argument: break;
     }
     return LSTMGEN_INVALID_ARGUMENT;
@@ -52,6 +53,7 @@ lstmgen_status fail_exception() noexcept {
     try {
         throw;
     } catch (const Error& error) {
+        if (error.code() == ErrorCode::stopped) return LSTMGEN_STOPPED;  // no failure
         return fail(status_of(error.code()), "%s", error.what());
     } catch (const std::bad_alloc&) {
         return fail(LSTMGEN_OUT_OF_MEMORY, "out of memory");

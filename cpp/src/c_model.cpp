@@ -56,6 +56,7 @@ lstmgen_status load(const lstmgen_load_options* options, lstmgen_model** to, F&&
         const UseAllocator use(allocator);
         LoadOptions kernels;
         if (o.isa) kernels.isa = o.isa;
+        if (o.on_wait) kernels.keep_going = [o] { return o.on_wait(o.user) == 0; };
         *to = create<lstmgen_model>(allocator, make(std::string(o.name ? o.name : "<memory>"), kernels), allocator);
         return LSTMGEN_OK;
     });

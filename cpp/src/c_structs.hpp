@@ -99,8 +99,9 @@ static_assert(Versioned<lstmgen_many_options>::first_size ==
 // appended later would read as its value.
 template <class T>
 constexpr bool kNoPadding = sizeof(void*) != 8 || sizeof(T) == Versioned<T>::first_size;
-static_assert(kNoPadding<lstmgen_allocator> && kNoPadding<lstmgen_load_options> && kNoPadding<lstmgen_layer> &&
-              kNoPadding<lstmgen_generator_options> && kNoPadding<lstmgen_many_options>);
+static_assert(sizeof(lstmgen_load_options) == offsetof(lstmgen_load_options, user) + sizeof(void*));
+static_assert(kNoPadding<lstmgen_allocator> && kNoPadding<lstmgen_layer> && kNoPadding<lstmgen_generator_options> &&
+              kNoPadding<lstmgen_many_options>);
 // The options of the sampler grow with the list of them.
 #define SIZE(name, ...) +sizeof(lstmgen_sampler_options::name)
 #define LIST(name) +sizeof(lstmgen_sampler_options::name) + sizeof(lstmgen_sampler_options::name##_count)

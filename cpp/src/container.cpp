@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 
+#include "asking.hpp"
 #include "crc32.hpp"
 #include "gguf.hpp"
 #include "layer_schema.hpp"
@@ -347,7 +348,7 @@ constexpr std::size_t kPiece = 1 << 16;  // bytes that are read at once
 
 class File final : public Container {
 public:
-    File(std::unique_ptr<Source> source, std::string name);
+    File(std::unique_ptr<Source> source, std::string name, const Continue& keep_going);
     void rows(Take take) override;
     std::vector<float> floats(std::vector<float>* scales) override;
     std::string file_prefix() const override;
@@ -358,6 +359,7 @@ private:
 
     std::string name_;
     std::unique_ptr<Source> source_;
+    const Continue& keep_going_;
     std::optional<Keys> keys_;
     std::uint32_t checksum_ = 0;
     std::vector<Stored> stored_;   // all arrays, in the order of the file
@@ -368,7 +370,8 @@ private:
     std::string not_finite_;       // name of the first array with a number that is not finite
 };
 
-File::File(std::unique_ptr<Source> source, std::string name) : name_(std::move(name)), source_(std::move(source)) {
+File::File(std::unique_ptr<Source> source, std::string name, const Continue& keep_going)
+    : name_(std::move(name)), source_(std::move(source)), keep_going_(keep_going) {
     named(name_, [this] {
         const std::uint64_t size = source_->size();
         if (size > kMaxFile)
@@ -376,7 +379,8 @@ File::File(std::unique_ptr<Source> source, std::string name) : name_(std::move(n
         // The size of the prefix is known only at its end. So a prefix of 64 KiB is tried, then
         // larger ones.
         for (std::uint64_t n = std::min<std::uint64_t>(size, kPiece);; n = 8 * n < size ? 4 * n : size) {
-            Cursor in(source_->prefix(static_cast<std::size_t>(n)), static_cast<std::size_t>(n));
+            ask(keep_going_);
+            Cursor in(source_->prefix(static_cast<std::size_t>(n)), static_cast<std::size_t>(n), &keep_going_);
             try {
                 return parse(in);
             } catch (const Error&) {
@@ -476,6 +480,7 @@ void File::rows(Take take) {
     const std::size_t most = std::max<std::size_t>(4, kPiece / tensor.row_bytes() / 4 * 4);
     bool finite = true;
     for (std::size_t row = 0, n; row < tensor.rows; row += n) {
+        ask(keep_going_);
         n = std::min(most, tensor.rows - row);
         const std::size_t bytes = n * tensor.row_bytes();
         const std::byte* const piece = source_->next(bytes);
@@ -555,8 +560,9 @@ std::vector<std::uint32_t> order_of(const std::vector<std::string>& texts) {
     return order;
 }
 
-std::unique_ptr<Container> open_container(std::unique_ptr<Source> source, std::string name) {
-    return std::make_unique<File>(std::move(source), std::move(name));
+std::unique_ptr<Container> open_container(std::unique_ptr<Source> source, std::string name,
+                                          const Continue& keep_going) {
+    return std::make_unique<File>(std::move(source), std::move(name), keep_going);
 }
 
 }  // namespace lstmgen

@@ -82,7 +82,8 @@ private:
 /// Writes the checksum of a file into its four bytes at `checksum_at`.
 void set_checksum(std::string& file, std::size_t checksum_at);
 
-/// Opens a model file. `name` stands for it in messages.
-std::unique_ptr<Container> open_container(std::unique_ptr<Source> source, std::string name);
+/// Opens a model file. `name` stands for it in messages. `keep_going`, which must outlive the
+/// result, is asked before each piece of the file.
+std::unique_ptr<Container> open_container(std::unique_ptr<Source> source, std::string name, const Continue& keep_going);
 
 }  // namespace lstmgen

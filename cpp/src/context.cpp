@@ -39,17 +39,20 @@ std::size_t Context::lanes(const ModelInfo& info, std::size_t refresh) {
 }
 
 Context::Context(std::shared_ptr<const Network> network, std::size_t refresh, std::size_t sequences,
-                 std::size_t threads)
+                 std::size_t threads, const Continue& keep_going)
     : network_(std::move(network)),
       window_(window_of(info(), refresh)),
       refresh_(window_ == 0 ? 0 : refresh),
       in_flight_(lanes(info(), refresh)),
       sequences_(sequences),
+      keep_going_(keep_going),
+      asking_(keep_going),
+      work_(SequenceEvaluator::work(*network_, 1) * static_cast<double>(sequences)),
       fillers_(sequences, info().padding.value_or(kNoElement)),
       logits_(sequences * info().outputs) {
     check_threads(threads);
     if (info().whole) {
-        evaluator_ = std::make_unique<SequenceEvaluator>(*network_, sequences, window_, false);
+        evaluator_ = std::make_unique<SequenceEvaluator>(*network_, sequences, window_, false, keep_going_);
         windows_.resize(sequences * window_);
         return;
     }
@@ -89,6 +92,8 @@ void Context::copy_from(const Context& other) {
 }
 
 void Context::append(const std::uint32_t* ids, std::size_t sequences) {
+    const std::size_t live = carried() ? 1 : 1 + live_ - std::min(live_, newest_full());
+    if (session_) asking_.before(work_ * static_cast<double>(live));
     ready_ = false;
     const std::size_t at = elements_++;
     if (evaluator_) {
@@ -138,7 +143,12 @@ bool Context::pad(const std::function<bool()>& keep_going) {
             reset();
             return false;
         }
-        append(fillers_.data());
+        try {
+            append(fillers_.data());
+        } catch (const Error&) {
+            reset();
+            throw;
+        }
     }
     return true;
 }
@@ -151,7 +161,11 @@ void Context::evaluate_padding() {
         std::fill(windows_.begin(), windows_.end(), fillers_[0]);
         return evaluate_window(window_);
     }
-    for (std::size_t i = 0; i < window_; ++i) session_->advance(fillers_.data(), sequences_, 0, 1);
+    session_->reset(0);  // a call that was stopped may have left its steps
+    for (std::size_t i = 0; i < window_; ++i) {
+        asking_.before(work_);
+        session_->advance(fillers_.data(), sequences_, 0, 1);
+    }
     session_->read(0, logits_.data(), Read::logits);
     session_->reset(0);
 }
@@ -170,11 +184,12 @@ void Context::read_lane() {
 // Runs the next lanes from their start to the newest element.
 void Context::run_group() {
     const std::size_t count = std::min({group_size_, started() - live_, std::min(kGroup, in_flight_)});
-    group_size_ = std::min(2 * group_size_, kGroup);
     for (std::size_t at = live_ * refresh_, lanes = 0; at < elements_; ++at) {
         if (at % refresh_ == 0 && lanes < count) group_->reset(lanes++);
+        asking_.before(work_ * static_cast<double>(lanes));
         group_->advance(history(at), sequences_, 0, lanes);
     }
+    group_size_ = std::min(2 * group_size_, kGroup);
     for (std::size_t i = 0; i < count; ++i) session_->copy_window(live_++ % in_flight_, *group_, i);
     // The next group runs before these lanes are over.
     next_group_ = elements_ + std::max<std::size_t>(1, count * refresh_ / 2);

@@ -33,9 +33,12 @@ namespace lstmgen {
 class Context {
 public:
     /// Makes an empty context for `sequences` sequences. `refresh` and `threads` are as in
-    /// GeneratorOptions. Throws Error if the network cannot generate in this way. Nothing allocates
-    /// after construction.
-    Context(std::shared_ptr<const Network> network, std::size_t refresh, std::size_t sequences, std::size_t threads);
+    /// GeneratorOptions. Long work asks `keep_going`, which must outlive the context. If it stops
+    /// them, `append` and `logits` throw Error with the code stopped, and the context is as before.
+    /// Throws Error if the network cannot generate in this way. Nothing allocates after
+    /// construction.
+    Context(std::shared_ptr<const Network> network, std::size_t refresh, std::size_t sequences, std::size_t threads,
+            const Continue& keep_going);
 
     /// Becomes empty again, without allocating.
     void reset();
@@ -108,6 +111,9 @@ private:
 
     std::shared_ptr<const Network> network_;
     std::size_t window_, refresh_, in_flight_, sequences_;
+    const Continue& keep_going_;
+    Asking asking_;
+    double work_;  // of one step of all sequences, in multiply-adds
     std::unique_ptr<Workers> workers_;
     // session_ has the lanes, and group_ the lanes that are being run from the history. A network
     // that needs whole windows has evaluator_ instead.

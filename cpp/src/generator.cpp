@@ -37,13 +37,15 @@ public:
         Impl* impl_;
     };
 
-    Impl(std::shared_ptr<const Network> network, const GeneratorOptions& options)
-        : context_(std::move(network), options.refresh, 1, options.threads), sampler_(info().outputs, options.sampler) {
+    Impl(const std::shared_ptr<const Network>& network, const GeneratorOptions& options)
+        : context_(network, options.refresh, 1, options.threads, network->keep_going()),
+          sampler_(info().outputs, options.sampler) {
         sampler_.reserve();
     }
 
     Impl(const Model& model, StateReader& in, std::size_t threads)
-        : context_(model.network(), in.size(SIZE_MAX), 1, threads), sampler_(info().outputs, in) {
+        : context_(model.network(), in.size(SIZE_MAX), 1, threads, model.network()->keep_going()),
+          sampler_(info().outputs, in) {
         sampler_.reserve();
         context_.load(in);
         guard_ = grammar::Guard::load(model, in);
@@ -114,8 +116,8 @@ public:
         for (std::size_t i = 0; i < skipped; ++i) sampler_.accept(ids[i]);
         for (std::size_t i = skipped; i < n; ++i) {
             if (i > skipped && keep_going && !keep_going()) return false;
-            sampler_.accept(ids[i]);
             append(ids[i]);
+            sampler_.accept(ids[i]);
         }
         return true;
     }
@@ -172,8 +174,8 @@ public:
             log_p[i] = sampler_.log_probability(ids[i]);
             if (!context_.begin(1, keep_going)) return false;
             guard_.read(ids + i, 1);
-            sampler_.accept(ids[i]);
             append(ids[i]);
+            sampler_.accept(ids[i]);
         }
         return true;
     }
@@ -306,7 +308,7 @@ LSTMGEN_KEPT Generator Generator::load_state(const Model& model, const void* sta
     try {
         return Generator(std::make_unique<Impl>(model, in, threads));
     } catch (const Error& error) {
-        if (error.code() == ErrorCode::format) throw;
+        if (error.code() == ErrorCode::format || error.code() == ErrorCode::stopped) throw;
         fail(ErrorCode::format, {"the state: ", error.what()});  // an option in it is out of range
     }
 }

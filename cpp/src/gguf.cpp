@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 
+#include "asking.hpp"
+
 namespace lstmgen::gguf {
 namespace {
 
@@ -90,7 +92,9 @@ std::string shape_text(bool vector, std::uint64_t rows, std::uint64_t columns) {
 const std::byte* Cursor::take(std::uint64_t n, const char* what) {
     if (n > left()) fail_at_end({"the file ends inside ", what, " at byte ", size_});
     const std::byte* const p = data_ + position_;
+    const std::size_t before = position_;
     position_ += static_cast<std::size_t>(n);
+    if (keep_going_ && before >> 20 != position_ >> 20) ask(*keep_going_);
     return p;
 }
 

@@ -21,7 +21,9 @@ namespace lstmgen::gguf {
 /// Reads data (size) forward. Each read is checked against the end.
 class Cursor {
 public:
-    Cursor(const std::byte* data, std::size_t size) : data_(data), size_(size) {}
+    /// `keep_going`, if it is not null, is asked after each MiB. It must outlive this.
+    Cursor(const std::byte* data, std::size_t size, const Continue* keep_going = nullptr)
+        : data_(data), size_(size), keep_going_(keep_going) {}
 
     std::size_t position() const { return position_; }
     std::size_t left() const { return size_ - position_; }
@@ -49,6 +51,7 @@ private:
     std::size_t size_;
     std::size_t position_ = 0;
     bool ended_ = false;
+    const Continue* keep_going_;
 };
 
 /// The numbers of tensors and keys that follow the header.

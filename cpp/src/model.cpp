@@ -53,7 +53,7 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
     const std::size_t lanes = kernels::chunk_of(batch, fitting(lane, std::min(batch, kLanes)));
     const std::size_t most = std::min(steps, std::max<std::size_t>(1, kRows / lanes));
     const std::size_t piece = info.whole ? steps : fitting(lane * static_cast<double>(lanes), most);
-    SequenceEvaluator evaluator(network, lanes, piece, features, exact);
+    SequenceEvaluator evaluator(network, lanes, piece, features, network.keep_going(), exact);
     const std::size_t row = info.outputs * (all ? network.layers().back()->shape().steps_for(steps) : 1);
     for (std::size_t first = 0; first < batch; first += lanes) {
         const std::size_t n = std::min(lanes, batch - first);
@@ -73,6 +73,26 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
     }
 }
 
+// Throws Error if the self-test would take more work or memory than a file of `size` bytes may ask
+// for.
+void check_budget(const Network& network, const SelfTest& test, std::uint64_t size, const std::string& name) {
+    const bool features = network.info().encoding == Encoding::features;
+    const double bytes = static_cast<double>(size);
+    const double work = SequenceEvaluator::work(network, test.steps), most_work = 0x1p28 + 1024.0 * bytes;
+    const std::size_t steps = network.info().whole ? test.steps : std::min(test.steps, kRows);
+    const double memory = static_cast<double>(network.info().nbytes) +
+                          sizeof(float) * SequenceEvaluator::size(network, 1, steps, features);
+    const double most_memory = 0x1p24 + 64.0 * bytes;
+    const auto check = [&](double found, double most, const char* what) {
+        if (found <= most) return;
+        fail_format({name, ": the self-test of ", test.steps, " steps: expected at most ",
+                     static_cast<std::uint64_t>(most), what, " for a file of ", size, " bytes, found ",
+                     static_cast<std::uint64_t>(found)});
+    };
+    check(work, most_work, " multiply-adds");
+    check(memory, most_memory, " bytes of memory");
+}
+
 // Throws Error unless the network gives the output that the file expects. That output comes from
 // exact inputs, so inputs are not rounded to bf16 here.
 void self_test(const Network& network, const SelfTest& test, const std::string& name) {
@@ -84,6 +104,7 @@ void self_test(const Network& network, const SelfTest& test, const std::string& 
         else
             predict_all(network, test.ids.data(), 1, 1, test.steps, last.data(), false, true);
     } catch (const Error& error) {
+        if (error.code() == ErrorCode::stopped) throw;
         fail(ErrorCode::format, {name, ": the self-test: ", error.what()});
     }
     for (std::size_t i = 0; i < info.outputs; ++i)
@@ -94,10 +115,12 @@ void self_test(const Network& network, const SelfTest& test, const std::string& 
 
 std::shared_ptr<const Network> build(std::unique_ptr<Source> source, const std::string& name,
                                      const LoadOptions& options) {
-    const auto file = open_container(std::move(source), name);
+    const std::uint64_t size = source->size();
+    const auto file = open_container(std::move(source), name, options.keep_going);
     const kernels::KernelTable& kernels = choose_kernels(options.isa, file->info.dtype == "int8");
     SelfTest test;
-    auto network = std::make_shared<const Network>(*file, test, kernels);
+    auto network = std::make_shared<const Network>(*file, test, kernels, options.keep_going);
+    check_budget(*network, test, size, name);
     self_test(*network, test, name);
     return network;
 }

@@ -33,7 +33,8 @@ void mark_raw(std::vector<LayerDescription>& layers) {
 
 }  // namespace
 
-Network::Network(Container& file, SelfTest& test, const kernels::KernelTable& kernels) : kernels_(kernels) {
+Network::Network(Container& file, SelfTest& test, const kernels::KernelTable& kernels, Continue keep_going)
+    : kernels_(kernels), keep_going_(std::move(keep_going)) {
     std::vector<LayerInfo> infos;
     for (const LayerDescription& d : file.layers) infos.push_back(layer_info(d));
 

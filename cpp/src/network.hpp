@@ -25,11 +25,12 @@ enum class Read {
 class Network {
 public:
     /// Reads the arrays of the file. `test` becomes the self-test, which the caller runs. The
-    /// network runs with `kernels`.
-    Network(Container& file, SelfTest& test, const kernels::KernelTable& kernels);
+    /// network runs with `kernels`. Long work of it asks `keep_going`.
+    Network(Container& file, SelfTest& test, const kernels::KernelTable& kernels, Continue keep_going);
 
     const ModelInfo& info() const noexcept { return info_; }
     const kernels::KernelTable& kernels() const noexcept { return kernels_; }
+    const Continue& keep_going() const noexcept { return keep_going_; }
     /// Returns the layers. Each comes after those that it reads. The last gives the output.
     const std::vector<std::unique_ptr<Layer>>& layers() const noexcept { return layers_; }
     /// Returns the indices of the layers with state, and of the layers that these read, directly or
@@ -65,6 +66,7 @@ private:
 
     ModelInfo info_;
     const kernels::KernelTable& kernels_;
+    Continue keep_going_;
     std::vector<std::unique_ptr<Layer>> layers_;
     std::vector<std::size_t> body_, tail_;
     std::vector<unsigned char> after_recurrent_;  // (layers)

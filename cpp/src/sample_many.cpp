@@ -79,7 +79,7 @@ void start_grammar(const ManyOptions& options, std::size_t outputs, Batch& batch
 // Draws the sequences of a batch. A sequence leaves the batch when it is over.
 void sample_batch(const Model& model, const ManyOptions& options, const StopMatcher& stops, Batch& batch,
                   const Generator::Continue& keep_going) {
-    Context context(model.network(), options.refresh, batch.size(), 1);
+    Context context(model.network(), options.refresh, batch.size(), 1, keep_going);
     start_grammar(options, model.info().outputs, batch);
     if (!prime(context, batch, keep_going)) return;
     const std::size_t outputs = model.info().outputs;
@@ -175,6 +175,8 @@ LSTMGEN_KEPT std::vector<std::vector<std::uint32_t>> sample_many(const Model& mo
 
     std::atomic<std::size_t> next{0};
     std::atomic<bool> stop{false};
+    bool asked = false;  // the model's keep_going asked for the end
+    const Continue& model_keeps_going = model.network()->keep_going();
     std::mutex mutex;  // guards `error` and `finished`
     std::exception_ptr error;
     std::size_t finished = 0;  // threads that have ended
@@ -183,6 +185,10 @@ LSTMGEN_KEPT std::vector<std::vector<std::uint32_t>> sample_many(const Model& mo
     const auto guarded = [&](const auto& f) {
         try {
             f();
+        } catch (const Error& stopped) {
+            const std::lock_guard lock(mutex);
+            if (!error && stopped.code() != ErrorCode::stopped) error = std::current_exception();
+            stop = true;
         } catch (...) {
             const std::lock_guard lock(mutex);
             if (!error) error = std::current_exception();
@@ -198,6 +204,7 @@ LSTMGEN_KEPT std::vector<std::vector<std::uint32_t>> sample_many(const Model& mo
     // Only this thread calls keep_going. It does so while it waits for the others, too.
     const auto go_on = [&] {
         if (!stop && keep_going && !keep_going()) stop = true;
+        if (!stop && model_keeps_going && !model_keeps_going()) stop = asked = true;
         return !stop.load();
     };
     std::vector<std::thread> threads = start_threads(std::min(options.threads, queue.size()), [&] {
@@ -215,6 +222,7 @@ LSTMGEN_KEPT std::vector<std::vector<std::uint32_t>> sample_many(const Model& mo
     }
     for (std::thread& thread : threads) thread.join();
     if (error) std::rethrow_exception(error);
+    if (asked) fail(ErrorCode::stopped, {"stopped, as keep_going asked"});
     return results;
 }
 

@@ -17,6 +17,13 @@ std::size_t slabs(const Layer& layer, std::size_t steps) {
     return layer.stateful() ? n + 1 : n;
 }
 
+// Returns the steps that a layer runs.
+std::size_t steps_run(const Network& network, const Layer& layer, std::size_t steps) {
+    const std::size_t source = layer.sources()[0];
+    if (!layer.stateful()) return layer.shape().steps_for(steps);
+    return source == 0 ? steps : network.layers()[source - 1]->shape().steps_for(steps);
+}
+
 // Returns the numbers that enter at a time step; 0 if only ids do.
 std::size_t input_floats(const Network& network, bool features) {
     return features || network.needs_encoding() ? network.info().input_size : 0;
@@ -51,9 +58,16 @@ double SequenceEvaluator::size(const Network& network, std::size_t lanes, std::s
            static_cast<double>(product_size(network, lanes) + scratch_size(network, lanes));
 }
 
+double SequenceEvaluator::work(const Network& network, std::size_t steps) {
+    double work = 0.0;
+    for (const auto& layer : network.layers())
+        work += static_cast<double>(steps_run(network, *layer, steps)) * layer->work();
+    return work;
+}
+
 SequenceEvaluator::SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features,
-                                     bool exact)
-    : network_(network), kernels_(network.kernels()), features_(features) {
+                                     const Continue& keep_going, bool exact)
+    : network_(network), kernels_(network.kernels()), features_(features), asking_(keep_going) {
     if (exact) kernels_.bf16 = {};
     const double floats = size(network, lanes, steps, features);
     if (floats > static_cast<double>(kMaxFloats))
@@ -109,6 +123,8 @@ void SequenceEvaluator::run_layers(std::size_t steps, bool last, Read what) {
     const std::size_t last_layer = network_.output_layer(what_);
     for (std::size_t i = 0; i <= last_layer; ++i) {
         const Layer& layer = *network_.layers()[i];
+        const double work = layer.work() * static_cast<double>(lanes_);
+        if (!layer.stateful()) asking_.before(work * static_cast<double>(steps_of(layer.shape())));
         if (layer.stateful()) {
             run_recurrent(i);
         } else if (layer.whole()) {
@@ -129,13 +145,13 @@ void SequenceEvaluator::run_recurrent(std::size_t i) {
     Buffers& b = buffers_[i];
     std::array<Input, 2> all, in;
     for (std::size_t k = 0; k < layer.sources().size(); ++k) all[k] = input(layer, k);
-    const std::size_t source = layer.sources()[0];
-    const std::size_t steps = source == 0 ? steps_ : steps_of(network_.layers()[source - 1]->shape());
+    const std::size_t steps = steps_run(network_, layer, steps_);
     const std::size_t slab = lanes_ * layer.stride();
     const bool product = layer.product_size() > 0 && product_.size() > 0 && !all[0].ids;
     const std::size_t chunk = product ? kProductRows / lanes_ : 1;
     const auto slab_of = [&](std::size_t t) { return b.y.data() + (layer.shape().sequence ? t : t % 2) * slab; };
     for (std::size_t t = 0; t < steps; ++t) {
+        asking_.before(layer.work() * static_cast<double>(lanes_));
         for (std::size_t k = 0; k < layer.sources().size(); ++k) in[k] = all[k].from(t * lanes_);
         if (chunk > 1) {
             if (t % chunk == 0)

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "aligned.hpp"
+#include "asking.hpp"
 #include "network.hpp"
 
 namespace lstmgen {
@@ -18,12 +19,16 @@ public:
     /// Makes an evaluator for up to `lanes` sequences at once and up to `steps` time steps in a
     /// call, of features if `features`, else of ids. `exact` means that numbers are not rounded
     /// before they are multiplied with matrices of bf16. Throws Error if the memory exceeds
-    /// kMaxBytes. The network must outlive the evaluator. Nothing allocates after construction.
-    SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features, bool exact = false);
+    /// kMaxBytes. The network and `keep_going`, which `run` asks, must outlive the evaluator.
+    /// Nothing allocates after construction.
+    SequenceEvaluator(const Network& network, std::size_t lanes, std::size_t steps, bool features,
+                      const Continue& keep_going, bool exact = false);
 
     /// Returns the floats of working memory that an evaluator takes. It is a double, since the
     /// greatest sizes do not fit 64 bits.
     static double size(const Network& network, std::size_t lanes, std::size_t steps, bool features);
+    /// Returns about how many multiply-adds `steps` steps of one lane take.
+    static double work(const Network& network, std::size_t steps);
 
     /// Returns to the zero state, for `lanes` sequences from now on.
     void reset(std::size_t lanes);
@@ -63,6 +68,7 @@ private:
     kernels::KernelTable kernels_;
     std::vector<Buffers> buffers_;  // (layers)
     bool features_;
+    Asking asking_;
     std::vector<std::uint32_t> ids_;  // (steps, lanes), the input of the call; empty with features
     AlignedBuffer<float> numbers_;    // (steps, lanes, input_size), if a layer reads numbers
     AlignedBuffer<float> scratch_;    // working memory of one layer's step

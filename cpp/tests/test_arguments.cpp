@@ -274,3 +274,62 @@ TEST_CASE("of many threads on one generator each element is drawn by one, or is 
     draw(alone, drawn);
     CHECK(generator.save_state() == alone.save_state());
 }
+
+TEST_CASE("keep_going stops a load, a prediction and a generator, which is as before") {
+    std::size_t asked = 0, most = SIZE_MAX;
+    LoadOptions load;
+    load.keep_going = [&] { return ++asked < most; };
+    const auto is_stopped = [](auto&& f) {
+        try {
+            f();
+        } catch (const Error& error) {
+            return error.code() == ErrorCode::stopped;
+        }
+        return false;
+    };
+    const Model model = Model::load(kPath, load);
+    const std::size_t asked_by_load = asked;
+    CHECK(asked_by_load > 8);  // for each array at least
+    for (most = 1; most <= asked_by_load; ++most) {
+        asked = 0;
+        CHECK(is_stopped([&] { static_cast<void>(Model::load(kPath, load)); }));
+    }
+    most = SIZE_MAX;
+
+    const std::size_t batch = 3000, window = model.info().window;
+    const Ids ids(batch * window);
+    std::vector<float> y(batch * model.info().outputs);
+    asked = 0;
+    model.predict(ids.data(), batch, window, y.data());
+    CHECK(asked > 2);
+    most = asked = 1;
+    CHECK(is_stopped([&] { model.predict(ids.data(), batch, window, y.data()); }));
+
+    for (const std::size_t refresh : {0, 1, 3}) {
+        most = SIZE_MAX;
+        Generator generator = primed(model, options(refresh)), other = primed(model, options(refresh));
+        const Ids want = draw(other, 4000);
+        Ids found;
+        std::size_t stops = 0;
+        asked = 0;
+        most = 1;
+        while (found.size() < want.size()) {
+            std::uint32_t id = 0;
+            if (is_stopped([&] { id = generator.next(); })) {
+                ++stops;
+                asked = 0;
+                most = stops % 2 + 1;  // the next time it may ask once, or stops at once
+            } else {
+                found.push_back(id);
+            }
+        }
+        CHECK(stops > 1);
+        CHECK(found == want);
+    }
+
+    most = 1;
+    asked = 1;
+    ManyOptions many;
+    many.length = 4000;
+    CHECK(is_stopped([&] { static_cast<void>(sample_many(model, {Request{{}, model.info().prime}}, many)); }));
+}

@@ -83,6 +83,31 @@ static size_t read_some(void* user, void* buffer, size_t bytes) {
     return fread(buffer, 1, bytes < s->most ? bytes : s->most, s->file);
 }
 
+/* `user` is a count of calls that go on. */
+static int on_wait(void* user) {
+    int* const left = user;
+    return --*left < 0;
+}
+
+static void test_stopping(const char* path) {
+    static const uint32_t ids[3000 * 12]; /* windows of the element 0 */
+    static float y[3000 * 11];
+    lstmgen_model* model = NULL;
+    lstmgen_load_options options = LSTMGEN_LOAD_OPTIONS_INIT;
+    int left = 0;
+    options.on_wait = on_wait;
+    options.user = &left;
+    CHECK(lstmgen_model_load_path(path, &options, &model) == LSTMGEN_STOPPED && !model);
+    left = 1;
+    CHECK(lstmgen_model_load_path(path, &options, &model) == LSTMGEN_STOPPED && !model);
+    left = 1000000;
+    OK(lstmgen_model_load_path(path, &options, &model));
+    OK(lstmgen_model_predict_ids(model, 3000, 12, ids, 3000 * 12, y, 3000 * 11));
+    left = 0;
+    CHECK(lstmgen_model_predict_ids(model, 3000, 12, ids, 3000 * 12, y, 3000 * 11) == LSTMGEN_STOPPED);
+    OK(lstmgen_model_release(&model));
+}
+
 static void test_loading(const char* path) {
     static char bytes[1 << 20];
     FILE* const file = fopen(path, "rb");
@@ -1458,6 +1483,7 @@ int main(int argc, char** argv) {
         CHECK(strcmp(lstmgen_status_name(status), "unknown status") != 0);
     CHECK(strcmp(lstmgen_status_name(99), "unknown status") == 0);
     test_loading(argv[1]);
+    test_stopping(argv[1]);
     test_inspecting(argv[1]);
     test_handles(argv[1]);
     test_null_handles();

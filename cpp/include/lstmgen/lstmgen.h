@@ -143,10 +143,18 @@ typedef struct lstmgen_load_options {
     /** Name of the kernels, one of lstmgen_isa(). NULL or "": what the environment variable
      * LSTMGEN_ISA names, or the best. The results are the same bits with all kernels. */
     const char* isa;
+    /** Called in the load, in predictions and by generators of this model, after about every
+     * millisecond of their work, by the thread that calls them; several threads may at a time. It
+     * returns 0 to go on. Otherwise the call gives LSTMGEN_STOPPED. A generator is then as before
+     * the call, except that lstmgen_generator_feed and lstmgen_generator_score may have read a part
+     * of the elements. NULL: nothing is called. */
+    int (*on_wait)(void* user);
+    /** The argument of on_wait. */
+    void* user;
 } lstmgen_load_options;
 
 /** The defaults of lstmgen_load_options. */
-#define LSTMGEN_LOAD_OPTIONS_INIT {sizeof(lstmgen_load_options), NULL, NULL, NULL}
+#define LSTMGEN_LOAD_OPTIONS_INIT {sizeof(lstmgen_load_options), NULL, NULL, NULL, NULL, NULL}
 
 /** Sets the defaults. `size` is sizeof(lstmgen_load_options) of the caller. LSTMGEN_WRONG_VERSION:
  * no version of the struct has this size. */

@@ -1,9 +1,29 @@
 #include "layers/layer.hpp"
 
 namespace lstmgen {
+namespace {
+
+// Returns Layer::work.
+double work_of(const LayerDescription& d) {
+    constexpr double padding = kernels::kGates * kernels::kPanel;  // zeros after the columns
+    const bool multiplies = !d.type->has(trait::embeds);
+    double numbers = static_cast<double>(d.shape.size), work = 0.0;
+    for (const std::size_t size : d.input_sizes) numbers += multiplies ? static_cast<double>(size) : 0.0;
+    for (const ArrayDescription& array : d.arrays)
+        if (multiplies && array.matrix)
+            work += static_cast<double>(array.tensor.rows) * (static_cast<double>(array.tensor.columns) + padding);
+    return work + 16.0 * (numbers + static_cast<double>(kernels::kPanel));
+}
+
+}  // namespace
 
 Layer::Layer(const LayerDescription& d, Rearrange* rearrange)
-    : type_(*d.type), rearrange_(rearrange), sources_(d.sources), input_size_(d.input_size), shape_(d.shape) {}
+    : type_(*d.type),
+      rearrange_(rearrange),
+      sources_(d.sources),
+      input_size_(d.input_size),
+      shape_(d.shape),
+      work_(work_of(d)) {}
 
 Layer::~Layer() = default;
 

@@ -33,6 +33,9 @@ public:
     std::size_t outputs() const noexcept { return shape_.size; }
     /// Returns the floats from one lane to the next in this layer's output.
     std::size_t stride() const noexcept { return round_up(outputs(), kernels::kPanel); }
+    /// Returns about how many multiply-adds one step of one lane takes. Other operations, which
+    /// may be functions in double, count as 16.
+    double work() const noexcept { return work_; }
     /// Returns the bytes of the weights in memory.
     std::size_t nbytes() const noexcept { return nbytes_; }
 
@@ -89,6 +92,7 @@ private:
     std::vector<std::size_t> sources_;
     std::size_t input_size_;
     Shape shape_;
+    double work_;
 };
 
 }  // namespace lstmgen
