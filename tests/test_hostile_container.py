@@ -686,6 +686,76 @@ def test_scale_of_nan_is_refused() -> None:
     refused(file.to_bytes(), r"affine_1\.scale has a value that is not finite")
 
 
+def int8_scales(scale: float, layers: list[Any], encoding: str = "onehot") -> bytes:
+    """Return a file of int8 whose first matrix (3, 16) has this scale for column 5."""
+    file = take_apart(packed(network(layers, 3), encoding=encoding, dtype="int8", vocabulary=None, prime=None))
+    struct.pack_into("<f", file.data, 64 + 4 * 5, scale)
+    file.set("lstmgen.selftest.tolerance", f64(1.0))
+    return file.to_bytes()
+
+
+@pytest.mark.parametrize("scale", [3e38, -3e38, 2.7e36])
+def test_a_scale_whose_products_are_not_finite_is_refused(scale: float) -> None:
+    data = int8_scales(scale, [("lstm", 4), ("dense", 3, "softmax")])
+    refused(
+        data,
+        r"test\.bin: tensor lstm_0\.kernel_scale: expected scales of at most 2\.65846e\+36, found .* in column 5",
+    )
+
+
+def test_the_greatest_scale_gives_a_distribution() -> None:
+    model = load(int8_scales(2.6e36, [("lstm", 4), ("dense", 3, "softmax")]))
+    assert lstmgen.Generator(model).sample(5, seed=1, prime=[1])
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-42, 1e-30])
+def test_small_scales_keep_the_identity_of_a_model_that_is_written_again(scale: float) -> None:
+    data = int8_scales(scale, [("embedding", 16), ("lstm", 4), ("dense", 3, "softmax")], "index")
+    model = _core.Model.from_bytes(data, "test.bin")
+    again = _core.Model.from_bytes(model.to_bytes(), "again.bin")
+    options = dict(refresh=0, threads=1)
+    generator = _core.Generator(model, {}, **options)
+    generator.feed(np.array([1, 2], np.uint32))
+    other = _core.Generator.load_state(again, generator.save_state(), threads=1)  # refused for another identity
+    assert list(other.sample(20)) == list(generator.sample(20))
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm", "simple_rnn"])
+@pytest.mark.parametrize("activation", ["tanh", "softsign"])  # one of the kernels, one that is not
+def test_a_state_that_fades_has_no_tiny_numbers(kind: str, activation: str) -> None:
+    of = network([(kind, 20, activation), ("dense", 20, "linear")], 3)
+    arrays = {name: np.zeros_like(a) for name, a in of.layers[0].arrays.items() if "bias" in name}
+    eye = {"dense_1.kernel": np.eye(20), "dense_1.bias": np.zeros(20)}
+    of = network(
+        [(kind, 20, activation), ("dense", 20, "linear")],
+        3,
+        scale=0.15,
+        window=0,
+        sequences=True,
+        arrays=eye | {f"{kind}_0.{name}": a for name, a in arrays.items()},
+    )
+    x = np.zeros((1, 3000, 3), np.float32)
+    x[0, :5] = 1
+    y = np.abs(load(packed(of, encoding="features", vocabulary=None, prime=None)).predict(x)[0])
+    assert (y[:5] > 1e-6).any()
+    assert ((y == 0) | (y >= 2.0**-64)).all()
+    assert not y[-1].any()
+
+
+def test_subnormal_weights_and_inputs_count_as_zero() -> None:
+    tiny = np.full((3, 80), 1e-40, np.float32)
+    layers = [("lstm", 20), ("dense", 5, "linear")]
+    features = {"encoding": "features", "vocabulary": None, "prime": None}
+    of, zero = (network(layers, 3, arrays={"lstm_0.kernel": kernel}) for kernel in (tiny, 0 * tiny))
+    model, other = load(packed(of, **features)), load(packed(zero, **features))
+    x = np.full((1, 12, 3), 1e30, np.float32)
+    assert np.array_equal(model.predict(x), other.predict(x))
+    of = network(layers, 3, arrays={"lstm_0.kernel": np.full((3, 80), 1e30, np.float32)})
+    model = load(packed(of, **features))
+    assert np.array_equal(model.predict(x * np.float32(1e-70)), model.predict(0 * x))
+    assert np.array_equal(model.predict(np.full_like(x, 1e-40)), model.predict(0 * x))
+
+
 def test_infinite_bf16_weight_is_refused() -> None:
     file = take_apart(packed(dtype="bf16"))
     file.data[0:2] = b"\x80\x7f"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "asking.hpp"
@@ -356,6 +357,7 @@ public:
 
 private:
     void parse(Cursor& in);
+    void check_scales(const std::byte* scales, std::size_t n, const std::string& tensor) const;
 
     std::string name_;
     std::unique_ptr<Source> source_;
@@ -463,6 +465,17 @@ void File::parse(Cursor& in) {
     }
 }
 
+// Throws Error unless each scale times each integer of int8 is a finite float.
+void File::check_scales(const std::byte* scales, std::size_t n, const std::string& tensor) const {
+    constexpr float most = std::numeric_limits<float>::max() / 128.0f;
+    std::vector<float> numbers(n);
+    to_floats(scales, WeightType::f32, n, numbers.data());
+    for (std::size_t i = 0; i < n; ++i)
+        if (std::isfinite(numbers[i]) && std::abs(numbers[i]) > most)
+            fail_format({name_, ": tensor ", tensor, ": expected scales of at most ", double{most}, ", found ",
+                         double{numbers[i]}, " in column ", i});
+}
+
 void File::rows(Take take) {
     const Stored& stored = stored_[next_++];
     const Tensor& tensor = stored.tensor;
@@ -479,12 +492,18 @@ void File::rows(Take take) {
     std::size_t identifying = stored.scales ? 0 : std::min(tensor.nbytes(), kIdentifying);
     const std::size_t most = std::max<std::size_t>(4, kPiece / tensor.row_bytes() / 4 * 4);
     bool finite = true;
+    std::vector<std::byte> without_subnormal;
     for (std::size_t row = 0, n; row < tensor.rows; row += n) {
         ask(keep_going_);
         n = std::min(most, tensor.rows - row);
         const std::size_t bytes = n * tensor.row_bytes();
-        const std::byte* const piece = source_->next(bytes);
+        const std::byte* piece = source_->next(bytes);
         crc_.update(piece, bytes);
+        if (any_subnormal(piece, tensor.type, n * tensor.columns)) {
+            without_subnormal.assign(piece, piece + bytes);
+            drop_subnormal(without_subnormal.data(), tensor.type, n * tensor.columns);
+            piece = without_subnormal.data();
+        }
         const std::size_t some = std::min(bytes, identifying);
         if (some > 0 && tensor.type == WeightType::bf16) {  // as Model::bytes gives them
             std::vector<std::byte> numbers(piece, piece + some);
@@ -495,6 +514,7 @@ void File::rows(Take take) {
         }
         identifying -= some;
         finite = finite && all_finite(piece, tensor.type, n * tensor.columns);
+        if (stored.scales) check_scales(piece, tensor.columns, stored.name);
         take(row, n, piece);
     }
     if (!finite && not_finite_.empty()) not_finite_ = stored.name;
@@ -509,7 +529,7 @@ std::vector<float> File::floats(std::vector<float>* scales) {
     rows(Take(take));
     if (tensor.type == WeightType::int8) {
         const std::vector<float> columns = floats(nullptr);
-        for (std::size_t i = 0; i < values.size(); ++i) values[i] *= columns[i % tensor.columns];
+        for (std::size_t i = 0; !scales && i < values.size(); ++i) values[i] *= columns[i % tensor.columns];
         if (scales) *scales = columns;
     }
     return values;

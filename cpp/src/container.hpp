@@ -50,7 +50,8 @@ public:
     /// multiple of 4, except in the last piece.
     virtual void rows(Take take) = 0;
     /// Reads the next array and returns its numbers (rows, columns). Numbers of int8 are multiplied
-    /// with their scales (columns), the array after it. `scales` becomes these, if it is not null.
+    /// with their scales (columns), the array after it. If `scales` is not null, they are not
+    /// multiplied, and it becomes the scales.
     virtual std::vector<float> floats(std::vector<float>* scales = nullptr) = 0;
 
     /// Returns the bytes before the arrays.

@@ -6,6 +6,7 @@
 
 #include "checks.hpp"
 #include "context.hpp"
+#include "float_mode.hpp"
 #include "grammar/guard.hpp"
 #include "in_use.hpp"
 #include "kept.hpp"
@@ -34,6 +35,7 @@ public:
         Impl& operator*() const noexcept { return *impl_; }
 
     private:
+        FloatMode mode_;
         Impl* impl_;
     };
 
@@ -305,6 +307,7 @@ LSTMGEN_KEPT Generator Generator::load_state(const Model& model, const void* sta
     check_threads(threads);  // first, so that the error does not blame the state
     check_pointer(state, bytes, "the state");
     StateReader in(StateKind::generator, model.info(), state, bytes);
+    const FloatMode mode;
     try {
         return Generator(std::make_unique<Impl>(model, in, threads));
     } catch (const Error& error) {

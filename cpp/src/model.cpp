@@ -7,6 +7,7 @@
 
 #include "checks.hpp"
 #include "container.hpp"
+#include "float_mode.hpp"
 #include "isa.hpp"
 #include "kept.hpp"
 #include "lstmgen/lstmgen.hpp"
@@ -42,6 +43,7 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
                  bool all, bool exact = false) {
     const ModelInfo& info = network.info();
     if (batch == 0) return;
+    const FloatMode mode;
     check_steps(info, steps);
     constexpr bool features = std::is_same_v<T, float>;
     // Returns how many things of `each` floats fit kFloats: at most `most`, at least 1.
@@ -115,6 +117,7 @@ void self_test(const Network& network, const SelfTest& test, const std::string& 
 
 std::shared_ptr<const Network> build(std::unique_ptr<Source> source, const std::string& name,
                                      const LoadOptions& options) {
+    const FloatMode mode;
     const std::uint64_t size = source->size();
     const auto file = open_container(std::move(source), name, options.keep_going);
     const kernels::KernelTable& kernels = choose_kernels(options.isa, file->info.dtype == "int8");

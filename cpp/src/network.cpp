@@ -109,6 +109,7 @@ void Network::encode(std::uint32_t id, float* row) const {
         *row = info_.input_values.empty() ? static_cast<float>(id) : info_.input_values[id];
     else
         row[id] = 1.0f;
+    if (is_number(info_.encoding)) drop_subnormal(row, 1);
 }
 
 std::string Network::file() const {

@@ -13,6 +13,7 @@
 
 #include "checks.hpp"
 #include "context.hpp"
+#include "float_mode.hpp"
 #include "grammar/guard.hpp"
 #include "kept.hpp"
 #include "lstmgen/lstmgen.hpp"
@@ -197,6 +198,7 @@ LSTMGEN_KEPT std::vector<std::vector<std::uint32_t>> sample_many(const Model& mo
     };
     const auto work = [&](const Generator::Continue& go_on) {
         guarded([&] {
+            const FloatMode mode;
             for (std::size_t i; !stop && (i = next++) < queue.size();)
                 sample_batch(model, options, stops, queue[i], go_on);
         });

@@ -113,6 +113,7 @@ void SequenceEvaluator::run(const float* x, std::size_t stride, std::size_t step
     for (std::size_t t = 0; t < steps; ++t)
         for (std::size_t i = 0; i < lanes_; ++i)
             std::copy_n(x + i * stride + t * size, size, numbers_.data() + (t * lanes_ + i) * size);
+    drop_subnormal(numbers_.data(), steps * lanes_ * size);
     run_layers(steps, last, what);
 }
 

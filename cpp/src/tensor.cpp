@@ -40,6 +40,33 @@ void drop_least(std::byte* numbers, std::size_t n) {
     }
 }
 
+void drop_below(float least, float* x, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {  // without a branch, so that it becomes vector code
+        std::uint32_t bits;
+        std::memcpy(&bits, x + i, sizeof bits);
+        const float magnitude = x[i] < 0.0f ? -x[i] : x[i];
+        bits &= magnitude < least ? 0u : ~0u;
+        std::memcpy(x + i, &bits, sizeof bits);
+    }
+}
+
+bool any_subnormal(const std::byte* from, WeightType type, std::size_t n) {
+    std::uint32_t found = 0;
+    if (type == WeightType::bf16)
+        for (std::size_t i = 0; i < n; ++i)
+            found |= std::uint32_t{(value<std::uint16_t>(from, i) & 0x7fffu) - 1u < 0x7fu};
+    else if (type == WeightType::f32)
+        for (std::size_t i = 0; i < n; ++i)
+            found |= std::uint32_t{(value<std::uint32_t>(from, i) & 0x7fffffffu) - 1u < 0x7fffffu};
+    return found != 0;
+}
+
+void drop_subnormal(std::byte* numbers, WeightType type, std::size_t n) {
+    const std::size_t size = Tensor::bytes_of(type);
+    for (std::size_t i = 0; i < n; ++i)
+        if (any_subnormal(numbers + i * size, type, 1)) std::memset(numbers + i * size, 0, size);
+}
+
 bool all_finite(const std::byte* from, WeightType type, std::size_t n) {
     std::uint32_t bad = 0;
     if (type == WeightType::bf16)

@@ -27,6 +27,16 @@ void to_floats(const std::byte* from, kernels::WeightType type, std::size_t n, f
 /// Makes the numbers below kernels::kLeastBf16 zero, among the n numbers of bf16 at `numbers`.
 void drop_least(std::byte* numbers, std::size_t n);
 
+/// Makes those of x (n) zero whose magnitude is below `least`.
+void drop_below(float least, float* x, std::size_t n);
+/// Makes the subnormal numbers of x (n) zero.
+inline void drop_subnormal(float* x, std::size_t n) { drop_below(0x1p-126f, x, n); }
+
+/// Returns whether one of the n numbers of this type at `from` is subnormal.
+bool any_subnormal(const std::byte* from, kernels::WeightType type, std::size_t n);
+/// Makes the subnormal numbers zero, among the n numbers of this type at `numbers`.
+void drop_subnormal(std::byte* numbers, kernels::WeightType type, std::size_t n);
+
 /// Returns whether none of the n numbers of this type at `from` is infinite or NaN.
 bool all_finite(const std::byte* from, kernels::WeightType type, std::size_t n);
 

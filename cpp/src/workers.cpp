@@ -7,6 +7,7 @@
 #include <unistd.h>
 #endif
 
+#include "float_mode.hpp"
 #include "kept.hpp"
 
 namespace lstmgen {
@@ -88,6 +89,7 @@ void Workers::work() {
 }
 
 void Workers::loop() {
+    const FloatMode mode;  // a new thread has that of its parent
     const auto idle = [this] { return next_.load() >= limit_.load() && !stop_.load(); };
     for (;;) {
         for (int i = 0; i < kSpins + kYields && idle(); ++i) wait(i);

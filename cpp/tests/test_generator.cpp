@@ -3,6 +3,7 @@
 #include <doctest.h>
 
 #include <algorithm>
+#include <cfenv>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -10,6 +11,10 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
 
 #include "environment.hpp"
 #include "lstmgen/lstmgen.hpp"
@@ -311,4 +316,42 @@ TEST_CASE("options are told by the names that the list of numbers has, and keep 
 #define COMPARE(name, ...) CHECK(loaded.name == o.name);
     LSTMGEN_SAMPLER_NUMBERS(COMPARE)
 #undef COMPARE
+}
+
+TEST_CASE("the float mode of the program changes no number, and stays as it was") {
+    const auto everything = [] {
+        const Model model = Model::load(kPath);
+        std::vector<std::uint32_t> ids = sample(model, options(1, 3), 40), more = sample(model, options(0), 300);
+        ids.insert(ids.end(), more.begin(), more.end());
+        ManyOptions many;
+        many.length = 40;
+        many.threads = 2;
+        const Request request{options(1).sampler, model.info().prime};
+        for (const auto& drawn : sample_many(model, {request, request, request}, many))
+            ids.insert(ids.end(), drawn.begin(), drawn.end());
+        std::vector<float> y(model.predict_size(1, ids.size()));
+        model.predict(ids.data(), 1, model.info().window, y.data());
+        return std::pair(ids, y);
+    };
+    const auto want = everything();
+    for (const int mode : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+        if (std::fesetround(mode) != 0) continue;  // the processor has no such mode
+        const auto found = everything();
+        const int after = std::fegetround();
+        std::fesetround(FE_TONEAREST);
+        CHECK(after == mode);
+        CHECK(found == want);
+    }
+#if defined(__x86_64__) || defined(_M_X64)
+    const unsigned before = _mm_getcsr();
+    // Flush to zero, subnormals are zero, both, and an invalid operation traps.
+    for (const unsigned mode : {0x9f80u, 0x1fc0u, 0x9fc0u, 0x1f00u}) {
+        _mm_setcsr(mode);
+        const auto found = everything();
+        const unsigned after = _mm_getcsr();
+        _mm_setcsr(before);
+        CHECK((after & ~0x3fu) == mode);
+        CHECK(found == want);
+    }
+#endif
 }

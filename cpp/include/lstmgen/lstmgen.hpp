@@ -158,7 +158,7 @@ public:
                                            const LoadOptions& options = {});
 
     /// Returns the bytes of a `.bin` of this model. They are those that it was read from, except
-    /// that weights of bf16 below 2^-56 have become zero.
+    /// that subnormal weights, and weights of bf16 below 2^-56, have become zero.
     [[nodiscard]] std::string bytes() const;
 
     /// Returns what the file says about the model. The reference is valid as long as any copy of

@@ -20,8 +20,12 @@ public:
         std::vector<float> values;  // (input_size, outputs)
         arrays.read({{"embeddings", &values, &scales_}});
         nbytes_ = rows_.nbytes();
+        const bool int8 = type_ == WeightType::int8;
+        if (int8 && std::find(scales_.begin(), scales_.end(), 0.0f) != scales_.end())
+            integers_.assign(values.begin(), values.end());
         for (std::size_t i = 0; i < d.input_size; ++i)
-            std::copy_n(values.data() + i * outputs(), outputs(), rows_.data() + i * stride());
+            for (std::size_t j = 0; j < outputs(); ++j)
+                rows_[i * stride() + j] = values[i * outputs() + j] * (int8 ? scales_[j] : 1.0f);
     }
     void step(const KernelTable&, const Input* in, std::size_t lanes, const Output& out, float*) const override {
         for (std::size_t i = 0; i < lanes; ++i)
@@ -35,8 +39,11 @@ public:
                 const float number = rows_[i * stride() + j];
                 std::uint16_t halves[2];
                 std::memcpy(halves, &number, sizeof halves);
-                const bool scaled = type_ == WeightType::int8 && scales_[j] != 0.0f;
-                const auto step = static_cast<std::int8_t>(scaled ? std::lround(number / scales_[j]) : 0);
+                std::int8_t step = 0;
+                if (!integers_.empty())
+                    step = integers_[i * outputs() + j];
+                else if (type_ == WeightType::int8)
+                    step = static_cast<std::int8_t>(std::lround(number / scales_[j]));
                 switch (type_) {
                     case WeightType::f32: file.more(&number, sizeof number); break;
                     case WeightType::bf16: file.more(&halves[1], sizeof halves[1]); break;
@@ -50,6 +57,8 @@ private:
     WeightType type_;
     std::vector<float> scales_;  // (outputs), for int8; else empty
     AlignedBuffer<float> rows_;  // (input_size, stride)
+    // (input_size, outputs) of int8, if a scale is 0: then rows_ does not tell them; else empty.
+    std::vector<std::int8_t> integers_;
 };
 
 class Dense final : public Layer {

@@ -30,7 +30,8 @@ public:
     /// The place that an array is read into.
     struct Destination {
         /// Reads the numbers of a vector (columns) or matrix (rows, columns). Numbers of int8 are
-        /// multiplied with their scales, which go to `scales_to` (columns) if it is not null.
+        /// multiplied with their scales. If `scales_to` is not null, it gets the scales (columns),
+        /// and the numbers stay integers.
         Destination(std::string_view array, std::vector<float>* to, std::vector<float>* scales_to = nullptr)
             : name(array), numbers(to), scales(scales_to) {}
         /// Reads a matrix, or two that take different gates of it. The second may be null.
