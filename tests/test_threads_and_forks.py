@@ -199,3 +199,28 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or not same)
 def test_a_child_of_a_fork_goes_on_with_generators_of_several_threads(pause: str) -> None:
     run = run_python(FORKED, pause)
     assert run.returncode == 0, run.stderr
+
+
+SUBINTERPRETER = """
+import lstmgen  # in the main interpreter first
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+code = '''
+try:
+    import lstmgen._core
+except ImportError as error:
+    assert "interpreter" in str(error), error
+else:
+    raise AssertionError("loaded")
+'''
+failed = interpreters.run_string(interpreters.create(), code)
+assert failed is None, failed
+"""
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="CPython's subinterpreters")
+def test_a_subinterpreter_is_refused_by_an_import_error() -> None:
+    run = run_python(SUBINTERPRETER)  # run_python ends a program that hangs
+    assert run.returncode == 0, run.stderr

@@ -629,6 +629,8 @@ void bind_generator(py::module_& m) {
 
 }  // namespace
 
+// The macro's own function gets another name, so that another one can stand before it.
+#define PyInit__core make_core
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.doc() = "The engine of lstmgen. Use the package, not this module.";
     bind_errors();
@@ -651,4 +653,15 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
         },
         "model"_a);
     m.def("supported_isas", &lstmgen::supported_isas);
+}
+#undef PyInit__core
+
+// Python calls this in each interpreter that imports the module. Before 3.12, Python cannot refuse
+// the module itself in a second interpreter. There the locks of pybind11 would wait for ever.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) return make_core();
+    PyErr_SetString(
+        PyExc_ImportError,
+        "lstmgen._core works in the main interpreter only, not in a subinterpreter: use threads or processes");
+    return nullptr;
 }
