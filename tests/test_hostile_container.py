@@ -745,7 +745,7 @@ def test_a_state_that_fades_has_no_tiny_numbers(kind: str, activation: str) -> N
 def test_subnormal_weights_and_inputs_count_as_zero() -> None:
     tiny = np.full((3, 80), 1e-40, np.float32)
     layers = [("lstm", 20), ("dense", 5, "linear")]
-    features = {"encoding": "features", "vocabulary": None, "prime": None}
+    features: dict[str, Any] = {"encoding": "features", "vocabulary": None, "prime": None}
     of, zero = (network(layers, 3, arrays={"lstm_0.kernel": kernel}) for kernel in (tiny, 0 * tiny))
     model, other = load(packed(of, **features)), load(packed(zero, **features))
     x = np.full((1, 12, 3), 1e30, np.float32)

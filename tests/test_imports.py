@@ -61,7 +61,7 @@ def test_no_circle_of_imports() -> None:
 # -- heavy packages --------------------------------------------------------------------------------
 
 DOORS = {
-    "h5py": {"lstmgen.keras_file.hdf5"},
+    "h5py": {"lstmgen.keras_file.hdf5", "lstmgen.keras_file.child"},
     "music21": {"lstmgen.music.scores", "lstmgen.music.parsing"},
     "matplotlib": {"lstmgen.music.piano_roll"},
     "tqdm": {"lstmgen.progress"},

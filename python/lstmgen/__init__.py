@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lstmgen import notebook as notebook
     from lstmgen import training as training
     from lstmgen import verify as verify
-    from lstmgen.errors import ModelFormatError, OptionError
+    from lstmgen.errors import ModelFormatError, OptionError, ReaderDied
     from lstmgen.exporting import export
     from lstmgen.generator import Generator, Score
     from lstmgen.model import Model
@@ -35,6 +35,7 @@ __all__ = [
     "Model",
     "ModelFormatError",
     "OptionError",
+    "ReaderDied",
     "SamplingOptions",
     "Score",
     "Stream",
@@ -47,6 +48,7 @@ _HOMES = {
     "Model": "lstmgen.model",
     "ModelFormatError": "lstmgen.errors",
     "OptionError": "lstmgen.errors",
+    "ReaderDied": "lstmgen.errors",
     "SamplingOptions": "lstmgen.options",
     "Score": "lstmgen.generator",
     "Stream": "lstmgen.stream",

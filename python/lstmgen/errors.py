@@ -23,6 +23,14 @@ class ModelFormatError(ValueError):
     """
 
 
+class ReaderDied(ModelFormatError):
+    """A file whose reading crashed, or took more memory or time than a sound file does.
+
+    >>> issubclass(ReaderDied, ModelFormatError)
+    True
+    """
+
+
 class Note(UserWarning):
     """A warning of something that the user should know and need not mend.
 

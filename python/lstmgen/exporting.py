@@ -77,6 +77,8 @@ class ExportOptions(TypedDict, total=False):
         which is never drawn, "zeros" for vectors of zeros, or "none". By default the vocabulary or
         a mask of the network decides.
     window: the number of time steps T, at least 1, if the model was saved without a fixed length.
+    trusted: whether this process reads the file. By default a process of its own does, within
+        limits: see `lstmgen.keras_file.read`.
     dtype: how matrices are stored. "f32" is the default. "bf16" has half the size and 8 bits of
         precision, also for the numbers that a matrix is multiplied with. "int8" has a quarter of
         the size, in steps of 1/127 of the greatest weight of each column.
@@ -104,6 +106,7 @@ class ExportOptions(TypedDict, total=False):
     prime: str | Iterable[str | int] | None
     padding: str | int | None
     window: int | None
+    trusted: bool | None
     dtype: str | None
     vocabulary_kind: str | None
     name: str | None
@@ -195,10 +198,11 @@ def _warn(assumed: Iterable[str]) -> None:
         warnings.warn(sentence, UserWarning, stacklevel=3)  # for the caller of `export`, `convert`
 
 
-def build(source: Source, options: ExportOptions) -> Exported:
+def build(source: Source, options: ExportOptions, network: Network | None = None) -> Exported:
     """Return the `.bin` of `source`, and what was assumed to make it.
 
-    source, options: as in `export`. Raises what `convert` raises, and warns of nothing.
+    source, options: as in `export`. network: what `keras_file` read from `source`; None: it is read
+    now. Raises what `convert` raises, and warns of nothing.
 
     >>> from lstmgen.model import Model
     >>> build(Model("latex").to_bytes(), {"dtype": "int8"}).assumed
@@ -210,13 +214,15 @@ def build(source: Source, options: ExportOptions) -> Exported:
         raise TypeError(f"export has no option {first}{near(first, ExportOptions.__annotations__)}")
     if is_bin(source):
         return _repacked(source, options)
-    network = keras_file.read(
-        source,
-        config=options.get("config"),
-        output=options.get("output"),
-        heads=options.get("heads"),
-        window=options.get("window"),
-    )
+    if network is None:
+        network = keras_file.read(
+            source,
+            config=options.get("config"),
+            output=options.get("output"),
+            heads=options.get("heads"),
+            window=options.get("window"),
+            trusted=options.get("trusted"),
+        )
     try:
         return _pack(network, options)
     except ModelFormatError as error:  # the model is wrong, not an option

@@ -169,6 +169,7 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
             card = options.get("card") or {}
             own: dict[str, Any] = json.loads(card) if isinstance(card, str) else dict(card)
             options = {**options, "card": {**own, **facts}}
+        options = {**options, "trusted": True}  # Keras wrote it a moment ago
         with tempfile.TemporaryDirectory() as folder:
             saved = Path(folder) / "model.keras"
             self.model.save(saved)

@@ -102,13 +102,15 @@ def _keras_info(args: argparse.Namespace, source: str | bytes) -> None:
     from lstmgen import exporting, keras_file
 
     options = export_options(args)
-    report = keras_file.describe(source, config=args.config, output=args.output, heads=args.heads, window=args.window)
+    report = keras_file.describe(
+        source, config=args.config, output=args.output, heads=args.heads, window=args.window, trusted=args.trusted
+    )
     network, problem = report.network, report.problem
     facts: dict[str, Any] = {"kind": report.kind, "keras_version": report.keras_version}
     after: dict[str, Any] = {}
     if network is not None:
         try:
-            exported = exporting.build(source, options)
+            exported = exporting.build(source, options, network)
         except lstmgen.ModelFormatError as error:
             problem = str(error)
         else:

@@ -64,6 +64,17 @@ def add_model_arguments(parser: Any) -> None:
     parser.add_argument("--output-layer", dest="output", metavar="NAME", help="of a model with several outputs")
     add_heads_argument(parser)
     parser.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
+    add_trusted_argument(parser)
+
+
+def add_trusted_argument(parser: Any) -> None:
+    """Add the option that reads a file of Keras without protection to a parser or a group."""
+    parser.add_argument(
+        "--trusted",
+        action="store_true",
+        default=None,
+        help="read the file in this process (in one of its own, within limits on memory and time)",
+    )
 
 
 def add_heads_argument(parser: Any) -> None:

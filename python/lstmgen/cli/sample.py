@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import lstmgen
-from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument
+from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument, add_trusted_argument
 from lstmgen.cli.main import flag
 from lstmgen.cli.streams import DASH, MODEL_HELP, check_one_stdin, model_source, read_text
 from lstmgen.cli.terminal import colours, shown
@@ -29,7 +29,7 @@ from lstmgen.shades import ansi, legend
 # Options of a file of Keras.
 _EXPORT = (
     *("vocab_from", "vocab", "charset", "lower", "config", "window", "encoding", "input_values", "padding"),
-    "heads",
+    *("heads", "trusted"),
 )
 
 
@@ -83,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
     add_heads_argument(keras)
     keras.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
+    add_trusted_argument(keras)
 
 
 def add_option(group: Any, name: str, option: Option, otherwise: str | None = None) -> None:

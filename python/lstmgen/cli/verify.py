@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> None:
         "output": args.output,
         "heads": args.heads,
         "window": args.window,
+        "trusted": args.trusted,
     }
     model = Model(model_source(args.model))
     with busy(f"comparing {args.windows} windows"):

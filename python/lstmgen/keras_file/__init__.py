@@ -1,9 +1,11 @@
 """Reader of models that Keras saved: it takes a file and returns a `Network`.
 
-A file may come from anywhere. Nothing in it is imported or run.
+A file may come from anywhere. Nothing in it is imported or run, and a process of its own reads it.
 
 | module | what it does |
 |---|---|
+| `isolation.py` | lets a process of its own read a file, within limits |
+| `child.py`, `transfer.py` | that process, and how its answer comes back |
 | `reader.py` | tells the kinds of file apart |
 | `hdf5.py` | reads arrays, and checks each size first |
 | `weights.py` | finds the arrays of a layer |
@@ -12,6 +14,7 @@ A file may come from anywhere. Nothing in it is imported or run.
 | `assembly.py` | puts the network together |
 """
 
-from lstmgen.keras_file.reader import Architecture, ReadOptions, describe, read
+from lstmgen.keras_file.isolation import describe, read
+from lstmgen.keras_file.reader import Architecture, ReadOptions
 
 __all__ = ["Architecture", "ReadOptions", "describe", "read"]

@@ -45,12 +45,15 @@ class ReadOptions(TypedDict, total=False):
     heads: the outputs that together are a note, in the order in which their values enter, such as
         "pitch/128,step,duration": see `lstmgen.ExportOptions`.
     window: the number of time steps, 1 to 65,536, for a model that was saved without one.
+    trusted: whether this process reads the file. By default a process of its own does, within
+        limits (see `read`).
     """
 
     config: Architecture | None
     output: str | None
     heads: str | Sequence[str] | None
     window: int | None
+    trusted: bool | None
 
 
 def read(source: Source, **options: Unpack[ReadOptions]) -> Network:

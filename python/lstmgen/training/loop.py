@@ -320,7 +320,7 @@ class _Keeper:
     def _replace(self, saved: bytes, facts: Mapping[str, Any], *, keras_too: bool = True) -> None:
         """Replace the files by those of the Keras model `saved`, with these facts."""
         job = self.job
-        data = exporting.convert(saved, dtype=job.settings.dtype, card=facts, **job.options)
+        data = exporting.convert(saved, trusted=True, dtype=job.settings.dtype, card=facts, **job.options)
         sample = job.sample(data)[0] if job.sample else ""
         text = card.markdown(data, self.files.out.name, sample).encode()
         contents = {self.files.out: data, self.files.card: text}

@@ -1,0 +1,183 @@
+"""Files of Keras are read in a process of their own.
+
+libhdf5 is a parser in C, and a damaged file can crash it, or make it take memory and time without
+end. So a child process reads the file, with limits, and hands over what it found as plain data
+(`transfer`). The child is `child.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from lstmgen.errors import ReaderDied, option, spelled_as_in_python
+from lstmgen.keras_file import reader, transfer
+from lstmgen.keras_file.reader import Description, ReadOptions, Source
+from lstmgen.network import Network
+
+# What the child may take above what it takes to start.
+_MEMORY_RATIO, _MEMORY = 64, 2**24  # so many times the bytes of the file, and so many bytes more
+_SECONDS, _SECONDS_PER_MIB = 2, 0.1  # of the processor
+_PATIENCE = 120  # seconds by the clock, for a machine that is busy or has a slow disk
+
+_OUT_OF_MEMORY = 3  # the exit status of `child`
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from lstmgen.keras_file.child import main; main()"
+
+
+def read(source: Source, **options: Unpack[ReadOptions]) -> Network:
+    """Return the network in a file that Keras saved.
+
+    source: the path of the file, or its bytes. Keras 1, 2 and 3 are read: whole models and weights,
+        as HDF5, as zip (`.keras`), as a checkpoint of TensorFlow and as a SavedModel.
+    options: see `ReadOptions`.
+
+    A process of its own reads the file. It may take 64 times the bytes of the file and 16 MiB of
+    memory, and 2 s of processor time and 0.1 s for each MiB of the file. Windows and macOS have
+    only the limits that they can set. With `trusted=True`, or with the environment variable
+    LSTMGEN_TRUST=1, this process reads the file, without limits and 0.2 s faster.
+
+    Raises `OSError` for a file that cannot be opened, `ModelFormatError` for one that is damaged or
+    not supported, `ReaderDied` for one that crashed the reader or reached a limit, and `ValueError`
+    for an option that does not fit. Each message names the file or the option.
+
+    >>> import io, h5py
+    >>> file = io.BytesIO()
+    >>> with h5py.File(file, "w") as root:
+    ...     root.attrs["layer_names"] = [b"dense"]
+    ...     root.create_group("dense").attrs["weight_names"] = [b"kernel"]
+    ...     root["dense/kernel"] = [[1.0], [2.0]]
+    >>> network = read(file.getvalue(), config="Dense(1, use_bias=False, input_shape=[None, 2])")
+    >>> network.layers[0].arrays["kernel"].tolist()
+    [[1.0], [2.0]]
+    """
+    found = _asked("read", source, options)
+    assert isinstance(found, Network)
+    return found
+
+
+def describe(source: Source, **options: Unpack[ReadOptions]) -> Description:
+    """Return what is in a file that Keras saved.
+
+    source, options, errors, limits: see `read`.
+
+    A model that cannot be exported has `network` None and a `problem`.
+
+    >>> import io, h5py
+    >>> file = io.BytesIO()
+    >>> with h5py.File(file, "w") as root:
+    ...     root.attrs["layer_names"] = [b"dense"]
+    ...     root.create_group("dense").attrs["weight_names"] = [b"kernel"]
+    ...     root["dense/kernel"] = [[1.0], [2.0]]
+    >>> found = describe(file.getvalue(), config="Dense(1, use_bias=False, input_shape=[None, 2])")
+    >>> found.kind, found.layers[0].class_name, found.problem
+    ('weights only (HDF5)', 'Dense', None)
+    """
+    found = _asked("describe", source, options)
+    assert isinstance(found, Description)
+    return found
+
+
+def _asked(wanted: str, source: Source, options: ReadOptions) -> Any:
+    """Return what the function `wanted` of `reader` returns."""
+    given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    trusted = given.pop("trusted", None)
+    if trusted is None:
+        trusted = os.environ.get("LSTMGEN_TRUST") == "1"
+    if trusted:
+        return getattr(reader, wanted)(source, **given)
+    if "config" in given:
+        given["config"] = reader.architecture(given["config"])  # any mapping, as a dict
+    return _Reader(wanted, source).ask(given)
+
+
+class _Reader:
+    """A process that reads one file."""
+
+    def __init__(self, wanted: str, source: Source) -> None:
+        self._wanted = wanted
+        self._bytes = source if isinstance(source, bytes) else b""
+        self._path = None if isinstance(source, bytes) else os.fspath(source)
+        self._name = self._path or "<bytes>"
+        size = len(self._bytes) if self._path is None else _size(self._path)
+        self._memory = _MEMORY_RATIO * size + _MEMORY
+        self._seconds = _SECONDS + _SECONDS_PER_MIB * size / 2**20
+
+    def ask(self, options: Mapping[str, Any]) -> Any:
+        """Return the answer of the process, or raise the exception that it answers with."""
+        request = {
+            "wanted": self._wanted,
+            "path": self._path,
+            "options": options,
+            "seconds": self._seconds,
+            "memory": self._memory,
+            "command_line": not spelled_as_in_python(),
+        }
+        # Files, not pipes: the child cannot wait for its parent, and a limit holds for their size.
+        with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as said:
+            asked.write(json.dumps(request).encode() + b"\n" + self._bytes)
+            asked.seek(0)
+            status = self._run(asked, answer, said)
+            said.seek(0)
+            if status != 0:
+                raise self._died(status, said.read(4096).decode("utf-8", "replace"))
+            answer.seek(0)
+            try:
+                return transfer.read(answer)
+            except EOFError:
+                raise self._died(status, "") from None
+
+    def _run(self, asked: Any, answer: Any, said: Any) -> int | None:
+        """Return the exit status of the process; None: it took too long."""
+        if not sys.executable:
+            raise self._error("this program has no Python to start")
+        command = [sys.executable, "-I", "-c", _START, json.dumps(sys.path)]
+        # One thread of each library, and no plug-ins of HDF5 from elsewhere.
+        quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
+        try:
+            process = subprocess.Popen(command, stdin=asked, stdout=answer, stderr=said, env={**os.environ, **quiet})
+        except OSError as error:
+            raise self._error(f"no process for it could be started ({error})") from None
+        try:
+            return process.wait(_PATIENCE + 2 * self._seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:  # also after Ctrl-C
+            process.kill()
+            process.wait()
+
+    def _died(self, status: int | None, said: str) -> ReaderDied:
+        cpu = getattr(signal, "SIGXCPU", None)
+        if status is None:
+            return self._error(f"reading it took longer than {_PATIENCE + 2 * self._seconds:.0f} s")
+        if status == _OUT_OF_MEMORY or "MemoryError" in said:
+            return self._error(f"reading it takes more memory than {self._memory / 2**20:,.0f} MiB")
+        if cpu is not None and -status in (cpu, signal.SIGKILL):
+            return self._error(f"reading it took more than {self._seconds:.0f} s of processor time, or was stopped")
+        if status < 0:
+            return self._error(f"the process that read it died of {signal.Signals(-status).name}")
+        last = said.strip().splitlines()[-1:] or [f"it ended with the status {status}"]
+        return self._error(f"the process that read it failed: {last[0][:200]}")
+
+    def _error(self, what: str) -> ReaderDied:
+        return ReaderDied(
+            f"{self._name}: {what}. The file is damaged or made to do harm. "
+            f"If you trust it, {option('trusted', True)} reads it without this protection"
+        )
+
+
+def _size(path: str) -> int:
+    """Return the bytes of a file, or of all files of a checkpoint's folder."""
+    from lstmgen.keras_file import tf_checkpoint
+
+    prefix = tf_checkpoint.prefix_of(path)
+    if prefix is None:
+        return os.stat(path).st_size
+    folder, name = os.path.split(prefix)
+    with os.scandir(folder or ".") as entries:
+        return sum(entry.stat().st_size for entry in entries if entry.name.startswith(name))
