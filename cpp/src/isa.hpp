@@ -14,8 +14,9 @@ namespace lstmgen {
 std::vector<const kernels::KernelTable*> supported_kernels(bool int8 = true);
 
 /// Returns the kernels with the name `isa`. If it is empty, the environment variable LSTMGEN_ISA
-/// names them. If that is empty, too, they are the best for models of int8, or for others. Throws Error if the name is
-/// unknown or these kernels cannot run here. The error lists the names that can.
+/// names them. If that is empty, too, they are the best for models of int8, or for others. Throws
+/// Error if the name is unknown or these kernels cannot run here. The error lists the names that
+/// can.
 const kernels::KernelTable& choose_kernels(const std::string& isa, bool int8 = true);
 
 }  // namespace lstmgen

@@ -146,8 +146,8 @@ struct Rows {
     std::size_t rounded_stride;
     const float* scales;  // (rows), for integers; else null
     // Whether `rounded` is cut into tiles of kAmxRows rows and kAmxBytes numbers: all tiles of the
-    // first rows, then those of the next ones. A tile is the upper bytes (kAmxRows, kAmxBytes), then
-    // the lower ones. What is after the last row, and after the k-th number, is undefined.
+    // first rows, then those of the next ones. A tile is the upper bytes (kAmxRows, kAmxBytes),
+    // then the lower ones. What is after the last row, and after the k-th number, is undefined.
     bool tiles = false;
 };
 

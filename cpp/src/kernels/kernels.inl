@@ -257,8 +257,8 @@ LSTMGEN_NOINLINE void round_to_int16(const float* x, std::size_t n, float factor
     });
 }
 
-// The bytes of a rounded row. Those of kAmxBytes numbers lie together. Their lower bytes lie `lower`
-// bytes behind the upper ones, and the next numbers `step` bytes behind these.
+// The bytes of a rounded row. Those of kAmxBytes numbers lie together. Their lower bytes lie
+// `lower` bytes behind the upper ones, and the next numbers `step` bytes behind these.
 struct RowOfBytes {
     std::byte* at;
     std::size_t lower, step;

@@ -49,8 +49,8 @@ void set_panel(const Matrix& m, std::size_t p, std::size_t begin, std::size_t en
         std::memcpy(panel.last + i * kAmxBytes, panel.at + (whole + i) * panel.step, kAmxBytes);
 }
 
-// sums (2 P, 16, 16) = x . panels, for n numbers of 16 rows: the sums of the upper bytes, then those
-// of the lower ones, for each panel. x is in tiles.
+// sums (2 P, 16, 16) = x . panels, for n numbers of 16 rows: the sums of the upper bytes, then
+// those of the lower ones, for each panel. x is in tiles.
 template <std::size_t P>
 inline void sum_tiles(const std::byte* x, std::size_t n, const PanelOfQuads (&panels)[P],
                       std::int32_t (&sums)[2 * P][kAmxRows * kPanel]) {
