@@ -38,6 +38,18 @@ def test_every_white_space_of_python_divides_tokens_and_no_other_character_does(
                 vocabulary.encode(f"a{chr(code)}a")
 
 
+@given(st.lists(_PIECES, min_size=1, max_size=12, unique=True), st.text("abé€😀 ", max_size=40))
+def test_a_long_element_changes_nothing_but_how_texts_are_searched(elements: list[str], text: str) -> None:
+    _same([*elements, "a" * 100 + "b"], "text", text + "a" * 150 + "b" + text)
+
+
+def test_texts_are_cut_in_time_that_grows_with_their_length() -> None:
+    elements = ["a", "a" * 65536 + "b"]  # at each place of the text, 65,536 letters are those of the long one
+    text = "a" * 200_000  # 91 s for 2,000 letters, once
+    assert len(_core.Vocabulary(elements, "text").encode(text)) == len(text)
+    assert len(Vocabulary(elements, "text").encode(text[:2000])) == 2000
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30))
 def test_any_text_comes_back_from_its_ids(text: str) -> None:
     elements = sorted(set(text)) or ["a"]

@@ -4,10 +4,14 @@
 
 #include "container.hpp"
 #include "kept.hpp"
+#include "longest_match.hpp"
 #include "message.hpp"
 
 namespace lstmgen {
 namespace {
+
+// An element of so many bytes is sought byte by byte at each place of a text.
+constexpr std::size_t kShort = 64;
 
 struct Character {
     std::uint32_t code;  // point of Unicode
@@ -89,16 +93,25 @@ LSTMGEN_KEPT Vocabulary::Vocabulary(const std::vector<std::string>& elements, co
         refuse({"kind of the vocabulary: expected text, tokens or bytes, found ", Part::quoted(kind)});
     for (const std::uint32_t id : order_of(elements))
         if (!elements[id].empty()) by_text_.push_back(id);
+    const auto is_long = [](const std::string& element) { return element.size() > kShort; };
+    if (!tokens_ && std::any_of(elements.begin(), elements.end(), is_long))
+        long_ = std::make_shared<const LongestMatch>(elements_, by_text_);
 }
 
 LSTMGEN_KEPT std::size_t Vocabulary::encode(std::string_view text, std::uint32_t* ids, std::size_t capacity) const {
     std::size_t n = 0;
+    std::vector<std::uint32_t> matches(long_ ? text.size() : 0);
+    if (long_) long_->find(text, matches.data());
     for (std::size_t at = 0;;) {
         if (tokens_) at += bytes_until(text.substr(at), false);
         if (at == text.size()) return n;
         const std::string_view rest = text.substr(at);
         const std::string_view piece = tokens_ ? rest.substr(0, bytes_until(rest, true)) : rest;
-        const Found found = longest(elements_, by_text_, piece);
+        Found found{0, 0};
+        if (!long_)
+            found = longest(elements_, by_text_, piece);
+        else if (matches[at] != LongestMatch::kNone)
+            found = {matches[at], elements_[matches[at]].size()};
         if (found.bytes == 0 || (tokens_ && found.bytes < piece.size()))
             refuse({"the text at byte ", at, ", '",
                     tokens_ ? shortened(piece) : piece.substr(0, first_character(rest).bytes),

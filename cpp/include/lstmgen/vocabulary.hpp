@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "lstmgen/lstmgen.hpp"
 
 namespace lstmgen {
+
+class LongestMatch;
 
 /// The elements of a model and their ids. Immutable: any number of threads may use one. Copies
 /// share the elements.
@@ -33,7 +36,8 @@ public:
     std::vector<std::uint32_t> encode(std::string_view text) const;
 
     /// Writes the same ids into `ids` (capacity). Returns how many ids the text has; the first
-    /// `capacity` are written. Does not allocate unless it throws.
+    /// `capacity` are written. Allocates if it throws, and if an element is longer than 64 bytes:
+    /// then four bytes for each byte of the text.
     std::size_t encode(std::string_view text, std::uint32_t* ids, std::size_t capacity) const;
 
     /// Returns the text of `ids` (n). Spaces join elements of the kind "tokens". Throws Error with
@@ -51,6 +55,7 @@ private:
     std::vector<std::string> elements_;   // (elements), by id
     std::vector<std::uint32_t> by_text_;  // ids of the elements that are not empty, sorted by text
     bool tokens_;                         // whether spaces separate the elements of a text
+    std::shared_ptr<const LongestMatch> long_;  // if an element has more than 64 bytes, else null
 };
 
 /// Tells whether a sequence ends with a stop, a list of ids. Immutable: any number of threads may

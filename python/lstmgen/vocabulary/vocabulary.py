@@ -57,7 +57,7 @@ class Vocabulary:
         self.kind = kind
         self.tokenizer = tokenizer
         self.ids = {element: i for i, element in enumerate(elements) if element}
-        self._longest = max(map(len, elements), default=0)
+        self._sizes = sorted({len(element) for element in elements if element}, reverse=True)
 
     def __len__(self) -> int:
         return len(self.elements)
@@ -180,8 +180,8 @@ class Vocabulary:
     def _cut(self, text: str) -> Iterator[Piece]:
         at = 0
         while at < len(text):
-            for size in range(self._longest, 0, -1):
-                if (piece := text[at : at + size]) in self.ids:
+            for size in self._sizes:
+                if at + size <= len(text) and (piece := text[at : at + size]) in self.ids:
                     break
             else:
                 piece = text[at]
