@@ -43,7 +43,7 @@ private:
         StopMatcher matcher;
     };
     std::shared_ptr<const Sought> sought_;  // null: no stops
-    std::size_t drawn_ = 0;                 // elements since the search began, up to the longest stop
+    std::size_t drawn_ = 0;                 // elements since the search began, at most longest()
     bool found_ = false;
 };
 
