@@ -210,7 +210,9 @@ def test_the_recording_shows_what_the_program_draws() -> None:
     words = shlex.split(recording.COMMANDS[0])
     given = dict(itertools.pairwise(words))
     length, temp, seed = int(given["--length"]), float(given["--temp"]), int(given["--seed"])
-    text = str(lstmgen.Generator("latex").sample(length, temp, seed=seed, grammar="own"))
+    model = lstmgen.Model("latex")
+    options = {**model.metadata["card"]["sample"], "temp": temp}  # as the command takes them
+    text = str(lstmgen.Generator(model).sample(length, seed=seed, grammar="own", **options))
     shown = (ROOT / "docs/images/terminal.svg").read_text()
     lines = [line for line in recording.wrapped(text) if line]
     assert lines and all(f">{html.escape(line)}</text>" in shown for line in lines)

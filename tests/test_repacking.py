@@ -86,7 +86,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert b.read_bytes() == packed(dtype="int8")
     assert capsys.readouterr().err.startswith(f"{b}: {b.stat().st_size:,} bytes\n")
     assert cli.main(["export", str(a), str(b), "--name", "x", "--dtype", "bf16"]) == 1
-    assert "a.bin: a .bin takes no option but --dtype and --grammar, found --name" in capsys.readouterr().err
+    assert "a.bin: a .bin takes no option but --dtype, --grammar, --card, found --name" in capsys.readouterr().err
     assert b.read_bytes() == packed(dtype="int8")
 
 
@@ -98,3 +98,19 @@ def test_a_broken_file_is_refused_by_its_name(tmp_path: Path) -> None:
     assert not (tmp_path / "out.bin").exists()
     with pytest.raises(ValueError, match=r"dtype: expected one of f32, bf16, int8, found 'int4'"):
         exporting.convert(packed(), dtype="int4")
+
+
+def test_facts_of_a_card_are_replaced(tmp_path: Path) -> None:
+    a, b = tmp_path / "a.bin", tmp_path / "b.bin"
+    a.write_bytes(packed(card='{"data": "mine", "sample": {"temp": 0.5, "top_k": 3}}'))
+    assert cli.main(["export", str(a), str(b), "--temp", "0.75", "--min-p", "0.0625"]) == 0
+    model = lstmgen.Model(b)
+    assert model.metadata["card"] == {"data": "mine", "sample": {"temp": 0.75, "top_k": 3, "min_p": 0.0625}}
+    assert lstmgen.Generator(model).sample(9, seed=1) == lstmgen.Generator(a).sample(9, seed=1)
+    with pytest.raises(ValueError, match="card"):
+        exporting.convert(packed(), card=f'{{"data": "{"x" * 2**20}"}}')
+
+
+def test_a_model_without_a_card_takes_one() -> None:
+    data = exporting.convert(packed(), card={"data": "mine"})
+    assert lstmgen.Model(data).metadata["card"] == {"data": "mine"}

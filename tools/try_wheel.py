@@ -20,12 +20,12 @@ import numpy as np
 import lstmgen
 
 # What the seed 19 gives: the same text on every machine and instruction set.
-BEGINNING = "\\begin{lemma}\n\\label{lemma-inverse-limit-spectral-spaces}\n"
+BEGINNING = "\\begin{lemma}\n\\label{lemma-closed-in-quasi-compact}\nA topological space $X$ is catenary."
 
 
 def main() -> None:
     """Try each part; an error ends the program."""
-    text = lstmgen.Generator("latex").sample(300, temp=0.67, seed=19, grammar="own")
+    text = lstmgen.Generator("latex").sample(300, temp=0.67, min_p=0.05, seed=19, grammar="own")
     assert BEGINNING in str(text), f"the seed 19 gives another text here: {text!r}"
 
     with tempfile.TemporaryDirectory() as name:

@@ -19,7 +19,7 @@ import numpy as np
 
 from lstmgen import elements, files, heads, keras_file
 from lstmgen.binfile import writer
-from lstmgen.binfile.repacking import repack, with_grammar
+from lstmgen.binfile.repacking import repack, with_card, with_grammar
 from lstmgen.binfile.sniffing import is_bin, read_bin
 from lstmgen.bundled import Source, resolved
 from lstmgen.elements import Assumption, Encoding, Outputs, Padding
@@ -126,7 +126,7 @@ def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
     """Write a model that Keras saved as a `.bin`.
 
     source: the path or the bytes of the model, or the name of a bundled one. A `.bin`
-        takes only `dtype` and `grammar`.
+        takes only `dtype`, `grammar` and `card`, whose facts replace those that it has.
     out: the path of the new file. It holds either all of the new file or what it held before.
     options: see `lstmgen.exporting.ExportOptions`.
 
@@ -232,16 +232,21 @@ def build(source: Source, options: ExportOptions, network: Network | None = None
 
 def _repacked(source: Source, options: ExportOptions) -> Exported:
     name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
-    taken = ("dtype", "grammar")
+    taken = ("dtype", "grammar", "card")
     if rest := [
         option(key) for key, value in options.items() if key not in taken and value is not None and value is not False
     ]:
-        known = " and ".join(map(option, taken))
+        known = ", ".join(map(option, taken))
         raise ValueError(f"{name}: a .bin takes no option but {known}, found {', '.join(sorted(rest))}")
     data = read_bin(source)
     data = repack(data, name, options.get("dtype"))
     if (grammar := options.get("grammar")) is not None:
         data = with_grammar(data, _checked_grammar(data, grammar))
+    if (card := options.get("card")) is not None:
+        from lstmgen.model import Model  # exporting itself needs no native module
+
+        kept = Model(data).metadata["card"]
+        data = with_card(data, card_text(card, kept if isinstance(kept, dict) else {}) or "{}")
     return Exported(data, ())
 
 

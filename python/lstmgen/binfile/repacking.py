@@ -42,6 +42,17 @@ def with_grammar(data: bytes, grammar: str) -> bytes:
     return gguf.with_key(data, writer.GRAMMAR, gguf.string(grammar))
 
 
+def with_card(data: bytes, card: str) -> bytes:
+    """Return the bytes of a sound `.bin` with this card, a JSON object, in place of its own.
+
+    >>> import lstmgen
+    >>> data = with_card(lstmgen.Model("latex").to_bytes(), '{"data": "mine"}')
+    >>> lstmgen.Model(data).metadata["card"]
+    {'data': 'mine'}
+    """
+    return gguf.with_key(data, writer.CARD, gguf.string(writer.limited("card", card, writer.MAX_CARD)))
+
+
 def _unpack(data: bytes) -> dict[str, Any]:
     """Return the arguments of `writer.pack` for a file that the engine has checked, but dtype."""
     keys, tensors = gguf.parse(data)

@@ -32,6 +32,7 @@ PADDED_WITH_ZEROS = ("onehot", *ONE_NUMBER)  # encodings whose windows vectors o
 VOCABULARY_KINDS = ("text", "tokens", "bytes")
 MAX_STRING = 2**16  # bytes
 MAX_CARD = 2**20  # and of a grammar
+CARD = "lstmgen.card"
 GRAMMAR = "lstmgen.grammar"
 
 _FILE_TYPES = {"f32": 0, "bf16": 32, "int8": 24}
@@ -132,13 +133,13 @@ def _fact_keys(network: Network, contents: Contents, dtype: str, values: Array |
     }
     for key, fact in FACTS.items():
         if (text := contents.get(fact)) is not None:
-            keys[key] = gguf.string(_limited(fact, text))
+            keys[key] = gguf.string(limited(fact, text))
     keys["lstmgen.format"] = gguf.u32(1)
-    keys["lstmgen.keras_version"] = gguf.string(_limited("keras_version", network.keras_version))
+    keys["lstmgen.keras_version"] = gguf.string(limited("keras_version", network.keras_version))
     if (card := contents.get("card")) is not None:
-        keys["lstmgen.card"] = gguf.string(_limited("card", card, MAX_CARD))
+        keys[CARD] = gguf.string(limited("card", card, MAX_CARD))
     if (grammar := contents.get("grammar")) is not None:
-        keys[GRAMMAR] = gguf.string(_limited("grammar", grammar, MAX_CARD))
+        keys[GRAMMAR] = gguf.string(limited("grammar", grammar, MAX_CARD))
     keys["lstmgen.encoding"] = gguf.string(contents["encoding"])
     keys["lstmgen.input_size"] = gguf.u32(network.input_size)
     if values is not None:
@@ -358,7 +359,7 @@ def _check_labels(network: Network, labels: Sequence[str], predictor: bool) -> N
     if len(labels) != network.outputs:
         raise OptionError("labels", f"{network.outputs}, one for each output", len(labels))
     for i, label in enumerate(labels):
-        if not _limited(f"label {i}", label):
+        if not limited(f"label {i}", label):
             raise ValueError(f"label {i}: expected text, found an empty one")
         if label in labels[:i]:
             raise ValueError(f"{option('labels')}: {label!r} appears twice")
@@ -377,7 +378,7 @@ def _check_vocabulary(
         raise ValueError(f"the vocabulary has {len(vocabulary)} elements, the network {count} {what}")
     seen: dict[str, int] = {}
     for i, element in enumerate(vocabulary):
-        if not _limited(f"vocabulary element {i}", element) and i != padding:
+        if not limited(f"vocabulary element {i}", element) and i != padding:
             raise ValueError(f"vocabulary element {i}: expected text, found an empty one that is not the padding")
         if kind == "bytes" and element and not re.fullmatch(_BYTE, element):
             raise ValueError(f"vocabulary element {i}: expected a byte, <0x01> to <0xFF>, found {element!r:.40}")
@@ -401,7 +402,7 @@ def _in_range(what: str, value: object, low: int, high: int) -> None:
         raise ModelFormatError(f"{what}: expected {low} to {high}, found {value!r}")
 
 
-def _limited(what: str, text: object, limit: int = MAX_STRING) -> str:
+def limited(what: str, text: object, limit: int = MAX_STRING) -> str:
     """Return `text` if the format can hold it as a string. Else raise an error."""
     if not isinstance(text, str):
         raise TypeError(f"{what}: expected str, found {type(text).__name__}")
