@@ -1,9 +1,4 @@
-// A grammar, a vocabulary and a walk through both, from bytes that nobody checked. With libFuzzer:
-//
-//     clang++ -std=c++17 -O1 -g -fsanitize=fuzzer,address,undefined -Icpp/include -Icpp/src
-//     fuzz/grammar.cpp
-//         cpp/src/grammar/*.cpp cpp/src/crc32.cpp cpp/src/message.cpp -o fuzz_grammar
-//     ./fuzz_grammar -dict=fuzz/gbnf.dict -max_len=2000 corpus/
+// A grammar, a vocabulary and a walk through both, from bytes that nobody checked.
 //
 // The first byte chooses the vocabulary; up to a byte 0 lies the grammar; then come the draws.
 // Whatever they are: an Error, or a text that ends within the elements that were promised, and the

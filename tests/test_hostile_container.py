@@ -229,6 +229,12 @@ changes("tensor name of 64", "a tensor's name: expected at most 63 bytes, .*64",
 changes("tensor name that is no UTF-8", "a tensor's name: not UTF-8", name=b"lstm_0.kernel\xff")
 changes("NUL in a tensor name", "a tensor's name: not UTF-8", name=b"lstm_0.kernel\0")
 
+# Published flaws of readers of GGUF.
+changes("CVE-2025-53630: padded tensor sizes whose sum wraps", KERNEL, dims=[2**62 - 8, 1])
+changes("CVE-2026-27940: a sum that wraps once the header's size is added", KERNEL, dims=[2**62 - 512, 1])
+changes("CVE-2026-33298: a quantised tensor of exabytes in a file of kilobytes", KERNEL, dims=[2**61, 32], type=24)
+changes("CVE-2026-7482: a tensor that is longer than its data", KERNEL, dims=[80, 2**20])
+
 
 @mutation("gate missing", "expected .*11, 80.*found .*11, 60")
 def _gate_missing(file: File) -> None:

@@ -1,0 +1,103 @@
+"""Write a first corpus for each fuzzer: `python fuzz/make_seeds.py FOLDER`.
+
+It needs the package and its tests, with pytest: small networks of every layer type, dtype and
+encoding, the mutations of tests/test_hostile_container.py, states, grammars and calls.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+import test_hostile_container as hostile  # noqa: E402
+import test_layers as every  # noqa: E402
+from lstmgen import _core  # noqa: E402
+from support.gguf_bytes import take_apart  # noqa: E402
+from support.networks import network, packed  # noqa: E402
+
+LAYERS = {
+    "lstm": [("lstm", 5), ("dense", 4, "softmax")],
+    "gru": [("gru", 5), ("layer_norm", 0.001), ("dense", 4, "softmax")],
+    "gru_before": [("gru", 5, "tanh", "sigmoid", False), ("dense", 4, "softmax")],
+    "rnn": [("simple_rnn", 5, "softsign"), ("affine",), ("activation", "relu"), ("dense", 4, "linear")],
+    "pool": [("lstm", 5), ("attention_pool", 1e-7), ("dense", 4, "softmax")],
+    "whole": [("reverse",), ("lstm", 5), ("dense", 4, "softmax")],
+    "repeat": [("lstm", 5), ("repeat", 3), ("gru", 3), ("dense", 4, "softmax")],
+}
+
+
+def models() -> dict[str, bytes]:
+    """Return small files by name."""
+    found = {}
+    for name, layers in LAYERS.items():
+        attention = {"sequences": True} if name == "pool" else {"vectors": [0]} if name == "repeat" else {}
+        for dtype in ("f32", "bf16", "int8"):
+            of = network(layers, 4, window=4, **attention)
+            found[f"{name}.{dtype}"] = packed(of, dtype=dtype)
+    found["features"] = packed(network(LAYERS["lstm"], 3, window=0), encoding="features", vocabulary=None, prime=None)
+    found["embedding"] = packed(
+        network([("embedding", 3), *LAYERS["gru"]], 4, window=3), encoding="index", dtype="int8"
+    )
+    for name in every.NETWORKS:
+        found[f"layer.{name}"] = packed(every.make(name), encoding="features", vocabulary=None, prime=None)
+    for i, (change, _) in enumerate(hostile.MUTATIONS.values()):
+        change(file := take_apart(hostile.SOUND))
+        found[f"mutation.{i}"] = file.to_bytes()
+    for i, (options, keys, _) in enumerate(hostile.OTHERS.values()):
+        file = take_apart(packed(**options))
+        for key, value in keys.items():
+            file.drop(key)
+            if value is not None:
+                file.add(key, value)
+        found[f"other.{i}"] = file.to_bytes()
+    return {name: data for name, data in found.items() if len(data) < 60_000}
+
+
+def states() -> dict[str, bytes]:
+    """Return states of the C++ tests' network."""
+    model = _core.Model.load(str(ROOT / "cpp/tests/data/tiny.bin"))
+    found = {}
+    for refresh in (0, 1, 3, 12, 100):
+        for n in (0, 1, 5, 40):
+            generator = _core.Generator(model, {"seed": n}, refresh=refresh, threads=1)
+            if n > 0:
+                generator.feed(np.arange(n, dtype=np.uint32) % 11)
+                generator.sample(n)
+            found[f"{refresh}.{n}"] = generator.save_state()
+    return found
+
+
+def calls() -> dict[str, bytes]:
+    """Return sequences of calls, which fuzz/c_api.cpp reads from random bytes."""
+    draw = random.Random(1)
+    return {str(i): draw.randbytes(70 * draw.randrange(1, 40)) for i in range(40)}
+
+
+def grammars() -> dict[str, bytes]:
+    """Return grammars, as fuzz/grammar.cpp reads them."""
+    texts = [
+        'root ::= "a" | "b" root',
+        'root ::= ("ab" [a-z]{2,3})* x\nx ::= "}" | "" ',
+        'root ::= [^a] . "\\u00e9"+ y?\ny ::= "(" y ")" | "x"',
+    ]
+    return {str(i): bytes([i]) + text.encode() + b"\0" + bytes(range(40)) for i, text in enumerate(texts)}
+
+
+def main(folder: str) -> None:
+    """Write the corpora into folders named after the fuzzers."""
+    files = models()
+    corpora = {"container": files, "kernels": files, "state": states(), "c_api": calls(), "grammar": grammars()}
+    for fuzzer, inputs in corpora.items():
+        (to := Path(folder) / fuzzer).mkdir(parents=True, exist_ok=True)
+        for name, data in inputs.items():
+            (to / f"seed.{name}").write_bytes(data)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
