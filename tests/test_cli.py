@@ -497,6 +497,14 @@ def test_an_unknown_instruction_set_is_one_line(run: Any, path: str, monkeypatch
     run("sample", path).failed("LSTMGEN_ISA: expected one of .*'quantum'")
 
 
+def test_an_export_that_cannot_be_opened_here_writes_nothing(
+    run: Any, small_h5: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTMGEN_ISA", "quantum")
+    run("export", small_h5, tmp_path / "new.bin").failed("LSTMGEN_ISA: expected one of .*'quantum'")
+    assert not (tmp_path / "new.bin").exists()
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

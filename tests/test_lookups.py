@@ -11,6 +11,7 @@ import pytest
 
 import lstmgen
 from lstmgen import ModelFormatError, keras_file
+from lstmgen.keras_file.lookups import saved_vocabulary
 
 WORDS = ["the", "cat", "sat", "dont"]
 
@@ -42,6 +43,36 @@ def test_string_lookup_gives_the_vocabulary(keras: Any, tmp_path: Path, given: l
     x = np.array([["the", "cat", "sat", "the", "cat"]])
     expected = model(keras.ops.convert_to_tensor(x)).numpy()
     np.testing.assert_allclose(found.predict(ids[None]), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(("kind", "text"), [("StringLookup", True), ("IntegerLookup", False)])
+def test_an_adapted_lookup_gives_its_vocabulary(
+    keras: Any, tmp_path: Path, kind: str, text: bool, nested: bool
+) -> None:
+    first = getattr(keras.layers, kind)()
+    first.adapt(np.array(["a", "\n", "b", "a", "\n", "a"] if text else [60, 64, 60, 62, 62, 60]))
+    inner = keras.Sequential([keras.Input((5,), dtype="string" if text else "int64"), first]) if nested else first
+    saved(keras, tmp_path / "m.keras", inner, 4, text=text)
+    found = lstmgen.Model(tmp_path / "m.keras")
+    assert found.vocabulary is not None
+    assert found.vocabulary.elements == tuple(map(str, first.get_vocabulary()))
+
+
+@pytest.mark.parametrize(("split", "text"), [("whitespace", "the cat the cat the"), ("character", "a b a b a")])
+def test_an_adapted_vectorization_gives_its_vocabulary(keras: Any, tmp_path: Path, split: str, text: str) -> None:
+    first = keras.layers.TextVectorization(split=split)
+    first.adapt([text])
+    saved(keras, tmp_path / "m.keras", first, len(first.get_vocabulary()), steps=None)
+    found = lstmgen.Model(tmp_path / "m.keras")
+    assert found.vocabulary is not None
+    assert found.vocabulary.elements == tuple(map(str, first.get_vocabulary()))
+    assert found.vocabulary.encode(text).tolist() == first([text]).numpy()[0].tolist()
+
+
+def test_a_saved_vocabulary_of_another_size_is_not_used() -> None:
+    assert saved_vocabulary("[UNK]\na\nb", 4) is None
+    assert saved_vocabulary("-1\n60\nx", 3, integers=True) is None
 
 
 def test_string_lookup_with_a_mask_has_padding(keras: Any, tmp_path: Path) -> None:
@@ -81,11 +112,18 @@ def test_text_vectorization_of_characters(keras: Any, tmp_path: Path) -> None:
     assert found.vocabulary.encode("A!b-cz").tolist() == [2, 3, 4, 1]
 
 
-def test_vocabulary_elsewhere_is_never_opened(keras: Any, tmp_path: Path) -> None:
+def test_a_vocabulary_of_another_size_than_the_network_is_told(keras: Any, tmp_path: Path) -> None:
     first = keras.layers.TextVectorization()
-    first.adapt(["the cat sat"])
+    first.adapt(["the cat"])
     saved(keras, tmp_path / "m.keras", first, 5, steps=None)
-    assert "the vocabulary of the layer text_vectorization" in keras_file.read(tmp_path / "m.keras").assumed[0]
+    assert any(
+        "has 4 elements, and the network puts out 5" in said for said in keras_file.read(tmp_path / "m.keras").assumed
+    )
+    assert lstmgen.Model(tmp_path / "m.keras").vocabulary is None
+
+
+def test_a_layer_that_was_not_adapted_has_no_vocabulary(keras: Any, tmp_path: Path) -> None:
+    saved(keras, tmp_path / "m.keras", keras.layers.TextVectorization(), 5, steps=None)
     assert lstmgen.Model(tmp_path / "m.keras").vocabulary is None
     assert lstmgen.Model(tmp_path / "m.keras", vocab=["", "[UNK]", *WORDS[:3]]).vocabulary is not None
 

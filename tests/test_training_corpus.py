@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lstmgen
 from lstmgen.cli import main as cli
 from lstmgen.training import TextSettings, train_text
 from lstmgen.training.tasks import corpus
@@ -20,6 +21,27 @@ def write(folder: Path, **files: str | bytes) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return folder
+
+
+def test_a_corpus_comes_from_stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keras: Any) -> None:
+    monkeypatch.setattr("lstmgen.cli.train.read_stdin", lambda: b"hello world\n" * 300)
+    command = ["train", "text", "-", "-o", str(tmp_path / "m.bin"), "--units", "4", "--epochs", "1"]
+    assert cli.main(command) == 0
+    model = lstmgen.Model(tmp_path / "m.bin")
+    assert model.vocabulary is not None
+    assert model.vocabulary.elements == tuple(sorted(set("hello world\n")))
+    assert "stdin" in (tmp_path / "m.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [(["text", "-", "-"], "stdin can be read once"), (["music", "-"], "music is read from files")],
+)
+def test_what_stdin_cannot_give_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], sources: list[str], expected: str
+) -> None:
+    assert cli.main(["train", *sources, "-o", str(tmp_path / "m.bin")]) == 1
+    assert expected in capsys.readouterr().err
 
 
 def test_files_are_joined_in_the_order_given_with_a_line_end_between_them(tmp_path: Path) -> None:

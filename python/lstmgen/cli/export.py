@@ -70,6 +70,10 @@ def run(args: argparse.Namespace) -> None:
         exporting.check_other_file(source, args.out)
     with busy("exporting"):
         exported = exporting.build(source, options)
+    commands: list[str] = []
+    if args.out != DASH:
+        with contextlib.suppress(ImportError):  # an export needs no native module, but a model does
+            commands = advice.commands(lstmgen.Model(exported.data), args.out)  # before anything is written
     if args.out == DASH:
         write_stdout(exported.data)
     else:
@@ -80,7 +84,5 @@ def run(args: argparse.Namespace) -> None:
         print("no vocabulary: sample gives ids; --vocab-from or --vocab gives them names", file=sys.stderr)
     name = "stdout" if args.out == DASH else args.out
     print(f"{name}: {len(exported.data):,} bytes", file=sys.stderr)
-    if args.out != DASH:
-        with contextlib.suppress(ImportError):  # an export needs no native module, but a model does
-            for command in advice.commands(lstmgen.Model(exported.data), args.out):
-                print(f"next: {command}", file=sys.stderr)
+    for command in commands:
+        print(f"next: {command}", file=sys.stderr)

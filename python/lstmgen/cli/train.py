@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import shlex
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from lstmgen.cli.main import flag
+from lstmgen.cli.streams import DASH, check_one_stdin, read_stdin
 from lstmgen.music import READABLE
 from lstmgen.training import (
     ClassifierSettings,
@@ -42,7 +46,7 @@ class _Task(NamedTuple):
 _TASKS = {
     "text": _Task(
         "a text, by letters or words",
-        *("corpus", True, "what to learn from: text files, or folders of them"),
+        *("corpus", True, "what to learn from: text files, or folders of them; - is stdin"),
         *(TextSettings, train_text),
         "lstmgen sample {bin}",
     ),
@@ -54,7 +58,7 @@ _TASKS = {
     ),
     "classifier": _Task(
         "sequences with labels, from a CSV",
-        *("csv", False, "what to learn from, a UTF-8 CSV of sequence,label"),
+        *("csv", False, "what to learn from, a UTF-8 CSV of sequence,label; - is stdin"),
         *(ClassifierSettings, train_classifier),
         "lstmgen classify {bin} --file {source}",
     ),
@@ -120,10 +124,28 @@ def _train(args: argparse.Namespace, task: _Task) -> None:
     }
     facts = {fact: getattr(args, fact) for fact in _FACTS}
     source = getattr(args, task.source)
-    report = task.train(source, args.output, task.settings(**given, told=frozenset(given)), **facts)
+    with _without_stdin(source, task) as read:
+        report = task.train(read, args.output, task.settings(**given, told=frozenset(given)), **facts)
     names = {"bin": report.out, "stem": report.out.with_suffix(""), "source": source}
     progress.say(ended(report))
     progress.say(f"next: {task.use.format(**{name: shlex.quote(str(path)) for name, path in names.items()})}")
+
+
+@contextlib.contextmanager
+def _without_stdin(source: Any, task: _Task) -> Iterator[Any]:
+    """Give the sources with a file that holds stdin in the place of `-`."""
+    sources = source if task.several else [source]
+    check_one_stdin(*sources)
+    if DASH not in sources:
+        yield source
+        return
+    if task.settings is MusicSettings:
+        raise ValueError("-: music is read from files, whose suffixes say what they are, not from stdin")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "stdin")
+        path.write_bytes(read_stdin())
+        read = [str(path) if name == DASH else name for name in sources]
+        yield read if task.several else read[0]
 
 
 def ended(report: TrainingReport) -> str:

@@ -1,7 +1,8 @@
 """Layers that turn texts into ids: StringLookup, IntegerLookup and TextVectorization.
 
-The network begins after them. If their config holds the vocabulary, it becomes the network's. If it
-holds the path of a file instead, the file is never opened.
+The network begins after them. If their config holds the vocabulary, it becomes the network's. So
+does the vocabulary of an adapted layer, which Keras saves as a file in the `.keras`. If the config
+holds the path of another file, that file is never opened.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from lstmgen.keras_file.assembly import Tensor
 from lstmgen.keras_file.layers import Item, layer
 from lstmgen.keras_file.spec import shown
 
+LAYERS = ("StringLookup", "IntegerLookup", "TextVectorization")
 _UNKNOWN = "[UNK]"
 _SPACES = "\t\n\r\x0b\x0c"
 _PUNCTUATION = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
@@ -23,6 +25,26 @@ _STANDARDS: dict[str | None, dict[str, Any]] = {
     "strip_punctuation": {"removed": _PUNCTUATION},
     "lower_and_strip_punctuation": {"lower": True, "removed": _PUNCTUATION},
 }
+
+
+def saved_vocabulary(text: str, size: Any, *, integers: bool = False) -> list[str] | list[int] | None:
+    """Return the elements in the `vocabulary.txt` of a layer, or None if they are not `size`.
+
+    Keras writes one element a line. A line end that is an element itself leaves two empty lines.
+
+    >>> saved_vocabulary("[UNK]\\na\\n\\n\\nb", 4)
+    ['[UNK]', 'a', '\\n', 'b']
+    """
+    elements = text.split("\n")
+    for i in range(len(elements) - 1, 1, -1):
+        if elements[i - 1 : i + 1] == ["", ""]:
+            elements[i - 1 : i + 1] = ["\n"]
+    if size not in (None, len(elements)):
+        return None
+    try:
+        return [int(element) for element in elements] if integers else elements
+    except ValueError:
+        return None
 
 
 @layer("StringLookup", "IntegerLookup")

@@ -22,7 +22,7 @@ from lstmgen.keras_file.assembly import Assembly, Tensor
 from lstmgen.keras_file.layers import KINDS, Item, build, refusal, roles
 from lstmgen.keras_file.models import MODELS, FileSource, layers_of, output_keys, output_names
 from lstmgen.keras_file.spec import MAX_CONFIG, Spec, parse_json, parse_version, shown, steps_of, whole_number
-from lstmgen.keras_file.weights import File, Lists, Numbers, Tree, attribute_layers, is_tree
+from lstmgen.keras_file.weights import File, Lists, Numbers, Tree, attribute_layers, is_tree, tree_names
 from lstmgen.network import MAX_STEPS, Network
 
 _ = (recurrent, mask_ops, lookups)  # these modules add their classes to the registry
@@ -175,6 +175,13 @@ class _Model:
         self.file.finish()
         chosen = self._chosen(outputs, options, assembly)
         network = _carried(assembly.network(chosen, self.keras_version), self.spec)
+        named = len(network.elements.get("vocab", ())) or network.outputs
+        if named not in (network.input_size, network.outputs):
+            note = (
+                f"that vocabulary has {named} elements, and the network puts out {network.outputs} numbers: it is not "
+                f"used; {option('vocab', ...)} gives one of {network.outputs}"
+            )
+            network = replace(network, assumed=(*network.assumed, note))
         if known is None and textgenrnn.is_network(network):
             known = textgenrnn.find(self.path, {})
         return replace(network, elements=textgenrnn.elements(self.path, known.config)) if known else network
@@ -531,6 +538,7 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
         entry = parse_json("config.json", _text(archive, members["config.json"]))
         metadata = parse_json("metadata.json", _text(archive, members["metadata.json"]))
         weights = _member(archive, members["model.weights.h5"], file, size)
+        _add_vocabulary(entry, "assets", archive, members)
     except (*_BAD_ZIP, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         if isinstance(error, ModelFormatError | RecursionError):
             raise
@@ -552,6 +560,31 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
         raise ValueError(f"{option('config')}: the file holds the architecture itself, so leave this out")
     spec = _checked(Spec.of("the model", entry, parse_version(version)))
     return _Model("whole model (.keras)", spec, Tree(root, budget), version)
+
+
+def _add_vocabulary(entry: Any, folder: str, archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) -> bool:
+    """Put the vocabulary of an adapted layer, which Keras saves as a file, into the layer's config.
+
+    Returns whether there is such a layer. Only the first is read: a model can begin with one only.
+    """
+    config = entry.get("config")
+    layers = config.get("layers") if isinstance(config, dict) and entry.get("class_name") in MODELS else None
+    if not isinstance(layers, list) or not all(isinstance(inner, dict) for inner in layers):
+        return False  # who builds the network says what is wrong
+    for inner, name in zip(layers, tree_names([str(inner.get("class_name")) for inner in layers]), strict=True):
+        inner_config, place = inner.get("config"), f"{folder}/layers/{name}"
+        info = members.get(f"{place}/vocabulary.txt")
+        if inner.get("class_name") in lookups.LAYERS and info is not None and isinstance(inner_config, dict):
+            if inner_config.get("vocabulary") is None:
+                integers = inner["class_name"] == "IntegerLookup"
+                found = lookups.saved_vocabulary(
+                    _text(archive, info), inner_config.get("vocabulary_size"), integers=integers
+                )
+                inner_config["vocabulary"] = found
+            return True
+        if _add_vocabulary(inner, place, archive, members):
+            return True
+    return False
 
 
 def _text(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
