@@ -686,8 +686,9 @@ def test_bench_shows_both_ways_of_sampling(run: Any, path: str, monkeypatch: pyt
     quick(monkeypatch)
     ran = run("bench", path)
     assert ran.status == 0
-    first, *modes = ran.out.splitlines()
-    assert first == f"{lstmgen.Model(path)!r}, 1 thread"
+    first, kernels, *modes = ran.out.splitlines()
+    model = lstmgen.Model(path)
+    assert (first, kernels) == (f"{model!r}, 1 thread", f"{model.isa}: {model.isa_reason}")
     row = r"{} +[\d,]+ elements/s +\d+% of the {} limit"
     assert re.fullmatch(row.format(r"window \(--refresh 1\)", "arithmetic"), modes[0])
     assert re.fullmatch(row.format(r"carried \(--carry\)", "memory"), modes[1])

@@ -236,6 +236,23 @@ class Model:
         return self._native.info.isa
 
     @property
+    def isa_reason(self) -> str:
+        """Why these kernels are in use, in a few words. They were chosen when the model was loaded.
+
+        >>> isinstance(Model("latex").isa_reason, str)
+        True
+        """
+        isas = _core.supported_isas()
+        if os.environ.get("LSTMGEN_ISA") == self.isa:
+            return "LSTMGEN_ISA names it"
+        if self.isa == "avx512amx":
+            return "this processor has AMX, and the system grants it"
+        if isas[0] == "avx512amx" and self.isa == isas[1]:
+            return f"the best for {self.dtype}; this processor also has AMX, for int8"
+        others = isas[isas.index(self.isa) + 1 :]
+        return f"the best of those that can run here, before {', '.join(others)}" if others else "it runs anywhere"
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """The facts of the file, each under its name.
 

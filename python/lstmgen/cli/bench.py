@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> None:
     scored = "elements drawn from it" if text is None else args.text
     if not args.json:
         print(f"{model!r}, 1 thread")
+        print(f"{model.isa}: {model.isa_reason}")
     with busy("measuring"):
         modes = measure(model)
     if not args.json:
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> None:
             {
                 "model": repr(model),
                 "isa": model.isa,
+                "isa_reason": model.isa_reason,
                 "dtype": model.dtype,
                 "threads": 1,
                 "modes": [mode._asdict() for mode in modes],

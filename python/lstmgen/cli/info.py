@@ -34,6 +34,7 @@ def _facts(model: lstmgen.Model) -> dict[str, Any]:
         "labels": list(model.labels),
         "dtype": model.dtype,
         "isa": model.isa,
+        "isa_reason": model.isa_reason,
         "nbytes": model.nbytes,
         "vocabulary": model.vocabulary.elements if model.vocabulary else None,
         "vocabulary_kind": model.vocabulary.kind if model.vocabulary else None,
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> None:
         assumed, following = list(model.assumed), advice.commands(model, args.model)
         print_json({**facts, "assumed": assumed, "next": following})
         return
+    facts["isa"] = f"{model.isa}: {facts.pop('isa_reason')}"
     layers = facts.pop("layers")
     vocabulary, prime = facts.pop("vocabulary"), facts.pop("prime")
     card = facts.pop("card")
