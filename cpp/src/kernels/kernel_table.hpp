@@ -250,6 +250,9 @@ struct KernelTable {
     /// The others are exact up to one rounding for each operation.
     void (*activate)(Function function, float* x, std::size_t n);
 
+    /// Makes zeros of the numbers in x (n) with a magnitude below `least`, which is above 0.
+    void (*drop_below)(float least, float* x, std::size_t n);
+
     // The next two measure what the machine can do at best: see limits.cpp.
     /// Does `rounds` rounds of fused multiply-adds in registers. Returns the number of
     /// multiply-adds.

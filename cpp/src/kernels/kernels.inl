@@ -663,6 +663,15 @@ void gather(const Matrix& m, std::size_t n_panels, const std::uint32_t* ids, std
     gather_from(m, 0, n_panels, ids, id_stride, rows, z, z_stride);
 }
 
+// A loop over bits has no branch, so that it is vectorised.
+void drop_below(float least, float* x, std::size_t n) {
+    const std::uint32_t least_bits = bits_of(least);
+    for (std::size_t i = 0; i < n; ++i) {
+        const std::uint32_t bits = bits_of(x[i]), kept = (bits & 0x7fffffff) < least_bits ? 0 : bits;
+        std::memcpy(x + i, &kept, sizeof kept);
+    }
+}
+
 // ---- Limits -------------------------------------------------------------------------------------
 
 constexpr std::size_t kIndependent = 12;  // independent sums, enough to hide the latency
@@ -699,12 +708,13 @@ constexpr Layout kPairs{2, 1}, kQuads{4, kTilePanels};
 
 constexpr KernelTable make_table(const char* name, Layout int8_layout, RoundedProduct int8,
                                  RoundedProduct bf16 = {Rounding::bf16, multiply_panels<std::uint16_t>}) {
-    return {name,      {{1, kTilePanels}, {2, kTilePanels}, int8_layout},
-            gemm,      bf16,
-            int8,      gather,
-            lstm_step, gru_step,
-            rnn_step,  activate,
-            fma_peak,  read};
+    return {name,       {{1, kTilePanels}, {2, kTilePanels}, int8_layout},
+            gemm,       bf16,
+            int8,       gather,
+            lstm_step,  gru_step,
+            rnn_step,   activate,
+            drop_below, fma_peak,
+            read};
 }
 
 }  // namespace

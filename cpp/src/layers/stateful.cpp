@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "tensor.hpp"
-
 namespace lstmgen {
 namespace {
 
@@ -19,8 +17,8 @@ void StatefulLayer::step(const kernels::KernelTable& kernels, const Input* in, s
                          float* scratch) const {
     const auto advance = [&](const Input& from, std::size_t n, const Output& to) {
         this->advance(kernels, from, n, to, scratch);
-        drop_below(kLeastState, to.y, n * to.stride);
-        if (has_cell()) drop_below(kLeastState, to.c, n * to.stride);
+        kernels.drop_below(kLeastState, to.y, n * to.stride);
+        if (has_cell()) kernels.drop_below(kLeastState, to.c, n * to.stride);
     };
     if (sources().size() == 1) return advance(*in, lanes, out);
     const auto present = [&](std::size_t i) { return *in[1].numbers(i) != 0.0f; };
