@@ -1,4 +1,4 @@
-"""Comments in C++ sources and CMake files are at most 100 columns wide."""
+"""Comments in C++ and CMake, and prose of the manual, are at most 100 columns wide."""
 
 from __future__ import annotations
 
@@ -44,3 +44,35 @@ def test_a_wide_comment_of_cmake_is_found() -> None:
 @pytest.mark.parametrize("start", ['call("https://example.org/', "    *place = "])
 def test_code_may_be_wider_than_comments(start: str) -> None:
     assert wide_comments(start + "a" * 100, cmake=False) == []
+
+
+# -- Markdown --------------------------------------------------------------------------------------
+
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+def wide_prose(text: str) -> list[str]:
+    """The lines above 100 columns outside of tables and code that could be broken at a space.
+
+    A link or a code span stays on one line.
+    """
+    wide, code = [], False
+    for line in text.splitlines():
+        if line.lstrip().startswith("```"):
+            code = not code
+        whole = re.sub(r"\[[^]]*\]\([^)]*\)|`[^`]*`", lambda found: "x" * len(found[0]), line.strip())
+        if len(line) > 100 and not code and " " in whole and not line.startswith(("|", "#", "<", "![")):
+            wide.append(line)
+    return wide
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_prose_has_at_most_100_columns(path: Path) -> None:
+    assert wide_prose(path.read_text(encoding="utf-8")) == []
+
+
+def test_wide_prose_is_found() -> None:
+    line = "word " * 21
+    assert wide_prose(line.strip()) == [line.strip()]
+    for kept in (line[:100], f"| {line}", f"```\n{line}\n```", f"[{line}](a.md)."):
+        assert wide_prose(kept) == [], kept
