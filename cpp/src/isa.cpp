@@ -12,6 +12,14 @@
 #include <intrin.h>
 #elif defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#elif defined(_M_ARM64) || (defined(__aarch64__) && defined(_WIN32))
+#define WIN32_LEAN_AND_MEAN
+#define NOMINMAX
+#include <windows.h>
 #endif
 #ifdef LSTMGEN_AMX
 #include <sys/syscall.h>
@@ -124,8 +132,33 @@ std::vector<const KernelTable*> vector_tables(bool int8) {
 
 #elif defined(__aarch64__) || defined(_M_ARM64)
 
+// Returns whether the processor has products of bytes (FEAT_DotProd).
+bool has_dot_products() {
+#if defined(__linux__)
+    constexpr unsigned long dot_products = 1ul << 20;  // HWCAP_ASIMDDP
+    return (getauxval(AT_HWCAP) & dot_products) != 0;
+#elif defined(__APPLE__)
+    int found = 0;
+    std::size_t size = sizeof found;
+    return sysctlbyname("hw.optional.arm.FEAT_DotProd", &found, &size, nullptr, 0) == 0 && found != 0;
+#elif defined(_WIN32)
+    constexpr unsigned long dot_products = 43;  // PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE
+    return IsProcessorFeaturePresent(dot_products) != 0;
+#else
+    return false;
+#endif
+}
+
 // NEON is part of the base instruction set.
-std::vector<const KernelTable*> vector_tables(bool) { return {&kernels::neon_table}; }
+std::vector<const KernelTable*> vector_tables(bool) {
+    if (has_dot_products()) return {&kernels::neondot_table, &kernels::neon_table};
+    return {&kernels::neon_table};
+}
+
+#elif defined(__EMSCRIPTEN__)
+
+// A module with vectors loads only where there are vectors.
+std::vector<const KernelTable*> vector_tables(bool) { return {&kernels::simd128_table}; }
 
 #else
 

@@ -231,7 +231,8 @@ class Model:
     def isa(self) -> str:
         """The kernels in use.
 
-        They are "avx512amx", "avx512bf16", "avx512vnni", "avx512", "avx2", "neon" or "baseline".
+        They are "avx512amx", "avx512bf16", "avx512vnni", "avx512", "avx2",
+        "neondot", "neon" or "baseline".
         """
         return self._native.info.isa
 

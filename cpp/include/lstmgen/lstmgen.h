@@ -104,8 +104,9 @@ LSTMGEN_MUST_CHECK LSTMGEN_API size_t lstmgen_version_number(void);
 
 /** Returns the name of an instruction set that this processor can run. `index` counts from 0, the
  * best first; NULL after the last. The names are "avx512amx", "avx512bf16", "avx512vnni", "avx512",
- * "avx2", "neon" and "baseline". "avx512amx" is the first choice for models of int8 only. Linux is
- * asked for the tiles of AMX when such a model is loaded, and by this function. The text is static.
+ * "avx2", "neondot", "neon", "simd128" and "baseline". "avx512amx" is the first choice for models
+ * of int8 only. Linux is asked for the tiles of AMX when such a model is loaded, and by this
+ * function. The text is static.
  */
 LSTMGEN_MUST_CHECK LSTMGEN_API const char* lstmgen_isa(size_t index);
 

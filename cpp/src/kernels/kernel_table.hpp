@@ -282,6 +282,10 @@ extern const KernelTable avx512amx_table;  // if LSTMGEN_AMX is defined
 Multiply avx2_int8, avx512vnni_int8, avx512bf16_bf16, avx512amx_int8;
 #elif defined(__aarch64__) || defined(_M_ARM64)
 extern const KernelTable neon_table;
+extern const KernelTable neondot_table;
+Multiply neondot_int8;
+#elif defined(__EMSCRIPTEN__)
+extern const KernelTable simd128_table;
 #endif
 
 }  // namespace lstmgen::kernels

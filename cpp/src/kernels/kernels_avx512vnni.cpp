@@ -19,7 +19,7 @@ struct Halves {
 template <>
 struct Kind<Quad> {
     using Sum = Halves;
-    static constexpr std::size_t rows = 4, chain = kIntChain, tile_rows = 3;
+    static constexpr std::size_t rows = 4, chain = kIntChain, tile_rows = 3, row_panels = kRowPanels;
 
     // Returns the bytes i to i + 3 of both halves of `row`: (stride) upper ones, (stride) lower
     // ones.

@@ -26,11 +26,12 @@ inline Rows rows_after(const Rows& x, std::size_t r) {
 }
 
 // The constants of a kind of weights W: rows that are interleaved, multiply-adds in a chain, rows
-// of a tile; and Sum, the type that a chain sums in. This is the kind of two interleaved rows.
+// of a tile, panels of a tile of one row; and Sum, the type that a chain sums in. This is the kind
+// of two interleaved rows.
 template <class W>
 struct Kind {
     using Sum = Vec;
-    static constexpr std::size_t rows = 2, chain = kFloatChain, tile_rows = kTileRows;
+    static constexpr std::size_t rows = 2, chain = kFloatChain, tile_rows = kTileRows, row_panels = kRowPanels;
 
     // Returns the pair of rounded numbers (i, i + 1) of `row` (stride) in all elements of a vector.
     // The rows i and i + 1 of the weights are multiplied with it.
@@ -211,11 +212,11 @@ inline void panels_times_rows(Product<W>& p) {
     p.advance(P);
 }
 
-// Multiplies one row with kRowPanels panels at a time, or with a few less. S of them are adjacent
+// Multiplies one row with row_panels panels at a time, or with a few less. S of them are adjacent
 // in memory. So many sums at once hide the latency of the multiply-add.
 template <std::size_t S, class W>
 inline void row_times_panels(Product<W>& p) {
-    constexpr std::size_t panels = kRowPanels / S * S;
+    constexpr std::size_t panels = Kind<W>::row_panels / S * S;
     for (; p.left() >= panels; p.advance(panels)) tile<1, panels, S>(p, 0);
 }
 

@@ -13,7 +13,7 @@ namespace {
 using Vec = float32x4_t;
 constexpr std::size_t kWidth = 4, kTileRows = 6, kTilePanels = 1, kRowPanels = 4;
 constexpr bool kCommonPair = true;
-constexpr bool kQuadsAndPairs = false;
+constexpr bool kQuadsAndPairs = true;
 
 inline Vec load(const float* p) { return vld1q_f32(p); }
 inline uint32x4_t load_bits(const std::uint16_t* p) { return vreinterpretq_u32_u16(vld1q_u16(p)); }
@@ -37,6 +37,9 @@ using Ints = int32x4_t;
 using Pairs = int16x8_t;
 inline Ints zero_ints() { return vdupq_n_s32(0); }
 inline Pairs load_pairs(const std::int8_t* p) { return vmovl_s8(vld1_s8(p)); }
+inline Pairs load_pairs(const Quad* p) {
+    return vreinterpretq_s16_s8(vld1q_s8(reinterpret_cast<const std::int8_t*>(p)));
+}
 inline Pairs set_pair(std::int32_t pair) { return vreinterpretq_s16_s32(vdupq_n_s32(pair)); }
 inline Ints add_dot(Ints sum, Pairs a, Pairs b) {
     const int32x4_t low = vmull_s16(vget_low_s16(a), vget_low_s16(b)), high = vmull_high_s16(a, b);
