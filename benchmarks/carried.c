@@ -29,8 +29,8 @@ int main(int argc, char** argv) {
     for (i = 0; i < elements; ++i)
         if (lstmgen_generator_next(generator, &id) != LSTMGEN_OK) return 1;
     seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-    printf("%s: %.0f elements in a second; the last is %lu\n", isa,
-           seconds > 0 ? (double)elements / seconds : 0.0, (unsigned long)id);
+    printf("%s: %.0f elements in a second; the last is %lu\n", isa, seconds > 0 ? (double)elements / seconds : 0.0,
+           (unsigned long)id);
     lstmgen_generator_free(&generator);
     lstmgen_model_release(&model);
     return 0;
