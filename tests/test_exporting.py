@@ -220,7 +220,7 @@ def test_vocabulary_may_be_a_json_file(make: Write, facts: Facts, tmp_path: Path
         ('["a", ""]', r"v\.json: element 1: expected text, found ''"),
         ("3", r"v\.json: expected a list or an object, found int"),
         ('{"a": 2, "b": 3}', r"v\.json: expected the indices 0 to 1, found none for 0"),
-        ('{"a": 0, "b": 0}', r"v\.json: 'a' and 'b' have index 0"),
+        ('{"a": 0, "b": 0}', r"v\.json: 'a' and 'b' have index 0; expected an index for each element, not how often"),
         ('{"a": 0.5}', r"v\.json: expected an index beside 'a', found 0.5"),
         ('{"a": "b"}', r"v\.json: expected an index beside 'a', found 'b'"),
         ("[", r"v\.json: not JSON"),
@@ -525,6 +525,15 @@ def test_export_writes_what_convert_gives(make: Write, tmp_path: Path) -> None:
     path = make()
     exporting.export(path, tmp_path / "m.bin", dtype="bf16")
     assert (tmp_path / "m.bin").read_bytes() == exporting.convert(path, dtype="bf16")
+
+
+@pytest.mark.parametrize("begins", [b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"])
+def test_export_over_another_model_of_keras_is_refused(make: Write, tmp_path: Path, begins: bytes) -> None:
+    other = tmp_path / "trained"
+    other.write_bytes(begins + b"the rest")
+    with pytest.raises(ValueError, match="trained: the export would replace a model of Keras"):
+        exporting.export(make(), other)
+    assert other.read_bytes() == begins + b"the rest"
 
 
 def test_export_over_the_model_itself_is_refused(make: Write) -> None:

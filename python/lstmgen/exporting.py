@@ -670,7 +670,7 @@ def _joined(facts: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, Any]
 
 
 def check_other_file(source: Source, out: File) -> None:
-    """Raise `ValueError` if `out` is the file `source`, which the export would replace.
+    """Raise `ValueError` if `out` is a model of Keras, or `source`: the export would replace it.
 
     >>> check_other_file("no such file.h5", "m.bin")
     """
@@ -678,3 +678,8 @@ def check_other_file(source: Source, out: File) -> None:
         return
     if os.path.samefile(source, out):
         raise ValueError(f"{os.fspath(out)}: the export would replace the model it comes from")
+    if os.path.isfile(out):
+        with open(out, "rb") as file:
+            begins = file.read(8)
+        if begins.startswith((b"\x89HDF\r\n", b"PK\x03\x04")):
+            raise ValueError(f"{os.fspath(out)}: the export would replace a model of Keras: give a name such as my.bin")

@@ -106,7 +106,8 @@ class Generator:
                 f"a predictor: its outputs are no elements to feed back, it does not generate; {use} gives them"
             )
         if self.model.heads:
-            raise ValueError("its outputs together are a note: lstmgen.music.NoteGenerator draws notes")
+            use = call("lstmgen.music.NoteGenerator", "sample")
+            raise ValueError(f"its outputs together are a note, which {use} draws")
         if self.model.encoding == "features":
             raise ValueError(
                 "the network reads features: it predicts, but does not generate, since "

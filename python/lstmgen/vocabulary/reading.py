@@ -139,7 +139,9 @@ def read_corpus(path: File, outputs: int, *, lower: bool = False, charset: str =
     if charset == "bytes":
         text = (data.lower() if lower else data).decode("latin-1")
     else:
-        text = _decoded(name, data, charset)
+        likely = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "latin-1"
+        hint = f"; {option('charset', likely)}, or another name, says what it is" if charset == "utf-8" else ""
+        text = _decoded(name, data, charset, hint)
         text = text.lower() if lower else text
     mark = _BOM.encode().decode("latin-1") if charset == "bytes" else _BOM
     for variant, assumed in _variants(name, text, mark):
@@ -191,11 +193,11 @@ def _read_file(path: File) -> Any:
     return _lines(name, text) if name.lower().endswith(".txt") else _read_json(name, text)
 
 
-def _decoded(name: str, data: bytes, charset: str = "utf-8") -> str:
+def _decoded(name: str, data: bytes, charset: str = "utf-8", hint: str = "") -> str:
     try:
         return data.decode(charset)
     except UnicodeError as error:
-        raise ValueError(f"{name}: not {charset.upper()}: {error}") from None
+        raise ValueError(f"{name}: not {charset.upper()}: {error}{hint}") from None
     except LookupError as error:
         raise ValueError(f"{option('charset')}: {error}") from None
 
@@ -385,7 +387,10 @@ def _of_pairs(name: str, pairs: Iterable[Any]) -> Listing:
     for key, value in listed:
         index, element = (int(key), _named(value)) if turned else _entry(name, key, value)
         if index in by_index:
-            raise ValueError(f"{name}: {by_index[index]!r} and {element!r} have index {index}")
+            raise ValueError(
+                f"{name}: {by_index[index]!r} and {element!r} have index {index}; expected an index for each element, "
+                "not how often each occurs"
+            )
         by_index[index] = element
     padding = 0 if 0 not in by_index and 1 in by_index else None
     if padding is not None:
