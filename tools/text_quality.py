@@ -1,17 +1,19 @@
-"""Measure generated LaTeX against the text that the model learned: words, commands, variety, verbatim copies.
+"""Measure generated LaTeX against the text that the model learned.
 
     lstmgen sample latex --temp 0.67 --length 10000 > sample.tex
     python tools/text_quality.py sample.tex --corpus topology.tex
 
-- known words: of the words (two letters or more, commands and the arguments of \\label, \\ref, \\begin and the like
-  apart), the share that the corpus has; case does not count. The same for a list of English words, if there is one.
-- known commands: of the commands (\\foo), the share that the corpus has.
-- distinct 20-grams: how many different strings of 20 characters, divided by how many strings of 20 characters.
+- known words: the share of the words that the corpus has. A word has two letters or more. Commands
+  do not count, nor do the arguments of \\label, \\ref, \\begin and the like. Case does not count.
+  A list of English words, if there is one, gives a second share.
+- known commands: the share of the commands (\\foo) that the corpus has.
+- distinct 20-grams: the number of different strings of 20 characters, divided by that of all.
 - longest copy: the longest string that is in the corpus, too, character by character.
 - copied: the share of characters inside of such a string of 50 characters or more.
-- nesting: how often something is closed that is not what was opened last, or not closed where it has to be: an
-  environment, a brace, a formula at the end of a paragraph; and each \\item outside of a list. What was opened inside
-  of something that is closed is closed with it. What is open at the end is told apart.
+- nesting: mistakes in what is opened and closed. One is to close what was not opened last. Another
+  is to leave something open where it must end, such as a formula at the end of a paragraph. Each
+  \\item outside of a list is one, too. What is inside of something that is closed is closed with
+  it. What is open at the end is told apart.
 """
 
 import argparse
@@ -68,7 +70,8 @@ def longest_copy(text: str, corpus: str) -> str:
 
 
 def copied(text: str, corpus: str, length: int = COPY) -> NDArray[np.bool_]:
-    """Return for each character whether it is in a substring, of at least this length, that is in the corpus."""
+    """Return for each character whether it is copied: in a substring of the corpus that has at
+    least this length."""
     known = set(grams(corpus, length))
     steps = np.zeros(len(text) + 1, np.int64)
     for i, gram in enumerate(grams(text, length)):
@@ -79,12 +82,16 @@ def copied(text: str, corpus: str, length: int = COPY) -> NDArray[np.bool_]:
 
 
 def nesting(text: str) -> tuple[int, int]:
-    """Return the number of mistakes in what is opened and closed, and of what is open at the end."""
+    """Return the number of mistakes of nesting, and how many things are open at the end."""
     errors = 0
-    opened: list[str] = []  # names of environments, "$", "$$", "{", and "text{", in which a formula may begin
+    # Names of environments, "$", "$$", "{", and "text{", in which a formula may begin.
+    opened: list[str] = []
 
     def close(names: Iterable[str]) -> int:
-        """Close the last that has one of these names, and what is inside of it; return the number of mistakes."""
+        """Close the last that has one of these names, and what is inside of it.
+
+        Returns the number of mistakes.
+        """
         found = [i for i, name in enumerate(opened) if name in names]
         if not found:
             return 1
