@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from lstmgen.escaping import printable, shown
+
 Spelling = Callable[[str, object], str]
 
 
@@ -20,7 +22,15 @@ class ModelFormatError(ValueError):
     ... except ModelFormatError as error:
     ...     print(str(error)[:7])
     <bytes>
+
+    Its message shows no character of a file that a terminal would take for a command.
+
+    >>> str(ModelFormatError("layer \x1b[2J"))
+    'layer \\x1b[2J'
     """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(shown(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class ReaderDied(ModelFormatError):
@@ -63,7 +73,7 @@ class OptionError(ValueError):
         self.found = found
 
     def __str__(self) -> str:
-        return f"{option(self.option)}: expected {self.expected}, found {self.found!r:.60}"
+        return printable(f"{option(self.option)}: expected {self.expected}, found {self.found!r:.60}")
 
 
 class OptionTypeError(OptionError, TypeError):

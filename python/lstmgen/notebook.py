@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
+from lstmgen.escaping import shown
 from lstmgen.music.notes import Note
 from lstmgen.shades import BITS, SHADES, shade
 
@@ -44,7 +45,7 @@ class Shaded(NamedTuple):
             found = None if probability is None else shade(probability)
             title = "" if probability is None else f' title="{probability:.2g}"'
             style = f' style="background:{found.css};color:#000"' if found else ""
-            parts.append(f"<span{title}{style}>{escape(_visible(text))}</span>" if title else escape(_visible(text)))
+            parts.append(f"<span{title}{style}>{escape(shown(text))}</span>" if title else escape(shown(text)))
         legend = "".join(
             f'<span style="background:{one.css};color:#000;padding:0 .5em">&gt; {bits:g}</span>'
             for bits, one in zip(BITS, SHADES, strict=True)
@@ -164,7 +165,7 @@ def roll_svg(notes: Sequence[Note]) -> str:
 def _table(rows: Mapping[str, object]) -> str:
     left = 'style="text-align:left"'
     cells = "".join(
-        f"<tr><th {left}>{escape(key)}</th><td {left}>{escape(_visible(str(value)))}</td></tr>"
+        f"<tr><th {left}>{escape(key)}</th><td {left}>{escape(shown(str(value)))}</td></tr>"
         for key, value in rows.items()
         if value not in (None, "")
     )
@@ -174,11 +175,6 @@ def _table(rows: Mapping[str, object]) -> str:
 def _columns(rows: Sequence[Mapping[str, object]]) -> str:
     head = "".join(f"<th>{escape(key)}</th>" for key in rows[0])
     body = "".join(
-        f"<tr>{''.join(f'<td>{escape(_visible(str(value)))}</td>' for value in row.values())}</tr>" for row in rows
+        f"<tr>{''.join(f'<td>{escape(shown(str(value)))}</td>' for value in row.values())}</tr>" for row in rows
     )
     return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _visible(text: str) -> str:
-    """`text` with escapes in place of what a page would not show, but for line ends and tabs."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)

@@ -403,7 +403,16 @@ def _in_range(what: str, value: object, low: int, high: int) -> None:
 
 
 def limited(what: str, text: object, limit: int = MAX_STRING) -> str:
-    """Return `text` if the format can hold it as a string. Else raise an error."""
+    """Return `text` if the format can hold it as a string.
+
+    what: the name of the text in an error. limit: the most bytes of its UTF-8.
+
+    Raises `TypeError` for what is no text, and `ValueError` for a text that is too long, is not
+    UTF-8, or holds U+0000.
+
+    >>> limited("name", "latex")
+    'latex'
+    """
     if not isinstance(text, str):
         raise TypeError(f"{what}: expected str, found {type(text).__name__}")
     try:

@@ -10,7 +10,8 @@ from typing import Any
 import lstmgen
 from lstmgen.cli.main import reason
 from lstmgen.cli.streams import DASH, check_one_stdin, model_source, read_text
-from lstmgen.cli.terminal import print_json, printable, short
+from lstmgen.cli.terminal import print_json, short
+from lstmgen.escaping import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

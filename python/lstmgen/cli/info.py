@@ -10,8 +10,9 @@ import lstmgen
 from lstmgen.cli import advice
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
 from lstmgen.cli.streams import MODEL_HELP, model_source
-from lstmgen.cli.terminal import print_json, printable, short
+from lstmgen.cli.terminal import print_json, short
 from lstmgen.errors import option
+from lstmgen.escaping import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import lstmgen
 from lstmgen.errors import NO_VALUE, Note, spelled
+from lstmgen.escaping import printable, shown
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,14 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except (OSError, ValueError, TypeError, ImportError, MemoryError, RecursionError) as error:
         with spelled(flag):
-            print(f"lstmgen: {reason(error)}", file=sys.stderr)
+            print(f"lstmgen: {printable(reason(error))}", file=sys.stderr)
         return 1
     return 0
 
 
 def _tell(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """Print a warning, or a note."""
-    print(f"{'note' if issubclass(category, Note) else 'warning'}: {message}", file=sys.stderr)
+    print(f"{'note' if issubclass(category, Note) else 'warning'}: {shown(str(message))}", file=sys.stderr)
 
 
 def reason(error: BaseException) -> str:

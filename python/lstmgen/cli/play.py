@@ -16,7 +16,8 @@ import lstmgen
 from lstmgen.cli.playing import Piece, Session, of_file
 from lstmgen.cli.sample import add_option, recommended
 from lstmgen.cli.streams import MODEL_HELP
-from lstmgen.cli.terminal import colours, printable
+from lstmgen.cli.terminal import colours
+from lstmgen.escaping import printable, shown
 from lstmgen.music import audio
 from lstmgen.music.terminal_roll import roll
 from lstmgen.options import TABLE
@@ -376,7 +377,7 @@ def _characters(pieces: list[Piece]) -> Iterator[tuple[str, float | None]]:
 
 def _lines_of(session: Session) -> Iterator[str]:
     for piece in session.pieces:
-        yield "".join(c if c in "\n\t" else printable(c) for c in piece.text)
+        yield shown(piece.text)
 
 
 def _hexadecimal(code: int) -> str:

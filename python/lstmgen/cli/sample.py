@@ -19,8 +19,9 @@ import lstmgen
 from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument, add_trusted_argument
 from lstmgen.cli.main import flag
 from lstmgen.cli.streams import DASH, MODEL_HELP, check_one_stdin, model_source, read_text
-from lstmgen.cli.terminal import colours, shown
+from lstmgen.cli.terminal import colours
 from lstmgen.errors import Note
+from lstmgen.escaping import printable, shown
 from lstmgen.music.formats import WRITABLE
 from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
 from lstmgen.progress import busy, counted
@@ -254,7 +255,7 @@ def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
 
 
 def _assumed(message: Warning | str) -> None:
-    print(f"assumed: {message}", file=sys.stderr)
+    print(f"assumed: {printable(str(message))}", file=sys.stderr)
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:

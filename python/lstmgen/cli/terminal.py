@@ -8,16 +8,6 @@ from collections.abc import Iterable
 from typing import TextIO
 
 
-def printable(text: str) -> str:
-    """Return `text` without characters that control a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def shown(text: str) -> str:
-    """`text` with its line ends and tabs, but without anything else that commands the terminal."""
-    return "".join(c if c in "\n\t" else printable(c) for c in text)
-
-
 def colours(stream: TextIO) -> bool:
     """Whether a stream takes colours: a terminal, and no NO_COLOR in the environment.
 
