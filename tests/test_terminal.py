@@ -49,7 +49,7 @@ def model(**of: Any) -> bytes:
     file = io.BytesIO()
     with h5py.File(file, "w") as root:
         layer = {"class_name": "Dense", "config": {"name": "d", "units": 2, "batch_input_shape": [None, 3, 2]}}
-        layer["config"] |= of.pop("config", {})  # type: ignore[operator]
+        layer["config"] |= of.pop("config", {})
         config = {"class_name": "Sequential", "config": {"name": "m", "layers": [{**layer, **of}]}}
         root.attrs["model_config"] = json.dumps(config)
         group = root.create_group("model_weights")

@@ -12,7 +12,7 @@ Spelling = Callable[[str, object], str]
 
 
 class ModelFormatError(ValueError):
-    """A model file, a state or a network that cannot be used.
+    r"""A model file, a state or a network that cannot be used.
 
     A file or a state cannot be read, or the file format cannot hold the network.
 
