@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import lstmgen
 from lstmgen import ModelFormatError, keras_file
 from lstmgen.cli import main as cli
-from lstmgen.keras_file import tf_checkpoint
+from lstmgen.keras_file import reader, tf_checkpoint
 from lstmgen.network import reference
 
 IDS, UNITS, SIZE = 11, 8, 6
@@ -160,6 +160,14 @@ def saved_model(tf: Any, tutorial: Any, folder: Path) -> Path:
 def test_a_saved_model_is_read_from_its_variables(tf: Any, tutorial: Any, likely: Floats, tmp_path: Path) -> None:
     network = keras_file.read(saved_model(tf, tutorial, tmp_path / "one_step"))
     np.testing.assert_allclose(softmaxed(reference.forward(network, X)), likely, atol=1e-6)
+
+
+def test_the_process_that_reads_has_memory_for_a_small_checkpoint(
+    tf: Any, tutorial: Any, checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LSTMGEN_TRUST", "0")
+    for path in (checkpoints, saved_model(tf, tutorial, tmp_path)):
+        assert len(keras_file.read(path).layers) == len(reader.read(path).layers)
 
 
 def test_a_saved_model_without_variables_is_told_by_name(tmp_path: Path) -> None:

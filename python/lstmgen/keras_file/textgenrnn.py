@@ -116,7 +116,7 @@ def _beside(weights: str | None, what: str) -> list[tuple[str, bool]]:
 
 def _read(path: str) -> Mapping[str, Any]:
     with open(path, "rb") as file:
-        data = file.read(MAX_CONFIG + 1)
+        data = file.read(min(os.path.getsize(path), MAX_CONFIG) + 1)  # read() takes this memory at once
     try:
         return parse_json(path, data.decode())
     except UnicodeDecodeError:

@@ -236,7 +236,7 @@ class Checkpoint:
         if size > MAX_INDEX:
             raise ModelFormatError(f"the index has {size} bytes; expected at most {MAX_INDEX}")
         with open(f"{prefix}.index", "rb") as file:
-            data = file.read(MAX_INDEX + 1)
+            data = file.read(size)
         self.entries: dict[str, _Entry] = {}
         self._shards = 0
         for key, value in _table(data):
@@ -467,7 +467,7 @@ def saved_config(prefix: str) -> Mapping[str, Any] | None:
     if os.path.basename(prefix) != "variables" or not os.path.isfile(path) or os.path.getsize(path) > MAX_INDEX:
         return None
     with open(path, "rb") as file:
-        data = file.read(MAX_INDEX)
+        data = file.read(os.path.getsize(path))
     for number, value in _fields(data):
         if number != 1:
             continue
