@@ -24,6 +24,7 @@ PAGES = {
     "python/lstmgen/models/music.md": "cards/music.md",
     "benchmarks/results.md": "benchmarks/results.md",
     "benchmarks/README.md": "benchmarks/how.md",
+    "SECURITY.md": "SECURITY.md",
     "CHANGELOG.md": "CHANGELOG.md",
     "CONTRIBUTING.md": "CONTRIBUTING.md",
 }
