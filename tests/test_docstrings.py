@@ -36,6 +36,14 @@ WITHOUT = {
     "lstmgen.music.audio.Playing.stop": "it makes no sound; `ended` shows how one ends",
     "lstmgen.music.note_generator.NoteGenerator.sample": "the example of the class has it",
     "lstmgen.music.note_generator.NoteGenerator.stream": "the example of the class has it",
+    "lstmgen.ray.sample_dataset": "it starts a cluster: docs/many.md, tests/test_ray.py",
+    **{
+        f"lstmgen.rows.{name}": "the example of the class has it"
+        for name in (
+            "Rows.draw",
+            *(f"Parts.{what}" for what in ["begin", "missing", "done", "write", "pieces", "join", "delete"]),
+        )
+    },
     "lstmgen.training.tasks.classifier.train_classifier": "a training takes long: docs/training.md",
     "lstmgen.training.tasks.music.train_music": "a training takes long: docs/training.md",
     "lstmgen.training.tasks.text.train_text": "a training takes long: docs/training.md",

@@ -65,6 +65,8 @@ DOORS = {
     "music21": {"lstmgen.music.scores", "lstmgen.music.parsing"},
     "matplotlib": {"lstmgen.music.piano_roll"},
     "tqdm": {"lstmgen.progress"},
+    "pyarrow": {"lstmgen.rows"},
+    "ray": {"lstmgen.ray"},
     "shtab": {"lstmgen.cli.completion"},
     "prompt_toolkit": {"lstmgen.cli.play"},
     "keras": {"lstmgen.keras", "lstmgen.training.backend", "lstmgen.verify"},

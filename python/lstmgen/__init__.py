@@ -57,7 +57,7 @@ _HOMES = {
 
 
 # Public modules. They are not in `__all__`, since not all of them can be imported without Keras.
-_MODULES = ("bench", "keras", "music", "notebook", "training", "verify")
+_MODULES = ("bench", "keras", "music", "notebook", "ray", "rows", "training", "verify")
 
 
 def __getattr__(name: str) -> object:

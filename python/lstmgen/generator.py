@@ -8,6 +8,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Unpack
 
 import numpy as np
@@ -54,6 +55,28 @@ class Score(NamedTuple):
     bits_per_element: float
     perplexity: float
     elements: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A sample as a row of a table.
+
+    index: which row it is, from 0.
+    seed: `sample` with this seed draws the row again.
+    sequence: what `sample` returns.
+    length: how many elements were drawn. An included prime does not count.
+    log_probability: the sum of the natural logarithms of the probabilities that the network alone
+        gives to these elements, at temperature 1. None if it was not asked for or is not finite.
+
+    >>> Row(2, 9, "abc", 3).seed
+    9
+    """
+
+    index: int
+    seed: int
+    sequence: Any
+    length: int
+    log_probability: float | None = None
 
 
 class _Prime(NamedTuple):
@@ -250,6 +273,57 @@ class Generator:
         return [
             decode(self.model, [*(prime.ids[prime.added :].tolist() if with_prime else ()), *ids.tolist()])
             for prime, ids in zip(primes, drawn, strict=True)
+        ]
+
+    @with_keywords(ManyOptions, defaults=SHOWN_DEFAULTS)
+    def sample_rows(
+        self,
+        n: int,
+        length: int = 1000,
+        temp: float | None = None,
+        *,
+        first: int = 0,
+        scores: bool = False,
+        **options: Unpack[ManyOptions],
+    ) -> list[Row]:
+        """Draw `n` sequences side by side as rows of a table, from the row `first` on.
+
+        n: how many rows, at least 0.
+        length: how many elements each has, at least 0. A stop text ends a sequence earlier.
+        temp: the temperature, at least 0.
+        first: the index of the first row, at least 0.
+        scores: whether rows have their `log_probability`, which takes a tenth of the time.
+        options: see `ManyOptions`. Each holds for all rows. The row i has the seed `seed` + i.
+
+        Returns a list of `n` objects `Row`. The rows of `sample_rows(2, first=3)` are the last two
+        of `sample_rows(5)`. Raises what `sample` raises.
+
+        >>> import lstmgen
+        >>> gen = lstmgen.Generator("latex")
+        >>> row = gen.sample_rows(1, 20, 0.67, first=4, seed=7, refresh=None)[0]
+        >>> row.index, row.seed, row.length
+        (4, 11, 20)
+        >>> row.sequence == gen.sample(20, 0.67, seed=11, refresh=None)
+        True
+        """
+        values = checked("sample_rows", {**options, "length": length, "temp": temp}, MANY)
+        n, first = Integer(0).check("n", n), Integer(0).check("first", first)
+        base = int(values.pop("seed", _new_seed() >> 1)) + first
+        TABLE["seed"].values.check("seed", base + max(n, 1) - 1)
+        seeds = range(base, base + n)
+        if "prime" in values:
+            values["prime"] = [values["prime"]] * n
+        primes, drawn, found = self._many("sample_rows", n, {**values, "seed": list(seeds)}, scores=scores)
+        with_prime = values.get("include_prime")
+        return [
+            Row(
+                first + i,
+                seed,
+                decode(self.model, [*(prime.ids[prime.added :].tolist() if with_prime else ()), *ids.tolist()]),
+                len(ids),
+                found[i] if scores and math.isfinite(found[i]) else None,
+            )
+            for i, (seed, prime, ids) in enumerate(zip(seeds, primes, drawn, strict=True))
         ]
 
     def probabilities(

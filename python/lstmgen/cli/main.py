@@ -128,6 +128,7 @@ COMMANDS = {
             "lstmgen sample latex --temp 0.67 --length 10000 -o out.tex",
             "lstmgen sample latex --prime '\\begin{lemma}' --include-prime --seed 19",
             "lstmgen sample music --length 500 -o out.mid -o out.wav",
+            "lstmgen sample latex --many 10000 -o out.parquet",
         ),
     ),
     "play": Command(

@@ -44,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help=f"write there instead of to stdout; music as {', '.join(WRITABLE)}; - is stdout; may be repeated",
     )
+    parser.add_argument(
+        "--many",
+        type=_parsed(_count, "an integer >= 1"),
+        metavar="N",
+        help="draw N samples, the rows of a table, side by side: -o FILE.jsonl or .parquet, stdout has JSON Lines. "
+        "Row i has the seed + i. The same command continues a run that was ended.",
+    )
+    parser.add_argument("--scores", action="store_true", help="of --many: rows have their log-probability")
     groups: dict[str, Any] = {}
     for name, option in TABLE.items():
         if not option.flag:
@@ -119,6 +127,10 @@ def run(args: argparse.Namespace) -> None:
     check_one_stdin(args.model, args.prime, args.prime_file)
     options = _options(args)
     model = _loaded(args, options)
+    if args.scores and args.many is None:
+        raise ValueError("--scores: only rows have them: give --many N")
+    if args.many is not None:
+        return _sample_rows(args, model, options)
     if model.heads:
         return _sample_notes(args, model, options)
     if args.prime_file is not None and "prime" not in options:
@@ -138,12 +150,7 @@ def run(args: argparse.Namespace) -> None:
             warnings.showwarning = lambda message, *_: _assumed(message)
             notation = music.check_outputs(files, elements, joined=joined, bpm=args.bpm)
     _check_folders(files)
-    for name, value in recommended(generator.model, options).items():
-        print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
-        options[name] = value
-    if generator.model.grammar and "grammar" not in options and not args.no_grammar:
-        print("grammar own: text that the model's own grammar allows; --no-grammar goes without", file=sys.stderr)
-        options["grammar"] = "own"
+    _follow_card(args, generator.model, options)
     seed = _seed(options)
     if args.live and (files or "best_of" in options or "beam" in options):
         raise ValueError("--live: shows elements as they are drawn, so it takes no -o FILE, --best-of or --beam")
@@ -172,6 +179,60 @@ def run(args: argparse.Namespace) -> None:
     _write(drawn, joined, files, notation, args.bpm)
     if _STDOUT in args.output:
         _print(drawn, joined)
+
+
+def _follow_card(args: argparse.Namespace, model: lstmgen.Model, options: dict[str, Any]) -> None:
+    """Add the options that the model recommends to those that were given, and say so."""
+    for name, value in recommended(model, options).items():
+        print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
+        options[name] = value
+    if model.grammar and "grammar" not in options and not args.no_grammar:
+        print("grammar own: text that the model's own grammar allows; --no-grammar goes without", file=sys.stderr)
+        options["grammar"] = "own"
+
+
+def _sample_rows(args: argparse.Namespace, model: lstmgen.Model, options: dict[str, Any]) -> None:
+    """Draw many samples, the rows of a table."""
+    from lstmgen import rows
+
+    for name in ("live", "best_of", "beam"):
+        if getattr(args, name):
+            raise ValueError(f"{flag(name)}: not beside --many, which draws each row once")
+    if len(args.output) > 1:
+        raise ValueError(f"--many: expected one -o, found {len(args.output)}")
+    output = next((path for path in args.output if path != _STDOUT), None)
+    if model.heads:
+        if args.prime_file is not None:
+            options["prime"] = os.fspath(args.prime_file)
+        if others := sorted(options.keys() - _OF_NOTES - {"prime"} | options.keys() & {"include_prime"}):
+            raise ValueError(f"{flag(others[0])}: {args.model} draws notes, which have no such option beside --many")
+    else:
+        if args.prime_file is not None and "prime" not in options:
+            options["prime"] = read_text(args.prime_file)
+        if model.vocabulary is None:
+            options = _with_ids(options)
+        _follow_card(args, model, options)
+    done = 0
+    if output is not None:
+        _check_folders([output])
+        parts = rows.parts_of(output)
+        done = parts.done(args.many)
+        if parts.seed is not None:
+            options.setdefault("seed", parts.seed)
+    print(_seed(options), file=sys.stderr)
+    if output is None:
+        rows.write_lines(
+            rows.Rows(model, threads=args.threads, scores=args.scores, **options), args.many, sys.stdout.buffer
+        )
+        return
+    if done:
+        print(f"{parts.folder}: {done} of {args.many} rows are there", file=sys.stderr)
+    try:
+        rows.write_rows(model, args.many, output, threads=args.threads, scores=args.scores, **options)
+    except KeyboardInterrupt:
+        found = parts.done(args.many)
+        print(f"{parts.folder}: has {found} of {args.many} rows; the same command continues", file=sys.stderr)
+        raise
 
 
 # The options of sampling that a model of notes takes.
@@ -328,6 +389,12 @@ def _parsed(parse: Callable[[str], object], expected: str) -> Callable[[str], ob
             raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}") from None
 
     return parsed
+
+
+def _count(text: str) -> int:
+    if (count := int(text)) < 1:
+        raise ValueError(text)
+    return count
 
 
 def _ids(text: str) -> list[int]:
