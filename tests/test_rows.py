@@ -280,7 +280,8 @@ def test_a_part_of_parquet_is_read_alone(gen: lstmgen.Generator, tmp_path: Path)
 
 def test_the_command_writes_rows(gen: lstmgen.Generator, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "out.jsonl"
-    line = ["sample", "latex", "--many", "3", "-n", "30", "--seed", "7", "--temp", "0.8", "--carry", "--no-grammar"]
+    line = ["sample", "latex", "--many", "3", "-n", "30", "--seed", "7", "--temp", "0.8", "--min-p", "0"]
+    line += ["--carry", "--no-grammar"]
     assert cli.main([*line, "-o", str(path)]) == 0
     assert cli.main(line) == 0
     assert capfd.readouterr().out == path.read_text(encoding="utf-8")
@@ -312,8 +313,21 @@ def test_what_the_command_refuses(
 def test_a_killed_command_continues(end: int, tmp_path: Path) -> None:
     rows = 4 * 960
     path, whole = tmp_path / "out.jsonl", tmp_path / "whole.jsonl"
-    write_rows("latex", rows, whole, 30, 0.67, seed=9, refresh=None)
-    line = [sys.executable, "-m", "lstmgen", "sample", "latex", "--many", str(rows), "-n", "30", "--carry"]
+    write_rows("latex", rows, whole, 30, 0.67, min_p=0, seed=9, refresh=None)
+    line = [
+        sys.executable,
+        "-m",
+        "lstmgen",
+        "sample",
+        "latex",
+        "--many",
+        str(rows),
+        "-n",
+        "30",
+        "--carry",
+        "--min-p",
+        "0",
+    ]
     line += ["--temp", "0.67", "--no-grammar", "--seed", "9", "-o", str(path)]
     parts = parts_of(path)
     with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as run:
