@@ -85,6 +85,9 @@ class Rows:
         self.seed: int = self.options.pop("seed", int.from_bytes(os.urandom(4)))
         list(self._drawn(range(1), length=0))  # what is wrong is said now
 
+    def __repr__(self) -> str:
+        return f"<lstmgen.rows.Rows of {self.model!r}: seed {self.seed}, {self.options}>"
+
     @property
     def columns(self) -> tuple[str, ...]:
         """What the columns of a table are called.
@@ -245,6 +248,9 @@ class Parts:
     def __init__(self, folder: str | os.PathLike[str], suffix: str) -> None:
         self.folder = Path(folder)
         self.suffix = suffix
+
+    def __repr__(self) -> str:
+        return f"<lstmgen.rows.Parts {str(self.folder)!r}: {self.suffix}>"
 
     @property
     def seed(self) -> int | None:
