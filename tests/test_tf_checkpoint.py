@@ -244,6 +244,7 @@ def test_layers_of_ones_own_class_that_are_alike_come_in_the_order_of_their_name
     given = f"Embedding({IDS}, {UNITS}), LSTM({UNITS}, return_sequences=True), LSTM({UNITS}, return_sequences=True)"
     network = keras_file.read(tmp_path / "m.weights.h5", config=f"{given}, Dense({IDS})")
     np.testing.assert_allclose(reference.forward(network, X), expected, atol=1e-5)
+    assert [said for said in network.assumed if "gru9, gru10" in said and f"LSTM, {UNITS} units" in said]
     with pytest.raises(ModelFormatError, match="no weights in the file for LSTM 9"):
         keras_file.read(tmp_path / "m.weights.h5", config=f"Embedding({IDS}, {UNITS}), LSTM(9), Dense({IDS})")
 

@@ -213,6 +213,29 @@ def in_order(shapes: Mapping[str, Sequence[Shape]], version: Version, config: Ma
     return names + [layer.name for layer in left]  # no layer asks for these, and an error will say so
 
 
+def alike(shapes: Mapping[str, Sequence[Shape]], version: Version, order: str) -> list[str]:
+    """Return a clause for each set of layers that could take each other's place.
+
+    The file is one of a model of a user's own class, which does not store what feeds what. `order`
+    says in which order they are taken.
+    """
+    sets: dict[tuple[str, int | None, int | None], list[_Layer]] = {}
+    try:
+        layers = [_recognised(name, found, version) for name, found in shapes.items()]
+    except ModelFormatError:  # there are layers that only a config tells apart, and it has the order
+        return []
+    if _of_notes(layers) is not None:  # their names say what they are
+        return []
+    for layer in layers:
+        sets.setdefault((layer.kind, layer.size, layer.units), []).append(layer)
+    return [
+        f"the order {', '.join(layer.name for layer in found)} of layers that are alike ({kind}, {units} units), "
+        f"{order}, since the file does not store what feeds what"
+        for (kind, _, units), found in sets.items()
+        if len(found) > 1
+    ]
+
+
 def _natural(layer: _Layer) -> list[tuple[int, str]]:
     """Return a key that sorts lstm_2 before lstm_10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", layer.name)]

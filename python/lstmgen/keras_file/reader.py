@@ -419,7 +419,10 @@ def _attributes_or_tree(root: Any, budget: hdf5.Budget, config: Architecture | N
         shapes = {name: [array.shape or () for array in found] for name, found in named.items()}
         given = None if config is None else architecture(config)
         order = inference.in_order(shapes, parse_version(version), given)
-        return _of_weights(kind, Lists.of_arrays({name: named[name] for name in order}), given, stored, version)
+        model = _of_weights(kind, Lists.of_arrays({name: named[name] for name in order}), given, stored, version)
+        ordered = {name: shapes[name] for name in order}
+        alike = inference.alike(ordered, parse_version(version), "that of their names")
+        return replace(model, assumed=(*model.assumed, *alike))
     if not is_tree(root):
         raise ModelFormatError("an HDF5 file, but not one that Keras saved: it has no model_config and no layer_names")
     tree = Tree(root, budget)
@@ -457,14 +460,20 @@ def _checkpoint_model(prefix: str, config: Architecture | None) -> _Model:
 
     tf.keras stores the architecture with some SavedModels.
     """
-    file = Lists.of_arrays(tf_checkpoint.Checkpoint(prefix).layers())
+    layers = tf_checkpoint.Checkpoint(prefix).layers()
+    file = Lists.of_arrays(layers)
     entry = tf_checkpoint.saved_config(prefix)
     if config is None and entry is not None and entry.get("class_name") in MODELS:
         stored = entry.get("keras_version")
         stored = stored if isinstance(stored, str) else ""
         spec = Spec.of("keras_metadata.pb", entry, parse_version(stored or "2.14"))
         return _Model("whole model (SavedModel)", spec, file, stored)
-    return _of_weights("weights only (TensorFlow checkpoint)", file, config, "", "2.14")
+    model = _of_weights("weights only (TensorFlow checkpoint)", file, config, "", "2.14")
+    if any(name.startswith("layer_with_weights-") for name in layers):  # of a Sequential or functional model
+        return model
+    shapes = {name: [array.shape or () for array in arrays] for name, arrays in layers.items()}
+    alike = inference.alike(shapes, parse_version("2.14"), "that of the file")
+    return replace(model, assumed=(*model.assumed, *alike))
 
 
 def architecture(config: Architecture) -> Mapping[str, Any]:
