@@ -215,7 +215,9 @@ def test_messages_are_in_the_words_of_the_command_line(tmp_path: Path) -> None:
 def test_ctrl_c_ends_the_process_that_reads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "m.h5").write_bytes(weights())
     code = f"""
+import signal
 from lstmgen.keras_file import isolation
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 isolation._START = "import os, time; print(os.getpid(), file=open({str(tmp_path / "pid")!r}, 'w')); time.sleep(600)"
 isolation.read({str(tmp_path / "m.h5")!r})
 """
@@ -224,7 +226,7 @@ isolation.read({str(tmp_path / "m.h5")!r})
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate()
+    _, said = process.communicate(timeout=300)
     assert said.strip().endswith("KeyboardInterrupt")
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import re
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import lstmgen
 from lstmgen.errors import NO_VALUE, Note, spelled
@@ -81,7 +82,7 @@ def parser(argv: Sequence[str] | None) -> argparse.ArgumentParser:
 
     The modules of the other commands are not imported. None: with the arguments of all commands.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lstmgen",
         description="Sample from recurrent networks that Keras trained.",
         epilog=_examples("lstmgen sample latex --temp 0.67", "lstmgen info model.h5", "lstmgen sample --help"),
@@ -107,6 +108,39 @@ def parser(argv: Sequence[str] | None) -> argparse.ArgumentParser:
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that names the flag or the command that was probably meant."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Return the arguments, or end the program with what is wrong and the likeliest flag."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            from lstmgen.options import near
+
+            flag = next((word for word in unknown if word.startswith("--")), "").partition("=")[0]
+            hint = near(flag, (known for one in _parsers(self) for known in one._option_string_actions))
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with a message, and with the likeliest of the choices."""
+        if wrong := re.match(r"argument \w+: invalid choice: '([^']*)'", message):
+            from lstmgen.options import near
+
+            choices = next((a.choices for a in self._actions if isinstance(a, argparse._SubParsersAction)), {})
+            message += near(wrong[1], choices or ())
+        super().error(printable(message))
+
+
+def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Yield a parser, and those of its commands."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from _parsers(below)
 
 
 def _examples(*lines: str) -> str:
