@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
+
+_STALE = 3600  # seconds since a temporary file was written to
 
 
 def write(path: str | os.PathLike[str], data: bytes) -> None:
@@ -46,12 +50,17 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ((4, False), True)
     """
     target = os.path.realpath(path)  # replace the file that a link points to, not the link
-    if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
+    mode = os.stat(target).st_mode if os.path.exists(target) else None
+    if mode is not None and not stat.S_ISREG(mode):
         raise OSError(f"{os.fspath(path)}: not a regular file, so it is not replaced")
     folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}.tmp")
+    start = f".{name[:100]}."
+    _collect(folder or ".", start)
+    temporary = os.path.join(folder, f"{start}{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as file:
+            if mode is not None:
+                os.chmod(temporary, stat.S_IMODE(mode))  # the new file has the permissions of the old one
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -63,3 +72,13 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             message = f"cannot write: {error.strerror}"
             raise OSError(error.errno, message, os.fspath(path)) from error
         raise
+
+
+def _collect(folder: str, start: str) -> None:
+    """Delete temporary files with this start that killed processes left over an hour ago."""
+    left = re.compile(re.escape(start) + r"[0-9a-f]{16}\.tmp")
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if left.fullmatch(entry.name) and time.time() - entry.stat(follow_symlinks=False).st_mtime > _STALE:
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)

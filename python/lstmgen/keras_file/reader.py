@@ -376,9 +376,11 @@ def _model(file: BinaryIO, config: Architecture | None, stack: contextlib.ExitSt
     head = file.read(512)
     file.seek(0)
     if head.startswith(b"PK\x03\x04"):
+        _check_not_hdf5(file, size)
         return _zip_model(file, size, config, stack)
     if not head.startswith(hdf5.SIGNATURE):
         raise ModelFormatError(_looks_like(head))
+    _check_not_zip(file)
     budget = hdf5.Budget(file)
     root = stack.enter_context(hdf5.open_file(file))
     text = hdf5.text(root, "model_config", MAX_CONFIG)
@@ -391,6 +393,45 @@ def _model(file: BinaryIO, config: Architecture | None, stack: contextlib.ExitSt
     version = stored or ("2" if '"units"' in text else "1")  # Keras 1 stores no version
     spec = _checked(Spec.of("the model", parse_json("model_config", text), parse_version(version)))
     return _Model("whole model (HDF5)", spec, Lists.of_hdf5(group, budget, whole_model=True), stored)
+
+
+_TWO_KINDS = (
+    "the file is a zip (.keras) and an HDF5 file at once, of which Keras may read either: it is made to deceive"
+)
+
+
+def _check_not_zip(file: BinaryIO) -> None:
+    """Raise `ModelFormatError` for an HDF5 file that a reader of zips takes for a zip.
+
+    Such a reader looks at the end of a file. Keras chooses by the name of the file.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if archive.namelist():
+                raise ModelFormatError(_TWO_KINDS)
+    except (*_BAD_ZIP, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+        if isinstance(error, ModelFormatError):
+            raise
+    file.seek(0)
+
+
+def _check_not_hdf5(file: BinaryIO, size: int) -> None:
+    """Raise `ModelFormatError` for a zip in which libhdf5 finds a whole model.
+
+    libhdf5 skips the first 512, 1024, 2048 ... bytes of a file, if an HDF5 file begins after them.
+    The weights in a zip of Keras may begin there by chance, but they have no architecture.
+    """
+    begin = 512
+    while begin < size:
+        file.seek(begin)
+        if file.read(len(hdf5.SIGNATURE)) == hdf5.SIGNATURE:
+            with contextlib.suppress(ModelFormatError), hdf5.open_file(file) as root:
+                if "model_config" in root.attrs or "layer_names" in root.attrs:
+                    begin = 0
+            if begin == 0:
+                raise ModelFormatError(_TWO_KINDS)
+        begin *= 2
+    file.seek(0)
 
 
 def _checked(spec: Spec) -> Spec:

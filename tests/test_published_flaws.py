@@ -1,0 +1,206 @@
+"""Published flaws of other readers, each tried on this one.
+
+The flaws of readers of GGUF are in test_hostile_container.py.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+import lstmgen
+from lstmgen import ModelFormatError, keras_file
+from lstmgen.keras_file import reader
+
+DENSE: dict[str, Any] = {"class_name": "Dense", "config": {"name": "d", "units": 2, "batch_input_shape": [None, 3, 2]}}
+CODE = "__import__('pathlib').Path('owned').touch()"
+
+
+def weights(root: Any, **options: Any) -> None:
+    root.attrs["layer_names"] = [b"d"]
+    root.create_group("d").attrs["weight_names"] = [b"kernel", b"bias"]
+    root["d"].create_dataset("kernel", data=np.eye(2, dtype="f4"), **options)
+    root["d/bias"] = np.zeros(2, "f4")
+
+
+def h5(*layers: dict[str, Any], **extra: Any) -> bytes:
+    file = io.BytesIO()
+    with h5py.File(file, "w") as root:
+        config = {"class_name": "Sequential", "config": {"name": "m", "layers": [DENSE, *layers]}, **extra}
+        root.attrs["model_config"] = json.dumps(config)
+        weights(root.create_group("model_weights"))
+    return file.getvalue()
+
+
+def archive(config: object, data: bytes | None = None) -> bytes:
+    """A .keras with this config."""
+    stored = io.BytesIO()
+    with h5py.File(stored, "w") as root:
+        variables = root.create_group("layers/dense/vars")
+        variables["0"], variables["1"] = np.eye(2, dtype="f4"), np.zeros(2, "f4")
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as members:
+        members.writestr("config.json", json.dumps(config))
+        members.writestr("metadata.json", json.dumps({"keras_version": "3.9.0"}))
+        members.writestr("model.weights.h5", data or stored.getvalue())
+    return file.getvalue()
+
+
+def sequential(*layers: dict[str, Any]) -> dict[str, Any]:
+    given = {"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": [None, 3, 2], "name": "i"}}
+    return {"module": "keras", "class_name": "Sequential", "config": {"name": "m", "layers": [given, *layers]}}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert not Path("owned").exists()
+
+
+def refused(data: bytes, match: str) -> None:
+    for read in (reader.read, keras_file.read):
+        with pytest.raises(ModelFormatError, match=match):
+            read(data)
+
+
+LAMBDA = {
+    "class_name": "Lambda",
+    "config": {"name": "l", "function": ["4wEAAAA=", None, None], "function_type": "lambda"},
+}
+
+
+def test_cve_2024_3660_a_lambda_layer_is_refused() -> None:
+    refused(h5(LAMBDA), "Lambda")
+    refused(archive(sequential(LAMBDA)), "Lambda")
+
+
+def test_cve_2025_9905_so_it_is_in_an_h5_where_safe_mode_has_no_effect() -> None:
+    refused(h5(LAMBDA, safe_mode=True), "Lambda")
+
+
+def test_cve_2025_1550_modules_and_functions_of_a_config_are_not_imported() -> None:
+    function = {"module": "builtins", "class_name": "function", "config": "exec", "registered_name": "function"}
+    called = {"module": "os", "class_name": "system", "config": {"name": "x", "command": "touch owned"}, "args": [CODE]}
+    refused(archive(sequential(function)), "layer 1: config: expected an object, found 'exec'")
+    refused(archive(sequential(called)), "expected a class that Keras defines, found 'os'")
+    activation = {**DENSE, "config": {**DENSE["config"], "activation": function}}
+    refused(archive(sequential(activation)), "activation")
+
+
+def test_cve_2025_8747_functions_of_keras_itself_are_not_called() -> None:
+    fetch = {"module": "keras.utils", "class_name": "get_file", "config": {"origin": "file:///etc/passwd"}}
+    refused(archive(sequential(fetch)), "get_file")
+
+
+def test_cve_2025_9906_a_config_cannot_switch_a_check_off() -> None:
+    unsafe = {"module": "keras.config", "class_name": "enable_unsafe_deserialization", "config": {}}
+    refused(archive(sequential(unsafe, LAMBDA)), "enable_unsafe_deserialization|Lambda")
+
+
+@pytest.mark.parametrize("name", ["StringLookup", "TextVectorization", "IntegerLookup"])
+def test_cve_2025_12058_a_vocabulary_is_not_read_from_a_path(name: str, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret\nwords\n")
+    for path in (str(tmp_path / "secret.txt"), "secret.txt", "https://example.org/vocabulary.txt"):
+        config = {"name": "v", "vocabulary": path, "invert": True, "max_tokens": 4, "num_oov_indices": 0}
+        for data in (archive(sequential({"module": "keras.layers", "class_name": name, "config": config})),):
+            try:
+                network = keras_file.read(data)
+            except ModelFormatError as error:
+                assert "secret\n" not in str(error)
+            else:
+                assert "secret" not in network.elements.get("vocab", ())
+
+
+def test_cve_2026_0897_a_shape_without_numbers_takes_no_memory() -> None:
+    stored = io.BytesIO()
+    with h5py.File(stored, "w") as root:
+        variables = root.create_group("layers/dense/vars")
+        variables.create_dataset("0", (2**31, 2**31), "f4", chunks=(1, 1))
+        variables["1"] = np.zeros(2, "f4")
+    layer = {"module": "keras.layers", "class_name": "Dense", "config": {"name": "d", "units": 2}}
+    refused(archive(sequential(layer), stored.getvalue()), "expected")
+
+
+def test_cve_2025_44905_the_scale_offset_filter_is_refused() -> None:
+    file = io.BytesIO()
+    with h5py.File(file, "w") as root:
+        root.attrs["layer_names"] = [b"d"]
+        root.create_group("d").attrs["weight_names"] = [b"kernel", b"bias"]
+        root["d"].create_dataset("kernel", data=np.eye(2, dtype="f4"), chunks=(2, 2), scaleoffset=3)
+        root["d/bias"] = np.zeros(2, "f4")
+    for read in (reader.read, keras_file.read):
+        with pytest.raises(ModelFormatError, match="found filter 6"):
+            read(file.getvalue(), config="Dense(2, input_shape=[None, 2])")
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        "CVE-2025-2915: the accumulator of metadata",
+        "CVE-2025-6750: a message of a modification time",
+        "CVE-2025-6816: a message of the free space",
+        "CVE-2025-7067: sections of the free space",
+        "CVE-2025-7069: the link size of a section",
+    ],
+)
+def test_flaws_of_libhdf5_in_what_it_writes_back_are_not_reached(flaw: str) -> None:
+    """All of them need a file that is opened to be written. A file is opened to be read only.
+
+    The messages are there, and every byte of the metadata is changed in turn: an error or the same
+    network comes of it, in a process of its own.
+    """
+    file = io.BytesIO()
+    persistent = {"fs_strategy": "fsm", "fs_persist": True, "fs_threshold": 1} if "7" in flaw.split(":")[0][-4:] else {}
+    with h5py.File(file, "w", libver="latest" if "6750" not in flaw else "earliest", **persistent) as root:
+        weights(root, track_times=True)
+        del root["d/bias"]  # leaves free space
+        root["d/bias"] = np.zeros(2, "f4")
+    data = file.getvalue()
+    before = keras_file.read(data, config="Dense(2, input_shape=[None, 2])")
+    rng = np.random.default_rng(len(flaw))
+    for at in rng.choice(len(data), 6, replace=False):
+        damaged = data[:at] + bytes([data[at] ^ int(rng.integers(1, 256))]) + data[at + 1 :]
+        try:
+            found = keras_file.read(damaged, config="Dense(2, input_shape=[None, 2])", trusted=False)
+        except ModelFormatError:
+            continue
+        assert found.sizes == before.sizes
+    with pytest.raises(OSError, match=r"write intent|read-only|no write"), h5py.File(io.BytesIO(data), "r") as root:
+        root.attrs["x"] = 1
+
+
+def test_a_file_of_two_kinds_is_refused(keras: Any, tmp_path: Path) -> None:
+    zipped = archive(sequential({"module": "keras.layers", "class_name": "Dense", "config": {"name": "d", "units": 2}}))
+    assert keras_file.read(zipped).outputs == 2
+    whole = h5()
+    assert keras_file.read(whole).outputs == 2
+    refused(whole + zipped, "a zip .* and an HDF5 file at once")
+    assert zipfile.is_zipfile(io.BytesIO(whole + zipped))
+    # An HDF5 file behind a block of its user's, which is the beginning of a zip.
+    file = tmp_path / "block.h5"
+    for block in (512, 4096):
+        with h5py.File(file, "w", userblock_size=block) as root:
+            root.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {"layers": [DENSE]}})
+            weights(root.create_group("model_weights"))
+        data = b"PK\3\4" + file.read_bytes()[4:]
+        assert h5py.is_hdf5(file)
+        refused(data, "a zip .* and an HDF5 file at once")
+    # The weights in a sound .keras may lie there by chance.
+    for size in range(0, 600, 64):
+        given = sequential({"module": "keras.layers", "class_name": "Dense", "config": {"name": "d", "units": 2}})
+        assert keras_file.read(archive({**given, "note": "x" * size})).outputs == 2
+
+
+def test_what_lstmgen_exports_of_a_refused_file_is_nothing(tmp_path: Path) -> None:
+    (tmp_path / "m.h5").write_bytes(h5(LAMBDA))
+    with pytest.raises(ModelFormatError):
+        lstmgen.export(tmp_path / "m.h5", tmp_path / "m.bin")
+    assert not (tmp_path / "m.bin").exists()
