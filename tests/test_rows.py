@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pickle
@@ -330,7 +331,8 @@ def test_a_killed_command_continues(end: int, tmp_path: Path) -> None:
     ]
     line += ["--temp", "0.67", "--no-grammar", "--seed", "9", "-o", str(path)]
     parts = parts_of(path)
-    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as run:
+    hearing = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, preexec_fn=hearing) as run:
         while parts.done(rows) == 0:
             assert run.poll() is None, run.communicate()[1]
             time.sleep(0.001)
