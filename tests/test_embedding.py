@@ -273,10 +273,9 @@ def test_a_parent_project_hands_down_what_it_likes(parent: str, latex: Path, tmp
     if parent == "native" and platform.machine() == "x86_64" and shutil.which("objdump"):
         code = run("objdump", "-d", tmp_path / "build" / "lstmgen" / "liblstmgen.a")
         objects = dict(re.findall(r"^(\S+):\s+file format .*?$(.*?)(?=^\S+:\s+file format|\Z)", code, re.M | re.S))
-        wide = {name for name, lines in objects.items() if re.search(r"%[yz]mm", lines)}
-        assert {name.split(".")[0] for name in wide} == {
-            "kernels_avx2", "kernels_avx512", "kernels_avx512bf16", "kernels_avx512vnni"
-        } | ({"kernels_avx512amx"} & wide)  # fmt: skip
+        wide = {name.split(".")[0] for name, lines in objects.items() if re.search(r"%[yz]mm", lines)}
+        kernels = {"kernels_avx2", "kernels_avx512", "kernels_avx512bf16", "kernels_avx512vnni"}
+        assert wide - {"kernels_avx512amx"} == kernels  # a compiler may not know AMX
     if parent == "shared-fast-math" and shutil.which(
         "nm"
     ):  # GCC would run such code in every program that loads the library
