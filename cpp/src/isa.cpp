@@ -105,7 +105,7 @@ bool tiles_work() {
 
 #endif
 
-std::vector<const KernelTable*> vector_tables(bool int8) {
+std::vector<const KernelTable*> vector_tables([[maybe_unused]] bool int8) {
     constexpr unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28;  // leaf 1, ecx
     constexpr unsigned avx2 = 1u << 5, avx512 = 1u << 16 | 1u << 30;        // leaf 7, ebx: F and BW
     constexpr unsigned vnni = 1u << 11;                                     // leaf 7, ecx
