@@ -192,9 +192,9 @@ struct Steps {
         CHECK(lstmgen_state_size(m, &bytes) == LSTMGEN_OK);
         state.resize(bytes / 8 + 1);
         CHECK(lstmgen_state_init(m, state.data(), bytes) == LSTMGEN_OK);
-        const std::vector<std::uint32_t> stop(40, 0);  // it is not drawn
-        const std::uint32_t* const stops = stop.data();
-        const std::size_t size = stop.size();
+        const std::uint32_t stop[40] = {};  // it is not drawn
+        const std::uint32_t* const stops = stop;
+        const std::size_t size = std::size(stop);
         CHECK(lstmgen_generator_set_stops(generator, &stops, &size, 1) == LSTMGEN_OK);
         CHECK(lstmgen_generator_copy(other, generator) == LSTMGEN_OK);
     }
