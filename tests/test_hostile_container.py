@@ -815,7 +815,7 @@ def repeated(times: int, units: int) -> bytes:
 
 def test_a_small_file_cannot_ask_for_much_work() -> None:
     data = repeated(65536, 64)
-    most = 2**28 + 1024 * len(data)
+    most = 2**28 + 8192 * len(data)
     with pytest.raises(lstmgen.ModelFormatError) as raised:
         _core.Model.from_bytes(data, "test.bin")
     found = re.fullmatch(
@@ -825,6 +825,13 @@ def test_a_small_file_cannot_ask_for_much_work() -> None:
     )
     assert found, raised.value
     assert int(found[1]) > 65536 * 4 * 64 * 64
+
+
+def test_a_network_that_needs_a_long_window_at_once_loads_in_int8() -> None:
+    """The work of its self-test grows with the window, and its file does not."""
+    layers: list[Any] = [("lstm", 160), ("dense", 1, "tanh"), ("reshape", 0, 8000), ("dense", 11, "softmax")]
+    model = load(packed(network(layers, window=8000, sequences=True), dtype="int8", vocabulary=None, prime=None))
+    assert (model.window, model.dtype) == (8000, "int8")
 
 
 def test_a_small_file_cannot_ask_for_much_memory() -> None:

@@ -80,7 +80,7 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
 void check_budget(const Network& network, const SelfTest& test, std::uint64_t size, const std::string& name) {
     const bool features = network.info().encoding == Encoding::features;
     const double bytes = static_cast<double>(size);
-    const double work = SequenceEvaluator::work(network, test.steps), most_work = 0x1p28 + 1024.0 * bytes;
+    const double work = SequenceEvaluator::work(network, test.steps), most_work = 0x1p28 + 8192.0 * bytes;
     const std::size_t steps = network.info().whole ? test.steps : std::min(test.steps, kRows);
     const double memory = static_cast<double>(network.info().nbytes) +
                           sizeof(float) * SequenceEvaluator::size(network, 1, steps, features);

@@ -147,7 +147,7 @@ public:
     /// Reads the `.bin` file at `path`. The file may be changed or deleted afterwards. Throws
     /// ErrorCode::io if the file cannot be read, ErrorCode::format if it is not a model file or a
     /// damaged one, and ErrorCode::invalid_argument if this processor cannot run options.isa. A
-    /// file of n bytes takes at most 64 n bytes + 16 MiB of memory and 1024 n + 2^28 multiply-adds.
+    /// file of n bytes takes at most 64 n bytes + 16 MiB of memory and 8192 n + 2^28 multiply-adds.
     /// One that asks for more is ErrorCode::format.
     [[nodiscard]] static Model load(const std::string& path, const LoadOptions& options = {});
 
