@@ -1,4 +1,4 @@
-"""Comments in C++ and CMake, and prose of the manual, are at most 100 columns wide."""
+"""Comments in C++ and CMake, and prose in Markdown, are at most 100 columns wide."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def test_code_may_be_wider_than_comments(start: str) -> None:
 
 # -- Markdown --------------------------------------------------------------------------------------
 
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+FOLDERS_OF_PAGES = ("docs", "benchmarks", "python")
+PAGES = sorted([*ROOT.glob("*.md"), *(path for each in FOLDERS_OF_PAGES for path in (ROOT / each).rglob("*.md"))])
 
 
 def wide_prose(text: str) -> list[str]:
