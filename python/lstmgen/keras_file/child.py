@@ -20,8 +20,6 @@ import h5py  # noqa: F401 - before the limits: loading it takes more address spa
 from lstmgen import errors
 from lstmgen.keras_file import reader, transfer
 
-OUT_OF_MEMORY = 3  # the exit status
-
 
 def main() -> None:
     """Serve one request."""
@@ -40,7 +38,7 @@ def _answer(request: dict[str, Any]) -> object:
     try:
         return getattr(reader, request["wanted"])(source, **request["options"])
     except MemoryError:
-        os._exit(OUT_OF_MEMORY)
+        os._exit(transfer.OUT_OF_MEMORY)
     except Exception as error:
         return error
 

@@ -26,7 +26,6 @@ _MEMORY_RATIO, _MEMORY = 64, 2**24  # so many times the bytes of the file, and s
 _SECONDS, _SECONDS_PER_MIB = 2, 0.1  # of the processor
 _PATIENCE = 120  # seconds by the clock, for a machine that is busy or has a slow disk
 
-_OUT_OF_MEMORY = 3  # the exit status of `child`
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from lstmgen.keras_file.child import main; main()"
 
 
@@ -155,7 +154,7 @@ class _Reader:
         cpu = getattr(signal, "SIGXCPU", None)
         if status is None:
             return self._error(f"reading it took longer than {_PATIENCE + 2 * self._seconds:.0f} s")
-        if status == _OUT_OF_MEMORY or "MemoryError" in said:
+        if status == transfer.OUT_OF_MEMORY or "MemoryError" in said:
             return self._error(f"reading it takes more memory than {self._memory / 2**20:,.0f} MiB")
         if cpu is not None and -status in (cpu, signal.SIGKILL):
             return self._error(f"reading it took more than {self._seconds:.0f} s of processor time, or was stopped")

@@ -32,7 +32,11 @@ Source = str | os.PathLike[str] | bytes
 Architecture = str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]
 
 _ZIP_RATIO = 100  # the highest compression that is unpacked
-_BAD_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+# What zipfile raises for a damaged zip, or for one of a kind that it does not know.
+_BAD_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(NotImplementedError, RuntimeError, EOFError, OSError, ValueError),
+)
 
 
 class ReadOptions(TypedDict, total=False):
@@ -57,25 +61,16 @@ class ReadOptions(TypedDict, total=False):
 
 
 def read(source: Source, **options: Unpack[ReadOptions]) -> Network:
-    """Return the network in a file that Keras saved.
+    """Return the network in a file that Keras saved, which this process reads.
 
-    source: the path of the file, or its bytes. Keras 1, 2 and 3 are read: whole models and weights,
-        as HDF5, as zip (`.keras`), as a checkpoint of TensorFlow and as a SavedModel.
-    options: see `ReadOptions`.
+    Arguments and errors are those of `lstmgen.keras_file.read`, which lets a process of its own
+    call this function.
 
-    Raises `OSError` for a file that cannot be opened, `ModelFormatError` for one that is damaged or
-    not supported, and `ValueError` for an option that does not fit. Each message names the file or
-    the option.
-
-    >>> import io, h5py
-    >>> file = io.BytesIO()
-    >>> with h5py.File(file, "w") as root:
-    ...     root.attrs["layer_names"] = [b"dense"]
-    ...     root.create_group("dense").attrs["weight_names"] = [b"kernel"]
-    ...     root["dense/kernel"] = [[1.0], [2.0]]
-    >>> network = read(file.getvalue(), config="Dense(1, use_bias=False, input_shape=[None, 2])")
-    >>> network.layers[0].arrays["kernel"].tolist()
-    [[1.0], [2.0]]
+    >>> try:
+    ...     read(b"")
+    ... except ModelFormatError as error:
+    ...     print(error)
+    <bytes>: the file is empty
     """
     with _opened(source, options.get("config")) as model:
         return model.network(options)
@@ -118,22 +113,15 @@ class Description:
 
 
 def describe(source: Source, **options: Unpack[ReadOptions]) -> Description:
-    """Return what is in a file that Keras saved.
+    """Return what is in a file that Keras saved, which this process reads.
 
-    source, options: see `read`.
+    Arguments and errors are those of `lstmgen.keras_file.describe`.
 
-    A model that cannot be exported has `network` None and a `problem`. Raises `OSError` and
-    `ModelFormatError`, as `read` does, for a file that holds no model.
-
-    >>> import io, h5py
-    >>> file = io.BytesIO()
-    >>> with h5py.File(file, "w") as root:
-    ...     root.attrs["layer_names"] = [b"dense"]
-    ...     root.create_group("dense").attrs["weight_names"] = [b"kernel"]
-    ...     root["dense/kernel"] = [[1.0], [2.0]]
-    >>> found = describe(file.getvalue(), config="Dense(1, use_bias=False, input_shape=[None, 2])")
-    >>> found.kind, found.layers[0].class_name, found.problem
-    ('weights only (HDF5)', 'Dense', None)
+    >>> try:
+    ...     describe(b"PK")
+    ... except ModelFormatError as error:
+    ...     print(error)
+    <bytes>: a damaged or empty zip
     """
     with _opened(source, options.get("config")) as model:
         try:
@@ -409,7 +397,7 @@ def _check_not_zip(file: BinaryIO) -> None:
         with zipfile.ZipFile(file) as archive:
             if archive.namelist():
                 raise ModelFormatError(_TWO_KINDS)
-    except (*_BAD_ZIP, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except _BAD_ZIP as error:
         if isinstance(error, ModelFormatError):
             raise
     file.seek(0)
@@ -589,7 +577,7 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
         metadata = parse_json("metadata.json", _text(archive, members["metadata.json"]))
         weights = _member(archive, members["model.weights.h5"], file, size)
         _add_vocabulary(entry, "assets", archive, members)
-    except (*_BAD_ZIP, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except _BAD_ZIP as error:
         if isinstance(error, ModelFormatError | RecursionError):
             raise
         if "not a zip file" in str(error):  # it begins as one, but the list of its files is missing at its end
