@@ -69,7 +69,7 @@ DOORS = {
     "ray": {"lstmgen.ray"},
     "shtab": {"lstmgen.cli.completion"},
     "prompt_toolkit": {"lstmgen.cli.play"},
-    "keras": {"lstmgen.keras", "lstmgen.training.backend", "lstmgen.verify"},
+    "keras": {"lstmgen.keras", "lstmgen.training.backend"},
     "tensorflow": set[str](),
     "lstmgen._core": {
         *("lstmgen.model", "lstmgen.generator", "lstmgen.stream"),  # what users hold

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,3 +188,12 @@ def test_a_stateful_model_of_a_fixed_batch(
         lstmgen.export(h5, out)
     assert cli.main(["verify", out, h5, "--windows", "6"]) == 0
     assert "\nequal to Keras" in capsys.readouterr().out
+
+
+def test_the_command_says_nothing_of_the_start_of_tensorflow(saved: Callable[[int], str], tmp_path: Path) -> None:
+    path = saved(5)
+    lstmgen.export(path, tmp_path / "m.bin", vocab=list("abcdefghijkl"))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    command = [sys.executable, "-m", "lstmgen", "verify", str(tmp_path / "m.bin"), path]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr

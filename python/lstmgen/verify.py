@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Unpack
@@ -19,6 +18,7 @@ from lstmgen.model import Model
 from lstmgen.network import Network, reference
 from lstmgen.options import Integer
 from lstmgen.signatures import with_keywords
+from lstmgen.training.backend import import_keras
 
 # A Keras that reads the file as lstmgen does differs from float64 by the rounding of float32 alone:
 # in each window at most SAME_READING of the greatest output, or AMPLIFIED times what rounding the
@@ -270,11 +270,7 @@ def _keras_outputs(path: str, wanted: Sequence[str], x: NDArray[Any], shape: tup
     x: the input.
     shape: the shape that the outputs must have.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        import keras
-    except ImportError:
-        raise ImportError("verify needs Keras: pip install 'lstmgen[train]'") from None
+    keras = import_keras("verify")
     try:
         loaded = keras.models.load_model(path, compile=False)
     except Exception as error:  # whatever Keras raises: the file is older or newer than this Keras

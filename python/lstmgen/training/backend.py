@@ -32,11 +32,11 @@ _NOISE = re.compile(
 )
 
 
-def import_keras() -> Any:
+def import_keras(what: str = "training") -> Any:
     """Keras, on the backend that KERAS_BACKEND or Keras's own configuration names.
 
     Where neither does and TensorFlow is not installed, it is jax or torch, if one of them is, and
-    this is said. Raises `ImportError` that says what to install.
+    this is said. Raises `ImportError` that says what needs Keras, and what to install.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _choose_backend()
@@ -52,7 +52,7 @@ def import_keras() -> Any:
         return keras
     except ImportError as error:
         raise ImportError(
-            f"training needs Keras with a backend: pip install 'lstmgen[train]' ({error}; the backend is chosen by "
+            f"{what} needs Keras with a backend: pip install 'lstmgen[train]' ({error}; the backend is chosen by "
             "KERAS_BACKEND: tensorflow, jax or torch)"
         ) from None
 
