@@ -9,36 +9,16 @@ import pytest
 
 import lstmgen
 from lstmgen import _core
-from lstmgen.network import NETWORK_INPUT, Network
-from support.networks import network, packed
+from lstmgen.network import NETWORK_INPUT
+from support.networks import SIDE_BY_SIDE, network, packed
 
 LETTERS = "abcdefghijk"
 HEAD = ("dense", 11, "softmax")
 
 
-def of(layers: list[Any], reads: dict[int, tuple[int, ...]] | None = None, *, inputs: int = 11) -> Network:
-    return network([*layers, HEAD], inputs, 6, reads=reads)
-
-
-NETWORKS: dict[str, tuple[Network, str]] = {
-    "two lstm": (network(), "onehot"),
-    "embedding": (of([("embedding", 7), ("lstm", 9), ("gru", 8)]), "index"),
-    "masked embedding": (
-        of([("embedding", 7), ("mask", 3.0), ("lstm", 9), ("gru", 8)], {1: (NETWORK_INPUT,), 2: (0, 1), 3: (2, 1)}),
-        "index",
-    ),
-    "numbers": (of([("lstm", 9), ("simple_rnn", 8)], inputs=1), "scaled"),
-    "dense before": (of([("dense", 7, "relu"), ("lstm", 9), ("concatenate",), ("gru", 8)], {2: (0, 1)}), "onehot"),
-    "sum with what is shared": (of([("dense", 9, "tanh"), ("lstm", 9), ("add",), ("lstm", 8)], {2: (0, 1)}), "onehot"),
-    "other activations": (of([("lstm", 9, "softsign"), ("gru", 8, "elu", "sigmoid", False)]), "onehot"),
-    "reset before": (of([("embedding", 5), ("gru", 70, "tanh", "sigmoid", False)]), "index"),
-    "whole windows": (of([("reverse",), ("lstm", 9)], inputs=1), "scaled"),
-}
-
-
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture(params=SIDE_BY_SIDE)
 def model(request: pytest.FixtureRequest) -> lstmgen.Model:
-    which, encoding = NETWORKS[request.param]
+    which, encoding = SIDE_BY_SIDE[request.param]
     return lstmgen.Model(packed(which, encoding=encoding))
 
 
@@ -116,7 +96,7 @@ def test_more_than_fit_one_batch() -> None:
 def test_padding_comes_before_a_short_prime() -> None:
     letters = ["", *LETTERS[1:]]
     gen = lstmgen.Generator(
-        packed(NETWORKS["embedding"][0], encoding="index", vocabulary=letters, padding=0, prime=[1])
+        packed(SIDE_BY_SIDE["embedding"][0], encoding="index", vocabulary=letters, padding=0, prime=[1])
     )
     primes = ["b", "cd", "bcdefghbcdefgh"]
     for refresh in (1, 3, None):
@@ -126,7 +106,7 @@ def test_padding_comes_before_a_short_prime() -> None:
 
 def test_instruction_sets_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     found = set()
-    data = packed(NETWORKS["two lstm"][0])
+    data = packed(SIDE_BY_SIDE["two lstm"][0])
     for isa in _core.supported_isas():
         monkeypatch.setenv("LSTMGEN_ISA", isa)
         found.add(tuple(map(str, lstmgen.Generator(data).sample_many(9, 40, seed=3, refresh=None))))
@@ -135,7 +115,7 @@ def test_instruction_sets_agree(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("dtype", ["bf16", "int8"])
 def test_rounded_weights(dtype: str) -> None:
-    for which, encoding in NETWORKS.values():
+    for which, encoding in SIDE_BY_SIDE.values():
         gen = lstmgen.Generator(packed(which, encoding=encoding, dtype=dtype))
         for refresh in refreshes(gen.model):
             many = gen.sample_many(9, 40, seed=3, refresh=refresh)

@@ -447,6 +447,141 @@ std::pair<std::vector<Ids>, std::vector<double>> sample_many(const lstmgen::Mode
     return {std::move(results), std::move(found)};
 }
 
+const char* ending_name(lstmgen::Ending ending) {
+    switch (ending) {
+        case lstmgen::Ending::none: return nullptr;
+        case lstmgen::Ending::length: return "length";
+        case lstmgen::Ending::stop: return "stop";
+        case lstmgen::Ending::grammar: return "grammar";
+        case lstmgen::Ending::error: return "error";
+    }
+    return nullptr;
+}
+
+// A batch that collects what its sequences draw, until Python takes it.
+class Batch {
+public:
+    Batch(const lstmgen::Model& model, std::size_t most, std::size_t threads)
+        : batch_(model, most, threads), outputs_(model.info().outputs), news_(most) {}
+
+    // With `likeliest` n, each element comes with its log-probability and with those of the n
+    // likeliest ones; -1: with none.
+    std::uint64_t join(const Ids& prime, const py::dict& sampler, std::uint64_t length, IdLists stops,
+                       std::size_t refresh, const lstmgen::Grammar* grammar, bool finish, std::size_t grammar_prime,
+                       int likeliest, bool scored) {
+        require_dims(prime, 1);
+        lstmgen::BatchRequest request;
+        set_by_name(request.sampler, sampler);
+        request.prime.assign(prime.data(), prime.data() + prime.size());
+        request.grammar_prime = grammar ? grammar_prime : 0;
+        request.length = length;
+        request.stops = std::move(stops);
+        request.refresh = refresh;
+        if (grammar) request.grammar = *grammar;
+        request.finish = finish;
+        request.scored = scored;
+        const py::gil_scoped_release release;
+        const std::size_t i = batch_.join(std::move(request));
+        news_[i] = News();
+        news_[i].likeliest = likeliest < 0 ? -1 : int(std::min(std::size_t(likeliest), outputs_));
+        return news_[i].sequence = next_++;
+    }
+
+    void leave(std::uint64_t sequence) {
+        const auto found =
+            std::find_if(news_.begin(), news_.end(), [&](const News& news) { return news.sequence == sequence; });
+        if (found == news_.end()) throw py::value_error("the sequence is over, or has left");
+        const py::gil_scoped_release release;
+        batch_.leave(std::size_t(found - news_.begin()));
+        *found = News();
+    }
+
+    std::size_t size() const {
+        const py::gil_scoped_release release;
+        return batch_.size();
+    }
+
+    // Makes `steps` steps. It ends earlier after `seconds`, or if no sequence is left. Returns a
+    // tuple for each sequence with news: number, ids, ending, error, score, log-probabilities or
+    // None. What was drawn before an exception is in the result of the next call.
+    py::list advance(std::size_t steps, double seconds) {
+        {
+            const py::gil_scoped_release release;
+            const auto start = std::chrono::steady_clock::now();
+            for (std::size_t i = 0; i < steps && batch_.size() > 0; ++i) {
+                for (const lstmgen::BatchElement& element : batch_.step()) note(element);
+                if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() >= seconds) break;
+            }
+        }
+        py::list all;
+        for (News& news : over_) all.append(tuple(news));
+        over_.clear();
+        for (News& news : news_) {
+            if (news.ids.empty()) continue;
+            all.append(tuple(news));
+            news.clear();
+        }
+        return all;
+    }
+
+private:
+    struct News {
+        std::uint64_t sequence = 0;  // 0: there is none
+        int likeliest = -1;
+        std::vector<std::uint32_t> ids, other_ids, counts;
+        std::vector<double> log_p, other_log_p;
+        lstmgen::Ending ending = lstmgen::Ending::none;
+        std::string error;
+        double score = 0.0;
+
+        void clear() {
+            ids.clear();
+            other_ids.clear();
+            counts.clear();
+            log_p.clear();
+            other_log_p.clear();
+        }
+    };
+
+    static py::tuple tuple(const News& news) {
+        py::object logs = py::none();
+        if (news.likeliest >= 0) logs = py::make_tuple(news.log_p, news.counts, news.other_ids, news.other_log_p);
+        const Ids ids(py::ssize_t(news.ids.size()), news.ids.data());
+        return py::make_tuple(news.sequence, ids, ending_name(news.ending), news.error, news.score, logs);
+    }
+
+    void note(const lstmgen::BatchElement& element) {
+        const std::size_t i = element.sequence;
+        News& news = news_[i];
+        if (element.drawn) {
+            news.ids.push_back(element.id);
+            if (news.likeliest >= 0) {
+                const std::size_t at = news.other_ids.size(), most = std::size_t(news.likeliest);
+                news.log_p.push_back(batch_.log_probability(i));
+                news.other_ids.resize(at + most);
+                news.other_log_p.resize(at + most);
+                const std::size_t n =
+                    batch_.likeliest(i, most, news.other_ids.data() + at, news.other_log_p.data() + at);
+                news.other_ids.resize(at + n);
+                news.other_log_p.resize(at + n);
+                news.counts.push_back(std::uint32_t(n));
+            }
+        }
+        if (element.ending == lstmgen::Ending::none) return;
+        news.ending = element.ending;
+        news.score = batch_.score(i);
+        news.error = batch_.error(i);
+        over_.push_back(std::move(news));
+        news = News();
+    }
+
+    lstmgen::Batch batch_;
+    std::size_t outputs_;
+    std::vector<News> news_;  // of the sequences that are not over, by their numbers in batch_
+    std::vector<News> over_;
+    std::uint64_t next_ = 1;
+};
+
 const char* encoding_name(lstmgen::Encoding encoding) {
     switch (encoding) {
         case lstmgen::Encoding::onehot: return "onehot";
@@ -627,6 +762,16 @@ void bind_generator(py::module_& m) {
         .def("set_logits_processor", &Generator::set_logits_processor, "processor"_a.none(true));
 }
 
+void bind_batch(py::module_& m) {
+    py::class_<Batch>(m, "Batch")
+        .def(py::init<const lstmgen::Model&, std::size_t, std::size_t>(), "model"_a, "most"_a, "threads"_a)
+        .def("join", &Batch::join, "prime"_a, "sampler"_a, py::kw_only(), "length"_a, "stops"_a, "refresh"_a,
+             "grammar"_a.none(true), "finish"_a, "grammar_prime"_a, "likeliest"_a, "scored"_a)
+        .def("leave", &Batch::leave, "sequence"_a)
+        .def("size", &Batch::size)
+        .def("advance", &Batch::advance, "steps"_a, "seconds"_a);
+}
+
 }  // namespace
 
 // The macro's own function gets another name, so that another one can stand before it.
@@ -639,6 +784,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_model(m);
     bind_vocabulary(m);
     bind_generator(m);
+    bind_batch(m);
     bind_grammar(m);
     m.def("sampler_defaults", [] { return by_name({}); });
     m.def("sample_many", &sample_many, "model"_a, "primes"_a, "samplers"_a, py::kw_only(), "length"_a, "stops"_a,

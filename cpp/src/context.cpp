@@ -243,6 +243,11 @@ void Context::load(StateReader& in) {
     ready_ = true;
 }
 
+void Context::resize(std::size_t sequences) noexcept {
+    session_->resize(sequences_ = sequences);
+    ready_ = false;
+}
+
 void Context::keep(const std::vector<std::size_t>& sequences) {
     if (sequences.size() == sequences_) return;
     std::size_t to = 0;

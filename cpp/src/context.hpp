@@ -82,6 +82,17 @@ public:
     /// Loads what `save` wrote. The context must be empty.
     void load(StateReader& in);
 
+    /// In a carried state: changes how many sequences there are, up to as many as the context was
+    /// made for. New ones are in no state: reset or copy them.
+    void resize(std::size_t sequences) noexcept;
+    /// In a carried state: sequence i becomes empty again.
+    void reset_sequence(std::size_t i) noexcept { session_->reset_sequence(i); }
+    /// In a carried state: sequence i becomes a copy of sequence `from` of another context of this
+    /// network, or of this one. `append` must come before `logits`.
+    void copy_sequence(std::size_t i, const Context& other, std::size_t from) noexcept {
+        session_->copy_sequence(i, *other.session_, from);
+    }
+
     /// Drops all sequences but `sequences`, indices in ascending order.
     void keep(const std::vector<std::size_t>& sequences);
 

@@ -40,11 +40,11 @@ struct Member {
     bool over = false;
 };
 
-using Batch = std::vector<Member>;
+using Members = std::vector<Member>;
 
 // Reads the primes of a batch. The longest comes first, and shorter ones start later, so that all
 // end at the same time. Returns false if `keep_going` stopped it.
-bool prime(Context& context, const Batch& batch, const Generator::Continue& keep_going) {
+bool prime(Context& context, const Members& batch, const Generator::Continue& keep_going) {
     std::vector<std::uint32_t> ids(batch.size());  // (sequences), the next id of each
     const std::size_t longest = batch[0].prime_size;
     if (longest > 0 && !context.begin(longest, keep_going)) return false;
@@ -59,14 +59,14 @@ bool prime(Context& context, const Batch& batch, const Generator::Continue& keep
 }
 
 // Those that are over leave, with their lanes.
-void keep_going_ones(Context& context, Batch& batch, const std::vector<std::size_t>& going) {
+void keep_going_ones(Context& context, Members& batch, const std::vector<std::size_t>& going) {
     if (going.size() == batch.size()) return;
     context.keep(going);
     batch.erase(std::remove_if(batch.begin(), batch.end(), [](const Member& s) { return s.over; }), batch.end());
 }
 
 // The batch's guards: one thread draws all of it, so they share what they learn.
-void start_grammar(const ManyOptions& options, std::size_t outputs, Batch& batch) {
+void start_grammar(const ManyOptions& options, std::size_t outputs, Members& batch) {
     if (!options.grammar) return;
     const auto memo = grammar::make_memo(options.grammar);
     for (Member& s : batch) {
@@ -78,7 +78,7 @@ void start_grammar(const ManyOptions& options, std::size_t outputs, Batch& batch
 }
 
 // Draws the sequences of a batch. A sequence leaves the batch when it is over.
-void sample_batch(const Model& model, const ManyOptions& options, const StopMatcher& stops, Batch& batch,
+void sample_batch(const Model& model, const ManyOptions& options, const StopMatcher& stops, Members& batch,
                   const Generator::Continue& keep_going) {
     Context context(model.network(), options.refresh, batch.size(), 1, keep_going);
     start_grammar(options, model.info().outputs, batch);
@@ -130,8 +130,8 @@ void check(const Model& model, const std::vector<Request>& requests, const ManyO
 
 // Returns the batches. With windows, all lanes of a batch must start at the same element, so its
 // primes are equally long. The samplers have read the primes.
-std::vector<Batch> batches(const Model& model, const std::vector<Request>& requests, const ManyOptions& options,
-                           std::vector<std::vector<std::uint32_t>>& results) {
+std::vector<Members> batches(const Model& model, const std::vector<Request>& requests, const ManyOptions& options,
+                             std::vector<std::vector<std::uint32_t>>& results) {
     const bool windows = options.refresh > 0 && model.info().window > 0;
     const std::size_t reach = windows ? model.info().window : SIZE_MAX;
     const auto size = [&](std::size_t i) { return std::min(requests[i].prime.size(), reach); };
@@ -145,7 +145,7 @@ std::vector<Batch> batches(const Model& model, const std::vector<Request>& reque
     const std::size_t threads = std::clamp<std::size_t>(options.threads, 1, requests.size());
     const std::size_t limit = std::min((kBatchRows + lanes - 1) / lanes, (requests.size() + threads - 1) / threads);
     const std::size_t most = kernels::chunk_of(requests.size(), limit);
-    std::vector<Batch> all;
+    std::vector<Members> all;
     for (const std::size_t i : order) {
         if (all.empty() || all.back().size() == most || (windows && all.back()[0].prime_size != size(i)))
             all.emplace_back();
@@ -172,7 +172,7 @@ LSTMGEN_KEPT std::vector<std::vector<std::uint32_t>> sample_many(const Model& mo
     if (options.scores) std::fill_n(options.scores, requests.size(), 0.0);
     if (requests.empty()) return results;
     const StopMatcher stops(options.stops);
-    std::vector<Batch> queue = batches(model, requests, options, results);
+    std::vector<Members> queue = batches(model, requests, options, results);
 
     std::atomic<std::size_t> next{0};
     std::atomic<bool> stop{false};

@@ -63,7 +63,7 @@ void Session::keep(const std::vector<std::size_t>& sequences) {
     sequences_ = sequences.size();
 }
 
-void Session::copy_row(std::size_t row, const Session& other, std::size_t from) {
+void Session::copy_row(std::size_t row, const Session& other, std::size_t from) noexcept {
     layout_.copy(other.layout_, other.memory_.data(), from, other.now_, memory_.data(), row, now_);
 }
 

@@ -49,13 +49,22 @@ public:
     /// Drops all sequences but `sequences`, indices in ascending order.
     void keep(const std::vector<std::size_t>& sequences);
 
+    /// With one window: from now on there are `sequences` sequences, at most as many as the session
+    /// was made for. New ones are in no state: reset or copy them.
+    void resize(std::size_t sequences) noexcept { sequences_ = sequences; }
+    /// With one window: returns sequence i to the zero state.
+    void reset_sequence(std::size_t i) noexcept { layout_.clear(memory_.data(), i, 1, now_); }
+    /// With one window: gives sequence i the state of sequence `from` of another session of the
+    /// same network with one window. It may be this one.
+    void copy_sequence(std::size_t i, const Session& other, std::size_t from) noexcept { copy_row(i, other, from); }
+
     /// y (sequences, outputs) = the output of a window, or its logits.
     void read(std::size_t window, float* y, Read what);
 
 private:
     /// Advances the rows [first, last) of all layers of the body. `scratch` is (scratch_size).
     void advance_rows(std::size_t first, std::size_t last, float* scratch);
-    void copy_row(std::size_t row, const Session& other, std::size_t from);
+    void copy_row(std::size_t row, const Session& other, std::size_t from) noexcept;
     /// Returns the k-th input of a layer, from a row on.
     Input input(const Layer& layer, std::size_t k, std::size_t row);
     /// Returns where a layer writes, from a row on.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lstmgen import notebook as notebook
     from lstmgen import training as training
     from lstmgen import verify as verify
+    from lstmgen.batch import Batch
     from lstmgen.errors import ModelFormatError, OptionError, ReaderDied
     from lstmgen.exporting import export
     from lstmgen.generator import Generator, Score
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Batch",
     "Generator",
     "Model",
     "ModelFormatError",
@@ -44,6 +46,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Batch": "lstmgen.batch",
     "Generator": "lstmgen.generator",
     "Model": "lstmgen.model",
     "ModelFormatError": "lstmgen.errors",

@@ -127,6 +127,38 @@ class Generator:
     def ended(self) -> bool: ...
     def set_logits_processor(self, processor: Callable[..., object] | None) -> None: ...
 
+@final
+class Batch:
+    def __init__(self, model: Model, most: int, threads: int) -> None: ...
+    def join(
+        self,
+        prime: NDArray[np.uint32],
+        sampler: Mapping[str, Any],
+        *,
+        length: int,
+        stops: list[list[int]],
+        refresh: int,
+        grammar: Grammar | None,
+        finish: bool,
+        grammar_prime: int,
+        likeliest: int,
+        scored: bool,
+    ) -> int: ...
+    def leave(self, sequence: int) -> None: ...
+    def size(self) -> int: ...
+    def advance(
+        self, steps: int, seconds: float
+    ) -> list[
+        tuple[
+            int,
+            NDArray[np.uint32],
+            str | None,
+            str,
+            float,
+            tuple[list[float], list[int], list[int], list[float]] | None,
+        ]
+    ]: ...
+
 def sampler_defaults() -> dict[str, Any]: ...
 def sample_many(
     model: Model,

@@ -562,8 +562,11 @@ class Generator:
             yield
 
     def _native(self, values: Mapping[str, Any], refresh: int) -> _core.Generator:
-        told = {**_breakers(self.model), **engine_options(self.model, values)}
-        return _core.Generator(self.model._native, told, refresh=refresh, threads=self.threads)
+        return _core.Generator(self.model._native, self._told(values), refresh=refresh, threads=self.threads)
+
+    def _told(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the engine's sampler is told, with a new seed if none is given."""
+        return {"seed": _new_seed(), **_breakers(self.model), **engine_options(self.model, values)}
 
     def _resumed(self, state: object, values: Mapping[str, Any]) -> _core.Generator:
         if not isinstance(state, (bytes, bytearray, memoryview)):

@@ -41,7 +41,7 @@ _OWN = (
     "grammar",
     "finish",
 )  # options that the engine does not know
-_UNLIMITED = 2**64 - 1  # LSTMGEN_UNLIMITED of the engine
+UNLIMITED = 2**64 - 1  # LSTMGENUNLIMITED of the engine
 _SEPARATOR = 2**32 - 1  # LSTMGEN_SEPARATOR of the engine
 _BREAKERS = ("\n", ":", '"', "*")  # the sequence breakers of llama.cpp
 
@@ -419,7 +419,7 @@ class Stream(Iterator[str | int]):
 
     def _left(self) -> int:
         """How many elements there may be before the text of the grammar must be complete."""
-        return max(0, self._length - self._drawn) if self._finish and self._length is not None else _UNLIMITED
+        return max(0, self._length - self._drawn) if self._finish and self._length is not None else UNLIMITED
 
     def _begin_grammar(self, grammar: _core.Grammar | None) -> None:
         """Let the text of a grammar, or of none, begin here."""

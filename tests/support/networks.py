@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lstmgen.binfile import writer
-from lstmgen.network import LAYER_TYPES, Layer, Network, OptionValue
+from lstmgen.network import LAYER_TYPES, NETWORK_INPUT, Layer, Network, OptionValue
 
 Spec = tuple[Any, ...]
 
@@ -86,3 +86,32 @@ def packed(of: Network | None = None, *, encoding: str = "onehot", **options: An
     if options["vocabulary"] is not None:
         options.setdefault("vocabulary_kind", "text")
     return writer.pack(of, encoding=encoding, **options)
+
+
+def _of_letters(layers: list[Any], reads: dict[int, tuple[int, ...]] | None = None, *, inputs: int = 11) -> Network:
+    return network([*layers, ("dense", 11, "softmax")], inputs, 6, reads=reads)
+
+
+# Networks whose sequences may run side by side, and their encodings.
+SIDE_BY_SIDE: dict[str, tuple[Network, str]] = {
+    "two lstm": (network(), "onehot"),
+    "embedding": (_of_letters([("embedding", 7), ("lstm", 9), ("gru", 8)]), "index"),
+    "masked embedding": (
+        _of_letters(
+            [("embedding", 7), ("mask", 3.0), ("lstm", 9), ("gru", 8)], {1: (NETWORK_INPUT,), 2: (0, 1), 3: (2, 1)}
+        ),
+        "index",
+    ),
+    "numbers": (_of_letters([("lstm", 9), ("simple_rnn", 8)], inputs=1), "scaled"),
+    "dense before": (
+        _of_letters([("dense", 7, "relu"), ("lstm", 9), ("concatenate",), ("gru", 8)], {2: (0, 1)}),
+        "onehot",
+    ),
+    "sum with what is shared": (
+        _of_letters([("dense", 9, "tanh"), ("lstm", 9), ("add",), ("lstm", 8)], {2: (0, 1)}),
+        "onehot",
+    ),
+    "other activations": (_of_letters([("lstm", 9, "softsign"), ("gru", 8, "elu", "sigmoid", False)]), "onehot"),
+    "reset before": (_of_letters([("embedding", 5), ("gru", 70, "tanh", "sigmoid", False)]), "index"),
+    "whole windows": (_of_letters([("reverse",), ("lstm", 9)], inputs=1), "scaled"),
+}

@@ -57,6 +57,9 @@
 /** The most threads that a generator or a call takes. */
 #define LSTMGEN_MAX_THREADS 1024
 
+/** The most sequences of a batch. */
+#define LSTMGEN_MAX_BATCH 4096
+
 /** The most elements that the penalties look back. */
 #define LSTMGEN_MAX_LOOKBACK 4096
 /** The most numbers in dry_sequence_breakers. */

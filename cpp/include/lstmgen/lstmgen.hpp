@@ -508,6 +508,85 @@ struct ManyOptions {
     const Model& model, const std::vector<Request>& requests, const ManyOptions& options,
     const Generator::Continue& keep_going = {});
 
+/// A sequence that joins a batch.
+struct BatchRequest : Request {
+    std::uint64_t length = 1000;  ///< the most elements of it
+    /// It ends with the first of these stops that it draws, as in Generator::set_stops.
+    std::vector<std::vector<std::uint32_t>> stops;
+    std::size_t refresh = 1;  ///< as in GeneratorOptions
+    Grammar grammar;          ///< which elements can be drawn, as in Generator::set_grammar
+    bool finish = true;  ///< the text of the grammar is complete after `length` elements, or before
+    bool scored = false;  ///< whether Batch::score counts
+};
+
+/// Why a sequence of a batch is over.
+enum class Ending {
+    none,     ///< it goes on
+    length,   ///< it has all its elements
+    stop,     ///< it drew a stop
+    grammar,  ///< its text of the grammar is complete
+    error,    ///< it cannot go on: see Batch::error
+};
+
+/// What a step of a batch says of a sequence.
+struct BatchElement {
+    std::size_t sequence = 0;      ///< as Batch::join returned it
+    std::uint32_t id = 0;          ///< the element, if `drawn`
+    bool drawn = false;            ///< false: it ended without another element
+    Ending ending = Ending::none;  ///< whether it is over
+};
+
+/// Sequences that are drawn side by side, as lanes of one product. Each may join and leave between
+/// any two elements. Each is what a Generator with its options draws, bit for bit.
+///
+/// A batch belongs to one caller at a time, as a Generator does. A step allocates only what a
+/// grammar learns.
+class LSTMGEN_API_CLASS Batch {
+public:
+    /// Makes a batch for up to `most` sequences, 1 to LSTMGEN_MAX_BATCH. It keeps the weights of
+    /// `model`. `threads` share the lanes, as in GeneratorOptions.
+    Batch(const Model& model, std::size_t most, std::size_t threads = 1);
+    /// Moves. The other batch may then only be destroyed or assigned to.
+    Batch(Batch&& other) noexcept;
+    /// Moves likewise.
+    Batch& operator=(Batch&& other) noexcept;
+    ~Batch();
+
+    /// Lets a sequence join. Returns its number, below `most`, which no other sequence has until it
+    /// is over or leaves. Throws the errors of sample_many for its request, and Error if the batch
+    /// is full. Steps read the prime in pieces, beside the elements of the others.
+    [[nodiscard]] std::size_t join(BatchRequest request);
+    /// Drops a sequence that is not over.
+    void leave(std::size_t sequence);
+    /// Returns how many sequences are not over.
+    [[nodiscard]] std::size_t size() const;
+    /// Draws an element for each sequence that has read its prime, and lets the others read a piece
+    /// of theirs. Returns what was drawn; it is valid until the next call of join or step. A
+    /// sequence that is over has left, and its number may be given to another one.
+    ///
+    /// If LoadOptions::keep_going stops it, it throws ErrorCode::stopped, or returns the elements
+    /// that were drawn before. The next step continues.
+    const std::vector<BatchElement>& step();
+
+    /// Returns ln of the probability with which the newest element of a sequence was drawn, as
+    /// Generator::log_probability does. This function and the next three are for sequences of the
+    /// last step, also those that are over, until the next call of join or step.
+    [[nodiscard]] double log_probability(std::size_t sequence) const;
+    /// Writes the likeliest elements at the place of the newest element, as Generator::likeliest
+    /// does for the next one.
+    std::size_t likeliest(std::size_t sequence, std::size_t most, std::uint32_t* ids,
+                          double* log_p) const;
+    /// Returns the sum of ln of the probabilities that the network alone gives the elements of a
+    /// sequence; 0 unless BatchRequest::scored.
+    [[nodiscard]] double score(std::size_t sequence) const;
+    /// Returns why a sequence ended with Ending::error.
+    [[nodiscard]] const std::string& error(std::size_t sequence) const;
+
+private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
 /// What one thread of this machine can do at best with the kernels of a model.
 struct MachineLimits {
     double macs_per_second = 0.0;  ///< float32 multiply-adds a second, in registers

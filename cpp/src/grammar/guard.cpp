@@ -112,7 +112,7 @@ void Guard::drawn(std::uint32_t id) {
     if (left_ != kUnlimited) --left_;
 }
 
-void Guard::read(const std::uint32_t* ids, std::size_t n) {
+void Guard::read(const std::uint32_t* ids, std::size_t n, std::size_t first) {
     if (!run_) return;
     allowed_ = nullptr;
     Run trial(*run_);
@@ -121,7 +121,7 @@ void Guard::read(const std::uint32_t* ids, std::size_t n) {
             trial.accept(ids[i]);
         } catch (const Error& error) {
             if (error.code() != ErrorCode::invalid_argument) throw;
-            refuse({"the element ", Part::quoted(grammar_.compiled()->elements[ids[i]]), " at position ", i,
+            refuse({"the element ", Part::quoted(grammar_.compiled()->elements[ids[i]]), " at position ", first + i,
                     " cannot stand there in a text of the grammar"});
         }
     }

@@ -63,8 +63,8 @@ public:
     /// An element that was drawn.
     void drawn(std::uint32_t id);
     /// (n) elements that were not drawn here. Throws Error (invalid_argument), and changes nothing,
-    /// if one of them cannot follow.
-    void read(const std::uint32_t* ids, std::size_t n);
+    /// if one of them cannot follow. The error counts their positions from `first`.
+    void read(const std::uint32_t* ids, std::size_t n, std::size_t first = 0);
 
     void save(StateWriter& out) const;
     static Guard load(const Model& model, StateReader& in);
