@@ -36,6 +36,10 @@ WITHOUT = {
     "lstmgen.music.audio.Playing.stop": "it makes no sound; `ended` shows how one ends",
     "lstmgen.music.note_generator.NoteGenerator.sample": "the example of the class has it",
     "lstmgen.music.note_generator.NoteGenerator.stream": "the example of the class has it",
+    **{
+        f"lstmgen.music.note_generator.NoteStream{name}": "the example of NoteGenerator has it"
+        for name in ("", ".copy", ".feed")
+    },
     "lstmgen.ray.sample_dataset": "it starts a cluster: docs/many.md, tests/test_ray.py",
     **{
         f"lstmgen.rows.{name}": "the example of the class has it"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import os
 import re
 import sys
@@ -11,22 +13,28 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lstmgen
+from lstmgen.binfile import writer
 from lstmgen.cli import main as cli
 from lstmgen.cli import playing
-from lstmgen.cli.playing import Piece, Session
-from lstmgen.music import Note, audio
+from lstmgen.cli.playing import NoteSession, Piece, Session, Turns
+from lstmgen.heads import Head, to_card
+from lstmgen.music import Music, Note, NoteGenerator, TimedNote, audio
 from lstmgen.music.terminal_roll import roll
+from lstmgen.network import Layer, Network
 from lstmgen.options import TABLE, Flag, Option, Text
 from lstmgen.shades import BITS, SHADES, ansi, shade
 from support.networks import network, packed
 
 pytest.importorskip("prompt_toolkit", reason="needs prompt_toolkit: pip install 'lstmgen[play]'")
 
+from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
+from prompt_toolkit.output.vt100 import Vt100_Output
 
 from lstmgen.cli.play import Screen, wrapped
 
@@ -44,7 +52,24 @@ def musical() -> Session:
     return Session(lstmgen.Generator(packed(of, vocabulary=EVENTS, vocabulary_kind="tokens")), {"seed": 3})
 
 
-def draw(session: Session, count: int) -> str:
+@pytest.fixture
+def notes() -> NoteSession:
+    return NoteSession(NoteGenerator(three_heads()), {"seed": 3})
+
+
+def three_heads() -> bytes:
+    """A .bin that puts out a pitch, a step and a duration, and reads windows of 4 notes."""
+    rng = np.random.default_rng(1)
+    size = 130
+    arrays = {name: rng.normal(0, 0.3, (rows, size)).astype("f4") for name, rows in (("kernel", 3), ("bias", 1))}
+    arrays |= {"recurrent_kernel": rng.normal(0, 0.1, (size, size)).astype("f4"), "bias": arrays["bias"][0]}
+    layer = Layer("simple_rnn", "note", {"units": size, "activation": "linear", "return_sequences": False}, arrays)
+    parts = [Head("pitch", 128, "logits", 128), Head("step", 1, "number", 1), Head("duration", 1, "number", 1)]
+    card = json.dumps({"heads": to_card(parts)})
+    return writer.pack(Network((layer,), 4, 3, ""), encoding="features", card=card)
+
+
+def draw(session: Turns[Any], count: int) -> str:
     """Draw elements; return their text."""
     before = len(session.text())
     for _ in range(count):
@@ -288,8 +313,92 @@ def test_save_writes_music(musical: Session, tmp_path: Path) -> None:
     musical.command(f"/save {tmp_path / 'out.mid'}")
     assert (tmp_path / "out.mid").read_bytes().startswith(b"MThd")
     musical.command(f"/save {tmp_path / 'out.txt'}")
-    assert (tmp_path / "out.txt").read_text().split() == musical.elements()
-    assert lstmgen.music.decode(musical.elements()).notes == musical.music().notes
+    assert (tmp_path / "out.txt").read_text().split() == musical.text().split()
+    assert lstmgen.music.decode(musical.text().split()).notes == musical.music().notes
+
+
+# -- notes with several heads ----------------------------------------------------------------------
+
+
+def test_notes_are_those_of_sample(notes: NoteSession) -> None:
+    notes.type("")
+    draw(notes, 10)
+    assert notes.notes() == NoteGenerator(three_heads()).sample(10, seed=3)
+    assert all(piece.probability is not None and 0 < piece.probability < 1 for piece in notes.pieces)
+
+
+def test_notes_are_typed_by_name_with_their_seconds(notes: NoteSession, tmp_path: Path) -> None:
+    notes.type("C4/0/0.5 Eb4.G4")
+    typed = [TimedNote(60, 0, 0.5), TimedNote(63, 0.5, 0.5), TimedNote(67, 0, 0.5)]
+    assert notes.text() == "C4/0.00/0.50 Eb4/0.50/0.50 G4/0.00/0.50"
+    draw(notes, 5)
+    assert notes.notes() == [*typed, *NoteGenerator(three_heads()).sample(5, prime=typed, seed=3)]
+
+
+def test_a_midi_file_is_typed_by_its_name(notes: NoteSession, tmp_path: Path) -> None:
+    pytest.importorskip("music21", reason="music21 reads MIDI: pip install 'lstmgen[music]'")
+    Music([Note(0, 1, 60), Note(1, 1, 64)]).write(tmp_path / "prime.mid")
+    notes.type(str(tmp_path / "prime.mid"))
+    assert [note.pitch for note in notes.notes()] == [60, 64]
+
+
+@pytest.mark.parametrize("typed", ["H4", "C4/x", "C4/1/1/1", "C4/-1", "C99", "no.mid"])
+def test_what_is_no_note_changes_nothing(notes: NoteSession, typed: str) -> None:
+    notes.type("C4")
+    draw(notes, 3)
+    before = notes.text()
+    with pytest.raises(ValueError, match="expected a note such as C4"):
+        notes.type(f"C4 {typed}")
+    assert notes.text() == before
+
+
+def test_undo_and_retry_take_notes_back(notes: NoteSession) -> None:
+    notes.type("C4")
+    first = draw(notes, 8)
+    notes.type("E4")
+    draw(notes, 4)
+    assert notes.undo()
+    assert notes.text() == f"C4/0.50/0.50{first}"
+    notes.go()
+    assert draw(notes, 4) == draw_after(8, 4)
+    assert notes.retry(7)
+    assert draw(notes, 8) != first
+    assert notes.retry(3)
+    assert draw(notes, 8) == first
+
+
+def draw_after(skipped: int, count: int) -> str:
+    """What comes after `skipped` notes, as it is shown."""
+    again = NoteSession(NoteGenerator(three_heads()), {"seed": 3})
+    again.type("C4")
+    draw(again, skipped)
+    return draw(again, count)
+
+
+def test_the_temperature_of_notes_holds_from_the_next_note_on(notes: NoteSession) -> None:
+    assert notes.names() == ["length", "temp", "seed"]
+    notes.type("C4")
+    draw(notes, 2)
+    notes.command("/temp 0")
+    draw(notes, 3)
+    assert [piece.probability for piece in notes.pieces[-3:]] == [1, 1, 1]
+    with pytest.raises(ValueError, match="temp"):
+        notes.command("/temp -1")
+    with pytest.raises(ValueError, match="no such command"):
+        notes.command("/top-p 0.5")
+
+
+def test_notes_are_a_roll_and_are_saved_as_music(notes: NoteSession, tmp_path: Path) -> None:
+    notes.type("C4 E4 G4")
+    screen = Screen(notes, "notes.bin", rate=0, coloured=False, mute=True)
+    shown = "".join(text for _, text in screen.body(60, 20))
+    assert "\u2580" in shown or "\u2584" in shown  # halves of a cell
+    assert "C4/0.50/0.50 E4/0.50/0.50 G4/0.50/0.50" in shown
+    assert screen.knobs() == ["temp", "seed"]
+    notes.command(f"/save {tmp_path / 'out.mid'}")
+    assert (tmp_path / "out.mid").read_bytes().startswith(b"MThd")
+    notes.command(f"/save {tmp_path / 'out.txt'}")
+    assert (tmp_path / "out.txt").read_text() == f"{notes.text()}\n"
 
 
 # -- the screen ------------------------------------------------------------------------------------
@@ -372,6 +481,26 @@ def used(session: Session, use: Use, **options: Any) -> Screen:
     with create_pipe_input() as keys:
         asyncio.run(main(keys))
     return screen
+
+
+def test_a_long_message_is_shown_in_several_lines(session: Session) -> None:
+    screen = Screen(session, "m.bin", rate=0, coloured=False, mute=True)
+    shown = io.StringIO()
+
+    async def main(keys: Any) -> None:
+        output = Vt100_Output(shown, lambda: Size(rows=24, columns=60))
+        running = asyncio.ensure_future(screen.application(input=keys, output=output).run_async())
+        keys.send_text("/help\r")
+        end = time.monotonic() + 20
+        while "nknown" not in shown.getvalue() and time.monotonic() < end:
+            await asyncio.sleep(0.01)
+        keys.send_text("\x03")
+        await asyncio.wait_for(running, 20)
+
+    with create_pipe_input() as keys:
+        asyncio.run(main(keys))
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\s", "", shown.getvalue())
+    assert "/stop/on-unknown" in text  # the end of the list of commands
 
 
 def test_keys_play(session: Session) -> None:

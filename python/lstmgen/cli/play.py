@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import lstmgen
-from lstmgen.cli.playing import Piece, Session, of_file
-from lstmgen.cli.sample import add_option, recommended
+from lstmgen.cli.playing import NoteSession, Piece, Session, Turns, of_file
+from lstmgen.cli.sample import add_option, check_options_of_notes, recommended
 from lstmgen.cli.streams import MODEL_HELP
 from lstmgen.cli.terminal import colours
 from lstmgen.escaping import printable, shown
-from lstmgen.music import audio
+from lstmgen.music import NoteGenerator, audio
 from lstmgen.music.terminal_roll import roll
 from lstmgen.options import TABLE
 from lstmgen.shades import BITS, SHADES, shade
@@ -34,7 +34,9 @@ _KNOBS = ("temp", "top_p", "top_k", "seed")  # what the arrows change, and what 
 _RATE = 40.0  # elements a second
 _AT_ONCE = 0.05  # seconds of drawing between two looks at the keys, at full speed
 _KEPT = 8000  # elements that the screen may show
+_MOST_LINES = 9  # of a message, the options or the keys, where the terminal is narrow
 _WELCOME = "type a prime and press Enter, or press Enter for the model's own; /help lists the commands"
+_WELCOME_NOTES = "type notes such as C4 E4/0.5/0.25 or a MIDI file, or press Enter alone; /help lists the commands"
 _KEYS = "Enter go/pause  \u2190\u2192 choose \u2191\u2193 change  ^Z undo  ^R retry  PgUp/Dn  ^C quit"
 
 
@@ -59,12 +61,18 @@ def run(args: argparse.Namespace) -> None:
         raise ImportError("play needs prompt_toolkit: pip install 'lstmgen[play]'") from None
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise ValueError("play: needs a terminal for its keys and its screen; lstmgen sample writes to files and pipes")
-    generator = lstmgen.Generator(args.model)
+    model = lstmgen.Model(args.model)
     options = {name: value for name in _FLAGS if (value := getattr(args, name, None)) is not None}
     for name in options:
         if TABLE[name].values.metavar == "FILE":
             options[name] = of_file(options[name])
-    session = Session(generator, recommended(generator.model, options) | options)
+    options = recommended(model, options) | options
+    session: Turns[Any]
+    if model.heads:
+        check_options_of_notes(args.model, options)
+        session = NoteSession(NoteGenerator(model), options)
+    else:
+        session = Session(lstmgen.Generator(model), options)
     screen = Screen(session, args.model, rate=args.speed, coloured=colours(sys.stdout), mute=args.mute)
     if args.prime is not None:
         screen.enter(args.prime)
@@ -81,13 +89,13 @@ class Screen:
         whether to shade. mute: whether music is silent.
     """
 
-    def __init__(self, session: Session, name: str, *, rate: float, coloured: bool, mute: bool) -> None:
+    def __init__(self, session: Turns[Any], name: str, *, rate: float, coloured: bool, mute: bool) -> None:
         self.session = session
         self.name = name
         self.rate = rate
         self.coloured = coloured
         self.mute = mute
-        self.message = _WELCOME
+        self.message = _WELCOME_NOTES if isinstance(session, NoteSession) else _WELCOME
         self.knob = 0
         self.scrolled = 0  # lines above the end
         self._sound: audio.Playing | None = None
@@ -142,7 +150,7 @@ class Screen:
 
     def knobs(self) -> list[str]:
         """The options on the screen: the usual ones, and those that have been set."""
-        names = [name for name in (*_KNOBS, "grammar") if name in TABLE]
+        names = [name for name in (*_KNOBS, "grammar") if name in self.session.names()]
         return [*names, *(name for name in self.session.options if name not in names and name != "length")]
 
     def _type(self, text: str) -> None:
@@ -274,6 +282,7 @@ class Screen:
         from prompt_toolkit.key_binding import KeyBindings
         from prompt_toolkit.layout.containers import HSplit, VSplit, Window
         from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl, UIContent, UIControl
+        from prompt_toolkit.layout.dimension import Dimension
         from prompt_toolkit.layout.layout import Layout
 
         screen = self
@@ -313,7 +322,8 @@ class Screen:
             event.app.exit()
 
         def line(content: Any, style: str = "") -> Window:
-            return Window(FormattedTextControl(content), height=1, style=style)
+            height = Dimension(min=1, max=_MOST_LINES)
+            return Window(FormattedTextControl(content), height, style=style, wrap_lines=True, dont_extend_height=True)
 
         prompt = VSplit([Window(FormattedTextControl("> "), width=2), Window(BufferControl(typed), height=1)])
         rows = [
@@ -344,38 +354,42 @@ class Screen:
 def wrapped(pieces: list[Piece], width: int) -> list[list[Piece]]:
     """Lines of at most `width` columns, each of pieces of one character, safe for a terminal.
 
+    A piece that begins with a space is not divided if it fits into a line.
+
     >>> lines = wrapped([Piece("ab\\nc"), Piece("def")], 3)
     >>> ["".join(piece.text for piece in line) for line in lines]
     ['ab', 'cde', 'f']
+    >>> ["".join(piece.text for piece in line) for line in wrapped([Piece("C4"), Piece(" E4")], 4)]
+    ['C4', 'E4']
     """
     from prompt_toolkit.utils import get_cwidth
 
     lines: list[list[Piece]] = [[]]
     column = 0
-    for character, probability in _characters(pieces):
-        size = get_cwidth(character)
-        if character == "\n" or column + size > width:
+    for piece in pieces:
+        characters = "".join(_characters(piece.text))
+        size = get_cwidth(characters)
+        if characters[:1] == " " and column + size > width >= size:
             lines.append([])
-            column = 0
-        if character != "\n":
-            lines[-1].append(Piece(character, probability))
-            column += size
+            column, characters = 0, characters[1:]
+        for character in characters:
+            size = get_cwidth(character)
+            if character == "\n" or column + size > width:
+                lines.append([])
+                column = 0
+            if character != "\n":
+                lines[-1].append(Piece(character, piece.probability))
+                column += size
     return lines
 
 
-def _characters(pieces: list[Piece]) -> Iterator[tuple[str, float | None]]:
-    """Each character of the pieces that the screen may show, with the probability of its piece."""
-    for piece in pieces:
-        for character in piece.text:
-            if character == "\n":
-                yield character, None
-            elif character == "\t":
-                yield from ((" ", piece.probability) for _ in range(4))
-            else:
-                yield from ((one, piece.probability) for one in printable(character))
+def _characters(text: str) -> Iterator[str]:
+    """What the screen shows for each character of a text."""
+    for character in text:
+        yield character if character == "\n" else " " * 4 if character == "\t" else printable(character)
 
 
-def _lines_of(session: Session) -> Iterator[str]:
+def _lines_of(session: Turns[Any]) -> Iterator[str]:
     for piece in session.pieces:
         yield shown(piece.text)
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import lstmgen
 from lstmgen import music
 from lstmgen.cli.streams import read_text
 from lstmgen.music.elements import recognise_vocabulary
 from lstmgen.music.formats import WRITABLE, suffix_of
+from lstmgen.music.note_generator import DEFAULT_SECONDS, NoteGenerator, NoteStream
+from lstmgen.music.terminal_roll import pitch_name
+from lstmgen.music.timed_notes import LONGEST, TimedNote
 from lstmgen.options import CHANGEABLE, TABLE, Biases, Flag, Integer, Number, near
 from lstmgen.vocabulary import plain_ids
 
@@ -28,53 +33,91 @@ class Piece(NamedTuple):
 
     text: an element, or what the user typed.
     probability: with which the element was drawn; None for what was typed.
+    note: of a model of notes, the note that the text stands for.
     """
 
     text: str
     probability: float | None = None
+    note: TimedNote | None = None
 
 
-class _Turn(NamedTuple):
+class _Running(Protocol):
+    """A running sample: a `Stream` or a `NoteStream`."""
+
+    def copy(self) -> Any: ...
+
+
+S = TypeVar("S", bound=_Running)
+
+
+class _Turn(NamedTuple, Generic[S]):
     """What to go back to: the stream before and after the text that the user typed."""
 
     pieces: int  # on the screen before it
-    before: lstmgen.Stream | None  # None: the turn is the first
-    typed: str
-    after: lstmgen.Stream  # and before the first drawn element
+    before: S | None  # None: the turn is the first
+    after: S  # and before the first drawn element
     first: int  # number of pieces when it was drawn
 
 
-class Session:
-    """A text that a user and a model write in turns.
+class Turns(ABC, Generic[S]):
+    """What a user and a model write in turns, whatever the model draws.
 
-    generator: of the model. options: of sampling, to begin with. A seed is chosen if none is given.
-
-    >>> import lstmgen
-    >>> session = Session(lstmgen.Generator("latex"), {"temp": 0.0})
-    >>> session.type("Let $X$ be")
-    >>> drawing = [session.step() for _ in range(17)]
-    >>> session.text()
-    'Let $X$ be a topological sp'
+    model: what draws. options: of sampling, to begin with. A seed is chosen if none is given.
     """
 
-    def __init__(self, generator: lstmgen.Generator, options: Mapping[str, Any]) -> None:
-        self.generator = generator
-        self.model = generator.model
-        self.options: dict[str, Any] = {name: value for name, value in options.items() if name not in _LEFT_OUT}
-        self._fixed = {"refresh": options["refresh"]} if "refresh" in options else {}
+    notation: str | None = None  # of music
+    spaced: bool  # whether elements have a space between them
+
+    def __init__(self, model: lstmgen.Model, options: Mapping[str, Any]) -> None:
+        self.model = model
+        self.options: dict[str, Any] = {name: value for name, value in options.items() if name in self.names()}
         self.seed: int = self.options.pop("seed", secrets.randbits(32))
         self.pieces: list[Piece] = []
-        self.stream: lstmgen.Stream | None = None
+        self.stream: S | None = None
         self.drawing = False
         self._left = 0  # elements that this turn may still draw
-        self._turns: list[_Turn] = []
-        vocabulary = self.model.vocabulary
-        self._joined = vocabulary is not None and vocabulary.kind != "tokens"
-        found = None if self._joined or vocabulary is None else recognise_vocabulary(vocabulary.elements)
-        self.notation: str | None = found.notation if found else None
+        self._turns: list[_Turn[S]] = []
 
     def __repr__(self) -> str:
-        return f"<lstmgen play of {self.generator!r}, {len(self.pieces)} pieces, seed {self.seed}>"
+        return f"<lstmgen play of {self.model!r}, {len(self.pieces)} pieces, seed {self.seed}>"
+
+    # -- what a kind of model decides --------------------------------------------------------------
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """The options that may be set, in the order of the table."""
+
+    @abstractmethod
+    def music(self) -> music.Music:
+        """The music so far."""
+
+    @abstractmethod
+    def check_text(self, path: str) -> None:
+        """Raise `ValueError` if no text may be saved under this name."""
+
+    @abstractmethod
+    def _started(self, text: str) -> tuple[S, list[Piece]]:
+        """A stream that has read a prime, and the prime as it is shown."""
+
+    @abstractmethod
+    def _fed(self, stream: S, text: str) -> list[Piece]:
+        """Let the stream read a text; how it is shown."""
+
+    @abstractmethod
+    def _drawn(self, stream: S) -> Piece:
+        """The next element."""
+
+    @abstractmethod
+    def _again(self, stream: S, seed: int | None = None) -> S:
+        """A stream that goes on from where another is, with the options of now."""
+
+    @abstractmethod
+    def _follow(self, stream: S) -> None:
+        """Let a stream go on with the options of now."""
+
+    @abstractmethod
+    def _changed(self, name: str) -> None:
+        """Let an option that was changed hold from the next element on."""
 
     # -- turns -------------------------------------------------------------------------------------
 
@@ -86,15 +129,12 @@ class Session:
         """
         before = None if self.stream is None else self.stream.copy()
         if self.stream is None:
-            self.stream = self._begun(text)
-            if not text:
-                text = self._default_prime()
-        elif text:
-            self.stream.feed(text if self.model.vocabulary else plain_ids(text) or text)
+            self.stream, typed = self._started(text)
+        else:
+            typed = self._fed(self.stream, text) if text else []
         pieces = len(self.pieces)
-        if text:
-            self.pieces.append(Piece(text if self._joined or not self.pieces else f" {text}"))
-        self._turns.append(_Turn(pieces, before, text, self.stream.copy(), len(self.pieces)))
+        self.pieces += typed
+        self._turns.append(_Turn(pieces, before, self.stream.copy(), len(self.pieces)))
         self.go()
 
     def go(self) -> None:
@@ -109,14 +149,12 @@ class Session:
         if not self.drawing or self.stream is None:
             return False
         try:
-            element = str(next(self.stream))
+            piece = self._drawn(self.stream)
         except StopIteration:  # a stop text: it may be drawn on from there
-            self.stream = self._again({})
+            self.stream = self._again(self.stream)
             self.drawing = False
             return False
-        logprob = self.stream.logprob
-        text = element if self._joined or not self.pieces else f" {element}"
-        self.pieces.append(Piece(text, 0.0 if logprob is None else math.exp(logprob)))
+        self.pieces.append(piece)
         self._left -= 1
         self.drawing = self._left > 0
         return self.drawing
@@ -129,8 +167,7 @@ class Session:
         del self.pieces[turn.pieces :]
         self.stream, self.drawing = turn.before, False
         if self.stream is not None:
-            changes: Any = self._changeable()
-            self.stream.update(**changes)
+            self._follow(self.stream)
         return True
 
     def retry(self, seed: int | None = None) -> bool:
@@ -138,9 +175,8 @@ class Session:
         if not self._turns:
             return False
         turn = self._turns[-1]
-        state = turn.after.save_state()
         chosen = secrets.randbits(32) if seed is None else seed
-        self.stream = self._again({"seed": chosen}, state)
+        self.stream = self._again(turn.after, chosen)
         self.seed = chosen
         del self.pieces[turn.first :]
         self.go()
@@ -153,14 +189,6 @@ class Session:
     def text(self) -> str:
         """All that was typed and drawn."""
         return "".join(piece.text for piece in self.pieces)
-
-    def elements(self) -> list[str]:
-        """The elements of a model of tokens."""
-        return self.text().split()
-
-    def music(self) -> music.Music:
-        """The music of the elements so far."""
-        return music.decode(self.elements(), notation=self.notation)
 
     def save(self, path: str) -> None:
         """Write all of it: music where the suffix is one of music, else text. An existing file is
@@ -176,14 +204,11 @@ class Session:
             music.check_music_outputs([path])
             self.music().write(path)
             return
-        music.check_outputs([path], self.model.vocabulary.elements if self.model.vocabulary else None, joined=True)
-        write(path, (self.text() if self._joined else f"{self.text()}\n").encode())
+        self.check_text(path)
+        text = self.text()
+        write(path, (f"{text}\n" if self.spaced else text).encode())
 
     # -- options -----------------------------------------------------------------------------------
-
-    def names(self) -> list[str]:
-        """The options that may be set, in the order of the table."""
-        return [name for name, entry in TABLE.items() if entry.flag and name not in _LEFT_OUT]
 
     def value(self, name: str) -> Any:
         """What holds for an option now."""
@@ -209,13 +234,7 @@ class Session:
         if value is not None:
             self.options[name] = value
         try:
-            if self.stream is None:
-                self.generator.stream(**self._fixed, **self.options)  # which checks it
-            elif name in CHANGEABLE:
-                change: Any = {name: None if name == "length" else value}
-                self.stream.update(**change)
-            else:
-                self.stream = self._again({})
+            self._changed(name)
         except (ValueError, TypeError):
             self.options = before
             raise
@@ -286,25 +305,82 @@ class Session:
             return TABLE[name].without
         return f"{value:g}" if isinstance(value, float) else str(value)
 
-    # -- inside ------------------------------------------------------------------------------------
 
-    def _changeable(self) -> dict[str, Any]:
-        return {name: self.options.get(name) for name in CHANGEABLE if name in self.names() and name != "length"}
+class Session(Turns[lstmgen.Stream]):
+    """A text, or elements of music, that a user and a model write in turns.
 
-    def _begun(self, text: str) -> lstmgen.Stream:
-        prime: str | Sequence[int] | None = text or None
-        if text and self.model.vocabulary is None:
-            prime = plain_ids(text) or text
-        options = {name: value for name, value in self.options.items() if name != "length"}
-        return self.generator.stream(None, **self._fixed, **options, prime=prime, seed=self.seed)
+    generator: of the model. options: of sampling, to begin with. A seed is chosen if none is given.
 
-    def _again(self, changes: Mapping[str, Any], state: bytes | None = None) -> lstmgen.Stream:
-        """A stream that goes on from a state, or from where the present one is."""
-        if state is None:
-            assert self.stream is not None
-            state = self.stream.save_state()
-        options = {name: value for name, value in self.options.items() if name != "length"}
-        return self.generator.stream(None, state=state, **options, **changes)
+    >>> import lstmgen
+    >>> session = Session(lstmgen.Generator("latex"), {"temp": 0.0})
+    >>> session.type("Let $X$ be")
+    >>> drawing = [session.step() for _ in range(17)]
+    >>> session.text()
+    'Let $X$ be a topological sp'
+    """
+
+    def __init__(self, generator: lstmgen.Generator, options: Mapping[str, Any]) -> None:
+        super().__init__(generator.model, options)
+        self.generator = generator
+        self._fixed = {"refresh": options["refresh"]} if "refresh" in options else {}
+        vocabulary = self.model.vocabulary
+        self.spaced = vocabulary is None or vocabulary.kind == "tokens"
+        found = recognise_vocabulary(vocabulary.elements) if vocabulary is not None and self.spaced else None
+        self.notation = found.notation if found else None
+
+    def names(self) -> list[str]:
+        """The options that may be set, in the order of the table."""
+        return [name for name, entry in TABLE.items() if entry.flag and name not in _LEFT_OUT]
+
+    def music(self) -> music.Music:
+        """The music so far."""
+        return music.decode(self.text().split(), notation=self.notation)
+
+    def check_text(self, path: str) -> None:
+        """Raise `ValueError` if no text may be saved under this name."""
+        music.check_outputs([path], self.model.vocabulary.elements if self.model.vocabulary else None, joined=True)
+
+    def _started(self, text: str) -> tuple[lstmgen.Stream, list[Piece]]:
+        prime = self._elements(text) if text else None
+        stream = self.generator.stream(None, **self._fixed, **self._endless(), prime=prime, seed=self.seed)
+        text = text or self._default_prime()
+        return stream, [Piece(text)] if text else []
+
+    def _fed(self, stream: lstmgen.Stream, text: str) -> list[Piece]:
+        stream.feed(self._elements(text))
+        return [Piece(self._apart(text))]
+
+    def _drawn(self, stream: lstmgen.Stream) -> Piece:
+        text = self._apart(str(next(stream)))
+        return Piece(text, 0.0 if stream.logprob is None else math.exp(stream.logprob))
+
+    def _again(self, stream: lstmgen.Stream, seed: int | None = None) -> lstmgen.Stream:
+        changes: dict[str, Any] = {} if seed is None else {"seed": seed}
+        return self.generator.stream(None, state=stream.save_state(), **self._endless(), **changes)
+
+    def _follow(self, stream: lstmgen.Stream) -> None:
+        changes: Any = {
+            name: self.options.get(name) for name in CHANGEABLE if name in self.names() and name != "length"
+        }
+        stream.update(**changes)
+
+    def _changed(self, name: str) -> None:
+        if self.stream is None:
+            self.generator.stream(**self._fixed, **self.options)  # which checks it
+        elif name in CHANGEABLE:
+            change: Any = {name: None if name == "length" else self.options.get(name)}
+            self.stream.update(**change)
+        else:
+            self.stream = self._again(self.stream)
+
+    def _endless(self) -> dict[str, Any]:
+        return {name: value for name, value in self.options.items() if name != "length"}
+
+    def _elements(self, text: str) -> str | Sequence[int]:
+        return text if self.model.vocabulary else plain_ids(text) or text
+
+    def _apart(self, text: str) -> str:
+        return f" {text}" if self.spaced and self.pieces else text
 
     def _default_prime(self) -> str:
         ids = self.model.prime.tolist()
@@ -312,6 +388,105 @@ class Session:
             return " ".join(map(str, ids))
         found = self.model.vocabulary.decode(ids)
         return found if isinstance(found, str) else " ".join(found)
+
+
+class NoteSession(Turns[NoteStream]):
+    """Notes that a user and a model write in turns, if the outputs of the model are a note.
+
+    generator: of the model. options: `temp`, `seed` and `length`, to begin with.
+
+    What is typed is `C4`, a chord such as `C4.E4.G4`, or either with its step and its duration in
+    seconds, such as `C4/0.5/0.25`. It may be the path of a MIDI file, too.
+    """
+
+    notation = "notes"
+    spaced = True
+
+    def __init__(self, generator: NoteGenerator, options: Mapping[str, Any]) -> None:
+        super().__init__(generator.model, options)
+        self.generator = generator
+
+    def names(self) -> list[str]:
+        """The options that may be set, in the order of the table."""
+        return [name for name in ("length", "temp", "seed") if name in TABLE]
+
+    def notes(self) -> list[TimedNote]:
+        """What was typed and drawn."""
+        return [piece.note for piece in self.pieces if piece.note is not None]
+
+    def music(self) -> music.Music:
+        """The music so far."""
+        return music.of_timed_notes(self.notes())
+
+    def check_text(self, path: str) -> None:
+        """Raise `ValueError` if no text may be saved under this name."""
+        music.check_outputs([path], None, joined=True)
+
+    def _started(self, text: str) -> tuple[NoteStream, list[Piece]]:
+        typed = self._typed(text) if text else []
+        return self.generator.stream(None, **self._tau(), prime=typed or None, seed=self.seed), self._pieces(typed)
+
+    def _fed(self, stream: NoteStream, text: str) -> list[Piece]:
+        typed = self._typed(text)
+        stream.feed(typed)
+        return self._pieces(typed)
+
+    def _drawn(self, stream: NoteStream) -> Piece:
+        note = next(stream)
+        return self._pieces([note])[0]._replace(probability=stream.probability)
+
+    def _again(self, stream: NoteStream, seed: int | None = None) -> NoteStream:
+        other = stream.copy(seed)
+        self._follow(other)
+        return other
+
+    def _follow(self, stream: NoteStream) -> None:
+        stream.temp = self.options.get("temp", 1.0)
+
+    def _changed(self, name: str) -> None:
+        if self.stream is None:
+            self.generator.stream(**self._tau())  # which checks it
+        else:
+            self._follow(self.stream)
+
+    def _tau(self) -> dict[str, Any]:
+        return {"temp": self.options["temp"]} if "temp" in self.options else {}
+
+    def _typed(self, text: str) -> list[TimedNote]:
+        if Path(text.strip()).exists():
+            return music.read_timed_notes(text.strip())
+        return [note for word in text.split() for note in typed_notes(word)]
+
+    def _pieces(self, notes: Sequence[TimedNote]) -> list[Piece]:
+        first = not self.pieces
+        return [
+            Piece(f"{'' if first and i == 0 else ' '}{pitch_name(n.pitch)}/{n.step:.2f}/{n.duration:.2f}", None, n)
+            for i, n in enumerate(notes)
+        ]
+
+
+def typed_notes(word: str) -> list[TimedNote]:
+    """The notes that a word stands for: NOTE, NOTE/STEP or NOTE/STEP/DURATION.
+
+    NOTE is a name such as C4, F#5 or Bb3, or a MIDI pitch; a chord has a dot between its notes.
+    STEP and DURATION are seconds, half a second if they are left out.
+
+    >>> typed_notes("Bb3/1")
+    [TimedNote(pitch=58, step=1.0, duration=0.5, velocity=80.0)]
+    >>> [(note.pitch, note.step) for note in typed_notes("C4.E4")]
+    [(60, 0.5), (64, 0.0)]
+    """
+    name, *times = word.split("/")
+    try:
+        seconds = [float(time) for time in times]
+        if len(seconds) > 2 or not all(0 <= time <= LONGEST for time in seconds):
+            raise ValueError
+        # Flats are "-" in the notation of the lesson, as in music21.
+        found = music.decode([re.sub("([A-G])b", r"\1-", name)], notation="lesson").notes
+    except ValueError:
+        raise ValueError(f"expected a note such as C4, C4.E4 or C4/0.5/0.25, or a MIDI file, found {word!r}") from None
+    step, duration = (*seconds, *[DEFAULT_SECONDS] * 2)[:2]
+    return [TimedNote(note.pitch, 0.0 if i else step, duration) for i, note in enumerate(found)]
 
 
 def of_file(name: str) -> str:

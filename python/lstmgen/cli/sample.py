@@ -246,11 +246,7 @@ def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[
 
     if args.live:
         raise ValueError(f"--live: {args.model} draws notes, which have no shades")
-    given = options.keys() - ({"prime"} if args.prime_file else set())
-    if others := sorted(given - _OF_NOTES):
-        name = "--carry" if args.carry else flag(others[0])
-        hint = "; --prime-file names a MIDI file" if others[0] == "prime" else ""
-        raise ValueError(f"{name}: {args.model} draws notes, which have no such option{hint}")
+    check_options_of_notes(args.model, options.keys() - ({"prime"} if args.prime_file else set()), carry=args.carry)
     files = [path for path in args.output if path != _STDOUT]
     music.check_music_outputs(files, bpm=args.bpm)
     _check_folders(files)
@@ -265,8 +261,10 @@ def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[
         inverse_temp=options.get("inverse_temp"),
     )
     print(seed, file=sys.stderr)
-    drawn = counted(drawn, options.get("length", 1000), "notes")
-    notes = [*(prime if options.get("include_prime") else ()), *drawn]
+    notes = [
+        *(prime if options.get("include_prime") else ()),
+        *counted(drawn, options.get("length", 1000), "notes"),
+    ]
     lines = "".join(" ".join(f"{getattr(note, head.part):g}" for head in model.heads) + "\n" for note in notes)
     if not files or _STDOUT in args.output:
         sys.stdout.write(lines)
@@ -277,6 +275,14 @@ def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[
             music.of_timed_notes(notes, bpm=args.bpm).write(path, bpm=args.bpm)
         else:
             write(path, lines.encode())
+
+
+def check_options_of_notes(model: str, given: Iterable[str], *, carry: bool = False) -> None:
+    """Raise `ValueError` for an option that a model of notes does not have."""
+    if others := sorted(set(given) - _OF_NOTES):
+        name = "--carry" if carry else flag(others[0])
+        hint = "; --prime-file names a MIDI file" if others[0] == "prime" else ""
+        raise ValueError(f"{name}: {model} draws notes, which have no such option{hint}")
 
 
 def _check_folders(outputs: Sequence[Path]) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lstmgen.music.elements import DECODED, KEYS, LONGEST, NOTATIONS, STEPS, encode, transposed
     from lstmgen.music.formats import READABLE, WRITABLE
-    from lstmgen.music.note_generator import NoteGenerator
+    from lstmgen.music.note_generator import NoteGenerator, NoteStream
     from lstmgen.music.notes import GRID, PIANO, Note
     from lstmgen.music.outputs import check_music_outputs, check_outputs, is_music
     from lstmgen.music.piece import Music, decode
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "elements": ("DECODED", "NOTATIONS", "KEYS", "LONGEST", "STEPS", "encode", "transposed"),
     "formats": ("READABLE", "WRITABLE"),
-    "note_generator": ("NoteGenerator",),
+    "note_generator": ("NoteGenerator", "NoteStream"),
     "notes": ("GRID", "PIANO", "Note"),
     "outputs": ("check_music_outputs", "check_outputs", "is_music"),
     "piece": ("Music", "decode"),
@@ -63,6 +63,7 @@ __all__ = [
     "Music",
     "Note",
     "NoteGenerator",
+    "NoteStream",
     "Pieces",
     "Repeat",
     "TimedNote",

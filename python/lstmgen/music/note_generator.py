@@ -64,8 +64,13 @@ class NoteGenerator:
     >>> generator = NoteGenerator(data)
     >>> [note.pitch for note in generator.sample(3, temp=0)]
     [64, 64, 64]
-    >>> next(generator.stream(temp=0)).duration
+    >>> stream = generator.stream(5, temp=0)
+    >>> next(stream).duration
     0.5
+    >>> stream.feed([(72, 0.25, 0.25)])
+    >>> fork = stream.copy()
+    >>> list(fork) == list(stream), stream.probability
+    (True, 1.0)
     """
 
     __signature__ = ExportSignature()
@@ -137,8 +142,8 @@ class NoteGenerator:
         seed: int | None = None,
         temperature: float | None = None,
         inverse_temp: float | None = None,
-    ) -> Iterator[TimedNote]:
-        """Yield the notes that `sample` returns, as they are drawn.
+    ) -> NoteStream:
+        """Start a sample, and return it as a `NoteStream`, an iterator over the notes of `sample`.
 
         length: how many notes are drawn, at least 0. None means that the iteration never ends.
         temp, prime, seed, temperature, inverse_temp: as in `sample`.
@@ -150,37 +155,30 @@ class NoteGenerator:
         given = {"temp": temp, "temperature": temperature, "inverse_temp": inverse_temp, "seed": seed}
         values = options.checked("stream", given)
         tau = options.temperature(values).get("temp", 1.0)
-        window = deque((self._entering(note) for note in self._prime(prime)), maxlen=self.model.window or None)
-        return self._drawn(length, window, tau, random.Random(values.get("seed")))
+        return NoteStream(self, self._prime(prime), length, tau, values.get("seed"))
 
     def __repr__(self) -> str:
         parts = ", ".join(map(str, self.heads))
         return f"<lstmgen.music.NoteGenerator of {self.model!r}, a note is {parts}>"
 
-    def _drawn(
-        self, length: int | None, window: deque[list[float]], temp: float, rng: random.Random
-    ) -> Iterator[TimedNote]:
-        count = 0
-        while length is None or count < length:
-            y = self.model.predict([list(window)])[0]
-            note = self._note((y[-1] if y.ndim == 2 else y).tolist(), temp, rng)
-            yield note
-            window.append(self._entering(note))
-            count += 1
-
     def _prime(self, prime: Prime | None) -> list[TimedNote]:
         """Return the notes before the first one, checked."""
         if prime is None:
             return self.default_prime
-        if isinstance(prime, str | os.PathLike):
-            notes, where = read_timed_notes(prime), f"{os.fspath(prime)}: "
-        else:
-            notes, where = [_as_note(note, i) for i, note in enumerate(prime)], f"{option('prime')}: "
-        if not notes:
-            raise ValueError(f"{option('prime')}: expected at least one note, found none")
+        notes, where = self._notes(prime)
         steps = self.model.window
         if steps and len(notes) < steps and self.model._native.info.fixed_steps:
             raise ValueError(f"{where}expected at least {steps} notes, which the network takes, found {len(notes)}")
+        return notes
+
+    def _notes(self, given: Prime) -> tuple[list[TimedNote], str]:
+        """Return notes that a user gives, checked, and how messages name them."""
+        if isinstance(given, str | os.PathLike):
+            notes, where = read_timed_notes(given), f"{os.fspath(given)}: "
+        else:
+            notes, where = [_as_note(note, i) for i, note in enumerate(given)], f"{option('prime')}: "
+        if not notes:
+            raise ValueError(f"{option('prime')}: expected at least one note, found none")
         for i, note in enumerate(notes):
             for head in self.heads:
                 value = _value(note, head)
@@ -189,42 +187,110 @@ class NoteGenerator:
                     raise ValueError(
                         f"{where}note {i}: {head.part}: expected {head.lowest} to {highest:g}, found {value:g}"
                     )
-        return notes
+        return notes, where
 
-    def _entering(self, note: TimedNote) -> list[float]:
-        """Return the numbers of a step."""
-        numbers: list[float] = []
-        for head in self.heads:
-            value = _value(note, head) - head.lowest
-            if head.onehot:
-                numbers += [float(i == round(value)) for i in range(head.size)]
-            else:
-                numbers.append(value / head.divisor)
-        return numbers
 
-    def _note(self, y: list[float], temp: float, rng: random.Random) -> TimedNote:
+class NoteStream(Iterator[TimedNote]):
+    """A running sample of notes. `NoteGenerator.stream` makes it.
+
+    temp: the temperature, at least 0. A change holds from the next note on.
+    probability: with which the pitch of the last note was drawn, None before the first.
+
+    `NoteGenerator` has an example.
+    """
+
+    def __init__(
+        self, generator: NoteGenerator, prime: Sequence[TimedNote], length: int | None, temp: float, seed: int | None
+    ) -> None:
+        self.probability: float | None = None
+        self.temp = temp
+        self._generator = generator
+        self._left = length
+        self._random = random.Random(seed)
+        self._window: deque[list[float]] = deque(maxlen=generator.model.window or None)
+        self._read(prime)
+
+    def __next__(self) -> TimedNote:
+        if self._left == 0:
+            raise StopIteration
+        y = self._generator.model.predict([list(self._window)])[0]
+        note = self._note((y[-1] if y.ndim == 2 else y).tolist())
+        self._read([note])
+        if self._left is not None:
+            self._left -= 1
+        return note
+
+    def feed(self, notes: Prime) -> None:
+        """Append notes, as if they had been drawn. The iteration skips them.
+
+        notes: as the prime of `NoteGenerator.sample`, however few.
+
+        Raises `ValueError` for what is no note, and for pitches that the network does not know.
+        `NoteGenerator` has an example.
+        """
+        self._read(self._generator._notes(notes)[0])
+
+    def copy(self, seed: int | None = None) -> NoteStream:
+        """Return a second sample that continues from here as this one does.
+
+        seed: the copy has the random numbers of this seed. None means that it has those that come
+            next here.
+        """
+        other = NoteStream(self._generator, (), self._left, self.temp, seed)
+        other.probability = self.probability
+        other._window.extend(self._window)
+        if seed is None:
+            other._random.setstate(self._random.getstate())
+        return other
+
+    def __repr__(self) -> str:
+        left = "without end" if self._left is None else f"{self._left} left"
+        return f"<lstmgen.music.NoteStream of {self._generator!r}, temp {self.temp:g}, {left}>"
+
+    def _read(self, notes: Iterable[TimedNote]) -> None:
+        self._window.extend(_entering(self._generator.heads, note) for note in notes)
+
+    def _note(self, y: list[float]) -> TimedNote:
+        """Return the note that the outputs of the network are."""
         if not all(map(math.isfinite, y)):
             raise ValueError("the network puts out numbers that are not finite: its steps or durations have grown")
         parts: dict[str, float] = {}
         at = 0
-        for head in self.heads:
+        for head in self._generator.heads:
             out = y[at : at + head.size]
             at += head.size
             if head.kind == "number":
                 parts[head.part] = max(0.0, out[0])
             else:
                 logits = out if head.kind == "logits" else [math.log(max(p, _TINY)) for p in out]
-                parts[head.part] = head.lowest + _draw(logits, temp, rng)
+                drawn, probability = _draw(logits, self.temp, self._random)
+                parts[head.part] = head.lowest + drawn
+                if head.part == "pitch":
+                    self.probability = probability
         return TimedNote(int(parts.pop("pitch")), **parts)
 
 
-def _draw(logits: list[float], temp: float, rng: random.Random) -> int:
-    """Return an index, drawn with probabilities in proportion to exp(logits / temp)."""
+def _entering(heads: Iterable[Head], note: TimedNote) -> list[float]:
+    """Return the numbers of a step."""
+    numbers: list[float] = []
+    for head in heads:
+        value = _value(note, head) - head.lowest
+        if head.onehot:
+            numbers += [float(i == round(value)) for i in range(head.size)]
+        else:
+            numbers.append(value / head.divisor)
+    return numbers
+
+
+def _draw(logits: list[float], temp: float, rng: random.Random) -> tuple[int, float]:
+    """Return an index, drawn in proportion to exp(logits / temp), and its probability."""
     greatest = max(logits)
     if temp == 0:
-        return logits.index(greatest)
-    sums = list(itertools.accumulate(math.exp((logit - greatest) / temp) for logit in logits))
-    return min(bisect.bisect_right(sums, rng.random() * sums[-1]), len(logits) - 1)
+        return logits.index(greatest), 1.0
+    weights = [math.exp((logit - greatest) / temp) for logit in logits]
+    sums = list(itertools.accumulate(weights))
+    drawn = min(bisect.bisect_right(sums, rng.random() * sums[-1]), len(logits) - 1)
+    return drawn, weights[drawn] / sums[-1]
 
 
 def _value(note: TimedNote, head: Head) -> float:

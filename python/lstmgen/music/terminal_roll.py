@@ -58,13 +58,21 @@ def roll(notes: Sequence[Note], width: int, height: int) -> list[list[Cell]]:
             sounding.add((note.pitch, column))
     lines = []
     for upper in range(high, low - 1, -2):
-        name = f"{_NAMES[upper % 12]}{upper // 12 - 1}"
-        line = [Cell(f"{name:{_MARGIN}}")]
+        line = [Cell(f"{pitch_name(upper):{_MARGIN}}")]
         for column in range(first, first + columns):
             pair = [(upper, column) in sounding, (upper - 1, column) in sounding and upper - 1 >= low]
             line.append(_cell(upper, *pair))
         lines.append(line)
     return lines
+
+
+def pitch_name(pitch: int) -> str:
+    """Return the name of a MIDI pitch.
+
+    >>> pitch_name(60), pitch_name(70)
+    ('C4', 'Bb4')
+    """
+    return f"{_NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
 def _cell(upper: int, above: bool, below: bool) -> Cell:
