@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Unpack
 
@@ -110,38 +110,40 @@ def verify(
     """
     ours = model if isinstance(model, Model) else Model(model)
     Integer(2).check("windows", windows)
-    network = keras_file.read(keras_path, **options)
-    expected, found = (network.input_size, network.outputs), (ours.input_size, ours.outputs)
-    if found != expected:
-        raise ValueError(f"{keras_path}: expected (inputs, outputs) {found} as in the model, found {expected}")
-    if ours.window and network.window and ours.window != network.window:
-        raise ValueError(f"{keras_path}: expected {ours.window} time steps as in the model, found {network.window}")
+    network = _read(ours, keras_path, options)
     x = _windows(ours, windows)
-    numbers = _encoded(ours, network, x)
-    trial = _Trial(network, numbers, keras_path, options.get("output"))
-    lines = [f"windows                {windows}, of {x.shape[1]} steps"]
-    trial.facts |= {"windows": windows, "steps": int(x.shape[1]), "dtype": ours.dtype}
-    keras = trial.keras(lines, as_saved)
-    passed, told = _compare(ours, trial, x, keras if trial.same_reading else None)
-    lines += told
-    if keras is not None:
-        note = "" if ours.dtype == "f32" else f", whose weights are f32, here {ours.dtype}"
-        difference = float(np.abs(ours.predict(x) - keras).max())
-        trial.facts |= {"keras_version": trial.version, "greatest_difference": difference}
-        lines.insert(1, f"greatest difference    {difference:.2e} from Keras {trial.version}{note}")
-    lines.append(f"not compared           {_not_compared(ours)}")
-    trial.facts |= {"same_reading": trial.same_reading, "as_saved": as_saved, "not_compared": _not_compared(ours)}
-    if not passed:
-        whom = "Keras" if keras is not None and trial.same_reading else "the file"
-        lines.append(f"NOT equal to {whom}: the model computes something else")
-    elif keras is not None and trial.same_reading:
-        lines.append("equal to Keras")
-    elif as_saved:
-        lines.append(f"equal to the file as {_saver(network)} saved it, by lstmgen's own reading of it")
-    else:
-        passed = False
-        lines += trial.other_reading()
-    return Verdict(passed, "\n".join(lines), {"passed": passed, **trial.facts, "verdict": lines[-1]})
+    trial = _Trial(network, _encoded(ours, network, x), keras_path, options.get("output"))
+    not_asked = trial.ask_keras(as_saved)
+    mine = ours.predict(x)
+    error = _error(ours, trial, mine)
+    passed, conclusion = _conclusion(trial, error.passed, as_saved)
+    not_compared = _not_compared(ours)
+    difference = _difference(ours, trial, mine)
+    facts = {
+        "passed": passed,
+        **{"windows": windows, "steps": int(x.shape[1]), "dtype": ours.dtype},
+        **error.facts,
+        **difference.facts,
+        **{"same_reading": trial.same_reading, "as_saved": as_saved, "not_compared": not_compared},
+        "verdict": conclusion[-1],
+    }
+    lines = [
+        f"windows                {windows}, of {x.shape[1]} steps",
+        *difference.lines,
+        *([f"Keras                  not asked: {not_asked}"] if not_asked else []),
+        *error.lines,
+        f"not compared           {not_compared}",
+        *conclusion,
+    ]
+    return Verdict(passed, "\n".join(lines), facts)
+
+
+class _Found(NamedTuple):
+    """A part of the report: whether the model passed it, its lines and its facts."""
+
+    passed: bool
+    lines: Sequence[str] = ()
+    facts: Mapping[str, Any] = {}
 
 
 class _Trial:
@@ -155,22 +157,20 @@ class _Trial:
         self.version = ""
         self.same_reading = False
         self.outputs: Floats | None = None
-        self.facts: dict[str, Any] = {}
 
-    def keras(self, lines: list[str], as_saved: bool) -> Floats | None:
-        """Return the outputs of Keras, and note whether it reads the file as lstmgen does.
+    def ask_keras(self, as_saved: bool) -> str:
+        """Run Keras, and note its outputs and whether it reads the file as lstmgen does.
 
-        If Keras fails and `as_saved` allows that, returns None and adds a line to `lines`.
+        If Keras fails and `as_saved` allows that, returns why. Otherwise returns "".
         """
         try:
             self.version, self.outputs = _keras_outputs(self.path, self.wanted, self.x, self.exact.shape)
         except (ImportError, ValueError) as error:
             if not as_saved:
                 raise
-            lines.append(f"Keras                  not asked: {error}")
-            return None
+            return str(error)
         self.same_reading = self._fits(self.exact, self.amplified)
-        return self.outputs
+        return ""
 
     def _amplification(self, network: Network, exact: Floats) -> parity.Errors:
         return parity.amplification(network, exact, lambda of: reference.forward(of, self.x))
@@ -195,34 +195,53 @@ class _Trial:
         yield f"what differs is not known; {option('as_saved', True)} compares with lstmgen's own reading alone"
 
 
-def _saver(network: Network) -> str:
-    return f"Keras {network.keras_version}" if network.keras_version else "the Keras"
+# -- the parts of the report -----------------------------------------------------------------------
 
 
-def _with_activation(network: Network, old: str, new: str) -> Network | None:
-    """Return the network with another activation function. None if it does not have the old one."""
-    layers = tuple(
-        replace(layer, options={key: new if value == old else value for key, value in layer.options.items()})
-        for layer in network.layers
-    )
-    found = any(old in layer.options.values() for layer in network.layers)
-    return replace(network, layers=layers) if found else None
+def _difference(model: Model, trial: _Trial, mine: Floats) -> _Found:
+    """Return the greatest difference from Keras, if Keras was asked."""
+    if trial.outputs is None:
+        return _Found(True)
+    note = "" if model.dtype == "f32" else f", whose weights are f32, here {model.dtype}"
+    difference = float(np.abs(mine - trial.outputs).max())
+    line = f"greatest difference    {difference:.2e} from Keras {trial.version}{note}"
+    return _Found(True, [line], {"keras_version": trial.version, "greatest_difference": difference})
 
 
-def _compare(model: Model, trial: _Trial, x: NDArray[Any], keras: Floats | None) -> tuple[bool, list[str]]:
-    """Return whether the model computes what the file says, and the line that says so."""
-    mine = model.predict(x)
+def _error(model: Model, trial: _Trial, mine: Floats) -> _Found:
+    """Return whether the model computes what the file says."""
     if model.dtype in rounding.ROUNDING_TOLERANCE:
         exact = reference.forward(rounding.rounded(trial.network, model.dtype), trial.x)
         difference, most = np.abs(mine - exact).max(), rounding.ROUNDING_TOLERANCE[model.dtype] * np.abs(exact).max()
-        trial.facts |= {"error": float(difference), "most": float(most), "error_is": "absolute, against float64"}
-        return bool(difference <= most), [f"error against float64  {difference:.2e} (at most {most:.2e})"]
+        return _Found(
+            bool(difference <= most),
+            [f"error against float64  {difference:.2e} (at most {most:.2e})"],
+            {"error": float(difference), "most": float(most), "error_is": "absolute, against float64"},
+        )
+    keras = trial.outputs if trial.same_reading else None
     whose = "numpy's in float32" if keras is None else "Keras's"
     measure = reference.forward(trial.network, trial.x, np.float32) if keras is None else keras
     ratio = parity.ratio(mine, measure, trial.exact, trial.amplified)
-    trial.facts |= {"error": float(ratio), "most": parity.WORST, "error_is": f"in times {whose}, against float64"}
-    line = f"error against float64  {ratio:.2f} times {whose} (at most {parity.WORST:g})"
-    return ratio <= parity.WORST, [line]
+    return _Found(
+        ratio <= parity.WORST,
+        [f"error against float64  {ratio:.2f} times {whose} (at most {parity.WORST:g})"],
+        {"error": float(ratio), "most": parity.WORST, "error_is": f"in times {whose}, against float64"},
+    )
+
+
+def _conclusion(trial: _Trial, exact: bool, as_saved: bool) -> tuple[bool, list[str]]:
+    """Return whether the model passed, and the last lines of the report.
+
+    exact: whether the model computes what the file says.
+    """
+    if not exact:
+        whom = "Keras" if trial.same_reading else "the file"
+        return False, [f"NOT equal to {whom}: the model computes something else"]
+    if trial.same_reading:
+        return True, ["equal to Keras"]
+    if as_saved:
+        return True, [f"equal to the file as {_saver(trial.network)} saved it, by lstmgen's own reading of it"]
+    return False, list(trial.other_reading())
 
 
 def _not_compared(model: Model) -> str:
@@ -235,6 +254,34 @@ def _not_compared(model: Model) -> str:
     if model.generates and not model.whole:
         parts.append("carried state")
     return "; ".join(parts) or "nothing else is stored"
+
+
+# -- what is compared ------------------------------------------------------------------------------
+
+
+def _read(model: Model, path: str, options: ReadOptions) -> Network:
+    """Return the network of the Keras file. Raises `ValueError` if it has other sizes."""
+    network = keras_file.read(path, **options)
+    expected, found = (model.input_size, model.outputs), (network.input_size, network.outputs)
+    if found != expected:
+        raise ValueError(f"{path}: expected (inputs, outputs) {expected} as in the model, found {found}")
+    if model.window and network.window and model.window != network.window:
+        raise ValueError(f"{path}: expected {model.window} time steps as in the model, found {network.window}")
+    return network
+
+
+def _saver(network: Network) -> str:
+    return f"Keras {network.keras_version}" if network.keras_version else "the Keras"
+
+
+def _with_activation(network: Network, old: str, new: str) -> Network | None:
+    """Return the network with another activation function. None if it does not have the old one."""
+    layers = tuple(
+        replace(layer, options={key: new if value == old else value for key, value in layer.options.items()})
+        for layer in network.layers
+    )
+    found = any(old in layer.options.values() for layer in network.layers)
+    return replace(network, layers=layers) if found else None
 
 
 def _windows(model: Model, count: int) -> NDArray[Any]:
