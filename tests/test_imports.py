@@ -63,7 +63,7 @@ def test_no_circle_of_imports() -> None:
 DOORS = {
     "h5py": {"lstmgen.keras_file.hdf5", "lstmgen.keras_file.child"},
     "music21": {"lstmgen.music.scores", "lstmgen.music.parsing"},
-    "matplotlib": {"lstmgen.music.piano_roll"},
+    "matplotlib": {"lstmgen.music.piano_roll", "lstmgen.evaluation.plot"},
     "tqdm": {"lstmgen.progress"},
     "pyarrow": {"lstmgen.rows"},
     "ray": {"lstmgen.ray"},

@@ -1,4 +1,4 @@
-"""The tools that judge generated LaTeX, by a compiler and by statistics of the text."""
+"""The tools that judge generated LaTeX, by a compiler and by what is open."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
 import latex_errors
-import text_quality
+import latex_nesting
 
 TOOLS = Path(latex_errors.__file__).parent
 needs_pdflatex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
@@ -182,40 +181,6 @@ def test_latex_errors_without_compiler(texts: Path, tmp_path: Path, monkeypatch:
     assert done.returncode == 1 and "apt-get install" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_words_and_commands() -> None:
-    corpus = "\\begin{lemma}\\label{lemma-odd}\nLet $X$ be closed, \\cap \\ref{x}\n"
-    facts = text_quality.measure("Let \\cap be \\cup klosed \\label{zzz} closed", corpus, {"let", "closed"})
-    assert facts["words"] == 4
-    assert facts["known_words"] == 0.75
-    assert facts["dictionary_words"] == 0.5
-    assert facts["known_commands"] == pytest.approx(2 / 3)
-    assert facts["unknown_words"] == {"klosed": 1} and facts["unknown_commands"] == {"\\cup": 1}
-    assert text_quality.measure("1 2", corpus)["known_words"] is None
-
-
-def test_distinct_grams() -> None:
-    assert text_quality.distinct("ababab", 2) == 2 / 5
-    assert text_quality.distinct("abc", 3) == 1
-    assert text_quality.distinct("ab", 3) is None
-
-
-def test_longest_copy(rng: np.random.Generator) -> None:
-    assert text_quality.longest_copy("xxhello worldyy", "say hello world") == "hello world"
-    assert text_quality.longest_copy("abc", "xyz") == ""
-    for _ in range(50):
-        text, corpus = ("".join(rng.choice(list("ab\n"), n)) for n in (30, 60))
-        found = text_quality.longest_copy(text, corpus)
-        assert found in text and found in corpus
-        assert len(found) == brute_force_copy(text, corpus)
-
-
-def test_copied() -> None:
-    corpus = "".join(map(chr, range(1000, 1200)))
-    text = "??" + corpus[10:70] + "?" + corpus[100:149] + "?"
-    assert text_quality.copied(text, corpus).tolist() == [2 <= i < 62 for i in range(len(text))]
-    assert not text_quality.copied("short", corpus).any()
-
-
 @pytest.mark.parametrize(
     ("text", "errors", "still_open"),
     [
@@ -237,34 +202,28 @@ def test_copied() -> None:
     ],
 )
 def test_nesting(text: str, errors: int, still_open: int) -> None:
-    assert text_quality.nesting(text) == (errors, still_open)
+    assert latex_nesting.nesting(text) == (errors, still_open)
 
 
 def test_nesting_of_right_text_with_something_taken_out() -> None:
-    assert text_quality.nesting(CHAPTER) == (0, 0)
+    assert latex_nesting.nesting(CHAPTER) == (0, 0)
     signs = [found.start() for found in re.finditer(r"\\(?:begin|end)|(?<!\\)[{}$]", CHAPTER)]
     for at in signs:
         found = CHAPTER[at:]
         gone = 2 if found.startswith("$$") else found.index("}") + 1 if found.startswith("\\") else 1
-        assert sum(text_quality.nesting(CHAPTER[:at] + found[gone:])) > 0, found[:20]
+        assert sum(latex_nesting.nesting(CHAPTER[:at] + found[gone:])) > 0, found[:20]
 
 
-def test_text_quality_command_line(tmp_path: Path) -> None:
-    corpus, sample = tmp_path / "corpus.tex", tmp_path / "sample.txt"
-    corpus.write_text("Let $X$ be a space, \\noindent and so on for ever.\n")
-    sample.write_text("Let $X$ be a spice, \\noindent and so")
-    words = tmp_path / "none"
-    done = tool("text_quality.py", sample, "--corpus", corpus, "--words", words)
-    assert done.returncode == 0 and "longest copy 20" in done.stdout
-    (facts,) = json.loads(tool("text_quality.py", sample, "--corpus", corpus, "--words", words, "--json").stdout)
-    assert facts["dictionary_words"] is None and facts["known_commands"] == 1
+def test_nesting_command_line(tmp_path: Path) -> None:
+    sample = tmp_path / "sample.tex"
+    sample.write_text("\\begin{a}} {")
+    assert tool("latex_nesting.py", sample).stdout == f"{sample}: errors of nesting 1, open at the end 2\n"
 
 
 @pytest.mark.parametrize(
-    ("name", "option"), [("latex_errors.py", "--texts"), ("text_quality.py", "--corpus")], ids=["errors", "quality"]
+    "command", [("latex_errors.py", "--texts", "no-folder"), ("latex_nesting.py",)], ids=["errors", "nesting"]
 )
-def test_missing_files(name: str, option: str, tmp_path: Path) -> None:
-    for there in ("folder", "corpus"):
-        done = tool(name, tmp_path / "no-sample", option, tmp_path / there)
-        assert done.returncode == 1
-        assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr
+def test_missing_files(command: tuple[str, ...], tmp_path: Path) -> None:
+    done = tool(command[0], tmp_path / "no-sample", *command[1:])
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and "Traceback" not in done.stderr

@@ -17,6 +17,7 @@ it is first used.
 TYPE_CHECKING = False  # what `typing` has, whose import takes longer than all of this module
 if TYPE_CHECKING:
     from lstmgen import bench as bench
+    from lstmgen import evaluation as evaluation
     from lstmgen import keras as keras
     from lstmgen import music as music
     from lstmgen import notebook as notebook
@@ -60,7 +61,7 @@ _HOMES = {
 
 
 # Public modules. They are not in `__all__`, since not all of them can be imported without Keras.
-_MODULES = ("bench", "keras", "music", "notebook", "ray", "rows", "training", "verify")
+_MODULES = ("bench", "evaluation", "keras", "music", "notebook", "ray", "rows", "training", "verify")
 
 
 def __getattr__(name: str) -> object:

@@ -207,6 +207,14 @@ COMMANDS = {
             "lstmgen train text --help",
         ),
     ),
+    "eval": Command(
+        "measure a model against data: bits, and what it draws beside them",
+        (
+            "lstmgen eval latex topology.tex",
+            "lstmgen eval my.bin held-out.txt --corpus corpus.txt --temp 0.67 --json",
+            "lstmgen eval music FOLDER_OF_MIDI --plot music.png",
+        ),
+    ),
     "verify": Command(
         "compare a .bin with the Keras model that it came from (needs the extra train)",
         ("lstmgen verify my.bin model.h5", "lstmgen verify my.bin model.h5 --as-saved --json"),

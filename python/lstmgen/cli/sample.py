@@ -150,7 +150,7 @@ def run(args: argparse.Namespace) -> None:
             warnings.showwarning = lambda message, *_: _assumed(message)
             notation = music.check_outputs(files, elements, joined=joined, bpm=args.bpm)
     _check_folders(files)
-    _follow_card(args, generator.model, options)
+    follow_card(args, generator.model, options)
     seed = _seed(options)
     if args.live and (files or "best_of" in options or "beam" in options):
         raise ValueError("--live: shows elements as they are drawn, so it takes no -o FILE, --best-of or --beam")
@@ -181,8 +181,11 @@ def run(args: argparse.Namespace) -> None:
         _print(drawn, joined)
 
 
-def _follow_card(args: argparse.Namespace, model: lstmgen.Model, options: dict[str, Any]) -> None:
-    """Add the options that the model recommends to those that were given, and say so."""
+def follow_card(args: argparse.Namespace, model: lstmgen.Model, options: dict[str, Any]) -> None:
+    """Add the options that the model recommends to those that were given, and say so.
+
+    args: they have `no_grammar`.
+    """
     for name, value in recommended(model, options).items():
         print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
         options[name] = value
@@ -211,7 +214,7 @@ def _sample_rows(args: argparse.Namespace, model: lstmgen.Model, options: dict[s
             options["prime"] = read_text(args.prime_file)
         if model.vocabulary is None:
             options = _with_ids(options)
-        _follow_card(args, model, options)
+        follow_card(args, model, options)
     done = 0
     if output is not None:
         _check_folders([output])

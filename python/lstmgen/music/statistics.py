@@ -161,28 +161,36 @@ def mean_polyphony(music: Music) -> float:
     return sum(note.duration for note in music.notes) / sounding if sounding else 0.0
 
 
-def share_of_copies(piece: Sequence[str], corpus: Iterable[Sequence[str]], n: int = 8) -> float:
+def share_of_copies(
+    piece: Sequence[str], corpus: Iterable[Sequence[str]], n: int = 8, *, transposed: bool = False
+) -> float:
     """Return the share of the windows of a piece that are in a corpus note for note.
 
     piece, corpus: elements. In the notation "events" a note is its pitch, its duration and the
         time since the note before; otherwise it is an element.
     n: notes of a window, at least 1. A piece of fewer notes gives 0.
+    transposed: whether a window counts in another key, too. Only for "events", since elements of
+        other notations have no pitch.
 
     >>> share_of_copies(["C4", "E4", "G4"], [["A4", "C4", "E4"]], n=2)
     0.5
+    >>> share_of_copies(["n60", "n64"], [["n70", "n74"]], n=2, transposed=True)
+    1.0
     """
-    windows = list(_windows(piece, n))
+    windows = list(_windows(piece, n, transposed))
     wanted = set(windows)
-    found = {window for other in corpus for window in _windows(other, n) if window in wanted}
+    found = {window for other in corpus for window in _windows(other, n, transposed) if window in wanted}
     return sum(window in found for window in windows) / max(len(windows), 1)
 
 
-def _windows(elements: Sequence[str], n: int) -> Iterator[tuple[Hashable, ...]]:
-    notes: list[tuple[Hashable, ...]] = [(element,) for element in elements]
-    if elements and is_event(elements[0]):
-        grid = decode_grid(elements, "events")
-        starts = [note.start for note in grid]
-        gaps = [start - before for before, start in zip(starts[:1] + starts, starts, strict=False)]
-        notes = [(note.pitch, note.duration, gap) for note, gap in zip(grid, gaps, strict=True)]
-    for i in range(len(notes) - n + 1):  # the time before the first note of a window is no part of it
-        yield notes[i][:2], *notes[i + 1 : i + n]
+def _windows(elements: Sequence[str], n: int, transposed: bool) -> Iterator[tuple[Hashable, ...]]:
+    if not elements or not is_event(elements[0]):
+        yield from (tuple(elements[i : i + n]) for i in range(len(elements) - n + 1))
+        return
+    grid = decode_grid(elements, "events")
+    starts = [note.start for note in grid]
+    gaps = [start - before for before, start in zip(starts[:1] + starts, starts, strict=False)]
+    for i in range(len(grid) - n + 1):
+        base = grid[i].pitch if transposed else 0
+        notes = [(note.pitch - base, note.duration, gap) for note, gap in zip(grid[i : i + n], gaps[i:], strict=False)]
+        yield notes[0][:2], *notes[1:]  # the time before the first note of a window is no part of it

@@ -1,0 +1,87 @@
+"""`lstmgen eval`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import lstmgen
+from lstmgen.cli.sample import add_option, follow_card, grammar_text
+from lstmgen.cli.streams import DASH, MODEL_HELP, model_source
+from lstmgen.cli.terminal import print_json
+from lstmgen.escaping import shown
+from lstmgen.options import TABLE, Integer, ManyOptions, Number
+
+# Those that change how likely an element is; no stops and primes, which change what is measured.
+_OPTIONS = [
+    name
+    for name, option in TABLE.items()
+    if option.flag
+    and name in ManyOptions.__annotations__
+    and (name == "grammar" or isinstance(option.values, Number | Integer))
+]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("model", help=MODEL_HELP)
+    parser.add_argument("data", nargs="+", help="text or music, as the model draws: files, or folders of them")
+    parser.add_argument(
+        "--corpus",
+        action="append",
+        metavar="FILE",
+        help="what the model learnt from, if it is not the data: copies and known words are counted against it; may "
+        "be repeated",
+    )
+    parser.add_argument("--samples", type=int, metavar="N", help="samples to draw (10 of text, 20 of music); 0: none")
+    parser.add_argument("--length", type=int, metavar="N", help="elements of each (10000 of text, 1000 of music)")
+    parser.add_argument("--charset", metavar="NAME", help="character set of the text (as the card says, or utf-8)")
+    parser.add_argument("--lower", action="store_true", default=None, help="read the text in lower case")
+    parser.add_argument("--json", action="store_true", help="for programs: one object, with the distributions")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="write the distributions as a picture: .png, .svg or .pdf"
+    )
+    parser.add_argument("--carry", action="store_true", help="carry the state on instead of reading windows")
+    groups: dict[str, Any] = {}
+    for name in _OPTIONS:
+        option = TABLE[name]
+        group: Any = parser
+        if option.one_of:
+            group = groups.get(option.one_of) or parser.add_mutually_exclusive_group()
+            groups[option.one_of] = group
+        add_option(group, name, option, "1" if name == "seed" else None)
+        if name == "grammar":
+            group.add_argument("--no-grammar", action="store_true", help="none, not even that of the model")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
+    from lstmgen.evaluation import evaluate
+
+    if DASH in args.data:
+        raise ValueError("-: data are read from files, not from stdin")
+    options = {name: value for name in _OPTIONS if (value := getattr(args, name)) is not None}
+    if args.carry:
+        options["refresh"] = None
+    if "grammar" in options:
+        options["grammar"] = grammar_text(options["grammar"])
+    model = lstmgen.Model(model_source(args.model))
+    follow_card(args, model, options)
+    found = evaluate(
+        model,
+        args.data,
+        corpus=args.corpus,
+        samples=args.samples,
+        length=args.length,
+        charset=args.charset,
+        lower=args.lower,
+        name=args.model,
+        **options,
+    )
+    if args.plot is not None:
+        found.plot(args.plot)
+    if args.json:
+        print_json(found.facts())
+    else:
+        print(shown(found.markdown()), end="")
