@@ -12,14 +12,13 @@
 
 #include "grammar/run.hpp"
 #include "lstmgen/lstmgen.hpp"
+#include "support.hpp"
 
 namespace grammar = lstmgen::grammar;
 
 namespace {
 
-void require(bool condition) {
-    if (!condition) std::abort();
-}
+using fuzz::require;
 
 std::vector<std::string> vocabulary(std::uint8_t kind) {
     std::vector<std::string> elements;
@@ -93,6 +92,7 @@ void walk(const std::shared_ptr<const grammar::Grammar>& compiled, const std::ui
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 3) return 0;
+    const fuzz::Second second;
     const auto* const end = static_cast<const std::uint8_t*>(std::memchr(data + 1, 0, size - 1));
     const std::size_t length = end ? static_cast<std::size_t>(end - data) - 1 : size - 1;
     const std::string text(reinterpret_cast<const char*>(data) + 1, length);

@@ -24,7 +24,7 @@ def write(folder: Path, **files: str | bytes) -> Path:
 
 
 def test_a_corpus_comes_from_stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keras: Any) -> None:
-    monkeypatch.setattr("lstmgen.cli.train.read_stdin", lambda: b"hello world\n" * 300)
+    monkeypatch.setattr("lstmgen.cli.train.read_stdin", lambda _: b"hello world\n" * 300)
     command = ["train", "text", "-", "-o", str(tmp_path / "m.bin"), "--units", "4", "--epochs", "1"]
     assert cli.main(command) == 0
     model = lstmgen.Model(tmp_path / "m.bin")

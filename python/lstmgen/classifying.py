@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lstmgen.errors import OptionError, option
+from lstmgen.inputs import MAX_CORPUS
 from lstmgen.progress import bar
 from lstmgen.vocabulary import reading
 
@@ -193,8 +194,10 @@ def parse_numbers(text: str) -> list[float]:
     """
     if "," in text and ";" in text:
         raise ValueError("both , and ; between numbers; expected one separator, and a point before decimals")
+    separated = "," in text or ";" in text
+    found = re.split(r"\s*[,;]\s*|\s+", text.strip()) if separated else text.split()
     values = []
-    for piece in re.split(r"\s*[,;]\s*|\s+", text.strip()) if text.strip() else []:
+    for piece in found:
         value = number(piece)
         if value is None:
             raise ValueError(f"expected a number, found {piece!r:.60}" if piece else "a number is missing")
@@ -249,7 +252,7 @@ def read_sequences(path: str | os.PathLike[str]) -> list[Row]:
     """
     name = os.fspath(path)
     if not name.lower().endswith(".csv"):
-        return lines_of(name, reading.read_text(path))
+        return lines_of(name, reading.read_text(path, MAX_CORPUS))
     return _some(name, read_csv(path))
 
 
@@ -289,7 +292,7 @@ def read_csv(path: str | os.PathLike[str], header: str = "auto") -> list[Row]:
     [Row(line=2, sequence='abc', label='x')]
     """
     name = os.fspath(path)
-    text = reading.read_text(path).removeprefix("\ufeff")
+    text = reading.read_text(path, MAX_CORPUS).removeprefix("\ufeff")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
     line = 1

@@ -12,6 +12,7 @@ from lstmgen.cli.main import reason
 from lstmgen.cli.streams import DASH, check_one_stdin, model_source, read_text
 from lstmgen.cli.terminal import print_json, short
 from lstmgen.escaping import printable
+from lstmgen.inputs import MAX_CORPUS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     model = lstmgen.Model(model_source(args.model), **options)
     if args.file:
         name = "stdin" if str(args.file) == DASH else str(args.file)
-        rows = lines_of(name, read_text(DASH)) if name == "stdin" else read_sequences(args.file)
+        rows = lines_of(name, read_text(DASH, MAX_CORPUS)) if name == "stdin" else read_sequences(args.file)
         names = [f"{name}: line {row.line}" for row in rows]
     else:
         rows = [Row(i, sequence, None) for i, sequence in enumerate(args.sequences)]

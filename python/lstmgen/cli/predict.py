@@ -6,16 +6,20 @@ import argparse
 import io
 import json
 import sys
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 import lstmgen
+from lstmgen import inputs
 from lstmgen.classifying import parse_numbers
 from lstmgen.cli.keras_options import add_model_arguments, export_options
 from lstmgen.cli.streams import DASH, MODEL_HELP, check_one_stdin, check_stdout, model_source, read_stdin, write_stdout
+from lstmgen.inputs import MAX_CORPUS
 from lstmgen.progress import counted
 
 _STEPS = 8  # of the example, where the model has no window
@@ -50,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
         check_stdout("a .npy")
     model = lstmgen.Model(model_source(args.model), **export_options(args))
     if args.example:
-        sequences = [_example(model)]
+        sequences: Sequence[NDArray[Any]] = [_example(model)]
         kind = "ids" if sequences[0].ndim == 1 else "zeros"
         print(
             f"input: {len(sequences[0])} steps of {kind}; another is given as a file, or - for stdin", file=sys.stderr
@@ -96,12 +100,33 @@ def _example(model: lstmgen.Model) -> NDArray[Any]:
     return np.zeros((steps, model.input_size), np.float32)
 
 
-def _read(model: lstmgen.Model, source: str) -> list[NDArray[Any]]:
+class _Sequences(Sequence[NDArray[Any]]):
+    """Sequences one after the other in one array. `ends` is where each ends."""
+
+    def __init__(self, values: NDArray[Any], ends: NDArray[np.int64]) -> None:
+        self._values, self._ends = values, ends
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, i: int) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[NDArray[Any]]: ...
+    def __getitem__(self, i: int | slice) -> NDArray[Any] | Sequence[NDArray[Any]]:
+        if isinstance(i, slice):
+            return [self[at] for at in range(len(self))[i]]
+        begin = self._ends[i - 1] if i > 0 else 0
+        found: NDArray[Any] = self._values[begin : self._ends[i]]
+        return found
+
+
+def _read(model: lstmgen.Model, source: str) -> Sequence[NDArray[Any]]:
     """Return the sequences in a file, each (steps,) of ids or (steps, numbers)."""
     name = "stdin" if source == DASH else source
-    data = read_stdin() if source == DASH else Path(source).read_bytes()
+    data = read_stdin(MAX_CORPUS) if source == DASH else inputs.read(source, MAX_CORPUS)
     try:
-        sequences = _from_npy(model, data) if data.startswith(b"\x93NUMPY") else _from_text(model, data.decode())
+        sequences = _from_npy(model, data) if data.startswith(inputs.NPY) else _from_text(model, data.decode())
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     if not sequences:
@@ -109,13 +134,13 @@ def _read(model: lstmgen.Model, source: str) -> list[NDArray[Any]]:
     return sequences
 
 
-def _from_npy(model: lstmgen.Model, data: bytes) -> list[NDArray[Any]]:
-    values = np.load(io.BytesIO(data), allow_pickle=False)
-    if values.dtype.kind not in "iuf":
-        raise ValueError(f"expected numbers, found {values.dtype}")
+def _from_npy(model: lstmgen.Model, data: bytes) -> Sequence[NDArray[Any]]:
+    values = inputs.npy_array(data)
+    if isinstance(values, int) or values.dtype.kind not in "iuf":
+        raise ValueError(f"expected numbers, found {'objects' if isinstance(values, int) else values.dtype}")
     size = model.input_size
     if _takes_ids(model) and values.ndim in (1, 2) and (values.dtype.kind in "iu" or model.encoding == "index"):
-        return list(np.atleast_2d(values.astype(np.int64)))
+        return _rows(np.atleast_2d(values.astype(np.int64)))
     if values.ndim == 1 and size == 1:
         values = values[:, None]
     if values.ndim == 2 and values.shape[1] == size:
@@ -124,26 +149,34 @@ def _from_npy(model: lstmgen.Model, data: bytes) -> list[NDArray[Any]]:
         values = values[:, :, None]
     if values.ndim != 3 or values.shape[2] != size:
         raise ValueError(f"expected (sequences, steps, {size}), found {values.shape}")
-    return list(values.astype(np.float32))
+    return _rows(values.astype(np.float32))
 
 
-def _from_text(model: lstmgen.Model, text: str) -> list[NDArray[Any]]:
+def _rows(values: NDArray[Any]) -> Sequence[NDArray[Any]]:
+    """Return the sequences of an array (sequences, steps, ...)."""
+    flat = values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
+    return _Sequences(flat, np.arange(1, len(values) + 1) * values.shape[1])
+
+
+def _from_text(model: lstmgen.Model, text: str) -> Sequence[NDArray[Any]]:
     size = 1 if _takes_ids(model) else model.input_size
-    sequences: list[list[list[float]]] = [[]]
+    found, ends = array("d"), array("q", [0])
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         try:
             values = parse_numbers(line)
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from None
-        if size == 1 or not values:
-            sequences += [[[value] for value in values], []]
-        elif len(values) == size:
-            sequences[-1].append(values)
-        else:
+        if values and size != 1 and len(values) != size:
             raise ValueError(f"line {number}: expected {size} numbers, a step, found {len(values)}")
-    found = [np.array(sequence) for sequence in sequences if sequence]
+        found.extend(values)
+        if (size == 1 or not values) and len(found) > ends[-1] * size:
+            ends.append(len(found) // size)
+    if len(found) > ends[-1] * size:
+        ends.append(len(found) // size)
+    numbers = np.frombuffer(found, np.float64) if found else np.empty(0)
+    bounds = np.frombuffer(ends, np.int64)[1:]
     if not _takes_ids(model):
-        return [sequence.astype(np.float32) for sequence in found]
-    if not all((sequence % 1 == 0).all() for sequence in found):
+        return _Sequences(numbers.astype(np.float32).reshape(-1, size), bounds)
+    if (numbers % 1).any():
         raise ValueError("expected ids, found numbers that are no integers")
-    return [sequence[:, 0].astype(np.int64) for sequence in found]
+    return _Sequences(numbers.astype(np.int64), bounds)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from lstmgen import inputs
+
 DASH = "-"
+MAX_MODEL = 2**32  # bytes, as of a `.bin` that is a file
 MODEL_HELP = "a .bin, a model saved by Keras, or a bundled model's name; - is stdin"
 
 
@@ -15,19 +18,19 @@ def check_one_stdin(*arguments: str | Path | None) -> None:
         raise ValueError("-: stdin can be read once, and two arguments ask for it")
 
 
-def read_stdin() -> bytes:
-    """All of stdin."""
-    return sys.stdin.buffer.read()
+def read_stdin(most: int) -> bytes:
+    """All of stdin, which may have so many bytes."""
+    return inputs.read_from("stdin", sys.stdin.buffer, most)
 
 
 def model_source(name: str) -> str | bytes:
     """What `Model` takes for the argument that names a model."""
-    return read_stdin() if name == DASH else name
+    return read_stdin(MAX_MODEL) if name == DASH else name
 
 
-def read_text(path: str | Path) -> str:
-    """The text of a file or of stdin, in UTF-8."""
-    name, data = ("stdin", read_stdin()) if str(path) == DASH else (str(path), Path(path).read_bytes())
+def read_text(path: str | Path, most: int = inputs.MAX_TEXT) -> str:
+    """The text of a file or of stdin, in UTF-8, which may have so many bytes."""
+    name, data = ("stdin", read_stdin(most)) if str(path) == DASH else (str(path), inputs.read(path, most))
     try:
         return data.decode()
     except UnicodeDecodeError as error:

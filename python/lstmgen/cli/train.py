@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from lstmgen.cli.main import flag
 from lstmgen.cli.streams import DASH, check_one_stdin, read_stdin
+from lstmgen.inputs import MAX_CORPUS
 from lstmgen.music import READABLE
 from lstmgen.training import (
     ClassifierSettings,
@@ -143,7 +144,7 @@ def _without_stdin(source: Any, task: _Task) -> Iterator[Any]:
         raise ValueError("-: music is read from files, whose suffixes say what they are, not from stdin")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stdin")
-        path.write_bytes(read_stdin())
+        path.write_bytes(read_stdin(MAX_CORPUS))
         read = [str(path) if name == DASH else name for name in sources]
         yield read if task.several else read[0]
 

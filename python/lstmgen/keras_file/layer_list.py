@@ -45,10 +45,14 @@ _POSITIONAL: Mapping[str, Sequence[str]] = {
 }
 
 
+_MAX_TEXT = 2**15  # characters. The tree of a text takes 300 times its size
+
+
 def parse(text: str) -> dict[str, Any]:
     """Return the config of the Sequential model that a text describes.
 
-    text: calls of layers, at least one. Names without quotes, such as softmax, count as texts.
+    text: calls of layers, at least one, in at most 32,768 characters. Names without quotes, such as
+        softmax, count as texts.
 
     Raises `ValueError` for a text that cannot be understood.
 
@@ -58,6 +62,8 @@ def parse(text: str) -> dict[str, Any]:
     >>> model["config"]["layers"][1]["config"]
     {'units': 52, 'activation': 'softmax'}
     """
+    if len(text) > _MAX_TEXT:
+        raise ValueError(f"expected layers in at most {_MAX_TEXT:,} characters, found {len(text):,}")
     try:
         tree = ast.parse(text.strip())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

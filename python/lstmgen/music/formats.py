@@ -10,6 +10,8 @@ import os
 from pathlib import PurePath
 from typing import NamedTuple
 
+MAX_FILE = 2**26  # bytes of a music file
+
 
 class Format(NamedTuple):
     """What a suffix of a file name stands for.

@@ -19,14 +19,13 @@ from typing import NamedTuple
 from lstmgen.errors import option
 from lstmgen.files import write
 from lstmgen.music.elements import KEYS, check_notation, transposed
-from lstmgen.music.formats import READABLE, suffix_of
+from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
 from lstmgen.music.parsing import Result, music21_version, parse, reason
 from lstmgen.progress import counted
 
 File = str | os.PathLike[str]
 
 _VERSION = 2  # of what the cache holds: add 1 when a notation or the reading changes
-_MAX_FILE = 2**26  # bytes
 _WORKER = (
     "import json,sys; sys.path[:] = json.loads(sys.stdin.readline()); "
     "from lstmgen.music import reading; reading._serve()"
@@ -199,8 +198,8 @@ def _bytes(path: Path) -> bytes:
     if suffix_of(path) not in READABLE:
         raise ValueError(f"not a kind of music file: expected {', '.join(READABLE)}")
     size = path.stat().st_size
-    if not 0 < size <= _MAX_FILE:
-        raise ValueError(f"expected 1 to {_MAX_FILE} bytes, found {size}" if size else "the file is empty")
+    if not 0 < size <= MAX_FILE:
+        raise ValueError(f"expected 1 to {MAX_FILE} bytes, found {size}" if size else "the file is empty")
     return path.read_bytes()
 
 

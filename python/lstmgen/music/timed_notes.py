@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
-from lstmgen.music.formats import READABLE, suffix_of
+from lstmgen import inputs
+from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
 from lstmgen.music.midi import VELOCITY
 from lstmgen.music.notes import GridNote, Note, tidy
 from lstmgen.music.piece import Music
@@ -77,7 +77,7 @@ def read_timed_notes(path: str | os.PathLike[str]) -> list[TimedNote]:
     suffixes = [suffix for suffix, kind in READABLE.items() if kind == "midi"]
     if suffix_of(path) not in suffixes:
         raise ValueError(f"{name}: expected a MIDI file ({', '.join(suffixes)}), which has its notes in seconds")
-    data = Path(path).read_bytes()
+    data = inputs.read(path, MAX_FILE)
     from lstmgen.music.parsing import midi_seconds, reason, without_notes
 
     try:

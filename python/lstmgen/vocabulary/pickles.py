@@ -5,7 +5,8 @@ same instructions, but it cannot call anything. It looks up each name that a pic
 table of a dozen constructors of plain data, whose results this module builds itself. It refuses
 every other name.
 
-The size of the file, the number of instructions and the number of containers bound its memory.
+The size of the file bounds the memory of what this module builds. The number of instructions bounds
+its time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import codecs
 import math
 import re
 import struct
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -22,12 +24,14 @@ from numpy.typing import NDArray
 
 MAX_BYTES = 2**27
 MAX_STEPS = 2**23  # instructions. A word of a Keras Tokenizer takes 11
-MAX_CONTAINERS = 2**18
 _MAX_SHAPE = 2**27
 MAX_DEPTH = 32
 _MAX_DIGITS = 100
 _MAX_KEY = 2**60  # larger integers may share their hashes
 _MAX_MARKS = 1000
+# What lists, dicts and copies may take: bytes for each byte of the pickle, and bytes more.
+_MEMORY_RATIO, _MEMORY = 20, 2**22
+_ENTRY = 64  # bytes of an entry of a list or dict that is copied
 
 
 class Refused(ValueError):
@@ -105,8 +109,16 @@ class _Dtype:
 
 
 class _Array:
+    """An array, which becomes lists at the end.
+
+    objects: whether its cells may be any objects.
+    lists: how many lists, but for the outermost.
+    """
+
     def __init__(self) -> None:
-        self.values: Any = None
+        self.cells: NDArray[Any] = np.empty(0)
+        self.objects = False
+        self.lists = 0
 
     def fill(self, shape: object, dtype: object, fortran: object, data: object) -> None:
         if not isinstance(dtype, _Dtype) or not isinstance(shape, tuple) or len(shape) > 4:
@@ -125,8 +137,16 @@ class _Array:
             if count > max(len(raw), 1) or dtype.kind.itemsize * count != len(raw):
                 _broken(f"an array of {count} numbers in {len(raw)} bytes")
             cells = np.frombuffer(raw, dtype.kind) if count and raw else np.zeros(count, dtype.kind)
+        self.objects = dtype.kind.hasobject
+        self.cells = shared(cells).reshape(shape, order="F" if fortran else "C")
+        self.lists = sum(math.prod(shape[:i]) for i in range(1, len(shape))) if count else 0
+
+    def values(self) -> Any:
+        """Return the cells as lists."""
+        if not self.cells.size:
+            return []
         try:
-            self.values = cells.reshape(shape, order="F" if fortran else "C").tolist()
+            return self.cells.tolist()
         except (ValueError, SystemError) as error:  # beyond Unicode
             _broken(str(error))
 
@@ -144,6 +164,20 @@ def _raw(data: object) -> bytes:
     if isinstance(data, str):
         return data.encode("latin-1")
     _broken("an array without its bytes")
+
+
+def shared(cells: NDArray[Any]) -> NDArray[Any]:
+    """Return integers of one byte as objects of Python, of which equal ones are one object.
+
+    Another array is returned as it is.
+
+    >>> shared(np.array([200, 200], "u1")).tolist()
+    [200, 200]
+    """
+    if cells.dtype.kind not in "iu" or cells.dtype.itemsize > 1:
+        return cells
+    objects: NDArray[Any] = np.arange(-128, 256).astype(object)
+    return objects[cells.astype(np.int16) + 128]
 
 
 def _broken(why: str) -> NoReturn:
@@ -258,7 +292,7 @@ def _scalar(dtype: object, data: object = b"") -> Any:
         raise Refused("a scalar of numpy that is an object")
     made = _Array()
     made.fill((1,), dtype, False, data)
-    return made.values[0]
+    return made.values()[0]
 
 
 _CALLS: Mapping[str, Callable[..., Any]] = {
@@ -295,8 +329,9 @@ class _Machine:
         self.at = 0
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []  # the stacks under the marks
-        self.memo: dict[int, Any] = {}
-        self.containers = 0
+        self.memo: list[Any] = []  # under 0, 1, 2 ...
+        self.sparse_memo: dict[int, Any] = {}  # under other numbers
+        self.left = _MEMORY_RATIO * len(data) + _MEMORY  # bytes
 
     def run(self) -> Any:
         """Return the value that is on the stack at the end."""
@@ -336,11 +371,21 @@ class _Machine:
     def push(self, value: Any) -> None:
         self.stack.append(value)
 
+    def spend(self, nbytes: int) -> None:
+        """Count memory that the bytes of the pickle do not pay for."""
+        self.left -= nbytes
+        if self.left < 0:
+            most = _MEMORY_RATIO * len(self.data) + _MEMORY
+            raise ValueError(f"expected a pickle whose lists, dicts and copies take at most {most:,} bytes, found more")
+
     def container(self, value: Any) -> None:
-        self.containers += 1
-        if self.containers > MAX_CONTAINERS:
-            raise ValueError(f"expected a pickle of at most {MAX_CONTAINERS} lists, dicts and tuples, found more")
+        self.spend(sys.getsizeof(value))
         self.stack.append(value)
+
+    def call(self, function: Any, arguments: Any) -> None:
+        """Put what a constructor of the table makes on the stack."""
+        self.spend(_copied(arguments))
+        self.container(_call(function, arguments))
 
     def mark(self) -> None:
         if len(self.below) == _MAX_MARKS:
@@ -356,12 +401,21 @@ class _Machine:
         return items
 
     def remember(self, key: int) -> None:
-        self.memo[key] = self.stack[-1]
+        value = self.stack[-1]
+        if key == len(self.memo):
+            self.memo.append(value)
+        elif 0 <= key < len(self.memo):
+            self.memo[key] = value
+        else:
+            self.sparse_memo[key] = value
 
     def recall(self, key: int) -> None:
-        if key not in self.memo:
+        if 0 <= key < len(self.memo):
+            self.stack.append(self.memo[key])
+        elif key in self.sparse_memo:
+            self.stack.append(self.sparse_memo[key])
+        else:
             _broken("it refers to what it does not hold")
-        self.stack.append(self.memo[key])
 
     # -- containers
 
@@ -398,16 +452,15 @@ class _Machine:
     # -- objects
 
     def reduce(self) -> None:
-        function, arguments = self.top(2)
-        self.container(_call(function, arguments))
+        self.call(*self.top(2))
 
     def new(self, function: Any, arguments: Any, named: object) -> None:
         if named != {} and named is not None:
             _broken("an object with named arguments")
-        self.container(_call(function, arguments))
+        self.call(function, arguments)
 
     def make(self, function: Any, arguments: list[Any]) -> None:
-        self.container(_call(function, tuple(arguments)))
+        self.call(function, tuple(arguments))
 
     def named(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
@@ -417,6 +470,7 @@ class _Machine:
     def build(self) -> None:
         (state,) = self.top(1)
         target = self.stack[-1]
+        self.spend(_copied(state if type(state) is tuple else (state,)))
         if isinstance(target, _Tokenizer):
             if type(state) is tuple and len(state) == 2 and state[1] is None:
                 state = state[0]
@@ -434,6 +488,17 @@ class _Machine:
                 target.kind = target.kind.newbyteorder(state[1])
         else:
             raise Refused(f"the state of a {type(target).__name__}")
+
+
+def _copied(arguments: object) -> int:
+    """Return the bytes that copies of the arguments of a call take at most."""
+    nbytes = 0
+    for value in arguments if type(arguments) is tuple else ():
+        if type(value) in (list, tuple, set, dict):
+            nbytes += _ENTRY * len(value)
+        elif isinstance(value, str | bytes):
+            nbytes += len(value)
+    return nbytes
 
 
 def _integer(text: bytes) -> int:
@@ -561,7 +626,7 @@ _OPERATIONS: Mapping[int, Callable[[_Machine], Any]] = {
         "p": lambda m: m.remember(_integer(m.line())),
         "q": lambda m: m.remember(m.number("<B")),
         "r": lambda m: m.remember(m.number("<I")),
-        "\x94": lambda m: m.remember(len(m.memo)),
+        "\x94": lambda m: m.remember(len(m.memo) + len(m.sparse_memo)),
         "c": lambda m: m.named(m.line().decode(), m.line().decode()),
         "\x93": lambda m: m.named(*m.top(2)),
         "R": _Machine.reduce,
@@ -586,6 +651,15 @@ _OPERATIONS: Mapping[int, Callable[[_Machine], Any]] = {
 # -- the result ------------------------------------------------------------------------------------
 
 
+_ATOMS = frozenset((str, int, float, bool, type(None), bytes))
+_LIST = 8  # values for which a list in an array counts
+
+
+def _check_left(left: int) -> None:
+    if left < 0:
+        raise ValueError("a pickle whose lists hold each other, many times over")
+
+
 def _plain(value: Any, most: int) -> Any:
     """Return a copy that holds plain data only, of at most `most` values.
 
@@ -596,20 +670,23 @@ def _plain(value: Any, most: int) -> Any:
     def copied(value: Any, depth: int) -> Any:
         nonlocal left
         if isinstance(value, _Array):
-            value = value.values
+            left -= value.cells.size + _LIST * value.lists
+            _check_left(left)
+            if not value.objects:
+                return value.values()
+            value = value.values()
         elif isinstance(value, _Tokenizer):
             value = value.settings
         if isinstance(value, dict | list | tuple | set):
             left -= len(value)
-            if left < 0:
-                raise ValueError("a pickle whose lists hold each other, many times over")
+            _check_left(left)
             if depth > MAX_DEPTH:
                 raise ValueError(f"expected data nested at most {MAX_DEPTH} times, found more, or data within itself")
             if isinstance(value, dict):
                 return {copied(k, depth): copied(v, depth + 1) for k, v in value.items()}
             if isinstance(value, set):
                 return {copied(item, depth) for item in value}
-            items = [copied(item, depth + 1) for item in value]
+            items = [item if type(item) in _ATOMS else copied(item, depth + 1) for item in value]
             return tuple(items) if isinstance(value, tuple) else items
         if isinstance(value, _OldText):
             return str(value)

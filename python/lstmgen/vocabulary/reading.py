@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import math
 import os
 import re
 import shlex
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from lstmgen import inputs
 from lstmgen.errors import option
 from lstmgen.vocabulary import pickles
 from lstmgen.vocabulary.naming import byte_element
@@ -37,6 +37,10 @@ _COMPRESSED = {
     b"PK": "zip",
     b"\x04\x22M\x18": "lz4",
 }
+_MAX_LISTS = 1000  # lists and objects in a file, of which one is the vocabulary
+_CONTAINERS = (list, tuple, dict, Mapping)
+_INTEGERS = (int, np.integer)
+_FLOATS = (float, np.floating)
 _SPECIAL = re.compile(r"<[^<>]+>|\[[^\[\]]+\]")  # for example <s> and [UNK], which no text holds
 _JSON_ONE_LINER = (
     "import json,sys,{module}; o={load}; "
@@ -129,11 +133,12 @@ def read_corpus(path: File, outputs: int, *, lower: bool = False, charset: str =
     characters, for bytes that are not in the character set, and for a pickle.
 
     >>> from tempfile import TemporaryDirectory
+    >>> from pathlib import Path
     >>> with TemporaryDirectory() as folder:
     ...     Path(folder, "a").write_text("banana") and read_corpus(f"{folder}/a", 3).elements
     ['a', 'b', 'n']
     """
-    name, data = os.fspath(path), Path(path).read_bytes()
+    name, data = os.fspath(path), inputs.read(path, inputs.MAX_CORPUS)
     if _is_pickle(name, data):
         raise ValueError(f"{name}: a pickle, no text; give a vocabulary as {option('vocab')}")
     if charset == "bytes":
@@ -145,9 +150,8 @@ def read_corpus(path: File, outputs: int, *, lower: bool = False, charset: str =
         text = text.lower() if lower else text
     mark = _BOM.encode().decode("latin-1") if charset == "bytes" else _BOM
     for variant, assumed in _variants(name, text, mark):
-        elements = sorted(set(variant))
-        if len(elements) == outputs:
-            found = Listing(elements, None, "text", variant, assumed)
+        if len(set(variant)) == outputs:
+            found = Listing(sorted(set(variant)), None, "text", variant, assumed)
             return _of_bytes(found) if charset == "bytes" else found
     lowered = f"lower-cased, it has exactly that many: {option('lower', True)}"
     message = _size_message(name, Listing(sorted(set(text))), outputs, lowered)
@@ -166,26 +170,29 @@ def _of_bytes(listing: Listing) -> Listing:
     )
 
 
-def read_text(path: File) -> str:
+def read_text(path: File, most: int = inputs.MAX_TEXT) -> str:
     """Return the text of a UTF-8 file as it is. Line ends stay as they are.
 
-    Raises `OSError`, or `ValueError` for a file that is not UTF-8.
+    most: the highest number of its bytes.
+
+    Raises `OSError`, or `ValueError` for a file that is not UTF-8 or too large.
 
     >>> from tempfile import TemporaryDirectory
+    >>> from pathlib import Path
     >>> with TemporaryDirectory() as folder:
     ...     _ = Path(folder, "a.txt").write_bytes(b"Let $X$")
     ...     read_text(f"{folder}/a.txt")
     'Let $X$'
     """
-    return _decoded(os.fspath(path), Path(path).read_bytes())
+    return _decoded(os.fspath(path), inputs.read(path, most))
 
 
 # -- files -----------------------------------------------------------------------------------------
 
 
 def _read_file(path: File) -> Any:
-    name, data = os.fspath(path), Path(path).read_bytes()
-    if data.startswith(b"\x93NUMPY"):
+    name, data = os.fspath(path), inputs.read(path, inputs.MAX_VOCABULARY)
+    if data.startswith(inputs.NPY):
         return _read_npy(name, data)
     if _is_pickle(name, data):
         return _unpickled(name, data, "joblib" if name.lower().endswith(".joblib") else "pickle")
@@ -234,22 +241,18 @@ def _lines(name: str, text: str) -> list[str]:
 
 def _read_npy(name: str, data: bytes) -> Any:
     """Return the elements of an array that `numpy.save` wrote, of text or of objects."""
-    file = io.BytesIO(data)
     try:
-        version = np.lib.format.read_magic(file)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(file)
-    except Exception as error:  # numpy parses the header as Python, which raises many classes
-        raise ValueError(f"{name}: a broken .npy file: {error}") from None
-    if dtype.hasobject:
-        return _unpickled(name, data[file.tell() :], "numpy")
-    if dtype.kind not in "Uiuf" or len(shape) != 1:
-        raise ValueError(f"{name}: expected a one-dimensional array of text or numbers, found {dtype} of shape {shape}")
-    size = len(data) - file.tell()
-    if not dtype.itemsize or shape[0] * dtype.itemsize != size:
-        raise ValueError(f"{name}: expected {shape[0]} elements of {dtype.itemsize} bytes, found {size} bytes")
+        array = inputs.npy_array(data)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if isinstance(array, int):
+        return _unpickled(name, data[array:], "numpy")
+    if array.dtype.kind not in "Uiuf" or array.ndim != 1:
+        raise ValueError(
+            f"{name}: expected a one-dimensional array of text or numbers, found {array.dtype} of shape {array.shape}"
+        )
     try:
-        elements: list[Any] = np.frombuffer(data, dtype, offset=file.tell()).tolist()
+        elements: list[Any] = pickles.shared(array).tolist()
     except (ValueError, SystemError) as error:  # beyond Unicode
         raise ValueError(f"{name}: {error}") from None
     return elements
@@ -317,8 +320,9 @@ def _listing(name: str, value: Any, outputs: int) -> Listing:
     if isinstance(value, list | tuple):
         if value and all(map(_is_pair, value)):  # for example the items() of a dict
             return _of_pairs(name, value)
-        if not any(isinstance(entry, Mapping | list | tuple) for entry in value):
+        if not any(map(_is_container, value)):
             return _plain(name, value)
+        _check_lists(name, value)
         value = {f"[{i}]": entry for i, entry in enumerate(value)}
     if not isinstance(value, Mapping):
         return _plain(name, value)
@@ -327,7 +331,8 @@ def _listing(name: str, value: Any, outputs: int) -> Listing:
         value = config
     if isinstance(value.get("word_index"), str | Mapping):
         return _from_tokenizer(name, value, outputs)
-    if any(isinstance(entry, Mapping | list | tuple) for entry in value.values()):
+    if any(map(_is_container, value.values())):
+        _check_lists(name, value.values())
         return _from_entries(name, value, outputs)
     return _plain(name, value)
 
@@ -357,8 +362,19 @@ def _name_of(names: Mapping[Any, str], part: Any) -> Any:
     return names[part] if isinstance(part, bytes) else part
 
 
+def _is_container(entry: object) -> bool:
+    return not isinstance(entry, str) and isinstance(entry, _CONTAINERS)
+
+
+def _check_lists(name: str, entries: Iterable[object]) -> None:
+    """Raise `ValueError` if there are more lists and objects than can stand beside a vocabulary."""
+    found = sum(map(_is_container, entries))
+    if found > _MAX_LISTS:
+        raise ValueError(f"{name}: expected a vocabulary, and at most {_MAX_LISTS} lists beside it, found {found}")
+
+
 def _is_pair(entry: object) -> bool:
-    return isinstance(entry, list | tuple) and len(entry) == 2 and any(map(_is_index, entry))
+    return isinstance(entry, (list, tuple)) and len(entry) == 2 and any(map(_is_index, entry))
 
 
 def _plain(name: str, value: Any) -> Listing:
@@ -432,7 +448,7 @@ def _from_index_to_number(pairs: Sequence[tuple[Any, Any]]) -> bool:
 
 
 def _is_index(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return isinstance(value, _INTEGERS) and not isinstance(value, bool)
 
 
 def _is_index_key(key: object) -> bool:
@@ -442,7 +458,7 @@ def _is_index_key(key: object) -> bool:
 
 def _is_number(value: object) -> bool:
     """Return whether an element is a number, such as a pitch or a duration."""
-    return _is_index(value) or (isinstance(value, float | np.floating) and math.isfinite(value))
+    return _is_index(value) or (isinstance(value, _FLOATS) and math.isfinite(value))
 
 
 def _names(elements: Sequence[Any]) -> list[Any]:
@@ -467,7 +483,7 @@ def _only_numbers(entry: Any) -> bool:
 def _named(element: Any) -> Any:
     """Return the name of an element that is text or a number, and anything else as it is."""
     if _is_number(element):
-        return str(int(element) if _is_index(element) else float(element))
+        return sys.intern(str(int(element) if _is_index(element) else float(element)))  # equal names are one text
     return str(element) if isinstance(element, str) else element  # numpy has a class of texts
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmgen import inputs
 from lstmgen.classifying import Row, is_numeric, parse_numbers, pieces, read_csv
 from lstmgen.exporting import FACTS, ExportOptions
 from lstmgen.network import MAX_STEPS
@@ -139,7 +140,7 @@ def _about(path: Path, examples: Examples, held_out: int, settings: ClassifierSe
     """Return the facts on the data, for the card."""
     return {
         "corpus": path.name,
-        "corpus_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "corpus_sha256": hashlib.sha256(inputs.read(path, inputs.MAX_CORPUS, pipe=False)).hexdigest(),
         "kind": "numbers" if examples.letters is None else "letters",
         "rows": _counts(examples),
         "held_out": held_out,

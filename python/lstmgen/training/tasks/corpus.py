@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from lstmgen import inputs
 from lstmgen.errors import option
 
 Sources = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -125,7 +126,7 @@ def _files(sources: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def _decoded(path: Path, charset: str) -> str:
-    data = path.read_bytes()
+    data = inputs.read(path, inputs.MAX_CORPUS)
     try:
         text = data.decode(charset)
     except UnicodeError as error:

@@ -1,0 +1,112 @@
+"""Bytes that anyone gave: files, pipes and stdin, of which no more is taken than a limit."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import stat
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_TEXT = 2**26  # bytes of a prime, a grammar, a card or another text that is held at once
+MAX_VOCABULARY = 2**27  # bytes of a file with a vocabulary
+MAX_CORPUS = 2**30  # bytes of a text to learn from, or of sequences
+_PIECE = 2**16
+
+
+def read(path: str | os.PathLike[str], most: int, *, pipe: bool = True) -> bytes:
+    """Return the bytes of a file or a pipe.
+
+    path: the file. A pipe is read as far as `most`, and one that nobody writes to is empty.
+    most: the highest number of bytes.
+    pipe: whether a pipe will do. It cannot be read twice.
+
+    Raises `OSError` for a file that cannot be read. Raises `ValueError` that names the file for
+    more bytes, for a device, and for a pipe that will not do.
+
+    >>> from tempfile import NamedTemporaryFile
+    >>> with NamedTemporaryFile() as file:
+    ...     _ = file.write(b"text"), file.flush()
+    ...     read(file.name, 4)
+    b'text'
+    """
+    name = os.fspath(path)
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (pipe and stat.S_ISFIFO(mode))):
+        raise ValueError(f"{name}: not a regular file; expected a file whose end is known")
+    with open(path, "rb", buffering=0, opener=_opened if stat.S_ISFIFO(mode) else None) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise _too_large(name, most, size)
+        return read_from(name, file, most)
+
+
+def read_from(name: str, file: BinaryIO, most: int) -> bytes:
+    """Return the bytes that an open file still has.
+
+    name: what an error calls the file.
+    most: the highest number of bytes. It holds as they arrive, also if the file never ends.
+
+    Raises `ValueError` for more bytes, and `OSError`.
+
+    >>> import io
+    >>> read_from("stdin", io.BytesIO(b"text"), 4)
+    b'text'
+    """
+    data = bytearray()
+    while piece := file.read(min(_PIECE, most + 1 - len(data))):
+        data += piece
+        if len(data) > most:
+            raise _too_large(name, most, None)
+    return bytes(data)
+
+
+NPY = b"\x93NUMPY"  # what a `.npy` begins with
+
+
+def npy_array(data: bytes) -> NDArray[Any] | int:
+    """Return the array of numbers or text in a `.npy`, which shares its memory.
+
+    data: the bytes of the file.
+
+    An array of objects is a pickle, which is not opened: its place in `data` is returned. Raises
+    `ValueError` for a broken file, and for one that announces another size than it has.
+
+    >>> import io, numpy as np
+    >>> file = io.BytesIO()
+    >>> np.save(file, [1, 2])
+    >>> npy_array(file.getvalue())
+    array([1, 2])
+    """
+    import numpy as np
+
+    file = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran_order, dtype = read_header(file)
+    except Exception as error:  # numpy parses the header as Python, which raises many classes
+        raise ValueError(f"a broken .npy file: {error}") from None
+    if dtype.hasobject:
+        return file.tell()
+    size, count = len(data) - file.tell(), math.prod(shape)
+    if not dtype.itemsize or min(shape, default=0) < 0 or count * dtype.itemsize != size:
+        raise ValueError(f"expected {count} elements of {dtype.itemsize} bytes, found {size} bytes")
+    if max(shape, default=0) > len(data):  # beside a 0
+        raise ValueError(f"expected an array with elements, found the shape {shape}")
+    return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape, order="F" if fortran_order else "C")
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open a pipe without waiting for somebody who writes to it."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def _too_large(name: str, most: int, size: int | None) -> ValueError:
+    found = "more" if size is None else f"{size:,}"
+    return ValueError(f"{name}: expected at most {most:,} bytes, found {found}")
