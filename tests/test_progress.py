@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lstmgen import progress
+import lstmgen
+from lstmgen import _core, progress
 from lstmgen.cli import main as cli
 from lstmgen.training.progress import Bar
 from support.networks import packed
@@ -59,7 +63,7 @@ def test_a_notebook_shows_bars_though_its_stderr_is_no_terminal(monkeypatch: pyt
     monkeypatch.setattr(progress, "DELAY", 0.0)
     monkeypatch.setattr(progress, "find_spec", lambda name: None)  # no ipywidgets
     list(progress.counted(range(3), 3, "steps"))
-    assert "0/3" in page.getvalue()
+    assert "1/3" in page.getvalue()
 
 
 def test_work_that_cannot_be_counted_shows_how_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +74,81 @@ def test_work_that_cannot_be_counted_shows_how_long_it_takes(monkeypatch: pytest
         1 / 0  # noqa: B018
     assert terminal.getvalue().count("thinking: 00:00 so far") >= 2
     assert terminal.getvalue().endswith("\r")
+
+
+@pytest.mark.parametrize(
+    ("call", "unit"),
+    [
+        (lambda gen: gen.sample(5000, seed=1), "elements"),
+        (lambda gen: gen.stream(seed=1, logprobs=2).take(300), "elements"),
+        (lambda gen: gen.sample(100, seed=1, best_of=300), "searching"),
+        (lambda gen: gen.sample(200, beam=3), "searching"),
+        (lambda gen: gen.sample_many(300, 200, seed=1), "elements"),
+        (lambda gen: gen.score("abcd" * 500), "scoring"),
+        (lambda gen: gen.model.predict(np.zeros((5000, 4), int)), "sequences"),
+    ],
+    ids=["sample", "logprobs", "best_of", "beam", "sample_many", "score", "predict"],
+)
+def test_long_calls_of_the_library_show_a_bar_and_give_the_same(
+    call: Callable[[lstmgen.Generator], Any], unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gen = lstmgen.Generator(packed())
+    want = call(gen)
+    terminal = on_a_terminal(monkeypatch)
+    monkeypatch.setattr(progress, "_PIECE", 1e-4)
+    assert np.array_equal(call(gen), want)
+    assert unit in terminal.getvalue()
+
+
+def test_a_sample_ends_where_its_stop_is_however_it_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    gen = lstmgen.Generator(packed())
+    stop = str(gen.sample(400, seed=1))[300:306]
+    want = gen.sample(400, seed=1, stop=stop)
+    on_a_terminal(monkeypatch)
+    monkeypatch.setattr(progress, "_PIECE", 0.0)  # an element at a time
+    assert gen.sample(400, seed=1, stop=stop) == want
+
+
+def test_work_inside_of_work_that_has_a_bar_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_a_terminal(monkeypatch)
+    for _ in progress.counted(range(3), 3, "texts"):
+        assert list(progress.pieces(10, "elements")) == [10]
+    with progress.bar(3, "rows"):
+        assert list(progress.pieces(10, "elements")) == [10]
+    assert "elements" not in terminal.getvalue()
+    assert len(list(progress.pieces(10, "elements"))) > 1
+
+
+def test_other_threads_and_programs_that_forbid_it_show_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_a_terminal(monkeypatch)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: list(progress.pieces(10, "elements"))).result() == [10]
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert list(progress.pieces(10, "elements")) == [10]
+    with progress.bar(3, "rows") as shown:
+        shown.update(3)
+    assert terminal.getvalue() == ""
+
+
+def test_what_a_bar_raises_ends_the_native_call() -> None:
+    model = lstmgen.Model(packed())
+    prime = np.zeros(4, np.uint32)
+
+    def interrupted(done: int) -> None:
+        assert done > 0
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        _core.sample_many(
+            model._native,
+            [prime] * 2,
+            [{}] * 2,
+            length=10**9,
+            stops=[],
+            refresh=1,
+            threads=1,
+            progress=interrupted,
+        )
 
 
 def test_a_training_tells_the_time_to_its_last_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +171,9 @@ def test_a_training_tells_the_time_to_its_last_epoch(monkeypatch: pytest.MonkeyP
         (["sample", "m.bin", "-n", "40", "--best-of", "3"], "searching"),
         (["predict", "m.bin", "ids.npy"], "sequences"),
         (["export", "m.bin", "small.bin", "--dtype", "int8"], "exporting"),
+        (["sample", "m.bin", "-n", "40", "--beam", "2"], "searching"),
+        (["sample", "m.bin", "--many", "3", "-n", "40", "-o", "out.jsonl"], "rows"),
+        (["bench", "m.bin"], "measuring"),
     ],
 )
 def test_commands_that_may_take_long_show_it(

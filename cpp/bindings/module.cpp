@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -413,7 +414,8 @@ std::pair<std::vector<Ids>, std::vector<double>> sample_many(const lstmgen::Mode
                                                              const std::vector<py::dict>& samplers, std::size_t length,
                                                              IdLists stops, std::size_t refresh, std::size_t threads,
                                                              bool scores, const lstmgen::Grammar* grammar, bool finish,
-                                                             const std::vector<std::size_t>& grammar_primes) {
+                                                             const std::vector<std::size_t>& grammar_primes,
+                                                             const std::optional<py::function>& progress) {
     std::vector<lstmgen::Request> requests(primes.size());
     for (std::size_t i = 0; i < primes.size(); ++i) {
         require_dims(primes[i], 1);
@@ -435,8 +437,25 @@ std::pair<std::vector<Ids>, std::vector<double>> sample_many(const lstmgen::Mode
     {
         const py::gil_scoped_release release;
         SignalCheck check;
+        std::atomic<std::size_t> done{0};
+        if (progress) options.done = &done;
+        auto told = std::chrono::steady_clock::now();
+        const auto tell = [&] {
+            const auto now = std::chrono::steady_clock::now();
+            if (!progress || now - told < std::chrono::milliseconds(100)) return true;
+            told = now;
+            const py::gil_scoped_acquire gil;
+            try {
+                (*progress)(done.load());
+            } catch (py::error_already_set& error) {
+                error.restore();
+                return false;
+            }
+            return true;
+        };
         try {
-            drawn = lstmgen::sample_many(model, requests, options, [&] { return finished = finished && check(); });
+            drawn = lstmgen::sample_many(model, requests, options,
+                                         [&] { return finished = finished && check() && tell(); });
         } catch (...) {
             if (finished) throw;  // else the signal handler's exception goes first
         }
@@ -789,7 +808,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     m.def("sampler_defaults", [] { return by_name({}); });
     m.def("sample_many", &sample_many, "model"_a, "primes"_a, "samplers"_a, py::kw_only(), "length"_a, "stops"_a,
           "refresh"_a, "threads"_a, "scores"_a = false, "grammar"_a.none(true) = py::none(), "finish"_a = true,
-          "grammar_primes"_a = std::vector<std::size_t>());
+          "grammar_primes"_a = std::vector<std::size_t>(), "progress"_a.none(true) = py::none());
     m.def(
         "measure_limits",
         [](const lstmgen::Model& model) {

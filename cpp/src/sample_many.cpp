@@ -108,6 +108,7 @@ void sample_batch(const Model& model, const ManyOptions& options, const StopMatc
             ids[going.size()] = id;
             going.push_back(i);
         }
+        if (options.done) *options.done += batch.size() + (batch.size() - going.size()) * (options.length - drawn - 1);
         if (going.empty()) return;
         keep_going_ones(context, batch, going);
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +17,7 @@ from lstmgen.generator import Generator
 from lstmgen.model import Model
 from lstmgen.network import LAYER_TYPES
 from lstmgen.options import Elements
+from lstmgen.progress import counted
 from lstmgen.stream import Stream
 
 SAME_BITS = 0.02  # bits of an element: an option that costs fewer leaves the model the same
@@ -112,17 +115,18 @@ def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
     >>> [mode.limit for mode in measure(lstmgen.Model("latex"), seconds=0.01)]
     ['memory']
     """
-    macs_per_second, bytes_per_second = model.measure_limits()
     generator = Generator(model)
+    macs_per_second, bytes_per_second = model.measure_limits()
+    ways = [*([1] if model.window else []), *([] if model.whole else [None])]
     modes = []
-    if model.window:
-        rate = _rate(generator, 1, seconds)
-        share = rate * lane_macs(model) * model.window / macs_per_second
-        modes.append(Mode(f"window ({option('refresh', 1)})", rate, "arithmetic", share))
-    if not model.whole:
-        rate = _rate(generator, None, seconds)
-        share = rate * step_bytes(model) / bytes_per_second
-        modes.append(Mode(f"carried ({option('refresh', None)})", rate, "memory", share))
+    for refresh in counted(ways, len(ways), "measurements", "measuring"):
+        rate = _rate(generator, refresh, seconds)
+        if refresh:
+            share = rate * lane_macs(model) * model.window / macs_per_second
+            modes.append(Mode(f"window ({option('refresh', 1)})", rate, "arithmetic", share))
+        else:
+            share = rate * step_bytes(model) / bytes_per_second
+            modes.append(Mode(f"carried ({option('refresh', None)})", rate, "memory", share))
     return modes
 
 
@@ -153,20 +157,25 @@ def advise(model: Model, seconds: float = 1.0, text: Elements | None = None) -> 
             warnings.simplefilter("ignore", UserWarning)  # the measurement shows what it warns of
             return generator.score(scored, refresh=refresh).bits_per_element
 
-    before = bits(base, whole)
-    advice = []
-    if window and carried:
+    def carry() -> Advice:
         faster = _rate(base, None, seconds / 2) / _rate(base, 1, seconds / 2)
-        advice.append(Advice(option("refresh", None), faster, None, bits(base, None), before))
-    threads = os.cpu_count() or 1
-    if window and carried and threads > 1:
-        faster = gain(Generator(model, threads=threads), 1)
-        advice.append(Advice(option("threads", threads), faster, None, before, before))
-    for dtype in DTYPES[DTYPES.index(model.dtype) + 1 :]:
+        return Advice(option("refresh", None), faster, None, bits(base, None), before)
+
+    def more_threads() -> Advice:
+        return Advice(option("threads", threads), gain(Generator(model, threads=threads), 1), None, before, before)
+
+    def smaller(dtype: str) -> Advice:
         other = Generator(Model(model.to_bytes(), dtype=dtype))
         gains = (gain(other, 1) if window else None, gain(other, None) if carried else None)
-        advice.append(Advice(option("dtype", dtype), *gains, bits(other, whole), before))
-    return advice
+        return Advice(option("dtype", dtype), *gains, bits(other, whole), before)
+
+    threads = os.cpu_count() or 1
+    before = bits(base, whole)
+    found: list[Callable[[], Advice]] = [carry] if window and carried else []
+    if window and carried and threads > 1:
+        found.append(more_threads)
+    found += [partial(smaller, dtype) for dtype in DTYPES[DTYPES.index(model.dtype) + 1 :]]
+    return [advice() for advice in counted(found, len(found), "options", "measuring what would change it")]
 
 
 def _drawn(generator: Generator, refresh: int | None, seconds: float) -> list[str | int]:

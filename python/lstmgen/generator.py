@@ -30,6 +30,7 @@ from lstmgen.options import (
     meanings,
     with_positional,
 )
+from lstmgen.progress import counted, counting, pieces
 from lstmgen.signatures import ExportSignature, with_keywords
 from lstmgen.stream import Stream, compiled_grammar, decode, encode, engine_defaults, engine_options, stop_ids
 from lstmgen.vocabulary import Ids
@@ -412,7 +413,7 @@ class Generator:
     # -- inside ----------------------------------------------------------------------------------
 
     def _many(
-        self, who: str, n: int, given: dict[str, Any], *, scores: bool = False
+        self, who: str, n: int, given: dict[str, Any], *, scores: bool = False, what: str = ""
     ) -> tuple[list[_Prime], list[Ids], list[float]]:
         """Draw `n` sequences. Returns their primes, as `_prime` does, and their ids.
 
@@ -439,19 +440,23 @@ class Generator:
         refresh = self._refresh(common, 4)
         if not samplers:
             return [], [], []
-        drawn, found = _core.sample_many(
-            self.model._native,
-            [prime.ids for prime in primes],
-            samplers,
-            length=common["length"],
-            stops=stops,
-            refresh=refresh,
-            threads=self.threads,
-            scores=scores,
-            grammar=grammar,
-            finish=common.get("finish", True),
-            grammar_primes=[len(prime.ids) - prime.before for prime in primes] if grammar else [],
-        )
+        with counting(n * common["length"], "elements", what) as done:
+            drawn, found = _core.sample_many(
+                self.model._native,
+                [prime.ids for prime in primes],
+                samplers,
+                length=common["length"],
+                stops=stops,
+                refresh=refresh,
+                threads=self.threads,
+                scores=scores,
+                grammar=grammar,
+                finish=common.get("finish", True),
+                grammar_primes=[len(prime.ids) - prime.before for prime in primes] if grammar else [],
+                progress=done,
+            )
+            if done is not None:
+                done(n * common["length"])
         return primes, drawn, found
 
     def _best_of(self, values: dict[str, Any]) -> str | list[str] | list[int]:
@@ -461,7 +466,7 @@ class Generator:
             raise OptionError("best_of", f"no {option('logits_processor')} beside it", n)
         values.setdefault("seed", _new_seed() >> 1)  # there is room for the seeds after it
         prime, added, *_ = self._prime("prime", given := values.pop("prime", None), values)
-        _, drawn, scores = self._many("sample", n, {**values, "prime": [given] * n}, scores=True)
+        _, drawn, scores = self._many("sample", n, {**values, "prime": [given] * n}, scores=True, what="searching")
         means = [score / max(1, len(ids)) for score, ids in zip(scores, drawn, strict=True)]
         best = drawn[max(range(n), key=lambda i: means[i])]
         return decode(self.model, [*(prime[added:].tolist() if values.get("include_prime") else ()), *best.tolist()])
@@ -487,7 +492,7 @@ class Generator:
             other.copy_from(run)
             return other
 
-        for drawn in range(values["length"]):
+        for drawn in counted(range(values["length"]), values["length"], "elements", "searching"):
             if limited is not None:
                 for *_, run in live:
                     run.set_grammar_length(limited - drawn)
@@ -526,7 +531,11 @@ class Generator:
             raise ValueError(f"text: expected at least 2 elements to score, found {len(ids)}")
         run = self._native(values, self._refresh(values, 4))
         run.feed(ids[:1])
-        return run.score(ids[1:])
+        found, at = np.empty(len(ids) - 1), 1
+        for piece in pieces(len(ids) - 1, "elements", "scoring", first=64):
+            found[at - 1 : at - 1 + piece] = run.score(ids[at : at + piece])
+            at += piece
+        return found
 
     def _start(self, who: str, given: Mapping[str, Any], state: object = None) -> tuple[Stream, _Prime]:
         """Return a stream that has not read its prime yet, and the prime."""

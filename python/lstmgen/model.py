@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from lstmgen.binfile.sniffing import is_bin, read_bin
 from lstmgen.bundled import Source, resolved
 from lstmgen.errors import option
+from lstmgen.progress import pieces
 from lstmgen.signatures import ExportSignature
 from lstmgen.vocabulary import Tokenizer, Vocabulary
 
@@ -327,7 +328,7 @@ class Model:
         if values.shape[1] == 0:
             raise ValueError("x: expected at least one time step, found none")
         if values.ndim == 3:
-            return self._native.predict_features(np.ascontiguousarray(values, np.float32))
+            return _in_pieces(self._native.predict_features, np.ascontiguousarray(values, np.float32))
         if values.dtype.kind == "f":
             with np.errstate(invalid="ignore"):
                 ids = values.astype(np.int64)
@@ -338,7 +339,7 @@ class Model:
             values = ids
         if values.size and (values.min() < 0 or values.max() >= 2**32):
             raise ValueError(f"x: expected ids >= 0, found {values.min()} to {values.max()}")
-        return self._native.predict_ids(np.ascontiguousarray(values, np.uint32))
+        return _in_pieces(self._native.predict_ids, np.ascontiguousarray(values, np.uint32))
 
     def classify(self, sequences: Iterable[Classified], *, on_unknown: str = "error") -> list[Classification]:
         """Return the label of each sequence, with the output for each label.
@@ -411,6 +412,15 @@ class Model:
             parts.append(" ".join(filter(None, (f"{layer.type}{size}", activation))))
         window = self.window or "any"
         return f"<lstmgen.Model {' > '.join(parts)}, window {window}, {self.outputs} outputs, {self.dtype}, {self.isa}>"
+
+
+def _in_pieces(run: Callable[[Any], NDArray[np.float32]], sequences: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the outputs for sequences, which a bar counts if it takes long."""
+    found, at = [], 0
+    for count in pieces(len(sequences), "sequences", first=64):
+        found.append(run(sequences[at : at + count]))
+        at += count
+    return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 def is_keras_file(source: Source) -> bool:

@@ -5,9 +5,11 @@ Nothing is shown elsewhere, so that logs and pipes stay as they are. The only pl
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -15,6 +17,8 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 DELAY = 1.0  # seconds of work after which a bar appears
 _TICK = 0.5  # seconds between two looks of work that cannot be counted
+_PIECE = 0.1  # seconds that a piece of divided work may take
+_open = False  # whether there is work already that shows a bar, or will
 
 
 def bar(total: int | None, unit: str, what: str = "", **more: Any) -> Any:
@@ -35,7 +39,7 @@ def bar(total: int | None, unit: str, what: str = "", **more: Any) -> Any:
         "dynamic_ncols": True,
         "delay": DELAY,
         "file": sys.stderr,
-        "disable": not (notebook or sys.stderr.isatty()),
+        "disable": not (notebook or sys.stderr.isatty()) or "TQDM_DISABLE" in os.environ,
     }
     return _tqdm(notebook)(**(options | more))
 
@@ -46,10 +50,67 @@ def counted(items: Iterable[T], total: int | None, unit: str, what: str = "") ->
     >>> list(counted("abc", 3, "letters"))
     ['a', 'b', 'c']
     """
-    with bar(total, unit, what) as shown:
-        for item in items:
+    with counting(total, unit, what) as done:
+        for i, item in enumerate(items):
             yield item
-            shown.update()
+            if done is not None:
+                done(i + 1)
+
+
+@contextmanager
+def counting(total: int | None, unit: str, what: str = "") -> Iterator[Callable[[int], None] | None]:
+    """A function that is told how much of `total` is done, and shows a bar after a second.
+
+    None where no bar is shown: in a pipe, in a thread that is not the main one, inside of work that
+    has a bar, and with `TQDM_DISABLE` in the environment.
+
+    >>> with counting(3, "steps") as done:
+    ...     print(done)
+    None
+    """
+    global _open
+    if not _may_show():
+        yield None
+        return
+    shown: Any = None
+    began = time.monotonic()
+
+    def done(count: int) -> None:
+        nonlocal shown
+        if shown is not None:
+            shown.update(count - shown.n)
+        elif time.monotonic() - began >= DELAY:
+            shown = bar(total, unit, what, initial=count, delay=0)
+
+    _open = True
+    try:
+        yield done
+    finally:
+        _open = False
+        if shown is not None:
+            shown.close()
+
+
+def pieces(total: int, unit: str, what: str = "", *, first: int = 1) -> Iterator[int]:
+    """Sizes of pieces of work that add up to `total`: one, or several that a bar counts.
+
+    first: the size of the first of several.
+
+    >>> list(pieces(1000, "elements"))
+    [1000]
+    """
+    with counting(total, unit, what) as done:
+        if done is None:
+            yield total
+            return
+        at, size = 0, first
+        while at < total:
+            began = time.monotonic()
+            yield min(size, total - at)
+            at += min(size, total - at)
+            done(at)
+            if time.monotonic() - began < _PIECE / 2:
+                size *= 2
 
 
 @contextmanager
@@ -76,6 +137,17 @@ def busy(what: str) -> Iterator[None]:
             over.set()
             if not shown.disable:
                 ticking.join()
+
+
+def _may_show() -> bool:
+    """Return whether work of the library may show a bar here and now."""
+    return (
+        not _open
+        and (sys.stderr.isatty() or in_notebook())
+        and threading.current_thread() is threading.main_thread()
+        and "TQDM_DISABLE" not in os.environ
+        and not getattr(getattr(sys.modules.get("tqdm"), "tqdm", None), "_instances", ())
+    )
 
 
 def in_notebook() -> bool:

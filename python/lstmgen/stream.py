@@ -25,6 +25,7 @@ from lstmgen.options import (
     near,
     temperature,
 )
+from lstmgen.progress import pieces
 from lstmgen.signatures import with_keywords
 from lstmgen.vocabulary import Ids, Vocabulary, check_sequence
 
@@ -460,17 +461,25 @@ class Stream(Iterator[str | int]):
     def _draw(self, native: _core.Generator, n: int) -> list[int]:
         """Draw up to `n` elements, and stop after a stop text. Returns their ids."""
         drawn: list[int] = []
-        step = 1 if self._most else n
-        while len(drawn) < n:
-            likeliest = native.likeliest(self._most) if self._most else None
-            ids = native.sample(step).tolist()
-            drawn += ids
-            if likeliest is not None and ids:
-                others = [(self._element(i), log) for i, log in zip(*likeliest, strict=True)]
-                self._logprobs.append(Logprobs(self._element(ids[0]), native.log_probability(), others))
-            if self._note(len(ids)):
-                break
+        if n == 1:
+            self._draw_piece(native, 1, drawn)
+            return drawn
+        for piece in pieces(n, "elements"):
+            end = len(drawn) + piece
+            while len(drawn) < end:
+                if self._draw_piece(native, 1 if self._most else piece, drawn):
+                    return drawn
         return drawn
+
+    def _draw_piece(self, native: _core.Generator, n: int, drawn: list[int]) -> bool:
+        """Draw up to `n` elements, and append their ids. Returns whether they end the text."""
+        likeliest = native.likeliest(self._most) if self._most else None
+        ids = native.sample(n).tolist()
+        drawn += ids
+        if likeliest is not None and ids:
+            others = [(self._element(i), log) for i, log in zip(*likeliest, strict=True)]
+            self._logprobs.append(Logprobs(self._element(ids[0]), native.log_probability(), others))
+        return self._note(len(ids))
 
     def _lead(self, ids: Ids) -> None:
         """Let the iteration give `ids` first."""

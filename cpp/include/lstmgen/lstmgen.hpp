@@ -25,6 +25,7 @@
 
 #include <lstmgen/common.h>
 
+#include <atomic>
 #include <cfloat>
 #include <cstddef>
 #include <cstdint>
@@ -495,6 +496,9 @@ struct ManyOptions {
     double* scores = nullptr;
     Grammar grammar;     ///< which elements can be drawn, as in Generator::set_grammar
     bool finish = true;  ///< the text of the grammar is complete after `length` elements, or before
+    /// Null, or counts the elements that are done, up to `length` for each request: those that were
+    /// drawn, and those that a sequence leaves out since it has ended. Any thread may read it.
+    std::atomic<std::size_t>* done = nullptr;
 };
 
 /// Draws a sequence for each of `requests`, side by side, which is faster than one after the other.

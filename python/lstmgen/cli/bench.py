@@ -10,7 +10,6 @@ import lstmgen
 from lstmgen.cli.streams import MODEL_HELP, check_one_stdin, model_source, read_text
 from lstmgen.cli.terminal import print_json
 from lstmgen.errors import option
-from lstmgen.progress import busy
 
 if TYPE_CHECKING:
     from lstmgen.bench import Advice
@@ -36,14 +35,12 @@ def run(args: argparse.Namespace) -> None:
     if not args.json:
         print(f"{model!r}, 1 thread")
         print(f"{model.isa}: {model.isa_reason}")
-    with busy("measuring"):
-        modes = measure(model)
+    modes = measure(model)
     if not args.json:
         for mode in modes:
             rate = f"{mode.elements_per_second:12,.0f} elements/s"
             print(f"{mode.name:24} {rate}   {mode.share:4.0%} of the {mode.limit} limit", flush=True)
-    with busy("measuring what would change it"):
-        advice = advise(model, text=text)
+    advice = advise(model, text=text)
     best = [one.option for one in advice if one.recommended]
     if args.json:
         print_json(

@@ -24,7 +24,7 @@ from lstmgen.errors import Note
 from lstmgen.escaping import printable, shown
 from lstmgen.music.formats import WRITABLE
 from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
-from lstmgen.progress import busy, counted
+from lstmgen.progress import counted
 from lstmgen.shades import ansi, legend
 
 # Options of a file of Keras.
@@ -158,8 +158,7 @@ def run(args: argparse.Namespace) -> None:
     stream: Iterable[str | int]
     running: lstmgen.Stream | None = None
     if searched:
-        with busy("searching"):
-            stream = generator.sample(**options)
+        stream = generator.sample(**options)
     else:
         stream = running = generator.stream(**options)
         if files or not sys.stdout.isatty():
