@@ -227,8 +227,8 @@ async function run() {
     }
   } catch (error) {
     if (running !== stream) return;
-    ended("Stopped");
     complain(error, error.again ? goOn : null);
+    ended("Stopped");
   }
 }
 
@@ -325,6 +325,7 @@ function describeBars(title, note, top, drawn) {
 async function peek() {
   if (!model || running || view.selected !== null) return;
   peeking?.stop();
+  if (!pieces.length && !prime()) return describeBars("What comes next", "That depends on how it begins.", [], null);
   const stream = engine.stream(model, request());
   peeking = stream;
   try {
@@ -335,7 +336,8 @@ async function peek() {
     else describeBars("What comes next", "Nothing: by the grammar, the text is complete.", [], null);
   } catch (error) {
     if (peeking !== stream || running) return;
-    if (error.again) complain(error, begin);
+    if (!by("trouble").hidden) return; // one message is enough
+    if (error.again) complain(error, () => (calm(), peek()));
     else if (pieces.length) complain(error);
     else wrongPrime(error.message);
   } finally {

@@ -3,6 +3,9 @@
 import { Failure, Piecewise } from "./engine.js";
 import { Generator, load } from "./lstmgen.js";
 
+// A window of T elements is kept for T / 8 of them, which costs 9 steps for each element instead of T.
+const REFRESHES = 8;
+
 /** Models that the browser has loaded, and what they draw. config: what config.json says. */
 export class LocalEngine {
   accepts = ".bin";
@@ -53,8 +56,11 @@ class LocalStream extends Piecewise {
 
   async *source() {
     const { prompt, length, seed, options } = this.request;
+    const { native, window } = this.model;
+    const fixed = { prime: prompt, length, seed, logprobs: 10 };
+    if (window) fixed.refresh = Math.ceil(window / REFRESHES);
     try {
-      this.#native = new Generator(this.model.native).stream({ prime: prompt, length, seed, logprobs: 10, ...options });
+      this.#native = new Generator(native).stream({ ...fixed, ...options });
       for await (const { id, text, logprob, top } of this.#native) {
         yield { id, text, p: Math.exp(logprob), top: top.map((one) => ({ text: one.text, p: Math.exp(one.logprob) })) };
       }
