@@ -229,11 +229,16 @@ def ctrl_c(keras: Any) -> Iterator[Callable[[int, int], Any]]:
     assert found is signal.default_int_handler
 
 
-@pytest.mark.parametrize("recipe", slow_but({"default", "carry"}, ["default", "carry", "lesson"], "trains four times"))
+RESUMED = ["default", "carry", "strong", "lesson"]
+
+
+@pytest.mark.parametrize("recipe", slow_but({"default", "strong"}, RESUMED, "trains four times"))
 def test_ctrl_c_within_an_epoch_loses_nothing(
     ctrl_c: Any, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str
 ) -> None:
     settings = replace(SMALL, carry=recipe == "carry", batch=8)
+    if recipe == "strong":
+        settings = replace(SMALL, recipe="strong", batch=8)
     if recipe == "lesson":
         corpus.write_text(SONG[:1000])
         settings = TextSettings(recipe="lesson", units=24, epochs=2, window=10, holdout=0.1)
@@ -255,6 +260,34 @@ def test_ctrl_c_within_an_epoch_loses_nothing(
     assert [epoch["val_loss"] for epoch in report.history] == [epoch["val_loss"] for epoch in whole.history]
     losses = [epoch["loss"] for epoch in whole.history]  # the means include the steps before the interruption
     assert [epoch["loss"] for epoch in report.history] == pytest.approx(losses, rel=1e-5)
+
+
+def test_the_strong_recipe_fills_in_what_is_not_given() -> None:
+    settings = TextSettings(recipe="strong", dropout=0.2, units=64).completed()
+    assert (settings.dropout, settings.units, settings.carry, settings.averaging) == (0.2, 64, True, 0.999)
+    assert TextSettings(recipe="strong").completed().units == 640
+    assert TextSettings(dropout=0.2).completed() == TextSettings(dropout=0.2)
+
+
+def test_averages_are_measured_and_exported(corpus: Path, tmp_path: Path) -> None:
+    settings = replace(SMALL, carry=True, averaging=0.9, batch=8, dropout=0.0)
+    report = train_text(corpus, tmp_path / "m.bin", settings)
+    card = lstmgen.Model(tmp_path / "m.bin").metadata["card"]
+    assert card["recipe"]["averaging"] == 0.9
+    assert card["held_out_bits_per_char"]["carried"] == pytest.approx(report.best, abs=0.02)
+    plain = train_text(corpus, tmp_path / "p.bin", replace(settings, averaging=0.0))
+    assert [e["loss"] for e in report.history] == pytest.approx([e["loss"] for e in plain.history], rel=1e-4)
+    assert abs(report.best - plain.best) > 0.1  # the averages of the first steps lag behind
+
+
+def test_all_of_a_file_is_held_out(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(SONG)
+    (tmp_path / "b.txt").write_text(SONG[:600])
+    with pytest.raises(ValueError, match=r"holdout: expected 0 to 0\.5 of all files, found 1: only of one file"):
+        train_text(tmp_path / "a.txt", tmp_path / "m.bin", replace(SMALL, holdout=1))
+    sources = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    train_text(sources, tmp_path / "m.bin", replace(SMALL, epochs=1, holdout=1, holdout_from="b.txt"))
+    assert lstmgen.Model(tmp_path / "m.bin").metadata["card"]["measured_on"] == "held-out data"
 
 
 def test_fewer_epochs_than_there_were_end_it(ctrl_c: Any, corpus: Path, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def _train(args: argparse.Namespace, task: _Task) -> None:
     facts = {fact: getattr(args, fact) for fact in _FACTS}
     source = getattr(args, task.source)
     with _without_stdin(source, task) as read:
-        report = task.train(read, args.output, task.settings(**given, told=frozenset(given)), **facts)
+        report = task.train(read, args.output, task.settings(**given), **facts)
     names = {"bin": report.out, "stem": report.out.with_suffix(""), "source": source}
     progress.say(ended(report))
     progress.say(f"next: {task.use.format(**{name: shlex.quote(str(path)) for name, path in names.items()})}")

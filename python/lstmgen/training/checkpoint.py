@@ -11,7 +11,8 @@ import json
 import math
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,27 @@ class State:
         """Give the layers of `model` what they carried when this state was written."""
         for state, values in zip(_carried_states(model), self.carried, strict=True):
             state.assign(values)
+
+
+@contextmanager
+def averaged(model: Any) -> Iterator[None]:
+    """Let `model` have the averages of its weights in a `with`, if its optimizer keeps any."""
+    _swap_averages(model)
+    try:
+        yield
+    finally:
+        _swap_averages(model)
+
+
+def _swap_averages(model: Any) -> None:
+    if not getattr(model.optimizer, "use_ema", False) or not model.optimizer.built:
+        return
+    # Keras has no public name for them. keras.callbacks.SwapEMAWeights finds them in the same way.
+    averages = model.optimizer._model_variables_moving_average
+    for weight, average in zip(model.trainable_variables, averages, strict=True):
+        kept = _numpy(weight)
+        weight.assign(average)
+        average.assign(kept)
 
 
 def forget(model: Any) -> None:

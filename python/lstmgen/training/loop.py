@@ -17,7 +17,7 @@ from lstmgen import exporting
 from lstmgen.errors import option
 from lstmgen.training import card
 from lstmgen.training.backend import import_keras
-from lstmgen.training.checkpoint import forget, keras_version, saved_bytes
+from lstmgen.training.checkpoint import averaged, forget, keras_version, saved_bytes
 from lstmgen.training.progress import Bar, duration, say
 from lstmgen.training.settings import Settings
 from lstmgen.training.start import Elements, Start, digest_fact
@@ -302,7 +302,8 @@ class _Keeper:
         """Export the network as it is now: the `.h5`, the `.bin` and the card."""
         job, state = self.job, self.state
         model = job.saved()
-        model.set_weights(job.model.get_weights())
+        with averaged(job.model):
+            model.set_weights(job.model.get_weights())
         saved = saved_bytes(model, ".h5")
         facts = {
             **job.facts,
@@ -352,6 +353,15 @@ class _Keeper:
 
 def _as_callback(keras: Any, keeper: _Keeper) -> Any:
     class Callback(keras.callbacks.Callback):  # type: ignore[misc]
+        weights: Any = None
+
+        def on_test_begin(self, logs: Any = None) -> None:
+            self.averages = averaged(self.model)
+            self.averages.__enter__()
+
+        def on_test_end(self, logs: Any = None) -> None:
+            self.averages.__exit__(None, None, None)
+
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             keeper.start_epoch()
 
@@ -363,9 +373,16 @@ def _as_callback(keras: Any, keeper: _Keeper) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             keeper.end_epoch(logs or {})
+            # At the end, Keras puts the averages in the place of the weights, from which a next fit
+            # would go on.
+            self.weights = self.model.get_weights()
             if keeper.over:
                 self.model.stop_training = True
             else:
                 keeper.check_interrupted()
+
+        def on_train_end(self, logs: Any = None) -> None:
+            if self.weights is not None:
+                self.model.set_weights(self.weights)
 
     return Callback()

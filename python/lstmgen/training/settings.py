@@ -5,6 +5,7 @@ Each is described once. Its checks, its flag and its documentation come from tha
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
@@ -63,16 +64,27 @@ def lr_setting(default: float | None, shown: str | None = None) -> Any:
     return setting(default, "greatest learning rate", least=1e-9, most=10, kind=float, shown=shown)
 
 
-def changed(of: type[Settings], name: str, default: Any) -> Any:
-    """Return the field `name` of the settings `of`, with another default."""
-    metadata = {**_field(of, name).metadata, "shown": str(default)}
+def changed(of: type[Settings], name: str, default: Any, **about: Any) -> Any:
+    """Return the field `name` of the settings `of`, with another default, and what else is told of
+    it, as in `setting`.
+    """
+    metadata = {**_field(of, name).metadata, "shown": str(default), **about}
     return field(default=default, metadata=metadata)
 
 
 def described(of: S) -> S:
-    """Add the meaning of each setting to the docstring of a class of settings."""
+    """Add the meaning of each setting to the docstring of a class of settings, and let an object
+    know which settings it was made with: its attribute `told`.
+    """
     lines = [f"    {_meaning(one)}" for one in fields(of) if one.metadata]
     of.__doc__ = "\n".join([(of.__doc__ or "").rstrip(), "", *lines])
+    init = of.__init__
+
+    @functools.wraps(init)
+    def noting(self: Settings, **values: Any) -> None:
+        init(self, **{"told": frozenset(values), **values})
+
+    of.__init__ = noting  # type: ignore[method-assign]
     return of
 
 
@@ -146,7 +158,7 @@ class Settings:
     """The names of the settings that were given, even with the value of the default.
 
     A training that is resumed takes the value of the first run for a setting that has its default
-    and is not among them.
+    and is not among them. A recipe gives such a setting a value of its own.
     """
 
     def check(self) -> None:
@@ -213,7 +225,7 @@ class Settings:
                 f"{source}: it was trained with other settings: {'; '.join(differences)}. Leave them out, or train "
                 f"another model: give another output, or {option('overwrite', True)}"
             )
-        adopted = replace(self, **values)
+        adopted = replace(self, **values, told=self.told | recipe.keys())
         defaults: dict[str, Any] = {one.name: one.default for one in _listed(self) if one.name in values}
         adopted = replace(adopted, **{name: defaults[name] for name in adopted.unused() if name in values})
         adopted.check()

@@ -8,7 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Batches, Job, TrainingReport, run
 from lstmgen.training.progress import Outline, announce
-from lstmgen.training.settings import Settings, batch_setting, described, lr_setting, setting
+from lstmgen.training.settings import Settings, batch_setting, changed, described, lr_setting, setting
 from lstmgen.training.start import Elements, begin
 from lstmgen.training.tasks import corpus as corpora
 from lstmgen.vocabulary import Vocabulary
@@ -30,8 +30,18 @@ T = TypeVar("T")
 Ids = NDArray[np.int32]
 
 LEVELS = ("letters", "words")
-RECIPES = ("default", "lesson")
+RECIPES = ("default", "lesson", "strong")
+# What the recipe "strong" takes for a setting that is not given.
+STRONG: dict[str, Any] = {
+    "units": 640,
+    "carry": True,
+    "length": 100,
+    "dropout": 0.5,
+    "weight_decay": 0.1,
+    "averaging": 0.999,
+}
 LESSON_BATCH = 50
+_MOST_OF_ALL = 0.5  # is held out of a whole corpus
 _UNIT = "bits/char"
 LEAST_SEQUENCES = 512  # in an epoch, which is several passes over a short text
 _TOKEN = re.compile(r" ?\\?[^\W\d_]+| ?\d+| ?[^\w\s]|_|\s")
@@ -46,6 +56,7 @@ class TextSettings(Settings):
     4000
     """
 
+    holdout: float = changed(Settings, "holdout", 0.05, most=1)
     level: str = setting(
         "letters",
         "what an element is: a character, or with words a frequent word with the space before it, and a single "
@@ -56,7 +67,10 @@ class TextSettings(Settings):
     recipe: str = setting(
         "default",
         "default: a target at each step, Adam with weight decay, dropout, warm-up and cosine decay; lesson: windows "
-        "and their next element, in order, batch 50, RMSprop 1e-3 (words: the lesson's stack of layers, Adam)",
+        "and their next element, in order, batch 50, RMSprop 1e-3 (words: the lesson's stack of layers, Adam); strong: "
+        "as default, with "
+        + ", ".join(f"{name} {value}" for name, value in STRONG.items())
+        + ", and no decay of biases",
         choices=RECIPES,
     )
     batch: int | None = batch_setting(None, "by the size of the text")
@@ -74,6 +88,13 @@ class TextSettings(Settings):
     )
     length: int = setting(50, "elements of a training sequence (recipe default)", least=2, most=65_536)
     weight_decay: float = setting(1e-2, "weight decay of Adam (recipe default)", least=0, most=1)
+    averaging: float = setting(
+        0.0,
+        "share of the averaged weights that each step keeps; the averages are measured and exported; 0: no averages",
+        least=0,
+        most=0.99999,
+        quiet=True,
+    )
     words: int = setting(
         4000,
         "elements of a vocabulary at most, if the text has fewer characters (level words)",
@@ -83,9 +104,24 @@ class TextSettings(Settings):
     charset: str = setting("utf-8", "character set of the files", quiet=True)
     lower: bool = setting(False, "learn from the text in lower case", quiet=True, shown="")
     holdout_from: str = setting(
-        "", "hold out a share of this file of the corpus only, by its name or its path", quiet=True, shown="all files"
+        "",
+        "hold out a share of this file of the corpus only, by its name or its path; holdout 1 is all of it",
+        quiet=True,
+        shown="all files",
     )
     column: str = setting("", "the files are CSV, and the text is the cells of this column, a line each", quiet=True)
+
+    def check(self) -> None:
+        """Raise `ValueError` for a wrong setting, `TypeError` for a wrong type.
+
+        >>> TextSettings(holdout=1, holdout_from="last.txt").check()
+        """
+        super().check()
+        if self.holdout > _MOST_OF_ALL and not self.holdout_from:
+            raise ValueError(
+                f"{option('holdout')}: expected 0 to {_MOST_OF_ALL} of all files, found {self.holdout}: only of one "
+                f"file, {option('holdout_from')}, more can be held out"
+            )
 
     def unused(self) -> tuple[str, ...]:
         """Return the names of the settings that have no effect beside the others.
@@ -95,7 +131,7 @@ class TextSettings(Settings):
         """
         names = ["embedding", "words"] if self.level == "letters" else []
         if self.recipe == "lesson":
-            names += ["batch", "lr", "dropout", "length", "weight_decay", "carry"]
+            names += ["batch", "lr", "dropout", "length", "weight_decay", "carry", "averaging"]
             names += ["units", "layers"] if self.level == "words" else []
         names += [] if self.holdout else ["holdout_from"]
         return tuple(names)
@@ -109,6 +145,17 @@ class TextSettings(Settings):
         if self.recipe == "lesson" or self.batch is not None:
             return self
         return replace(self, batch=batch_for(elements // self.length))
+
+    def completed(self) -> TextSettings:
+        """Return these settings with those of the recipe, where none was given.
+
+        >>> TextSettings(recipe="strong", units=512).completed().dropout
+        0.5
+        """
+        own = STRONG if self.recipe == "strong" else {}
+        defaults = {one.name: one.default for one in fields(self)}
+        free = {name: value for name, value in own.items() if name not in self.told}
+        return replace(self, **{name: value for name, value in free.items() if getattr(self, name) == defaults[name]})
 
 
 def batch_for(sequences: int) -> int:
@@ -142,7 +189,7 @@ def train_text(
     """
     sources = corpora.paths(corpus)
     start = begin(Path(out), settings or TextSettings(), sources)
-    settings = start.settings
+    settings = start.settings = start.settings.completed()
     read = corpora.read(
         sources,
         charset=settings.charset,
@@ -374,11 +421,12 @@ def per_step(
     schedule = keras.optimizers.schedules.CosineDecay(
         lr / 50, max(1, steps - warmup), warmup_target=lr, warmup_steps=warmup
     )
+    averages = {"use_ema": True, "ema_momentum": settings.averaging} if settings.averaging else {}
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, clipnorm=1.0, **averages)
+    if settings.recipe == "strong":
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
     model = network(saved=False)
-    model.compile(
-        keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, clipnorm=1.0),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     onehot = n if settings.level == "letters" else None
     data = _streams(training, settings, onehot) if carry else _slices(training, settings, onehot, keys)
     validation = _whole(held_out, settings.window, onehot)
