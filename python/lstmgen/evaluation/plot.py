@@ -33,7 +33,8 @@ def bars(distributions: Mapping[str, tuple[Shares, Shares]], kind: str) -> bytes
             shown.sort(key=float)
         axes.bar(range(len(shown)), [100 * data[value] for value in shown], color="0.75", label="data")
         axes.plot(range(len(shown)), [100 * drawn.get(value, 0.0) for value in shown], "o", ms=4, label="drawn")
-        axes.set_xticks(range(len(shown)), map(_label, shown), fontsize=7)
+        labels = [_label(value) for value in shown]
+        axes.set_xticks(range(len(shown)), labels, fontsize=7, rotation=90 if max(map(len, labels)) > 3 else 0)
         axes.set_xlim(-0.7, len(shown) - 0.3)
         axes.set_ylabel(f"{name}: share in %")
         axes.legend()
