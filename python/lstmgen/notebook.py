@@ -138,7 +138,7 @@ def music_player(notes: Sequence[Note]) -> str:
 
 
 def roll_svg(notes: Sequence[Note]) -> str:
-    """Return a piano roll as SVG, 12 pixels a quarter.
+    """Return a piano roll as SVG, 12 pixels a quarter or more: at least 640 wide.
 
     >>> roll_svg([Note(0, 1, 60)]).count("<rect")
     1
@@ -156,7 +156,7 @@ def roll_svg(notes: Sequence[Note]) -> str:
     )
     height = high - low + 1
     return (
-        f'<div style="overflow-x:auto"><svg width="{max(1, round(12 * end))}" height="{6 * height}" '
+        f'<div style="overflow-x:auto"><svg width="{max(640, round(12 * end))}" height="{6 * height}" '
         f'viewBox="0 0 {end:.3f} {height}" preserveAspectRatio="none" role="img" aria-label="piano roll">'
         f"{lines}{bars}</svg></div>"
     )

@@ -86,7 +86,7 @@ def window() -> str:
 
 def lanes() -> str:
     """The lanes of a window of four elements over eight steps."""
-    drawing = Drawing(760, 330, "Lanes: each has a state, and has read a window when it is asked")
+    drawing = Drawing(760, 344, "Lanes: each has a state, and has read a window when it is asked")
     letters, steps, lane_count = "abcdefgh", 8, 4
     x0, y0, width, height = 150, 76, 68, 44
     drawing.text(20, 34, "Four lanes serve a window of four. Each step advances all of them by one element.", 15)
