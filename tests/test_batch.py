@@ -219,6 +219,28 @@ def test_a_second_thread_is_refused() -> None:
     worker.join()
 
 
+def test_a_sequence_that_rests_goes_on_from_where_it_was(model: lstmgen.Model) -> None:
+    gen, batch = lstmgen.Generator(model), lstmgen.Batch(model)
+    for refresh in (1,) if model.whole else (1, None):
+        found = [batch.join(30, seed=seed, refresh=refresh) for seed in range(6)]
+        with pytest.raises(ValueError, match="does not draw"):
+            found[0].pause()
+        while found[5].drawn == 0:
+            batch.advance()
+        drawn = found[2].drawn
+        found[2].pause()
+        found[2].pause()
+        found[4].pause()
+        batch.advance(5)
+        assert found[2].drawn == drawn
+        found[4].leave()
+        found[2].resume()
+        finish(batch)
+        assert [one.take() for one in found if one is not found[4]] == [
+            gen.sample(30, seed=seed, refresh=refresh) for seed in range(6) if seed != 4
+        ]
+
+
 def test_many_more_sequences_than_lanes_come_and_go() -> None:
     gen = lstmgen.Generator(packed())
     batch = lstmgen.Batch(gen.model, most=5)

@@ -507,12 +507,22 @@ public:
     }
 
     void leave(std::uint64_t sequence) {
-        const auto found =
-            std::find_if(news_.begin(), news_.end(), [&](const News& news) { return news.sequence == sequence; });
-        if (found == news_.end()) throw py::value_error("the sequence is over, or has left");
+        const std::size_t i = find(sequence);
         const py::gil_scoped_release release;
-        batch_.leave(std::size_t(found - news_.begin()));
-        *found = News();
+        batch_.leave(i);
+        news_[i] = News();
+    }
+
+    void pause(std::uint64_t sequence) {
+        const std::size_t i = find(sequence);
+        const py::gil_scoped_release release;
+        batch_.pause(i);
+    }
+
+    void resume(std::uint64_t sequence) {
+        const std::size_t i = find(sequence);
+        const py::gil_scoped_release release;
+        batch_.resume(i);
     }
 
     std::size_t size() const {
@@ -561,6 +571,12 @@ private:
             other_log_p.clear();
         }
     };
+
+    std::size_t find(std::uint64_t sequence) const {
+        for (std::size_t i = 0; i < news_.size(); ++i)
+            if (news_[i].sequence == sequence) return i;
+        throw py::value_error("the sequence is over, or has left");
+    }
 
     static py::tuple tuple(const News& news) {
         py::object logs = py::none();
@@ -787,6 +803,8 @@ void bind_batch(py::module_& m) {
         .def("join", &Batch::join, "prime"_a, "sampler"_a, py::kw_only(), "length"_a, "stops"_a, "refresh"_a,
              "grammar"_a.none(true), "finish"_a, "grammar_prime"_a, "likeliest"_a, "scored"_a)
         .def("leave", &Batch::leave, "sequence"_a)
+        .def("pause", &Batch::pause, "sequence"_a)
+        .def("resume", &Batch::resume, "sequence"_a)
         .def("size", &Batch::size)
         .def("advance", &Batch::advance, "steps"_a, "seconds"_a);
 }

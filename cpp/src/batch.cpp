@@ -54,7 +54,7 @@ public:
     };
 
     struct Joined {
-        enum Phase { kNoting, kReading, kDrawing, kOver };
+        enum Phase { kNoting, kReading, kDrawing, kResting, kOver };
 
         Joined(BatchRequest r, std::size_t outputs) : request(std::move(r)), sampler(outputs, request.sampler) {
             sampler.reserve();
@@ -69,6 +69,7 @@ public:
         std::shared_ptr<grammar::Memo> memo;
         grammar::Guard guard;
         std::unique_ptr<Context> windows;  // null: the state is carried
+        std::unique_ptr<Context> resting;  // its carried state while it rests
         Phase phase = kNoting;
         std::size_t noted = 0;      // elements of the prime that the sampler and the guard know
         std::size_t read = 0;       // elements of the prime that the network has read
@@ -124,6 +125,26 @@ public:
         end(member);
         drop_rows();
         members_[sequence].reset();
+    }
+
+    void pause(std::size_t sequence) {
+        Joined& member = at(sequence);
+        if (member.phase == Joined::kResting) return;
+        if (member.phase != Joined::kDrawing) refuse({"sequence ", sequence, " does not draw: only then it can rest"});
+        if (!member.windows) {
+            if (!member.resting) member.resting = std::make_unique<Context>(network_, 0, 1, 1, network_->keep_going());
+            const auto row = std::find(drawing_.begin(), drawing_.end(), sequence) - drawing_.begin();
+            member.resting->copy_sequence(0, *drawers_, static_cast<std::size_t>(row));
+            drop_row(*drawers_, drawing_, static_cast<std::size_t>(row));
+        }
+        member.phase = Joined::kResting;
+    }
+
+    void resume(std::size_t sequence) {
+        Joined& member = at(sequence);
+        if (member.phase != Joined::kResting) return;
+        member.phase = Joined::kDrawing;
+        if (!member.windows) add_drawer(sequence, *member.resting, 0);
     }
 
     std::size_t size() const noexcept { return size_; }
@@ -237,12 +258,16 @@ private:
 
     // A sequence has one element of its prime left: from now on it draws.
     void promote(std::size_t row) noexcept {
-        const std::size_t i = reading_[row], to = drawing_.size();
-        drawing_.push_back(i);
-        drawers_->resize(to + 1);
-        drawers_->copy_sequence(to, *readers_, row);
-        begin(*members_[i]);
+        add_drawer(reading_[row], *readers_, row);
+        begin(*members_[reading_[row]]);
         drop_row(*readers_, reading_, row);
+    }
+
+    // Member i, whose state is row `row` of `from`, draws from now on.
+    void add_drawer(std::size_t i, const Context& from, std::size_t row) noexcept {
+        drawing_.push_back(i);
+        drawers_->resize(drawing_.size());
+        drawers_->copy_sequence(drawing_.size() - 1, from, row);
     }
 
     static void begin(Joined& m) noexcept {
@@ -369,6 +394,8 @@ LSTMGEN_KEPT Batch::~Batch() = default;
 
 LSTMGEN_KEPT std::size_t Batch::join(BatchRequest request) { return Impl::Use(impl_)->join(std::move(request)); }
 LSTMGEN_KEPT void Batch::leave(std::size_t sequence) { Impl::Use(impl_)->leave(sequence); }
+LSTMGEN_KEPT void Batch::pause(std::size_t sequence) { Impl::Use(impl_)->pause(sequence); }
+LSTMGEN_KEPT void Batch::resume(std::size_t sequence) { Impl::Use(impl_)->resume(sequence); }
 LSTMGEN_KEPT std::size_t Batch::size() const { return Impl::Use(impl_)->size(); }
 LSTMGEN_KEPT const std::vector<BatchElement>& Batch::step() { return Impl::Use(impl_)->step(); }
 LSTMGEN_KEPT double Batch::log_probability(std::size_t sequence) const {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Unpack
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Unpack
 
 from lstmgen import _core
 from lstmgen.bundled import Source
@@ -13,8 +13,18 @@ from lstmgen.model import Model
 from lstmgen.options import SHOWN_DEFAULTS, Integer, Number, SamplingOptions, checked, with_positional
 from lstmgen.signatures import with_keywords
 from lstmgen.stream import UNLIMITED, Logprobs, compiled_grammar, decode, stop_ids
+from lstmgen.vocabulary import Ids
 
 _ONE_BY_ONE = ("best_of", "beam", "logits_processor")
+
+
+class _Prepared(NamedTuple):
+    """What the engine is told of a sequence."""
+
+    prime: Ids
+    added: int  # of the prime at the start the user has not given
+    sampler: dict[str, Any]
+    request: dict[str, Any]
 
 
 class Sequence:
@@ -94,6 +104,34 @@ class Sequence:
         """
         found, self._logprobs = self._logprobs, []
         return found
+
+    def pause(self) -> None:
+        """Let the sequence rest: it keeps its place and costs nothing until `resume`.
+
+        Raises `ValueError` before its first element and after its end. `Batch.advance` draws
+        nothing for it.
+
+        >>> import lstmgen
+        >>> batch = lstmgen.Batch("latex")
+        >>> sequence = batch.join(20, prime="A", seed=1)
+        >>> for act in (sequence.pause, sequence.resume):
+        ...     _ = batch.advance(8)
+        ...     act()
+        ...     print(sequence.drawn)
+        8
+        8
+        """
+        self._batch._engine.pause(self._number)
+
+    def resume(self) -> None:
+        """Let a sequence that rests go on. It has no effect on any other.
+
+        >>> import lstmgen
+        >>> batch = lstmgen.Batch("latex")
+        >>> batch.join().resume()
+        """
+        if self.ending is None:
+            self._batch._engine.resume(self._number)
 
     def leave(self) -> None:
         """Leave the batch: nothing more is drawn. It has no effect on a sequence that is over.
@@ -181,32 +219,7 @@ class Batch:
         ...     print(error)
         the batch is full: it has 1 sequences
         """
-        given = with_positional("join", dict(options), length=length, temp=temp)
-        alone = given.get("logprobs") == 0 and not isinstance(given["logprobs"], bool)
-        values = checked("join", {**given, "logprobs": None} if alone else given)
-        if refused := [name for name in _ONE_BY_ONE if name in values]:
-            raise TypeError(f"{option(refused[0])}: not in a batch: use Generator.sample or Generator.stream")
-        if "include_prime" in values:
-            raise TypeError(f"{option('include_prime')}: not in a batch, which gives what is drawn")
-        generator = self._generator
-        grammar = compiled_grammar(self.model, values)
-        prime = generator._prime("prime", values.get("prime"), values)
-        told = generator._told(values)
-        sequence = Sequence(self, told["seed"])
-        sequence._number = self._engine.join(
-            prime.ids,
-            told,
-            length=UNLIMITED if values.get("length") is None else values["length"],
-            stops=stop_ids(self.model, values.get("stop")),
-            refresh=generator._refresh(values, 3),
-            grammar=grammar,
-            finish=values.get("finish", True),
-            grammar_prime=len(prime.ids) - prime.before,
-            likeliest=0 if alone else values.get("logprobs", -1),
-            scored=scored,
-        )
-        self._sequences[sequence._number] = sequence
-        return sequence
+        return self._admit(self._prepare(with_positional("join", dict(options), length=length, temp=temp), scored))
 
     def advance(self, steps: int = 1, *, seconds: float | None = None) -> list[Sequence]:
         """Draw up to `steps` elements for each sequence. Returns the sequences with news.
@@ -235,6 +248,36 @@ class Batch:
         return f"<lstmgen.Batch of {self.model!r}, {len(self)} sequences>"
 
     # -- inside ------------------------------------------------------------------------------------
+
+    def _prepare(self, given: Mapping[str, Any], scored: bool = False) -> _Prepared:
+        """Check and compile all that a sequence needs. Any thread may do it while others draw."""
+        alone = given.get("logprobs") == 0 and not isinstance(given["logprobs"], bool)
+        values = checked("join", {**given, "logprobs": None} if alone else given)
+        if refused := [name for name in _ONE_BY_ONE if name in values]:
+            raise TypeError(f"{option(refused[0])}: not in a batch: use Generator.sample or Generator.stream")
+        if "include_prime" in values:
+            raise TypeError(f"{option('include_prime')}: not in a batch, which gives what is drawn")
+        generator = self._generator
+        grammar = compiled_grammar(self.model, values)
+        prime = generator._prime("prime", values.get("prime"), values)
+        told = generator._told(values)
+        request = {
+            "length": UNLIMITED if values.get("length") is None else values["length"],
+            "stops": stop_ids(self.model, values.get("stop")),
+            "refresh": generator._refresh(values, 4),
+            "grammar": grammar,
+            "finish": values.get("finish", True),
+            "grammar_prime": len(prime.ids) - prime.before,
+            "likeliest": 0 if alone else values.get("logprobs", -1),
+            "scored": scored,
+        }
+        return _Prepared(prime.ids, prime.added, told, request)
+
+    def _admit(self, prepared: _Prepared) -> Sequence:
+        sequence = Sequence(self, prepared.sampler["seed"])
+        sequence._number = self._engine.join(prepared.prime, prepared.sampler, **prepared.request)
+        self._sequences[sequence._number] = sequence
+        return sequence
 
     def _noted(self, news: list[tuple[Any, ...]]) -> Iterator[Sequence]:
         for number, ids, ending, error, score, logs in news:

@@ -562,6 +562,11 @@ public:
     [[nodiscard]] std::size_t join(BatchRequest request);
     /// Drops a sequence that is not over.
     void leave(std::size_t sequence);
+    /// Lets a sequence that is drawing rest: it keeps its place in the batch, and costs nothing.
+    /// Throws Error if it is over or still reads its prime. It does nothing if it rests already.
+    void pause(std::size_t sequence);
+    /// Lets a sequence that rests go on, from where it was.
+    void resume(std::size_t sequence);
     /// Returns how many sequences are not over.
     [[nodiscard]] std::size_t size() const;
     /// Draws an element for each sequence that has read its prime, and lets the others read a piece
