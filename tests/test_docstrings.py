@@ -26,6 +26,7 @@ INNER = {
     "lstmgen.__main__": "it runs the command line, as the tests of each command do",
     "lstmgen.cli": "its functions take a parsed command line",
     "lstmgen.keras_file": "its functions take open files and configs of layers",
+    "lstmgen.serving": "its functions take requests and running samples",
     "lstmgen.training": "its functions take networks of Keras",
 }
 # Public names of such rooms, and others, that have no example of their own.

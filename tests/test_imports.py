@@ -71,6 +71,8 @@ DOORS = {
     "prompt_toolkit": {"lstmgen.cli.play"},
     "keras": {"lstmgen.keras", "lstmgen.training.backend"},
     "tensorflow": set[str](),
+    "starlette": {"lstmgen.serving.app", "lstmgen.cli.serve"},
+    "uvicorn": {"lstmgen.serving.server", "lstmgen.cli.serve"},
     "lstmgen._core": {
         *("lstmgen.model", "lstmgen.generator", "lstmgen.stream", "lstmgen.batch"),  # what users hold
         "lstmgen.binfile.repacking",  # asks the engine whether a file is sound

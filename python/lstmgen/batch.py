@@ -18,11 +18,21 @@ from lstmgen.vocabulary import Ids
 _ONE_BY_ONE = ("best_of", "beam", "logits_processor")
 
 
-class _Prepared(NamedTuple):
-    """What the engine is told of a sequence."""
+class Prepared(NamedTuple):
+    """What the engine is told of a sequence.
+
+    prime: the ids of its prime.
+    added: how many of them, at the start, the user has not given.
+    sampler: the options of its sampler.
+    request: all else.
+
+    >>> import lstmgen
+    >>> len(lstmgen.Batch("latex").prepare({"prime": "Let"}).prime)
+    3
+    """
 
     prime: Ids
-    added: int  # of the prime at the start the user has not given
+    added: int
     sampler: dict[str, Any]
     request: dict[str, Any]
 
@@ -219,7 +229,57 @@ class Batch:
         ...     print(error)
         the batch is full: it has 1 sequences
         """
-        return self._admit(self._prepare(with_positional("join", dict(options), length=length, temp=temp), scored))
+        return self.admit(self.prepare(with_positional("join", dict(options), length=length, temp=temp), scored))
+
+    def prepare(self, given: Mapping[str, Any], scored: bool = False) -> Prepared:
+        """Check and compile all that a sequence needs, for `admit`.
+
+        given: the options by their names, as `join` takes them.
+        scored: as in `join`.
+
+        Any thread may do it, also while another one draws. Raises what `join` raises.
+
+        >>> import lstmgen
+        >>> batch = lstmgen.Batch("latex")
+        >>> batch.prepare({"length": 10, "seed": 7}).sampler["seed"]
+        7
+        """
+        alone = given.get("logprobs") == 0 and not isinstance(given["logprobs"], bool)
+        values = checked("join", {**given, "logprobs": None} if alone else given)
+        if refused := [name for name in _ONE_BY_ONE if name in values]:
+            raise TypeError(f"{option(refused[0])}: not in a batch: use Generator.sample or Generator.stream")
+        if "include_prime" in values:
+            raise TypeError(f"{option('include_prime')}: not in a batch, which gives what is drawn")
+        generator = self._generator
+        grammar = compiled_grammar(self.model, values)
+        prime = generator._prime("prime", values.get("prime"), values)
+        told = generator._told(values)
+        request = {
+            "length": UNLIMITED if values.get("length") is None else values["length"],
+            "stops": stop_ids(self.model, values.get("stop")),
+            "refresh": generator._refresh(values, 4),
+            "grammar": grammar,
+            "finish": values.get("finish", True),
+            "grammar_prime": len(prime.ids) - prime.before,
+            "likeliest": 0 if alone else values.get("logprobs", -1),
+            "scored": scored,
+        }
+        return Prepared(prime.ids, prime.added, told, request)
+
+    def admit(self, prepared: Prepared) -> Sequence:
+        """Let a sequence join that `prepare` has prepared, and return it.
+
+        Raises `ValueError` if the batch is full.
+
+        >>> import lstmgen
+        >>> batch = lstmgen.Batch("latex")
+        >>> batch.admit(batch.prepare({"seed": 7})).seed
+        7
+        """
+        sequence = Sequence(self, prepared.sampler["seed"])
+        sequence._number = self._engine.join(prepared.prime, prepared.sampler, **prepared.request)
+        self._sequences[sequence._number] = sequence
+        return sequence
 
     def advance(self, steps: int = 1, *, seconds: float | None = None) -> list[Sequence]:
         """Draw up to `steps` elements for each sequence. Returns the sequences with news.
@@ -248,36 +308,6 @@ class Batch:
         return f"<lstmgen.Batch of {self.model!r}, {len(self)} sequences>"
 
     # -- inside ------------------------------------------------------------------------------------
-
-    def _prepare(self, given: Mapping[str, Any], scored: bool = False) -> _Prepared:
-        """Check and compile all that a sequence needs. Any thread may do it while others draw."""
-        alone = given.get("logprobs") == 0 and not isinstance(given["logprobs"], bool)
-        values = checked("join", {**given, "logprobs": None} if alone else given)
-        if refused := [name for name in _ONE_BY_ONE if name in values]:
-            raise TypeError(f"{option(refused[0])}: not in a batch: use Generator.sample or Generator.stream")
-        if "include_prime" in values:
-            raise TypeError(f"{option('include_prime')}: not in a batch, which gives what is drawn")
-        generator = self._generator
-        grammar = compiled_grammar(self.model, values)
-        prime = generator._prime("prime", values.get("prime"), values)
-        told = generator._told(values)
-        request = {
-            "length": UNLIMITED if values.get("length") is None else values["length"],
-            "stops": stop_ids(self.model, values.get("stop")),
-            "refresh": generator._refresh(values, 4),
-            "grammar": grammar,
-            "finish": values.get("finish", True),
-            "grammar_prime": len(prime.ids) - prime.before,
-            "likeliest": 0 if alone else values.get("logprobs", -1),
-            "scored": scored,
-        }
-        return _Prepared(prime.ids, prime.added, told, request)
-
-    def _admit(self, prepared: _Prepared) -> Sequence:
-        sequence = Sequence(self, prepared.sampler["seed"])
-        sequence._number = self._engine.join(prepared.prime, prepared.sampler, **prepared.request)
-        self._sequences[sequence._number] = sequence
-        return sequence
 
     def _noted(self, news: list[tuple[Any, ...]]) -> Iterator[Sequence]:
         for number, ids, ending, error, score, logs in news:

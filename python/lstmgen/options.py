@@ -772,6 +772,27 @@ def temperature(values: Mapping[str, Any]) -> dict[str, float]:
     return {"temp": given[0]} if given else {}
 
 
+def recommended(card: object, given: Iterable[str]) -> dict[str, Any]:
+    """Return the options that a model's card recommends, but those that are given in one way or
+    another.
+
+    card: of `Model.metadata`.
+    given: names of options.
+
+    >>> recommended({"sample": {"temp": 0.67, "min_p": 0.05}}, ["inverse_temp"])
+    {'min_p': 0.05}
+    """
+    found = card.get("sample") if isinstance(card, Mapping) else None
+    if not isinstance(found, Mapping):
+        return {}
+    taken = {TABLE[name].one_of or name for name in given}
+    return {
+        name: value
+        for name, value in found.items()
+        if name in RECOMMENDED and (TABLE[name].one_of or name) not in taken
+    }
+
+
 def near(name: str, names: Iterable[str]) -> str:
     """Return the end of a message about an unknown name: the most similar known name, if any.
 

@@ -169,6 +169,14 @@ COMMANDS = {
         "write with a model in turns, each character shaded by its probability (needs the extra play)",
         ("lstmgen play latex", "lstmgen play latex --temp 0.9 --prime '\\begin{lemma}'", "lstmgen play music"),
     ),
+    "serve": Command(
+        "serve models over HTTP, with a page, to clients of OpenAI's completions API (needs the extra serve)",
+        (
+            "lstmgen serve latex",
+            "lstmgen serve latex music my.bin --port 8080",
+            "lstmgen serve latex --parallel 16 --queue 64 --no-uploads",
+        ),
+    ),
     "models": Command(
         "list the bundled models, or print the card of one",
         ("lstmgen models", "lstmgen models latex", "lstmgen models --json"),

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import lstmgen
 from lstmgen.cli.playing import NoteSession, Piece, Session, Turns, of_file
-from lstmgen.cli.sample import add_option, check_options_of_notes, recommended
+from lstmgen.cli.sample import add_option, check_options_of_notes
 from lstmgen.cli.streams import MODEL_HELP
 from lstmgen.cli.terminal import colours
 from lstmgen.escaping import printable, shown
 from lstmgen.music import NoteGenerator, audio
 from lstmgen.music.terminal_roll import roll
-from lstmgen.options import TABLE
+from lstmgen.options import TABLE, recommended
 from lstmgen.shades import BITS, SHADES, shade
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
     for name in options:
         if TABLE[name].values.metavar == "FILE":
             options[name] = of_file(options[name])
-    options = recommended(model, options) | options
+    options = recommended(model.metadata["card"], options) | options
     session: Turns[Any]
     if model.heads:
         check_options_of_notes(args.model, options)

@@ -23,7 +23,7 @@ from lstmgen.cli.terminal import colours
 from lstmgen.errors import Note
 from lstmgen.escaping import printable, shown
 from lstmgen.music.formats import WRITABLE
-from lstmgen.options import RECOMMENDED, TABLE, Flag, Option, default
+from lstmgen.options import TABLE, Flag, Option, default, recommended
 from lstmgen.progress import counted
 from lstmgen.shades import ansi, legend
 
@@ -185,7 +185,7 @@ def follow_card(args: argparse.Namespace, model: lstmgen.Model, options: dict[st
 
     args: they have `no_grammar`.
     """
-    for name, value in recommended(model, options).items():
+    for name, value in recommended(model.metadata["card"], options).items():
         print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
         options[name] = value
     if model.grammar and "grammar" not in options and not args.no_grammar:
@@ -429,22 +429,6 @@ def _unescaped(what: Any) -> Any:
         return _ESCAPES[code]
 
     return re.sub(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.|$)", character, what, flags=re.DOTALL)
-
-
-def recommended(model: lstmgen.Model, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that the card of the model recommends, but those that were given in one
-    way or another.
-    """
-    card = model.metadata["card"]
-    found = card.get("sample") if isinstance(card, dict) else None
-    if not isinstance(found, dict):
-        return {}
-    taken = {TABLE[name].one_of or name for name in given}
-    return {
-        name: value
-        for name, value in found.items()
-        if name in RECOMMENDED and (TABLE[name].one_of or name) not in taken
-    }
 
 
 def _said(name: str, value: Any) -> str:

@@ -1,0 +1,306 @@
+"""What the server answers to which request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import mimetypes
+import time
+from collections.abc import Awaitable, Callable
+from importlib import resources
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lstmgen.serving.completions import Completion
+from lstmgen.serving.engine import Busy, Job
+from lstmgen.serving.failures import Failure
+from lstmgen.serving.limits import Limits
+from lstmgen.serving.metrics import Metrics
+from lstmgen.serving.models import Models
+from lstmgen.serving.requests import asked, parsed
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_UPLOADS_AT_ONCE = 2
+_HEADERS = {
+    b"content-security-policy": b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-resource-policy": b"same-origin",
+}
+
+
+class Service:
+    """The endpoints of a server.
+
+    models: what it serves.
+    limits: what it takes on.
+    loopback: whether only this machine reaches it. Then it answers to names of this machine alone,
+        so that no page of another site can read from it.
+    """
+
+    def __init__(self, models: Models, limits: Limits, *, loopback: bool) -> None:
+        self.models, self.limits = models, limits
+        self.metrics = Metrics()
+        self.draining = False
+        self._loopback = loopback
+        self._running: set[Completion] = set()
+        self._uploading = 0
+        self._page = _page()
+
+    def app(self) -> ASGIApp:
+        """Return the application, for a server that speaks ASGI."""
+        routes = [
+            Route("/v1/models", self._answering(self.list_models)),
+            Route("/v1/models/{name:path}", self._answering(self.one_model)),
+            Route("/v1/completions", self._answering(self.complete), methods=["POST"]),
+            Route("/v1/uploads", self._answering(self.upload), methods=["POST"]),
+            Route("/health", self._answering(self.health)),
+            Route("/metrics", self._answering(self.count)),
+            Route("/{path:path}", self._answering(self.page)),
+        ]
+        return _Headers(Starlette(routes=routes))
+
+    def drain(self) -> None:
+        """Take no more requests, and end those that run after the time of grace."""
+        self.draining = True
+        loop = asyncio.get_running_loop()
+        for completion in self._running:
+            if not any(job.begun for job in completion.jobs):
+                completion.cut()
+        loop.call_later(self.limits.grace, self._cut_all)
+
+    def _cut_all(self) -> None:
+        for completion in list(self._running):
+            completion.cut()
+
+    def _answering(self, endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Any]:
+        async def answer(request: Request) -> Response:
+            try:
+                self._check_origin(request)
+                response = await endpoint(request)
+            except Failure as failure:
+                response = JSONResponse(failure.body(), failure.status)
+                if failure.status in (429, 503):
+                    response.headers["Retry-After"] = "1"
+                if failure.status in (408, 413):  # the rest of the body is not read
+                    response.headers["Connection"] = "close"
+            except ClientDisconnect:
+                self.metrics.left += 1
+                return Response(status_code=499)
+            self.metrics.answered(response.status_code)
+            return response
+
+        return answer
+
+    def _check_origin(self, request: Request) -> None:
+        host = request.headers.get("host", "")
+        name = urlsplit(f"//{host}").hostname
+        if self._loopback and name not in _LOOPBACK:
+            raise Failure(403, "this server answers to the names localhost and 127.0.0.1 alone", code="host")
+        origin = request.headers.get("origin")
+        if request.method == "POST" and origin is not None and urlsplit(origin).netloc != host:
+            raise Failure(403, "a page of another site may not use this server", code="origin")
+
+    # -- answers -----------------------------------------------------------------------------------
+
+    async def list_models(self, request: Request) -> Response:
+        """Say which models there are."""
+        return _json({"object": "list", "data": [served.facts for served in self.models]})
+
+    async def one_model(self, request: Request) -> Response:
+        """Say what a model is."""
+        return _json(self.models.find(request.path_params["name"]).facts)
+
+    async def health(self, request: Request) -> Response:
+        """Say whether the server takes requests."""
+        if self.draining:
+            raise Failure(503, "the server ends", code="ending")
+        return _json({"status": "ok"})
+
+    async def count(self, request: Request) -> Response:
+        """Say what was done so far."""
+        running, waiting = self.models.load()
+        now = {"lstmgen_running": running, "lstmgen_waiting": waiting, "lstmgen_requests_open": len(self._running)}
+        return PlainTextResponse(self.metrics.text(now), media_type="text/plain; version=0.0.4")
+
+    async def page(self, request: Request) -> Response:
+        """Send a file of the page."""
+        path = request.path_params["path"] or "index.html"
+        if path not in self._page or request.method not in ("GET", "HEAD"):
+            raise Failure(404, f"no such address: /{path[:60]}", code="not_found")
+        data, kind, tag = self._page[path]
+        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(data, media_type=kind, headers=headers)
+
+    async def upload(self, request: Request) -> Response:
+        """Read a model that the client sends."""
+        if not self.limits.upload:
+            raise Failure(403, "uploads: the server takes none (--no-uploads)", code="no_uploads")
+        if self._uploading >= _UPLOADS_AT_ONCE:
+            raise Failure(429, "uploads: others are being read: try again", code="busy")
+        self._uploading += 1
+        try:
+            data = await self._body(request, self.limits.upload)
+            served = await asyncio.to_thread(self.models.upload, request.query_params.get("name", "model"), data)
+        finally:
+            self._uploading -= 1
+        return _json(served.facts)
+
+    async def complete(self, request: Request) -> Response:
+        """Draw completions."""
+        start = time.monotonic()
+        body = parsed(await self._body(request, self.limits.body))
+        if self.draining:
+            raise Failure(503, "the server ends", code="ending")
+        served = self.models.find(body.get("model"))
+        what = await asyncio.to_thread(asked, body, served.engine.batch, self.limits)
+        jobs = [[Job(prepared, served.engine) for prepared in group] for group in what.prompts]
+        completion = Completion(served.id, served.model, what, jobs)
+        try:
+            served.engine.submit(completion.jobs)
+        except Busy:
+            raise Failure(429, "the queue is full: try again later", code="queue_full") from None
+        self.metrics.primes += sum(len(job.prepared.prime) for job in completion.jobs)
+        self._running.add(completion)
+        clock = asyncio.get_running_loop().call_later(self.limits.seconds, completion.cut)
+        first = asyncio.create_task(self._time_first(completion, start))
+
+        def done() -> None:
+            clock.cancel()
+            first.cancel()
+            completion.leave()
+            self._running.discard(completion)
+            self.metrics.elements += completion.drawn
+            self.metrics.request.add(time.monotonic() - start)
+
+        if what.stream:
+            return _Stream(completion, done, self)
+        try:
+            return _json(await self._unless_gone(request, completion.whole()))
+        finally:
+            done()
+
+    async def _time_first(self, completion: Completion, start: float) -> None:
+        await completion.jobs[0].first.wait()
+        self.metrics.first_element.add(time.monotonic() - start)
+
+    async def _unless_gone(self, request: Request, wanted: Any) -> Any:
+        """Return what is wanted; raise `ClientDisconnect` when the client has left before."""
+        task, gone = asyncio.ensure_future(wanted), asyncio.ensure_future(until_gone(request.receive))
+        try:
+            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise ClientDisconnect
+            return task.result()
+        finally:
+            task.cancel()
+            gone.cancel()
+
+    async def _body(self, request: Request, most: int) -> bytes:
+        """Return the body of a request, of `most` bytes at most."""
+        told = request.headers.get("content-length", "")
+        pieces, size = [], 0
+        stream = aiter(request.stream())
+        while True:
+            try:
+                piece = await asyncio.wait_for(anext(stream, None), self.limits.patience)
+            except TimeoutError:
+                raise Failure(408, f"the body: nothing came for {self.limits.patience:g} s", code="timeout") from None
+            size += len(piece or b"")
+            if size <= most and piece is not None:
+                pieces.append(piece)
+            elif size <= most:
+                return b"".join(pieces)
+            # A client that is answered before it has sent all of a body may never read the answer.
+            elif piece is None or size > 2 * most:
+                found = f"{int(told):,}" if told.isdigit() else "more"
+                raise Failure(413, f"the body: expected at most {most:,} bytes, found {found}", code="too_large")
+            else:
+                pieces = []
+
+
+class _Stream(StreamingResponse):
+    """Sends events as they are drawn, and stops when the client has left or reads nothing."""
+
+    def __init__(self, completion: Completion, done: Callable[[], None], service: Service) -> None:
+        super().__init__(completion.events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        self._completion, self._done, self._service = completion, done, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events."""
+        limits = self._service.limits
+        sending = asyncio.ensure_future(self.stream_response(send))
+        gone = asyncio.ensure_future(until_gone(receive))
+        try:
+            await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED, timeout=limits.seconds + 1)
+            if not sending.done() and not gone.done():  # its time is up, and it may read the end of it
+                await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED, timeout=2)
+            if not sending.done():
+                self._service.metrics.left += 1
+                if abort := scope.get("lstmgen.abort"):
+                    abort()
+            else:
+                await sending
+        finally:
+            self._done()
+            for task in (sending, gone):
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await sending
+
+
+async def until_gone(receive: Receive) -> None:
+    """Return when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Headers:
+    """Adds the headers that all answers have."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                found = {name for name, _ in message["headers"]}
+                message["headers"] += [pair for pair in _HEADERS.items() if pair[0] not in found]
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+def _json(found: Any) -> Response:
+    data = json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
+    return Response(data, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _page() -> dict[str, tuple[bytes, str, str]]:
+    """Return the files of the page: bytes, type and ETag, by their names."""
+    kinds = {
+        ".js": "text/javascript",
+        ".json": "application/json",
+        ".svg": "image/svg+xml",
+        ".wasm": "application/wasm",
+    }
+    found = {}
+    for file in resources.files("lstmgen.serving").joinpath("page").iterdir():
+        if file.is_file() and not file.name.startswith("."):
+            data = file.read_bytes()
+            suffix = f".{file.name.rpartition('.')[2]}"
+            kind = kinds.get(suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+            found[file.name] = (data, kind, f'"{hashlib.sha256(data).hexdigest()[:32]}"')
+    return found

@@ -1,0 +1,233 @@
+"""The answer of `/v1/completions`, at once or as it is drawn."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from lstmgen.model import Model
+from lstmgen.serving.engine import Job
+from lstmgen.serving.failures import Failure
+from lstmgen.serving.models import separator
+from lstmgen.serving.requests import Asked
+from lstmgen.stream import Logprobs
+
+_BETWEEN = 0.03  # seconds between two events of a sequence, but the first
+_COMMENT = 2.0  # seconds between two comments in a queue
+_REASONS = {"stop": "stop", "grammar": "stop", "length": "length", "cut": "length", "left": "length"}
+
+
+class Choice:
+    """Turns what is drawn into the pieces of an answer.
+
+    model: the model.
+    index: of the choice in the answer.
+    seed: of its sequence.
+    prompt: the text that the answer begins with, or "".
+    stops: ids of the stops, which are no part of the answer.
+    logprobs: whether log-probabilities are.
+    """
+
+    def __init__(
+        self, model: Model, index: int, seed: int, prompt: str, stops: Sequence[list[int]], logprobs: bool
+    ) -> None:
+        self.index, self.seed = index, seed
+        self._vocabulary = model.vocabulary
+        self._separator = separator(model)
+        self._stops = stops
+        self._with_logprobs = logprobs
+        self._prompt = prompt
+        self._offset = 0  # characters so far
+        self._begun = b""  # bytes of a character that is not complete
+        self._held: list[int] = []  # may be the beginning of a stop
+        self._held_logprobs: list[Logprobs] = []
+
+    def piece(self, ids: list[int], logprobs: list[Logprobs], ending: str | None) -> dict[str, Any] | None:
+        """Return what these elements add to the choice, or None if it is nothing yet.
+
+        ids, logprobs: the elements.
+        ending: why the sequence is over, or None.
+        """
+        self._held += ids
+        self._held_logprobs += logprobs
+        n = len(self._held) - self._of_a_stop(ending)
+        ids, self._held = self._held[:n], self._held[n:]
+        logprobs, self._held_logprobs = self._held_logprobs[:n], self._held_logprobs[n:]
+        if not ids and ending is None and not self._prompt:
+            return None
+        text, self._prompt = self._prompt, ""
+        offsets = []
+        self._offset += len(text)
+        for part in [self._text([i]) for i in ids] if self._with_logprobs else [self._text(ids)] if ids else []:
+            offsets.append(self._offset)
+            self._offset += len(part)
+            text += part
+        return {
+            "text": text,
+            "index": self.index,
+            "logprobs": self._logprobs(logprobs, offsets) if self._with_logprobs else None,
+            "finish_reason": None if ending is None else _REASONS[ending],
+            "ids": ids,
+            "seed": self.seed,
+        }
+
+    def _of_a_stop(self, ending: str | None) -> int:
+        """How many of the held elements are a stop, or may be the beginning of one."""
+        if ending is not None:
+            found = [len(stop) for stop in self._stops if ending == "stop" and self._held[-len(stop) :] == stop]
+            return max(found, default=0)
+        most = min(len(self._held), max(map(len, self._stops), default=1) - 1)
+        ends = (self._held[-n:] for n in range(most, 0, -1))
+        return next((len(end) for end in ends if any(stop[: len(end)] == end for stop in self._stops)), 0)
+
+    def _text(self, ids: list[int]) -> str:
+        if self._vocabulary is not None and self._vocabulary.kind == "bytes":
+            text, self._begun = self._vocabulary.continued(self._begun, ids)
+            return text
+        names = [str(self._name(i)) for i in ids]
+        return (self._separator if self._offset else "") + self._separator.join(names)
+
+    def _name(self, i: int) -> str | int:
+        return i if self._vocabulary is None else self._vocabulary.elements[i]
+
+    def _logprobs(self, found: list[Logprobs], offsets: list[int]) -> dict[str, Any]:
+        return {
+            "tokens": [str(one.element) for one in found],
+            "token_logprobs": [one.logprob for one in found],
+            "top_logprobs": [{str(element): log for element, log in one.likeliest} for one in found],
+            "text_offset": offsets[-len(found) :] if found else [],
+        }
+
+
+class Completion:
+    """A running request: its jobs, and how their elements become an answer.
+
+    identity: the id of the model.
+    asked: the request.
+    jobs: a list for each prompt.
+    """
+
+    def __init__(self, identity: str, model: Model, asked: Asked, jobs: list[list[Job]]) -> None:
+        self.asked = asked
+        self.groups = jobs
+        self.jobs = [job for group in jobs for job in group]
+        self.drawn = 0
+        self._model = model
+        self._head = {
+            "id": f"cmpl-{secrets.token_hex(12)}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": identity,
+        }
+
+    def cut(self) -> None:
+        """End all of it here."""
+        for job in self.jobs:
+            job.cut()
+
+    def leave(self) -> None:
+        """Draw nothing more: nobody waits."""
+        self.cut()
+
+    def _usage(self) -> dict[str, int]:
+        prompt = sum(len(group[0].prepared.prime) - group[0].prepared.added for group in self.groups)
+        return {"prompt_tokens": prompt, "completion_tokens": self.drawn, "total_tokens": prompt + self.drawn}
+
+    def _choice(self, index: int, job: Job, prompt: str) -> Choice:
+        asked = self.asked
+        text = prompt if asked.echo else ""
+        return Choice(self._model, index, job.prepared.sampler["seed"], text, asked.stops, asked.logprobs)
+
+    async def whole(self) -> dict[str, Any]:
+        """Return the answer when all of it is drawn. Raises `Failure`."""
+        found: list[dict[str, Any]] = []
+        for group, prompt in zip(self.groups, self.asked.texts, strict=True):
+            drawn = [await self._drawn(job) for job in group]
+            order = list(range(len(group)))
+            if self.asked.n < len(group):  # the best ones, as sample does with best_of
+                order.sort(key=lambda i: -group[i].score / max(1, len(drawn[i][0])))
+            for i in order[: self.asked.n]:
+                choice = self._choice(len(found), group[i], prompt)
+                piece = choice.piece(*drawn[i], group[i].ending or "cut")
+                assert piece is not None
+                found.append(piece)
+        return {**self._head, "choices": found, "usage": self._usage()}
+
+    async def _drawn(self, job: Job) -> tuple[list[int], list[Logprobs]]:
+        ids: list[int] = []
+        logprobs: list[Logprobs] = []
+        while True:
+            over = job.ending is not None
+            more, more_logprobs = job.take()
+            ids += more
+            logprobs += more_logprobs
+            if over:
+                break
+            await job.wait()
+        self.drawn += len(ids)
+        _check(job)
+        return ids, logprobs
+
+    async def events(self) -> AsyncIterator[str]:
+        """Yield the events of a stream, each with its end."""
+        queue: asyncio.Queue[dict[str, Any] | Failure | None] = asyncio.Queue(maxsize=1)
+        tasks: list[asyncio.Task[None]] = []
+        for group, prompt in zip(self.groups, self.asked.texts, strict=True):
+            for job in group:
+                choice = self._choice(len(tasks), job, prompt)
+                tasks.append(asyncio.create_task(self._follow(job, choice, queue)))
+        left = len(tasks)
+        try:
+            while left:
+                try:
+                    found = await asyncio.wait_for(queue.get(), _COMMENT)
+                except TimeoutError:
+                    yield ": waiting\n\n"
+                    continue
+                if found is None:
+                    left -= 1
+                elif isinstance(found, Failure):
+                    left -= 1
+                    yield _event(found.body())
+                else:
+                    yield _event({**self._head, "choices": [found]})
+        finally:
+            for task in tasks:
+                task.cancel()
+        if self.asked.usage:
+            yield _event({**self._head, "choices": [], "usage": self._usage()})
+        yield "data: [DONE]\n\n"
+
+    async def _follow(self, job: Job, choice: Choice, queue: asyncio.Queue[Any]) -> None:
+        try:
+            while True:
+                over = job.ending  # before the elements are taken
+                ids, logprobs = job.take()
+                self.drawn += len(ids)
+                _check(job)
+                if piece := choice.piece(ids, logprobs, over):
+                    await queue.put(piece)
+                    if over is None:
+                        await asyncio.sleep(_BETWEEN)
+                if over is not None:
+                    break
+                await job.wait()
+            await queue.put(None)
+        except Failure as failure:
+            await queue.put(failure)
+
+
+def _check(job: Job) -> None:
+    """Raise `Failure` for a sequence that could not be drawn."""
+    if job.ending == "error":
+        raise Failure(400, job.error)
+    if job.ending == "cut" and not job.begun:
+        raise Failure(503, "the server is busy or ends: nothing was drawn in time", code="timeout")
+
+
+def _event(found: dict[str, Any]) -> str:
+    return f"data: {json.dumps(found, ensure_ascii=False, separators=(',', ':'))}\n\n"

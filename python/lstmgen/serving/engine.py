@@ -1,0 +1,250 @@
+"""A thread for each model draws for all clients of it, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+
+from lstmgen.batch import Batch, Prepared, Sequence
+from lstmgen.model import Model
+from lstmgen.stream import Logprobs
+
+_SLICE = 0.004  # seconds between two looks at who has come and who has left
+_FULL = 16384  # elements, and alternatives to them, that wait for a client: then its sample rests
+_EMPTY = 4096  # so many: it goes on
+
+
+class Busy(Exception):
+    """The queue is full.
+
+    >>> issubclass(Busy, Exception)
+    True
+    """
+
+
+class Job:
+    """A sequence that somebody waits for. All is for the thread of the event loop, but `_engine`.
+
+    ids, logprobs: what was drawn and not taken yet.
+    ending: as `Sequence.ending`, or "cut"; None while it goes on.
+    error: what went wrong.
+    score: as `Sequence.score`.
+    begun: whether it has left the queue.
+
+    `wait` returns when there is something new.
+    """
+
+    def __init__(self, prepared: Prepared, engine: Engine) -> None:
+        self.prepared = prepared
+        self.engine = engine
+        self.ids: list[int] = []
+        self.logprobs: list[Logprobs] = []
+        self.ending: str | None = None
+        self.error = ""
+        self.score = 0.0
+        self.begun = False
+        self.first = asyncio.Event()  # set with the first element
+        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._taken = 0  # of what was pushed, written by the event loop alone
+        # For the thread of the engine alone:
+        self.sequence: Sequence | None = None
+        self.pushed = 0
+        self.resting = False
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the request."""
+        return self._loop
+
+    @property
+    def backlog(self) -> int:
+        """How much waits for the client."""
+        return self.pushed - self._taken
+
+    async def wait(self) -> None:
+        """Wait for news."""
+        await self._news.wait()
+        self._news.clear()
+
+    def take(self) -> tuple[list[int], list[Logprobs]]:
+        """Return what was drawn since the last call."""
+        ids, logprobs = self.ids, self.logprobs
+        self.ids, self.logprobs = [], []
+        self._taken += cost(ids, logprobs)
+        if self.resting and self.backlog < _EMPTY:
+            self.engine.wake()
+        return ids, logprobs
+
+    def put(self, ids: list[int], logprobs: list[Logprobs], ending: str | None, error: str, score: float) -> None:
+        """Note what was drawn."""
+        if self.ending is not None:
+            return
+        self.begun = True
+        if ids:
+            self.first.set()
+        self.ids += ids
+        self.logprobs += logprobs
+        self.ending, self.error, self.score = ending, error, score
+        self._news.set()
+
+    def cut(self) -> None:
+        """End it here, if it is not over."""
+        if self.ending is None:
+            self.ending = "cut"
+            self.engine.cancel(self)
+            self._news.set()
+
+
+def cost(ids: list[int], logprobs: list[Logprobs]) -> int:
+    """Return what this adds to a backlog.
+
+    >>> cost([1, 2], [])
+    2
+    """
+    return len(ids) + sum(4 + len(one.likeliest) for one in logprobs)
+
+
+class Engine:
+    """Draws the sequences of one model.
+
+    model: the model.
+    parallel: how many sequences are drawn side by side.
+    queue: how many more may wait.
+    threads: how many threads share the lanes.
+    """
+
+    def __init__(self, model: Model, *, parallel: int, queue: int, threads: int = 1) -> None:
+        self.model = model
+        self.batch = Batch(model, most=parallel, threads=threads)
+        self.drawn = 0
+        self._parallel, self._queue = parallel, queue
+        self._changed = threading.Condition()
+        # Guarded by the condition:
+        self._waiting: deque[Job] = deque()
+        self._cancelled: list[Job] = []
+        self._running: set[Job] = set()
+        self._ended = self._woken = False
+        self._thread = threading.Thread(target=self._work, name="lstmgen-engine", daemon=True)
+        self._thread.start()
+
+    def submit(self, jobs: list[Job]) -> None:
+        """Let sequences join as soon as there is room. Raises `Busy` if too many wait."""
+        with self._changed:
+            if self._ended or len(self._waiting) + len(self._running) + len(jobs) > self._parallel + self._queue:
+                raise Busy
+            self._waiting.extend(jobs)
+            self._changed.notify()
+
+    def cancel(self, job: Job) -> None:
+        """Let a sequence leave."""
+        with self._changed:
+            if job in self._running:
+                self._cancelled.append(job)
+                self._changed.notify()
+            elif job in self._waiting:
+                self._waiting.remove(job)
+
+    def wake(self) -> None:
+        """Look for sequences that rest and may go on."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify()
+
+    def end(self) -> None:
+        """Stop when all sequences are over. No others may come."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many sequences are drawn, and how many wait."""
+        with self._changed:
+            return len(self._running), len(self._waiting)
+
+    # -- the thread --------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        jobs: dict[Sequence, Job] = {}
+        resting: set[Job] = set()
+        while True:
+            with self._changed:
+                while not (self._waiting or self._cancelled or self._woken or len(jobs) > len(resting)):
+                    if self._ended and not self._running:
+                        return
+                    self._changed.wait()
+                self._woken = False
+                leavers, self._cancelled = self._cancelled, []
+                for job in leavers:
+                    self._running.discard(job)
+                newcomers = []
+                while self._waiting and len(self._running) < self._parallel:
+                    newcomers.append(job := self._waiting.popleft())
+                    self._running.add(job)
+            for job in leavers:
+                if job.sequence is not None:
+                    job.sequence.leave()
+                    jobs.pop(job.sequence, None)
+                resting.discard(job)
+            for job in newcomers:
+                try:
+                    job.sequence = self.batch.admit(job.prepared)
+                except Exception as error:
+                    self._tell([(job, [], [], "error", str(error), 0.0)])
+                else:
+                    jobs[job.sequence] = job
+            for job in [job for job in resting if job.backlog < _EMPTY and job.sequence is not None]:
+                assert job.sequence is not None
+                job.sequence.resume()
+                job.resting = False
+                resting.discard(job)
+            if len(jobs) == len(resting):
+                continue
+            self._advance(jobs, resting)
+
+    def _advance(self, jobs: dict[Sequence, Job], resting: set[Job]) -> None:
+        try:
+            found = self.batch.advance(10**9, seconds=_SLICE)
+        except Exception as error:  # no memory, say: all of them end
+            self._tell([(job, [], [], "error", f"{type(error).__name__}: {error}", 0.0) for job in jobs.values()])
+            for sequence in jobs:
+                sequence.leave()
+            jobs.clear()
+            resting.clear()
+            return
+        news: list[_News] = []
+        for sequence in found:
+            job = jobs.get(sequence)
+            if job is None:
+                continue
+            ids, logprobs = sequence.take_ids(), sequence.take_logprobs()
+            self.drawn += len(ids)
+            job.pushed += cost(ids, logprobs)
+            news.append((job, ids, logprobs, sequence.ending, sequence.error, sequence.score))
+            if sequence.ending is not None:
+                del jobs[sequence]
+            elif job.backlog > _FULL:
+                sequence.pause()
+                job.resting = True
+                resting.add(job)
+        self._tell(news)
+
+    def _tell(self, news: list[_News]) -> None:
+        """Let the event loop know. Jobs of one server have one loop."""
+        if over := [job for job, _, _, ending, _, _ in news if ending is not None]:
+            with self._changed:
+                self._running.difference_update(over)
+        if news:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                news[0][0].loop.call_soon_threadsafe(_put, news)
+
+
+_News = tuple[Job, list[int], list[Logprobs], str | None, str, float]
+
+
+def _put(news: list[_News]) -> None:
+    for job, ids, logprobs, ending, error, score in news:
+        job.put(ids, logprobs, ending, error, score)

@@ -1,0 +1,166 @@
+"""The models of a server: those that it was started with, and those that clients upload."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lstmgen.bundled import Source, bundled, card_path
+from lstmgen.model import Model
+from lstmgen.options import recommended
+from lstmgen.serving.engine import Engine
+from lstmgen.serving.failures import Failure
+from lstmgen.serving.limits import Limits
+from lstmgen.stream import decode
+
+# Texts to begin with, if the model has their letters.
+_PRIMES = ("\\begin{lemma}\n", "\\begin{proof}\n", "Let $X$ be ")
+_LONGEST_CARD = 20_000  # characters
+_LONGEST_PRIME = 200  # elements of the model's own prime that are shown
+
+
+class Served:
+    """A model and the thread that draws from it.
+
+    id: its name for clients.
+    model: the model.
+    engine: what draws.
+    facts: what `/v1/models` says of it.
+    """
+
+    def __init__(self, identity: str, model: Model, limits: Limits, threads: int, *, name: str, card: str = "") -> None:
+        self.id = identity
+        self.model = model
+        self.facts = _facts(identity, model, name, card)
+        self.engine = Engine(model, parallel=limits.parallel, queue=limits.queue, threads=threads)
+
+
+class Models:
+    """All models of a server, by their ids.
+
+    sources: paths of models, or names of bundled ones.
+    limits: of the server.
+    threads: how many threads share the lanes of a model.
+
+    Raises what `Model` and `Generator` raise, and `ValueError` for two models of one name.
+    """
+
+    def __init__(self, sources: list[str], limits: Limits, threads: int = 1) -> None:
+        self._limits, self._threads = limits, threads
+        self._own: dict[str, Served] = {}
+        self._uploaded: OrderedDict[str, Served] = OrderedDict()
+        self._lock = threading.Lock()
+        for source in sources:
+            name = source if source in bundled() else Path(source).stem
+            if name in self._own:
+                raise ValueError(f"{source}: there is a model {name!r} already: rename one of the files")
+            card = Path(card_path(name)).read_text(encoding="utf-8") if source in bundled() else ""
+            model = Model(source)
+            self._own[name] = Served(name, model, limits, threads, name=name, card=card)
+
+    def __iter__(self) -> Iterator[Served]:
+        with self._lock:
+            return iter([*self._own.values(), *self._uploaded.values()])
+
+    def find(self, name: object) -> Served:
+        """Return the model that a client names; the first one for None. Raises `Failure`."""
+        with self._lock:
+            if name is None:
+                return next(iter(self._own.values()))
+            if isinstance(name, str):
+                if name in self._uploaded:
+                    self._uploaded.move_to_end(name)
+                    return self._uploaded[name]
+                if name in self._own:
+                    return self._own[name]
+        known = ", ".join(self._own)
+        raise Failure(404, f"model: expected one of {known}, found {name!r:.60}", "model", "model_not_found")
+
+    def upload(self, name: str, data: bytes) -> Served:
+        """Read a model that a client has sent, and keep it. Raises `Failure` for what is none.
+
+        name: of the file. data: its bytes.
+
+        A `.bin` is read within the limits of its reader, a file of Keras in a process of its own.
+        """
+        name = os.path.basename(name.replace("\\", "/"))[:100] or "model"
+        try:
+            model = _read(data)
+            served = Served(f"upload-{secrets.token_hex(8)}", model, self._limits, self._threads, name=name)
+        except (ValueError, TypeError, OSError, MemoryError) as error:
+            text = str(error).replace("<bytes>", name)
+            if "trusted" in text:  # what only the owner of the server may do
+                text = text.partition(" If you trust it")[0]
+            raise Failure(400, text or type(error).__name__, "file") from None
+        with self._lock:
+            self._uploaded[served.id] = served
+            dropped = [self._uploaded.popitem(last=False)[1] for _ in range(len(self._uploaded) - self._limits.uploads)]
+        for one in dropped:
+            one.engine.end()
+        return served
+
+    def load(self) -> tuple[int, int]:
+        """Return how many sequences are drawn, and how many wait."""
+        loads = [served.engine.load for served in self]
+        return sum(running for running, _ in loads), sum(waiting for _, waiting in loads)
+
+
+def _read(data: Source) -> Model:
+    from lstmgen.binfile.sniffing import is_bin
+
+    return Model(data) if is_bin(data) else Model(data, trusted=False)
+
+
+def _facts(identity: str, model: Model, name: str, card: str) -> dict[str, Any]:
+    from lstmgen.music.elements import recognise_vocabulary
+
+    vocabulary, metadata = model.vocabulary, model.metadata
+    elements = list(vocabulary.elements) if vocabulary else []
+    notation = None
+    if vocabulary is not None and vocabulary.kind == "tokens" and (found := recognise_vocabulary(elements)):
+        notation = found.notation
+    kind = "ids" if vocabulary is None else "music" if notation else "text"
+    return {
+        "id": identity,
+        "object": "model",
+        "created": int(time.time()),
+        "owned_by": "lstmgen",
+        "lstmgen": {
+            "name": name,
+            "description": metadata["description"],
+            "kind": kind,
+            "elements": elements,
+            "notation": notation,
+            "separator": separator(model),
+            "grammar": model.grammar is not None,
+            "recommended": recommended(metadata["card"], ()),
+            "primes": _primes(model),
+            "window": model.window or None,
+            "dtype": model.dtype,
+            "card": (card or metadata["description"])[:_LONGEST_CARD],
+        },
+    }
+
+
+def separator(model: Model) -> str:
+    """Return what stands between two elements in a text.
+
+    >>> import lstmgen
+    >>> separator(lstmgen.Model("latex")), separator(lstmgen.Model("music"))
+    ('', ' ')
+    """
+    return " " if model.vocabulary is None or model.vocabulary.kind == "tokens" else ""
+
+
+def _primes(model: Model) -> list[str]:
+    own = decode(model, model.prime[-_LONGEST_PRIME:].tolist())
+    texts = [own if isinstance(own, str) else separator(model).join(map(str, own))]
+    letters = set(model.vocabulary.elements) if model.vocabulary else set()
+    texts += [text for text in _PRIMES if letters.issuperset(text)]
+    return [text for text in dict.fromkeys(texts) if text]

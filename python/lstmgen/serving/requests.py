@@ -1,0 +1,192 @@
+"""What a client asks for: the parameters of `/v1/completions`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lstmgen.batch import Batch, Prepared
+from lstmgen.errors import NO_VALUE, OptionError, OptionTypeError, option, spelled
+from lstmgen.options import TABLE, Flag, Integer, near, recommended
+from lstmgen.serving.failures import Failure, failure_of
+from lstmgen.serving.limits import Limits
+from lstmgen.stream import decode, stop_ids
+from lstmgen.vocabulary import plain_ids
+
+# Parameters of OpenAI's API, and the names that the library has for them.
+_NAMES = {"prompt": "prime", "max_tokens": "length"}
+_OWN = ("model", "n", "best_of", "stream", "stream_options", "echo", "suffix", "user")
+_NOT_HERE = {
+    "beam": "the server draws; lstmgen sample --beam searches",
+    "logits_processor": "a function cannot be sent",
+    "include_prime": "echo does it",
+}
+_KNOWN = (*_OWN, *_NAMES, *(name for name in TABLE if name not in _NOT_HERE))
+_MOST = 128  # sequences of a request
+_LOGPROBS = Integer(0, most=100)
+
+
+class Asked(NamedTuple):
+    """A request for completions, checked.
+
+    prompts: for each prompt, what the engine is told of its candidates.
+    texts: the prompts as text.
+    stops: ids of each stop.
+    n: how many of the candidates of a prompt are in the answer.
+    stream, echo, usage: whether the answer is streamed, begins with the prompt, and ends with usage
+        in a stream.
+    logprobs: whether log-probabilities are in the answer.
+    """
+
+    prompts: list[list[Prepared]]
+    texts: list[str]
+    stops: list[list[int]]
+    n: int
+    stream: bool
+    echo: bool
+    usage: bool
+    logprobs: bool
+
+
+def parsed(data: bytes) -> dict[str, Any]:
+    """Return the JSON object of a body. Raises `Failure` for anything else.
+
+    >>> parsed(b'{"model": "latex"}')
+    {'model': 'latex'}
+    """
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Failure(400, f"the body: expected JSON, found what is none ({error or 'nested too deeply'})") from None
+    if not isinstance(found, dict):
+        raise Failure(400, f"the body: expected a JSON object, found {type(found).__name__}")
+    return found
+
+
+def asked(body: dict[str, Any], batch: Batch, limits: Limits) -> Asked:
+    """Check the parameters of a request, and prepare its sequences.
+
+    It may take long, and any thread may do it. Raises `Failure`.
+
+    >>> import lstmgen
+    >>> batch = lstmgen.Batch("latex")
+    >>> found = asked({"prompt": "Let", "max_tokens": 5, "seed": 1, "n": 2}, batch, Limits())
+    >>> [prepared.sampler["seed"] for prepared in found.prompts[0]]
+    [1, 2]
+    """
+    names = {_NAMES.get(name, name): name for name in body}
+
+    def spelling(name: str, value: object) -> str:
+        name = names.get(name) or {"prime": "prompt", "length": "max_tokens"}.get(name, name)
+        return name if value is NO_VALUE or value is ... else f'"{name}": {json.dumps(value)}'
+
+    with spelled(spelling):
+        try:
+            return _asked(dict(body), batch, limits)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise failure_of(error, names) from None
+
+
+def _asked(body: dict[str, Any], batch: Batch, limits: Limits) -> Asked:
+    for name in body:
+        if name in _NOT_HERE and body[name] is not None:
+            raise Failure(400, f"{name}: {_NOT_HERE[name]}", name)
+        if name not in _KNOWN and name not in _NOT_HERE:
+            raise Failure(400, f"unknown parameter {name!r:.60}{near(name, _KNOWN)}", name[:60])
+    for theirs, ours in _NAMES.items():
+        if theirs in body and ours in body:
+            raise Failure(400, f"{theirs}: the same as {ours}: give one of them", theirs)
+    if body.get("suffix") is not None:
+        raise Failure(400, "suffix: not supported: a recurrent network reads what comes before, not after", "suffix")
+    body = {_NAMES.get(name, name): value for name, value in body.items()}
+    n = _integer(body, "n", 1)
+    best_of = _integer(body, "best_of", n)
+    stream, echo = _flag(body, "stream"), _flag(body, "echo")
+    if best_of < n:
+        raise OptionError("best_of", f"at least n, which is {n}", best_of)
+    if stream and best_of > n:
+        raise OptionError("best_of", "at most n in a stream, which cannot compare samples that run", best_of)
+    usage = body.get("stream_options") or {}
+    if not isinstance(usage, Mapping):
+        raise OptionTypeError("stream_options", "an object", usage)
+    model = batch.model
+    primes = _prompts(body.get("prime"), model.vocabulary is not None)
+    if len(primes) * best_of > min(_MOST, limits.parallel + limits.queue):
+        most = min(_MOST, limits.parallel + limits.queue)
+        raise Failure(400, f"n: expected at most {most} sequences in all, found {len(primes) * best_of}", "n")
+    options = {name: value for name, value in body.items() if name not in _OWN and name not in ("prime", "seed")}
+    options |= recommended(model.metadata["card"], options)
+    if options.get("length") is None:
+        options["length"] = min(1000, limits.length)
+    elif TABLE["length"].values.check("length", options["length"]) > limits.length:  # type: ignore[operator]
+        raise OptionError("length", f"at most {limits.length}", options["length"])
+    if (logprobs := options.get("logprobs")) is not None:
+        _LOGPROBS.check("logprobs", logprobs)
+    if options.get("logit_bias") is not None:
+        options["logit_bias"] = _biases(options["logit_bias"])
+    if model.vocabulary is None and isinstance(options.get("stop"), (str, list)):
+        options["stop"] = _stops_of_ids(options["stop"])
+    prompts: list[list[Prepared]] = []
+    texts = []
+    seed = body.get("seed")
+    for prime in primes:
+        first = batch.prepare({**options, "prime": prime, "seed": seed}, scored=best_of > n)
+        seed = first.sampler["seed"] if seed is not None else first.sampler["seed"] >> 12  # exact in JavaScript
+        TABLE["seed"].values.check("seed", seed + best_of - 1)
+        many = [first._replace(sampler={**first.sampler, "seed": seed + i}) for i in range(best_of)]
+        prompts.append(many)
+        seed += best_of
+        ids = first.prime[first.added :].tolist() if echo else []
+        found = decode(model, ids)
+        texts.append(found if isinstance(found, str) else " ".join(map(str, found)))
+    stops = stop_ids(model, options.get("stop"))
+    usage_too = bool(usage.get("include_usage"))
+    return Asked(prompts, texts, stops, n, stream, echo, usage_too, logprobs is not None)
+
+
+def _integer(body: Mapping[str, Any], name: str, default: int) -> int:
+    value = body.get(name)
+    return default if value is None else Integer(1, most=_MOST).check(name, value)
+
+
+def _flag(body: Mapping[str, Any], name: str) -> bool:
+    value = body.get(name)
+    return False if value is None else Flag().check(name, value)
+
+
+def _prompts(given: object, named: bool) -> list[Any]:
+    """Return the prompts that a request has: one, or several in a list."""
+    if given is None or given in ("", []):
+        return [None]
+    if isinstance(given, str):
+        return [_prompt(given, named)]
+    if not isinstance(given, list):
+        raise OptionTypeError("prime", "a text, ids, or a list of these", given)
+    if all(isinstance(one, int) and not isinstance(one, bool) for one in given):
+        return [given]
+    if all(isinstance(one, str) for one in given) or all(isinstance(one, list) for one in given):
+        if len(given) > _MOST:
+            raise Failure(400, f"{option('prime')}: expected at most {_MOST} prompts, found {len(given)}", "prompt")
+        return [_prompt(one, named) for one in given]
+    raise OptionTypeError("prime", "a text, ids, or a list of these", given)
+
+
+def _prompt(given: Any, named: bool) -> Any:
+    if isinstance(given, str):
+        return (given if named else plain_ids(given) or given) or None
+    if not all(isinstance(one, int) and not isinstance(one, bool) for one in given):
+        raise OptionTypeError("prime", "a text, ids, or a list of these", given)
+    return given or None
+
+
+def _biases(given: object) -> Any:
+    """Return biases with ids in place of their texts, which are all that JSON has as keys."""
+    if not isinstance(given, Mapping):
+        return given
+    return {int(key) if key.isascii() and key.isdigit() else key: value for key, value in given.items()}
+
+
+def _stops_of_ids(given: Any) -> Any:
+    found = [given] if isinstance(given, str) else given
+    return [plain_ids(one) or one if isinstance(one, str) else one for one in found]

@@ -1,0 +1,116 @@
+"""Runs the server until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from lstmgen.serving.app import Service
+from lstmgen.serving.limits import Limits
+from lstmgen.serving.models import Models
+
+_CONNECTIONS = 1000  # at a time
+_SWITCH = 0.0005  # seconds after which the threads that draw get the interpreter
+
+
+def serve(models: Models, limits: Limits, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve models until SIGINT or SIGTERM.
+
+    models: what is served.
+    limits: what the server takes on.
+    host, port: where it listens. Port 0 is any that is free.
+    ready: called with the address when it listens.
+
+    Raises `OSError` if the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=512)
+    found = listener.getsockname()[1]
+    shown = f"[{host}]" if ":" in host else host
+    loopback = host in ("localhost", "::1") or host.startswith("127.")
+    service = Service(models, limits, loopback=loopback)
+    config = uvicorn.Config(
+        service.app(),
+        http=_protocol(limits.patience),
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_level="warning",
+        server_header=False,
+        access_log=False,
+        timeout_keep_alive=round(limits.patience),
+        timeout_graceful_shutdown=round(limits.grace) + 5,
+        limit_concurrency=_CONNECTIONS,
+    )
+    sys.setswitchinterval(_SWITCH)
+    _Server(config, service, lambda: ready(f"http://{shown}:{found}")).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends in order: running samples get the time of grace, and the exit status is 0."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._service, self._ready = service, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End."""
+        self._service.drain()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """End; at once at a second Ctrl-C."""
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def _protocol(patience: float) -> type[H11Protocol]:
+    """Return the protocol of connections that end if no request comes in `patience` seconds."""
+
+    class Protocol(H11Protocol):
+        _clock: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._watch()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.scope is not None:
+                self.scope.setdefault("lstmgen.abort", self.transport.abort)  # type: ignore[typeddict-item]
+            self._watch()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self._unwatch()
+
+        def _watch(self) -> None:
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._unwatch()
+            elif self._clock is None:
+                self._clock = self.loop.call_later(patience, self._give_up)
+
+        def _unwatch(self) -> None:
+            if self._clock is not None:
+                self._clock.cancel()
+                self._clock = None
+
+        def _give_up(self) -> None:
+            self._clock = None
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.abort()
+
+    return Protocol
