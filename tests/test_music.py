@@ -26,7 +26,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lstmgen import music
-from lstmgen.music import Music, Note, audio, reading
+from lstmgen.music import Music, Note, audio, mastering, reading
 
 needs_music21 = pytest.mark.skipif(
     importlib.util.find_spec("music21") is None, reason="needs music21: pip install 'lstmgen[music]'"
@@ -636,10 +636,48 @@ def test_wav_has_its_length_and_neither_silence_nor_clipping(tmp_path: Path) -> 
     loud = [Note(i / 4, 4, pitch) for i in range(8) for pitch in range(30, 100)]
     Music(loud).write(path, bpm=120)
     samples = samples_of(path.read_bytes())
-    assert len(samples) / 44_100 == pytest.approx((1.75 + 4) / 2 + 0.25, abs=0.01)
+    assert len(samples) / 44_100 == pytest.approx((1.75 + 4) / 2 + 0.25 + mastering.TAIL, abs=0.01)
     assert samples.shape[1] == 2
-    assert 0.85 * 32767 < np.abs(samples.astype(int)).max() < 0.95 * 32767
+    assert 0.1 * 32767 < np.abs(samples.astype(int)).max() < 0.95 * 32767
     assert np.abs(samples[: 44_100 // 10].astype(int)).max() > 1000
+
+
+def test_sound_of_any_music_is_equally_loud(tmp_path: Path) -> None:
+    loud = [Note(i / 4, 4, pitch) for i in range(8) for pitch in range(30, 100)]
+    soft = [Note(i, 0.5, 90) for i in range(4)]
+    for notes in (loud, soft):
+        Music(notes).write(tmp_path / "x.wav")
+        sound, rate = audio.samples_of((tmp_path / "x.wav").read_bytes())
+        found = mastering.loudness(sound, rate)
+        limited = float(np.abs(sound).max()) > mastering.PEAK - 0.001
+        assert found == pytest.approx(mastering.LOUDNESS, abs=0.05) or (limited and found < mastering.LOUDNESS)
+    assert not mastering.mastered(np.zeros((100, 2), np.float32), 8000).any()
+    assert mastering.mastered(np.zeros((0, 2), np.float32), 8000).shape == (6400, 2)
+
+
+@pytest.mark.parametrize(("rate", "decibels"), [(48_000, -6.0), (44_100, -20.0), (22_050, 0.0)])
+def test_loudness_is_that_of_the_standard(rate: int, decibels: float) -> None:
+    time = np.arange(3 * rate) / rate
+    sine = (10 ** (decibels / 20) * np.sin(2 * np.pi * 997 * time)).astype(np.float32)
+    assert mastering.loudness(sine[:, None], rate) == pytest.approx(decibels - 3.01, abs=0.05)
+    assert mastering.loudness(np.stack([sine, sine], 1), rate) == pytest.approx(decibels, abs=0.05)
+    with_silence = np.concatenate([sine, np.zeros(5 * rate, np.float32)])[:, None]
+    assert mastering.loudness(with_silence, rate) == pytest.approx(decibels - 3.01, abs=0.3)  # silence does not count
+
+
+def test_a_room_adds_to_sound_what_a_convolution_does(rng: np.random.Generator) -> None:
+    rate = 4000
+    click = np.zeros((1, 2), np.float32)
+    click[0] = 1
+    answer = mastering.in_room(click, rate)
+    answer[0] = 0
+    sound = rng.standard_normal((70_000, 2)).astype(np.float32)  # more than one piece
+    heard = mastering.in_room(sound, rate)
+    mono = sound.mean(1)
+    for channel in range(2):
+        wanted = np.convolve(mono, answer[:, channel])[: len(heard)]
+        wanted[: len(sound)] += sound[:, channel]
+        assert np.abs(heard[: len(wanted), channel] - wanted).max() < 1e-4
 
 
 @pytest.mark.parametrize("pitch", [21, 45, 69, 100, 127])
@@ -673,7 +711,13 @@ def program(folder: Path, name: str, body: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="programs are scripts here")
-@pytest.mark.parametrize(("kind", "name"), [("mp3", "ffmpeg"), ("mp3", "lame"), ("ogg", "ffmpeg"), ("ogg", "oggenc")])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *[("mp3", "ffmpeg"), ("mp3", "lame"), ("ogg", "ffmpeg"), ("ogg", "oggenc")],
+        *[("flac", "ffmpeg"), ("flac", "flac")],
+    ],
+)
 def test_sound_is_encoded_by_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     path = tmp_path / f"x.{kind}"
@@ -690,7 +734,8 @@ def test_sound_is_encoded_by_a_program(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("kind", "programs", "start"), [("mp3", "ffmpeg lame", rb"ID3|\xff\xfb"), ("ogg", "ffmpeg oggenc", rb"OggS")]
+    ("kind", "programs", "start"),
+    [("mp3", "ffmpeg lame", rb"ID3|\xff\xfb"), ("ogg", "ffmpeg oggenc", rb"OggS"), ("flac", "ffmpeg flac", rb"fLaC")],
 )
 def test_sound_is_encoded_by_a_real_program(tmp_path: Path, kind: str, programs: str, start: bytes) -> None:
     if not any(map(shutil.which, programs.split())):
@@ -740,7 +785,7 @@ def test_piano_roll(tmp_path: Path, quarters: int) -> None:
 
 def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     sound = Music(TUNE)
-    for name, message in (("x.flac", "expected a name with .mid"), ("x", "found 'none'")):
+    for name, message in (("x.aiff", "expected a name with .mid"), ("x", "found 'none'")):
         with pytest.raises(ValueError, match=message):
             sound.write(tmp_path / name)
     with pytest.raises(ValueError, match="there are no notes to write"):

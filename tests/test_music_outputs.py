@@ -84,7 +84,7 @@ def test_whatever_can_be_written_is_written(tmp_path: Path, make: Any, suffix: s
 
 
 @pytest.mark.parametrize(
-    "name", ["a.flac", "a.jpg", "a.MP4", "a.aiff", "a.kar", "a.pdf", "a.tar.gz", "a.bin", "a.krn", "a.mxl", "a.mscz"]
+    "name", ["a.m4a", "a.jpg", "a.MP4", "a.aiff", "a.kar", "a.pdf", "a.tar.gz", "a.bin", "a.krn", "a.mxl", "a.mscz"]
 )
 def test_music_in_a_file_that_cannot_hold_it_is_refused_before_it_is_drawn(
     tmp_path: Path, make: Any, name: str, capsys: pytest.CaptureFixture[str]

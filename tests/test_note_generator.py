@@ -622,7 +622,7 @@ def test_sample_prints_a_note_a_line(build: Any, saved: Save, run: Any, tmp_path
         (("--prime", "C4"), "which have no such option; --prime-file names a MIDI file"),
         (("--carry",), "--carry: notes.keras draws notes"),
         (("--refresh", "2"), "--refresh: notes.keras draws notes, which have no such option"),
-        (("-o", "a.flac"), "a.flac: such a file cannot be written: music is written as .mid"),
+        (("-o", "a.aiff"), "a.aiff: such a file cannot be written: music is written as .mid"),
         (("-o", "a.mid", "--bpm", "1"), "bpm: expected 4 to 1000"),
         (("-o", "no/a.mid"), "no/a.mid: cannot write into the folder"),
         (("--prime-file", "notes.keras"), "notes.keras: expected a MIDI file (.mid, .midi)"),

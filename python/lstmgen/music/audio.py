@@ -35,6 +35,10 @@ _ENCODERS = {
         "ffmpeg": ["-loglevel", "error", "-f", "wav", "-i", "pipe:0", "-q:a", "6", "-f", "ogg", "pipe:1"],
         "oggenc": ["--quiet", "-q", "6", "-o", "-", "-"],
     },
+    "flac": {
+        "ffmpeg": ["-loglevel", "error", "-f", "wav", "-i", "pipe:0", "-f", "flac", "pipe:1"],
+        "flac": ["--silent", "--stdout", "-"],
+    },
 }
 _SOUNDFONT_FOLDERS = ("/usr/share/sounds/sf2", "/usr/share/sounds/sf3", "/usr/share/soundfonts")
 
@@ -93,11 +97,23 @@ def wav(samples: NDArray[np.float32], rate: int = RATE) -> bytes:
     return buffer.getvalue()
 
 
+def samples_of(wav_file: bytes) -> tuple[NDArray[np.float32], int]:
+    """Return the samples of a WAV file of 16 bits, (n, channels), and how many a second has.
+
+    >>> sound, rate = samples_of(wav(np.zeros((4, 2), np.float32)))
+    >>> sound.shape, rate
+    ((4, 2), 44100)
+    """
+    with wave.open(io.BytesIO(wav_file)) as file:
+        whole = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
+        return (whole / 32767).astype(np.float32), file.getframerate()
+
+
 def compressed(make_wav: Callable[[], bytes], kind: str) -> bytes:
     """Return the file that a program makes of a WAV file.
 
     make_wav: returns the WAV file. It is called only if a program is installed.
-    kind: "mp3" or "ogg".
+    kind: "mp3", "ogg" or "flac".
 
     Raises `OSError` that names the programs if none is installed, or if one fails.
 
@@ -114,7 +130,7 @@ def compressed(make_wav: Callable[[], bytes], kind: str) -> bytes:
 def encoder(kind: str) -> list[str]:
     """Return the command of the first installed program that encodes sound.
 
-    kind: "mp3" or "ogg".
+    kind: "mp3", "ogg" or "flac".
 
     Raises `OSError` that names the programs if none is installed.
 

@@ -39,6 +39,7 @@ FORMATS = {
     ".wav": Format(writes="wav"),
     ".mp3": Format(writes="mp3"),
     ".ogg": Format(writes="ogg"),
+    ".flac": Format(writes="flac"),
     ".png": Format(writes="png"),
 }
 READABLE = {suffix: row.reads for suffix, row in FORMATS.items() if row.reads}
@@ -49,7 +50,7 @@ WRITABLE = {suffix: row.writes for suffix, row in FORMATS.items() if row.writes}
 _BINARY = frozenset(
     "." + suffix
     for kinds in (
-        "aac ac3 aif aifc aiff amr ape au caf dsf flac m4a m4b mka mp2 oga opus ra snd voc wave weba wma wv",  # sound
+        "aac ac3 aif aifc aiff amr ape au caf dsf m4a m4b mka mp2 oga opus ra snd voc wave weba wma wv",  # sound
         "kar rmi smf",  # MIDI under other names
         "als flp gp gp3 gp4 gp5 gpx mscz mus ove ptb sib",  # scores and projects
         "sf2 sf3",  # instruments
@@ -80,7 +81,7 @@ def is_text(path: str | os.PathLike[str]) -> bool:
 
     Every name may, unless its suffix belongs to music, sound, a picture or another binary format.
 
-    >>> is_text("a.tex"), is_text("a"), is_text("page.xml"), is_text("a.mid"), is_text("a.flac")
+    >>> is_text("a.tex"), is_text("a"), is_text("page.xml"), is_text("a.mid"), is_text("a.aiff")
     (True, True, True, False, False)
     """
     suffix = suffix_of(path)

@@ -31,9 +31,9 @@ def check_outputs(
 
     >>> check_outputs(["a.mid", "a.txt"], ["d12", "n60", "t12"])
     'events'
-    >>> check_outputs(["a.flac"], ["d12", "n60", "t12"])  # doctest: +ELLIPSIS
+    >>> check_outputs(["a.aiff"], ["d12", "n60", "t12"])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: a.flac: such a file cannot be written: music is written as .mid, ...
+    ValueError: a.aiff: such a file cannot be written: music is written as .mid, ...
     """
     recognised = None if joined or vocabulary is None else recognise_vocabulary(vocabulary)
     names = [os.fspath(path) for path in paths]

@@ -66,7 +66,8 @@ class Music:
             that encodes it. `.png` is a piano roll, and needs matplotlib.
         bpm: quarters a minute, 4 to 1000.
         synth: what plays the sound: "builtin", the default, or "fluidsynth", a program that needs
-            a soundfont.
+            a soundfont. Sound has the loudness -18 LUFS, or less where its peaks would be too loud,
+            and the built-in piano stands in a little room.
 
         Raises `ValueError` for another suffix, for options out of range, without notes and for more
         than an hour of sound, `OSError` for what cannot be written or run, and `ImportError` for a
@@ -152,7 +153,7 @@ def check_installed(kind: str) -> None:
         from lstmgen.music import piano_roll
 
         piano_roll.matplotlib()
-    elif kind in ("mp3", "ogg"):
+    elif kind in ("mp3", "ogg", "flac"):
         from lstmgen.music import audio
 
         audio.encoder(kind)
@@ -172,12 +173,14 @@ def _musicxml(notes: Sequence[Note], bpm: float, _synth: str) -> bytes:
 
 
 def _wav(notes: Sequence[Note], bpm: float, synth: str) -> bytes:
-    from lstmgen.music import audio
+    from lstmgen.music import audio, mastering
 
-    if synth == "fluidsynth":
-        return audio.fluidsynth(midi_file(notes, bpm))
+    if synth == "fluidsynth":  # which has a room of its own
+        sound, rate = audio.samples_of(audio.fluidsynth(midi_file(notes, bpm)))
+        return audio.wav(mastering.levelled(sound, rate), rate)
     second = 60 / bpm
-    return audio.wav(audio.render([(n.start * second, n.duration * second, n.pitch) for n in notes]))
+    sound = audio.render([(n.start * second, n.duration * second, n.pitch) for n in notes])
+    return audio.wav(mastering.mastered(sound, audio.RATE))
 
 
 def _mp3(notes: Sequence[Note], bpm: float, synth: str) -> bytes:
@@ -190,6 +193,12 @@ def _ogg(notes: Sequence[Note], bpm: float, synth: str) -> bytes:
     from lstmgen.music import audio
 
     return audio.compressed(lambda: _wav(notes, bpm, synth), "ogg")
+
+
+def _flac(notes: Sequence[Note], bpm: float, synth: str) -> bytes:
+    from lstmgen.music import audio
+
+    return audio.compressed(lambda: _wav(notes, bpm, synth), "flac")
 
 
 def _png(notes: Sequence[Note], _bpm: float, _synth: str) -> bytes:
@@ -205,5 +214,6 @@ WRITERS: Mapping[str, Callable[[Sequence[Note], float, str], bytes]] = {
     "wav": _wav,
     "mp3": _mp3,
     "ogg": _ogg,
+    "flac": _flac,
     "png": _png,
 }
