@@ -34,3 +34,10 @@ def test_the_help_of_a_command_has_its_examples(name: str, capsys: pytest.Captur
         cli.main([name, "--help"])
     out = capsys.readouterr().out
     assert all(f"\n  {line}\n" in out for line in COMMANDS[name].examples)
+
+
+def test_without_words_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "lstmgen sample latex --temp 0.67" in shown.err

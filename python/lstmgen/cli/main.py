@@ -26,6 +26,9 @@ from lstmgen.escaping import printable, shown
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit status."""
     words = sys.argv[1:] if argv is None else argv
+    if not words:
+        parser(words).print_help(sys.stderr)
+        return 2
     try:
         args = parser(words).parse_args(words)
         with warnings.catch_warnings():
