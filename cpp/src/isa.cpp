@@ -170,7 +170,9 @@ std::vector<const KernelTable*> vector_tables(bool) { return {}; }
 
 LSTMGEN_KEPT std::vector<const KernelTable*> supported_kernels(bool int8) {
     std::vector<const KernelTable*> tables = vector_tables(int8);
+#ifndef __EMSCRIPTEN__
     tables.push_back(&kernels::baseline_table);
+#endif
     return tables;
 }
 

@@ -25,16 +25,6 @@ inline Vec set(float x) { return wasm_f32x4_splat(x); }
 // Returns the upper half of a vector as the lower one.
 inline Vec upper(Vec a) { return wasm_i64x2_shuffle(a, a, 1, 1); }
 
-// Returns where a sum in double needs `fused`. Rounding to double and then to float can differ from
-// one rounding only if the sum in double lies exactly between two floats, or is a subnormal float.
-inline v128_t needs_odd(v128_t sum) {
-    const v128_t rest = wasm_v128_and(sum, wasm_i64x2_splat(0x1fffffff));
-    const v128_t magnitude = wasm_f64x2_abs(sum), zero = wasm_f64x2_splat(0.0);
-    const v128_t tiny =
-        wasm_v128_and(wasm_f64x2_lt(magnitude, wasm_f64x2_splat(0x1p-126)), wasm_f64x2_ne(magnitude, zero));
-    return wasm_v128_or(wasm_i64x2_eq(rest, wasm_i64x2_splat(0x10000000)), tiny);
-}
-
 LSTMGEN_NOINLINE Vec fused_each(Vec a, Vec b, Vec c) {
     float x[kWidth], y[kWidth], z[kWidth];
     store(x, a);
@@ -44,14 +34,23 @@ LSTMGEN_NOINLINE Vec fused_each(Vec a, Vec b, Vec c) {
     return load(z);
 }
 
+// Rounds to double and then to float. This differs from one rounding only if the sum in double lies
+// exactly between two floats, or if the result is subnormal or the least normal number. Then
+// `fused` computes it. A result of zero is right: such a sum is exact in double.
 inline Vec fma(Vec a, Vec b, Vec c) {
     const auto sum = [](Vec x, Vec y, Vec z) {
         return wasm_f64x2_add(wasm_f64x2_mul(wasm_f64x2_promote_low_f32x4(x), wasm_f64x2_promote_low_f32x4(y)),
                               wasm_f64x2_promote_low_f32x4(z));
     };
     const v128_t first = sum(a, b, c), second = sum(upper(a), upper(b), upper(c));
-    if (wasm_v128_any_true(wasm_v128_or(needs_odd(first), needs_odd(second)))) return fused_each(a, b, c);
-    return wasm_i64x2_shuffle(wasm_f32x4_demote_f64x2_zero(first), wasm_f32x4_demote_f64x2_zero(second), 0, 2);
+    const v128_t result =
+        wasm_i64x2_shuffle(wasm_f32x4_demote_f64x2_zero(first), wasm_f32x4_demote_f64x2_zero(second), 0, 2);
+    const v128_t rest = wasm_v128_and(wasm_i32x4_shuffle(first, second, 0, 2, 4, 6), wasm_i32x4_splat(0x1fffffff));
+    const v128_t magnitude = wasm_v128_and(result, wasm_i32x4_splat(0x7fffffff));
+    const v128_t between = wasm_i32x4_eq(rest, wasm_i32x4_splat(0x10000000));
+    const v128_t tiny = wasm_u32x4_lt(wasm_i32x4_sub(magnitude, wasm_i32x4_splat(1)), wasm_i32x4_splat(0x800000));
+    if (wasm_v128_any_true(wasm_v128_or(between, tiny))) return fused_each(a, b, c);
+    return result;
 }
 inline Vec mul(Vec a, Vec b) { return wasm_f32x4_mul(a, b); }
 inline Vec add(Vec a, Vec b) { return wasm_f32x4_add(a, b); }
