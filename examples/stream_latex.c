@@ -33,13 +33,9 @@ static lstmgen_status use_grammar(lstmgen_model* model, lstmgen_generator* gener
 }
 
 /* Lets the text end after `stop`. */
-static lstmgen_status use_stop(lstmgen_model* model, lstmgen_generator* generator, const char* stop) {
-    uint32_t ids[64];
-    const uint32_t* stops[1];
-    size_t count = 0;
-    const lstmgen_status status = lstmgen_model_encode(model, stop, strlen(stop), ids, 64, &count);
-    stops[0] = ids;
-    return status == LSTMGEN_OK ? lstmgen_generator_set_stops(generator, stops, &count, 1) : status;
+static lstmgen_status use_stop(lstmgen_generator* generator, const char* stop) {
+    const size_t bytes = strlen(stop);
+    return lstmgen_generator_set_stop_texts(generator, &stop, &bytes, 1);
 }
 
 int main(int argc, char** argv) {
@@ -63,7 +59,7 @@ int main(int argc, char** argv) {
     if (status == LSTMGEN_OK) status = lstmgen_generator_feed_prime(generator);
     /* The text begins here. */
     if (status == LSTMGEN_OK) status = use_grammar(model, generator, length);
-    if (status == LSTMGEN_OK && argc > 5) status = use_stop(model, generator, argv[5]);
+    if (status == LSTMGEN_OK && argc > 5) status = use_stop(generator, argv[5]);
     lstmgen_model_release(&model); /* the generator keeps it */
     if (status == LSTMGEN_OK) status = lstmgen_generator_sample_text(generator, length, print, stdout);
     lstmgen_generator_free(&generator);

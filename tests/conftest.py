@@ -28,9 +28,10 @@ from numpy.typing import ArrayLike, NDArray
 Arrays = Mapping[str, ArrayLike]
 LayerConfig = tuple[str, dict[str, Any]]
 
-# The same cases in each run: a change breaks a test, or does not. To try others:
+# The same cases in each run, however long they take: a change breaks a test, or does not. To try
+# others:
 #     pytest --hypothesis-profile=default --hypothesis-seed=random
-settings.register_profile("same-cases", derandomize=True)
+settings.register_profile("same-cases", derandomize=True, deadline=None)
 settings.load_profile("same-cases")
 
 

@@ -128,7 +128,14 @@ def check_examples(folder: Path, latex: Path, music: Path, tmp_path: Path, env: 
     never = [str(folder / "stream_latex"), str(latex), "40", "0.67", "11", "the \u20ac"]
     done = subprocess.run(never, capture_output=True, text=True, env={**os.environ, **env})
     assert done.returncode == 1
-    assert "the text at byte 4, '\u20ac', is not in the vocabulary" in done.stderr
+    assert "stop text 0: no elements of the vocabulary can hold it" in done.stderr
+
+    # It may begin and end within elements.
+    net = network([("lstm", 6), ("dense", 2, "softmax")], inputs=2, scale=2)
+    (tmp_path / "lines.bin").write_bytes(packed(net, vocabulary=["x\n", "\ny"], prime=[0]))
+    text = run(folder / "stream_latex", tmp_path / "lines.bin", "300", "1", "3", "\n\n", env=env)
+    assert text == lstmgen.Generator(tmp_path / "lines.bin").sample(300, seed=3, stop="\n\n")
+    assert len(text) < 600 and text.endswith("x\n\ny")
 
     # C writes elements that are bytes one after the other, whatever they make up.
     every = [f"<0x{byte:02X}>" for byte in range(1, 256)]

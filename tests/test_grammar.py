@@ -80,7 +80,7 @@ def languages(draw: st.DrawFn) -> tuple[dict[str, Node], list[str]]:
     return rules, [*(singles + longer or ["a"]), ""]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, suppress_health_check=list(HealthCheck))
 @given(languages(), st.randoms(use_true_random=False), st.sampled_from([None, 5, 7]))
 def test_allows_what_a_slow_recogniser_allows_and_ends_in_as_few_elements(
     language: tuple[dict[str, Node], list[str]], rng: random.Random, budget: int | None
@@ -536,7 +536,7 @@ def test_music_refuses_meters_that_the_grid_does_not_hold() -> None:
         grammars.music(bars=0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

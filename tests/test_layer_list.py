@@ -65,14 +65,13 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 @given(st.lists(layers, min_size=1, max_size=4), st.booleans())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_layers_as_code_are_read_back(form: str, stack: list[Layer], positional: bool) -> None:
     text = FORMS[form]([written(entry, positional) for entry in stack])
     assert layer_list.parse(text)["config"]["layers"] == stack
 
 
 @given(st.text(max_size=60))
-@settings(deadline=None)
 def test_any_other_text_is_a_value_error_or_layers(text: str) -> None:
     try:
         found = layer_list.parse(text)

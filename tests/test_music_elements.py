@@ -67,7 +67,7 @@ def test_a_melody_has_its_pitches_durations_and_rests(sounds: list[tuple[int | N
 
 
 @given(st.lists(ANY_NOTE, min_size=1, max_size=40), st.floats(4, 1000))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_notes_to_midi_and_back(drawn: list[Note], bpm: float) -> None:
     pytest.importorskip("music21", reason="needs music21: pip install 'lstmgen[music]'")
     elements = music.encode(drawn)

@@ -19,7 +19,7 @@ from support.networks import network, packed
 
 Array = NDArray[np.float64]
 N = len(LETTERS)
-quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 @functools.cache

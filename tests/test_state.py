@@ -359,7 +359,7 @@ def test_a_state_that_is_cut_off_or_goes_on_is_refused() -> None:
 STATES = {f"refresh {refresh}": saved(refresh) for refresh in (1, 4, 50, None)}
 ZEROS = packed(zero_padding=True, prime=[1])
 STATES |= {f"zeros, refresh {refresh}": saved(refresh, ZEROS) for refresh in (1, 50)}
-relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 @relaxed

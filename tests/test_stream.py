@@ -500,7 +500,7 @@ ACTIONS = st.one_of(
 GENERATOR = lstmgen.Generator(packed())
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ACTIONS, max_size=15), st.sampled_from([1, 4, 50, None]))
 def test_looking_saving_and_copying_change_nothing_whatever_else_happens(
     actions: list[tuple[str, Any]], refresh: int | None

@@ -23,7 +23,6 @@ def ids_of(draw: Any, count: int) -> list[int]:
 
 
 @given(st.data(), elements)
-@settings(deadline=None)
 def test_elements_become_their_ids_and_again_the_elements(data: Any, names: list[str]) -> None:
     for kind in ("text", "tokens"):
         vocabulary = Vocabulary(names, kind)
@@ -36,7 +35,6 @@ def test_elements_become_their_ids_and_again_the_elements(data: Any, names: list
 
 
 @given(st.data(), elements)
-@settings(deadline=None)
 def test_a_text_of_longer_elements_is_the_same_text_again(data: Any, names: list[str]) -> None:
     """Two lists of elements may make the same text, so that only the text is sure to come back."""
     single = dict.fromkeys("".join(names))
@@ -52,7 +50,6 @@ def test_a_text_of_longer_elements_is_the_same_text_again(data: Any, names: list
 
 
 @given(st.data(), words, st.sampled_from([" ", "\n", " \t\r\n"]))
-@settings(deadline=None)
 def test_words_of_a_text_become_the_same_words_again(data: Any, names: list[str], space: str) -> None:
     ids = ids_of(data.draw, len(names))
     text = space.join(names[i] for i in ids)
@@ -63,7 +60,6 @@ def test_words_of_a_text_become_the_same_words_again(data: Any, names: list[str]
 
 
 @given(st.permutations(range(256)), st.text(st.characters(exclude_categories=["Cs"])))
-@settings(deadline=None)
 def test_a_text_in_bytes_is_the_same_text_again(order: list[int], text: str) -> None:
     vocabulary = Vocabulary([byte_element(byte) for byte in order], "bytes")
     ids = vocabulary.encode(text)
@@ -72,7 +68,7 @@ def test_a_text_in_bytes_is_the_same_text_again(order: list[int], text: str) -> 
 
 
 @given(st.lists(st.text(characters, min_size=1, max_size=4), min_size=11, max_size=11, unique=True))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_file_gives_the_vocabulary_back(names: list[str]) -> None:
     for kind in ("text", "tokens"):
         found = lstmgen.Model(packed(vocabulary=names, vocabulary_kind=kind)).vocabulary

@@ -276,20 +276,22 @@ public:
         return ended;
     }
 
-    void set_stops(const IdLists& stops) {
+    void set_stops(const IdLists& ids, const std::vector<std::string>& texts) {
         alone([&] {
-            generator_.set_stops(stops);
+            generator_.set_stops(ids, texts);
             return true;
         });
     }
 
-    IdLists stops() {
-        IdLists found;
+    std::pair<IdLists, std::vector<py::bytes>> stops() {
+        IdLists ids;
+        std::vector<std::string> texts;
         alone([&] {
-            found = generator_.stops();
+            ids = generator_.stops();
+            texts = generator_.stop_texts();
             return true;
         });
-        return found;
+        return {std::move(ids), {texts.begin(), texts.end()}};
     }
 
     // Draws up to `length` elements. It ends early where a grammar ends, and after a stop. A stop
@@ -409,13 +411,11 @@ std::unique_ptr<Generator> load_state(const lstmgen::Model& model, const py::byt
     return std::make_unique<Generator>(model, lstmgen::Generator::load_state(model, view.data(), view.size(), threads));
 }
 
-std::pair<std::vector<Ids>, std::vector<double>> sample_many(const lstmgen::Model& model,
-                                                             const std::vector<Ids>& primes,
-                                                             const std::vector<py::dict>& samplers, std::size_t length,
-                                                             IdLists stops, std::size_t refresh, std::size_t threads,
-                                                             bool scores, const lstmgen::Grammar* grammar, bool finish,
-                                                             const std::vector<std::size_t>& grammar_primes,
-                                                             const std::optional<py::function>& progress) {
+std::pair<std::vector<Ids>, std::vector<double>> sample_many(
+    const lstmgen::Model& model, const std::vector<Ids>& primes, const std::vector<py::dict>& samplers,
+    std::size_t length, IdLists stops, std::vector<std::string> stop_texts, std::size_t refresh, std::size_t threads,
+    bool scores, const lstmgen::Grammar* grammar, bool finish, const std::vector<std::size_t>& grammar_primes,
+    const std::optional<py::function>& progress) {
     std::vector<lstmgen::Request> requests(primes.size());
     for (std::size_t i = 0; i < primes.size(); ++i) {
         require_dims(primes[i], 1);
@@ -426,6 +426,7 @@ std::pair<std::vector<Ids>, std::vector<double>> sample_many(const lstmgen::Mode
     lstmgen::ManyOptions options;
     options.length = length;
     options.stops = std::move(stops);
+    options.stop_texts = std::move(stop_texts);
     options.refresh = refresh;
     options.threads = threads;
     if (grammar) options.grammar = *grammar;
@@ -486,8 +487,8 @@ public:
     // With `likeliest` n, each element comes with its log-probability and with those of the n
     // likeliest ones; -1: with none.
     std::uint64_t join(const Ids& prime, const py::dict& sampler, std::uint64_t length, IdLists stops,
-                       std::size_t refresh, const lstmgen::Grammar* grammar, bool finish, std::size_t grammar_prime,
-                       int likeliest, bool scored) {
+                       std::vector<std::string> stop_texts, std::size_t refresh, const lstmgen::Grammar* grammar,
+                       bool finish, std::size_t grammar_prime, int likeliest, bool scored) {
         require_dims(prime, 1);
         lstmgen::BatchRequest request;
         set_by_name(request.sampler, sampler);
@@ -495,6 +496,7 @@ public:
         request.grammar_prime = grammar ? grammar_prime : 0;
         request.length = length;
         request.stops = std::move(stops);
+        request.stop_texts = std::move(stop_texts);
         request.refresh = refresh;
         if (grammar) request.grammar = *grammar;
         request.finish = finish;
@@ -781,7 +783,7 @@ void bind_generator(py::module_& m) {
         .def("feed", &Generator::feed, "ids"_a)
         .def("next", &Generator::next)
         .def("sample", &Generator::sample, "length"_a)
-        .def("set_stops", &Generator::set_stops, "stops"_a)
+        .def("set_stops", &Generator::set_stops, "ids"_a, "texts"_a)
         .def("stops", &Generator::stops)
         .def("probabilities", &Generator::probabilities)
         .def("log_probability", &Generator::log_probability)
@@ -800,8 +802,8 @@ void bind_generator(py::module_& m) {
 void bind_batch(py::module_& m) {
     py::class_<Batch>(m, "Batch")
         .def(py::init<const lstmgen::Model&, std::size_t, std::size_t>(), "model"_a, "most"_a, "threads"_a)
-        .def("join", &Batch::join, "prime"_a, "sampler"_a, py::kw_only(), "length"_a, "stops"_a, "refresh"_a,
-             "grammar"_a.none(true), "finish"_a, "grammar_prime"_a, "likeliest"_a, "scored"_a)
+        .def("join", &Batch::join, "prime"_a, "sampler"_a, py::kw_only(), "length"_a, "stops"_a, "stop_texts"_a,
+             "refresh"_a, "grammar"_a.none(true), "finish"_a, "grammar_prime"_a, "likeliest"_a, "scored"_a)
         .def("leave", &Batch::leave, "sequence"_a)
         .def("pause", &Batch::pause, "sequence"_a)
         .def("resume", &Batch::resume, "sequence"_a)
@@ -825,8 +827,15 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_grammar(m);
     m.def("sampler_defaults", [] { return by_name({}); });
     m.def("sample_many", &sample_many, "model"_a, "primes"_a, "samplers"_a, py::kw_only(), "length"_a, "stops"_a,
-          "refresh"_a, "threads"_a, "scores"_a = false, "grammar"_a.none(true) = py::none(), "finish"_a = true,
-          "grammar_primes"_a = std::vector<std::size_t>(), "progress"_a.none(true) = py::none());
+          "stop_texts"_a = std::vector<std::string>(), "refresh"_a, "threads"_a, "scores"_a = false,
+          "grammar"_a.none(true) = py::none(), "finish"_a = true, "grammar_primes"_a = std::vector<std::size_t>(),
+          "progress"_a.none(true) = py::none());
+    m.def(
+        "check_stops",
+        [](const lstmgen::Model& model, const IdLists& ids, const std::vector<std::string>& texts) {
+            lstmgen::StopMatcher(model, ids, texts);
+        },
+        "model"_a, "ids"_a, "texts"_a);
     m.def(
         "measure_limits",
         [](const lstmgen::Model& model) {

@@ -56,9 +56,10 @@ public:
     struct Joined {
         enum Phase { kNoting, kReading, kDrawing, kResting, kOver };
 
-        Joined(BatchRequest r, std::size_t outputs) : request(std::move(r)), sampler(outputs, request.sampler) {
+        Joined(BatchRequest r, const std::shared_ptr<const Network>& network)
+            : request(std::move(r)), sampler(network->info().outputs, request.sampler) {
             sampler.reserve();
-            stops.set(request.stops, outputs);
+            stops.set(network, request.stops, request.stop_texts);
         }
 
         const std::vector<std::uint32_t>& prime() const noexcept { return request.prime; }
@@ -100,7 +101,7 @@ public:
         sweep();
         const auto free = std::find(members_.begin(), members_.end(), nullptr);
         if (free == members_.end()) refuse({"the batch is full: it has ", members_.size(), " sequences"});
-        auto member = std::make_unique<Joined>(std::move(request), outputs);
+        auto member = std::make_unique<Joined>(std::move(request), network_);
         const BatchRequest& r = member->request;
         if (carries(r.refresh)) {
             make_carried();
@@ -351,7 +352,7 @@ private:
             m.sampler.set_logits(logits, m.guard.allowed());
             const std::uint32_t id = m.sampler.draw();
             m.guard.drawn(id);
-            m.stops.drawn(m.sampler.history().ids(), m.sampler.history().size());
+            m.stops.drawn(id);
             if (m.request.scored) m.score += plain_log_probability(logits, info().outputs, id, scratch_.data());
             ++m.drawn;
             m.pending = id;

@@ -126,6 +126,16 @@ lstmgen_status lstmgen_generator_set_stops(lstmgen_generator* generator, const u
     });
 }
 
+lstmgen_status lstmgen_generator_set_stop_texts(lstmgen_generator* generator, const char* const* texts,
+                                                const size_t* text_bytes, size_t text_count) {
+    return with(generator, [&](lstmgen_generator& g) {
+        std::vector<std::string> found;
+        const lstmgen_status status = read_stops(texts, text_bytes, text_count, found);
+        if (status == LSTMGEN_OK) g.generator.set_stops({}, found);
+        return status;
+    });
+}
+
 lstmgen_status lstmgen_generator_go_on(lstmgen_generator* generator) {
     return with(generator, [&](lstmgen_generator& g) {
         g.generator.go_on();

@@ -117,7 +117,9 @@ lstmgen_status predict(const lstmgen_model& model, std::size_t size, std::size_t
 lstmgen_status read_many(const ModelInfo& info, const lstmgen_many_options& from, const SamplerOptions& sampler,
                          std::vector<Request>& requests, ManyOptions& to) {
     if (from.primes && !from.prime_sizes) return fail_null("prime_sizes");
-    const lstmgen_status status = read_stops(from.stops, from.stop_sizes, from.stop_count, to.stops);
+    lstmgen_status status = read_stops(from.stops, from.stop_sizes, from.stop_count, to.stops);
+    if (status == LSTMGEN_OK)
+        status = read_stops(from.stop_texts, from.stop_text_bytes, from.stop_text_count, to.stop_texts);
     if (status != LSTMGEN_OK) return status;
     to.length = from.length;
     for (std::size_t i = 0; i < from.count; ++i) {

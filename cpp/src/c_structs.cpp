@@ -42,16 +42,6 @@ LSTMGEN_KEPT lstmgen_status fill_struct(const Struct& what, void* to, std::size_
     return LSTMGEN_OK;
 }
 
-lstmgen_status read_stops(const std::uint32_t* const* stops, const std::size_t* sizes, std::size_t count,
-                          std::vector<std::vector<std::uint32_t>>& to) {
-    if (count > 0 && (!stops || !sizes)) return fail_null("stops or stop_sizes");
-    for (std::size_t i = 0; i < count; ++i) {
-        if (!stops[i]) return fail(LSTMGEN_INVALID_ARGUMENT, "stop %zu is NULL", i);
-        to.emplace_back(stops[i], stops[i] + sizes[i]);
-    }
-    return LSTMGEN_OK;
-}
-
 lstmgen_status read_allocator(const lstmgen_allocator* from, Allocator& to) noexcept {
     if (!from) return LSTMGEN_OK;
     lstmgen_allocator allocator;

@@ -99,9 +99,10 @@ static_assert(Versioned<lstmgen_many_options>::first_size ==
 // appended later would read as its value.
 template <class T>
 constexpr bool kNoPadding = sizeof(void*) != 8 || sizeof(T) == Versioned<T>::first_size;
+static_assert(sizeof(void*) != 8 ||
+              sizeof(lstmgen_many_options) == offsetof(lstmgen_many_options, stop_text_count) + sizeof(std::size_t));
 static_assert(sizeof(lstmgen_load_options) == offsetof(lstmgen_load_options, user) + sizeof(void*));
-static_assert(kNoPadding<lstmgen_allocator> && kNoPadding<lstmgen_layer> && kNoPadding<lstmgen_generator_options> &&
-              kNoPadding<lstmgen_many_options>);
+static_assert(kNoPadding<lstmgen_allocator> && kNoPadding<lstmgen_layer> && kNoPadding<lstmgen_generator_options>);
 // The options of the sampler grow with the list of them.
 #define SIZE(name, ...) +sizeof(lstmgen_sampler_options::name)
 #define LIST(name) +sizeof(lstmgen_sampler_options::name) + sizeof(lstmgen_sampler_options::name##_count)
@@ -113,9 +114,16 @@ static_assert(sizeof(void*) != 8 ||
 #undef SIZE
 #undef LIST
 
-/// Reads stops (count), of which the i-th has sizes[i] ids.
-lstmgen_status read_stops(const std::uint32_t* const* stops, const std::size_t* sizes, std::size_t count,
-                          std::vector<std::vector<std::uint32_t>>& to);
+/// Reads stops (count), of which the i-th has sizes[i] ids or bytes.
+template <class T, class Stop>
+lstmgen_status read_stops(const T* const* stops, const std::size_t* sizes, std::size_t count, std::vector<Stop>& to) {
+    if (count > 0 && (!stops || !sizes)) return fail_null("the stops or their sizes");
+    for (std::size_t i = 0; i < count; ++i) {
+        if (!stops[i]) return fail(LSTMGEN_INVALID_ARGUMENT, "stop %zu is NULL", i);
+        to.emplace_back(stops[i], stops[i] + sizes[i]);
+    }
+    return LSTMGEN_OK;
+}
 
 /// These three turn a struct into that of the C++ API. If `from` is NULL, `to` stays as it is.
 lstmgen_status read_allocator(const lstmgen_allocator* from, Allocator& to) noexcept;

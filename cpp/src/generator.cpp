@@ -51,7 +51,7 @@ public:
         sampler_.reserve();
         context_.load(in);
         guard_ = grammar::Guard::load(model, in);
-        stop_search_.load(in, info().outputs);
+        stop_search_.load(in, model.network());
         in.expect(0);
     }
 
@@ -191,8 +191,10 @@ public:
         ready_ = false;
     }
     const Grammar& grammar() const noexcept { return guard_.grammar(); }
-    void set_stops(const Stops& stops) { stop_search_.set(stops, info().outputs); }
-    Stops stops() const { return stop_search_.stops(); }
+    void set_stops(const Stops& ids, const std::vector<std::string>& texts) {
+        stop_search_.set(context_.network(), ids, texts);
+    }
+    const StopSearch& stop_search() const noexcept { return stop_search_; }
     void go_on() noexcept {
         if (stop_search_.found()) stop_search_.restart();
     }
@@ -217,7 +219,7 @@ private:
 
     std::uint32_t drawn(std::uint32_t id) {
         guard_.drawn(id);
-        stop_search_.drawn(sampler_.history().ids(), sampler_.history().size());
+        stop_search_.drawn(id);
         pending_ = id;
         has_pending_ = true;
         ready_ = false;
@@ -272,8 +274,11 @@ LSTMGEN_KEPT void Generator::set_grammar(const Grammar& grammar, std::uint64_t l
 LSTMGEN_KEPT void Generator::set_grammar_length(std::uint64_t length) { Impl::Use(impl_)->set_grammar_length(length); }
 LSTMGEN_KEPT Grammar Generator::grammar() const { return Impl::Use(impl_)->grammar(); }
 LSTMGEN_KEPT bool Generator::ended() const { return Impl::Use(impl_)->ended(); }
-LSTMGEN_KEPT void Generator::set_stops(const Stops& stops) { Impl::Use(impl_)->set_stops(stops); }
-LSTMGEN_KEPT Stops Generator::stops() const { return Impl::Use(impl_)->stops(); }
+LSTMGEN_KEPT void Generator::set_stops(const Stops& ids, const std::vector<std::string>& texts) {
+    Impl::Use(impl_)->set_stops(ids, texts);
+}
+LSTMGEN_KEPT Stops Generator::stops() const { return Impl::Use(impl_)->stop_search().ids(); }
+LSTMGEN_KEPT std::vector<std::string> Generator::stop_texts() const { return Impl::Use(impl_)->stop_search().texts(); }
 LSTMGEN_KEPT void Generator::go_on() { Impl::Use(impl_)->go_on(); }
 LSTMGEN_KEPT void Generator::reset(std::uint64_t seed) { Impl::Use(impl_)->reset(seed); }
 LSTMGEN_KEPT Generator Generator::clone() const { return Generator(Impl::Use(impl_)->clone()); }

@@ -20,7 +20,6 @@
 #include "lstmgen/vocabulary.hpp"
 #include "message.hpp"
 #include "sampler.hpp"
-#include "stop_search.hpp"
 #include "workers.hpp"
 
 namespace lstmgen {
@@ -37,6 +36,7 @@ struct Member {
     Sampler sampler;
     double* score;  // or null
     grammar::Guard guard;
+    StopMatcher::Place place;
     bool over = false;
 };
 
@@ -103,7 +103,8 @@ void sample_batch(const Model& model, const ManyOptions& options, const StopMatc
             s.guard.drawn(id);
             s.result->push_back(id);
             if (s.score) *s.score += plain_log_probability(logits + i * outputs, outputs, id, scratch.data());
-            s.over = stops.matches(*s.result);
+            stops.read(id, s.place);
+            s.over = s.place.found;
             if (s.over) continue;
             ids[going.size()] = id;
             going.push_back(i);
@@ -117,7 +118,6 @@ void sample_batch(const Model& model, const ManyOptions& options, const StopMatc
 void check(const Model& model, const std::vector<Request>& requests, const ManyOptions& options) {
     const std::size_t outputs = model.info().outputs;
     check_threads(options.threads);
-    check_stops(options.stops, outputs);
     const bool pads = Context::pads(model.info(), options.refresh);
     for (std::size_t i = 0; i < requests.size(); ++i) {
         const std::string who = message({"sequence ", i, ": "});
@@ -157,6 +157,7 @@ std::vector<Members> batches(const Model& model, const std::vector<Request>& req
                               size(i),
                               std::move(sampler),
                               options.scores ? options.scores + i : nullptr,
+                              {},
                               {}});
     }
     return all;
@@ -169,10 +170,10 @@ LSTMGEN_KEPT std::vector<std::vector<std::uint32_t>> sample_many(const Model& mo
                                                                  const ManyOptions& options,
                                                                  const Generator::Continue& keep_going) {
     check(model, requests, options);
+    const StopMatcher stops(model, options.stops, options.stop_texts);
     std::vector<std::vector<std::uint32_t>> results(requests.size());
     if (options.scores) std::fill_n(options.scores, requests.size(), 0.0);
     if (requests.empty()) return results;
-    const StopMatcher stops(options.stops);
     std::vector<Members> queue = batches(model, requests, options, results);
 
     std::atomic<std::size_t> next{0};

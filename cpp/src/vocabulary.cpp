@@ -138,23 +138,4 @@ LSTMGEN_KEPT std::string Vocabulary::decode(const std::uint32_t* ids, std::size_
     return text;
 }
 
-LSTMGEN_KEPT StopMatcher::StopMatcher(const std::vector<std::vector<std::uint32_t>>& stops) {
-    for (std::size_t i = 0; i < stops.size(); ++i) {
-        if (stops[i].empty()) refuse({"stop ", i, " is empty: expected at least one element"});
-        ids_.insert(ids_.end(), stops[i].begin(), stops[i].end());
-        ends_.push_back(ids_.size());
-        longest_ = std::max(longest_, stops[i].size());
-    }
-}
-
-LSTMGEN_KEPT bool StopMatcher::matches(const std::uint32_t* ids, std::size_t n) const noexcept {
-    std::size_t begin = 0;
-    for (const std::size_t end : ends_) {
-        const std::size_t size = end - begin;
-        if (n >= size && std::equal(ids + (n - size), ids + n, ids_.data() + begin)) return true;
-        begin = end;
-    }
-    return false;
-}
-
 }  // namespace lstmgen

@@ -192,10 +192,9 @@ struct Steps {
         CHECK(lstmgen_state_size(m, &bytes) == LSTMGEN_OK);
         state.resize(bytes / 8 + 1);
         CHECK(lstmgen_state_init(m, state.data(), bytes) == LSTMGEN_OK);
-        const std::uint32_t stop[40] = {};  // it is not drawn
-        const std::uint32_t* const stops = stop;
-        const std::size_t size = std::size(stop);
-        CHECK(lstmgen_generator_set_stops(generator, &stops, &size, 1) == LSTMGEN_OK);
+        const char* const stop = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";  // it is not drawn
+        const std::size_t size = std::strlen(stop);
+        CHECK(lstmgen_generator_set_stop_texts(generator, &stop, &size, 1) == LSTMGEN_OK);
         CHECK(lstmgen_generator_copy(other, generator) == LSTMGEN_OK);
     }
     ~Steps() {

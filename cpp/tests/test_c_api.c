@@ -969,7 +969,9 @@ static void test_stops(const char* path) {
     lstmgen_generator *g = generator_of(model, 7, 1), *copy = NULL, *loaded = NULL;
     uint32_t all[STOP_LENGTH], ids[STOP_LENGTH], other = 0, bad = OUTPUTS;
     const uint32_t* stops[2];
-    size_t sizes[2] = {1, 2}, bytes, first, i;
+    char text[2];
+    const char* texts[3];
+    size_t sizes[2] = {1, 2}, bytes_of[3] = {2, 3, 1}, bytes, first, i;
     unsigned char* state;
     int ended = 9;
     drawing d;
@@ -979,6 +981,10 @@ static void test_stops(const char* path) {
     OK(lstmgen_generator_free(&g));
     stops[0] = &bad;
     stops[1] = all + AT - 2; /* it may occur before, too */
+    for (i = 0; i < 2; ++i) text[i] = (char)('a' + (int)stops[1][i]);
+    texts[0] = text;
+    texts[1] = "abz";
+    texts[2] = NULL;
     for (first = 2; memcmp(all + first - 2, stops[1], 2 * sizeof *all) != 0; ++first) {
     }
     g = generator_of(model, 7, 1);
@@ -1056,6 +1062,22 @@ static void test_stops(const char* path) {
     OK(lstmgen_generator_ended(copy, &ended));
     CHECK(!ended);
 
+    /* The same stop as a text. */
+    INVALID(lstmgen_generator_set_stop_texts(NULL, texts, bytes_of, 1));
+    INVALID(lstmgen_generator_set_stop_texts(g, NULL, bytes_of, 1));
+    INVALID(lstmgen_generator_set_stop_texts(g, texts, NULL, 1));
+    INVALID(lstmgen_generator_set_stop_texts(g, texts, bytes_of, 2));
+    CHECK(strstr(lstmgen_last_error(), "stop text 1: no elements of the vocabulary can hold it") != NULL);
+    bytes_of[1] = 0;
+    INVALID(lstmgen_generator_set_stop_texts(g, texts, bytes_of, 2));
+    CHECK(strstr(lstmgen_last_error(), "stop text 1 is empty") != NULL);
+    INVALID(lstmgen_generator_set_stop_texts(g, texts, bytes_of, 3));
+    OK(lstmgen_generator_set_stop_texts(g, texts, bytes_of, 1));
+    OK(lstmgen_generator_reset(g, 7));
+    OK(lstmgen_generator_feed_prime(g));
+    CHECK(lstmgen_generator_next_many(g, ids, STOP_LENGTH) == LSTMGEN_ENDED);
+    CHECK(memcmp(ids, all, first * sizeof *all) == 0 && ids[first] == LSTMGEN_SEPARATOR);
+
     /* With callbacks, which get the stop, too. */
     OK(lstmgen_generator_reset(copy, 7));
     OK(lstmgen_generator_feed_prime(copy));
@@ -1087,8 +1109,9 @@ static void test_many(const char* path) {
     lstmgen_generator* g = NULL;
     static const uint32_t some[] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9}, stop[] = {4, 4}, bad = OUTPUTS;
     const uint32_t *primes[MANY], *stops[1], *no_prime = NULL;
-    size_t sizes[MANY], stop_sizes[1] = {2}, counts[MANY], zero = 0, refresh, i, j;
-    uint32_t ids[MANY * LENGTH], alone[LENGTH];
+    size_t sizes[MANY], stop_sizes[1] = {2}, counts[MANY], by_text_counts[MANY], zero = 0, refresh, i, j;
+    uint32_t ids[MANY * LENGTH], alone[LENGTH], by_text[MANY * LENGTH];
+    static const char* const text = "ee"; /* `stop` */
     uint64_t seeds[MANY];
     double temps[MANY];
     int calls;
@@ -1118,6 +1141,13 @@ static void test_many(const char* path) {
         many.stop_sizes = stop_sizes;
         many.stop_count = 1;
         OK(lstmgen_model_sample_many(model, &options, &many, ids, MANY * LENGTH, counts));
+        many.stop_count = 0;
+        many.stop_texts = &text;
+        many.stop_text_bytes = stop_sizes;
+        many.stop_text_count = 1;
+        OK(lstmgen_model_sample_many(model, &options, &many, by_text, MANY * LENGTH, by_text_counts));
+        CHECK(memcmp(by_text_counts, counts, sizeof counts) == 0);
+        for (i = 0; i < MANY; ++i) CHECK(memcmp(by_text + i * LENGTH, ids + i * LENGTH, counts[i] * sizeof *ids) == 0);
         for (i = 0; i < MANY; ++i) {
             sampler.temp = temps[i];
             sampler.seed = seeds[i];

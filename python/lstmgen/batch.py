@@ -12,7 +12,7 @@ from lstmgen.generator import Generator
 from lstmgen.model import Model
 from lstmgen.options import SHOWN_DEFAULTS, Integer, Number, SamplingOptions, checked, with_positional
 from lstmgen.signatures import with_keywords
-from lstmgen.stream import UNLIMITED, Logprobs, compiled_grammar, decode, stop_ids
+from lstmgen.stream import UNLIMITED, Logprobs, compiled_grammar, decode, stops_of
 from lstmgen.vocabulary import Ids
 
 _ONE_BY_ONE = ("best_of", "beam", "logits_processor")
@@ -254,9 +254,11 @@ class Batch:
         grammar = compiled_grammar(self.model, values)
         prime = generator._prime("prime", values.get("prime"), values)
         told = generator._told(values)
+        stops, texts = stops_of(self.model, values.get("stop"))
         request = {
             "length": UNLIMITED if values.get("length") is None else values["length"],
-            "stops": stop_ids(self.model, values.get("stop")),
+            "stops": stops,
+            "stop_texts": texts,
             "refresh": generator._refresh(values, 4),
             "grammar": grammar,
             "finish": values.get("finish", True),

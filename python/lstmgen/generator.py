@@ -32,7 +32,7 @@ from lstmgen.options import (
 )
 from lstmgen.progress import counted, counting, pieces
 from lstmgen.signatures import ExportSignature, with_keywords
-from lstmgen.stream import Stream, compiled_grammar, decode, encode, engine_defaults, engine_options, stop_ids
+from lstmgen.stream import Stream, compiled_grammar, decode, encode, engine_defaults, engine_options, stops_of
 from lstmgen.vocabulary import Ids
 
 if TYPE_CHECKING:
@@ -435,7 +435,7 @@ class Generator:
             own = checked(who, {name: values[i] for name, values in each.items()})
             samplers.append({**shared, **engine_options(self.model, {"seed": _new_seed(), **own})})
         primes = self._primes(prime, n, common)
-        stops = stop_ids(self.model, common.get("stop"))
+        stops, texts = stops_of(self.model, common.get("stop"))
         grammar = compiled_grammar(self.model, common)
         refresh = self._refresh(common, 4)
         if not samplers:
@@ -447,6 +447,7 @@ class Generator:
                 samplers,
                 length=common["length"],
                 stops=stops,
+                stop_texts=texts,
                 refresh=refresh,
                 threads=self.threads,
                 scores=scores,
@@ -479,11 +480,11 @@ class Generator:
                 raise OptionError(name, f"0 beside {option('beam')}, which draws nothing", values[name])
         stream, prime = self._start("sample", {name: values[name] for name in values if name != "beam"})
         deque(self._reading(stream, prime), 0)
-        limited = stream._left() if stream._grammar is not None and stream._finish else None
-        stops = stop_ids(self.model, values.get("stop"))
         live: list[tuple[float, list[int], _core.Generator]] = [(0.0, [], stream._open())]
         over: list[tuple[float, list[int]]] = []
         spare: list[_core.Generator] = []
+        if stream._open().ended():  # the prime is all of a text of the grammar
+            live, over = [], [(0.0, [])]
 
         def copy(run: _core.Generator) -> _core.Generator:
             if not spare:
@@ -492,13 +493,7 @@ class Generator:
             other.copy_from(run)
             return other
 
-        for drawn in counted(range(values["length"]), values["length"], "elements", "searching"):
-            if limited is not None:
-                for *_, run in live:
-                    run.set_grammar_length(limited - drawn)
-            whole = [sequence for sequence in live if stream._grammar is not None and sequence[2].ended()]
-            over += [(total, ids) for total, ids, _ in whole]
-            live = [sequence for sequence in live if sequence not in whole]
+        for _ in counted(range(values["length"]), values["length"], "elements", "searching"):
             if not live or len(over) >= width:
                 break
             found = []
@@ -513,13 +508,12 @@ class Generator:
                 _total, ids, run = parents[parent]
                 runs = [*(copy(run) for _ in followers[1:]), run]
                 for (total, i), other in zip(followers, runs, strict=True):
-                    longer = [*ids, i]
-                    if any(longer[-len(stop) :] == stop for stop in stops):
-                        over.append((total, longer))
+                    other.draw(np.where(np.arange(self.model.outputs) == i, 0.0, -np.inf))
+                    if other.ended():
+                        over.append((total, [*ids, i]))
                         spare.append(other)
-                        continue
-                    other.feed(np.array([i], np.uint32))
-                    live.append((total, longer, other))
+                    else:
+                        live.append((total, [*ids, i], other))
         results = [*over, *((total, ids) for total, ids, _ in live)]
         _, best = max(results, key=lambda result: result[0] / max(1, len(result[1])))
         return decode(self.model, [*(prime.ids[prime.added :].tolist() if values.get("include_prime") else ()), *best])

@@ -544,7 +544,7 @@ class _Common(TypedDict, total=False):
         str | Sequence[str] | None,
         Option(
             Text("a text or a list of texts", (Iterable,), several=True),
-            "The first of these texts ends the sample. It is the end of the result.",
+            "The first of these texts ends the sample, with the element in which it ends. It is in the result.",
             changes=True,
         ),
     ]

@@ -112,9 +112,11 @@ class Stream(Iterator[str | int]):
         self._over = False  # whether a stop text, or the end of a grammar, has ended the iteration
         self._stop: str | Sequence[Any] | None = values.get("stop")
         if "stop" in values:
-            native.set_stops(stop_ids(model, self._stop))
+            native.set_stops(*stops_of(model, self._stop))
         else:
-            self._stop = [decode(model, ids) for ids in native.stops()] or None  # of a state
+            ids, texts = native.stops()  # of a state
+            lists = [list(map(self._element, stop)) for stop in ids]
+            self._stop = [*lists, *(text.decode(errors="replace") for text in texts)] or None
         self._length: int | None = values.get("length", 1000)
         self._on_unknown: str = values.get("on_unknown", "error")
         self._most: int = values.get("logprobs", 0)
@@ -305,7 +307,7 @@ class Stream(Iterator[str | int]):
             raise TypeError(f"{option(fixed[0])} is fixed when a stream starts: start another stream for it")
         values = checked("update", options, CHANGEABLE)
         grammar = compiled_grammar(self._model, values)
-        stops = stop_ids(self._model, values["stop"]) if "stop" in values else []
+        stops = stops_of(self._model, values.get("stop"))
         unset = ["temp" if TABLE[name].one_of else name for name in options if name not in values]
         defaults = engine_defaults(self._model)
         engine = {name: defaults[name] for name in unset if name in defaults}
@@ -325,7 +327,7 @@ class Stream(Iterator[str | int]):
             self._on_unknown = values.get("on_unknown", "error")
         if "stop" in options:
             self._stop = values.get("stop")
-            self._open().set_stops(stops)
+            self._open().set_stops(*stops)
 
     def __getattr__(self, name: str) -> Any:
         if name not in CHANGEABLE:
@@ -551,23 +553,55 @@ def decode(model: Model, ids: Iterable[int]) -> str | list[str] | list[int]:
     return list(ids) if model.vocabulary is None else model.vocabulary.decode(ids)
 
 
-def stop_ids(model: Model, stop: str | Iterable[str] | None) -> list[list[int]]:
-    """Return the ids of each stop text.
+def stops_of(model: Model, stop: str | Iterable[Elements] | None) -> tuple[list[list[int]], list[bytes]]:
+    """Return what the engine seeks for an option `stop`: lists of ids, and texts in UTF-8.
 
-    stop: a text, several texts, or None for no stop text.
+    stop: a text, or several texts or lists of elements or ids. None stands for no stop.
 
-    Raises `OptionError` for an empty text, and `ValueError` for unknown elements.
+    A text is sought as a text, except among tokens: there it is a list of elements.
+
+    Raises `OptionError` for an empty one, and `ValueError` for one that no elements can make.
 
     >>> import lstmgen
-    >>> [len(ids) for ids in stop_ids(lstmgen.Model("latex"), ["$$", "."])]
-    [2, 1]
+    >>> stops_of(lstmgen.Model("latex"), ["$$", [5]])
+    ([[5]], [b'$$'])
     """
-    if stop is None:
-        return []
-    ids = [_own_ids(model, "stop", text) for text in ([stop] if isinstance(stop, str) else stop)]
-    if not all(ids):
+    ids: list[list[int]] = []
+    texts: list[bytes] = []
+    joined = model.vocabulary is not None and model.vocabulary.kind != "tokens"
+    for each in [] if stop is None else [stop] if isinstance(stop, str) else stop:
+        if joined and isinstance(each, str):
+            texts.append(_as_drawn(model, each).encode(errors="surrogatepass"))
+        else:
+            ids.append(_own_ids(model, "stop", each))
+    if not (all(ids) and all(texts)):
         raise OptionError("stop", "texts of at least one element", stop)
-    return ids
+    _check_stops(model, ids, texts)
+    return ids, texts
+
+
+def _as_drawn(model: Model, text: str) -> str:
+    """Return a text as the tokenizer lets a model draw it."""
+    tokenizer = model.vocabulary.tokenizer if model.vocabulary is not None else None
+    if tokenizer is None:
+        return text
+    known = tokenizer.oov_token is None
+    return tokenizer.lowered(text) if known else str(decode(model, _own_ids(model, "stop", text)))
+
+
+def _check_stops(model: Model, ids: list[list[int]], texts: list[bytes]) -> None:
+    try:
+        _core.check_stops(model._native, ids, texts)
+    except ValueError as error:
+        if not texts:
+            raise ValueError(f"{option('stop')}: {error}") from None
+        if ids or len(texts) > 1:  # which one is it?
+            _check_stops(model, ids, [])
+            for each in texts:
+                _check_stops(model, [], [each])
+        text = texts[0].decode(errors="surrogatepass")
+        _own_ids(model, "stop", text)  # an error that shows what is unknown
+        raise ValueError(f"{option('stop')}: {text!r:.60}: {str(error).partition(': ')[2]}") from None
 
 
 def _own_ids(model: Model, name: str, what: Elements) -> list[int]:

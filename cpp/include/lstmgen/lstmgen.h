@@ -539,15 +539,24 @@ LSTMGEN_STATUS lstmgen_generator_set_grammar(lstmgen_generator* generator,
 LSTMGEN_STATUS lstmgen_generator_set_grammar_length(lstmgen_generator* generator, uint64_t length);
 
 /** Ends the sequence after the first of `stops` (stop_count) that is drawn. Stop i has
- * stop_sizes[i] ids, from 1 to LSTMGEN_MAX_LOOKBACK, which lstmgen_model_encode makes of a text.
- * The arrays are copied. The last element of a stop is drawn like any other, and then
- * lstmgen_generator_next gives LSTMGEN_ENDED. A stop may be spread over several calls. The search
- * begins here, and anew after lstmgen_generator_go_on, feed, score and reset. Clones, copies and
- * states have the stops and what has been drawn of one. Both arrays may be NULL if stop_count is 0:
- * no stops. On failure the old stops stay. It allocates. */
+ * stop_sizes[i] ids, from 1 to LSTMGEN_MAX_LOOKBACK. The arrays are copied. The last element of a
+ * stop is drawn like any other, and then lstmgen_generator_next gives LSTMGEN_ENDED. A stop may be
+ * spread over several calls. The search begins here, and anew after lstmgen_generator_go_on, feed,
+ * score and reset. Clones, copies and states have the stops and what has been drawn of one. Both
+ * arrays may be NULL if stop_count is 0: no stops. On failure the old stops stay. It allocates. */
 LSTMGEN_STATUS lstmgen_generator_set_stops(lstmgen_generator* generator,
                                            const uint32_t* const* stops, const size_t* stop_sizes,
                                            size_t stop_count);
+
+/** Ends the sequence after the first element in which one of `texts` (text_count) ends. Text i has
+ * text_bytes[i] bytes of UTF-8, from 1 to LSTMGEN_MAX_LOOKBACK. A text is sought in the text of the
+ * elements, however they cut it, and may end within an element, which is drawn whole. In a
+ * vocabulary of the kind "tokens" it is the elements that lstmgen_model_encode makes of it. All
+ * else is as in lstmgen_generator_set_stops, whose stops end. LSTMGEN_INVALID_ARGUMENT, too: no
+ * elements can hold a text, or there is no vocabulary. */
+LSTMGEN_STATUS lstmgen_generator_set_stop_texts(lstmgen_generator* generator,
+                                                const char* const* texts, const size_t* text_bytes,
+                                                size_t text_count);
 
 /** Sets a callback that changes the logits of each element from the next one on. `user` is its
  * first argument. `callback` may be NULL: none. Clones and copies have it, too. States do not hold
@@ -701,6 +710,12 @@ typedef struct lstmgen_many_options {
     /** 1: the text of the grammar may be cut off; 0, the default: it is complete after `length`
      * elements, or before. */
     size_t unfinished;
+    /** Stops as texts, as in lstmgen_generator_set_stop_texts; beside `stops`. */
+    const char* const* stop_texts;
+    /** Number of bytes of each text, at least 1. */
+    const size_t* stop_text_bytes;
+    /** Number of texts; default 0. */
+    size_t stop_text_count;
 } lstmgen_many_options;
 
 /** The defaults of lstmgen_many_options. */
@@ -717,6 +732,9 @@ typedef struct lstmgen_many_options {
      0,                            \
      NULL,                         \
      NULL,                         \
+     NULL,                         \
+     NULL,                         \
+     0,                            \
      NULL,                         \
      NULL,                         \
      0}

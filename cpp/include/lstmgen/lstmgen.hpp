@@ -380,14 +380,19 @@ public:
     void set_grammar_length(std::uint64_t length);
     /// The grammar in force, or none.
     [[nodiscard]] Grammar grammar() const;
-    /// Ends the sequence after the first of these stops that is drawn. The stop is part of it.
-    /// Without stops it goes on. None is empty or has more than LSTMGEN_MAX_LOOKBACK elements, and
-    /// each id is below info().outputs. The search begins here; it begins anew after a stop, feed,
-    /// score and reset. Clones and states have the stops and what has been drawn of one. It
-    /// allocates.
-    void set_stops(const std::vector<std::vector<std::uint32_t>>& stops);
-    /// The stops in force.
+    /// Ends the sequence after the first element in which a stop ends: one of the lists `ids`, or
+    /// of the `texts` in UTF-8. A text is sought in the text of the elements, however they cut it,
+    /// and may end within an element. In a vocabulary of the kind "tokens" it is the elements that
+    /// Vocabulary::encode makes of it. The stop and its last element are part of the sequence. Each
+    /// stop has 1 to LSTMGEN_MAX_LOOKBACK ids, which are below info().outputs, or bytes, which
+    /// elements can hold. The search begins here; it begins anew after a stop, feed, score and
+    /// reset. Clones and states have the stops and what has been drawn of one. It allocates.
+    void set_stops(const std::vector<std::vector<std::uint32_t>>& ids,
+                   const std::vector<std::string>& texts = {});
+    /// The lists of ids in force. They include texts in a vocabulary of the kind "tokens".
     [[nodiscard]] std::vector<std::vector<std::uint32_t>> stops() const;
+    /// The texts in force.
+    [[nodiscard]] std::vector<std::string> stop_texts() const;
     /// Lets more elements be drawn after a stop. It does nothing if no stop ended the sequence.
     void go_on();
     /// Whether the sequence has ended, so that `next` is an error. Either the last element
@@ -486,10 +491,10 @@ struct Request {
 /// What many sequences have in common.
 struct ManyOptions {
     std::size_t length = 1000;  ///< the most elements of a sequence
-    /// A sequence ends with the first of these stops that it draws. The stop is part of it. None
-    /// may be empty, and each id is below info().outputs.
+    /// A sequence ends with the first of these stops that it draws, as in Generator::set_stops.
     std::vector<std::vector<std::uint32_t>> stops;
-    std::size_t refresh = 1;  ///< as in GeneratorOptions
+    std::vector<std::string> stop_texts;  ///< likewise
+    std::size_t refresh = 1;              ///< as in GeneratorOptions
     std::size_t threads = 1;  ///< threads that share the sequences, at most LSTMGEN_MAX_THREADS
     /// Null, or (requests): gets for each sequence the sum of ln of the probabilities that the
     /// network alone, without options, gives its elements.
@@ -503,8 +508,7 @@ struct ManyOptions {
 
 /// Draws a sequence for each of `requests`, side by side, which is faster than one after the other.
 /// Each is what a Generator with the same options draws, bit for bit. The result has the ids of
-/// each sequence. Throws the errors of Generator, and Error for a stop that is empty or has an id
-/// out of range.
+/// each sequence. Throws the errors of Generator.
 ///
 /// The calling thread calls `keep_going` at least every 20 ms, or once an element. If it returns
 /// false, the result holds what has been drawn so far.
@@ -517,8 +521,9 @@ struct BatchRequest : Request {
     std::uint64_t length = 1000;  ///< the most elements of it
     /// It ends with the first of these stops that it draws, as in Generator::set_stops.
     std::vector<std::vector<std::uint32_t>> stops;
-    std::size_t refresh = 1;  ///< as in GeneratorOptions
-    Grammar grammar;          ///< which elements can be drawn, as in Generator::set_grammar
+    std::vector<std::string> stop_texts;  ///< likewise
+    std::size_t refresh = 1;              ///< as in GeneratorOptions
+    Grammar grammar;     ///< which elements can be drawn, as in Generator::set_grammar
     bool finish = true;  ///< the text of the grammar is complete after `length` elements, or before
     bool scored = false;  ///< whether Batch::score counts
 };

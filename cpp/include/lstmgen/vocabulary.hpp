@@ -58,29 +58,42 @@ private:
     std::shared_ptr<const LongestMatch> long_;  // if an element has more than 64 bytes, else null
 };
 
-/// Tells whether a sequence ends with a stop, a list of ids. Immutable: any number of threads may
-/// use one.
+/// What ends a sequence: stops, each a list of ids or a text. Immutable: any number of threads may
+/// use one. Copies share the stops.
 class LSTMGEN_API_CLASS StopMatcher {
 public:
-    /// Makes a matcher of any of these stops; none: it never matches. Throws Error with the code
-    /// invalid_argument if a stop is empty.
-    explicit StopMatcher(const std::vector<std::vector<std::uint32_t>>& stops);
+    /// Where the search of one sequence stands. It begins with a new one.
+    struct Place {
+        std::uint32_t ids = 0;   ///< what has been read of lists of ids
+        std::uint32_t text = 0;  ///< what has been read of texts
+        bool found = false;      ///< whether a stop ended in the last element
+    };
 
-    /// Returns whether `ids` (n), the last ones of a sequence, end with a stop. The last longest()
-    /// ids are enough. Does not allocate.
-    bool matches(const std::uint32_t* ids, std::size_t n) const noexcept;
-    /// Returns whether these ids end with a stop.
-    bool matches(const std::vector<std::uint32_t>& ids) const noexcept {
-        return matches(ids.data(), ids.size());
-    }
+    /// Finds nothing.
+    StopMatcher() = default;
+    /// Finds any of the lists `ids` and of the `texts` in UTF-8 in a sequence of elements of
+    /// `model`. A text is sought in the text of the elements, however they cut it, and may end
+    /// within an element. In a vocabulary of the kind "tokens" it is the elements that
+    /// Vocabulary::encode makes of it. Each stop has 1 to LSTMGEN_MAX_LOOKBACK ids or bytes. Throws
+    /// Error with the code invalid_argument for another, for an id that is not below
+    /// info().outputs, for a text that no elements can hold, and for texts without a vocabulary.
+    explicit StopMatcher(const Model& model, const std::vector<std::vector<std::uint32_t>>& ids,
+                         const std::vector<std::string>& texts = {})
+        : StopMatcher(model.network(), ids, texts) {}
 
-    /// Returns the number of ids of the longest stop; 0: there is no stop.
-    std::size_t longest() const noexcept { return longest_; }
+    /// Reads the next element of a sequence, whose `place` it moves. Does not allocate.
+    void read(std::uint32_t id, Place& place) const noexcept;
+    /// Returns whether there is a stop.
+    explicit operator bool() const noexcept { return sought_ != nullptr; }
 
 private:
-    std::vector<std::uint32_t> ids_;  // the ids of all stops, one stop after the other
-    std::vector<std::size_t> ends_;   // (stops), the index in ids_ after the last id of each
-    std::size_t longest_ = 0;
+    friend class StopSearch;
+    struct Sought;
+    StopMatcher(std::shared_ptr<const Network> network,
+                const std::vector<std::vector<std::uint32_t>>& ids,
+                const std::vector<std::string>& texts);
+
+    std::shared_ptr<const Sought> sought_;  // null: no stops
 };
 
 }  // namespace lstmgen
