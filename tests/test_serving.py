@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import lstmgen
 from support.networks import network, packed
@@ -20,6 +22,8 @@ from support.services import Service
 
 for package in ("starlette", "uvicorn", "openai"):
     pytest.importorskip(package)
+
+from lstmgen.serving import completions  # noqa: E402
 
 ON_WINDOWS = sys.platform == "win32"
 GRAMMAR = 'root ::= ("a" | "b" "c"+ "d")+ "e"'
@@ -110,6 +114,31 @@ def test_a_stop_ends_the_text_and_is_no_part_of_it(service: Service, letters: ls
         found = pieces(service, max_tokens=200, temp=1, seed=8, stop=stop, stream=stream)
         assert "".join(piece["text"] for piece in found) == text.removesuffix(end)
         assert found[-1]["finish_reason"] == "stop"
+
+
+@given(st.data())
+def test_a_stop_that_elements_cut_is_no_part_of_an_answer_however_it_comes(data: st.DataObject) -> None:
+    letters = st.text("ab\u00e9", min_size=1, max_size=3)
+    elements = data.draw(st.lists(letters, min_size=2, max_size=6, unique=True))
+    net = network([("lstm", 6), ("dense", len(elements), "softmax")], inputs=len(elements), scale=2)
+    model = lstmgen.Model(packed(net, vocabulary=elements, prime=[0]))
+    drawn = data.draw(st.lists(st.sampled_from(range(len(elements))), min_size=1, max_size=12))
+    text = "".join(elements[i] for i in drawn)
+    begin, last = data.draw(st.integers(0, len(text) - 1)), len(text) - len(elements[drawn[-1]])
+    stops = [text[begin : data.draw(st.integers(max(begin, last) + 1, len(text)))], "a\u00e9", "bab"]
+    # The elements up to the first in which a stop ends.
+    n = next(i for i in range(1, 99) if any(stop in "".join(elements[j] for j in drawn[:i]) for stop in stops))
+    drawn = drawn[:n]
+    text = "".join(elements[i] for i in drawn)
+    choice = completions.Choice(model, 0, 1, "", ([], [stop.encode() for stop in stops]), False)
+    pieces, left = [], drawn
+    while left:
+        size = data.draw(st.integers(1, len(left)))
+        pieces.append(choice.piece(left[:size], [], "stop" if size == len(left) else None))
+        left = left[size:]
+    assert "".join(piece["text"] for piece in pieces if piece) == text[: min(text.find(s) for s in stops if s in text)]
+    given = [i for piece in pieces if piece for i in piece["ids"]]
+    assert given == drawn[: len(given)]
 
 
 def test_several_prompts_and_choices_count_their_seeds(service: Service, letters: lstmgen.Generator) -> None:

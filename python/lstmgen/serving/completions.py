@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import secrets
 import time
@@ -15,6 +16,7 @@ from lstmgen.serving.failures import Failure
 from lstmgen.serving.models import separator
 from lstmgen.serving.requests import Asked
 from lstmgen.stream import Logprobs
+from lstmgen.vocabulary.naming import byte_of
 
 _BETWEEN = 0.03  # seconds between two events of a sequence, but the first
 _COMMENT = 2.0  # seconds between two comments in a queue
@@ -28,17 +30,23 @@ class Choice:
     index: of the choice in the answer.
     seed: of its sequence.
     prompt: the text that the answer begins with, or "".
-    stops: ids of the stops, which are no part of the answer.
+    stops: as `stops_of` returns them. They are no part of the answer.
     logprobs: whether log-probabilities are.
     """
 
     def __init__(
-        self, model: Model, index: int, seed: int, prompt: str, stops: Sequence[list[int]], logprobs: bool
+        self,
+        model: Model,
+        index: int,
+        seed: int,
+        prompt: str,
+        stops: tuple[Sequence[list[int]], Sequence[bytes]],
+        logprobs: bool,
     ) -> None:
         self.index, self.seed = index, seed
         self._vocabulary = model.vocabulary
         self._separator = separator(model)
-        self._stops = stops
+        self._stops, self._stop_texts = stops
         self._with_logprobs = logprobs
         self._prompt = prompt
         self._offset = 0  # characters so far
@@ -54,7 +62,7 @@ class Choice:
         """
         self._held += ids
         self._held_logprobs += logprobs
-        n = len(self._held) - self._of_a_stop(ending)
+        n, cut = self._before_a_stop(ending)
         ids, self._held = self._held[:n], self._held[n:]
         logprobs, self._held_logprobs = self._held_logprobs[:n], self._held_logprobs[n:]
         if not ids and ending is None and not self._prompt:
@@ -66,6 +74,8 @@ class Choice:
             offsets.append(self._offset)
             self._offset += len(part)
             text += part
+        if cut:  # the last element goes on with a stop
+            text = text.encode()[:-cut].decode()
         return {
             "text": text,
             "index": self.index,
@@ -75,14 +85,28 @@ class Choice:
             "seed": self.seed,
         }
 
-    def _of_a_stop(self, ending: str | None) -> int:
-        """How many of the held elements are a stop, or may be the beginning of one."""
-        if ending is not None:
-            found = [len(stop) for stop in self._stops if ending == "stop" and self._held[-len(stop) :] == stop]
-            return max(found, default=0)
-        most = min(len(self._held), max(map(len, self._stops), default=1) - 1)
-        ends = (self._held[-n:] for n in range(most, 0, -1))
-        return next((len(end) for end in ends if any(stop[: len(end)] == end for stop in self._stops)), 0)
+    def _before_a_stop(self, ending: str | None) -> tuple[int, int]:
+        """Return how many of the held elements come before a stop, or what may become one.
+
+        The second number is how many bytes of the last of these belong to the stop.
+        """
+        held = self._held
+        parts = [self._bytes(i) for i in held] if self._stop_texts else []
+        text, starts = b"".join(parts), [0, *itertools.accumulate(map(len, parts))]
+        if ending is None:
+            n = len(held) - _begun(held, self._stops)
+            at = len(text) - _begun(text, self._stop_texts)
+            return min([n, *(i for i, end in enumerate(starts[1:]) if end > at)]), 0
+        if ending != "stop":
+            return len(held), 0
+        n = len(held) - max((len(stop) for stop in self._stops if held[-len(stop) :] == stop), default=0)
+        at = min((text.index(stop) for stop in self._stop_texts if stop in text), default=len(text))
+        n = min([n, *(i for i, start in enumerate(starts[:-1]) if start >= at)])
+        return n, max(0, starts[n] - at) if parts else 0
+
+    def _bytes(self, i: int) -> bytes:
+        element = str(self._name(i))
+        return bytes([byte_of(element)]) if self._vocabulary and self._vocabulary.kind == "bytes" else element.encode()
 
     def _text(self, ids: list[int]) -> str:
         if self._vocabulary is not None and self._vocabulary.kind == "bytes":
@@ -101,6 +125,13 @@ class Choice:
             "top_logprobs": [{str(element): log for element, log in one.likeliest} for one in found],
             "text_offset": offsets[-len(found) :] if found else [],
         }
+
+
+def _begun(what: list[int] | bytes, stops: Sequence[list[int]] | Sequence[bytes]) -> int:
+    """How much of the end of `what` is the beginning of a stop."""
+    most = min(len(what), max(map(len, stops), default=1) - 1)
+    ends = (what[-n:] for n in range(most, 0, -1))
+    return next((len(end) for end in ends if any(stop[: len(end)] == end for stop in stops)), 0)
 
 
 class Completion:

@@ -11,7 +11,7 @@ from lstmgen.errors import NO_VALUE, OptionError, OptionTypeError, option, spell
 from lstmgen.options import TABLE, Flag, Integer, near, recommended
 from lstmgen.serving.failures import Failure, failure_of
 from lstmgen.serving.limits import Limits
-from lstmgen.stream import decode, stop_ids
+from lstmgen.stream import decode, stops_of
 from lstmgen.vocabulary import plain_ids
 
 # Parameters of OpenAI's API, and the names that the library has for them.
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
 
     prompts: for each prompt, what the engine is told of its candidates.
     texts: the prompts as text.
-    stops: ids of each stop.
+    stops: as `stops_of` returns them.
     n: how many of the candidates of a prompt are in the answer.
     stream, echo, usage: whether the answer is streamed, begins with the prompt, and ends with usage
         in a stream.
@@ -41,7 +41,7 @@ class Asked(NamedTuple):
 
     prompts: list[list[Prepared]]
     texts: list[str]
-    stops: list[list[int]]
+    stops: tuple[list[list[int]], list[bytes]]
     n: int
     stream: bool
     echo: bool
@@ -140,7 +140,7 @@ def _asked(body: dict[str, Any], batch: Batch, limits: Limits) -> Asked:
         ids = first.prime[first.added :].tolist() if echo else []
         found = decode(model, ids)
         texts.append(found if isinstance(found, str) else " ".join(map(str, found)))
-    stops = stop_ids(model, options.get("stop"))
+    stops = stops_of(model, options.get("stop"))
     usage_too = bool(usage.get("include_usage"))
     return Asked(prompts, texts, stops, n, stream, echo, usage_too, logprobs is not None)
 
