@@ -27,6 +27,7 @@ from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, optio
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
 from lstmgen.options import near
+from lstmgen.progress import busy
 from lstmgen.signatures import with_keywords
 from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
 from lstmgen.vocabulary.order import doubt
@@ -208,6 +209,11 @@ def build(source: Source, options: ExportOptions, network: Network | None = None
     >>> build(Model("latex").to_bytes(), {"dtype": "int8"}).assumed
     ()
     """
+    with busy("exporting"):
+        return _built(source, options, network)
+
+
+def _built(source: Source, options: ExportOptions, network: Network | None) -> Exported:
     unknown = options.keys() - ExportOptions.__annotations__.keys()
     if unknown:
         first = min(unknown)

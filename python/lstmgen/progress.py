@@ -121,6 +121,9 @@ def busy(what: str) -> Iterator[None]:
     ...     1 + 1
     2
     """
+    if not _may_show():
+        yield
+        return
     over = threading.Event()
     with bar(None, "", what, bar_format="{desc}: {elapsed} so far") as shown:
 
@@ -129,14 +132,12 @@ def busy(what: str) -> Iterator[None]:
                 shown.update()
 
         ticking = threading.Thread(target=tick, daemon=True)
-        if not shown.disable:
-            ticking.start()
+        ticking.start()
         try:
             yield
         finally:
             over.set()
-            if not shown.disable:
-                ticking.join()
+            ticking.join()
 
 
 def _may_show() -> bool:

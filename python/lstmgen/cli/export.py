@@ -17,7 +17,6 @@ from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments
 from lstmgen.cli.sample import add_option, grammar_text
 from lstmgen.cli.streams import DASH, check_stdout, model_source, write_stdout
 from lstmgen.options import RECOMMENDED, TABLE, checked
-from lstmgen.progress import busy
 from lstmgen.vocabulary import reading
 
 
@@ -68,8 +67,7 @@ def run(args: argparse.Namespace) -> None:
         check_stdout("a .bin")
     else:
         exporting.check_other_file(source, args.out)
-    with busy("exporting"):
-        exported = exporting.build(source, options)
+    exported = exporting.build(source, options)
     commands: list[str] = []
     if args.out != DASH:
         with contextlib.suppress(ImportError):  # an export needs no native module, but a model does
