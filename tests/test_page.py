@@ -138,7 +138,7 @@ def test_each_file_that_the_page_asks_for_is_there() -> None:
         named = re.findall(
             r"""(?:from|src=|href=|import\(|fetch\()\s*["'](?:\./)?([\w-]+\.\w+)["']""", file.read_text()
         )
-        missing = [name for name in named if not (PAGE / name).exists() and name != "lstmgen.js"]
+        missing = [name for name in named if not (PAGE / name).exists() and name != "remote.js"]
         assert not missing, file.name
 
 

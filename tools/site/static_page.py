@@ -20,7 +20,7 @@ from lstmgen.bundled import bundled
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "python" / "lstmgen" / "serving" / "page"
 ENGINE = ROOT / "web"
-PARTS = ("lstmgen.js", "lstmgen.wasm")
+PARTS = ("lstmgen.js", "remote.js", "worker.js", "lstmgen.wasm")
 
 
 def build(folder: Path, models: dict[str, Path], engine: Path = ENGINE) -> None:

@@ -23,6 +23,7 @@ let pieces = []; // the prime, and what was drawn: {text, id, p, top}
 let from = 0; // where the last run began
 let past = []; // what Undo goes back to: {pieces, from}
 let running = null; // the stream
+let told = ""; // the options that it has
 let notes = [];
 let again = null; // what the button beside a message does
 let peeking = null;
@@ -68,7 +69,7 @@ async function use(chosen) {
   model = chosen;
   document.title = `${model.name} · lstmgen`;
   document.body.dataset.kind = model.kind;
-  by("card").textContent = facts(model);
+  introduce(model);
   by("music").hidden = model.kind !== "music";
   by("length").value = model.kind === "music" ? 600 : 1000;
   offerPrimes();
@@ -78,10 +79,13 @@ async function use(chosen) {
   say(`${model.name} is ready`);
 }
 
-function facts({ card, dtype, window: steps, elements }) {
+/** Tell about the model: a line, and its card if it has one. */
+function introduce({ description, card, dtype, window: steps, elements }) {
   const numbers = [elements.length && `${elements.length} elements`, steps && `window ${steps}`, dtype];
-  const short = typeof card === "string" ? card.split("\n").find((line) => line.trim() && !/^[#|<]/.test(line)) : "";
-  return [short, ...numbers].filter(Boolean).join(" · ");
+  by("facts").textContent = [description, ...numbers].filter(Boolean).join(" · ");
+  by("card").textContent = typeof card === "string" ? card : "";
+  by("about").hidden = !by("card").textContent;
+  by("about").open = false;
 }
 
 function offerPrimes() {
@@ -199,8 +203,10 @@ async function run() {
   stop();
   peeking?.stop();
   view.selected !== null && view.select(null);
-  const stream = engine.stream(model, request());
+  const asked = request();
+  const stream = engine.stream(model, asked);
   running = stream;
+  told = JSON.stringify(asked.options);
   buttons();
   say("Writing");
   let credit = 1;
@@ -208,15 +214,16 @@ async function run() {
   try {
     while (running === stream) {
       const now = await frame();
-      credit = Math.min(credit + ((now - before) / 1000) * options.speed, options.speed / 4 + 1);
+      const { speed } = options;
+      credit = speed === Infinity ? Infinity : Math.min(credit + ((now - before) / 1000) * speed, speed / 4 + 1);
       before = now;
       const follow = endIsSeen();
       while (credit >= 1 && performance.now() - now < FRAME) {
         const piece = await stream.next();
         if (running !== stream) return;
         if (!piece) {
-          ended("The end");
-          return;
+          if (follow) showEnd();
+          return ended("The end");
         }
         credit -= 1;
         pieces.push(piece);
@@ -239,9 +246,9 @@ function stop() {
 }
 
 function ended(how) {
+  progress();
   running = null;
   buttons();
-  progress();
   peek();
   say(`${how}: ${counted()}`);
 }
@@ -249,8 +256,11 @@ function ended(how) {
 function changeOptions() {
   if (!model) return;
   if (!running) return peek();
+  const values = options.values();
+  if (JSON.stringify(values) === told) return; // of a change before the start, or one taken back
+  told = JSON.stringify(values);
   try {
-    running.set(options.values());
+    running.set(values);
   } catch (error) {
     stop();
     complain(error);
@@ -279,7 +289,7 @@ function progress() {
   by("empty").hidden = pieces.length > 0;
   if (running && view.selected === null) {
     const last = pieces.at(-1);
-    if (last?.top) describeBars("What came last", explainedShortly(last), last.top, last.text);
+    if (last?.top) describeBars("What came last", explainedShortly(last), last.top, last);
   }
   if (model?.kind === "music") {
     try {
@@ -306,8 +316,8 @@ function counted() {
 function selected(index) {
   if (index === null) return peek();
   const piece = pieces[index];
-  if (piece.top) describeBars("What could stand here", explainedShortly(piece), piece.top, piece.text);
-  else describeBars("The prime", "It was given, not drawn.", [], null);
+  if (piece.top) describeBars("What could stand here", explainedShortly(piece), piece.top, piece);
+  else describeBars("The prime", "It was given, not drawn.", []);
   say(explained(piece));
 }
 
@@ -325,15 +335,15 @@ function describeBars(title, note, top, drawn) {
 async function peek() {
   if (!model || running || view.selected !== null) return;
   peeking?.stop();
-  if (!pieces.length && !prime()) return describeBars("What comes next", "That depends on how it begins.", [], null);
+  if (!pieces.length && !prime()) return describeBars("What comes next", "That depends on how it begins.", []);
   const stream = engine.stream(model, request());
   peeking = stream;
   try {
     const piece = await stream.next();
     if (peeking !== stream || running || view.selected !== null) return;
     wrongPrime("");
-    if (piece) describeBars("What comes next", "Press one to write it.", piece.top, null);
-    else describeBars("What comes next", "Nothing: by the grammar, the text is complete.", [], null);
+    if (piece) describeBars("What comes next", "Press one to write it.", piece.top);
+    else describeBars("What comes next", "Nothing: by the grammar, the text is complete.", []);
   } catch (error) {
     if (peeking !== stream || running) return;
     if (!by("trouble").hidden) return; // one message is enough

@@ -18,15 +18,16 @@ export class Bars {
     });
   }
 
-  /** top: [{text, p}], the likeliest first. drawn: the text of the one that was drawn, if one was. */
-  show(top, drawn) {
+  /** top: [{text, p}], the likeliest first. drawn: the one that was drawn, if one was. It is always shown. */
+  show(top, drawn = null) {
     const shown = top.slice(0, MOST);
+    if (drawn && !shown.some(({ text }) => text === drawn.text)) shown.splice(MOST - 1, 1, drawn);
     while (this.#rows.length < shown.length) this.#rows.push(this.#list.appendChild(row()));
     while (this.#rows.length > shown.length) this.#rows.pop().remove(); // a row that stays keeps the focus
     for (const [i, element] of shown.entries()) {
       const button = this.#rows[i].firstChild;
       const [name, track, share] = button.children;
-      const isDrawn = element.text === drawn;
+      const isDrawn = element.text === drawn?.text;
       button.element = element;
       button.classList.toggle("drawn", isDrawn);
       button.setAttribute("aria-label", `${named(element.text)}, ${percent(element.p)}${isDrawn ? ", drawn" : ""}`);

@@ -9,46 +9,64 @@ export class Failure extends Error {
 }
 
 /**
- * A running sample: `next()` gives {id, text, p, top} or null at its end. `top` are the likeliest
- * elements {text, p} of the distribution that the element was drawn from. `set(options)` changes the
- * options from the next element on, and `stop()` ends it.
+ * A running sample of a model. request: {prompt, length, seed, options}. `next()` gives {id, text, p,
+ * top} or null at its end. `top` are the likeliest elements {text, p} of the distribution that the
+ * element was drawn from.
  *
- * A subclass has `source()`, an async generator of the elements, and `halt()`, which ends a wait.
+ * A subclass has `source(request)`, an async generator of elements, and `halt()`, which ends a wait.
  */
 export class Piecewise {
+  #request;
+  #drawn = [];
   #source = null;
   #stopped = false;
 
   constructor(model, request) {
     this.model = model;
-    this.request = { ...request };
+    this.#request = { ...request };
   }
 
   async next() {
     while (!this.#stopped) {
-      const source = (this.#source ??= this.source());
+      const source = (this.#source ??= this.source(this.#rest()));
       let found;
       try {
         found = await source.next();
       } catch (error) {
-        if (this.#stopped || source !== this.#source) continue;
+        if (source !== this.#source) continue; // it was begun anew meanwhile
         throw error;
       }
-      if (source !== this.#source) continue; // it was begun anew meanwhile
-      return found.done ? null : found.value;
+      if (source !== this.#source) continue;
+      if (found.done) return null;
+      this.#drawn.push(found.value);
+      return found.value;
     }
     return null;
   }
 
-  /** Drop what is on its way, and ask again. */
-  restart() {
-    this.#source = null;
-    this.halt();
+  /** Draw with other options from the next element on: what is on its way is dropped, and drawn anew. */
+  set(options) {
+    this.#request.options = options;
+    this.#drop();
   }
 
   stop() {
     this.#stopped = true;
+    this.#drop();
+  }
+
+  /** What is asked for from where the text is. Its random numbers are others than those before. */
+  #rest() {
+    const { prompt, length, seed, options } = this.#request;
+    const drawn = this.#drawn.length;
+    return { prompt: joined(this.model, prompt, this.#drawn), length: length - drawn, seed: seed + drawn, options };
+  }
+
+  #drop() {
+    const source = this.#source;
+    this.#source = null;
     this.halt();
+    source?.return().catch(() => {}); // the reason is of no use to anybody now
   }
 }
 

@@ -1,7 +1,7 @@
-// The engine in the browser itself, in WebAssembly. server.js has the same interface.
+// The engine in the browser itself, in WebAssembly, in a worker for each model. server.js has the same interface.
 
 import { Failure, Piecewise } from "./engine.js";
-import { Generator, load } from "./lstmgen.js";
+import { Generator, load } from "./remote.js";
 
 // A window of T elements is kept for T / 8 of them, which costs 9 steps for each element instead of T.
 const REFRESHES = 8;
@@ -43,36 +43,24 @@ export class LocalEngine {
 }
 
 class LocalStream extends Piecewise {
-  #native = null;
-
-  set(options) {
-    this.request.options = options;
-    try {
-      this.#native?.set(options);
-    } catch (error) {
-      throw new Failure(error.message);
-    }
-  }
-
-  async *source() {
-    const { prompt, length, seed, options } = this.request;
+  async *source({ prompt, length, seed, options }) {
     const { native, window } = this.model;
     const fixed = { prime: prompt, length, seed, logprobs: 10 };
     if (window) fixed.refresh = Math.ceil(window / REFRESHES);
+    let stream = null;
     try {
-      this.#native = new Generator(native).stream({ ...fixed, ...options });
-      for await (const { id, text, logprob, top } of this.#native) {
+      stream = new Generator(native).stream({ ...fixed, ...options });
+      for await (const { id, text, logprob, top } of stream) {
         yield { id, text, p: Math.exp(logprob), top: top.map((one) => ({ text: one.text, p: Math.exp(one.logprob) })) };
       }
     } catch (error) {
       throw new Failure(error.message);
     } finally {
-      await this.#native?.return();
-      this.#native = null;
+      await stream?.return();
     }
   }
 
-  halt() {}
+  halt() {} // its waits are short
 }
 
 async function read(source, name) {
@@ -99,6 +87,7 @@ function described(native, name, primes) {
     primes: primes ?? (info.prime_text ? [info.prime_text] : []),
     window: info.window || null,
     dtype: info.dtype,
-    card: info.description ?? "",
+    description: info.description,
+    card: typeof info.card === "string" ? info.card : JSON.stringify(info.card ?? "", null, 2).replace(/^""$/, ""),
   };
 }

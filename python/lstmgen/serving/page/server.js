@@ -1,6 +1,6 @@
 // The engine behind `lstmgen serve`: HTTP, and server-sent events. local.js has the same interface.
 
-import { Failure, Piecewise, joined } from "./engine.js";
+import { Failure, Piecewise } from "./engine.js";
 
 const SILENCE = 20_000; // milliseconds without a byte after which a server counts as gone
 const GONE = "The server does not answer. It may have ended, or the network is down.";
@@ -30,41 +30,22 @@ export class ServerEngine {
   }
 }
 
-/** A sample that is drawn element by element. Other options are another request, from where the text is then. */
 class ServerStream extends Piecewise {
   #aborter = null;
-  #drawn = [];
 
-  set(options) {
-    this.request.options = options;
-    this.restart();
-  }
-
-  async *source() {
-    const { prompt, length, seed, options } = this.request;
-    if (this.#drawn.length >= length) return;
+  async *source({ prompt, length, seed, options }) {
+    if (length < 1) return;
     const aborter = (this.#aborter = new AbortController());
-    const body = {
-      model: this.model.id,
-      prompt: joined(this.model, prompt, this.#drawn),
-      max_tokens: length - this.#drawn.length,
-      seed: seed + this.#drawn.length, // other random numbers than those that the text was drawn by
-      stream: true,
-      logprobs: 10,
-      ...options,
-    };
+    const body = { model: this.model.id, prompt, max_tokens: length, seed, stream: true, logprobs: 10, ...options };
     const headers = { "Content-Type": "application/json" };
     const response = await ask("v1/completions", { method: "POST", headers, body: JSON.stringify(body) }, { aborter });
     for await (const data of events(response.body.getReader(), aborter)) {
       if (data === "[DONE]") return;
       const { error, choices } = JSON.parse(data);
       if (error) throw new Failure(error.message);
-      for (const piece of pieces(choices[0])) {
-        this.#drawn.push(piece);
-        yield piece;
-      }
+      yield* pieces(choices[0]);
     }
-    throw new Failure("The server ended the answer too early.");
+    throw new Failure("The server ended the answer too early.", { again: true });
   }
 
   halt() {
