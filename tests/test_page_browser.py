@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-import socket
-import subprocess
+import shutil
+import signal
 import sys
-import threading
-import time
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,87 +16,54 @@ import lstmgen
 from lstmgen import music
 from lstmgen.bundled import bundled
 from lstmgen.music.midi import midi_file
-from support.browser import Browser, browser
+from support.browser import Browser
+from support.library import ROOT, run
 from support.networks import TEXT, network, packed
-
-ROOT = Path(__file__).parents[1]
-ENGINE = ROOT / "web"
+from support.services import Service
+from support.web import BUILD, build, chromium, served
 
 pytestmark = [pytest.mark.slow(reason="a browser, and a server")]
 
 
-class Server:
-    """`lstmgen serve` on a port of its own."""
-
-    def __init__(self, *arguments: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.arguments = arguments
-        self.url = f"http://127.0.0.1:{self.port}/"
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "lstmgen", "serve", *self.arguments, "--port", str(self.port)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        end = time.monotonic() + 90
-        while time.monotonic() < end:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                assert self.process.poll() is None, "the server ended"
-                time.sleep(0.05)
-        raise AssertionError("the server does not answer")
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait(60)
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    needs_server()
+    service = Service(tmp_path_factory.mktemp("server") / "log", "latex", "music")
+    yield service.address
+    service.end(signal.SIGKILL)
+
+
+def needs_server() -> None:
     for package in ("starlette", "uvicorn"):
-        pytest.importorskip(package)
-    server = Server("latex", "music")
-    yield server
-    server.end()
+        pytest.importorskip(package, reason="needs starlette and uvicorn: pip install 'lstmgen[serve]'")
 
 
 @pytest.fixture(scope="module")
 def static(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if not (ENGINE / "lstmgen.wasm").exists():
-        pytest.skip("needs web/lstmgen.wasm: web/README.md says how it is built")
+    if not all(map(shutil.which, BUILD)):
+        pytest.skip(f"needs {', '.join(BUILD)}")
+    engine = build(tmp_path_factory.mktemp("engine"))
     folder = tmp_path_factory.mktemp("static")
-    subprocess.run([sys.executable, ROOT / "tools" / "site" / "static_page.py", folder], check=True)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_address[1]}/"
-        http.shutdown()
+    run(sys.executable, ROOT / "tools" / "site" / "static_page.py", folder, "--engine", engine)
+    with served(folder) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("downloads")) as opened:
-        yield opened
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    downloads = tmp_path_factory.mktemp("downloads")
+    with chromium(downloads) as driver:
+        yield Browser(driver, downloads)
 
 
 @pytest.fixture(params=["server", "browser"])
 def url(request: pytest.FixtureRequest) -> str:
-    if request.param == "server":
-        found: str = request.getfixturevalue("server").url
-        return found
-    static: str = request.getfixturevalue("static")
-    return static
+    found: str = request.getfixturevalue("server" if request.param == "server" else "static")
+    return found
 
 
 def opened(page: Browser, url: str, model: str = "latex", **window: Any) -> None:
-    page.open(url, **window)
+    page.open(f"{url}/", **window)
     page.wait(lambda: page.text("#status").endswith("is ready"), "the page")
     if model != "latex":
         page.set("#model", model)
@@ -142,90 +105,88 @@ def harmless(page: Browser, url: str) -> None:
 # -- writing ---------------------------------------------------------------------------------------
 
 
-def test_a_prime_is_typed_and_the_text_is_that_of_the_seed(chromium: Browser, url: str) -> None:
-    opened(chromium, url)
-    chromium.set("#temp", 0.7)  # just before the start: it is no change while it writes
-    begun(chromium, "Let $X$", length=120)
-    chromium.wait(lambda: count(chromium) > 5, "the first letters")
-    done(chromium)
+def test_a_prime_is_typed_and_the_text_is_that_of_the_seed(page: Browser, url: str) -> None:
+    opened(page, url)
+    page.set("#temp", 0.7)  # just before the start: it is no change while it writes
+    begun(page, "Let $X$", length=120)
+    page.wait(lambda: count(page) > 5, "the first letters")
+    done(page)
     options: Any = {"temp": 0.7, "min_p": 0.05, "grammar": "own"}
     expected = lstmgen.Generator("latex").sample(120, prime="Let $X$", seed=3, **options)
-    assert written(chromium) == f"Let $X${expected}"
+    assert written(page) == f"Let $X${expected}"
     assert (
-        chromium.run(
-            "return new Set([...document.querySelectorAll('#text [data-shade]')].map(s => s.dataset.shade)).size"
-        )
+        page.run("return new Set([...document.querySelectorAll('#text [data-shade]')].map(s => s.dataset.shade)).size")
         > 2
     )
-    harmless(chromium, url)
+    harmless(page, url)
 
 
-def test_an_option_that_changes_while_it_writes_counts_from_there(chromium: Browser, url: str) -> None:
-    opened(chromium, url)
-    begun(chromium, "\\begin{lemma}\n", speed="60")
-    chromium.wait(lambda: count(chromium) > 30, "some letters")
-    chromium.set("#temp", 0)
-    chromium.set("#grammar", "none")
-    chromium.set("#min_p", 0)
-    before = count(chromium)
-    chromium.wait(lambda: count(chromium) > before + 120, "letters after the change")
-    chromium.press("#start")
-    done(chromium)
-    text = written(chromium)[len("\\begin{lemma}\n") :]
+def test_an_option_that_changes_while_it_writes_counts_from_there(page: Browser, url: str) -> None:
+    opened(page, url)
+    begun(page, "\\begin{lemma}\n", speed="60")
+    page.wait(lambda: count(page) > 30, "some letters")
+    page.set("#temp", 0)
+    page.set("#grammar", "none")
+    page.set("#min_p", 0)
+    before = count(page)
+    page.wait(lambda: count(page) > before + 120, "letters after the change")
+    page.press("#start")
+    done(page)
+    text = written(page)[len("\\begin{lemma}\n") :]
     # A second after the change at the latest, each letter is the likeliest one: there is no other.
     greedy = lstmgen.Generator("latex").sample(60, prime="\\begin{lemma}\n" + text[:-60], temp=0)
     assert text[-60:] == greedy
-    harmless(chromium, url)
+    harmless(page, url)
 
 
-def test_stop_continue_retry_and_undo(chromium: Browser, url: str) -> None:
-    opened(chromium, url)
-    chromium.set("#grammar", "none")  # which would close what is open, in the few ways that there are
-    chromium.set("#temp", 1.2)
-    begun(chromium, "Let ", length=40)
-    done(chromium)
-    first = written(chromium)
-    chromium.press("#continue")
-    done(chromium)
-    second = written(chromium)
+def test_stop_continue_retry_and_undo(page: Browser, url: str) -> None:
+    opened(page, url)
+    page.set("#grammar", "none")  # which would close what is open, in the few ways that there are
+    page.set("#temp", 1.2)
+    begun(page, "Let ", length=40)
+    done(page)
+    first = written(page)
+    page.press("#continue")
+    done(page)
+    second = written(page)
     assert second.startswith(first)
-    assert count(chromium) == 80
-    chromium.press("#keep")  # another seed with each start
-    chromium.press("#retry")
-    done(chromium)
-    assert written(chromium).startswith(first)
-    assert written(chromium) != second
-    chromium.press("#undo")
-    assert written(chromium) == second
-    chromium.press("#undo")
-    assert written(chromium) == first
-    chromium.press("#undo")
-    assert written(chromium) == ""
-    harmless(chromium, url)
+    assert count(page) == 80
+    page.press("#keep")  # another seed with each start
+    page.press("#retry")
+    done(page)
+    assert written(page).startswith(first)
+    assert written(page) != second
+    page.press("#undo")
+    assert written(page) == second
+    page.press("#undo")
+    assert written(page) == first
+    page.press("#undo")
+    assert written(page) == ""
+    harmless(page, url)
 
 
-def test_the_bars_follow_the_chosen_element_and_write_another(chromium: Browser, url: str) -> None:
-    opened(chromium, url)
-    chromium.wait(lambda: chromium.text("#bars"), "what comes after the prime")
+def test_the_bars_follow_the_chosen_element_and_write_another(page: Browser, url: str) -> None:
+    opened(page, url)
+    page.wait(lambda: page.text("#bars"), "what comes after the prime")
     for name, value in {"min_p": 0, "grammar": "none"}.items():
-        chromium.set(f"#{name}", value)
-    begun(chromium, "Let $X$ be a ", length=60)
-    done(chromium)
-    chromium.wait(lambda: chromium.text("#bars-title") == "What comes next", "what comes next")
-    chromium.press('#text span[data-index="3"]')
-    assert chromium.text("#bars-title") == "What could stand here"
-    drawn = chromium.run("return document.querySelector('#bars .drawn .name').textContent")
-    assert drawn.replace("␣", " ") == written(chromium)[len("Let $X$ be a ") + 2]
-    said = explanations(chromium)
+        page.set(f"#{name}", value)
+    begun(page, "Let $X$ be a ", length=60)
+    done(page)
+    page.wait(lambda: page.text("#bars-title") == "What comes next", "what comes next")
+    page.press('#text span[data-index="3"]')
+    assert page.text("#bars-title") == "What could stand here"
+    drawn = page.run("return document.querySelector('#bars .drawn .name').textContent")
+    assert drawn.replace("␣", " ") == written(page)[len("Let $X$ be a ") + 2]
+    said = explanations(page)
     assert len(said) == 61
     assert said[3].startswith(f"“{drawn}” ")
     assert all(re.search(r"” [\d.<]+ %, a surprise of [\d.]+ bits. Likeliest: ", one) for one in said[1:])
-    chromium.press("#temp")  # the middle of the slider: the bars of the next element change, not these
-    assert chromium.text("#bars-title") == "What could stand here"
-    chromium.press("#bars button:not(.drawn)")
-    assert count(chromium) == 3
-    assert written(chromium)[-1] != drawn
-    harmless(chromium, url)
+    page.press("#temp")  # the middle of the slider: the bars of the next element change, not these
+    assert page.text("#bars-title") == "What could stand here"
+    page.press("#bars button:not(.drawn)")
+    assert count(page) == 3
+    assert written(page)[-1] != drawn
+    harmless(page, url)
 
 
 def explanations(page: Browser) -> list[str]:
@@ -238,40 +199,40 @@ def explanations(page: Browser) -> list[str]:
     return found
 
 
-def test_a_prime_that_the_model_cannot_read_says_so(chromium: Browser, url: str) -> None:
-    opened(chromium, url)
-    chromium.set("#prime", "Straße")
-    chromium.wait(lambda: "ß" in chromium.text("#prime-problem"), "the reason")
-    chromium.press("#start")
-    chromium.wait(lambda: "ß" in chromium.text("#trouble"), "the reason")
-    assert not running(chromium)
+def test_a_prime_that_the_model_cannot_read_says_so(page: Browser, url: str) -> None:
+    opened(page, url)
+    page.set("#prime", "Straße")
+    page.wait(lambda: "ß" in page.text("#prime-problem"), "the reason")
+    page.press("#start")
+    page.wait(lambda: "ß" in page.text("#trouble"), "the reason")
+    assert not running(page)
 
 
-def test_a_grammar_of_ones_own(chromium: Browser, url: str) -> None:
-    opened(chromium, url)
-    chromium.set("#grammar", "given")
-    chromium.set("#gbnf", 'root ::= "Let " [abc]+ "."')
-    begun(chromium, "Let ", length=30)
-    done(chromium)
-    assert re.fullmatch(r"Let [abc]+\.", written(chromium))
-    chromium.set("#gbnf", "root ::= (")
-    chromium.press("#retry")
-    chromium.wait(lambda: "grammar" in chromium.text("#trouble"), "the reason")
-    assert not running(chromium)
+def test_a_grammar_of_ones_own(page: Browser, url: str) -> None:
+    opened(page, url)
+    page.set("#grammar", "given")
+    page.set("#gbnf", 'root ::= "Let " [abc]+ "."')
+    begun(page, "Let ", length=30)
+    done(page)
+    assert re.fullmatch(r"Let [abc]+\.", written(page))
+    page.set("#gbnf", "root ::= (")
+    page.press("#retry")
+    page.wait(lambda: "grammar" in page.text("#trouble"), "the reason")
+    assert not running(page)
 
 
 # -- files -----------------------------------------------------------------------------------------
 
 
-def test_a_file_is_dropped_and_drawn_from(chromium: Browser, url: str) -> None:
+def test_a_file_is_dropped_and_drawn_from(page: Browser, url: str) -> None:
     model = packed(network(TEXT))
-    opened(chromium, url)
-    drop(chromium, "letters.bin", model)
-    chromium.wait(lambda: re.fullmatch("letters.* is ready", chromium.text("#status")), "the model")
-    begun(chromium, "abcd", length=50)
-    done(chromium)
-    assert count(chromium) == 50
-    harmless(chromium, url)
+    opened(page, url)
+    drop(page, "letters.bin", model)
+    page.wait(lambda: re.fullmatch("letters.* is ready", page.text("#status")), "the model")
+    begun(page, "abcd", length=50)
+    done(page)
+    assert count(page) == 50
+    harmless(page, url)
 
 
 def drop(page: Browser, name: str, data: bytes) -> None:
@@ -284,60 +245,60 @@ def drop(page: Browser, name: str, data: bytes) -> None:
     )
 
 
-def test_a_broken_file_is_refused_with_the_reason(chromium: Browser, url: str) -> None:
-    opened(chromium, url)
-    drop(chromium, "broken.bin", b"GGUF" + bytes(200))
-    chromium.wait(lambda: "broken.bin" in chromium.text("#trouble"), "the reason")
-    assert chromium.run("return document.getElementById('model').value") == "latex"
+def test_a_broken_file_is_refused_with_the_reason(page: Browser, url: str) -> None:
+    opened(page, url)
+    drop(page, "broken.bin", b"GGUF" + bytes(200))
+    page.wait(lambda: "broken.bin" in page.text("#trouble"), "the reason")
+    assert page.run("return document.getElementById('model').value") == "latex"
 
 
 def test_a_file_of_keras_is_chosen_and_read_by_the_server(
-    chromium: Browser, server: Server, keras: Any, tmp_path: Path
+    page: Browser, server: str, keras: Any, tmp_path: Path
 ) -> None:
     layers = keras.layers
     model = keras.Sequential([layers.Input((None, 5)), layers.LSTM(6), layers.Dense(5, activation="softmax")])
     for suffix in ("keras", "h5"):
         model.save(tmp_path / f"small.{suffix}")
-        opened(chromium, server.url)
-        chromium.find("#file").send_keys(str(tmp_path / f"small.{suffix}"))
-        chromium.wait(lambda: re.fullmatch("small.* is ready", chromium.text("#status")), suffix)
-        begun(chromium, "0 1 2", length=20)
-        done(chromium)
-        assert count(chromium) == 20
-        harmless(chromium, server.url)
+        opened(page, server)
+        page.find("#file").send_keys(str(tmp_path / f"small.{suffix}"))
+        page.wait(lambda: re.fullmatch("small.* is ready", page.text("#status")), suffix)
+        begun(page, "0 1 2", length=20)
+        done(page)
+        assert count(page) == 20
+        harmless(page, server)
 
 
-def test_the_page_without_a_server_says_how_a_file_of_keras_gets_in(chromium: Browser, static: str) -> None:
-    opened(chromium, static)
-    drop(chromium, "small.keras", b"PK")
-    chromium.wait(lambda: "lstmgen export small.keras model.bin" in chromium.text("#trouble"), "the advice")
+def test_the_page_without_a_server_says_how_a_file_of_keras_gets_in(page: Browser, static: str) -> None:
+    opened(page, static)
+    drop(page, "small.keras", b"PK")
+    page.wait(lambda: "lstmgen export small.keras model.bin" in page.text("#trouble"), "the advice")
 
 
 # -- music -----------------------------------------------------------------------------------------
 
 
-def test_music_is_drawn_played_and_saved(chromium: Browser, url: str) -> None:
-    opened(chromium, url, "music")
-    begun(chromium, "d12 n60 t12 n64", length=40, speed="Infinity")
+def test_music_is_drawn_played_and_saved(page: Browser, url: str) -> None:
+    opened(page, url, "music")
+    begun(page, "d12 n60 t12 n64", length=40, speed="Infinity")
     picture = "return document.querySelector('#roll canvas').toDataURL()"
-    early = chromium.run(picture)
-    done(chromium)
-    chromium.wait(lambda: chromium.run(picture) != early, "notes on the roll")
-    notes = music.decode(written(chromium), notation="events").notes
-    assert f"{len(notes)} notes" in chromium.run("return document.getElementById('roll').ariaLabel")
-    silent = chromium.run(picture)
-    chromium.press("#play")
-    assert chromium.text("#play") == "Hush"
-    chromium.wait(lambda: chromium.run(picture) != silent, "the place that is heard")
-    chromium.set("#tempo", 140)
-    chromium.press("#play")
-    assert chromium.text("#play") == "Play"
-    chromium.press("#midi")
-    file = chromium.downloads / "music.mid"
-    chromium.wait(file.exists, "the file")
+    early = page.run(picture)
+    done(page)
+    page.wait(lambda: page.run(picture) != early, "notes on the roll")
+    notes = music.decode(written(page), notation="events").notes
+    assert f"{len(notes)} notes" in page.run("return document.getElementById('roll').ariaLabel")
+    silent = page.run(picture)
+    page.press("#play")
+    assert page.text("#play") == "Hush"
+    page.wait(lambda: page.run(picture) != silent, "the place that is heard")
+    page.set("#tempo", 140)
+    page.press("#play")
+    assert page.text("#play") == "Play"
+    page.press("#midi")
+    file = page.downloads / "music.mid"
+    page.wait(file.exists, "the file")
     assert file.read_bytes() == midi_file(notes, 140)
     file.unlink()
-    harmless(chromium, url)
+    harmless(page, url)
 
 
 # -- for everyone ----------------------------------------------------------------------------------
@@ -345,49 +306,49 @@ def test_music_is_drawn_played_and_saved(chromium: Browser, url: str) -> None:
 FOCUSED = "return document.activeElement.id || document.activeElement.textContent"
 
 
-def test_all_of_it_works_by_the_keyboard_alone(chromium: Browser, url: str) -> None:
-    opened(chromium, url)
-    chromium.set("#speed", "300")
+def test_all_of_it_works_by_the_keyboard_alone(page: Browser, url: str) -> None:
+    opened(page, url)
+    page.set("#speed", "300")
     seen = []
     while "undo" not in seen:
-        chromium.type("\ue004")  # Tab
-        seen.append(chromium.run(FOCUSED))
+        page.type("\ue004")  # Tab
+        seen.append(page.run(FOCUSED))
         # What has the focus shows it: an outline, or the thicker line below the prime.
-        assert chromium.run(
+        assert page.run(
             "const s = getComputedStyle(document.activeElement);"
             "return s.outlineStyle !== 'none' || parseFloat(s.borderBottomWidth) > 1"
         ), seen[-1]
         assert len(seen) < 80, seen
     for control in ("model", "choose", "theme", "prime", "text", "temp", "grammar", "length", "seed", "reset", "start"):
         assert control in seen
-    chromium.run("document.getElementById('prime').focus()")
-    chromium.chord("\ue009", "a")  # Ctrl-A
-    chromium.type("Let $")
-    chromium.chord("\ue009", "\ue007")  # Ctrl-Enter
-    chromium.wait(lambda: count(chromium) > 20, "letters")
-    chromium.type("\ue00c")  # Escape
-    done(chromium)
-    chromium.run("document.getElementById('temp').focus()")
-    chromium.type("\ue010")  # End: the slider at its right
-    assert chromium.run("return document.getElementById('temp').ariaValueText") == "2.00"
-    chromium.run("document.getElementById('text').focus()")
-    chromium.type("\ue012", "\ue012")  # two elements to the left
-    assert chromium.run("return document.querySelector('#text .selected').dataset.index") == str(count(chromium) - 1)
-    assert chromium.text("#status").startswith("“")
-    harmless(chromium, url)
+    page.run("document.getElementById('prime').focus()")
+    page.chord("\ue009", "a")  # Ctrl-A
+    page.type("Let $")
+    page.chord("\ue009", "\ue007")  # Ctrl-Enter
+    page.wait(lambda: count(page) > 20, "letters")
+    page.type("\ue00c")  # Escape
+    done(page)
+    page.run("document.getElementById('temp').focus()")
+    page.type("\ue010")  # End: the slider at its right
+    assert page.run("return document.getElementById('temp').ariaValueText") == "2.00"
+    page.run("document.getElementById('text').focus()")
+    page.type("\ue012", "\ue012")  # two elements to the left
+    assert page.run("return document.querySelector('#text .selected').dataset.index") == str(count(page) - 1)
+    assert page.text("#status").startswith("“")
+    harmless(page, url)
 
 
 @pytest.mark.parametrize("model", ["latex", "music"])
 @pytest.mark.parametrize("width", [320, 390, 768, 1440])
-def test_no_width_needs_to_scroll_sideways(chromium: Browser, server: Server, width: int, model: str) -> None:
-    opened(chromium, server.url, model, width=width, height=844)
-    begun(chromium, "Let " if model == "latex" else "d12 n60", length=30)
-    done(chromium)
-    assert chromium.run("return document.documentElement.scrollWidth") == width
+def test_no_width_needs_to_scroll_sideways(page: Browser, server: str, width: int, model: str) -> None:
+    opened(page, server, model, width=width, height=844)
+    begun(page, "Let " if model == "latex" else "d12 n60", length=30)
+    done(page)
+    assert page.run("return document.documentElement.scrollWidth") == width
     wide = """return [...document.querySelectorAll("body *:not(canvas, #extent, .unseen, .skip)")].filter((e) =>
         e.getClientRects().length && e.getBoundingClientRect().right > innerWidth + 1)
         .map((e) => e.outerHTML.slice(0, 80))"""
-    assert chromium.run(wide) == []
+    assert page.run(wide) == []
 
 
 CONTRAST = """
@@ -422,62 +383,61 @@ return found;
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_all_text_has_the_contrast_of_level_aa(chromium: Browser, server: Server, dark: bool) -> None:
-    opened(chromium, server.url, dark=dark)
+def test_all_text_has_the_contrast_of_level_aa(page: Browser, server: str, dark: bool) -> None:
+    opened(page, server, dark=dark)
     for name, value in {"temp": 1.5, "min_p": 0, "grammar": "none"}.items():
-        chromium.set(f"#{name}", value)
-    begun(chromium, "Let ", length=400)
-    done(chromium)
-    found = chromium.run(CONTRAST)
+        page.set(f"#{name}", value)
+    begun(page, "Let ", length=400)
+    done(page)
+    found = page.run(CONTRAST)
     assert len(found) > 300
     assert not [(ratio, what) for ratio, what in found if ratio < 4.5]
-    shades = chromium.run(
+    shades = page.run(
         "return [...new Set([...document.querySelectorAll('#text [data-shade]')].map(s => s.dataset.shade))]"
     )
     assert sorted(shades) == ["0", "1", "2", "3", "4", "5"]
 
 
-def test_the_switch_changes_the_theme_and_is_remembered(chromium: Browser, server: Server) -> None:
+def test_the_switch_changes_the_theme_and_is_remembered(page: Browser, server: str) -> None:
     colour = "return getComputedStyle(document.documentElement).backgroundColor"
-    opened(chromium, server.url)
-    light = chromium.run(colour)
-    chromium.press("#theme")
-    assert chromium.run(colour) != light
-    opened(chromium, server.url)
-    assert chromium.run(colour) != light
-    chromium.press("#theme")
-    assert chromium.run(colour) == light
-    chromium.run("localStorage.clear()")
+    opened(page, server)
+    light = page.run(colour)
+    page.press("#theme")
+    assert page.run(colour) != light
+    opened(page, server)
+    assert page.run(colour) != light
+    page.press("#theme")
+    assert page.run(colour) == light
+    page.run("localStorage.clear()")
 
 
 # -- when something is wrong -----------------------------------------------------------------------
 
 
-def test_a_server_that_ends_is_a_message_and_another_try_goes_on(chromium: Browser) -> None:
-    for package in ("starlette", "uvicorn"):
-        pytest.importorskip(package)
-    server = Server("latex")
+def test_a_server_that_ends_is_a_message_and_another_try_goes_on(page: Browser, tmp_path: Path) -> None:
+    needs_server()
+    service = Service(tmp_path / "log", "latex")
     try:
-        opened(chromium, server.url)
-        begun(chromium, "Let ", length=100_000, speed="300")
-        chromium.wait(lambda: count(chromium) > 20, "letters")
-        server.end()
-        chromium.wait(lambda: "server" in chromium.text("#trouble"), "the message")
-        assert not running(chromium)
-        before = count(chromium)
-        chromium.press("#again")
-        chromium.wait(lambda: "does not answer" in chromium.text("#trouble"), "the message again")
-        server.start()
-        chromium.press("#again")
-        chromium.wait(lambda: count(chromium) > before + 20, "more letters")
-        chromium.press("#start")
-        assert not running(chromium)
-        chromium.driver.get("about:blank")
+        opened(page, service.address)
+        begun(page, "Let ", length=10_000, speed="300")
+        page.wait(lambda: count(page) > 20, "letters")
+        service.end(signal.SIGKILL)
+        page.wait(lambda: "server" in page.text("#trouble"), "the message")
+        assert not running(page)
+        before = count(page)
+        page.press("#again")
+        page.wait(lambda: "does not answer" in page.text("#trouble"), "the message again")
+        service = Service(tmp_path / "log", "latex", "--port", str(service.port))
+        page.press("#again")
+        page.wait(lambda: count(page) > before + 20, "more letters")
+        page.press("#start")
+        assert not running(page)
+        page.driver.get("about:blank")
     finally:
-        server.end()
+        service.end(signal.SIGKILL)
 
 
-def test_the_bundled_models_are_offered(chromium: Browser, url: str) -> None:
-    opened(chromium, url)
-    names = chromium.run("return [...document.getElementById('model').options].map((o) => o.textContent)")
+def test_the_bundled_models_are_offered(page: Browser, url: str) -> None:
+    opened(page, url)
+    names = page.run("return [...document.getElementById('model').options].map((o) => o.textContent)")
     assert set(bundled()) <= set(names)

@@ -1,18 +1,13 @@
-"""A browser without a window, and what a person does with a page."""
+"""What a person does with a page, in the browser of `support.web`."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 WAIT = 90.0  # seconds: of machines that are busy, too
 
 
@@ -89,26 +84,3 @@ class Browser:
                 self._sent.append(message["params"]["request"]["url"])
         self._errors += [entry["message"] for entry in self.driver.get_log("browser")]
         return self._sent, self._errors
-
-
-@contextmanager
-def browser(downloads: Path) -> Iterator[Browser]:
-    """Run a browser that stores its downloads in a folder. Skips the test where there is none."""
-    pytest.importorskip("selenium", reason="needs selenium, which drives a browser")
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    driver_program = shutil.which("chromedriver")
-    if program is None or driver_program is None:
-        pytest.skip("needs chromium and chromedriver (Debian: chromium-driver)")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_program))
-    try:
-        yield Browser(driver, downloads)
-    finally:
-        driver.quit()

@@ -81,8 +81,11 @@ def served(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
-    """Yield a driver of a headless Chromium. Skips the test where there is none."""
+def chromium(downloads: Path | None = None) -> Iterator[Any]:
+    """Yield a driver of a headless Chromium, which logs requests. Skips where there is none.
+
+    downloads: the folder of what pages download.
+    """
     webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install 'lstmgen[test]'")
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
     driver = shutil.which("chromedriver")
@@ -90,8 +93,11 @@ def chromium() -> Iterator[Any]:
         pytest.skip("needs chromium and chromedriver (Debian: chromium, chromium-driver)")
     options = webdriver.ChromeOptions()
     options.binary_location = browser
-    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu"):
+    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "hide-scrollbars"):
         options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    if downloads is not None:
+        options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     found.set_script_timeout(300)
     try:

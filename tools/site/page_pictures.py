@@ -68,7 +68,7 @@ class Page:
             self.wait(f"document.getElementById('status').textContent === '{value} is ready'")
 
     def draw(self, settings: dict[str, object]) -> None:
-        """Draw a sample. Show a text from its beginning with a letter chosen, or the end of music."""
+        """Draw a sample. Show the beginning of a text, a letter chosen, or the end of music."""
         for name, value in {**settings, "speed": "Infinity"}.items():
             self.set(name, value)
         self.run("document.getElementById('start').click()")
