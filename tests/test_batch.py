@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lstmgen
@@ -49,7 +49,7 @@ OPTIONS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 EVENTS = st.tuples(OPTIONS, st.integers(1, 9), st.none() | st.integers(0, 11))
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(events=st.lists(EVENTS, min_size=1, max_size=12), threads=st.sampled_from([1, 3]))
 def test_sequences_join_and_leave_at_any_element(model: lstmgen.Model, events: list[Any], threads: int) -> None:
     gen, batch = lstmgen.Generator(model), lstmgen.Batch(model, most=4, threads=threads)
@@ -71,7 +71,7 @@ def test_sequences_join_and_leave_at_any_element(model: lstmgen.Model, events: l
             assert sequence.ending == ("stop" if len(text) < told["length"] else sequence.ending)
 
 
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seeds=st.lists(st.tuples(st.integers(0, 99), st.booleans(), st.integers(0, 5)), min_size=1, max_size=9))
 def test_sequences_with_a_grammar_share_what_it_has_learnt(seeds: list[tuple[int, bool, int]]) -> None:
     gen = lstmgen.Generator(packed())
@@ -203,7 +203,8 @@ def test_what_a_batch_does_not_take() -> None:
 
 def test_a_second_thread_is_refused() -> None:
     batch = lstmgen.Batch(packed())
-    batch.join(None)
+    batch.join(None, prime="a")
+    batch.advance(20)
 
     def work() -> None:
         while True:

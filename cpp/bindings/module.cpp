@@ -532,7 +532,8 @@ public:
         return batch_.size();
     }
 
-    // Makes `steps` steps. It ends earlier after `seconds`, or if no sequence is left. Returns a
+    // Makes `steps` steps. It ends earlier after `seconds`, if no sequence is left, and, if there is
+    // a limit of time, after the first element of a sequence, which somebody waits for. Returns a
     // tuple for each sequence with news: number, ids, ending, error, score, log-probabilities or
     // None. What was drawn before an exception is in the result of the next call.
     py::list advance(std::size_t steps, double seconds) {
@@ -540,7 +541,9 @@ public:
             const py::gil_scoped_release release;
             const auto start = std::chrono::steady_clock::now();
             for (std::size_t i = 0; i < steps && batch_.size() > 0; ++i) {
-                for (const lstmgen::BatchElement& element : batch_.step()) note(element);
+                bool first = false;
+                for (const lstmgen::BatchElement& element : batch_.step()) first |= note(element);
+                if (first && seconds < kNoLimit) break;
                 if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() >= seconds) break;
             }
         }
@@ -556,9 +559,12 @@ public:
     }
 
 private:
+    static constexpr double kNoLimit = 1e9;  // seconds
+
     struct News {
         std::uint64_t sequence = 0;  // 0: there is none
         int likeliest = -1;
+        bool begun = false;
         std::vector<std::uint32_t> ids, other_ids, counts;
         std::vector<double> log_p, other_log_p;
         lstmgen::Ending ending = lstmgen::Ending::none;
@@ -587,7 +593,8 @@ private:
         return py::make_tuple(news.sequence, ids, ending_name(news.ending), news.error, news.score, logs);
     }
 
-    void note(const lstmgen::BatchElement& element) {
+    // Returns whether it is the first element of its sequence.
+    bool note(const lstmgen::BatchElement& element) {
         const std::size_t i = element.sequence;
         News& news = news_[i];
         if (element.drawn) {
@@ -604,12 +611,15 @@ private:
                 news.counts.push_back(std::uint32_t(n));
             }
         }
-        if (element.ending == lstmgen::Ending::none) return;
+        const bool first = !news.begun;
+        news.begun = true;
+        if (element.ending == lstmgen::Ending::none) return first;
         news.ending = element.ending;
         news.score = batch_.score(i);
         news.error = batch_.error(i);
         over_.push_back(std::move(news));
         news = News();
+        return first;
     }
 
     lstmgen::Batch batch_;

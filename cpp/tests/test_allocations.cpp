@@ -10,6 +10,7 @@
 #endif
 
 #include <lstmgen/lstmgen.h>
+#include <lstmgen/lstmgen.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -276,6 +277,26 @@ void steps_take_nothing(lstmgen_model* model, std::size_t refresh) {
 #endif
 }
 
+// A step of a batch takes nothing, once its sequences have joined.
+void batches_take_nothing(const char* path, std::size_t refresh) {
+    lstmgen::Batch batch(lstmgen::Model::load(path), 4);
+    for (std::uint64_t seed = 0; seed < 4; ++seed) {
+        lstmgen::BatchRequest request;
+        request.sampler.seed = seed;
+        request.prime.assign(40, 2);
+        request.length = 20 + seed;
+        request.refresh = refresh;
+        request.scored = true;
+        CHECK(batch.join(request) == seed);
+    }
+    batch.step();
+    const long before = allocations;
+    std::size_t drawn = 0;
+    while (batch.size() > 0) drawn += batch.step().size();
+    CHECK(drawn == 20 + 21 + 22 + 23);
+    CHECK(allocations == before);
+}
+
 // Runs `work`, which returns a status, with each of its allocations failing, once or from there on.
 // It must leak nothing.
 void survives(const char* name, const std::function<lstmgen_status()>& work) {
@@ -314,6 +335,7 @@ int main(int argc, char** argv) {
     if (!model) return 1;
     for (const std::size_t refresh : {std::size_t{0}, std::size_t{1}, std::size_t{5}})
         steps_take_nothing(model, refresh);
+    batches_take_nothing(argv[1], refresh);
 
     survives("load from a path", [&] {
         lstmgen_model* m = nullptr;

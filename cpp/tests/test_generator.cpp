@@ -355,3 +355,51 @@ TEST_CASE("the float mode of the program changes no number, and stays as it was"
     }
 #endif
 }
+
+TEST_CASE("sequences that join a batch and leave it draw what generators draw") {
+    const Model model = Model::load(kPath);
+    for (const std::size_t refresh : {std::size_t{0}, std::size_t{1}, std::size_t{5}}) {
+        Batch batch(model, 3);
+        std::vector<std::vector<std::uint32_t>> drawn(9);
+        std::vector<std::size_t> who(3);  // the sequence that has each number
+        std::size_t next = 0;
+        for (int step = 0; next < drawn.size() || batch.size() > 0; ++step) {
+            if (next < drawn.size() && batch.size() < 3 && step % 3 == 0) {
+                BatchRequest request;
+                request.sampler.seed = next;
+                request.prime.assign(1 + 5 * next, 3);
+                request.length = 4 + 3 * next;
+                request.refresh = refresh;
+                who[batch.join(request)] = next++;
+            }
+            for (const BatchElement& element : batch.step()) {
+                CHECK(element.drawn);
+                drawn[who[element.sequence]].push_back(element.id);
+            }
+        }
+        for (std::size_t i = 0; i < drawn.size(); ++i) {
+            GeneratorOptions alone = options(refresh);
+            alone.sampler.seed = i;
+            CHECK(drawn[i] == sample(model, alone, 4 + 3 * i, std::vector<std::uint32_t>(1 + 5 * i, 3)));
+        }
+    }
+}
+
+TEST_CASE("what a batch refuses") {
+    const Model model = Model::load(kPath);
+    CHECK_THROWS_AS(Batch(model, 0), Error);
+    CHECK_THROWS_AS(Batch(model, LSTMGEN_MAX_BATCH + 1), Error);
+    Batch batch(model, 1);
+    CHECK_THROWS_AS(batch.leave(0), Error);
+    CHECK_THROWS_AS(static_cast<void>(batch.join({})), Error);  // without a prime
+    BatchRequest request;
+    request.prime = {1};
+    request.refresh = 0;
+    const std::size_t sequence = batch.join(request);
+    CHECK_THROWS_WITH_AS(static_cast<void>(batch.join(request)), "the batch is full: it has 1 sequences", Error);
+    CHECK_THROWS_AS(batch.pause(sequence), Error);
+    batch.leave(sequence);
+    CHECK(batch.size() == 0);
+    Batch other = std::move(batch);
+    CHECK_THROWS_AS(static_cast<void>(batch.size()), Error);  // NOLINT: what was moved from says so
+}

@@ -29,6 +29,7 @@ from lstmgen.serving.requests import asked, parsed
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _UPLOADS_AT_ONCE = 2
+_SHORT = 2048  # bytes of a request that is checked in no time
 _HEADERS = {
     b"content-security-policy": b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     b"x-content-type-options": b"nosniff",
@@ -159,12 +160,16 @@ class Service:
     async def complete(self, request: Request) -> Response:
         """Draw completions."""
         start = time.monotonic()
-        body = parsed(await self._body(request, self.limits.body))
+        data = await self._body(request, self.limits.body)
+        body = parsed(data)
         if self.draining:
             raise Failure(503, "the server ends", code="ending")
         served = self.models.find(body.get("model"))
-        what = await asyncio.to_thread(asked, body, served.engine.batch, self.limits)
-        jobs = [[Job(prepared, served.engine) for prepared in group] for group in what.prompts]
+        if len(data) < _SHORT and "grammar" not in body:
+            what = asked(body, served.engine.batch, self.limits)
+        else:  # it may take long
+            what = await asyncio.to_thread(asked, body, served.engine.batch, self.limits)
+        jobs = [[Job(prepared, served.engine, streams=what.stream) for prepared in group] for group in what.prompts]
         completion = Completion(served.id, served.model, what, jobs)
         try:
             served.engine.submit(completion.jobs)

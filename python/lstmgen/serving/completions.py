@@ -18,7 +18,6 @@ from lstmgen.serving.requests import Asked
 from lstmgen.stream import Logprobs
 from lstmgen.vocabulary.naming import byte_of
 
-_BETWEEN = 0.03  # seconds between two events of a sequence, but the first
 _COMMENT = 2.0  # seconds between two comments in a queue
 _REASONS = {"stop": "stop", "grammar": "stop", "length": "length", "cut": "length", "left": "length"}
 
@@ -242,8 +241,6 @@ class Completion:
                 _check(job)
                 if piece := choice.piece(ids, logprobs, over):
                     await queue.put(piece)
-                    if over is None:
-                        await asyncio.sleep(_BETWEEN)
                 if over is not None:
                     break
                 await job.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections import deque
 
 from lstmgen.batch import Batch, Prepared, Sequence
@@ -12,6 +13,7 @@ from lstmgen.model import Model
 from lstmgen.stream import Logprobs
 
 _SLICE = 0.004  # seconds between two looks at who has come and who has left
+_BETWEEN = 0.03  # seconds between two pieces of a stream, but the first
 _FULL = 16384  # elements, and alternatives to them, that wait for a client: then its sample rests
 _EMPTY = 4096  # so many: it goes on
 
@@ -33,11 +35,14 @@ class Job:
     score: as `Sequence.score`.
     begun: whether it has left the queue.
 
+    streams: whether its elements are wanted as they are drawn, not all at the end.
+
     `wait` returns when there is something new.
     """
 
-    def __init__(self, prepared: Prepared, engine: Engine) -> None:
+    def __init__(self, prepared: Prepared, engine: Engine, *, streams: bool) -> None:
         self.prepared = prepared
+        self.streams = streams
         self.engine = engine
         self.ids: list[int] = []
         self.logprobs: list[Logprobs] = []
@@ -52,6 +57,7 @@ class Job:
         # For the thread of the engine alone:
         self.sequence: Sequence | None = None
         self.pushed = 0
+        self.due = 0.0  # when its client gets the next piece
         self.resting = False
 
     @property
@@ -216,10 +222,12 @@ class Engine:
             resting.clear()
             return
         news: list[_News] = []
+        now = time.monotonic()
         for sequence in found:
             job = jobs.get(sequence)
-            if job is None:
+            if job is None or (sequence.ending is None and (now < job.due or not job.streams)):
                 continue
+            job.due = now + _BETWEEN
             ids, logprobs = sequence.take_ids(), sequence.take_logprobs()
             self.drawn += len(ids)
             job.pushed += cost(ids, logprobs)

@@ -25,6 +25,7 @@ _NOT_HERE = {
 _KNOWN = (*_OWN, *_NAMES, *(name for name in TABLE if name not in _NOT_HERE))
 _MOST = 128  # sequences of a request
 _LOGPROBS = Integer(0, most=100)
+_MOST_LOGPROBS = 500_000  # of an answer that is sent at once
 
 
 class Asked(NamedTuple):
@@ -122,7 +123,10 @@ def _asked(body: dict[str, Any], batch: Batch, limits: Limits) -> Asked:
     elif TABLE["length"].values.check("length", options["length"]) > limits.length:  # type: ignore[operator]
         raise OptionError("length", f"at most {limits.length}", options["length"])
     if (logprobs := options.get("logprobs")) is not None:
-        _LOGPROBS.check("logprobs", logprobs)
+        most = _LOGPROBS.check("logprobs", logprobs)
+        whole = len(primes) * best_of * (most + 1) * options["length"]
+        if not stream and whole > _MOST_LOGPROBS:
+            raise OptionError("logprobs", f"at most {_MOST_LOGPROBS:,} numbers in all without stream", whole)
     if options.get("logit_bias") is not None:
         options["logit_bias"] = _biases(options["logit_bias"])
     if model.vocabulary is None and isinstance(options.get("stop"), (str, list)):
