@@ -333,9 +333,10 @@ int main(int argc, char** argv) {
     lstmgen_model* model = nullptr;
     CHECK(lstmgen_model_load_path(path, nullptr, &model) == LSTMGEN_OK);
     if (!model) return 1;
-    for (const std::size_t refresh : {std::size_t{0}, std::size_t{1}, std::size_t{5}})
+    for (const std::size_t refresh : {std::size_t{0}, std::size_t{1}, std::size_t{5}}) {
         steps_take_nothing(model, refresh);
-    batches_take_nothing(argv[1], refresh);
+        batches_take_nothing(path, refresh);
+    }
 
     survives("load from a path", [&] {
         lstmgen_model* m = nullptr;
