@@ -252,6 +252,12 @@ def test_a_broken_file_is_refused_with_the_reason(page: Browser, url: str) -> No
     assert page.run("return document.getElementById('model').value") == "latex"
 
 
+def test_a_model_that_draws_nothing_is_refused(page: Browser, url: str) -> None:
+    opened(page, url)
+    drop(page, "numbers.bin", packed(network([("lstm", 4), ("dense", 3, "linear")], 3), encoding="features"))
+    page.wait(lambda: "numbers.bin" in page.text("#trouble"), "the reason")
+
+
 def test_a_file_of_keras_is_chosen_and_read_by_the_server(
     page: Browser, server: str, keras: Any, tmp_path: Path
 ) -> None:
@@ -432,6 +438,23 @@ def test_a_server_that_ends_is_a_message_and_another_try_goes_on(page: Browser, 
         page.wait(lambda: count(page) > before + 20, "more letters")
         page.press("#start")
         assert not running(page)
+        page.driver.get("about:blank")
+    finally:
+        service.end(signal.SIGKILL)
+
+
+def test_a_server_that_falls_silent_is_a_message_after_a_while(page: Browser, tmp_path: Path) -> None:
+    needs_server()
+    service = Service(tmp_path / "log", "latex")
+    try:
+        opened(page, service.address)
+        service.process.send_signal(signal.SIGSTOP)  # connections stay open, and nobody answers
+        page.press("#start")
+        page.wait(lambda: "does not answer" in page.text("#trouble"), "the message")
+        assert not running(page)
+        service.process.send_signal(signal.SIGCONT)
+        page.press("#again")
+        page.wait(lambda: count(page) > 20, "letters")
         page.driver.get("about:blank")
     finally:
         service.end(signal.SIGKILL)

@@ -75,10 +75,9 @@ class Page:
         self.wait("document.getElementById('start').textContent === 'Start'")
         self.wait("document.getElementById('bars-title').textContent === 'What comes next'")
         if settings["model"] == "latex":
-            self.run(
-                "[...document.querySelectorAll('#text [data-shade=\"4\"]')].find((s) => s.dataset.index > 20).click()"
-            )
-        self.run("document.querySelectorAll('.sheet, #text, #roll').forEach((e) => e.scrollTo(0, 0)); scrollTo(0, 0)")
+            self.run("[...document.querySelectorAll('[data-shade=\"4\"]')].find((e) => e.dataset.index > 20).click()")
+            self.run("document.getElementById('text').scrollTo(0, 0)")
+        self.run("document.querySelector('.sheet').scrollTo(0, 0); scrollTo(0, 0)")
         time.sleep(0.5)  # the bars move
 
     def picture(self) -> bytes:

@@ -15,7 +15,9 @@ import json
 import shutil
 from pathlib import Path
 
+from lstmgen import Model
 from lstmgen.bundled import bundled
+from lstmgen.serving.models import primes
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "python" / "lstmgen" / "serving" / "page"
@@ -41,7 +43,7 @@ def build(folder: Path, models: dict[str, Path], engine: Path = ENGINE) -> None:
     listed = []
     for name, path in models.items():
         shutil.copy(path, folder / "models" / f"{name}.bin")
-        listed.append({"name": name, "url": f"models/{name}.bin"})
+        listed.append({"name": name, "url": f"models/{name}.bin", "primes": primes(Model(path))})
     config = json.dumps({"engine": "local", "models": listed}, indent=2)
     (folder / "config.json").write_text(f"{config}\n", encoding="utf-8")
 

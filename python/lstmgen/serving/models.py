@@ -140,7 +140,7 @@ def _facts(identity: str, model: Model, name: str, card: str) -> dict[str, Any]:
             "separator": separator(model),
             "grammar": model.grammar is not None,
             "recommended": recommended(metadata["card"], ()),
-            "primes": _primes(model),
+            "primes": primes(model),
             "window": model.window or None,
             "dtype": model.dtype,
             "card": (card or metadata["description"])[:_LONGEST_CARD],
@@ -158,7 +158,13 @@ def separator(model: Model) -> str:
     return " " if model.vocabulary is None or model.vocabulary.kind == "tokens" else ""
 
 
-def _primes(model: Model) -> list[str]:
+def primes(model: Model) -> list[str]:
+    """Return texts to begin with: the end of the model's own prime, and others that it can read.
+
+    >>> import lstmgen
+    >>> "Let $X$ be " in primes(lstmgen.Model("latex"))
+    True
+    """
     own = decode(model, model.prime[-_LONGEST_PRIME:].tolist())
     texts = [own if isinstance(own, str) else separator(model).join(map(str, own))]
     letters = set(model.vocabulary.elements) if model.vocabulary else set()

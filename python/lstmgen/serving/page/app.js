@@ -120,7 +120,9 @@ async function open(file) {
     calm();
     await use(opened);
   } catch (error) {
+    if (!error.message.includes(file.name)) error.message = `${file.name}: ${error.message}`;
     complain(error, error.again ? () => open(file) : null);
+    say("");
   } finally {
     document.body.classList.remove("reading");
   }

@@ -74,6 +74,10 @@ async function read(source, name) {
 /** A model of the module, as the page uses models. */
 function described(native, name, primes) {
   const { info } = native;
+  if (!info.generates) {
+    native.free();
+    throw new Failure(`${name}: this model draws nothing: it ${info.labels.length ? "is a classifier" : "gives numbers"}.`);
+  }
   return {
     id: name,
     name,
