@@ -416,7 +416,7 @@ def test_predict_refuses_what_is_no_input_in_one_line(
     [
         (np.zeros((2, 5, 4)), r"expected \(sequences, steps, 3\), found \(2, 5, 4\)"),
         (np.array(["a"]), "expected numbers, found <U1"),
-        (np.array([{}], object), "Object arrays cannot be loaded"),
+        (np.array([{}], object), "expected numbers, found objects"),
     ],
 )
 def test_predict_refuses_an_array_of_another_kind(

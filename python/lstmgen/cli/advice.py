@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lstmgen
+from lstmgen.music.elements import recognise_vocabulary
 
 _LENGTH = 200  # elements of a first sample
 _NOTES = 120
@@ -28,7 +29,7 @@ def commands(model: lstmgen.Model, name: str) -> list[str]:
     if model.heads:
         return [_shell("sample", name, "--length", _NOTES, "-o", f"{_stem(name)}.mid")]
     if model.generates:
-        return [_shell("sample", name, *_prime(model), "--length", _LENGTH)]
+        return [_shell("sample", name, *_prime(model), "--length", _LENGTH, *_music(model, name))]
     if model.labels and (example := _sequence(model)) is not None:
         return [_shell("classify", name, example)]
     return [_shell("predict", name, "--example")]
@@ -71,6 +72,14 @@ def _prime(model: lstmgen.Model) -> Sequence[str]:
         return "--prime", text
     element = 1 if model.padding == 0 else 0
     return "--prime-ids", ",".join([str(element)] * count)
+
+
+def _music(model: lstmgen.Model, name: str) -> Sequence[str]:
+    """Return the option that writes a sample as music, if it can be."""
+    vocabulary = model.vocabulary
+    if vocabulary is None or vocabulary.kind != "tokens" or recognise_vocabulary(vocabulary.elements) is None:
+        return ()
+    return "-o", f"{_stem(name)}.mid"
 
 
 def _sequence(model: lstmgen.Model) -> str | None:
