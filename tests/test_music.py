@@ -634,7 +634,7 @@ def samples_of(data: bytes) -> NDArray[np.int16]:
 def test_wav_has_its_length_and_neither_silence_nor_clipping(tmp_path: Path) -> None:
     path = tmp_path / "x.wav"
     loud = [Note(i / 4, 4, pitch) for i in range(8) for pitch in range(30, 100)]
-    Music(loud).write(path, bpm=120)
+    Music(loud).write(path, bpm=120, synth="builtin")
     samples = samples_of(path.read_bytes())
     assert len(samples) / 44_100 == pytest.approx((1.75 + 4) / 2 + 0.25 + mastering.TAIL, abs=0.01)
     assert samples.shape[1] == 2
@@ -646,7 +646,7 @@ def test_sound_of_any_music_is_equally_loud(tmp_path: Path) -> None:
     loud = [Note(i / 4, 4, pitch) for i in range(8) for pitch in range(30, 100)]
     soft = [Note(i, 0.5, 90) for i in range(4)]
     for notes in (loud, soft):
-        Music(notes).write(tmp_path / "x.wav")
+        Music(notes).write(tmp_path / "x.wav", synth="builtin")
         sound, rate = audio.samples_of((tmp_path / "x.wav").read_bytes())
         found = mastering.loudness(sound, rate)
         limited = float(np.abs(sound).max()) > mastering.PEAK - 0.001
@@ -700,8 +700,9 @@ def test_sound_of_a_note_ends_with_it() -> None:
 
 
 def test_an_hour_is_enough(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="seconds long: expected at most 3600"):
-        Music([Note(0, 1, 60), Note(1000, 1, 60)]).write(tmp_path / "x.wav", bpm=4)
+    for synth in ("builtin", "fluidsynth", None):
+        with pytest.raises(ValueError, match="seconds long: expected at most 3600"):
+            Music([Note(0, 1, 60), Note(1000, 1, 60)]).write(tmp_path / "x.wav", bpm=4, synth=synth)
 
 
 def program(folder: Path, name: str, body: str) -> None:
@@ -724,7 +725,7 @@ def test_sound_is_encoded_by_a_program(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(FileNotFoundError, match=rf"a \.{kind} needs the program ffmpeg or .* not installed"):
         Music(TUNE).write(path)
     program(tmp_path / "bin", name, "sys.stdout.buffer.write(b'coded ' + sys.stdin.buffer.read())")
-    Music(TUNE).write(path)
+    Music(TUNE).write(path, synth="builtin")
     assert samples_of(path.read_bytes().removeprefix(b"coded ")).any()
     program(tmp_path / "bin", name, "sys.exit('no such codec')")
     with pytest.raises(OSError, match=rf"{name}: failed with status 1: no such codec"):
@@ -758,17 +759,33 @@ def test_fluidsynth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(FileNotFoundError, match="needs the program fluidsynth"):
         write()
-    copies = "a = sys.argv; open(a[a.index('-F') + 1], 'wb').write(open(a[-2], 'rb').read() + open(a[-1], 'rb').read())"
-    program(tmp_path / "bin", "fluidsynth", copies)
+    asked = tmp_path / "asked"
+    plays = f"""import shutil
+a = sys.argv
+open({str(asked)!r}, 'wb').write(open(a[-2], 'rb').read() + open(a[-1], 'rb').read())
+shutil.copy({str(tmp_path / "sound.wav")!r}, a[a.index('-F') + 1])"""
+    program(tmp_path / "bin", "fluidsynth", plays)
     with pytest.raises(FileNotFoundError, match="no soundfont: expected the environment variable SOUNDFONT"):
         write()
+    Music(TUNE).write(path)  # by the built-in piano
+    assert not asked.exists()
     (tmp_path / "fonts").mkdir()
     (tmp_path / "fonts" / "grand.sf2").write_bytes(b"font ")
-    write()
-    assert path.read_bytes().startswith(b"font MThd")
+    (tmp_path / "sound.wav").write_bytes(audio.wav(0.01 * audio.render([(0.0, 1.0, 60)])))
+    for synth in ("fluidsynth", None):
+        asked.unlink(missing_ok=True)
+        Music(TUNE).write(path, synth=synth)
+        assert asked.read_bytes().startswith(b"font MThd")
+        sound, rate = audio.samples_of(path.read_bytes())
+        assert mastering.loudness(sound, rate) == pytest.approx(mastering.LOUDNESS, abs=0.1)
+    asked.unlink()
+    Music(TUNE).write(path, synth="builtin")
+    assert not asked.exists()
     monkeypatch.setenv("SOUNDFONT", str(tmp_path / "none.sf2"))
     with pytest.raises(FileNotFoundError, match=r"none.sf2: there is no such soundfont"):
         write()
+    Music(TUNE).write(path)
+    assert not asked.exists()
 
 
 @pytest.mark.parametrize("quarters", [1, 60, 200, 3000])

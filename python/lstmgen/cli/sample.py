@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lstmgen
 from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument, add_trusted_argument
@@ -22,10 +22,13 @@ from lstmgen.cli.streams import DASH, MODEL_HELP, check_one_stdin, model_source,
 from lstmgen.cli.terminal import colours
 from lstmgen.errors import Note
 from lstmgen.escaping import printable, shown
-from lstmgen.music.formats import WRITABLE
+from lstmgen.music.formats import SOUND, SYNTHS, WRITABLE
 from lstmgen.options import TABLE, Flag, Option, default, recommended
 from lstmgen.progress import counted
 from lstmgen.shades import ansi, legend
+
+if TYPE_CHECKING:
+    from lstmgen.music import Music
 
 # Options of a file of Keras.
 _EXPORT = (
@@ -82,6 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="shade each element on a terminal by how surprising it was (not with NO_COLOR in the environment)",
     )
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="share the windows among N threads (1)")
+    parser.add_argument(
+        "--synth", choices=SYNTHS, help="what plays sound (fluidsynth where it and a soundfont are, or builtin)"
+    )
     parser.add_argument("--bpm", type=float, default=100, metavar="X", help="quarters a minute, of music (100)")
     keras = parser.add_argument_group("of a model saved by Keras, which has no vocabulary")
     keras.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters are the vocabulary")
@@ -175,7 +181,7 @@ def run(args: argparse.Namespace) -> None:
         _print(stream, joined, running if shaded else None)
         return
     drawn = [str(element) for element in stream]
-    _write(drawn, joined, files, notation, args.bpm)
+    _write(args, drawn, joined, files, notation)
     if _STDOUT in args.output:
         _print(drawn, joined)
 
@@ -274,7 +280,7 @@ def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[
         print(f"warning: {loop}", file=sys.stderr)
     for path in files:
         if path.suffix.lower() in WRITABLE:
-            music.of_timed_notes(notes, bpm=args.bpm).write(path, bpm=args.bpm)
+            _write_music(args, music.of_timed_notes(notes, bpm=args.bpm), path)
         else:
             write(path, lines.encode())
 
@@ -471,7 +477,9 @@ def _is_music(elements: Sequence[str]) -> bool:
     return recognise_vocabulary(elements) is not None
 
 
-def _write(elements: Sequence[str], joined: bool, outputs: Sequence[Path], notation: str | None, bpm: float) -> None:
+def _write(
+    args: argparse.Namespace, elements: Sequence[str], joined: bool, outputs: Sequence[Path], notation: str | None
+) -> None:
     """Write a sample as text, or as music of a notation where the name of the file asks for it."""
     from lstmgen import music
     from lstmgen.files import write
@@ -480,6 +488,16 @@ def _write(elements: Sequence[str], joined: bool, outputs: Sequence[Path], notat
         print(f"warning: {loop}", file=sys.stderr)
     for path in outputs:
         if music.is_music(path, notation):
-            music.decode(elements, notation=notation).write(path, bpm=bpm)
+            _write_music(args, music.decode(elements, notation=notation), path)
         else:
             write(path, ("".join(elements) if joined else " ".join(elements) + "\n").encode())
+
+
+def _write_music(args: argparse.Namespace, piece: Music, path: Path) -> None:
+    """Write a piece, and say which synthesiser was found for its sound."""
+    if path.suffix.lower() in SOUND and args.synth is None:
+        from lstmgen.music import audio
+
+        if font := audio.soundfont_at_hand():
+            print(f"{path}: played by fluidsynth with {font}; --synth builtin plays another piano", file=sys.stderr)
+    piece.write(path, bpm=args.bpm, synth=args.synth)

@@ -58,8 +58,7 @@ def render(notes: Sequence[tuple[float, float, int]], rate: int = RATE) -> NDArr
     (6001, 2)
     """
     end = max((start + duration for start, duration, _ in notes), default=0.0)
-    if end > _MAX_SECONDS:
-        raise ValueError(f"the music is {end:.0f} seconds long: expected at most {_MAX_SECONDS}")
+    check_seconds(end)
     samples = np.zeros((2, int((end + _RELEASE) * rate) + 1), np.float32)
     fade = np.exp(-np.arange(int(_RELEASE * rate)) / (0.05 * rate)).astype(np.float32)
     fade *= np.linspace(1, 0, len(fade), dtype=np.float32)
@@ -76,6 +75,15 @@ def render(notes: Sequence[tuple[float, float, int]], rate: int = RATE) -> NDArr
     if loudest:
         samples *= PEAK / loudest
     return samples.T
+
+
+def check_seconds(seconds: float) -> None:
+    """Raise `ValueError` for more than an hour of sound.
+
+    >>> check_seconds(3600)
+    """
+    if seconds > _MAX_SECONDS:
+        raise ValueError(f"the music is {seconds:.0f} seconds long: expected at most {_MAX_SECONDS}")
 
 
 def wav(samples: NDArray[np.float32], rate: int = RATE) -> bytes:
@@ -146,6 +154,22 @@ def encoder(kind: str) -> list[str]:
             return [found, *options]
     names = " or ".join(_ENCODERS[kind])
     raise FileNotFoundError(f"a .{kind} needs the program {names}, which is not installed; .wav needs none")
+
+
+def soundfont_at_hand() -> Path | None:
+    """Return the soundfont that fluidsynth would play with. None if it or a soundfont is missing.
+
+    >>> from unittest.mock import patch
+    >>> with patch.dict("os.environ", PATH=""):
+    ...     soundfont_at_hand()
+    """
+    if not shutil.which("fluidsynth"):
+        return None
+    try:
+        font = Path(os.environ.get("SOUNDFONT") or _installed_soundfont())
+    except FileNotFoundError:
+        return None
+    return font if font.is_file() else None
 
 
 def fluidsynth(midi: bytes, soundfont: str | os.PathLike[str] | None = None) -> bytes:

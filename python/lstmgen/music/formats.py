@@ -42,6 +42,8 @@ FORMATS = {
     ".flac": Format(writes="flac"),
     ".png": Format(writes="png"),
 }
+SYNTHS = ("builtin", "fluidsynth")  # what plays sound
+SOUND = frozenset((".wav", ".mp3", ".ogg", ".flac"))
 READABLE = {suffix: row.reads for suffix, row in FORMATS.items() if row.reads}
 WRITABLE = {suffix: row.writes for suffix, row in FORMATS.items() if row.writes}
 

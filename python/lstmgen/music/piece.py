@@ -10,11 +10,9 @@ from typing import Any
 from lstmgen.errors import option
 from lstmgen.files import write
 from lstmgen.music import elements as _elements
-from lstmgen.music.formats import WRITABLE, suffix_of
+from lstmgen.music.formats import SYNTHS, WRITABLE, suffix_of
 from lstmgen.music.midi import midi_file
 from lstmgen.music.notes import Note
-
-SYNTHS = ("builtin", "fluidsynth")
 
 
 class Music:
@@ -65,9 +63,9 @@ class Music:
             sixteenths, triplets and halves of these. Sound in any form but `.wav` needs a program
             that encodes it. `.png` is a piano roll, and needs matplotlib.
         bpm: quarters a minute, 4 to 1000.
-        synth: what plays the sound: "builtin", the default, or "fluidsynth", a program that needs
-            a soundfont. Sound has the loudness -18 LUFS, or less where its peaks would be too loud,
-            and the built-in piano stands in a little room.
+        synth: what plays the sound: "builtin", a small piano, or "fluidsynth", a program that needs
+            a soundfont. None is fluidsynth where both are installed, and the piano elsewhere.
+            Sound has the loudness -18 LUFS, or less where its peaks would be too loud.
 
         Raises `ValueError` for another suffix, for options out of range, without notes and for more
         than an hour of sound, `OSError` for what cannot be written or run, and `ImportError` for a
@@ -88,7 +86,7 @@ class Music:
         check_bpm(bpm)
         if synth not in (None, *SYNTHS):
             raise ValueError(f"synth: expected 'builtin' or 'fluidsynth', found {synth!r}")
-        write(path, WRITERS[WRITABLE[kind]](self.notes, bpm, synth or "builtin"))
+        write(path, WRITERS[WRITABLE[kind]](self.notes, bpm, synth))
 
     def _repr_html_(self) -> str:
         from lstmgen.notebook import music_player
@@ -162,20 +160,21 @@ def check_installed(kind: str) -> None:
 # -- one writer for each kind of file --------------------------------------------------------------
 
 
-def _midi(notes: Sequence[Note], bpm: float, _synth: str) -> bytes:
+def _midi(notes: Sequence[Note], bpm: float, _synth: str | None) -> bytes:
     return midi_file(notes, bpm)
 
 
-def _musicxml(notes: Sequence[Note], bpm: float, _synth: str) -> bytes:
+def _musicxml(notes: Sequence[Note], bpm: float, _synth: str | None) -> bytes:
     from lstmgen.music import scores
 
     return scores.musicxml_file(notes, bpm)
 
 
-def _wav(notes: Sequence[Note], bpm: float, synth: str) -> bytes:
+def _wav(notes: Sequence[Note], bpm: float, synth: str | None) -> bytes:
     from lstmgen.music import audio, mastering
 
-    if synth == "fluidsynth":  # which has a room of its own
+    audio.check_seconds(max(n.start + n.duration for n in notes) * 60 / bpm)
+    if synth == "fluidsynth" or (synth is None and audio.soundfont_at_hand()):  # which has a room of its own
         sound, rate = audio.samples_of(audio.fluidsynth(midi_file(notes, bpm)))
         return audio.wav(mastering.levelled(sound, rate), rate)
     second = 60 / bpm
@@ -183,32 +182,32 @@ def _wav(notes: Sequence[Note], bpm: float, synth: str) -> bytes:
     return audio.wav(mastering.mastered(sound, audio.RATE))
 
 
-def _mp3(notes: Sequence[Note], bpm: float, synth: str) -> bytes:
+def _mp3(notes: Sequence[Note], bpm: float, synth: str | None) -> bytes:
     from lstmgen.music import audio
 
     return audio.compressed(lambda: _wav(notes, bpm, synth), "mp3")
 
 
-def _ogg(notes: Sequence[Note], bpm: float, synth: str) -> bytes:
+def _ogg(notes: Sequence[Note], bpm: float, synth: str | None) -> bytes:
     from lstmgen.music import audio
 
     return audio.compressed(lambda: _wav(notes, bpm, synth), "ogg")
 
 
-def _flac(notes: Sequence[Note], bpm: float, synth: str) -> bytes:
+def _flac(notes: Sequence[Note], bpm: float, synth: str | None) -> bytes:
     from lstmgen.music import audio
 
     return audio.compressed(lambda: _wav(notes, bpm, synth), "flac")
 
 
-def _png(notes: Sequence[Note], _bpm: float, _synth: str) -> bytes:
+def _png(notes: Sequence[Note], _bpm: float, _synth: str | None) -> bytes:
     from lstmgen.music import piano_roll
 
     return piano_roll.png(notes)
 
 
 # Notes, quarters a minute and the synthesiser in; the bytes of a file out.
-WRITERS: Mapping[str, Callable[[Sequence[Note], float, str], bytes]] = {
+WRITERS: Mapping[str, Callable[[Sequence[Note], float, str | None], bytes]] = {
     "midi": _midi,
     "musicxml": _musicxml,
     "wav": _wav,
