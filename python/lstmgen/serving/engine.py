@@ -13,7 +13,9 @@ from lstmgen.model import Model
 from lstmgen.stream import Logprobs
 
 _SLICE = 0.004  # seconds between two looks at who has come and who has left
-_BETWEEN = 0.03  # seconds between two pieces of a stream, but the first
+# Seconds between two pieces of a stream, but the first: the more streams, the longer, so that their
+# pieces take a small part of the time.
+_BETWEEN, _BETWEEN_EACH, _BETWEEN_MOST = 0.03, 0.0015, 0.1
 _FULL = 16384  # elements, and alternatives to them, that wait for a client: then its sample rests
 _EMPTY = 4096  # so many: it goes on
 
@@ -223,11 +225,12 @@ class Engine:
             return
         news: list[_News] = []
         now = time.monotonic()
+        between = min(max(_BETWEEN, _BETWEEN_EACH * len(jobs)), _BETWEEN_MOST)
         for sequence in found:
             job = jobs.get(sequence)
             if job is None or (sequence.ending is None and (now < job.due or not job.streams)):
                 continue
-            job.due = now + _BETWEEN
+            job.due = now + between
             ids, logprobs = sequence.take_ids(), sequence.take_logprobs()
             self.drawn += len(ids)
             job.pushed += cost(ids, logprobs)
