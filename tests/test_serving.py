@@ -304,6 +304,7 @@ def test_what_is_no_request(service: Service, path: str, body: bytes | None, sta
 
 def test_other_names_and_other_sites_are_refused(service: Service) -> None:
     assert service.ask("/v1/models", headers={"Host": "evil.example"})[0] == 403
+    assert service.ask("/v1/models", headers={"Host": "["})[0] == 403
     origin = {"Origin": "http://evil.example"}
     assert service.ask("/v1/completions", {"max_tokens": 1}, headers=origin)[0] == 403
     own = {"Origin": f"http://127.0.0.1:{service.port}"}

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import logging
 import mimetypes
 import time
 from collections.abc import Awaitable, Callable
@@ -87,15 +88,16 @@ class Service:
             try:
                 self._check_origin(request)
                 response = await endpoint(request)
-            except Failure as failure:
+            except Exception as error:
+                if isinstance(error, ClientDisconnect):
+                    self.metrics.left += 1
+                    return Response(status_code=499)
+                failure = error if isinstance(error, Failure) else _unexpected(request, error)
                 response = JSONResponse(failure.body(), failure.status)
                 if failure.status in (429, 503):
                     response.headers["Retry-After"] = "1"
                 if failure.status in (408, 413):  # the rest of the body is not read
                     response.headers["Connection"] = "close"
-            except ClientDisconnect:
-                self.metrics.left += 1
-                return Response(status_code=499)
             self.metrics.answered(response.status_code)
             return response
 
@@ -103,11 +105,10 @@ class Service:
 
     def _check_origin(self, request: Request) -> None:
         host = request.headers.get("host", "")
-        name = urlsplit(f"//{host}").hostname
-        if self._loopback and name not in _LOOPBACK:
+        if self._loopback and _split(f"//{host}")[0] not in _LOOPBACK:
             raise Failure(403, "this server answers to the names localhost and 127.0.0.1 alone", code="host")
         origin = request.headers.get("origin")
-        if request.method == "POST" and origin is not None and urlsplit(origin).netloc != host:
+        if request.method == "POST" and origin is not None and _split(origin)[1] != host:
             raise Failure(403, "a page of another site may not use this server", code="origin")
 
     # -- answers -----------------------------------------------------------------------------------
@@ -286,6 +287,21 @@ class _Headers:
             await send(message)
 
         await self._app(scope, receive, sending)
+
+
+def _split(address: str) -> tuple[str | None, str]:
+    """Return the name and the whole host of an address; neither for what is none."""
+    try:
+        found = urlsplit(address)
+        return found.hostname, found.netloc
+    except ValueError:
+        return None, ""
+
+
+def _unexpected(request: Request, error: Exception) -> Failure:
+    """Log an error of the server, and return what the client is told."""
+    logging.getLogger("uvicorn.error").error("%s %s", request.method, request.url.path, exc_info=error)
+    return Failure(500, "an error of the server: its log has more", code="internal")
 
 
 def _json(found: Any) -> Response:
