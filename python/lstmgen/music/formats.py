@@ -19,14 +19,16 @@ class Format(NamedTuple):
     reads: the name that music21 has for the format; None if such files are not read.
     writes: the name of the function in `piece.WRITERS`; None if such files are not written.
     text: whether a model of text may write such a file, too, since it holds text.
+    sound: whether such a file holds sound.
 
     >>> FORMATS[".mxl"]
-    Format(reads='musicxml', writes=None, text=False)
+    Format(reads='musicxml', writes=None, text=False, sound=False)
     """
 
     reads: str | None = None
     writes: str | None = None
     text: bool = False
+    sound: bool = False
 
 
 FORMATS = {
@@ -36,15 +38,15 @@ FORMATS = {
     ".xml": Format(reads="musicxml", writes="musicxml", text=True),
     ".mxl": Format(reads="musicxml"),
     ".krn": Format(reads="humdrum", text=True),
-    ".wav": Format(writes="wav"),
-    ".mp3": Format(writes="mp3"),
-    ".ogg": Format(writes="ogg"),
-    ".flac": Format(writes="flac"),
+    ".wav": Format(writes="wav", sound=True),
+    ".mp3": Format(writes="mp3", sound=True),
+    ".ogg": Format(writes="ogg", sound=True),
+    ".flac": Format(writes="flac", sound=True),
     ".png": Format(writes="png"),
 }
 SYNTHS = ("builtin", "fluidsynth")  # what plays sound
-SOUND = frozenset((".wav", ".mp3", ".ogg", ".flac"))
 READABLE = {suffix: row.reads for suffix, row in FORMATS.items() if row.reads}
+SOUND = frozenset(suffix for suffix, row in FORMATS.items() if row.sound)
 WRITABLE = {suffix: row.writes for suffix, row in FORMATS.items() if row.writes}
 
 # Suffixes of files that hold neither text nor music that can be written here. Text under such a
