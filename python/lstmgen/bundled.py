@@ -8,7 +8,7 @@ import sys
 import warnings
 
 from lstmgen.errors import Note
-from lstmgen.options import near
+from lstmgen.options import near, path
 
 Source = str | os.PathLike[str] | bytes
 _PACKAGE = os.path.dirname(__file__)
@@ -41,14 +41,17 @@ def resolved(source: Source, *, said: bool = True) -> Source:
 
     A file or a folder of that name comes first. `latex.bin` stands for the bundled `latex` where
     the current folder has no such file; a `Note` says so if `said`. Raises `FileNotFoundError` for
-    a name that is nearly one of a bundled model, or that could be one.
+    a name that is nearly one of a bundled model, or that could be one, and `OptionError` for what
+    is no path.
 
     >>> os.path.basename(resolved("latex", said=False)), resolved("a/latex.bin")
     ('latex.bin', 'a/latex.bin')
     """
-    if isinstance(source, bytes) or os.path.isfile(source):  # a folder may have a bundled model's name
+    if isinstance(source, bytes):
         return source
-    name = os.fspath(source)
+    name = path("source", source)  # an integer would be an open file
+    if os.path.isfile(name):  # a folder may have a bundled model's name
+        return source
     models = bundled()
     if name in models:
         return models[name]

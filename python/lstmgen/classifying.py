@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lstmgen.errors import OptionError, option
+from lstmgen.escaping import brief
 from lstmgen.inputs import MAX_CORPUS
 from lstmgen.progress import bar
 from lstmgen.vocabulary import reading
@@ -96,7 +97,7 @@ def classify_each(
     if not model.labels:
         raise ValueError(f"no classifier: the model has no labels; export it with {option('labels', ...)}")
     if isinstance(sequences, str | bytes) or not isinstance(sequences, Iterable):
-        raise TypeError(f"sequences: expected a list of sequences, found {sequences!r:.60}")
+        raise TypeError(f"sequences: expected a list of sequences, found {brief(sequences)}")
     if model.vocabulary is not None:
         model.vocabulary.encode([], on_unknown)  # a wrong option is one error, not one for each sequence
     encode = _numbers_of if model.encoding == "features" else _zero_padded if model.zero_padding else _ids_of
@@ -142,7 +143,7 @@ def _ids_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.uint32]:
     if model.vocabulary is not None:
         ids = model.vocabulary.encode(sequence, on_unknown)
     elif isinstance(sequence, str | bytes):
-        raise TypeError(f"expected ids, since the model has no vocabulary, found {sequence!r:.60}")
+        raise TypeError(f"expected ids, since the model has no vocabulary, found {brief(sequence)}")
     else:
         ids = np.asarray(sequence)
         if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
@@ -172,7 +173,7 @@ def _numbers_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.floa
     try:
         values = np.asarray(parse_numbers(sequence) if isinstance(sequence, str) else sequence, np.float64)
     except TypeError:
-        raise TypeError(f"expected numbers, found {sequence!r:.60}") from None
+        raise TypeError(f"expected numbers, found {brief(sequence)}") from None
     if not values.size:
         raise ValueError("it is empty; expected at least one number")
     if values.ndim == 1 and size == 1:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from lstmgen.escaping import printable, shown
+from lstmgen.escaping import brief, printable, shown
 
 Spelling = Callable[[str, object], str]
 
@@ -73,7 +73,7 @@ class OptionError(ValueError):
         self.found = found
 
     def __str__(self) -> str:
-        return printable(f"{option(self.option)}: expected {self.expected}, found {self.found!r:.60}")
+        return f"{printable(f'{option(self.option)}: expected {self.expected}')}, found {brief(self.found)}"
 
 
 class OptionTypeError(OptionError, TypeError):
@@ -114,6 +114,27 @@ def spelled(spelling: Spelling) -> Iterator[None]:
         yield
     finally:
         _spelling.reset(before)
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Let errors inside a `with` name the option whose value is wrong.
+
+    >>> try:
+    ...     with named("prime"):
+    ...         [].index("x")
+    ... except ValueError as error:
+    ...     print(error)
+    prime: 'x' is not in list
+    """
+    try:
+        yield
+    except OptionError:
+        raise
+    except TypeError as error:
+        raise TypeError(f"{option(name)}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{option(name)}: {error}") from None
 
 
 def call(python: str, command: str) -> str:

@@ -29,5 +29,21 @@ def shown(text: str) -> str:
     return "".join(c if c in "\n\t" else printable(c) for c in text)
 
 
+def brief(value: object) -> str:
+    """Return the first 60 characters of how Python shows a value. It never fails.
+
+    >>> brief([1, 2]), brief(10**5000)
+    ('[1, 2]', 'an int that is too long to show')
+    """
+    try:
+        return printable(f"{value!r:.60}")
+    except Exception:  # Python shows no integer of more than 4,300 digits; a class may have any __repr__
+        return f"{_article(type(value).__name__)} that is too long to show"
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {printable(name)}"
+
+
 def _is_shown(character: str) -> bool:
     return character in _JOINERS or unicodedata.category(character) == "Zs"

@@ -18,15 +18,17 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 import numpy as np
 
 from lstmgen import elements, files, heads, keras_file
+from lstmgen import options as options_of
 from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import repack, with_card, with_grammar
 from lstmgen.binfile.sniffing import is_bin, read_bin
 from lstmgen.bundled import Source, resolved
 from lstmgen.elements import Assumption, Encoding, Outputs, Padding
 from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, option
+from lstmgen.escaping import brief
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
-from lstmgen.options import near
+from lstmgen.options import near, utf8
 from lstmgen.progress import busy
 from lstmgen.signatures import with_keywords
 from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
@@ -142,7 +144,7 @@ def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
     'f32'
     """
     source = resolved(source)
-    check_other_file(source, out)
+    check_other_file(source, options_of.path("out", out))
     exported = build(source, options)
     _warn(exported.doubtful)
     files.write(out, exported.data)
@@ -262,7 +264,9 @@ def _checked_grammar(data: bytes, grammar: object) -> str:
 
     _expect("grammar", grammar, (str,), "a grammar in GBNF")
     try:
-        return _core.Grammar(_core.Model.from_bytes(data, "<export>"), str(grammar), ()).text
+        return _core.Grammar(_core.Model.from_bytes(data, "<export>"), utf8("grammar", str(grammar)), ()).text
+    except OptionError:
+        raise
     except ValueError as error:
         raise ValueError(f"{option('grammar')}: {str(error).partition(': ')[2]}") from None
 
@@ -401,7 +405,7 @@ def _encoding(
     if values is not None:
         given = elements.given_values(values, network.outputs, own)
         if told not in (None, "raw"):
-            raise ValueError(f"{option('input_values')}: expected {option('encoding', 'raw')}, found {told!r}")
+            raise ValueError(f"{option('input_values')}: expected {option('encoding', 'raw')}, found {brief(told)}")
         return given
     if network.takes_ids:
         return Encoding(told or "index")

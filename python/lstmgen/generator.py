@@ -20,13 +20,16 @@ from lstmgen.errors import OptionError, OptionTypeError, call, option
 from lstmgen.model import Model
 from lstmgen.options import (
     MANY,
+    MOST_ROWS,
     SHOWN_DEFAULTS,
     TABLE,
     Elements,
+    Flag,
     Integer,
     ManyOptions,
     SamplingOptions,
     checked,
+    is_scalar,
     meanings,
     with_positional,
 )
@@ -253,7 +256,7 @@ class Generator:
     ) -> list[str | list[str] | list[int]]:
         """Draw `n` sequences side by side, which is faster than one after the other.
 
-        n: how many sequences, at least 0.
+        n: how many sequences, 0 to 2**20.
         length: how many elements each has, at least 0. A stop text ends a sequence earlier.
         temp: the temperature, at least 0, or a list of `n` temperatures.
         options: see `ManyOptions`. `temperature`, `inverse_temp`, `prime` and `seed` may be lists
@@ -289,7 +292,7 @@ class Generator:
     ) -> list[Row]:
         """Draw `n` sequences side by side as rows of a table, from the row `first` on.
 
-        n: how many rows, at least 0.
+        n: how many rows, 0 to 2**20. `lstmgen.rows` draws more, in parts.
         length: how many elements each has, at least 0. A stop text ends a sequence earlier.
         temp: the temperature, at least 0.
         first: the index of the first row, at least 0.
@@ -308,7 +311,8 @@ class Generator:
         True
         """
         values = checked("sample_rows", {**options, "length": length, "temp": temp}, MANY)
-        n, first = Integer(0).check("n", n), Integer(0).check("first", first)
+        scores = Flag().check("scores", scores)
+        n, first = Integer(0, most=MOST_ROWS).check("n", n), Integer(0).check("first", first)
         base = int(values.pop("seed", _new_seed() >> 1)) + first
         TABLE["seed"].values.check("seed", base + max(n, 1) - 1)
         seeds = range(base, base + n)
@@ -419,7 +423,7 @@ class Generator:
 
         With `scores` it also returns the sum of the log-probabilities of each sequence.
         """
-        n = Integer(0).check("n", n)
+        n = Integer(0, most=MOST_ROWS).check("n", n)
         seed = given.get("seed")
         if isinstance(seed, (int, np.integer)):
             first: Any = TABLE["seed"].values.check("seed", seed)
@@ -520,7 +524,7 @@ class Generator:
 
     def _log_probabilities(self, text: Elements, refresh: int | None, on_unknown: str) -> NDArray[np.float64]:
         values = checked("score", {"refresh": refresh, "on_unknown": on_unknown, "seed": 0})
-        ids = encode(self.model, "text", text, values["on_unknown"])
+        ids = encode(self.model, "text", text, values.get("on_unknown", "error"))
         if len(ids) < 2:
             raise ValueError(f"text: expected at least 2 elements to score, found {len(ids)}")
         run = self._native(values, self._refresh(values, 4))
@@ -594,7 +598,10 @@ class Generator:
         if refresh != 1 and (why := self.model.needs_windows):
             warnings.warn(f"carried state gives another model here: {why}", UserWarning, stacklevel=depth)
         if refresh is not None and not self.model.window and (refresh > 1 or self.model.whole):
-            raise ValueError(f"the model was saved without a fixed window: export it with {option('window', ...)}")
+            raise ValueError(
+                f"{option('refresh')}: the model was saved without a fixed window: export it with "
+                f"{option('window', ...)}"
+            )
         return refresh or 0
 
     def _prime(self, name: str, what: Elements | None, values: Mapping[str, Any]) -> _Prime:
@@ -678,7 +685,7 @@ def _new_seed() -> int:
 
 def _each(name: str, value: Any, n: int) -> list[Any]:
     """Return a value for each of `n` sequences."""
-    if not isinstance(value, (list, tuple, np.ndarray)):
+    if not isinstance(value, (list, tuple, np.ndarray)) or is_scalar(value):
         return [value] * n
     if len(value) != n:
         raise OptionError(name, f"one for all or {n}", len(value))

@@ -14,6 +14,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from lstmgen.escaping import brief
+
 __all__ = ["balanced", "json", "latex", "music"]
 
 _ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\", '"': '\\"', "[": "\\[", "]": "\\]", "-": "\\x2D"}
@@ -55,7 +57,7 @@ def balanced(pairs: Iterable[str] = ("()", "[]", "{}")) -> str:
     if not pairs or any(len(pair) != 2 for pair in pairs) or len(set(characters)) != len(characters):
         raise ValueError(
             "pairs: expected strings of two characters, such as '()', and each character once in all of them; "
-            f"found {pairs!r}"
+            f"found {brief(pairs)}"
         )
     return _written(
         {
@@ -116,7 +118,7 @@ def music(meter: str = "4/4", bars: int | None = None) -> str:
     found = re.fullmatch(r"([1-9]\d?)/(1|2|4|8|16|32)", meter)
     points = int(found[1]) * 4 * _GRID // int(found[2]) if found else 0
     if not found or points > 16 * _GRID:
-        raise ValueError(f"meter: expected one such as '4/4', of up to 16 quarters, found {meter!r}")
+        raise ValueError(f"meter: expected one such as '4/4', of up to 16 quarters, found {brief(meter)}")
     if bars is not None and not 1 <= bars <= 64:
         raise ValueError(f"bars: expected 1 to 64, found {bars}")
     rules = {"root": "bar*" if bars is None else f"bar{{{bars}}}"}

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from lstmgen import errors
 from lstmgen.errors import ModelFormatError
+from lstmgen.escaping import brief
 
 NEEDED = ("pitch", "step", "duration")  # in the order of the tutorial
 PARTS = (*NEEDED, "velocity")
@@ -99,7 +100,7 @@ def parse(option: str | Iterable[str]) -> list[Wanted]:
             raise ValueError(
                 f"{errors.option('heads')}: "
                 f"expected a list such as {_EXAMPLE} of {', '.join(PARTS)}, each with +LOWEST, /DIVISOR and "
-                f"=LAYER where they are needed, found {entry!r:.60}"
+                f"=LAYER where they are needed, found {brief(entry)}"
             )
         try:
             divisor = None if match["divisor"] is None else float(match["divisor"])

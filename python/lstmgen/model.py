@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from lstmgen.binfile.sniffing import is_bin, read_bin
 from lstmgen.bundled import Source, resolved
 from lstmgen.errors import option
+from lstmgen.options import utf8
 from lstmgen.progress import pieces
 from lstmgen.signatures import ExportSignature
 from lstmgen.vocabulary import Tokenizer, Vocabulary
@@ -288,7 +289,7 @@ class Model:
         """A grammar over the elements but those in `never`. The last ones are kept."""
         found = self._grammars.get((text, never))
         if found is None:
-            found = _core.Grammar(self._native, text, never)
+            found = _core.Grammar(self._native, utf8("grammar", text), never)
             if len(self._grammars) >= _MOST_GRAMMARS:
                 self._grammars.clear()
             self._grammars[text, never] = found

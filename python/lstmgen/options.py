@@ -8,9 +8,10 @@ is told follow from it by name.
 # Without `from __future__ import annotations`: the annotations of the classes below are read as
 # objects.
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Annotated, Any, NamedTuple, TypedDict
+from typing import Annotated, Any, NamedTuple, TypedDict, TypeVar
 
 from lstmgen.errors import OptionError, OptionTypeError, option
 
@@ -18,7 +19,22 @@ Elements = str | Iterable[str | int]
 LogitsProcessor = Callable[[Any, Any], object]  # of two arrays: ids and logits
 LogitBias = Mapping[str, float] | Mapping[int, float] | Mapping[str | int, float]
 
+T = TypeVar("T")
+MOST_ROWS = 2**20  # that one call draws: each takes a few kilobytes before anything is drawn
+
 # -- kinds of values -----------------------------------------------------------------------------
+
+
+def as_float(number: Any) -> float:
+    """Return a number as a float, which is infinite for one that is greater than any float.
+
+    >>> as_float(-(10**400))
+    -inf
+    """
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 class Number(NamedTuple):
@@ -54,7 +70,7 @@ class Number(NamedTuple):
         """
         if isinstance(value, bool) or not isinstance(value, Real):
             raise OptionTypeError(name, "a number", value)
-        number = float(value)
+        number = as_float(value)
         if not math.isfinite(number) or not self.least <= number <= self.most:
             raise OptionError(name, str(self), number)
         if self.without_least and number == self.least:
@@ -157,7 +173,7 @@ class Text(NamedTuple):
         >>> Text("a text", (str,)).check("prime", "Let $X$")
         'Let $X$'
         """
-        if isinstance(value, bytes) or not isinstance(value, self.types):
+        if isinstance(value, bytes) or not isinstance(value, self.types) or is_scalar(value):
             raise OptionTypeError(name, self.expected, value)
         return value
 
@@ -199,9 +215,9 @@ class Biases(NamedTuple):
         for number in value.values():
             if isinstance(number, bool) or not isinstance(number, Real):
                 raise OptionTypeError(name, "a number", number)
-            if not float(number) < math.inf:
-                raise OptionError(name, "numbers below infinity", float(number))
-        return {key: float(number) for key, number in value.items()}
+            if not as_float(number) < math.inf:
+                raise OptionError(name, "numbers below infinity", as_float(number))
+        return {key: as_float(number) for key, number in value.items()}
 
 
 class Function(NamedTuple):
@@ -637,7 +653,7 @@ class SamplingOptions(_Common, total=False):
     best_of: Annotated[
         int | None,
         Option(
-            Integer(1),
+            Integer(1, most=MOST_ROWS),
             "Draws so many samples, with the seeds seed, seed + 1 and so on, side by side. The result is the one "
             "with the greatest mean of log-probabilities by the network alone. Not for streams.",
             without="1",
@@ -647,7 +663,7 @@ class SamplingOptions(_Common, total=False):
     beam: Annotated[
         int | None,
         Option(
-            Integer(1),
+            Integer(1, most=MOST_ROWS),
             "Beam search: nothing is drawn. So many sequences are kept side by side, those with the greatest sum of "
             "log-probabilities. The result is the one with the greatest mean. Not for streams.",
             source="Lowerre 1976; Wu et al. 2016, arXiv:1609.08144",
@@ -753,9 +769,13 @@ def with_positional(who: str, given: Mapping[str, Any], **positional: Any) -> di
     >>> with_positional("sample", {"seed": 1}, length=20, temp=None)
     {'length': 20, 'temp': None, 'seed': 1}
     """
-    if twice := [name for name in positional if name in given and positional[name] not in (None, TABLE[name].default)]:
+    if twice := [name for name in given if not _is_default(name, positional.get(name))]:
         raise TypeError(f"{who}() got multiple values for argument {twice[0]!r}")
     return {**positional, **given}
+
+
+def _is_default(name: str, value: object) -> bool:
+    return value is None or (type(value) in (int, float) and value == TABLE[name].default)
 
 
 def temperature(values: Mapping[str, Any]) -> dict[str, float]:
@@ -767,6 +787,8 @@ def temperature(values: Mapping[str, Any]) -> dict[str, float]:
     ({'temp': 0.25}, {})
     """
     if (inverse := values.get("inverse_temp")) is not None:
+        if math.isinf(1 / inverse):
+            raise OptionError("inverse_temp", "a number whose inverse is finite", inverse)
         return {"temp": 1 / inverse}
     given = [values[name] for name in ("temp", "temperature") if name in values]
     return {"temp": given[0]} if given else {}
@@ -791,6 +813,106 @@ def recommended(card: object, given: Iterable[str]) -> dict[str, Any]:
         for name, value in found.items()
         if name in RECOMMENDED and (TABLE[name].one_of or name) not in taken
     }
+
+
+def is_scalar(value: object) -> bool:
+    """Return whether a value is an array without axes, which is iterable by its type alone.
+
+    >>> is_scalar([]), is_scalar("a")
+    (False, False)
+    """
+    return getattr(value, "shape", None) == ()
+
+
+def choice(name: str, value: object, choices: Sequence[str]) -> str:
+    """Return a text that is one of several. Raises `OptionError` for any other value.
+
+    name: of the argument.
+
+    >>> choice("dtype", "int8", ["f32", "int8"])
+    'int8'
+    """
+    if not isinstance(value, str):
+        raise OptionTypeError(name, f"one of {', '.join(choices)}", value)
+    if value not in choices:
+        raise OptionError(name, f"one of {', '.join(choices)}", value)
+    return value
+
+
+def utf8(name: str, text: str) -> str:
+    """Return a text that can be stored. Raises `OptionError` for one with half of a character.
+
+    name: of the argument.
+
+    >>> utf8("grammar", "root ::= [a-z]")
+    'root ::= [a-z]'
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise OptionError(name, "text that UTF-8 can hold", text) from None
+    return text
+
+
+def instance(name: str, value: object, kind: type[T]) -> T:
+    """Return a value of a type. Raises `OptionTypeError` for any other.
+
+    name: of the argument.
+
+    >>> instance("text", "a", str)
+    'a'
+    """
+    if not isinstance(value, kind):
+        raise OptionTypeError(name, f"a {kind.__name__}", value)
+    return value
+
+
+def items(name: str, value: object) -> list[Any]:
+    """Return a list of what is iterable, and no text. Raises `OptionTypeError` for anything else.
+
+    name: of the argument.
+
+    >>> items("paths", ("a", "b"))
+    ['a', 'b']
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable) or is_scalar(value):
+        raise OptionTypeError(name, "a list", value)
+    return list(value)
+
+
+def texts(name: str, value: object) -> list[str]:
+    """Return a list of texts. Raises `OptionError` for anything else.
+
+    name: of the argument.
+
+    >>> texts("elements", ["d12", "n60"])
+    ['d12', 'n60']
+    """
+    found = items(name, value)
+    if not all(isinstance(text, str) for text in found):
+        wrong = next(text for text in found if not isinstance(text, str))
+        raise OptionTypeError(name, "a list of texts", wrong)
+    return found
+
+
+def path(name: str, value: object) -> str:
+    """Return a path as a str. Raises `OptionError` for what is no path.
+
+    name: of the argument.
+
+    >>> path("out", "a.bin")
+    'a.bin'
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise OptionTypeError(name, "a path", value)
+    text = os.fspath(value)
+    try:
+        valid = b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        valid = False
+    if not isinstance(text, str) or not text or not valid:
+        raise OptionError(name, "a path that the system can have", text)
+    return text
 
 
 def near(name: str, names: Iterable[str]) -> str:

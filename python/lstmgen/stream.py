@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import _core, grammars
-from lstmgen.errors import OptionError, option
+from lstmgen.errors import OptionError, named, option
+from lstmgen.escaping import brief
 from lstmgen.model import Model
 from lstmgen.options import (
     CHANGEABLE,
@@ -527,18 +528,20 @@ def encode(model: Model, name: str, what: Elements, on_unknown: str = "error", *
     """
     check_sequence(name, what)
     if model.vocabulary is not None:
-        return model.vocabulary.encode(what, on_unknown, skippable=skippable)
+        with named(name):
+            return model.vocabulary.encode(what, on_unknown, skippable=skippable)
     if isinstance(what, str):
         example = f" ({option(name, [1, 2, 3])})" if name == "prime" else ""
         raise ValueError(
-            f"the model has no vocabulary: give ids{example}, or names for them by "
+            f"{option(name)}: the model has no vocabulary: give ids{example}, or names for them by "
             f"{option('vocab_from', ...)} or {option('vocab', ...)} (of a .bin: when it is exported)"
         )
     ids = list(what)
     for position, i in enumerate(ids):
         if not isinstance(i, (int, np.integer)) or not 0 <= i < model.outputs:
             raise ValueError(
-                f"element at position {position}: expected an id from 0 to {model.outputs - 1}, found {i!r}"
+                f"{option(name)}: element at position {position}: expected an id from 0 to {model.outputs - 1}, "
+                f"found {brief(i)}"
             )
     return np.array(ids, np.uint32)
 
@@ -606,10 +609,7 @@ def _check_stops(model: Model, ids: list[list[int]], texts: list[bytes]) -> None
 
 def _own_ids(model: Model, name: str, what: Elements) -> list[int]:
     """Return the ids of the value of the option `name`, to which `on_unknown` does not apply."""
-    try:
-        ids: list[int] = encode(model, name, what, skippable=False).tolist()
-    except ValueError as error:
-        raise ValueError(f"{option(name)}: {error}") from None
+    ids: list[int] = encode(model, name, what, skippable=False).tolist()
     return ids
 
 
@@ -647,7 +647,10 @@ def engine_options(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:
         raise OptionError("allow", "at least one element", values["allow"])
     if "dry_sequence_breakers" in values:
         texts = values["dry_sequence_breakers"]
-        texts = [text for text in ([texts] if isinstance(texts, str) else texts) if len(text) > 0]
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        for text in texts:
+            check_sequence(option("dry_sequence_breakers"), text)
+        texts = [text for text in ([*text] if not isinstance(text, str) else text for text in texts) if text]
         told["dry_sequence_breakers"] = _joined(
             [encode(model, "dry_sequence_breakers", text).tolist() for text in texts]
         )
@@ -680,6 +683,8 @@ def compiled_grammar(model: Model, values: Mapping[str, Any]) -> _core.Grammar |
         never |= set(range(model.outputs)) - set(encode(model, "allow", values["allow"]).tolist())
     try:
         return model._compiled(text, tuple(sorted(never)))
+    except OptionError:
+        raise
     except ValueError as error:
         hint = f"; lstmgen.grammars.{text}() is one" if text in grammars.__all__ else ""
         raise ValueError(f"{option('grammar')}: {str(error).partition(': ')[2]}{hint}") from None

@@ -6,6 +6,7 @@ from typing import Any
 
 from lstmgen.binfile import gguf, rounding, writer
 from lstmgen.network import Layer, Network, layer_type
+from lstmgen.options import choice
 
 
 def repack(data: bytes, name: str, dtype: str | None) -> bytes:
@@ -26,6 +27,8 @@ def repack(data: bytes, name: str, dtype: str | None) -> bytes:
     """
     from lstmgen import _core  # the export of a Keras file needs no native module
 
+    if dtype is not None:
+        choice("dtype", dtype, rounding.DTYPES)
     if dtype in (None, _core.Model.from_bytes(data, name).info.dtype):
         return data
     return writer.pack(**_unpack(data), dtype=dtype)

@@ -41,7 +41,9 @@ def read_bin(source: str | os.PathLike[str] | bytes) -> bytes:
         return source
     with open(source, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        data = b"" if size > MAX_FILE else file.read(MAX_FILE + 1)
-    if size > MAX_FILE or len(data) > MAX_FILE:  # it may grow while it is read
-        raise ModelFormatError(f"{os.fspath(source)}: expected at most 4 GiB, found {max(size, len(data))} bytes")
+        data = b"" if size > MAX_FILE else file.read(size + 1)  # of a file that grows, no more
+    if size > MAX_FILE:
+        raise ModelFormatError(f"{os.fspath(source)}: expected at most 4 GiB, found {size} bytes")
+    if len(data) > size:
+        raise ModelFormatError(f"{os.fspath(source)}: it grew while it was read: {size} bytes became more")
     return data

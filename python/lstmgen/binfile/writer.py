@@ -11,6 +11,7 @@ import numpy as np
 from lstmgen.binfile import gguf, rounding
 from lstmgen.binfile.rounding import DTYPES, ROUNDING_TOLERANCE
 from lstmgen.errors import ModelFormatError, OptionError, option
+from lstmgen.escaping import brief
 from lstmgen.network import (
     MAX_LAYERS,
     MAX_MATRIX,
@@ -25,6 +26,7 @@ from lstmgen.network import (
     reference,
 )
 from lstmgen.network.activations import ACTIVATIONS
+from lstmgen.options import choice
 
 ENCODINGS = ("onehot", "index", "scaled", "raw", "features")
 ONE_NUMBER = ("scaled", "raw")  # encodings in which an element enters as one number
@@ -108,9 +110,7 @@ def pack(network: Network, **contents: Unpack[Contents]) -> bytes:
     """
     if unknown := contents.keys() - Contents.__annotations__.keys():
         raise TypeError(f"pack() got an unexpected keyword argument {min(unknown)!r}")
-    dtype = contents.get("dtype", "f32")
-    if dtype not in DTYPES:
-        raise OptionError("dtype", f"one of {', '.join(DTYPES)}", dtype)
+    dtype = choice("dtype", contents.get("dtype", "f32"), DTYPES)
     _check_network(network)
     elements = _check_contents(network, contents)
     given = contents.get("input_values")
@@ -274,13 +274,13 @@ def _check_options(where: str, layer: Layer) -> None:
     for name, key in keys.items():
         value = layer.options[name]
         if type(value) is not key.kind:
-            raise ModelFormatError(f"{where}: {name}: expected {key.kind.__name__}, found {value!r}")
+            raise ModelFormatError(f"{where}: {name}: expected {key.kind.__name__}, found {brief(value)}")
         if key.kind is int:
             _in_range(f"{where}: {name}", value, key.least, key.most)
         if key.kind is str and value not in ACTIVATIONS:
             raise ModelFormatError(f"{where}: {name}: unknown activation {value!r}")
         if isinstance(value, float) and not abs(value) <= NO_MAXIMUM:
-            raise ModelFormatError(f"{where}: {name}: expected a finite float32, found {value!r}")
+            raise ModelFormatError(f"{where}: {name}: expected a finite float32, found {brief(value)}")
 
 
 def _check_arrays(where: str, arrays: Mapping[str, Array], shapes: Mapping[str, Shape]) -> None:
@@ -329,7 +329,7 @@ def check_encoding(network: Network, encoding: str, generates: bool) -> None:
 def _check_zero_padding(network: Network, encoding: str, padding: int | None) -> None:
     if encoding not in PADDED_WITH_ZEROS:
         known = ", ".join(PADDED_WITH_ZEROS)
-        raise ValueError(f"{option('padding', 'zeros')}: expected the encoding {known}, found {encoding!r}")
+        raise ValueError(f"{option('padding', 'zeros')}: expected the encoding {known}, found {brief(encoding)}")
     if padding is not None:
         raise ValueError(f"zero_padding: expected no padding beside it, found the id {padding}")
     if not network.window:
@@ -338,7 +338,7 @@ def _check_zero_padding(network: Network, encoding: str, padding: int | None) ->
 
 def _checked_values(values: Sequence[float], encoding: str, elements: int) -> Array:
     if encoding != "raw":
-        raise ValueError(f"{option('input_values')}: expected {option('encoding', 'raw')}, found {encoding!r}")
+        raise ValueError(f"{option('input_values')}: expected {option('encoding', 'raw')}, found {brief(encoding)}")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
         found = np.asarray(values, np.float32)
     if found.shape != (elements,):
@@ -399,7 +399,7 @@ def _check_prime(network: Network, encoding: str, prime: Sequence[int] | None) -
 
 def _in_range(what: str, value: object, low: int, high: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ModelFormatError(f"{what}: expected {low} to {high}, found {value!r}")
+        raise ModelFormatError(f"{what}: expected {low} to {high}, found {brief(value)}")
 
 
 def limited(what: str, text: object, limit: int = MAX_STRING) -> str:

@@ -48,8 +48,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from lstmgen.errors import OptionError
-from lstmgen.music.notes import GRID, MIDDLE_C, PIANO, GridNote, Note, grid_points, tidy
+from lstmgen.escaping import brief
+from lstmgen.music.notes import GRID, MIDDLE_C, PIANO, GridNote, Note, check_notes, grid_points, tidy
+from lstmgen.options import Integer, choice, texts
 
 NOTATIONS = ("events", "lesson")  # of files that are read
 DECODED = (*NOTATIONS, "melody")
@@ -91,6 +92,7 @@ def encode(notes: Iterable[Note]) -> list[str]:
     ['d12', 'n60', 't12', 'n64', 't36', 'd24', 'n67']
     """
     elements: list[str] = []
+    notes = check_notes(notes)
     now: int | None = None
     lasting = 0
     grid = [GridNote.of(note) for note in notes]
@@ -135,8 +137,7 @@ def check_notation(notation: str, known: Sequence[str] = NOTATIONS) -> None:
     Traceback (most recent call last):
     lstmgen.errors.OptionError: notation: expected one of events, lesson, found 'morse'
     """
-    if notation not in known:
-        raise OptionError("notation", f"one of {', '.join(known)}", notation)
+    choice("notation", notation, known)
 
 
 def recognise(elements: Sequence[str]) -> Recognised:
@@ -196,8 +197,11 @@ def transposed(elements: Sequence[str], semitones: int) -> list[str]:
     ['d24', 'n62', 'n98']
     """
 
+    elements = texts("elements", elements)
+    semitones = Integer(-127, most=127).check("semitones", semitones)
+
     def moved(element: str) -> str:
-        if not element.startswith("n"):
+        if not element.startswith("n") or not is_event(element):
             return element
         pitch = int(element[1:])
         up = pitch + semitones
@@ -307,7 +311,7 @@ def _melody_notes(elements: Sequence[str]) -> Iterator[GridNote]:
 
 
 def _unexpected(element: str, position: int, expected: str) -> ValueError:
-    return ValueError(f"element {element!r} at position {position}: expected {expected}")
+    return ValueError(f"element {brief(element)} at position {position}: expected {expected}")
 
 
 def _steps(kind: str, points: int) -> list[str]:

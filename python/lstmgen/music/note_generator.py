@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from lstmgen import options
-from lstmgen.errors import OptionError, option
+from lstmgen.errors import option
+from lstmgen.escaping import brief
 from lstmgen.heads import Head
 from lstmgen.music.notes import MIDDLE_C
 from lstmgen.music.timed_notes import TimedNote, read_timed_notes
@@ -150,8 +151,8 @@ class NoteGenerator:
 
         Raises what `sample` raises. The class has an example.
         """
-        if length is not None and (type(length) is not int or length < 0):
-            raise OptionError("length", "an integer from 0 up", length)
+        if length is not None:
+            length = options.Integer(0).check("length", length)
         given = {"temp": temp, "temperature": temperature, "inverse_temp": inverse_temp, "seed": seed}
         values = options.checked("stream", given)
         tau = options.temperature(values).get("temp", 1.0)
@@ -171,14 +172,18 @@ class NoteGenerator:
             raise ValueError(f"{where}expected at least {steps} notes, which the network takes, found {len(notes)}")
         return notes
 
-    def _notes(self, given: Prime) -> tuple[list[TimedNote], str]:
+    def _notes(self, given: Prime, name: str = "prime") -> tuple[list[TimedNote], str]:
         """Return notes that a user gives, checked, and how messages name them."""
         if isinstance(given, str | os.PathLike):
+            options.path(name, given)
             notes, where = read_timed_notes(given), f"{os.fspath(given)}: "
         else:
-            notes, where = [_as_note(note, i) for i, note in enumerate(given)], f"{option('prime')}: "
+            notes, where = (
+                [_as_note(name, note, i) for i, note in enumerate(options.items(name, given))],
+                f"{option('prime')}: ",
+            )
         if not notes:
-            raise ValueError(f"{option('prime')}: expected at least one note, found none")
+            raise ValueError(f"{option(name)}: expected at least one note, found none")
         for i, note in enumerate(notes):
             for head in self.heads:
                 value = _value(note, head)
@@ -228,7 +233,7 @@ class NoteStream(Iterator[TimedNote]):
         Raises `ValueError` for what is no note, and for pitches that the network does not know.
         `NoteGenerator` has an example.
         """
-        self._read(self._generator._notes(notes)[0])
+        self._read(self._generator._notes(notes, "notes")[0])
 
     def copy(self, seed: int | None = None) -> NoteStream:
         """Return a second sample that continues from here as this one does.
@@ -236,6 +241,7 @@ class NoteStream(Iterator[TimedNote]):
         seed: the copy has the random numbers of this seed. None means that it has those that come
             next here.
         """
+        seed = options.checked("copy", {"seed": seed}).get("seed")
         other = NoteStream(self._generator, (), self._left, self.temp, seed)
         other.probability = self.probability
         other._window.extend(self._window)
@@ -303,14 +309,14 @@ def _highest(head: Head) -> float:
     return math.inf if head.kind == "number" else head.lowest + head.size - 1
 
 
-def _as_note(note: Sequence[float], i: int) -> TimedNote:
+def _as_note(name: str, note: Sequence[float], i: int) -> TimedNote:
     try:
         pitch, *rest = note
         made = TimedNote(int(pitch), *map(float, rest))
         if len(note) < 3 or made.pitch != pitch or not all(map(math.isfinite, made)):
             raise ValueError
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
-            f"{option('prime')}: note {i}: expected (pitch, step, duration), perhaps with velocity, found {note!r:.60}"
+            f"{option(name)}: note {i}: expected (pitch, step, duration), perhaps with velocity, found {brief(note)}"
         ) from None
     return made

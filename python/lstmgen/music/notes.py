@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from lstmgen.errors import OptionTypeError
+from lstmgen.options import Integer, Number, items
+
 GRID = 24  # points to a quarter
 PIANO = range(21, 109)  # MIDI pitches of a piano's keys
 MIDDLE_C = 60  # MIDI pitch
@@ -25,6 +28,26 @@ class Note(NamedTuple):
     start: float
     duration: float
     pitch: int
+
+
+def check_notes(notes: object) -> list[Note]:
+    """Return notes as a list. Raises `OptionError` for what is no note, or no note that can sound.
+
+    >>> check_notes([(0, 1, 60)])
+    [Note(start=0, duration=1, pitch=60)]
+    """
+    found = []
+    for i, note in enumerate(items("notes", notes)):
+        if not isinstance(note, tuple) or len(note) != 3:
+            raise OptionTypeError("notes", "a Note of start, duration and pitch", note)
+        for part, value in zip(Note._fields[:2], note[:2], strict=True):
+            _TIME.check(f"notes: note {i}: {part}", value)
+        Integer(0, most=127).check(f"notes: note {i}: pitch", note[2])
+        found.append(Note(*note))
+    return found
+
+
+_TIME = Number(0, 1e6)  # quarters; a week at 100 a minute
 
 
 class GridNote(NamedTuple):

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 
+from lstmgen import options
 from lstmgen.music.elements import recognise_vocabulary
 from lstmgen.music.formats import FORMATS, WRITABLE, is_text, suffix_of
 from lstmgen.music.piece import check_bpm, check_installed
@@ -35,18 +36,21 @@ def check_outputs(
     Traceback (most recent call last):
     ValueError: a.aiff: such a file cannot be written: music is written as .mid, ...
     """
+    joined = options.Flag().check("joined", joined)
+    if vocabulary is not None:
+        vocabulary = options.texts("vocabulary", vocabulary)
     recognised = None if joined or vocabulary is None else recognise_vocabulary(vocabulary)
-    names = [os.fspath(path) for path in paths]
+    names = [options.path("paths", name) for name in options.items("paths", paths)]
     if recognised:
         if check_music_outputs(names, bpm=bpm) and recognised.assumed:
             warnings.warn(recognised.assumed, stacklevel=2)
         return recognised.notation
-    for path in names:
-        suffix = suffix_of(path)
-        if not is_text(path):
+    for name in names:
+        suffix = suffix_of(name)
+        if not is_text(name):
             drawn = "numbers, since it has no vocabulary" if vocabulary is None else "text, not elements of music"
             raise ValueError(
-                f"{path}: the model writes {drawn}, which a {suffix} file does not hold; give a name such as sample.txt"
+                f"{name}: the model writes {drawn}, which a {suffix} file does not hold; give a name such as sample.txt"
             )
     return None
 
@@ -62,11 +66,11 @@ def check_music_outputs(paths: Iterable[Path], *, bpm: float = 100) -> bool:
     >>> check_music_outputs(["a.txt"]), check_music_outputs(["a.txt", "a.mid"])
     (False, True)
     """
-    suffixes = {os.fspath(path): suffix_of(path) for path in paths}
-    for path, suffix in suffixes.items():
-        if suffix not in WRITABLE and (suffix in FORMATS or not is_text(path)):
+    suffixes = {options.path("paths", name): suffix_of(name) for name in options.items("paths", paths)}
+    for name, suffix in suffixes.items():
+        if suffix not in WRITABLE and (suffix in FORMATS or not is_text(name)):
             raise ValueError(
-                f"{path}: such a file cannot be written: music is written as {', '.join(WRITABLE)}, "
+                f"{name}: such a file cannot be written: music is written as {', '.join(WRITABLE)}, "
                 "its elements as text with any other suffix, such as .txt"
             )
     kinds = {WRITABLE[suffix] for suffix in suffixes.values() if suffix in WRITABLE}
@@ -85,4 +89,4 @@ def is_music(path: Path, notation: str | None) -> bool:
     >>> is_music("a.mid", "events"), is_music("a.txt", "events"), is_music("a.xml", None)
     (True, False, False)
     """
-    return notation is not None and suffix_of(path) in WRITABLE
+    return notation is not None and suffix_of(options.path("path", path)) in WRITABLE

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
-from lstmgen.errors import option
+from lstmgen.errors import OptionError, OptionTypeError
 from lstmgen.files import write
 from lstmgen.music import elements as _elements
 from lstmgen.music.formats import SYNTHS, WRITABLE, suffix_of
 from lstmgen.music.midi import midi_file
-from lstmgen.music.notes import Note
+from lstmgen.music.notes import Note, check_notes
+from lstmgen.options import Integer, as_float, choice, texts
+from lstmgen.options import path as checked_path
 
 
 class Music:
@@ -28,7 +31,7 @@ class Music:
     """
 
     def __init__(self, notes: Iterable[Note]) -> None:
-        self.notes = sorted(notes, key=lambda n: (n.start, n.pitch))
+        self.notes = sorted(check_notes(notes), key=lambda n: (n.start, n.pitch))
 
     @property
     def length(self) -> float:
@@ -54,6 +57,8 @@ class Music:
         """
         from lstmgen.music import scores
 
+        check_bpm(bpm)
+        staves = Integer(1, most=2).check("staves", staves)
         return scores.to_stream(self.notes, bpm=bpm, staves=staves)
 
     def write(self, path: str | os.PathLike[str], *, bpm: float = 100, synth: str | None = None) -> None:
@@ -78,14 +83,14 @@ class Music:
         ...     Path(folder, "a.mid").read_bytes()[:4]
         b'MThd'
         """
-        kind = suffix_of(path)
+        kind = suffix_of(checked_path("path", path))
         if kind not in WRITABLE:
             raise ValueError(f"{os.fspath(path)}: expected a name with {', '.join(WRITABLE)}, found {kind or 'none'!r}")
         if not self.notes:
             raise ValueError(f"{os.fspath(path)}: there are no notes to write")
         check_bpm(bpm)
-        if synth not in (None, *SYNTHS):
-            raise ValueError(f"synth: expected 'builtin' or 'fluidsynth', found {synth!r}")
+        if synth is not None:
+            choice("synth", synth, SYNTHS)
         write(path, WRITERS[WRITABLE[kind]](self.notes, bpm, synth))
 
     def _repr_html_(self) -> str:
@@ -112,8 +117,7 @@ def decode(elements: str | Sequence[str], *, notation: str | None = None) -> Mus
     >>> decode("60 _ _ _ r _ 64 _", notation="melody").notes
     [Note(start=0.0, duration=1.0, pitch=60), Note(start=1.5, duration=0.5, pitch=64)]
     """
-    if isinstance(elements, str):
-        elements = elements.split()
+    elements = elements.split() if isinstance(elements, str) else texts("elements", elements)
     if notation is None:
         notation, assumed = _elements.recognise(elements)
         if assumed:
@@ -121,17 +125,19 @@ def decode(elements: str | Sequence[str], *, notation: str | None = None) -> Mus
     return Music(_elements.decode_notes(elements, notation))
 
 
-def check_bpm(bpm: float) -> None:
+def check_bpm(bpm: object) -> None:
     """Raise `ValueError` for a tempo that files cannot hold.
 
     MIDI holds none below 4 quarters a minute.
 
     >>> check_bpm(1)
     Traceback (most recent call last):
-    ValueError: bpm: expected 4 to 1000 quarters a minute, found 1
+    lstmgen.errors.OptionError: bpm: expected 4 to 1000 quarters a minute, found 1
     """
-    if not 4 <= bpm <= 1000:
-        raise ValueError(f"{option('bpm')}: expected 4 to 1000 quarters a minute, found {bpm}")
+    if isinstance(bpm, bool) or not isinstance(bpm, Real):
+        raise OptionTypeError("bpm", "a number", bpm)
+    if not 4 <= as_float(bpm) <= 1000:
+        raise OptionError("bpm", "4 to 1000 quarters a minute", bpm)
 
 
 def check_installed(kind: str) -> None:

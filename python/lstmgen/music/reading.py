@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
+from lstmgen import options
 from lstmgen.errors import option
 from lstmgen.files import write
 from lstmgen.music.elements import KEYS, check_notation, transposed
@@ -81,13 +82,17 @@ def read_pieces(
     [['d24', 'n60', 't24', 'd12', 'n64']]
     """
     check_notation(notation)
+    transpose = options.Flag().check("transpose", transpose)
     if transpose and notation != "events":
         raise ValueError(
             f"{option('transpose')}: only with {option('notation', 'events')}: the lesson's chords have no pitches"
         )
-    if jobs is not None and jobs < 1:
-        raise ValueError(f"jobs: expected at least 1, found {jobs}")
-    files = _files([paths] if isinstance(paths, str | os.PathLike) else list(paths))
+    if jobs is not None:
+        jobs = options.Integer(1).check("jobs", jobs)
+    if not isinstance(cache, bool):
+        options.path("cache", cache)
+    given = [paths] if isinstance(paths, str | os.PathLike) else options.items("paths", paths)
+    files = _files([options.path("paths", one) for one in given])
     version = music21_version()
     found: dict[Path, list[str]] = {}
     skipped: list[tuple[Path, str]] = []

@@ -7,8 +7,11 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from lstmgen import options
+from lstmgen.errors import OptionTypeError
 from lstmgen.music.elements import decode_grid, is_event
 from lstmgen.music.piece import Music
+from lstmgen.options import Flag, Integer, instance, texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,9 +47,10 @@ def longest_repeat(items: Sequence[Hashable] | Music, longest: int = 4) -> Repea
     >>> longest_repeat("xababab")
     Repeat(pattern=('a', 'b'), start=1, length=6)
     """
+    longest = Integer(1).check("longest", longest)
     items = _items(items)
     runs = [Repeat(tuple(items[:1]), 0, len(items[:1]))]
-    runs += [run for period in range(1, longest + 1) for run in _runs(items, period, 2)]
+    runs += [run for period in range(1, min(longest, len(items)) + 1) for run in _runs(items, period, 2)]
     return max(runs, key=lambda run: (run.length, -len(run.pattern), -run.start))
 
 
@@ -61,11 +65,12 @@ def stuck(items: Sequence[Hashable] | Music, longest: int = 4) -> str | None:
     "60 of 60 elements are 'n60 t6' again and aga"
     >>> stuck(list("abcdefghij"))
     """
+    longest = Integer(1).check("longest", longest)
     items = _items(items)
     if len(items) < _LEAST:
         return None
     covered: Counter[tuple[Hashable, ...]] = Counter()
-    for period in range(1, longest + 1):
+    for period in range(1, min(longest, len(items)) + 1):
         for run in _runs(items, period, 3):
             covered[_first_rotation(run.pattern)] += run.length
     pattern, count = covered.most_common(1)[0] if covered else ((), 0)
@@ -79,7 +84,12 @@ def stuck(items: Sequence[Hashable] | Music, longest: int = 4) -> str | None:
 
 
 def _items(items: Sequence[Hashable] | Music) -> Sequence[Hashable]:
-    return [note.pitch for note in items.notes] if isinstance(items, Music) else items
+    if isinstance(items, Music):
+        return [note.pitch for note in items.notes]
+    found = items if isinstance(items, str) else options.items("items", items)
+    if wrong := [item for item in found if not isinstance(item, Hashable)]:
+        raise OptionTypeError("items", "elements", wrong[0])
+    return found
 
 
 def _runs(items: Sequence[Hashable], period: int, times: int) -> Iterator[Repeat]:
@@ -115,6 +125,7 @@ def pitch_class_histogram(music: Music) -> NDArray[np.float64]:
     >>> pitch_class_histogram(Music([Note(0, 1, 60), Note(1, 1, 64)])).tolist()[:5]
     [0.5, 0.0, 0.0, 0.0, 0.5]
     """
+    instance("music", music, Music)
     import numpy as np
 
     counts = np.bincount([note.pitch % 12 for note in music.notes], minlength=12)
@@ -128,6 +139,7 @@ def duration_histogram(music: Music) -> dict[float, float]:
     >>> duration_histogram(Music([Note(0, 1, 60), Note(1, 0.5, 64)]))
     {0.5: 0.5, 1: 0.5}
     """
+    instance("music", music, Music)
     counts = Counter(note.duration for note in music.notes)
     return {duration: counts[duration] / len(music.notes) for duration in sorted(counts)}
 
@@ -141,6 +153,7 @@ def repeated_note_runs(music: Music) -> dict[int, int]:
     >>> repeated_note_runs(Music([Note(0, 1, 60), Note(1, 1, 60), Note(2, 1, 64)]))
     {1: 1, 2: 1}
     """
+    instance("music", music, Music)
     runs = Counter(len(list(group)) for _, group in itertools.groupby(note.pitch for note in music.notes))
     return dict(sorted(runs.items()))
 
@@ -154,6 +167,7 @@ def mean_polyphony(music: Music) -> float:
     >>> mean_polyphony(Music([Note(0, 1, 60), Note(0, 1, 64), Note(4, 1, 60)]))
     1.5
     """
+    instance("music", music, Music)
     end = sounding = 0.0
     for note in music.notes:
         sounding += max(note.start + note.duration - max(note.start, end), 0)
@@ -177,6 +191,9 @@ def share_of_copies(
     >>> share_of_copies(["n60", "n64"], [["n70", "n74"]], n=2, transposed=True)
     1.0
     """
+    piece, n = texts("piece", piece), Integer(1).check("n", n)
+    corpus = [texts("corpus", other) for other in options.items("corpus", corpus)]
+    transposed = Flag().check("transposed", transposed)
     windows = list(_windows(piece, n, transposed))
     wanted = set(windows)
     found = {window for other in corpus for window in _windows(other, n, transposed) if window in wanted}

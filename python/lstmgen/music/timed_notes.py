@@ -10,11 +10,12 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from lstmgen import inputs
+from lstmgen import inputs, options
+from lstmgen.errors import OptionTypeError
 from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
 from lstmgen.music.midi import VELOCITY
 from lstmgen.music.notes import GridNote, Note, tidy
-from lstmgen.music.piece import Music
+from lstmgen.music.piece import Music, check_bpm
 
 LONGEST = 60.0  # seconds, of a step or a duration that is written
 
@@ -49,8 +50,14 @@ def of_timed_notes(notes: Iterable[TimedNote], *, bpm: float = 100) -> Music:
     >>> of_timed_notes([TimedNote(60, 0, 0.6), TimedNote(64, 0.6, 0.3)]).notes
     [Note(start=0.0, duration=1.0, pitch=60), Note(start=1.0, duration=0.5, pitch=64)]
     """
+    check_bpm(bpm)
     now, found = 0.0, []
-    for note in notes:
+    for i, note in enumerate(options.items("notes", notes)):
+        if not isinstance(note, TimedNote):
+            raise OptionTypeError("notes", "a TimedNote", note)
+        for part, value in zip(TimedNote._fields[1:], note[1:], strict=True):
+            options.Number(0).check(f"notes: note {i}: {part}", value)
+        options.Integer(0).check(f"notes: note {i}: pitch", note.pitch)
         now += min(note.step, LONGEST)
         if 0 <= note.pitch <= 127:
             quarters = bpm / 60
@@ -73,6 +80,7 @@ def read_timed_notes(path: str | os.PathLike[str]) -> list[TimedNote]:
     ...     [tuple(note) for note in read_timed_notes(f"{folder}/a.mid")]
     [(60, 0.0, 0.5, 80.0), (64, 0.5, 0.25, 80.0)]
     """
+    options.path("path", path)
     name = os.fspath(path)
     suffixes = [suffix for suffix, kind in READABLE.items() if kind == "midi"]
     if suffix_of(path) not in suffixes:

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from lstmgen.binfile import rounding
 from lstmgen.errors import option
+from lstmgen.escaping import brief
 
 S = TypeVar("S", bound="type[Settings]")
 
@@ -243,11 +244,11 @@ def _check_value(of: Field[Any], value: Any) -> None:
         return
     fits = isinstance(value, {float: int | float, str: str | os.PathLike if about["path"] else str}.get(kind, kind))
     if not fits or (isinstance(value, bool) and kind is not bool):
-        raise TypeError(f"{name}: expected {kind.__name__}, found {value!r:.60}")
+        raise TypeError(f"{name}: expected {kind.__name__}, found {brief(value)}")
     if about["choices"] and value not in about["choices"]:
-        raise ValueError(f"{name}: expected one of {', '.join(about['choices'])}, found {value!r}")
+        raise ValueError(f"{name}: expected one of {', '.join(about['choices'])}, found {brief(value)}")
     if about["least"] is not None and not about["least"] <= value <= about["most"]:
-        raise ValueError(f"{name}: expected {about['least']} to {about['most']}, found {value!r}")
+        raise ValueError(f"{name}: expected {about['least']} to {about['most']}, found {brief(value)}")
 
 
 def table(of: type[Settings]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from lstmgen import inputs
 from lstmgen.errors import option
+from lstmgen.escaping import brief
 from lstmgen.vocabulary import pickles
 from lstmgen.vocabulary.naming import byte_element
 from lstmgen.vocabulary.tokenizing import KERAS_FILTERS, Tokenizer
@@ -433,7 +434,7 @@ def _entry(name: str, key: Any, value: Any) -> tuple[int, Any]:
         return int(value), _named(key)
     if _is_index_key(key):
         return int(key), _named(value)
-    raise ValueError(f"{name}: expected an index beside {key!r:.60}, found {value!r:.60}")
+    raise ValueError(f"{name}: expected an index beside {key!r:.60}, found {brief(value)}")
 
 
 def _from_index_to_number(pairs: Sequence[tuple[Any, Any]]) -> bool:
@@ -490,7 +491,7 @@ def _named(element: Any) -> Any:
 def _check_elements(name: str, elements: list[Any], padding: int | None) -> None:
     for i, element in enumerate(elements):
         if not isinstance(element, str) or not (element or i == padding):
-            raise ValueError(f"{name}: element {i}: expected text, found {element!r:.60}")
+            raise ValueError(f"{name}: element {i}: expected text, found {brief(element)}")
 
 
 def _from_notes(name: str, notes: list[str], numbers: bool) -> Listing:

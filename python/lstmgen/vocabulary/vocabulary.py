@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen.errors import OptionError, OptionTypeError
+from lstmgen.escaping import brief
+from lstmgen.options import is_scalar
 from lstmgen.vocabulary.naming import byte_element, byte_of
 from lstmgen.vocabulary.tokenizing import Tokenizer
 
@@ -191,7 +193,7 @@ class Vocabulary:
     def _check_id(self, piece: int, position: int) -> int:
         i = id_at("element", piece, position)
         if not 0 <= i < len(self):
-            raise ValueError(f"id at position {position}: expected 0 to {len(self) - 1}, found {i}")
+            raise ValueError(f"id at position {position}: expected 0 to {len(self) - 1}, found {brief(i)}")
         return i
 
     def _unknown(self, what: str | Iterable[str | int], piece: str | Piece, position: int, skippable: bool) -> str:
@@ -213,8 +215,8 @@ def check_sequence(name: str, what: object) -> None:
 
     >>> check_sequence("prime", "Let")
     """
-    if isinstance(what, bytes) or not isinstance(what, Iterable):
-        raise TypeError(f"{name}: expected text, elements or ids, found {what!r:.60}")
+    if isinstance(what, bytes) or not isinstance(what, Iterable) or is_scalar(what):
+        raise TypeError(f"{name}: expected text, elements or ids, found {brief(what)}")
 
 
 def id_at(name: str, piece: object, position: int) -> int:
@@ -230,7 +232,7 @@ def id_at(name: str, piece: object, position: int) -> int:
     try:
         return index(piece)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{name} at position {position}: expected a str or an id, found {piece!r:.60}") from None
+        raise TypeError(f"{name} at position {position}: expected a str or an id, found {brief(piece)}") from None
 
 
 def plain_ids(text: str) -> list[int] | None:
