@@ -532,9 +532,9 @@ public:
         return batch_.size();
     }
 
-    // Makes `steps` steps. It ends earlier after `seconds`, if no sequence is left, and, if there is
-    // a limit of time, after the first element of a sequence, which somebody waits for. Returns a
-    // tuple for each sequence with news: number, ids, ending, error, score, log-probabilities or
+    // Makes `steps` steps. It ends earlier after `seconds`, and if no sequence is left. If there is a
+    // limit of time, it ends after the first element of a sequence, which somebody waits for. Returns
+    // a tuple for each sequence with news: number, ids, ending, error, score, log-probabilities or
     // None. What was drawn before an exception is in the result of the next call.
     py::list advance(std::size_t steps, double seconds) {
         {
