@@ -532,10 +532,11 @@ public:
         return batch_.size();
     }
 
-    // Makes `steps` steps. It ends earlier after `seconds`, and if no sequence is left. If there is a
-    // limit of time, it ends after the first element of a sequence, which somebody waits for. Returns
-    // a tuple for each sequence with news: number, ids, ending, error, score, log-probabilities or
-    // None. What was drawn before an exception is in the result of the next call.
+    // Makes `steps` steps. It ends earlier after `seconds`, and if no sequence is left. If there
+    // is a limit of time, it ends after the first element of a sequence, which somebody waits for.
+    // Returns a tuple for each sequence with news: number, ids, ending, error, score,
+    // log-probabilities or None. What was drawn before an exception is in the result of the next
+    // call.
     py::list advance(std::size_t steps, double seconds) {
         {
             const py::gil_scoped_release release;
