@@ -25,6 +25,7 @@ slow = pytest.mark.slow(reason="builds the library with Emscripten")
 NOT_IN_JAVASCRIPT = {"best_of", "beam", "logits_processor"}
 BYTES = [f"<0x{byte:02X}>" for byte in range(1, 256)]
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "dog", "ran", "off", "."]
+PIECES = ["a", "b", "c", "ab", "ba", "cbb", "d", "e", "f", "g", "h"]
 DRAWN = """
     const texts = [];
     for (const [model, options] of given[0]) {
@@ -42,6 +43,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "dry": ("latex", {"length": 300, "temp": 0.3, "dry_multiplier": 0.8, "dry_allowed_length": 4}),
     "breakers": ("latex", {"length": 200, "dry_multiplier": 0.8, "dry_sequence_breakers": ["$", "\n\n"]}),
     "stop": ("latex", {"length": 4000, "temp": 0.67, "stop": ["\\end{lemma}", "\\end{proof}"]}),
+    "stops of ids": ("latex", {"length": 2000, "stop": [[58, 67, 76, 66], "qqqq"]}),
+    "stop within an element": ("pieces", {"length": 200, "stop": ["bb"]}),
     "penalties": ("latex", {"length": 200, "repeat_penalty": 1.2, "frequency_penalty": 0.1, "repeat_last_n": -1}),
     "mirostat": ("latex", {"length": 200, "mirostat": 2, "mirostat_tau": 3.0}),
     "filters": ("latex", {"length": 200, "top_k": 20, "typical_p": 0.9, "xtc_probability": 0.5, "inverse_temp": 1.5}),
@@ -86,6 +89,7 @@ def models(package: Path) -> Path:
         "windows-int8": packed(dtype="int8"),
         "words": packed(words, **told),
         "tokenizer": packed(words, **told, card=card),
+        "pieces": packed(words, vocabulary=PIECES, vocabulary_kind="text", prime=[1]),
         "bytes": packed(every, vocabulary=BYTES, vocabulary_kind="bytes", prime=[65]),
         "ids": packed(words, vocabulary=None),
         "gru": packed(network([("gru", 24), ("gru", 8), ("dense", 11, "softmax")])),
@@ -296,6 +300,8 @@ WRONG: dict[str, tuple[str, str]] = {
     "{ length: -1 }": ("length", "length: expected an integer in [0, 9007199254740991], found -1"),
     "{ length: null }": ("length", "length: expected an integer, since only a stream may be endless"),
     "{ stop: '' }": ("stop", "stop: expected texts of at least one element, found ['']"),
+    "{ stop: 'a\\u20ac' }": ("stop", "stop: character '\u20ac' (U+20AC) at position 1 is not in"),
+    "{ stop: [[92]] }": ("stop", "stop: id at position 0: expected 0 to 91, found 92"),
     "{ stop: 5 }": ("stop", "stop: expected a text or a list of texts, found 5"),
     "{ prime: 'a\\u20acb' }": (
         "prime",

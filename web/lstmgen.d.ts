@@ -90,8 +90,9 @@ export interface ChangeableOptions {
   inverse_temp?: number | null;
   /** The most elements that are drawn; default 1000. null and Infinity: for ever, in streams only. */
   length?: number | null;
-  /** The first of these texts ends the sample. It is the end of the result. */
-  stop?: string | Iterable<string> | null;
+  /** The first of these texts, or lists of elements or ids, ends the sample, with the element in
+   * which it ends. It is in the result. */
+  stop?: string | Iterable<Elements> | null;
   /** A grammar in GBNF, or "own": the one that the model carries. */
   grammar?: string | null;
   /** Default true: with a grammar, the text is complete. */

@@ -770,7 +770,7 @@ export class Stream {
     this.#logprobs = values.logprobs ?? 0;
     this.#signal = values.signal;
     const grammar = grammarOf(found, values);
-    const stops = values.stop && stopIds(vocabulary, values.stop);
+    const stops = values.stop && stopsOf(found, values.stop);
     const withGrammar = values.grammar_prime ?? true;
     let ids, added = 0, before;
     if (state) {
@@ -897,7 +897,7 @@ export class Stream {
 
   /** Changes options from the next element on: all of them, or none if one is wrong. */
   set(options) {
-    const { engine, table, vocabulary } = this.#open();
+    const { engine, table } = this.#open();
     const values = checked("set", table, options, changeable(table));
     const reset = {};
     const initial = defaults(this.#found);
@@ -906,7 +906,7 @@ export class Stream {
       if (x === null && own in initial) reset[own] = initial[own];
     }
     const grammar = grammarOf(this.#found, values);
-    const stops = options.stop !== undefined && stopIds(vocabulary, values.stop ?? []);
+    const stops = options.stop !== undefined && stopsOf(this.#found, values.stop ?? []);
     if (TEMPERATURES.some((name) => name in values)) delete reset.temp;
     engine.call("options_begin", this.#native);
     putOptions(this.#found, { ...reset, ...values });
@@ -998,8 +998,7 @@ export class Stream {
 
   #setStops(stops) {
     const { engine } = this.#found;
-    engine.with([Uint32Array.from(stops.flatMap((ids) => [...ids, SEPARATOR]))], (at, count) =>
-      engine.call("generator_set_stops", this.#native, at, count));
+    engine.with(stops, (...places) => engine.call("generator_set_stops", this.#native, ...places));
   }
 
   #setGrammar(grammar) {
@@ -1012,10 +1011,29 @@ export class Stream {
   }
 }
 
-function stopIds(vocabulary, stops) {
-  const ids = stops.map((text) => vocabulary.encode("stop", text, "error", false));
-  if (!ids.every((one) => one.length)) throw wrong("stop", "texts of at least one element", stops);
-  return ids;
+/** What the engine seeks for the option `stop`: ids that SEPARATOR ends, and texts that \0 ends. */
+function stopsOf({ engine, native, vocabulary }, stops) {
+  const { kind, tokenizer } = vocabulary;
+  const lists = [], texts = [];
+  for (const stop of stops) {
+    if (typeof stop !== "string" || (kind !== "text" && kind !== "bytes")) {
+      lists.push(vocabulary.encode("stop", stop, "error", false));
+    } else if (tokenizer?.oov_token) {
+      texts.push(vocabulary.decode(vocabulary.encode("stop", stop, "error", false)));
+    } else {
+      texts.push(vocabulary.lowered(stop));
+    }
+  }
+  if (![...lists, ...texts].every((one) => one.length)) throw wrong("stop", "texts of at least one element", stops);
+  const found = [Uint32Array.from(lists.flatMap((ids) => [...ids, SEPARATOR])), texts.map((text) => `${text}\0`).join("")];
+  try {
+    engine.with(found, (...places) => engine.call("model_check_stops", native, ...places));
+  } catch (error) {
+    if (!(error instanceof LstmgenError) || error.code !== "invalid argument") throw error;
+    for (const text of texts) vocabulary.encode("stop", text, "error", false); // an error that shows what is unknown
+    throw new LstmgenError(`stop: ${error.message}`, error.code, "stop");
+  }
+  return found;
 }
 
 /** `refresh` as the engine has it: 0 carries the state, as does 1 without a window. */

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "lstmgen/lstmgen.hpp"
+#include "lstmgen/vocabulary.hpp"
 
 using namespace lstmgen;
 
@@ -65,6 +66,24 @@ SamplerOptions draft;
 std::vector<std::uint8_t> saved;
 
 std::vector<std::uint32_t> ids_at(const std::uint32_t* ids, std::size_t count) { return {ids, ids + count}; }
+
+// Returns lists that each end with LSTMGEN_SEPARATOR.
+std::vector<std::vector<std::uint32_t>> lists_at(const std::uint32_t* ids, std::size_t count) {
+    std::vector<std::vector<std::uint32_t>> lists;
+    for (std::size_t begin = 0, i = 0; i < count; ++i)
+        if (ids[i] == LSTMGEN_SEPARATOR) {
+            lists.emplace_back(ids + begin, ids + i);
+            begin = i + 1;
+        }
+    return lists;
+}
+
+// Returns texts that each end with a 0 byte.
+std::vector<std::string> texts_at(const char* text, std::size_t bytes) {
+    std::vector<std::string> texts;
+    for (const char* const end = text + bytes; text < end; text += texts.back().size() + 1) texts.emplace_back(text);
+    return texts;
+}
 
 }  // namespace
 
@@ -128,6 +147,12 @@ EXPORT void model_layers(const Model* model) {
         give_number(static_cast<double>(layer.input_size));
         give_number(static_cast<double>(layer.outputs));
     }
+}
+
+// Fails for stops that no elements can make.
+EXPORT void model_check_stops(const Model* model, const std::uint32_t* ids, std::size_t count, const char* texts,
+                              std::size_t bytes) {
+    guarded([&] { StopMatcher(*model, lists_at(ids, count), texts_at(texts, bytes)); });
 }
 
 // ---- Options ------------------------------------------------------------------------------------
@@ -234,17 +259,9 @@ EXPORT void generator_grammar(const Generator* generator) {
     });
 }
 
-// Each stop ends with LSTMGEN_SEPARATOR.
-EXPORT void generator_set_stops(Generator* generator, const std::uint32_t* ids, std::size_t count) {
-    guarded([&] {
-        std::vector<std::vector<std::uint32_t>> stops;
-        for (std::size_t begin = 0, i = 0; i < count; ++i)
-            if (ids[i] == LSTMGEN_SEPARATOR) {
-                stops.emplace_back(ids + begin, ids + i);
-                begin = i + 1;
-            }
-        generator->set_stops(stops);
-    });
+EXPORT void generator_set_stops(Generator* generator, const std::uint32_t* ids, std::size_t count, const char* texts,
+                                std::size_t bytes) {
+    guarded([&] { generator->set_stops(lists_at(ids, count), texts_at(texts, bytes)); });
 }
 
 EXPORT void generator_feed(Generator* generator, const std::uint32_t* ids, std::size_t count) {

@@ -48,6 +48,7 @@ LSTMGEN_KEPT Workers::Workers(std::size_t size) : process_(process()) {
 }
 
 LSTMGEN_KEPT Workers::~Workers() {
+    if (!kThreads) return;
     if (size() > 1 && process() != process_) {
         // The threads are those of the parent. To join them, or to destroy what they wait on,
         // hangs.

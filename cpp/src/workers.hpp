@@ -14,12 +14,20 @@
 
 namespace lstmgen {
 
+/// Whether there are threads. Without them, all that belongs to them is left out.
+#if defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
+inline constexpr bool kThreads = false;
+#else
+inline constexpr bool kThreads = true;
+#endif
+
 /// Starts size - 1 threads, which make a team of `size` with the caller. Each runs `run`. Fewer
 /// start if the system has no more threads or memory. Then the others do all the work, with the
 /// same results.
 template <class F>
 std::vector<std::thread> start_threads(std::size_t size, F run) {
     std::vector<std::thread> threads;
+    if (!kThreads) return threads;
     threads.reserve(size);
     try {
         for (std::size_t i = 1; i < size; ++i) threads.emplace_back(run);
@@ -40,7 +48,7 @@ public:
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
 
-    std::size_t size() const noexcept { return team_->threads.size() + 1; }
+    std::size_t size() const noexcept { return kThreads ? team_->threads.size() + 1 : 1; }
 
     /// Runs f(0) to f(size() - 1). Each is a part, which the first free thread takes, the caller
     /// included. The caller takes all parts if the processors are busy, and in the child of a fork,
