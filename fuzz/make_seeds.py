@@ -6,8 +6,12 @@ encoding, the mutations of tests/test_hostile_container.py, states, grammars and
 
 from __future__ import annotations
 
+import io
+import json
+import pickle
 import random
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +22,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import test_hostile_container as hostile  # noqa: E402
 import test_layers as every  # noqa: E402
 from lstmgen import _core  # noqa: E402
+from lstmgen.music import Note, midi  # noqa: E402
 from support.gguf_bytes import take_apart  # noqa: E402
 from support.networks import network, packed  # noqa: E402
 
@@ -89,10 +94,50 @@ def grammars() -> dict[str, bytes]:
     return {str(i): bytes([i]) + text.encode() + b"\0" + bytes(range(40)) for i, text in enumerate(texts)}
 
 
+def vocabularies() -> dict[str, bytes]:
+    """Return vocabularies, as fuzz/readers.py reads them: the first byte chooses the kind."""
+    elements = {"a": 0, "b": 1, "c": 2}
+    array = io.BytesIO()
+    np.save(array, list(elements))
+    tokenizer = {"class_name": "Tokenizer", "config": {"word_index": {"a": 1, "b": 2}, "lower": True}}
+    values = (elements, tokenizer, ["a"] * 9)
+    found = {f"json.{i}": b"\0" + json.dumps(value).encode() for i, value in enumerate(values)}
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        for name, value in (("dict", elements), ("list", list(elements)), ("array", np.array([60, 62, 64]))):
+            found[f"{name}.{protocol}"] = b"\1" + pickle.dumps(value, protocol)
+    return {**found, "npy": b"\2" + array.getvalue(), "lines": b"\3a\nb\nc\n"}
+
+
+def keras_files() -> dict[str, bytes]:
+    """Return a zip of Keras whose weights are no HDF5 file, and one that is whole but for them."""
+    found = {}
+    for name, config in (("empty", {}), ("model", {"class_name": "Sequential", "config": {"layers": []}})):
+        with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
+            archive.writestr("config.json", json.dumps(config))
+            archive.writestr("metadata.json", '{"keras_version": "3.0.0"}')
+            archive.writestr("model.weights.h5", b"weights")
+        found[name] = file.getvalue()
+    return found
+
+
+def readers() -> dict[str, dict[str, bytes]]:
+    """Return the corpora of fuzz/readers.py."""
+    notes = [Note(i / 2, 0.5 + i % 2, 60 + i) for i in range(8)]
+    layers = ["LSTM(8, return_sequences=True), Dense(4, softmax)", "Embedding(4, 2) > GRU(3) > Dense(4)"]
+    return {
+        "keras": keras_files(),
+        "vocabulary": vocabularies(),
+        "midi": {"notes": midi.midi_file(notes, 100)},
+        "layers": {str(i): text.encode() for i, text in enumerate(layers)},
+        "rows": {"letters": b'text,label\nabc,x\n"d,e",y\n', "numbers": b'"1,2",x\n3 4,y\n'},
+    }
+
+
 def main(folder: str) -> None:
     """Write the corpora into folders named after the fuzzers."""
     files = models()
     corpora = {"container": files, "kernels": files, "state": states(), "c_api": calls(), "grammar": grammars()}
+    corpora |= readers()
     for fuzzer, inputs in corpora.items():
         (to := Path(folder) / fuzzer).mkdir(parents=True, exist_ok=True)
         for name, data in inputs.items():

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import keras_file
+from lstmgen import keras_file, limits
 from lstmgen.keras_file import isolation, reader, transfer
 
 DENSE = "Dense(12, use_bias=False, input_shape=[None, 2])"
@@ -80,7 +80,7 @@ def test_a_reader_that_dies_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(lstmgen.ReaderDied, match=said) as caught:
             keras_file.read(weights(), config=DENSE)
         assert "trusted=True" in str(caught.value)
-    monkeypatch.setattr(isolation, "_PATIENCE", -3.5)
+    monkeypatch.setattr(limits, "PATIENCE", -3.5)
     started("import time; time.sleep(60)")
     with pytest.raises(lstmgen.ReaderDied, match="longer than"):
         keras_file.read(weights(), config=DENSE)
@@ -216,6 +216,7 @@ def test_ctrl_c_ends_the_process_that_reads(monkeypatch: pytest.MonkeyPatch, tmp
     (tmp_path / "m.h5").write_bytes(weights())
     code = f"""
 import signal
+from lstmgen import limits
 from lstmgen.keras_file import isolation
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 isolation._START = "import os, time; print(os.getpid(), file=open({str(tmp_path / "pid")!r}, 'w')); time.sleep(600)"

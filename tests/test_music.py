@@ -265,14 +265,14 @@ def test_bad_files_are_named_and_skipped(tune: Path, jobs: int) -> None:
     endless = midi(0, 0x90, 60, 9, 0xFF, 0xFF, 0xFF, 0x7F, 0x80, 60, 0, ticks=1)
     bad = {
         "empty.mid": (b"", "the file is empty"),
-        "text.mid": (b"not a MIDI file", "music21 cannot read it: MidiException"),
-        "cut.mid": (whole[: len(whole) // 2], "music21 cannot read it: "),
-        "head.mid": (whole[:10], "music21 cannot read it: "),
+        "text.mid": (b"not a MIDI file", "expected a MIDI file"),
+        "cut.mid": (whole[: len(whole) // 2], ""),
+        "head.mid": (whole[:10], "expected a MIDI file"),
         "endless.mid": (endless, "expected at most 100000 quarters"),
         "silent.mid": (midi(), "there are no notes in it"),
         "page.xml": (b"<html></html>", ""),
         "broken.musicxml": (XML[:300].encode(), "music21 cannot read it: "),
-        "broken.mxl": (b"PK\3\4 and no more", "music21 cannot read it: "),
+        "broken.mxl": (b"PK\3\4 and no more", "a damaged zip: "),
         "x.mp3": (b"ID3", "not a kind of music file: expected .mid"),
     }
     for name, (data, _) in bad.items():
@@ -311,7 +311,7 @@ def test_without_music_there_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.mid").write_bytes(b"x")
     with (
         pytest.warns(UserWarning, match="x.mid: skipped"),
-        pytest.raises(ValueError, match=r"no file could be read; the first of 1: .*x.mid: music21 cannot read it"),
+        pytest.raises(ValueError, match=r"no file could be read; the first of 1: .*x.mid: expected a MIDI file"),
     ):
         music.read_pieces(tmp_path)
     with pytest.raises(ValueError, match="jobs: expected at least 1, found 0"):

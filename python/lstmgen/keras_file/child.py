@@ -11,14 +11,14 @@ import json
 import os
 import signal
 import sys
-import time
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import h5py  # noqa: F401 - before the limits: loading it takes more address space than most files
 
 from lstmgen import errors
 from lstmgen.keras_file import reader, transfer
+from lstmgen.limits import limit
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
 def _answer(request: dict[str, Any]) -> object:
     """Return what is read, or the exception that tells why nothing is."""
     source: str | bytes = sys.stdin.buffer.read() if request["path"] is None else request["path"]
-    _limit(request["seconds"], request["memory"])
+    limit(request["seconds"], request["memory"])
     try:
         return getattr(reader, request["wanted"])(source, **request["options"])
     except MemoryError:
@@ -46,31 +46,3 @@ def _answer(request: dict[str, Any]) -> object:
 def _as_the_user(command_line: bool) -> AbstractContextManager[None]:
     """Let messages spell options as the process that asked does."""
     return errors.spelled(importlib.import_module("lstmgen.cli.main").flag) if command_line else nullcontext()
-
-
-def _limit(seconds: float, memory: int) -> None:
-    """Allow so much more processor time and memory than were taken so far."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limits: the parent has one on the time
-        return
-    limits = {
-        resource.RLIMIT_CPU: int(time.process_time() + seconds) + 1,
-        resource.RLIMIT_AS: _address_space() + memory,
-        resource.RLIMIT_FSIZE: memory,
-        resource.RLIMIT_CORE: 0,
-    }
-    for which, limit in limits.items():
-        with suppress(OSError, ValueError):  # a system may have stricter ones
-            most = resource.getrlimit(which)[1]
-            limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
-            resource.setrlimit(which, (limit, limit))
-
-
-def _address_space() -> int:
-    """The bytes of address space that this process has taken."""
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, AttributeError):
-        return 2**32  # macOS does not tell

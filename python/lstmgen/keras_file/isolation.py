@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+from lstmgen import limits
 from lstmgen.errors import ReaderDied, option, spelled_as_in_python
 from lstmgen.keras_file import reader, transfer
 from lstmgen.keras_file.reader import Description, ReadOptions, Source
@@ -24,7 +24,6 @@ from lstmgen.network import Network
 # What the child may take above what it takes to start.
 _MEMORY_RATIO, _MEMORY = 64, 2**24  # so many times the bytes of the file, and so many bytes more
 _SECONDS, _SECONDS_PER_MIB = 2, 0.1  # of the processor
-_PATIENCE = 120  # seconds by the clock, for a machine that is busy or has a slow disk
 
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from lstmgen.keras_file.child import main; main()"
 
@@ -143,7 +142,7 @@ class _Reader:
         except OSError as error:
             raise self._error(f"no process for it could be started ({error})") from None
         try:
-            return process.wait(_PATIENCE + 2 * self._seconds)
+            return process.wait(limits.PATIENCE + 2 * self._seconds)
         except subprocess.TimeoutExpired:
             return None
         finally:  # also after Ctrl-C
@@ -151,15 +150,12 @@ class _Reader:
             process.wait()
 
     def _died(self, status: int | None, said: str) -> ReaderDied:
-        cpu = getattr(signal, "SIGXCPU", None)
         if status is None:
-            return self._error(f"reading it took longer than {_PATIENCE + 2 * self._seconds:.0f} s")
+            return self._error(f"reading it took longer than {limits.PATIENCE + 2 * self._seconds:.0f} s")
         if status == transfer.OUT_OF_MEMORY or "MemoryError" in said:
             return self._error(f"reading it takes more memory than {self._memory / 2**20:,.0f} MiB")
-        if cpu is not None and -status in (cpu, signal.SIGKILL):
-            return self._error(f"reading it took more than {self._seconds:.0f} s of processor time, or was stopped")
         if status < 0:
-            return self._error(f"the process that read it died of {signal.Signals(-status).name}")
+            return self._error(limits.reason(status, self._seconds))
         last = said.strip().splitlines()[-1:] or [f"it ended with the status {status}"]
         return self._error(f"the process that read it failed: {last[0][:200]}")
 

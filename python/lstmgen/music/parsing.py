@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import bisect
 import importlib.metadata
-import itertools
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+import zipfile
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lstmgen.music import midi
 from lstmgen.music.elements import encode
-from lstmgen.music.formats import READABLE, suffix_of
+from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
 from lstmgen.music.notes import Note
 from lstmgen.music.scores import music21
 
 Result = list[str] | str  # the elements of a file, or the reason why there are none
 
-_MAX_QUARTERS = 100_000  # of a MIDI file: a day of music
-_MICROSECONDS = 500_000  # a quarter, in a file that does not say
 _DRUMS = 10  # MIDI channel, counted from 1
 _DRUMS_ONLY = "there are only drums in it (percussion, in MIDI channel 10), which have no pitch"
 
@@ -30,6 +28,8 @@ def parse(path: Path, notation: str) -> Result:
     path: a file with a suffix of `formats.READABLE`.
     notation: "events" or "lesson".
 
+    Raises `MemoryError` where there is not enough.
+
     >>> parse(Path("missing.mid"), "events")
     'music21 cannot read it: No such file or directory'
     """
@@ -37,9 +37,88 @@ def parse(path: Path, notation: str) -> Result:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             elements, has_drums = _lesson(path) if notation == "lesson" else _events(path)
+    except MemoryError:
+        raise
     except Exception as error:  # music21 raises errors of any kind
-        return f"music21 cannot read it: {reason(error)}"
+        return f"{'' if isinstance(error, midi.MidiError) else 'music21 cannot read it: '}{reason(error)}"
     return elements or without_notes(has_drums)
+
+
+class Bound(NamedTuple):
+    """What reading a file may take, beside 16 MiB and 2 s of the processor.
+
+    memory: bytes for each byte of the file.
+    seconds: for each MiB of the file.
+    size: the highest number of its bytes.
+
+    >>> Bound(64, 4.0, MAX_FILE).memory
+    64
+    """
+
+    memory: int
+    seconds: float
+    size: int
+
+
+# music21 makes a dozen objects of a note, which has 4 bytes in Humdrum and MIDI, 100 in MusicXML.
+_BOUNDS = {
+    "musicxml": Bound(64, 4.0, MAX_FILE),
+    "humdrum": Bound(1_200, 200.0, 2**18),
+    "midi": Bound(1_200, 200.0, 2**18),
+}
+_PACKED = 64  # the highest ratio of a `.mxl`. Scores have up to 30
+
+
+def bound(path: Path, notation: str) -> tuple[float, int] | None:
+    """Return the seconds and the bytes that reading a file may take.
+
+    None is returned for a file that needs neither music21 nor a bound: time and memory for it grow
+    with its size alone. A `.mxl` counts as unpacked. Raises `ValueError` for a file that is too
+    large, and `OSError`.
+
+    >>> bound(Path("a.mid"), "events") is None
+    True
+    """
+    kind = READABLE[suffix_of(path)]
+    if kind == "midi" and notation == "events":
+        return None
+    allowed, size = _BOUNDS[kind], path.stat().st_size
+    if kind == "musicxml":
+        size = _unpacked(path, size)
+    if size > allowed.size:
+        raise ValueError(f"expected at most {allowed.size:,} bytes for music21, found {size:,}")
+    return 2 + allowed.seconds * size / 2**20, 2**24 + allowed.memory * size
+
+
+def _unpacked(path: Path, size: int) -> int:
+    """Return the bytes of the files in a `.mxl`, or those of the file if it is none."""
+    with path.open("rb") as file:
+        if file.read(2) != b"PK":
+            return size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = sum(info.file_size for info in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+        raise ValueError(f"a damaged zip: {error}") from None
+    if found > _PACKED * size:
+        raise ValueError(f"expected a zip of at most {_PACKED} times its {size:,} bytes, found {found:,} unpacked")
+    return found
+
+
+def prepare(path: Path, notation: str) -> None:
+    """Import what `parse` needs, which takes more memory and time than most files.
+
+    Raises `ImportError` without music21.
+
+    >>> prepare(Path("a.mid"), "events")
+    """
+    kind = READABLE[suffix_of(path)]
+    if kind == "midi":
+        modules = ["midi.translate", "instrument"] if notation == "lesson" else []
+    else:
+        modules = ["converter", "instrument", "musicxml.xmlToM21" if kind == "musicxml" else "humdrum.spineParser"]
+    for name in modules:
+        music21(f"music21.{name}")
 
 
 def without_notes(has_drums: bool) -> str:
@@ -83,8 +162,13 @@ def music21_version() -> str:
 def _events(path: Path) -> tuple[list[str], bool]:
     """Return the elements, and whether the file has drums."""
     if READABLE[suffix_of(path)] == "midi":
-        file = _midi(path.read_bytes())
-        return encode(_midi_notes(file)), _has_drums(file)
+        found = midi.read_midi(path.read_bytes())
+        notes = [
+            Note(start / found.ticks, (end - start) / found.ticks, pitch)
+            for track in found.strokes
+            for start, end, pitch, _ in track
+        ]
+        return encode(notes), found.has_drums
     stream = _stream(path)
     has_drums = _remove_drums(stream)
     return encode(_score_notes(stream)), has_drums
@@ -94,36 +178,7 @@ def _midi(data: bytes) -> Any:
     """Return a `music21.midi.MidiFile`."""
     file = music21("music21.midi").MidiFile()
     file.readstr(data)
-    if file.ticksPerQuarterNote <= 0:
-        raise ValueError(f"expected at least one tick to a quarter, found {file.ticksPerQuarterNote}")
     return file
-
-
-def _midi_notes(file: Any) -> list[Note]:
-    """Return the notes of all tracks, exactly as they are in the file, without drums."""
-    ticks = file.ticksPerQuarterNote
-    return [
-        Note(start / ticks, (end - start) / ticks, pitch)
-        for track in file.tracks
-        for start, end, pitch, _ in _sounds(track.events, ticks)
-    ]
-
-
-def _sounds(events: Sequence[Any], ticks: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield start and end in ticks, pitch and velocity of each note of a track, by their ends."""
-    sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}  # channel and pitch: starts and velocities
-    now = 0
-    for event in events:
-        if event.isDeltaTime():
-            now += event.time
-            if now > _MAX_QUARTERS * ticks:
-                raise ValueError(f"expected at most {_MAX_QUARTERS} quarters, found {now / ticks:.0f}")
-        elif event.channel != _DRUMS and event.isNoteOn():
-            sounding.setdefault((event.channel, event.pitch), []).append((now, event.velocity))
-        elif event.isNoteOff() and sounding.get((event.channel, event.pitch)):
-            start, velocity = sounding[event.channel, event.pitch].pop(0)
-            if now > start:
-                yield start, now, event.pitch, velocity
 
 
 class Sound(NamedTuple):
@@ -144,46 +199,17 @@ def midi_seconds(data: bytes) -> tuple[list[Sound], bool]:
 
     data: the bytes of the file. Changes of tempo count, wherever they are.
 
-    Raises what music21 raises for a file that it cannot read, and `ImportError` without music21.
+    Raises what `midi.read_midi` raises.
 
     >>> from lstmgen.music.midi import midi_file
     >>> midi_seconds(midi_file([Note(1, 2, 60)], 120))
     ([Sound(start=0.5, duration=1.0, pitch=60, velocity=80)], False)
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        file = _midi(data)
-    ticks = file.ticksPerQuarterNote
-    seconds = _clock(file)
-    found = [
-        (end, Sound(seconds(start), seconds(end) - seconds(start), pitch, velocity))
-        for track in file.tracks
-        for start, end, pitch, velocity in _sounds(track.events, ticks)
-    ]
-    found.sort(key=lambda ended: ended[0])
-    return [sound for _, sound in found], _has_drums(file)
-
-
-def _clock(file: Any) -> Callable[[int], float]:
-    """Return what gives the seconds at a tick."""
-    changes = {0: _MICROSECONDS}  # of a quarter
-    for track in file.tracks:
-        now = 0
-        for event in track.events:
-            if event.isDeltaTime():
-                now += event.time
-            elif event.type is not None and event.type.name == "SET_TEMPO" and len(event.data) == 3:
-                changes[now] = int.from_bytes(event.data, "big")
-    at = sorted(changes)
-    times = [0.0]
-    for before, after in itertools.pairwise(at):
-        times.append(times[-1] + (after - before) * changes[before] / 1e6 / file.ticksPerQuarterNote)
-
-    def seconds(tick: int) -> float:
-        i = bisect.bisect_right(at, tick) - 1
-        return times[i] + (tick - at[i]) * changes[at[i]] / 1e6 / float(file.ticksPerQuarterNote)
-
-    return seconds
+    file = midi.read_midi(data)
+    seconds = midi.clock(file)
+    strokes = sorted((stroke for track in file.strokes for stroke in track), key=lambda stroke: stroke.end)
+    found = [Sound(seconds(start), seconds(end) - seconds(start), pitch, v) for start, end, pitch, v in strokes]
+    return found, file.has_drums
 
 
 def _drum_strokes(file: Any) -> Iterator[Any]:
@@ -191,10 +217,6 @@ def _drum_strokes(file: Any) -> Iterator[Any]:
         for event in track.events:
             if not event.isDeltaTime() and event.channel == _DRUMS and event.isNoteOn():
                 yield event
-
-
-def _has_drums(file: Any) -> bool:
-    return any(True for _ in _drum_strokes(file))
 
 
 def _remove_drums(stream: Any) -> bool:
@@ -262,9 +284,9 @@ def _lesson(path: Path) -> tuple[list[str], bool]:
     lesson, which is older, merges all parts of such a file, so this does too.
     """
     if READABLE[suffix_of(path)] == "midi":
-        file = _midi(path.read_bytes())
-        _midi_notes(file)  # a broken or endless file is an error here, and soon
-        has_drums = _has_drums(file)
+        data = path.read_bytes()
+        has_drums = midi.read_midi(data).has_drums  # a broken or endless file is an error here, and soon
+        file = _midi(data)
         for stroke in _drum_strokes(file):  # one that sounds with a note would make both a chord of drums
             stroke.velocity = 0  # ends a note that has not begun
         stream = music21("music21.midi.translate").midiFileToStream(file)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,17 +17,19 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from lstmgen import options
+from lstmgen import limits, options
 from lstmgen.errors import option
 from lstmgen.files import write
 from lstmgen.music.elements import KEYS, check_notation, transposed
 from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
-from lstmgen.music.parsing import Result, music21_version, parse, reason
+from lstmgen.music.parsing import Result, bound, music21_version, parse, prepare, reason
 from lstmgen.progress import counted
 
 File = str | os.PathLike[str]
 
 _VERSION = 2  # of what the cache holds: add 1 when a notation or the reading changes
+_OUT_OF_MEMORY = 3  # the exit status of a process that reads
+_LONG = 3600.0  # seconds, for a file whose reading is not bounded
 _WORKER = (
     "import json,sys; sys.path[:] = json.loads(sys.stdin.readline()); "
     "from lstmgen.music import reading; reading._serve()"
@@ -213,10 +216,10 @@ def _bytes(path: Path) -> bytes:
 
 
 def _parse_all(files: Sequence[Path], notation: str, jobs: int) -> Iterator[tuple[Path, Result]]:
-    if jobs <= 1 or not sys.executable:
+    if not sys.executable:
         yield from ((path, parse(path, notation)) for path in files)
         return
-    with _Workers(jobs, notation) as workers, ThreadPoolExecutor(jobs) as threads:
+    with _Workers(jobs, notation) as workers, ThreadPoolExecutor(max(jobs, 1)) as threads:
         try:
             yield from zip(files, threads.map(workers.parse, files), strict=True)
         finally:  # if interrupted, do not wait for the files that are left
@@ -228,22 +231,36 @@ class _Workers:
 
     def __init__(self, count: int, notation: str) -> None:
         self._notation = notation
+        self._alone = count == 1  # no process is faster than this one
         self._free: SimpleQueue[subprocess.Popen[str] | None] = SimpleQueue()
         for _ in range(count):
             self._free.put(None)
 
     def parse(self, path: Path) -> Result:
-        process = self._free.get() or self._started()
         try:
-            answer = self._ask(process, [str(path), self._notation])
+            allowed = bound(path, self._notation)
+        except (OSError, ValueError) as error:
+            return reason(error)
+        if allowed is None and self._alone:
+            return parse(path, self._notation)
+        seconds, memory = allowed or (_LONG, sys.maxsize)
+        process = self._free.get() or self._started()
+        late = threading.Timer(limits.PATIENCE + 2 * seconds, process.kill)
+        try:
+            late.start()
+            answer = self._ask(process, [str(path), self._notation, *(allowed or ())])
+            late.cancel()
             if answer:
                 result: Result = json.loads(answer)
                 self._free.put(process)
                 return result
             self._end(process)
             self._free.put(None)
-            return f"the process that read it ended with status {process.returncode}"
+            if process.returncode == _OUT_OF_MEMORY:
+                return f"reading it takes more memory than {memory / 2**20:,.0f} MiB"
+            return limits.reason(process.returncode, seconds)
         except BaseException:
+            late.cancel()
             process.kill()
             self._end(process)
             self._free.put(None)
@@ -271,7 +288,7 @@ class _Workers:
         return process
 
     @staticmethod
-    def _ask(process: subprocess.Popen[str], question: list[str]) -> str:
+    def _ask(process: subprocess.Popen[str], question: Sequence[str | float]) -> str:
         """Return the answer, a line; empty if the process has ended."""
         assert process.stdin and process.stdout
         with suppress(OSError):
@@ -291,5 +308,11 @@ def _serve() -> None:
         os.dup2(2, 1)
         print(json.dumps("ready"), file=answers, flush=True)
         for line in sys.stdin:
-            path, notation = json.loads(line)
-            print(json.dumps(parse(Path(path), notation)), file=answers, flush=True)
+            path, notation, *allowed = json.loads(line)
+            try:
+                if allowed:
+                    prepare(Path(path), notation)
+                    limits.limit(*allowed, again=True)
+                print(json.dumps(parse(Path(path), notation)), file=answers, flush=True)
+            except MemoryError:
+                os._exit(_OUT_OF_MEMORY)

@@ -15,6 +15,7 @@ from lstmgen.errors import OptionTypeError
 from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
 from lstmgen.music.midi import VELOCITY
 from lstmgen.music.notes import GridNote, Note, tidy
+from lstmgen.music.parsing import midi_seconds, without_notes
 from lstmgen.music.piece import Music, check_bpm
 
 LONGEST = 60.0  # seconds, of a step or a duration that is written
@@ -71,8 +72,8 @@ def read_timed_notes(path: str | os.PathLike[str]) -> list[TimedNote]:
     path: a name with `.mid` or `.midi`. All tracks count; drums, which have no pitch, are left out.
 
     The first step is 0. Of notes that begin together, the one that ends first comes first. Raises
-    `OSError` for a file that cannot be read, `ValueError` for one that is no MIDI file or has no
-    notes, and `ImportError` without music21.
+    `OSError` for a file that cannot be read, and `ValueError` for one that is no MIDI file or has
+    no notes.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -86,14 +87,10 @@ def read_timed_notes(path: str | os.PathLike[str]) -> list[TimedNote]:
     if suffix_of(path) not in suffixes:
         raise ValueError(f"{name}: expected a MIDI file ({', '.join(suffixes)}), which has its notes in seconds")
     data = inputs.read(path, MAX_FILE)
-    from lstmgen.music.parsing import midi_seconds, reason, without_notes
-
     try:
         sounds, has_drums = midi_seconds(data)
-    except ImportError:
-        raise
-    except Exception as error:  # music21 raises errors of any kind
-        raise ValueError(f"{name}: music21 cannot read it: {reason(error)}") from None
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     if not sounds:
         raise ValueError(f"{name}: {without_notes(has_drums)}")
     sounds.sort(key=lambda sound: sound.start)  # stable: of those that begin together the first to end stays first

@@ -1,0 +1,221 @@
+"""Music files of anyone: a bound on what they take, and a named reason why they are skipped."""
+
+from __future__ import annotations
+
+import struct
+import sys
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from lstmgen import limits, music
+from lstmgen.music import midi, parsing, reading, timed_notes
+from lstmgen.music.notes import Note
+
+_SIZE = 200_000  # bytes of most files here
+
+
+def midi_of(track: bytes, *, length: int | None = None, tracks: int = 1, ticks: int = 96) -> bytes:
+    head = b"MThd\0\0\0\6\0\1" + struct.pack(">HH", tracks, ticks)
+    return head + b"MTrk" + struct.pack(">I", len(track) if length is None else length) + track
+
+
+_END = b"\0\xff\x2f\0"
+_NOTE = b"\0\x90\x40\x40"  # begins at once; later messages have the same status
+_AND_AGAIN = b"\1\x40\0\0\x40\x40"  # ends after a tick, and begins again
+
+# By mutation: the bytes, and the number of notes or what the error says.
+MIDI: dict[str, tuple[bytes, int | str]] = {
+    "nothing": (b"", "expected a MIDI file"),
+    "a header alone": (midi_of(b"")[:14], "expected 1 tracks, found 0"),
+    "a header of 7 bytes": (midi_of(b"").replace(b"\0\0\0\6", b"\0\0\0\7"), "expected a MIDI file"),
+    "format 2": (midi_of(b"").replace(b"\6\0\1", b"\6\0\2"), "found format 2"),
+    "no ticks": (midi_of(_NOTE, ticks=0), "at least one tick"),
+    "frames of a film": (midi_of(_NOTE, ticks=0xE728), "expected times in quarters"),
+    "65,535 tracks announced": (midi_of(_NOTE, tracks=65_535), "expected 65535 tracks, found 1"),
+    "empty tracks": (midi_of(b"", tracks=_SIZE // 8) + b"MTrk\0\0\0\0" * (_SIZE // 8 - 1), 0),
+    "a track of 4 GiB": (midi_of(_NOTE + _AND_AGAIN, length=2**32 - 1), 1),
+    "a note for each 6 bytes": (midi_of(_NOTE + _AND_AGAIN * (_SIZE // 6)), _SIZE // 6),
+    "notes that end much later": (
+        midi_of(_NOTE + b"\0\x40\x40" * (_SIZE // 6) + b"\1\x80\x40\0" + b"\0\x40\0" * (_SIZE // 6)),
+        _SIZE // 6 + 1,
+    ),
+    "a delta time of 2^28": (midi_of(b"\xff\xff\xff\x7f\x90\x40\x40"), "at most 100000 quarters"),
+    "delta times that add up": (
+        midi_of((b"\x87\x7f\x90\x40\x40" + b"\x87\x7f\x40\0") * 22_000, ticks=1),
+        "at most 1000",
+    ),
+    "a number without an end": (midi_of(b"\xff" * _SIZE), "at most 8 bytes"),
+    "a number at the end": (midi_of(b"\x81"), "ends within a message"),
+    "a text longer than the track": (midi_of(b"\0\xff\1\x87\xff\xff\x7f" + _NOTE), 0),
+    "texts without a letter": (midi_of(b"\0\xff\1\0" * (_SIZE // 4)), 0),
+    "changes of tempo": (midi_of(b"\1\xff\x51\3\0\0\0" * (_SIZE // 7) + _NOTE + _AND_AGAIN), 1),
+    "data without a status": (midi_of(b"\0\x40\x40" + b"\1\x40\0"), 1),
+    "a status that is none": (midi_of(b"\0\xf5" + _NOTE + b"\1\x40\0"), 1),
+    "an endless system exclusive message": (midi_of(b"\0\xf0\xff\xff\xff\x7f" + b"a" * _SIZE), 0),
+}
+
+
+@pytest.mark.parametrize("mutation", MIDI)
+def test_hostile_midi_is_read_within_the_bound(tmp_path: Path, mutation: str) -> None:
+    data, expected = MIDI[mutation]
+    path = tmp_path / "a.mid"
+    path.write_bytes(data)
+    tracemalloc.start()
+    found = parsing.parse(path, "events")
+    if isinstance(expected, int):
+        assert sum(map(len, midi.read_midi(data).strokes)) == expected
+        if expected:
+            assert len(timed_notes.read_timed_notes(path)) == expected
+            assert not isinstance(found, str)
+    else:
+        assert isinstance(found, str)
+        assert expected in found
+        with pytest.raises(ValueError, match=rf"a\.mid: .*{expected}"):
+            timed_notes.read_timed_notes(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 64 * len(data) + 2**24
+
+
+def test_midi_is_read_as_music21_reads_it(tmp_path: Path) -> None:
+    from music21.midi import MidiFile
+
+    track = (
+        *(b"\0\xff\x51\3\7\xa1\x20", b"\0\xc0\5", b"\x10\x90\x3c\x50", b"\0\x40\x51", b"\x20\x3c\0", b"\0\xb0\x07\x64"),
+        *(
+            b"\x81\x10\x80\x40\x10",
+            b"\0\xe0\0\x40",
+            b"\0\xd1\x30",
+            b"\0\xa1\x30\x30",
+            b"\0\xf0\3abc",
+            b"\5\x91\x50\x7f",
+        ),
+        *(b"\0\xff\1\4text", b"\x40\x50\0", b"\0\x99\x24\x7f", b"\0\xf7\1a", b"\3\xff\x51\3\3\xd0\x90", _END),
+    )
+    data = midi_of(b"".join(track))
+    theirs = MidiFile()
+    theirs.readstr(data)
+    now, on = 0, []
+    for event in theirs.tracks[0].events:
+        now += event.time if event.isDeltaTime() else 0
+        if not event.isDeltaTime() and event.isNoteOn() and event.channel != 10:
+            on.append((now, event.pitch, event.velocity))
+    ours = midi.read_midi(data)
+    assert sorted((start, pitch, velocity) for start, _, pitch, velocity in ours.strokes[0]) == sorted(on)
+    assert ours.has_drums
+    assert ours.tempos == {0: 500_000, 16 + 32 + 144 + 5 + 64 + 3: 250_000}
+
+
+# -- what music21 reads ----------------------------------------------------------------------------
+
+XML = '<?xml version="1.0"?>'
+NOTE = "<note><pitch><step>C</step><octave>4</octave></pitch><duration>1</duration></note>"
+
+
+def score(body: str) -> str:
+    return (
+        f'{XML}<score-partwise version="3.1"><part-list><score-part id="P1"><part-name>x</part-name></score-part>'
+        '</part-list><part id="P1"><measure number="1"><attributes><divisions>1</divisions></attributes>'
+        f"{body}</measure></part></score-partwise>"
+    )
+
+
+def zipped(path: Path, name: str, data: bytes) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(
+            "META-INF/container.xml", f'<container><rootfiles><rootfile full-path="{name}"/></rootfiles></container>'
+        )
+        archive.writestr(name, data)
+
+
+_LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10 if i else "lol" * 10}">' for i in range(10))
+SCORES: dict[str, tuple[str, str]] = {
+    "entities within entities": (
+        f"{XML}<!DOCTYPE l [{_LAUGHS}]><score-partwise><work><work-title>&l9;</work-title></work></score-partwise>",
+        "amplification|more memory",
+    ),
+    "a long entity many times": (
+        f'{XML}<!DOCTYPE l [<!ENTITY l "{"a" * 50_000}">]><score-partwise>{"&l;" * 50_000}</score-partwise>',
+        "amplification|more memory",
+    ),
+    "an entity that is another file": (
+        f'{XML}<!DOCTYPE l [<!ENTITY x SYSTEM "file:///etc/passwd">]><score-partwise>&x;</score-partwise>',
+        "undefined entity",
+    ),
+    "deeply nested": (XML + "<a>" * _SIZE, "more memory|no element found"),
+    "empty notes": (score("<note/>" * 100_000), "more memory"),
+    "a duration of 1e308": (score(NOTE.replace(">1<", ">1e308<")), "(?i)infinity"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep a limit on memory")
+@pytest.mark.parametrize("mutation", SCORES)
+def test_hostile_score_is_skipped_within_the_bound(tmp_path: Path, mutation: str) -> None:
+    text, expected = SCORES[mutation]
+    path = tmp_path / "a.musicxml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.warns(UserWarning, match="skipped"), pytest.raises(ValueError, match=expected):
+        music.read_pieces(path, cache=False, jobs=1)
+
+
+def test_sound_file_is_read_after_a_hostile_one(tmp_path: Path) -> None:
+    (tmp_path / "a.musicxml").write_text(score("<note/>" * 100_000), encoding="utf-8")
+    (tmp_path / "b.musicxml").write_text(score(NOTE * 20), encoding="utf-8")
+    with pytest.warns(UserWarning, match="a.musicxml: skipped"):
+        found = music.read_pieces(tmp_path, cache=False, jobs=1)
+    assert [path.name for path in found.sources] == ["b.musicxml"]
+
+
+def test_zip_bomb_is_refused_by_its_sizes(tmp_path: Path) -> None:
+    zipped(tmp_path / "a.mxl", "a.xml", b" " * 2**24)
+    with pytest.raises(ValueError, match=r"at most 64 times its .* bytes, found 16,777,291 unpacked"):
+        parsing.bound(tmp_path / "a.mxl", "events")
+
+
+def test_zip_with_false_sizes_takes_no_more_than_it_says(tmp_path: Path) -> None:
+    zipped(tmp_path / "a.mxl", "a.xml", score(NOTE).encode() + b" " * 2**24)
+    data = bytearray((tmp_path / "a.mxl").read_bytes())
+    at = data.index(b"PK\1\2", data.index(b"PK\1\2") + 1)  # the second entry of the list of files
+    data[at + 24 : at + 28] = struct.pack("<I", 1000)  # the size that it says it has
+    (tmp_path / "a.mxl").write_bytes(data)
+    assert parsing.bound(tmp_path / "a.mxl", "events") is not None
+    with pytest.warns(UserWarning, match="skipped"), pytest.raises(ValueError, match=r"cannot read it|more memory"):
+        music.read_pieces(tmp_path / "a.mxl", cache=False, jobs=1)
+
+
+def test_mxl_counts_as_unpacked(tmp_path: Path) -> None:
+    zipped(tmp_path / "a.mxl", "a.xml", score(NOTE * 200).encode())
+    with zipfile.ZipFile(tmp_path / "a.mxl") as archive:
+        size = sum(info.file_size for info in archive.infolist())
+    assert parsing.bound(tmp_path / "a.mxl", "events") == (2 + 4 * size / 2**20, 2**24 + 64 * size)
+
+
+def test_humdrum_too_large_for_music21_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.krn").write_text("**kern\n" + "4c\n" * 100_000, encoding="utf-8")
+    with pytest.warns(UserWarning, match="skipped"), pytest.raises(ValueError, match="at most 262,144 bytes"):
+        music.read_pieces(tmp_path / "a.krn", cache=False, jobs=1)
+
+
+def test_reading_that_takes_too_long_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.krn").write_text("**kern\n4c\n*-\n", encoding="utf-8")
+    monkeypatch.setattr(limits, "PATIENCE", 0)
+    monkeypatch.setattr(reading, "bound", lambda path, notation: (0.01, 2**30))
+    with pytest.warns(UserWarning, match="skipped"), pytest.raises(ValueError, match="processor time, or was stopped"):
+        music.read_pieces(tmp_path / "a.krn", cache=False, jobs=1)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(-9, "or was stopped"), (-11, "died of SIGSEGV"), (3, "ended with status 3")]
+)
+def test_the_end_of_a_process_has_a_reason(status: int, said: str) -> None:
+    assert said in limits.reason(status, 2)
+
+
+def test_lesson_of_midi_is_bounded(tmp_path: Path) -> None:
+    music.Music([Note(i, 1, 60) for i in range(10)]).write(path := tmp_path / "a.mid")
+    size = path.stat().st_size
+    assert parsing.bound(path, "lesson") == (2 + 200 * size / 2**20, 2**24 + 1_200 * size)
+    assert len(music.read_pieces(path, notation="lesson", cache=False, jobs=1).pieces[0]) == 10
