@@ -147,7 +147,7 @@ SCORES: dict[str, tuple[str, str]] = {
     ),
     "deeply nested": (XML + "<a>" * _SIZE, "more memory|no element found"),
     "empty notes": (score("<note/>" * 100_000), "more memory"),
-    "a duration of 1e308": (score(NOTE.replace(">1<", ">1e308<")), "(?i)infinity"),
+    "a duration of 1e308": (score(NOTE.replace(">1<", ">1e308<")), "duration: expected a number in"),
 }
 
 
