@@ -551,3 +551,14 @@ def test_the_static_page_draws_in_the_browser_from_any_folder_and_asks_no_other_
         assert f"{url}/some/where/models/latex.bin" in asked
         assert f"{url}/some/where/lstmgen.wasm" in asked
         assert [name for name in asked if not name.startswith(f"{url}/some/where/")] == []
+
+
+@slow
+@needs_build
+def test_the_multiply_add_of_vectors_rounds_once(tmp_path: Path) -> None:
+    flags = ["-std=c++17", "-O2", "-msimd128", "-ffp-contract=off", f"-I{ROOT / 'cpp' / 'src'}"]
+    flags += [f"-I{ROOT / 'cpp' / 'include'}", "-sWASM_ASYNC_COMPILATION=0", "-Wno-unused-function"]
+    program = tmp_path / "fma.js"
+    env = {"NODE_PATH": "/usr/share/nodejs"}  # where Debian keeps what emcc needs
+    run("em++", *flags, ROOT / "cpp" / "tests" / "simd128_fma.cpp", "-o", program, env=env)
+    assert run("node", program) == "0 wrong, 1 1\n"  # and there were subnormal ones, and ones between two floats
