@@ -32,6 +32,16 @@ lstmgen_status check(const lstmgen_generator* generator) noexcept {
     return fail(LSTMGEN_INVALID_ARGUMENT, "not a generator: it was freed, or it is another thing");
 }
 
+lstmgen_status read_stop_texts(const lstmgen_model& model, const char* const* texts, const std::size_t* sizes,
+                               std::size_t count, std::vector<std::vector<std::uint32_t>>& ids,
+                               std::vector<std::string>& to) {
+    const lstmgen_status status = read_stops(texts, sizes, count, to);
+    if (status != LSTMGEN_OK || model.model.info().vocabulary_kind != "tokens") return status;
+    for (const std::string& text : to) ids.push_back(model.vocabulary->encode(text));
+    to.clear();
+    return LSTMGEN_OK;
+}
+
 lstmgen_status fail_busy() noexcept {
     return fail(LSTMGEN_BUSY, "the generator is in use: by another thread, or below this callback");
 }
@@ -129,9 +139,10 @@ lstmgen_status lstmgen_generator_set_stops(lstmgen_generator* generator, const u
 lstmgen_status lstmgen_generator_set_stop_texts(lstmgen_generator* generator, const char* const* texts,
                                                 const size_t* text_bytes, size_t text_count) {
     return with(generator, [&](lstmgen_generator& g) {
+        std::vector<std::vector<std::uint32_t>> ids;
         std::vector<std::string> found;
-        const lstmgen_status status = read_stops(texts, text_bytes, text_count, found);
-        if (status == LSTMGEN_OK) g.generator.set_stops({}, found);
+        const lstmgen_status status = read_stop_texts(*g.model, texts, text_bytes, text_count, ids, found);
+        if (status == LSTMGEN_OK) g.generator.set_stops(ids, found);
         return status;
     });
 }

@@ -94,6 +94,10 @@ lstmgen_status check(const lstmgen_generator* generator) noexcept;
 /// A grammar of `model`, or null for none.
 lstmgen_status read_grammar(const lstmgen_grammar* grammar, const lstmgen_model* model, Grammar& to);
 lstmgen_status fail_busy() noexcept;
+/// Reads stops (count), of which the i-th is a text of sizes[i] bytes. Tokens become ids.
+lstmgen_status read_stop_texts(const lstmgen_model& model, const char* const* texts, const std::size_t* sizes,
+                               std::size_t count, std::vector<std::vector<std::uint32_t>>& ids,
+                               std::vector<std::string>& to);
 
 /// Returns f(model), after a check of the model.
 template <class F>

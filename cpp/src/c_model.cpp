@@ -114,12 +114,13 @@ lstmgen_status predict(const lstmgen_model& model, std::size_t size, std::size_t
     return LSTMGEN_OK;
 }
 
-lstmgen_status read_many(const ModelInfo& info, const lstmgen_many_options& from, const SamplerOptions& sampler,
+lstmgen_status read_many(const lstmgen_model& model, const lstmgen_many_options& from, const SamplerOptions& sampler,
                          std::vector<Request>& requests, ManyOptions& to) {
     if (from.primes && !from.prime_sizes) return fail_null("prime_sizes");
     lstmgen_status status = read_stops(from.stops, from.stop_sizes, from.stop_count, to.stops);
     if (status == LSTMGEN_OK)
-        status = read_stops(from.stop_texts, from.stop_text_bytes, from.stop_text_count, to.stop_texts);
+        status = read_stop_texts(model, from.stop_texts, from.stop_text_bytes, from.stop_text_count, to.stops,
+                                 to.stop_texts);
     if (status != LSTMGEN_OK) return status;
     to.length = from.length;
     for (std::size_t i = 0; i < from.count; ++i) {
@@ -127,7 +128,7 @@ lstmgen_status read_many(const ModelInfo& info, const lstmgen_many_options& from
         request.sampler.seed = from.seeds ? from.seeds[i] : sampler.seed + i;
         if (from.temps) request.sampler.temp = from.temps[i];
         if (!from.primes)
-            request.prime = info.prime;
+            request.prime = model.model.info().prime;
         else if (from.primes[i])
             request.prime.assign(from.primes[i], from.primes[i] + from.prime_sizes[i]);
         requests.push_back(std::move(request));
@@ -346,7 +347,7 @@ lstmgen_status lstmgen_model_sample_many(const lstmgen_model* model, const lstmg
         shared.threads = o.threads;
         shared.finish = from.unfinished == 0;
         status = read_grammar(from.grammar, model, shared.grammar);
-        if (status == LSTMGEN_OK) status = read_many(m.model.info(), from, o.sampler, requests, shared);
+        if (status == LSTMGEN_OK) status = read_many(m, from, o.sampler, requests, shared);
         if (status != LSTMGEN_OK) return status;
         const UseAllocator use(allocator);
         bool stopped = false;

@@ -71,12 +71,9 @@ LSTMGEN_KEPT StopMatcher::StopMatcher(std::shared_ptr<const Network> network, co
     const ModelInfo& info = network->info();
     auto sought = std::make_shared<Sought>();
     sought->ids = ids;
-    if (info.vocabulary_kind == "text" || info.vocabulary_kind == "bytes") {
-        sought->texts = texts;
-    } else if (!texts.empty()) {
-        const Vocabulary vocabulary(info.vocabulary, info.vocabulary_kind);
-        for (const std::string& text : texts) sought->ids.push_back(vocabulary.encode(text));
-    }
+    sought->texts = texts;
+    if (!texts.empty() && info.vocabulary_kind != "text" && info.vocabulary_kind != "bytes")
+        refuse({"stop texts: the elements of the model, joined, are no text: give ids"});
     for (std::size_t i = 0; i < sought->ids.size(); ++i) {
         const std::vector<std::uint32_t>& stop = sought->ids[i];
         check_ids(stop.data(), stop.size(), info.outputs, (message({"stop ", i}) + ": id").c_str());

@@ -382,14 +382,15 @@ public:
     [[nodiscard]] Grammar grammar() const;
     /// Ends the sequence after the first element in which a stop ends: one of the lists `ids`, or
     /// of the `texts` in UTF-8. A text is sought in the text of the elements, however they cut it,
-    /// and may end within an element. In a vocabulary of the kind "tokens" it is the elements that
-    /// Vocabulary::encode makes of it. The stop and its last element are part of the sequence. Each
+    /// and may end within an element. The stop and its last element are part of the sequence. Each
     /// stop has 1 to LSTMGEN_MAX_LOOKBACK ids, which are below info().outputs, or bytes, which
-    /// elements can hold. The search begins here; it begins anew after a stop, feed, score and
-    /// reset. Clones and states have the stops and what has been drawn of one. It allocates.
+    /// elements can hold. Texts need a vocabulary of the kind "text" or "bytes". Among tokens, a
+    /// stop is the ids that Vocabulary::encode makes of it. The search begins here; it begins anew
+    /// after a stop, feed, score and reset. Clones and states have the stops and what has been
+    /// drawn of one. It allocates.
     void set_stops(const std::vector<std::vector<std::uint32_t>>& ids,
                    const std::vector<std::string>& texts = {});
-    /// The lists of ids in force. They include texts in a vocabulary of the kind "tokens".
+    /// The lists of ids in force.
     [[nodiscard]] std::vector<std::vector<std::uint32_t>> stops() const;
     /// The texts in force.
     [[nodiscard]] std::vector<std::string> stop_texts() const;

@@ -73,10 +73,10 @@ public:
     StopMatcher() = default;
     /// Finds any of the lists `ids` and of the `texts` in UTF-8 in a sequence of elements of
     /// `model`. A text is sought in the text of the elements, however they cut it, and may end
-    /// within an element. In a vocabulary of the kind "tokens" it is the elements that
-    /// Vocabulary::encode makes of it. Each stop has 1 to LSTMGEN_MAX_LOOKBACK ids or bytes. Throws
-    /// Error with the code invalid_argument for another, for an id that is not below
-    /// info().outputs, for a text that no elements can hold, and for texts without a vocabulary.
+    /// within an element. Each stop has 1 to LSTMGEN_MAX_LOOKBACK ids or bytes. Throws Error with
+    /// the code invalid_argument for another, for an id that is not below info().outputs, for a
+    /// text that no elements can hold, and for texts unless the vocabulary is of the kind "text" or
+    /// "bytes". Among tokens, a stop is the ids that Vocabulary::encode makes of it.
     explicit StopMatcher(const Model& model, const std::vector<std::vector<std::uint32_t>>& ids,
                          const std::vector<std::string>& texts = {})
         : StopMatcher(model.network(), ids, texts) {}
