@@ -10,3 +10,11 @@
 #else
 #define LSTMGEN_KEPT
 #endif
+
+/// Marks a function that is never copied into its callers: a call takes less room than the address
+/// of a variable of the thread.
+#if defined(__GNUC__)
+#define LSTMGEN_CALLED __attribute__((noinline))
+#else
+#define LSTMGEN_CALLED
+#endif

@@ -29,9 +29,11 @@ LSTMGEN_KEPT void Allocator::give_back(void* memory, std::size_t bytes) const no
         ::operator delete(memory, std::align_val_t{kAlignment});
 }
 
-LSTMGEN_KEPT const Allocator& current_allocator() noexcept { return *current; }
+LSTMGEN_KEPT LSTMGEN_CALLED const Allocator& current_allocator() noexcept { return *current; }
 
-UseAllocator::UseAllocator(const Allocator& allocator) noexcept : before_(current) { current = &allocator; }
-UseAllocator::~UseAllocator() { current = before_; }
+LSTMGEN_CALLED UseAllocator::UseAllocator(const Allocator& allocator) noexcept : before_(current) {
+    current = &allocator;
+}
+LSTMGEN_CALLED UseAllocator::~UseAllocator() { current = before_; }
 
 }  // namespace lstmgen
