@@ -152,7 +152,7 @@ def test_an_element_that_cannot_stand_in_the_grammar_ends_one_sequence_alone() -
     finish(batch)
     assert wrong.ending == short.ending == "error"
     assert "'k' at position 5000 cannot stand there" in wrong.error
-    assert "length: no text of the grammar is so short" in short.error
+    assert "as the shortest text of the grammar has" in short.error
     assert other.take() == lstmgen.Generator(packed()).sample(10, seed=1)
 
 
@@ -162,7 +162,7 @@ def test_a_window_that_is_too_short_ends_one_sequence_alone() -> None:
     wrong, other = batch.join(5, prime="abc"), batch.join(5, seed=2)
     finish(batch)
     assert wrong.ending == "error"
-    assert "the network takes exactly 12 elements, the context has 3" in wrong.error
+    assert "the context: expected at least 12 elements, since the model has no padding, found 3" in wrong.error
     assert other.take() == lstmgen.Generator(model).sample(5, seed=2)
 
 

@@ -121,7 +121,7 @@ def test_gguf_reads_the_labels(tmp_path: Path) -> None:
         (packed_classifier, {"labels": ["a", "b", "a"]}, ValueError, "labels: 'a' appears twice"),
         (packed_classifier, {"labels": ["a", "", "b"]}, ValueError, "label 1: expected text, found an empty one"),
         (packed_classifier, {"labels": ["a", 5, "b"]}, TypeError, "label 1: expected str, found int"),
-        (packed_classifier, {"labels": ["a", "b\0", "c"]}, ValueError, "label 1: must not contain"),
+        (packed_classifier, {"labels": ["a", "b\0", "c"]}, ValueError, "label 1: expected text without"),
         (packed_classifier, {"prime": [1]}, ValueError, "prime: a classifier, .* does not generate"),
         (packed_classifier, {"vocabulary": LETTERS[:3]}, ValueError, "has 3 elements, the network 11 inputs"),
         (packed_classifier, {"padding": 11}, ModelFormatError, "padding: expected 0 to 10, found 11"),
@@ -158,7 +158,7 @@ def ids(*values: int) -> bytes:
         ("lstmgen.labels", ids(0, 1, 2), "lstmgen.labels has elements of the wrong type"),
         ("lstmgen.vocabulary", strings(LABELS), "lstmgen.vocabulary: expected 11 .the inputs., found 3"),
         ("lstmgen.padding", struct.pack("<II", 4, 11), "lstmgen.padding: expected 0 to 10, found 11"),
-        ("lstmgen.selftest.ids", ids(11), "selftest.ids: an id is out of range"),
+        ("lstmgen.selftest.ids", ids(11), "selftest.ids: expected below 11, found 11"),
         ("lstmgen.encoding", string("scaled"), "embedding need each other"),
     ],
 )
@@ -206,9 +206,9 @@ def test_without_labels_the_inputs_are_the_outputs_again() -> None:
 def test_a_classifier_does_not_generate() -> None:
     for data in (packed_classifier(), packed_numbers()):
         model = lstmgen.Model(data)
-        with pytest.raises(ValueError, match="a classifier: it has labels, it does not generate"):
+        with pytest.raises(ValueError, match="a classifier does not generate"):
             lstmgen.Generator(model)
-        with pytest.raises(ValueError, match="a classifier: it has labels, it does not generate"):
+        with pytest.raises(ValueError, match="a classifier does not generate"):
             _core.Generator(model._native, {}, refresh=1, threads=1)
 
 
@@ -578,7 +578,7 @@ def test_the_command_line_refuses_to_sample_and_shows_the_labels(
     lesson: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["sample", str(lesson.bin)]) == 1
-    assert "a classifier: it has labels, it does not generate" in capsys.readouterr().err
+    assert "a classifier does not generate" in capsys.readouterr().err
     assert cli.main(["info", str(lesson.bin)]) == 0
     assert "labels                 positive, negative, neutral" in capsys.readouterr().out
 

@@ -204,7 +204,7 @@ def test_bf16_numbers_are_kept(rng: np.random.Generator) -> None:
 def test_weights_beyond_bf16_are_refused(network: Network) -> None:
     kernel = np.full((3, 5), np.finfo(np.float32).max, np.float32)
     arrays = {**network.layers[2].arrays, "kernel": kernel}
-    with pytest.raises(ModelFormatError, match="layer dense_1: kernel: too large for bf16"):
+    with pytest.raises(ModelFormatError, match="layer dense_1: kernel: expected numbers in the range of bf16"):
         pack(with_layer(network, 2, arrays=arrays), dtype="bf16")
 
 
@@ -285,7 +285,7 @@ def test_self_test_reaches_all_parts_of_the_vocabulary(network: Network, tmp_pat
         ({"encoding": "scaled"}, "the network takes 5 numbers per step, not 1"),
         ({"vocabulary": VOCABULARY[:4]}, "the vocabulary has 4 elements, the network 5 outputs"),
         ({"vocabulary": [*VOCABULARY[:4], "a"]}, "'a' is element 0 and 4"),
-        ({"vocabulary": [*VOCABULARY[:4], "\0"]}, r"element 4: must not contain U\+0000"),
+        ({"vocabulary": [*VOCABULARY[:4], "\0"]}, r"element 4: expected text without U\+0000"),
         ({"vocabulary": [*VOCABULARY[:4], "\ud800"]}, "cannot be stored as UTF-8"),
         ({"vocabulary_kind": "words"}, "vocabulary_kind: expected one of"),
         ({"vocabulary_kind": None}, "vocab and vocabulary_kind need each other"),
@@ -305,7 +305,7 @@ def test_facts_that_the_format_forbids_are_refused(network: Network, options: di
     [
         (0, {"type": "affine", "options": {}}, "no recurrent layer"),
         (1, {"type": "norm"}, "layer bn: unknown type 'norm'"),
-        (1, {"name": "a b"}, "the name must match"),
+        (1, {"name": "a b"}, "name: expected 1 to 40 of"),
         (1, {"name": "lstm_1"}, "two layers have this name"),
         (2, {"options": {"units": 4, "activation": "relu"}}, r"kernel: expected \(3, 4\), found"),
         (2, {"options": {"units": 5, "activation": "my"}}, "unknown activation 'my'"),

@@ -168,8 +168,14 @@ def test_own_samplers_stay_in_the_grammar(gen: lstmgen.Generator) -> None:
         ({"grammar": 'root ::= "a?"'}, "no element holds '\\?'"),
         ({"grammar": PAIRS, "ban": "d"}, "no element holds 'd'"),
         ({"grammar": PAIRS, "allow": "abc"}, "no element holds 'd'"),
-        ({"grammar": PAIRS, "length": 1}, "takes 2 more elements at least, found 1"),
-        ({"grammar": PAIRS, "length": 0}, "takes 2 more elements at least, found 0"),
+        (
+            {"grammar": PAIRS, "length": 1},
+            "expected at least 2 more elements, as the shortest text of the grammar has, found 1",
+        ),
+        (
+            {"grammar": PAIRS, "length": 0},
+            "expected at least 2 more elements, as the shortest text of the grammar has, found 0",
+        ),
         ({"grammar": "own"}, "the model carries none"),
         ({"grammar": 7}, "grammar: expected a grammar in GBNF, or 'own', found 7"),
         ({"grammar": PAIRS, "finish": 1}, "finish: expected True or False, found 1"),

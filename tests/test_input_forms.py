@@ -330,9 +330,9 @@ def test_a_predictor_predicts_and_does_not_generate(name: str, dtype: str, rng: 
         wanted = np.stack([reference.forward(stored, reference.encode(net, encoding, row.tolist())) for row in ids])
     within = {"f32": 1e-5}.get(dtype, rounding.ROUNDING_TOLERANCE.get(dtype)) or 0
     assert np.abs(model.predict(given) - wanted).max() <= within * np.abs(wanted).max()
-    with pytest.raises(ValueError, match=r"a predictor: .* does not generate"):
+    with pytest.raises(ValueError, match=r"a predictor does not generate"):
         lstmgen.Generator(model)
-    with pytest.raises(ValueError, match=r"a predictor: .* does not generate"):
+    with pytest.raises(ValueError, match=r"a predictor does not generate"):
         draw_many(model, [0], 0)
 
 

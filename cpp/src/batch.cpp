@@ -96,11 +96,11 @@ public:
             refuse({"the prime is empty: give at least one element"});
         check_ids(request.prime.data(), request.prime.size(), outputs, "prime: id");
         if (request.grammar_prime > request.prime.size())
-            refuse({"grammar_prime: expected at most ", request.prime.size(), ", as the prime has, found ",
+            refuse({"grammar_prime: expected at most %, as the prime has, found %", request.prime.size(),
                     request.grammar_prime});
         sweep();
         const auto free = std::find(members_.begin(), members_.end(), nullptr);
-        if (free == members_.end()) refuse({"the batch is full: it has ", members_.size(), " sequences"});
+        if (free == members_.end()) refuse({"the batch is full: it has % sequences", members_.size()});
         auto member = std::make_unique<Joined>(std::move(request), network_);
         const BatchRequest& r = member->request;
         if (carries(r.refresh)) {
@@ -122,7 +122,7 @@ public:
 
     void leave(std::size_t sequence) {
         Joined& member = at(sequence);
-        if (member.phase == Joined::kOver) refuse({"sequence ", sequence, " is over: it has left"});
+        if (member.phase == Joined::kOver) refuse({"sequence % is over: it has left", sequence});
         end(member);
         drop_rows();
         members_[sequence].reset();
@@ -131,7 +131,7 @@ public:
     void pause(std::size_t sequence) {
         Joined& member = at(sequence);
         if (member.phase == Joined::kResting) return;
-        if (member.phase != Joined::kDrawing) refuse({"sequence ", sequence, " does not draw: only then it can rest"});
+        if (member.phase != Joined::kDrawing) refuse({"sequence % does not draw: only then it can rest", sequence});
         if (!member.windows) {
             if (!member.resting) member.resting = std::make_unique<Context>(network_, 0, 1, 1, network_->keep_going());
             const auto row = std::find(drawing_.begin(), drawing_.end(), sequence) - drawing_.begin();
@@ -166,7 +166,7 @@ public:
     }
 
     Joined& at(std::size_t sequence) const {
-        if (sequence >= members_.size() || !members_[sequence]) refuse({"no sequence ", sequence, " is in the batch"});
+        if (sequence >= members_.size() || !members_[sequence]) refuse({"no sequence % is in the batch", sequence});
         return *members_[sequence];
     }
 
@@ -387,7 +387,7 @@ private:
 LSTMGEN_KEPT Batch::Batch(const Model& model, std::size_t most, std::size_t threads)
     : impl_(most > 0 && most <= LSTMGEN_MAX_BATCH
                 ? std::make_unique<Impl>(model, most, threads)
-                : (refuse({"most: expected 1 to ", std::size_t{LSTMGEN_MAX_BATCH}, " sequences, found ", most}),
+                : (refuse({"most: expected 1 to % sequences, found %", std::size_t{LSTMGEN_MAX_BATCH}, most}),
                    nullptr)) {}
 LSTMGEN_KEPT Batch::Batch(Batch&&) noexcept = default;
 LSTMGEN_KEPT Batch& Batch::operator=(Batch&&) noexcept = default;

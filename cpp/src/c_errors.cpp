@@ -43,7 +43,9 @@ lstmgen_status fail(lstmgen_status status, const char* format, ...) noexcept {
     return status;
 }
 
-lstmgen_status fail_null(const char* what) noexcept { return fail(LSTMGEN_INVALID_ARGUMENT, "%s is NULL", what); }
+lstmgen_status fail_null(const char* what) noexcept {
+    return fail(LSTMGEN_INVALID_ARGUMENT, "%s: expected an address, found NULL", what);
+}
 
 lstmgen_status fail_short(const char* what, std::size_t want, std::size_t found) noexcept {
     return fail(LSTMGEN_SHORT_BUFFER, "%s: expected room for %zu, found %zu", what, want, found);

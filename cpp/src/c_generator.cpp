@@ -29,7 +29,8 @@ namespace lstmgen {
 lstmgen_status check(const lstmgen_generator* generator) noexcept {
     if (!generator) return fail_null("the generator");
     if (generator->magic.load(std::memory_order_relaxed) == kGeneratorMagic) return LSTMGEN_OK;
-    return fail(LSTMGEN_INVALID_ARGUMENT, "not a generator: it was freed, or it is another thing");
+    return fail(LSTMGEN_INVALID_ARGUMENT,
+                "the generator: expected a handle in use, found one that was freed, or another thing");
 }
 
 lstmgen_status read_stop_texts(const lstmgen_model& model, const char* const* texts, const std::size_t* sizes,
@@ -172,7 +173,7 @@ lstmgen_status lstmgen_generator_feed(lstmgen_generator* generator, const uint32
 lstmgen_status lstmgen_generator_feed_prime(lstmgen_generator* generator) {
     return with(generator, [&](lstmgen_generator& g) {
         const auto& prime = g.model->model.info().prime;
-        if (prime.empty()) return fail(LSTMGEN_INVALID_ARGUMENT, "the model has no default prime");
+        if (prime.empty()) return fail(LSTMGEN_INVALID_ARGUMENT, "the model has no default prime: feed elements");
         g.generator.feed(prime);
         return LSTMGEN_OK;
     });

@@ -21,7 +21,8 @@ namespace {
 lstmgen_status check(const lstmgen_grammar* grammar) noexcept {
     if (!grammar) return fail_null("the grammar");
     if (grammar->magic.load(std::memory_order_relaxed) == kGrammarMagic) return LSTMGEN_OK;
-    return fail(LSTMGEN_INVALID_ARGUMENT, "not a grammar: it was freed, or it is another thing");
+    return fail(LSTMGEN_INVALID_ARGUMENT,
+                "the grammar: expected a handle in use, found one that was freed, or another thing");
 }
 
 }  // namespace
@@ -31,7 +32,8 @@ lstmgen_status read_grammar(const lstmgen_grammar* grammar, const lstmgen_model*
     const lstmgen_status status = check(grammar);
     if (status != LSTMGEN_OK) return status;
     if (grammar->model != model)
-        return fail(LSTMGEN_INVALID_ARGUMENT, "the grammar is one over the elements of another model");
+        return fail(LSTMGEN_INVALID_ARGUMENT,
+                    "the grammar: expected one over the elements of this model, found one of another model");
     to = grammar->grammar;
     return LSTMGEN_OK;
 }

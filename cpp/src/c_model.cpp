@@ -36,7 +36,8 @@ void release(lstmgen_model* model) noexcept {
 lstmgen_status check(const lstmgen_model* model) noexcept {
     if (!model) return fail_null("the model");
     if (model->magic.load(std::memory_order_relaxed) == kModelMagic) return LSTMGEN_OK;
-    return fail(LSTMGEN_INVALID_ARGUMENT, "not a model: it was released, or it is another thing");
+    return fail(LSTMGEN_INVALID_ARGUMENT,
+                "the model: expected a handle in use, found one that was released, or another thing");
 }
 
 namespace {
@@ -76,8 +77,8 @@ std::pair<AlignedBuffer<char>, std::size_t> read_all(lstmgen_read read, void* us
         const std::size_t room = bytes.size() - used;
         const std::size_t n = read(user, bytes.data() + used, room);
         if (n == 0) break;
-        if (n == static_cast<std::size_t>(-1)) fail(ErrorCode::io, {name, ": the stream reports an error"});
-        if (n > room) refuse({name, ": the stream gave ", n, " bytes for ", room, " that were asked for"});
+        if (n == static_cast<std::size_t>(-1)) fail(ErrorCode::io, {"%: the stream reports an error", name});
+        if (n > room) refuse({"%: the stream: expected at most % bytes, found %", name, room, n});
         used += n;
         // A stream that is no model file need not be read to its end.
         if (used >= 4 && std::memcmp(bytes.data(), "GGUF", 4) != 0) break;
@@ -203,7 +204,7 @@ lstmgen_status lstmgen_model_number(const lstmgen_model* model, int what, size_t
             case LSTMGEN_NUMBER_ZERO_PADDING: *number = info.zero_padding; break;
             case LSTMGEN_NUMBER_PREDICTOR: *number = info.predictor; break;
             case LSTMGEN_NUMBER_INPUT_VALUES: *number = info.input_values.size(); break;
-            default: return fail(LSTMGEN_INVALID_ARGUMENT, "no lstmgen_number: %d", what);
+            default: return fail(LSTMGEN_INVALID_ARGUMENT, "what: expected an lstmgen_number, found %d", what);
         }
         return LSTMGEN_OK;
     });
@@ -225,7 +226,7 @@ lstmgen_status lstmgen_model_string(const lstmgen_model* model, int what, const 
             case LSTMGEN_STRING_DTYPE: return give(info.dtype, text, bytes);
             case LSTMGEN_STRING_ISA: return give(info.isa, text, bytes);
             case LSTMGEN_STRING_VOCABULARY_KIND: return give(info.vocabulary_kind, text, bytes);
-            default: return fail(LSTMGEN_INVALID_ARGUMENT, "no lstmgen_string: %d", what);
+            default: return fail(LSTMGEN_INVALID_ARGUMENT, "what: expected an lstmgen_string, found %d", what);
         }
     });
 }

@@ -26,7 +26,8 @@ LSTMGEN_KEPT lstmgen_status read_struct(const Struct& what, const void* from, vo
     const char* const bytes = static_cast<const char*>(from);
     for (std::size_t i = what.size; i < size; ++i)
         if (bytes[i] != 0)
-            return fail(LSTMGEN_WRONG_VERSION, "%s has a member set that lstmgen %s does not know", what.name,
+            return fail(LSTMGEN_WRONG_VERSION,
+                        "%s: a member is set that lstmgen %s does not know: link a newer lstmgen", what.name,
                         LSTMGEN_VERSION_STRING);
     std::memcpy(to, from, std::min(size, what.size));
     return LSTMGEN_OK;
@@ -60,13 +61,15 @@ LSTMGEN_KEPT lstmgen_status read_sampler_options(const lstmgen_sampler_options* 
     const lstmgen_status status = read_struct(from, o);
     if (status != LSTMGEN_OK) return status;
     if (o.logit_bias_count > 0 && (!o.logit_bias || !o.logit_bias_ids))
-        return fail(LSTMGEN_INVALID_ARGUMENT, "logit_bias is NULL, with a logit_bias_count of %zu", o.logit_bias_count);
+        return fail(LSTMGEN_INVALID_ARGUMENT,
+                    "logit_bias: expected an address, since logit_bias_count is %zu, found NULL", o.logit_bias_count);
 #define COPY(name, ...) to.name = o.name;
     LSTMGEN_SAMPLER_NUMBERS(COPY)
 #undef COPY
 #define COPY(name)                                                                                                 \
     if (o.name##_count > 0 && !o.name)                                                                             \
-        return fail(LSTMGEN_INVALID_ARGUMENT, "%s is NULL, with a %s_count of %zu", #name, #name, o.name##_count); \
+        return fail(LSTMGEN_INVALID_ARGUMENT, "%s: expected an address, since %s_count is %zu, found NULL", #name, \
+                    #name, o.name##_count);                                                                        \
     to.name.clear();                                                                                               \
     if (o.name##_count > 0) to.name.assign(o.name, o.name + o.name##_count);
     LSTMGEN_SAMPLER_LISTS(COPY)

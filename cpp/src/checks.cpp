@@ -14,17 +14,17 @@ std::optional<std::size_t> product(std::size_t a, std::size_t b) noexcept {
 }
 
 void check_pointer(const void* pointer, std::size_t n, const char* name) {
-    if (!pointer && n > 0) refuse({name, ": expected an address, found NULL"});
+    if (!pointer && n > 0) refuse({"%: expected an address, found NULL", name});
 }
 
 void check_threads(std::size_t threads) {
     if (threads > LSTMGEN_MAX_THREADS)
-        refuse({"threads: expected at most ", std::size_t{LSTMGEN_MAX_THREADS}, ", found ", threads});
+        refuse({"threads: expected at most %, found %", std::size_t{LSTMGEN_MAX_THREADS}, threads});
 }
 
 void check_ids(const std::uint32_t* ids, std::size_t n, std::size_t limit, const char* name) {
     for (std::size_t i = 0; i < n; ++i)
-        if (ids[i] >= limit) refuse({name, " at position ", i, ": expected below ", limit, ", found ", ids[i]});
+        if (ids[i] >= limit) refuse({"% at position %: expected below %, found %", name, i, limit, ids[i]});
 }
 
 }  // namespace lstmgen

@@ -47,14 +47,14 @@ std::vector<std::size_t> take_sources(Keys& keys, std::size_t i) {
     if (!keys.has("inputs")) return {i};
     const auto numbers = keys.u32s("inputs", kMaxInputs);
     for (const std::uint32_t n : numbers)
-        if (n > i) keys.fail_at("inputs", {": expected layers before this one, at most ", i, ", found ", n});
+        if (n > i) keys.fail_at("inputs", {": expected layers before this one, at most %, found %", i, n});
     return {numbers.begin(), numbers.end()};
 }
 
 // Reads the keys of layer i. Computes the shape of its value and the arrays that it needs.
 void take_layer(Keys& keys, std::size_t i, WeightType matrices, ModelInfo& info,
                 std::vector<LayerDescription>& layers) {
-    keys.enter(message({"lstmgen.layer.", i, "."}));
+    keys.enter(message({"lstmgen.layer.%.", i}));
     LayerDescription& layer = layers[i];
     layer.type = take_type(keys);
     layer.name = take_layer_name(keys);
@@ -66,8 +66,7 @@ void take_layer(Keys& keys, std::size_t i, WeightType matrices, ModelInfo& info,
         given.push_back(j == 0 ? Shape{info.input_size, true, 0} : layers[j - 1].shape);
         if (j > 0 && layer.type->has(trait::recurrent) && layers[j - 1].type->has(trait::recurrent) &&
             !given.back().sequence)
-            fail_format(
-                {"layer ", layers[j - 1].name, ": return_sequences must be true before another recurrent layer"});
+            fail_format({"layer %: return_sequences must be true before another recurrent layer", layers[j - 1].name});
     }
     describe_layer(layer, given, matrices, info.window, info.fixed_steps);
 }
@@ -87,7 +86,7 @@ void take_tensor(Cursor& in, std::string name, const Tensor& tensor, bool vector
                  std::vector<Stored>& stored) {
     gguf::take_tensor(in, name, vector, tensor.rows, tensor.columns, code_of(tensor.type), offset);
     if (std::uint64_t{tensor.rows} * tensor.columns > kMaxMatrix)
-        fail_format({"tensor ", name, " has more than ", kMaxMatrix, " numbers"});
+        fail_format({"tensor %: expected at most % numbers, found more", name, kMaxMatrix});
     offset += round_up(tensor.nbytes(), kAlignment);  // no overflow: at most 1024 * 2^33
     stored.push_back({std::move(name), tensor, scales});
 }
@@ -95,10 +94,10 @@ void take_tensor(Cursor& in, std::string name, const Tensor& tensor, bool vector
 // Reads the records of a layer's tensors, and of the scales that follow matrices of int8.
 void take_tensors(Cursor& in, const LayerDescription& layer, std::uint64_t& offset, std::vector<Stored>& stored) {
     for (const ArrayDescription& array : layer.arrays) {
-        const std::string name = message({layer.name, ".", array.name});
+        const std::string name = message({"%.%", layer.name, array.name});
         take_tensor(in, name, array.tensor, !array.matrix, false, offset, stored);
         if (array.tensor.type == WeightType::int8)
-            take_tensor(in, message({name, "_scale"}), {1, array.tensor.columns, WeightType::f32}, true, true, offset,
+            take_tensor(in, message({"%_scale", name}), {1, array.tensor.columns, WeightType::f32}, true, true, offset,
                         stored);
     }
 }
@@ -141,16 +140,16 @@ void check_embeddings(const ModelInfo& info, const std::vector<LayerDescription>
         const bool embedding = layer.type->has(trait::embeds);
         found = found || embedding;
         if (embedding && layer.sources[0] != 0)
-            fail_format({"layer ", layer.name, ": an embedding must read the network's input"});
+            fail_format({"layer %: an embedding must read the network's input", layer.name});
         if (embedding && index && layer.input_size != info.input_size)
-            fail_format({"input size: expected ", layer.input_size, " (input_dim of ", layer.name, "), found ",
-                         info.input_size});
+            fail_format(
+                {"input size: expected % (input_dim of %), found %", layer.input_size, layer.name, info.input_size});
     }
     if (found != index) fail_format({"the encoding index and an embedding need each other"});
     for (const LayerDescription& layer : layers)
         for (const std::size_t j : layer.sources)
             if (index && j == 0 && !layer.type->has(trait::embeds) && !layer.type->has(trait::compares_ids))
-                fail_format({"layer ", layer.name, ": only embeddings and masks may read ids"});
+                fail_format({"layer %: only embeddings and masks may read ids", layer.name});
 }
 
 // Returns the name in errors of a network whose outputs are not elements; null for other networks.
@@ -167,7 +166,7 @@ void check_outputs(const ModelInfo& info, bool labels) {
         fail_format({"a network with labels must give one output, not one at each step"});
     if (is_number(info.encoding))
         fail_format(
-            {kind_of(info, labels), " cannot have the encoding ", info.encoding == Encoding::raw ? "raw" : "scaled"});
+            {"% cannot have the encoding %", kind_of(info, labels), info.encoding == Encoding::raw ? "raw" : "scaled"});
 }
 
 void check_encoding(const ModelInfo& info, const std::vector<LayerDescription>& layers, bool labels) {
@@ -177,17 +176,17 @@ void check_encoding(const ModelInfo& info, const std::vector<LayerDescription>& 
     switch (info.encoding) {
         case Encoding::onehot:
             if (size != outputs)
-                fail_format({"input size of a onehot network: expected ", outputs, " (its outputs), found ", size});
+                fail_format({"input size of a onehot network: expected % (its outputs), found %", outputs, size});
             break;
         case Encoding::index:
             if (size < outputs)
-                fail_format({"ids of the embedding: expected at least the outputs, ", outputs, ", found ", size});
+                fail_format({"ids of the embedding: expected at least the outputs, %, found %", outputs, size});
             break;
         case Encoding::scaled:
         case Encoding::raw:
             if (size != 1)
-                fail_format({"input size of a ", info.encoding == Encoding::raw ? "raw" : "scaled",
-                             " network: expected 1, found ", size});
+                fail_format({"input size of a % network: expected 1, found %",
+                             info.encoding == Encoding::raw ? "raw" : "scaled", size});
             break;
         case Encoding::features: break;
     }
@@ -199,9 +198,9 @@ void take_input_values(Keys& keys, ModelInfo& info) {
     if (info.encoding != Encoding::raw) keys.fail_at(key, {": only the encoding raw takes it"});
     info.input_values = keys.f32s(key, kMaxSize);
     if (info.input_values.size() != info.outputs)
-        keys.fail_at(key, {": expected ", info.outputs, " numbers (the outputs), found ", info.input_values.size()});
+        keys.fail_at(key, {": expected % numbers (the outputs), found %", info.outputs, info.input_values.size()});
     for (const float value : info.input_values)
-        if (!std::isfinite(value)) keys.fail_at(key, {": not finite"});
+        if (!std::isfinite(value)) keys.fail_at(key, {": expected finite numbers, found one that is not finite"});
 }
 
 void take_zero_padding(Keys& keys, ModelInfo& info) {
@@ -227,7 +226,7 @@ void check_layers(const std::vector<LayerDescription>& layers) {
     if (const auto name = repeated(names); name.data()) fail_format({"two layers have the name ", name});
     if (!recurrent) fail_format({"the network has no recurrent layer"});
     for (std::size_t i = 0; i + 1 < layers.size(); ++i)
-        if (!read[i + 1]) fail_format({"layer ", layers[i].name, ": no layer reads its output"});
+        if (!read[i + 1]) fail_format({"layer %: no layer reads its output", layers[i].name});
 }
 
 void take_labels(Keys& keys, ModelInfo& info) {
@@ -236,7 +235,7 @@ void take_labels(Keys& keys, ModelInfo& info) {
     for (const std::string& label : info.labels)
         if (label.empty()) fail_format({"a label is empty"});
     if (const auto label = repeated(info.labels); label.data())
-        fail_format({"the label ", Part::quoted(label), " appears twice"});
+        fail_format({"the label % appears twice", Part::quoted(label)});
 }
 
 // Throws Error if a classifier or predictor has keys that only other networks may have.
@@ -245,8 +244,8 @@ void check_no_elements(const Keys& keys, const ModelInfo& info) {
     if (!kind) return;
     for (const char* const key : {"lstmgen.vocabulary", "lstmgen.padding"})
         if (info.encoding == Encoding::features && keys.has(key))
-            keys.fail_at(key, {": ", kind, " that reads features has no elements"});
-    if (keys.has("lstmgen.prime")) fail_format({"key lstmgen.prime: ", kind, " does not generate"});
+            keys.fail_at(key, {": % that reads features has no elements", kind});
+    if (keys.has("lstmgen.prime")) fail_format({"key lstmgen.prime: % does not generate", kind});
 }
 
 // Returns the byte that an element of the kind "bytes" names: <0x01> to <0xFF>.
@@ -271,7 +270,7 @@ void take_vocabulary(Keys& keys, ModelInfo& info) {
             fail_format({"key lstmgen.vocabulary_kind: expected text, tokens or bytes, found ",
                          Part::quoted(info.vocabulary_kind)});
         if (const auto element = repeated(info.vocabulary); element.data())
-            fail_format({"the vocabulary has the element ", Part::quoted(element), " twice"});
+            fail_format({"the vocabulary has the element % twice", Part::quoted(element)});
         for (std::size_t id = 0; id < info.vocabulary.size(); ++id)
             if (info.vocabulary[id].empty() && id != info.padding)
                 fail_format({"the vocabulary has an empty element that is no padding"});
@@ -283,7 +282,7 @@ void take_vocabulary(Keys& keys, ModelInfo& info) {
         info.prime = keys.u32s("lstmgen.prime", kMaxSteps);
         for (const std::uint32_t id : info.prime)
             if (id >= info.outputs)
-                fail_format({"an id of lstmgen.prime: expected below ", info.outputs, ", found ", id});
+                fail_format({"an id of lstmgen.prime: expected below %, found %", info.outputs, id});
     }
 }
 
@@ -293,25 +292,28 @@ SelfTest take_self_test(Keys& keys, const ModelInfo& info) {
     if (info.encoding == Encoding::features) {
         test.features = keys.f32s("lstmgen.selftest.features", most * info.input_size);
         if (test.features.empty() || test.features.size() % info.input_size != 0)
-            fail_format({"key lstmgen.selftest.features: not a multiple of the input size"});
+            fail_format({"key lstmgen.selftest.features: expected whole steps of % numbers, found % numbers",
+                         info.input_size, test.features.size()});
         for (const float x : test.features)
-            if (!std::isfinite(x)) fail_format({"key lstmgen.selftest.features: not finite"});
+            if (!std::isfinite(x))
+                fail_format({"key lstmgen.selftest.features: expected finite numbers, found one that is not finite"});
     } else {
         test.ids = keys.u32s("lstmgen.selftest.ids", most);
-        if (test.ids.empty()) fail_format({"key lstmgen.selftest.ids is empty"});
+        if (test.ids.empty()) fail_format({"key lstmgen.selftest.ids: expected at least one id, found none"});
         for (const std::uint32_t id : test.ids)
-            if (id >= element_count(info)) fail_format({"key lstmgen.selftest.ids: an id is out of range"});
+            if (id >= element_count(info))
+                fail_format({"an id of lstmgen.selftest.ids: expected below %, found %", element_count(info), id});
     }
     test.steps = info.encoding == Encoding::features ? test.features.size() / info.input_size : test.ids.size();
     if (info.fixed_steps && test.steps != info.window)
-        fail_format({"steps of the self-test: expected ", info.window, " (the network takes no other number), found ",
+        fail_format({"steps of the self-test: expected % (the network takes no other number), found %", info.window,
                      test.steps});
     test.output = keys.f64s("lstmgen.selftest.output", kMaxSize);
     if (test.output.size() != info.outputs)
-        fail_format({"key lstmgen.selftest.output: expected ", info.outputs, " numbers, found ", test.output.size()});
+        fail_format({"key lstmgen.selftest.output: expected % numbers, found %", info.outputs, test.output.size()});
     test.tolerance = keys.f64("lstmgen.selftest.tolerance");
     if (!(test.tolerance > 0.0) || !std::isfinite(test.tolerance))
-        fail_format({"key lstmgen.selftest.tolerance: not a positive number"});
+        fail_format({"key lstmgen.selftest.tolerance: expected a finite number above 0, found ", test.tolerance});
     return test;
 }
 
@@ -331,7 +333,7 @@ auto named(const std::string& name, F f) {
         return f();
     } catch (const Error& error) {
         if (error.code() != ErrorCode::format) throw;
-        fail_format({name, ": ", error.what()});
+        fail_format({"%: %", name, error.what()});
     }
 }
 
@@ -376,8 +378,7 @@ File::File(std::unique_ptr<Source> source, std::string name, const Continue& kee
     : name_(std::move(name)), source_(std::move(source)), keep_going_(keep_going) {
     named(name_, [this] {
         const std::uint64_t size = source_->size();
-        if (size > kMaxFile)
-            fail_format({"size of the file: expected at most ", kMaxBytes, ", found ", size, " bytes"});
+        if (size > kMaxFile) fail_format({"size of the file: expected at most %, found % bytes", kMaxBytes, size});
         // The size of the prefix is known only at its end. So a prefix of 64 KiB is tried, then
         // larger ones.
         for (std::uint64_t n = std::min<std::uint64_t>(size, kPiece);; n = 8 * n < size ? 4 * n : size) {
@@ -434,7 +435,7 @@ void File::parse(Cursor& in) {
     std::size_t count = 0;
     for (const LayerDescription& layer : layers)
         for (const ArrayDescription& array : layer.arrays) count += array.tensor.type == WeightType::int8 ? 2 : 1;
-    if (header.tensors != count) fail_format({"number of tensors: expected ", count, ", found ", header.tensors});
+    if (header.tensors != count) fail_format({"number of tensors: expected %, found %", count, header.tensors});
     std::uint64_t offset = 0;
     for (const LayerDescription& layer : layers) take_tensors(in, layer, offset, stored_);
 
@@ -444,7 +445,7 @@ void File::parse(Cursor& in) {
     for (const Stored& each : stored_) end = (end + kAlignment - 1) / kAlignment * kAlignment + each.tensor.nbytes();
     if (end > source_->size()) fail_format({"the file ends inside the tensors at byte ", source_->size()});
     if (end < source_->size())
-        fail_format({"the file goes on after its last tensor, for ", source_->size() - end, " bytes"});
+        fail_format({"the file goes on after its last tensor, for % bytes", source_->size() - end});
 
     crc_ = begin_checksum(source_->prefix(in.position()), in.position(), checksum_at);
     position_ = prefix_size_ = in.position();
@@ -472,8 +473,8 @@ void File::check_scales(const std::byte* scales, std::size_t n, const std::strin
     to_floats(scales, WeightType::f32, n, numbers.data());
     for (std::size_t i = 0; i < n; ++i)
         if (std::isfinite(numbers[i]) && std::abs(numbers[i]) > most)
-            fail_format({name_, ": tensor ", tensor, ": expected scales of at most ", double{most}, ", found ",
-                         double{numbers[i]}, " in column ", i});
+            fail_format({"%: tensor %: expected scales of at most %, found % in column %", name_, tensor, double{most},
+                         double{numbers[i]}, i});
 }
 
 void File::rows(Take take) {
@@ -483,7 +484,7 @@ void File::rows(Take take) {
         const std::size_t padding = static_cast<std::size_t>((kAlignment - position_ % kAlignment) % kAlignment);
         const std::byte* const between = source_->next(padding);
         if (std::any_of(between, between + padding, [](std::byte b) { return b != std::byte{0}; }))
-            fail_format({"padding that is not zero"});
+            fail_format({"padding: expected zeros, found other bytes"});
         crc_.update(between, padding);
         position_ += padding + tensor.nbytes();
     });
@@ -550,7 +551,7 @@ SelfTest File::finish() {
         keys.check_all_taken();
         // The identity leaves out the self-test, whose numbers differ from machine to machine.
         info.identity = identity_.value();
-        if (!not_finite_.empty()) fail_format({"tensor ", not_finite_, " has a value that is not finite"});
+        if (!not_finite_.empty()) fail_format({"tensor % has a value that is not finite", not_finite_});
         return test;
     });
 }

@@ -13,10 +13,13 @@ namespace {
 // Returns the window of a context; 0 if the state is carried. Throws Error if the network cannot
 // generate with this refresh.
 std::size_t window_of(const ModelInfo& info, std::size_t refresh) {
-    if (!info.labels.empty()) refuse({"a classifier: it has labels, it does not generate"});
-    if (info.predictor) refuse({"a predictor: its outputs are no elements to feed back, it does not generate"});
+    if (!info.labels.empty()) refuse({"a classifier does not generate: predict gives what it finds"});
+    if (info.predictor)
+        refuse({"a predictor does not generate, since its outputs are no elements to feed back; predict gives them"});
     if (info.encoding == Encoding::features)
-        refuse({"a network that reads features predicts, but does not generate: it has no elements to feed back"});
+        refuse(
+            {"a network that reads features does not generate: it has no elements to feed back; predict gives its "
+             "outputs"});
     if (info.whole && refresh != 1)
         refuse({"the network needs all steps of a window at once: expected refresh 1, found ", refresh});
     if (refresh == 0 || (refresh == 1 && info.window == 0 && !info.whole)) return 0;
@@ -78,7 +81,7 @@ void Context::reset() {
 // The group is not copied, since each run of it starts anew.
 void Context::copy_from(const Context& other) {
     if (network_ != other.network_ || refresh_ != other.refresh_)
-        refuse({"the generators differ: expected two of one loaded model, with the same refresh"});
+        refuse({"the other generator: expected one of the same loaded model, with the same refresh"});
     if (session_) session_->copy_from(*other.session_);
     std::copy(other.history_.begin(), other.history_.end(), history_.begin());
     std::copy(other.windows_.begin(), other.windows_.end(), windows_.begin());
@@ -197,8 +200,7 @@ void Context::run_group() {
 
 void Context::evaluate_window(std::size_t steps) {
     if (info().fixed_steps && steps < window_)
-        refuse({"the network takes exactly ", window_, " elements, the context has ", steps,
-                ", and the model has no padding"});
+        refuse({"the context: expected at least % elements, since the model has no padding, found %", window_, steps});
     evaluator_->reset(sequences_);
     evaluator_->run(windows_.data(), window_, steps, true, Read::logits);
     for (std::size_t i = 0; i < sequences_; ++i)
@@ -224,7 +226,7 @@ void Context::load(StateReader& in) {
     const std::size_t padding = in.size(padding_to_come());
     begun_ = in.size(1) > 0;
     if (padding != padding_to_come())
-        fail_format({"the state: expected ", padding_to_come(), " elements of padding to come, found ", padding});
+        fail_format({"the state: expected % elements of padding to come, found %", padding_to_come(), padding});
     const std::size_t n = in.size(carried()                           ? 1
                                   : refresh_ - 1 < SIZE_MAX - window_ ? window_ + refresh_ - 1
                                                                       : SIZE_MAX);

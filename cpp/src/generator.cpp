@@ -227,7 +227,7 @@ private:
     }
 
     void check_stop() const {
-        if (stop_search_.found()) fail(ErrorCode::ended, {"a stop ended the sequence: go_on lets more be drawn"});
+        if (stop_search_.found()) fail(ErrorCode::ended, {"a stop ended the sequence: call go_on to draw more"});
     }
 
     void check_end() {

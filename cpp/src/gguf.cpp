@@ -38,7 +38,7 @@ Array read_array(Cursor& in) {
     const std::size_t begin = in.position();
     if (array.type == type_string) {
         if (array.count > kMaxStrings)
-            fail_format({"an array of strings: expected at most ", kMaxStrings, ", found ", array.count});
+            fail_format({"an array of strings: expected at most %, found %", kMaxStrings, array.count});
         array.data = in.take(0, "an array");
         for (std::uint64_t i = 0; i < array.count; ++i) in.string(kMaxString, "an element of an array");
     } else {
@@ -62,13 +62,13 @@ Value read_value(Cursor& in, std::string_view key, std::uint64_t longest_string)
         case type_f64: value.real = in.f64("a key"); break;
         case type_bool: {
             const auto byte = std::to_integer<unsigned>(*in.take(1, "a key"));
-            if (byte > 1) fail_format({"key ", Part::quoted(key), ": expected false or true (0 or 1), found ", byte});
+            if (byte > 1) fail_format({"key %: expected false or true (0 or 1), found %", Part::quoted(key), byte});
             value.boolean = byte == 1;
             break;
         }
         case type_string: value.string = in.string(longest_string, "a key's value"); break;
         case type_array: value.array = read_array(in); break;
-        default: fail_format({"key ", Part::quoted(key), " has the unknown type ", value.type});
+        default: fail_format({"key % has the unknown type %", Part::quoted(key), value.type});
     }
     return value;
 }
@@ -84,13 +84,13 @@ std::vector<T> elements(const Array& array, F next) {
 
 // Returns a shape in Keras's order: rows, then columns.
 std::string shape_text(bool vector, std::uint64_t rows, std::uint64_t columns) {
-    return vector ? message({"(", columns, ",)"}) : message({"(", rows, ", ", columns, ")"});
+    return vector ? message({"(%,)", columns}) : message({"(%, %)", rows, columns});
 }
 
 }  // namespace
 
 const std::byte* Cursor::take(std::uint64_t n, const char* what) {
-    if (n > left()) fail_at_end({"the file ends inside ", what, " at byte ", size_});
+    if (n > left()) fail_at_end({"the file ends inside % at byte %", what, size_});
     const std::byte* const p = data_ + position_;
     const std::size_t before = position_;
     position_ += static_cast<std::size_t>(n);
@@ -126,15 +126,15 @@ void Cursor::fail_at_end(Parts parts) {
 
 std::string_view Cursor::string(std::uint64_t limit, const char* what) {
     const std::uint64_t length = u64(what);
-    if (length > limit) fail_format({what, ": expected at most ", limit, " bytes, found ", length});
+    if (length > limit) fail_format({"%: expected at most % bytes, found %", what, limit, length});
     const std::string_view text(reinterpret_cast<const char*>(take(length, what)), static_cast<std::size_t>(length));
-    if (!valid_utf8(text)) fail_format({what, ": not UTF-8 without U+0000"});
+    if (!valid_utf8(text)) fail_format({"%: expected UTF-8 without U+0000, found other bytes", what});
     return text;
 }
 
 Header take_header(Cursor& in) {
     if (in.left() < 4 || std::memcmp(in.take(4, "the magic"), "GGUF", 4) != 0)
-        fail_format({"not a GGUF file (no magic 'GGUF' at its start)"});
+        fail_format({"expected a .bin of lstmgen, which begins with 'GGUF', found another file"});
     const auto version = in.u32("the header");
     if (version != 3) fail_format({"GGUF version: expected 3, little-endian, found ", version});
     Header header{};
@@ -145,14 +145,14 @@ Header take_header(Cursor& in) {
 
 Keys::Keys(Cursor& in, std::uint64_t count, std::initializer_list<std::string_view> long_strings,
            std::uint64_t longest) {
-    if (count > kMaxKeys) fail_format({"number of keys: expected at most ", kMaxKeys, ", found ", count});
+    if (count > kMaxKeys) fail_format({"number of keys: expected at most %, found %", kMaxKeys, count});
     while (table_size_ <= 2 * count) table_size_ *= 2;
     table_.reset(new Entry[table_size_]);
     for (std::uint64_t i = 0; i < count; ++i) {
         const std::string_view key = in.string(kMaxName, "a key");
         if (key.empty()) fail_format({"a key has no name"});
         Entry& entry = place_of(key);
-        if (!entry.name.empty()) fail_format({"key ", Part::quoted(key), " appears twice"});
+        if (!entry.name.empty()) fail_format({"key % appears twice", Part::quoted(key)});
         entry.name = key;
         entry.position = in.position() + sizeof(std::uint32_t);  // after the type
         const bool is_long = std::find(long_strings.begin(), long_strings.end(), key) != long_strings.end();
@@ -199,13 +199,14 @@ std::string Keys::optional_string(std::string_view name) {
 
 std::size_t Keys::size(std::string_view name, std::uint64_t low, std::uint64_t high) {
     const std::uint32_t value = u32(name);
-    if (value < low || value > high) fail_at(name, {": expected ", low, " to ", high, ", found ", value});
+    if (value < low || value > high) fail_at(name, {": expected % to %, found %", low, high, value});
     return value;
 }
 
 double Keys::finite(std::string_view name) {
     const double value = f64(name);
-    if (!(std::abs(value) <= std::numeric_limits<float>::max())) fail_at(name, {": not a finite float32"});
+    if (!(std::abs(value) <= std::numeric_limits<float>::max()))
+        fail_at(name, {": expected a finite float32, found another number"});
     return value;
 }
 
@@ -218,7 +219,7 @@ bool Keys::flag(std::string_view name) {
 Array Keys::take_array(std::string_view name, ValueType type, std::uint64_t limit) {
     const Array array = take(name, type_array).array;
     if (array.type != type) fail_at(name, {" has elements of the wrong type"});
-    if (array.count > limit) fail_at(name, {": expected at most ", limit, " elements, found ", array.count});
+    if (array.count > limit) fail_at(name, {": expected at most % elements, found %", limit, array.count});
     return array;
 }
 
@@ -237,7 +238,7 @@ std::vector<double> Keys::f64s(std::string_view name, std::uint64_t limit) {
 std::vector<std::string> Keys::strings(std::string_view name, std::size_t count, const char* what) {
     const Array array = take_array(name, type_string, kMaxStrings);
     if (array.count != count)
-        fail_format({"size of ", full(name), ": expected ", count, " (the ", what, "), found ", array.count});
+        fail_format({"size of %: expected % (the %), found %", full(name), count, what, array.count});
     return elements<std::string>(
         array, [](Cursor& in) { return std::string(in.string(kMaxString, "an element of an array")); });
 }
@@ -265,21 +266,20 @@ std::size_t Keys::position_of(std::string_view name) const {
 void take_tensor(Cursor& in, const std::string& name, bool vector, std::uint64_t rows, std::uint64_t columns,
                  std::uint32_t type, std::uint64_t offset) {
     const std::string_view found_name = in.string(kMaxName, "a tensor's name");
-    if (found_name != name) fail_format({"tensor: expected ", name, ", found ", Part::quoted(found_name)});
+    if (found_name != name) fail_format({"tensor: expected %, found %", name, Part::quoted(found_name)});
     const auto dimensions = in.u32("a tensor's record");
     if (dimensions < 1 || dimensions > 2)
-        fail_format({"tensor ", name, ": expected 1 or 2 dimensions, found ", dimensions});
+        fail_format({"tensor %: expected 1 or 2 dimensions, found %", name, dimensions});
     const auto found_columns = in.u64("a tensor's record");
     const bool found_vector = dimensions == 1;
     const std::uint64_t found_rows = found_vector ? rows : in.u64("a tensor's record");
     if (found_vector != vector || found_rows != rows || found_columns != columns)
-        fail_format({"tensor ", name, ": expected ", shape_text(vector, rows, columns), ", found ",
+        fail_format({"tensor %: expected %, found %", name, shape_text(vector, rows, columns),
                      shape_text(found_vector, found_rows, found_columns)});
     const auto found_type = in.u32("a tensor's record");
-    if (found_type != type) fail_format({"type of tensor ", name, ": expected ", type, ", found ", found_type});
+    if (found_type != type) fail_format({"type of tensor %: expected %, found %", name, type, found_type});
     const auto found_offset = in.u64("a tensor's record");
-    if (found_offset != offset)
-        fail_format({"offset of tensor ", name, ": expected ", offset, ", found ", found_offset});
+    if (found_offset != offset) fail_format({"offset of tensor %: expected %, found %", name, offset, found_offset});
 }
 
 }  // namespace lstmgen::gguf

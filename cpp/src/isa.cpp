@@ -185,8 +185,8 @@ LSTMGEN_KEPT const KernelTable& choose_kernels(const std::string& isa, bool int8
     std::string names;
     for (const KernelTable* table : supported_kernels())
         names += (names.empty() ? "" : ", ") + std::string(table->name);
-    refuse({isa.empty() ? "LSTMGEN_ISA" : "isa", ": expected one of ", names, ", found ", Part::quoted(wanted),
-            " (this processor runs no other)"});
+    refuse({"%: expected one of %, found % (this processor runs no other)", isa.empty() ? "LSTMGEN_ISA" : "isa", names,
+            Part::quoted(wanted)});
 }
 
 }  // namespace lstmgen

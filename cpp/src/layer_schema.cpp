@@ -17,14 +17,14 @@ namespace {
 // Returns a shape in words, for messages.
 std::string describe(const Shape& shape) {
     if (!shape.sequence) return message({"a vector of ", shape.size});
-    if (shape.steps == 0) return message({shape.size, " a step"});
-    return message({shape.size, " a step, ", shape.steps, " steps"});
+    if (shape.steps == 0) return message({"% a step", shape.size});
+    return message({"% a step, % steps", shape.size, shape.steps});
 }
 
 bool same_steps(const Shape& a, const Shape& b) { return a.sequence == b.sequence && a.steps == b.steps; }
 
 [[noreturn]] void fail(const ShapeQuestion& q, Parts parts) {
-    fail_format({"layer ", q.layer.name, ": ", message(parts)});
+    fail_format({"layer %: %", q.layer.name, message(parts)});
 }
 
 // Returns `out`. Throws Error if it exceeds the limits.
@@ -50,10 +50,10 @@ Shape merge_shapes(const ShapeQuestion& q, bool (*add)(Shape& out, const Shape& 
         const bool fixes = q.window > 0 && in.sequence && out.sequence && in.steps != out.steps &&
                            in.steps_for(q.window) == out.steps_for(q.window);
         if (!fixes && !same_steps(in, out))
-            fail(q, {"expected inputs with the same steps, found ", describe(q.given[0]), " and ", describe(in)});
+            fail(q, {"expected inputs with the same steps, found % and %", describe(q.given[0]), describe(in)});
         q.fixed_steps = q.fixed_steps || fixes;
         if (!add(out, in))
-            fail(q, {"expected inputs of the same size, found ", describe(q.given[0]), " and ", describe(in)});
+            fail(q, {"expected inputs of the same size, found % and %", describe(q.given[0]), describe(in)});
     }
     return checked(q, out);
 }
@@ -84,7 +84,7 @@ Shape new_shape(const ShapeQuestion& q) {
     const std::uint64_t count = std::uint64_t{in.size} * (in.sequence ? known_steps(q, in.steps) : 1);
     const Shape out{q.layer.units, q.layer.steps > 0, q.layer.steps};
     if (std::uint64_t{out.size} * std::max<std::uint64_t>(1, out.steps) != count)
-        fail(q, {"the new shape: expected ", count, " numbers, found ", describe(out)});
+        fail(q, {"the new shape: expected % numbers, found %", count, describe(out)});
     return out;
 }
 
@@ -108,11 +108,11 @@ void check_inputs(const ShapeQuestion& q) {
     const LayerType& type = *q.layer.type;
     const std::vector<Shape>& given = q.given;
     if (given.size() < type.least_inputs || given.size() > type.most_inputs)
-        fail(q, {"number of inputs: expected ", type.least_inputs, " to ", type.most_inputs, ", found ", given.size()});
+        fail(q, {"number of inputs: expected % to %, found %", type.least_inputs, type.most_inputs, given.size()});
     if (!type.has(trait::merge) && given.size() == 2 && (given[1].size != 1 || !same_steps(given[1], given[0])))
         fail(q, {"the mask: expected a sequence of 1 a step like the first input, found ", describe(given[1])});
     if (type.reads != Reads::any && given[0].sequence != (type.reads == Reads::sequence))
-        fail(q, {"expected a ", type.reads == Reads::sequence ? "sequence" : "vector", " as input, found ",
+        fail(q, {"expected a % as input, found %", type.reads == Reads::sequence ? "sequence" : "vector",
                  describe(given[0])});
 }
 

@@ -26,7 +26,17 @@ void Part::append_to(std::string& message) const {
 
 std::string message(Parts parts) {
     std::string text;
-    for (const Part& part : parts) part.append_to(text);
+    const Part* next = parts.begin();
+    const Part* const end = parts.end();
+    if (next != end && next->kind_ == Part::Kind::literal) {
+        for (const char* c = (next++)->literal_; *c != '\0'; ++c) {
+            if (*c == '%' && next != end)
+                (next++)->append_to(text);
+            else
+                text += *c;
+        }
+    }
+    while (next != end) (next++)->append_to(text);
     return text;
 }
 

@@ -35,6 +35,7 @@ public:
     void append_to(std::string& message) const;
 
 private:
+    friend std::string message(std::initializer_list<Part> parts);
     enum class Kind : unsigned char { literal, text, quoted, number, real };
     union {
         const char* literal_;
@@ -47,8 +48,9 @@ private:
 
 using Parts = std::initializer_list<Part>;
 
-/// Returns the parts, one after the other. `+` would do the same, but its temporary strings make
-/// ten times as much code.
+/// Returns the parts, one after the other. If the first is a literal, each '%' in it stands for one
+/// of the parts that follow. `+` would do the same, but its temporary strings make ten times as
+/// much code, and several literals take twice the room of one.
 std::string message(Parts parts);
 
 /// Throws Error.

@@ -25,14 +25,14 @@ constexpr double kFloats = 0x1p24;  // the most floats of memory, if one lane fi
 void check_steps(const ModelInfo& info, std::size_t steps) {
     if (steps == 0) refuse({"steps: expected at least 1, found 0"});
     if (info.fixed_steps && steps != info.window)
-        refuse({"the network takes exactly ", info.window, " time steps, found ", steps});
+        refuse({"steps: expected % (the network takes no other number), found %", info.window, steps});
 }
 
 // Returns batch * rows * size: the numbers of a batch with `rows` rows for each sequence. Throws
 // Error if no memory holds as many.
 std::size_t count(std::size_t batch, std::size_t steps, std::size_t rows, std::size_t size) {
     const std::optional<std::size_t> all = product(batch, rows), n = all ? product(*all, size) : all;
-    if (!n) refuse({"batch and steps: expected fewer, found ", batch, " and ", steps});
+    if (!n) refuse({"batch and steps: expected fewer, found % and %", batch, steps});
     return *n;
 }
 
@@ -87,9 +87,8 @@ void check_budget(const Network& network, const SelfTest& test, std::uint64_t si
     const double most_memory = 0x1p24 + 64.0 * bytes;
     const auto check = [&](double found, double most, const char* what) {
         if (found <= most) return;
-        fail_format({name, ": the self-test of ", test.steps, " steps: expected at most ",
-                     static_cast<std::uint64_t>(most), what, " for a file of ", size, " bytes, found ",
-                     static_cast<std::uint64_t>(found)});
+        fail_format({"%: the self-test of % steps: expected at most %% for a file of % bytes, found %", name,
+                     test.steps, static_cast<std::uint64_t>(most), what, size, static_cast<std::uint64_t>(found)});
     };
     check(work, most_work, " multiply-adds");
     check(memory, most_memory, " bytes of memory");
@@ -107,12 +106,12 @@ void self_test(const Network& network, const SelfTest& test, const std::string& 
             predict_all(network, test.ids.data(), 1, 1, test.steps, last.data(), false, true);
     } catch (const Error& error) {
         if (error.code() == ErrorCode::stopped) throw;
-        fail(ErrorCode::format, {name, ": the self-test: ", error.what()});
+        fail(ErrorCode::format, {"%: the self-test: %", name, error.what()});
     }
     for (std::size_t i = 0; i < info.outputs; ++i)
         if (!(std::abs(last[i] - test.output[i]) <= test.tolerance))
             fail(ErrorCode::format,
-                 {name, ": the self-test failed: output ", i, ": expected ", test.output[i], ", found ", last[i]});
+                 {"%: the self-test failed: output %: expected %, found %", name, i, test.output[i], last[i]});
 }
 
 std::shared_ptr<const Network> build(std::unique_ptr<Source> source, const std::string& name,

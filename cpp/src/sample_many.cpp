@@ -120,11 +120,11 @@ void check(const Model& model, const std::vector<Request>& requests, const ManyO
     check_threads(options.threads);
     const bool pads = Context::pads(model.info(), options.refresh);
     for (std::size_t i = 0; i < requests.size(); ++i) {
-        const std::string who = message({"sequence ", i, ": "});
-        if (requests[i].prime.empty() && !pads) refuse({who, "the prime is empty: give at least one element"});
+        const std::string who = message({"sequence %: ", i});
+        if (requests[i].prime.empty() && !pads) refuse({"%the prime is empty: give at least one element", who});
         check_ids(requests[i].prime.data(), requests[i].prime.size(), outputs, (who + "prime: id").c_str());
         if (requests[i].grammar_prime > requests[i].prime.size())
-            refuse({who, "grammar_prime: expected at most ", requests[i].prime.size(), ", as the prime has, found ",
+            refuse({"%grammar_prime: expected at most %, as the prime has, found %", who, requests[i].prime.size(),
                     requests[i].grammar_prime});
     }
 }

@@ -11,18 +11,18 @@ namespace lstmgen {
 namespace {
 
 void require(bool fine, const char* option, const char* want, double found) {
-    if (!fine) refuse({option, ": expected ", want, ", found ", found});
+    if (!fine) refuse({"%: expected %, found %", option, want, found});
 }
 
 void require_range(const char* option, double x, double least, double most, bool without_least) {
     if (x >= least && x <= most && !(without_least && x == least)) return;
-    if (least == -DBL_MAX) refuse({option, ": expected a finite number, found ", x});
-    if (most == DBL_MAX) refuse({option, ": expected a number ", without_least ? "> " : ">= ", least, ", found ", x});
-    refuse({option, ": expected a number in ", without_least ? "(" : "[", least, ", ", most, "], found ", x});
+    if (least == -DBL_MAX) refuse({"%: expected a finite number, found %", option, x});
+    if (most == DBL_MAX) refuse({"%: expected a number % %, found %", option, without_least ? ">" : ">=", least, x});
+    refuse({"%: expected a number in %%, %], found %", option, without_least ? "(" : "[", least, most, x});
 }
 
 void require_count(const char* option, std::size_t most, std::size_t found) {
-    if (found > most) refuse({option, ": expected at most ", most, " ids, found ", found});
+    if (found > most) refuse({"%: expected at most % ids, found %", option, most, found});
 }
 
 void check_ids(const char* option, const std::vector<std::uint32_t>& ids, std::size_t n, std::uint32_t other) {
@@ -134,7 +134,7 @@ Sampler::Sampler(std::size_t n, StateReader& in, std::size_t numbers) : Sampler(
         const std::uint32_t id = bytes == 1   ? in.number<std::uint8_t>()
                                  : bytes == 2 ? in.number<std::uint16_t>()
                                               : in.number<std::uint32_t>();
-        if (id >= n) fail(ErrorCode::format, {"the state: expected an id below ", n, ", found ", id});
+        if (id >= n) fail(ErrorCode::format, {"the state: expected an id below %, found %", n, id});
         accept(id);
     }
     if (numbers > kFirstNumbers) mu_ = in.number<double>();
@@ -154,7 +154,7 @@ LSTMGEN_KEPT void Sampler::reserve() {
 void Sampler::set_options(const SamplerOptions& options) {
     check(logits_.size(), options);
     const std::size_t found = options.logit_bias.size(), most = logits_.size();
-    if (found > most) refuse({"logit_bias: expected at most ", most, " pairs, one for each element, found ", found});
+    if (found > most) refuse({"logit_bias: expected at most % pairs, one for each element, found %", most, found});
     const std::uint64_t seed = options_.seed;
     if (options_.mirostat == 0) mu_ = 2.0 * options.mirostat_tau;
     options_ = options;
@@ -185,7 +185,7 @@ void Sampler::reset(std::uint64_t seed) noexcept {
 
 void Sampler::copy_from(const Sampler& other) {
     const std::size_t found = other.options_.logit_bias.size(), most = options_.logit_bias.capacity();
-    if (found > most) refuse({"logit_bias: expected at most ", most, " pairs, one for each element, found ", found});
+    if (found > most) refuse({"logit_bias: expected at most % pairs, one for each element, found %", most, found});
     options_ = other.options_;
     random_ = other.random_;
     history_.copy_from(other.history_);

@@ -71,8 +71,8 @@ SequenceEvaluator::SequenceEvaluator(const Network& network, std::size_t lanes, 
     if (exact) kernels_.bf16 = {};
     const double floats = size(network, lanes, steps, features);
     if (floats > static_cast<double>(kMaxFloats))
-        refuse({steps, " time steps of this network take ", static_cast<std::uint64_t>(floats * 0x1p-28) + 1,
-                " GiB of memory, expected at most ", kMaxBytes});
+        refuse({"% time steps of this network take % GiB of memory, expected at most %", steps,
+                static_cast<std::uint64_t>(floats * 0x1p-28) + 1, kMaxBytes});
     for (const auto& layer : network.layers()) {
         Buffers b;
         b.y = AlignedBuffer<float>(slabs(*layer, steps) * lanes * layer->stride());

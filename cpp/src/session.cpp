@@ -20,8 +20,8 @@ std::size_t checked(const Network& network, std::size_t lanes) {
             layer.stride() * (layer.stateful() ? 2 : 1) + layer.stride() * layer.has_cell() + 2 * layer.sums_size();
     }
     if (floats > kMaxFloats / lanes)
-        refuse({"the state of ", lanes, " windows of ", floats, " numbers exceeds ", kMaxBytes,
-                ": refresh less often, or carry the state"});
+        refuse({"the state of % windows of % numbers exceeds %: refresh less often, or carry the state", lanes, floats,
+                kMaxBytes});
     return lanes;
 }
 

@@ -70,7 +70,7 @@ public:
 private:
     using Bytes = AlignedBuffer<std::byte>;
 
-    [[noreturn]] void refuse(std::string_view why) const { fail(ErrorCode::io, {path_, ": ", why}); }
+    [[noreturn]] void refuse(std::string_view why) const { fail(ErrorCode::io, {"%: %", path_, why}); }
     void read(std::byte* to, std::size_t n) {
         if (n > 0 && !file_.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(n)))
             refuse("reading stopped before the end");

@@ -47,7 +47,7 @@ LSTMGEN_KEPT StateReader::StateReader(StateKind kind, const ModelInfo& model, co
     if (std::memcmp(magic, kStateMagic, sizeof magic) != 0) damaged({"these bytes are none"});
     const auto version = number<std::uint32_t>();
     if (version != kStateVersion)
-        damaged({"expected version ", kStateVersion, ", found ", version, " (a newer lstmgen may read it)"});
+        damaged({"expected version %, found % (a newer lstmgen may read it)", kStateVersion, version});
     std::uint32_t sum = 0;
     if (left_ < sizeof sum) damaged({"it is cut off"});
     left_ -= sizeof sum;
@@ -60,7 +60,7 @@ LSTMGEN_KEPT StateReader::StateReader(StateKind kind, const ModelInfo& model, co
     const auto of = number<std::uint32_t>();
     if (of != model.identity)
         refuse(
-            {"the state: it is of another model: expected weights with the checksum ", model.identity, ", found ", of});
+            {"the state: it is of another model: expected weights with the checksum %, found %", model.identity, of});
 }
 
 LSTMGEN_KEPT void StateReader::bytes(void* to, std::size_t n) {
@@ -71,7 +71,7 @@ LSTMGEN_KEPT void StateReader::bytes(void* to, std::size_t n) {
 }
 
 LSTMGEN_KEPT std::size_t StateReader::limited(std::uint64_t n, std::size_t most) {
-    if (n > most) damaged({"expected a number up to ", most, ", found ", n});
+    if (n > most) damaged({"expected a number up to %, found %", most, n});
     return static_cast<std::size_t>(n);
 }
 
@@ -83,7 +83,7 @@ std::uint32_t StateReader::id(std::size_t n, std::uint32_t other) {
 }
 
 void StateReader::expect(std::size_t left) const {
-    if (left_ != left) damaged({"expected ", left, " more bytes, found ", left_});
+    if (left_ != left) damaged({"expected % more bytes, found %", left, left_});
 }
 
 }  // namespace lstmgen

@@ -17,10 +17,10 @@ std::uint32_t symbol(std::uint32_t id) noexcept { return id; }
 // Adds a stop. `what` and `index` name it, and it has at least one `unit`.
 template <class Word>
 void add(WordTrie& trie, const Word& stop, std::size_t index, const char* what, const char* unit) {
-    if (stop.empty()) refuse({what, index, " is empty: expected at least one ", unit});
+    if (stop.empty()) refuse({"%% is empty: expected at least one %", what, index, unit});
     if (stop.size() > LSTMGEN_MAX_LOOKBACK)
-        refuse({what, index, ": expected at most ", std::size_t{LSTMGEN_MAX_LOOKBACK}, " ", unit, "s, found ",
-                stop.size()});
+        refuse(
+            {"%%: expected at most % %s, found %", what, index, std::size_t{LSTMGEN_MAX_LOOKBACK}, unit, stop.size()});
     std::uint32_t node = 0;
     for (const auto each : stop) node = trie.grow(node, symbol(each));
     trie.end(node, static_cast<std::uint32_t>(index));
@@ -88,7 +88,7 @@ LSTMGEN_KEPT StopMatcher::StopMatcher(std::shared_ptr<const Network> network, co
         for (std::size_t i = 0; i < sought->texts.size(); ++i) {
             std::uint32_t node = 0;
             for (const char byte : sought->texts[i]) node = sought->by_byte.child(node, symbol(byte));
-            if (!found[node]) refuse({"stop text ", i, ": no elements of the vocabulary can hold it"});
+            if (!found[node]) refuse({"stop text %: no elements of the vocabulary can hold it", i});
         }
     }
     sought->network = std::move(network);

@@ -113,9 +113,8 @@ LSTMGEN_KEPT std::size_t Vocabulary::encode(std::string_view text, std::uint32_t
         else if (matches[at] != LongestMatch::kNone)
             found = {matches[at], elements_[matches[at]].size()};
         if (found.bytes == 0 || (tokens_ && found.bytes < piece.size()))
-            refuse({"the text at byte ", at, ", '",
-                    tokens_ ? shortened(piece) : piece.substr(0, first_character(rest).bytes),
-                    "', is not in the vocabulary"});
+            refuse({"the text at byte %, '%', is not in the vocabulary", at,
+                    tokens_ ? shortened(piece) : piece.substr(0, first_character(rest).bytes)});
         if (n < capacity) ids[n] = found.id;
         ++n;
         at += found.bytes;
@@ -131,7 +130,7 @@ LSTMGEN_KEPT std::vector<std::uint32_t> Vocabulary::encode(std::string_view text
 LSTMGEN_KEPT std::string Vocabulary::decode(const std::uint32_t* ids, std::size_t n) const {
     std::string text;
     for (std::size_t i = 0; i < n; ++i) {
-        if (ids[i] >= size()) refuse({"id at position ", i, ": expected below ", size(), ", found ", ids[i]});
+        if (ids[i] >= size()) refuse({"id at position %: expected below %, found %", i, size(), ids[i]});
         if (i > 0 && tokens_) text += ' ';
         text += elements_[ids[i]];
     }

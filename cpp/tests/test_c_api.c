@@ -1455,7 +1455,8 @@ static void test_grammar(const char* path) {
     OK(lstmgen_generator_set_grammar(generator, grammar, LENGTH));
     OK(lstmgen_generator_set_grammar_length(generator, 1));
     INVALID(lstmgen_generator_next(generator, ids)); /* no text is so short */
-    CHECK(strstr(lstmgen_last_error(), "takes 2 more elements at least, found 1") != NULL);
+    CHECK(strstr(lstmgen_last_error(),
+                 "expected at least 2 more elements, as the shortest text of the grammar has, found 1") != NULL);
     OK(lstmgen_generator_set_grammar(generator, NULL, 0));
     OK(lstmgen_generator_next_many(generator, ids, LENGTH));
 

@@ -71,7 +71,7 @@ TEST_CASE_TEMPLATE("this library takes a longer struct if what it does not know 
     Later<T> newer = Versioned<Later<T>>::defaults();
     T found;
     CHECK(read_struct(&newer, found) == LSTMGEN_WRONG_VERSION);
-    CHECK(std::string(lstmgen_last_error()).find("a member set that lstmgen") != std::string::npos);
+    CHECK(std::string(lstmgen_last_error()).find("a member is set that lstmgen") != std::string::npos);
     newer.added = 0.0;
     CHECK(read_struct(&newer, found) == LSTMGEN_OK);
     CHECK(found.size == sizeof newer);

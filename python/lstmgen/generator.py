@@ -126,11 +126,11 @@ class Generator:
         self.model = source if isinstance(source, Model) else Model(source, **options)
         if self.model.labels:
             use = call("Model.classify", "classify")
-            raise ValueError(f"a classifier: it has labels, it does not generate; {use} says what it finds")
+            raise ValueError(f"a classifier does not generate; {use} says what it finds")
         if self.model._native.info.predictor:
             use = call("Model.predict", "predict")
             raise ValueError(
-                f"a predictor: its outputs are no elements to feed back, it does not generate; {use} gives them"
+                f"a predictor does not generate, since its outputs are no elements to feed back; {use} gives them"
             )
         if self.model.heads:
             use = call("lstmgen.music.NoteGenerator", "sample")

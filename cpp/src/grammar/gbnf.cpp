@@ -53,7 +53,7 @@ class Parser {
 public:
     explicit Parser(std::string_view text) : text_(text) {
         if (text.size() > kMaxText)
-            refuse({"grammar: expected a text of up to ", kMaxText, " bytes, found ", text.size()});
+            refuse({"grammar: expected a text of up to % bytes, found %", kMaxText, text.size()});
         for (std::size_t at = 0; at < text.size();) {
             const CodePoint c = decode_utf8(text, at);
             if (c.bytes == 0) fail_at(at, "expected UTF-8, found other bytes");
@@ -70,14 +70,14 @@ public:
                     names_.empty() ? "no rules" : "none"});
         for (const Rule& rule : gbnf_.rules)
             if (!rule.defined)
-                fail_at(rule.begin, message({"expected the name of a rule, found '", rule.name, "', which has none"}));
+                fail_at(rule.begin, message({"expected the name of a rule, found '%', which has none", rule.name}));
         gbnf_.root = root->second;
         return std::move(gbnf_);
     }
 
 private:
     [[noreturn]] void fail_at(std::size_t byte, std::string_view why) const {
-        refuse({"grammar: ", place_in(text_, byte), ": ", why});
+        refuse({"grammar: %: %", place_in(text_, byte), why});
     }
 
     /// The character at a byte, for a message.
@@ -92,7 +92,7 @@ private:
     }
 
     [[noreturn]] void expected(std::string_view what) const {
-        fail_at(at_, message({"expected ", what, ", found ", found(at_)}));
+        fail_at(at_, message({"expected %, found %", what, found(at_)}));
     }
 
     char peek() const noexcept { return at_ < text_.size() ? text_[at_] : '\0'; }
@@ -129,8 +129,9 @@ private:
 
     std::uint32_t new_rule(std::size_t begin) {
         if (gbnf_.rules.size() >= kMaxRules)
-            fail_at(begin, message({"expected up to ", kMaxRules,
-                                    " rules, with one for each group and each optional repetition; found more"}));
+            fail_at(begin,
+                    message({"expected up to % rules, with one for each group and each optional repetition; found more",
+                             kMaxRules}));
         gbnf_.rules.emplace_back();
         gbnf_.rules.back().named = current_;
         gbnf_.rules.back().begin = static_cast<std::uint32_t>(begin);
@@ -140,8 +141,9 @@ private:
     void count_symbols(std::size_t n, std::size_t begin) {
         symbols_ += n;
         if (symbols_ > kMaxSymbols)
-            fail_at(begin, message({"expected up to ", kMaxSymbols,
-                                    " characters and names in all rules, repetitions written out; found more"}));
+            fail_at(begin,
+                    message({"expected up to % characters and names in all rules, repetitions written out; found more",
+                             kMaxSymbols}));
     }
 
     void parse_rule() {
@@ -149,9 +151,9 @@ private:
         const std::string_view name = parse_name();
         current_ = rule_named(name, begin);
         if (gbnf_.rules[current_].defined)
-            fail_at(begin, message({"expected the name of another rule, found '", name, "', which is there already"}));
+            fail_at(begin, message({"expected the name of another rule, found '%', which is there already", name}));
         skip_space(false);
-        if (!at("::=")) expected(message({"'::=' after '", name, "'"}));
+        if (!at("::=")) expected(message({"'::=' after '%'", name}));
         at_ += 3;
         skip_space(true);
         const std::uint32_t rule = current_;
@@ -198,7 +200,7 @@ private:
             } else if (c == '(') {
                 item = to.size();
                 if (nesting >= kMaxNesting)
-                    fail_at(begin, message({"expected up to ", kMaxNesting, " nested parentheses, found more"}));
+                    fail_at(begin, message({"expected up to % nested parentheses, found more", kMaxNesting}));
                 ++at_;
                 skip_space(true);
                 const std::uint32_t rule = new_rule(begin);
@@ -207,7 +209,7 @@ private:
                 ++at_;
                 add_rule(to, rule, begin);
             } else if (c == '*' || c == '+' || c == '?' || c == '{') {
-                if (item == kNoEnd) expected(message({"something to repeat before '", std::string_view(&c, 1), "'"}));
+                if (item == kNoEnd) expected(message({"something to repeat before '%'", std::string_view(&c, 1)}));
                 parse_repetition(to, item);
             } else if (c == '<' || at("!<")) {
                 expected("text: tokens in angle brackets are not read (write the element's text in quotes)");
@@ -286,7 +288,7 @@ private:
             const char c = peek();
             const int digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c - 'A' + 10;
             if (!is_digit(c) && !(c >= 'a' && c <= 'f') && !(c >= 'A' && c <= 'F'))
-                expected(message({digits == 2 ? "two" : digits == 4 ? "four" : "eight", " hexadecimal digits"}));
+                expected(message({"% hexadecimal digits", digits == 2 ? "two" : digits == 4 ? "four" : "eight"}));
             value = value << 4 | static_cast<std::uint32_t>(digit);
         }
         if (value > kLastChar || (value >= kFirstSurrogate && value <= kLastSurrogate))
@@ -322,7 +324,7 @@ private:
         for (; is_digit(peek()); ++at_) {
             n = n * 10 + static_cast<std::size_t>(peek() - '0');
             if (n > kMaxRepetition)
-                fail_at(begin, message({"expected up to ", kMaxRepetition, " repetitions, found more"}));
+                fail_at(begin, message({"expected up to % repetitions, found more", kMaxRepetition}));
         }
         skip_space(false);
         return n;
@@ -344,8 +346,9 @@ private:
             if (peek() != '}') expected("'}'");
             ++at_;
             if (most < least)
-                fail_at(begin, message({"expected a greatest number of repetitions that is not below the least, ",
-                                        least, "; found ", most}));
+                fail_at(begin,
+                        message({"expected a greatest number of repetitions that is not below the least, %; found %",
+                                 least, most}));
         }
         repeat(to, item, least, most, begin);
     }
@@ -467,9 +470,10 @@ void refuse_left_recursion(std::string_view text, const std::vector<Rule>& rules
                 for (std::size_t i = 1; i <= named.size() && i <= 8; ++i)
                     way += " -> '" + rules[named[i % named.size()]].name + "'";
                 if (named.size() > 8) way += " -> ...";
-                refuse({"grammar: ", place_in(text, rules[named.front()].begin), ": rule '", rules[named.front()].name,
-                        "' can begin with itself (", way,
-                        "): expected no left recursion; write the repetition as (...)* instead"});
+                refuse(
+                    {"grammar: %: rule '%' can begin with itself (%): expected no left recursion; write the repetition "
+                     "as (...)* instead",
+                     place_in(text, rules[named.front()].begin), rules[named.front()].name, way});
             }
         }
     }
@@ -503,7 +507,7 @@ std::string place_in(std::string_view text, std::size_t byte) {
             ++column;
         }
     }
-    return message({"line ", line, ", column ", column});
+    return message({"line %, column %", line, column});
 }
 
 Gbnf parse_gbnf(std::string_view text) {

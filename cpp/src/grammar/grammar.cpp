@@ -120,9 +120,10 @@ public:
                 to_.closes_by_characters_ = true;
             }
             if (!ways.complete)
-                refuse({"grammar: with the ", to_.elements(), " elements of this vocabulary it is too large (",
-                        to_.places_.size(), " places, ", to_.tree_.nodes.size(),
-                        " begins of elements): expected a smaller grammar, or each character as an element, too"});
+                refuse(
+                    {"grammar: with the % elements of this vocabulary it is too large (% places, % begins of "
+                     "elements): expected a smaller grammar, or each character as an element, too",
+                     to_.elements(), to_.places_.size(), to_.tree_.nodes.size()});
         }
         if (ways.shortest == kNever) blame(ways.productive);
         to_.row_of_ = std::move(ways.row_of);
@@ -192,7 +193,7 @@ private:
         std::uint32_t p = place_of_.find(key);
         if (p == kNone) {
             if (to_.places_.size() > 4 * kMaxSymbols)
-                refuse({"grammar: expected up to ", 4 * kMaxSymbols, " places of bytes in all rules, found more"});
+                refuse({"grammar: expected up to % places of bytes in all rules, found more", 4 * kMaxSymbols});
             p = static_cast<std::uint32_t>(to_.places_.size());
             to_.places_.push_back({symbol, next});
             place_of_.insert(key, p);
@@ -304,8 +305,8 @@ private:
                     if (s.is_rule ? productive[s.index] != 0 : is_readable(s)) continue;
                     lacks = true;
                     if (!s.is_rule)
-                        refuse({"grammar: ", place_in(text_, s.begin), ": the vocabulary cannot spell rule '",
-                                name_of(r), "': no element holds ", described(s)});
+                        refuse({"grammar: %: the vocabulary cannot spell rule '%': no element holds %",
+                                place_in(text_, s.begin), name_of(r), described(s)});
                     if (seen[s.index] == 0) {
                         seen[s.index] = 1;
                         rules.push_back(s.index);
@@ -320,9 +321,9 @@ private:
                 {"grammar: the vocabulary cannot spell rule 'root': it has all characters, but its elements join "
                  "them in other ways"});
         refuse(
-            {"grammar: rule 'root' never ends: each of its alternatives leads back to a rule that is not complete, "
-             "or to a text of over ",
-             kMaxElements, " elements"});
+            {"grammar: rule 'root' never ends: each of its alternatives leads back to a rule that is not complete, or "
+             "to a text of over % elements",
+             kMaxElements});
     }
 
     std::string_view name_of(std::uint32_t rule) const { return from_.rules[from_.rules[rule].named].name; }
@@ -389,8 +390,7 @@ void Grammar::spell(const std::vector<std::string>& vocabulary, const std::vecto
     std::vector<char> drawn(vocabulary.size(), 1);
     for (const std::uint32_t id : never) {
         if (id >= vocabulary.size())
-            refuse(
-                {"grammar: expected ids of elements below ", vocabulary.size(), " that are never drawn, found ", id});
+            refuse({"grammar: expected ids of elements below % that are never drawn, found %", vocabulary.size(), id});
         drawn[id] = 0;
     }
     letter_of_.fill(-1);
@@ -400,8 +400,8 @@ void Grammar::spell(const std::vector<std::string>& vocabulary, const std::vecto
         if (drawn[id] == 0) continue;
         bytes += vocabulary[id].size();
         if (vocabulary[id].size() > kMaxElement || bytes > kMaxSpelling)
-            refuse({"grammar: expected elements of up to ", kMaxElement, " bytes, and of ", kMaxSpelling,
-                    " together; found more at element ", id});
+            refuse({"grammar: expected elements of up to % bytes, and of % together; found more at element %",
+                    kMaxElement, kMaxSpelling, id});
         for (const char c : vocabulary[id]) used[static_cast<std::uint8_t>(c)] = true;
     }
     for (std::size_t b = 0; b < 256; ++b)

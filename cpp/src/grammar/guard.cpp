@@ -12,7 +12,7 @@ namespace {
 const std::vector<std::string>& vocabulary_of(const Model& model) {
     const ModelInfo& info = model.info();
     if (info.vocabulary.empty())
-        refuse({"a grammar: the model has no vocabulary, and a grammar is about its elements"});
+        refuse({"the grammar: the model has no vocabulary, whose elements a grammar is about"});
     return info.vocabulary;
 }
 
@@ -43,7 +43,7 @@ LSTMGEN_KEPT Grammar::Grammar(const Model& model, std::string_view gbnf, const s
 }
 
 LSTMGEN_KEPT const std::string& Grammar::text() const {
-    if (!compiled_) refuse({"no grammar"});
+    if (!compiled_) refuse({"the grammar: expected a compiled one, found none"});
     return compiled_->text;
 }
 
@@ -60,7 +60,7 @@ Guard::Guard(lstmgen::Grammar grammar, std::size_t outputs, std::shared_ptr<Memo
     if (!grammar_) return;
     const std::size_t elements = grammar_.compiled()->automaton.elements();
     if (elements != outputs)
-        refuse({"the grammar: expected one over the ", outputs, " elements of this model, found one over ", elements});
+        refuse({"the grammar: expected one over the % elements of this model, found one over %", outputs, elements});
     run_ = std::make_unique<Run>(std::move(memo));
 }
 
@@ -71,7 +71,7 @@ void Guard::reset() {
 
 void Guard::copy_from(const Guard& other) {
     if (grammar_.compiled() != other.grammar_.compiled())
-        refuse({"the other generator has another grammar: set the same one first"});
+        refuse({"the other generator: expected the same grammar, found another: set it first"});
     allowed_ = other.allowed_ = nullptr;
     if (run_) {
         state_.resize(other.run_->save(nullptr, 0));
@@ -86,8 +86,10 @@ void Guard::check_length() {
     if (!run_ || left_ == kUnlimited) return;
     const std::uint64_t least = run_->shortest_end();
     if (least > left_)
-        refuse({"length: no text of the grammar is so short: it takes ", least, " more elements at least, found ",
-                left_, " that are left; draw more, or cut it off unfinished"});
+        refuse(
+            {"length: expected at least % more elements, as the shortest text of the grammar has, found %: draw more, "
+             "or cut the text off unfinished",
+             least, left_});
 }
 
 const std::uint64_t* Guard::allowed() {
@@ -121,8 +123,8 @@ void Guard::read(const std::uint32_t* ids, std::size_t n, std::size_t first) {
             trial.accept(ids[i]);
         } catch (const Error& error) {
             if (error.code() != ErrorCode::invalid_argument) throw;
-            refuse({"the element ", Part::quoted(grammar_.compiled()->elements[ids[i]]), " at position ", first + i,
-                    " cannot stand there in a text of the grammar"});
+            refuse({"the element % at position % cannot stand there in a text of the grammar",
+                    Part::quoted(grammar_.compiled()->elements[ids[i]]), first + i});
         }
     }
     for (std::size_t i = 0; i < n; ++i) run_->accept(ids[i]);

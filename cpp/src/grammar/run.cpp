@@ -568,10 +568,8 @@ LSTMGEN_KEPT const std::uint64_t* Run::allowed(std::uint64_t left) {
     if (left == kUnlimited) return engine.mask(e);
     const std::uint64_t below = known < stack_.size() ? stack_[stack_.size() - known - 1].elements : 0;
     if (below + e.shortest > left)
-        refuse({"grammar: the text needs ", below + e.shortest,
-                " more elements to be complete; expected at least as "
-                "many, found room for ",
-                left});
+        refuse({"grammar: the text needs % more elements to be complete; expected at least as many, found room for %",
+                below + e.shortest, left});
     if (left > below + e.greatest) return engine.mask(e);
     std::fill(mask_.begin(), mask_.end(), 0);
     const std::uint32_t* const after = engine.elements(e);
@@ -582,13 +580,13 @@ LSTMGEN_KEPT const std::uint64_t* Run::allowed(std::uint64_t left) {
 
 LSTMGEN_KEPT void Run::accept(std::uint32_t id) {
     const Grammar& grammar = this->grammar();
-    if (id >= grammar.elements()) refuse({"grammar: expected an element below ", grammar.elements(), ", found ", id});
+    if (id >= grammar.elements()) refuse({"grammar: expected an element below %, found %", grammar.elements(), id});
     std::size_t known;
     Memo::Engine& engine = *memo_->engine_;
     const std::uint32_t i = entry(known);
     if ((engine.mask(engine.entry_at(i))[id / 64] >> id % 64 & 1) == 0)
-        refuse({"grammar: element ", id, " is not allowed after the text so far"});
-    if (stack_.size() > kMaxDepth) refuse({"grammar: expected up to ", kMaxDepth, " open places, found more"});
+        refuse({"grammar: element % is not allowed after the text so far", id});
+    if (stack_.size() > kMaxDepth) refuse({"grammar: expected up to % open places, found more", kMaxDepth});
     const std::uint8_t* const letters = grammar.spelling(id);
     const std::size_t n = grammar.spelling_length(id);
     for (std::size_t k = 0; k < n; ++k) {  // what `entry` has worked out
@@ -674,14 +672,14 @@ LSTMGEN_KEPT void Run::load(const void* from, std::size_t bytes) {
         --left;
         std::uint32_t n = 0;
         for (unsigned i = 0; i < 4; ++i) n |= std::uint32_t{*data++} << 8 * i;
-        if (n > most) damaged({"expected a number up to ", most, ", found ", n});
+        if (n > most) damaged({"expected a number up to %, found %", most, n});
         return n;
     };
     if (bytes % 4 != 0) damaged({"expected a multiple of 4 bytes, found ", bytes});
     const std::uint32_t identity = number(kNone);
     if (identity != grammar.identity())
-        refuse({"the state of a grammar: expected one of this grammar and vocabulary (", grammar.identity(),
-                "), found one of another (", identity, ")"});
+        refuse({"the state of a grammar: expected one of this grammar and vocabulary (%), found one of another (%)",
+                grammar.identity(), identity});
     const auto place = [&] {
         const std::uint32_t p = number(grammar.places().size() - 1);
         if (p == kEnd) damaged({"expected a place with something left, found none"});
@@ -709,7 +707,7 @@ LSTMGEN_KEPT void Run::load(const void* from, std::size_t bytes) {
     const std::size_t depth = number(std::min(2 * kMaxDepth, left - 1));
     std::vector<std::uint32_t> segments(depth);
     for (std::uint32_t& s : segments) s = sets[number(count - 1)];
-    if (left != 0) damaged({"expected its end, found ", left * 4, " more bytes"});
+    if (left != 0) damaged({"expected its end, found % more bytes", left * 4});
     engine.sets().reachable(top);  // not too many
 
     std::vector<Level> stack;

@@ -11,8 +11,10 @@ constexpr std::size_t kMaxSets = 1 << 20, kMaxEdges = 1 << 22;  // at once
 constexpr std::size_t kMaxReachable = 1 << 14;                  // sets of one state
 
 [[noreturn]] void too_ambiguous(std::size_t limit) {
-    refuse({"grammar: it is too ambiguous: the text so far can be read in so many ways that they take more than ",
-            limit, " sets of places; expected rules that tell sooner what a character belongs to"});
+    refuse(
+        {"grammar: it is too ambiguous: the text so far can be read in so many ways that they take more than % sets of "
+         "places; expected rules that tell sooner what a character belongs to",
+         limit});
 }
 
 }  // namespace

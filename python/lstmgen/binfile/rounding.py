@@ -89,7 +89,9 @@ def rounded(network: Network, dtype: str) -> Network:
             values = np.asarray(arrays[name], np.float32)
             arrays[name] = from_bf16(to_bf16(values)) if dtype == "bf16" else from_int8(*to_int8(values))
             if not np.isfinite(arrays[name]).all():
-                raise ModelFormatError(f"layer {layer.name}: {name}: too large for {dtype}")
+                raise ModelFormatError(
+                    f"layer {layer.name}: {name}: expected numbers in the range of {dtype}, found larger ones"
+                )
         layers.append(replace(layer, arrays=arrays))
     return replace(network, layers=tuple(layers))
 

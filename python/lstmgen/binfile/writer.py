@@ -236,7 +236,7 @@ def _check_network(network: Network) -> None:
     for i, layer in enumerate(layers):
         where = f"layer {layer.name}"
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", layer.name):
-            raise ModelFormatError(f"{where}: the name must match [A-Za-z0-9_-]{{1,40}}")
+            raise ModelFormatError(f"{where}: name: expected 1 to 40 of A-Z a-z 0-9 _ -, found {layer.name!r}")
         if names.count(layer.name) > 1:
             raise ModelFormatError(f"{where}: two layers have this name")
         if not all(NETWORK_INPUT <= j < i for j in network.inputs(i)):
@@ -259,7 +259,8 @@ def _check_source(network: Network, i: int) -> None:
     if layer.type == "embedding" and not from_input:
         raise ModelFormatError(f"layer {layer.name}: an embedding can only read the network's input")
     if layer.type == "embedding" and layer.options["input_dim"] != network.input_size:
-        raise ModelFormatError("input_size must equal the input_dim of the embedding")
+        expected, found = layer.options["input_dim"], network.input_size
+        raise ModelFormatError(f"input_size: expected {expected} (input_dim of {layer.name}), found {found}")
     if from_input and network.takes_ids and not layer.row.reads_ids:
         raise ModelFormatError(f"layer {layer.name}: expected numbers, but the network's input is ids")
 
@@ -422,5 +423,5 @@ def limited(what: str, text: object, limit: int = MAX_STRING) -> str:
     if size > limit:
         raise ValueError(f"{what}: expected at most {limit} bytes, found {size}")
     if "\0" in text:
-        raise ValueError(f"{what}: must not contain U+0000")
+        raise ValueError(f"{what}: expected text without U+0000, found {text[:40]!r}")
     return text
