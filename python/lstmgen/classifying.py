@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from lstmgen.errors import OptionError, option
 from lstmgen.escaping import brief
 from lstmgen.inputs import MAX_CORPUS
+from lstmgen.options import is_scalar
 from lstmgen.progress import bar
 from lstmgen.vocabulary import reading
 
@@ -96,7 +97,7 @@ def classify_each(
     """
     if not model.labels:
         raise ValueError(f"no classifier: the model has no labels; export it with {option('labels', ...)}")
-    if isinstance(sequences, str | bytes) or not isinstance(sequences, Iterable):
+    if isinstance(sequences, str | bytes) or not isinstance(sequences, Iterable) or is_scalar(sequences):
         raise TypeError(f"sequences: expected a list of sequences, found {brief(sequences)}")
     if model.vocabulary is not None:
         model.vocabulary.encode([], on_unknown)  # a wrong option is one error, not one for each sequence

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import _core, grammars
-from lstmgen.errors import OptionError, named, option
+from lstmgen.errors import OptionError, OptionTypeError, named, option
 from lstmgen.escaping import brief
 from lstmgen.model import Model
 from lstmgen.options import (
@@ -195,7 +195,10 @@ class Stream(Iterator[str | int]):
         True
         """
         native, self._logprobs = self._open(), []
-        numbers = np.asarray(logits, np.float64)
+        try:
+            numbers = np.asarray(logits, np.float64)
+        except (TypeError, ValueError, OverflowError):
+            raise OptionTypeError("logits", "an array of numbers", logits) from None
         if numbers.shape != (self._model.outputs,):
             raise ValueError(f"logits: expected the shape ({self._model.outputs},), found {numbers.shape}")
         i = native.draw(numbers)
