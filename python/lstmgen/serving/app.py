@@ -147,7 +147,7 @@ class Service:
     async def upload(self, request: Request) -> Response:
         """Read a model that the client sends."""
         if not self.limits.upload:
-            raise Failure(403, "uploads: the server takes none (--no-uploads)", code="no_uploads")
+            raise Failure(403, "uploads: this server takes none", code="no_uploads")
         if self._uploading >= _UPLOADS_AT_ONCE:
             raise Failure(429, "uploads: others are being read: try again", code="busy")
         self._uploading += 1

@@ -18,7 +18,7 @@ from lstmgen.vocabulary import plain_ids
 _NAMES = {"prompt": "prime", "max_tokens": "length"}
 _OWN = ("model", "n", "best_of", "stream", "stream_options", "echo", "suffix", "user")
 _NOT_HERE = {
-    "beam": "the server draws; lstmgen sample --beam searches",
+    "beam": "the server draws; lstmgen sample on the command line searches",
     "logits_processor": "a function cannot be sent",
     "include_prime": "echo does it",
 }
