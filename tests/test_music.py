@@ -810,7 +810,7 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     for bpm in (0.0, -1.0, float("nan"), 1e9):
         with pytest.raises(ValueError, match="bpm: expected 4 to 1000"):
             sound.write(tmp_path / "x.mid", bpm=bpm)
-    with pytest.raises(ValueError, match="synth: expected 'builtin' or 'fluidsynth', found 'organ'"):
+    with pytest.raises(ValueError, match="synth: expected one of builtin, fluidsynth, found 'organ'"):
         sound.write(tmp_path / "x.wav", synth="organ")
     with pytest.raises(FileNotFoundError):
         sound.write(tmp_path / "none" / "x.mid")

@@ -482,7 +482,7 @@ def test_a_generator_of_elements_names_the_one_of_notes(build: Any, saved: Save)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"length": -1}, "length: expected an integer from 0 up, found -1"),
+        ({"length": -1}, "length: expected at least 0, found -1"),
         ({"temp": -1}, "temp: expected a number >= 0"),
         ({"temp": 1, "inverse_temp": 1}, "expected one of temp, temperature, inverse_temp"),
         ({"seed": -1}, "seed"),

@@ -90,7 +90,7 @@ def test_messages_on_the_command_line_are_harmless(
             return type("Arguments", (), {"run": staticmethod(lambda args: CASES[case]())})
 
     monkeypatch.setattr(cli, "parser", lambda words: Parser)
-    status = cli.main([])
+    status = cli.main(["command"])
     out, err = capsys.readouterr()
     assert status in (0, 1)
     assert harmless(out) and harmless(err), repr(err)

@@ -57,6 +57,9 @@ class Corpus:
         self.commands = set(_COMMAND.findall(text))
         self._codes = _codes(text)
 
+    def __repr__(self) -> str:
+        return f"<lstmgen.evaluation.text.Corpus of {len(self.text):,} characters>"
+
     def has(self, text: str, length: int) -> NDArray[np.bool_]:
         """Return for each string of this length in `text` whether the corpus has it: (strings).
 

@@ -134,7 +134,7 @@ class Engine:
         self._waiting: deque[Job] = deque()
         self._cancelled: list[Job] = []
         self._running: set[Job] = set()
-        self._ended = self._woken = False
+        self._ended = self._closed = self._woken = False
         self._thread = threading.Thread(target=self._work, name="lstmgen-engine", daemon=True)
         self._thread.start()
 
@@ -167,6 +167,16 @@ class Engine:
             self._ended = True
             self._changed.notify()
 
+    def close(self) -> None:
+        """End all sequences where they are, and wait for the thread.
+
+        A thread that draws while Python ends would end the process with an abort.
+        """
+        with self._changed:
+            self._ended = self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
     @property
     def load(self) -> tuple[int, int]:
         """How many sequences are drawn, and how many wait."""
@@ -181,9 +191,11 @@ class Engine:
         while True:
             with self._changed:
                 while not (self._waiting or self._cancelled or self._woken or len(jobs) > len(resting)):
-                    if self._ended and not self._running:
+                    if self._closed or (self._ended and not self._running):
                         return
                     self._changed.wait()
+                if self._closed:
+                    return
                 self._woken = False
                 leavers, self._cancelled = self._cancelled, []
                 for job in leavers:

@@ -55,6 +55,7 @@ class Models:
         self._limits, self._threads = limits, threads
         self._own: dict[str, Served] = {}
         self._uploaded: OrderedDict[str, Served] = OrderedDict()
+        self._ending: list[Served] = []  # uploads that were dropped, and may still draw
         self._lock = threading.Lock()
         for source in sources:
             name = source if source in bundled() else Path(source).stem
@@ -101,9 +102,15 @@ class Models:
         with self._lock:
             self._uploaded[served.id] = served
             dropped = [self._uploaded.popitem(last=False)[1] for _ in range(len(self._uploaded) - self._limits.uploads)]
+            self._ending = [*(one for one in self._ending if one.engine.load != (0, 0)), *dropped]
         for one in dropped:
             one.engine.end()
         return served
+
+    def close(self) -> None:
+        """End all that is drawn."""
+        for served in [*self, *self._ending]:
+            served.engine.close()
 
     def load(self) -> tuple[int, int]:
         """Return how many sequences are drawn, and how many wait."""

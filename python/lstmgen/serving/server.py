@@ -50,7 +50,10 @@ def serve(models: Models, limits: Limits, host: str, port: int, ready: Callable[
         limit_concurrency=_CONNECTIONS,
     )
     sys.setswitchinterval(_SWITCH)
-    _Server(config, service, lambda: ready(f"http://{shown}:{found}")).run(sockets=[listener])
+    try:
+        _Server(config, service, lambda: ready(f"http://{shown}:{found}")).run(sockets=[listener])
+    finally:
+        models.close()
 
 
 class _Server(uvicorn.Server):
