@@ -235,6 +235,9 @@ def test_a_sequence_that_rests_goes_on_from_where_it_was(model: lstmgen.Model) -
         batch.advance(5)
         assert found[2].drawn == drawn
         found[4].leave()
+        while found[0].ending is None:
+            batch.advance(2**40)  # it ends, since what is left rests
+        assert batch.advance(2**40) == []
         found[2].resume()
         finish(batch)
         assert [one.take() for one in found if one is not found[4]] == [

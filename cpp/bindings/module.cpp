@@ -532,7 +532,7 @@ public:
         return batch_.size();
     }
 
-    // Makes `steps` steps. It ends earlier after `seconds`, and if no sequence is left. If there
+    // Makes `steps` steps. It ends earlier after `seconds`, and if all that is left rests. If there
     // is a limit of time, it ends after the first element of a sequence, which somebody waits for.
     // Returns a tuple for each sequence with news: number, ids, ending, error, score,
     // log-probabilities or None. What was drawn before an exception is in the result of the next
@@ -541,7 +541,7 @@ public:
         {
             const py::gil_scoped_release release;
             const auto start = std::chrono::steady_clock::now();
-            for (std::size_t i = 0; i < steps && batch_.size() > 0; ++i) {
+            for (std::size_t i = 0; i < steps && batch_.size() > batch_.resting(); ++i) {
                 bool first = false;
                 for (const lstmgen::BatchElement& element : batch_.step()) first |= note(element);
                 if (first && seconds < kNoLimit) break;

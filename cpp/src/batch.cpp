@@ -150,6 +150,12 @@ public:
 
     std::size_t size() const noexcept { return size_; }
 
+    std::size_t resting() const noexcept {
+        return static_cast<std::size_t>(std::count_if(members_.begin(), members_.end(), [](const auto& member) {
+            return member && member->phase == Joined::kResting;
+        }));
+    }
+
     const std::vector<BatchElement>& step() {
         sweep();
         elements_.clear();
@@ -398,6 +404,7 @@ LSTMGEN_KEPT void Batch::leave(std::size_t sequence) { Impl::Use(impl_)->leave(s
 LSTMGEN_KEPT void Batch::pause(std::size_t sequence) { Impl::Use(impl_)->pause(sequence); }
 LSTMGEN_KEPT void Batch::resume(std::size_t sequence) { Impl::Use(impl_)->resume(sequence); }
 LSTMGEN_KEPT std::size_t Batch::size() const { return Impl::Use(impl_)->size(); }
+LSTMGEN_KEPT std::size_t Batch::resting() const { return Impl::Use(impl_)->resting(); }
 LSTMGEN_KEPT const std::vector<BatchElement>& Batch::step() { return Impl::Use(impl_)->step(); }
 LSTMGEN_KEPT double Batch::log_probability(std::size_t sequence) const {
     return Impl::Use(impl_)->at(sequence).sampler.drawn_log_probability();

@@ -575,6 +575,8 @@ public:
     void resume(std::size_t sequence);
     /// Returns how many sequences are not over.
     [[nodiscard]] std::size_t size() const;
+    /// Returns how many of these rest.
+    [[nodiscard]] std::size_t resting() const;
     /// Draws an element for each sequence that has read its prime, and lets the others read a piece
     /// of theirs. Returns what was drawn; it is valid until the next call of join or step. A
     /// sequence that is over has left, and its number may be given to another one.
