@@ -64,7 +64,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, keras: Any) -> Path:
     """A folder with what the examples name."""
     folder = tmp_path_factory.mktemp("documentation")
     text = str(lstmgen.Generator("latex").sample(2500, temp=0.67, seed=3, refresh=None))
-    for name in ("corpus.txt", "corpus.tex", "my.tex", "more.txt", "topology.tex"):
+    for name in ("corpus.txt", "corpus.tex", "my.tex", "more.txt", "topology.tex", "held-out.txt"):
         (folder / name).write_text(text)
     for name in ("poems", "chapters"):
         (folder / name).mkdir()

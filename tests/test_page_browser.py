@@ -285,9 +285,9 @@ def test_the_page_without_a_server_says_how_a_file_of_keras_gets_in(page: Browse
 
 def test_music_is_drawn_played_and_saved(page: Browser, url: str) -> None:
     opened(page, url, "music")
+    picture = "return document.querySelector('#roll canvas')?.toDataURL()"
+    early = page.run(picture)  # before a note is there
     begun(page, "d12 n60 t12 n64", length=40, speed="Infinity")
-    picture = "return document.querySelector('#roll canvas').toDataURL()"
-    early = page.run(picture)
     done(page)
     page.wait(lambda: page.run(picture) != early, "notes on the roll")
     notes = music.decode(written(page), notation="events").notes
