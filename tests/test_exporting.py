@@ -178,7 +178,7 @@ def test_embedding_of_other_ids_than_outputs_predicts(
     assert (found["encoding"], found["predictor"], found["vocabulary"]) == ("index", True, words)
     model = lstmgen.Model(data)
     assert model.predict([[0, 1, 1]]).shape == (1, 3)
-    with pytest.raises(ValueError, match="a predictor: its outputs are no elements"):
+    with pytest.raises(ValueError, match="a predictor does not generate, since its outputs are no elements"):
         lstmgen.Generator(model)
 
 

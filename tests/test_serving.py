@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import signal
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -353,16 +356,21 @@ def test_a_broken_upload_is_an_error_that_names_it(service: Service, data: bytes
 
 
 def test_the_page_and_its_headers(service: Service) -> None:
-    import httpx
+    def get(path: str, **headers: str) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection(urlsplit(service.address).netloc, timeout=60)
+        connection.request("GET", path, headers=headers)
+        with contextlib.closing(connection):
+            response = connection.getresponse()
+            response.read()
+            return response
 
-    with httpx.Client(base_url=service.address) as client:
-        page = client.get("/")
-        assert page.headers["content-type"] == "text/html; charset=utf-8"
-        assert "default-src 'self'" in page.headers["content-security-policy"]
-        assert page.headers["x-content-type-options"] == "nosniff"
-        assert "access-control-allow-origin" not in page.headers
-        assert client.get("/", headers={"If-None-Match": page.headers["etag"]}).status_code == 304
-        assert client.get("/app.js").headers["content-type"] == "text/javascript; charset=utf-8"
+    page = get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert "access-control-allow-origin" not in page.headers
+    assert get("/", **{"If-None-Match": page.headers["etag"]}).status == 304
+    assert get("/app.js").headers["content-type"] == "text/javascript; charset=utf-8"
 
 
 def test_health_and_metrics(service: Service) -> None:
