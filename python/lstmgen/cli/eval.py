@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import lstmgen
-from lstmgen.cli.sample import add_option, follow_card, grammar_text
+from lstmgen.cli.sample import add_options, follow_card, grammar_text
 from lstmgen.cli.streams import DASH, MODEL_HELP, model_source
 from lstmgen.cli.terminal import print_json
 from lstmgen.escaping import shown
@@ -42,17 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="write the distributions as a picture: .png, .svg or .pdf"
     )
-    parser.add_argument("--carry", action="store_true", help="carry the state on instead of reading windows")
-    groups: dict[str, Any] = {}
-    for name in _OPTIONS:
-        option = TABLE[name]
-        group: Any = parser
-        if option.one_of:
-            group = groups.get(option.one_of) or parser.add_mutually_exclusive_group()
-            groups[option.one_of] = group
-        add_option(group, name, option, "1" if name == "seed" else None)
-        if name == "grammar":
-            group.add_argument("--no-grammar", action="store_true", help="none, not even that of the model")
+    add_options(parser, _OPTIONS, seed="1")
 
 
 def run(args: argparse.Namespace) -> None:

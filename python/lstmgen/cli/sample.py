@@ -55,24 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Row i has the seed + i. The same command continues a run that was ended.",
     )
     parser.add_argument("--scores", action="store_true", help="of --many: rows have their log-probability")
-    groups: dict[str, Any] = {}
-    for name, option in TABLE.items():
-        if not option.flag:
-            continue
-        group: Any = parser
-        if option.one_of:
-            group = groups.get(option.one_of) or parser.add_mutually_exclusive_group()
-            groups[option.one_of] = group
-        add_option(group, name, option)
-        if name == "grammar":
-            group.add_argument("--no-grammar", action="store_true", help="none, not even that of the model")
-        elif name == "prime":
-            group.add_argument(
-                "--prime-file", type=Path, metavar="FILE", help="file that holds the prime, in UTF-8; - is stdin"
-            )
-            group.add_argument("--prime-ids", type=_ids, metavar="1,2,3", help="the prime as ids")
-        elif name == "refresh":
-            group.add_argument("--carry", action="store_true", help=_sentence(option.none))
+    add_options(parser, [name for name, option in TABLE.items() if option.flag])
     parser.add_argument(
         "--escape",
         action="store_true",
@@ -99,6 +82,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_heads_argument(keras)
     keras.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
     add_trusted_argument(keras)
+
+
+def add_options(parser: argparse.ArgumentParser, names: Iterable[str], **otherwise: str) -> None:
+    """Add the flags of options of sampling to a parser, and those that stand beside them.
+
+    `otherwise` says of an option what holds without it, if not what holds in the library.
+    """
+    groups: dict[str, Any] = {}
+    for name in names:
+        option = TABLE[name]
+        group: Any = parser
+        if option.one_of:
+            group = groups.get(option.one_of) or parser.add_mutually_exclusive_group()
+            groups[option.one_of] = group
+        add_option(group, name, option, otherwise.get(name))
+        if name == "grammar":
+            group.add_argument("--no-grammar", action="store_true", help="none, not even that of the model")
+        elif name == "prime":
+            group.add_argument(
+                "--prime-file", type=Path, metavar="FILE", help="file that holds the prime, in UTF-8; - is stdin"
+            )
+            group.add_argument("--prime-ids", type=_ids, metavar="1,2,3", help="the prime as ids")
+        elif name == "refresh":
+            group.add_argument("--carry", action="store_true", help=_sentence(option.none))
 
 
 def add_option(group: Any, name: str, option: Option, otherwise: str | None = None) -> None:
