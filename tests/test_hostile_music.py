@@ -104,7 +104,7 @@ def test_midi_is_read_as_music21_reads_it(tmp_path: Path) -> None:
         if not event.isDeltaTime() and event.isNoteOn() and event.channel != 10:
             on.append((now, event.pitch, event.velocity))
     ours = midi.read_midi(data)
-    assert sorted((start, pitch, velocity) for start, _, pitch, velocity in ours.strokes[0]) == sorted(on)
+    assert sorted((one.start, one.pitch, one.velocity) for one in ours.strokes[0]) == sorted(on)
     assert ours.has_drums
     assert ours.tempos == {0: 500_000, 16 + 32 + 144 + 5 + 64 + 3: 250_000}
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lstmgen
 from lstmgen import music
-from lstmgen.music import Music, Note
-from lstmgen.music.elements import recognise, recognise_vocabulary
-from lstmgen.music.notes import GridNote, tidy
+from lstmgen.music import Meter, Music, Note, Pedal, Tempo, midi
+from lstmgen.music.elements import TEMPOS, check_keep, is_event, kept, recognise, recognise_vocabulary
+from lstmgen.music.notes import GridNote, sounding, tidy
 
 ANY_NOTE = st.builds(
     lambda start, duration, pitch: GridNote(start, duration, pitch).note,
@@ -37,7 +38,7 @@ def melody_symbols(sounds: list[tuple[int | None, int]]) -> list[str]:
 @given(st.lists(ANY_NOTE, min_size=1, max_size=60))
 def test_notes_to_events_and_back(drawn: list[Note]) -> None:
     expected, now, last = [], 0, None
-    for start, duration, pitch in tidy(map(GridNote.of, drawn)):
+    for start, duration, pitch, *_ in tidy(map(GridNote.of, drawn)):
         now += min(start - (start if last is None else last), music.LONGEST)  # longer gaps are shortened
         expected.append(GridNote(now, duration, pitch))
         last = start
@@ -180,3 +181,127 @@ def test_music_has_its_notes_in_order() -> None:
     assert Music([Note(1, 1, 60), Note(0, 1, 64), Note(0, 1, 60)]).notes == [
         *(Note(0, 1, 60), Note(0, 1, 64), Note(1, 1, 60)),
     ]
+
+
+# -- velocity, pedal, tempo, meter, tracks, begin and end ------------------------------------------
+
+EVENTS = st.sampled_from(
+    [
+        *(f"{kind}{number}" for kind in "td" for number in music.STEPS),
+        *(f"n{pitch}" for pitch in (0, 59, 60, 61, 127)),
+        *(f"v{level}" for level in range(1, 33)),
+        *(f"k{track}" for track in range(1, 16)),
+        *("p0", "p1", "p0", "p1"),
+        *(f"b{bpm}" for bpm in TEMPOS),
+        *(f"m{beats}/{unit}" for beats in (1, 4, 16) for unit in (1, 2, 4, 8, 16, 32)),
+        *("begin", "begin"),
+    ]
+)
+
+
+def told(piece: Music) -> tuple[object, ...]:
+    return piece.notes, piece.pedals, piece.tempos, piece.meters
+
+
+@given(st.lists(EVENTS, max_size=80))
+def test_whatever_is_drawn_is_kept_by_the_encoder(drawn: list[str]) -> None:
+    piece = music.decode([*drawn, "n60"], notation="events")
+    written = piece.elements("all")
+    assert written[0] == "begin" and written[-1] == "end"
+    assert told(music.decode(written)) == told(piece)
+    assert music.decode(written).elements("all") == written
+
+
+@given(st.lists(EVENTS, max_size=80))
+def test_a_midi_file_keeps_velocity_pedal_tempo_meter_and_tracks(drawn: list[str]) -> None:
+    piece = music.decode([*drawn, "n60"], notation="events")
+    data = midi.midi_file(piece.notes, pedals=piece.pedals, tempos=piece.tempos, meters=piece.meters)
+    found = midi.piece_of(midi.read_midi(data))
+    numbers = {track: i for i, track in enumerate(sorted({note.track for note in piece.notes}), 1)}
+    assert Music(found.notes).notes == [note._replace(track=numbers[note.track]) for note in piece.notes]
+    assert found.pedals == piece.pedals and found.meters == piece.meters
+    first = [] if piece.tempos and not piece.tempos[0].start else [(0, 100)]
+    assert [(at, round(bpm)) for at, bpm in found.tempos] == first + piece.tempos
+
+
+@pytest.mark.parametrize(
+    ("keep", "expected"),
+    [
+        ("none", "d24 n60 n64 t24 n60 n67"),
+        ("velocity", "d24 v10 n60 v20 n64 t24 v10 n60 v32 n67"),
+        ("tracks", "d24 n64 k2 d24 n60 t24 n60 k1 n67"),
+        ("pedal", "p1 d24 n60 n64 t12 p0 p1 t12 n60 n67 t48 p0"),
+        ("tempo,meter", "b120 m3/4 d24 n60 n64 t24 b60 n60 n67"),
+        (["ends", "tracks"], "begin d24 n64 k2 d24 n60 t24 n60 k1 n67 end"),
+    ],
+)
+def test_what_is_kept(keep: str | list[str], expected: str) -> None:
+    notes = [Note(0, 1, 60, 40, 2), Note(0, 1, 64, 80, 1), Note(1, 1, 60, 41, 2), Note(1, 1, 67, 127, 1)]
+    piece = Music(
+        notes,
+        pedals=[Pedal(0, 0.5), Pedal(0.5, 3)],
+        tempos=[Tempo(0, 119), Tempo(0.5, 121), Tempo(1, 61)],
+        meters=[Meter(0, 3, 4), Meter(1, 3, 4)],
+    )
+    assert piece.elements(keep) == expected.split()
+    assert kept(expected.split()) == check_keep(keep)
+
+
+def test_what_follows_the_end_is_not_read() -> None:
+    assert music.decode("begin n60 t24 end n62 x").notes == [Note(0, 1, 60)]
+    assert music.decode("n60 t24 begin n62").length == 2  # it says nothing in the middle
+
+
+def test_each_track_has_its_duration_and_velocity() -> None:
+    found = music.decode("d6 v30 n60 k2 n40 d48 n41 k1 n62 d6 k2 d6 n43").notes
+    assert [(n.pitch, n.duration, n.velocity, n.track) for n in found] == [
+        *((40, 1, 80, 2), (41, 2, 80, 2), (43, 0.25, 80, 2), (60, 0.25, 120, 1), (62, 0.25, 120, 1)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["v0", "v33", "k0", "k16", "p2", "b3", "b1001", "m0/4", "m17/4", "m3/5", "End", "v04"]
+)
+def test_what_is_no_event(wrong: str) -> None:
+    with pytest.raises(ValueError, match=f"element '{wrong}' at position 1: expected"):
+        music.decode(["n60", wrong], notation="events")
+
+
+def test_a_keep_that_is_none_is_named() -> None:
+    with pytest.raises(lstmgen.OptionError, match=r"keep: expected all, none, or some of velocity, .*found 'loudness'"):
+        music.encode([Note(0, 1, 60)], keep="velocity,loudness")
+    with pytest.raises(ValueError, match=r"keep: only with notation='events'"):
+        music.read_pieces("nowhere", notation="lesson", keep="velocity")
+
+
+def test_a_vocabulary_has_fewer_than_500_elements() -> None:
+    every = [f"{kind}{number}" for kind in "td" for number in music.STEPS] + [f"n{pitch}" for pitch in range(128)]
+    every += [f"v{level}" for level in range(1, 33)] + [f"k{track}" for track in range(1, 16)] + ["p0", "p1"]
+    every += [f"b{bpm}" for bpm in TEMPOS] + ["begin", "end"]
+    every += [f"m{beats}/{unit}" for beats in range(1, 17) for unit in (1, 2, 4, 8, 16, 32)]
+    assert all(map(is_event, every)) and len(set(every)) == 390
+    found = recognise_vocabulary(every)
+    assert found is not None and found.notation == "events"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"pedals": [(2, 1)]}, "pedals: expected an end that is at least the start, 2, found 1"),
+        ({"tempos": [(0, 3)]}, "tempos: bpm: expected a number in .4, 1000., found 3"),
+        ({"meters": [(0, 3, 5)]}, "meters: unit: expected one of 1, 2, 4, 8, 16, 32, found 5"),
+        ({"meters": [(0, 17, 4)]}, "meters: beats: expected at most 16, found 17"),
+        ({"notes": [Note(0, 1, 60, 0)]}, "notes: note 0: velocity: expected at least 1, found 0"),
+        ({"notes": [Note(0, 1, 60, 1, 16)]}, "notes: note 0: track: expected at most 15, found 16"),
+    ],
+)
+def test_what_no_piece_can_hold_is_named(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(lstmgen.OptionError, match=said):
+        Music(**{"notes": [Note(0, 1, 60)]} | wrong)
+
+
+def test_the_pedal_holds_what_sounds_when_a_key_rises() -> None:
+    notes = [Note(0, 1, 60), Note(1, 1, 60), Note(1, 0.5, 64), Note(2, 1, 67), Note(4, 1, 72)]
+    found = {(n.start, n.pitch): n.duration for n in sounding(notes, [Pedal(0.5, 2), Pedal(2, 4)])}
+    # The first C ends where the second begins; E and the second C at the change; G with the pedal.
+    assert found == {(0, 60): 1, (1, 60): 1, (1, 64): 1, (2, 67): 2, (4, 72): 1}

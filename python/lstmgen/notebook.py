@@ -18,10 +18,10 @@ from lstmgen.shades import BITS, SHADES, shade
 if TYPE_CHECKING:
     from lstmgen.generator import Generator
     from lstmgen.model import Model
+    from lstmgen.music.piece import Music
 
 _HEARD = 180.0  # seconds of music in a page: 8 MB
 _RATE = 22_050  # samples a second of it
-_BPM = 100
 
 
 class Shaded(NamedTuple):
@@ -116,25 +116,25 @@ def generator_card(generator: Generator) -> str:
     return f"<b>lstmgen.Generator</b>{_table(rows)}{model_card(model)}"
 
 
-def music_player(notes: Sequence[Note]) -> str:
+def music_player(music: Music) -> str:
     """Return an audio player with its sound, and the piano roll, in HTML.
 
-    The sound is that of the built-in piano at 100 quarters a minute, of the first three minutes.
+    The sound is that of the built-in piano at the tempo of the piece, of the first three minutes.
 
-    >>> "<audio" in music_player([Note(0, 1, 60)])
+    >>> import lstmgen
+    >>> "<audio" in music_player(lstmgen.music.decode("n60"))
     True
     """
     from lstmgen.music import audio
 
-    if not notes:
+    if not music.notes:
         return "<i>no notes</i>"
-    second = 60 / _BPM
-    timed = [(note.start * second, note.duration * second, note.pitch) for note in notes]
-    heard = [(start, min(duration, _HEARD - start), pitch) for start, duration, pitch in timed if start < _HEARD]
+    timed = music.sounds()
+    heard = [(start, min(duration, _HEARD - start), n, v) for start, duration, n, v in timed if start < _HEARD]
     sound = audio.wav(audio.render(heard, _RATE).mean(1, keepdims=True), _RATE)
     cut = "" if len(heard) == len(timed) else f" <small>(the first {_HEARD / 60:g} minutes)</small>"
     data = base64.b64encode(sound).decode()
-    return f'<audio controls src="data:audio/wav;base64,{data}"></audio>{cut}<br>{roll_svg(notes)}'
+    return f'<audio controls src="data:audio/wav;base64,{data}"></audio>{cut}<br>{roll_svg(music.notes)}'
 
 
 def roll_svg(notes: Sequence[Note]) -> str:
@@ -145,9 +145,14 @@ def roll_svg(notes: Sequence[Note]) -> str:
     """
     end = max(note.start + note.duration for note in notes)
     low, high = min(note.pitch for note in notes), max(note.pitch for note in notes)
+    alike = len({note.velocity for note in notes}) == 1
+
+    def shade(note: Note) -> str:
+        return "" if alike else f' opacity="{0.3 + 0.7 * note.velocity / 127:.2f}"'
+
     bars = "".join(
         f'<rect x="{note.start:.3f}" y="{high - note.pitch}" width="{note.duration:.3f}" height="0.9" '
-        f'fill="hsl({note.pitch * 7 % 12 * 30},70%,45%)"/>'
+        f'fill="hsl({note.pitch * 7 % 12 * 30},70%,45%)"{shade(note)}/>'
         for note in notes
     )
     lines = "".join(

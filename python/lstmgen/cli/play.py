@@ -212,8 +212,7 @@ class Screen:
             self.mute = True
             self.message = "no program that plays sound (pw-play, paplay, aplay, afplay, ffplay); /save out.wav"
             return
-        second = 60 / 100
-        notes = [(n.start * second, n.duration * second, n.pitch) for n in self.session.music().notes]
+        notes = self.session.music().sounds()
         if notes:
             self._sound = audio.Playing(command, audio.wav(audio.render(notes)))
             self.message = "playing: /hush ends it"

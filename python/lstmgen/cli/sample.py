@@ -71,7 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--synth", choices=SYNTHS, help="what plays sound (fluidsynth where it and a soundfont are, or builtin)"
     )
-    parser.add_argument("--bpm", type=float, default=100, metavar="X", help="quarters a minute, of music (100)")
+    parser.add_argument(
+        "--bpm", type=float, metavar="X", help="quarters a minute, of music (those of the piece, or 100)"
+    )
     keras = parser.add_argument_group("of a model saved by Keras, which has no vocabulary")
     keras.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters are the vocabulary")
     keras.add_argument("--vocab", metavar="FILE", help="JSON, pickle, .npy or .txt with the elements")
@@ -287,7 +289,7 @@ def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[
         print(f"warning: {loop}", file=sys.stderr)
     for path in files:
         if path.suffix.lower() in WRITABLE:
-            _write_music(args, music.of_timed_notes(notes, bpm=args.bpm), path)
+            _write_music(args, music.of_timed_notes(notes, bpm=100 if args.bpm is None else args.bpm), path)
         else:
             write(path, lines.encode())
 

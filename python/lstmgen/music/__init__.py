@@ -15,10 +15,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lstmgen.music.elements import DECODED, KEYS, LONGEST, NOTATIONS, STEPS, encode, transposed
+    from lstmgen.music.elements import DECODED, KEPT, KEYS, LONGEST, NOTATIONS, STEPS, encode, transposed
     from lstmgen.music.formats import READABLE, WRITABLE
     from lstmgen.music.note_generator import NoteGenerator, NoteStream
-    from lstmgen.music.notes import GRID, PIANO, Note
+    from lstmgen.music.notes import GRID, PIANO, Meter, Note, Pedal, Tempo
     from lstmgen.music.outputs import check_music_outputs, check_outputs, is_music
     from lstmgen.music.piece import Music, decode
     from lstmgen.music.reading import Pieces, read_pieces
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from lstmgen.music.timed_notes import TimedNote, of_timed_notes, read_timed_notes
 
 _HOMES = {
-    "elements": ("DECODED", "NOTATIONS", "KEYS", "LONGEST", "STEPS", "encode", "transposed"),
+    "elements": ("DECODED", "KEPT", "NOTATIONS", "KEYS", "LONGEST", "STEPS", "encode", "transposed"),
     "formats": ("READABLE", "WRITABLE"),
     "note_generator": ("NoteGenerator", "NoteStream"),
-    "notes": ("GRID", "PIANO", "Note"),
+    "notes": ("GRID", "PIANO", "Meter", "Note", "Pedal", "Tempo"),
     "outputs": ("check_music_outputs", "check_outputs", "is_music"),
     "piece": ("Music", "decode"),
     "reading": ("Pieces", "read_pieces"),
@@ -53,6 +53,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "DECODED",
     "GRID",
+    "KEPT",
     "KEYS",
     "LONGEST",
     "NOTATIONS",
@@ -60,12 +61,15 @@ __all__ = [
     "READABLE",
     "STEPS",
     "WRITABLE",
+    "Meter",
     "Music",
     "Note",
     "NoteGenerator",
     "NoteStream",
+    "Pedal",
     "Pieces",
     "Repeat",
+    "Tempo",
     "TimedNote",
     "check_music_outputs",
     "check_outputs",

@@ -1,7 +1,6 @@
 """Music as elements: the names that a network reads and draws.
 
-Three notations turn notes into a list of names. All times are in quarters, and the tempo is not
-kept.
+Three notations turn notes into a list of names. All times are in quarters.
 
 "events" is the default. It keeps pitches, durations and rests, rounded to a grid of 24 points to
 a quarter:
@@ -10,8 +9,19 @@ a quarter:
     d12         notes last 12 grid points (an eighth) from here on; several in a row add up
     n60         a note of this MIDI pitch begins; 60 is middle C
 
-Before the first "d", notes last a quarter. At each onset the lowest note comes first. "d" comes
-only where the duration changes. Notes and gaps longer than 16 quarters are shortened to that.
+It keeps more where it is asked to, by the names in `KEPT`:
+
+    velocity    v20         notes have the velocity 80, 4 times the number, at most 127
+    pedal       p1, p0      the sustain pedal goes down, or up
+    tempo       b120        120 quarters a minute
+    meter       m3/4        the time signature
+    tracks      k2          the notes that follow are on track 2
+    ends        begin, end  the piece begins, or ends
+
+docs/events.md is the grammar, which a program in any language can decode by. "d" and "v" hold for
+the track on which they are written. Before the first "d", notes last a quarter; before the first
+"v", they have the velocity 80. At each onset the lowest note comes first. All but "t" and "n" come
+only where something changes. Notes and gaps longer than 16 quarters are shortened to that.
 
 "lesson" is the notation of the lesson and of the article that it cites. A note is a name such as
 "C4" or "B-3" (B flat). A chord is its pitch classes, such as "4.7.11". Octaves of chords,
@@ -31,10 +41,10 @@ Measured on 122 movements of solo piano music, and on the 36 of them by Beethove
 
 | notation | vocabulary, all | Beethoven | elements a piece, all | Beethoven | elements a note |
 |---|---|---|---|---|---|
-| events | 135 | 125 | 3,399 | 4,380 | 1.89 |
+| events, notes only | 135 | 125 | 3,399 | 4,380 | 1.89 |
 | lesson | 486 | 311 | 1,373 | 1,821 | |
 
-The vocabulary of "events" has at most 184 elements, 144 of them for a piano. The grid holds
+The vocabulary of "events" has at most 390 elements, 184 of them for notes alone. The grid holds
 thirty-seconds, and triplets of eighths and sixteenths. In that music 95.4 % of the onsets and
 97.4 % of the durations lie on it. The mean error of an onset is 0.0006 quarters, the greatest error
 of anything 1/48. Grace notes and sixty-fourths are what is rounded. With 12 points to a quarter,
@@ -44,21 +54,57 @@ of anything 1/48. Grace notes and sixty-fourths are what is rounded. With 12 poi
 
 from __future__ import annotations
 
+import bisect
+import itertools
+import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
+from lstmgen.errors import OptionError
 from lstmgen.escaping import brief
-from lstmgen.music.notes import GRID, MIDDLE_C, PIANO, GridNote, Note, check_notes, grid_points, tidy
-from lstmgen.options import Integer, choice, texts
+from lstmgen.music.notes import (
+    GRID,
+    MIDDLE_C,
+    PIANO,
+    VELOCITY,
+    GridNote,
+    Meter,
+    Note,
+    Pedal,
+    Tempo,
+    check_meters,
+    check_notes,
+    check_pedals,
+    check_tempos,
+    grid_points,
+    tidy,
+)
+from lstmgen.options import Integer, choice, items, texts
 
 NOTATIONS = ("events", "lesson")  # of files that are read
 DECODED = (*NOTATIONS, "melody")
 STEPS = (96, 72, 48, 36, *range(24, 0, -1))  # the numbers after "t" and "d", in grid points
 LONGEST = 16 * GRID  # points: of a note, and from one onset to the next, in "events"
+V = TypeVar("V")
 KEYS = range(-5, 7)  # semitones up that give all twelve keys, each once
 
-_EVENT = re.compile(r"([td])([1-9]\d{0,3})|n(\d{1,3})", re.ASCII)
+KEPT = ("velocity", "pedal", "tempo", "meter", "tracks", "ends")  # what "events" keeps where it is asked to
+LOUDEST = 32  # the greatest number after "v"
+# Quarters a minute after "b": the marks of a metronome after Maelzel, and slower and faster ones.
+TEMPOS = (
+    *(20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48, 50, 52, 54, 56, 58, 60, 63, 66, 69, 72, 76, 80, 84),
+    *(88, 92, 96, 100, 104, 108, 112, 116, 120, 126, 132, 138, 144, 152, 160, 168, 176, 184, 192, 200, 208, 216, 224),
+    *(232, 240, 252, 264, 276, 288, 304, 320),
+)
+
+_EVENT = re.compile(
+    r"([td])([1-9]\d{0,3})|n(\d{1,3})|v([1-9]|[12]\d|3[0-2])|k([1-9]|1[0-5])|p([01])|b([1-9]\d{0,3})"
+    r"|m([1-9]|1[0-6])/(1|2|4|8|16|32)|begin|end",
+    re.ASCII,
+)
+_FIRST = dict.fromkeys("tdn") | {"v": "velocity", "p": "pedal", "b": "tempo", "m": "meter", "k": "tracks"}
 _NUMBER = re.compile(r"\d{1,3}", re.ASCII)
 _NAME = re.compile(r"([A-G])([#\-~`]*)(\d{0,2})(\([+-]\d+c\))?", re.ASCII)
 _PITCH_CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -66,6 +112,7 @@ _LESSON_STEP = grid_points(0.5)  # the offset that the lesson adds for each elem
 _LESSON_DURATION = grid_points(1.0)  # of a note that music21 makes
 _HOLD, _REST, _END = "_", "r", "/"
 _MELODY_STEP = grid_points(0.25)  # the default `step_duration` of melodygenerator.py
+_ENDS = ("begin", "end")
 _PLACEHOLDER = re.compile(r"|<.*>|\[.*\]")  # such as <unk>, in a vocabulary
 
 
@@ -83,26 +130,174 @@ class Recognised(NamedTuple):
     assumed: str
 
 
-def encode(notes: Iterable[Note]) -> list[str]:
+class Score(NamedTuple):
+    """What elements say. Times are points of the grid from the first note.
+
+    notes: in order, without overlaps on one pitch of a track.
+    pedals: start and end of each time that the pedal is down. tempos: start and quarters a minute.
+    meters: start, beats and unit. All are in order.
+
+    >>> Score([GridNote(0, 24, 60)], tempos=[(0, 120)]).pedals
+    []
+    """
+
+    notes: list[GridNote]
+    pedals: list[tuple[int, int]] = []  # noqa: RUF012
+    tempos: list[tuple[int, int]] = []  # noqa: RUF012
+    meters: list[tuple[int, int, int]] = []  # noqa: RUF012
+
+
+def check_keep(keep: str | Iterable[str]) -> tuple[str, ...]:
+    """Return what "events" is asked to keep, in the order of `KEPT`.
+
+    keep: names in `KEPT`, or a text of them with commas between; "all", or "none".
+
+    Raises `OptionError` for any other name.
+
+    >>> check_keep("tempo,velocity"), check_keep("none")
+    (('velocity', 'tempo'), ())
+    """
+    names = [one.strip() for one in keep.split(",")] if isinstance(keep, str) else texts("keep", items("keep", keep))
+    if names in (["all"], ["none"], [""]):
+        return KEPT if names == ["all"] else ()
+    for name in names:
+        if name not in KEPT:
+            raise OptionError("keep", f"all, none, or some of {', '.join(KEPT)} with commas between", name)
+    return tuple(name for name in KEPT if name in names)
+
+
+def kept(elements: Iterable[str]) -> tuple[str, ...]:
+    """Return what elements of "events", or a vocabulary of them, keep: names in `KEPT`.
+
+    >>> kept(["n60", "t6", "v20", "begin"])
+    ('velocity', 'ends')
+    """
+    found = {"ends" if element in _ENDS else _FIRST.get(element[:1]) for element in set(elements) if is_event(element)}
+    return tuple(name for name in KEPT if name in found)
+
+
+def encode(
+    notes: Iterable[Note],
+    *,
+    keep: str | Iterable[str] = (),
+    pedals: Iterable[Pedal] = (),
+    tempos: Iterable[Tempo] = (),
+    meters: Iterable[Meter] = (),
+) -> list[str]:
     """Return the elements of the notation "events" for these notes.
 
     notes: in any order. Silence before the first one is left out.
+    keep: what is kept beside pitches and times, as in `check_keep`. Without "tracks", all notes
+        are on one.
+    pedals, tempos, meters: what else the piece says, if it is to be kept.
 
     >>> encode([Note(0, 0.5, 60), Note(0.5, 0.5, 64), Note(2, 1, 67)])
     ['d12', 'n60', 't12', 'n64', 't36', 'd24', 'n67']
+    >>> " ".join(encode([Note(0, 1, 60, 99)], keep="velocity,tempo,ends", tempos=[Tempo(0, 119)]))
+    'begin b120 d24 v25 n60 end'
     """
+    asked = check_keep(keep)
+    grid = [GridNote.of(note) for note in check_notes(notes)]
+    if "velocity" not in asked:
+        grid = [note._replace(velocity=VELOCITY) for note in grid]
+    if "tracks" not in asked:
+        grid = [note._replace(track=1) for note in grid]
+    grid = tidy(note._replace(duration=min(note.duration, LONGEST)) for note in grid)
+    if not grid:
+        return []
+    place = _places(grid)
+    changes: list[tuple[int, int, str]] = []  # the place, the rank among those of one place, the element
+    if "tempo" in asked:
+        marks = {place(grid_points(at)): _tempo_mark(bpm) for at, bpm in check_tempos(tempos)}
+        changes += [(at, 0, f"b{mark}") for at, mark in _changing(marks)]
+    if "meter" in asked:
+        signs = {place(grid_points(at)): f"m{beats}/{unit}" for at, beats, unit in check_meters(meters)}
+        changes += [(at, 1, sign) for at, sign in _changing(signs)]
+    if "pedal" in asked:
+        for start, end in check_pedals(pedals):
+            begin, over = place(grid_points(start)), place(grid_points(end))
+            if begin < over:
+                changes += [(begin, 3, "p1"), (over, 2, "p0")]
+    elements = _written(grid, place, sorted(changes))
+    return ["begin", *elements, "end"] if "ends" in asked else elements
+
+
+def _written(
+    grid: Sequence[GridNote], place: Callable[[int], int], changes: Sequence[tuple[int, int, str]]
+) -> list[str]:
+    """Return the elements of notes, and of the changes between them."""
     elements: list[str] = []
-    notes = check_notes(notes)
-    now: int | None = None
-    lasting = 0
-    grid = [GridNote.of(note) for note in notes]
-    for start, duration, pitch in tidy(n._replace(duration=min(n.duration, LONGEST)) for n in grid):
-        elements += _steps("t", min(start - now, LONGEST)) if now is not None else []
-        if duration != lasting:
-            elements += _steps("d", duration)
-        elements.append(f"n{pitch}")
-        now, lasting = start, duration
+    now, on = 0, 1
+    lasting: dict[int, int] = {}  # the duration of each track
+    loud: dict[int, int] = {}
+    waiting = deque(changes)
+
+    def pass_to(at: int) -> None:
+        nonlocal now
+        elements.extend(_steps("t", at - now))
+        now = at
+
+    for note in _by_track(grid):
+        at = place(note.start)
+        while waiting and waiting[0][0] <= at:
+            pass_to(waiting[0][0])
+            elements.append(waiting.popleft()[2])
+        pass_to(at)
+        if note.track != on:
+            elements.append(f"k{note.track}")
+            on = note.track
+        if note.duration != lasting.get(on):
+            elements += _steps("d", note.duration)
+        level = min(max((note.velocity + 2) // 4, 1), LOUDEST)
+        if level != loud.get(on, VELOCITY // 4):
+            elements.append(f"v{level}")
+        elements.append(f"n{note.pitch}")
+        lasting[on], loud[on] = note.duration, level
+    for at, _, element in waiting:
+        pass_to(at)
+        elements.append(element)
     return elements
+
+
+def _by_track(grid: Sequence[GridNote]) -> Iterator[GridNote]:
+    """Yield the notes of each onset by track, those of the track that is on first."""
+    on = 1
+    for _, chord in itertools.groupby(grid, lambda note: note.start):
+        notes = sorted(chord, key=lambda note: (note.track != on, note.track, note.pitch))
+        yield from notes
+        on = notes[-1].track
+
+
+def _places(grid: Sequence[GridNote]) -> Callable[[int], int]:
+    """Return a function from points of the grid to points of the piece as it is written.
+
+    The piece begins with its first note, and no gap between two onsets, or after the last, is
+    longer than `LONGEST`.
+    """
+    onsets = sorted({note.start for note in grid})
+    places = [0]
+    for before, after in itertools.pairwise(onsets):
+        places.append(places[-1] + min(after - before, LONGEST))
+
+    def place(at: int) -> int:
+        i = max(bisect.bisect_right(onsets, at) - 1, 0)
+        return places[i] + min(max(at - onsets[i], 0), LONGEST)
+
+    return place
+
+
+def _changing(values: Mapping[int, V]) -> list[tuple[int, V]]:
+    """Return the places in order, without those that repeat the value before."""
+    found: list[tuple[int, V]] = []
+    for at in sorted(values):
+        if not found or found[-1][1] != values[at]:
+            found.append((at, values[at]))
+    return found
+
+
+def _tempo_mark(bpm: float) -> int:
+    """Return the mark that is nearest on a scale of logarithms."""
+    return min(TEMPOS, key=lambda mark: abs(math.log(mark / bpm)))
 
 
 def decode_notes(elements: Sequence[str], notation: str) -> list[Note]:
@@ -116,18 +311,24 @@ def decode_notes(elements: Sequence[str], notation: str) -> list[Note]:
     >>> decode_notes(["60", "_", "r", "_", "62", "_", "_", "_"], "melody")
     [Note(start=0.0, duration=0.5, pitch=60), Note(start=1.0, duration=1.0, pitch=62)]
     """
-    return [note.note for note in decode_grid(elements, notation)]
+    return [note.note for note in decode_score(elements, notation).notes]
 
 
-def decode_grid(elements: Sequence[str], notation: str) -> list[GridNote]:
-    """Return what `decode_notes` does, with times in points of the grid.
+def decode_score(elements: Sequence[str], notation: str) -> Score:
+    """Return all that elements say, with times in points of the grid.
 
-    >>> decode_grid(["C4", "0.7"], "lesson")[0]
+    elements, notation: as in `decode_notes`, which says what is raised, too.
+
+    >>> decode_score(["C4", "0.7"], "lesson").notes[0]
     GridNote(start=0, duration=12, pitch=60)
+    >>> decode_score(["b90", "p1", "n60", "t24", "p0"], "events")[1:]
+    ([(0, 24)], [(0, 90)], [])
     """
     check_notation(notation, DECODED)
-    readers = {"events": _event_notes, "lesson": _lesson_notes, "melody": _melody_notes}
-    return tidy(readers[notation](elements))
+    if notation == "events":
+        return _event_score(elements)
+    readers = {"lesson": _lesson_notes, "melody": _melody_notes}
+    return Score(tidy(readers[notation](elements)))
 
 
 def check_notation(notation: str, known: Sequence[str] = NOTATIONS) -> None:
@@ -183,8 +384,7 @@ def is_event(element: str) -> bool:
     >>> is_event("n60"), is_event("60")
     (True, False)
     """
-    found = _EVENT.fullmatch(element)
-    return found is not None and int(found[3] or 0) <= 127
+    return _event(element) is not None
 
 
 def transposed(elements: Sequence[str], semitones: int) -> list[str]:
@@ -244,22 +444,68 @@ def _assumed(notation: str, elements: Iterable[str]) -> str:
 # -- from elements to notes ------------------------------------------------------------------------
 
 
-def _event_notes(elements: Sequence[str]) -> Iterator[GridNote]:
-    now, gap, lasting = 0, 0, GRID
-    started, last = False, ""
+def _event(element: str) -> tuple[str, int, int] | None:
+    """Return the kind of an event, its number and a second one; None for what is none.
+
+    The kind is the letter before the number, or the whole element.
+    """
+    found = _EVENT.fullmatch(element)
+    if not found:
+        return None
+    numbers = [int(number) for number in found.groups()[1:] if number]
+    if not numbers:
+        return element, 0, 0
+    kind = element[0]
+    if (kind == "n" and numbers[0] > 127) or (kind == "b" and not 4 <= numbers[0] <= 1000):
+        return None
+    return kind, numbers[0], numbers[-1]
+
+
+def _event_score(elements: Sequence[str]) -> Score:
+    """Return what elements of "events" say. docs/events.md has this, step by step."""
+    now, gap, track = 0, 0, 1
+    started, down, last = False, -1, ""
+    lasting: dict[int, int] = {}
+    loud: dict[int, int] = {}
+    notes: list[GridNote] = []
+    pedals: list[tuple[int, int]] = []
+    tempos: dict[int, int] = {}
+    meters: dict[int, tuple[int, int]] = {}
     for position, element in enumerate(elements):
-        found = _EVENT.fullmatch(element)
-        if not found or not is_event(element):
+        found = _event(element)
+        if not found:
             raise _unexpected(element, position, "one such as 't6', 'd12' or 'n60' (n0 to n127)")
-        kind = element[0]
+        kind, number, second = found
+        at = now + (gap if started else 0)
         if kind == "t":
-            gap = min(gap + int(found[2]), LONGEST)
+            gap = min(gap + number, LONGEST)
         elif kind == "d":
-            lasting = min(int(found[2]) + (lasting if last == "d" else 0), LONGEST)
-        else:
-            now, gap, started = now + (gap if started else 0), 0, True
-            yield GridNote(now, lasting, int(found[3]))
+            lasting[track] = min(number + (lasting[track] if last == "d" else 0), LONGEST)
+        elif kind == "n":
+            now, gap, started = at, 0, True
+            notes.append(GridNote(now, lasting.get(track, GRID), number, loud.get(track, VELOCITY), track))
+        elif kind == "v":
+            loud[track] = min(4 * number, 127)
+        elif kind == "k":
+            track = number
+        elif kind == "p" and number:
+            down = at if down < 0 else down
+        elif kind == "p":
+            pedals += [(down, at)] if 0 <= down < at else []
+            down = -1
+        elif kind == "b":
+            tempos[at] = number
+        elif kind == "m":
+            meters[at] = number, second
+        elif kind == "end":
+            break
         last = kind
+    notes = tidy(notes)
+    end = max((note.start + note.duration for note in notes), default=0)
+    if 0 <= down < end:
+        pedals.append((down, end))
+    signs = [(at, beats, unit) for at, (beats, unit) in _changing(meters)]
+    return Score(notes, pedals, _changing(tempos), signs)
 
 
 def _lesson_notes(elements: Sequence[str]) -> Iterator[GridNote]:

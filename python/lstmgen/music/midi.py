@@ -9,40 +9,82 @@ import bisect
 import itertools
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from lstmgen.music.notes import GRID, GridNote, Note
+from lstmgen.music.notes import BEATS, BPM, GRID, TRACKS, UNITS, GridNote, Meter, Note, Pedal, Tempo, grid_points
 
-VELOCITY = 80  # of every note, 1 to 127
 _TICKS = 20  # to a point of the grid: 480 to a quarter
 _DRUMS = 9  # channel, counted from 0
+_SUSTAIN, _DOWN = 64, 64  # the controller of the pedal; from which value on it is down
 _MAX_QUARTERS = 100_000  # a day of music
 _MICROSECONDS = 500_000  # a quarter, in a file that does not say
 
 
-def midi_file(notes: Iterable[Note], bpm: float) -> bytes:
-    """Return a MIDI file of one track, for a grand piano.
+def midi_file(
+    notes: Iterable[Note],
+    bpm: float | None = None,
+    *,
+    pedals: Iterable[Pedal] = (),
+    tempos: Iterable[Tempo] = (),
+    meters: Iterable[Meter] = (),
+) -> bytes:
+    """Return a MIDI file for a grand piano: of one track, or of one for each track of the notes.
 
     notes: in any order; times are rounded to the grid of 24 points to a quarter.
-    bpm: quarters a minute, 4 to 1000.
+    bpm: quarters a minute, 4 to 1000, all the time. None: those of `tempos`, or 100 before them.
+    pedals, tempos, meters: in order. The pedal is that of all tracks.
 
     >>> midi_file([Note(0, 1, 60)], 100)[:14].hex()
     '4d546864000000060000000101e0'
     """
-    messages = []
-    for start, duration, pitch in map(GridNote.of, notes):
-        messages.append((start, 1, bytes([0x90, pitch, VELOCITY])))
-        messages.append((start + duration, 0, bytes([0x80, pitch, 0])))
-    track = b"\0\xff\x51\x03" + round(60e6 / bpm).to_bytes(3, "big")  # tempo, microseconds a quarter
-    track += b"\0\xc0\0"  # program 0, a grand piano
-    now = 0
-    for time, _order, message in sorted(messages):  # what ends at a time comes before what begins
-        track += _variable_length((time - now) * _TICKS) + message
+    grid = [GridNote.of(note) for note in notes]
+    steps = [Tempo(0, bpm)] if bpm is not None else [Tempo(0, BPM), *tempos]
+    common = [(grid_points(at), 0, b"\xff\x51\x03" + round(60e6 / pace).to_bytes(3, "big")) for at, pace in steps]
+    common += [
+        (grid_points(at), 0, b"\xff\x58\x04" + bytes([beats, unit.bit_length() - 1, 24, 8]))
+        for at, beats, unit in meters
+    ]
+    if bpm is None and len(steps) > 1 and grid_points(steps[1].start) == 0:
+        common = common[1:]  # there is a tempo from the beginning
+    used = sorted({note.track for note in grid}) or [1]
+    tracks = [_voice([note for note in grid if note.track == track], track, pedals) for track in used]
+    if len(tracks) == 1:
+        tracks = [[*common, *tracks[0]]]
+    else:
+        tracks.insert(0, common)
+    header = struct.pack(">4sIHHH", b"MThd", 6, int(len(tracks) > 1), len(tracks), GRID * _TICKS)
+    return header + b"".join(map(_chunk, tracks))
+
+
+Message = tuple[int, int, bytes]  # the point of the grid, the rank among those of one point, the bytes
+
+
+def _voice(notes: Sequence[GridNote], track: int, pedals: Iterable[Pedal]) -> list[Message]:
+    """Return the messages of a track. What ends at a time comes before what begins."""
+    channel = track - 1 if track <= _DRUMS else track
+    messages: list[Message] = [(0, 0, bytes([0xC0 | channel, 0]))]  # program 0, a grand piano
+    for start, duration, pitch, velocity, _ in notes:
+        messages.append((start, 4, bytes([0x90 | channel, pitch, velocity])))
+        messages.append((start + duration, 1, bytes([0x80 | channel, pitch, 0])))
+    for pedal in pedals:
+        start, end = grid_points(pedal.start), grid_points(pedal.end)
+        if start < end:
+            messages.append((start, 3, bytes([0xB0 | channel, _SUSTAIN, 127])))
+            messages.append((end, 2, bytes([0xB0 | channel, _SUSTAIN, 0])))
+    return messages
+
+
+def _chunk(messages: Sequence[Message]) -> bytes:
+    """Return a track of a file. Messages of one time and rank are in order of their bytes, but for
+    those of rank 0, which are as they are given.
+    """
+    now, parts = 0, []
+    for time, _, message in sorted(messages, key=lambda m: (m[0], m[1], m[2] if m[1] else b"")):
+        parts.append(_variable_length((time - now) * _TICKS) + message)
         now = time
-    track += b"\0\xff\x2f\0"  # end of the track
-    header = struct.pack(">4sIHHH", b"MThd", 6, 0, 1, GRID * _TICKS)
-    return header + struct.pack(">4sI", b"MTrk", len(track)) + track
+    track = b"".join(parts) + b"\0\xff\x2f\0"  # end of the track
+    return struct.pack(">4sI", b"MTrk", len(track)) + track
 
 
 def _variable_length(number: int) -> bytes:
@@ -75,6 +117,7 @@ class Stroke(NamedTuple):
     end: int
     pitch: int
     velocity: int
+    channel: int = 0
 
 
 class MidiFile(NamedTuple):
@@ -84,6 +127,9 @@ class MidiFile(NamedTuple):
     strokes: the notes of each track by their ends, without drums.
     tempos: microseconds of a quarter, by the tick from which they hold.
     has_drums: whether there are drums (channel 10).
+    meters: beats and unit of time signatures, by the tick from which they hold.
+    pedals: tick, channel and whether the sustain pedal is down, as each track has them.
+    says_tempo: whether the file has a tempo.
 
     >>> MidiFile(480, [], {0: 500_000}, False).ticks
     480
@@ -93,6 +139,74 @@ class MidiFile(NamedTuple):
     strokes: list[list[Stroke]]
     tempos: Mapping[int, int]
     has_drums: bool
+    meters: Mapping[int, tuple[int, int]] = {}
+    pedals: Sequence[tuple[int, int, bool]] = ()
+    says_tempo: bool = False
+
+
+class Piece(NamedTuple):
+    """The notes of a MIDI file in quarters, and what else it says of them.
+
+    >>> Piece([Note(0, 1, 60)], [], [], []).notes[0].pitch
+    60
+    """
+
+    notes: list[Note]
+    pedals: list[Pedal]
+    tempos: list[Tempo]
+    meters: list[Meter]
+
+
+def piece_of(file: MidiFile) -> Piece:
+    """Return the piece in a file, its times in quarters.
+
+    Each track and channel with notes is a track, up to 15; those that follow are on the last. The
+    pedal is down while it is in any channel. Tempos below 4 or above 1000 quarters a minute, and
+    time signatures of more than 16 beats or a unit below a 32nd, are left out.
+
+    >>> piece = piece_of(read_midi(midi_file([Note(0, 1, 60, 99)], 120, meters=[Meter(0, 3, 4)])))
+    >>> piece.notes, piece.tempos[0].bpm, piece.meters[0].beats
+    ([Note(start=0.0, duration=1.0, pitch=60, velocity=99)], 120.0, 3)
+    """
+    ticks = file.ticks
+    numbers: dict[tuple[int, int], int] = {}
+    notes = []
+    for i, track in enumerate(file.strokes):
+        for start, end, pitch, velocity, channel in track:
+            number = numbers.setdefault((i, channel), min(len(numbers) + 1, TRACKS))
+            notes.append(Note(start / ticks, (end - start) / ticks, pitch, min(velocity, 127), number))
+    tempos = [Tempo(at / ticks, round(60e6 / pace, 3)) for at, pace in sorted(file.tempos.items()) if pace]
+    meters = [Meter(at / ticks, *sign) for at, sign in sorted(file.meters.items())]
+    return Piece(
+        notes,
+        _pedal_times(file),
+        [tempo for tempo in tempos if 4 <= tempo.bpm <= 1000] if file.says_tempo else [],
+        [meter for meter in meters if 1 <= meter.beats <= BEATS and meter.unit in UNITS],
+    )
+
+
+def _pedal_times(file: MidiFile) -> list[Pedal]:
+    """Return when the pedal is down in any channel. Of one tick, what goes up comes first."""
+    down: set[int] = set()
+    found: list[Pedal] = []
+    since = 0
+    changes = sorted(file.pedals, key=lambda change: change[0])
+    for tick, group in itertools.groupby(changes, lambda change: change[0]):
+        last: dict[int, bool] = {}
+        before = bool(down)
+        for _, channel, is_down in group:
+            last[channel] = is_down
+            if not is_down:
+                down.discard(channel)
+        if before and not down and tick > since:
+            found.append(Pedal(since / file.ticks, tick / file.ticks))
+        if not down:
+            since = tick
+        down.update(channel for channel, is_down in last.items() if is_down)
+    end = max((stroke.end for track in file.strokes for stroke in track), default=0)
+    if down and end > since:
+        found.append(Pedal(since / file.ticks, end / file.ticks))
+    return found
 
 
 def read_midi(data: bytes) -> MidiFile:
@@ -104,7 +218,7 @@ def read_midi(data: bytes) -> MidiFile:
     MIDI file, ends early, has its times in frames of a film, or is longer than 100,000 quarters.
 
     >>> read_midi(midi_file([Note(0, 1, 60)], 120)).strokes
-    [[Stroke(start=0, end=480, pitch=60, velocity=80)]]
+    [[Stroke(start=0, end=480, pitch=60, velocity=80, channel=0)]]
     """
     if len(data) < 14 or data[:8] != b"MThd\0\0\0\6":
         raise MidiError("expected a MIDI file, which begins with MThd")
@@ -113,27 +227,36 @@ def read_midi(data: bytes) -> MidiFile:
         raise MidiError(f"expected a MIDI file of format 0 or 1, found format {kind}")
     if not 0 < ticks < 0x8000:
         raise MidiError("expected times in quarters" if ticks else "expected at least one tick to a quarter, found 0")
-    tempos = {0: _MICROSECONDS}
-    strokes, has_drums, at = [], False, 14
+    found = _Found()
+    strokes, at = [], 14
     for number in range(count):
         if data[at : at + 4] != b"MTrk" or len(data) < at + 8:
             raise MidiError(f"expected {count} tracks, found {number}")
         end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
         try:
-            found, drums = _track(data[at + 8 : end], ticks, tempos)
+            strokes.append(_track(data[at + 8 : end], ticks, found))
         except IndexError:
             raise MidiError(f"track {number} ends within a message") from None
-        strokes.append(found)
-        has_drums |= drums
         at = end
-    return MidiFile(ticks, strokes, tempos, has_drums)
+    tempos = {0: _MICROSECONDS} | found.tempos
+    return MidiFile(ticks, strokes, tempos, found.has_drums, found.meters, found.pedals, bool(found.tempos))
 
 
-def _track(data: bytes, ticks: int, tempos: dict[int, int]) -> tuple[list[Stroke], bool]:
-    """Return the notes of a track by their ends, and whether it has drums. Add its `tempos`."""
+class _Found:
+    """What the tracks of a file say for all of them."""
+
+    def __init__(self) -> None:
+        self.tempos: dict[int, int] = {}
+        self.meters: dict[int, tuple[int, int]] = {}
+        self.pedals: list[tuple[int, int, bool]] = []
+        self.has_drums = False
+
+
+def _track(data: bytes, ticks: int, found: _Found) -> list[Stroke]:
+    """Return the notes of a track by their ends. Add what it says for all tracks to `found`."""
     strokes: list[Stroke] = []
     sounding: dict[tuple[int, int], deque[tuple[int, int]]] = {}  # channel and pitch: starts and velocities
-    has_drums, now, status, at, last = False, 0, 0x90, 0, _MAX_QUARTERS * ticks
+    now, status, at, last = 0, 0x90, 0, _MAX_QUARTERS * ticks
     while at < len(data):
         delta, at = _number(data, at)
         if len(data) - at < 2:
@@ -152,8 +275,11 @@ def _track(data: bytes, ticks: int, tempos: dict[int, int]) -> tuple[list[Stroke
         if now > last:
             raise MidiError(f"expected at most {_MAX_QUARTERS} quarters, found {now / ticks:.0f}")
         if first == 0xFF:
-            if data[at + 1] == 0x51 and len(tempo := data[begin:end]) == 3:
-                tempos[now] = int.from_bytes(tempo, "big")
+            said = data[begin:end]
+            if data[at + 1] == 0x51 and len(said) == 3:
+                found.tempos[now] = int.from_bytes(said, "big")
+            elif data[at + 1] == 0x58 and len(said) == 4:
+                found.meters[now] = said[0], 1 << min(said[1], 16)
         else:
             status = first
         if kind in (0x80, 0x90):
@@ -161,15 +287,17 @@ def _track(data: bytes, ticks: int, tempos: dict[int, int]) -> tuple[list[Stroke
             key = first & 0x0F, pitch
             if kind == 0x90 and velocity:
                 if key[0] == _DRUMS:
-                    has_drums = True
+                    found.has_drums = True
                 else:
                     sounding.setdefault(key, deque()).append((now, velocity))
             elif sounding.get(key):
                 start, velocity = sounding[key].popleft()
                 if now > start:
-                    strokes.append(Stroke(start, now, pitch, velocity))
+                    strokes.append(Stroke(start, now, pitch, velocity, key[0]))
+        elif kind == 0xB0 and data[begin] == _SUSTAIN and end <= len(data) and first & 0x0F != _DRUMS:
+            found.pedals.append((now, first & 0x0F, data[begin + 1] >= _DOWN))
         at = end
-    return strokes, has_drums
+    return strokes
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:

@@ -1,17 +1,24 @@
-"""Notes, and the grid of time on which elements and files place them."""
+"""Notes, what else a piece says, and the grid of time on which elements and files place them."""
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
-from lstmgen.errors import OptionTypeError
+from lstmgen.errors import OptionError, OptionTypeError
 from lstmgen.options import Integer, Number, items
 
 GRID = 24  # points to a quarter
 PIANO = range(21, 109)  # MIDI pitches of a piano's keys
 MIDDLE_C = 60  # MIDI pitch
+VELOCITY = 80  # of a note that has none of its own, 1 to 127
+TRACKS = 15  # as many as MIDI has channels, without that of drums
+BPM = 100.0  # quarters a minute of music that does not say
+UNITS = (1, 2, 4, 8, 16, 32)  # the lower numbers of time signatures
+BEATS = 16  # the greatest upper number
 
 
 class Note(NamedTuple):
@@ -20,14 +27,66 @@ class Note(NamedTuple):
     start: quarters from the beginning of the piece, at least 0.
     duration: quarters, more than 0.
     pitch: MIDI pitch, 0 to 127; 60 is middle C.
+    velocity: how hard the key is struck, 1 to 127.
+    track: of the hand, voice or instrument that plays it, 1 to 15.
 
     >>> Note(start=0.5, duration=1.0, pitch=60)
     Note(start=0.5, duration=1.0, pitch=60)
+    >>> Note(0, 1, 60, velocity=100).track
+    1
     """
 
     start: float
     duration: float
     pitch: int
+    velocity: int = VELOCITY
+    track: int = 1
+
+    def __repr__(self) -> str:
+        return _repr(self, 3)
+
+
+class Pedal(NamedTuple):
+    """The sustain pedal is down from `start` to `end`, in quarters.
+
+    >>> Pedal(0, 4).end
+    4
+    """
+
+    start: float
+    end: float
+
+
+class Tempo(NamedTuple):
+    """From `start`, in quarters, on the tempo is `bpm`, quarters a minute.
+
+    >>> Tempo(0, 120).bpm
+    120
+    """
+
+    start: float
+    bpm: float
+
+
+class Meter(NamedTuple):
+    """From `start`, in quarters, on the time signature is `beats`/`unit`.
+
+    beats: 1 to 16. unit: 1, 2, 4, 8, 16 or 32, the part of a whole note that is a beat.
+
+    >>> Meter(0, 6, 8)
+    Meter(start=0, beats=6, unit=8)
+    """
+
+    start: float
+    beats: int
+    unit: int
+
+
+def _repr(note: tuple[float, ...], always: int) -> str:
+    """Return a note as Python writes it, without the last fields where they have their defaults."""
+    names, defaults = Note._fields, Note._field_defaults
+    shown = [f"{n}={v!r}" for i, (n, v) in enumerate(zip(names, note, strict=True)) if i < always or v != defaults[n]]
+    return f"{type(note).__name__}({', '.join(shown)})"
 
 
 def check_notes(notes: object) -> list[Note]:
@@ -38,16 +97,92 @@ def check_notes(notes: object) -> list[Note]:
     """
     found = []
     for i, note in enumerate(items("notes", notes)):
-        if not isinstance(note, tuple) or len(note) != 3:
+        if type(note) is Note and _plain(note):  # most are, and the checks with their words take a while
+            found.append(note)
+            continue
+        if not isinstance(note, tuple) or not 3 <= len(note) <= len(Note._fields):
             raise OptionTypeError("notes", "a Note of start, duration and pitch", note)
         for part, value in zip(Note._fields[:2], note[:2], strict=True):
             _TIME.check(f"notes: note {i}: {part}", value)
-        Integer(0, most=127).check(f"notes: note {i}: pitch", note[2])
+        for part, value, whole in zip(Note._fields[2:], note[2:], _WHOLE, strict=False):
+            whole.check(f"notes: note {i}: {part}", value)
         found.append(Note(*note))
     return found
 
 
+def _plain(note: Note) -> bool:
+    """Return whether the parts of a note are plain numbers, in their ranges."""
+    start, duration, pitch, velocity, track = note
+    return (
+        type(start) in (int, float)
+        and type(duration) in (int, float)
+        and type(pitch) is type(velocity) is type(track) is int
+        and 0 <= start <= _TIME.most
+        and 0 <= duration <= _TIME.most
+        and 0 <= pitch <= 127
+        and 1 <= velocity <= 127
+        and 1 <= track <= TRACKS
+    )
+
+
+def check_pedals(pedals: object) -> list[Pedal]:
+    """Return the times of the pedal in order, those that overlap as one.
+
+    Raises `OptionError` for what is no `Pedal`, or one that ends before it starts.
+
+    >>> check_pedals([(2, 5), (0, 3), (5, 6)])
+    [Pedal(start=0, end=5), Pedal(start=5, end=6)]
+    """
+    found: list[Pedal] = []
+    for start, end in sorted(_checked("pedals", pedals, Pedal)):
+        if end < start:
+            raise OptionError("pedals", f"an end that is at least the start, {start}", end)
+        if found and start < found[-1].end:
+            found[-1] = Pedal(found[-1].start, max(end, found[-1].end))
+        elif end > start:
+            found.append(Pedal(start, end))
+    return found
+
+
+def check_tempos(tempos: object) -> list[Tempo]:
+    """Return tempos in order. Raises `OptionError` for what is none, or is not 4 to 1000.
+
+    >>> check_tempos([(4, 90), (0, 120)])
+    [Tempo(start=0, bpm=120), Tempo(start=4, bpm=90)]
+    """
+    found = sorted(Tempo(*one) for one in _checked("tempos", tempos, Tempo))
+    for one in found:
+        Number(4, 1000).check("tempos: bpm", one.bpm)
+    return found
+
+
+def check_meters(meters: object) -> list[Meter]:
+    """Return time signatures in order. Raises `OptionError` for what is none that can be kept.
+
+    >>> check_meters([(0, 3, 4)])
+    [Meter(start=0, beats=3, unit=4)]
+    """
+    found = sorted(Meter(*one) for one in _checked("meters", meters, Meter))
+    for one in found:
+        Integer(1, most=BEATS).check("meters: beats", one.beats)
+        if one.unit not in UNITS:
+            raise OptionError("meters: unit", f"one of {', '.join(map(str, UNITS))}", one.unit)
+    return found
+
+
+def _checked(name: str, given: object, kind: type[Pedal] | type[Tempo] | type[Meter]) -> list[tuple[Any, ...]]:
+    found = []
+    for i, one in enumerate(items(name, given)):
+        if not isinstance(one, tuple) or len(one) != len(kind._fields):
+            raise OptionTypeError(name, f"a {kind.__name__} of {', '.join(kind._fields)}", one)
+        for part, value in zip(kind._fields, one, strict=True):
+            _TIME.check(f"{name}: {i}: {part}", value)
+        found.append(one)
+    return found
+
+
 _TIME = Number(0, 1e6)  # quarters; a week at 100 a minute
+_WHOLE = (Integer(0, most=127), Integer(1, most=127), Integer(1, most=TRACKS))  # pitch, velocity, track
 
 
 class GridNote(NamedTuple):
@@ -62,6 +197,8 @@ class GridNote(NamedTuple):
     start: int
     duration: int
     pitch: int
+    velocity: int = VELOCITY
+    track: int = 1
 
     @classmethod
     def of(cls, note: Note) -> GridNote:
@@ -70,12 +207,15 @@ class GridNote(NamedTuple):
         >>> GridNote.of(Note(0.5, 0.001, 60))
         GridNote(start=12, duration=1, pitch=60)
         """
-        return cls(grid_points(note.start), max(grid_points(note.duration), 1), note.pitch)
+        return cls(grid_points(note.start), max(grid_points(note.duration), 1), *note[2:])
 
     @property
     def note(self) -> Note:
         """The same note in quarters."""
-        return Note(self.start / GRID, self.duration / GRID, self.pitch)
+        return Note(self.start / GRID, self.duration / GRID, *self[2:])
+
+    def __repr__(self) -> str:
+        return _repr(self, 3)
 
 
 def grid_points(quarters: float) -> int:
@@ -90,20 +230,70 @@ def grid_points(quarters: float) -> int:
 
 
 def tidy(notes: Iterable[GridNote]) -> list[GridNote]:
-    """Return the notes in order of start and then pitch, without overlaps on one pitch.
+    """Return the notes in order of start, pitch and track, without overlaps on a pitch of a track.
 
-    Of notes that start together on one pitch the longest is kept. A note ends where its pitch
-    begins again.
+    Of notes that start together on one pitch of a track the longest is kept, and of equally long
+    ones the loudest. A note ends where its pitch begins again on its track.
 
     >>> tidy([GridNote(12, 24, 60), GridNote(0, 24, 60), GridNote(0, 6, 60)])
     [GridNote(start=0, duration=12, pitch=60), GridNote(start=12, duration=24, pitch=60)]
     """
-    longest: dict[tuple[int, int], int] = {}
-    for start, duration, pitch in notes:
-        longest[start, pitch] = max(duration, longest.get((start, pitch), 0))
+    longest: dict[tuple[int, int, int], tuple[int, int]] = {}
+    for start, duration, pitch, velocity, track in notes:
+        at = start, pitch, track
+        longest[at] = max((duration, velocity), longest.get(at, (0, 0)))
     found = []
-    next_start: dict[int, int] = {}  # where each pitch begins again
-    for (start, pitch), duration in sorted(longest.items(), reverse=True):
-        found.append(GridNote(start, min(duration, next_start.get(pitch, start + duration) - start), pitch))
-        next_start[pitch] = start
+    next_start: dict[tuple[int, int], int] = {}  # where each pitch begins again
+    for (start, pitch, track), (duration, velocity) in sorted(longest.items(), reverse=True):
+        limit = next_start.get((pitch, track), start + duration) - start
+        found.append(GridNote(start, min(duration, limit), pitch, velocity, track))
+        next_start[pitch, track] = start
     return found[::-1]
+
+
+def sounding(notes: Iterable[Note], pedals: Iterable[Pedal]) -> list[Note]:
+    """Return notes as long as they sound: to the end of the pedal that is down where a key rises.
+
+    pedals: in order, without overlaps. A string that is struck again ends there.
+
+    >>> sounding([Note(0, 1, 60), Note(1, 1, 64)], [Pedal(0, 4)])
+    [Note(start=0, duration=4, pitch=60), Note(start=1, duration=3, pitch=64)]
+    """
+    down = list(pedals)
+    starts = [pedal.start for pedal in down]
+    found: list[Note] = []
+    next_start: dict[int, float] = {}
+    for note in sorted(notes, key=lambda n: n.start, reverse=True):
+        end = note.start + note.duration
+        i = bisect.bisect_left(starts, end) - 1  # a pedal that goes down as the key rises is too late
+        if i >= 0 and end < down[i].end:
+            again = next_start.get(note.pitch, math.inf)
+            end = max(end, min(down[i].end, again))
+        if end != note.start + note.duration:
+            note = note._replace(duration=end - note.start)
+        if next_start.get(note.pitch) != note.start:
+            next_start[note.pitch] = note.start
+        found.append(note)
+    return found[::-1]
+
+
+def clock(tempos: Sequence[Tempo]) -> Callable[[float], float]:
+    """Return a function that gives the seconds at a time in quarters.
+
+    tempos: in order. Before the first one, and without any, it is that of `BPM`.
+
+    >>> seconds = clock([Tempo(0, 60), Tempo(4, 120)])
+    >>> seconds(4), seconds(6)
+    (4.0, 5.0)
+    """
+    steps = [Tempo(0, BPM), *tempos]
+    times = [0.0]
+    for before, after in itertools.pairwise(steps):
+        times.append(times[-1] + (after.start - before.start) * 60 / before.bpm)
+    starts = [one.start for one in steps]
+
+    def seconds(quarters: float) -> float:
+        i = max(bisect.bisect_right(starts, quarters) - 1, 0)
+        return times[i] + (quarters - starts[i]) * 60 / steps[i].bpm
+
+    return seconds

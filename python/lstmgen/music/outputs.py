@@ -15,14 +15,14 @@ Path = str | os.PathLike[str]
 
 
 def check_outputs(
-    paths: Iterable[Path], vocabulary: Sequence[str] | None, *, joined: bool = False, bpm: float = 100
+    paths: Iterable[Path], vocabulary: Sequence[str] | None, *, joined: bool = False, bpm: float | None = None
 ) -> str | None:
     """Check that a sample can be written under names, before it is drawn.
 
     paths: the files to write.
     vocabulary: the elements of the model; None for a model that draws numbers.
     joined: whether the elements, joined, are a text; such a model never writes music.
-    bpm: quarters a minute, 4 to 1000.
+    bpm: quarters a minute, 4 to 1000; None: those of the piece.
 
     Returns the notation of the elements if they are music, else None. A `UserWarning` says what is
     assumed of them, if music is to be written. Raises `ValueError` that names the file and what can
@@ -55,11 +55,11 @@ def check_outputs(
     return None
 
 
-def check_music_outputs(paths: Iterable[Path], *, bpm: float = 100) -> bool:
+def check_music_outputs(paths: Iterable[Path], *, bpm: float | None = None) -> bool:
     """Check that music can be written under names, as music or its elements as text.
 
     paths: the files to write.
-    bpm: quarters a minute, 4 to 1000.
+    bpm: quarters a minute, 4 to 1000; None: those of the piece.
 
     Returns whether any file is music. Raises what `check_outputs` raises.
 
@@ -74,7 +74,7 @@ def check_music_outputs(paths: Iterable[Path], *, bpm: float = 100) -> bool:
                 "its elements as text with any other suffix, such as .txt"
             )
     kinds = {WRITABLE[suffix] for suffix in suffixes.values() if suffix in WRITABLE}
-    if kinds:
+    if kinds and bpm is not None:
         check_bpm(bpm)
     for kind in sorted(kinds):
         check_installed(kind)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from lstmgen.music import midi
 from lstmgen.music.elements import encode
 from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
-from lstmgen.music.notes import Note
+from lstmgen.music.notes import BEATS, TRACKS, UNITS, Meter, Note, Tempo
 from lstmgen.music.scores import music21
 
 Result = list[str] | str  # the elements of a file, or the reason why there are none
@@ -22,11 +22,12 @@ _DRUMS = 10  # MIDI channel, counted from 1
 _DRUMS_ONLY = "there are only drums in it (percussion, in MIDI channel 10), which have no pitch"
 
 
-def parse(path: Path, notation: str) -> Result:
+def parse(path: Path, notation: str, keep: str = "") -> Result:
     """Return the elements of a file, or a sentence why there are none.
 
     path: a file with a suffix of `formats.READABLE`.
     notation: "events" or "lesson".
+    keep: what "events" keeps, as in `elements.check_keep`.
 
     Raises `MemoryError` where there is not enough.
 
@@ -36,7 +37,7 @@ def parse(path: Path, notation: str) -> Result:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            elements, has_drums = _lesson(path) if notation == "lesson" else _events(path)
+            elements, has_drums = _lesson(path) if notation == "lesson" else _events(path, keep)
     except MemoryError:
         raise
     except Exception as error:  # music21 raises errors of any kind
@@ -159,19 +160,16 @@ def music21_version() -> str:
 # -- the notation "events" -------------------------------------------------------------------------
 
 
-def _events(path: Path) -> tuple[list[str], bool]:
+def _events(path: Path, keep: str) -> tuple[list[str], bool]:
     """Return the elements, and whether the file has drums."""
     if READABLE[suffix_of(path)] == "midi":
         found = midi.read_midi(path.read_bytes())
-        notes = [
-            Note(start / found.ticks, (end - start) / found.ticks, pitch)
-            for track in found.strokes
-            for start, end, pitch, _ in track
-        ]
-        return encode(notes), found.has_drums
-    stream = _stream(path)
-    has_drums = _remove_drums(stream)
-    return encode(_score_notes(stream)), has_drums
+        piece, has_drums = midi.piece_of(found), found.has_drums
+    else:
+        stream = _stream(path)
+        has_drums = _remove_drums(stream)
+        piece = _score_piece(stream)
+    return encode(keep=keep, **piece._asdict()), has_drums
 
 
 def _midi(data: bytes) -> Any:
@@ -208,7 +206,7 @@ def midi_seconds(data: bytes) -> tuple[list[Sound], bool]:
     file = midi.read_midi(data)
     seconds = midi.clock(file)
     strokes = sorted((stroke for track in file.strokes for stroke in track), key=lambda stroke: stroke.end)
-    found = [Sound(seconds(start), seconds(end) - seconds(start), pitch, v) for start, end, pitch, v in strokes]
+    found = [Sound(seconds(one.start), seconds(one.end) - seconds(one.start), *one[2:4]) for one in strokes]
     return found, file.has_drums
 
 
@@ -248,26 +246,49 @@ def _stream(path: Path) -> Any:
     return reader.stream
 
 
-def _score_notes(stream: Any) -> list[Note]:
-    """Return the notes of all parts as they sound. Notes that are tied are one."""
+def _score_piece(stream: Any) -> midi.Piece:
+    """Return a score: its parts are the tracks. It says neither velocities nor pedal."""
     stream.toSoundingPitch(inPlace=True)
+    flat = stream.flatten()
+    tempos, meters = [], []
+    for mark in flat.getElementsByClass("MetronomeMark"):
+        pace = mark.getQuarterBPM() if mark.number else None
+        if pace and 4 <= pace <= 1000:
+            tempos.append(Tempo(float(mark.offset), float(pace)))
+    for sign in flat.getElementsByClass("TimeSignature"):
+        if 1 <= sign.numerator <= BEATS and sign.denominator in UNITS:
+            meters.append(Meter(float(sign.offset), sign.numerator, sign.denominator))
+    return midi.Piece(_score_notes(stream, flat), [], tempos, meters)
+
+
+def _score_notes(stream: Any, flat: Any) -> list[Note]:
+    """Return the notes of all parts as they sound. Notes that are tied are one."""
+    parts = [part for part in stream.recurse().getElementsByClass("Part") if part.recurse().notes]
+    tracks = {
+        id(element): min(number, TRACKS) for number, part in enumerate(parts, 1) for element in part.recurse().notes
+    }
     notes: list[Note] = []
-    ends: dict[tuple[int, Fraction], int] = {}  # pitch and end of a note: its place in `notes`
-    for element in stream.flatten().notes:
+    ends: dict[tuple[int, int, Fraction], int] = {}  # track, pitch and end of a note: its place in `notes`
+    for element in flat.notes:
         if "Harmony" in element.classes:  # the name of a chord, not its sound
             continue
         start, duration = Fraction(element.offset), Fraction(element.quarterLength)
+        track = tracks.get(id(element), 1)
         for single in element.notes if element.isChord else [element]:
             if not duration or not hasattr(single, "pitch"):
                 continue
             pitch = int(single.pitch.midi)
-            at = ends.pop((pitch, start), None) if single.tie and single.tie.type in ("stop", "continue") else None
+            at = (
+                ends.pop((track, pitch, start), None)
+                if single.tie and single.tie.type in ("stop", "continue")
+                else None
+            )
             if at is None:
                 at = len(notes)
-                notes.append(Note(float(start), float(duration), pitch))
+                notes.append(Note(float(start), float(duration), pitch, track=track))
             else:
                 notes[at] = notes[at]._replace(duration=float(start + duration) - notes[at].start)
-            ends[pitch, start + duration] = at
+            ends[track, pitch, start + duration] = at
     return notes
 
 

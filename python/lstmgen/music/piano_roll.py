@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from lstmgen.music.notes import GridNote, Note
+from lstmgen.music.notes import GridNote, Note, Pedal
 
 _NAMES = ("C", "C#", "D", "E♭", "E", "F", "F#", "G", "A♭", "A", "B♭", "B")
 _BLACK = (1, 3, 6, 8, 10)
@@ -17,11 +17,12 @@ _ROW = 64  # quarters in a row at most, unless there would be more than _ROWS ro
 _ROWS = 8
 
 
-def png(notes: Sequence[Note]) -> bytes:
+def png(notes: Sequence[Note], pedals: Sequence[Pedal] = ()) -> bytes:
     """Return a PNG file of notes, coloured by pitch class.
 
     notes: at least one. They fill rows of equal length: as few rows as hold them at 64 quarters
-        each, but 8 at most.
+        each, but 8 at most. Softer notes are paler, where the velocities differ.
+    pedals: when the pedal is down, as lines below the notes.
 
     The text "Notes" in the metadata of the file is `digest(notes)`, so that a picture can be told
     from one of other notes, whatever version of matplotlib drew it.
@@ -39,7 +40,7 @@ def png(notes: Sequence[Note]) -> bytes:
     height = min(max((high - low) * 0.07, 1.8), 5)
     figure = figure_module.Figure(figsize=(12, rows * height + 0.8), dpi=120, layout="constrained")
     for row, axes in enumerate(figure.subplots(rows, 1, squeeze=False)[:, 0]):
-        _draw(axes, notes, row * quarters, quarters, (low, high))
+        _draw(axes, notes, pedals, row * quarters, quarters, (low, high))
     figure.supxlabel("beats (quarters)")
     figure.supylabel("pitch")
     buffer = io.BytesIO()
@@ -53,8 +54,13 @@ def digest(notes: Sequence[Note]) -> str:
     >>> digest([Note(0, 1, 60)])[:8]
     '5ba8ca34'
     """
-    lines = "".join("{} {} {}\n".format(*GridNote.of(note)) for note in notes)
+    lines = "".join(" ".join(map(str, _told(GridNote.of(note)))) + "\n" for note in notes)
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _told(note: GridNote) -> Sequence[int]:
+    """Return the parts of a note, without velocity and track where they have their defaults."""
+    return note[: 3 if note == note[:3] + GridNote(*note[:3])[3:] else 5]
 
 
 def matplotlib(module: str = "matplotlib") -> Any:
@@ -73,7 +79,9 @@ def matplotlib(module: str = "matplotlib") -> Any:
         raise ImportError(f"a picture needs matplotlib: pip install 'lstmgen[plot]' ({error})") from None
 
 
-def _draw(axes: Any, notes: Sequence[Note], start: int, quarters: int, pitches: tuple[int, int]) -> None:
+def _draw(
+    axes: Any, notes: Sequence[Note], pedals: Sequence[Pedal], start: int, quarters: int, pitches: tuple[int, int]
+) -> None:
     low, high = pitches
     colours = matplotlib("matplotlib").colormaps["hsv"]
     for pitch in range(low, high + 1):
@@ -85,7 +93,12 @@ def _draw(axes: Any, notes: Sequence[Note], start: int, quarters: int, pitches: 
         for note in seen
         for x, end in [(note.start, note.start + note.duration)]
     ]
-    hues = [colours(note.pitch * 7 % 12 / 12) for note in seen]  # a fifth is a step in hue
+    alike = len({note.velocity for note in notes}) == 1
+    hues = [  # a fifth is a step in hue
+        colours(note.pitch * 7 % 12 / 12, alpha=1.0 if alike else 0.3 + 0.7 * note.velocity / 127) for note in seen
+    ]
+    for pedal in pedals:
+        axes.plot([pedal.start, pedal.end], [low - 0.2] * 2, color="0.3", linewidth=1.5, solid_capstyle="butt")
     bars = matplotlib("matplotlib.collections").PolyCollection
     axes.add_collection(bars(corners, facecolors=hues, edgecolors="0.2", linewidths=0.3, zorder=2))
     axes.set_xlim(start, start + quarters)

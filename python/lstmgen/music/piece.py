@@ -13,25 +13,51 @@ from lstmgen.files import write
 from lstmgen.music import elements as _elements
 from lstmgen.music.formats import SYNTHS, WRITABLE, suffix_of
 from lstmgen.music.midi import midi_file
-from lstmgen.music.notes import Note, check_notes
+from lstmgen.music.notes import (
+    BPM,
+    GRID,
+    Meter,
+    Note,
+    Pedal,
+    Tempo,
+    check_meters,
+    check_notes,
+    check_pedals,
+    check_tempos,
+    clock,
+    sounding,
+)
 from lstmgen.options import Integer, as_float, choice, texts
 from lstmgen.options import path as checked_path
 
 
 class Music:
-    """Notes that can be written as files.
+    """Notes that can be written as files, and what else a piece says.
 
     notes: `Note`s in any order; the attribute `notes` has them in order of start and then pitch.
+    pedals: `Pedal`s, when the sustain pedal is down. Those that overlap become one.
+    tempos: `Tempo`s. Before the first one it is 100 quarters a minute.
+    meters: `Meter`s, time signatures.
 
-    >>> tune = Music([Note(1, 0.5, 64), Note(0, 1, 60)])
+    >>> tune = Music([Note(1, 0.5, 64), Note(0, 1, 60)], tempos=[Tempo(0, 90)])
     >>> tune
     <lstmgen.music.Music of 2 notes, 1.5 quarters>
-    >>> tune.notes[0].pitch
-    60
+    >>> tune.notes[0].pitch, tune.seconds(1.5)
+    (60, 1.0)
     """
 
-    def __init__(self, notes: Iterable[Note]) -> None:
-        self.notes = sorted(check_notes(notes), key=lambda n: (n.start, n.pitch))
+    def __init__(
+        self,
+        notes: Iterable[Note],
+        *,
+        pedals: Iterable[Pedal] = (),
+        tempos: Iterable[Tempo] = (),
+        meters: Iterable[Meter] = (),
+    ) -> None:
+        self.notes = sorted(check_notes(notes), key=lambda n: (n.start, n.pitch, n.track))
+        self.pedals = check_pedals(pedals)
+        self.tempos = check_tempos(tempos)
+        self.meters = check_meters(meters)
 
     @property
     def length(self) -> float:
@@ -42,13 +68,47 @@ class Music:
         """
         return max((note.start + note.duration for note in self.notes), default=0.0)
 
-    def to_stream(self, *, bpm: float = 100, staves: int = 1) -> Any:
+    def seconds(self, quarters: float, bpm: float | None = None) -> float:
+        """Return the seconds from the beginning to a time in quarters.
+
+        bpm: quarters a minute all the time; None: those of the piece.
+
+        >>> Music([Note(0, 1, 60)]).seconds(1, bpm=120)
+        0.5
+        """
+        return clock(self.tempos if bpm is None else [Tempo(0, bpm)])(quarters)
+
+    def sounds(self, bpm: float | None = None) -> list[tuple[float, float, int, int]]:
+        """Return what sounds: start and duration in seconds, pitch and velocity.
+
+        bpm: as in `seconds`. The pedal lengthens a note until it rises, or the note comes again.
+
+        >>> Music([Note(0, 1, 60)], pedals=[Pedal(0, 4)]).sounds(bpm=60)
+        [(0.0, 4.0, 60, 80)]
+        """
+        time = clock(self.tempos if bpm is None else [Tempo(0, bpm)])
+        return [
+            (time(n.start), time(n.start + n.duration) - time(n.start), n.pitch, n.velocity)
+            for n in sounding(self.notes, self.pedals)
+        ]
+
+    def elements(self, keep: str | Iterable[str] = ()) -> list[str]:
+        """Return the elements of the notation "events".
+
+        keep: what is kept beside pitches and times, as in `lstmgen.music.encode`.
+
+        >>> Music([Note(0, 1, 60)], meters=[Meter(0, 3, 4)]).elements(keep="meter")
+        ['m3/4', 'd24', 'n60']
+        """
+        return _elements.encode(self.notes, keep=keep, pedals=self.pedals, tempos=self.tempos, meters=self.meters)
+
+    def to_stream(self, *, bpm: float | None = None, staves: int = 1) -> Any:
         """Return a `music21.stream.Score` for a piano.
 
         Notes that start and end together are a chord.
 
-        bpm: quarters a minute.
-        staves: 1, or 2 that part at middle C.
+        bpm: quarters a minute all the time; None: those of the piece.
+        staves: 1, or 2 that part at middle C, or at the tracks where there are two.
 
         Raises `ImportError` without music21.
 
@@ -57,17 +117,24 @@ class Music:
         """
         from lstmgen.music import scores
 
-        check_bpm(bpm)
+        if bpm is not None:
+            check_bpm(bpm)
         staves = Integer(1, most=2).check("staves", staves)
-        return scores.to_stream(self.notes, bpm=bpm, staves=staves)
+        return scores.to_stream(self.notes, self._tempos(bpm), self.meters, staves=staves)
 
-    def write(self, path: str | os.PathLike[str], *, bpm: float = 100, synth: str | None = None) -> None:
+    def _tempos(self, bpm: float | None) -> list[Tempo]:
+        """Return the tempos that hold, the first one from the beginning."""
+        if bpm is not None:
+            return [Tempo(0, bpm)]
+        return self.tempos if self.tempos and not self.tempos[0].start else [Tempo(0, BPM), *self.tempos]
+
+    def write(self, path: str | os.PathLike[str], *, bpm: float | None = None, synth: str | None = None) -> None:
         """Write a file of the kind that its suffix names, whole or not at all.
 
         path: a name with a suffix of `WRITABLE`. MusicXML needs music21, and is rounded to
             sixteenths, triplets and halves of these. Sound in any form but `.wav` needs a program
             that encodes it. `.png` is a piano roll, and needs matplotlib.
-        bpm: quarters a minute, 4 to 1000.
+        bpm: quarters a minute all the time, 4 to 1000; None: those of the piece, or 100.
         synth: what plays the sound: "builtin", a small piano, or "fluidsynth", a program that needs
             a soundfont. None is fluidsynth where both are installed, and the piano elsewhere.
             Sound has the loudness -18 LUFS, or less where its peaks would be too loud.
@@ -88,15 +155,16 @@ class Music:
             raise ValueError(f"{os.fspath(path)}: expected a name with {', '.join(WRITABLE)}, found {kind or 'none'!r}")
         if not self.notes:
             raise ValueError(f"{os.fspath(path)}: there are no notes to write")
-        check_bpm(bpm)
+        if bpm is not None:
+            check_bpm(bpm)
         if synth is not None:
             choice("synth", synth, SYNTHS)
-        write(path, WRITERS[WRITABLE[kind]](self.notes, bpm, synth))
+        write(path, WRITERS[WRITABLE[kind]](self, bpm, synth))
 
     def _repr_html_(self) -> str:
         from lstmgen.notebook import music_player
 
-        return music_player(self.notes)
+        return music_player(self)
 
     def __repr__(self) -> str:
         return f"<lstmgen.music.Music of {len(self.notes)} notes, {self.length:g} quarters>"
@@ -122,7 +190,13 @@ def decode(elements: str | Sequence[str], *, notation: str | None = None) -> Mus
         notation, assumed = _elements.recognise(elements)
         if assumed:
             warnings.warn(assumed, stacklevel=2)
-    return Music(_elements.decode_notes(elements, notation))
+    score = _elements.decode_score(elements, notation)
+    return Music(
+        [note.note for note in score.notes],
+        pedals=[Pedal(start / GRID, end / GRID) for start, end in score.pedals],
+        tempos=[Tempo(at / GRID, bpm) for at, bpm in score.tempos],
+        meters=[Meter(at / GRID, beats, unit) for at, beats, unit in score.meters],
+    )
 
 
 def check_bpm(bpm: object) -> None:
@@ -166,54 +240,52 @@ def check_installed(kind: str) -> None:
 # -- one writer for each kind of file --------------------------------------------------------------
 
 
-def _midi(notes: Sequence[Note], bpm: float, _synth: str | None) -> bytes:
-    return midi_file(notes, bpm)
+def _midi(music: Music, bpm: float | None, _synth: str | None) -> bytes:
+    return midi_file(music.notes, bpm, pedals=music.pedals, tempos=music.tempos, meters=music.meters)
 
 
-def _musicxml(notes: Sequence[Note], bpm: float, _synth: str | None) -> bytes:
+def _musicxml(music: Music, bpm: float | None, _synth: str | None) -> bytes:
     from lstmgen.music import scores
 
-    return scores.musicxml_file(notes, bpm)
+    return scores.musicxml_file(music.notes, music._tempos(bpm), music.meters)
 
 
-def _wav(notes: Sequence[Note], bpm: float, synth: str | None) -> bytes:
+def _wav(music: Music, bpm: float | None, synth: str | None) -> bytes:
     from lstmgen.music import audio, mastering
 
-    audio.check_seconds(max(n.start + n.duration for n in notes) * 60 / bpm)
+    audio.check_seconds(music.seconds(music.length, bpm))
     if synth == "fluidsynth" or (synth is None and audio.soundfont_at_hand()):  # which has a room of its own
-        sound, rate = audio.samples_of(audio.fluidsynth(midi_file(notes, bpm)))
+        sound, rate = audio.samples_of(audio.fluidsynth(_midi(music, bpm, None)))
         return audio.wav(mastering.levelled(sound, rate), rate)
-    second = 60 / bpm
-    sound = audio.render([(n.start * second, n.duration * second, n.pitch) for n in notes])
-    return audio.wav(mastering.mastered(sound, audio.RATE))
+    return audio.wav(mastering.mastered(audio.render(music.sounds(bpm)), audio.RATE))
 
 
-def _mp3(notes: Sequence[Note], bpm: float, synth: str | None) -> bytes:
+def _mp3(music: Music, bpm: float | None, synth: str | None) -> bytes:
     from lstmgen.music import audio
 
-    return audio.compressed(lambda: _wav(notes, bpm, synth), "mp3")
+    return audio.compressed(lambda: _wav(music, bpm, synth), "mp3")
 
 
-def _ogg(notes: Sequence[Note], bpm: float, synth: str | None) -> bytes:
+def _ogg(music: Music, bpm: float | None, synth: str | None) -> bytes:
     from lstmgen.music import audio
 
-    return audio.compressed(lambda: _wav(notes, bpm, synth), "ogg")
+    return audio.compressed(lambda: _wav(music, bpm, synth), "ogg")
 
 
-def _flac(notes: Sequence[Note], bpm: float, synth: str | None) -> bytes:
+def _flac(music: Music, bpm: float | None, synth: str | None) -> bytes:
     from lstmgen.music import audio
 
-    return audio.compressed(lambda: _wav(notes, bpm, synth), "flac")
+    return audio.compressed(lambda: _wav(music, bpm, synth), "flac")
 
 
-def _png(notes: Sequence[Note], _bpm: float, _synth: str | None) -> bytes:
+def _png(music: Music, _bpm: float | None, _synth: str | None) -> bytes:
     from lstmgen.music import piano_roll
 
-    return piano_roll.png(notes)
+    return piano_roll.png(music.notes, music.pedals)
 
 
-# Notes, quarters a minute and the synthesiser in; the bytes of a file out.
-WRITERS: Mapping[str, Callable[[Sequence[Note], float, str | None], bytes]] = {
+# A piece, quarters a minute and the synthesiser in; the bytes of a file out.
+WRITERS: Mapping[str, Callable[[Music, float | None, str | None], bytes]] = {
     "midi": _midi,
     "musicxml": _musicxml,
     "wav": _wav,

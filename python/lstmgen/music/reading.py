@@ -20,14 +20,14 @@ from typing import NamedTuple
 from lstmgen import limits, options
 from lstmgen.errors import option
 from lstmgen.files import write
-from lstmgen.music.elements import KEYS, check_notation, transposed
+from lstmgen.music.elements import KEYS, check_keep, check_notation, transposed
 from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
 from lstmgen.music.parsing import Result, bound, music21_version, parse, prepare, reason
 from lstmgen.progress import counted
 
 File = str | os.PathLike[str]
 
-_VERSION = 2  # of what the cache holds: add 1 when a notation or the reading changes
+_VERSION = 3  # of what the cache holds: add 1 when a notation or the reading changes
 _OUT_OF_MEMORY = 3  # the exit status of a process that reads
 _LONG = 3600.0  # seconds, for a file whose reading is not bounded
 _WORKER = (
@@ -56,6 +56,7 @@ def read_pieces(
     paths: File | Iterable[File],
     *,
     notation: str = "events",
+    keep: str | Iterable[str] = (),
     transpose: bool = False,
     cache: bool | File = True,
     jobs: int | None = None,
@@ -68,6 +69,9 @@ def read_pieces(
         parts in order of time. Ornaments without a duration are left out, repeats are as written.
         "lesson" has the notes of the first instrument that has any, as music21 partitions a file
         and rounds its times; without instruments, all notes. Drums are left out of both.
+    keep: what "events" keeps beside pitches and times: some of "velocity", "pedal", "tempo",
+        "meter", "tracks" and "ends", as names or a text with commas between; "all", or "none".
+        Velocities and the pedal are those of MIDI files; a score in notes has none.
     transpose: whether each piece comes in all twelve keys, 5 semitones down to 6 up. Only for
         "events".
     cache: True keeps what was read in the user's cache folder, False nowhere, a path there.
@@ -86,6 +90,10 @@ def read_pieces(
     """
     check_notation(notation)
     transpose = options.Flag().check("transpose", transpose)
+    asked = check_keep(keep)
+    if asked and notation != "events":
+        raise ValueError(f"{option('keep')}: only with {option('notation', 'events')}")
+    how = " ".join([notation, ",".join(asked)]).strip()
     if transpose and notation != "events":
         raise ValueError(
             f"{option('transpose')}: only with {option('notation', 'events')}: the lesson's chords have no pitches"
@@ -99,7 +107,7 @@ def read_pieces(
     version = music21_version()
     found: dict[Path, list[str]] = {}
     skipped: list[tuple[Path, str]] = []
-    for path, result in _read_all(files, notation, _Cache.at(cache, f"{_VERSION} {notation} {version}"), jobs):
+    for path, result in _read_all(files, how, _Cache.at(cache, f"{_VERSION} {how} {version}"), jobs):
         if isinstance(result, str):
             skipped.append((path, result))
             warnings.warn(f"{path}: skipped: {result}", stacklevel=2)
@@ -179,8 +187,11 @@ def _cache_folder() -> Path:
     return Path(root) / "lstmgen" / "music"
 
 
-def _read_all(files: Sequence[Path], notation: str, cache: _Cache, jobs: int | None) -> list[tuple[Path, Result]]:
-    """Return for each file its elements, or the reason why there are none."""
+def _read_all(files: Sequence[Path], how: str, cache: _Cache, jobs: int | None) -> list[tuple[Path, Result]]:
+    """Return for each file its elements, or the reason why there are none.
+
+    how: the notation, and after a space what it keeps.
+    """
     results: dict[Path, Result] = {}
     names: dict[Path, Path | None] = {}
     for path in files:
@@ -194,7 +205,7 @@ def _read_all(files: Sequence[Path], notation: str, cache: _Cache, jobs: int | N
         if stored is not None:
             results[path] = stored
     new = [path for path in files if path not in results]
-    parsed = _parse_all(new, notation, min(jobs or os.cpu_count() or 1, len(new)))
+    parsed = _parse_all(new, how, min(jobs or os.cpu_count() or 1, len(new)))
     for path, result in counted(parsed, len(new), "files", "reading"):
         results[path] = result
         if not isinstance(result, str):
@@ -215,11 +226,11 @@ def _bytes(path: Path) -> bytes:
 # A pool of `multiprocessing` would run the caller's script again, or inherit TensorFlow's threads.
 
 
-def _parse_all(files: Sequence[Path], notation: str, jobs: int) -> Iterator[tuple[Path, Result]]:
+def _parse_all(files: Sequence[Path], how: str, jobs: int) -> Iterator[tuple[Path, Result]]:
     if not sys.executable:
-        yield from ((path, parse(path, notation)) for path in files)
+        yield from ((path, parse(path, *how.split())) for path in files)
         return
-    with _Workers(jobs, notation) as workers, ThreadPoolExecutor(max(jobs, 1)) as threads:
+    with _Workers(jobs, how) as workers, ThreadPoolExecutor(max(jobs, 1)) as threads:
         try:
             yield from zip(files, threads.map(workers.parse, files), strict=True)
         finally:  # if interrupted, do not wait for the files that are left
@@ -229,8 +240,8 @@ def _parse_all(files: Sequence[Path], notation: str, jobs: int) -> Iterator[tupl
 class _Workers:
     """Processes that read one file after the other. A process that dies costs one file."""
 
-    def __init__(self, count: int, notation: str) -> None:
-        self._notation = notation
+    def __init__(self, count: int, how: str) -> None:
+        self._how = how.split()
         self._alone = count == 1  # no process is faster than this one
         self._free: SimpleQueue[subprocess.Popen[str] | None] = SimpleQueue()
         for _ in range(count):
@@ -238,17 +249,17 @@ class _Workers:
 
     def parse(self, path: Path) -> Result:
         try:
-            allowed = bound(path, self._notation)
+            allowed = bound(path, self._how[0])
         except (OSError, ValueError) as error:
             return reason(error)
         if allowed is None and self._alone:
-            return parse(path, self._notation)
+            return parse(path, *self._how)
         seconds, memory = allowed or (_LONG, sys.maxsize)
         process = self._free.get() or self._started()
         late = threading.Timer(limits.PATIENCE + 2 * seconds, process.kill)
         try:
             late.start()
-            answer = self._ask(process, [str(path), self._notation, *(allowed or ())])
+            answer = self._ask(process, [str(path), self._how, *(allowed or ())])
             late.cancel()
             if answer:
                 result: Result = json.loads(answer)
@@ -288,7 +299,7 @@ class _Workers:
         return process
 
     @staticmethod
-    def _ask(process: subprocess.Popen[str], question: Sequence[str | float]) -> str:
+    def _ask(process: subprocess.Popen[str], question: Sequence[str | float | list[str]]) -> str:
         """Return the answer, a line; empty if the process has ended."""
         assert process.stdin and process.stdout
         with suppress(OSError):
@@ -308,11 +319,11 @@ def _serve() -> None:
         os.dup2(2, 1)
         print(json.dumps("ready"), file=answers, flush=True)
         for line in sys.stdin:
-            path, notation, *allowed = json.loads(line)
+            path, how, *allowed = json.loads(line)
             try:
                 if allowed:
-                    prepare(Path(path), notation)
+                    prepare(Path(path), how[0])
                     limits.limit(*allowed, again=True)
-                print(json.dumps(parse(Path(path), notation)), file=answers, flush=True)
+                print(json.dumps(parse(Path(path), *how)), file=answers, flush=True)
             except MemoryError:
                 os._exit(_OUT_OF_MEMORY)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lstmgen import options
 from lstmgen.errors import OptionTypeError
-from lstmgen.music.elements import decode_grid, is_event
+from lstmgen.music.elements import decode_score, is_event
 from lstmgen.music.piece import Music
 from lstmgen.options import Flag, Integer, instance, texts
 
@@ -204,7 +204,7 @@ def _windows(elements: Sequence[str], n: int, transposed: bool) -> Iterator[tupl
     if not elements or not is_event(elements[0]):
         yield from (tuple(elements[i : i + n]) for i in range(len(elements) - n + 1))
         return
-    grid = decode_grid(elements, "events")
+    grid = decode_score(elements, "events").notes
     starts = [note.start for note in grid]
     gaps = [start - before for before, start in zip(starts[:1] + starts, starts, strict=False)]
     for i in range(len(grid) - n + 1):

@@ -13,8 +13,7 @@ from typing import NamedTuple
 from lstmgen import inputs, options
 from lstmgen.errors import OptionTypeError
 from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
-from lstmgen.music.midi import VELOCITY
-from lstmgen.music.notes import GridNote, Note, tidy
+from lstmgen.music.notes import VELOCITY, GridNote, Note, Tempo, tidy
 from lstmgen.music.parsing import midi_seconds, without_notes
 from lstmgen.music.piece import Music, check_bpm
 
@@ -40,13 +39,13 @@ class TimedNote(NamedTuple):
 
 
 def of_timed_notes(notes: Iterable[TimedNote], *, bpm: float = 100) -> Music:
-    """Return notes as `Music`, which is written with the same `bpm`.
+    """Return notes as `Music` whose tempo is `bpm`.
 
     bpm: quarters a minute. It decides how seconds become quarters, and so how fine times are: they
         are rounded to 1/24 of a quarter, which is 25 ms at 100.
 
-    A step or duration of over a minute is shortened to that. Velocities are left out: all notes of
-    `Music` are as loud. A note ends where its pitch begins again.
+    A step or duration of over a minute is shortened to that. A velocity is rounded, to 1 at least
+    and 127 at most. A note ends where its pitch begins again.
 
     >>> of_timed_notes([TimedNote(60, 0, 0.6), TimedNote(64, 0.6, 0.3)]).notes
     [Note(start=0.0, duration=1.0, pitch=60), Note(start=1.0, duration=0.5, pitch=64)]
@@ -62,8 +61,9 @@ def of_timed_notes(notes: Iterable[TimedNote], *, bpm: float = 100) -> Music:
         now += min(note.step, LONGEST)
         if 0 <= note.pitch <= 127:
             quarters = bpm / 60
-            found.append(GridNote.of(Note(now * quarters, min(note.duration, LONGEST) * quarters, note.pitch)))
-    return Music(note.note for note in tidy(found))
+            loud = round(min(max(note.velocity, 1), 127))
+            found.append(GridNote.of(Note(now * quarters, min(note.duration, LONGEST) * quarters, note.pitch, loud)))
+    return Music((note.note for note in tidy(found)), tempos=[Tempo(0, bpm)])
 
 
 def read_timed_notes(path: str | os.PathLike[str]) -> list[TimedNote]:
