@@ -443,6 +443,26 @@ def test_a_server_that_ends_is_a_message_and_another_try_goes_on(page: Browser, 
         service.end(signal.SIGKILL)
 
 
+def test_a_server_that_is_busy_is_a_message_and_another_try_goes_on(page: Browser, tmp_path: Path) -> None:
+    needs_server()
+    service = Service(tmp_path / "log", "latex", "--parallel", "2", "--queue", "0", "--max-length", "9000000")
+    try:
+        opened(page, service.address)
+        page.wait(lambda: page.text("#bars"), "what comes after the prime, which is drawn, too")
+        service.wait_until("lstmgen_requests_open", 0)
+        with service.open({"max_tokens": 9_000_000, "stream": True, "n": 2}):
+            service.wait_until("lstmgen_running", 2)
+            page.press("#start")
+            page.wait(lambda: "The server is busy: the queue is full" in page.text("#trouble"), "the message")
+            assert not running(page)
+        service.wait_until("lstmgen_running", 0)
+        page.press("#again")
+        page.wait(lambda: count(page) > 20, "letters")
+        page.driver.get("about:blank")
+    finally:
+        service.end(signal.SIGKILL)
+
+
 def test_a_server_that_falls_silent_is_a_message_after_a_while(page: Browser, tmp_path: Path) -> None:
     needs_server()
     service = Service(tmp_path / "log", "latex")

@@ -26,7 +26,9 @@ from support.services import Service
 for package in ("starlette", "uvicorn", "openai"):
     pytest.importorskip(package)
 
-from lstmgen.serving import completions  # noqa: E402
+from lstmgen.serving import completions, trial  # noqa: E402
+from lstmgen.serving.failures import Failure  # noqa: E402
+from lstmgen.serving.limits import Limits  # noqa: E402
 
 ON_WINDOWS = sys.platform == "win32"
 GRAMMAR = 'root ::= ("a" | "b" "c"+ "d")+ "e"'
@@ -353,6 +355,75 @@ def test_a_broken_upload_is_an_error_that_names_it(service: Service, data: bytes
     status, found = service.ask("/v1/uploads?name=../x%1b.h5", data)
     assert status == 400
     assert found["error"]["message"].startswith("x\\x1b.h5: ")
+
+
+def test_an_upload_that_draws_no_elements_is_refused_by_name(service: Service) -> None:
+    notes = packed(network([("lstm", 4), ("dense", 3, "linear")], 3), encoding="features")
+    status, found = service.ask("/v1/uploads?name=notes.bin", notes)
+    assert (status, found["error"]["param"]) == (400, "file")
+    assert found["error"]["message"].startswith("notes.bin: the network reads features: it predicts")
+
+
+def wide() -> bytes:
+    """Return a `.bin` of 0.2 MB that makes 17 MB of numbers for an element, all at once."""
+    layers = [("lstm", 4), ("repeat", 2048), ("dense", 2048, "relu"), ("lstm", 4), ("dense", 11, "softmax")]
+    return packed(network(layers, vectors=(0,)))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no limits on the memory of a process")
+def test_an_upload_that_takes_too_much_memory_is_refused(service: Service) -> None:
+    data = wide()
+    assert len(data) < 2**18
+    assert lstmgen.Model(data).whole  # it passes its self-test
+    before = service.ask("/v1/models")[1]["data"]
+    status, found = service.ask("/v1/uploads?name=big.bin", data)
+    assert (status, found["error"]["message"]) == (400, "big.bin: it takes more memory than 139 MiB")
+    assert service.ask("/v1/models")[1]["data"] == before
+    assert service.ask("/health")[0] == 200
+
+
+def dying(code: str) -> str:
+    return f"import os, signal, sys, time; {code}"
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", 400, "x.bin: the process that read it died of SIGSEGV: the file is"),
+        ("os.kill(os.getpid(), signal.SIGXCPU)", 400, "x.bin: reading it took more than 5 s of processor time"),
+        ("os._exit(3)", 400, "x.bin: it takes more memory than 129 MiB"),
+        ("raise SystemExit(7)", 400, "x.bin: the process that read it ended with status 7: the file is damaged"),
+        ("", 400, "x.bin: the process that read it ended without an answer"),
+        ("time.sleep(60)", 400, "x.bin: reading it took longer than 0.5 s"),
+    ],
+)
+def test_the_end_of_the_process_that_tries_an_upload_is_named(
+    monkeypatch: pytest.MonkeyPatch, code: str, status: int, said: str
+) -> None:
+    if os.name != "posix" and "kill" in code:
+        pytest.skip("Windows has no such signals")
+    monkeypatch.setattr(trial, "_START", dying(code))
+    with pytest.raises(Failure) as caught:
+        trial.tried(packed(), "x.bin", Limits(seconds=0.5 if "sleep" in code else 60))
+    assert caught.value.status == status
+    assert caught.value.message.startswith(said)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no limit on the time of a process")
+def test_an_upload_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = f"{trial._START.rpartition('; main()')[0]}; from lstmgen.serving import child; "
+    endless += "child._try = lambda data, sequences: sum(iter(lambda: 0, 1)); main()"
+    monkeypatch.setattr(trial, "_START", endless)
+    monkeypatch.setattr(trial, "_SECONDS", 0)
+    with pytest.raises(Failure, match=r"x\.bin: reading it took more than 0 s of processor time"):
+        trial.tried(packed(), "x.bin", Limits())
+
+
+def test_no_process_for_an_upload_is_no_fault_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere")
+    with pytest.raises(Failure, match="no process") as caught:
+        trial.tried(packed(), "x.bin", Limits())
+    assert caught.value.status == 503
 
 
 def test_the_page_and_its_headers(service: Service) -> None:

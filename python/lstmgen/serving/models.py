@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lstmgen.bundled import Source, bundled, card_path
+from lstmgen.bundled import bundled, card_path
 from lstmgen.model import Model
 from lstmgen.options import recommended
 from lstmgen.serving.engine import Engine
 from lstmgen.serving.failures import Failure
 from lstmgen.serving.limits import Limits
+from lstmgen.serving.trial import tried
 from lstmgen.stream import decode
 
 # Texts to begin with, if the model has their letters.
@@ -37,7 +38,7 @@ class Served:
     def __init__(self, identity: str, model: Model, limits: Limits, threads: int, *, name: str, card: str = "") -> None:
         self.id = identity
         self.model = model
-        self.facts = _facts(identity, model, name, card)
+        self.facts = facts_of(identity, model, name, card)
         self.engine = Engine(model, parallel=limits.parallel, queue=limits.queue, threads=threads)
 
 
@@ -88,17 +89,11 @@ class Models:
 
         name: of the file. data: its bytes.
 
-        A `.bin` is read within the limits of its reader, a file of Keras in a process of its own.
+        A process of its own has tried the file before this one loads it: see `trial`.
         """
         name = os.path.basename(name.replace("\\", "/"))[:100] or "model"
-        try:
-            model = _read(data)
-            served = Served(f"upload-{secrets.token_hex(8)}", model, self._limits, self._threads, name=name)
-        except (ValueError, TypeError, OSError, MemoryError) as error:
-            text = str(error).replace("<bytes>", name)
-            if "trusted" in text:  # what only the owner of the server may do
-                text = text.partition(" If you trust it")[0]
-            raise Failure(400, text or type(error).__name__, "file") from None
+        model = Model(tried(data, name, self._limits))
+        served = Served(f"upload-{secrets.token_hex(8)}", model, self._limits, self._threads, name=name)
         with self._lock:
             self._uploaded[served.id] = served
             dropped = [self._uploaded.popitem(last=False)[1] for _ in range(len(self._uploaded) - self._limits.uploads)]
@@ -118,13 +113,15 @@ class Models:
         return sum(running for running, _ in loads), sum(waiting for _, waiting in loads)
 
 
-def _read(data: Source) -> Model:
-    from lstmgen.binfile.sniffing import is_bin
+def facts_of(identity: str, model: Model, name: str, card: str) -> dict[str, Any]:
+    """Return what `/v1/models` says of a model.
 
-    return Model(data) if is_bin(data) else Model(data, trusted=False)
+    identity: its id. name: as clients see it. card: its card, in Markdown.
 
-
-def _facts(identity: str, model: Model, name: str, card: str) -> dict[str, Any]:
+    >>> import lstmgen
+    >>> facts_of("m", lstmgen.Model("latex"), "m.bin", "")["lstmgen"]["kind"]
+    'text'
+    """
     from lstmgen.music.elements import recognise_vocabulary
 
     vocabulary, metadata = model.vocabulary, model.metadata
