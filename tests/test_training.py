@@ -25,7 +25,7 @@ import pytest
 import lstmgen
 from lstmgen.cli import main as cli
 from lstmgen.training import TextSettings, train_text
-from lstmgen.training.tasks.text import letters, split, words
+from lstmgen.training.tasks.text import letters, shared_out, split, words
 from support.slow import slow_but
 
 SMALL = TextSettings(units=24, epochs=2, batch=16, length=30, window=20, holdout=0.1, lr=1e-2)
@@ -110,6 +110,17 @@ def test_split_keeps_pieces_apart() -> None:
     assert split(ids, 0.0)[1] == []
     assert [len(piece) for piece in split(ids, 0.1, least=40)[1]] == [50, 50]
     assert [len(piece) for piece in split(ids, 0.1, least=400)[1]] == [100]
+
+
+def test_held_out_texts_fill_the_rows_of_a_batch() -> None:
+    texts = [np.arange(0, 900, dtype=np.int32), np.arange(1000, 1900, dtype=np.int32)]
+    shared = shared_out(texts, 9, 10)
+    assert len(shared) == 8
+    measured = np.concatenate([text[10:] for text in shared]).tolist()
+    assert sorted({*range(10, 900), *range(1010, 1900)} - set(measured)) == [898, 899, 1898, 1899]
+    assert len(set(measured)) == len(measured)
+    assert [len(text) for text in shared_out(texts, 9, 300)] == [900, 900]  # too short to cut
+    assert [len(text) for text in shared_out(texts, 1, 10)] == [900, 900]
 
 
 @pytest.mark.parametrize("carry", [False, True])

@@ -429,9 +429,10 @@ def per_step(
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     onehot = n if settings.level == "letters" else None
     data = _streams(training, settings, onehot) if carry else _slices(training, settings, onehot, keys)
-    validation = _whole(held_out, settings.window, onehot)
+    batch = known(settings.batch)
+    validation = _whole(shared_out(held_out, batch, settings.window) if carry else held_out, settings.window, onehot)
     if validation is not None and carry:
-        validation = _rows(validation, known(settings.batch)).dataset(keras)
+        validation = _rows(validation, batch).dataset(keras)
     return model, lambda: network(saved=True), data, validation
 
 
@@ -553,6 +554,20 @@ def _rows(whole: tuple[NDArray[Any], ...], batch: int) -> Batches:
     filled = [np.pad(array, [(0, empty)] + [(0, 0)] * (array.ndim - 1)) for array in (inputs, targets, weights)]
     split = [np.split(array, len(array) // batch) for array in filled]
     return Batches(len(split[0]), lambda epoch: lambda step: tuple(parts[step] for parts in split))
+
+
+def shared_out(texts: list[Ids], rows: int, window: int) -> list[Ids]:
+    """Cut held-out texts so that they fill the rows of a batch, which are measured in any case.
+
+    Each part has the `window` elements before it, to warm up the state, and four times as many.
+    """
+    shared = []
+    for text in texts:
+        measured = len(text) - window
+        parts = max(1, min(rows // len(texts), measured // (4 * window)))
+        size = measured // parts
+        shared += [text[i * size : window + (i + 1) * size] for i in range(parts)]
+    return shared
 
 
 def _whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
