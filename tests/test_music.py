@@ -877,7 +877,7 @@ def test_without_the_extras_it_says_how_to_get_them(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(importlib, "import_module", missing)
     monkeypatch.setattr(importlib.metadata, "version", unknown)
-    (tmp_path / "x.mid").write_bytes(b"x")
+    (tmp_path / "x.krn").write_bytes(b"x")
     with pytest.raises(ImportError, match=r"pip install 'lstmgen\[music\]'"):
         music.read_pieces(tmp_path)
     with pytest.raises(ImportError, match=r"pip install 'lstmgen\[music\]'"):

@@ -73,7 +73,7 @@ def test_whatever_can_be_written_is_written(tmp_path: Path, make: Any, suffix: s
         pytest.skip(str(error))
     path = tmp_path / f"x{suffix.upper()}"
     assert sample(make(EVENTS), "-o", str(path)) == 0
-    starts = {"midi": b"MThd", "wav": b"RIFF", "png": b"\x89PNG", "musicxml": b"<?xml", "ogg": b"OggS"}
+    starts = {"midi": b"MThd", "wav": b"RIFF", "png": b"\x89PNG", "musicxml": b"<?xml", "ogg": b"OggS", "abc": b"X:1\n"}
     if start := starts.get(formats.WRITABLE[suffix]):
         assert path.read_bytes().startswith(start)
     else:

@@ -7,7 +7,8 @@
 
 The arrows point one way, from the right to the left:
 
-    notes  <-  elements, midi, scores, audio, piano_roll  <-  piece  <-  statistics, outputs
+    notes  <-  elements, midi, abc_notation, scores, audio, piano_roll  <-  piece
+    piece  <-  statistics, outputs
     formats, elements, scores  <-  parsing  <-  reading, timed_notes  <-  note_generator
 """
 

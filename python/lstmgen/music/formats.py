@@ -38,6 +38,7 @@ FORMATS = {
     ".xml": Format(reads="musicxml", writes="musicxml", text=True),
     ".mxl": Format(reads="musicxml"),
     ".krn": Format(reads="humdrum", text=True),
+    ".abc": Format(reads="abc", writes="abc", text=True),
     ".wav": Format(writes="wav", sound=True),
     ".mp3": Format(writes="mp3", sound=True),
     ".ogg": Format(writes="ogg", sound=True),

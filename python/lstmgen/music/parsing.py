@@ -10,20 +10,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lstmgen.music import midi
+from lstmgen.music import abc_notation, midi
 from lstmgen.music.elements import encode
 from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
 from lstmgen.music.notes import BEATS, TRACKS, UNITS, Meter, Note, Tempo
 from lstmgen.music.scores import music21
 
-Result = list[str] | str  # the elements of a file, or the reason why there are none
+Result = list[list[str]] | str  # the elements of each piece of a file, or the reason why there are none
 
 _DRUMS = 10  # MIDI channel, counted from 1
 _DRUMS_ONLY = "there are only drums in it (percussion, in MIDI channel 10), which have no pitch"
 
 
 def parse(path: Path, notation: str, keep: str = "") -> Result:
-    """Return the elements of a file, or a sentence why there are none.
+    """Return the elements of each piece of a file, or a sentence why there are none.
 
     path: a file with a suffix of `formats.READABLE`.
     notation: "events" or "lesson".
@@ -37,12 +37,26 @@ def parse(path: Path, notation: str, keep: str = "") -> Result:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if READABLE[suffix_of(path)] == "abc":
+                return _tunes(path.read_bytes(), notation, keep) or without_notes(False)
             elements, has_drums = _lesson(path) if notation == "lesson" else _events(path, keep)
     except MemoryError:
         raise
     except Exception as error:  # music21 raises errors of any kind
-        return f"{'' if isinstance(error, midi.MidiError) else 'music21 cannot read it: '}{reason(error)}"
-    return elements or without_notes(has_drums)
+        ours = isinstance(error, midi.MidiError | abc_notation.AbcError)
+        return f"{'' if ours else 'music21 cannot read it: '}{reason(error)}"
+    return [elements] if elements else without_notes(has_drums)
+
+
+def _tunes(data: bytes, notation: str, keep: str) -> list[list[str]]:
+    """Return the elements of each tune of a file in ABC notation that has notes."""
+    if notation != "events":
+        raise abc_notation.AbcError(f"ABC notation is read as events, not as {notation!r}")
+    return [
+        encode(tune.notes, keep=keep, tempos=tune.tempos, meters=tune.meters)
+        for tune in abc_notation.read_abc(data)
+        if tune.notes
+    ]
 
 
 class Bound(NamedTuple):
@@ -81,7 +95,9 @@ def bound(path: Path, notation: str) -> tuple[float, int] | None:
     True
     """
     kind = READABLE[suffix_of(path)]
-    if kind == "midi" and notation == "events":
+    if kind == "abc" and (size := path.stat().st_size) > abc_notation.MAX_ABC:
+        raise ValueError(f"expected at most {abc_notation.MAX_ABC:,} bytes of ABC notation, found {size:,}")
+    if not needs_music21(path, notation):
         return None
     allowed, size = _BOUNDS[kind], path.stat().st_size
     if kind == "musicxml":
@@ -114,8 +130,8 @@ def prepare(path: Path, notation: str) -> None:
     >>> prepare(Path("a.mid"), "events")
     """
     kind = READABLE[suffix_of(path)]
-    if kind == "midi":
-        modules = ["midi.translate", "instrument"] if notation == "lesson" else []
+    if kind in ("midi", "abc"):
+        modules = ["midi.translate", "instrument"] if needs_music21(path, notation) else []
     else:
         modules = ["converter", "instrument", "musicxml.xmlToM21" if kind == "musicxml" else "humdrum.spineParser"]
     for name in modules:
@@ -141,6 +157,16 @@ def reason(error: BaseException) -> str:
     text = " ".join(text.split())
     kind = "" if isinstance(error, OSError | ValueError) and text else f"{type(error).__name__}: "
     return f"{kind}{text}"[:300]
+
+
+def needs_music21(path: Path, notation: str) -> bool:
+    """Return whether a file, of whatever suffix, is read by music21.
+
+    >>> needs_music21(Path("a.mid"), "events"), needs_music21(Path("a.krn"), "events")
+    (False, True)
+    """
+    kind = READABLE.get(suffix_of(path), "abc")
+    return kind != "abc" and (kind != "midi" or notation != "events")
 
 
 def music21_version() -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from lstmgen.errors import OptionError, OptionTypeError
 from lstmgen.files import write
 from lstmgen.music import elements as _elements
+from lstmgen.music.abc_notation import abc_file
 from lstmgen.music.formats import SYNTHS, WRITABLE, suffix_of
 from lstmgen.music.midi import midi_file
 from lstmgen.music.notes import (
@@ -132,8 +133,9 @@ class Music:
         """Write a file of the kind that its suffix names, whole or not at all.
 
         path: a name with a suffix of `WRITABLE`. MusicXML needs music21, and is rounded to
-            sixteenths, triplets and halves of these. Sound in any form but `.wav` needs a program
-            that encodes it. `.png` is a piano roll, and needs matplotlib.
+            sixteenths, triplets and halves of these. ABC has the first tempo, and keeps no
+            velocities. Sound in any form but `.wav` needs a program that encodes it. `.png` is a
+            piano roll, and needs matplotlib.
         bpm: quarters a minute all the time, 4 to 1000; None: those of the piece, or 100.
         synth: what plays the sound: "builtin", a small piano, or "fluidsynth", a program that needs
             a soundfont. None is fluidsynth where both are installed, and the piano elsewhere.
@@ -250,6 +252,10 @@ def _musicxml(music: Music, bpm: float | None, _synth: str | None) -> bytes:
     return scores.musicxml_file(music.notes, music._tempos(bpm), music.meters)
 
 
+def _abc(music: Music, bpm: float | None, _synth: str | None) -> bytes:
+    return abc_file(music.notes, music._tempos(bpm), music.meters)
+
+
 def _wav(music: Music, bpm: float | None, synth: str | None) -> bytes:
     from lstmgen.music import audio, mastering
 
@@ -288,6 +294,7 @@ def _png(music: Music, _bpm: float | None, _synth: str | None) -> bytes:
 WRITERS: Mapping[str, Callable[[Music, float | None, str | None], bytes]] = {
     "midi": _midi,
     "musicxml": _musicxml,
+    "abc": _abc,
     "wav": _wav,
     "mp3": _mp3,
     "ogg": _ogg,

@@ -22,12 +22,12 @@ from lstmgen.errors import option
 from lstmgen.files import write
 from lstmgen.music.elements import KEYS, check_keep, check_notation, transposed
 from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
-from lstmgen.music.parsing import Result, bound, music21_version, parse, prepare, reason
+from lstmgen.music.parsing import Result, bound, music21_version, needs_music21, parse, prepare, reason
 from lstmgen.progress import counted
 
 File = str | os.PathLike[str]
 
-_VERSION = 3  # of what the cache holds: add 1 when a notation or the reading changes
+_VERSION = 4  # of what the cache holds: add 1 when a notation or the reading changes
 _OUT_OF_MEMORY = 3  # the exit status of a process that reads
 _LONG = 3600.0  # seconds, for a file whose reading is not bounded
 _WORKER = (
@@ -40,7 +40,8 @@ class Pieces(NamedTuple):
     """What `read_pieces` found.
 
     pieces: the elements of each piece.
-    sources: the file of each piece. With `transpose`, twelve pieces in a row come from one file.
+    sources: the file of each piece. A file in ABC notation has many. With `transpose`, each comes
+        in twelve keys, one after the other.
     skipped: each file that could not be read, and why.
 
     >>> Pieces([["n60"]], [Path("a.mid")], []).pieces
@@ -63,10 +64,11 @@ def read_pieces(
 ) -> Pieces:
     """Read music files as pieces of elements.
 
-    paths: files with a suffix of `READABLE` (MIDI, MusicXML, Humdrum), or folders. A folder
+    paths: files with a suffix of `READABLE` (MIDI, MusicXML, Humdrum, ABC), or folders. A folder
         stands for all such files in it and in the folders below.
     notation: "events" or "lesson", see `lstmgen.music.elements`. "events" has the notes of all
         parts in order of time. Ornaments without a duration are left out, repeats are as written.
+        Each tune of a file in ABC notation is a piece. ABC is read as "events" only.
         "lesson" has the notes of the first instrument that has any, as music21 partitions a file
         and rounds its times; without instruments, all notes. Drums are left out of both.
     keep: what "events" keeps beside pitches and times: some of "velocity", "pedal", "tempo",
@@ -79,7 +81,7 @@ def read_pieces(
 
     A file that cannot be read is skipped, with a warning that names it. Raises `OSError` for a path
     that does not exist, `ValueError` for options out of range and if nothing is left, and
-    `ImportError` without music21.
+    `ImportError` without music21, which reads MusicXML, Humdrum and the notation "lesson".
 
     >>> from tempfile import TemporaryDirectory
     >>> from lstmgen.music import Music, Note
@@ -104,8 +106,8 @@ def read_pieces(
         options.path("cache", cache)
     given = [paths] if isinstance(paths, str | os.PathLike) else options.items("paths", paths)
     files = _files([options.path("paths", one) for one in given])
-    version = music21_version()
-    found: dict[Path, list[str]] = {}
+    version = music21_version() if any(needs_music21(path, notation) for path in files) else ""
+    found: dict[Path, list[list[str]]] = {}
     skipped: list[tuple[Path, str]] = []
     for path, result in _read_all(files, how, _Cache.at(cache, f"{_VERSION} {how} {version}"), jobs):
         if isinstance(result, str):
@@ -116,8 +118,9 @@ def read_pieces(
     if not found:
         raise ValueError(f"no file could be read; the first of {len(skipped)}: {skipped[0][0]}: {skipped[0][1]}")
     keys = KEYS if transpose else range(1)
-    pieces = [transposed(elements, key) for elements in found.values() for key in keys]
-    return Pieces(pieces, [path for path in found for _ in keys], skipped)
+    of_files = [(path, elements) for path, read in found.items() for elements in read]
+    pieces = [transposed(elements, key) for _, elements in of_files for key in keys]
+    return Pieces(pieces, [path for path, _ in of_files for _ in keys], skipped)
 
 
 def _files(paths: Sequence[File]) -> list[Path]:
@@ -160,26 +163,30 @@ class _Cache(NamedTuple):
         return self.folder / f"{key.hexdigest()}.json" if self.folder else None
 
     @staticmethod
-    def read(name: Path | None) -> list[str] | None:
+    def read(name: Path | None) -> list[list[str]] | None:
         if name is None:
             return None
         try:
             stored = json.loads(name.read_bytes())
-            elements = stored["elements"]
-            if stored["crc32"] == zlib.crc32(" ".join(elements).encode()):
-                return list(elements)
+            pieces = [list(piece) for piece in stored["pieces"]]
+            if stored["crc32"] == _checksum(pieces):
+                return pieces
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             pass
         return None
 
     @staticmethod
-    def write(name: Path | None, elements: list[str]) -> None:
+    def write(name: Path | None, pieces: list[list[str]]) -> None:
         if name is None:
             return
-        stored = {"crc32": zlib.crc32(" ".join(elements).encode()), "elements": elements}
+        stored = {"crc32": _checksum(pieces), "pieces": pieces}
         with suppress(OSError):
             name.parent.mkdir(parents=True, exist_ok=True)
             write(name, json.dumps(stored).encode())
+
+
+def _checksum(pieces: list[list[str]]) -> int:
+    return zlib.crc32("\n".join(" ".join(piece) for piece in pieces).encode())
 
 
 def _cache_folder() -> Path:
@@ -188,7 +195,7 @@ def _cache_folder() -> Path:
 
 
 def _read_all(files: Sequence[Path], how: str, cache: _Cache, jobs: int | None) -> list[tuple[Path, Result]]:
-    """Return for each file its elements, or the reason why there are none.
+    """Return for each file the elements of its pieces, or the reason why there are none.
 
     how: the notation, and after a space what it keeps.
     """

@@ -1,4 +1,4 @@
-"""Music: MIDI, MusicXML and Humdrum files."""
+"""Music: MIDI, MusicXML, Humdrum and ABC files."""
 
 from __future__ import annotations
 
