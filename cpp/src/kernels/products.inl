@@ -147,6 +147,7 @@ struct Product {
     std::size_t rows;
     float* z;  // (rows, z_stride), from the column of panel `first` on
     std::size_t z_stride;
+    std::size_t begin = 0, end = m.k;  // rows of the matrix that tiles multiply with: whole chains
 
     std::size_t left() const { return last - first; }
     void advance(std::size_t panels) {
@@ -167,10 +168,10 @@ LSTMGEN_NOINLINE void tile(const Product<W>& p, std::size_t r) {
     const std::size_t jump = S < P ? place_of(p.first + S, m.layout, m.k, m.n_panels).at - place.at : 0;
     const Rows x = rows_after(p.x, r);
     const float* const scales = m.scales ? m.scales + p.first * kPanel : nullptr;
-    const std::int32_t* starts = m.starts ? m.starts + p.first * kPanel : nullptr;
+    const std::int32_t* starts = m.starts ? m.starts + (p.begin / length * m.n_panels + p.first) * kPanel : nullptr;
     float* const z = p.z + r * p.z_stride;
-    for (std::size_t begin = 0; begin < m.k; begin += length) {
-        const std::size_t end = m.k - begin < length ? m.k : begin + length;
+    for (std::size_t begin = p.begin; begin < p.end; begin += length) {
+        const std::size_t end = p.end - begin < length ? p.end : begin + length;
         typename Kind<W>::Sum sums[R][n];
         for (std::size_t i = 0; i < R; ++i)
             for (std::size_t j = 0; j < n; ++j) start(sums[i][j], starts + j * kWidth);
@@ -204,11 +205,16 @@ inline void rows_from(std::size_t r, const Product<W>& p) {
     if constexpr (R > 1) rows_from<fewer_rows(R, P), P>(r, p);
 }
 
-// Multiplies all rows with P panels. The loop over panels is outside, the loop over rows inside, so
-// a panel stays in the first-level cache while all rows pass.
+// Multiplies all rows with P panels. The loops over panels and over chains are outside, the loop
+// over rows inside. So the weights of a chain stay in the first-level cache while all rows pass.
 template <std::size_t P, class W>
 inline void panels_times_rows(Product<W>& p) {
-    rows_from<Kind<W>::tile_rows, P>(0, p);
+    for (p.begin = 0; p.begin < p.m.k; p.begin = p.end) {
+        p.end = p.m.k - p.begin < Kind<W>::chain ? p.m.k : p.begin + Kind<W>::chain;
+        rows_from<Kind<W>::tile_rows, P>(0, p);
+    }
+    p.begin = 0;
+    p.end = p.m.k;
     p.advance(P);
 }
 
