@@ -273,3 +273,50 @@ def test_notes_that_overlap_are_in_voices() -> None:
 
 def test_the_text_of_tunes_has_no_comments() -> None:
     assert tunes_of("%a\nX:1 % b\nK:C\nc|\n\nX:2\nK:D\nd|") == ["X:1\nK:C\nc|", "X:2\nK:D\nd|"]
+
+
+# -- a network of tunes ----------------------------------------------------------------------------
+
+FOLK = """X: 4
+T:A jig
+S:mine
+M:6/8
+L:1/4
+K:G
+P:A
+d/|"G"gd/ B/c/d/|[1 "Am"[c3e3] :|[2 G3 ||\\
+K:D
+P:B
+(3d/e/f/ z>a :|
+"""
+
+
+def test_a_tune_is_learnt_by_what_sounds() -> None:
+    plain = abc_notation.plain(FOLK)
+    assert plain.splitlines() == [
+        *("X:1", "M:6/8", "L:1/8", "K:G", 'd|"G"g2d Bcd|[1 "Am"[c6e6]:|[2 G6||[K:D](3def z2>a2:|')
+    ]
+    (mine,), (learnt,) = read_abc(FOLK), read_abc(plain)
+    assert (mine.notes, mine.meters) == (learnt.notes, learnt.meters)
+    assert abc_notation.plain("X:1\nK:C\n") == ""
+
+
+def test_tunes_are_a_corpus(tmp_path: Path) -> None:
+    from lstmgen.training.tasks import corpus
+
+    (tmp_path / "a.abc").write_text(f"{FOLK}\n{HEAD}c2\n\n{HEAD}d2\n")
+    (tmp_path / "b.abc").write_text(f"{HEAD}e2\n")
+    (tmp_path / "c.txt").write_text("no tune")
+    with pytest.warns(UserWarning, match=r"c\.txt: --abc: expected a tune|c\.txt: abc: expected a tune"):
+        text = corpus.read([tmp_path], abc=True).text
+    tunes = text.split("\n\n")
+    assert sorted(tunes[:3]) == sorted(abc_notation.plain(tune) for tune in (FOLK, f"{HEAD}c2", f"{HEAD}d2"))
+    assert tunes[3:] == [abc_notation.plain(f"{HEAD}e2"), ""]
+
+
+def test_a_text_of_tunes_is_music() -> None:
+    tunes = music.decode(list(f"{HEAD}cd\n\n{HEAD}[M:3/4]e\n\n"), notation="abc")
+    assert tunes.notes == [Note(0, 1, 72), Note(1, 1, 74), Note(2, 1, 76)]
+    assert tunes.meters == [Meter(0, 4, 4), Meter(2, 3, 4)]
+    with pytest.raises(AbcError, match="expected a tune"):
+        music.decode("cde", notation="abc")

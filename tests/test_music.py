@@ -846,8 +846,8 @@ def test_public_names() -> None:
     for name in music.__all__:
         assert getattr(music, name) is not None
     assert dir(music) == sorted(music.__all__)
-    with pytest.raises(AttributeError, match=r"module 'lstmgen.music' has no attribute 'Tune'"):
-        music.Tune  # noqa: B018
+    with pytest.raises(AttributeError, match=r"module 'lstmgen.music' has no attribute 'Song'"):
+        music.Song  # noqa: B018
 
 
 # -- without the extras ----------------------------------------------------------------------------

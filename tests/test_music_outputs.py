@@ -47,6 +47,26 @@ def sample(model: str, *argv: str) -> int:
     return cli.main(["sample", model, "--length", "60", "--seed", "3", *argv])
 
 
+def test_a_text_of_tunes_is_written_as_music(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    letters = sorted({*"X:1KC|cdefgab2\n "})
+    path, card = tmp_path / "folk.bin", json.dumps({"notation": "abc"})
+    data = packed(network([("lstm", 6), ("dense", len(letters), "softmax")], len(letters), 4), vocabulary=letters)
+    path.write_bytes(data)
+    tune, head = tmp_path / "a.abc", "X:1\nK:C\n"
+    options = ["--prime", head, "--allow", "c", "--allow", "d"]
+    assert sample(str(path), "-o", str(tmp_path / "a.mid"), *options) != 0
+    assert "the model writes text" in capsys.readouterr().err
+    lstmgen.export(data, path, card=card)
+    assert sample(str(path), "-o", str(tune), "-o", str(tmp_path / "a.mid"), "-o", "-", *options) == 0
+    drawn = capsys.readouterr().out
+    assert tune.read_text() == head + drawn
+    (written,) = music.read_abc(head + drawn)
+    assert len(written.notes) == 60
+    assert music.read_pieces(tmp_path / "a.mid", cache=False).pieces == [music.encode(written.notes)]
+    assert sample(str(path), "-o", str(tmp_path / "b.mid"), "--prime", "c", "--allow", "c") != 0
+    assert "b.mid: what was drawn is no tune: expected a tune in ABC" in capsys.readouterr().err
+
+
 # -- the table -------------------------------------------------------------------------------------
 
 

@@ -163,7 +163,8 @@ def run(args: argparse.Namespace) -> None:
         elements = vocabulary.elements if vocabulary else None
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: _assumed(message)
-            notation = music.check_outputs(files, elements, joined=joined, bpm=args.bpm)
+            abc = joined and is_abc(generator.model)
+            notation = music.check_outputs(files, elements, joined=joined, abc=abc, bpm=args.bpm)
     _check_folders(files)
     follow_card(args, generator.model, options)
     seed = _seed(options)
@@ -190,7 +191,10 @@ def run(args: argparse.Namespace) -> None:
         _print(stream, joined, running if shaded else None)
         return
     drawn = [str(element) for element in stream]
-    _write(args, drawn, joined, files, notation)
+    head = []
+    if notation == "abc" and isinstance(options.get("prime"), str) and not options.get("include_prime"):
+        head = [options["prime"]]  # a file holds a whole tune
+    _write(args, [*head, *drawn], joined, files, notation)
     if _STDOUT in args.output:
         _print(drawn, joined)
 
@@ -479,6 +483,12 @@ def _print(elements: Iterable[str | int], joined: bool, stream: lstmgen.Stream |
     out.flush()
 
 
+def is_abc(model: lstmgen.Model) -> bool:
+    """Return whether the text of a model is tunes in ABC notation, as its card says."""
+    card = model.metadata["card"]
+    return isinstance(card, dict) and card.get("notation") == "abc"
+
+
 def _is_music(elements: Sequence[str]) -> bool:
     """Return whether these elements can be written as music."""
     from lstmgen.music.elements import recognise_vocabulary
@@ -493,11 +503,16 @@ def _write(
     from lstmgen import music
     from lstmgen.files import write
 
-    if any(music.is_music(path, notation) for path in outputs) and (loop := music.stuck(elements)):
-        print(f"warning: {loop}", file=sys.stderr)
+    if any(music.is_music(path, notation) for path in outputs):
+        try:
+            piece = music.decode(elements, notation=notation)
+        except music.AbcError as error:
+            raise ValueError(f"{outputs[0]}: what was drawn is no tune: {error}") from None
+        if loop := music.stuck(piece if notation == "abc" else elements):
+            print(f"warning: {loop}", file=sys.stderr)
     for path in outputs:
         if music.is_music(path, notation):
-            _write_music(args, music.decode(elements, notation=notation), path)
+            _write_music(args, piece, path)
         else:
             write(path, ("".join(elements) if joined else " ".join(elements) + "\n").encode())
 

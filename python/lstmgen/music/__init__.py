@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lstmgen.music.abc_notation import AbcError, Tune, read_abc
     from lstmgen.music.elements import DECODED, KEPT, KEYS, LONGEST, NOTATIONS, STEPS, encode, transposed
     from lstmgen.music.formats import READABLE, WRITABLE
     from lstmgen.music.note_generator import NoteGenerator, NoteStream
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from lstmgen.music.timed_notes import TimedNote, of_timed_notes, read_timed_notes
 
 _HOMES = {
+    "abc_notation": ("AbcError", "Tune", "read_abc"),
     "elements": ("DECODED", "KEPT", "NOTATIONS", "KEYS", "LONGEST", "STEPS", "encode", "transposed"),
     "formats": ("READABLE", "WRITABLE"),
     "note_generator": ("NoteGenerator", "NoteStream"),
@@ -62,6 +64,7 @@ __all__ = [
     "READABLE",
     "STEPS",
     "WRITABLE",
+    "AbcError",
     "Meter",
     "Music",
     "Note",
@@ -72,6 +75,7 @@ __all__ = [
     "Repeat",
     "Tempo",
     "TimedNote",
+    "Tune",
     "check_music_outputs",
     "check_outputs",
     "decode",
@@ -82,6 +86,7 @@ __all__ = [
     "mean_polyphony",
     "of_timed_notes",
     "pitch_class_histogram",
+    "read_abc",
     "read_pieces",
     "read_timed_notes",
     "repeated_note_runs",

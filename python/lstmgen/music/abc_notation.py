@@ -128,6 +128,57 @@ def tunes_of(data: bytes | str) -> list[str]:
     return [text[start:end].strip() for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
 
 
+def plain(tune: str) -> str:
+    """Return a tune as a network can learn it: all that sounds, and the names of chords.
+
+    tune: as `tunes_of` gives it.
+
+    The tune has a number, a meter, the unit 1/8 and a key, and then its music. Titles, sources,
+    parts and words are left out, and so are blanks beside bars. A meter or a key that changes
+    stands in brackets. Returns "" for a tune without music.
+
+    >>> print(plain("X:7\\nT:Tune\\nM:3/4\\nL:1/4\\nK:D\\nP:A\\nd/2 e3/2 d | \\\\\\n[1 d3 :|\\n"))
+    X:1
+    M:3/4
+    L:1/8
+    K:D
+    d e3 d2|[1 d6:|
+    """
+    head, music, unit, in_header = {"M": "4/4", "K": "C"}, "", Fraction(0), True
+    for line in tune.split("\n"):
+        field = _FIELD.match(line)
+        if field and (in_header or field[1] in _IN_MUSIC):
+            name, value = field[1], field[2].strip()
+            if name == "L" and (found := _UNIT.match(value)):
+                unit = Fraction(int(found[1]) or 1, int(found[2]) or 1)
+            elif name in head and not music:
+                head[name] = value
+            elif name in "KMV" and not in_header:
+                music += f"[{name}:{value}]"
+            if name == "K" and in_header:
+                meter, in_header = _meter(head["M"]) or (4, 4), False
+                unit = unit or Fraction(1, 16 if 4 * meter[0] < 3 * meter[1] else 8)
+        elif not in_header:
+            if not line:
+                break
+            music += _in_eighths(line, unit)
+    music = re.sub(r"[ \t]*([:|]+)[ \t]*", r"\1", music.replace("\\\n", "")).strip()
+    return f"X:1\nM:{head['M']}\nL:1/8\nK:{head['K']}\n{music}" if music else ""
+
+
+def _in_eighths(line: str, unit: Fraction) -> str:
+    """Return a line of music, written with the unit 1/8."""
+
+    def scaled(found: re.Match[str]) -> str:
+        group = {"note": "length", "rest": "rest_length"}.get(found.lastgroup or "", "")
+        if not group:
+            return found[0]
+        length = Fraction(*_fraction(found[group])) * unit * 8
+        return found[0].removesuffix(found[group]) + _length(length.numerator, length.denominator)
+
+    return _TOKEN.sub(scaled, " ".join(line.split())) + "\n"
+
+
 # -- in --------------------------------------------------------------------------------------------
 
 

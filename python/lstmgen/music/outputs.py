@@ -15,13 +15,20 @@ Path = str | os.PathLike[str]
 
 
 def check_outputs(
-    paths: Iterable[Path], vocabulary: Sequence[str] | None, *, joined: bool = False, bpm: float | None = None
+    paths: Iterable[Path],
+    vocabulary: Sequence[str] | None,
+    *,
+    joined: bool = False,
+    abc: bool = False,
+    bpm: float | None = None,
 ) -> str | None:
     """Check that a sample can be written under names, before it is drawn.
 
     paths: the files to write.
     vocabulary: the elements of the model; None for a model that draws numbers.
-    joined: whether the elements, joined, are a text; such a model never writes music.
+    joined: whether the elements, joined, are a text. Such a model writes no music, unless the text
+        is ABC notation.
+    abc: whether it is.
     bpm: quarters a minute, 4 to 1000; None: those of the piece.
 
     Returns the notation of the elements if they are music, else None. A `UserWarning` says what is
@@ -39,6 +46,9 @@ def check_outputs(
     joined = options.Flag().check("joined", joined)
     if vocabulary is not None:
         vocabulary = options.texts("vocabulary", vocabulary)
+    if options.Flag().check("abc", abc):
+        check_music_outputs(paths, bpm=bpm)
+        return "abc"
     recognised = None if joined or vocabulary is None else recognise_vocabulary(vocabulary)
     names = [options.path("paths", name) for name in options.items("paths", paths)]
     if recognised:
@@ -88,5 +98,8 @@ def is_music(path: Path, notation: str | None) -> bool:
 
     >>> is_music("a.mid", "events"), is_music("a.txt", "events"), is_music("a.xml", None)
     (True, False, False)
+    >>> is_music("a.mid", "abc"), is_music("a.abc", "abc")  # the text is ABC notation already
+    (True, False)
     """
-    return notation is not None and suffix_of(options.path("path", path)) in WRITABLE
+    suffix = suffix_of(options.path("path", path))
+    return notation is not None and suffix in WRITABLE and WRITABLE[suffix] != notation

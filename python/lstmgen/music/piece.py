@@ -11,7 +11,7 @@ from typing import Any
 from lstmgen.errors import OptionError, OptionTypeError
 from lstmgen.files import write
 from lstmgen.music import elements as _elements
-from lstmgen.music.abc_notation import abc_file
+from lstmgen.music.abc_notation import abc_file, read_abc
 from lstmgen.music.formats import SYNTHS, WRITABLE, suffix_of
 from lstmgen.music.midi import midi_file
 from lstmgen.music.notes import (
@@ -178,15 +178,21 @@ def decode(elements: str | Sequence[str], *, notation: str | None = None) -> Mus
     elements: a list, or text with white space between them.
     notation: "events", "lesson" or "melody", see `lstmgen.music.elements`; None is the one that
         the elements are recognised as. "melody" does not say how long a symbol lasts, so a
-        `UserWarning` says what is assumed if it is recognised.
+        `UserWarning` says what is assumed if it is recognised. "abc" is a text in ABC notation, or
+        the parts of one, and its tunes come one after the other.
 
-    Raises `ValueError` for another notation, and for an element that is not of the notation.
+    Raises `ValueError` for another notation, for an element that is not of the notation, and for a
+    text without a tune.
 
     >>> decode("d12 n60 t12 n64").notes
     [Note(start=0.0, duration=0.5, pitch=60), Note(start=0.5, duration=0.5, pitch=64)]
+    >>> decode("X:1\\nL:1/4\\nK:C\\ncd", notation="abc").length
+    2.0
     >>> decode("60 _ _ _ r _ 64 _", notation="melody").notes
     [Note(start=0.0, duration=1.0, pitch=60), Note(start=1.5, duration=0.5, pitch=64)]
     """
+    if notation == "abc":
+        return _tunes(elements if isinstance(elements, str) else "".join(texts("elements", elements)))
     elements = elements.split() if isinstance(elements, str) else texts("elements", elements)
     if notation is None:
         notation, assumed = _elements.recognise(elements)
@@ -199,6 +205,20 @@ def decode(elements: str | Sequence[str], *, notation: str | None = None) -> Mus
         tempos=[Tempo(at / GRID, bpm) for at, bpm in score.tempos],
         meters=[Meter(at / GRID, beats, unit) for at, beats, unit in score.meters],
     )
+
+
+def _tunes(text: str) -> Music:
+    """Return the tunes of a text in ABC notation, one after the other."""
+    notes: list[Note] = []
+    tempos: list[Tempo] = []
+    meters: list[Meter] = []
+    end = 0.0
+    for tune in read_abc(text):
+        notes += (one._replace(start=one.start + end) for one in tune.notes)
+        tempos += (one._replace(start=one.start + end) for one in tune.tempos)
+        meters += (one._replace(start=one.start + end) for one in tune.meters)
+        end = max((note.start + note.duration for note in notes[-len(tune.notes) or len(notes) :]), default=end)
+    return Music(notes, tempos=tempos, meters=meters)
 
 
 def check_bpm(bpm: object) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import os
+import random
 import warnings
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import NamedTuple
 
 from lstmgen import inputs
 from lstmgen.errors import option
+from lstmgen.music import abc_notation
 
+TUNE_END = "\n\n"  # after each tune in ABC notation
 Sources = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
@@ -64,6 +67,7 @@ def read(
     charset: str = "utf-8",
     lower: bool = False,
     column: str = "",
+    abc: bool = False,
     without: Collection[Path] = (),
 ) -> Corpus:
     """Return the text of files and folders, one after the other.
@@ -74,6 +78,8 @@ def read(
     charset: the name of a character set that Python knows, such as "latin-1".
     lower: whether the text becomes lower case.
     column: the name of a column of CSV files. Its cells are then the text, one in each line.
+    abc: whether the files are tunes in ABC notation. The text is then each tune as
+        `abc_notation.plain` has it, and an empty line after it, in an order that is drawn by lot.
     without: files that are skipped.
 
     Files are separated by a line end, unless there is one already. Raises `OSError` for a file that
@@ -96,6 +102,7 @@ def read(
             continue
         try:
             text = _decoded(path, charset)
+            text = _tunes(path, text) if abc else text
         except ValueError as error:
             if not listed:
                 raise
@@ -135,6 +142,16 @@ def _decoded(path: Path, charset: str) -> str:
     if "\0" in text:
         raise ValueError(f"{path}: no text: character {text.index(chr(0))} is U+0000, which a vocabulary cannot hold")
     return text.removeprefix("\ufeff")
+
+
+def _tunes(path: Path, text: str) -> str:
+    """Return the tunes of a file, each after an empty line."""
+    try:
+        tunes = [tune for text in abc_notation.tunes_of(text) if (tune := abc_notation.plain(text))]
+    except abc_notation.AbcError as error:
+        raise ValueError(f"{path}: {option('abc')}: {error}") from None
+    random.Random(0).shuffle(tunes)  # those of one name stand together, and so do their state and the next tune
+    return "".join(f"{tune}{TUNE_END}" for tune in tunes)
 
 
 def _column(path: Path, text: str, column: str) -> str:

@@ -24,6 +24,7 @@ from lstmgen.training.progress import Outline, announce
 from lstmgen.training.settings import Settings, batch_setting, changed, described, lr_setting, setting
 from lstmgen.training.start import Elements, begin
 from lstmgen.training.tasks import corpus as corpora
+from lstmgen.training.tasks.corpus import TUNE_END
 from lstmgen.vocabulary import Vocabulary
 
 T = TypeVar("T")
@@ -110,6 +111,13 @@ class TextSettings(Settings):
         shown="all files",
     )
     column: str = setting("", "the files are CSV, and the text is the cells of this column, a line each", quiet=True)
+    abc: bool = setting(
+        False,
+        "the files are tunes in ABC notation: learn what sounds of each, with lengths in eighths and an empty line "
+        "after it; the model's prime is an empty line, and sampling stops at the next one",
+        quiet=True,
+        shown="",
+    )
 
     def check(self) -> None:
         """Raise `ValueError` for a wrong setting, `TypeError` for a wrong type.
@@ -195,6 +203,7 @@ def train_text(
         charset=settings.charset,
         lower=settings.lower,
         column=settings.column,
+        abc=settings.abc,
         without=start.files.all,
     )
     text, names = read.text, read.names
@@ -240,6 +249,7 @@ def _about(text: str, names: Sequence[str], ids: Ids, settings: TextSettings) ->
         "characters": len(text),
         "elements": len(ids),
         "recipe": settings.facts(),
+        **({"notation": "abc", "sample": {"stop": [TUNE_END]}} if settings.abc else {}),
     }
 
 
@@ -276,7 +286,7 @@ def _export_options(settings: TextSettings, vocabulary: Vocabulary, ids: Ids) ->
         "vocabulary_kind": "text",
         "encoding": "onehot" if settings.level == "letters" else "index",
         "padding": "none",
-        "prime": ids[: settings.window].tolist(),
+        "prime": vocabulary.encode(TUNE_END).tolist() if settings.abc else ids[: settings.window].tolist(),
         "window": None if settings.carry else settings.window,
     }
 
