@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -18,7 +19,7 @@ import lstmgen
 from lstmgen import _core, progress
 from lstmgen.cli import main as cli
 from lstmgen.training.progress import Bar
-from support.networks import packed
+from support.networks import network, packed
 from support.terminals import Terminal
 
 
@@ -85,7 +86,7 @@ def test_work_that_cannot_be_counted_shows_how_long_it_takes(monkeypatch: pytest
         (lambda gen: gen.sample(200, beam=3), "searching"),
         (lambda gen: gen.sample_many(300, 200, seed=1), "elements"),
         (lambda gen: gen.score("abcd" * 500), "scoring"),
-        (lambda gen: gen.model.predict(np.zeros((5000, 4), int)), "sequences"),
+        (lambda gen: gen.model.predict(np.zeros((5000, 4), int)), "steps"),
     ],
     ids=["sample", "logprobs", "best_of", "beam", "sample_many", "score", "predict"],
 )
@@ -149,6 +150,41 @@ def test_what_a_bar_raises_ends_the_native_call() -> None:
             threads=1,
             progress=interrupted,
         )
+    with pytest.raises(ZeroDivisionError):
+        model._native.predict_ids(np.zeros((1, 10**7), np.uint32), progress=interrupted)
+
+
+def test_the_steps_of_a_sequence_are_counted_up_to_all_of_them() -> None:
+    model = lstmgen.Model(packed(network([("lstm", 300), ("dense", 11, "softmax")])))
+    told: list[int] = []
+    model._native.predict_ids(np.zeros((1, 30_000), np.uint32), progress=told.append)
+    assert told == sorted(told)
+    assert told == [] or told[-1] <= 30_000  # nothing is told in the first 100 ms
+
+
+def saved(folder: Path) -> Path:
+    """Return a file of weights as Keras 3 writes it."""
+    shapes = {"lstm/cell/vars/0": (3, 8), "lstm/cell/vars/1": (2, 8), "lstm/cell/vars/2": (8,)}
+    shapes |= {"dense/vars/0": (2, 3), "dense/vars/1": (3,)}
+    with h5py.File(path := folder / "m.weights.h5", "w") as file:
+        for name, shape in shapes.items():
+            file[f"layers/{name}"] = np.ones(shape, np.float32)
+    return path
+
+
+def test_what_can_be_counted_in_work_that_cannot_has_a_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = ["--config", "Input((None, 3)), LSTM(2), Dense(3, softmax)"]
+    out, keras_file = str(tmp_path / "m.bin"), str(saved(tmp_path))
+    terminal = on_a_terminal(monkeypatch)
+    monkeypatch.setattr(progress, "_TICK", 0.01)
+    assert cli.main(["export", keras_file, out, *told, "--encoding", "onehot"]) == 0, terminal.getvalue()
+    assert "exporting: 00:00 so far" in terminal.getvalue()
+    assert "making the self-test: " in terminal.getvalue()
+    assert "1/16 [" in terminal.getvalue()  # 8 steps, in float64 and in float32
+    assert cli.main(["verify", out, keras_file, *told, "--as-saved", "--windows", "4"]) == 0
+    assert "comparing 4 windows: 00:00 so far" in terminal.getvalue()
+    assert "evaluating in float64: " in terminal.getvalue()
+    assert "1/250 [" in terminal.getvalue()  # 50 steps, exactly and with four roundings
 
 
 def test_a_training_tells_the_time_to_its_last_epoch(monkeypatch: pytest.MonkeyPatch) -> None:

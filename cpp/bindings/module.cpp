@@ -55,10 +55,42 @@ private:
     std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+// Tells a function of Python every 100 ms how much is done.
+class Telling {
+public:
+    explicit Telling(const std::optional<py::function>& progress) : progress_(progress) {}
+
+    // Returns false once the function has raised.
+    bool operator()() {
+        const auto now = std::chrono::steady_clock::now();
+        if (!progress_ || now - told_ < std::chrono::milliseconds(100)) return true;
+        told_ = now;
+        const py::gil_scoped_acquire gil;
+        try {
+            (*progress_)(done_.load());
+        } catch (py::error_already_set& error) {
+            error.restore();
+            return false;
+        }
+        return true;
+    }
+
+    // Null if there is nobody to tell.
+    std::atomic<std::size_t>* done() { return progress_ ? &done_ : nullptr; }
+
+private:
+    const std::optional<py::function>& progress_;
+    std::atomic<std::size_t> done_{0};
+    std::chrono::steady_clock::time_point told_ = std::chrono::steady_clock::now();
+};
+
+// What the prediction of this thread tells.
+thread_local Telling* telling = nullptr;
+
 // The keep_going of all models. Only the main thread of Python handles signals.
 bool keeps_going() {
     thread_local SignalCheck check;
-    return check();
+    return check() && (!telling || (*telling)());
 }
 
 lstmgen::LoadOptions interruptible() {
@@ -76,31 +108,38 @@ void require_dims(const py::array& array, py::ssize_t dims) {
 
 // T is float or std::uint32_t.
 template <class T>
-Floats predict(const lstmgen::Model& model, const py::array_t<T, py::array::c_style>& x) {
+Floats predict(const lstmgen::Model& model, const py::array_t<T, py::array::c_style>& x,
+               const std::optional<py::function>& progress) {
     const auto& info = model.info();
     const auto batch = x.shape(0), steps = x.shape(1), outputs = py::ssize_t(info.outputs);
     const auto output_steps = steps > 0 ? py::ssize_t(model.predict_size(1, std::size_t(steps)) / info.outputs) : 0;
     Floats y = info.output_sequence ? Floats({batch, output_steps, outputs}) : Floats({batch, outputs});
     const T* const in = x.data();
     float* const out = y.mutable_data();
+    Telling told(progress);
     const py::gil_scoped_release release;
-    model.predict(in, std::size_t(batch), std::size_t(steps), out);
+    struct Scope {
+        explicit Scope(Telling& told) : outer(std::exchange(telling, &told)) {}
+        ~Scope() { telling = outer; }
+        Telling* outer;
+    } const scope(told);
+    model.predict(in, std::size_t(batch), std::size_t(steps), out, told.done());
     return y;
 }
 
-Floats predict_ids(const lstmgen::Model& model, const Ids& ids) {
+Floats predict_ids(const lstmgen::Model& model, const Ids& ids, const std::optional<py::function>& progress) {
     require_dims(ids, 2);
-    return predict(model, ids);
+    return predict(model, ids, progress);
 }
 
-Floats predict_features(const lstmgen::Model& model, const Floats& x) {
+Floats predict_features(const lstmgen::Model& model, const Floats& x, const std::optional<py::function>& progress) {
     require_dims(x, 3);
     const auto size = model.info().input_size;
     if (std::size_t(x.shape(2)) != size)
         throw lstmgen::Error(
             lstmgen::ErrorCode::invalid_argument,
             "expected " + std::to_string(size) + " features a step, found " + std::to_string(x.shape(2)));
-    return predict(model, x);
+    return predict(model, x, progress);
 }
 
 using IdLists = std::vector<std::vector<std::uint32_t>>;
@@ -438,22 +477,8 @@ std::pair<std::vector<Ids>, std::vector<double>> sample_many(
     {
         const py::gil_scoped_release release;
         SignalCheck check;
-        std::atomic<std::size_t> done{0};
-        if (progress) options.done = &done;
-        auto told = std::chrono::steady_clock::now();
-        const auto tell = [&] {
-            const auto now = std::chrono::steady_clock::now();
-            if (!progress || now - told < std::chrono::milliseconds(100)) return true;
-            told = now;
-            const py::gil_scoped_acquire gil;
-            try {
-                (*progress)(done.load());
-            } catch (py::error_already_set& error) {
-                error.restore();
-                return false;
-            }
-            return true;
-        };
+        Telling tell(progress);
+        options.done = tell.done();
         try {
             drawn = lstmgen::sample_many(model, requests, options,
                                          [&] { return finished = finished && check() && tell(); });
@@ -759,8 +784,8 @@ void bind_model(py::module_& m) {
                  return py::bytes(bytes);
              })
         .def_property_readonly("info", &Model::info)
-        .def("predict_ids", &predict_ids, "ids"_a)
-        .def("predict_features", &predict_features, "x"_a);
+        .def("predict_ids", &predict_ids, "ids"_a, "progress"_a.none(true) = py::none())
+        .def("predict_features", &predict_features, "x"_a, "progress"_a.none(true) = py::none());
 }
 
 void bind_vocabulary(py::module_& m) {

@@ -21,15 +21,19 @@ public:
     void before(double work) {
         if (!keep_going_) return;
         work_ += work;
+        done_ += work;
         if (work_ < kBetween) return;
         work_ = 0.0;
         ask(keep_going_);
     }
 
+    /// Returns the work that was counted, if there is a function to ask.
+    [[nodiscard]] double done() const noexcept { return done_; }
+
 private:
     static constexpr double kBetween = 0x1p22;  // multiply-adds
     const Continue& keep_going_;
-    double work_ = 0.0;
+    double work_ = 0.0, done_ = 0.0;
 };
 
 }  // namespace lstmgen

@@ -1,5 +1,6 @@
 // The public class Model: loading, facts, predict.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -37,10 +38,11 @@ std::size_t count(std::size_t batch, std::size_t steps, std::size_t rows, std::s
 }
 
 // Computes y (batch, steps of the output, outputs) from x (batch, steps, size). Unless `all`, y has
-// only the last step. T is float or std::uint32_t. `exact` is as in SequenceEvaluator.
+// only the last step. T is float or std::uint32_t. `exact` is as in SequenceEvaluator. `done` is as
+// in Model::predict.
 template <class T>
 void predict_all(const Network& network, const T* x, std::size_t size, std::size_t batch, std::size_t steps, float* y,
-                 bool all, bool exact = false) {
+                 bool all, bool exact = false, std::atomic<std::size_t>* done = nullptr) {
     const ModelInfo& info = network.info();
     if (batch == 0) return;
     const FloatMode mode;
@@ -55,7 +57,14 @@ void predict_all(const Network& network, const T* x, std::size_t size, std::size
     const std::size_t lanes = kernels::chunk_of(batch, fitting(lane, std::min(batch, kLanes)));
     const std::size_t most = std::min(steps, std::max<std::size_t>(1, kRows / lanes));
     const std::size_t piece = info.whole ? steps : fitting(lane * static_cast<double>(lanes), most);
-    SequenceEvaluator evaluator(network, lanes, piece, features, network.keep_going(), exact);
+    const SequenceEvaluator* running = nullptr;
+    const double of_a_step = SequenceEvaluator::work(network, steps) / static_cast<double>(steps);
+    const Continue counted = [&] {
+        *done = std::min(batch * steps, static_cast<std::size_t>(running->done() / std::max(1.0, of_a_step)));
+        return !network.keep_going() || network.keep_going()();
+    };
+    SequenceEvaluator evaluator(network, lanes, piece, features, done ? counted : network.keep_going(), exact);
+    running = &evaluator;
     const std::size_t row = info.outputs * (all ? network.layers().back()->shape().steps_for(steps) : 1);
     for (std::size_t first = 0; first < batch; first += lanes) {
         const std::size_t n = std::min(lanes, batch - first);
@@ -153,21 +162,23 @@ LSTMGEN_KEPT std::size_t Model::predict_size(std::size_t batch, std::size_t step
     return count(batch, steps, network_->layers().back()->shape().steps_for(steps), info().outputs);
 }
 
-LSTMGEN_KEPT void Model::predict(const float* x, std::size_t batch, std::size_t steps, float* y) const {
+LSTMGEN_KEPT void Model::predict(const float* x, std::size_t batch, std::size_t steps, float* y,
+                                 std::atomic<std::size_t>* done) const {
     check_pointer(y, predict_size(batch, steps), "y");
     if (info().encoding == Encoding::index)
         refuse({"the network starts with an embedding: expected ids, found features"});
     check_pointer(x, count(batch, steps, steps, info().input_size), "the input");
-    predict_all(*network_, x, info().input_size, batch, steps, y, true);
+    predict_all(*network_, x, info().input_size, batch, steps, y, true, false, done);
 }
 
-LSTMGEN_KEPT void Model::predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y) const {
+LSTMGEN_KEPT void Model::predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y,
+                                 std::atomic<std::size_t>* done) const {
     check_pointer(y, predict_size(batch, steps), "y");
     if (info().encoding == Encoding::features) refuse({"the network reads features: expected features, found ids"});
     const std::size_t n = count(batch, steps, steps, 1);
     check_pointer(ids, n, "the input");
     check_ids(ids, n, id_limit(info()));
-    predict_all(*network_, ids, 1, batch, steps, y, true);
+    predict_all(*network_, ids, 1, batch, steps, y, true, false, done);
 }
 
 LSTMGEN_KEPT std::vector<std::string> supported_isas() {

@@ -30,6 +30,9 @@ public:
     /// Returns about how many multiply-adds `steps` steps of one lane take.
     static double work(const Network& network, std::size_t steps);
 
+    /// Returns about how many multiply-adds were done or begun, if there is a `keep_going`.
+    double done() const noexcept { return asking_.done(); }
+
     /// Returns to the zero state, for `lanes` sequences from now on.
     void reset(std::size_t lanes);
 

@@ -13,7 +13,7 @@ from lstmgen.binfile.sniffing import is_bin, read_bin
 from lstmgen.bundled import Source, resolved
 from lstmgen.errors import option
 from lstmgen.options import utf8
-from lstmgen.progress import pieces
+from lstmgen.progress import counting
 from lstmgen.signatures import ExportSignature
 from lstmgen.vocabulary import Tokenizer, Vocabulary
 
@@ -329,7 +329,7 @@ class Model:
         if values.shape[1] == 0:
             raise ValueError("x: expected at least one time step, found none")
         if values.ndim == 3:
-            return _in_pieces(self._native.predict_features, np.ascontiguousarray(values, np.float32))
+            return _counted(self._native.predict_features, np.ascontiguousarray(values, np.float32))
         if values.dtype.kind == "f":
             with np.errstate(invalid="ignore"):
                 ids = values.astype(np.int64)
@@ -340,7 +340,7 @@ class Model:
             values = ids
         if values.size and (values.min() < 0 or values.max() >= 2**32):
             raise ValueError(f"x: expected ids >= 0, found {values.min()} to {values.max()}")
-        return _in_pieces(self._native.predict_ids, np.ascontiguousarray(values, np.uint32))
+        return _counted(self._native.predict_ids, np.ascontiguousarray(values, np.uint32))
 
     def classify(self, sequences: Iterable[Classified], *, on_unknown: str = "error") -> list[Classification]:
         """Return the label of each sequence, with the output for each label.
@@ -415,13 +415,14 @@ class Model:
         return f"<lstmgen.Model {' > '.join(parts)}, window {window}, {self.outputs} outputs, {self.dtype}, {self.isa}>"
 
 
-def _in_pieces(run: Callable[[Any], NDArray[np.float32]], sequences: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the outputs for sequences, which a bar counts if it takes long."""
-    found, at = [], 0
-    for count in pieces(len(sequences), "sequences", first=64):
-        found.append(run(sequences[at : at + count]))
-        at += count
-    return found[0] if len(found) == 1 else np.concatenate(found)
+def _counted(run: Callable[..., NDArray[np.float32]], sequences: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the outputs for sequences, whose steps a bar counts if it takes long."""
+    total = sequences.shape[0] * sequences.shape[1]
+    with counting(total, "steps", "predicting") as done:
+        found = run(sequences, progress=done)
+        if done is not None:
+            done(total)
+    return found
 
 
 def is_keras_file(source: Source) -> bool:

@@ -19,6 +19,7 @@ DELAY = 1.0  # seconds of work after which a bar appears
 _TICK = 0.5  # seconds between two looks of work that cannot be counted
 _PIECE = 0.1  # seconds that a piece of divided work may take
 _open = False  # whether there is work already that shows a bar, or will
+_busy = False  # whether there is work that shows how long it takes, where nothing in it is counted
 
 
 def bar(total: int | None, unit: str, what: str = "", **more: Any) -> Any:
@@ -80,7 +81,7 @@ def counting(total: int | None, unit: str, what: str = "") -> Iterator[Callable[
         if shown is not None:
             shown.update(count - shown.n)
         elif time.monotonic() - began >= DELAY:
-            shown = bar(total, unit, what, initial=count, delay=0)
+            shown = bar(total, unit, what, initial=count, delay=0, position=0 if _busy else None)
 
     _open = True
     try:
@@ -117,11 +118,14 @@ def pieces(total: int, unit: str, what: str = "", *, first: int = 1) -> Iterator
 def busy(what: str) -> Iterator[None]:
     """Show how long the work of a `with` has taken, where it cannot be counted.
 
+    A part of it that can be counted shows its bar meanwhile.
+
     >>> with busy("adding"):
     ...     1 + 1
     2
     """
-    if not _may_show():
+    global _busy
+    if _busy or not _may_show():
         yield
         return
     over = threading.Event()
@@ -129,13 +133,16 @@ def busy(what: str) -> Iterator[None]:
 
         def tick() -> None:
             while not over.wait(_TICK):
-                shown.update()
+                if not _open:
+                    shown.update()
 
         ticking = threading.Thread(target=tick, daemon=True)
+        _busy = True
         ticking.start()
         try:
             yield
         finally:
+            _busy = False
             over.set()
             ticking.join()
 
@@ -147,7 +154,7 @@ def _may_show() -> bool:
         and (sys.stderr.isatty() or in_notebook())
         and threading.current_thread() is threading.main_thread()
         and "TQDM_DISABLE" not in os.environ
-        and not getattr(getattr(sys.modules.get("tqdm"), "tqdm", None), "_instances", ())
+        and len(getattr(getattr(sys.modules.get("tqdm"), "tqdm", None), "_instances", ())) <= _busy
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Unpack
 
@@ -17,6 +18,7 @@ from lstmgen.keras_file import ReadOptions
 from lstmgen.model import Model
 from lstmgen.network import Network, reference
 from lstmgen.options import Integer
+from lstmgen.progress import counting
 from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras
 
@@ -152,8 +154,9 @@ class _Trial:
     def __init__(self, network: Network, x: NDArray[Any], path: str, output: str | None) -> None:
         self.network, self.x, self.path = network, x, path
         self.wanted = [str(head.layer) for head in network.elements.get("heads", ())] or ([output] if output else [])
-        self.exact: Floats = reference.forward(network, x)
-        self.amplified = self._amplification(network, self.exact)
+        with _counted(network, x, 1 + parity.PERTURBATIONS, "evaluating in float64"):
+            self.exact: Floats = reference.forward(network, x)
+            self.amplified = self._amplification(network, self.exact)
         self.version = ""
         self.same_reading = False
         self.outputs: Floats | None = None
@@ -195,6 +198,14 @@ class _Trial:
         yield f"what differs is not known; {option('as_saved', True)} compares with lstmgen's own reading alone"
 
 
+@contextmanager
+def _counted(network: Network, x: NDArray[Any], times: int, what: str) -> Iterator[None]:
+    """Let a bar count the steps of so many evaluations of the windows `x`."""
+    steps = times * reference.recurrent_steps(network, x.shape[1])
+    with counting(steps, "steps", what) as done, reference.watched(done):
+        yield
+
+
 # -- the parts of the report -----------------------------------------------------------------------
 
 
@@ -211,7 +222,8 @@ def _difference(model: Model, trial: _Trial, mine: Floats) -> _Found:
 def _error(model: Model, trial: _Trial, mine: Floats) -> _Found:
     """Return whether the model computes what the file says."""
     if model.dtype in rounding.ROUNDING_TOLERANCE:
-        exact = reference.forward(rounding.rounded(trial.network, model.dtype), trial.x)
+        with _counted(trial.network, trial.x, 1, "evaluating as rounded"):
+            exact = reference.forward(rounding.rounded(trial.network, model.dtype), trial.x)
         difference, most = np.abs(mine - exact).max(), rounding.ROUNDING_TOLERANCE[model.dtype] * np.abs(exact).max()
         return _Found(
             bool(difference <= most),
@@ -220,7 +232,8 @@ def _error(model: Model, trial: _Trial, mine: Floats) -> _Found:
         )
     keras = trial.outputs if trial.same_reading else None
     whose = "numpy's in float32" if keras is None else "Keras's"
-    measure = reference.forward(trial.network, trial.x, np.float32) if keras is None else keras
+    with _counted(trial.network, trial.x, keras is None, "evaluating in float32"):
+        measure = reference.forward(trial.network, trial.x, np.float32) if keras is None else keras
     ratio = parity.ratio(mine, measure, trial.exact, trial.amplified)
     return _Found(
         ratio <= parity.WORST,

@@ -174,15 +174,18 @@ public:
 
     /// Computes what Keras's predict gives for the features `x` (batch, steps, info().input_size).
     /// `batch` and `steps` are as in predict_size. `y` gets the shape (batch, outputs), or (batch,
-    /// output steps, outputs) if info().output_sequence. Throws Error if the network starts with an
-    /// embedding, which reads ids.
-    void predict(const float* x, std::size_t batch, std::size_t steps, float* y) const;
+    /// output steps, outputs) if info().output_sequence. If `done` is not null, it counts the time
+    /// steps that are done, up to batch * steps, each time before keep_going is asked. Throws Error
+    /// if the network starts with an embedding, which reads ids.
+    void predict(const float* x, std::size_t batch, std::size_t steps, float* y,
+                 std::atomic<std::size_t>* done = nullptr) const;
 
     /// Computes the same from `ids` (batch, steps), which enter as info().encoding says. Each id is
     /// below info().input_size, or below info().outputs for Encoding::scaled and Encoding::raw.
     /// One-hot features of the same ids give the same bits. Throws Error if the network reads
     /// features.
-    void predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y) const;
+    void predict(const std::uint32_t* ids, std::size_t batch, std::size_t steps, float* y,
+                 std::atomic<std::size_t>* done = nullptr) const;
 
     /// Returns the network, for the library's own use.
     [[nodiscard]] const std::shared_ptr<const Network>& network() const;

@@ -27,6 +27,7 @@ from lstmgen.network import (
 )
 from lstmgen.network.activations import ACTIVATIONS
 from lstmgen.options import choice
+from lstmgen.progress import counting
 
 ENCODINGS = ("onehot", "index", "scaled", "raw", "features")
 ONE_NUMBER = ("scaled", "raw")  # encodings in which an element enters as one number
@@ -184,7 +185,9 @@ def _layer_keys(network: Network) -> dict[str, bytes]:
 def _self_test_keys(
     network: Network, encoding: str, elements: int, values: Array | None, dtype: str
 ) -> dict[str, bytes]:
-    given, output, tolerance = reference.self_test(network, encoding, elements, values)
+    steps = 2 * reference.recurrent_steps(network, reference.self_test_steps(network))
+    with counting(steps, "steps", "making the self-test") as done, reference.watched(done):
+        given, output, tolerance = reference.self_test(network, encoding, elements, values)
     if dtype == "int8":  # the engine rounds what it multiplies with the weights, too
         tolerance = max(tolerance, ROUNDING_TOLERANCE[dtype] * float(np.abs(output).max()))
     features = encoding == "features"

@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> None:
         )
     else:
         sequences = _read(model, args.input)
-    each = counted(sequences, len(sequences), "sequences")
+    # The steps of a single sequence are counted by predict.
+    each = counted(sequences, len(sequences), "sequences") if len(sequences) > 1 else sequences
     outputs = [model.predict(sequence[None])[0] for sequence in each]
     if args.out:
         _save(args.out, outputs)

@@ -5,7 +5,9 @@ The engine is compared with it, and self-tests come from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import reduce
 from typing import Any
 
@@ -20,6 +22,9 @@ Floats = NDArray[Any]  # float32 or float64
 
 SELF_TEST_STEPS = 8
 
+# What is called after each step of a recurrent layer.
+_watching: ContextVar[Callable[[], None] | None] = ContextVar("watching", default=None)
+
 
 def _matmul(x: Floats, matrix: Array) -> Floats:
     """Return `x @ matrix` in the dtype of `x`.
@@ -33,6 +38,15 @@ def _matmul(x: Floats, matrix: Array) -> Floats:
     return out
 
 
+def _steps(x: Floats) -> Iterator[int]:
+    """Yield the steps of an input (batch, T, in), and tell whoever watches."""
+    watching = _watching.get()
+    for t in range(x.shape[1]):
+        yield t
+        if watching is not None:
+            watching()
+
+
 def _masked(mask: Floats | None, t: int, new: Floats, old: Floats) -> Floats:
     """Return `new`, but `old` in the rows whose mask is 0 at step `t`."""
     return new if mask is None else np.where(mask[:, t] != 0, new, old)
@@ -44,7 +58,7 @@ def _lstm(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
     z = _dense(layer, x)
     h = c = np.zeros((x.shape[0], int(layer.options["units"])), x.dtype)
     out: Floats = np.empty((*x.shape[:2], h.shape[1]), x.dtype)
-    for t in range(x.shape[1]):
+    for t in _steps(x):
         i, f, g, o = np.split(z[:, t] + _matmul(h, layer.arrays["recurrent_kernel"]), 4, axis=-1)
         new = gate(f) * c + gate(i) * activation(g)
         h = _masked(mask, t, gate(o) * activation(new), h)
@@ -60,7 +74,7 @@ def _gru(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
     x_z, x_r, x_h = np.split(_dense(layer, x), 3, axis=-1)
     h = np.zeros((x.shape[0], units), x.dtype)
     out: Floats = np.empty((*x.shape[:2], units), x.dtype)
-    for t in range(x.shape[1]):
+    for t in _steps(x):
         if layer.options["reset_after"]:
             hu = _matmul(h, recurrent) + layer.arrays["recurrent_bias"].astype(x.dtype)
             z, r = gate(x_z[:, t] + hu[:, :units]), gate(x_r[:, t] + hu[:, units : 2 * units])
@@ -79,7 +93,7 @@ def _simple_rnn(layer: Layer, x: Floats, mask: Floats | None) -> Floats:
     activation, z = _activation(layer), _dense(layer, x)
     h = np.zeros((x.shape[0], int(layer.options["units"])), x.dtype)
     out: Floats = np.empty_like(z)
-    for t in range(x.shape[1]):
+    for t in _steps(x):
         h = _masked(mask, t, activation(z[:, t] + _matmul(h, layer.arrays["recurrent_kernel"])), h)
         out[:, t] = h
     return out
@@ -225,6 +239,52 @@ def forward(network: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Fl
     return values[-1] if batched else values[-1][0]
 
 
+@contextmanager
+def watched(done: Callable[[int], None] | None) -> Iterator[None]:
+    """Call `done` with the steps of recurrent layers so far, after each step in this block.
+
+    `recurrent_steps` tells how many there are in a call of `forward`. None watches nothing.
+
+    >>> with watched(print):
+    ...     pass
+    """
+    count = 0
+
+    def step() -> None:
+        nonlocal count
+        count += 1
+        assert done is not None
+        done(count)
+
+    before = _watching.set(None if done is None else step)
+    try:
+        yield
+    finally:
+        _watching.reset(before)
+
+
+def recurrent_steps(network: Network, steps: int) -> int:
+    """Return how many steps of recurrent layers `forward` computes for an input of `steps` steps.
+
+    >>> from lstmgen.network import Layer, Network
+    >>> layer = Layer("simple_rnn", "rnn", {"units": 2, "return_sequences": False}, {})
+    >>> recurrent_steps(Network((layer,), 0, 3, ""), 7)
+    7
+    """
+    sources = [network.inputs(i)[0] for i, layer in enumerate(network.layers) if layer.row.recurrent]
+    return sum(steps if source == NETWORK_INPUT else network.values[source].steps or steps for source in sources)
+
+
+def self_test_steps(network: Network) -> int:
+    """Return how many steps the input of a self-test has.
+
+    >>> from lstmgen.network import Network
+    >>> self_test_steps(Network((), 0, 3, ""))
+    8
+    """
+    return network.window if network.fixed_steps else SELF_TEST_STEPS
+
+
 def encode(
     network: Network, encoding: str, ids: Sequence[int], input_values: Sequence[float] | Array | None = None
 ) -> NDArray[Any]:
@@ -276,7 +336,7 @@ def self_test(
     >>> ids.tolist(), output.tolist(), tolerance
     ([0, 0, 0, 0, 1, 1, 1, 2], [0.0, 0.0, 1.0], 1e-05)
     """
-    count = network.window if network.fixed_steps else SELF_TEST_STEPS
+    count = self_test_steps(network)
     if encoding == "features":
         # A fixed pattern of exact fractions from -1 to 1 is the same on every machine.
         pattern = np.arange(count * network.input_size) * 61 % 129 - 64
