@@ -106,6 +106,25 @@ def test_music_is_measured(tmp_path: Path) -> None:
     assert 0 <= (found["overlap of pitch"].drawn or 0) <= 1 and found["mean polyphony"].data == 1
 
 
+def test_velocities_are_compared_where_they_are_kept() -> None:
+    loud, soft = ([f"v{level}", "n60", "t24", "n62"] for level in (30, 10))
+    both = pieces.Pieces.of([[*loud, "v10", "n64"]], "events"), pieces.Pieces.of([soft], "events")
+    rows = {row.name: row.drawn for row in pieces.rows(*both)}
+    assert rows["overlap of velocity"] == pytest.approx(1 / 3)
+    plain = pieces.Pieces.of([["n60"]], "events")
+    assert "overlap of velocity" not in {row.name for row in pieces.rows(plain, plain)}
+
+
+def test_data_are_read_as_the_model_keeps_them(tmp_path: Path) -> None:
+    elements = ["begin", "d24", "end", "n60", "n62", "t24", "v10", "v20"]
+    of = network([("lstm", 8), ("dense", len(elements), "softmax")], len(elements), 6)
+    model = lstmgen.Model(packed(of, vocabulary=elements, vocabulary_kind="tokens", prime=[0]))
+    music.Music([Note(0, 1, 60, 40), Note(1, 1, 62, 80)], tempos=[music.Tempo(0, 90)]).write(tmp_path / "a.mid")
+    found = evaluate(model, tmp_path, samples=0)
+    assert found["elements that the model does not know"].data == 0
+    assert found["elements"].data == len(["begin", "d24", "v10", "n60", "t24", "v20", "n62", "end"])
+
+
 def test_copies_in_any_key(tmp_path: Path) -> None:
     tune = [60, 62, 64, 65, 67, 69, 71, 72, 74]
     there, higher = ([f"n{pitch + k}" for pitch in tune] for k in (0, 3))

@@ -52,19 +52,39 @@ MIDI: dict[str, tuple[bytes, int | str]] = {
     "a text longer than the track": (midi_of(b"\0\xff\1\x87\xff\xff\x7f" + _NOTE), 0),
     "texts without a letter": (midi_of(b"\0\xff\1\0" * (_SIZE // 4)), 0),
     "changes of tempo": (midi_of(b"\1\xff\x51\3\0\0\0" * (_SIZE // 7) + _NOTE + _AND_AGAIN), 1),
+    "changes of tempo that are kept": (
+        midi_of(b"".join(b"\1\xff\x51\3\x07" + bytes([i % 256, 0]) for i in range(_SIZE // 7)) + _NOTE + _AND_AGAIN),
+        1,
+    ),
+    "time signatures": (
+        midi_of(
+            b"".join(b"\1\xff\x58\4" + bytes([i % 256, i % 7, 0, 0]) for i in range(_SIZE // 8)) + _NOTE + _AND_AGAIN
+        ),
+        1,
+    ),
+    "a time signature of nothing": (midi_of(b"\0\xff\x58\4\0\xff\0\0" + _NOTE + _AND_AGAIN), 1),
+    "the pedal for each 6 bytes": (
+        midi_of(_NOTE + b"\1\x40\0" + b"\0\xb0\x40\x7f" + b"\1\x40\0\1\x40\x7f" * (_SIZE // 6) + _NOTE + _AND_AGAIN),
+        2,
+    ),
+    "the pedal at one time": (midi_of(_NOTE + b"\0\xb0\x40\x7f" + b"\0\x40\0\0\x40\x7f" * (_SIZE // 6)), 0),
+    "a pedal that is cut off": (midi_of(_NOTE + _AND_AGAIN + b"\1\xb0\x40"), 1),
+    "the pedal of the drums": (midi_of(b"\0\xb9\x40\x7f" + _NOTE + _AND_AGAIN), 1),
+    "a velocity above 127": (midi_of(b"\0\x90\x40\xff" + b"\1\x40\0"), 1),
     "data without a status": (midi_of(b"\0\x40\x40" + b"\1\x40\0"), 1),
     "a status that is none": (midi_of(b"\0\xf5" + _NOTE + b"\1\x40\0"), 1),
     "an endless system exclusive message": (midi_of(b"\0\xf0\xff\xff\xff\x7f" + b"a" * _SIZE), 0),
 }
 
 
+@pytest.mark.parametrize("keep", ["none", "all"])
 @pytest.mark.parametrize("mutation", MIDI)
-def test_hostile_midi_is_read_within_the_bound(tmp_path: Path, mutation: str) -> None:
+def test_hostile_midi_is_read_within_the_bound(tmp_path: Path, mutation: str, keep: str) -> None:
     data, expected = MIDI[mutation]
     path = tmp_path / "a.mid"
     path.write_bytes(data)
     tracemalloc.start()
-    found = parsing.parse(path, "events")
+    found = parsing.parse(path, "events", keep)
     if isinstance(expected, int):
         assert sum(map(len, midi.read_midi(data).strokes)) == expected
         if expected:

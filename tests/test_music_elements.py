@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,12 @@ def test_what_is_kept(keep: str | list[str], expected: str) -> None:
     )
     assert piece.elements(keep) == expected.split()
     assert kept(expected.split()) == check_keep(keep)
+
+
+def test_a_tempo_becomes_the_nearest_mark() -> None:
+    for bpm in (4, 20.9, 21, 59.9, 61, 123, 310, 1000):
+        (found, *_) = music.encode([Note(0, 1, 60)], keep="tempo", tempos=[Tempo(0, bpm)])
+        assert found == f"b{min(TEMPOS, key=lambda mark: abs(math.log(mark / bpm)))}"
 
 
 def test_what_follows_the_end_is_not_read() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import shutil
 import subprocess
@@ -15,8 +16,9 @@ import pytest
 import lstmgen
 from lstmgen import music, shades
 from lstmgen.escaping import shown
+from lstmgen.music.elements import decode_score
 from lstmgen.music.midi import midi_file
-from lstmgen.music.notes import GridNote
+from lstmgen.music.notes import GridNote, sounding
 
 PAGE = Path(lstmgen.__file__).parent / "serving" / "page"
 NODE = shutil.which("node")
@@ -50,6 +52,7 @@ PIECES = {
         "d12 d24 n60 t12 n64 d6 n127 n0 t96 t96 t96 t96 t96 n60",
         "d96 n60 t3 n60 d1 n60 n60 t3 d48 d12 n60 n62",
         "t96 " * 9 + "d96 " * 9 + "n60 t1 n61",
+        "begin b97 m6/8 p1 d12 v25 n60 k2 n60 t12 p0 p1 n64 b60 t6 m6/8 end x",
     ],
     "lesson": ["C4 4.7.11 E-5 B#3 0 11 12 127 F", "E4.G4 C#~4 B-0 A`(+3c)", "7 7 7.7"],
     "melody": ["60 _ _ r _ 62 / 64 _ _", "_ _ 60 60 / / r 127 0", "r"],
@@ -61,29 +64,41 @@ def test_elements_become_the_notes_and_the_midi_file_of_python(tmp_path: Path) -
     cases = [(notation, piece.split()) for notation, pieces in PIECES.items() for piece in pieces]
     generator = lstmgen.Generator("music")
     cases += [("events", list(map(str, generator.sample(400, seed=seed, refresh=None)))) for seed in range(4)]
-    tempos = [100, 4, 1000, 96.5, 960, 187.5]
+    rng = random.Random(4)
+    known = ["t6", "t24", "t96", "d6", "d48", "n0", "n60", "n61", "n127", "v1", "v32", "k1", "k2", "k10", "k15"]
+    known += ["p0", "p1", "b20", "b320", "m3/4", "m16/32", "begin"]
+    cases += [("events", rng.choices(known, k=150)) for _ in range(20)]
+    tempos = [100, 4, 1000, 96.5, 960, 187.5, None]
     found = ran(
         tmp_path,
-        f"""import {{ decode, midiFile }} from {module("music.js")};
+        f"""import {{ decode, midiFile, sounding }} from {module("music.js")};
         const output = input.cases.map(([notation, elements]) => {{
-          const notes = decode(elements, notation);
-          const files = input.tempos.map((bpm) => Buffer.from(midiFile(notes, bpm)).toString("hex"));
-          return {{ notes: notes.map((n) => [n.start, n.duration, n.pitch]), files }};
+          const {{ notes, pedals, tempos, meters }} = decode(elements, notation);
+          const files = input.tempos.map((bpm) =>
+            Buffer.from(midiFile({{ notes, pedals, tempos, meters }}, bpm)).toString("hex"));
+          const long = sounding({{ notes, pedals }}).map((n) => [n.start, n.duration, n.pitch]);
+          const all = notes.map((n) => [n.start, n.duration, n.pitch, n.velocity, n.track]);
+          return {{ notes: all, pedals, tempos, meters, files, long }};
         }});""",
         {"cases": cases, "tempos": tempos},
     )
     assert sum(len(one["notes"]) for one in found) > 800
     for (notation, elements), one in zip(cases, found, strict=True):
-        notes = music.decode(elements, notation=notation).notes
-        assert one["notes"] == [list(GridNote.of(note)) for note in notes], elements
-        assert one["files"] == [midi_file(notes, bpm).hex() for bpm in tempos], elements
+        score = decode_score(elements, notation)
+        assert one["notes"] == [list(note) for note in score.notes], elements
+        assert [one[name] for name in score._fields[1:]] == [[list(x) for x in part] for part in score[1:]], elements
+        piece = music.decode(elements, notation=notation)
+        said = {"pedals": piece.pedals, "tempos": piece.tempos, "meters": piece.meters}
+        assert one["files"] == [midi_file(piece.notes, bpm, **said).hex() for bpm in tempos], elements
+        long = {(n.start, n.pitch, n.duration) for n in map(GridNote.of, sounding(piece.notes, piece.pedals))}
+        assert {(start, pitch, duration) for start, duration, pitch in one["long"]} == long, elements
 
 
 @needs_node
 @pytest.mark.parametrize(
     ("notation", "element"),
     [
-        *(("events", wrong) for wrong in ("n128", "t0", "d12345", "x1", "n", "")),
+        *(("events", wrong) for wrong in ("n128", "t0", "d12345", "x1", "n", "", "v33", "k16", "p2", "b3", "m3/5")),
         *(("lesson", wrong) for wrong in ("H4", "128", "C10.4", "C4.", "C-------------0")),
         *(("melody", wrong) for wrong in ("128", "C4", "__")),
     ],

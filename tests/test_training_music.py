@@ -14,7 +14,9 @@ import pytest
 import lstmgen
 from lstmgen import music
 from lstmgen.cli import main as cli
-from lstmgen.training import MusicSettings, train_music
+from lstmgen.music.elements import kept
+from lstmgen.training import MusicSettings, TextSettings, train_music
+from lstmgen.training.tasks import text
 from support.slow import slow_but
 
 pytest.importorskip("music21", reason="needs music21: pip install 'lstmgen[music]'")
@@ -50,6 +52,34 @@ def test_events_make_a_generator_of_music(folder: Path, tmp_path: Path, transpos
     elements = lstmgen.Generator(model).sample(60, seed=1)
     assert isinstance(elements, list)
     assert music.decode([str(e) for e in elements]).notes
+
+
+def test_a_piece_is_drawn_from_its_beginning_to_its_end(folder: Path, tmp_path: Path) -> None:
+    settings = replace(SMALL, keep="velocity,ends", holdout=1, holdout_from=str(folder / "scale3.mid"))
+    train_music(folder, tmp_path / "m.bin", settings)
+    model = lstmgen.Model(tmp_path / "m.bin")
+    card = model.metadata["card"]
+    assert (card["notation"], card["recipe"]["keep"]) == ("events with velocity, ends", "velocity,ends")
+    assert card["pieces_held_out"] == ["scale3.mid"]
+    assert model.vocabulary is not None and kept(model.vocabulary.elements) == ("ends",)  # all are as loud
+    assert card["sample"] == {"stop": ["end"]} and model.prime.tolist() == model.vocabulary.encode(["begin"]).tolist()
+    drawn = lstmgen.Generator(model).sample(10_000, seed=1, stop=["end"], logit_bias={"end": 3.0})
+    assert "end" not in drawn[:-1] and drawn[-1] == "end"
+
+
+def test_each_epoch_has_the_first_and_the_last_slice(keras: Any) -> None:
+    piece = np.arange(1000, dtype=np.int32)
+    of = TextSettings(length=100, batch=1, recipe="steps")
+    data = text._slices([piece], of, None, None, ends=True)
+    rows = [data.of(0)(step)[1][0, -1] for step in range(12)]
+    assert {100, 999} <= {int(last) for last in rows}
+
+
+@pytest.mark.parametrize("named", ["nowhere", "."])
+def test_what_cannot_be_held_out_is_named(folder: Path, tmp_path: Path, named: str) -> None:
+    settings = replace(SMALL, holdout=1, holdout_from=str(folder / named))
+    with pytest.raises(ValueError, match="holdout_from: expected a file or folder with some of the pieces, found"):
+        train_music(folder, tmp_path / "m.bin", settings)
 
 
 def test_the_lessons_notation_reads_index_over_n(folder: Path, tmp_path: Path) -> None:
@@ -193,6 +223,9 @@ def test_a_window_longer_than_a_held_out_chunk_is_measured(tmp_path: Path) -> No
         ({"window": 0}, "window: expected 1"),
         ({"layers": 0}, "layers: expected 1"),
         ({"notation": "lesson"}, "batch: has no effect here"),
+        ({"keep": "loudness"}, "keep: expected all, none, or some of velocity, .* found 'loudness'"),
+        ({"keep": "tempo", "notation": "lesson", "batch": 32, "length": 256}, "keep: has no effect here"),
+        ({"holdout": 0.9}, "holdout: expected 0 to 0.5 of all pieces, found 0.9"),
     ],
 )
 def test_settings_that_cannot_be(folder: Path, tmp_path: Path, change: dict[str, Any], reason: str) -> None:

@@ -322,6 +322,9 @@ function needsWindows({ layers, window, padding, zero_padding }) {
 
 const PLACEHOLDER = /^(<[^<>]*>|\[[^[\]]*\])?$/;
 
+const EVENT =
+  /^([td][1-9]\d{0,3}|n\d{1,3}|v([1-9]|[12]\d|3[0-2])|k([1-9]|1[0-5])|p[01]|b[1-9]\d{0,3}|m([1-9]|1[0-6])\/(1|2|4|8|16|32)|begin|end)$/;
+
 /** The notation of music that every element fits, as in lstmgen.music; null if there is none. */
 function notation(elements) {
   const number = (x) => /^[0-9]{1,3}$/.test(x);
@@ -334,7 +337,7 @@ function notation(elements) {
   };
   const fitting = (x) => {
     if (number(x)) return +x <= 127 ? ["lesson", "melody"] : [];
-    if (/^[td][1-9][0-9]*$/.test(x) || (/^n[0-9]{1,3}$/.test(x) && +x.slice(1) <= 127)) return ["events"];
+    if (EVENT.test(x) && !(x[0] === "n" && +x.slice(1) > 127) && !(/^b\d/.test(x) && !(+x.slice(1) >= 4 && +x.slice(1) <= 1000))) return ["events"];
     if (x === "_" || x === "r" || x === "/") return ["melody"];
     return x.split(".").every((part) => pitch(part) >= 0 && pitch(part) <= 127) ? ["lesson"] : [];
   };

@@ -176,9 +176,11 @@ def _of_music(
 ) -> tuple[list[Row], _Found]:
     from lstmgen import music
     from lstmgen.evaluation import pieces
+    from lstmgen.music.elements import kept
 
     vocabulary = _vocabulary(generator)
-    read = music.read_pieces(corpora.paths(data), notation=notation).pieces
+    keep = kept(vocabulary.elements) if notation == "events" else ()
+    read = music.read_pieces(corpora.paths(data), notation=notation, keep=keep).pieces
     known = [vocabulary.encode(piece, "skip") for piece in read]
     elements = sum(map(len, read))
     bits = _bits(generator, known, refresh)
@@ -192,7 +194,7 @@ def _of_music(
     if not any(drawn):
         return found, _Found([], {}, notes)
     found[0] = found[0]._replace(drawn=sum(map(len, drawn)))
-    learnt = read if corpus is None else music.read_pieces(corpora.paths(corpus), notation=notation).pieces
+    learnt = read if corpus is None else music.read_pieces(corpora.paths(corpus), notation=notation, keep=keep).pieces
     with busy("measuring"):
         both = pieces.Pieces.of(learnt, notation), pieces.Pieces.of(drawn, notation)
         return found, _Found(pieces.rows(*both), pieces.distributions(*both), notes)

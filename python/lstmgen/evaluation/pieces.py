@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lstmgen.music.piece import Music
 
 WINDOW = 8  # notes of a copy
-_PROPERTIES = {"pitch": "pitch", "duration": "duration in quarters"}
+_PROPERTIES = {"pitch": "pitch", "duration": "duration in quarters", "velocity": "velocity"}
 Elements = Sequence[str]
 
 
@@ -55,6 +55,8 @@ def rows(data: Pieces, drawn: Pieces) -> list[Row]:
     >>> both = Pieces.of([["n60", "t24", "n62"]], "events")
     >>> rows(both, both)[-1]
     Row(name='overlap of duration', data=None, drawn=1.0)
+
+    Velocities are compared where one of the sets keeps them.
     """
     there, here = (_plain(pieces) for pieces in (data, drawn))
     found = [Row(name, there[name], here[name]) for name in there]
@@ -63,8 +65,8 @@ def rows(data: Pieces, drawn: Pieces) -> list[Row]:
             100 * music.share_of_copies(piece, data.elements, WINDOW, transposed=transposed) for piece in drawn.elements
         ]
         found.append(Row(f"copies of {WINDOW} notes {way} %", None, mean(copies)))
-    for name, about in _PROPERTIES.items():
-        both = data.counts(name), drawn.counts(name)
+    for name in _compared(data, drawn):
+        both, about = (data.counts(name), drawn.counts(name)), _PROPERTIES[name]
         found.append(Row(f"KL divergence of {about}, bits", None, divergence(*both)))
     for name, both_shares in distributions(data, drawn).items():
         found.append(Row(f"overlap of {name}", None, overlap(*both_shares)))
@@ -78,7 +80,13 @@ def distributions(data: Pieces, drawn: Pieces) -> dict[str, tuple[Shares, Shares
     >>> distributions(both, both)["pitch"]
     ({'60': 1.0}, {'60': 1.0})
     """
-    return {name: (shares(data.counts(name)), shares(drawn.counts(name))) for name in _PROPERTIES}
+    return {name: (shares(data.counts(name)), shares(drawn.counts(name))) for name in _compared(data, drawn)}
+
+
+def _compared(data: Pieces, drawn: Pieces) -> list[str]:
+    """Return the properties of notes that are compared."""
+    plain = all(len(pieces.counts("velocity")) < 2 for pieces in (data, drawn))
+    return [name for name in _PROPERTIES if name != "velocity" or not plain]
 
 
 def _plain(pieces: Pieces) -> dict[str, float | None]:

@@ -98,6 +98,7 @@ TEMPOS = (
     *(88, 92, 96, 100, 104, 108, 112, 116, 120, 126, 132, 138, 144, 152, 160, 168, 176, 184, 192, 200, 208, 216, 224),
     *(232, 240, 252, 264, 276, 288, 304, 320),
 )
+_BETWEEN = [math.sqrt(slower * faster) for slower, faster in itertools.pairwise(TEMPOS)]
 
 _EVENT = re.compile(
     r"([td])([1-9]\d{0,3})|n(\d{1,3})|v([1-9]|[12]\d|3[0-2])|k([1-9]|1[0-5])|p([01])|b([1-9]\d{0,3})"
@@ -297,7 +298,7 @@ def _changing(values: Mapping[int, V]) -> list[tuple[int, V]]:
 
 def _tempo_mark(bpm: float) -> int:
     """Return the mark that is nearest on a scale of logarithms."""
-    return min(TEMPOS, key=lambda mark: abs(math.log(mark / bpm)))
+    return TEMPOS[bisect.bisect(_BETWEEN, bpm)]
 
 
 def decode_notes(elements: Sequence[str], notation: str) -> list[Note]:

@@ -262,17 +262,17 @@ def sounding(notes: Iterable[Note], pedals: Iterable[Pedal]) -> list[Note]:
     down = list(pedals)
     starts = [pedal.start for pedal in down]
     found: list[Note] = []
-    next_start: dict[int, float] = {}
+    strokes: dict[int, tuple[float, float]] = {}  # of each pitch: the next stroke, and the one after it
     for note in sorted(notes, key=lambda n: n.start, reverse=True):
         end = note.start + note.duration
+        first, second = strokes.get(note.pitch, (math.inf, math.inf))
+        if first > note.start:  # not the same stroke on another track
+            first, second = strokes[note.pitch] = note.start, first
         i = bisect.bisect_left(starts, end) - 1  # a pedal that goes down as the key rises is too late
         if i >= 0 and end < down[i].end:
-            again = next_start.get(note.pitch, math.inf)
-            end = max(end, min(down[i].end, again))
+            end = max(end, min(down[i].end, second))
         if end != note.start + note.duration:
             note = note._replace(duration=end - note.start)
-        if next_start.get(note.pitch) != note.start:
-            next_start[note.pitch] = note.start
         found.append(note)
     return found[::-1]
 

@@ -2,7 +2,7 @@
 
 import { Bars } from "./bars.js";
 import { Failure, chosenEngine, joined } from "./engine.js";
-import { decode, midiFile } from "./music.js";
+import { decode, midiFile, sounding } from "./music.js";
 import { Options } from "./options.js";
 import { Player } from "./player.js";
 import { Roll } from "./roll.js";
@@ -24,7 +24,9 @@ let from = 0; // where the last run began
 let past = []; // what Undo goes back to: {pieces, from}
 let running = null; // the stream
 let told = ""; // the options that it has
-let notes = [];
+let score = { notes: [], pedals: [], tempos: [], meters: [] };
+let heard = []; // the notes as long as they sound
+let paced = false; // whether the user has chosen a tempo
 let again = null; // what the button beside a message does
 let peeking = null;
 
@@ -32,7 +34,7 @@ const options = new Options(() => later("options", changeOptions));
 const view = new TextView(by("text"), selected);
 const bars = new Bars(by("bars"), pick);
 const roll = new Roll(by("roll"));
-const player = new Player({ notes: () => notes, more: () => running !== null, onEnd: silent });
+const player = new Player({ notes: () => heard, more: () => running !== null, onEnd: silent });
 
 // -- models ------------------------------------------------------------------------------------------
 
@@ -230,6 +232,11 @@ async function run() {
         credit -= 1;
         pieces.push(piece);
         view.append(piece);
+        if (model.notation === "events" && piece.text === "end") {
+          running.stop();
+          if (follow) showEnd();
+          return ended("The end");
+        }
       }
       if (follow) showEnd();
       atMost("progress", progress);
@@ -295,12 +302,14 @@ function progress() {
   }
   if (model?.kind === "music") {
     try {
-      notes = decode(elementsOf(pieces), model.notation);
+      score = decode(elementsOf(pieces), model.notation);
+      heard = sounding(score);
+      if (!paced) showTempo(score.tempos[0]?.[1] ?? 100);
     } catch (error) {
       if (!running) complain(new Failure(error.message));
     }
-    roll.show(notes, { follow: running !== null && !player.playing });
-    for (const id of ["play", "midi"]) by(id).setAttribute("aria-disabled", notes.length === 0);
+    roll.show(score.notes, { follow: running !== null && !player.playing });
+    for (const id of ["play", "midi"]) by(id).setAttribute("aria-disabled", score.notes.length === 0);
   }
 }
 
@@ -432,7 +441,7 @@ function atMost(name, what) {
 
 async function play() {
   if (player.playing) return player.stop();
-  if (!notes.length) return;
+  if (!score.notes.length) return;
   try {
     await player.play();
   } catch (error) {
@@ -445,6 +454,13 @@ async function play() {
     requestAnimationFrame(follow);
   };
   follow();
+}
+
+/** Play at a tempo, in quarters a minute. */
+function showTempo(bpm) {
+  by("tempo").value = bpm;
+  by("tempo-value").textContent = bpm;
+  player.bpm = bpm;
 }
 
 function silent() {
@@ -495,7 +511,7 @@ press("copy", copy);
 press("save", () => download(wholeText(), `${model.name}.txt`, "text/plain;charset=utf-8"));
 press("again", () => again?.());
 press("play", play);
-press("midi", () => download(midiFile(notes, Number(by("tempo").value)), `${model.name}.mid`, "audio/midi"));
+press("midi", () => download(midiFile(score, paced ? Number(by("tempo").value) : null), `${model.name}.mid`, "audio/midi"));
 press("choose", () => by("file").click());
 
 by("model").addEventListener("change", () => {
@@ -514,8 +530,8 @@ by("prime").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) start();
 });
 by("tempo").addEventListener("input", () => {
-  by("tempo-value").textContent = by("tempo").value;
-  player.bpm = Number(by("tempo").value);
+  paced = true;
+  showTempo(Number(by("tempo").value));
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {

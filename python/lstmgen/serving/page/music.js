@@ -2,42 +2,106 @@
 // lstmgen.music has in Python. Times are points of a grid, 24 to a quarter.
 
 export const GRID = 24;
-export const VELOCITY = 80; // of each note: the notations have none
+export const VELOCITY = 80; // of a note that has none of its own
+const BPM = 100; // of music that does not say
+const DRUMS = 9; // the channel of a MIDI file that has no pitches
+const SUSTAIN = 64; // the controller of the pedal
 const LONGEST = 16 * GRID;
 const TICKS = 20; // of the MIDI file, to a point
 const MIDDLE_C = 60;
 const STEP = { lesson: GRID / 2, melody: GRID / 4 }; // points that an element takes
 const PITCH_CLASSES = { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 };
 const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
-const READERS = { events: eventNotes, lesson: lessonNotes, melody: melodyNotes };
+const READERS = { events: eventScore, lesson: plain(lessonNotes), melody: plain(melodyNotes) };
+// The elements of "events", as docs/events.md has them: t or d, n, v, k, p, b, m, begin, end.
+const EVENT =
+  /^(?:[td]([1-9]\d{0,3})|n(\d{1,3})|v([1-9]|[12]\d|3[0-2])|k([1-9]|1[0-5])|p([01])|b([1-9]\d{0,3})|m([1-9]|1[0-6])\/(1|2|4|8|16|32)|begin|end)$/;
 
-/** Notes {start, duration, pitch, velocity} of elements, in order of start and then pitch. */
+/**
+ * What elements say: {notes, pedals, tempos, meters}. Notes are {start, duration, pitch, velocity,
+ * track}, in order of start, pitch and track. Pedals are [start, end], tempos [start, bpm], meters
+ * [start, beats, unit].
+ */
 export function decode(elements, notation) {
   const read = Object.hasOwn(READERS, notation) ? READERS[notation] : null;
   if (!read) throw new RangeError(`notation: expected one of ${Object.keys(READERS).join(", ")}, found ${notation}`);
-  return tidy(read(elements));
+  return read(elements);
 }
 
-/** The bytes of a MIDI file of one track, for a grand piano. bpm: quarters a minute, 4 to 1000. */
-export function midiFile(notes, bpm) {
-  if (!(bpm >= 4 && bpm <= 1000)) throw new RangeError(`bpm: expected 4 to 1000 quarters a minute, found ${bpm}`);
-  const messages = notes.flatMap(({ start, duration, pitch, velocity = VELOCITY }) => [
-    { time: start, bytes: [0x90, pitch, velocity] },
-    { time: start + duration, bytes: [0x80, pitch, 0] }, // sorted by its bytes: an end before a beginning
-  ]);
-  messages.sort((a, b) => a.time - b.time || a.bytes[0] - b.bytes[0] || a.bytes[1] - b.bytes[1]);
-  const track = [0, 0xff, 0x51, 3, ...bigEndian(halfToEven(60e6 / bpm), 3), 0, 0xc0, 0];
+function plain(read) {
+  return (elements) => ({ notes: tidy(read(elements)), pedals: [], tempos: [], meters: [] });
+}
+
+/**
+ * The bytes of a MIDI file for a grand piano: one track, or one for each track of the notes.
+ * bpm: quarters a minute all the time, 4 to 1000; null: those of the piece, or 100.
+ */
+export function midiFile({ notes, pedals = [], tempos = [], meters = [] }, bpm = null) {
+  if (bpm !== null && !(bpm >= 4 && bpm <= 1000)) {
+    throw new RangeError(`bpm: expected 4 to 1000 quarters a minute, found ${bpm}`);
+  }
+  const steps = bpm !== null ? [[0, bpm]] : tempos[0]?.[0] === 0 ? tempos : [[0, BPM], ...tempos];
+  const common = [
+    ...steps.map(([time, pace]) => [time, 0, [0xff, 0x51, 3, ...bigEndian(halfToEven(60e6 / pace), 3)]]),
+    ...meters.map(([time, beats, unit]) => [time, 0, [0xff, 0x58, 4, beats, Math.log2(unit), 24, 8]]),
+  ];
+  const used = [...new Set(notes.map((note) => note.track))].sort((a, b) => a - b);
+  if (!used.length) used.push(1);
+  let tracks = used.map((track) => voice(notes.filter((note) => note.track === track), track, pedals));
+  tracks = tracks.length === 1 ? [[...common, ...tracks[0]]] : [common, ...tracks];
+  const header = [
+    ...chars("MThd"), ...bigEndian(6, 4), ...bigEndian(Number(tracks.length > 1), 2),
+    ...bigEndian(tracks.length, 2), ...bigEndian(GRID * TICKS, 2),
+  ];
+  return Uint8Array.from(header.concat(...tracks.map(chunk)));
+}
+
+/** The messages of a track: [point, rank among those of one point, bytes]. */
+function voice(notes, track, pedals) {
+  const channel = track <= DRUMS ? track - 1 : track;
+  return [
+    [0, 0, [0xc0 | channel, 0]],
+    ...notes.flatMap(({ start, duration, pitch, velocity }) => [
+      [start, 4, [0x90 | channel, pitch, velocity]],
+      [start + duration, 1, [0x80 | channel, pitch, 0]],
+    ]),
+    ...pedals.flatMap(([start, end]) => [
+      [start, 3, [0xb0 | channel, SUSTAIN, 127]],
+      [end, 2, [0xb0 | channel, SUSTAIN, 0]],
+    ]),
+  ];
+}
+
+function chunk(messages) {
+  const track = [];
   let now = 0;
-  for (const { time, bytes } of messages) {
+  const order = ([timeA, rankA, a], [timeB, rankB, b]) =>
+    timeA - timeB || rankA - rankB || (rankA ? a[1] - b[1] || a[2] - b[2] : 0);
+  for (const [time, , bytes] of [...messages].sort(order)) {
     track.push(...variableLength((time - now) * TICKS), ...bytes);
     now = time;
   }
   track.push(0, 0xff, 0x2f, 0);
-  const chars = (text) => [...text].map((c) => c.charCodeAt(0));
-  return Uint8Array.from([
-    ...chars("MThd"), ...bigEndian(6, 4), ...bigEndian(0, 2), ...bigEndian(1, 2), ...bigEndian(GRID * TICKS, 2),
-    ...chars("MTrk"), ...bigEndian(track.length, 4),
-  ].concat(track));
+  return [...chars("MTrk"), ...bigEndian(track.length, 4), ...track];
+}
+
+function chars(text) {
+  return [...text].map((c) => c.charCodeAt(0));
+}
+
+/** Notes as long as they sound: to the end of the pedal that is down where a key rises. */
+export function sounding({ notes, pedals }) {
+  const strokes = new Map(); // of each pitch: the next stroke, and the one after it
+  const found = [];
+  for (const note of [...notes].reverse()) {
+    const end = note.start + note.duration;
+    const [first] = strokes.get(note.pitch) ?? [Infinity];
+    if (first > note.start) strokes.set(note.pitch, [note.start, first]); // not the same stroke on another track
+    const pedal = pedals.find(([down, up]) => down < end && end < up);
+    const until = pedal ? Math.max(end, Math.min(pedal[1], strokes.get(note.pitch)[1])) : end;
+    found.push({ ...note, duration: until - note.start });
+  }
+  return found.reverse();
 }
 
 /** Points from 0 to the end of the last note. */
@@ -50,42 +114,76 @@ export function pitchName(pitch) {
   return `${NAMES[pitch % 12]}${Math.floor(pitch / 12) - 1}`;
 }
 
-/** The notes without overlaps on a pitch: the longest of those that begin together, up to the next beginning. */
+/** The notes without overlaps on a pitch of a track: the longest of those that begin together, up to the next. */
 function tidy(notes) {
   const longest = new Map();
-  for (const { start, duration, pitch } of notes) {
-    const key = start * 128 + pitch;
-    longest.set(key, Math.max(duration, longest.get(key) ?? 0));
+  for (const { start, duration, pitch, velocity = VELOCITY, track = 1 } of notes) {
+    const key = (start * 128 + pitch) * 16 + track;
+    const before = longest.get(key) ?? { duration: 0, velocity: 0 };
+    if (duration > before.duration || (duration === before.duration && velocity > before.velocity)) {
+      longest.set(key, { start, duration, pitch, velocity, track });
+    }
   }
-  const next = new Array(128).fill(Infinity);
+  const next = new Map();
   const found = [];
   for (const key of [...longest.keys()].sort((a, b) => b - a)) {
-    const pitch = key % 128;
-    const start = (key - pitch) / 128;
-    found.push({ start, duration: Math.min(longest.get(key), next[pitch] - start), pitch, velocity: VELOCITY });
-    next[pitch] = start;
+    const note = longest.get(key);
+    const place = note.pitch * 16 + note.track;
+    found.push({ ...note, duration: Math.min(note.duration, (next.get(place) ?? Infinity) - note.start) });
+    next.set(place, note.start);
   }
   return found.reverse();
 }
 
-function* eventNotes(elements) {
-  let [now, gap, lasting, started, last] = [0, 0, GRID, false, ""];
+function eventScore(elements) {
+  let [now, gap, track, started, down, last] = [0, 0, 1, false, null, ""];
+  const [lasting, loud, notes, pedals] = [new Map(), new Map(), [], []];
+  const [tempos, meters] = [new Map(), new Map()];
   for (const [position, element] of elements.entries()) {
-    const found = /^(?:([td])([1-9]\d{0,3})|n(\d{1,3}))$/.exec(element);
-    if (!found || Number(found[3] ?? 0) > 127) {
+    const found = EVENT.exec(element);
+    const numbers = found?.slice(1).filter((number) => number !== undefined).map(Number);
+    const kind = numbers?.length ? element[0] : element;
+    const number = numbers?.[0];
+    if (!found || (kind === "n" && number > 127) || (kind === "b" && !(number >= 4 && number <= 1000))) {
       throw unexpected(element, position, "one such as 't6', 'd12' or 'n60' (n0 to n127)");
     }
-    const kind = element[0];
+    const at = now + (started ? gap : 0);
     if (kind === "t") {
-      gap = Math.min(gap + Number(found[2]), LONGEST);
+      gap = Math.min(gap + number, LONGEST);
     } else if (kind === "d") {
-      lasting = Math.min(Number(found[2]) + (last === "d" ? lasting : 0), LONGEST);
-    } else {
-      [now, gap, started] = [now + (started ? gap : 0), 0, true];
-      yield { start: now, duration: lasting, pitch: Number(found[3]) };
+      lasting.set(track, Math.min(number + (last === "d" ? lasting.get(track) : 0), LONGEST));
+    } else if (kind === "n") {
+      [now, gap, started] = [at, 0, true];
+      const [duration, velocity] = [lasting.get(track) ?? GRID, loud.get(track) ?? VELOCITY];
+      notes.push({ start: now, duration, pitch: number, velocity, track });
+    } else if (kind === "v") {
+      loud.set(track, Math.min(4 * number, 127));
+    } else if (kind === "k") {
+      track = number;
+    } else if (kind === "p" && number) {
+      down ??= at;
+    } else if (kind === "p") {
+      if (down !== null && down < at) pedals.push([down, at]);
+      down = null;
+    } else if (kind === "b") {
+      tempos.set(at, [number]);
+    } else if (kind === "m") {
+      meters.set(at, numbers);
+    } else if (kind === "end") {
+      break;
     }
     last = kind;
   }
+  const tidied = tidy(notes);
+  const end = lengthOf(tidied);
+  if (down !== null && down < end) pedals.push([down, end]);
+  return { notes: tidied, pedals, tempos: changing(tempos), meters: changing(meters) };
+}
+
+/** [place, ...values] in order, without those that repeat the values before. */
+function changing(values) {
+  const all = [...values].sort(([a], [b]) => a - b).map(([place, numbers]) => [place, ...numbers]);
+  return all.filter((one, i) => !i || one.slice(1).join() !== all[i - 1].slice(1).join());
 }
 
 function* lessonNotes(elements) {

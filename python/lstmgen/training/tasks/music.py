@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lstmgen import music
 from lstmgen.errors import option
 from lstmgen.exporting import FACTS, ExportOptions
+from lstmgen.music.elements import check_keep
 from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Job, TrainingReport, run
@@ -28,6 +29,7 @@ from lstmgen.vocabulary import Vocabulary
 Ids = NDArray[np.int32]
 
 _UNIT = "bits/element"
+_MOST_OF_ALL = 0.5  # the greatest share that is held out where no folder is named
 _CHUNK = 1024  # elements of a held-out sequence
 LESSON_BATCH = 128
 _SAMPLE = 240  # elements of the sample after each epoch
@@ -49,6 +51,16 @@ class MusicSettings(Settings):
         choices=music.NOTATIONS,
         architecture=True,
     )
+    keep: str = setting(
+        ",".join(music.KEPT),
+        "what is kept beside pitches and times (events), with commas between: velocity, pedal, tempo, meter, tracks, "
+        "and ends, where pieces begin and end; all; none",
+        shown="all",
+    )
+    holdout: float = changed(Settings, "holdout", 0.05, most=1)
+    holdout_from: str = setting(
+        "", "hold out a share of the pieces in this file or folder only; holdout 1 is all of them", shown="none"
+    )
     transpose: bool = setting(False, "each piece in all twelve keys (events)", shown="")
     batch: int = batch_setting(32)
     lr: float = lr_setting(4e-3)
@@ -63,6 +75,12 @@ class MusicSettings(Settings):
         >>> MusicSettings(transpose=True).check()
         """
         super().check()
+        check_keep(self.keep)
+        if self.holdout > _MOST_OF_ALL and not self.holdout_from:
+            raise ValueError(
+                f"{option('holdout')}: expected 0 to {_MOST_OF_ALL} of all pieces, found {self.holdout}: only of those "
+                f"of a folder, {option('holdout_from')}, more can be held out"
+            )
         if self.transpose and self.notation != "events":
             raise ValueError(
                 f"{option('transpose')}: only with {option('notation', 'events')}: the lesson's chords have no pitches"
@@ -72,9 +90,21 @@ class MusicSettings(Settings):
         """Return the names of the settings that have no effect beside the others.
 
         >>> MusicSettings(notation="lesson").unused()
-        ('batch', 'lr', 'length', 'weight_decay')
+        ('keep', 'batch', 'lr', 'length', 'weight_decay')
         """
-        return ("batch", "lr", "length", "weight_decay") if self.notation == "lesson" else ()
+        names = [] if self.holdout else ["holdout_from"]
+        if self.notation == "lesson":
+            names += ["keep", "batch", "lr", "length", "weight_decay"]
+        return tuple(names)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """What "events" keeps beside pitches and times.
+
+        >>> MusicSettings(keep="tempo,velocity").kept
+        ('velocity', 'tempo')
+        """
+        return check_keep(self.keep) if self.notation == "events" else ()
 
 
 @with_keywords(ExportOptions, only=FACTS)
@@ -100,12 +130,14 @@ def train_music(
     sources = corpus.paths(paths)
     start = begin(Path(out), settings or MusicSettings(), sources)
     settings = start.settings
-    pieces = music.read_pieces(sources, notation=settings.notation)
+    pieces = music.read_pieces(sources, notation=settings.notation, keep=settings.kept)
     vocabulary = _vocabulary(pieces.pieces, settings)
     ids = [vocabulary.encode(piece).astype(np.int32) for piece in pieces.pieces]
-    training, held_out = _split(ids, settings)
+    held = _held_out(pieces.sources, ids, settings)
+    training = [piece for i, piece in enumerate(ids) if i not in held]
+    held_out = [ids[i] for i in held]
     short = _check_size(training, vocabulary, settings)
-    about = _about(pieces, ids, settings)
+    about = _about(pieces, held, settings)
     start.check_data(about, _UNIT)
     _announce(settings, about, vocabulary, training, held_out, short)
     keras = import_keras()
@@ -126,24 +158,25 @@ def train_music(
             "vocabulary_kind": "tokens",
             "encoding": "onehot" if events else "scaled",
             "padding": "none",
-            "prime": training[0][: settings.window].tolist(),
+            "prime": ["begin"] if "ends" in settings.kept else training[0][: settings.window].tolist(),
             "window": settings.window,
             **facts,
         },
         elements=Elements(elements if events else (), elements, scaled=not events),
-        facts=about,
+        facts={**about, "sample": {"stop": ["end"]}} if "ends" in settings.kept else about,
         sample=_tried,
         callbacks=callbacks,
     )
     return run(job)
 
 
-def _about(pieces: music.Pieces, ids: Sequence[Ids], settings: MusicSettings) -> dict[str, Any]:
+def _about(pieces: music.Pieces, held: Sequence[int], settings: MusicSettings) -> dict[str, Any]:
     """Return the facts on the data, for the card."""
     return {
+        "notation": " with ".join([settings.notation, *filter(None, [", ".join(settings.kept)])]),
         "pieces": len(pieces.pieces),
-        "pieces_held_out": [pieces.sources[i].name for i in _held_out(ids, settings)],
-        "elements": sum(map(len, ids)),
+        "pieces_held_out": [pieces.sources[i].name for i in held],
+        "elements": sum(map(len, pieces.pieces)),
         "corpus_sha256": hashlib.sha256("\n".join(" ".join(piece) for piece in pieces.pieces).encode()).hexdigest(),
         "recipe": settings.facts(),
     }
@@ -196,26 +229,33 @@ def _check_size(ids: Sequence[Ids], vocabulary: Vocabulary, settings: MusicSetti
     return sum(len(piece) < least for piece in ids)
 
 
-def _held_out(ids: Sequence[Ids], settings: MusicSettings) -> list[int]:
+def _held_out(sources: Sequence[Path], ids: Sequence[Ids], settings: MusicSettings) -> list[int]:
     """Return the indices of the pieces that are held out.
 
-    Together they have about the share `holdout` of the elements. Of fewer than 8 pieces none is
-    held out.
+    Together they have about the share `holdout` of the elements, of all pieces or of those of
+    `holdout_from`. Of fewer than 8 pieces none is held out, unless they are named.
     """
-    if settings.holdout == 0 or len(ids) < 8:
+    named = settings.holdout_from
+    if settings.holdout == 0 or (len(ids) < 8 and not named):
         return []
-    order = np.random.default_rng(settings.seed).permutation(len(ids))
-    wanted, chosen = settings.holdout * sum(map(len, ids)), []
-    for i in order.tolist():
+    among = [i for i, source in enumerate(sources) if not named or _is_in(source, Path(named))]
+    if not among or (settings.holdout == 1 and len(among) == len(ids)):
+        raise ValueError(
+            f"{option('holdout_from')}: expected a file or folder with some of the pieces, found {os.fspath(named)!r}, "
+            f"with {len(among)} of {len(ids)}"
+        )
+    order = np.random.default_rng(settings.seed).permutation(len(among))
+    wanted, chosen = settings.holdout * sum(len(ids[i]) for i in among), []
+    for i in (among[place] for place in order.tolist()):
         if len(ids[i]) > settings.window + 1 and wanted > 0:
             chosen.append(i)
             wanted -= len(ids[i])
     return sorted(chosen)
 
 
-def _split(ids: Sequence[Ids], settings: MusicSettings) -> tuple[list[Ids], list[Ids]]:
-    held = set(_held_out(ids, settings))
-    return [piece for i, piece in enumerate(ids) if i not in held], [ids[i] for i in sorted(held)]
+def _is_in(source: Path, place: Path) -> bool:
+    """Return whether a file is another one, or lies in a folder."""
+    return source.resolve().is_relative_to(place.resolve())
 
 
 def _tried(data: bytes) -> tuple[str, str | None]:
@@ -242,7 +282,7 @@ def _events(
     keys = _keys(vocabulary) if settings.transpose else None
     size = max(_CHUNK, 2 * settings.window)
     chunks = [piece[i : i + size] for piece in held_out for i in range(0, len(piece) - size + 1, size)]
-    return text.per_step(keras, _as_text(settings), n, training, chunks or held_out, keys)
+    return text.per_step(keras, _as_text(settings), n, training, chunks or held_out, keys, ends="ends" in settings.kept)
 
 
 def _as_text(settings: MusicSettings) -> text.TextSettings:

@@ -405,11 +405,14 @@ def per_step(
     training: list[Ids],
     held_out: list[Ids],
     keys: NDArray[np.int32] | None = None,
+    *,
+    ends: bool = False,
 ) -> Any:
     """Return the default recipe: (model to train, maker of the one to save, data, validation).
 
     `keys` (k, n) holds the id of each element in each of k forms that are equally good, such as
-    keys of music: each training sequence is shown in one of them.
+    keys of music: each training sequence is shown in one of them. ends: whether how texts begin and
+    end is to be learnt.
     """
     layers = keras.layers
 
@@ -438,7 +441,7 @@ def per_step(
     model = network(saved=False)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     onehot = n if settings.level == "letters" else None
-    data = _streams(training, settings, onehot) if carry else _slices(training, settings, onehot, keys)
+    data = _streams(training, settings, onehot) if carry else _slices(training, settings, onehot, keys, ends)
     batch = known(settings.batch)
     validation = _whole(shared_out(held_out, batch, settings.window) if carry else held_out, settings.window, onehot)
     if validation is not None and carry:
@@ -505,10 +508,13 @@ def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
     return max(1, max(LEAST_SEQUENCES, sequences) // known(settings.batch))
 
 
-def _slices(texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None) -> Batches:
+def _slices(
+    texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None, ends: bool
+) -> Batches:
     """Return slices of the texts with a target at each step.
 
-    Each epoch cuts them at other places and shuffles them.
+    Each epoch cuts them at other places and shuffles them. ends: whether each epoch has the first
+    and the last slice of each text, too.
     """
     length, batch = settings.length, known(settings.batch)
 
@@ -518,6 +524,8 @@ def _slices(texts: list[Ids], settings: TextSettings, onehot: int | None, keys: 
         for text in texts:
             first = int(rng.integers(0, length))
             rows += [text[i : i + length + 1] for i in range(first, len(text) - length, length)]
+            if ends and len(text) > length:
+                rows += [text[: length + 1], text[-length - 1 :]]
         if not rows:  # a short text is cut at its start
             rows = [text[: length + 1] for text in texts if len(text) > length]
         rng.shuffle(rows)
