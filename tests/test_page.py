@@ -88,7 +88,7 @@ def test_elements_become_the_notes_and_the_midi_file_of_python(tmp_path: Path) -
         assert one["notes"] == [list(note) for note in score.notes], elements
         assert [one[name] for name in score._fields[1:]] == [[list(x) for x in part] for part in score[1:]], elements
         piece = music.decode(elements, notation=notation)
-        said = {"pedals": piece.pedals, "tempos": piece.tempos, "meters": piece.meters}
+        said: dict[str, Any] = {"pedals": piece.pedals, "tempos": piece.tempos, "meters": piece.meters}
         assert one["files"] == [midi_file(piece.notes, bpm, **said).hex() for bpm in tempos], elements
         long = {(n.start, n.pitch, n.duration) for n in map(GridNote.of, sounding(piece.notes, piece.pedals))}
         assert {(start, pitch, duration) for start, duration, pitch in one["long"]} == long, elements
