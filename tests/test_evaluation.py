@@ -122,7 +122,12 @@ def test_data_are_read_as_the_model_keeps_them(tmp_path: Path) -> None:
     music.Music([Note(0, 1, 60, 40), Note(1, 1, 62, 80)], tempos=[music.Tempo(0, 90)]).write(tmp_path / "a.mid")
     found = evaluate(model, tmp_path, samples=0)
     assert found["elements that the model does not know"].data == 0
-    assert found["elements"].data == len(["begin", "d24", "v10", "n60", "t24", "v20", "n62", "end"])
+    written = ["begin", "d24", "v10", "n60", "t24", "v20", "n62", "end"]
+    assert found["elements"].data == len(written)
+    bits = -lstmgen.Generator(model).log_probabilities(written) / math.log(2)
+    assert found["bits/note"].data == pytest.approx(bits.sum() / 2, rel=1e-12)
+    shared = sum(cost for element, cost in zip(written[1:], bits, strict=True) if element[0] in "dnt")
+    assert found["bits/note of pitches, times and tracks"].data == pytest.approx(shared / 2, rel=1e-12)
 
 
 def test_copies_in_any_key(tmp_path: Path) -> None:

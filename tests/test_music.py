@@ -26,7 +26,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lstmgen import music
-from lstmgen.music import Music, Note, audio, mastering, reading
+from lstmgen.music import Meter, Music, Note, Pedal, Tempo, audio, mastering, reading
 
 needs_music21 = pytest.mark.skipif(
     importlib.util.find_spec("music21") is None, reason="needs music21: pip install 'lstmgen[music]'"
@@ -697,6 +697,46 @@ def test_sound_of_a_note_ends_with_it() -> None:
     samples = audio.render([(0.0, 0.5, 60), (1.0, 0.5, 60)])
     assert np.abs(samples[int(0.76 * 44_100) : int(0.99 * 44_100)]).max() == 0
     assert not np.abs(audio.render([])).any()
+
+
+def test_a_harder_stroke_is_louder_and_brighter() -> None:
+    reference = (3.0, 0.5, 45, 127)
+    struck = [audio.render([(0.0, 2.0, 45, velocity), reference], 22_050)[:44_100, 0] for velocity in (20, 80, 127)]
+    soft, usual, hard = struck
+
+    def colour(tone: NDArray[np.float32]) -> float:
+        powers = np.square(np.abs(np.fft.rfft(tone)))
+        return float((powers * np.arange(len(powers))).sum() / powers.sum())
+
+    assert np.square(soft).sum() * 100 < np.square(usual).sum() < np.square(hard).sum() / 4  # 24 and 8 dB
+    assert colour(soft) < colour(usual) < colour(hard)
+    alone = audio.render([(0.0, 1.0, 60)], 8000)
+    assert np.array_equal(alone, audio.render([(0.0, 1.0, 60, 80)], 8000))  # what has no velocity has 80
+
+
+def test_the_pedal_and_the_tempo_are_heard(tmp_path: Path) -> None:
+    notes = [Note(0, 0.5, 60), Note(4, 0.5, 64)]
+    kinds: dict[str, dict[str, Any]] = {
+        "dry": {},
+        "held": {"pedals": [Pedal(0, 3)]},
+        "slow": {"tempos": [Tempo(0, 50)]},
+    }
+    for name, more in kinds.items():
+        Music(notes, **more).write(tmp_path / f"{name}.wav", synth="builtin")
+    dry, held, slow = (audio.samples_of((tmp_path / f"{name}.wav").read_bytes())[0] for name in ("dry", "held", "slow"))
+    between = slice(int(1.0 * 44_100), int(1.7 * 44_100))  # at 100 a minute a quarter is 0.6 s
+    assert np.square(held[between]).sum() > 100 * np.square(dry[between]).sum()
+    assert len(slow) - len(dry) == pytest.approx(4.5 * 0.6 * 44_100, abs=2)
+    Music(notes, tempos=[Tempo(0, 50)]).write(tmp_path / "told.wav", synth="builtin", bpm=100)
+    assert (tmp_path / "told.wav").read_bytes() == (tmp_path / "dry.wav").read_bytes()
+
+
+def test_a_score_has_tempo_meter_and_a_staff_for_each_track(tmp_path: Path) -> None:
+    notes = [Note(i, 1, 72 - i, track=1) for i in range(6)] + [Note(i, 1, 66 + i, track=2) for i in range(6)]
+    piece = Music(notes, tempos=[Tempo(0, 66), Tempo(3, 132)], meters=[Meter(0, 3, 4)])
+    piece.write(tmp_path / "a.musicxml")
+    (found,) = music.read_pieces(tmp_path / "a.musicxml", keep="tempo,meter,tracks", cache=False).pieces
+    assert found == piece.elements("tempo,meter,tracks")
 
 
 def test_an_hour_is_enough(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from lstmgen.cli import main as cli
 from lstmgen.cli.train import ended
 from lstmgen.training import TextSettings, train_text
 from lstmgen.training.checkpoint import Files, State
+from support.networks import network, packed
 
 SMALL = TextSettings(units=8, epochs=1, batch=16, length=20, window=10, holdout=0.1, lr=1e-2)
 SONG = "".join(f"{n} green bottles, hanging on the wall,\n" for n in range(99, 40, -1))
@@ -369,8 +370,9 @@ def _begun(source: Path, text: Path, out: Path, keras: Any, **settings: Any) -> 
     return found
 
 
-@pytest.mark.parametrize("name", ["m.h5", "m.bin"])
+@pytest.mark.parametrize("name", ["m.h5", "m.bin", "alone.bin"])
 def test_a_training_begins_with_the_weights_of_a_model(folder: Path, tmp_path: Path, keras: Any, name: str) -> None:
+    shutil.copy(folder / "m.bin", folder / "alone.bin")  # without a model of Keras beside it
     before = contents(folder)
     found = _begun(folder / name, folder / "song.txt", tmp_path / "n.bin", keras)  # units are those of the model
     for mine, given in zip(found, weights(folder / "m.h5"), strict=True):
@@ -423,8 +425,10 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path, keras
     said = refused(folder / "alone.h5", folder / "other.txt")
     assert "the data have" in said
     assert "alone.bin is needed beside it" in said
-    shutil.copy(folder / "m.bin", folder / "only.bin")
-    assert "only.bin: weights are taken from the Keras model beside it" in refused(folder / "only.bin")
+    (folder / "gru.bin").write_bytes(packed(network([("gru", 8), ("dense", 16, "softmax")], 16)))
+    assert "gru.bin: weights of a .bin are taken from layers of embedding, lstm, dense, found gru" in refused(
+        folder / "gru.bin"
+    )
 
 
 @pytest.mark.slow(reason="trains a classifier twice")

@@ -34,6 +34,24 @@ def repack(data: bytes, name: str, dtype: str | None) -> bytes:
     return writer.pack(**_unpack(data), dtype=dtype)
 
 
+def network_of(data: bytes, name: str) -> Network:
+    """Return the network in a `.bin`, with its numbers as they are rounded there.
+
+    data: the bytes of the `.bin`. name: of the file, in error messages.
+
+    Raises `ModelFormatError` for a file that is broken.
+
+    >>> import lstmgen
+    >>> network_of(lstmgen.Model("latex").to_bytes(), "latex.bin").layers[-1].type
+    'dense'
+    """
+    from lstmgen import _core
+
+    _core.Model.from_bytes(data, name)  # which checks the file
+    network: Network = _unpack(data)["network"]
+    return network
+
+
 def with_grammar(data: bytes, grammar: str) -> bytes:
     """Return the bytes of a sound `.bin` with this grammar in place of its own.
 

@@ -8,6 +8,9 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lstmgen.bundled import Source
 from lstmgen.errors import option
 from lstmgen.evaluation.evaluation import Evaluation, Row, Shares, mean, shares
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAMPLES = {"text": 10, "music": 20}  # how many are drawn
+_SHARED = frozenset("tdnk")  # the kinds of events that say what a model without others says, too
 _FEW = 3  # files that are named
 LENGTH = {"text": 10_000, "music": 1000}  # elements of each
 
@@ -135,7 +139,7 @@ def _of_text(
     read = corpora.read(corpora.paths(data), **how).text
     ids = vocabulary.encode(read, "skip")
     characters = sum(map(len, vocabulary.texts(ids.tolist())))
-    bits = _bits(generator, [ids], refresh)
+    bits, _ = _bits(generator, [ids], refresh)
     found = [
         Row("characters", len(read)),
         *_bit_rows(bits, len(ids)),
@@ -183,12 +187,19 @@ def _of_music(
     read = music.read_pieces(corpora.paths(data), notation=notation, keep=keep).pieces
     known = [vocabulary.encode(piece, "skip") for piece in read]
     elements = sum(map(len, read))
-    bits = _bits(generator, known, refresh)
+    bits, of_each = _bits(generator, known, refresh)
     found = [
         Row("elements", elements),
         Row("elements that the model does not know", elements - sum(map(len, known))),
         *_bit_rows(bits, sum(max(len(piece) - 1, 0) for piece in known) + 1),
     ]
+    if notation == "events":
+        kinds = [element[:1] for element in vocabulary.elements]
+        count = sum(kinds[i] == "n" for piece in known for i in piece[1:].tolist())
+        found += [Row("bits/note", bits / count)] if count else []
+        if keep and count:
+            shared = float(sum(cost for kind, cost in zip(kinds, of_each.tolist(), strict=False) if kind in _SHARED))
+            found.append(Row("bits/note of pitches, times and tracks", shared / count))
     notes = _notes(generator.model, None)
     drawn = [_split(one) for one in draw()]
     if not any(drawn):
@@ -200,17 +211,21 @@ def _of_music(
         return found, _Found(pieces.rows(*both), pieces.distributions(*both), notes)
 
 
-def _bits(generator: Generator, texts: Sequence[Ids], refresh: int | None) -> float:
-    """Return the sum of -log2 of the probabilities of all elements but the first of each text."""
+def _bits(generator: Generator, texts: Sequence[Ids], refresh: int | None) -> tuple[float, NDArray[np.float64]]:
+    """Return the sum of -log2 of the probabilities of all elements but the first of each text, and
+    the part of it that each element of the vocabulary has.
+    """
     texts = [ids for ids in texts if len(ids) > 1]
     if not texts:
         raise ValueError("data: expected at least 2 elements in a row that the model knows, found none")
-    total = 0.0
+    total, of_each = 0.0, np.zeros(len(_vocabulary(generator)))
     with bar(sum(map(len, texts)), "elements", "scoring") as shown:
         for ids in texts:
-            total -= float(generator.log_probabilities(ids.tolist(), refresh=refresh).sum()) / math.log(2)
+            logs = generator.log_probabilities(ids.tolist(), refresh=refresh)
+            total -= float(logs.sum()) / math.log(2)
+            np.add.at(of_each, ids[1:].astype(np.intp), -logs / math.log(2))
             shown.update(len(ids))
-    return total
+    return total, of_each
 
 
 def _bit_rows(bits: float, elements: int) -> list[Row]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import keras_file
+from lstmgen.binfile.repacking import network_of
 from lstmgen.errors import option
 from lstmgen.network import Network
 from lstmgen.training import progress
@@ -25,6 +26,12 @@ from lstmgen.training.checkpoint import Files, State
 from lstmgen.training.settings import Settings
 
 S = TypeVar("S", bound=Settings)
+# The arrays of the layers that are trained here, in the order of Keras.
+_ARRAYS = {
+    "embedding": ("embeddings",),
+    "lstm": ("kernel", "recurrent_kernel", "bias"),
+    "dense": ("kernel", "bias"),
+}
 _DIGEST = "keras_model_sha256"  # of the .h5, in the card of the .bin
 
 
@@ -107,13 +114,7 @@ class Start(Generic[S]):
         if self.interrupted:
             self.state.restore(model, self.files.state)
         elif self.weights is not None:
-            keras = import_keras()
-            try:
-                weights = keras.models.load_model(self.weights, compile=False).get_weights()
-            except Exception as error:  # of many kinds, since Keras runs the file's own layers
-                raise ValueError(
-                    f"{self.weights}: Keras cannot read it: {' '.join(str(error).split())[:200]}"
-                ) from error
+            weights = _weights_of(self.weights)
             known = self.known or _assumed(self.weights, weights, elements)
             if elements.scaled and tuple(known.outputs) != tuple(elements.outputs):
                 raise ValueError(
@@ -265,18 +266,43 @@ def _take_weights(start: Start[S], source: Path) -> None:
         beside = [path for path in (source.with_suffix(".h5"), source.with_suffix(".keras")) if path.exists()]
         if not source.exists():
             raise FileNotFoundError(2, "No such file or directory", str(source))
-        if not beside:
-            raise ValueError(
-                f"{source}: weights are taken from the Keras model beside it, but there is no .h5 or .keras"
-            )
-        start.weights = beside[0]
+        start.weights = beside[0] if beside else source
     else:
         start.weights = source
         source = source.with_suffix(".bin")
-    network = keras_file.read(start.weights)
+    network = _network_of(source)[0] if start.weights == source else keras_file.read(start.weights)
     start.settings = start.settings.as_in(architecture(network), start.weights, architecture=True)
     if source.exists():
         start.known = _elements_of(source)
+
+
+def _network_of(path: Path) -> tuple[Network, list[NDArray[Any]]]:
+    """Return the network of a `.bin`, and its arrays in the order of Keras.
+
+    Raises `ValueError` for layers that no training here makes.
+    """
+    network = network_of(path.read_bytes(), str(path))
+    arrays: list[NDArray[Any]] = []
+    for layer in network.layers:
+        if layer.type not in _ARRAYS:
+            raise ValueError(
+                f"{path}: weights of a .bin are taken from layers of {', '.join(_ARRAYS)}, found {layer.type}: "
+                f"give the Keras model, or put it beside the .bin as {path.with_suffix('.h5').name}"
+            )
+        arrays += [np.asarray(layer.arrays[name], np.float32) for name in _ARRAYS[layer.type]]
+    return network, arrays
+
+
+def _weights_of(path: Path) -> list[NDArray[Any]]:
+    """Return the weights of a model of Keras, or of a `.bin`, in the order of Keras."""
+    if path.suffix == ".bin":
+        return _network_of(path)[1]
+    keras = import_keras()
+    try:
+        weights: list[NDArray[Any]] = keras.models.load_model(path, compile=False).get_weights()
+    except Exception as error:  # of many kinds, since Keras runs the file's own layers
+        raise ValueError(f"{path}: Keras cannot read it: {' '.join(str(error).split())[:200]}") from error
+    return weights
 
 
 def architecture(network: Network) -> dict[str, Any]:
