@@ -1,7 +1,5 @@
-// Fills the blocks of an audio callback with notes that a music model draws. Elements mean the same
-// as in Python's lstmgen.music.decode: "n60" begins a note of that MIDI pitch, "d12" makes notes
-// last 12 grid points from here on, "t6" lets 6 grid points pass. Several "d" or "t" in a row add
-// up. A quarter has 24 grid points.
+// Fills the blocks of an audio callback with notes that a music model draws. lstmgen_notes turns
+// elements into notes: docs/events.md says what they mean.
 //
 // The callback never allocates, locks, throws or makes a system call. Here a loop stands for the
 // sound card. It writes mono float samples, 48 kHz, to a file.
@@ -9,27 +7,17 @@
 // Usage: audio_notes music.bin out.f32 [seconds [seed]]
 #include <lstmgen/lstmgen.h>
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <vector>
 
 namespace {
 
 constexpr double kRate = 48000.0;
 constexpr std::size_t kSamplesPerPoint = 1000;  // 24 points a quarter: 120 quarters a minute
-constexpr unsigned kLongest = 384;              // the most points of a duration or a pause
 constexpr int kElementsPerBlock = 64;           // the most, so that a block takes bounded time
-
-// The meaning of an element. It is looked up before the sound starts.
-struct Event {
-    char kind = 0;  // 'n', 'd' or 't'; 0: ignored
-    unsigned value = 0;
-};
 
 struct Voice {
     double phase = 0.0, step = 0.0;
@@ -38,7 +26,7 @@ struct Voice {
 
 class Player {
 public:
-    Player(lstmgen_generator* generator, const std::vector<Event>& events) : generator_(generator), events_(events) {}
+    Player(lstmgen_generator* generator, lstmgen_notes* notes) : generator_(generator), decoder_(notes) {}
 
     // Fills a block. This is the audio callback.
     lstmgen_status fill(float* block, std::size_t samples) noexcept {
@@ -62,40 +50,39 @@ public:
     std::size_t notes() const noexcept { return notes_; }
 
 private:
+    // Draws an element. The decoder says whether a note begins with it, and how much time passes.
     lstmgen_status draw() noexcept {
         std::uint32_t id = 0;
-        const lstmgen_status status = lstmgen_generator_next(generator_, &id);
+        std::uint64_t now = 0;
+        lstmgen_status status = lstmgen_generator_next(generator_, &id);
+        if (status == LSTMGEN_OK) status = lstmgen_notes_feed_id(decoder_, id);
+        // After the end of a piece comes the next one.
+        if (status == LSTMGEN_ENDED) status = lstmgen_notes_reset(decoder_), now_ = 0;
+        if (status == LSTMGEN_OK) status = lstmgen_notes_now(decoder_, &now, nullptr, nullptr);
         if (status != LSTMGEN_OK) return status;
-        const Event event = events_[id];
-        if (event.kind == 't' && notes_ > 0) {  // the music begins with its first note
-            const unsigned pause = std::min(pause_ + event.value, kLongest);
-            wait_ = (pause - pause_) * kSamplesPerPoint;
-            pause_ = pause;
+        wait_ = std::size_t(now - now_) * kSamplesPerPoint;
+        now_ = now;
+        lstmgen_note note = LSTMGEN_NOTE_INIT;
+        if (lstmgen_notes_begun(decoder_, &note) == LSTMGEN_OK) begin(note);
+        // Notes that are over make room.
+        while (lstmgen_notes_next(decoder_, &note) == LSTMGEN_OK) {
         }
-        if (event.kind == 'd') duration_ = std::min(event.value + (last_ == 'd' ? duration_ : 0), kLongest);
-        if (event.kind == 'n') begin(event.value);
-        last_ = event.kind;
         return LSTMGEN_OK;
     }
 
-    // A note ends when its pitch begins again. If two begin together, the longer one sounds.
-    void begin(unsigned pitch) noexcept {
-        Voice& voice = voices_[pitch % voices_.size()];
-        const std::size_t samples = duration_ * kSamplesPerPoint;
-        const bool begun = voice.left > 0 && voice.left == voice.total;
-        if (!begun || samples > voice.total)
-            voice = {0.0, 440.0 * std::exp2((double(pitch) - 69.0) / 12.0) * 6.283185307179586 / kRate, samples,
-                     samples};
-        pause_ = 0;
+    // A note ends when its pitch begins again.
+    void begin(const lstmgen_note& note) noexcept {
         ++notes_;
+        const std::size_t samples = note.duration * kSamplesPerPoint;
+        const double frequency = 440.0 * std::exp2((double(note.pitch) - 69.0) / 12.0);
+        voices_[note.pitch] = {0.0, frequency * 6.283185307179586 / kRate, samples, samples};
     }
 
     lstmgen_generator* generator_;
-    const std::vector<Event>& events_;
+    lstmgen_notes* decoder_;
     std::array<Voice, 128> voices_;  // one for each pitch
     std::size_t wait_ = 0, notes_ = 0;
-    unsigned duration_ = 24, pause_ = 0;
-    char last_ = 0;
+    std::uint64_t now_ = 0;
 };
 
 int failed(const char* what) {
@@ -109,15 +96,8 @@ int main(int argc, char** argv) {
     if (argc < 3) return std::fprintf(stderr, "usage: %s music.bin out.f32 [seconds [seed]]\n", argv[0]), 2;
     lstmgen_model* model = nullptr;
     if (lstmgen_model_load_path(argv[1], nullptr, &model) != LSTMGEN_OK) return failed("load");
-    std::size_t elements = 0;
-    if (lstmgen_model_number(model, LSTMGEN_NUMBER_VOCABULARY, &elements) != LSTMGEN_OK) return failed("number");
-    std::vector<Event> events(elements);
-    for (std::uint32_t id = 0; id < elements; ++id) {
-        const char* text = nullptr;
-        if (lstmgen_model_element(model, id, &text, nullptr) != LSTMGEN_OK) return failed("element");
-        if (std::strchr("ndt", text[0]) && text[0]) events[id] = {text[0], unsigned(std::atoi(text + 1))};
-    }
-    if (events.empty()) return std::fprintf(stderr, "audio_notes: the model has no vocabulary\n"), EXIT_FAILURE;
+    lstmgen_notes* notes = nullptr;
+    if (lstmgen_notes_create(model, &notes) != LSTMGEN_OK) return failed("notes");
 
     lstmgen_sampler_options sampler = LSTMGEN_SAMPLER_OPTIONS_INIT;
     sampler.seed = argc > 4 ? std::strtoull(argv[4], nullptr, 10) : 0;
@@ -131,7 +111,7 @@ int main(int argc, char** argv) {
 
     std::FILE* const file = std::fopen(argv[2], "wb");
     if (!file) return std::perror(argv[2]), EXIT_FAILURE;
-    Player player(generator, events);
+    Player player(generator, notes);
     std::array<float, 256> block;
     const double seconds = argc > 3 ? std::atof(argv[3]) : 10.0;
     for (double t = 0.0; t < seconds; t += double(block.size()) / kRate) {
@@ -140,5 +120,6 @@ int main(int argc, char** argv) {
     }
     std::printf("%zu notes\n", player.notes());
     lstmgen_generator_free(&generator);
+    lstmgen_notes_free(&notes);
     return std::fclose(file) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "isa.hpp"
+#include "kept.hpp"
 #include "lstmgen/lstmgen.hpp"
 
 namespace lstmgen {
@@ -29,7 +30,7 @@ lstmgen_status status_of(ErrorCode code) noexcept {
 
 }  // namespace
 
-lstmgen_status fail(lstmgen_status status, const char* format, ...) noexcept {
+LSTMGEN_KEPT lstmgen_status fail(lstmgen_status status, const char* format, ...) noexcept {
     va_list arguments;
     va_start(arguments, format);
     const int bytes = std::vsnprintf(last_error, kErrorBytes, format, arguments);
@@ -43,7 +44,7 @@ lstmgen_status fail(lstmgen_status status, const char* format, ...) noexcept {
     return status;
 }
 
-lstmgen_status fail_null(const char* what) noexcept {
+LSTMGEN_KEPT lstmgen_status fail_null(const char* what) noexcept {
     return fail(LSTMGEN_INVALID_ARGUMENT, "%s: expected an address, found NULL", what);
 }
 

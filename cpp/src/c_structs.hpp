@@ -69,6 +69,14 @@ struct Versioned<lstmgen_layer> {
 static_assert(Versioned<lstmgen_layer>::first_size == offsetof(lstmgen_layer, return_sequences) + sizeof(std::size_t));
 
 template <>
+struct Versioned<lstmgen_note> {
+    static constexpr const char* name = "lstmgen_note";
+    static constexpr std::size_t first_size = 32;
+    static lstmgen_note defaults() noexcept { return LSTMGEN_NOTE_INIT; }
+};
+static_assert(sizeof(lstmgen_note) == 32);
+
+template <>
 struct Versioned<lstmgen_sampler_options> {
     static constexpr const char* name = "lstmgen_sampler_options";
     static constexpr std::size_t first_size = sizeof(void*) == 8 ? 80 : 60;

@@ -180,6 +180,7 @@ int go_on_text(void*, const char*, std::size_t) { return 0; }
 
 // Makes one of each call that takes no memory.
 struct Steps {
+    lstmgen_notes* notes = nullptr;
     lstmgen_model* model;
     lstmgen_generator *generator, *other;
     std::vector<double> p;
@@ -197,8 +198,10 @@ struct Steps {
         const std::size_t size = std::strlen(stop);
         CHECK(lstmgen_generator_set_stop_texts(generator, &stop, &size, 1) == LSTMGEN_OK);
         CHECK(lstmgen_generator_copy(other, generator) == LSTMGEN_OK);
+        CHECK(lstmgen_notes_create(nullptr, &notes) == LSTMGEN_OK);
     }
     ~Steps() {
+        lstmgen_notes_free(&notes);
         lstmgen_generator_free(&generator);
         lstmgen_generator_free(&other);
     }
@@ -249,7 +252,19 @@ struct Steps {
         sum += lstmgen_generator_save(generator, saved.data(), saved.size(), &bytes);
         sum += lstmgen_state_save(model, state.data(), state.size() * 8, saved.data(), saved.size(), &bytes);
         sum += lstmgen_state_load(model, state.data(), state.size() * 8, saved.data(), bytes);
-        return sum;
+        return sum + play();
+    }
+
+    int play() {
+        lstmgen_note note = LSTMGEN_NOTE_INIT;
+        int sum = lstmgen_notes_reset(notes);
+        for (const char* element : {"d6", "n60", "t6", "n60", "b120", "n64"}) {
+            sum += lstmgen_notes_feed_text(notes, element, std::strlen(element));
+            if (element[0] == 'n') sum += lstmgen_notes_begun(notes, &note);
+        }
+        sum += lstmgen_notes_next(notes, &note);
+        sum += lstmgen_notes_now(notes, nullptr, nullptr, nullptr);
+        return sum + lstmgen_notes_finish(notes);
     }
 };
 

@@ -795,6 +795,66 @@ LSTMGEN_STATUS lstmgen_state_save(const lstmgen_model* model, const void* state,
 LSTMGEN_STATUS lstmgen_state_load(const lstmgen_model* model, void* state, size_t bytes,
                                   const void* from, size_t from_bytes);
 
+/* ---- Notes ---- */
+
+/** Turns the elements that a network of music draws into notes, one by one: elements of the
+ * notation "events" (docs/events.md). It belongs to one thread at a time. A program that does not
+ * use it does not link it. */
+typedef struct lstmgen_notes lstmgen_notes;
+
+/** A note. Times are points of a grid, 24 to a quarter. */
+typedef struct lstmgen_note {
+    size_t size;       /**< sizeof(lstmgen_note) */
+    uint64_t start;    /**< from the first note of the piece on */
+    uint32_t duration; /**< 1 to 384 */
+    uint32_t pitch;    /**< MIDI pitch, 0 to 127; 60 is middle C */
+    uint32_t velocity; /**< 1 to 127 */
+    uint32_t track;    /**< 1 to 15 */
+} lstmgen_note;
+
+/** A place for a note. */
+#define LSTMGEN_NOTE_INIT {sizeof(lstmgen_note), 0, 0, 0, 0, 0}
+
+/** Makes a decoder, of 31 kB from operator new. It keeps `model`, whose elements ids stand for;
+ * with NULL it reads texts only. *notes gets it, or NULL on failure. All other functions of notes
+ * but lstmgen_notes_free do not allocate, lock, throw or make a system call. */
+LSTMGEN_STATUS lstmgen_notes_create(lstmgen_model* model, lstmgen_notes** notes);
+
+/** Frees a decoder and sets *notes to NULL. If that is NULL already, nothing happens. */
+LSTMGEN_API lstmgen_status lstmgen_notes_free(lstmgen_notes** notes);
+
+/** Begins anew. Notes that were not taken are gone. */
+LSTMGEN_STATUS lstmgen_notes_reset(lstmgen_notes* notes);
+
+/** Reads the element with this id. LSTMGEN_INVALID_ARGUMENT: the decoder has no model, the model
+ * has no such element, or it is as lstmgen_notes_feed_text says. */
+LSTMGEN_STATUS lstmgen_notes_feed_id(lstmgen_notes* notes, uint32_t id);
+
+/** Reads an element as text (bytes), such as "n60". LSTMGEN_ENDED: it was
+ * "end", or the piece was over before, and nothing is read until lstmgen_notes_reset.
+ * LSTMGEN_INVALID_ARGUMENT: it is none of the notation, or more than 1920
+ * notes were not taken; all is as before then. */
+LSTMGEN_STATUS lstmgen_notes_feed_text(lstmgen_notes* notes, const char* element, size_t bytes);
+
+/** Ends the piece, as the element "end" does: all notes are complete. */
+LSTMGEN_STATUS lstmgen_notes_finish(lstmgen_notes* notes);
+
+/** Takes the next note that is complete. LSTMGEN_ENDED: there is none now. A note is complete when
+ * its time is over, or its pitch begins again on its track. Of those that are, the one that begins
+ * first comes first, then the lowest, then that of the first track. */
+LSTMGEN_STATUS lstmgen_notes_next(lstmgen_notes* notes, lstmgen_note* note);
+
+/** Tells the note that the last element began. LSTMGEN_ENDED: it began none. Its end may come
+ * sooner, when its pitch begins again on its track. Of two that begin together on one pitch of a
+ * track, only the longer one counts. This is for programs that play while elements are drawn. */
+LSTMGEN_STATUS lstmgen_notes_begun(const lstmgen_notes* notes, lstmgen_note* note);
+
+/** Tells what the elements have reached. *point gets the place where a note would begin, *tempo the
+ * quarters a minute (4 to 1000; 100 before an element says it), *pedal 1 if the sustain pedal is
+ * down, else 0. Each may be NULL. A point lasts 60 / (24 * tempo) seconds. */
+LSTMGEN_STATUS lstmgen_notes_now(const lstmgen_notes* notes, uint64_t* point, uint32_t* tempo,
+                                 uint32_t* pedal);
+
 #ifdef __cplusplus
 }
 #endif
