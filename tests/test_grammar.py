@@ -513,18 +513,22 @@ def test_latex_knows_the_names_of_its_corpus() -> None:
 def test_music_has_bars_that_add_up() -> None:
     vocabulary = [f"t{step}" for step in grammars._STEPS] + [f"d{step}" for step in grammars._STEPS]
     vocabulary += [f"n{pitch}" for pitch in range(21, 109)]
+    vocabulary += ["begin", "end", "v1", "v32", "k1", "k15", "p0", "p1", "b60", "b120", "m3/4", "m4/4", "m6/8"]
     for meter, points in ("4/4", 96), ("3/4", 72), ("6/8", 72):
         run = run_of(grammars.music(meter, bars=3), vocabulary)
         rng = random.Random(7)
         at = 0
         ends: list[int] = []
+        drawn: list[str] = []
         while choices := [int(i) for i in np.flatnonzero(run.allowed(400 - len(ends)))]:
             element = vocabulary[i := rng.choice(choices)]
             run.accept(i)
+            drawn.append(element)
             at += int(element[1:]) if element[0] == "t" else 0
             ends.append(at)
         assert run.complete
         assert at == 3 * points
+        assert all(text in ("begin", "end", f"m{meter}") for text in drawn if text[0] in "em" or text == "begin")
         assert {points, 2 * points} <= set(ends)
 
 

@@ -100,7 +100,8 @@ _STEPS = (96, 72, 48, 36, *range(24, 0, -1))
 def music(meter: str = "4/4", bars: int | None = None) -> str:
     """Return a grammar of music in the notation "events" whose bars add up.
 
-    An onset falls on each bar line.
+    An onset falls on each bar line. Velocities, tracks, the pedal, tempos and this meter may come
+    between, and the piece may begin and end.
 
     The elements' names stand side by side, as in "n60t6n62t6". An element is matched by its name.
 
@@ -121,13 +122,16 @@ def music(meter: str = "4/4", bars: int | None = None) -> str:
         raise ValueError(f"meter: expected one such as '4/4', of up to 16 quarters, found {brief(meter)}")
     if bars is not None and not 1 <= bars <= 64:
         raise ValueError(f"bars: expected 1 to 64, found {bars}")
-    rules = {"root": "bar*" if bars is None else f"bar{{{bars}}}"}
+    rules = {"root": f'"begin"? {"bar*" if bars is None else f"bar{{{bars}}}"} "end"?'}
     for at in range(points):
         steps = [(step, at + step) for step in _STEPS if at + step <= points]
         ways = " | ".join(f'"t{step}"' + (f" at{to}" if to < points else "") for step, to in steps)
-        rules["bar" if at == 0 else f"at{at}"] = f"note* ({ways})"
+        rules["bar" if at == 0 else f"at{at}"] = f"(note | change)* ({ways})"
     durations = " | ".join(f'"{step}"' for step in _STEPS)
-    rules["note"] = f'("d" ({durations}))* "n" ([0-9] | [1-9] [0-9] | "1" [01] [0-9] | "12" [0-7])'
+    track, level = '("k" ([1-9] | "1" [0-5]))?', '("v" ([1-9] | [12] [0-9] | "3" [0-2]))?'
+    pitch = '"n" ([0-9] | [1-9] [0-9] | "1" [01] [0-9] | "12" [0-7])'
+    rules["note"] = f'{track} ("d" ({durations}))* {level} {pitch}'
+    rules["change"] = f'"p" [01] | "b" [1-9] [0-9]+ | "m{meter}"'
     return _written(rules)
 
 
