@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "allocation.hpp"
+
 namespace py = pybind11;
 using namespace pybind11::literals;
 
@@ -75,7 +77,7 @@ private:
 
 void bind_grammar(py::module_& m) {
     using Grammar = grammar::Grammar;
-    py::class_<lstmgen::Grammar>(m, "Grammar")
+    py::class_<lstmgen::Grammar>(m, "Grammar", checked_allocation())
         .def(
             py::init([](const lstmgen::Model& model, const std::string& text, const std::vector<std::uint32_t>& never) {
                 const py::gil_scoped_release release;
@@ -83,7 +85,7 @@ void bind_grammar(py::module_& m) {
             }),
             "model"_a, "text"_a, "never"_a)
         .def_property_readonly("text", &lstmgen::Grammar::text);
-    py::class_<Grammar, std::shared_ptr<Grammar>>(m, "GrammarAutomaton")
+    py::class_<Grammar, std::shared_ptr<Grammar>>(m, "GrammarAutomaton", checked_allocation())
         .def(py::init([](const std::string& text, const std::vector<std::string>& vocabulary,
                          const std::vector<std::uint32_t>& never) {
                  const py::gil_scoped_release release;
@@ -92,7 +94,7 @@ void bind_grammar(py::module_& m) {
              "text"_a, "vocabulary"_a, "never"_a = std::vector<std::uint32_t>())
         .def_property_readonly("closes_by_characters", &Grammar::closes_by_characters)
         .def("start", [](const std::shared_ptr<Grammar>& g) { return std::make_unique<Run>(g); });
-    py::class_<Run>(m, "GrammarRun")
+    py::class_<Run>(m, "GrammarRun", checked_allocation())
         .def("allowed", &Run::allowed, "left"_a = py::none())
         .def("accept", &Run::accept, "id"_a)
         .def_property_readonly("complete", &Run::complete)

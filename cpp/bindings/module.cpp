@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "allocation.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "lstmgen/vocabulary.hpp"
 
@@ -690,7 +691,7 @@ void bind_errors() {
 
 void bind_layer(py::module_& m) {
     using lstmgen::LayerInfo;
-    py::class_<LayerInfo>(m, "LayerInfo")
+    py::class_<LayerInfo>(m, "LayerInfo", checked_allocation())
         .def_readonly("type", &LayerInfo::type)
         .def_readonly("name", &LayerInfo::name)
         .def_readonly("sources", &LayerInfo::sources)
@@ -725,7 +726,7 @@ std::vector<std::string> element_names(const lstmgen::ModelInfo& info) {
 
 void bind_info(py::module_& m) {
     using lstmgen::ModelInfo;
-    py::class_<ModelInfo>(m, "ModelInfo")
+    py::class_<ModelInfo>(m, "ModelInfo", checked_allocation())
         .def_readonly("name", &ModelInfo::name)
         .def_readonly("description", &ModelInfo::description)
         .def_readonly("author", &ModelInfo::author)
@@ -758,7 +759,7 @@ void bind_info(py::module_& m) {
 
 void bind_model(py::module_& m) {
     using lstmgen::Model;
-    py::class_<Model>(m, "Model")
+    py::class_<Model>(m, "Model", checked_allocation())
         .def_static(
             "load",
             [](const std::string& path) {
@@ -790,7 +791,7 @@ void bind_model(py::module_& m) {
 
 void bind_vocabulary(py::module_& m) {
     using lstmgen::Vocabulary;
-    py::class_<Vocabulary>(m, "Vocabulary")
+    py::class_<Vocabulary>(m, "Vocabulary", checked_allocation())
         .def(py::init<const std::vector<std::string>&, const std::string&>(), "elements"_a, "kind"_a)
         .def(
             "encode",
@@ -809,7 +810,7 @@ void bind_vocabulary(py::module_& m) {
 }
 
 void bind_generator(py::module_& m) {
-    py::class_<Generator>(m, "Generator")
+    py::class_<Generator>(m, "Generator", checked_allocation())
         .def(py::init(&make_generator), "model"_a, "sampler"_a, py::kw_only(), "refresh"_a, "threads"_a)
         .def_static("load_state", &load_state, "model"_a, "state"_a, py::kw_only(), "threads"_a)
         .def("clone", &Generator::clone)
@@ -836,7 +837,7 @@ void bind_generator(py::module_& m) {
 }
 
 void bind_batch(py::module_& m) {
-    py::class_<Batch>(m, "Batch")
+    py::class_<Batch>(m, "Batch", checked_allocation())
         .def(py::init<const lstmgen::Model&, std::size_t, std::size_t>(), "model"_a, "most"_a, "threads"_a)
         .def("join", &Batch::join, "prime"_a, "sampler"_a, py::kw_only(), "length"_a, "stops"_a, "stop_texts"_a,
              "refresh"_a, "grammar"_a.none(true), "finish"_a, "grammar_prime"_a, "likeliest"_a, "scored"_a)

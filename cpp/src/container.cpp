@@ -348,6 +348,7 @@ Crc32 begin_checksum(const std::byte* data, std::size_t size, std::size_t checks
 }
 
 constexpr std::size_t kPiece = 1 << 16;  // bytes that are read at once
+constexpr double kWorkPerByte = 16;      // to write a byte of a packed matrix, in multiply-adds
 
 class File final : public Container {
 public:
@@ -559,18 +560,28 @@ SelfTest File::finish() {
 }  // namespace
 
 void ArrayWriter::array(const void* data, std::size_t nbytes) {
+    ask(keep_going_);
     file_.resize(round_up(file_.size(), kAlignment));
     more(data, nbytes);
 }
 
 void ArrayWriter::more(const void* data, std::size_t nbytes) {
+    asking_.before(static_cast<double>(nbytes) * kWorkPerByte);
     if (nbytes > 0) file_.append(static_cast<const char*>(data), nbytes);
 }
 
 void ArrayWriter::floats(const std::vector<float>& numbers) { array(numbers.data(), numbers.size() * sizeof(float)); }
 
-void set_checksum(std::string& file, std::size_t checksum_at) {
-    const Crc32 crc = begin_checksum(reinterpret_cast<const std::byte*>(file.data()), file.size(), checksum_at);
+void set_checksum(std::string& file, std::size_t checksum_at, const Continue& keep_going) {
+    const auto* const data = reinterpret_cast<const std::byte*>(file.data());
+    std::size_t at = checksum_at + 4;
+    Crc32 crc = begin_checksum(data, at, checksum_at);
+    Asking asking(keep_going);
+    for (std::size_t n; at < file.size(); at += n) {
+        n = std::min(file.size() - at, kPiece);
+        asking.before(static_cast<double>(n));
+        crc.update(data + at, n);
+    }
     for (std::size_t i = 0; i < 4; ++i) file[checksum_at + i] = static_cast<char>(crc.value() >> 8 * i & 255);
 }
 

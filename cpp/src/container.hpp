@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "aligned.hpp"
+#include "asking.hpp"
 #include "description.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "source.hpp"
@@ -68,7 +69,9 @@ std::vector<std::uint32_t> order_of(const std::vector<std::string>& texts);
 /// Appends arrays, in the order of the file, to the bytes before them.
 class ArrayWriter {
 public:
-    explicit ArrayWriter(std::string& file) : file_(file) {}
+    /// `keep_going`, which must outlive this, is asked before each array and now and then within.
+    ArrayWriter(std::string& file, const Continue& keep_going)
+        : file_(file), keep_going_(keep_going), asking_(keep_going) {}
     /// Begins an array with these bytes.
     void array(const void* data, std::size_t nbytes);
     /// Continues the last array.
@@ -78,10 +81,12 @@ public:
 
 private:
     std::string& file_;
+    const Continue& keep_going_;
+    Asking asking_;
 };
 
-/// Writes the checksum of a file into its four bytes at `checksum_at`.
-void set_checksum(std::string& file, std::size_t checksum_at);
+/// Writes the checksum of a file into its four bytes at `checksum_at`. Asks `keep_going`.
+void set_checksum(std::string& file, std::size_t checksum_at, const Continue& keep_going = {});
 
 /// Opens a model file. `name` stands for it in messages. `keep_going`, which must outlive the
 /// result, is asked before each piece of the file.

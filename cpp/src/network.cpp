@@ -113,10 +113,12 @@ void Network::encode(std::uint32_t id, float* row) const {
 }
 
 std::string Network::file() const {
-    std::string bytes = file_prefix_;
-    ArrayWriter writer(bytes);
+    std::string bytes;
+    bytes.reserve(file_prefix_.size() + info_.nbytes);
+    bytes = file_prefix_;
+    ArrayWriter writer(bytes, keep_going_);
     for (const auto& layer : layers_) layer->write(writer);
-    set_checksum(bytes, checksum_at_);
+    set_checksum(bytes, checksum_at_, keep_going_);
     return bytes;
 }
 

@@ -296,6 +296,14 @@ TEST_CASE("keep_going stops a load, a prediction and a generator, which is as be
     }
     most = SIZE_MAX;
 
+    asked = 0;
+    CHECK(model.bytes().size() > 1000);
+    CHECK(asked > 4);  // for each array
+    most = 3;
+    asked = 0;
+    CHECK(is_stopped([&] { static_cast<void>(model.bytes()); }));
+    most = SIZE_MAX;
+
     const std::size_t batch = 3000, window = model.info().window;
     const Ids ids(batch * window);
     std::vector<float> y(batch * model.info().outputs);

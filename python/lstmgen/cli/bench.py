@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import lstmgen
-from lstmgen.cli.streams import MODEL_HELP, check_one_stdin, model_source, read_text
+from lstmgen.cli.streams import MODEL_HELP, check_one_stdin, file_name, model_source, read_text
 from lstmgen.cli.terminal import print_json
 from lstmgen.errors import option
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", help=MODEL_HELP)
+    parser.add_argument("model", type=file_name, help=MODEL_HELP)
     parser.add_argument(
-        "--text", metavar="FILE", help="UTF-8 text to score; - is stdin (elements drawn from the model)"
+        "--text", type=file_name, metavar="FILE", help="UTF-8 text to score; - is stdin (elements drawn from the model)"
     )
     parser.add_argument("--json", action="store_true", help="for programs: one object, with rates in elements/s")
 

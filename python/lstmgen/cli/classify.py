@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 import lstmgen
 from lstmgen.cli.main import reason
-from lstmgen.cli.streams import DASH, check_one_stdin, model_source, read_text
+from lstmgen.cli.streams import DASH, as_path, check_one_stdin, file_name, model_source, read_text
 from lstmgen.cli.terminal import print_json, short
 from lstmgen.escaping import printable
 from lstmgen.inputs import MAX_CORPUS
@@ -17,7 +16,11 @@ from lstmgen.inputs import MAX_CORPUS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", help="a .bin with labels, or a model saved by Keras, with --labels; - is stdin")
+    parser.add_argument(
+        "model",
+        type=file_name,
+        help="a .bin with labels, or a model saved by Keras, with --labels; - is stdin",
+    )
     # "+", since "*" would be over before an option that comes first; --file may replace them.
     sequences = parser.add_argument(
         "sequences", nargs="+", default=[], metavar="SEQUENCE", help="text, or numbers such as '0.5 1 -2'"
@@ -25,14 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sequences.required = False
     parser.add_argument(
         "--file",
-        type=Path,
+        type=as_path,
         help="a .csv of sequence,label or of sequence alone; else one a line; - is stdin",
     )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--on-unknown", default="error", help="'skip', or an element to put for unknown ones")
     keras = parser.add_argument_group("of a model saved by Keras")
     keras.add_argument("--labels", type=lambda text: text.split(","), metavar="A,B,C", help="of each output")
-    keras.add_argument("--vocab", metavar="FILE", help="JSON, pickle, .npy or .txt with the elements that enter")
+    keras.add_argument(
+        "--vocab",
+        type=file_name,
+        metavar="FILE",
+        help="JSON, pickle, .npy or .txt with the elements that enter",
+    )
 
 
 def run(args: argparse.Namespace) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import lstmgen
 from lstmgen.cli.sample import add_options, follow_card, grammar_text
-from lstmgen.cli.streams import DASH, MODEL_HELP, model_source
+from lstmgen.cli.streams import DASH, MODEL_HELP, as_path, file_name, model_source
 from lstmgen.cli.terminal import print_json
 from lstmgen.escaping import shown
 from lstmgen.options import TABLE, Integer, ManyOptions, Number
@@ -24,11 +23,17 @@ _OPTIONS = [
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", help=MODEL_HELP)
-    parser.add_argument("data", nargs="+", help="text or music, as the model draws: files, or folders of them")
+    parser.add_argument("model", type=file_name, help=MODEL_HELP)
+    parser.add_argument(
+        "data",
+        nargs="+",
+        type=file_name,
+        help="text or music, as the model draws: files, or folders of them",
+    )
     parser.add_argument(
         "--corpus",
         action="append",
+        type=file_name,
         metavar="FILE",
         help="what the model learnt from, if it is not the data: copies and known words are counted against it; may "
         "be repeated",
@@ -39,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lower", action="store_true", default=None, help="read the text in lower case")
     parser.add_argument("--json", action="store_true", help="for programs: one object, with the distributions")
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="write the distributions as a picture: .png, .svg or .pdf"
+        "--plot", type=as_path, metavar="FILE", help="write the distributions as a picture: .png, .svg or .pdf"
     )
     add_options(parser, _OPTIONS, seed="1")
 

@@ -15,7 +15,7 @@ from lstmgen.bundled import resolved
 from lstmgen.cli import advice
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
 from lstmgen.cli.sample import add_option, grammar_text
-from lstmgen.cli.streams import DASH, check_stdout, model_source, write_stdout
+from lstmgen.cli.streams import DASH, check_stdout, file_name, model_source, write_stdout
 from lstmgen.options import RECOMMENDED, TABLE, checked
 from lstmgen.vocabulary import reading
 
@@ -24,21 +24,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument(
         "model",
+        type=file_name,
         help="a file that Keras saved: .h5, .keras, or weights only; or a .bin, for another --dtype; - is stdin",
     )
-    parser.add_argument("out", help="the .bin to write; - is stdout")
+    parser.add_argument("out", type=file_name, help="the .bin to write; - is stdout")
     add_model_arguments(parser)
     add_element_arguments(parser)
     parser.add_argument("--prime", metavar="TEXT", help="the default prime (the first window of the corpus)")
     parser.add_argument("--dtype", choices=rounding.DTYPES, help="of the matrices (f32, or that of a .bin)")
     parser.add_argument(
-        "--grammar", metavar="FILE", help="which texts are well-formed: `lstmgen sample` keeps to it (none)"
+        "--grammar",
+        type=file_name,
+        metavar="FILE",
+        help="which texts are well-formed: `lstmgen sample` keeps to it (none)",
     )
     for fact in ("name", "description", "author"):
         parser.add_argument(f"--{fact}", help=f"{fact} of the model, for people")
     parser.add_argument("--license", help="SPDX identifier of the licence of the weights")
     parser.add_argument("--source-url", metavar="URL", help="where the training data came from")
-    parser.add_argument("--card", metavar="JSON", help="file with more facts for people")
+    parser.add_argument("--card", type=file_name, metavar="JSON", help="file with more facts for people")
     recommended = parser.add_argument_group("recommended for sampling: `lstmgen sample` uses it unless told otherwise")
     for name in RECOMMENDED:
         add_option(recommended, name, TABLE[name], "none")

@@ -9,7 +9,7 @@ from typing import Any
 import lstmgen
 from lstmgen.cli import advice
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
-from lstmgen.cli.streams import MODEL_HELP, model_source
+from lstmgen.cli.streams import MODEL_HELP, file_name, model_source
 from lstmgen.cli.terminal import print_json, short
 from lstmgen.errors import option
 from lstmgen.escaping import printable
@@ -17,7 +17,7 @@ from lstmgen.escaping import printable
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", help=MODEL_HELP)
+    parser.add_argument("model", type=file_name, help=MODEL_HELP)
     parser.add_argument("--json", action="store_true", help="for programs")
     keras = parser.add_argument_group("of a model saved by Keras, as for export")
     add_model_arguments(keras)

@@ -7,15 +7,19 @@ from typing import Any
 
 from lstmgen import elements
 from lstmgen.binfile import writer
+from lstmgen.cli.streams import file_name
 from lstmgen.exporting import ExportOptions
 
 
 def add_element_arguments(parser: Any) -> None:
     """Add what may be told about the elements of a file of Keras to a parser or a group."""
     vocabulary = parser.add_mutually_exclusive_group()
-    vocabulary.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters, sorted, are the vocabulary")
+    vocabulary.add_argument(
+        "--vocab-from", type=file_name, metavar="CORPUS", help="text: its characters, sorted, are the vocabulary"
+    )
     vocabulary.add_argument(
         "--vocab",
+        type=file_name,
         metavar="FILE",
         help="elements: JSON, pickle, .npy or .txt; a list, an object from or to indices, a Keras tokenizer, notes",
     )

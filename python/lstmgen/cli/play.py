@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import lstmgen
 from lstmgen.cli.playing import NoteSession, Piece, Session, Turns, of_file
 from lstmgen.cli.sample import add_option, check_options_of_notes
-from lstmgen.cli.streams import MODEL_HELP
+from lstmgen.cli.streams import MODEL_HELP, file_name
 from lstmgen.cli.terminal import colours
 from lstmgen.escaping import printable, shown
 from lstmgen.music import NoteGenerator, audio
 from lstmgen.music.terminal_roll import roll
-from lstmgen.options import TABLE, recommended
+from lstmgen.options import TABLE, Number, recommended
 from lstmgen.shades import BITS, SHADES, shade
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _KEYS = "Enter go/pause  \u2190\u2192 choose \u2191\u2193 change  ^Z undo  ^R re
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", help=MODEL_HELP.partition(";")[0])
+    parser.add_argument("model", type=file_name, help=MODEL_HELP.partition(";")[0])
     for name in _FLAGS:
         if name in TABLE:
             add_option(parser, name, TABLE[name])
@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
         if TABLE[name].values.metavar == "FILE":
             options[name] = of_file(options[name])
     options = recommended(model.metadata["card"], options) | options
+    Number(0, 1e6).check("speed", args.speed)
     session: Turns[Any]
     if model.heads:
         check_options_of_notes(args.model, options)

@@ -18,7 +18,17 @@ import lstmgen
 from lstmgen import inputs
 from lstmgen.classifying import parse_numbers
 from lstmgen.cli.keras_options import add_model_arguments, export_options
-from lstmgen.cli.streams import DASH, MODEL_HELP, check_one_stdin, check_stdout, model_source, read_stdin, write_stdout
+from lstmgen.cli.streams import (
+    DASH,
+    MODEL_HELP,
+    as_path,
+    check_one_stdin,
+    check_stdout,
+    file_name,
+    model_source,
+    read_stdin,
+    write_stdout,
+)
 from lstmgen.inputs import MAX_CORPUS
 from lstmgen.progress import counted
 
@@ -27,10 +37,11 @@ _STEPS = 8  # of the example, where the model has no window
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", help=MODEL_HELP)
+    parser.add_argument("model", type=file_name, help=MODEL_HELP)
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument(
         "input",
+        type=file_name,
         nargs="?",
         help="a .npy of (steps, numbers), (sequences, steps, numbers) or ids; or text: a line holds a sequence of ids, "
         "or of numbers if one enters a step, else a step, with an empty line after a sequence; - is stdin",
@@ -39,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         dest="out",
-        type=Path,
+        type=as_path,
         metavar="OUT",
         help="a .npy to write the outputs to, instead of text to stdout; - is stdout",
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import lstmgen
 from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument, add_trusted_argument
 from lstmgen.cli.main import flag
-from lstmgen.cli.streams import DASH, MODEL_HELP, check_one_stdin, model_source, read_text
+from lstmgen.cli.streams import DASH, MODEL_HELP, as_path, check_one_stdin, file_name, model_source, read_text
 from lstmgen.cli.terminal import colours
 from lstmgen.errors import Note
 from lstmgen.escaping import printable, shown
@@ -39,10 +39,10 @@ _EXPORT = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", help=MODEL_HELP)
+    parser.add_argument("model", type=file_name, help=MODEL_HELP)
     parser.add_argument(
         *("-o", "--output"),
-        type=Path,
+        type=as_path,
         action="append",
         default=[],
         help=f"write there instead of to stdout; music as {', '.join(WRITABLE)}; - is stdout; may be repeated",
@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     keras = parser.add_argument_group("of a model saved by Keras, which has no vocabulary")
     keras.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters are the vocabulary")
-    keras.add_argument("--vocab", metavar="FILE", help="JSON, pickle, .npy or .txt with the elements")
+    keras.add_argument("--vocab", type=file_name, metavar="FILE", help="JSON, pickle, .npy or .txt with the elements")
     keras.add_argument("--charset", metavar="NAME", help="character set of the corpus (utf-8), or 'bytes'")
     keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
     add_entering_arguments(keras)
@@ -103,7 +103,7 @@ def add_options(parser: argparse.ArgumentParser, names: Iterable[str], **otherwi
             group.add_argument("--no-grammar", action="store_true", help="none, not even that of the model")
         elif name == "prime":
             group.add_argument(
-                "--prime-file", type=Path, metavar="FILE", help="file that holds the prime, in UTF-8; - is stdin"
+                "--prime-file", type=as_path, metavar="FILE", help="file that holds the prime, in UTF-8; - is stdin"
             )
             group.add_argument("--prime-ids", type=_ids, metavar="1,2,3", help="the prime as ids")
         elif name == "refresh":

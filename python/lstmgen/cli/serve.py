@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from lstmgen.cli.streams import file_name
 from lstmgen.escaping import printable
 
 if TYPE_CHECKING:
@@ -14,7 +15,13 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="a .bin, a model saved by Keras, or a bundled model")
+    parser.add_argument(
+        "models",
+        nargs="+",
+        type=file_name,
+        metavar="MODEL",
+        help="a .bin, a model saved by Keras, or a bundled model",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 is all (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="port to listen at; 0 is a free one (8000)")
     parser.add_argument("--parallel", type=int, default=64, metavar="N", help="sequences of a model at a time (64)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -10,6 +11,18 @@ from lstmgen import inputs
 DASH = "-"
 MAX_MODEL = 2**32  # bytes, as of a `.bin` that is a file
 MODEL_HELP = "a .bin, a model saved by Keras, or a bundled model's name; - is stdin"
+
+
+def file_name(text: str) -> str:
+    """Return an argument that names a file, as argparse's `type`."""
+    if not text.strip() or "\0" in text:  # "" is what is left of a variable of a shell that is not set
+        raise argparse.ArgumentTypeError(f"expected the name of a file, found {text!r:.60}")
+    return text
+
+
+def as_path(text: str) -> Path:
+    """Return an argument that names a file, as a path, as argparse's `type`."""
+    return Path(file_name(text))
 
 
 def check_one_stdin(*arguments: str | Path | None) -> None:

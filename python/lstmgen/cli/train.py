@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lstmgen.cli.main import flag
-from lstmgen.cli.streams import DASH, check_one_stdin, read_stdin
+from lstmgen.cli.streams import DASH, check_one_stdin, file_name, read_stdin
 from lstmgen.inputs import MAX_CORPUS
 from lstmgen.music import READABLE
 from lstmgen.training import (
@@ -88,9 +88,10 @@ def run(args: argparse.Namespace) -> None:
 
 def _add(kinds: Any, kind: str, task: _Task) -> None:
     parser: argparse.ArgumentParser = kinds.add_parser(kind, help=task.about, description=f"Train on {task.about}.")
-    parser.add_argument(task.source, nargs="+" if task.several else None, help=task.meaning)
+    parser.add_argument(task.source, nargs="+" if task.several else None, type=file_name, help=task.meaning)
     parser.add_argument(
         *("-o", "--output"),
+        type=file_name,
         required=True,
         metavar="BIN",
         help="the .bin to write; its .h5 and its card, a .md, beside it",
@@ -112,7 +113,7 @@ def _add_setting(parser: argparse.ArgumentParser, field: dataclasses.Field[Any])
         told["action"] = "store_const"
         told["const"] = True
     else:
-        told |= {"type": about["kind"], "choices": about["choices"]}
+        told |= {"type": file_name if about["path"] else about["kind"], "choices": about["choices"]}
         told["metavar"] = None if about["choices"] else "MODEL" if about["path"] else _METAVARS[about["kind"]]
     parser.add_argument(flag(field.name), **told)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 
 from lstmgen.cli.keras_options import add_model_arguments
-from lstmgen.cli.streams import model_source
+from lstmgen.cli.streams import file_name, model_source
 from lstmgen.cli.terminal import print_json
 from lstmgen.progress import busy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("model", help="a .bin, or a bundled model's name; - is stdin")
-    parser.add_argument("keras_model", help="the model saved by Keras")
+    parser.add_argument("model", type=file_name, help="a .bin, or a bundled model's name; - is stdin")
+    parser.add_argument("keras_model", type=file_name, help="the model saved by Keras")
     parser.add_argument("--json", action="store_true", help="for programs: one object, with the verdict")
     add_model_arguments(parser)
     parser.add_argument("--windows", type=int, default=40, help="windows to compare, 2 or more (40)")

@@ -510,7 +510,7 @@ def architecture(config: Architecture) -> Mapping[str, Any]:
 
     Raises `ValueError` if it gives none.
     """
-    where = "config"
+    where = option("config")
     if isinstance(config, os.PathLike) or (isinstance(config, str) and _is_path(config)):
         where = os.fspath(config)
         with open(config, "rb") as file:

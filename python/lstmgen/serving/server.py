@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from lstmgen.errors import OptionError
 from lstmgen.serving.app import Service
 from lstmgen.serving.limits import Limits
 from lstmgen.serving.models import Models
@@ -28,10 +29,10 @@ def serve(models: Models, limits: Limits, host: str, port: int, ready: Callable[
     host, port: where it listens. Port 0 is any that is free.
     ready: called with the address when it listens.
 
-    Raises `OSError` if the address cannot be had.
+    Raises `OSError` that names the address if it cannot be had, and `OptionError` for a host that
+    is none.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=512)
+    listener = _listener(host, port)
     found = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     loopback = host in ("localhost", "::1") or host.startswith("127.")
@@ -54,6 +55,18 @@ def serve(models: Models, limits: Limits, host: str, port: int, ready: Callable[
         _Server(config, service, lambda: ready(f"http://{shown}:{found}")).run(sockets=[listener])
     finally:
         models.close()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """Listen at an address."""
+    if not host.strip() or not host.isprintable():  # "" would be all addresses
+        raise OptionError("host", "an address or a name; 0.0.0.0 is all", host)
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        why = (error.strerror or str(error)).partition(" (while")[0]
+        raise OSError(error.errno, f"cannot listen: {why}", f"{host}:{port}") from None
 
 
 class _Server(uvicorn.Server):
