@@ -29,7 +29,7 @@ from lstmgen import classifying, music, rows  # noqa: E402
 from lstmgen.binfile import repacking, writer  # noqa: E402
 from lstmgen.evaluation import evaluate  # noqa: E402
 from lstmgen.music import audio, mastering, midi  # noqa: E402
-from lstmgen.network import Network  # noqa: E402
+from lstmgen.network import Network, reference  # noqa: E402
 from lstmgen.vocabulary import Vocabulary, reading  # noqa: E402
 from support.networks import network, packed  # noqa: E402
 
@@ -95,8 +95,8 @@ def cases() -> dict[str, tuple[Call, bool]]:
     (file := FOLDER / "big.bin").write_bytes(data)
     saved = keras_file(2000)
     options: dict[str, Any] = {"config": ARCHITECTURE}
-    network_of = lambda kind: network([(kind, 256), ("dense", 11, "softmax")], 11, 0, scale=0.1)  # noqa: E731
-    recurrent = lstmgen.Model(packed(network_of("lstm"), prime=None))
+    one_lstm = network([("lstm", 256), ("dense", 11, "softmax")], 11, 0, scale=0.1)
+    recurrent = lstmgen.Model(packed(one_lstm, prime=None))
     embedded = lstmgen.Model(
         packed(network([("embedding", 64), ("lstm", 64), ("dense", 11, "softmax")], 11, 0), encoding="index")
     )
@@ -157,6 +157,8 @@ def texts() -> dict[str, tuple[Call, bool]]:
         )
     )
     drawn = rows.Rows("latex", 200, seed=1)
+    text_file = FOLDER / "latex.txt"
+    text_file.write_text(str(lstmgen.Generator("latex").sample(100_000)))
     return {
         "encode letters": (lambda: letters.encode(long), False),
         "decode letters": (lambda: letters.decode(letters.encode(long)), False),
@@ -166,7 +168,7 @@ def texts() -> dict[str, tuple[Call, bool]]:
         "read a vocabulary, lines": (lambda: [reading.read(lines, 60_000) for _ in range(20)], False),
         "read a CSV": (lambda: list(classifying.read_csv(table_of_rows)), False),
         "classify": (lambda: classifier.classify(["abc" * 20] * 200_000), False),
-        "evaluate": (lambda: evaluate("latex", lstmgen.Generator("latex").sample(200_000)), False),
+        "evaluate": (lambda: evaluate("latex", text_file, samples=1), False),
         "draw rows": (lambda: list(drawn.draw(range(10**5))), False),
         "compile a grammar": (
             lambda: [latex_grammar("root ::= " + " | ".join(f'"{i}"' for i in range(20_000))) for _ in range(3)],
@@ -212,7 +214,7 @@ def hostile() -> dict[str, tuple[Call, bool]]:
     repeat = network([("lstm", 4), ("repeat", 30_000), ("gru", 3), ("dense", 4, "softmax")], 4, 4, vectors=[0])
     return {
         "pack a wide repetition": (lambda: packed(repeat), False),
-        "reference of a wide repetition": (lambda: lstmgen.reference.forward(repeat, np.zeros((1, 4, 4))), False),
+        "reference of a wide repetition": (lambda: reference.forward(repeat, np.zeros((1, 4, 4))), False),
     }
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import _core, keras_file, parity
+from lstmgen import _core, classifying, keras_file, parity
 from lstmgen.binfile import writer
 from lstmgen.classifying import parse_numbers, read_csv
 from lstmgen.cli import main as cli
@@ -544,6 +544,20 @@ def test_the_command_line_says_why_not(
     assert cli.main(["classify", str(lesson.bin), *arguments]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(message, line), line
+
+
+def test_labels_are_told_while_other_sequences_are_read(lesson: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifying, "_TOGETHER", 2)
+    read = []
+
+    def sequences() -> Iterator[str]:
+        for word in ("green", "?", "cloudy", "the worst", "green"):
+            read.append(word)
+            yield word
+
+    found = classifying.classified(lesson.model, sequences())
+    assert [getattr(next(found), "label", None), len(read)] == ["neutral", 2]
+    assert [getattr(one, "label", None) for one in found] == [None, "neutral", "negative", "neutral"]
 
 
 def test_errors_of_a_file_name_its_line(lesson: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -181,6 +181,6 @@ def check(status: int, said: str, name: str, value: str) -> None:
         last.encode()
         if value == "\0":  # which no system passes to a program
             return
-        shown = (name, shlex.quote(value)[1:-1][:20], printable(value), repr(value)[1:-1][:20])
+        shown: tuple[str, ...] = (name, shlex.quote(value)[1:-1][:20], printable(value), repr(value)[1:-1][:20])
         shown += (repr(value), f"lstmgen: {value}: ", "reached")
         assert any(part.strip() and part in last for part in shown), (value, said)

@@ -16,6 +16,7 @@ import pytest
 import lstmgen
 from lstmgen import exporting, keras_file
 from lstmgen.cli import main as cli
+from lstmgen.cli import terminal
 from lstmgen.errors import OptionError
 from lstmgen.escaping import printable, shown
 from support.networks import packed
@@ -134,3 +135,15 @@ def test_a_sample_is_itself_in_a_pipe(tmp_path: Path, capfdbinary: pytest.Captur
     path.write_bytes(packed(vocabulary=["a", "\x1b[2J", *"bcdefghij"]))
     assert cli.main(["sample", str(path), "--length", "200", "--seed", "1"]) == 0
     assert b"\x1b[2J" in capfdbinary.readouterr().out
+
+
+@pytest.mark.parametrize("values", [[], [{"a": 1, "b": {"c": []}}], [{"a": 1}, {"b": "x\n"}, 3]])
+def test_a_list_that_is_printed_piece_by_piece_is_the_same_json(
+    capsys: pytest.CaptureFixture[str], values: list[object]
+) -> None:
+    terminal.print_json(values)
+    want = capsys.readouterr().out
+    with terminal.json_list() as tell:
+        for value in values:
+            tell(value)
+    assert capsys.readouterr().out == want

@@ -10,7 +10,8 @@
 inline pybind11::custom_type_setup checked_allocation() {
     return pybind11::custom_type_setup([](PyHeapTypeObject* heap_type) {
         PyTypeObject& type = heap_type->ht_type;
-        type.tp_alloc = [](PyTypeObject* of, Py_ssize_t items) {  // called by make_new_instance alone
+        // Only make_new_instance calls it, which is C++: an exception passes.
+        type.tp_alloc = [](PyTypeObject* of, Py_ssize_t items) {
             PyObject* const made = PyType_GenericAlloc(of, items);
             if (made) return made;
             PyErr_Clear();

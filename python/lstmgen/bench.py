@@ -12,15 +12,17 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmgen.binfile.rounding import DTYPES, NUMBER_BYTES
-from lstmgen.errors import option
+from lstmgen.errors import instance, option
 from lstmgen.generator import Generator
 from lstmgen.model import Model
 from lstmgen.network import LAYER_TYPES
-from lstmgen.options import Elements
+from lstmgen.options import Elements, Number
 from lstmgen.progress import counted
 from lstmgen.stream import Stream
 
 SAME_BITS = 0.02  # bits of an element: an option that costs fewer leaves the model the same
+
+_SECONDS = Number(0, 86_400, without_least=True)
 
 
 class Mode(NamedTuple):
@@ -76,6 +78,7 @@ def lane_macs(model: Model) -> int:
     >>> lane_macs(lstmgen.Model("latex")) == 4 * 576 * 576
     True
     """
+    instance("model", model, Model)
     macs = 0
     shared = True  # all windows share what the first recurrent layer makes of its input
     for layer in model.layers:
@@ -94,6 +97,7 @@ def step_bytes(model: Model) -> int:
     True
     """
     weights = 0
+    instance("model", model, Model)
     for i, layer in enumerate(model.layers):
         one_row = i == 0 and model.encoding in ("onehot", "index")
         inputs = 1 if one_row else layer.input_size
@@ -107,7 +111,8 @@ def step_bytes(model: Model) -> int:
 def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
     """Measure how fast a model samples with windows, and how fast with a carried state.
 
-    seconds: how long each measurement takes, above 0. It is the median of 5 runs on one thread.
+    seconds: how long each measurement takes, above 0, at most a day. It is the median of 5 runs on
+        one thread.
 
     Returns an entry for each way of sampling that the model has.
 
@@ -115,7 +120,8 @@ def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
     >>> [mode.limit for mode in measure(lstmgen.Model("latex"), seconds=0.01)]
     ['memory']
     """
-    generator = Generator(model)
+    generator = Generator(instance("model", model, Model))
+    seconds = _SECONDS.check("seconds", seconds)
     macs_per_second, bytes_per_second = model.measure_limits()
     ways = [*([1] if model.window else []), *([] if model.whole else [None])]
     modes = []
@@ -133,7 +139,7 @@ def measure(model: Model, seconds: float = 1.0) -> list[Mode]:
 def advise(model: Model, seconds: float = 1.0, text: Elements | None = None) -> list[Advice]:
     """Measure what other options change. Each is compared with the model as it is, on one thread.
 
-    seconds: about how long each measurement takes, above 0.
+    seconds: about how long each measurement takes, above 0, at most a day.
     text: the text, elements or ids to score. By default the model draws 200 to 2000 elements, for
         about `seconds`.
 
@@ -143,7 +149,8 @@ def advise(model: Model, seconds: float = 1.0, text: Elements | None = None) -> 
     >>> advise(lstmgen.Model("latex"), 0.01)  # it has no window, and its weights are int8 already
     []
     """
-    base = Generator(model)
+    base = Generator(instance("model", model, Model))
+    seconds = _SECONDS.check("seconds", seconds)
     window = bool(model.window)
     carried = not model.whole
     whole = 1 if window or not carried else None

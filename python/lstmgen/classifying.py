@@ -8,12 +8,13 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmgen.errors import OptionError, option
+from lstmgen.errors import OptionError, instance, option
 from lstmgen.escaping import brief
 from lstmgen.inputs import MAX_CORPUS
 from lstmgen.options import is_scalar
@@ -29,6 +30,7 @@ LARGEST = 1e15  # the largest number that a sequence may hold
 LABEL_NAMES = ("label", "labels", "class", "target", "category", "sentiment")  # names of the second column
 SEQUENCE_NAMES = ("sequence", "sequences", "text", "word", "words", "numbers")  # names of the first column
 _BATCH = 4096  # sequences of one length that run together
+_TOGETHER = 4 * _BATCH  # sequences of all lengths that are in memory with their labels
 
 
 class Classification(NamedTuple):
@@ -95,12 +97,38 @@ def classify_each(
     >>> right.label, wrong
     ('cat', ValueError('it is empty; expected at least one number'))
     """
-    if not model.labels:
+    return list(classified(model, sequences, on_unknown))
+
+
+def classified(
+    model: Model, sequences: Iterable[Classified], on_unknown: str = "error"
+) -> Iterator[Classification | ValueError | TypeError]:
+    """Yield what `classify_each` returns. Only some thousands of labels are in memory at a time.
+
+    model, sequences, on_unknown, errors: see `classify_each`.
+
+    >>> import lstmgen
+    >>> next(classified(lstmgen.Model("latex"), ["a"]))
+    Traceback (most recent call last):
+    ValueError: no classifier: the model has no labels; export it with labels=...
+    """
+    from lstmgen.model import Model as AnyModel
+
+    if not instance("model", model, AnyModel).labels:
         raise ValueError(f"no classifier: the model has no labels; export it with {option('labels', ...)}")
     if isinstance(sequences, str | bytes) or not isinstance(sequences, Iterable) or is_scalar(sequences):
         raise TypeError(f"sequences: expected a list of sequences, found {brief(sequences)}")
     if model.vocabulary is not None:
         model.vocabulary.encode([], on_unknown)  # a wrong option is one error, not one for each sequence
+    left = iter(sequences)
+    with bar(len(sequences) if isinstance(sequences, Sequence) else None, "sequences") as shown:
+        while some := list(islice(left, _TOGETHER)):
+            yield from _labels(model, some, on_unknown, shown)
+
+
+def _labels(
+    model: Model, sequences: Sequence[Classified], on_unknown: str, shown: Any
+) -> list[Classification | ValueError | TypeError]:
     encode = _numbers_of if model.encoding == "features" else _zero_padded if model.zero_padding else _ids_of
     encoded: list[NDArray[Any]] = []
     places: list[int] = []
@@ -112,10 +140,10 @@ def classify_each(
             raise
         except (ValueError, TypeError) as error:
             found.append(error)
+            shown.update()
         else:
             places.append(i)
             found.append(Classification("", {}))  # replaced below
-    shown = bar(len(encoded), "sequences")
     for rows in _of_equal_length(encoded):
         shown.update(len(rows))
         try:
@@ -127,7 +155,6 @@ def classify_each(
         for row, y in zip(rows, outputs, strict=True):
             shares = dict(zip(model.labels, map(float, y), strict=True))
             found[places[row]] = Classification(model.labels[int(y.argmax())], shares)
-    shown.close()
     return found
 
 
@@ -175,6 +202,8 @@ def _numbers_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.floa
         values = np.asarray(parse_numbers(sequence) if isinstance(sequence, str) else sequence, np.float64)
     except TypeError:
         raise TypeError(f"expected numbers, found {brief(sequence)}") from None
+    except OverflowError:
+        raise ValueError(f"expected numbers between -{LARGEST:g} and {LARGEST:g}, found {brief(sequence)}") from None
     if not values.size:
         raise ValueError("it is empty; expected at least one number")
     if values.ndim == 1 and size == 1:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TypeVar
 
 from lstmgen.escaping import brief, printable, shown
 
+T = TypeVar("T")
 Spelling = Callable[[str, object], str]
 
 
@@ -82,6 +84,21 @@ class OptionTypeError(OptionError, TypeError):
     >>> print(OptionTypeError("seed", "an integer", "x"))
     seed: expected an integer, found 'x'
     """
+
+
+def instance(name: str, value: object, kind: type[T]) -> T:
+    """Return a value of a type. Raises `OptionTypeError` for one of another type.
+
+    name: of the argument.
+    value: what was given.
+    kind: the type.
+
+    >>> instance("text", "abc", str)
+    'abc'
+    """
+    if not isinstance(value, kind):
+        raise OptionTypeError(name, "text" if kind is str else f"a {kind.__name__}", value)
+    return value
 
 
 NO_VALUE = object()

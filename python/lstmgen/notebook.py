@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
+from lstmgen.errors import OptionError, instance, named
 from lstmgen.escaping import shown
-from lstmgen.music.notes import Note
+from lstmgen.music.notes import Note, check_notes
 from lstmgen.shades import BITS, SHADES, shade
 
 if TYPE_CHECKING:
@@ -68,10 +69,13 @@ def shaded(generator: Generator, text: str) -> Shaded:
     >>> str(found), len(found.probabilities)
     ('\\begin{lemma}', 13)
     """
-    vocabulary = generator.model.vocabulary
+    from lstmgen.generator import Generator
+
+    vocabulary = instance("generator", generator, Generator).model.vocabulary
     if vocabulary is None:
         raise ValueError("the model has no vocabulary: there is no text to shade")
-    ids = vocabulary.encode(text)
+    with named("text"):
+        ids = vocabulary.encode(text)
     logs = generator.log_probabilities(ids.tolist())
     elements = list(vocabulary.texts(ids.tolist()))
     if vocabulary.kind == "tokens":
@@ -87,7 +91,9 @@ def model_card(model: Model) -> str:
     >>> "latex" in model_card(lstmgen.Model("latex"))
     True
     """
-    facts = model.metadata
+    from lstmgen.model import Model
+
+    facts = instance("model", model, Model).metadata
     vocabulary = model.vocabulary
     rows: dict[str, object] = {
         "name": facts["name"],
@@ -111,7 +117,9 @@ def generator_card(generator: Generator) -> str:
     >>> "threads" in generator_card(lstmgen.Generator("latex"))
     True
     """
-    model = generator.model
+    from lstmgen.generator import Generator
+
+    model = instance("generator", generator, Generator).model
     rows = {"threads": generator.threads}
     return f"<b>lstmgen.Generator</b>{_table(rows)}{model_card(model)}"
 
@@ -125,9 +133,9 @@ def music_player(music: Music) -> str:
     >>> "<audio" in music_player(lstmgen.music.decode("n60"))
     True
     """
-    from lstmgen.music import audio
+    from lstmgen.music import Music, audio
 
-    if not music.notes:
+    if not instance("music", music, Music).notes:
         return "<i>no notes</i>"
     timed = music.sounds()
     heard = [(start, min(duration, _HEARD - start), n, v) for start, duration, n, v in timed if start < _HEARD]
@@ -140,9 +148,14 @@ def music_player(music: Music) -> str:
 def roll_svg(notes: Sequence[Note]) -> str:
     """Return a piano roll as SVG, 12 pixels a quarter or more: at least 640 wide.
 
+    notes: at least one.
+
     >>> roll_svg([Note(0, 1, 60)]).count("<rect")
     1
     """
+    notes = check_notes(notes)
+    if not notes:
+        raise OptionError("notes", "at least one note", notes)
     end = max(note.start + note.duration for note in notes)
     low, high = min(note.pitch for note in notes), max(note.pitch for note in notes)
     alike = len({note.velocity for note in notes}) == 1

@@ -19,11 +19,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
-from lstmgen.errors import option
+from lstmgen.errors import OptionError, OptionTypeError, instance, named, option
 from lstmgen.files import write, writing
 from lstmgen.generator import Generator, Row
 from lstmgen.model import Model
-from lstmgen.options import MANY, TABLE, Flag, Integer, ManyOptions, checked
+from lstmgen.options import MANY, TABLE, Flag, Integer, ManyOptions, checked, items, texts
+from lstmgen.options import path as path_of
 from lstmgen.progress import bar
 from lstmgen.signatures import with_keywords
 
@@ -34,6 +35,7 @@ SUFFIXES = (".jsonl", ".parquet")
 TOGETHER = 96  # rows that a thread draws at once: those of a batch of the engine
 PART = 10 * TOGETHER  # rows of a part
 _PART_ELEMENTS = 4_000_000  # the most elements of a part, if a row is not longer than that
+_COLUMNS = ("index", "seed", "text", "elements", "ids", "notes", "length", "log_probability")
 _RECIPE = "_run.json"  # readers of folders of Parquet pass over names with "_"
 _NAME = re.compile(r"part-(\d{12,})-(\d{12,})")
 
@@ -115,6 +117,10 @@ class Rows:
 
         The class has an example.
         """
+        _check_indices(indices)
+        return self._draw(indices)
+
+    def _draw(self, indices: range) -> Iterator[Row]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # said when the object was made
             some = TOGETHER * self.threads
@@ -161,14 +167,29 @@ def lines(rows: Iterable[Row], columns: Sequence[str]) -> bytes:
     >>> lines([Row(0, 7, "ab", 2)], ("index", "seed", "text", "length"))
     b'{"index": 0, "seed": 7, "text": "ab", "length": 2}\\n'
     """
+    _check_columns(columns)
     return b"".join(
-        json.dumps(_facts(row, columns), ensure_ascii=False, allow_nan=False).encode() + b"\n" for row in rows
+        json.dumps(facts, ensure_ascii=False, allow_nan=False).encode() + b"\n" for facts in _facts(rows, columns)
     )
 
 
-def _facts(row: Row, columns: Sequence[str]) -> dict[str, Any]:
-    sequence = [note._asdict() for note in row.sequence] if "notes" in columns else row.sequence
-    return dict(zip(columns, (row.index, row.seed, sequence, row.length, row.log_probability), strict=False))
+def _facts(rows: Iterable[Row], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    if not isinstance(rows, Iterator):
+        rows = items("rows", rows)
+    for row in rows:
+        drawn = instance("rows", row, Row).sequence
+        sequence = [note._asdict() for note in drawn] if "notes" in columns else drawn
+        yield dict(zip(columns, (row.index, row.seed, sequence, row.length, row.log_probability), strict=False))
+
+
+def _check_columns(columns: Sequence[str]) -> None:
+    if unknown := set(texts("columns", columns)) - set(_COLUMNS):
+        raise OptionError("columns", f"some of {', '.join(_COLUMNS)}", min(unknown))
+
+
+def _check_indices(indices: range) -> None:
+    if Integer(0).check("indices", instance("indices", indices, range).start) < 0 or indices.step != 1:
+        raise OptionError("indices", "one after the other", indices)
 
 
 def table(rows: Iterable[Row], columns: Sequence[str]) -> Any:
@@ -181,6 +202,7 @@ def table(rows: Iterable[Row], columns: Sequence[str]) -> Any:
     >>> table([Row(0, 7, "ab", 2)], ("index", "seed", "text", "length")).num_rows
     1
     """
+    _check_columns(columns)
     pa = _pyarrow()
     note = pa.struct([("pitch", pa.int64()), *((part, pa.float64()) for part in ("step", "duration", "velocity"))])
     kinds = {
@@ -194,7 +216,7 @@ def table(rows: Iterable[Row], columns: Sequence[str]) -> Any:
         "log_probability": pa.float64(),
     }
     schema = pa.schema([(name, kinds[name]) for name in columns])
-    return pa.Table.from_pylist([_facts(row, columns) for row in rows], schema)
+    return pa.Table.from_pylist(list(_facts(rows, columns)), schema)
 
 
 def _pyarrow() -> Any:
@@ -246,7 +268,9 @@ class Parts:
     """
 
     def __init__(self, folder: str | os.PathLike[str], suffix: str) -> None:
-        self.folder = Path(folder)
+        if instance("suffix", suffix, str) not in SUFFIXES:
+            raise OptionError("suffix", f"one of {', '.join(SUFFIXES)}", suffix)
+        self.folder = Path(path_of("folder", folder))
         self.suffix = suffix
 
     def __repr__(self) -> str:
@@ -265,18 +289,20 @@ class Parts:
 
         Raises `ValueError` that names what differs. The class has an example.
         """
+        with named("recipe"):
+            told = json.dumps(dict(instance("recipe", recipe, Mapping)), ensure_ascii=False).encode()  # type: ignore[type-abstract]
         found = self._recipe()
         if found is None:
             self.folder.mkdir(exist_ok=True)
             if any(not path.name.startswith(".") for path in self.folder.iterdir()):
                 raise ValueError(f"{self.folder}: expected an empty folder or parts of this run, found other files")
-            write(self.folder / _RECIPE, json.dumps(recipe, ensure_ascii=False).encode())
+            write(self.folder / _RECIPE, told)
             return
         for name in sorted({*found, *recipe}):
             if found.get(name, _Default) != recipe.get(name, _Default):
-                told = option(name) if name in TABLE else name
+                shown = option(name) if name in TABLE else name
                 raise ValueError(
-                    f"{self.folder}: holds rows of a run with another {told}: expected {_shown(recipe, name)}, found "
+                    f"{self.folder}: holds rows of a run with another {shown}: expected {_shown(recipe, name)}, found "
                     f"{_shown(found, name)}. Give the options of that run to continue it, or delete the folder"
                 )
 
@@ -285,6 +311,7 @@ class Parts:
 
         The class has an example.
         """
+        size = Integer(1).check("size", size)
         gaps, at = [], 0
         for piece in self._pieces(n):
             gaps.append(range(at, piece.wanted.start))
@@ -301,6 +328,8 @@ class Parts:
 
         indices: of the rows. columns: see `Rows.columns`.
         """
+        _check_indices(indices)
+        _check_columns(columns)
         name = f"part-{indices.start:012}-{indices.stop:012}{self.suffix}"
         if self.suffix == ".jsonl":
             write(self.folder / name, lines(rows, columns))
@@ -314,7 +343,7 @@ class Parts:
 
         Raises `ValueError` if a row is missing. The class has an example.
         """
-        if missing := self.missing(n, n):
+        if missing := self.missing(n, max(1, Integer(0).check("n", n))):
             raise ValueError(f"{self.folder}: the rows {missing[0].start} to {missing[0].stop - 1} are missing")
         return self._pieces(n)
 
@@ -326,8 +355,9 @@ class Parts:
         Raises `ValueError` for a missing row, and for a part that does not have its rows. The class
         has an example.
         """
+        _check_columns(columns)
         pieces = self.pieces(n)
-        with writing(path) as file:
+        with writing(path_of("path", path)) as file:
             if self.suffix == ".jsonl":
                 for piece in pieces:
                     file.writelines(_wanted(piece, piece.path.read_bytes().splitlines(keepends=True)))
@@ -354,7 +384,7 @@ class Parts:
 
     def _pieces(self, n: int) -> list[Piece]:
         """Return the parts that have rows below `n`, in order, each row once."""
-        found = []
+        n, found = Integer(0).check("n", n), []
         if self.folder.is_dir():
             for path in self.folder.iterdir():
                 if path.suffix == self.suffix and (name := _NAME.fullmatch(path.stem)):
@@ -390,6 +420,7 @@ def read(piece: Piece) -> Any:
     ...     read(parts.pieces(1)[0])["text"].to_pylist()
     ['ab']
     """
+    instance("piece", piece, Piece)
     try:
         found = _pyarrow().parquet.read_table(piece.path)
     except (OSError, ValueError) as error:
@@ -418,7 +449,7 @@ def parts_of(path: str | os.PathLike[str]) -> Parts:
     >>> parts_of("out.jsonl").folder.name
     'out.jsonl.parts'
     """
-    path = Path(path)
+    path = Path(path_of("path", path))
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path}: expected a name that ends in {' or '.join(SUFFIXES)}")
     if path.suffix.lower() == ".parquet":
@@ -494,6 +525,8 @@ def write_lines(rows: Rows, n: int, file: Any) -> None:
     >>> file.getvalue().count(b"\\n")
     2
     """
-    for row in rows.draw(range(n)):
+    if not hasattr(file, "write"):
+        raise OptionTypeError("file", "an open file", file)
+    for row in instance("rows", rows, Rows).draw(range(Integer(0).check("n", n))):
         file.write(lines([row], rows.columns))
     file.flush()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 import lstmgen
 from lstmgen.cli.main import reason
 from lstmgen.cli.streams import DASH, as_path, check_one_stdin, file_name, model_source, read_text
-from lstmgen.cli.terminal import print_json, short
+from lstmgen.cli.terminal import json_list, short
 from lstmgen.escaping import printable
 from lstmgen.inputs import MAX_CORPUS
+
+if TYPE_CHECKING:
+    from lstmgen.classifying import Classification
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from lstmgen.classifying import Classification, Row, classify_each, lines_of, read_sequences
+    from lstmgen.classifying import Classification, Row, classified, lines_of, read_sequences
 
     if bool(args.sequences) == (args.file is not None):
         raise ValueError("give sequences, or --file, and not both")
@@ -55,33 +59,35 @@ def run(args: argparse.Namespace) -> None:
     if args.file:
         name = "stdin" if str(args.file) == DASH else str(args.file)
         rows = lines_of(name, read_text(DASH, MAX_CORPUS)) if name == "stdin" else read_sequences(args.file)
-        names = [f"{name}: line {row.line}" for row in rows]
     else:
         rows = [Row(i, sequence, None) for i, sequence in enumerate(args.sequences)]
-        names = [f"{sequence!r:.60}" for sequence in args.sequences]
-    found = classify_each(model, [row.sequence for row in rows], args.on_unknown)
-    if args.json:
-        facts = [
-            {"sequence": row.sequence, **(one._asdict() if isinstance(one, Classification) else {"error": reason(one)})}
-            for row, one in zip(rows, found, strict=True)
-        ]
-        print_json(facts)
-    known = []
-    for row, one in zip(rows, found, strict=True):
-        if not isinstance(one, Classification):
-            continue
-        if row.label:
-            known.append(row.label == one.label)
-        if not args.json:
-            likely = sorted(one.probabilities.items(), key=lambda item: -item[1])
-            shares = ", ".join(f"{label} {share:.4f}" for label, share in likely)
-            print(printable(f"{short(row.sequence, '')}: {one.label} ({shares})"))
+    right = known = 0
+    failed: list[str] = []
+    found = classified(model, [row.sequence for row in rows], args.on_unknown)
+    with json_list() if args.json else nullcontext(print) as tell:
+        for row, one in zip(rows, found, strict=True):
+            sequence = row.sequence
+            if not isinstance(one, Classification):
+                where = f"{name}: line {row.line}" if args.file else f"{sequence!r:.60}"
+                failed.append(f"{where}: {reason(one)}")
+                if args.json:
+                    tell({"sequence": sequence, "error": reason(one)})
+                continue
+            if row.label:
+                known += 1
+                right += row.label == one.label
+            tell({"sequence": sequence, **one._asdict()} if args.json else _line(sequence, one))
     if known:
-        print(f"accuracy {sum(known) / len(known):.1%} ({sum(known)} of {len(known)})", file=sys.stderr)
-    failed = [f"{name}: {reason(one)}" for name, one in zip(names, found, strict=True) if isinstance(one, Exception)]
+        print(f"accuracy {right / known:.1%} ({right} of {known})", file=sys.stderr)
     if failed:
         sys.stdout.flush()
         for line in failed[:-1] if len(failed) > 1 else []:
             print(printable(line), file=sys.stderr)
         share = f" ({len(failed)} of {len(rows)} sequences have no label)" if len(rows) > 1 else ""
         raise ValueError(printable(failed[-1]) + share)
+
+
+def _line(sequence: str, found: Classification) -> str:
+    likely = sorted(found.probabilities.items(), key=lambda item: -item[1])
+    shares = ", ".join(f"{label} {share:.4f}" for label, share in likely)
+    return printable(f"{short(sequence, '')}: {found.label} ({shares})")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 
@@ -28,3 +30,17 @@ def short(what: str | Iterable[str], start: str) -> str:
 def print_json(value: object) -> None:
     """Print JSON in ASCII, which every terminal shows and no terminal takes for a command."""
     print(json.dumps(value, indent=2))
+
+
+@contextmanager
+def json_list() -> Iterator[Callable[[object], None]]:
+    """Print a list as `print_json` does, of values that come one after the other."""
+    begin = "["
+
+    def tell(value: object) -> None:
+        nonlocal begin
+        print(begin, textwrap.indent(json.dumps(value, indent=2), "  "), sep="\n", end="")
+        begin = ","
+
+    yield tell
+    print("\n]" if begin == "," else "[]")
