@@ -215,7 +215,7 @@ def notes() -> dict[str, tuple[Call, bool]]:
     file = midi.midi_file(found, 100)
     piece = music.Music(found)
     (path := FOLDER / "m.mid").write_bytes(midi.midi_file(found[:3000], 100))
-    sound = audio.render([(note.start, note.duration, note.pitch) for note in short])
+    sound = audio.render([(note.start, note.duration, note.pitch, note.velocity) for note in short])
     (folder := FOLDER / "pieces").mkdir()
     for i in range(40):
         (folder / f"{i}.mid").write_bytes(path.read_bytes())
@@ -223,7 +223,7 @@ def notes() -> dict[str, tuple[Call, bool]]:
         "read a MIDI file": (lambda: midi.read_midi(file), False),
         "write a MIDI file": (lambda: piece.write(FOLDER / "o.mid"), False),
         "render sound": (
-            lambda: audio.render([(note.start, note.duration, note.pitch) for note in found[:8000]]),
+            lambda: audio.render([(note.start, note.duration, note.pitch, note.velocity) for note in found[:8000]]),
             False,
         ),
         "master sound": (lambda: mastering.mastered(sound, audio.RATE), False),
