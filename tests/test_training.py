@@ -288,7 +288,7 @@ def test_averages_are_measured_and_exported(corpus: Path, tmp_path: Path) -> Non
     assert card["held_out_bits_per_char"]["carried"] == pytest.approx(report.best, abs=0.02)
     plain = train_text(corpus, tmp_path / "p.bin", replace(settings, averaging=0.0))
     assert [e["loss"] for e in report.history] == pytest.approx([e["loss"] for e in plain.history], rel=1e-4)
-    assert abs(report.best - plain.best) > 0.1  # the averages of the first steps lag behind
+    assert 0 < abs(report.best - plain.best) < 0.3  # the averages soon forget the first steps
 
 
 def test_all_of_a_file_is_held_out(tmp_path: Path) -> None:

@@ -91,7 +91,8 @@ class TextSettings(Settings):
     weight_decay: float = setting(1e-2, "weight decay of Adam (recipe default)", least=0, most=1)
     averaging: float = setting(
         0.0,
-        "share of the averaged weights that each step keeps; the averages are measured and exported; 0: no averages",
+        "share of the averaged weights that each step keeps, and less in the first steps; the averages are measured "
+        "and exported; 0: no averages",
         least=0,
         most=0.99999,
         quiet=True,
@@ -436,6 +437,8 @@ def per_step(
     )
     averages = {"use_ema": True, "ema_momentum": settings.averaging} if settings.averaging else {}
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, clipnorm=1.0, **averages)
+    if settings.averaging:
+        _follow_soon(keras, optimizer)
     if settings.recipe == "strong":
         optimizer.exclude_from_weight_decay(var_names=["bias"])
     model = network(saved=False)
@@ -447,6 +450,21 @@ def per_step(
     if validation is not None and carry:
         validation = _rows(validation, batch).dataset(keras)
     return model, lambda: network(saved=True), data, validation
+
+
+def _follow_soon(keras: Any, optimizer: Any) -> None:
+    """Let the averages of the weights forget the first steps: after `t` steps they keep at most
+    (1 + t) / (10 + t), as `tf.train.ExponentialMovingAverage` does with `num_updates`.
+    """
+    ops, most = keras.ops, optimizer.ema_momentum
+
+    def update(weights: Sequence[Any]) -> None:
+        steps = ops.cast(optimizer.iterations, "float32")
+        kept = ops.where(steps > 0, ops.minimum(most, (1 + steps) / (10 + steps)), 0.0)
+        for weight, average in zip(weights, optimizer._model_variables_moving_average, strict=True):
+            average.assign(kept * average + (1 - kept) * weight)
+
+    optimizer._update_model_variables_moving_average = update
 
 
 def _lesson(keras: Any, settings: TextSettings, n: int, training: list[Ids], held_out: list[Ids]) -> Any:
