@@ -39,9 +39,9 @@ def wrapped(text: str) -> list[str]:
 def svg(recorded: list[tuple[str, list[str]]]) -> str:
     """The picture of commands and their lines."""
     shown: list[tuple[str, str, float, float]] = []  # a line, its colour, when it begins, how long it takes
-    now = 0.5
+    now = 0.0
     for command, lines in recorded:
-        typed = len(command) / TYPING
+        typed = len(command) / TYPING if shown else 0.0  # the first moment shows a command, not a blank
         shown.append((f"$ {command}", "#7dd3fc", now, typed))
         now += typed + PAUSE
         for line in lines:
@@ -60,6 +60,9 @@ def svg(recorded: list[tuple[str, list[str]]]) -> str:
     rows = []
     for i, (line, colour, begin, takes) in enumerate(shown):
         y = TOP + LINE * i
+        if begin == 0:  # it stands there from the start
+            rows.append(_text(line, colour, y))
+            continue
         start, stop = 100 * begin / total, 100 * (begin + max(takes, 0.01)) / total
         far = len(line) * CHARACTER + 12
         # A cover of the colour of the terminal slides off the line, character by character.
@@ -68,8 +71,7 @@ def svg(recorded: list[tuple[str, list[str]]]) -> str:
             f"{stop:.3f}%,100%{{transform:translateX({far:.0f}px) scaleX(0)}}}}"
         )
         rows.append(
-            f"<text x='{LEFT}' y='{y}' fill='{colour}' textLength='{len(line) * CHARACTER:.1f}' "
-            f"xml:space='preserve'>{escape(line)}</text>"
+            f"{_text(line, colour, y)}"
             f"<rect class='l' x='{LEFT - 2}' y='{y - 14}' width='{far:.0f}' height='{LINE}' fill='#111827' "
             f"style='animation-name:k{i};transform-origin:{LEFT - 2}px 0;transform:scaleX(0)'/>"
             if line
@@ -79,6 +81,13 @@ def svg(recorded: list[tuple[str, list[str]]]) -> str:
     parts.append(f"<rect width='{width}' height='{height}' rx='8' fill='#111827'/>")
     parts += [f"<circle cx='{20 + 18 * i}' cy='18' r='5.5' fill='{c}'/>" for i, c in enumerate(_DOTS)]
     return "\n".join([*parts, *filter(None, rows), "</svg>", ""])
+
+
+def _text(line: str, colour: str, y: int) -> str:
+    return (
+        f"<text x='{LEFT}' y='{y}' fill='{colour}' textLength='{len(line) * CHARACTER:.1f}' "
+        f"xml:space='preserve'>{escape(line)}</text>"
+    )
 
 
 _DOTS = ("#f87171", "#fbbf24", "#34d399")
