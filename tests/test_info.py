@@ -305,7 +305,23 @@ def test_bin_says_what_was_assumed_when_it_was_made(make: Write, follow: Any, tm
     found = follow(tmp_path / "m.bin")
     assert found.facts["assumed"] == list(model.assumed)
     assert len(model.assumed) == 2
-    assert found.errs[-1].splitlines()[:2] == [f"assumed: {sentence}" for sentence in model.assumed]
+    told = f"assumed when it was exported: 2, which lstmgen info {tmp_path / 'm.bin'} lists"
+    assert found.errs[-1].splitlines()[0] == told
+
+
+def test_the_vocabulary_that_an_export_needs_is_told_before_its_command(
+    make: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["info", str(make(4, 4))]) == 0
+    out = capsys.readouterr().out
+    assert 0 < out.index("--vocab-from TEXT") < out.index("\nnext  ")
+
+
+def test_long_facts_are_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info", "latex"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "recipe                 slices of 200 characters" in "\n".join(lines)
 
 
 def test_nothing_is_assumed_where_all_is_told(make: Write, follow: Any) -> None:

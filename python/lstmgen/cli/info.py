@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import textwrap
 from typing import Any
 
 import lstmgen
@@ -13,6 +14,8 @@ from lstmgen.cli.streams import MODEL_HELP, file_name, model_source
 from lstmgen.cli.terminal import print_json, short
 from lstmgen.errors import option
 from lstmgen.escaping import printable
+
+_WIDTH = 76  # characters of a fact in a line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,11 +96,16 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    """Print a line for each fact, or for each of a list of facts."""
+    """Print each fact, or each of a list of facts, in lines that a terminal shows whole. Commands
+    and what was assumed stay a line each, for other programs.
+    """
     for key, value in facts.items():
-        for line in value if isinstance(value, list | tuple) and key in ("assumed", "next") else [value]:
+        several = isinstance(value, list | tuple) and key in ("assumed", "next")
+        for line in value if several else [value]:
             if line not in (None, "", {}):
-                print(f"{printable(key.replace('_', ' ')):22} {printable(str(line))}")
+                text = printable(str(line))
+                lines = [text] if several else textwrap.wrap(text, _WIDTH, break_on_hyphens=False)
+                print(f"{printable(key.replace('_', ' ')):22} {f'{chr(10):24}'.join(lines)}")
 
 
 def _keras_info(args: argparse.Namespace, source: str | bytes) -> None:
@@ -122,10 +130,14 @@ def _keras_info(args: argparse.Namespace, source: str | bytes) -> None:
             facts["encoding"] = model.encoding
             after["assumed"] = list(exported.assumed)
             command, out = advice.export_command(args.model, _flags(options))
-            after["next"] = [command, *advice.commands(model, out)]
             if exported.nameless:
-                after["also"] = "with --vocab FILE or --vocab-from CORPUS at the export, ids have names"
-            elif not model.generates and not model.labels and not model.heads and model.outputs > 1:
+                after["first"] = (
+                    "find the text that it learnt from, or its list of elements: with --vocab-from TEXT or --vocab "
+                    "FILE at the export, elements are letters or words, and numbers without"
+                )
+            after["next"] = [command, *advice.commands(model, out)]
+            settled = exported.nameless or model.generates or model.labels or model.heads
+            if not settled and model.outputs > 1:
                 after["also"] = "with --labels A,B,C at the export, the outputs have names: classify uses them"
         window, outputs = network.window or None, network.outputs
         facts["input_shape"] = (None, window) if network.takes_ids else (None, window, network.input_size)

@@ -337,6 +337,10 @@ def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
             if told.pop("prime", None) is None:
                 raise
             model = lstmgen.Model(source, **told)  # what is wrong with the prime is told where it is read
+    if model.assumed and not is_keras_file(source) and args.model != DASH:  # the export said all of them
+        command = f"lstmgen info {shlex.quote(printable(args.model))}"
+        print(f"assumed when it was exported: {len(model.assumed)}, which {command} lists", file=sys.stderr)
+        return model
     for sentence in model.assumed:
         _assumed(sentence)
     return model
