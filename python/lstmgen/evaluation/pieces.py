@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lstmgen import music
 from lstmgen.evaluation.evaluation import Row, Shares, divergence, mean, overlap, shares
+from lstmgen.music.statistics import shares_of_copies
 
 if TYPE_CHECKING:
     from lstmgen.music.piece import Music
@@ -61,10 +62,8 @@ def rows(data: Pieces, drawn: Pieces) -> list[Row]:
     there, here = (_plain(pieces) for pieces in (data, drawn))
     found = [Row(name, there[name], here[name]) for name in there]
     for way, transposed in {"in the same key": False, "in any key": True}.items():
-        copies = [
-            100 * music.share_of_copies(piece, data.elements, WINDOW, transposed=transposed) for piece in drawn.elements
-        ]
-        found.append(Row(f"copies of {WINDOW} notes {way} %", None, mean(copies)))
+        copies = shares_of_copies(drawn.elements, data.elements, WINDOW, transposed=transposed)
+        found.append(Row(f"copies of {WINDOW} notes {way} %", None, mean([100 * share for share in copies])))
     for name in _compared(data, drawn):
         both, about = (data.counts(name), drawn.counts(name)), _PROPERTIES[name]
         found.append(Row(f"KL divergence of {about}, bits", None, divergence(*both)))

@@ -193,11 +193,22 @@ def share_of_copies(
     """
     piece, n = texts("piece", piece), Integer(1).check("n", n)
     corpus = [texts("corpus", other) for other in options.items("corpus", corpus)]
-    transposed = Flag().check("transposed", transposed)
-    windows = list(_windows(piece, n, transposed))
-    wanted = set(windows)
+    (share,) = shares_of_copies([piece], corpus, n, transposed=Flag().check("transposed", transposed))
+    return share
+
+
+def shares_of_copies(
+    pieces: Sequence[Sequence[str]], corpus: Iterable[Sequence[str]], n: int, *, transposed: bool
+) -> list[float]:
+    """Return `share_of_copies` of each piece. The corpus is read once for all of them.
+
+    >>> shares_of_copies([["n60", "n64"], ["n60", "n62"]], [["n70", "n74"]], 2, transposed=True)
+    [1.0, 0.0]
+    """
+    windows = [list(_windows(piece, n, transposed)) for piece in pieces]
+    wanted = {window for each in windows for window in each}
     found = {window for other in corpus for window in _windows(other, n, transposed) if window in wanted}
-    return sum(window in found for window in windows) / max(len(windows), 1)
+    return [sum(window in found for window in each) / max(len(each), 1) for each in windows]
 
 
 def _windows(elements: Sequence[str], n: int, transposed: bool) -> Iterator[tuple[Hashable, ...]]:
