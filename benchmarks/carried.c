@@ -1,6 +1,8 @@
-/* Draws elements with a carried state: what instructions.py counts, and node runs.
+/* Draws elements with a carried state: what instructions.c counts, and node runs.
  *
- * Usage: lstmgen_carried model.bin elements
+ * Usage: lstmgen_carried model.bin elements [refresh]
+ *
+ * With a refresh above 0, each element is drawn from a window, a new one every so many elements.
  */
 #include <lstmgen/lstmgen.h>
 #include <stdio.h>
@@ -17,12 +19,12 @@ int main(int argc, char** argv) {
     uint32_t id = 0;
     clock_t start;
     double seconds;
-    options.refresh = 0;
+    options.refresh = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
     if (argc < 2 || lstmgen_model_load_path(argv[1], NULL, &model) != LSTMGEN_OK ||
         lstmgen_model_string(model, LSTMGEN_STRING_ISA, &isa, NULL) != LSTMGEN_OK ||
         lstmgen_generator_create(model, &options, &generator) != LSTMGEN_OK ||
         lstmgen_generator_feed_prime(generator) != LSTMGEN_OK) {
-        fprintf(stderr, "usage: lstmgen_carried model.bin elements\n%s\n", lstmgen_last_error());
+        fprintf(stderr, "usage: lstmgen_carried model.bin elements [refresh]\n%s\n", lstmgen_last_error());
         return 2;
     }
     start = clock();

@@ -132,27 +132,39 @@ std::vector<const KernelTable*> vector_tables([[maybe_unused]] bool int8) {
 
 #elif defined(__aarch64__) || defined(_M_ARM64)
 
-// Returns whether the processor has products of bytes (FEAT_DotProd).
-bool has_dot_products() {
+// Instructions for products of bytes: of rows (FEAT_DotProd), and of small matrices (FEAT_I8MM).
+struct ByteProducts {
+    bool rows = false, matrices = false;
+};
+
+// Returns what the processor has. Windows is not asked for products of matrices.
+ByteProducts byte_products() {
 #if defined(__linux__)
-    constexpr unsigned long dot_products = 1ul << 20;  // HWCAP_ASIMDDP
-    return (getauxval(AT_HWCAP) & dot_products) != 0;
+    constexpr unsigned long rows = 1ul << 20, matrices = 1ul << 13;  // HWCAP_ASIMDDP, HWCAP2_I8MM
+    return {(getauxval(AT_HWCAP) & rows) != 0, (getauxval(AT_HWCAP2) & matrices) != 0};
 #elif defined(__APPLE__)
-    int found = 0;
-    std::size_t size = sizeof found;
-    return sysctlbyname("hw.optional.arm.FEAT_DotProd", &found, &size, nullptr, 0) == 0 && found != 0;
+    const auto has = [](const char* name) {
+        int found = 0;
+        std::size_t size = sizeof found;
+        return sysctlbyname(name, &found, &size, nullptr, 0) == 0 && found != 0;
+    };
+    return {has("hw.optional.arm.FEAT_DotProd"), has("hw.optional.arm.FEAT_I8MM")};
 #elif defined(_WIN32)
-    constexpr unsigned long dot_products = 43;  // PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE
-    return IsProcessorFeaturePresent(dot_products) != 0;
+    constexpr unsigned long rows = 43;  // PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE
+    return {IsProcessorFeaturePresent(rows) != 0, false};
 #else
-    return false;
+    return {};
 #endif
 }
 
 // NEON is part of the base instruction set.
 std::vector<const KernelTable*> vector_tables(bool) {
-    if (has_dot_products()) return {&kernels::neondot_table, &kernels::neon_table};
-    return {&kernels::neon_table};
+    const ByteProducts has = byte_products();
+    std::vector<const KernelTable*> tables;
+    if (has.rows && has.matrices) tables.push_back(&kernels::neoni8mm_table);
+    if (has.rows) tables.push_back(&kernels::neondot_table);
+    tables.push_back(&kernels::neon_table);
+    return tables;
 }
 
 #elif defined(__EMSCRIPTEN__)

@@ -234,7 +234,7 @@ class Model:
         """The kernels in use.
 
         They are "avx512amx", "avx512bf16", "avx512vnni", "avx512", "avx2",
-        "neondot", "neon" or "baseline".
+        "neoni8mm", "neondot", "neon" or "baseline".
         """
         return self._native.info.isa
 

@@ -283,7 +283,8 @@ Multiply avx2_int8, avx512vnni_int8, avx512bf16_bf16, avx512amx_int8;
 #elif defined(__aarch64__) || defined(_M_ARM64)
 extern const KernelTable neon_table;
 extern const KernelTable neondot_table;
-Multiply neondot_int8;
+extern const KernelTable neoni8mm_table;
+Multiply neondot_int8, neoni8mm_int8;
 #elif defined(__EMSCRIPTEN__)
 extern const KernelTable simd128_table;
 #endif
