@@ -40,7 +40,8 @@ inline Ints row_of(Ints a, Ints b, bool second) {
     return vreinterpretq_s32_s64(second ? vtrn2q_s64(left, right) : vtrn1q_s64(left, right));
 }
 
-// z (2 N, z_stride) += rows r to r + 2 N - 1 of x, times eight columns of panel `p` from `column` on.
+// z (2 N, z_stride) += rows r to r + 2 N - 1 of x, times eight columns of panel `p` from `column`
+// on.
 template <std::size_t N>
 LSTMGEN_NOINLINE void tile(const Matrix& m, std::size_t p, std::size_t column, const Rows& x, std::size_t r, float* z,
                            std::size_t z_stride) {
