@@ -109,11 +109,11 @@ def test_models_as_json(capsys: Capture) -> None:
     assert [fact["name"] for fact in facts] == list(bundled())
     assert all(os.path.getsize(fact["path"]) == fact["bytes"] for fact in facts)
     assert cli.main(["models", "music", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == facts[1]
+    assert json.loads(capsys.readouterr().out) == facts[2]
 
 
 def test_models_knows_what_was_meant(capsys: Capture) -> None:
     assert cli.main(["models", "latx"]) == 1
     assert capsys.readouterr().err == (
-        "lstmgen: latx: no bundled model: did you mean 'latex'? (bundled: latex, music)\n"
+        "lstmgen: latx: no bundled model: did you mean 'latex'? (bundled: folk, latex, music)\n"
     )

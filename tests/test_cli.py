@@ -194,7 +194,7 @@ def test_escapes_stand_for_characters_if_asked_for(run: Any, tmp_path: Path) -> 
 @pytest.mark.parametrize(("typed", "near"), [("LATEX", "latex"), ("latx", "latex"), ("musik", "music")])
 def test_a_bundled_model_that_is_misspelled_is_suggested(run: Any, typed: str, near: str) -> None:
     run("sample", typed).failed(
-        rf"{typed}: No such file or directory: did you mean '{near}'\? \(bundled: latex, music\)"
+        rf"{typed}: No such file or directory: did you mean '{near}'\? \(bundled: folk, latex, music\)"
     )
 
 

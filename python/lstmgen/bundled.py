@@ -18,7 +18,7 @@ def bundled() -> dict[str, str]:
     """Path of each model that comes with the package, under its name.
 
     >>> sorted(bundled())
-    ['latex', 'music']
+    ['folk', 'latex', 'music']
     """
     folder = os.path.join(_PACKAGE, "models")
     if not os.path.isdir(folder):

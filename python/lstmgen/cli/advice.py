@@ -24,10 +24,18 @@ def kind(model: lstmgen.Model) -> str:
     return "generator" if model.generates else "predictor"
 
 
+def is_abc(model: lstmgen.Model) -> bool:
+    """Return whether the text of a model is tunes in ABC notation, as its card says."""
+    card = model.metadata["card"]
+    return isinstance(card, dict) and card.get("notation") == "abc"
+
+
 def commands(model: lstmgen.Model, name: str) -> list[str]:
     """Return the commands that make sense for the `.bin` called `name`, as lines for a shell."""
     if model.heads:
         return [_shell("sample", name, "--length", _NOTES, "-o", f"{_stem(name)}.mid")]
+    if is_abc(model):
+        return [_shell("sample", name, *_prime(model), "-o", f"{_stem(name)}.abc", "-o", f"{_stem(name)}.mid")]
     if model.generates:
         return [_shell("sample", name, *_prime(model), "--length", _LENGTH, *_music(model, name))]
     if model.labels and (example := _sequence(model)) is not None:

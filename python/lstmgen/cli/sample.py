@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lstmgen
+from lstmgen.cli.advice import is_abc
 from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument, add_trusted_argument
 from lstmgen.cli.main import flag
 from lstmgen.cli.streams import DASH, MODEL_HELP, as_path, check_one_stdin, file_name, model_source, read_text
@@ -459,7 +460,14 @@ def _said(name: str, value: Any) -> str:
         return flag(name, value)
     values = [f"{key}={x}" for key, x in value.items()] if isinstance(value, dict) else value
     values = values if isinstance(values, list) else [values]
-    return f"{name.replace('_', '-')} {' '.join(shlex.quote(str(one)) for one in values)}"
+    return f"{name.replace('_', '-')} {' '.join(_quoted(str(one)) for one in values)}"
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a shell takes it, on one line."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + text.encode("unicode_escape").decode().replace("'", "\\'") + "'"
 
 
 def _sentence(text: str) -> str:
@@ -485,12 +493,6 @@ def _print(elements: Iterable[str | int], joined: bool, stream: lstmgen.Stream |
     if live or not joined:
         out.write(b"\n")
     out.flush()
-
-
-def is_abc(model: lstmgen.Model) -> bool:
-    """Return whether the text of a model is tunes in ABC notation, as its card says."""
-    card = model.metadata["card"]
-    return isinstance(card, dict) and card.get("notation") == "abc"
 
 
 def _is_music(elements: Sequence[str]) -> bool:
