@@ -15,7 +15,7 @@ import lstmgen
 from lstmgen.music import Music, audio, decode, mastering
 
 SEEDS = (1, 2, 3)
-TEMP = 0.95
+TEMP = 1.0
 LENGTH = 2000  # elements at most
 SECONDS = 60.0
 RATE = 22_050  # samples a second, so that a minute takes 200 kB
