@@ -314,6 +314,16 @@ def test_tunes_are_a_corpus(tmp_path: Path) -> None:
     assert tunes[3:] == [abc_notation.plain(f"{HEAD}e2"), ""]
 
 
+def test_a_model_of_tunes_is_measured_on_what_sounds(tmp_path: Path) -> None:
+    from lstmgen.evaluation import evaluate
+
+    tune = FOLK.replace(">", "2")  # no tune of the data has broken rhythms
+    (tmp_path / "tunes.abc").write_text(f"{tune}W: words that no network of tunes knows: \u00e9\n")
+    found = {row.name: row.data for row in evaluate("folk", tmp_path / "tunes.abc", samples=0).rows}
+    assert found["characters"] == len(abc_notation.plain(tune)) + 2
+    assert found["characters that the model does not know"] == 0
+
+
 def test_a_text_of_tunes_is_music() -> None:
     tunes = music.decode(list(f"{HEAD}cd\n\n{HEAD}[M:3/4]e\n\n"), notation="abc")
     assert tunes.notes == [Note(0, 1, 72), Note(1, 1, 74), Note(2, 1, 76)]

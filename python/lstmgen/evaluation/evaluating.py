@@ -135,6 +135,7 @@ def _of_text(
     how: dict[str, Any] = {
         "charset": recipe.get("charset", "utf-8") if charset is None else charset,
         "lower": recipe.get("lower", False) if lower is None else lower,
+        "abc": recipe.get("abc") is True,  # it learnt what sounds of tunes
     }
     read = corpora.read(corpora.paths(data), **how).text
     ids = vocabulary.encode(read, "skip")
