@@ -76,13 +76,14 @@ class Timer:
 def latency(call: Call, moment: float, timer: Timer) -> float | None:
     """Return the seconds from a signal to the end of a call; None if the call ended before it."""
     begin = timer.now()
-    timer.start(moment)
     try:
-        call()
+        timer.start(moment)
+        try:
+            call()
+        finally:
+            timer.start(0)
     except Interrupted:
         return timer.now() - begin - moment
-    finally:
-        timer.start(0)
     return None
 
 

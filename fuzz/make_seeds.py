@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 import test_hostile_container as hostile  # noqa: E402
 import test_layers as every  # noqa: E402
 from lstmgen import _core  # noqa: E402
-from lstmgen.music import Note, midi  # noqa: E402
-from support.gguf_bytes import take_apart  # noqa: E402
+from lstmgen.music import Meter, Note, Pedal, Tempo, midi  # noqa: E402
+from support.gguf_bytes import boolean, strings, take_apart, u32  # noqa: E402
 from support.networks import network, packed  # noqa: E402
 
 LAYERS = {
@@ -61,7 +61,40 @@ def models() -> dict[str, bytes]:
             if value is not None:
                 file.add(key, value)
         found[f"other.{i}"] = file.to_bytes()
+    found |= vocabularies_of_models() | graphs_that_do_not_fit()
     return {name: data for name, data in found.items() if len(data) < 60_000}
+
+
+def vocabularies_of_models() -> dict[str, bytes]:
+    """Return files with labels, right and wrong, and with bytes for elements."""
+    found = {}
+    of = network([("embedding", 3), ("lstm", 4), ("dense", 2, "softmax")], 3, 0)
+    for i, labels in enumerate((["x", "y"], ["x", "x"], ["x", ""])):
+        file = take_apart(packed(of, encoding="index", vocabulary=list("abc"), labels=["x", "y"], prime=None))
+        file.set("lstmgen.labels", strings(labels))
+        found[f"labels.{i}"] = file.to_bytes()
+    letters = [f"<0x{byte:02X}>" for byte in (1, 65, 200, 255)]
+    found["bytes"] = packed(network(LAYERS["lstm"], 4, 4), vocabulary=letters, vocabulary_kind="bytes")
+    file = take_apart(found["bytes"])
+    file.set("lstmgen.vocabulary", strings([*letters[:3], "<0x0g>"]))
+    return {**found, "bytes.wrong": file.to_bytes()}
+
+
+def graphs_that_do_not_fit() -> dict[str, bytes]:
+    """Return files with a layer that reads what it cannot read."""
+    pool = network([("lstm", 5), ("attention_pool", 1e-7), ("dense", 4, "softmax")], 4, 4, sequences=True)
+    wide = [("lstm", 4), ("repeat", 4), ("gru", 4), ("gru", 4), ("add",), ("lstm", 3), ("dense", 4, "softmax")]
+    steps = network(wide, 4, 4, vectors=[0], reads={3: (-1,), 4: (2, 3)})
+    found = {}
+    for name, of, key, value in (
+        ("vector", pool, "lstmgen.layer.0.return_sequences", boolean(False)),
+        ("sequence", steps, "lstmgen.layer.0.return_sequences", boolean(True)),
+        ("steps", steps, "lstmgen.layer.1.steps", u32(3)),
+    ):
+        file = take_apart(packed(of))
+        file.set(key, value)
+        found[f"graph.{name}"] = file.to_bytes()
+    return found
 
 
 def states() -> dict[str, bytes]:
@@ -127,7 +160,10 @@ def readers() -> dict[str, dict[str, bytes]]:
     return {
         "keras": keras_files(),
         "vocabulary": vocabularies(),
-        "midi": {"notes": midi.midi_file(notes, 100)},
+        "midi": {
+            "notes": midi.midi_file(notes, 100),
+            "all": midi.midi_file(notes, 100, meters=[Meter(0, 3, 4)], pedals=[Pedal(0, 2)], tempos=[Tempo(1, 90)]),
+        },
         "layers": {str(i): text.encode() for i, text in enumerate(layers)},
         "rows": {"letters": b'text,label\nabc,x\n"d,e",y\n', "numbers": b'"1,2",x\n3 4,y\n'},
     }

@@ -1,6 +1,7 @@
 """Fuzzes what reads files in Python: `python fuzz/readers.py TARGET [OPTIONS OF LIBFUZZER] FOLDER`.
 
-It needs atheris. `fuzz/run` runs it, and says what counts as a crash.
+It needs atheris. `fuzz/run` runs it, and says what counts as a crash. `python fuzz/readers.py
+replay FOLDER` gives each target the inputs in the folder of its name once, without atheris.
 
 | target | what it tries | what must hold |
 |---|---|---|
@@ -20,9 +21,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import atheris
+REPLAY = sys.argv[1:2] == ["replay"]
+if not REPLAY:
+    import atheris
 
-with atheris.instrument_imports(include=["lstmgen"]):
+with contextlib.nullcontext() if REPLAY else atheris.instrument_imports(include=["lstmgen"]):
     from lstmgen import classifying
     from lstmgen.errors import ModelFormatError
     from lstmgen.keras_file import layer_list, reader
@@ -73,6 +76,9 @@ def midi_file(data: bytes) -> None:
         for stroke in track:
             assert 0 <= stroke.start < stroke.end
             assert 0 <= seconds(stroke.start) <= seconds(stroke.end)
+    for note in midi.piece_of(found).notes:
+        assert note.start >= 0
+        assert note.duration > 0
 
 
 def layers(data: bytes) -> None:
@@ -118,7 +124,12 @@ def _bounded(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
 
 
 def main() -> None:
-    """Run libFuzzer with the options of the command line."""
+    """Run libFuzzer with the options of the command line, or replay."""
+    if REPLAY:
+        for name, replayed in TARGETS.items():
+            for path in sorted(Path(sys.argv[2], name).iterdir()):
+                replayed(path.read_bytes())
+        return
     target = TARGETS[sys.argv.pop(1)]
     atheris.Setup(sys.argv, _bounded(target))
     atheris.Fuzz()

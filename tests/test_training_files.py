@@ -494,6 +494,54 @@ def test_a_process_that_is_killed_leaves_the_old_files_or_the_new_ones(tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(MODEL)  # nothing half written
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import lstmgen.files as files
+from lstmgen.training import TextSettings, train_text
+left = int(sys.argv[2])
+def counted(call):
+    def step(*given, **options):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*given, **options)
+    return step
+for name in ("replace", "fsync"):
+    setattr(os, name, counted(getattr(os, name)))
+Path.unlink = counted(Path.unlink)
+folder = Path(sys.argv[1])
+settings = TextSettings(units=8, epochs=2, batch=16, length=20, window=10, holdout=0.1, lr=1e-2, resume=True)
+train_text(folder / "song.txt", folder / "m.bin", settings)
+"""
+
+
+@pytest.mark.slow(reason="each kill is a process that imports Keras")
+@pytest.mark.usefixtures("keras")
+@pytest.mark.skipif(os.name != "posix", reason="has no SIGKILL")
+def test_a_training_that_is_killed_at_many_steps_leaves_whole_files_and_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "song.txt").write_text(SONG)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    killed = 0
+    for steps in (*range(1, 11), 1000):  # each goes on with what the one before has left
+        run = [sys.executable, "-c", KILLED, str(tmp_path), str(steps)]
+        done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode in (0, -9), done.stderr
+        killed += done.returncode == -9
+        for name in ("m.bin", "m.h5"):
+            if (tmp_path / name).exists():
+                assert lstmgen.Model(tmp_path / name).layers[0].outputs == 8
+        if done.returncode == 0:
+            break
+    assert killed >= 5
+    assert done.returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"song.txt", *MODEL}
+    x = np.zeros((1, 10), np.uint32)
+    keras_model, model = lstmgen.Model(tmp_path / "m.h5"), lstmgen.Model(tmp_path / "m.bin")
+    np.testing.assert_array_equal(keras_model.predict(x), model.predict(x))
+
+
 def test_a_damaged_journal_is_an_error(tmp_path: Path) -> None:
     (tmp_path / ".m.replacing").write_bytes(b"no journal")
     with pytest.raises(ValueError, match=r"\.m\.replacing: damaged: "):

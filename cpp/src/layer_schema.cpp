@@ -119,7 +119,7 @@ void check_inputs(const ShapeQuestion& q) {
 using D = LayerDescription;
 
 constexpr ArraySize kNone{nullptr, 1}, kIn{&D::input_size, 1}, kUnits{&D::units, 1};
-constexpr ArraySize gates(std::size_t n) { return {&D::units, n}; }
+constexpr ArraySize kThreeGates{&D::units, 3}, kFourGates{&D::units, 4};
 constexpr LayerKey kUnitsKey{"units", &D::units, 1, kMaxSize};
 constexpr LayerKey kActivationKey{"activation", &D::activation};
 constexpr LayerKey kRecurrentActivationKey{"recurrent_activation", &D::recurrent_activation};
@@ -146,7 +146,7 @@ constexpr LayerType kTypes[] = {
      kSequence,
      states,
      {kUnitsKey, kActivationKey, kRecurrentActivationKey, kReturnSequencesKey},
-     {{"kernel", kIn, gates(4)}, {"recurrent_kernel", kUnits, gates(4)}, {"bias", kNone, gates(4)}},
+     {{"kernel", kIn, kFourGates}, {"recurrent_kernel", kUnits, kFourGates}, {"bias", kNone, kFourGates}},
      make_lstm},
     {"gru",
      trait::recurrent,
@@ -155,10 +155,10 @@ constexpr LayerType kTypes[] = {
      kSequence,
      states,
      {kUnitsKey, kActivationKey, kRecurrentActivationKey, kReturnSequencesKey, {"reset_after", &D::reset_after}},
-     {{"kernel", kIn, gates(3)},
-      {"recurrent_kernel", kUnits, gates(3)},
-      {"bias", kNone, gates(3)},
-      {"recurrent_bias", kNone, gates(3), &D::reset_after}},
+     {{"kernel", kIn, kThreeGates},
+      {"recurrent_kernel", kUnits, kThreeGates},
+      {"bias", kNone, kThreeGates},
+      {"recurrent_bias", kNone, kThreeGates, &D::reset_after}},
      make_gru},
     {"simple_rnn",
      trait::recurrent,
