@@ -214,7 +214,7 @@ def test_a_second_thread_is_refused() -> None:
 
     worker = threading.Thread(target=work)
     worker.start()
-    with pytest.raises(RuntimeError, match="the batch is in use by another thread"):
+    with pytest.raises(RuntimeError, match="the batch is in use: by another thread"):
         while worker.is_alive():
             batch.advance()
     worker.join()

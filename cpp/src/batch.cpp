@@ -13,7 +13,6 @@
 
 #include "checks.hpp"
 #include "context.hpp"
-#include "float_mode.hpp"
 #include "grammar/guard.hpp"
 #include "in_use.hpp"
 #include "kept.hpp"
@@ -36,22 +35,8 @@ constexpr std::size_t kWeights = 8;
 
 class Batch::Impl {
 public:
-    // Gives one call the batch to itself.
-    class Use {
-    public:
-        explicit Use(const std::unique_ptr<Impl>& impl) : impl_(impl.get()) {
-            if (!impl_) refuse({"the batch was moved from: assign another one to it first"});
-            if (!impl_->in_use_.take()) fail(ErrorCode::busy, {"the batch is in use by another thread"});
-        }
-        ~Use() { impl_->in_use_.give_back(); }
-        Use(const Use&) = delete;
-        Use& operator=(const Use&) = delete;
-        Impl* operator->() const noexcept { return impl_; }
-
-    private:
-        FloatMode mode_;
-        Impl* impl_;
-    };
+    static constexpr const char* kName = "batch";
+    InUse in_use;
 
     struct Joined {
         enum Phase { kNoting, kReading, kDrawing, kResting, kOver };
@@ -378,7 +363,6 @@ private:
     }
 
     std::shared_ptr<const Network> network_;
-    InUse in_use_;
     std::vector<std::unique_ptr<Joined>> members_;  // (most), null where there is none
     std::size_t threads_, size_ = 0;
     std::unique_ptr<Context> readers_, drawers_;  // of carried states: of primes, and of elements
@@ -399,26 +383,26 @@ LSTMGEN_KEPT Batch::Batch(Batch&&) noexcept = default;
 LSTMGEN_KEPT Batch& Batch::operator=(Batch&&) noexcept = default;
 LSTMGEN_KEPT Batch::~Batch() = default;
 
-LSTMGEN_KEPT std::size_t Batch::join(BatchRequest request) { return Impl::Use(impl_)->join(std::move(request)); }
-LSTMGEN_KEPT void Batch::leave(std::size_t sequence) { Impl::Use(impl_)->leave(sequence); }
-LSTMGEN_KEPT void Batch::pause(std::size_t sequence) { Impl::Use(impl_)->pause(sequence); }
-LSTMGEN_KEPT void Batch::resume(std::size_t sequence) { Impl::Use(impl_)->resume(sequence); }
-LSTMGEN_KEPT std::size_t Batch::size() const { return Impl::Use(impl_)->size(); }
-LSTMGEN_KEPT std::size_t Batch::resting() const { return Impl::Use(impl_)->resting(); }
-LSTMGEN_KEPT const std::vector<BatchElement>& Batch::step() { return Impl::Use(impl_)->step(); }
+LSTMGEN_KEPT std::size_t Batch::join(BatchRequest request) { return Exclusive(impl_)->join(std::move(request)); }
+LSTMGEN_KEPT void Batch::leave(std::size_t sequence) { Exclusive(impl_)->leave(sequence); }
+LSTMGEN_KEPT void Batch::pause(std::size_t sequence) { Exclusive(impl_)->pause(sequence); }
+LSTMGEN_KEPT void Batch::resume(std::size_t sequence) { Exclusive(impl_)->resume(sequence); }
+LSTMGEN_KEPT std::size_t Batch::size() const { return Exclusive(impl_)->size(); }
+LSTMGEN_KEPT std::size_t Batch::resting() const { return Exclusive(impl_)->resting(); }
+LSTMGEN_KEPT const std::vector<BatchElement>& Batch::step() { return Exclusive(impl_)->step(); }
 LSTMGEN_KEPT double Batch::log_probability(std::size_t sequence) const {
-    return Impl::Use(impl_)->at(sequence).sampler.drawn_log_probability();
+    return Exclusive(impl_)->at(sequence).sampler.drawn_log_probability();
 }
 LSTMGEN_KEPT std::size_t Batch::likeliest(std::size_t sequence, std::size_t most, std::uint32_t* ids,
                                           double* log_p) const {
-    const Impl::Use use(impl_);
+    const Exclusive use(impl_);
     check_pointer(ids, most, "ids");
     check_pointer(log_p, most, "log_p");
     return use->at(sequence).sampler.likeliest(most, ids, log_p);
 }
-LSTMGEN_KEPT double Batch::score(std::size_t sequence) const { return Impl::Use(impl_)->at(sequence).score; }
+LSTMGEN_KEPT double Batch::score(std::size_t sequence) const { return Exclusive(impl_)->at(sequence).score; }
 LSTMGEN_KEPT const std::string& Batch::error(std::size_t sequence) const {
-    return Impl::Use(impl_)->at(sequence).error;
+    return Exclusive(impl_)->at(sequence).error;
 }
 
 }  // namespace lstmgen

@@ -20,24 +20,8 @@ namespace lstmgen {
 
 class Generator::Impl {
 public:
-    // Gives one call the generator to itself. Throws Error if another call has it.
-    class Use {
-    public:
-        explicit Use(const std::unique_ptr<Impl>& impl) : impl_(impl.get()) {
-            if (!impl_) refuse({"the generator was moved from: assign another one to it first"});
-            if (!impl_->in_use_.take())
-                fail(ErrorCode::busy, {"the generator is in use: by another thread, or below this callback"});
-        }
-        ~Use() { impl_->in_use_.give_back(); }
-        Use(const Use&) = delete;
-        Use& operator=(const Use&) = delete;
-        Impl* operator->() const noexcept { return impl_; }
-        Impl& operator*() const noexcept { return *impl_; }
-
-    private:
-        FloatMode mode_;
-        Impl* impl_;
-    };
+    static constexpr const char* kName = "generator";
+    InUse in_use;
 
     Impl(const std::shared_ptr<const Network>& network, const GeneratorOptions& options)
         : context_(network, options.refresh, 1, options.threads, network->keep_going()),
@@ -247,7 +231,6 @@ private:
         ready_ = true;
     }
 
-    InUse in_use_;
     Context context_;
     Sampler sampler_;
     grammar::Guard guard_;
@@ -264,48 +247,48 @@ LSTMGEN_KEPT Generator::Generator(Generator&&) noexcept = default;
 LSTMGEN_KEPT Generator& Generator::operator=(Generator&&) noexcept = default;
 LSTMGEN_KEPT Generator::~Generator() = default;
 
-LSTMGEN_KEPT SamplerOptions Generator::options() const { return Impl::Use(impl_)->sampler().options(); }
-LSTMGEN_KEPT void Generator::set_options(const SamplerOptions& options) { Impl::Use(impl_)->set_options(options); }
-LSTMGEN_KEPT void Generator::set_seed(std::uint64_t seed) { Impl::Use(impl_)->set_seed(seed); }
-LSTMGEN_KEPT double Generator::log_probability() const { return Impl::Use(impl_)->sampler().drawn_log_probability(); }
+LSTMGEN_KEPT SamplerOptions Generator::options() const { return Exclusive(impl_)->sampler().options(); }
+LSTMGEN_KEPT void Generator::set_options(const SamplerOptions& options) { Exclusive(impl_)->set_options(options); }
+LSTMGEN_KEPT void Generator::set_seed(std::uint64_t seed) { Exclusive(impl_)->set_seed(seed); }
+LSTMGEN_KEPT double Generator::log_probability() const { return Exclusive(impl_)->sampler().drawn_log_probability(); }
 LSTMGEN_KEPT void Generator::set_grammar(const Grammar& grammar, std::uint64_t length) {
-    Impl::Use(impl_)->set_grammar(grammar, length);
+    Exclusive(impl_)->set_grammar(grammar, length);
 }
-LSTMGEN_KEPT void Generator::set_grammar_length(std::uint64_t length) { Impl::Use(impl_)->set_grammar_length(length); }
-LSTMGEN_KEPT Grammar Generator::grammar() const { return Impl::Use(impl_)->grammar(); }
-LSTMGEN_KEPT bool Generator::ended() const { return Impl::Use(impl_)->ended(); }
+LSTMGEN_KEPT void Generator::set_grammar_length(std::uint64_t length) { Exclusive(impl_)->set_grammar_length(length); }
+LSTMGEN_KEPT Grammar Generator::grammar() const { return Exclusive(impl_)->grammar(); }
+LSTMGEN_KEPT bool Generator::ended() const { return Exclusive(impl_)->ended(); }
 LSTMGEN_KEPT void Generator::set_stops(const Stops& ids, const std::vector<std::string>& texts) {
-    Impl::Use(impl_)->set_stops(ids, texts);
+    Exclusive(impl_)->set_stops(ids, texts);
 }
-LSTMGEN_KEPT Stops Generator::stops() const { return Impl::Use(impl_)->stop_search().ids(); }
-LSTMGEN_KEPT std::vector<std::string> Generator::stop_texts() const { return Impl::Use(impl_)->stop_search().texts(); }
-LSTMGEN_KEPT void Generator::go_on() { Impl::Use(impl_)->go_on(); }
-LSTMGEN_KEPT void Generator::reset(std::uint64_t seed) { Impl::Use(impl_)->reset(seed); }
-LSTMGEN_KEPT Generator Generator::clone() const { return Generator(Impl::Use(impl_)->clone()); }
+LSTMGEN_KEPT Stops Generator::stops() const { return Exclusive(impl_)->stop_search().ids(); }
+LSTMGEN_KEPT std::vector<std::string> Generator::stop_texts() const { return Exclusive(impl_)->stop_search().texts(); }
+LSTMGEN_KEPT void Generator::go_on() { Exclusive(impl_)->go_on(); }
+LSTMGEN_KEPT void Generator::reset(std::uint64_t seed) { Exclusive(impl_)->reset(seed); }
+LSTMGEN_KEPT Generator Generator::clone() const { return Generator(Exclusive(impl_)->clone()); }
 LSTMGEN_KEPT void Generator::copy_from(const Generator& other) {
-    const Impl::Use to(impl_);
-    if (&other != this) to->copy_from(*Impl::Use(other.impl_));
+    const Exclusive to(impl_);
+    if (&other != this) to->copy_from(*Exclusive(other.impl_));
 }
 
 LSTMGEN_KEPT bool Generator::feed(const std::uint32_t* ids, std::size_t n, const Continue& keep_going) {
-    return Impl::Use(impl_)->feed(ids, n, keep_going);
+    return Exclusive(impl_)->feed(ids, n, keep_going);
 }
-LSTMGEN_KEPT std::uint32_t Generator::next() { return Impl::Use(impl_)->next(); }
-LSTMGEN_KEPT std::uint32_t Generator::draw(const double* logits) { return Impl::Use(impl_)->draw(logits); }
-LSTMGEN_KEPT void Generator::logits(double* logits) const { Impl::Use(impl_)->logits(logits); }
+LSTMGEN_KEPT std::uint32_t Generator::next() { return Exclusive(impl_)->next(); }
+LSTMGEN_KEPT std::uint32_t Generator::draw(const double* logits) { return Exclusive(impl_)->draw(logits); }
+LSTMGEN_KEPT void Generator::logits(double* logits) const { Exclusive(impl_)->logits(logits); }
 LSTMGEN_KEPT std::size_t Generator::likeliest(std::size_t most, std::uint32_t* ids, double* log_p) const {
-    return Impl::Use(impl_)->likeliest(most, ids, log_p);
+    return Exclusive(impl_)->likeliest(most, ids, log_p);
 }
 LSTMGEN_KEPT void Generator::set_logits_processor(LogitsProcessor processor, void* user) {
-    Impl::Use(impl_)->set_processor(processor, user);
+    Exclusive(impl_)->set_processor(processor, user);
 }
-LSTMGEN_KEPT void Generator::probabilities(double* p) const { Impl::Use(impl_)->probabilities(p); }
+LSTMGEN_KEPT void Generator::probabilities(double* p) const { Exclusive(impl_)->probabilities(p); }
 LSTMGEN_KEPT bool Generator::score(const std::uint32_t* ids, std::size_t n, double* log_p, const Continue& keep_going) {
-    return Impl::Use(impl_)->score(ids, n, log_p, keep_going);
+    return Exclusive(impl_)->score(ids, n, log_p, keep_going);
 }
 
 LSTMGEN_KEPT std::size_t Generator::save_state(void* to, std::size_t capacity) const {
-    return Impl::Use(impl_)->save(to, capacity);
+    return Exclusive(impl_)->save(to, capacity);
 }
 LSTMGEN_KEPT Generator Generator::load_state(const Model& model, const void* state, std::size_t bytes,
                                              std::size_t threads) {

@@ -1,7 +1,11 @@
-// Tells whether a caller is using an object that belongs to one caller at a time.
+// Objects that belong to one caller at a time.
 #pragma once
 
 #include <atomic>
+#include <memory>
+
+#include "float_mode.hpp"
+#include "message.hpp"
 
 namespace lstmgen {
 
@@ -15,6 +19,32 @@ public:
 private:
     static_assert(std::atomic<bool>::is_always_lock_free);
     std::atomic<bool> taken_{false};
+};
+
+/// Takes the flag of an object, or throws Error. The flag is null if the object was moved from.
+inline void take(InUse* flag, const char* name) {
+    if (!flag) refuse({"the % was moved from: assign another one to it first", name});
+    if (!flag->take()) fail(ErrorCode::busy, {"the % is in use: by another thread, or below this callback", name});
+}
+
+/// Gives one call the inside of a public class to itself, with the library's rounding of floats.
+/// Impl has a flag `in_use`, and a `kName` for errors.
+template <class Impl>
+class Exclusive {
+public:
+    /// Throws Error if the object was moved from, or if another call has it.
+    explicit Exclusive(const std::unique_ptr<Impl>& impl) : impl_(impl.get()) {
+        take(impl_ ? &impl_->in_use : nullptr, Impl::kName);
+    }
+    ~Exclusive() { impl_->in_use.give_back(); }
+    Exclusive(const Exclusive&) = delete;
+    Exclusive& operator=(const Exclusive&) = delete;
+    Impl* operator->() const noexcept { return impl_; }
+    Impl& operator*() const noexcept { return *impl_; }
+
+private:
+    FloatMode mode_;
+    Impl* impl_;
 };
 
 }  // namespace lstmgen
