@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Unpack
 
-from lstmgen import _core
 from lstmgen.bundled import Source
 from lstmgen.errors import option
 from lstmgen.generator import Generator
@@ -188,7 +187,7 @@ class Batch:
 
     def __init__(self, source: Source | Model, *, most: int = 64, threads: int = 1) -> None:
         self._generator = Generator(source, threads=threads)
-        self._engine = _core.Batch(self._generator.model._native, Integer(1, most=4096).check("most", most), threads)
+        self._engine = self._generator._batch(Integer(1, most=4096).check("most", most))
         self._sequences: dict[int, Sequence] = {}
 
     @property

@@ -571,6 +571,9 @@ class Generator:
     def _native(self, values: Mapping[str, Any], refresh: int) -> _core.Generator:
         return _core.Generator(self.model._native, self._told(values), refresh=refresh, threads=self.threads)
 
+    def _batch(self, most: int) -> _core.Batch:
+        return _core.Batch(self.model._native, most, self.threads)
+
     def _told(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the engine's sampler is told, with a new seed if none is given."""
         return {"seed": _new_seed(), **_breakers(self.model), **engine_options(self.model, values)}

@@ -168,7 +168,7 @@ class NoteGenerator:
             return self.default_prime
         notes, where = self._notes(prime)
         steps = self.model.window
-        if steps and len(notes) < steps and self.model._native.info.fixed_steps:
+        if steps and len(notes) < steps and self.model.fixed_steps:
             raise ValueError(f"{where}expected at least {steps} notes, which the network takes, found {len(notes)}")
         return notes
 
