@@ -15,7 +15,7 @@ import pytest
 
 import lstmgen
 from lstmgen.binfile.repacking import repack
-from lstmgen.options import CHANGEABLE, TABLE
+from lstmgen.options import CHANGEABLE, TABLE, typescript
 from support.library import ROOT, run
 from support.networks import network, packed
 from support.web import WEB, build, chromium, in_browser, in_node, needs_build, served
@@ -249,12 +249,13 @@ def test_a_freed_model_gives_its_memory_back(package: Path, models: Path) -> Non
 
 
 def of_the_types() -> tuple[set[str], set[str]]:
-    """Return the options that lstmgen.d.ts has: those that may change, and the others."""
-    text = (WEB / "lstmgen.d.ts").read_text()
-    names = ("ChangeableOptions", "SamplingOptions")
+    """Return the options that the types have: those that may change, and the others."""
+    text = (WEB / "lstmgen.d.ts").read_text() + typescript()
+    names = ("NumberOptions", "ChangeableOptions", "SamplingOptions")
     blocks = [re.search(rf"interface {name}\b[^{{]*{{(.*?)\n}}", text, re.S) for name in names]
-    changeable, others = (set(re.findall(r"^  (\w+)\?:", block[1], re.M)) for block in blocks if block)
-    return changeable, others
+    numbers, changeable, others = (set(re.findall(r"^  (\w+)\?:", block[1], re.M)) for block in blocks if block)
+    assert not numbers & changeable
+    return numbers | changeable, others
 
 
 @pytest.mark.skipif(not WEB.is_dir(), reason="needs the tree")
@@ -490,6 +491,7 @@ def test_the_types_are_right(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for name in ("lstmgen.d.ts", "remote.d.ts", "package.json"):
         shutil.copy(WEB / name, folder)
+    (folder / "options.d.ts").write_text(typescript())
     strict = ["--noEmit", "--strict", "--noUncheckedIndexedAccess", "--target", "es2022", "--module", "node16"]
     options = [*strict, "--moduleResolution", "node16", "--lib", "es2022,dom,dom.iterable", "--typeRoots", "none"]
     (tmp_path / "use.mts").write_text(USES)

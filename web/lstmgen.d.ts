@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: MIT
+import type { NumberOptions } from "./options.js";
+
+export type { NumberOptions };
+
 /** What an error is about. */
 export type ErrorCode =
   | "io"
@@ -81,13 +85,7 @@ export interface ModelInfo {
 export type Elements = string | Iterable<string | number>;
 
 /** The options that may change while a stream runs. docs/sampling.md says more of each. */
-export interface ChangeableOptions {
-  /** At least 0; default 1. 0: the most likely element. */
-  temp?: number | null;
-  /** The same as `temp`. */
-  temperature?: number | null;
-  /** 1 / temp. */
-  inverse_temp?: number | null;
+export interface ChangeableOptions extends NumberOptions {
   /** The most elements that are drawn; default 1000. null and Infinity: for ever, in streams only. */
   length?: number | null;
   /** The first of these texts, or lists of elements or ids, ends the sample, with the element in
@@ -105,45 +103,7 @@ export interface ChangeableOptions {
   allow?: Elements | null;
   /** These elements cannot be drawn. */
   ban?: Elements | null;
-  /** Above 0; default 1. */
-  repeat_penalty?: number | null;
-  frequency_penalty?: number | null;
-  presence_penalty?: number | null;
-  /** At most 4096, or -1: as many; default 64. */
-  repeat_last_n?: number | null;
-  /** At least 0; 0, the default: no DRY. */
-  dry_multiplier?: number | null;
-  /** At least 1; default 1.75. */
-  dry_base?: number | null;
-  /** At least 1; default 2. */
-  dry_allowed_length?: number | null;
-  /** At most 4096, or -1: as many; default 4096. */
-  dry_penalty_last_n?: number | null;
   dry_sequence_breakers?: string | Iterable<string> | null;
-  /** At least 0; 0, the default: off. */
-  top_n_sigma?: number | null;
-  /** 0, the default: all. */
-  top_k?: number | null;
-  /** In (0, 1]; default 1. */
-  typical_p?: number | null;
-  /** In (0, 1]; default 1. */
-  top_p?: number | null;
-  /** In [0, 1]; default 0. */
-  min_p?: number | null;
-  /** In [0, 1]; default 0. */
-  xtc_probability?: number | null;
-  /** In [0, 1]; default 0.1. */
-  xtc_threshold?: number | null;
-  /** At least 0; default 0. */
-  dynatemp_range?: number | null;
-  /** At least 0; default 1. */
-  dynatemp_exponent?: number | null;
-  /** 0, the default: off. 2: mirostat 2.0. */
-  mirostat?: number | null;
-  /** At least 0; default 5. */
-  mirostat_tau?: number | null;
-  /** At least 0; default 0.1. */
-  mirostat_eta?: number | null;
 }
 
 /** How a sequence is drawn. null has the same effect as no value, but in `length` and `refresh`. */

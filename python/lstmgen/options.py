@@ -9,8 +9,10 @@ is told follow from it by name.
 # objects.
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypedDict, TypeVar
 
 from lstmgen.errors import OptionError, OptionTypeError, option
@@ -967,5 +969,24 @@ def table() -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def typescript() -> str:
+    """Return the options that are numbers, and that may change, as types for JavaScript.
+
+    The build of web/ writes them to web/options.d.ts.
+
+    >>> "  top_k?: number | null;" in typescript().splitlines()
+    True
+    """
+    lines = ["// SPDX-License-Identifier: MIT", "/** Options that are numbers. */", "export interface NumberOptions {"]
+    for name, entry in TABLE.items():
+        if isinstance(entry.values, Number | Integer) and entry.changes and not entry.none:
+            lines.append(f"  /** {entry.meaning} Values: {entry.values}. Default: {default(name)}. */")
+            lines.append(f"  {name}?: number | null;")
+    return "\n".join([*lines, "}", ""])
+
+
 if __name__ == "__main__":
-    print(table())
+    if sys.argv[1:2] == ["typescript"]:
+        Path(sys.argv[2]).write_text(typescript(), encoding="utf-8")
+    else:
+        print(table())

@@ -33,7 +33,7 @@ def build(folder: Path) -> Path:
     run("cmake", "--build", folder / "build", "--target", "lstmgen_web", "--parallel", "2")
     shutil.rmtree(folder / "build")
     for path in WEB.iterdir():
-        if path.is_file() and path.suffix != ".wasm":
+        if path.is_file() and path.name not in ("lstmgen.wasm", "options.d.ts"):
             shutil.copy(path, folder)
     return folder
 
