@@ -43,11 +43,11 @@ lstmgen_status read_stop_texts(const lstmgen_model& model, const char* const* te
     return LSTMGEN_OK;
 }
 
+namespace {
+
 lstmgen_status fail_busy() noexcept {
     return fail(LSTMGEN_BUSY, "the generator is in use: by another thread, or below this callback");
 }
-
-namespace {
 
 // Draws up to `length` elements and hands them to `callback`, which returns 0 to go on.
 template <class F>
@@ -58,6 +58,16 @@ lstmgen_status sample(Generator& generator, std::size_t length, F&& callback) {
 }
 
 }  // namespace
+
+lstmgen_status call_with(const lstmgen_generator* generator, OnHandle* call, void* f) noexcept {
+    const lstmgen_status status = check(generator);
+    if (status != LSTMGEN_OK) return status;
+    if (!generator->in_use.take()) return fail_busy();
+    const lstmgen_status result = guarded([&] { return call(const_cast<lstmgen_generator*>(generator), f); });
+    generator->in_use.give_back();
+    return result;
+}
+
 }  // namespace lstmgen
 
 using namespace lstmgen;

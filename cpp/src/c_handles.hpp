@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <new>
 #include <optional>
+#include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -93,37 +95,26 @@ lstmgen_status check(const lstmgen_model* model) noexcept;
 lstmgen_status check(const lstmgen_generator* generator) noexcept;
 /// A grammar of `model`, or null for none.
 lstmgen_status read_grammar(const lstmgen_grammar* grammar, const lstmgen_model* model, Grammar& to);
-lstmgen_status fail_busy() noexcept;
 /// Reads stops (count), of which the i-th is a text of sizes[i] bytes. Tokens become ids.
 lstmgen_status read_stop_texts(const lstmgen_model& model, const char* const* texts, const std::size_t* sizes,
                                std::size_t count, std::vector<std::vector<std::uint32_t>>& ids,
                                std::vector<std::string>& to);
 
-/// Returns f(model), after a check of the model.
-template <class F>
-lstmgen_status with(const lstmgen_model* model, F&& f) noexcept {
-    const lstmgen_status status = check(model);
-    return status != LSTMGEN_OK ? status : guarded([&] { return f(*model); });
-}
+/// A function of a call. It gets a handle that was checked, and what `f` points to.
+using OnHandle = lstmgen_status(void* handle, void* f);
 
-/// Returns f(generator), after a check of the generator. No other call can use it meanwhile. G may
-/// be const.
-template <class G, class F>
-lstmgen_status with_unused(G* generator, F&& f) noexcept {
-    const lstmgen_status status = check(generator);
-    if (status != LSTMGEN_OK) return status;
-    if (!generator->in_use.take()) return fail_busy();
-    const lstmgen_status result = guarded([&] { return f(*generator); });
-    generator->in_use.give_back();
-    return result;
-}
-template <class F>
-lstmgen_status with(lstmgen_generator* generator, F&& f) noexcept {
-    return with_unused(generator, std::forward<F>(f));
-}
-template <class F>
-lstmgen_status with(const lstmgen_generator* generator, F&& f) noexcept {
-    return with_unused(generator, std::forward<F>(f));
+/// Calls `call` with a model after a check of it, or with a generator that no other call can use
+/// meanwhile. They are no templates, so that a function of the C API is a few instructions.
+lstmgen_status call_with(const lstmgen_model* model, OnHandle* call, void* f) noexcept;
+lstmgen_status call_with(const lstmgen_generator* generator, OnHandle* call, void* f) noexcept;
+
+/// Returns f(*handle), after a check of the handle: of a model or a generator, which may be const.
+template <class Handle, class F>
+lstmgen_status with(Handle* handle, F&& f) noexcept {
+    OnHandle* const call = [](void* h, void* g) {
+        return (*static_cast<std::remove_reference_t<F>*>(g))(*static_cast<Handle*>(h));
+    };
+    return call_with(handle, call, &f);
 }
 
 /// Saves a state into `to` (capacity bytes) with `save(to, capacity)`, which returns the bytes that

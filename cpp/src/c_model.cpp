@@ -40,11 +40,19 @@ lstmgen_status check(const lstmgen_model* model) noexcept {
                 "the model: expected a handle in use, found one that was released, or another thing");
 }
 
+lstmgen_status call_with(const lstmgen_model* model, OnHandle* call, void* f) noexcept {
+    const lstmgen_status status = check(model);
+    if (status != LSTMGEN_OK) return status;
+    return guarded([&] { return call(const_cast<lstmgen_model*>(model), f); });
+}
+
 namespace {
 
-// Makes a model from the C++ model that `make(name, options)` loads.
-template <class F>
-lstmgen_status load(const lstmgen_load_options* options, lstmgen_model** to, F&& make) noexcept {
+// Where a model comes from: three functions of the C API differ in it.
+using Make = Model(const void* from, const std::string& name, const LoadOptions& options);
+
+// Makes a model from the C++ model that `make` loads.
+lstmgen_status load(const lstmgen_load_options* options, lstmgen_model** to, Make* make, const void* from) noexcept {
     if (!to) return fail_null("the place for the model");
     *to = nullptr;
     lstmgen_load_options o = Versioned<lstmgen_load_options>::defaults();
@@ -58,9 +66,24 @@ lstmgen_status load(const lstmgen_load_options* options, lstmgen_model** to, F&&
         LoadOptions kernels;
         if (o.isa) kernels.isa = o.isa;
         if (o.on_wait) kernels.keep_going = [o] { return o.on_wait(o.user) == 0; };
-        *to = create<lstmgen_model>(allocator, make(std::string(o.name ? o.name : "<memory>"), kernels), allocator);
+        *to = create<lstmgen_model>(allocator, make(from, o.name ? o.name : "<memory>", kernels), allocator);
         return LSTMGEN_OK;
     });
+}
+
+// The functions that load a model from a path, from memory and from a stream.
+Model from_path(const void* from, const std::string&, const LoadOptions& options) {
+    if (!from) refuse({"the path is NULL"});
+    return Model::load(static_cast<const char*>(from), options);
+}
+
+struct Memory {
+    const void* data;
+    std::size_t bytes;
+};
+Model from_memory(const void* from, const std::string& name, const LoadOptions& options) {
+    const auto& memory = *static_cast<const Memory*>(from);
+    return Model::from_memory(memory.data, memory.bytes, name, options);
 }
 
 // Reads all bytes of a stream. Returns a buffer, and how many of its bytes count. Their content is
@@ -85,6 +108,17 @@ std::pair<AlignedBuffer<char>, std::size_t> read_all(lstmgen_read read, void* us
         if (used > kMaxFile) break;
     }
     return {std::move(bytes), used};
+}
+
+struct Stream {
+    lstmgen_read read;
+    void* user;
+};
+Model from_stream(const void* from, const std::string& name, const LoadOptions& options) {
+    const auto& stream = *static_cast<const Stream*>(from);
+    if (!stream.read) refuse({"the function that reads is NULL"});
+    const auto [bytes, used] = read_all(stream.read, stream.user, name);
+    return Model::from_memory(bytes.data(), used, name, options);
 }
 
 lstmgen_status give(const std::string& text, const char** to, std::size_t* bytes) noexcept {
@@ -145,26 +179,19 @@ using namespace lstmgen;
 // ---- Models -------------------------------------------------------------------------------------
 
 lstmgen_status lstmgen_model_load_path(const char* path, const lstmgen_load_options* options, lstmgen_model** model) {
-    return load(options, model, [&](const std::string&, const LoadOptions& kernels) {
-        if (!path) refuse({"the path is NULL"});
-        return Model::load(path, kernels);
-    });
+    return load(options, model, from_path, path);
 }
 
 lstmgen_status lstmgen_model_load_memory(const void* data, size_t bytes, const lstmgen_load_options* options,
                                          lstmgen_model** model) {
-    return load(options, model, [&](const std::string& name, const LoadOptions& kernels) {
-        return Model::from_memory(data, bytes, name, kernels);
-    });
+    const Memory memory{data, bytes};
+    return load(options, model, from_memory, &memory);
 }
 
 lstmgen_status lstmgen_model_load_stream(lstmgen_read read, void* user, const lstmgen_load_options* options,
                                          lstmgen_model** model) {
-    return load(options, model, [&](const std::string& name, const LoadOptions& kernels) {
-        if (!read) refuse({"the function that reads is NULL"});
-        const auto [bytes, used] = read_all(read, user, name);
-        return Model::from_memory(bytes.data(), used, name, kernels);
-    });
+    const Stream stream{read, user};
+    return load(options, model, from_stream, &stream);
 }
 
 lstmgen_status lstmgen_model_retain(lstmgen_model* model) {

@@ -10,6 +10,7 @@
 #include "gguf.hpp"
 #include "layer_schema.hpp"
 #include "message.hpp"
+#include "sorting.hpp"
 
 namespace lstmgen {
 
@@ -588,7 +589,7 @@ void set_checksum(std::string& file, std::size_t checksum_at, const Continue& ke
 std::vector<std::uint32_t> order_of(const std::vector<std::string>& texts) {
     std::vector<std::uint32_t> order(texts.size());
     for (std::uint32_t id = 0; id < order.size(); ++id) order[id] = id;
-    std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return texts[a] < texts[b]; });
+    sort_ids(order, [&](std::uint32_t a, std::uint32_t b) { return texts[a] < texts[b]; });
     return order;
 }
 

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "kept.hpp"
+
 namespace lstmgen {
 namespace {
 
@@ -55,7 +57,7 @@ std::uint32_t zeros(std::size_t n) {
 
 }  // namespace
 
-void Crc32::update(const std::byte* p, std::size_t n) {
+LSTMGEN_KEPT void Crc32::update(const std::byte* p, std::size_t n) {
     static const Tables tables = make_tables();
     if (n >= kLongEnough) {  // four parts side by side hide the latency of the look-ups
         const std::size_t part = n / 32 * 8;

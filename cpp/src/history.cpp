@@ -1,23 +1,25 @@
 #include "history.hpp"
 
+#include "kept.hpp"
+
 namespace lstmgen {
 
-History::History(std::size_t n, std::size_t capacity) : last_(n), counts_(n) { reserve(capacity); }
+LSTMGEN_KEPT History::History(std::size_t n, std::size_t capacity) : last_(n), counts_(n) { reserve(capacity); }
 
-void History::reserve(std::size_t capacity) {
+LSTMGEN_KEPT void History::reserve(std::size_t capacity) {
     capacity_ = capacity;
     ids_.resize(2 * capacity);
     previous_.resize(2 * capacity);
     lengths_.resize(2 * capacity);
 }
 
-void History::clear() noexcept {
+LSTMGEN_KEPT void History::clear() noexcept {
     end_ = 0;
     std::fill(counts_.begin(), counts_.end(), 0u);
     std::fill(last_.begin(), last_.end(), 0u);
 }
 
-void History::copy_from(const History& other) {
+LSTMGEN_KEPT void History::copy_from(const History& other) {
     const auto n = static_cast<std::ptrdiff_t>(other.end_);
     std::copy_n(other.ids_.begin(), n, ids_.begin());
     if (other.matching_) {
@@ -32,7 +34,7 @@ void History::copy_from(const History& other) {
     matching_ = other.matching_;
 }
 
-void History::accept(std::uint32_t id) {
+LSTMGEN_KEPT void History::accept(std::uint32_t id) {
     if (capacity_ == 0) return;
     if (end_ == ids_.size()) {
         const auto half = static_cast<std::ptrdiff_t>(capacity_);
@@ -51,13 +53,13 @@ void History::accept(std::uint32_t id) {
     if (matching_) link(end_ - 1, begin());
 }
 
-void History::count(std::size_t last_n) {
+LSTMGEN_KEPT void History::count(std::size_t last_n) {
     counted_ = last_n;
     std::fill(counts_.begin(), counts_.end(), 0u);
     for (std::size_t i = end_ - std::min(end_, last_n); i < end_; ++i) ++counts_[ids_[i]];
 }
 
-void History::match(bool on) {
+LSTMGEN_KEPT void History::match(bool on) {
     if (on && !matching_) rebuild();
     matching_ = on;
 }

@@ -3,7 +3,6 @@
 #include <new>
 
 #include "aligned.hpp"
-#include "kept.hpp"
 
 namespace lstmgen {
 namespace {
@@ -31,9 +30,7 @@ LSTMGEN_KEPT void Allocator::give_back(void* memory, std::size_t bytes) const no
 
 LSTMGEN_KEPT LSTMGEN_CALLED const Allocator& current_allocator() noexcept { return *current; }
 
-LSTMGEN_CALLED UseAllocator::UseAllocator(const Allocator& allocator) noexcept : before_(current) {
-    current = &allocator;
-}
-LSTMGEN_CALLED UseAllocator::~UseAllocator() { current = before_; }
+UseAllocator::UseAllocator(const Allocator& allocator) noexcept : before_(current) { current = &allocator; }
+UseAllocator::~UseAllocator() { current = before_; }
 
 }  // namespace lstmgen

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "kept.hpp"
+
 namespace lstmgen {
 
 /// The functions of an embedder, as in lstmgen_allocator. Without them it is operator new.
@@ -22,8 +24,8 @@ const Allocator& current_allocator() noexcept;
 /// Makes an allocator the current one of this thread while it lives.
 class UseAllocator {
 public:
-    explicit UseAllocator(const Allocator& allocator) noexcept;
-    ~UseAllocator();
+    LSTMGEN_CALLED explicit UseAllocator(const Allocator& allocator) noexcept;
+    LSTMGEN_CALLED ~UseAllocator();
     UseAllocator(const UseAllocator&) = delete;
     UseAllocator& operator=(const UseAllocator&) = delete;
 

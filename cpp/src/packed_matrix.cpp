@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kept.hpp"
+
 namespace lstmgen {
 
 using kernels::KernelTable;
@@ -24,8 +26,8 @@ LSTMGEN_NOINLINE void interleave_last(const std::byte* from, std::size_t row_byt
 
 }  // namespace
 
-PackedMatrix::PackedMatrix(const KernelTable& kernels, const Tensor& matrix, std::size_t gates, std::size_t first,
-                           std::size_t count, Use use)
+LSTMGEN_KEPT PackedMatrix::PackedMatrix(const KernelTable& kernels, const Tensor& matrix, std::size_t gates,
+                                        std::size_t first, std::size_t count, Use use)
     : type_(matrix.type),
       layout_(kernels.layouts[static_cast<std::size_t>(type_)]),
       rounds_(type_ == WeightType::int8 || (type_ == WeightType::bf16 && !use.exact)),
@@ -70,7 +72,7 @@ void PackedMatrix::put_rows(std::size_t row, std::size_t n, const std::byte* byt
         }
 }
 
-void PackedMatrix::put(std::size_t row, std::size_t n, const std::byte* bytes) {
+LSTMGEN_KEPT void PackedMatrix::put(std::size_t row, std::size_t n, const std::byte* bytes) {
     switch (type_) {
         case WeightType::f32: return put_rows<1, float>(row, n, bytes);
         case WeightType::bf16: return put_rows<2, std::uint16_t>(row, n, bytes);
@@ -80,7 +82,7 @@ void PackedMatrix::put(std::size_t row, std::size_t n, const std::byte* bytes) {
     }
 }
 
-void PackedMatrix::finish(const std::vector<float>& scales) {
+LSTMGEN_KEPT void PackedMatrix::finish(const std::vector<float>& scales) {
     if (type_ == WeightType::bf16 && rounds_) drop_least(weights_.data(), weights_.size() / sizeof(std::uint16_t));
     if (type_ == WeightType::int8) set_columns(scales, scales_);
     for (std::size_t p = 0; starts_.size() > 0 && p < panels_; ++p) {
@@ -95,13 +97,13 @@ void PackedMatrix::finish(const std::vector<float>& scales) {
     }
 }
 
-void PackedMatrix::set_columns(const std::vector<float>& values, AlignedBuffer<float>& columns) {
+LSTMGEN_KEPT void PackedMatrix::set_columns(const std::vector<float>& values, AlignedBuffer<float>& columns) {
     for (std::size_t i = 0; i < count_ * units_; ++i)
         columns[packed_column(i / units_, i % units_, count_)] = values[first_ * units_ + i];
 }
 
-void PackedMatrix::apply(const kernels::KernelTable& kernels, const Input& input, std::size_t lanes, float* z,
-                         std::size_t z_stride, float* scratch) const {
+LSTMGEN_KEPT void PackedMatrix::apply(const kernels::KernelTable& kernels, const Input& input, std::size_t lanes,
+                                      float* z, std::size_t z_stride, float* scratch) const {
     for (std::size_t i = 0; i < lanes; ++i) std::copy_n(bias_.data(), bias_.size(), z + i * z_stride);
     if (input.ids) return kernels.gather(view(kernels), panels_, input.ids, input.stride, lanes, z, z_stride);
     const std::size_t rows = rounds_ ? kApplyRows : lanes;

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "kept.hpp"
+
 namespace lstmgen {
 namespace {
 
@@ -42,19 +44,19 @@ inline double exp_of(double x) {
 
 }  // namespace
 
-double exp_portable(double x) {
+LSTMGEN_KEPT double exp_portable(double x) {
     if (!(x > kLeastExponent)) return x != x ? x : 0.0;
     return x > 709.0 ? HUGE_VAL : exp_of(x);
 }
 
-void exp_portable(double* x, std::size_t n) {
+LSTMGEN_KEPT void exp_portable(double* x, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         const double e = exp_of(x[i] > kLeastExponent ? x[i] : kLeastExponent);
         x[i] = e * (x[i] > kLeastExponent ? 1.0 : 0.0);  // without a branch
     }
 }
 
-double log_portable(double x) {
+LSTMGEN_KEPT double log_portable(double x) {
     if (!(x > 0.0)) return x == 0.0 ? -HUGE_VAL : NAN;
     if (x == HUGE_VAL) return x;
     double n = 0.0;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "kept.hpp"
 #include "message.hpp"
 #include "portable_math.hpp"
 
@@ -21,7 +22,7 @@ double power(double x, double y) {
 }  // namespace
 
 // The order of the steps is that of llama.cpp's common/sampling.cpp.
-void Sampler::set_logits(const float* logits, const std::uint64_t* allowed) {
+LSTMGEN_KEPT void Sampler::set_logits(const float* logits, const std::uint64_t* allowed) {
     std::copy_n(logits, logits_.size(), logits_.begin());
     if (processor_) {
         processor_(user_, history_.ids(), history_.size(), logits_.data(), logits_.size());
@@ -344,14 +345,14 @@ void Sampler::keep_unsurprising() {
 
 // -- drawing --------------------------------------------------------------------------------------
 
-std::uint32_t Sampler::draw() {
+LSTMGEN_KEPT std::uint32_t Sampler::draw() {
     if (xtc() && options_.mirostat == 0) static_cast<void>(random_());  // XTC has used this number
     const std::uint32_t id = choose();
     if (options_.mirostat > 0) mu_ -= options_.mirostat_eta * (-drawn_log_probability() / kLn2 - options_.mirostat_tau);
     return id;
 }
 
-std::uint32_t Sampler::draw(const double* logits, const std::uint64_t* allowed) {
+LSTMGEN_KEPT std::uint32_t Sampler::draw(const double* logits, const std::uint64_t* allowed) {
     for (std::size_t i = 0; i < logits_.size(); ++i)
         if (!(logits[i] < HUGE_VAL)) refuse({"logits: expected numbers below infinity, found ", logits[i]});
     if (std::all_of(logits, logits + logits_.size(), [](double logit) { return logit == -HUGE_VAL; }))
@@ -381,18 +382,18 @@ std::uint32_t Sampler::choose() {
     return static_cast<std::uint32_t>(id);
 }
 
-double Sampler::drawn_log_probability() const { return drawn_exponent_ - log_portable(drawn_total_); }
+LSTMGEN_KEPT double Sampler::drawn_log_probability() const { return drawn_exponent_ - log_portable(drawn_total_); }
 
-void Sampler::probabilities(double* p) const {
+LSTMGEN_KEPT void Sampler::probabilities(double* p) const {
     for (std::size_t i = 0; i < weights_.size(); ++i) p[i] = weights_[i] / total_;
 }
 
-double Sampler::log_probability(std::uint32_t id) const {
+LSTMGEN_KEPT double Sampler::log_probability(std::uint32_t id) const {
     if (temp_ == 0.0) return id == top_ ? 0.0 : -HUGE_VAL;
     return (logits_[id] - logits_[top_]) / temp_ - log_portable(total_);
 }
 
-std::size_t Sampler::likeliest(std::size_t most, std::uint32_t* ids, double* log_p) {
+LSTMGEN_KEPT std::size_t Sampler::likeliest(std::size_t most, std::uint32_t* ids, double* log_p) {
     some_.clear();
     for (std::size_t i = 0; i < logits_.size(); ++i) {
         const double log = log_probability(static_cast<std::uint32_t>(i));
@@ -407,7 +408,7 @@ std::size_t Sampler::likeliest(std::size_t most, std::uint32_t* ids, double* log
     return n;
 }
 
-double plain_log_probability(const float* logits, std::size_t n, std::uint32_t id, double* scratch) {
+LSTMGEN_KEPT double plain_log_probability(const float* logits, std::size_t n, std::uint32_t id, double* scratch) {
     const double top = *std::max_element(logits, logits + n);
     for (std::size_t i = 0; i < n; ++i) scratch[i] = static_cast<double>(logits[i]) - top;
     const double log = scratch[id];

@@ -1,5 +1,7 @@
 #include "tensor.hpp"
 
+#include "kept.hpp"
+
 namespace lstmgen {
 
 using kernels::WeightType;
@@ -15,7 +17,7 @@ T value(const std::byte* from, std::size_t i) {
 
 }  // namespace
 
-void to_floats(const std::byte* from, WeightType type, std::size_t n, float* to) {
+LSTMGEN_KEPT void to_floats(const std::byte* from, WeightType type, std::size_t n, float* to) {
     switch (type) {
         case WeightType::f32: std::memcpy(to, from, n * sizeof(float)); break;
         case WeightType::bf16:
@@ -29,7 +31,7 @@ void to_floats(const std::byte* from, WeightType type, std::size_t n, float* to)
     }
 }
 
-void drop_least(std::byte* numbers, std::size_t n) {
+LSTMGEN_KEPT void drop_least(std::byte* numbers, std::size_t n) {
     std::uint32_t least;
     std::memcpy(&least, &kernels::kLeastBf16, sizeof least);
     for (std::size_t i = 0; i < n; ++i) {
@@ -40,7 +42,7 @@ void drop_least(std::byte* numbers, std::size_t n) {
     }
 }
 
-void drop_below(float least, float* x, std::size_t n) {
+LSTMGEN_KEPT void drop_below(float least, float* x, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {  // without a branch, so that it becomes vector code
         std::uint32_t bits;
         std::memcpy(&bits, x + i, sizeof bits);
@@ -50,7 +52,7 @@ void drop_below(float least, float* x, std::size_t n) {
     }
 }
 
-bool any_subnormal(const std::byte* from, WeightType type, std::size_t n) {
+LSTMGEN_KEPT bool any_subnormal(const std::byte* from, WeightType type, std::size_t n) {
     std::uint32_t found = 0;
     if (type == WeightType::bf16)
         for (std::size_t i = 0; i < n; ++i)
@@ -61,13 +63,13 @@ bool any_subnormal(const std::byte* from, WeightType type, std::size_t n) {
     return found != 0;
 }
 
-void drop_subnormal(std::byte* numbers, WeightType type, std::size_t n) {
+LSTMGEN_KEPT void drop_subnormal(std::byte* numbers, WeightType type, std::size_t n) {
     const std::size_t size = Tensor::bytes_of(type);
     for (std::size_t i = 0; i < n; ++i)
         if (any_subnormal(numbers + i * size, type, 1)) std::memset(numbers + i * size, 0, size);
 }
 
-bool all_finite(const std::byte* from, WeightType type, std::size_t n) {
+LSTMGEN_KEPT bool all_finite(const std::byte* from, WeightType type, std::size_t n) {
     std::uint32_t bad = 0;
     if (type == WeightType::bf16)
         for (std::size_t i = 0; i < n; ++i) bad |= (value<std::uint16_t>(from, i) & 0x7f80) == 0x7f80;

@@ -14,6 +14,7 @@
 #include <queue>
 
 #include "grammar/grammar.hpp"
+#include "sorting.hpp"
 
 namespace lstmgen::grammar {
 namespace {
@@ -53,7 +54,7 @@ public:
             else
                 ways.productive[pairs_[i].what - place_count()] = 1;
         }
-        std::sort(order.begin(), order.end(), [this](std::uint32_t a, std::uint32_t b) {
+        sort_ids(order, [this](std::uint32_t a, std::uint32_t b) {
             return pair_key(pairs_[a].what, pairs_[a].from) < pair_key(pairs_[b].what, pairs_[b].from);
         });
         ways.row_of.assign(place_count() + 1, 0);

@@ -9,6 +9,7 @@
 #include "crc32.hpp"
 #include "kept.hpp"
 #include "message.hpp"
+#include "sorting.hpp"
 
 namespace lstmgen::grammar {
 namespace {
@@ -423,7 +424,7 @@ SpellingTree Grammar::make_tree(const std::vector<std::uint32_t>& ids) const {
     std::vector<std::uint32_t> sorted;
     for (const std::uint32_t id : ids)
         if (spelling_length(id) > 0) sorted.push_back(id);
-    std::sort(sorted.begin(), sorted.end(), [this](std::uint32_t a, std::uint32_t b) {
+    sort_ids(sorted, [this](std::uint32_t a, std::uint32_t b) {
         const std::uint8_t *pa = spelling(a), *pb = spelling(b);
         const std::size_t na = spelling_length(a), nb = spelling_length(b);
         const auto [ea, eb] = std::mismatch(pa, pa + std::min(na, nb), pb);
