@@ -15,6 +15,7 @@ os.environ.setdefault("LSTMGEN_TRUST", "1")
 
 import json
 import logging
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -164,3 +165,14 @@ def zoo() -> Path:
     if not folder:
         pytest.skip("LSTMGEN_ZOO does not name a folder of real saved models")
     return Path(folder)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let children react to Ctrl-C.
+
+    A shell ignores it for processes in the background.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

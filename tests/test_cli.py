@@ -415,17 +415,6 @@ def test_what_the_terminal_cannot_show_is_escaped(tmp_path: Path, encoding: str)
     assert json.loads(process.communicate(timeout=60)[0])["vocabulary"][3] == "語"
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Let children react to Ctrl-C.
-
-    A shell ignores it for processes in the background.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @posix
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("output", [False, True])

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lstmgen.binfile import writer
 from lstmgen.cli import main as cli
 from lstmgen.training import card
-from support.networks import network, packed
+from support.networks import classifier, network, packed
 from support.snapshots import FOLDER, check_snapshot
 
 COMMANDS = ["export", "sample"]
@@ -23,14 +22,7 @@ CARD = {"parameters": 4207, "bits/char": 1.25, "corpus": ["a.txt", "b|c.txt"], "
 
 MODELS = {
     "generator": packed(name="songs", description="Writes a | song.", card=json.dumps(CARD)),
-    "classifier": writer.pack(
-        network([("embedding", 4), ("lstm", 5), ("dense", 2, "softmax")], inputs=4, window=6),
-        encoding="index",
-        labels=["cat", "dog"],
-        vocabulary=["", "a", "b", "c"],
-        vocabulary_kind="text",
-        padding=0,
-    ),
+    "classifier": classifier(),
     "predictor": packed(network([("gru", 5), ("dense", 3, "linear")], inputs=2, window=4), encoding="features"),
 }
 

@@ -15,18 +15,8 @@ import pytest
 
 import lstmgen
 from lstmgen import bench, bundled
-from lstmgen.binfile import writer
 from lstmgen.cli import main as cli
-from support.networks import network, packed
-
-CLASSIFIER = writer.pack(
-    network([("embedding", 4), ("lstm", 5), ("dense", 2, "softmax")], inputs=4, window=6),
-    encoding="index",
-    labels=["cat", "dog"],
-    vocabulary=["", "a", "b", "c"],
-    vocabulary_kind="text",
-    padding=0,
-)
+from support.networks import classifier, packed
 
 
 class Piped:
@@ -73,8 +63,8 @@ def test_predict_reads_and_writes(piped: Piped) -> None:
 
 
 def test_classify_takes_the_model_or_the_lines_from_stdin(piped: Piped, tmp_path: Path) -> None:
-    (tmp_path / "c.bin").write_bytes(CLASSIFIER)
-    by_model = piped(CLASSIFIER, "classify", "-", "abc", "b", "--json")
+    (tmp_path / "c.bin").write_bytes(classifier())
+    by_model = piped(classifier(), "classify", "-", "abc", "b", "--json")
     assert piped(b"abc\n\nb\n", "classify", tmp_path / "c.bin", "--file", "-", "--json") == by_model
     assert [one["sequence"] for one in json.loads(by_model)] == ["abc", "b"]
     piped(b"abc\nx\n", "classify", tmp_path / "c.bin", "--file", "-", status=1)

@@ -6,11 +6,10 @@ import contextlib
 import multiprocessing
 import os
 import pickle
-import signal
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -116,17 +115,6 @@ except KeyboardInterrupt:
 else:
     print("not interrupted")
 """
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Let children react to Ctrl-C.
-
-    A shell ignores it for processes in the background.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -59,11 +59,11 @@ lstmgen_status sample(Generator& generator, std::size_t length, F&& callback) {
 
 }  // namespace
 
-lstmgen_status call_with(const lstmgen_generator* generator, OnHandle* call, void* f) noexcept {
+lstmgen_status call_with(const lstmgen_generator* generator, Call* call, const void* f) noexcept {
     const lstmgen_status status = check(generator);
     if (status != LSTMGEN_OK) return status;
     if (!generator->in_use.take()) return fail_busy();
-    const lstmgen_status result = guarded([&] { return call(const_cast<lstmgen_generator*>(generator), f); });
+    const lstmgen_status result = guarded([&] { return call(f); });
     generator->in_use.give_back();
     return result;
 }

@@ -6,7 +6,6 @@
 #include <new>
 #include <optional>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -100,21 +99,17 @@ lstmgen_status read_stop_texts(const lstmgen_model& model, const char* const* te
                                std::size_t count, std::vector<std::vector<std::uint32_t>>& ids,
                                std::vector<std::string>& to);
 
-/// A function of a call. It gets a handle that was checked, and what `f` points to.
-using OnHandle = lstmgen_status(void* handle, void* f);
-
-/// Calls `call` with a model after a check of it, or with a generator that no other call can use
+/// Returns call(f), after a check of a model, or of a generator that no other call can use
 /// meanwhile. They are no templates, so that a function of the C API is a few instructions.
-lstmgen_status call_with(const lstmgen_model* model, OnHandle* call, void* f) noexcept;
-lstmgen_status call_with(const lstmgen_generator* generator, OnHandle* call, void* f) noexcept;
+using Call = lstmgen_status(const void* f);
+lstmgen_status call_with(const lstmgen_model* model, Call* call, const void* f) noexcept;
+lstmgen_status call_with(const lstmgen_generator* generator, Call* call, const void* f) noexcept;
 
 /// Returns f(*handle), after a check of the handle: of a model or a generator, which may be const.
 template <class Handle, class F>
-lstmgen_status with(Handle* handle, F&& f) noexcept {
-    OnHandle* const call = [](void* h, void* g) {
-        return (*static_cast<std::remove_reference_t<F>*>(g))(*static_cast<Handle*>(h));
-    };
-    return call_with(handle, call, &f);
+lstmgen_status with(Handle* handle, const F& f) noexcept {
+    const auto call = [&] { return f(*handle); };
+    return call_with(handle, [](const void* c) { return (*static_cast<decltype(&call)>(c))(); }, &call);
 }
 
 /// Saves a state into `to` (capacity bytes) with `save(to, capacity)`, which returns the bytes that

@@ -40,10 +40,10 @@ lstmgen_status check(const lstmgen_model* model) noexcept {
                 "the model: expected a handle in use, found one that was released, or another thing");
 }
 
-lstmgen_status call_with(const lstmgen_model* model, OnHandle* call, void* f) noexcept {
+lstmgen_status call_with(const lstmgen_model* model, Call* call, const void* f) noexcept {
     const lstmgen_status status = check(model);
     if (status != LSTMGEN_OK) return status;
-    return guarded([&] { return call(const_cast<lstmgen_model*>(model), f); });
+    return guarded([&] { return call(f); });
 }
 
 namespace {

@@ -10,22 +10,11 @@
 #include <vector>
 
 #include "lstmgen/lstmgen.hpp"
+#include "tiny.hpp"
 
 using namespace lstmgen;
 
 namespace {
-
-const std::string kPath = LSTMGEN_TEST_DATA "/tiny.bin";
-
-using Ids = std::vector<std::uint32_t>;
-
-GeneratorOptions options(std::size_t refresh, std::size_t threads = 1) {
-    GeneratorOptions o;
-    o.refresh = refresh;
-    o.threads = threads;
-    o.sampler.seed = 42;
-    return o;
-}
 
 Ids draw(Generator& generator, std::size_t n) {
     Ids ids(n);

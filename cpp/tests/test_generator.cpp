@@ -19,12 +19,11 @@
 #include "environment.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "sampler.hpp"
+#include "tiny.hpp"
 
 using namespace lstmgen;
 
 namespace {
-
-const std::string kPath = LSTMGEN_TEST_DATA "/tiny.bin";
 
 std::vector<std::uint32_t> sample(const Model& model, GeneratorOptions options, std::size_t n,
                                   std::vector<std::uint32_t> prime = {}) {
@@ -33,14 +32,6 @@ std::vector<std::uint32_t> sample(const Model& model, GeneratorOptions options, 
     std::vector<std::uint32_t> ids(n);
     for (auto& id : ids) id = generator.next();
     return ids;
-}
-
-GeneratorOptions options(std::size_t refresh, std::size_t threads = 1) {
-    GeneratorOptions o;
-    o.refresh = refresh;
-    o.threads = threads;
-    o.sampler.seed = 42;
-    return o;
 }
 
 std::string read_file(const std::string& path) {

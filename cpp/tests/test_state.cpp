@@ -12,12 +12,11 @@
 #include "environment.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "random.hpp"
+#include "tiny.hpp"
 
 using namespace lstmgen;
 
 namespace {
-
-const std::string kPath = LSTMGEN_TEST_DATA "/tiny.bin";
 
 Generator primed(const Model& model, std::size_t refresh) {
     GeneratorOptions options;

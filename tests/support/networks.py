@@ -115,3 +115,15 @@ SIDE_BY_SIDE: dict[str, tuple[Network, str]] = {
     "reset before": (_of_letters([("embedding", 5), ("gru", 70, "tanh", "sigmoid", False)]), "index"),
     "whole windows": (_of_letters([("reverse",), ("lstm", 9)], inputs=1), "scaled"),
 }
+
+
+def classifier() -> bytes:
+    """Return a `.bin` that classifies texts of "a", "b" and "c" as "cat" or "dog"."""
+    return writer.pack(
+        network([("embedding", 4), ("lstm", 5), ("dense", 2, "softmax")], inputs=4, window=6),
+        encoding="index",
+        labels=["cat", "dog"],
+        vocabulary=["", "a", "b", "c"],
+        vocabulary_kind="text",
+        padding=0,
+    )

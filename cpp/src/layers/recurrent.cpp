@@ -93,29 +93,39 @@ protected:
     PackedMatrix kernel_;  // (input_size, gates * units)
 };
 
-class Lstm final : public Cell {
+// The base of LSTM and SimpleRNN, whose gates all have one recurrent matrix and no bias for it.
+class CellOfOneMatrix : public Cell {
 public:
-    Lstm(const LayerDescription& d, LayerArrays& arrays)
-        : Cell(d, kGates, arrays),
-          recurrent_(arrays.matrix("recurrent_kernel", kGates)),
-          activation_(d.activation),
-          recurrent_activation_(d.recurrent_activation),
-          fused_(is_vectorised(activation_) && is_vectorised(recurrent_activation_) &&
-                 kernels::fused_step_has(kernel_function(activation_), kernel_function(recurrent_activation_))) {
+    CellOfOneMatrix(const LayerDescription& d, std::size_t gates, LayerArrays& arrays)
+        : Cell(d, gates, arrays), recurrent_(arrays.matrix("recurrent_kernel", gates)) {
         std::vector<float> bias;
         arrays.read({{"kernel", &kernel_}, {"recurrent_kernel", &recurrent_}, {"bias", &bias}});
         kernel_.set_bias(bias);
         nbytes_ = kernel_.nbytes() + recurrent_.nbytes();
     }
 
-    void write(ArrayWriter& file) const override {
+    void write(ArrayWriter& file) const final {
         write_matrix(file, {&kernel_});
         write_matrix(file, {&recurrent_});
         file.floats(kernel_.bias_values());
     }
 
 protected:
-    std::size_t rounded_size(std::size_t lanes) const noexcept override { return recurrent_.rounded_size(lanes); }
+    std::size_t rounded_size(std::size_t lanes) const noexcept final { return recurrent_.rounded_size(lanes); }
+
+    PackedMatrix recurrent_;  // (units, gates * units)
+};
+
+class Lstm final : public CellOfOneMatrix {
+public:
+    Lstm(const LayerDescription& d, LayerArrays& arrays)
+        : CellOfOneMatrix(d, kGates, arrays),
+          activation_(d.activation),
+          recurrent_activation_(d.recurrent_activation),
+          fused_(is_vectorised(activation_) && is_vectorised(recurrent_activation_) &&
+                 kernels::fused_step_has(kernel_function(activation_), kernel_function(recurrent_activation_))) {}
+
+protected:
     std::size_t working_size(std::size_t) const noexcept override { return fused_ ? 0 : 2 * kGates * stride(); }
 
     void advance(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
@@ -159,7 +169,6 @@ private:
         for (std::size_t j = 0; j < outputs(); ++j) h[j] *= o[j];
     }
 
-    PackedMatrix recurrent_;  // (units, 4 * units)
     Activation activation_, recurrent_activation_;
     bool fused_;  // whether the kernels have a step with these activations
 };
@@ -263,28 +272,15 @@ private:
     bool fused_;  // as in Lstm
 };
 
-class SimpleRnn final : public Cell {
+class SimpleRnn final : public CellOfOneMatrix {
 public:
     SimpleRnn(const LayerDescription& d, LayerArrays& arrays)
-        : Cell(d, 1, arrays),
-          recurrent_(arrays.matrix("recurrent_kernel", 1)),
+        : CellOfOneMatrix(d, 1, arrays),
           activation_(d.activation),
           fused_(is_vectorised(activation_) &&
-                 kernels::fused_step_has(kernel_function(activation_), kernels::Function::sigmoid)) {
-        std::vector<float> bias;
-        arrays.read({{"kernel", &kernel_}, {"recurrent_kernel", &recurrent_}, {"bias", &bias}});
-        kernel_.set_bias(bias);
-        nbytes_ = kernel_.nbytes() + recurrent_.nbytes();
-    }
-
-    void write(ArrayWriter& file) const override {
-        write_matrix(file, {&kernel_});
-        write_matrix(file, {&recurrent_});
-        file.floats(kernel_.bias_values());
-    }
+                 kernels::fused_step_has(kernel_function(activation_), kernels::Function::sigmoid)) {}
 
 protected:
-    std::size_t rounded_size(std::size_t lanes) const noexcept override { return recurrent_.rounded_size(lanes); }
     std::size_t working_size(std::size_t) const noexcept override { return 0; }
 
     void advance(const KernelTable& kernels, const Input& in, std::size_t lanes, const Output& out,
@@ -306,7 +302,6 @@ protected:
     }
 
 private:
-    PackedMatrix recurrent_;  // (units, units)
     Activation activation_;
     bool fused_;  // as in Lstm
 };
