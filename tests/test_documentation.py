@@ -24,6 +24,7 @@ import lstmgen
 from lstmgen.cli import main as cli
 from lstmgen.music import Music, Note
 from support.library import ROOT
+from support.slow import slow_but
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -118,7 +119,11 @@ def given(page: str, keras: Any) -> dict[str, Any]:
 WITH_PYTHON = [name for page, name in zip(PAGES, NAMES, strict=True) if blocks(page, "python")]
 
 
-@pytest.mark.parametrize("page", [name for name in WITH_PYTHON if name not in PARSED])
+TRAINING = ("docs/training.md", "docs/guides/text.md", "docs/guides/music.md")
+FAST = [name for name in WITH_PYTHON if name not in (*PARSED, *TRAINING)]
+
+
+@pytest.mark.parametrize("page", slow_but(FAST, [*FAST, *TRAINING], "trains networks, as test_training.py does"))
 def test_examples_in_python_run(page: str, here: Path, keras: Any) -> None:
     keras.utils.set_random_seed(1)
     names = given(page, keras)

@@ -176,6 +176,7 @@ def runs(words: list[str], most: int = 40) -> Iterator[int]:
     raise AssertionError("the command never ends")
 
 
+@pytest.mark.slow(reason="starts a command anew for each step at which it is killed")
 @pytest.mark.skipif(os.name != "posix", reason="has no SIGKILL")
 def test_an_export_that_is_killed_at_any_step_leaves_a_whole_model(folder: Path) -> None:
     words, out = command(folder, "export")
@@ -190,6 +191,7 @@ def test_an_export_that_is_killed_at_any_step_leaves_a_whole_model(folder: Path)
     lstmgen.export(folder / "model.bin", out)  # what was left over does no harm
 
 
+@pytest.mark.slow(reason="starts a command anew for each step at which it is killed")
 @pytest.mark.skipif(os.name != "posix", reason="has no SIGKILL")
 def test_rows_that_are_killed_at_any_step_are_continued(folder: Path) -> None:
     words, out = command(folder, "rows")
