@@ -75,7 +75,7 @@ def with_card(data: bytes, card: str) -> bytes:
 
 
 def _unpack(data: bytes) -> dict[str, Any]:
-    """Return the arguments of `writer.pack` for a file that the engine has checked, but dtype."""
+    """Return all arguments of `writer.pack` but dtype, for a file that the engine has checked."""
     keys, tensors = gguf.parse(data)
     arrays = rounding.unrounded(tensors)
     layers = []

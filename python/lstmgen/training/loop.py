@@ -58,8 +58,8 @@ class TrainingReport:
 class Batches:
     """The `steps` batches of each epoch.
 
-    `of(epoch)(step)` makes one batch, (inputs, targets) or with their weights,
-    without those before it.
+    `of(epoch)(step)` makes one batch: (inputs, targets), or with weights, too. It does not make the
+    batches before it.
     """
 
     steps: int
@@ -115,7 +115,7 @@ class Job:
 
     @property
     def settings(self) -> Settings:
-        """Those that the training was started with, completed."""
+        """The settings that the training was started with, with all defaults filled in."""
         settings: Settings = self.start.settings
         return settings
 
@@ -123,8 +123,8 @@ class Job:
 def run(job: Job) -> TrainingReport:
     """Train, and leave the `.bin` of the best epoch, its card, and the `.h5` it came from.
 
-    They are there from the first epoch on, always those of the best so far. What is needed to go on
-    after an interruption lies beside them until the training is over.
+    These files exist from the first epoch on, and hold the best epoch so far. What is needed to go
+    on after an interruption lies beside them until the training is over.
     """
     keeper = _Keeper(job)
     job.start.begin(job.model, job.elements)
@@ -201,19 +201,19 @@ class _Keeper:
 
     @property
     def last(self) -> int:
-        """The last epoch, if none is without improvement for too long."""
+        """The number of the last epoch. Training ends earlier if the model stops improving."""
         return self.state.base + self.job.settings.epochs
 
     @property
     def over(self) -> bool:
-        """Whether there have been all epochs, or too many without improvement."""
+        """Whether all epochs are done, or too many went by without improvement."""
         patience = self.job.settings.patience
         return self.state.epochs >= self.last or 0 < patience < self.state.epochs - self.state.best_epoch
 
     def check_interrupted(self) -> None:
         """Raise `KeyboardInterrupt` if there was a Ctrl-C.
 
-        Nothing of Keras runs here that could pass over it.
+        Keras does not run here, so it cannot swallow the exception.
         """
         if self.interrupted:
             raise KeyboardInterrupt
