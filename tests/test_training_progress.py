@@ -142,7 +142,7 @@ def test_times_in_words() -> None:
 
 
 def test_short_texts_have_small_steps() -> None:
-    assert [batch_for(n) for n in (0, 1999, 2000, 3999, 4000)] == [8, 8, 16, 16, 32]
+    assert [batch_for(n) for n in (0, 1999, 2000, 7999, 8000)] == [8, 8, 16, 16, 32]
     assert TextSettings().paced(5000).batch == 8
     assert TextSettings(batch=3).paced(5000).batch == 3
     assert TextSettings(recipe="lesson").paced(5000).batch is None

@@ -170,10 +170,10 @@ class TextSettings(Settings):
 def batch_for(sequences: int) -> int:
     """Return the default batch for a text of so many sequences. A short text needs more steps.
 
-    >>> batch_for(1000), batch_for(5000)
+    >>> batch_for(1000), batch_for(10_000)
     (8, 32)
     """
-    return 8 if sequences < 2000 else 16 if sequences < 4000 else 32
+    return 8 if sequences < 2000 else 16 if sequences < 8000 else 32
 
 
 @with_keywords(ExportOptions, only=FACTS)
