@@ -21,7 +21,9 @@ from support.slow import slow_but
 
 pytest.importorskip("music21", reason="needs music21: pip install 'lstmgen[music]'")
 
-SMALL = MusicSettings(units=16, epochs=1, batch=4, length=24, window=16, holdout=0.2, lr=1e-2)
+# A network that has learnt as little as these may end a piece before its first note.
+ENDLESS = "velocity,pedal,tempo,meter,tracks"
+SMALL = MusicSettings(units=16, epochs=1, batch=4, length=24, window=16, holdout=0.2, lr=1e-2, keep=ENDLESS)
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +109,7 @@ def test_music_is_trained_on_and_gives_its_weights(folder: Path, tmp_path: Path)
 
 def test_command_line_trains_and_writes_music(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'lstmgen[plot]'")
-    options = ["--units", "16", "--epochs", "1", "--batch", "4", "--length", "24", "--window", "16"]
+    options = ["--units", "16", "--epochs", "1", "--batch", "4", "--length", "24", "--window", "16", "--keep", ENDLESS]
     assert cli.main(["train", "music", str(folder), "-o", str(tmp_path / "m.bin"), *options]) == 0
     told = capsys.readouterr().err
     assert "a sample of 240 elements: " in told
@@ -145,6 +147,8 @@ def test_a_sample_that_is_stuck_is_reported(tmp_path: Path, capsys: pytest.Captu
         "0.02",
         "--dropout",
         "0",
+        "--keep",
+        "none",
     ]
     assert cli.main(["train", "music", str(tmp_path), "-o", str(tmp_path / "m.bin"), *options]) == 0
     assert "warning: " in capsys.readouterr().err
@@ -222,9 +226,8 @@ def test_a_window_longer_than_a_held_out_chunk_is_measured(tmp_path: Path) -> No
         ({"length": 0}, "length: expected 2"),
         ({"window": 0}, "window: expected 1"),
         ({"layers": 0}, "layers: expected 1"),
-        ({"notation": "lesson"}, "batch: has no effect here"),
+        ({"notation": "lesson", "keep": "all"}, "keep: has no effect here"),
         ({"keep": "loudness"}, "keep: expected all, none, or some of velocity, .* found 'loudness'"),
-        ({"keep": "tempo", "notation": "lesson", "batch": 32, "length": 256}, "keep: has no effect here"),
         ({"holdout": 0.9}, "holdout: expected 0 to 0.5 of all pieces, found 0.9"),
     ],
 )
