@@ -52,7 +52,7 @@ def test_the_engine_measures_what_keras_measures(keras: Any, tmp_path: Path, mon
     monkeypatch.setattr(polyphonic, "pieces", lambda path: data)
     args = argparse.Namespace(
         **{"units": 6, "layers": 1, "epochs": 2, "batch": 2, "length": 8, "lr": 1e-2, "dropout": 0.1},
-        **{"recurrent_dropout": 0.0, "weight_decay": 0.01, "average": 0.9, "seed": 1, "out": tmp_path},
+        **{"weight_dropout": 0.1, "every": 1, "weight_decay": 0.01, "average": 0.9, "seed": 1, "out": tmp_path},
     )
     row = polyphonic.measured(args, Path("JSB_Chorales.mat"), keras)
     assert float(row["test, engine"]) == pytest.approx(float(row["test, Keras"]), abs=0.002)
