@@ -27,6 +27,7 @@ lstmgen_status fail_short(const char* what, std::size_t want, std::size_t found)
 /// Fails with the status of the exception that is being handled.
 lstmgen_status fail_exception() noexcept;
 
+#ifdef __cpp_exceptions  // notes.cpp is compiled without
 /// Returns the status that `f` returns, or the status of its exception.
 template <class F>
 lstmgen_status guarded(F&& f) noexcept {
@@ -36,5 +37,6 @@ lstmgen_status guarded(F&& f) noexcept {
         return fail_exception();
     }
 }
+#endif
 
 }  // namespace lstmgen
