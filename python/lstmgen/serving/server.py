@@ -43,6 +43,7 @@ def serve(models: Models, limits: Limits, host: str, port: int, ready: Callable[
         ws="none",
         loop="asyncio",
         lifespan="off",
+        log_config=None,  # another would close the handlers of other libraries, and Keras's closes stderr
         log_level="warning",
         server_header=False,
         access_log=False,
