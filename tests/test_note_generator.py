@@ -586,10 +586,12 @@ def test_the_commands_of_info_write_midi(build: Any, saved: Save, run: Any, tmp_
         "lstmgen export notes.keras notes.bin",
         "lstmgen sample notes.bin --length 120 -o notes.mid",
     ]
-    for line in facts["next"]:
+    assumed = [f"assumed: {sentence}" for sentence in facts["assumed"]]
+    once = [f"assumed when it was exported: {len(assumed)}, which lstmgen info notes.bin lists"]
+    for line, expected in zip(facts["next"], (assumed, once), strict=True):
         status, _, err = run(*shlex.split(line)[1:])
         assert status == 0, err
-        assert [x.removeprefix("assumed: ") for x in err.splitlines() if x.startswith("assumed")] == facts["assumed"]
+        assert [x for x in err.splitlines() if x.startswith("assumed")] == expected
     assert len(read_timed_notes(tmp_path / "notes.mid")) > 60
     again = json.loads(run("info", "notes.bin", "--json")[1])
     assert again["is"] == "a generator of notes"

@@ -103,7 +103,8 @@ void* operator new(std::size_t n, std::align_val_t alignment) {
     if (!p) throw std::bad_alloc();
     return p;
 }
-void* operator new(std::size_t n, const std::nothrow_t&) noexcept {  // which sanitizers have on their own
+// Sanitizers have one of their own for this.
+void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
     return granted() ? counted(std::malloc(n ? n : 1)) : nullptr;
 }
 void operator delete(void* p) noexcept {

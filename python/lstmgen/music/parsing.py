@@ -42,6 +42,8 @@ def parse(path: Path, notation: str, keep: str = "") -> Result:
             elements, has_drums = _lesson(path) if notation == "lesson" else _events(path, keep)
     except MemoryError:
         raise
+    except SystemError as error:  # what Python makes of a failed allocation that was not told
+        raise MemoryError from error
     except Exception as error:  # music21 raises errors of any kind
         ours = isinstance(error, midi.MidiError | abc_notation.AbcError)
         return f"{'' if ours else 'music21 cannot read it: '}{reason(error)}"
