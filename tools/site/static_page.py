@@ -56,7 +56,8 @@ def main() -> None:
     parser.add_argument("--engine", type=Path, default=ENGINE, help="the folder of the WebAssembly module")
     args = parser.parse_args()
     given = {path.stem: path for path in args.models}
-    build(args.folder, given or {name: Path(path) for name, path in bundled().items()}, args.engine)
+    names = sorted(bundled(), key=lambda name: name != "latex")  # the page begins with the first one
+    build(args.folder, given or {name: Path(bundled()[name]) for name in names}, args.engine)
 
 
 if __name__ == "__main__":
