@@ -1,4 +1,4 @@
-"""What a process may take while it reads what anyone gave. It sets this on itself."""
+"""A process that reads what anyone gave, and what it may take. It sets its limits on itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import os
 import signal
 import time
 from contextlib import suppress
+from typing import IO
 
+# One thread of each library, and no plug-ins of HDF5 from elsewhere.
+_QUIET = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
 PATIENCE = 120  # seconds by the clock beyond those of the processor: a machine is busy, or a disk slow
 
 
@@ -36,6 +39,38 @@ def limit(seconds: float, memory: int, *, again: bool = False) -> None:
             most = resource.getrlimit(which)[1]
             wanted = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
             resource.setrlimit(which, (wanted, most if again else wanted))
+
+
+def run(start: str, asked: IO[bytes], answer: IO[bytes], said: IO[bytes], patience: float) -> int | None:
+    """Run a process, and return its exit status; None if it took longer than it may.
+
+    start: its program. It finds this process's `sys.path` as JSON in `sys.argv[1]`.
+    asked, answer, said: its standard input, output and error: files, for which a limit holds, and
+        for which the process cannot wait.
+    patience: seconds by the clock.
+
+    Raises `OSError` if no process can be started.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryFile() as file:
+    ...     run("raise SystemExit(3)", file, file, file, 60)
+    3
+    """
+    import json
+    import subprocess
+    import sys
+
+    if not sys.executable:
+        raise OSError("this program has no Python to start")
+    command = [sys.executable, "-I", "-c", start, json.dumps(sys.path)]
+    process = subprocess.Popen(command, stdin=asked, stdout=answer, stderr=said, env={**os.environ, **_QUIET})
+    try:
+        return process.wait(patience)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:  # also after Ctrl-C
+        process.kill()
+        process.wait()
 
 
 def reason(status: int, seconds: float) -> str:

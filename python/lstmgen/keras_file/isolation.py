@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from typing import Any, Unpack
@@ -132,22 +130,10 @@ class _Reader:
 
     def _run(self, asked: Any, answer: Any, said: Any) -> int | None:
         """Return the exit status of the process; None: it took too long."""
-        if not sys.executable:
-            raise self._error("this program has no Python to start")
-        command = [sys.executable, "-I", "-c", _START, json.dumps(sys.path)]
-        # One thread of each library, and no plug-ins of HDF5 from elsewhere.
-        quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
         try:
-            process = subprocess.Popen(command, stdin=asked, stdout=answer, stderr=said, env={**os.environ, **quiet})
+            return limits.run(_START, asked, answer, said, limits.PATIENCE + 2 * self._seconds)
         except OSError as error:
             raise self._error(f"no process for it could be started ({error})") from None
-        try:
-            return process.wait(limits.PATIENCE + 2 * self._seconds)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:  # also after Ctrl-C
-            process.kill()
-            process.wait()
 
     def _died(self, status: int | None, said: str) -> ReaderDied:
         if status is None:

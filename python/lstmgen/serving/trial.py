@@ -8,9 +8,6 @@ too much memory or time takes it there.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from typing import Any
 
@@ -26,8 +23,6 @@ _SECONDS, _SECONDS_PER_MIB = 5, 0.5  # of the processor
 _SEQUENCES = 16  # that draw an element
 
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from lstmgen.serving.child import main; main()"
-# One thread of each library, and no plug-ins of HDF5 from elsewhere.
-_QUIET = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
 
 
 def tried(data: bytes, name: str, of: Limits) -> bytes:
@@ -72,18 +67,10 @@ def tried(data: bytes, name: str, of: Limits) -> bytes:
 
 def _run(asked: Any, answer: Any, said: Any, patience: float) -> int | None:
     """Return the exit status of the process; None: it took too long."""
-    command = [sys.executable, "-I", "-c", _START, json.dumps(sys.path)]
     try:
-        process = subprocess.Popen(command, stdin=asked, stdout=answer, stderr=said, env={**os.environ, **_QUIET})
+        return limits.run(_START, asked, answer, said, patience)
     except OSError as error:
         raise Failure(503, f"uploads: no process that tries the file could be started ({error})", "file") from None
-    try:
-        return process.wait(patience)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _why(status: int | None, said: bytes, seconds: float, memory: int, of: Limits) -> str:
