@@ -15,6 +15,7 @@ import pytest
 import lstmgen
 from lstmgen import files, rows
 from lstmgen.cli import main as cli
+from support.kills import COUNTED
 from support.networks import network, packed
 
 STEPS = ("open", "write", "fsync", "replace")
@@ -141,17 +142,8 @@ def test_a_folder_that_is_not_there_is_named(folder: Path, capsys: pytest.Captur
 
 # -- kills -----------------------------------------------------------------------------------------
 
-KILLED = """
-import os, signal, sys
+KILLED = f"""{COUNTED}
 left = int(sys.argv[1])
-def counted(call):
-    def step(*given, **options):
-        global left
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return call(*given, **options)
-    return step
 import lstmgen.files as files
 for name in ("replace", "fsync", "unlink", "chmod"):
     setattr(os, name, counted(getattr(os, name)))

@@ -25,6 +25,7 @@ from lstmgen.cli import main as cli
 from lstmgen.cli.train import ended
 from lstmgen.training import TextSettings, train_text
 from lstmgen.training.checkpoint import Files, State
+from support.kills import COUNTED
 from support.networks import network, packed
 
 SMALL = TextSettings(units=8, epochs=1, batch=16, length=20, window=10, holdout=0.1, lr=1e-2)
@@ -494,20 +495,11 @@ def test_a_process_that_is_killed_leaves_the_old_files_or_the_new_ones(tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(MODEL)  # nothing half written
 
 
-KILLED = """
-import os, signal, sys
+KILLED = f"""{COUNTED}
 from pathlib import Path
 import lstmgen.files as files
 from lstmgen.training import TextSettings, train_text
 left = int(sys.argv[2])
-def counted(call):
-    def step(*given, **options):
-        global left
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return call(*given, **options)
-    return step
 for name in ("replace", "fsync"):
     setattr(os, name, counted(getattr(os, name)))
 Path.unlink = counted(Path.unlink)
