@@ -85,7 +85,13 @@ def edges() -> Iterator[tuple[str, Any, bool]]:
             yield from ((name, min(kind.most, 1e300), True), (name, kind.most + tiny, False))
 
 
-@pytest.mark.parametrize(("name", "value", "fine"), [*edges()])
+MILLION = pytest.mark.slow(reason="draws a million candidates, 40 s for one of 100 cases")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fine"),
+    [pytest.param(*edge, marks=[MILLION] if edge == ("best_of", 2**20, True) else []) for edge in edges()],
+)
 def test_the_engine_has_the_ranges_of_the_table(gen: lstmgen.Generator, name: str, value: Any, fine: bool) -> None:
     draw: Any = functools.partial(gen.sample, 1) if options.TABLE[name].one_of == "search" else gen.stream
     if fine:
