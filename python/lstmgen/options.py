@@ -856,19 +856,6 @@ def utf8(name: str, text: str) -> str:
     return text
 
 
-def instance(name: str, value: object, kind: type[T]) -> T:
-    """Return a value of a type. Raises `OptionTypeError` for any other.
-
-    name: of the argument.
-
-    >>> instance("text", "a", str)
-    'a'
-    """
-    if not isinstance(value, kind):
-        raise OptionTypeError(name, f"a {kind.__name__}", value)
-    return value
-
-
 def items(name: str, value: object) -> list[Any]:
     """Return a list of what is iterable, and no text. Raises `OptionTypeError` for anything else.
 

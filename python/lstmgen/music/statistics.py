@@ -8,10 +8,10 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lstmgen import options
-from lstmgen.errors import OptionTypeError
+from lstmgen.errors import OptionTypeError, instance
 from lstmgen.music.elements import decode_score, is_event
 from lstmgen.music.piece import Music
-from lstmgen.options import Flag, Integer, instance, texts
+from lstmgen.options import Flag, Integer, texts
 
 if TYPE_CHECKING:
     import numpy as np
