@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypedDict, TypeVar
+from typing import Annotated, Any, NamedTuple, TypedDict
 
 from lstmgen.errors import OptionError, OptionTypeError, option
 
@@ -21,7 +21,6 @@ Elements = str | Iterable[str | int]
 LogitsProcessor = Callable[[Any, Any], object]  # of two arrays: ids and logits
 LogitBias = Mapping[str, float] | Mapping[int, float] | Mapping[str | int, float]
 
-T = TypeVar("T")
 MOST_ROWS = 2**20  # that one call draws: each takes a few kilobytes before anything is drawn
 
 # -- kinds of values -----------------------------------------------------------------------------

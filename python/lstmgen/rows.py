@@ -289,8 +289,10 @@ class Parts:
 
         Raises `ValueError` that names what differs. The class has an example.
         """
+        for name in instance("recipe", recipe, Mapping):  # type: ignore[type-abstract]
+            instance("recipe", name, str)
         with named("recipe"):
-            told = json.dumps(dict(instance("recipe", recipe, Mapping)), ensure_ascii=False).encode()  # type: ignore[type-abstract]
+            told = json.dumps(dict(recipe), ensure_ascii=False).encode()
         found = self._recipe()
         if found is None:
             self.folder.mkdir(exist_ok=True)

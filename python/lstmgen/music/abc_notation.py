@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
+from lstmgen.errors import OptionTypeError, option
 from lstmgen.music.notes import BEATS, BPM, GRID, TRACKS, UNITS, GridNote, Meter, Note, Tempo, grid_points, tidy
 
 MAX_ABC = 2**24  # bytes of a file: a note may be one byte, and takes 200 when it is read
@@ -95,6 +96,18 @@ def read_abc(data: bytes | str) -> Iterator[Tune]:
     >>> list(read_abc("X:1\\nT:Two notes\\nL:1/8\\nK:G\\nG2 F>|"))[0].notes[1]
     Note(start=1.0, duration=0.75, pitch=66)
     """
+    try:
+        yield from read_file(data)
+    except AbcError as error:
+        raise AbcError(f"{option('data')}: {error}") from None
+
+
+def read_file(data: bytes | str) -> Iterator[Tune]:
+    """Yield what `read_abc` does. Errors leave it to the caller to name the file.
+
+    >>> next(read_file("X:1\\nT:One note\\nK:G\\nG|")).title
+    'One note'
+    """
     for text in tunes_of(data):
         reader = _Reader()
         reader.read(text)
@@ -116,8 +129,10 @@ def tunes_of(data: bytes | str) -> list[str]:
             text = data.decode()
         except UnicodeDecodeError:
             text = data.decode("latin-1")
-    else:
+    elif isinstance(data, str):
         text = data
+    else:
+        raise OptionTypeError("data", "bytes or text", data)
     lines = text.removeprefix("\ufeff").splitlines()
     text = "\n".join(line.partition("%")[0].rstrip() for line in lines if not line.startswith("%"))
     starts = [match.start() for match in _TUNE.finditer(text)]

@@ -56,7 +56,7 @@ def _tunes(data: bytes, notation: str, keep: str) -> list[list[str]]:
         raise abc_notation.AbcError(f"ABC notation is read as events, not as {notation!r}")
     return [
         encode(tune.notes, keep=keep, tempos=tune.tempos, meters=tune.meters)
-        for tune in abc_notation.read_abc(data)
+        for tune in abc_notation.read_file(data)
         if tune.notes
     ]
 

@@ -11,7 +11,7 @@ from typing import Any
 from lstmgen.errors import OptionError, OptionTypeError
 from lstmgen.files import write
 from lstmgen.music import elements as _elements
-from lstmgen.music.abc_notation import abc_file, read_abc
+from lstmgen.music.abc_notation import abc_file, read_file
 from lstmgen.music.formats import SYNTHS, WRITABLE, suffix_of
 from lstmgen.music.midi import midi_file
 from lstmgen.music.notes import (
@@ -28,7 +28,7 @@ from lstmgen.music.notes import (
     clock,
     sounding,
 )
-from lstmgen.options import Integer, as_float, choice, texts
+from lstmgen.options import Integer, Number, as_float, choice, texts
 from lstmgen.options import path as checked_path
 
 
@@ -72,12 +72,13 @@ class Music:
     def seconds(self, quarters: float, bpm: float | None = None) -> float:
         """Return the seconds from the beginning to a time in quarters.
 
-        bpm: quarters a minute all the time; None: those of the piece.
+        quarters: from the beginning on, 0 or more.
+        bpm: quarters a minute all the time, 4 to 1000; None: those of the piece.
 
         >>> Music([Note(0, 1, 60)]).seconds(1, bpm=120)
         0.5
         """
-        return clock(self.tempos if bpm is None else [Tempo(0, bpm)])(quarters)
+        return self._clock(bpm)(Number(0, 1e12).check("quarters", quarters))
 
     def sounds(self, bpm: float | None = None) -> list[tuple[float, float, int, int]]:
         """Return what sounds: start and duration in seconds, pitch and velocity.
@@ -87,7 +88,7 @@ class Music:
         >>> Music([Note(0, 1, 60)], pedals=[Pedal(0, 4)]).sounds(bpm=60)
         [(0.0, 4.0, 60, 80)]
         """
-        time = clock(self.tempos if bpm is None else [Tempo(0, bpm)])
+        time = self._clock(bpm)
         return [
             (time(n.start), time(n.start + n.duration) - time(n.start), n.pitch, n.velocity)
             for n in sounding(self.notes, self.pedals)
@@ -102,6 +103,12 @@ class Music:
         ['m3/4', 'd24', 'n60']
         """
         return _elements.encode(self.notes, keep=keep, pedals=self.pedals, tempos=self.tempos, meters=self.meters)
+
+    def _clock(self, bpm: float | None) -> Callable[[float], float]:
+        """Return what turns quarters into seconds."""
+        if bpm is not None:
+            check_bpm(bpm)
+        return clock(self.tempos if bpm is None else [Tempo(0, bpm)])
 
     def to_stream(self, *, bpm: float | None = None, staves: int = 1) -> Any:
         """Return a `music21.stream.Score` for a piano.
@@ -191,7 +198,7 @@ def decode(elements: str | Sequence[str], *, notation: str | None = None) -> Mus
     >>> decode("60 _ _ _ r _ 64 _", notation="melody").notes
     [Note(start=0.0, duration=1.0, pitch=60), Note(start=1.5, duration=0.5, pitch=64)]
     """
-    if notation == "abc":
+    if isinstance(notation, str) and notation == "abc":
         return _tunes(elements if isinstance(elements, str) else "".join(texts("elements", elements)))
     elements = elements.split() if isinstance(elements, str) else texts("elements", elements)
     if notation is None:
@@ -213,7 +220,7 @@ def _tunes(text: str) -> Music:
     tempos: list[Tempo] = []
     meters: list[Meter] = []
     end = 0.0
-    for tune in read_abc(text):
+    for tune in read_file(text):
         notes += (one._replace(start=one.start + end) for one in tune.notes)
         tempos += (one._replace(start=one.start + end) for one in tune.tempos)
         meters += (one._replace(start=one.start + end) for one in tune.meters)
