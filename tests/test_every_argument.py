@@ -17,6 +17,7 @@ import signal
 import sys
 import types
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
@@ -96,7 +97,7 @@ def targets(module: str) -> dict[types.CodeType, Target]:
 
 
 class Enough(BaseException):
-    pass
+    """A call takes long. Python drops it where it is raised in a callback of a weak reference."""
 
 
 def _enough(*_: object) -> None:
@@ -105,7 +106,8 @@ def _enough(*_: object) -> None:
 
 def fault(call: Callable[[], Any], argument: str, value: object) -> str | None:
     """Return what is wrong with how a call goes; None if nothing is."""
-    signal.setitimer(signal.ITIMER_PROF, 1 if argument in COUNTS else 30)  # of the processor
+    seconds = 1 if argument in COUNTS else 30  # of the processor
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1)  # and each second, since `Enough` may be lost
     try:
         result = call()
         if isinstance(result, Iterator):
@@ -206,6 +208,8 @@ def limited(memory: int) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def a_timer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)  # for outputs with strange names
+    shown = sys.unraisablehook
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: None if lost.exc_type is Enough else shown(lost))
     before = signal.signal(signal.SIGPROF, _enough)
     yield
     signal.signal(signal.SIGPROF, before)
@@ -275,3 +279,28 @@ def test_a_file_is_read_into_no_more_memory_than_it_has(tmp_path: Path) -> None:
     (tmp_path / "m.bin").write_bytes(lstmgen.Model("latex").to_bytes())
     with limited(2**29):
         assert lstmgen.Model(tmp_path / "m.bin", dtype="int8").dtype == "int8"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_call_ends_though_the_first_signal_is_lost() -> None:
+    class Kept:
+        pass
+
+    lost = []
+
+    def callback(_: object) -> None:
+        try:
+            while True:
+                pass
+        finally:
+            lost.append("the first signal")
+
+    def call() -> None:
+        kept = Kept()
+        reference = weakref.ref(kept, callback)
+        del kept
+        while reference() is None:
+            pass
+
+    assert fault(call, "length", 1) is None
+    assert lost == ["the first signal"]
