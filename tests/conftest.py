@@ -36,6 +36,16 @@ settings.register_profile("same-cases", derandomize=True, deadline=None)
 settings.load_profile("same-cases")
 
 
+PROCESSES = 8  # each loads TensorFlow, which takes 0.6 GB
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Share plain `pytest` among processes. Tests that are named or chosen run in this one."""
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    chosen = config.option.keyword or config.option.markexpr != "not slow" or config.option.lf
+    return min(os.cpu_count() or 1, PROCESSES) if everything and not chosen else 0
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Refuse a test that is marked as slow without saying why plain `pytest` does not need it."""
     for item in items:
