@@ -79,6 +79,17 @@ def _stop(keras: Any, before: int) -> Any:
     return Stop()
 
 
+def _look(keras: Any, found: list[Any]) -> Any:
+    """Return a callback that adds the first weights of a training to `found`, and ends it."""
+
+    class Look(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_begin(self, logs: Any = None) -> None:
+            found.extend(self.model.get_weights())
+            raise _Stop
+
+    return Look()
+
+
 def _spoil(keras: Any) -> Any:
     """Weights that are of no use from the first step on."""
 
@@ -181,15 +192,9 @@ def test_resume_trains_a_finished_model_on(folder: Path, capsys: pytest.CaptureF
 
 
 def test_it_goes_on_from_the_weights_of_the_model(folder: Path, keras: Any) -> None:
-    found = []
-
-    class Look(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_train_begin(self, logs: Any = None) -> None:
-            found.extend(self.model.get_weights())
-            raise _Stop
-
+    found: list[Any] = []
     with pytest.raises(_Stop):
-        train_text(folder / "song.txt", folder / "m.bin", TextSettings(resume=True), callbacks=[Look()])
+        train_text(folder / "song.txt", folder / "m.bin", TextSettings(resume=True), callbacks=[_look(keras, found)])
     for mine, kept in zip(found, weights(folder / "m.h5"), strict=True):
         np.testing.assert_array_equal(mine, kept)
 
@@ -358,16 +363,10 @@ def test_a_state_is_read_as_it_was_saved(broken_off: Path) -> None:
 
 def _begun(source: Path, text: Path, out: Path, keras: Any, **settings: Any) -> list[Any]:
     """Return the weights that a training begins with."""
-    found = []
-
-    class Look(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_train_begin(self, logs: Any = None) -> None:
-            found.extend(self.model.get_weights())
-            raise _Stop
-
+    found: list[Any] = []
     given = replace(TextSettings(batch=16, length=20, window=10, holdout=0.1, from_=source), **settings)
     with pytest.raises(_Stop):
-        train_text(text, out, given, callbacks=[Look()])
+        train_text(text, out, given, callbacks=[_look(keras, found)])
     return found
 
 
@@ -443,16 +442,10 @@ def test_a_classifier_is_trained_on_and_its_labels_move(keras: Any, tmp_path: Pa
     train_classifier(tmp_path / "a.csv", tmp_path / "m.bin", settings)
     report = train_classifier(tmp_path / "a.csv", tmp_path / "m.bin", ClassifierSettings(epochs=1, resume=True))
     assert report.best_epoch == 2
-    found = []
-
-    class Look(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_train_begin(self, logs: Any = None) -> None:
-            found.extend(self.model.get_weights())
-            raise _Stop
-
+    found: list[Any] = []
     with pytest.raises(_Stop):
         begin = ClassifierSettings(from_=tmp_path / "m.bin")
-        train_classifier(tmp_path / "b.csv", tmp_path / "n.bin", begin, callbacks=[Look()])
+        train_classifier(tmp_path / "b.csv", tmp_path / "n.bin", begin, callbacks=[_look(keras, found)])
     given = weights(tmp_path / "m.h5")
     # Letters: padding a b c d there, padding a b d e here. Labels: x y there, y z x here.
     np.testing.assert_array_equal(found[0][[0, 1, 2, 3]], given[0][[0, 1, 2, 4]])

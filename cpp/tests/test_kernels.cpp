@@ -403,6 +403,22 @@ TEST_CASE("gather from int8 adds the numbers that a row stands for") {
         }
 }
 
+// Returns the outputs h (rows, units) of a step with the baseline kernels. `run` makes the step
+// with the kernels and the number of rows that it is given. Each other table must give the same
+// bits.
+template <class Run>
+AlignedBuffer<float> same_with_each_table(const Run& run, std::size_t rows, std::size_t units) {
+    auto want = run(baseline_table, rows);
+    for (const KernelTable* table : all_tables())
+        for (const std::size_t count : {std::size_t{1}, std::size_t{7}, rows}) {
+            CAPTURE(std::string(table->name));
+            CAPTURE(count);
+            const auto h = run(*table, count);
+            CHECK(std::memcmp(h.data(), want.data(), count * units * sizeof(float)) == 0);
+        }
+    return want;
+}
+
 TEST_CASE("an LSTM step gives the same bits on every instruction set and for any number of lanes") {
     constexpr std::size_t blocks = 3, units = blocks * kPanel, inputs = 5;
     const auto bias = random_floats(blocks * kGates * kPanel, 3);
@@ -462,14 +478,7 @@ TEST_CASE("a GRU step is that of Keras, the same bits on every instruction set a
                         table.gru_step(s);
                         return h;
                     };
-                    const auto want = run(baseline_table, most);
-                    for (const KernelTable* table : all_tables())
-                        for (const std::size_t rows : {std::size_t{1}, std::size_t{7}, most}) {
-                            CAPTURE(std::string(table->name));
-                            CAPTURE(rows);
-                            const auto h = run(*table, rows);
-                            CHECK(std::memcmp(h.data(), want.data(), rows * units * sizeof(float)) == 0);
-                        }
+                    const auto want = same_with_each_table(run, most, units);
                     for (const std::size_t row : {std::size_t{0}, std::size_t{77}, most - 1}) {
                         const float *const in = &x[row * inputs], *const before = &h_prev[row * units];
                         const auto gate = [&](std::size_t g, std::size_t j) {
@@ -507,14 +516,7 @@ TEST_CASE("a SimpleRNN step is that of Keras, the same bits on every instruction
                 table.rnn_step(s);
                 return h;
             };
-            const auto want = run(baseline_table, most);
-            for (const KernelTable* table : all_tables())
-                for (const std::size_t rows : {std::size_t{1}, std::size_t{7}, most}) {
-                    CAPTURE(std::string(table->name));
-                    CAPTURE(rows);
-                    const auto h = run(*table, rows);
-                    CHECK(std::memcmp(h.data(), want.data(), rows * units * sizeof(float)) == 0);
-                }
+            const auto want = same_with_each_table(run, most, units);
             for (std::size_t row = 0; row < most; row += 67)
                 for (std::size_t j = 0; j < units; ++j) {
                     const double z = pre_activation(bias.data(), &x[row * inputs], kernel, 1, 0, j) +
