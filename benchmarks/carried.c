@@ -2,7 +2,7 @@
  *
  * Usage: lstmgen_carried model.bin elements [refresh]
  *
- * With a refresh above 0, each element is drawn from a window, a new one every so many elements.
+ * With a refresh above 0, each element is drawn from a window, a new one after that many elements.
  */
 #include <lstmgen/lstmgen.h>
 #include <stdio.h>

@@ -18,7 +18,7 @@ import numpy as np
 
 import lstmgen
 
-Draw = Callable[[int], object]  # draws so many elements, each fed back
+Draw = Callable[[int], object]  # draws this number of elements, each fed back
 
 
 def sampler(model: lstmgen.Model, refresh: int | None, threads: int = 1, temp: float = 1) -> Draw:
@@ -30,7 +30,7 @@ def sampler(model: lstmgen.Model, refresh: int | None, threads: int = 1, temp: f
 
 
 def many(model: lstmgen.Model, n: int, threads: int = 1) -> Draw:
-    """Draws so many elements of each of n sequences, the state carried."""
+    """Draws n sequences of that number of elements each, the state carried."""
     generator = lstmgen.Generator(model, threads=threads)
     return lambda count: generator.sample_many(n, count, prime=[0], seed=0, refresh=None)
 

@@ -34,7 +34,7 @@ export class LstmgenError extends Error {
 
 // ---- The engine ---------------------------------------------------------------------------------
 
-/** An instance of the WebAssembly module, with memory of its own. Each model has one. */
+/** An instance of the WebAssembly module, with its own memory. Each model has one. */
 class Engine {
   #exports;
   #error = null;
@@ -1042,8 +1042,8 @@ function stopsOf({ engine, native, vocabulary }, stops) {
 /** `refresh` as the engine has it: 0 carries the state, as does 1 without a window. */
 function refreshOf({ window, whole }, { refresh = 1 }) {
   if (refresh !== 1 && whole && window)
-    throw new LstmgenError(`refresh: the network reads all ${window} steps of a window at once, so each element needs a ` +
-      "window of its own: leave this option out", "invalid argument", "refresh");
+    throw new LstmgenError(`refresh: the network reads all ${window} steps of a window at once, so each element needs ` +
+      "its own window: leave this option out", "invalid argument", "refresh");
   if (refresh !== null && !window && (refresh > 1 || whole))
     throw new LstmgenError("refresh: the model was saved without a fixed window: export it with window", "invalid argument", "refresh");
   return refresh ?? 0;

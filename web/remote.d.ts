@@ -3,7 +3,7 @@ import type { ChangeableOptions, Elements, Likely, LoadOptions, ModelInfo, Sampl
 
 export { LstmgenError } from "./lstmgen.js";
 
-/** Loads a `.bin` in a worker of its own. */
+/** Loads a `.bin` in a new worker. */
 export function load(
   source: ArrayBufferLike | ArrayBufferView | Blob | Response | URL | string,
   options?: LoadOptions,

@@ -63,7 +63,7 @@ class Port {
 
 const inside = new WeakMap(); // port and number of each model
 
-/** Loads a `.bin` in a worker of its own, as `load` of lstmgen.js does. */
+/** Loads a `.bin` in a new worker, as `load` of lstmgen.js does. */
 export async function load(source, options = {}) {
   const { signal, ...others } = options;
   signal?.throwIfAborted();

@@ -5,7 +5,7 @@
 // and a prime may be long. Then its state is copied, and the last element of the prime is what it
 // reads next, like an element that was drawn.
 //
-// A sequence with windows has a context of its own, whose lanes are its windows in flight. They are
+// A sequence with windows has its own context, whose lanes are its windows in flight. They are
 // enough for fast products.
 #include <algorithm>
 #include <limits>

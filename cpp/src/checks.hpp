@@ -7,7 +7,7 @@
 
 namespace lstmgen {
 
-/// Returns a * b, or nothing if no memory holds so many numbers.
+/// Returns a * b, or nothing if no memory holds that many numbers.
 std::optional<std::size_t> product(std::size_t a, std::size_t b) noexcept;
 
 /// Throws Error if `pointer` is null although n > 0 numbers are read from it or written to it.

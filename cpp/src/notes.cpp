@@ -1,5 +1,5 @@
 // Notes from the elements that a network of music draws: docs/events.md, step by step. It is an
-// object file of its own, which programs without music do not link.
+// separate object file, which programs without music do not link.
 #include "lstmgen/notes.hpp"
 
 #include <algorithm>

@@ -25,7 +25,7 @@
 namespace lstmgen {
 namespace {
 
-// Lanes of a batch. With so many, each weight that is read serves enough lanes.
+// The lanes of a batch: enough that each weight that is read serves many of them.
 constexpr std::size_t kBatchRows = 96;
 
 // A sequence of a batch.

@@ -10,7 +10,7 @@
 namespace lstmgen {
 namespace {
 
-// An element of so many bytes is sought byte by byte at each place of a text.
+// An element of at most this many bytes is looked for byte by byte at each place of a text.
 constexpr std::size_t kShort = 64;
 
 struct Character {

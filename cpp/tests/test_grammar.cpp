@@ -95,7 +95,7 @@ TEST_CASE("a run allows what keeps the text a begin of the language") {
     CHECK(run.shortest_end() == 0);
 }
 
-TEST_CASE("with so many elements left, each text ends in time") {
+TEST_CASE("with a limit on the elements left, each text ends in time") {
     grammar::Run run(memo_of(kNested));
     for (std::uint64_t seed = 0; seed < 50; ++seed) {
         run.reset();

@@ -287,8 +287,8 @@ class Batch:
 
         steps: at least 1. A step draws an element for each sequence that has read its prime, and
             lets the others read a piece of theirs.
-        seconds: no step begins after so many seconds, at least 0, nor after the first element of a
-            sequence. None: there is no limit.
+        seconds: at least 0. No step begins later than this after the call, nor after the first
+            element of a sequence. None: there is no limit.
 
         Sequences with news have new elements, or are over. What was drawn before Ctrl-C is in the
         sequences after the next call.

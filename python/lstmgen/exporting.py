@@ -80,7 +80,7 @@ class ExportOptions(TypedDict, total=False):
         which is never drawn, "zeros" for vectors of zeros, or "none". By default the vocabulary or
         a mask of the network decides.
     window: the number of time steps T, at least 1, if the model was saved without a fixed length.
-    trusted: whether this process reads the file. By default a process of its own does, within
+    trusted: whether this process reads the file. By default a separate process does, within
         limits: see `lstmgen.keras_file.read`.
     dtype: how matrices are stored. "f32" is the default. "bf16" has half the size and 8 bits of
         precision, also for the numbers that a matrix is multiplied with. "int8" has a quarter of

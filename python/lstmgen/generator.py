@@ -596,7 +596,7 @@ class Generator:
         if refresh != 1 and self.model.whole and self.model.window:
             raise ValueError(
                 f"{option('refresh', refresh)}: the network reads all {self.model.window} steps of a window at once, "
-                "so each element needs a window of its own: leave this option out"
+                "so each element needs its own window: leave this option out"
             )
         if refresh != 1 and (why := self.model.needs_windows):
             warnings.warn(f"carried state gives another model here: {why}", UserWarning, stacklevel=depth)

@@ -106,7 +106,7 @@ def music(meter: str = "4/4", bars: int | None = None) -> str:
     The elements' names stand side by side, as in "n60t6n62t6". An element is matched by its name.
 
     meter: the length of a bar, such as "3/4".
-    bars: so many of them, 1 to 64; None: any number.
+    bars: how many, 1 to 64; None: any number.
 
     Raises `ValueError` for a meter that the grid of 24 points to a quarter does not hold, or that
     is longer than 16 quarters.

@@ -655,7 +655,7 @@ class SamplingOptions(_Common, total=False):
         int | None,
         Option(
             Integer(1, most=MOST_ROWS),
-            "Draws so many samples, with the seeds seed, seed + 1 and so on, side by side. The result is the one "
+            "Draws this many samples, with the seeds seed, seed + 1 and so on, side by side. The result is the one "
             "with the greatest mean of log-probabilities by the network alone. Not for streams.",
             without="1",
             one_of="search",
@@ -665,7 +665,7 @@ class SamplingOptions(_Common, total=False):
         int | None,
         Option(
             Integer(1, most=MOST_ROWS),
-            "Beam search: nothing is drawn. So many sequences are kept side by side, those with the greatest sum of "
+            "Beam search: nothing is drawn. This many sequences are kept side by side, those with the greatest sum of "
             "log-probabilities. The result is the one with the greatest mean. Not for streams.",
             source="Lowerre 1976; Wu et al. 2016, arXiv:1609.08144",
             one_of="search",

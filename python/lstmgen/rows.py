@@ -85,7 +85,7 @@ class Rows:
         given: dict[str, Any] = {**options, "length": length, "temp": temp}
         self.options = checked("sample_rows", given, known)
         self.seed: int = self.options.pop("seed", int.from_bytes(os.urandom(4)))
-        list(self._drawn(range(1), length=0))  # what is wrong is said now
+        list(self._drawn(range(1), length=0))  # errors are raised now
 
     def __repr__(self) -> str:
         return f"<lstmgen.rows.Rows of {self.model!r}: seed {self.seed}, {self.options}>"

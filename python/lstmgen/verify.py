@@ -200,7 +200,7 @@ class _Trial:
 
 @contextmanager
 def _counted(network: Network, x: NDArray[Any], times: int, what: str) -> Iterator[None]:
-    """Let a bar count the steps of so many evaluations of the windows `x`."""
+    """Let a bar count the steps of `times` evaluations of the windows `x`."""
     steps = times * reference.recurrent_steps(network, x.shape[1])
     with counting(steps, "steps", what) as done, reference.watched(done):
         yield

@@ -229,7 +229,7 @@ def speed() -> str:
 
 
 def _keys(reader: Any) -> list[Any]:
-    """The keys that are in the file: the reader adds three of its own."""
+    """The keys that are in the file: the reader adds three."""
     return [field for name, field in reader.fields.items() if not name.startswith("GGUF.")]
 
 

@@ -534,8 +534,8 @@ LSTMGEN_API lstmgen_status lstmgen_grammar_free(lstmgen_grammar** grammar);
 LSTMGEN_STATUS lstmgen_generator_set_grammar(lstmgen_generator* generator,
                                              const lstmgen_grammar* grammar, uint64_t length);
 
-/** Draws at most so many elements from now on, at the end of which the text of the grammar is
- * complete. */
+/** Draws at most `length` elements from now on. After them the text of the grammar is complete.
+ */
 LSTMGEN_STATUS lstmgen_generator_set_grammar_length(lstmgen_generator* generator, uint64_t length);
 
 /** Ends the sequence after the first of `stops` (stop_count) that is drawn. Stop i has
@@ -705,7 +705,7 @@ typedef struct lstmgen_many_options {
     void* user;
     /** Which elements can be drawn, as in lstmgen_generator_set_grammar; NULL: all. */
     const lstmgen_grammar* grammar;
-    /** So many of the last ids of each prime belong to the text of the grammar; NULL: none. */
+    /** How many of the last ids of each prime belong to the text of the grammar; NULL: none. */
     const size_t* grammar_primes;
     /** 1: the text of the grammar may be cut off; 0, the default: it is complete after `length`
      * elements, or before. */

@@ -379,7 +379,7 @@ public:
     /// have it. It allocates, and so do the first elements after it, which teach it what is allowed
     /// where.
     void set_grammar(const Grammar& grammar, std::uint64_t length = kUnlimited);
-    /// Draws at most so many elements from now on, at the end of which the text of the grammar is
+    /// Draws at most `length` elements from now on. After them the text of the grammar is
     /// complete.
     void set_grammar_length(std::uint64_t length);
     /// The grammar in force, or none.
@@ -489,7 +489,7 @@ struct Request {
     SamplerOptions sampler;  ///< how its elements are chosen
     /// Ids before its first element. They may be empty only if next accepts an empty context.
     std::vector<std::uint32_t> prime;
-    /// So many of the last elements of the prime belong to the text of the grammar.
+    /// How many of the last elements of the prime belong to the text of the grammar.
     std::size_t grammar_prime = 0;
 };
 

@@ -56,7 +56,7 @@ public:
         bool nullable = false;
     };
     /// Reading what is left at a place, from inside element `from` (a node of the closing tree),
-    /// ends inside of element `to` after so many ends of elements, at least.
+    /// ends inside of element `to` after at least this many ends of elements.
     struct Way {
         std::uint32_t to, elements;
     };

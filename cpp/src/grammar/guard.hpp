@@ -44,7 +44,7 @@ public:
 
     /// Back to the empty text and the whole length.
     void reset();
-    /// From now on, at most so many elements are going to be drawn.
+    /// From now on, at most `length` elements are going to be drawn.
     void set_length(std::uint64_t length) noexcept {
         length_ = left_ = length;
         allowed_ = nullptr;

@@ -58,7 +58,7 @@ public:
     void reset();
 
     /// A bit for each element, 64 to a word: those after which the text is still the begin of a
-    /// text that elements can complete; with `left`, within so many elements, the next one among
+    /// text that elements can complete; with `left`, within `left` elements, the next one among
     /// them. No bit is set if and only if the text is complete and nothing may follow (within
     /// `left`). Valid until the next call of a function of a run with this memo. Throws Error
     /// (invalid_argument) if `left` is below shortest_end().

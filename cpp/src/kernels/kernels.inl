@@ -258,7 +258,7 @@ LSTMGEN_NOINLINE void round_to_int16(const float* x, std::size_t n, float factor
 }
 
 // The bytes of a rounded row. Those of kAmxBytes numbers lie together. Their lower bytes lie
-// `lower` bytes behind the upper ones, and the next numbers `step` bytes behind these.
+// `lower` bytes after the upper ones, and the next numbers `step` bytes after these.
 struct RowOfBytes {
     std::byte* at;
     std::size_t lower, step;
@@ -300,7 +300,7 @@ LSTMGEN_NOINLINE void round_to_bf16(const float* x, std::size_t n, T* to) {
     });
 }
 
-// Fewer rows are multiplied without tiles. A tile of so many rows fits rounded_size.
+// Fewer rows are multiplied without tiles. A tile of this many rows fits rounded_size.
 constexpr std::size_t kLeastAmxRows = kAmxRows / 2;
 
 // Returns where row r of `rows` lies in tiles: see Rows::tiles.

@@ -20,7 +20,7 @@ struct alignas(64) Shapes {
     std::uint8_t rows[16] = {};
 };
 
-// Makes the tiles that hold rows of x, or sums of them, tiles of so many rows.
+// Gives `rows` rows to the tiles that hold rows of x, or sums of them.
 void shape_tiles(std::size_t rows) {
     Shapes shapes;
     for (std::size_t i = 0; i < 8; ++i) {

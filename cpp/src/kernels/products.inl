@@ -219,7 +219,7 @@ inline void panels_times_rows(Product<W>& p) {
 }
 
 // Multiplies one row with row_panels panels at a time, or with a few less. S of them are adjacent
-// in memory. So many sums at once hide the latency of the multiply-add.
+// in memory. This many sums at once hide the latency of the multiply-add.
 template <std::size_t S, class W>
 inline void row_times_panels(Product<W>& p) {
     constexpr std::size_t panels = Kind<W>::row_panels / S * S;

@@ -61,7 +61,7 @@ inline Vec min(Vec a, Vec b) { return wasm_f32x4_pmin(b, a); }
 inline Vec max(Vec a, Vec b) { return wasm_f32x4_pmax(b, a); }
 inline Vec pow2_bits(Vec v) { return wasm_i32x4_shl(v, 23); }
 
-struct Ints {  // a type of its own: floats and integers share v128_t
+struct Ints {  // a separate type: floats and integers share v128_t
     v128_t v;
 };
 using Pairs = v128_t;

@@ -17,7 +17,7 @@ from lstmgen.binfile.sniffing import MAGIC, MAX_FILE
 from lstmgen.errors import ModelFormatError
 
 VERSION = 3
-ALIGNMENT = 64  # each tensor starts at a multiple of so many bytes
+ALIGNMENT = 64  # bytes; each tensor starts at a multiple of it
 CHECKSUM = "lstmgen.checksum"
 
 # The types of values.

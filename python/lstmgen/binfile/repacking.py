@@ -10,7 +10,7 @@ from lstmgen.options import choice
 
 
 def repack(data: bytes, name: str, dtype: str | None) -> bytes:
-    """Return the bytes of a `.bin` with matrices of another dtype, or of its own for None.
+    """Return the bytes of a `.bin` with matrices of another dtype; None keeps its dtype.
 
     data: the bytes of the `.bin`.
     name: the name of the file in error messages.

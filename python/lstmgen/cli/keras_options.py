@@ -77,7 +77,7 @@ def add_trusted_argument(parser: Any) -> None:
         "--trusted",
         action="store_true",
         default=None,
-        help="read the file in this process (in one of its own, within limits on memory and time)",
+        help="read the file in this process (default: in a separate one, within limits on memory and time)",
     )
 
 

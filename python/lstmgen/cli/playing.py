@@ -24,7 +24,7 @@ from lstmgen.vocabulary import plain_ids
 
 OFF = ("off", "none", "default")
 LENGTH = 1000  # elements of a turn, if the option `length` does not say another number
-# Options that a session cannot use: it has turns of its own, and other names for some.
+# Options that a session cannot use: it has its own turns, and other names for some.
 _LEFT_OUT = ("prime", "include_prime", "best_of", "beam", "logprobs", "refresh", "temperature", "inverse_temp")
 
 

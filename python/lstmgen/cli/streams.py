@@ -32,7 +32,7 @@ def check_one_stdin(*arguments: str | Path | None) -> None:
 
 
 def read_stdin(most: int) -> bytes:
-    """All of stdin, which may have so many bytes."""
+    """All of stdin, up to a number of bytes."""
     return inputs.read_from("stdin", sys.stdin.buffer, most)
 
 
@@ -42,7 +42,7 @@ def model_source(name: str) -> str | bytes:
 
 
 def read_text(path: str | Path, most: int = inputs.MAX_TEXT) -> str:
-    """The text of a file or of stdin, in UTF-8, which may have so many bytes."""
+    """The text of a file or of stdin, in UTF-8, up to a number of bytes."""
     name, data = ("stdin", read_stdin(most)) if str(path) == DASH else (str(path), inputs.read(path, most))
     try:
         return data.decode()

@@ -1,10 +1,10 @@
 """Reader of models that Keras saved: it takes a file and returns a `Network`.
 
-A file may come from anywhere. Nothing in it is imported or run, and a process of its own reads it.
+A file may come from anywhere. Nothing in it is imported or run, and a separate process reads it.
 
 | module | what it does |
 |---|---|
-| `isolation.py` | lets a process of its own read a file, within limits |
+| `isolation.py` | lets a separate process read a file, within limits |
 | `child.py`, `transfer.py` | that process, and how its answer comes back |
 | `reader.py` | tells the kinds of file apart |
 | `hdf5.py` | reads arrays, and checks each size first |

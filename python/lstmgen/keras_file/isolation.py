@@ -20,7 +20,7 @@ from lstmgen.keras_file.reader import Description, ReadOptions, Source
 from lstmgen.network import Network
 
 # What the child may take above what it takes to start.
-_MEMORY_RATIO, _MEMORY = 64, 2**24  # so many times the bytes of the file, and so many bytes more
+_MEMORY_RATIO, _MEMORY = 64, 2**24  # times the bytes of the file; and bytes more
 _SECONDS, _SECONDS_PER_MIB = 2, 0.1  # of the processor
 
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from lstmgen.keras_file.child import main; main()"
@@ -33,7 +33,7 @@ def read(source: Source, **options: Unpack[ReadOptions]) -> Network:
         as HDF5, as zip (`.keras`), as a checkpoint of TensorFlow and as a SavedModel.
     options: see `ReadOptions`.
 
-    A process of its own reads the file. It may take 64 times the bytes of the file and 16 MiB of
+    A separate process reads the file. It may take 64 times the bytes of the file and 16 MiB of
     memory, and 2 s of processor time and 0.1 s for each MiB of the file. Windows and macOS have
     only the limits that they can set. With `trusted=True`, or with the environment variable
     LSTMGEN_TRUST=1, this process reads the file, without limits and 0.2 s faster.

@@ -49,7 +49,7 @@ class ReadOptions(TypedDict, total=False):
     heads: the outputs that together are a note, in the order in which their values enter, such as
         "pitch/128,step,duration": see `lstmgen.ExportOptions`.
     window: the number of time steps, 1 to 65,536, for a model that was saved without one.
-    trusted: whether this process reads the file. By default a process of its own does, within
+    trusted: whether this process reads the file. By default a separate process does, within
         limits (see `read`).
     """
 
@@ -63,7 +63,7 @@ class ReadOptions(TypedDict, total=False):
 def read(source: Source, **options: Unpack[ReadOptions]) -> Network:
     """Return the network in a file that Keras saved, which this process reads.
 
-    Arguments and errors are those of `lstmgen.keras_file.read`, which lets a process of its own
+    Arguments and errors are those of `lstmgen.keras_file.read`, which lets a separate process
     call this function.
 
     >>> try:

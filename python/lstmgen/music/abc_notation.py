@@ -30,7 +30,7 @@ _SIGNS = {"=": 0, "^": 1, "^^": 2, "_": -1, "__": -2}
 _SHARPS = "FCGDAEB"  # in the order in which keys have them; flats come in the other order
 # Fifths up from the major key on a tonic, by the first letters of the mode.
 _MODES = {"m": -3, "min": -3, "aeo": -3, "mix": -1, "dor": -2, "phr": -4, "lyd": 1, "loc": -5}
-_TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # so many notes in the time of so many; of others the meter says
+_TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # notes: in the time of how many; the meter says it of others
 
 _TUNE = re.compile(r"^X:", re.MULTILINE)
 _FIELD = re.compile(r"\s{0,8}([A-Za-z]):(.*)")
@@ -458,7 +458,7 @@ def _fifths(letter: str) -> int:
 
 
 def _signs_of(fifths: int) -> dict[str, int]:
-    """Return the signs of a key so many fifths above C major."""
+    """Return the signs of the key that is a number of fifths above C major."""
     order, sign = (_SHARPS, 1) if fifths > 0 else (_SHARPS[::-1], -1)
     signs: dict[str, int] = {}
     for i in range(abs(fifths)):

@@ -14,7 +14,7 @@ from lstmgen.options import Integer, Number, items
 GRID = 24  # points to a quarter
 PIANO = range(21, 109)  # MIDI pitches of a piano's keys
 MIDDLE_C = 60  # MIDI pitch
-VELOCITY = 80  # of a note that has none of its own, 1 to 127
+VELOCITY = 80  # 1 to 127, of a note that does not say it
 TRACKS = 15  # as many as MIDI has channels, without that of drums
 BPM = 100.0  # quarters a minute of music that does not say
 UNITS = (1, 2, 4, 8, 16, 32)  # the lower numbers of time signatures

@@ -287,7 +287,7 @@ def _wav(music: Music, bpm: float | None, synth: str | None) -> bytes:
     from lstmgen.music import audio, mastering
 
     audio.check_seconds(music.seconds(music.length, bpm))
-    if synth == "fluidsynth" or (synth is None and audio.soundfont_at_hand()):  # which has a room of its own
+    if synth == "fluidsynth" or (synth is None and audio.soundfont_at_hand()):  # which adds its own room
         sound, rate = audio.samples_of(audio.fluidsynth(_midi(music, bpm, None)))
         return audio.wav(mastering.levelled(sound, rate), rate)
     return audio.wav(mastering.mastered(audio.render(music.sounds(bpm)), audio.RATE))

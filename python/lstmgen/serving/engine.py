@@ -16,8 +16,8 @@ _SLICE = 0.004  # seconds between two looks at who has come and who has left
 # Seconds between two pieces of a stream, but the first: the more streams, the longer, so that their
 # pieces take a small part of the time.
 _BETWEEN, _BETWEEN_EACH, _BETWEEN_MOST = 0.03, 0.0015, 0.1
-_FULL = 16384  # elements, and alternatives to them, that wait for a client: then its sample rests
-_EMPTY = 4096  # so many: it goes on
+_FULL = 16384  # elements, and alternatives to them, that wait for a client: its sample rests from here on
+_EMPTY = 4096  # and goes on when no more than these wait
 
 
 class Busy(Exception):

@@ -23,7 +23,7 @@ class Histogram:
         self._sum = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count something that took so many seconds.
+        """Count something that took `seconds`.
 
         >>> Histogram().add(0.5)
         """

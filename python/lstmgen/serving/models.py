@@ -89,7 +89,7 @@ class Models:
 
         name: of the file. data: its bytes.
 
-        A process of its own has tried the file before this one loads it: see `trial`.
+        A separate process has tried the file before this one loads it: see `trial`.
         """
         name = os.path.basename(name.replace("\\", "/"))[:100] or "model"
         model = Model(tried(data, name, self._limits))

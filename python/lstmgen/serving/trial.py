@@ -1,4 +1,4 @@
-"""A model that anyone sent is tried in a process of its own, before a server loads it.
+"""A model that anyone sent is tried in a separate process, before a server loads it.
 
 The process has limits. It makes a `.bin` of a file of Keras, loads the `.bin` with its self-test,
 and draws an element for several sequences side by side, as the server does. So a file that takes
@@ -18,7 +18,7 @@ from lstmgen.serving.failures import Failure
 from lstmgen.serving.limits import MIB, Limits
 
 # What the process may take above what it takes to start.
-_MEMORY_RATIO, _MEMORY = 64, 128 * MIB  # so many times the bytes of the file, and so many bytes more
+_MEMORY_RATIO, _MEMORY = 64, 128 * MIB  # times the bytes of the file; and bytes more
 _SECONDS, _SECONDS_PER_MIB = 5, 0.5  # of the processor
 _SEQUENCES = 16  # that draw an element
 

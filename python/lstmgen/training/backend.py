@@ -25,7 +25,7 @@ from lstmgen.training.progress import say
 _NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog"
     rb"|(?:[IW]\d{4,8} +[\d:.]+ +\d+ |\d{4}-\d\d-\d\d [\d:.]+: [IW] )[\w./]+:\d+\]"
-    # What is said of GPUs where there is none:
+    # About GPUs where there is none:
     rb"|(?:E\d{4,8} |\d{4}-\d\d-\d\d [\d:.]+: E ).*(?:cuda|cuInit|cuDNN|cuBLAS|cuFFT|computation_placer)"
     rb"|To enable the following instructions: ",
     re.IGNORECASE,
@@ -36,7 +36,7 @@ def import_keras(what: str = "training") -> Any:
     """Keras, on the backend that KERAS_BACKEND or Keras's own configuration names.
 
     Where neither does and TensorFlow is not installed, it is jax or torch, if one of them is, and
-    this is said. Raises `ImportError` that says what needs Keras, and what to install.
+    a line says so. Raises `ImportError` that says what needs Keras, and what to install.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _choose_backend()

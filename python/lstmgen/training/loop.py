@@ -66,7 +66,7 @@ class Batches:
     of: Callable[[int], Callable[[int], tuple[Any, ...]]]
 
     def after(self, epochs: int, steps: int) -> Iterator[tuple[Any, ...]]:
-        """Yield the batches after so many epochs and steps, for ever."""
+        """Yield the batches after the given epochs and steps, for ever."""
         for epoch in itertools.count(epochs):
             batch = self.of(epoch)
             for step in range(steps, self.steps):

@@ -124,14 +124,14 @@ class Settings:
 
     epochs: int = setting(
         40,
-        "passes over the data at most, of a short text several passes each; with a finished model that is resumed, "
-        "so many more",
+        "greatest number of epochs: each is a pass over the data, or several passes over a short text; a finished "
+        "model that is resumed is trained for this many more",
         least=1,
         most=10**6,
         run=True,
     )
     patience: int = setting(
-        5, "stop after more than so many epochs without improvement; 0: never", least=0, most=10**6, run=True
+        5, "stop after more than this many epochs without improvement; 0: never", least=0, most=10**6, run=True
     )
     holdout: float = setting(0.05, "share of the data that is kept apart to measure on", least=0, most=0.5)
     seed: int = setting(
@@ -159,7 +159,7 @@ class Settings:
     """The names of the settings that were given, even with the value of the default.
 
     A training that is resumed takes the value of the first run for a setting that has its default
-    and is not among them. A recipe gives such a setting a value of its own.
+    and is not among them. A recipe gives such a setting its own value.
     """
 
     def check(self) -> None:

@@ -197,7 +197,7 @@ function request() {
   return {
     prompt: joined(model, model.separator && model.kind !== "ids" ? first.trim() : first, drawn),
     length: options.length,
-    seed: options.seed + drawn.length, // what is drawn later has random numbers of its own
+    seed: options.seed + drawn.length, // what is drawn later has other random numbers
     options: options.values(),
   };
 }

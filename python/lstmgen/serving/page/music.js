@@ -2,7 +2,7 @@
 // lstmgen.music has in Python. Times are points of a grid, 24 to a quarter.
 
 export const GRID = 24;
-export const VELOCITY = 80; // of a note that has none of its own
+export const VELOCITY = 80; // of a note that does not say it
 const BPM = 100; // of music that does not say
 const DRUMS = 9; // the channel of a MIDI file that has no pitches
 const SUSTAIN = 64; // the controller of the pedal

@@ -52,7 +52,7 @@ export class TextView {
         span.dataset.index = index;
         if (piece.p === undefined) span.className = "given";
         else span.dataset.shade = shadeOf(piece.p);
-        // A line of its own for each line of the text: a browser lays out short lines quickly.
+        // A separate line for each line of the text: a browser lays out short lines quickly.
         let block = this.#element.lastElementChild;
         if (!block || block.textContent.endsWith("\n")) {
           block = this.#element.appendChild(document.createElement("div"));

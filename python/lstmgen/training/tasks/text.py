@@ -146,7 +146,7 @@ class TextSettings(Settings):
         return tuple(names)
 
     def paced(self, elements: int) -> TextSettings:
-        """Return these settings with a batch for a text of so many elements, if none was given.
+        """Return these settings with a batch for a text of this many elements, if none was given.
 
         >>> TextSettings().paced(1000).batch
         8
@@ -168,7 +168,7 @@ class TextSettings(Settings):
 
 
 def batch_for(sequences: int) -> int:
-    """Return the default batch for a text of so many sequences. A short text needs more steps.
+    """Return the default batch for a text of this many sequences. A short text needs more steps.
 
     >>> batch_for(1000), batch_for(10_000)
     (8, 32)
@@ -581,9 +581,7 @@ def _streams(texts: list[Ids], settings: TextSettings, onehot: int | None) -> Ba
 
 
 def _rows(whole: tuple[NDArray[Any], ...], batch: int) -> Batches:
-    """What `_whole` gives, in batches of so many rows, of which those behind the texts have no
-    weight.
-    """
+    """What `_whole` gives, in batches of `batch` rows. Rows after the last text have no weight."""
     inputs, targets, weights = whole
     empty = -len(inputs) % batch
     weights = weights * ((len(inputs) + empty) / len(inputs))
