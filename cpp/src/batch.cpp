@@ -43,6 +43,7 @@ public:
 
         Joined(BatchRequest r, const std::shared_ptr<const Network>& network)
             : request(std::move(r)), sampler(network->info().outputs, request.sampler) {
+            sampler.set_exponentials(network->kernels().exponentials);
             sampler.reserve();
             stops.set(network, request.stops, request.stop_texts);
         }

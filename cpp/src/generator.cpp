@@ -26,13 +26,13 @@ public:
     Impl(const std::shared_ptr<const Network>& network, const GeneratorOptions& options)
         : context_(network, options.refresh, 1, options.threads, network->keep_going()),
           sampler_(info().outputs, options.sampler) {
-        sampler_.reserve();
+        prepare_sampler();
     }
 
     Impl(const Model& model, StateReader& in, std::size_t threads)
         : context_(model.network(), in.size(SIZE_MAX), 1, threads, model.network()->keep_going()),
           sampler_(info().outputs, in) {
-        sampler_.reserve();
+        prepare_sampler();
         context_.load(in);
         guard_ = grammar::Guard::load(model, in);
         stop_search_.load(in, model.network());
@@ -190,6 +190,11 @@ private:
     void check(const std::uint32_t* ids, std::size_t n) const {
         check_pointer(ids, n, "ids");
         check_ids(ids, n, info().outputs);
+    }
+
+    void prepare_sampler() {
+        sampler_.set_exponentials(context_.network()->kernels().exponentials);
+        sampler_.reserve();
     }
 
     // Feeds the last drawn element to the network. That waits until something comes after it, so

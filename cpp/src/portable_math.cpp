@@ -6,43 +6,9 @@
 #include <initializer_list>
 
 #include "kept.hpp"
+#include "kernels/exponential.hpp"
 
 namespace lstmgen {
-namespace {
-
-constexpr double kLeastExponent = -708.0;  // e^x of a lower x is 0
-
-// Returns e^x for kLeastExponent < x <= 709. It has no branch, so that loops over it are
-// vectorised.
-inline double exp_of(double x) {
-    // x = n ln 2 + r with |r| <= ln 2 / 2. The series of e^r to r^13 is exact to 1e-18. Adding 1.5
-    // * 2^52 rounds to an integer, which is then in the lowest bits.
-    constexpr double magic = 6755399441055744.0;
-    const double shifted = x * 1.4426950408889634 + magic;
-    const double n = shifted - magic;
-    const double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-    double q = 1.0 / 6227020800.0;
-    q = q * r + 1.0 / 479001600.0;
-    q = q * r + 1.0 / 39916800.0;
-    q = q * r + 1.0 / 3628800.0;
-    q = q * r + 1.0 / 362880.0;
-    q = q * r + 1.0 / 40320.0;
-    q = q * r + 1.0 / 5040.0;
-    q = q * r + 1.0 / 720.0;
-    q = q * r + 1.0 / 120.0;
-    q = q * r + 1.0 / 24.0;
-    q = q * r + 1.0 / 6.0;
-    q = q * r + 0.5;
-    const double e = 1.0 + (r + r * r * q);
-    std::uint64_t bits;
-    std::memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits + 1023) << 52;
-    double scale;
-    std::memcpy(&scale, &bits, sizeof scale);
-    return e * scale;
-}
-
-}  // namespace
 
 LSTMGEN_KEPT double exp_portable(double x) {
     if (!(x > kLeastExponent)) return x != x ? x : 0.0;
@@ -50,10 +16,7 @@ LSTMGEN_KEPT double exp_portable(double x) {
 }
 
 LSTMGEN_KEPT void exp_portable(double* x, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) {
-        const double e = exp_of(x[i] > kLeastExponent ? x[i] : kLeastExponent);
-        x[i] = e * (x[i] > kLeastExponent ? 1.0 : 0.0);  // without a branch
-    }
+    for (std::size_t i = 0; i < n; ++i) x[i] = exp_portable(x[i]);
 }
 
 LSTMGEN_KEPT double log_portable(double x) {

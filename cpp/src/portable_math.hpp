@@ -10,6 +10,8 @@ namespace lstmgen {
 double exp_portable(double x);
 /// x (n) = e^x, the same numbers. Each x is at most 709, and not NaN.
 void exp_portable(double* x, std::size_t n);
+/// The type of this function. The kernels have faster ones with the same bits.
+using Exponentials = void (*)(double* x, std::size_t n);
 
 /// Returns the natural logarithm. It is -infinity at 0, and NaN below.
 double log_portable(double x);

@@ -151,6 +151,7 @@ std::vector<Members> batches(const Model& model, const std::vector<Request>& req
         if (all.empty() || all.back().size() == most || (windows && all.back()[0].prime_size != size(i)))
             all.emplace_back();
         Sampler sampler(model.info().outputs, requests[i].sampler);
+        sampler.set_exponentials(model.network()->kernels().exponentials);
         for (const std::uint32_t id : requests[i].prime) sampler.accept(id);
         all.back().push_back({&requests[i],
                               &results[i],

@@ -19,6 +19,19 @@ double power(double x, double y) {
     return x > 0.0 ? exp_portable(y * log_portable(x)) : 0.0;
 }
 
+// Returns where the greatest of x first is; no x is NaN. Four searches side by side hide the
+// latency of a comparison.
+std::size_t greatest_of(const std::vector<double>& x) {
+    constexpr std::size_t n = 4;
+    double tops[n] = {x[0], x[0], x[0], x[0]};
+    std::size_t i = 0;
+    for (; i + n <= x.size(); i += n)
+        for (std::size_t j = 0; j < n; ++j) tops[j] = x[i + j] > tops[j] ? x[i + j] : tops[j];
+    for (; i < x.size(); ++i) tops[0] = x[i] > tops[0] ? x[i] : tops[0];
+    const double top = *std::max_element(tops, tops + n);
+    return static_cast<std::size_t>(std::find(x.begin(), x.end(), top) - x.begin());
+}
+
 }  // namespace
 
 // The order of the steps is that of llama.cpp's common/sampling.cpp.
@@ -110,7 +123,7 @@ void Sampler::drop(std::size_t i) noexcept {
 }
 
 void Sampler::find_top() {
-    top_ = static_cast<std::size_t>(std::max_element(logits_.begin(), logits_.end()) - logits_.begin());
+    top_ = greatest_of(logits_);
     if (logits_[top_] == -HUGE_VAL) refuse({"no element can be drawn: each has the probability 0 or none at all"});
 }
 
@@ -118,7 +131,7 @@ void Sampler::find_top() {
 void Sampler::weigh(double temp) {
     const double top = logits_[top_];
     for (std::size_t i = 0; i < logits_.size(); ++i) weights_[i] = (logits_[i] - top) / temp;
-    exp_portable(weights_.data(), weights_.size());
+    exponentials_(weights_.data(), weights_.size());
     total_ = 0.0;
     for (const double weight : weights_) total_ += weight;
     temp_ = temp;
@@ -217,7 +230,7 @@ void Sampler::keep_if(F f) {
 // Sets the numbers to e ^ ((value - reference) / temp).
 void Sampler::weigh_kept(double temp) {
     for (std::size_t j = 0; j < kept_; ++j) numbers_[j] = (values_[j] - reference_) / temp;
-    exp_portable(numbers_.data(), kept_);
+    exponentials_(numbers_.data(), kept_);
 }
 
 // Makes the greatest value the reference again, after a filter may have dropped the old one.

@@ -9,6 +9,7 @@
 
 #include "history.hpp"
 #include "lstmgen/lstmgen.hpp"
+#include "portable_math.hpp"
 #include "random.hpp"
 #include "state.hpp"
 
@@ -43,6 +44,9 @@ public:
     void reset(std::uint64_t seed) noexcept;
     /// Becomes a copy of `other`, which has as many elements. Throws Error if that would allocate.
     void copy_from(const Sampler& other);
+
+    /// Sets a faster function than exp_portable, which has the same results.
+    void set_exponentials(Exponentials exponentials) noexcept { exponentials_ = exponentials; }
 
     /// Sets a function that changes the logits before any option does; null: none. A state does not
     /// hold it.
@@ -116,6 +120,7 @@ private:
     SamplerOptions options_;
     Random random_;
     History history_;
+    Exponentials exponentials_ = exp_portable;
     LogitsProcessor processor_ = nullptr;
     void* user_ = nullptr;
     std::vector<double> logits_;   // (n), after all changes; -infinity: cannot be drawn

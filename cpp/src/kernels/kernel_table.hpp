@@ -253,6 +253,9 @@ struct KernelTable {
     /// Makes zeros of the numbers in x (n) with a magnitude below `least`, which is above 0.
     void (*drop_below)(float least, float* x, std::size_t n);
 
+    /// x (n) = e^x, as exp_portable.
+    void (*exponentials)(double* x, std::size_t n);
+
     // The next two measure what the machine can do at best: see limits.cpp.
     /// Does `rounds` rounds of fused multiply-adds in registers. Returns the number of
     /// multiply-adds.

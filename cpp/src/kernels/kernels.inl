@@ -9,6 +9,7 @@
 
 #include <type_traits>
 
+#include "exponential.hpp"
 #include "products.inl"
 
 namespace lstmgen::kernels {
@@ -713,8 +714,8 @@ constexpr KernelTable make_table(const char* name, Layout int8_layout, RoundedPr
             int8,       gather,
             lstm_step,  gru_step,
             rnn_step,   activate,
-            drop_below, fma_peak,
-            read};
+            drop_below, exp_all,
+            fma_peak,   read};
 }
 
 }  // namespace
