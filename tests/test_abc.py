@@ -164,6 +164,19 @@ def test_hostile_abc_is_read_within_the_bound(tmp_path: Path, mutation: str) -> 
     assert peak <= 512 * len(text) + 2**20
 
 
+@pytest.mark.parametrize("keep", ["none", "all"])
+def test_elements_of_a_note_for_each_byte_are_within_the_bound(tmp_path: Path, keep: str) -> None:
+    path = tmp_path / "a.abc"
+    path.write_text('X:1\nK:C\n"' + "A" * 50_000, encoding="latin-1")
+    tracemalloc.start()
+    found = parsing.parse(path, "events", keep)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert not isinstance(found, str)
+    assert sum(element.startswith("n") for element in found[0]) == 50_000
+    assert peak <= 512 * 50_000 + 2**24
+
+
 def test_a_file_of_abc_has_a_limit(tmp_path: Path) -> None:
     path = tmp_path / "a.abc"
     with path.open("wb") as file:

@@ -21,6 +21,7 @@ from lstmgen import classifying, inputs
 from lstmgen.cli import main as cli
 from lstmgen.cli import predict
 from lstmgen.keras_file import layer_list
+from lstmgen.keras_file import reader as keras_reader
 from lstmgen.training.tasks import corpus
 from lstmgen.vocabulary import reading
 
@@ -112,6 +113,11 @@ VOCABULARIES: dict[str, tuple[str, bytes, str]] = {
     "a .npy of 2^27 empty rows": ("v.npy", npy(shape("(134217728, 0)")), "expected an array with elements"),
     "a .npy with a header that is code": ("v.npy", npy("(" * 9000), "broken .npy file"),
     "a .npy with a header of 2 GiB": ("v.npy", b"\x93NUMPY\x02\0" + struct.pack("<I", 2**31) + b"{", "broken .npy"),
+    "a .npy of True rows": ("v.npy", npy(shape("(True,)"), bytes(8)), "expected a shape of integers"),
+    "a .npy with a shape of many digits": ("v.npy", npy(shape("(" + "9" * 5000 + ",)"), bytes(8)), "broken .npy file"),
+    "a .npy with tuples within tuples": ("v.npy", npy("{'descr': " + "(" * 3000 + ")" * 3000 + "}"), "broken .npy"),
+    "a .npy of a type within types": ("v.npy", npy(shape("(1,)", "(2,)" * 2000 + "i4"), bytes(4)), "broken .npy file"),
+    "a .npy of 2000 fields": ("v.npy", npy(shape("(0,)", ",".join(["i1"] * 2000))), "one-dimensional array of text"),
     "numbers of one byte in a .npy": ("v.npy", npy(shape(f"({_SIZE},)", "|u1"), b"\xc8" * _SIZE), "has 1 elements"),
     "lines that repeat": ("v.txt", b"a\n" * (_SIZE // 2), "line 2: expected one element a line"),
 }
@@ -125,6 +131,7 @@ def test_hostile_vocabulary_is_an_error_within_the_bound(tmp_path: Path, mutatio
     with pytest.raises(ValueError, match=expected) as caught:
         bounded(len(data), lambda: reading.read(path, 11))
     assert str(caught.value).startswith(f"{path}: ")
+    assert len(str(caught.value)) < 1000
 
 
 def test_corpus_of_all_characters_is_within_the_bound(tmp_path: Path) -> None:
@@ -132,6 +139,24 @@ def test_corpus_of_all_characters_is_within_the_bound(tmp_path: Path) -> None:
     path.write_text("".join(chr(0x10000 + i) for i in range(_SIZE // 4)), encoding="utf-8")
     with pytest.raises(ValueError, match="has 50000 elements"):
         bounded(_SIZE, lambda: reading.read_corpus(path, 11))
+
+
+@pytest.mark.parametrize("charset", ["a\0b", "zlib", "x" * 100_000])
+def test_character_set_that_is_none_is_named_in_short(tmp_path: Path, charset: str) -> None:
+    (tmp_path / "corpus.txt").write_bytes(b"abc")
+    for read in (
+        lambda: reading.read_corpus(tmp_path / "corpus.txt", 3, charset=charset),
+        lambda: corpus.read([tmp_path / "corpus.txt"], charset=charset),
+    ):
+        with pytest.raises(ValueError, match="charset: there is no character set") as caught:
+            read()
+        assert len(str(caught.value)) < 200
+
+
+def test_columns_of_a_hostile_csv_are_named_in_short(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(",".join(f"c{i}" for i in range(50_000)))
+    with pytest.raises(ValueError, match=r"a\.csv: column: expected one of 'c0', .* and 49984 more, found 'x'"):
+        corpus.read([tmp_path / "a.csv"], column="x")
 
 
 # -- rows ------------------------------------------------------------------------------------------
@@ -198,6 +223,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "vocabulary": lambda path: reading.read(path, 3),
     "corpus of a vocabulary": lambda path: reading.read_corpus(path, 3),
     "text": reading.read_text,
+    "architecture": keras_reader.architecture,
     "corpus": lambda path: corpus.read([path]),
     "rows": classifying.read_sequences,
     "CSV": classifying.read_csv,

@@ -431,9 +431,9 @@ def test_corpus_may_have_another_encoding(tmp_path: Path) -> None:
         reading.read_corpus(path, 1)
     with pytest.raises(ValueError, match=r"c\.tex: not UTF-8: .*; charset='utf-16', or another name"):
         reading.read_corpus(corpus(tmp_path, "é".encode("utf-16")), 1)
-    with pytest.raises(ValueError, match="charset: unknown encoding: nonesuch"):
+    with pytest.raises(ValueError, match="charset: there is no character set 'nonesuch'"):
         reading.read_corpus(path, 1, charset="nonesuch")
-    with pytest.raises(ValueError, match="charset: 'hex' is not a text encoding"):
+    with pytest.raises(ValueError, match="charset: there is no character set 'hex'"):
         reading.read_corpus(path, 1, charset="hex")
 
 

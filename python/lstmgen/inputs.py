@@ -8,6 +8,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from lstmgen.escaping import brief, printable
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -15,6 +17,7 @@ MAX_TEXT = 2**26  # bytes of a prime, a grammar, a card or another text that is 
 MAX_VOCABULARY = 2**27  # bytes of a file with a vocabulary
 MAX_CORPUS = 2**30  # bytes of a text to learn from, or of sequences
 _PIECE = 2**16
+_SHOWN = 200  # characters of an error of numpy, which shows all of a header
 
 
 def read(path: str | os.PathLike[str], most: int, *, pipe: bool = True) -> bytes:
@@ -89,7 +92,9 @@ def npy_array(data: bytes) -> NDArray[Any] | int:
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran_order, dtype = read_header(file)
     except Exception as error:  # numpy parses the header as Python, which raises many classes
-        raise ValueError(f"a broken .npy file: {error}") from None
+        raise ValueError(f"a broken .npy file: {printable(str(error)[:_SHOWN])}") from None
+    if not all(type(n) is int for n in shape):  # numpy accepts True for 1, and then fails
+        raise ValueError(f"expected a shape of integers, found {brief(shape)}")
     if dtype.hasobject:
         return file.tell()
     size, count = len(data) - file.tell(), math.prod(shape)

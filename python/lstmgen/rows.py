@@ -19,6 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
+from lstmgen import inputs
 from lstmgen.errors import OptionError, OptionTypeError, instance, named, option
 from lstmgen.files import write, writing
 from lstmgen.generator import Generator, Row
@@ -375,10 +376,10 @@ class Parts:
     def _recipe(self) -> dict[str, Any] | None:
         path = self.folder / _RECIPE
         try:
-            recipe = json.loads(path.read_bytes())
+            recipe = json.loads(inputs.read(path, inputs.MAX_TEXT))
         except FileNotFoundError:
             return None
-        except ValueError:
+        except (ValueError, RecursionError):
             recipe = None
         if not isinstance(recipe, dict) or type(recipe.get("seed")) is not int:
             raise ValueError(f"{path}: damaged: it does not say how rows were drawn. Delete the folder")

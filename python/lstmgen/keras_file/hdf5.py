@@ -75,6 +75,7 @@ def _check_length(file: BinaryIO, size: int) -> None:
 _HEAP = b"GCOL\x01\0\0\0"  # begins a global heap, where texts of variable length lie
 _MAX_HEAP = 2**32
 _PIECE = 2**16  # bytes searched at a time
+_PART = 2**22  # bytes of an array that are read at a time
 
 
 def _check_heaps(file: BinaryIO) -> int:
@@ -292,7 +293,7 @@ class Stored:
             if not bfloat16 and (dtype.kind != "f" or dtype.itemsize not in (2, 4, 8)):
                 raise ModelFormatError(f"{where}: expected float16, bfloat16, float32 or float64, found {dtype}")
             self._check_size(math.prod(shape) * dtype.itemsize)
-            values = self._node[()]
+            values = self._numbers()
         if bfloat16:  # a bfloat16 is the upper half of a float32. h5py gives it as two opaque bytes
             values = (values.view("<u2").astype(np.uint32) << 16).view(np.float32)
         with np.errstate(over="ignore"):  # an overflow gives infinity, which is refused below
@@ -300,6 +301,18 @@ class Stored:
         if not np.isfinite(array).all():
             raise ModelFormatError(f"{where}: holds NaN or infinite numbers")
         return array
+
+    def _numbers(self) -> Any:
+        """Return the numbers as they are stored. Ctrl-C is heard after every few MiB."""
+        node = self._node
+        values = np.empty(node.shape, node.dtype)
+        rows = _PART // max(values.nbytes // max(len(values), 1), 1) if values.ndim else 0
+        rows -= rows % node.chunks[0] if node.chunks else 0  # no chunk is unpacked twice
+        if rows < 1:
+            return node[()]
+        for at in range(0, len(values), rows):
+            values[at : at + rows] = node[at : at + rows]
+        return values
 
     def _check_size(self, nbytes: int) -> None:
         """Raise `ModelFormatError` before memory is allocated for more than the file can hold."""

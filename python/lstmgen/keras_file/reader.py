@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypedDict, Unpack
 
 from lstmgen import heads as notes
+from lstmgen import inputs
 from lstmgen.errors import ModelFormatError, OptionError, option
 from lstmgen.keras_file import hdf5, inference, layer_list, lookups, mask_ops, recurrent, textgenrnn, tf_checkpoint
 from lstmgen.keras_file.assembly import Assembly, Tensor
@@ -513,8 +514,7 @@ def architecture(config: Architecture) -> Mapping[str, Any]:
     where = option("config")
     if isinstance(config, os.PathLike) or (isinstance(config, str) and _is_path(config)):
         where = os.fspath(config)
-        with open(config, "rb") as file:
-            data = file.read(MAX_CONFIG + 1)
+        data = inputs.read(config, MAX_CONFIG)
         try:
             config = data.decode()
         except UnicodeDecodeError:

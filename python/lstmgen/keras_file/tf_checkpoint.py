@@ -149,8 +149,13 @@ def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     at = 0
     for _ in range(2):  # skip the handle of the meta index
         _, at = _varint(footer, at)
+    left = len(data)
     for _, handle in _block(data, *_handle(footer, at)):
-        yield from _block(data, *_handle(handle, 0))
+        offset, size = _handle(handle, 0)
+        left -= size
+        if left < 0:
+            raise ModelFormatError("damaged: the blocks of the index are longer than the index")
+        yield from _block(data, offset, size)
 
 
 def _handle(data: bytes, at: int) -> tuple[int, int]:
@@ -318,7 +323,8 @@ class Checkpoint:
         `lstm/lstm_cell/kernel`.
         """
         listed = root.child("variables")
-        names = sorted(filter(str.isdecimal, listed.children), key=int) if listed is not None else []
+        places = [name for name in (listed.children if listed else ()) if name.isdecimal() and len(name) < 10]
+        names = sorted(places, key=int)
         nodes = [node for name in names if listed is not None and (node := listed.child(name)) is not None]
         variables = [(node.path, node.key) for node in nodes if node.key in self.entries and len(node.path) > 1]
         numbers = [(path, str(key)) for path, key in variables if self.entries[str(key)].dtype in _DTYPES]

@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import tempfile
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ _MAX_SECONDS = 3600
 _TONE_SECONDS = 8.0  # after that a string is silent
 _RELEASE = 0.25  # seconds in which the damper silences a note that has ended
 _BLOCK = 1024
+_PART = 2**18  # samples that are worked on at a time
 _COLOUR = 16  # velocities that have one colour of the tone
 _PARTIALS = 16
 _STIFFNESS = 4e-4  # of the strings: partial k is sharp by the factor sqrt(1 + stiffness k^2)
@@ -81,10 +83,32 @@ def render(
         right = min(max((pitch - 21) / 87, 0.0), 1.0) * 0.5 + 0.25
         for channel, gain in zip(samples, (np.sqrt(1 - right), np.sqrt(right)), strict=True):
             channel[at : at + len(sound)] += np.float32(gain) * sound
-    loudest = float(np.abs(samples).max())
+    loudest = peak(samples.T)
     if loudest:
-        samples *= PEAK / loudest
+        for part in parts(samples.T):
+            part *= PEAK / loudest
     return samples.T
+
+
+def parts(samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield some seconds of sound at a time, so that Ctrl-C is heard between them.
+
+    samples: (n, channels). The parts share their memory.
+
+    >>> [len(part) for part in parts(np.zeros((300_000, 2), np.float32))]
+    [262144, 37856]
+    """
+    for at in range(0, len(samples), _PART):
+        yield samples[at : at + _PART]
+
+
+def peak(samples: NDArray[np.float32]) -> float:
+    """Return the loudest sample of sound (n, channels), without its sign; 0 for no sound.
+
+    >>> peak(np.array([[0.25], [-0.5]], np.float32))
+    0.5
+    """
+    return max((float(np.abs(part).max()) for part in parts(samples)), default=0.0)
 
 
 def check_seconds(seconds: float) -> None:
@@ -105,13 +129,14 @@ def wav(samples: NDArray[np.float32], rate: int = RATE) -> bytes:
     >>> wav(np.zeros((4, 2), np.float32))[:4]
     b'RIFF'
     """
-    whole = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
-        file.setnchannels(whole.shape[1])
+        file.setnchannels(samples.shape[1])
         file.setsampwidth(2)
         file.setframerate(rate)
-        file.writeframes(whole.tobytes())
+        file.setnframes(len(samples))
+        for part in parts(samples):
+            file.writeframesraw(np.round(np.clip(part, -1, 1) * 32767).astype("<i2").tobytes())
     return buffer.getvalue()
 
 
@@ -124,7 +149,10 @@ def samples_of(wav_file: bytes) -> tuple[NDArray[np.float32], int]:
     """
     with wave.open(io.BytesIO(wav_file)) as file:
         whole = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
-        return (whole / 32767).astype(np.float32), file.getframerate()
+        samples = np.empty(whole.shape, np.float32)
+        for part, values in zip(parts(samples), parts(whole), strict=True):
+            part[:] = values / 32767
+        return samples, file.getframerate()
 
 
 def compressed(make_wav: Callable[[], bytes], kind: str) -> bytes:

@@ -198,12 +198,13 @@ def encode(
     'begin b120 d24 v25 n60 end'
     """
     asked = check_keep(keep)
-    grid = [GridNote.of(note) for note in check_notes(notes)]
-    if "velocity" not in asked:
-        grid = [note._replace(velocity=VELOCITY) for note in grid]
-    if "tracks" not in asked:
-        grid = [note._replace(track=1) for note in grid]
-    grid = tidy(note._replace(duration=min(note.duration, LONGEST)) for note in grid)
+
+    def kept(note: Note) -> GridNote:
+        start, duration, pitch, velocity, track = GridNote.of(note)
+        velocity = velocity if "velocity" in asked else VELOCITY
+        return GridNote(start, min(duration, LONGEST), pitch, velocity, track if "tracks" in asked else 1)
+
+    grid = tidy(map(kept, check_notes(notes)))
     if not grid:
         return []
     place = _places(grid)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmgen.music.audio import parts, peak
+
 LOUDNESS = -18.0  # of a piece, in LUFS
 PEAK = 0.9  # the loudest sample at most, where full scale is 1
 TAIL = 0.8  # seconds that the room sounds on
@@ -76,10 +78,14 @@ def levelled(samples: Samples, rate: int) -> Samples:
     -18.0
     """
     found = loudness(samples, rate)
-    loudest = float(np.abs(samples).max(initial=0))
+    loudest = peak(samples)
     if found == -np.inf or loudest == 0:
         return samples
-    return samples * np.float32(min(10 ** ((LOUDNESS - found) / 20), PEAK / loudest))
+    gain = np.float32(min(10 ** ((LOUDNESS - found) / 20), PEAK / loudest))
+    louder = np.empty_like(samples)
+    for to, part in zip(parts(louder), parts(samples), strict=True):
+        np.multiply(part, gain, out=to)
+    return louder
 
 
 def loudness(samples: Samples, rate: int) -> float:

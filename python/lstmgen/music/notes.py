@@ -244,7 +244,8 @@ def tidy(notes: Iterable[GridNote]) -> list[GridNote]:
         longest[at] = max((duration, velocity), longest.get(at, (0, 0)))
     found = []
     next_start: dict[tuple[int, int], int] = {}  # where each pitch begins again
-    for (start, pitch, track), (duration, velocity) in sorted(longest.items(), reverse=True):
+    for start, pitch, track in sorted(longest, reverse=True):
+        duration, velocity = longest[start, pitch, track]
         limit = next_start.get((pitch, track), start + duration) - start
         found.append(GridNote(start, min(duration, limit), pitch, velocity, track))
         next_start[pitch, track] = start

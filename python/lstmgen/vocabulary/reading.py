@@ -206,8 +206,8 @@ def _decoded(name: str, data: bytes, charset: str = "utf-8", hint: str = "") -> 
         return data.decode(charset)
     except UnicodeError as error:
         raise ValueError(f"{name}: not {charset.upper()}: {error}{hint}") from None
-    except LookupError as error:
-        raise ValueError(f"{option('charset')}: {error}") from None
+    except (LookupError, ValueError):  # a ValueError is that of a name with U+0000
+        raise ValueError(f"{option('charset')}: there is no character set {brief(charset)}") from None
 
 
 def _read_json(name: str, text: str) -> Any:
@@ -250,7 +250,8 @@ def _read_npy(name: str, data: bytes) -> Any:
         return _unpickled(name, data[array:], "numpy")
     if array.dtype.kind not in "Uiuf" or array.ndim != 1:
         raise ValueError(
-            f"{name}: expected a one-dimensional array of text or numbers, found {array.dtype} of shape {array.shape}"
+            f"{name}: expected a one-dimensional array of text or numbers, found "
+            f"{str(array.dtype)[:60]} of shape {array.shape}"
         )
     try:
         elements: list[Any] = pickles.shared(array).tolist()

@@ -8,12 +8,13 @@ import itertools
 import os
 import random
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from lstmgen import inputs
 from lstmgen.errors import option
+from lstmgen.escaping import brief
 from lstmgen.music import abc_notation
 
 TUNE_END = "\n\n"  # after each tune in ABC notation
@@ -94,8 +95,8 @@ def read(
     """
     try:
         b"\n".decode(charset, "replace")
-    except LookupError:
-        raise ValueError(f"{option('charset')}: there is no character set {charset!r}") from None
+    except (LookupError, ValueError):  # a ValueError is that of a name with U+0000
+        raise ValueError(f"{option('charset')}: there is no character set {brief(charset)}") from None
     texts, files = [], []
     for path, listed in _files(sources):
         if listed and any(other.exists() and path.samefile(other) for other in without):
@@ -154,6 +155,12 @@ def _tunes(path: Path, text: str) -> str:
     return "".join(f"{tune}{TUNE_END}" for tune in tunes)
 
 
+def _listed(header: Sequence[str]) -> str:
+    """Return the first names of columns."""
+    shown = ", ".join(map(brief, header[:16])) or "no columns"
+    return f"{shown} and {len(header) - 16} more" if len(header) > 16 else shown
+
+
 def _column(path: Path, text: str, column: str) -> str:
     """Return the cells of a column, a line each; empty ones are left out."""
     first = text.split("\n", 1)[0]
@@ -163,10 +170,7 @@ def _column(path: Path, text: str, column: str) -> str:
     try:
         header = [name.strip() for name in next(reader, [])]
         if column not in header:
-            raise ValueError(
-                f"{path}: {option('column')}: expected one of {', '.join(map(repr, header)) or 'no columns'}, found "
-                f"{column!r}"
-            )
+            raise ValueError(f"{path}: {option('column')}: expected one of {_listed(header)}, found {column!r}")
         at = header.index(column)
         for row in reader:
             line = reader.line_num

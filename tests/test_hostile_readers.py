@@ -1,0 +1,270 @@
+"""Checkpoints of anyone, made byte by byte: a bound on what they take, and a named error."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstmgen import ModelFormatError, keras_file
+from lstmgen.keras_file import tf_checkpoint
+
+# -- protocol buffers and LevelDB's tables ---------------------------------------------------------
+
+
+def varint(value: int) -> bytes:
+    data = b""
+    while value > 127:
+        data += bytes([value & 127 | 128])
+        value >>= 7
+    return data + bytes([value])
+
+
+def field(number: int, value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+Entries = Sequence[tuple[bytes, bytes]]
+
+
+def block(entries: Entries) -> bytes:
+    data = b"".join(varint(0) + varint(len(key)) + varint(len(value)) + key + value for key, value in entries)
+    return data + struct.pack("<II", 0, 1)
+
+
+def index(entries: Entries, times: int = 1, compressed: int = 0) -> bytes:
+    """Return an index whose block of entries is named `times` times."""
+    data = block(entries)
+    handles = block([(b"z%d" % i, varint(0) + varint(len(data))) for i in range(times)])
+    at = len(data) + 5
+    footer = varint(0) + varint(0) + varint(at) + varint(len(handles))
+    return (
+        data
+        + bytes([compressed])
+        + bytes(4)
+        + handles
+        + bytes(5)
+        + footer.ljust(40, b"\0")
+        + struct.pack("<Q", 0xDB4775248B80FB57)
+    )
+
+
+HEADER = (b"", field(1, 1))
+GRAPH = b"_CHECKPOINTABLE_OBJECT_GRAPH"
+
+
+def child(at: int, name: str) -> bytes:
+    return field(1, field(1, at) + field(2, name.encode()))
+
+
+def variable(key: str, name: str = "") -> bytes:
+    return field(2, field(1, b"VARIABLE_VALUE") + field(2, name.encode()) + field(3, key.encode()))
+
+
+def graph(*nodes: bytes) -> bytes:
+    data = b"".join(field(1, node) for node in nodes)
+    return varint(len(data)) + bytes(4) + data
+
+
+def tensor(shape: Sequence[int], offset: int, size: int, dtype: int = 1) -> bytes:
+    sizes = b"".join(field(2, field(1, n)) for n in shape)
+    return field(1, dtype) + field(2, sizes) + field(4, offset) + field(5, size)
+
+
+def checkpoint(
+    folder: Path, data: bytes, *entries: tuple[bytes, bytes], graph_type: int = 7, header: bytes = HEADER[1]
+) -> Path:
+    """Write a checkpoint whose numbers begin with its graph."""
+    described = (GRAPH, field(1, graph_type) + field(4, 0) + field(5, len(data)))
+    (folder / "c.index").write_bytes(index([(b"", header), described, *entries]))
+    (folder / "c.data-00000-of-00001").write_bytes(data + bytes(4096))
+    return folder / "c"
+
+
+DENSE = (child(1, "dense"), child(2, "kernel") + child(3, "bias"), variable("k"), variable("b"))
+
+
+def dense(folder: Path, kernel: bytes | None = None) -> Path:
+    """Write a checkpoint of a Dense (3, 2) whose weights are zeros."""
+    data = graph(*DENSE)
+    at = len(data)
+    return checkpoint(
+        folder, data, (b"b", tensor([2], at + 24, 8)), (b"k", tensor([3, 2], at, 24) if kernel is None else kernel)
+    )
+
+
+def refused(path: Path, reason: str, config: str | None = "Dense(2, input_shape=[None, 3])") -> None:
+    """Demand that a checkpoint is refused for `reason`, within the bound."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFormatError, match=rf"c: .*{reason}") as caught:
+            keras_file.read(path, config=config)
+        size = sum(file.stat().st_size for file in path.parent.iterdir())
+        assert tracemalloc.get_traced_memory()[1] < 64 * size + 2**24
+    finally:
+        tracemalloc.stop()
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_sound_checkpoint_is_read(tmp_path: Path) -> None:
+    network = keras_file.read(dense(tmp_path), config="Dense(2, input_shape=[None, 3])")
+    assert network.layers[0].arrays["kernel"].tolist() == np.zeros((3, 2)).tolist()
+
+
+KERNELS: dict[str, tuple[bytes, str]] = {
+    "shape of 2^62": (tensor([2**62], 0, 24), r"expected \(3, 2\), found \(4611686018427387904,\)"),
+    "of nine dimensions": (tensor([1] * 9, 0, 4), "at most 8 dimensions, found 9"),
+    "size of another shape": (tensor([3, 2], 0, 20), r"20 bytes are no array of \(3, 2\)"),
+    "of integers": (tensor([3, 2], 0, 24, dtype=3), "expected float16, bfloat16, float32 or float64, found type 3"),
+    "beyond the end": (tensor([3, 2], 2**62, 24), "lies beyond the end of c.data-00000-of-00001"),
+    "in slices": (tensor([3, 2], 0, 24) + field(7, b""), "stored in slices"),
+    "in another data file": (tensor([3, 2], 0, 24) + field(3, 5), "lies in the data file 5 of 1"),
+    "dtype that is text": (field(1, b"x"), "expected a number in a message, found text"),
+    "shape that is a number": (field(2, 7), "expected text in a message, found a number"),
+    "field of kind 3": (varint(1 << 3 | 3), "a field of the unknown kind 3"),
+    "field longer than the message": (varint(1 << 3 | 2) + varint(99), "a field that is longer than the message"),
+    "fixed field cut off": (varint(1 << 3 | 1) + b"abc", "a field that is longer than the message"),
+}
+
+
+@pytest.mark.parametrize("mutation", KERNELS)
+def test_an_array_that_is_wrong_is_named(tmp_path: Path, mutation: str) -> None:
+    kernel, reason = KERNELS[mutation]
+    refused(dense(tmp_path, kernel), reason)
+
+
+@pytest.mark.parametrize(("pattern", "dtype"), [(b"\0\0\x80\x7f", 1), (b"\x80\x7f", 14), (b"\0" * 6 + b"\xf0\x7f", 2)])
+def test_infinite_numbers_are_refused_by_name(tmp_path: Path, pattern: bytes, dtype: int) -> None:
+    data = graph(*DENSE)
+    path = dense(tmp_path, tensor([3, 2], len(data), 6 * len(pattern), dtype))
+    (tmp_path / "c.data-00000-of-00001").write_bytes(data + pattern * 6 + bytes(99))
+    refused(path, "k: holds NaN or infinite numbers")
+
+
+GRAPHS: dict[str, tuple[bytes, str]] = {
+    "empty": (graph(), "the graph of the objects is empty"),
+    "longer than it says": (graph(b"") + b"x", "damaged: the graph of the objects"),
+    "a number that does not end": (graph(b"\xff" * 12), "a number that does not end"),
+    "children that are not there": (graph(child(9, "a") + child(2**60, "b")), "no layers of Keras"),
+    "a child within itself": (graph(child(0, "a") + child(0, "b")), "no layers of Keras"),
+    "a name of 5000 digits": (
+        graph(child(1, "variables"), child(2, "9" * 5000) + child(2, "8" * 5000), b""),
+        "no layers of Keras",
+    ),
+    "70,000 objects": (graph(*[b""] * 70_000), "expected at most 65536 objects, found more"),
+    "60,000 objects around one": (graph(*(child(i + 1, "a") for i in range(60_000))), "no layers of Keras"),
+    "each object in each other": (
+        graph(*(b"".join(child((i + j) % 200, f"{j}") for j in range(200)) for i in range(200))),
+        "no layers of Keras",
+    ),
+    "layers deeper than 32": (graph(*(child(i + 1, "a") for i in range(40)), *DENSE[1:2]), "no layers of Keras"),
+    "a variable without its array": (graph(*DENSE[:2], variable("gone"), variable("gone")), "no layers of Keras"),
+    "attributes that are numbers": (graph(field(2, 7)), "expected text in a message"),
+}
+
+
+@pytest.mark.parametrize("mutation", GRAPHS)
+def test_a_graph_that_is_wrong_is_an_error(tmp_path: Path, mutation: str) -> None:
+    data, reason = GRAPHS[mutation]
+    refused(checkpoint(tmp_path, data), reason)
+
+
+def test_a_graph_of_another_type_is_an_error(tmp_path: Path) -> None:
+    refused(checkpoint(tmp_path, graph(b""), graph_type=1), "damaged: the graph of the objects")
+
+
+INDICES: dict[str, tuple[bytes, str]] = {
+    "a block that is named 20,000 times": (
+        index([HEADER] + [(b"k%d" % i, field(1, 1)) for i in range(5000)], 20_000),
+        "the blocks of the index are longer than the index",
+    ),
+    "no header": (index([(b"x", field(1, 1))]), "the index has no header"),
+    "numbers that are big-endian": (index([(b"", field(1, 1) + field(2, 1))]), "big-endian"),
+    "no graph": (index([HEADER]), "a checkpoint of TensorFlow 1"),
+    "too many tensors": (index([HEADER] + [(b"%d" % i, b"") for i in range(65_537)]), "at most 65536 tensors"),
+    "a compressed block": (
+        index([HEADER], compressed=1),
+        "the index is compressed",
+    ),
+    "a key that shares more than there is": (index([HEADER]).replace(b"\0\0\2\x08\1", b"\7\0\2\x08\1"), "an entry of"),
+    "an entry longer than its block": (index([HEADER]).replace(b"\0\0\2\x08\1", b"\0\0\x60\x08\1"), "an entry of"),
+    "too many restarts": (
+        index([HEADER]).replace(struct.pack("<II", 0, 1), struct.pack("<II", 0, 99), 1),
+        "a block of the index with too many restarts",
+    ),
+}
+
+
+@pytest.mark.parametrize("mutation", INDICES)
+def test_an_index_that_is_wrong_is_an_error(tmp_path: Path, mutation: str) -> None:
+    data, reason = INDICES[mutation]
+    (tmp_path / "c.index").write_bytes(data)
+    refused(tmp_path / "c", reason)
+
+
+def test_an_index_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "c.index").open("wb") as file:
+        file.truncate(tf_checkpoint.MAX_INDEX + 1)
+    refused(tmp_path / "c", r"the index has 67108865 bytes; expected at most 67108864")
+
+
+STATES = {  # the file `checkpoint` of a folder
+    "of another name": b'model_checkpoint_path: "gone"\n',
+    "that leads out": b'model_checkpoint_path: "../../etc/c"\n',
+    "of junk": b"\xff" * 100,
+    "of a MiB": b"x" * 2**20,
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_state_of_a_folder_leads_nowhere_else(tmp_path: Path, state: str) -> None:
+    path = dense(tmp_path)
+    (tmp_path / "checkpoint").write_bytes(STATES[state])
+    assert tf_checkpoint.prefix_of(str(tmp_path)) == str(path)
+
+
+SAVED: dict[str, tuple[bytes, str | None]] = {  # keras_metadata.pb, and what the error says
+    "no JSON": (field(1, field(3, b"root") + field(5, b"{")), "keras_metadata.pb: not JSON"),
+    "nested deeply": (field(1, field(3, b"root") + field(5, b"[" * 100_000)), "keras_metadata.pb: not JSON"),
+    "a tuple of tuples": (
+        field(1, field(3, b"root") + field(5, b'{"class_name": "__tuple__", "items": [{"a": [1]}]}')),
+        None,
+    ),
+    "no root": (field(1, field(3, b"leaf")) + field(2, b"x"), None),
+    "a config that is a list": (field(1, field(3, b"root") + field(5, b'{"config": []}')), None),
+    "nodes that are numbers": (field(1, 7), "expected text in a message"),
+}
+
+
+@pytest.mark.parametrize("mutation", SAVED)
+def test_the_metadata_of_a_saved_model(tmp_path: Path, mutation: str) -> None:
+    data, reason = SAVED[mutation]
+    (tmp_path / "variables").mkdir()
+    (tmp_path / "keras_metadata.pb").write_bytes(data)
+    prefix = str(tmp_path / "variables" / "variables")
+    if reason is None:
+        assert tf_checkpoint.saved_config(prefix) is None
+    else:
+        with pytest.raises(ModelFormatError, match=reason):
+            tf_checkpoint.saved_config(prefix)
+
+
+def test_exported_variables_in_an_order_that_is_no_number_are_left_out(tmp_path: Path) -> None:
+    nodes = (
+        child(1, "variables"),
+        child(2, "0") + child(3, "1") + child(2, "x") + child(2, "9" * 5000) + child(9, "3"),
+        variable("k", "m/dense/kernel"),
+        variable("b", "m/dense/bias"),
+    )
+    data = graph(*nodes)
+    at = len(data)
+    path = checkpoint(tmp_path, data, (b"b", tensor([2], at + 24, 8)), (b"k", tensor([3, 2], at, 24)))
+    network = keras_file.read(path, config="Dense(2, input_shape=[None, 3])")
+    assert [layer.type for layer in network.layers] == ["dense"]
