@@ -6,6 +6,8 @@ import io
 import math
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lstmgen.escaping import brief, printable
@@ -40,11 +42,31 @@ def read(path: str | os.PathLike[str], most: int, *, pipe: bool = True) -> bytes
     mode = os.stat(path).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (pipe and stat.S_ISFIFO(mode))):
         raise ValueError(f"{name}: not a regular file; expected a file whose end is known")
-    with open(path, "rb", buffering=0, opener=_opened if stat.S_ISFIFO(mode) else None) as file:
+    opener = _opened if stat.S_ISFIFO(mode) else None
+    with naming(path), open(path, "rb", buffering=0, opener=opener) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
             raise _too_large(name, most, size)
         return read_from(name, file, most)
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let an `OSError` name a file. One of a disk that fails while it is read does not.
+
+    >>> try:
+    ...     with naming("a.txt"):
+    ...         raise OSError(5, "Input/output error")
+    ... except OSError as error:
+    ...     print(error)
+    [Errno 5] Input/output error: 'a.txt'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
 def read_from(name: str, file: BinaryIO, most: int) -> bytes:

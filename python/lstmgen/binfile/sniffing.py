@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from lstmgen.errors import ModelFormatError
+from lstmgen.inputs import naming
 
 MAGIC = b"GGUF"
 MAX_FILE = 2**32
@@ -23,7 +24,7 @@ def is_bin(source: str | os.PathLike[str] | bytes) -> bool:
         return source.startswith(MAGIC)
     if not os.path.isfile(source):  # reading a pipe might never end
         return False
-    with open(source, "rb") as file:
+    with naming(source), open(source, "rb") as file:
         return file.read(len(MAGIC)) == MAGIC
 
 
@@ -39,7 +40,7 @@ def read_bin(source: str | os.PathLike[str] | bytes) -> bytes:
     """
     if isinstance(source, bytes):
         return source
-    with open(source, "rb") as file:
+    with naming(source), open(source, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         data = b"" if size > MAX_FILE else file.read(size + 1)  # of a file that grows, no more
     if size > MAX_FILE:

@@ -326,7 +326,7 @@ def _opened(source: Source, config: Architecture | None) -> Iterator[_Model]:
     Each error names the file, also an error that the caller's work with the model raises.
     """
     name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
-    with contextlib.ExitStack() as stack:
+    with inputs.naming(name), contextlib.ExitStack() as stack:
         prefix = None if isinstance(source, bytes) else tf_checkpoint.prefix_of(name)
         if isinstance(source, bytes):
             file: BinaryIO = io.BytesIO(source)

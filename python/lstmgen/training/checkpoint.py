@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import io
 import json
 import math
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -21,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lstmgen
-from lstmgen import files
+from lstmgen import files, inputs
 from lstmgen.errors import option
 from lstmgen.training import card
 from lstmgen.training.backend import import_keras
@@ -79,7 +81,7 @@ class Files:
                 raise OSError(f"{path}: not a regular file, so it is not replaced")
             if any(source.exists() and path.samefile(source) for source in sources):
                 raise ValueError(f"{path}: what is learnt from would be replaced: give another output")
-            if path == self.card and card.MARK not in path.read_text(errors="replace"):
+            if path == self.card and card.MARK.encode() not in inputs.read(path, inputs.MAX_TEXT):
                 raise ValueError(f"{path}: no card that a training wrote, so it is not replaced: give another output")
         folder = self.out.resolve().parent
         try:
@@ -98,15 +100,14 @@ class Files:
         leaves the old files. A process that is killed after it leaves some old and some new ones,
         and `recover` replaces the others.
         """
-        with tempfile.TemporaryFile() as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                for path, data in contents.items():
-                    archive.writestr(path.name, data)
-            file.seek(0)
-            try:
-                files.write(self._journal, file.read())
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, str(self.out)) from error
+        journal = io.BytesIO()
+        with zipfile.ZipFile(journal, "w") as archive:
+            for path, data in contents.items():
+                archive.writestr(path.name, data)
+        try:
+            files.write(self._journal, journal.getvalue())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.out)) from error
         self._apply_journal()
 
     def recover(self) -> None:
@@ -124,7 +125,7 @@ class Files:
         try:
             with zipfile.ZipFile(self._journal) as archive:
                 contents = {path: archive.read(path.name) for path in self.model if path.name in archive.namelist()}
-        except (zipfile.BadZipFile, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
             raise ValueError(f"{self._journal}: damaged: {error}; without this file the training begins") from None
         for path, data in contents.items():
             files.write(path, data)
