@@ -16,6 +16,7 @@ import h5py
 import pytest
 
 from lstmgen.cli import main as cli
+from lstmgen.cli import train
 from lstmgen.escaping import printable
 from lstmgen.music import Note, midi
 from support.networks import network, packed
@@ -56,6 +57,11 @@ def command_parser(command: str) -> argparse.ArgumentParser:
         (commands,) = (a for a in found._actions if isinstance(a, argparse._SubParsersAction))
         found = commands.choices[word]
     return found
+
+
+def test_each_command_is_tried() -> None:
+    kinds = {f"train {kind}" for kind in train._TASKS}
+    assert COMMANDS.keys() == cli.COMMANDS.keys() - {"train"} | kinds
 
 
 def flags(command: str) -> Iterator[str]:

@@ -15,13 +15,14 @@ import pytest
 from lstmgen.cli import main as cli
 from lstmgen.cli.main import flag
 from lstmgen.errors import spelled
-from lstmgen.training import ClassifierSettings, MusicSettings, Settings, TextSettings
+from lstmgen.training import Settings, TextSettings
 from lstmgen.training.backend import without_noise
 from lstmgen.training.progress import Outline, duration
 from lstmgen.training.settings import table
 from lstmgen.training.tasks.text import batch_for
 
 SONG = "".join(f"{n} green bottles, hanging on the wall,\n" for n in range(99, 40, -1))
+TASKS = Settings.__subclasses__()
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
@@ -151,12 +152,12 @@ def test_short_texts_have_small_steps() -> None:
 # -- settings --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", [Settings, TextSettings, MusicSettings, ClassifierSettings])
+@pytest.mark.parametrize("settings", [Settings, *TASKS])
 def test_docs_have_each_setting(settings: type[Settings]) -> None:
     assert table(settings) in (DOCS / "training.md").read_text()
 
 
-@pytest.mark.parametrize("settings", [TextSettings, MusicSettings, ClassifierSettings])
+@pytest.mark.parametrize("settings", TASKS)
 def test_docstrings_have_each_setting(settings: type[Settings]) -> None:
     assert settings.__doc__ is not None
     assert f"layers: LSTM layers, one on the other (1 to 100; default: {settings.layers})." in settings.__doc__

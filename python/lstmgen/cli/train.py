@@ -32,7 +32,7 @@ class _Task(NamedTuple):
     """One kind of training.
 
     about: what is learnt, in words. source: name of the argument, with several values or one, and
-    what it means. use: the command to type next.
+    what it means. use: the command to type next. stdin: whether it may be read from there.
     """
 
     about: str
@@ -42,6 +42,7 @@ class _Task(NamedTuple):
     settings: type[Settings]
     train: Callable[..., TrainingReport]
     use: str
+    stdin: bool = True
 
 
 _TASKS = {
@@ -56,6 +57,7 @@ _TASKS = {
         *("music", True, f"what to learn from: {', '.join(READABLE)} files, or folders of them"),
         *(MusicSettings, train_music),
         "lstmgen sample {bin} -o {stem}.mid",
+        stdin=False,  # suffixes say what the files are
     ),
     "classifier": _Task(
         "sequences with labels, from a CSV",
@@ -141,7 +143,7 @@ def _without_stdin(source: Any, task: _Task) -> Iterator[Any]:
     if DASH not in sources:
         yield source
         return
-    if task.settings is MusicSettings:
+    if not task.stdin:
         raise ValueError("-: music is read from files, whose suffixes say what they are, not from stdin")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stdin")
