@@ -19,8 +19,12 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+import test_grammar  # noqa: E402
 import test_hostile_container as hostile  # noqa: E402
+import test_hostile_inputs as of_inputs  # noqa: E402
+import test_hostile_music as of_music  # noqa: E402
 import test_layers as every  # noqa: E402
+import test_pickles as pickles  # noqa: E402
 from lstmgen import _core  # noqa: E402
 from lstmgen.music import Meter, Note, Pedal, Tempo, midi  # noqa: E402
 from support.gguf_bytes import boolean, strings, take_apart, u32  # noqa: E402
@@ -124,7 +128,15 @@ def grammars() -> dict[str, bytes]:
         'root ::= ("ab" [a-z]{2,3})* x\nx ::= "}" | "" ',
         'root ::= [^a] . "\\u00e9"+ y?\ny ::= "(" y ")" | "x"',
     ]
-    return {str(i): bytes([i]) + text.encode() + b"\0" + bytes(range(40)) for i, text in enumerate(texts)}
+    texts += {
+        values[0]  # the first argument is the grammar
+        for test in vars(test_grammar).values()
+        for mark in getattr(test, "pytestmark", [])
+        if mark.name == "parametrize" and "grammar" in mark.args[0]
+        for values in (case if isinstance(case, tuple) else (case,) for case in mark.args[1])
+        if len(values[0]) < 2000
+    }
+    return {str(i): bytes([i % 16]) + text.encode() + b"\0" + bytes(range(40)) for i, text in enumerate(sorted(texts))}
 
 
 def vocabularies() -> dict[str, bytes]:
@@ -138,7 +150,15 @@ def vocabularies() -> dict[str, bytes]:
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         for name, value in (("dict", elements), ("list", list(elements)), ("array", np.array([60, 62, 64]))):
             found[f"{name}.{protocol}"] = b"\1" + pickle.dumps(value, protocol)
-    return {**found, "npy": b"\2" + array.getvalue(), "lines": b"\3a\nb\nc\n"}
+    tests = [*of_inputs.VOCABULARIES.values(), *(("v.pkl", data) for data, _ in pickles_of_tests())]
+    first = {".json": b"\0", ".pkl": b"\1", ".npy": b"\2", ".txt": b"\3"}
+    mutations = {f"mutation.{i}": first[Path(name).suffix] + data for i, (name, data, *_) in enumerate(tests)}
+    return {**found, **mutations, "npy": b"\2" + array.getvalue(), "lines": b"\3a\nb\nc\n"}
+
+
+def pickles_of_tests() -> list[tuple[bytes, str]]:
+    """Return the pickles that tests/test_pickles.py expects errors of."""
+    return [*pickles.REFUSED.values(), *pickles.BROKEN.values()]
 
 
 def keras_files() -> dict[str, bytes]:
@@ -163,9 +183,17 @@ def readers() -> dict[str, dict[str, bytes]]:
         "midi": {
             "notes": midi.midi_file(notes, 100),
             "all": midi.midi_file(notes, 100, meters=[Meter(0, 3, 4)], pedals=[Pedal(0, 2)], tempos=[Tempo(1, 90)]),
+            **{f"mutation.{i}": data for i, (data, _) in enumerate(of_music.MIDI.values())},
         },
         "layers": {str(i): text.encode() for i, text in enumerate(layers)},
-        "rows": {"letters": b'text,label\nabc,x\n"d,e",y\n', "numbers": b'"1,2",x\n3 4,y\n'},
+        "rows": {
+            "letters": b'text,label\nabc,x\n"d,e",y\n',
+            "numbers": b'"1,2",x\n3 4,y\n',
+            "header": b"a\n1 2\n",
+            "swapped": b"label,text\nx,a\n",
+            "fields": b"a,b,c\n",
+            **{f"mutation.{i}": data for i, (data, _) in enumerate(of_inputs.ROWS.values())},
+        },
     }
 
 

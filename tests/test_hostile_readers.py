@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import struct
 import tracemalloc
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -268,3 +271,50 @@ def test_exported_variables_in_an_order_that_is_no_number_are_left_out(tmp_path:
     path = checkpoint(tmp_path, data, (b"b", tensor([2], at + 24, 8)), (b"k", tensor([3, 2], at, 24)))
     network = keras_file.read(path, config="Dense(2, input_shape=[None, 3])")
     assert [layer.type for layer in network.layers] == ["dense"]
+
+
+# -- zips of Keras ---------------------------------------------------------------------------------
+
+
+def zipped(compression: int = zipfile.ZIP_DEFLATED, **members: bytes) -> bytes:
+    named = {"config": "config.json", "metadata": "metadata.json", "weights": "model.weights.h5"}
+    with zipfile.ZipFile(file := io.BytesIO(), "w", compression) as archive:
+        for key, name in named.items():
+            archive.writestr(name, members.get(key, b'{"keras_version": "3.0.0"}'))
+    return file.getvalue()
+
+
+ZIPS: dict[str, tuple[bytes, str]] = {
+    "a config that is compressed a thousand times": (
+        zipped(config=b"[" + b"[]," * 5_000_000 + b"[]]"),
+        "config.json: expected a compression of at most 100 times, found more",
+    ),
+    "metadata that are compressed a thousand times": (
+        zipped(zipfile.ZIP_LZMA, metadata=b" " * 10**7),
+        "metadata.json: expected a compression of at most 100 times, found more",
+    ),
+    "weights that are compressed a thousand times": (
+        zipped(zipfile.ZIP_BZIP2, weights=bytes(10**7)),
+        "model.weights.h5: expected a compression of at most 100 times, found more",
+    ),
+    "a config of 17 MiB": (zipped(config=b" " * 17 * 2**20), "config.json: expected at most 16777216 bytes"),
+    "weights that are no HDF5": (zipped(), "model.weights.h5: expected an HDF5 file, found another kind"),
+    "a version that is a number": (
+        zipped(metadata=json.dumps({"keras_version": 3}).encode()),
+        "metadata.json: keras_version: expected text, found 3",
+    ),
+    "a config that is a list": (zipped(config=b"[]"), r"config.json: expected an object, found \[\]"),
+    "a config that is not UTF-8": (zipped(config=b"\xff{}"), "config.json: not UTF-8: byte 0 is 0xff"),
+}
+
+
+@pytest.mark.parametrize("mutation", ZIPS)
+def test_a_zip_that_is_wrong_is_refused_within_the_bound(mutation: str) -> None:
+    data, reason = ZIPS[mutation]
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFormatError, match=f"<bytes>: {reason}"):
+            keras_file.read(data)
+        assert tracemalloc.get_traced_memory()[1] < 64 * len(data) + 2**24
+    finally:
+        tracemalloc.stop()

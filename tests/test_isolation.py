@@ -107,10 +107,11 @@ def bomb_of_text() -> bytes:
 
 
 def bomb_of_objects() -> bytes:
-    """A .keras with a config of 15 kB, deflated, that is millions of objects."""
+    """A .keras with a config of millions of objects, deflated to a fiftieth."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("config.json", '{"class_name": "Sequential", "config": [' + "{}," * 5_000_000 + "{}]}")
+        objects = ",".join("{}," * 100 + str(i * 7919 % 1_000_003) for i in range(33_000))
+        archive.writestr("config.json", f'{{"class_name": "Sequential", "config": [{objects}]}}')
         archive.writestr("metadata.json", json.dumps({"keras_version": "3.0.0"}))
         archive.writestr("model.weights.h5", weights())
     return file.getvalue()

@@ -628,11 +628,20 @@ def _add_vocabulary(entry: Any, folder: str, archive: zipfile.ZipFile, members: 
 def _text(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
     if info.file_size > MAX_CONFIG:
         raise ModelFormatError(f"{info.filename}: expected at most {MAX_CONFIG} bytes, found {info.file_size}")
+    _check_ratio(info)
     with archive.open(info) as member:
         data = member.read(MAX_CONFIG + 1)  # the header may be wrong
     if len(data) > MAX_CONFIG:
         raise ModelFormatError(f"{info.filename}: expected at most {MAX_CONFIG} bytes")
-    return data.decode()
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise ModelFormatError(f"{info.filename}: not UTF-8: byte {error.start} is {data[error.start]:#04x}") from None
+
+
+def _check_ratio(info: zipfile.ZipInfo) -> None:
+    if info.file_size > _ZIP_RATIO * max(info.compress_size, 1):
+        raise ModelFormatError(f"{info.filename}: expected a compression of at most {_ZIP_RATIO} times, found more")
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: BinaryIO, size: int) -> BinaryIO:
@@ -649,8 +658,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: BinaryIO, siz
         if begin + info.file_size > size:
             raise ModelFormatError(f"{info.filename}: the zip ends before it")
         return io.BufferedReader(_Section(file, begin, info.file_size))
-    if info.file_size > _ZIP_RATIO * max(info.compress_size, 1):
-        raise ModelFormatError(f"{info.filename}: expected a compression of at most {_ZIP_RATIO} times, found more")
+    _check_ratio(info)
     with archive.open(info) as member:
         data = member.read(info.file_size + 1)
     if len(data) != info.file_size:
