@@ -1,6 +1,6 @@
 """How the time of an element grows with network, window, sequences, length of sample and threads.
 
-python benchmarks/scaling.py [-o scaling.png]
+python benchmarks/scaling.py [-o scaling.png] [--keep scaling.json]
 
 The network is one-hot 92 > LSTM 256 > Dense 92 softmax in float32 with a window of 100, except for
 what grows. Samples of growing length have an LSTM of 64, and growing threads have one of 512. "Side
@@ -12,10 +12,12 @@ processor.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -75,11 +77,16 @@ def sequences() -> Iterator[Point]:
 
 
 def lengths() -> Iterator[Point]:
-    """Whole samples, from the prime on; the longest with the state carried."""
+    """Whole samples, from the prime on. Short ones are repeated; the longest carry their state."""
     generator = lstmgen.Generator(network(64))
+
+    def draw(count: int, length: int, refresh: int | None) -> None:
+        for _ in range(count // length):
+            generator.sample(length, prime=[0] * 100, seed=0, refresh=refresh)
+
     for mode, refresh, powers in (("window", 1, range(2, 6)), ("carried", None, range(2, 7))):
-        draw = partial(generator.sample, prime=[0] * 100, seed=0, refresh=refresh)
-        yield from (Point(10**power, mode, draw, 10**power) for power in powers)
+        for length in (10**power for power in powers):
+            yield Point(length, mode, partial(draw, length=length, refresh=refresh), max(length, 10**4))
 
 
 def threads() -> Iterator[Point]:
@@ -98,7 +105,7 @@ def generators() -> Iterator[Point]:
             with ThreadPoolExecutor(len(draws)) as pool:
                 list(pool.map(lambda one: one(count), draws))
 
-        yield Point(n, "window", draw, elements_in(draws[0], 4 * SECONDS), n)
+        yield Point(n, "window", draw, elements_in(draws[0], SECONDS), n)
 
 
 SWEEPS: dict[str, Callable[[], Iterator[Point]]] = {
@@ -120,6 +127,17 @@ def measure(sweep: Callable[[], Iterator[Point]]) -> Times:
             spent, _ = timed(point.draw, point.elements)
             times[point.mode, point.at].append(spent * 1e6 / point.elements / point.sequences)
     return times
+
+
+def kept(path: str, names: list[str]) -> dict[str, Times]:
+    """The times of sweeps, of which `path` keeps those that an earlier run has measured."""
+    file = Path(path)
+    known = json.loads(file.read_text()) if file.exists() else {}
+    for name in names:
+        if name not in known:
+            known[name] = [[mode, at, values] for (mode, at), values in measure(SWEEPS[name]).items()]
+            file.write_text(json.dumps(known))
+    return {name: {(mode, at): values for mode, at, values in known[name]} for name in names}
 
 
 def rows(name: str, times: Times) -> Iterator[list[str]]:
@@ -155,10 +173,11 @@ def main() -> None:
     known = {name: name for name in SWEEPS}
     parser.add_argument("--sweeps", default=",".join(known), type=some_of(known), help="with commas (%(default)s)")
     parser.add_argument("-o", "--output", help="a picture too; wants the extra 'plot'")
+    parser.add_argument("--keep", help="a file of times: sweeps that it has are not measured again")
     args = parser.parse_args()
 
     print(about(), end="\n\n", flush=True)
-    measured = {name: measure(SWEEPS[name]) for name in args.sweeps}
+    measured = kept(args.keep, args.sweeps) if args.keep else {name: measure(SWEEPS[name]) for name in args.sweeps}
     head = ["what grows", "to", *(f"{mode}, µs/element" for mode in MODES)]
     print(table([head, *(row for name, times in measured.items() for row in rows(name, times))]))
     if args.output:

@@ -57,3 +57,13 @@ def test_no_name_is_the_best_instruction_set(monkeypatch: pytest.MonkeyPatch) ->
     assert lstmgen.Model(packed(dtype="int8")).isa == isas[0]
     others = [isa for isa in isas if isa != "avx512amx"]  # whose tiles serve only models of int8
     assert lstmgen.Model(packed()).isa == others[0]
+
+
+@pytest.mark.parametrize(("found", "reason"), [(False, "before other"), (True, "before other; this processor has AMX")])
+def test_tiles_that_cannot_be_used_are_said(found: bool, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LSTMGEN_ISA", raising=False)
+    model = lstmgen.Model(packed())
+    monkeypatch.setattr(_core, "supported_isas", lambda: [model.isa, "other"])
+    monkeypatch.setattr("lstmgen.model._has_amx", lambda: found)
+    assert model.isa_reason.startswith(f"the best of those that can run here, {reason}")
+    assert found == ("AMX" in model.isa_reason)

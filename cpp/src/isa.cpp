@@ -197,7 +197,7 @@ LSTMGEN_KEPT const KernelTable& choose_kernels(const std::string& isa, bool int8
     std::string names;
     for (const KernelTable* table : supported_kernels())
         names += (names.empty() ? "" : ", ") + std::string(table->name);
-    refuse({"%: expected one of %, found % (this processor runs no other)", isa.empty() ? "LSTMGEN_ISA" : "isa", names,
+    refuse({"%: expected one of %, found % (no other can run here)", isa.empty() ? "LSTMGEN_ISA" : "isa", names,
             Part::quoted(wanted)});
 }
 

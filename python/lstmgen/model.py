@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -249,11 +250,15 @@ class Model:
         if os.environ.get("LSTMGEN_ISA") == self.isa:
             return "LSTMGEN_ISA names it"
         if self.isa == "avx512amx":
-            return "this processor has AMX, and the system grants it"
+            return "this processor has AMX, and the system grants it; fewer than 8 rows at once take VNNI"
         if isas[0] == "avx512amx" and self.isa == isas[1]:
             return f"the best for {self.dtype}; this processor also has AMX, for int8"
         others = isas[isas.index(self.isa) + 1 :]
-        return f"the best of those that can run here, before {', '.join(others)}" if others else "it runs anywhere"
+        if not others:
+            return "it runs anywhere"
+        reason = f"the best of those that can run here, before {', '.join(others)}"
+        unused = _has_amx() and isas[0] != "avx512amx"
+        return reason + "; this processor has AMX, but this system or build cannot use it" * unused
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -423,6 +428,12 @@ def _counted(run: Callable[..., NDArray[np.float32]], sequences: NDArray[Any]) -
         if done is not None:
             done(total)
     return found
+
+
+def _has_amx() -> bool:
+    """Whether Linux says that the processor has tiles for int8."""
+    facts = Path("/proc/cpuinfo")
+    return facts.exists() and " amx_int8" in facts.read_text()
 
 
 def is_keras_file(source: Source) -> bool:

@@ -34,6 +34,15 @@ inline void load_weights(const std::int8_t* first, const std::int8_t* second, in
     }
 }
 
+// Eight bytes of one row and eight of another, for the first and the second half of 16 bytes.
+struct Eights {
+    uint8x16_t of[2];
+};
+inline Eights eights_of(const std::uint8_t* first, const std::uint8_t* second) {
+    const uint64x2_t a = vreinterpretq_u64_u8(vld1q_u8(first)), b = vreinterpretq_u64_u8(vld1q_u8(second));
+    return {{vreinterpretq_u8_u64(vzip1q_u64(a, b)), vreinterpretq_u8_u64(vzip2q_u64(a, b))}};
+}
+
 // Returns row 0 (or 1) of two sums (2, 2) side by side.
 inline Ints row_of(Ints a, Ints b, bool second) {
     const int64x2_t left = vreinterpretq_s64_s32(a), right = vreinterpretq_s64_s32(b);
@@ -55,8 +64,23 @@ LSTMGEN_NOINLINE void tile(const Matrix& m, std::size_t p, std::size_t column, c
         Ints upper[N][kColumns / 2], lower[N][kColumns / 2];
         for (std::size_t n = 0; n < N; ++n)
             for (std::size_t j = 0; j < kColumns / 2; ++j) upper[n][j] = lower[n][j] = zero_ints();
-        for (std::size_t i = begin; i < end; i += 8) {
-            const std::int8_t* const w = panel + i / 4 * place.step;
+        const std::int8_t* w = panel + begin / 4 * place.step;
+        std::size_t i = begin;
+        for (; i + 16 <= end; i += 16, w += 4 * place.step) {  // whole vectors of each row
+            int8x16_t b[2][kColumns / 2];
+            load_weights(w, w + place.step, b[0]);
+            load_weights(w + 2 * place.step, w + 3 * place.step, b[1]);
+            for (std::size_t n = 0; n < N; ++n) {
+                const std::uint8_t *const first = bytes + 2 * n * row + i, *const second = first + row;
+                const Eights a = eights_of(first, second), c = eights_of(first + lower_bytes, second + lower_bytes);
+                for (std::size_t h = 0; h < 2; ++h)
+                    for (std::size_t j = 0; j < kColumns / 2; ++j) {
+                        upper[n][j] = add_dots(upper[n][j], a.of[h], b[h][j]);
+                        lower[n][j] = add_dots(lower[n][j], c.of[h], b[h][j]);
+                    }
+            }
+        }
+        for (; i < end; i += 8, w += 2 * place.step) {
             int8x16_t b[kColumns / 2];
             load_weights(w, i + 4 < end ? w + place.step : nullptr, b);
             for (std::size_t n = 0; n < N; ++n) {
