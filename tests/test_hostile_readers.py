@@ -7,14 +7,18 @@ import json
 import struct
 import tracemalloc
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from lstmgen import ModelFormatError, keras_file
-from lstmgen.keras_file import tf_checkpoint
+from lstmgen.keras_file import reader, tf_checkpoint
 
 # -- protocol buffers and LevelDB's tables ---------------------------------------------------------
 
@@ -284,6 +288,23 @@ def zipped(compression: int = zipfile.ZIP_DEFLATED, **members: bytes) -> bytes:
     return file.getvalue()
 
 
+def encrypted(data: bytes) -> bytes:
+    """Return a zip whose list of files says that the last one is encrypted."""
+    at = data.rindex(b"PK\1\2") + 8
+    return data[:at] + b"\1" + data[at + 1 :]
+
+
+def resized(data: bytes) -> bytes:
+    """Return a zip whose list of files says that the last one is longer than its bytes."""
+    at = data.rindex(b"PK\1\2") + 24
+    return data[:at] + struct.pack("<I", 999) + data[at + 4 :]
+
+
+def twice(data: bytes) -> bytes:
+    """Return a zip whose second file has the name of the first one."""
+    return data.replace(b"metadata.json", b"./config.json").replace(b"./config.json", b"config.json\0\0")
+
+
 ZIPS: dict[str, tuple[bytes, str]] = {
     "a config that is compressed a thousand times": (
         zipped(config=b"[" + b"[]," * 5_000_000 + b"[]]"),
@@ -304,6 +325,15 @@ ZIPS: dict[str, tuple[bytes, str]] = {
         "metadata.json: keras_version: expected text, found 3",
     ),
     "a config that is a list": (zipped(config=b"[]"), r"config.json: expected an object, found \[\]"),
+    "weights that are encrypted": (
+        encrypted(zipped(zipfile.ZIP_STORED)),
+        "model.weights.h5: the entry is encrypted, which is not supported",
+    ),
+    "weights whose entries disagree": (
+        resized(zipped(zipfile.ZIP_STORED)),
+        "model.weights.h5: damaged zip: its two entries for the file disagree",
+    ),
+    "two configs": (twice(zipped()), "expected a zip with different names, found two files of the same name"),
     "a config that is not UTF-8": (zipped(config=b"\xff{}"), "config.json: not UTF-8: byte 0 is 0xff"),
 }
 
@@ -318,3 +348,157 @@ def test_a_zip_that_is_wrong_is_refused_within_the_bound(mutation: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 64 * len(data) + 2**24
     finally:
         tracemalloc.stop()
+
+
+# -- models in HDF5 --------------------------------------------------------------------------------
+
+Write = Callable[..., Path]
+INPUT = {"name": "i", "batch_input_shape": [None, 4, 2]}
+
+
+def two_outputs(names: Sequence[str] = ("a", "b")) -> dict[str, Any]:
+    """Return a functional model: an LSTM, and a Dense for each name."""
+    nodes: list[tuple[str, dict[str, Any], list[str]]] = [
+        ("InputLayer", INPUT, []),
+        ("LSTM", {"name": "r", "units": 3}, ["i"]),
+    ]
+    nodes += [("Dense", {"name": name, "units": 2}, ["r"]) for name in names]
+    layers = [
+        {
+            "class_name": kind,
+            "name": of["name"],
+            "config": of,
+            "inbound_nodes": [[[n, 0, 0, {}] for n in reads]] if reads else [],
+        }
+        for kind, of, reads in nodes
+    ]
+    outputs = [[name, 0, 0] for name in names]
+    return {
+        "class_name": "Model",
+        "config": {"name": "m", "layers": layers, "input_layers": [["i", 0, 0]], "output_layers": outputs},
+    }
+
+
+@pytest.fixture
+def outputs(write_h5: Write, lstm_arrays: Callable[..., Any]) -> Callable[..., Path]:
+    def write(*names: str) -> Path:
+        dense = {"kernel:0": np.zeros((3, 2), "f4"), "bias:0": np.zeros(2, "f4")}
+        listed = [("LSTM", {"name": "r"}), *(("Dense", {"name": name}) for name in names)]
+        weights = {"r": lstm_arrays("r", 2, 3), **dict.fromkeys(names, dense)}
+        return write_h5(listed, weights, model=two_outputs(names))
+
+    return write
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "no output chosen": ({}, "expected one output, found 2: choose with output: a, b"),
+    "an output that is not there": ({"output": "c"}, "output: expected one of a, b, found 'c'"),
+    "an output and heads": ({"output": "a", "heads": "pitch=a,step=b,duration=a"}, "give either output or heads"),
+    "a window of 0": ({"window": 0}, "window: expected an integer from 1 to 65536, found 0"),
+    "a window that is true": ({"window": True}, "window: expected an integer from 1 to 65536, found True"),
+    "a second architecture": ({"config": "Dense(2)"}, "config: the file holds the architecture itself"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_options_that_do_not_fit_are_named(outputs: Callable[..., Path], name: str) -> None:
+    options, reason = WRONG[name]
+    with pytest.raises(ValueError, match=reason):
+        keras_file.read(outputs("a", "b"), **options)
+
+
+def test_heads_of_a_model_with_one_output_are_refused(outputs: Callable[..., Path]) -> None:
+    with pytest.raises(ValueError, match="heads: the model has one output, a"):
+        keras_file.read(outputs("a"), heads="pitch/2,step,duration")
+
+
+def test_what_is_refused_is_described_with_its_problem(outputs: Callable[..., Path]) -> None:
+    found = keras_file.describe(outputs("a", "b"))
+    assert found.network is None
+    assert found.problem is not None
+    assert "expected one output, found 2" in found.problem
+    assert [layer.class_name for layer in found.layers] == ["InputLayer", "LSTM", "Dense", "Dense"]
+    chosen = keras_file.describe(outputs("a", "b"), output="b")
+    assert chosen.problem is None
+    assert [layer.output_shape for layer in chosen.layers[1:]] == [(None, 3), (None, 2), (None, 2)]
+
+
+def nested(depth: int, kind: str = "Sequential") -> dict[str, Any]:
+    """Return a model within a model, and so on."""
+    model: dict[str, Any] = {"class_name": "LSTM", "config": {"name": "r", "units": 3}}
+    for _ in range(depth):
+        inner = {"layers": [model]} if kind == "Sequential" else {"layer": model}
+        model = {"class_name": kind, "config": inner}
+    return model
+
+
+@pytest.mark.parametrize("kind", ["Sequential", "Bidirectional"])
+def test_models_within_models_are_refused(write_h5: Write, kind: str) -> None:
+    model = nested(300, kind)
+    whole = model if kind == "Sequential" else {"class_name": "Sequential", "config": {"layers": [model]}}
+    with pytest.raises(ModelFormatError, match=r"model\.h5: ") as caught:
+        keras_file.read(write_h5([], {}, model=whole))
+    assert len(str(caught.value)) < 1000
+
+
+CONFIGS: dict[str, tuple[bytes, str]] = {  # a file with an architecture
+    "no UTF-8": (b"\xff", "c.json: not UTF-8"),
+    "a list": (b"[1]", "c.json: "),
+    "JSON in JSON that is none": (b'{"config": "["}', "c.json: not JSON"),
+    "nested deeply": (b'{"a":' * 100_000, "c.json: nested too deeply"),
+    "digits": (b'{"a": ' + b"9" * 5000 + b"}", "c.json: not JSON: Exceeds the limit"),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_an_architecture_that_is_wrong_is_named(tmp_path: Path, name: str) -> None:
+    data, reason = CONFIGS[name]
+    (path := tmp_path / "c.json").write_bytes(data)
+    with pytest.raises(ValueError, match=reason) as caught:
+        reader.architecture(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_the_folder_of_a_saved_model_without_its_weights_is_named(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(ModelFormatError, match=r"a SavedModel without its variables/variables\.index"):
+        keras_file.read(tmp_path)
+
+
+def test_the_architecture_of_a_saved_model_is_read(tmp_path: Path) -> None:
+    config = {"class_name": "Dense", "config": {"name": "dense", "units": 2, "batch_input_shape": [None, None, 3]}}
+    saved = {"class_name": "Sequential", "keras_version": "2.9.0", "config": {"name": "m", "layers": [config]}}
+    (tmp_path / "keras_metadata.pb").write_bytes(field(1, field(3, b"root") + field(5, json.dumps(saved).encode())))
+    (tmp_path / "variables").mkdir()
+    path = dense(tmp_path / "variables")
+    for file in (tmp_path / "variables").iterdir():
+        file.rename(file.with_name(file.name.replace("c.", "variables.", 1)))
+    found = keras_file.describe(tmp_path)
+    assert (found.kind, found.keras_version, found.problem) == ("whole model (SavedModel)", "2.9.0", None)
+    assert path.name == "c"
+
+
+@given(
+    st.integers() | st.floats() | st.text(max_size=9) | st.none() | st.booleans() | st.lists(st.integers(), max_size=4)
+)
+@example(10**400)
+@example(float("nan"))
+@example("\x1b[2J")
+def test_any_value_of_a_key_is_an_error_that_can_be_shown(value: Any) -> None:
+    for key in ("units", "activation", "batch_input_shape", "name", "go_backwards", "return_sequences"):
+        config = {"name": "r", "units": 3, "batch_input_shape": [None, 4, 2], key: value}
+        model = {"class_name": "Sequential", "config": [{"class_name": "LSTM", "config": config}]}
+        data = zipped(config=json.dumps(model).encode(), weights=EMPTY)
+        with pytest.raises(ModelFormatError, match="<bytes>: ") as caught:
+            keras_file.read(data)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 1000
+
+
+def _empty() -> bytes:
+    with h5py.File(file := io.BytesIO(), "w"):
+        pass
+    return file.getvalue()
+
+
+EMPTY = _empty()
