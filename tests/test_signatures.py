@@ -50,7 +50,7 @@ def test_help_shows_the_parameters_and_what_they_mean() -> None:
     sample = pydoc.plain(pydoc.render_doc(lstmgen.Generator.sample))
     assert "temp: float | None = None" in sample
     assert "top_k: int | None = None" in sample
-    assert f"min_p: {TABLE['min_p'].meaning} (off)" in sample
+    assert f"min_p: {TABLE['min_p'].meaning} (in [0, 1]; off)" in sample
 
 
 def test_what_is_shown_is_what_is_taken() -> None:

@@ -123,6 +123,15 @@ class Integer(NamedTuple):
         return number
 
 
+def in_short(values: object) -> str:
+    """Return the values that an option may have, in few words.
+
+    >>> in_short(Number(0)), in_short(Integer(1))
+    ('>= 0', 'integer >= 1')
+    """
+    return str(values).removeprefix("a number ").removeprefix("an ")
+
+
 class Flag(NamedTuple):
     """True or False.
 
@@ -931,12 +940,14 @@ def default(name: str) -> str:
 
 
 def meanings() -> str:
-    """Return the options with their meaning and their default, one in each line.
+    """Return the options with meaning, values and default, one in each line.
 
     >>> meanings().splitlines()[0].split(":")[0]
     'temp'
     """
-    return "\n".join(f"{name}: {entry.meaning} ({default(name)})" for name, entry in TABLE.items())
+    return "\n".join(
+        f"{name}: {entry.meaning} ({in_short(entry.values)}; {default(name)})" for name, entry in TABLE.items()
+    )
 
 
 def table() -> str:
@@ -947,7 +958,7 @@ def table() -> str:
     """
     rows = [("option", "values", "default", "meaning", "source"), ("---",) * 5]
     for name, entry in TABLE.items():
-        values = str(entry.values).removeprefix("a number ").removeprefix("an ")
+        values = in_short(entry.values)
         if entry.none:
             values += ", or None"
         meaning = f"{entry.meaning} None: {entry.none}." if entry.none else entry.meaning

@@ -35,10 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=as_path,
         help="a .csv of sequence,label or of sequence alone; else one a line; - is stdin",
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--on-unknown", default="error", help="'skip', or an element to put for unknown ones")
+    parser.add_argument("--json", action="store_true", help="print a list in JSON, for programs")
+    parser.add_argument(
+        "--on-unknown", default="error", metavar="WHAT", help="'skip', or an element to put for unknown ones"
+    )
     keras = parser.add_argument_group("of a model saved by Keras")
-    keras.add_argument("--labels", type=lambda text: text.split(","), metavar="A,B,C", help="of each output")
+    keras.add_argument("--labels", type=lambda text: text.split(","), metavar="A,B,C", help="names of the outputs")
     keras.add_argument(
         "--vocab",
         type=file_name,

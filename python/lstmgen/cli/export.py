@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_element_arguments(parser)
     parser.add_argument("--prime", metavar="TEXT", help="the default prime (the first window of the corpus)")
-    parser.add_argument("--dtype", choices=rounding.DTYPES, help="of the matrices (f32, or that of a .bin)")
+    parser.add_argument("--dtype", choices=rounding.DTYPES, help="type of the matrices (f32, or that of a .bin)")
     parser.add_argument(
         "--grammar",
         type=file_name,

@@ -24,9 +24,12 @@ def add_element_arguments(parser: Any) -> None:
         help="elements: JSON, pickle, .npy or .txt; a list, an object from or to indices, a Keras tokenizer, notes",
     )
     parser.add_argument(
-        "--labels", type=lambda text: text.split(","), metavar="A,B,C", help="of each output: the model classifies"
+        "--labels",
+        type=lambda text: text.split(","),
+        metavar="A,B,C",
+        help="names of the outputs: the model classifies",
     )
-    parser.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
+    parser.add_argument("--lower", action="store_true", default=None, help="read the corpus in lower case")
     parser.add_argument(
         "--charset",
         metavar="NAME",
@@ -65,7 +68,9 @@ def add_model_arguments(parser: Any) -> None:
     parser.add_argument(
         "--config", metavar="JSON", help="architecture of a file of weights: a to_json file, or 'LSTM(128), Dense(52)'"
     )
-    parser.add_argument("--output-layer", dest="output", metavar="NAME", help="of a model with several outputs")
+    parser.add_argument(
+        "--output-layer", dest="output", metavar="NAME", help="the output to take, of a model with several"
+    )
     add_heads_argument(parser)
     parser.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
     add_trusted_argument(parser)

@@ -24,7 +24,7 @@ from lstmgen.cli.terminal import colours
 from lstmgen.errors import Note
 from lstmgen.escaping import printable, shown
 from lstmgen.music.formats import SOUND, SYNTHS, WRITABLE
-from lstmgen.options import TABLE, Flag, Option, default, recommended
+from lstmgen.options import TABLE, Flag, Integer, Number, Option, default, in_short, recommended
 from lstmgen.progress import counted
 from lstmgen.shades import ansi, legend
 
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="draw N samples, the rows of a table, side by side: -o FILE.jsonl or .parquet, stdout has JSON Lines. "
         "Row i has the seed + i. The same command continues a run that was ended.",
     )
-    parser.add_argument("--scores", action="store_true", help="of --many: rows have their log-probability")
+    parser.add_argument("--scores", action="store_true", help="with --many: each row has its log-probability")
     add_options(parser, [name for name, option in TABLE.items() if option.flag])
     parser.add_argument(
         "--escape",
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keras.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters are the vocabulary")
     keras.add_argument("--vocab", type=file_name, metavar="FILE", help="JSON, pickle, .npy or .txt with the elements")
     keras.add_argument("--charset", metavar="NAME", help="character set of the corpus (utf-8), or 'bytes'")
-    keras.add_argument("--lower", action="store_true", default=None, help="lower-case the corpus before")
+    keras.add_argument("--lower", action="store_true", default=None, help="read the corpus in lower case")
     add_entering_arguments(keras)
     keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
     add_heads_argument(keras)
@@ -101,7 +101,7 @@ def add_options(parser: argparse.ArgumentParser, names: Iterable[str], **otherwi
             groups[option.one_of] = group
         add_option(group, name, option, otherwise.get(name))
         if name == "grammar":
-            group.add_argument("--no-grammar", action="store_true", help="none, not even that of the model")
+            group.add_argument("--no-grammar", action="store_true", help="use no grammar, not even that of the model")
         elif name == "prime":
             group.add_argument(
                 "--prime-file", type=as_path, metavar="FILE", help="file that holds the prime, in UTF-8; - is stdin"
@@ -129,13 +129,22 @@ def add_option(group: Any, name: str, option: Option, otherwise: str | None = No
         return
     several = getattr(kind, "several", False)
     otherwise = default(name) if otherwise is None else otherwise
+    values = f"{in_short(kind)}; " if isinstance(kind, Number | Integer) else ""
     group.add_argument(
         *flags,
         type=_parsed(kind.parse, str(kind)),
         action="append" if several else "store",
         metavar=kind.metavar,
-        help=f"{option.meaning}{' May be repeated.' if several else ''} ({otherwise})",
+        help=f"{_as_flags(option.meaning)}{' May be repeated.' if several else ''} ({values}{otherwise})",
     )
+
+
+def _as_flags(meaning: str) -> str:
+    """A meaning that names other options by their flags."""
+    for name in TABLE:
+        if "_" in name:
+            meaning = meaning.replace(name, flag(name))
+    return meaning
 
 
 def run(args: argparse.Namespace) -> None:

@@ -26,6 +26,7 @@ from lstmgen.training import (
     train_music,
     train_text,
 )
+from lstmgen.training.settings import allowed
 
 
 class _Task(NamedTuple):
@@ -67,10 +68,10 @@ _TASKS = {
     ),
 }
 _FACTS = {
-    "name": "of the model, for its card",
+    "name": "name of the model, for its card",
     "description": "a sentence on the model, for its card",
     "author": "who made the model, for its card",
-    "license": "of the model, such as CC0-1.0, for its card",
+    "license": "licence of the model, such as CC0-1.0, for its card",
     "source_url": "where the model or its corpus is from, for its card",
 }
 _METAVARS = {int: "N", float: "X", str: "TEXT"}
@@ -108,9 +109,10 @@ def _add(kinds: Any, kind: str, task: _Task) -> None:
 
 def _add_setting(parser: argparse.ArgumentParser, field: dataclasses.Field[Any]) -> None:
     about = field.metadata
-    shown = f" ({about['shown']})" if about["shown"] else ""
+    values = allowed(field) if about["least"] is not None else ""
+    shown = "; ".join(filter(None, (values, about["shown"])))
     told: dict[str, Any] = {"dest": f"setting_{field.name}", "default": None}
-    told["help"] = f"{about['about']}{shown}".replace("%", "%%").replace("`", "")
+    told["help"] = f"{about['about']}{f' ({shown})' if shown else ''}".replace("%", "%%").replace("`", "")
     if about["kind"] is bool:
         told["action"] = "store_const"
         told["const"] = True

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("keras_model", type=file_name, help="the model saved by Keras")
     parser.add_argument("--json", action="store_true", help="for programs: one object, with the verdict")
     add_model_arguments(parser)
-    parser.add_argument("--windows", type=int, default=40, help="windows to compare, 2 or more (40)")
+    parser.add_argument("--windows", type=int, default=40, metavar="N", help="windows to compare, 2 or more (40)")
     parser.add_argument(
         "--as-saved",
         action="store_true",
