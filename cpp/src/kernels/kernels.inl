@@ -415,8 +415,8 @@ void gather_from(const Matrix& m, std::size_t first, std::size_t n_panels, const
 
 // The pre-activations of a group of blocks for a chunk of lanes are in a buffer that fits the
 // first-level cache.
-constexpr std::size_t kChunkRows = 96, kChunkOfTiles = 7 * kAmxRows;
-constexpr std::size_t kBuffer = kChunkOfTiles * kBlock;
+constexpr std::size_t kChunkRows = 7 * kAmxRows;
+constexpr std::size_t kBuffer = kChunkRows * kBlock;
 
 // Returns whether the products of a step are on tiles of AMX.
 inline bool tiled(const RnnStep& s) {
@@ -481,8 +481,7 @@ template <class Act, class Rec>
 void lstm_step_typed(const LstmStep& s, Act act, Rec rec) {
     alignas(64) float z[kBuffer];  // (rows of a chunk, blocks of a group, 4 gates, 16)
     const Operands in(s);
-    const std::size_t group = s.rows == 1 ? kBuffer / kBlock : 1,
-                      chunk = chunk_for(s, tiled(s) ? kChunkOfTiles : kChunkRows);
+    const std::size_t group = s.rows == 1 ? kBuffer / kBlock : 1, chunk = chunk_for(s, kChunkRows);
     for (std::size_t b = 0; b < s.blocks; b += group) {
         const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
         const std::size_t stride = blocks * kBlock;
