@@ -502,3 +502,44 @@ def _empty() -> bytes:
 
 
 EMPTY = _empty()
+
+
+def test_heads_are_found_by_their_names_or_told(outputs: Callable[..., Path]) -> None:
+    found = keras_file.read(outputs("pitch", "step", "duration"))
+    assert [head.layer for head in found.elements["heads"]] == ["pitch", "step", "duration"]
+    told = keras_file.read(outputs("a", "b", "c"), heads="pitch=c,step=b,duration=a")
+    assert [head.layer for head in told.elements["heads"]] == ["c", "b", "a"]
+
+
+def test_each_refused_layer_is_described(write_h5: Write) -> None:
+    inner = {"class_name": "LSTM", "config": {"name": "r", "units": 3}}
+    listed = [
+        ("Lambda", {"name": "l", "batch_input_shape": [None, 4, 2]}),
+        ("LSTM", {"name": "w", "units": -1}),
+        ("Bidirectional", {"name": "b", "layer": inner}),
+    ]
+    found = keras_file.describe(write_h5(listed, {}))
+    assert found.problem is not None
+    wrong, bad, wrapped = found.layers
+    assert wrong.problem is not None
+    assert bad.details == "units -1"
+    assert wrapped.details == "of 'LSTM'"
+
+
+def attributes(**shapes: tuple[int, ...]) -> bytes:
+    """Return a .keras of a user's own class, whose arrays have these shapes."""
+    with h5py.File(file := io.BytesIO(), "w") as root:
+        for name, shape in shapes.items():
+            root[name.replace("__", "/")] = np.zeros(shape, np.float32)
+    config = json.dumps({"class_name": "Own\x1b[2J", "config": {}})
+    return zipped(config=config.encode(), weights=file.getvalue())
+
+
+def test_a_class_of_a_users_own_is_read_by_its_attributes() -> None:
+    data = attributes(table__vars__0=(5, 2), out__vars__0=(2, 5), out__vars__1=(5,))
+    found = keras_file.describe(data, config="Embedding(5, 2), Dense(5)")
+    assert found.kind == "weights of the class Own?[2J (.keras)"
+    assert found.problem is None
+    wrong = attributes(table__vars__0=(5, 2), out__vars__0=(3, 5), out__vars__1=(5,))
+    with pytest.raises(ValueError, match="<bytes>: "):
+        keras_file.read(wrong, config="Embedding(5, 2), Dense(5)")
