@@ -42,7 +42,7 @@ PROCESSES = 8  # each loads TensorFlow, which takes 0.6 GB
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Share plain `pytest` among processes. Tests that are named or chosen run in this one."""
     everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    chosen = config.option.keyword or config.option.markexpr != "not slow" or config.option.lf
+    chosen = config.option.keyword or config.option.markexpr != "not slow" or config.getoption("lf", default=False)
     return min(os.cpu_count() or 1, PROCESSES) if everything and not chosen else 0
 
 
