@@ -21,7 +21,7 @@ from lstmgen import elements, files, heads, keras_file
 from lstmgen import options as options_of
 from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import repack, with_card, with_grammar
-from lstmgen.binfile.sniffing import is_bin, read_bin
+from lstmgen.binfile.sniffing import is_bin, read_bin, read_card
 from lstmgen.bundled import Source, resolved
 from lstmgen.elements import Assumption, Encoding, Outputs, Padding
 from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, option
@@ -251,9 +251,9 @@ def _repacked(source: Source, options: ExportOptions) -> Exported:
     if (grammar := options.get("grammar")) is not None:
         data = with_grammar(data, _checked_grammar(data, grammar))
     if (card := options.get("card")) is not None:
-        from lstmgen.model import Model  # exporting itself needs no native module
+        from lstmgen import _core  # exporting itself needs no native module
 
-        kept = Model(data).metadata["card"]
+        kept = read_card(_core.Model.from_bytes(data, name).info.card)
         data = with_card(data, card_text(card, kept if isinstance(kept, dict) else {}) or "{}")
     return Exported(data, ())
 

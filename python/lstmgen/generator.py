@@ -34,7 +34,7 @@ from lstmgen.options import (
     with_positional,
 )
 from lstmgen.progress import counted, counting, pieces
-from lstmgen.signatures import ExportSignature, with_keywords
+from lstmgen.signatures import KeywordSignature, with_keywords
 from lstmgen.stream import Stream, compiled_grammar, decode, encode, engine_defaults, engine_options, stops_of
 from lstmgen.vocabulary import Ids
 
@@ -112,7 +112,7 @@ class Generator:
     Let $X$ b
     """
 
-    __signature__ = ExportSignature()
+    __signature__ = KeywordSignature("lstmgen.exporting", "ExportOptions")
 
     def __init__(
         self,
@@ -407,9 +407,9 @@ class Generator:
         return self._log_probabilities(text, refresh, on_unknown)
 
     def _repr_html_(self) -> str:
-        from lstmgen.notebook import generator_card
+        from lstmgen.html_tables import table
 
-        return generator_card(self)
+        return f"<b>lstmgen.Generator</b>{table({'threads': self.threads})}{self.model._repr_html_()}"
 
     def __repr__(self) -> str:
         return f"<lstmgen.Generator of {self.model!r}, threads {self.threads}>"

@@ -19,7 +19,7 @@ except ImportError as error:
 
 from lstmgen import exporting, files
 from lstmgen.exporting import ExportOptions
-from lstmgen.signatures import ExportSignature
+from lstmgen.signatures import KeywordSignature
 
 if TYPE_CHECKING:
     from lstmgen.model import Model
@@ -54,7 +54,7 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
     True
     """
 
-    __signature__ = ExportSignature()
+    __signature__ = KeywordSignature("lstmgen.exporting", "ExportOptions")
 
     def __init__(
         self,

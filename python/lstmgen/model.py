@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lstmgen.binfile.sniffing import is_bin, read_bin
+from lstmgen.binfile.sniffing import is_bin, read_bin, read_card
 from lstmgen.bundled import Source, resolved
 from lstmgen.errors import option
 from lstmgen.options import utf8
 from lstmgen.progress import counting
-from lstmgen.signatures import ExportSignature
+from lstmgen.signatures import KeywordSignature
 from lstmgen.vocabulary import Tokenizer, Vocabulary
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Model:
     ['lstm', 'dense']
     """
 
-    __signature__ = ExportSignature()
+    __signature__ = KeywordSignature("lstmgen.exporting", "ExportOptions")
 
     def __init__(self, source: Source, **options: Unpack[ExportOptions]) -> None:
         source = resolved(source)
@@ -272,13 +272,7 @@ class Model:
             key: getattr(info, key)
             for key in ("name", "description", "author", "license", "source_url", "keras_version")
         }
-        try:
-            import json  # here, as few need it: imports are half of what starting costs
-
-            card = json.loads(info.card or "{}")
-        except (ValueError, RecursionError):  # the engine does not check what a card holds
-            card = info.card
-        return {**facts, "card": card}
+        return {**facts, "card": read_card(info.card)}
 
     @property
     def grammar(self) -> str | None:
@@ -406,9 +400,22 @@ class Model:
         return self
 
     def _repr_html_(self) -> str:
-        from lstmgen.notebook import model_card
+        from lstmgen.html_tables import columns, table
 
-        return model_card(self)
+        facts, vocabulary = self.metadata, self.vocabulary
+        rows: dict[str, object] = {
+            "name": facts["name"],
+            "description": facts["description"],
+            "licence": facts["license"],
+            "reads": f"{self.input_size} {self.encoding}, {self.window or 'any number of'} steps",
+            "gives": ", ".join(self.labels) or f"{self.outputs} numbers",
+            "vocabulary": "" if vocabulary is None else f"{len(vocabulary)} elements, kind {vocabulary.kind}",
+            "weights": f"{self.nbytes / 1e6:.1f} MB in memory, {self.dtype}, kernels {self.isa}",
+            "assumed": "; ".join(self.assumed),
+        }
+        names = ("name", "type", "input_size", "outputs", "activation")
+        layers = [{name: getattr(layer, name) for name in names} for layer in self.layers]
+        return f"<b>lstmgen.Model</b>{table(rows)}{columns(layers)}"
 
     def __repr__(self) -> str:
         parts = [f"{self.input_size} {self.encoding}"]

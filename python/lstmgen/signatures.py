@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from typing import Annotated, Any, ForwardRef, TypeVar, get_origin
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,23 +50,27 @@ def with_keywords(
     return decorated
 
 
-class ExportSignature:
-    """The `__signature__` of a class whose `__init__` takes the options of `lstmgen.export`, too.
+class KeywordSignature:
+    """The `__signature__` of a class whose `__init__` takes the keys of a `TypedDict`, too.
 
-    It is made when it is asked for: to sample, the exporter need not be imported.
+    module, name: where the `TypedDict` is. It is imported when the signature is asked for: to
+        sample, the exporter need not be.
 
     >>> import lstmgen
     >>> "vocab_from" in inspect.signature(lstmgen.Model).parameters
     True
     """
 
-    def __get__(self, instance: object, owner: type) -> inspect.Signature:
-        from lstmgen.exporting import ExportOptions
+    def __init__(self, module: str, name: str) -> None:
+        self._module = module
+        self._name = name
 
+    def __get__(self, instance: object, owner: type) -> inspect.Signature:
         def init(*given: Any, **options: Any) -> None: ...
 
         init.__signature__ = inspect.signature(owner.__init__)  # type: ignore[attr-defined, misc]
-        whole = inspect.signature(with_keywords(ExportOptions)(init))
+        options = getattr(import_module(self._module), self._name)
+        whole = inspect.signature(with_keywords(options)(init))
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 

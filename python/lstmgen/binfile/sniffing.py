@@ -1,4 +1,7 @@
-"""Whether a file is a `.bin`. Its first bytes decide, and its name does not matter."""
+"""What may be read of a `.bin` without the engine: whether it is one, its bytes, and its card.
+
+The first bytes of a file decide whether it is one. Its name does not matter.
+"""
 
 from __future__ import annotations
 
@@ -48,3 +51,20 @@ def read_bin(source: str | os.PathLike[str] | bytes) -> bytes:
     if len(data) > size:
         raise ModelFormatError(f"{os.fspath(source)}: it grew while it was read: {size} bytes became more")
     return data
+
+
+def read_card(text: str) -> object:
+    """Return the card of a `.bin`: what its JSON is, or the text itself if it is none.
+
+    text: as the file holds it, empty without a card. The engine does not check it.
+
+    >>> read_card('{"data": "mine"}'), read_card(""), read_card("{")
+    ({'data': 'mine'}, {}, '{')
+    """
+    import json  # here, as few need it: imports are half of what starting costs
+
+    try:
+        found: object = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return text
+    return found

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from lstmgen.music.piano_roll import matplotlib
 
-if TYPE_CHECKING:
-    from lstmgen.evaluation.evaluation import Shares
+Shares = Mapping[str, float]  # of each value, with sum 1
 
 _MOST = 60  # values that are shown, the most frequent ones of the data
 

@@ -17,7 +17,7 @@ from lstmgen.escaping import brief
 from lstmgen.heads import Head
 from lstmgen.music.notes import MIDDLE_C
 from lstmgen.music.timed_notes import TimedNote, read_timed_notes
-from lstmgen.signatures import ExportSignature
+from lstmgen.signatures import KeywordSignature
 
 if TYPE_CHECKING:
     from lstmgen.bundled import Source
@@ -74,7 +74,7 @@ class NoteGenerator:
     (True, 1.0)
     """
 
-    __signature__ = ExportSignature()
+    __signature__ = KeywordSignature("lstmgen.exporting", "ExportOptions")
 
     def __init__(self, source: Source | Model, **options: Unpack[ExportOptions]) -> None:
         from lstmgen.model import Model  # which needs numpy, as writers of music do not

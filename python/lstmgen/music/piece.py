@@ -171,9 +171,9 @@ class Music:
         write(path, WRITERS[WRITABLE[kind]](self, bpm, synth))
 
     def _repr_html_(self) -> str:
-        from lstmgen.notebook import music_player
+        from lstmgen.music.player import player
 
-        return music_player(self)
+        return player(self.notes, self.sounds() if self.notes else [])
 
     def __repr__(self) -> str:
         return f"<lstmgen.music.Music of {len(self.notes)} notes, {self.length:g} quarters>"
