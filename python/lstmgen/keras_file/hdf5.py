@@ -115,7 +115,10 @@ def _check_heap(file: BinaryIO, at: int) -> tuple[int, int]:
         index, nbytes = int.from_bytes(record[:2], "little"), int.from_bytes(record[8:], "little")
         needed = nbytes if index == 0 else 16 + (nbytes + 7) // 8 * 8  # a free record counts its own header
         if len(record) < 16 or not 16 <= needed <= size - position:
-            raise ModelFormatError(f"damaged HDF5 file: the heap at byte {at} does not add up")
+            raise ModelFormatError(
+                f"damaged HDF5 file: the heap at byte {at}: expected a record of 16 to {size - position} bytes at byte "
+                f"{at + position}, found {needed}"
+            )
         position += needed
         longest = max(longest, nbytes if index else 0)
     return size, longest
