@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,16 @@ def test_short_texts_have_small_steps() -> None:
     assert TextSettings().paced(5000).batch == 8
     assert TextSettings(batch=3).paced(5000).batch == 3
     assert TextSettings(recipe="lesson").paced(5000).batch is None
+
+
+def test_short_steps_of_the_strong_recipe_follow_the_batch() -> None:
+    strong = TextSettings(recipe="strong")
+    assert [replace(strong, batch=batch).paced(5000).lr for batch in (2, 8, 32, 64)] == [0.001, 0.002, 0.004, 0.004]
+    assert TextSettings(recipe="strong", lr=0.004, batch=8).paced(5000).lr == 0.004
+    assert TextSettings(batch=8).paced(5000).lr == 0.004
+    once = strong.paced(5000)
+    resumed = strong.as_in(once.facts(), "m.bin")
+    assert resumed.paced(5000).lr == once.lr == 0.002
 
 
 # -- settings --------------------------------------------------------------------------------------

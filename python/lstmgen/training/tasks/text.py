@@ -41,6 +41,7 @@ STRONG: dict[str, Any] = {
     "weight_decay": 0.1,
     "averaging": 0.999,
 }
+_STRONG_BATCH = 32  # sequences, with which its settings were found
 LESSON_BATCH = 50
 _MOST_OF_ALL = 0.5  # is held out of a whole corpus
 _UNIT = "bits/char"
@@ -71,7 +72,8 @@ class TextSettings(Settings):
         "and their next element, in order, batch 50, RMSprop 1e-3 (words: the lesson's stack of layers, Adam); strong: "
         "as default, with "
         + ", ".join(f"{name} {value}" for name, value in STRONG.items())
-        + ", and no decay of biases",
+        + ", no decay of biases, and less than lr, if it is not given, for less than "
+        + f"{_STRONG_BATCH} sequences a step",
         choices=RECIPES,
     )
     batch: int | None = batch_setting(None, "by the size of the text")
@@ -148,12 +150,23 @@ class TextSettings(Settings):
     def paced(self, elements: int) -> TextSettings:
         """Return these settings with a batch for a text of this many elements, if none was given.
 
+        With the recipe "strong", steps of fewer than 32 sequences are made shorter, unless lr was
+        given: by the root of their number, the rule of Malladi et al. (2022) for Adam. Steps of 8
+        sequences with the whole rate drove states of cells beyond 800, from which they never came
+        back.
+
         >>> TextSettings().paced(1000).batch
         8
+        >>> TextSettings(recipe="strong").paced(1000).lr
+        0.002
         """
-        if self.recipe == "lesson" or self.batch is not None:
+        if self.recipe == "lesson":
             return self
-        return replace(self, batch=batch_for(elements // self.length))
+        batch = self.batch or batch_for(elements // self.length)
+        lr = self.lr
+        if self.recipe == "strong" and "lr" not in self.told:
+            lr = round(lr * math.sqrt(min(1, batch / _STRONG_BATCH)), 6)
+        return replace(self, batch=batch, lr=lr)
 
     def completed(self) -> TextSettings:
         """Return these settings with those of the recipe, where none was given.
