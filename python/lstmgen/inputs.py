@@ -69,6 +69,19 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
+def zip_errors() -> tuple[type[Exception], ...]:
+    """Return what `zipfile` raises for a damaged zip, or for one of a kind that it does not know.
+
+    >>> EOFError in zip_errors()
+    True
+    """
+    import lzma  # these here, since few need them
+    import zipfile
+    import zlib
+
+    return (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, ValueError)
+
+
 def read_from(name: str, file: BinaryIO, most: int) -> bytes:
     """Return the bytes that an open file still has.
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import lzma
 import os
 import reprlib
 import stat
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypedDict, Unpack
@@ -33,11 +31,7 @@ Source = str | os.PathLike[str] | bytes
 Architecture = str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]
 
 _ZIP_RATIO = 100  # the highest compression that is unpacked
-# What zipfile raises for a damaged zip, or for one of a kind that it does not know.
-_BAD_ZIP = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    *(NotImplementedError, RuntimeError, EOFError, OSError, ValueError),
-)
+_BAD_ZIP = (*inputs.zip_errors(), OSError)
 
 
 class ReadOptions(TypedDict, total=False):

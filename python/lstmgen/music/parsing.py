@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lstmgen import inputs
 from lstmgen.music import abc_notation, midi
 from lstmgen.music.elements import encode
 from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
@@ -117,7 +118,7 @@ def _unpacked(path: Path, size: int) -> int:
     try:
         with zipfile.ZipFile(path) as archive:
             found = sum(info.file_size for info in archive.infolist())
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except inputs.zip_errors() as error:
         raise ValueError(f"a damaged zip: {error}") from None
     if found > _PACKED * size:
         raise ValueError(f"expected a zip of at most {_PACKED} times its {size:,} bytes, found {found:,} unpacked")

@@ -12,7 +12,6 @@ import json
 import math
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -125,7 +124,7 @@ class Files:
         try:
             with zipfile.ZipFile(self._journal) as archive:
                 contents = {path: archive.read(path.name) for path in self.model if path.name in archive.namelist()}
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+        except inputs.zip_errors() as error:
             raise ValueError(f"{self._journal}: damaged: {error}; without this file the training begins") from None
         for path, data in contents.items():
             files.write(path, data)
