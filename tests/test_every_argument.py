@@ -249,7 +249,7 @@ def test_each_argument_takes_any_value(module: str, without: set[str]) -> None:
         pytest.importorskip(needed)
     found = attack(module)
     assert found.faults == []
-    assert found.calls > 100
+    assert found.calls > (100 if module == "lstmgen.notebook" else 300)  # which offers one function
     assert {target.name for target in found.left.values()} <= without
 
 
