@@ -7,15 +7,13 @@ from collections.abc import Mapping
 
 from lstmgen.music.piano_roll import matplotlib
 
-Shares = Mapping[str, float]  # of each value, with sum 1
-
 _MOST = 60  # values that are shown, the most frequent ones of the data
 
 
-def bars(distributions: Mapping[str, tuple[Shares, Shares]], kind: str) -> bytes:
+def bars(distributions: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]], kind: str) -> bytes:
     """Return a picture of each distribution: bars of the data, and points of what was drawn.
 
-    distributions: at least one. kind: "png", "svg" or "pdf".
+    distributions: at least one, each as the shares of values in both. kind: "png", "svg" or "pdf".
 
     Raises `ImportError` without matplotlib.
 
