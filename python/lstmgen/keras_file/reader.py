@@ -31,7 +31,7 @@ Source = str | os.PathLike[str] | bytes
 Architecture = str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]
 
 _ZIP_RATIO = 100  # the highest compression that is unpacked
-_BAD_ZIP = (*inputs.zip_errors(), OSError)
+_BAD_ZIP: tuple[type[Exception], ...] = (*inputs.zip_errors(), OSError)
 
 
 class ReadOptions(TypedDict, total=False):
