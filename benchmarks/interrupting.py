@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import lstmgen  # noqa: E402
-from lstmgen import classifying, music, rows  # noqa: E402
+from lstmgen import music, rows, sequence_files  # noqa: E402
 from lstmgen.binfile import repacking, writer  # noqa: E402
 from lstmgen.evaluation import evaluate  # noqa: E402
 from lstmgen.music import audio, mastering, midi  # noqa: E402
@@ -193,7 +193,7 @@ def texts() -> dict[str, tuple[Call, bool]]:
         "make a vocabulary": (lambda: Vocabulary([f"w{i}" for i in range(60_000)], "text").encode(many), False),
         "read a vocabulary, JSON": (lambda: [reading.read(json_file, 60_000) for _ in range(20)], False),
         "read a vocabulary, lines": (lambda: [reading.read(lines, 60_000) for _ in range(20)], False),
-        "read a CSV": (lambda: list(classifying.read_csv(table_of_rows)), False),
+        "read a CSV": (lambda: list(sequence_files.read_csv(table_of_rows)), False),
         "classify": (lambda: classifier.classify(["abc" * 20] * 200_000), False),
         "evaluate": (lambda: evaluate("latex", text_file, samples=1), False),
         "draw rows": (lambda: list(drawn.draw(range(10**5))), False),

@@ -27,7 +27,7 @@ if not REPLAY:
     import atheris
 
 with contextlib.nullcontext() if REPLAY else atheris.instrument_imports(include=["lstmgen"]):
-    from lstmgen import classifying
+    from lstmgen import sequence_files
     from lstmgen.errors import ModelFormatError
     from lstmgen.keras_file import layer_list, reader
     from lstmgen.music import midi
@@ -92,7 +92,7 @@ def rows(data: bytes) -> None:
     """Read a CSV."""
     path = _file("rows.csv", data)
     try:
-        found = classifying.read_csv(path)
+        found = sequence_files.read_csv(path)
     except ValueError as error:
         _check_named(str(error), str(path))
     else:

@@ -20,10 +20,10 @@ import pytest
 import lstmgen
 from lstmgen import _core, classifying, keras_file, parity
 from lstmgen.binfile import writer
-from lstmgen.classifying import parse_numbers, read_csv
 from lstmgen.cli import main as cli
 from lstmgen.errors import ModelFormatError
 from lstmgen.network import Network, reference
+from lstmgen.sequence_files import parse_numbers, read_csv
 from lstmgen.training import ClassifierSettings, TrainingReport, train_classifier
 from lstmgen.training.tasks.classifier import PADDING, padded, read_examples, split
 from support.gguf_bytes import array, string, strings, take_apart

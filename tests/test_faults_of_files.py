@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lstmgen
-from lstmgen import classifying, files, inputs, keras_file, rows
+from lstmgen import files, inputs, keras_file, rows, sequence_files
 from lstmgen.binfile import sniffing
 from lstmgen.cli import main as cli
 from lstmgen.cli import predict
@@ -340,8 +340,8 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "corpus of a vocabulary": ("c.txt", lambda path: reading.read_corpus(path, 3)),
     "text": ("c.txt", reading.read_text),
     "corpus": ("c.txt", lambda path: corpus.read([path])),
-    "rows": ("r.txt", classifying.read_sequences),
-    "CSV": ("r.csv", classifying.read_csv),
+    "rows": ("r.txt", sequence_files.read_sequences),
+    "CSV": ("r.csv", sequence_files.read_csv),
     "architecture": ("c.json", reader.architecture),
     "MIDI": ("a.mid", timed_notes.read_timed_notes),
     "sequences to predict": ("i.txt", lambda path: predict._read(lstmgen.Model("latex"), str(path))),

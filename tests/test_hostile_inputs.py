@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import classifying, inputs
+from lstmgen import inputs, sequence_files
 from lstmgen.cli import main as cli
 from lstmgen.cli import predict
 from lstmgen.keras_file import layer_list
@@ -176,12 +176,12 @@ def test_hostile_rows_are_within_the_bound(tmp_path: Path, mutation: str) -> Non
     path = tmp_path / "rows.csv"
     path.write_bytes(data)
     if isinstance(expected, int):
-        rows = bounded(len(data), lambda: classifying.read_sequences(path))
+        rows = bounded(len(data), lambda: sequence_files.read_sequences(path))
         assert isinstance(rows, list)
         assert len(rows) == expected
     else:
         with pytest.raises(ValueError, match=expected):
-            bounded(len(data), lambda: classifying.read_sequences(path))
+            bounded(len(data), lambda: sequence_files.read_sequences(path))
 
 
 IDS: dict[str, tuple[bytes, int | str]] = {  # how many sequences, or what the error says
@@ -225,8 +225,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "text": reading.read_text,
     "architecture": keras_reader.architecture,
     "corpus": lambda path: corpus.read([path]),
-    "rows": classifying.read_sequences,
-    "CSV": classifying.read_csv,
+    "rows": sequence_files.read_sequences,
+    "CSV": sequence_files.read_csv,
     "sequences to predict": lambda path: predict._read(lstmgen.Model("latex"), str(path)),
 }
 

@@ -51,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from lstmgen.classifying import Classification, Row, classified, lines_of, read_sequences
+    from lstmgen.classifying import Classification, classified
+    from lstmgen.sequence_files import Row, lines_of, read_sequences
 
     if bool(args.sequences) == (args.file is not None):
         raise ValueError("give sequences, or --file, and not both")

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 import lstmgen
 from lstmgen import inputs
-from lstmgen.classifying import parse_numbers
 from lstmgen.cli.keras_options import add_model_arguments, export_options
 from lstmgen.cli.streams import (
     DASH,
@@ -31,6 +30,7 @@ from lstmgen.cli.streams import (
 )
 from lstmgen.inputs import MAX_CORPUS
 from lstmgen.progress import counted
+from lstmgen.sequence_files import parse_numbers
 
 _STEPS = 8  # of the example, where the model has no window
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import inputs
-from lstmgen.classifying import Row, is_numeric, parse_numbers, pieces, read_csv
 from lstmgen.exporting import FACTS, ExportOptions
 from lstmgen.network import MAX_STEPS
+from lstmgen.sequence_files import Row, is_numeric, parse_numbers, pieces, read_csv
 from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Batches, Job, TrainingReport, run
