@@ -72,8 +72,8 @@ class TextSettings(Settings):
         "and their next element, in order, batch 50, RMSprop 1e-3 (words: the lesson's stack of layers, Adam); strong: "
         "as default, with "
         + ", ".join(f"{name} {value}" for name, value in STRONG.items())
-        + ", no decay of biases, and less than lr, if it is not given, for less than "
-        + f"{_STRONG_BATCH} sequences a step",
+        + f", no decay of biases; unless lr is given, it is 0.004 x sqrt(batch / {_STRONG_BATCH}) "
+        + f"with a batch below {_STRONG_BATCH}",
         choices=RECIPES,
     )
     batch: int | None = batch_setting(None, "by the size of the text")
