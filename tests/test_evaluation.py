@@ -71,6 +71,28 @@ def test_words_have_no_bits_of_characters_but_of_elements(tmp_path: Path) -> Non
         found["bits/char"]
 
 
+def test_tunes_in_abc_are_measured_as_music_too(tmp_path: Path) -> None:
+    tune = "M:4/4\nL:1/8\nK:C\nCDEF GABc|cBAG FEDC|\n"
+    (tmp_path / "two.abc").write_text(f"X:1\n{tune}\nX:2\n{tune.replace('K:C', 'K:D')}\n")
+    found = evaluate("folk", tmp_path, samples=4, length=900, refresh=None, stop=["\n\n"])
+    drawn = lstmgen.Generator("folk").sample_many(4, 900, seed=1, refresh=None, stop=["\n\n"])
+    ended = [str(one) for one in drawn if str(one).endswith("\n\n")]
+    for i, text_of_one in enumerate(ended):
+        (tmp_path / f"drawn-{i}.abc").write_text(text_of_one)
+    read = music.read_pieces(sorted(tmp_path.glob("drawn-*.abc")), cache=False).pieces
+    assert found["pieces"] == Row("pieces", 2, len(read))
+    assert found["notes"] == Row("notes", 32, sum(len(music.decode(one).notes) for one in read))
+    assert {"character", "pitch", "duration"} <= found.distributions.keys()
+    assert found["bits/char"].data and found["copies of 8 notes in any key %"].drawn is not None
+
+
+def test_a_tune_that_was_cut_off_is_none(tmp_path: Path) -> None:
+    (tmp_path / "one.abc").write_text("X:1\nL:1/4\nK:C\nCDEF|\n")
+    found = evaluate("folk", tmp_path, samples=2, length=5, refresh=None)
+    assert "pieces" not in {row.name for row in found.rows}
+    assert "no whole tune was drawn: longer samples have some" in found.notes
+
+
 # -- what is drawn ---------------------------------------------------------------------------------
 
 

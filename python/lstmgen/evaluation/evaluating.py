@@ -168,7 +168,18 @@ def _of_text(
     if unknown:
         notes.append(f"words that the corpus does not have: {', '.join(f'{w} ({n})' for w, n in unknown.items())}")
     both = text.frequencies([read]), text.frequencies(drawn)
-    return found, _Found(rows, {"character": (shares(both[0]), shares(both[1]))}, notes)
+    distributions = {"character": (shares(both[0]), shares(both[1]))}
+    if how["abc"]:
+        from lstmgen.evaluation import pieces
+
+        with busy("measuring the tunes"):
+            tunes = pieces.Pieces.of_tunes([learnt.text]), pieces.Pieces.of_tunes(drawn, whole=False)
+        if tunes[1].music:
+            rows += pieces.rows(*tunes)
+            distributions |= pieces.distributions(*tunes)
+        else:
+            notes.append("no whole tune was drawn: longer samples have some")
+    return found, _Found(rows, distributions, notes)
 
 
 def _of_music(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lstmgen import music
 from lstmgen.evaluation.evaluation import Row, Shares, divergence, mean, overlap, shares
+from lstmgen.music import abc_notation
+from lstmgen.music.elements import encode
 from lstmgen.music.statistics import shares_of_copies
 
 if TYPE_CHECKING:
@@ -39,6 +42,28 @@ class Pieces(NamedTuple):
         2
         """
         return cls(list(elements), [music.decode(piece, notation=notation) for piece in elements])
+
+    @classmethod
+    def of_tunes(cls, texts: Sequence[str], *, whole: bool = True) -> Pieces:
+        """Read the tunes of texts in ABC notation that have notes. A text without a tune has none.
+
+        whole: whether a text ends where its last tune does. If not, that tune is left out, unless
+            an empty line follows it.
+
+        >>> tunes = "X:1\\nL:1/4\\nK:C\\nCDE|\\n\\nX:2\\nL:1/4\\nK:C\\nC"
+        >>> [len(Pieces.of_tunes([tunes], whole=whole).music) for whole in (True, False)]
+        [2, 1]
+        """
+        found: list[Elements] = []
+        for text in texts:
+            ended = text if whole else text[: text.rfind("\n\n") + 1]
+            with contextlib.suppress(abc_notation.AbcError):
+                found += [
+                    encode(tune.notes, tempos=tune.tempos, meters=tune.meters)
+                    for tune in abc_notation.read_file(ended)
+                    if tune.notes
+                ]
+        return cls.of(found, "events")
 
     def counts(self, name: str) -> dict[str, int]:
         """Return how often each value of a property of notes comes, the least value first.
