@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import lstmgen
-from lstmgen import _core, errors, options
+from lstmgen import _core, arguments, errors, options
 from lstmgen.cli import main as cli
 from lstmgen.errors import OptionError, option
 from lstmgen.exporting import ExportOptions
@@ -70,16 +70,16 @@ def edges() -> Iterator[tuple[str, Any, bool]]:
     tiny = 1e-9
     for name, entry in options.TABLE.items():
         kind = entry.values
-        if isinstance(kind, options.Integer):
+        if isinstance(kind, arguments.Integer):
             yield from ((name, kind.least, True), (name, kind.least - 1, False), (name, 2**kind.bits, False))
             if kind.most is not None:
                 yield from ((name, kind.most, True), (name, kind.most + 1, False))
             for other in range(kind.least, max(kind.only, default=kind.least)):
                 yield name, other, other in kind.only
-        elif isinstance(kind, options.Number) and kind.least == -float("inf"):
+        elif isinstance(kind, arguments.Number) and kind.least == -float("inf"):
             yield from ((name, x, False) for x in (kind.least, kind.most, float("nan")))
             yield from ((name, -1e300, True), (name, 1e300, True))
-        elif isinstance(kind, options.Number):
+        elif isinstance(kind, arguments.Number):
             yield from ((name, kind.least, not kind.without_least), (name, kind.least - tiny, False))
             yield from ((name, kind.least + tiny, True), (name, float("nan"), False))
             yield from ((name, min(kind.most, 1e300), True), (name, kind.most + tiny, False))
@@ -100,7 +100,7 @@ def test_the_engine_has_the_ranges_of_the_table(gen: lstmgen.Generator, name: st
     with pytest.raises(OptionError) as caught:
         draw(**{name: value})
     assert caught.value.option == name
-    if name in _core.sampler_defaults() and isinstance(options.TABLE[name].values, options.Number):
+    if name in _core.sampler_defaults() and isinstance(options.TABLE[name].values, arguments.Number):
         with pytest.raises(ValueError, match=f"^{name}: expected {re.escape(caught.value.expected)}, found"):
             _core.Generator(gen.model._native, {name: value}, refresh=1, threads=1)
 

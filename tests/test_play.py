@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import lstmgen
+from lstmgen.arguments import Flag, Text
 from lstmgen.binfile import writer
 from lstmgen.cli import main as cli
 from lstmgen.cli import playing
@@ -25,7 +26,7 @@ from lstmgen.heads import Head, to_card
 from lstmgen.music import Music, Note, NoteGenerator, TimedNote, audio
 from lstmgen.music.terminal_roll import roll
 from lstmgen.network import Layer, Network
-from lstmgen.options import TABLE, Flag, Option, Text
+from lstmgen.options import TABLE, Option
 from lstmgen.shades import BITS, SHADES, ansi, shade
 from support.networks import network, packed
 

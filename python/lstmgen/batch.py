@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Unpack
 
+from lstmgen.arguments import Integer, Number
 from lstmgen.bundled import Source
 from lstmgen.errors import option
 from lstmgen.generator import Generator
 from lstmgen.model import Model
-from lstmgen.options import SHOWN_DEFAULTS, Integer, Number, SamplingOptions, checked, with_positional
+from lstmgen.options import SHOWN_DEFAULTS, SamplingOptions, checked, with_positional
 from lstmgen.signatures import with_keywords
 from lstmgen.stream import UNLIMITED, Logprobs, compiled_grammar, decode, stops_of
 from lstmgen.vocabulary import Ids

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmgen.arguments import Number
 from lstmgen.binfile.rounding import DTYPES, NUMBER_BYTES
 from lstmgen.errors import instance, option
 from lstmgen.generator import Generator
 from lstmgen.model import Model
 from lstmgen.network import LAYER_TYPES
-from lstmgen.options import Elements, Number
+from lstmgen.options import Elements
 from lstmgen.progress import counted
 from lstmgen.stream import Stream
 

@@ -7,8 +7,8 @@ import os
 import sys
 import warnings
 
+from lstmgen.arguments import near, path
 from lstmgen.errors import Note
-from lstmgen.options import near, path
 
 Source = str | os.PathLike[str] | bytes
 _PACKAGE = os.path.dirname(__file__)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lstmgen.arguments import is_scalar
 from lstmgen.errors import OptionError, OptionTypeError, option
 from lstmgen.escaping import brief
-from lstmgen.options import is_scalar
 from lstmgen.progress import bar
 from lstmgen.sequence_files import LARGEST, parse_numbers
 

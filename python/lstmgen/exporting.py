@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
-from lstmgen import elements, files, heads, keras_file
-from lstmgen import options as options_of
+from lstmgen import arguments, elements, files, heads, keras_file
+from lstmgen.arguments import near, utf8
 from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import repack, with_card, with_grammar
 from lstmgen.binfile.sniffing import is_bin, read_bin, read_card
@@ -28,7 +28,6 @@ from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, optio
 from lstmgen.escaping import brief
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
-from lstmgen.options import near, utf8
 from lstmgen.progress import busy
 from lstmgen.signatures import with_keywords
 from lstmgen.vocabulary import Tokenizer, Vocabulary, check_sequence, id_at, reading
@@ -144,7 +143,7 @@ def export(source: Source, out: File, **options: Unpack[ExportOptions]) -> None:
     'f32'
     """
     source = resolved(source)
-    check_other_file(source, options_of.path("out", out))
+    check_other_file(source, arguments.path("out", out))
     exported = build(source, options)
     _warn(exported.doubtful)
     files.write(out, exported.data)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import _core
+from lstmgen.arguments import Flag, Integer, is_scalar
 from lstmgen.bundled import Source
 from lstmgen.errors import OptionError, OptionTypeError, call, option
 from lstmgen.model import Model
@@ -24,12 +25,9 @@ from lstmgen.options import (
     SHOWN_DEFAULTS,
     TABLE,
     Elements,
-    Flag,
-    Integer,
     ManyOptions,
     SamplingOptions,
     checked,
-    is_scalar,
     meanings,
     with_positional,
 )

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lstmgen.arguments import utf8
 from lstmgen.binfile.sniffing import is_bin, read_bin, read_card
 from lstmgen.bundled import Source, resolved
 from lstmgen.errors import option
-from lstmgen.options import utf8
 from lstmgen.progress import counting
 from lstmgen.signatures import KeywordSignature
 from lstmgen.vocabulary import Tokenizer, Vocabulary

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from lstmgen.options import TABLE, Integer, ManyOptions
+from lstmgen.arguments import Integer
+from lstmgen.options import TABLE, ManyOptions
 from lstmgen.progress import bar
 from lstmgen.rows import Parts, Piece, Rows, read, table
 from lstmgen.signatures import with_keywords

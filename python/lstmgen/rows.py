@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 from lstmgen import inputs
+from lstmgen.arguments import Flag, Integer, items, texts
+from lstmgen.arguments import path as path_of
 from lstmgen.errors import OptionError, OptionTypeError, instance, named, option
 from lstmgen.files import write, writing
 from lstmgen.generator import Generator, Row
 from lstmgen.model import Model
-from lstmgen.options import MANY, TABLE, Flag, Integer, ManyOptions, checked, items, texts
-from lstmgen.options import path as path_of
+from lstmgen.options import MANY, TABLE, ManyOptions, checked
 from lstmgen.progress import bar
 from lstmgen.signatures import with_keywords
 

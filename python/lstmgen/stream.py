@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import _core, grammars
+from lstmgen.arguments import Integer, near
 from lstmgen.errors import OptionError, OptionTypeError, named, option
 from lstmgen.escaping import brief
 from lstmgen.model import Model
@@ -19,11 +20,9 @@ from lstmgen.options import (
     LOOKBACK,
     TABLE,
     Elements,
-    Integer,
     LogitsProcessor,
     SamplingOptions,
     checked,
-    near,
     temperature,
 )
 from lstmgen.progress import pieces

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import keras_file, parity
+from lstmgen.arguments import Integer
 from lstmgen.binfile import rounding
 from lstmgen.errors import option
 from lstmgen.generator import Generator
 from lstmgen.keras_file import ReadOptions
 from lstmgen.model import Model
 from lstmgen.network import Network, reference
-from lstmgen.options import Integer
 from lstmgen.progress import counting
 from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from lstmgen.arguments import choice
 from lstmgen.binfile import gguf, rounding, writer
 from lstmgen.network import Layer, Network, layer_type
-from lstmgen.options import choice
 
 
 def repack(data: bytes, name: str, dtype: str | None) -> bytes:

@@ -8,6 +8,7 @@ from typing import Required, TypedDict, Unpack
 
 import numpy as np
 
+from lstmgen.arguments import choice
 from lstmgen.binfile import gguf, rounding
 from lstmgen.binfile.rounding import DTYPES, ROUNDING_TOLERANCE
 from lstmgen.errors import ModelFormatError, OptionError, option
@@ -26,7 +27,6 @@ from lstmgen.network import (
     reference,
 )
 from lstmgen.network.activations import ACTIVATIONS
-from lstmgen.options import choice
 from lstmgen.progress import counting
 
 ENCODINGS = ("onehot", "index", "scaled", "raw", "features")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 
 import lstmgen
+from lstmgen.arguments import Integer, Number
 from lstmgen.cli.sample import add_options, follow_card, grammar_text
 from lstmgen.cli.streams import DASH, MODEL_HELP, as_path, file_name, model_source
 from lstmgen.cli.terminal import print_json
 from lstmgen.escaping import shown
-from lstmgen.options import TABLE, Integer, ManyOptions, Number
+from lstmgen.options import TABLE, ManyOptions
 
 # Those that change how likely an element is; no stops and primes, which change what is measured.
 _OPTIONS = [

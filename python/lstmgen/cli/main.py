@@ -120,7 +120,7 @@ class Parser(argparse.ArgumentParser):
         """Return the arguments, or end the program with what is wrong and the likeliest flag."""
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            from lstmgen.options import near
+            from lstmgen.arguments import near
 
             flag = next((word for word in unknown if word.startswith("--")), "").partition("=")[0]
             hint = near(flag, (known for one in _parsers(self) for known in one._option_string_actions))
@@ -130,7 +130,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the program with a message, and with the likeliest of the choices."""
         if wrong := re.match(r"argument \w+: invalid choice: '([^']*)'", message):
-            from lstmgen.options import near
+            from lstmgen.arguments import near
 
             choices = next((a.choices for a in self._actions if isinstance(a, argparse._SubParsersAction)), {})
             message += near(wrong[1], choices or ())

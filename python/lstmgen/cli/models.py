@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import lstmgen
+from lstmgen.arguments import near
 from lstmgen.bundled import bundled, card_path
 from lstmgen.cli import advice
 from lstmgen.cli.terminal import print_json
-from lstmgen.options import near
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import lstmgen
+from lstmgen.arguments import Number
 from lstmgen.cli.playing import NoteSession, Piece, Session, Turns, of_file
 from lstmgen.cli.sample import add_option, check_options_of_notes
 from lstmgen.cli.streams import MODEL_HELP, file_name
@@ -20,7 +21,7 @@ from lstmgen.cli.terminal import colours
 from lstmgen.escaping import printable, shown
 from lstmgen.music import NoteGenerator, audio
 from lstmgen.music.terminal_roll import roll
-from lstmgen.options import TABLE, Number, recommended
+from lstmgen.options import TABLE, recommended
 from lstmgen.shades import BITS, SHADES, shade
 
 if TYPE_CHECKING:

@@ -13,13 +13,14 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import lstmgen
 from lstmgen import music
+from lstmgen.arguments import Biases, Flag, Integer, Number, near
 from lstmgen.cli.streams import read_text
 from lstmgen.music.elements import recognise_vocabulary
 from lstmgen.music.formats import WRITABLE, suffix_of
 from lstmgen.music.note_generator import DEFAULT_SECONDS, NoteGenerator, NoteStream
 from lstmgen.music.terminal_roll import pitch_name
 from lstmgen.music.timed_notes import LONGEST, TimedNote
-from lstmgen.options import CHANGEABLE, TABLE, Biases, Flag, Integer, Number, near
+from lstmgen.options import CHANGEABLE, TABLE
 from lstmgen.vocabulary import plain_ids
 
 OFF = ("off", "none", "default")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lstmgen
+from lstmgen.arguments import Flag, Integer, Number, in_short
 from lstmgen.cli.advice import is_abc
 from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument, add_trusted_argument
 from lstmgen.cli.main import flag
@@ -24,7 +25,7 @@ from lstmgen.cli.terminal import colours
 from lstmgen.errors import Note
 from lstmgen.escaping import printable, shown
 from lstmgen.music.formats import SOUND, SYNTHS, WRITABLE
-from lstmgen.options import TABLE, Flag, Integer, Number, Option, default, in_short, recommended
+from lstmgen.options import TABLE, Option, default, recommended
 from lstmgen.progress import counted
 from lstmgen.shades import ansi, legend
 

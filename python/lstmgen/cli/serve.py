@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _limits(args: argparse.Namespace) -> Limits:
-    from lstmgen.options import Integer, Number
+    from lstmgen.arguments import Integer, Number
     from lstmgen.serving.limits import MIB, Limits
 
     Integer(0, most=65535).check("port", args.port)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmgen.arguments import Integer
 from lstmgen.bundled import Source
 from lstmgen.errors import option
 from lstmgen.evaluation.evaluation import Evaluation, Row, Shares, mean, shares
 from lstmgen.generator import Generator
 from lstmgen.model import Model
-from lstmgen.options import Integer, ManyOptions
+from lstmgen.options import ManyOptions
 from lstmgen.progress import bar, busy, counted
 from lstmgen.signatures import with_keywords
 from lstmgen.training.tasks import corpus as corpora

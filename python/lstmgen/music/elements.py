@@ -62,6 +62,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+from lstmgen.arguments import Integer, choice, items, texts
 from lstmgen.errors import OptionError
 from lstmgen.escaping import brief
 from lstmgen.music.notes import (
@@ -81,7 +82,6 @@ from lstmgen.music.notes import (
     grid_points,
     tidy,
 )
-from lstmgen.options import Integer, choice, items, texts
 
 NOTATIONS = ("events", "lesson")  # of files that are read
 DECODED = (*NOTATIONS, "melody")

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Unpack
 
-from lstmgen import options
+from lstmgen import arguments, options
 from lstmgen.errors import option
 from lstmgen.escaping import brief
 from lstmgen.heads import Head
@@ -152,7 +152,7 @@ class NoteGenerator:
         Raises what `sample` raises. The class has an example.
         """
         if length is not None:
-            length = options.Integer(0).check("length", length)
+            length = arguments.Integer(0).check("length", length)
         given = {"temp": temp, "temperature": temperature, "inverse_temp": inverse_temp, "seed": seed}
         values = options.checked("stream", given)
         tau = options.temperature(values).get("temp", 1.0)
@@ -175,11 +175,11 @@ class NoteGenerator:
     def _notes(self, given: Prime, name: str = "prime") -> tuple[list[TimedNote], str]:
         """Return notes that a user gives, checked, and how messages name them."""
         if isinstance(given, str | os.PathLike):
-            options.path(name, given)
+            arguments.path(name, given)
             notes, where = read_timed_notes(given), f"{os.fspath(given)}: "
         else:
             notes, where = (
-                [_as_note(name, note, i) for i, note in enumerate(options.items(name, given))],
+                [_as_note(name, note, i) for i, note in enumerate(arguments.items(name, given))],
                 f"{option('prime')}: ",
             )
         if not notes:

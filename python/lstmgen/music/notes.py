@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from lstmgen.arguments import Integer, Number, items
 from lstmgen.errors import OptionError, OptionTypeError
-from lstmgen.options import Integer, Number, items
 
 GRID = 24  # points to a quarter
 PIANO = range(21, 109)  # MIDI pitches of a piano's keys

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 
-from lstmgen import options
+from lstmgen import arguments
 from lstmgen.music.elements import recognise_vocabulary
 from lstmgen.music.formats import FORMATS, WRITABLE, is_text, suffix_of
 from lstmgen.music.piece import check_bpm, check_installed
@@ -43,14 +43,14 @@ def check_outputs(
     Traceback (most recent call last):
     ValueError: a.aiff: such a file cannot be written: music is written as .mid, ...
     """
-    joined = options.Flag().check("joined", joined)
+    joined = arguments.Flag().check("joined", joined)
     if vocabulary is not None:
-        vocabulary = options.texts("vocabulary", vocabulary)
-    if options.Flag().check("abc", abc):
+        vocabulary = arguments.texts("vocabulary", vocabulary)
+    if arguments.Flag().check("abc", abc):
         check_music_outputs(paths, bpm=bpm)
         return "abc"
     recognised = None if joined or vocabulary is None else recognise_vocabulary(vocabulary)
-    names = [options.path("paths", name) for name in options.items("paths", paths)]
+    names = [arguments.path("paths", name) for name in arguments.items("paths", paths)]
     if recognised:
         if check_music_outputs(names, bpm=bpm) and recognised.assumed:
             warnings.warn(recognised.assumed, stacklevel=2)
@@ -76,7 +76,7 @@ def check_music_outputs(paths: Iterable[Path], *, bpm: float | None = None) -> b
     >>> check_music_outputs(["a.txt"]), check_music_outputs(["a.txt", "a.mid"])
     (False, True)
     """
-    suffixes = {options.path("paths", name): suffix_of(name) for name in options.items("paths", paths)}
+    suffixes = {arguments.path("paths", name): suffix_of(name) for name in arguments.items("paths", paths)}
     for name, suffix in suffixes.items():
         if suffix not in WRITABLE and (suffix in FORMATS or not is_text(name)):
             raise ValueError(
@@ -101,5 +101,5 @@ def is_music(path: Path, notation: str | None) -> bool:
     >>> is_music("a.mid", "abc"), is_music("a.abc", "abc")  # the text is ABC notation already
     (True, False)
     """
-    suffix = suffix_of(options.path("path", path))
+    suffix = suffix_of(arguments.path("path", path))
     return notation is not None and suffix in WRITABLE and WRITABLE[suffix] != notation

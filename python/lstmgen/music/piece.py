@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
+from lstmgen.arguments import Integer, Number, as_float, choice, texts
+from lstmgen.arguments import path as checked_path
 from lstmgen.errors import OptionError, OptionTypeError
 from lstmgen.files import write
 from lstmgen.music import elements as _elements
@@ -28,8 +30,6 @@ from lstmgen.music.notes import (
     clock,
     sounding,
 )
-from lstmgen.options import Integer, Number, as_float, choice, texts
-from lstmgen.options import path as checked_path
 
 
 class Music:

@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from lstmgen import limits, options
+from lstmgen import arguments, limits
 from lstmgen.errors import option
 from lstmgen.files import write
 from lstmgen.music.elements import KEYS, check_keep, check_notation, transposed
@@ -91,7 +91,7 @@ def read_pieces(
     [['d24', 'n60', 't24', 'd12', 'n64']]
     """
     check_notation(notation)
-    transpose = options.Flag().check("transpose", transpose)
+    transpose = arguments.Flag().check("transpose", transpose)
     asked = check_keep(keep)
     if asked and notation != "events":
         raise ValueError(f"{option('keep')}: only with {option('notation', 'events')}")
@@ -101,11 +101,11 @@ def read_pieces(
             f"{option('transpose')}: only with {option('notation', 'events')}: the lesson's chords have no pitches"
         )
     if jobs is not None:
-        jobs = options.Integer(1).check("jobs", jobs)
+        jobs = arguments.Integer(1).check("jobs", jobs)
     if not isinstance(cache, bool):
-        options.path("cache", cache)
-    given = [paths] if isinstance(paths, str | os.PathLike) else options.items("paths", paths)
-    files = _files([options.path("paths", one) for one in given])
+        arguments.path("cache", cache)
+    given = [paths] if isinstance(paths, str | os.PathLike) else arguments.items("paths", paths)
+    files = _files([arguments.path("paths", one) for one in given])
     version = music21_version() if any(needs_music21(path, notation) for path in files) else ""
     found: dict[Path, list[list[str]]] = {}
     skipped: list[tuple[Path, str]] = []

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from lstmgen import options
+from lstmgen import arguments
+from lstmgen.arguments import Flag, Integer, texts
 from lstmgen.errors import OptionTypeError, instance
 from lstmgen.music.elements import decode_score, is_event
 from lstmgen.music.piece import Music
-from lstmgen.options import Flag, Integer, texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +86,7 @@ def stuck(items: Sequence[Hashable] | Music, longest: int = 4) -> str | None:
 def _items(items: Sequence[Hashable] | Music) -> Sequence[Hashable]:
     if isinstance(items, Music):
         return [note.pitch for note in items.notes]
-    found = items if isinstance(items, str) else options.items("items", items)
+    found = items if isinstance(items, str) else arguments.items("items", items)
     if wrong := [item for item in found if not isinstance(item, Hashable)]:
         raise OptionTypeError("items", "elements", wrong[0])
     return found
@@ -192,7 +192,7 @@ def share_of_copies(
     1.0
     """
     piece, n = texts("piece", piece), Integer(1).check("n", n)
-    corpus = [texts("corpus", other) for other in options.items("corpus", corpus)]
+    corpus = [texts("corpus", other) for other in arguments.items("corpus", corpus)]
     (share,) = shares_of_copies([piece], corpus, n, transposed=Flag().check("transposed", transposed))
     return share
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from lstmgen import inputs, options
+from lstmgen import arguments, inputs
 from lstmgen.errors import OptionTypeError
 from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
 from lstmgen.music.notes import VELOCITY, GridNote, Note, Tempo, tidy
@@ -52,12 +52,12 @@ def of_timed_notes(notes: Iterable[TimedNote], *, bpm: float = 100) -> Music:
     """
     check_bpm(bpm)
     now, found = 0.0, []
-    for i, note in enumerate(options.items("notes", notes)):
+    for i, note in enumerate(arguments.items("notes", notes)):
         if not isinstance(note, TimedNote):
             raise OptionTypeError("notes", "a TimedNote", note)
         for part, value in zip(TimedNote._fields[1:], note[1:], strict=True):
-            options.Number(0).check(f"notes: note {i}: {part}", value)
-        options.Integer(0).check(f"notes: note {i}: pitch", note.pitch)
+            arguments.Number(0).check(f"notes: note {i}: {part}", value)
+        arguments.Integer(0).check(f"notes: note {i}: pitch", note.pitch)
         now += min(note.step, LONGEST)
         if 0 <= note.pitch <= 127:
             quarters = bpm / 60
@@ -81,7 +81,7 @@ def read_timed_notes(path: str | os.PathLike[str]) -> list[TimedNote]:
     ...     [tuple(note) for note in read_timed_notes(f"{folder}/a.mid")]
     [(60, 0.0, 0.5, 80.0), (64, 0.5, 0.25, 80.0)]
     """
-    options.path("path", path)
+    arguments.path("path", path)
     name = os.fspath(path)
     suffixes = [suffix for suffix, kind in READABLE.items() if kind == "midi"]
     if suffix_of(path) not in suffixes:

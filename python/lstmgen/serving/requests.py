@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from lstmgen.arguments import Flag, Integer, near
 from lstmgen.batch import Batch, Prepared
 from lstmgen.errors import NO_VALUE, OptionError, OptionTypeError, option, spelled
-from lstmgen.options import TABLE, Flag, Integer, near, recommended
+from lstmgen.options import TABLE, recommended
 from lstmgen.serving.failures import Failure, failure_of
 from lstmgen.serving.limits import Limits
 from lstmgen.stream import decode, stops_of

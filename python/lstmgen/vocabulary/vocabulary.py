@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lstmgen.arguments import is_scalar
 from lstmgen.errors import OptionError, OptionTypeError
 from lstmgen.escaping import brief
-from lstmgen.options import is_scalar
 from lstmgen.vocabulary.naming import byte_element, byte_of
 from lstmgen.vocabulary.tokenizing import Tokenizer
 
