@@ -15,6 +15,7 @@ from lstmgen import music
 from lstmgen.music import Meter, Music, Note, Tempo, abc_notation, parsing
 from lstmgen.music.abc_notation import AbcError, abc_file, read_abc, tunes_of
 from lstmgen.music.notes import GRID, GridNote, tidy
+from support.slow import slow_but
 
 needs_music21 = pytest.mark.skipif(
     importlib.util.find_spec("music21") is None, reason="needs music21: pip install 'lstmgen[music]'"
@@ -145,7 +146,10 @@ HOSTILE: dict[str, tuple[str, int | str]] = {
 }
 
 
-@pytest.mark.parametrize("mutation", HOSTILE)
+LARGE = {"one chord of all", "a bar that never ends"}  # as many notes as "notes alone", which is not slow
+
+
+@pytest.mark.parametrize("mutation", slow_but(HOSTILE.keys() - LARGE, HOSTILE, "reads tens of thousands of notes"))
 def test_hostile_abc_is_read_within_the_bound(tmp_path: Path, mutation: str) -> None:
     text, expected = HOSTILE[mutation]
     path = tmp_path / "a.abc"
@@ -164,7 +168,7 @@ def test_hostile_abc_is_read_within_the_bound(tmp_path: Path, mutation: str) -> 
     assert peak <= 512 * len(text) + 2**20
 
 
-@pytest.mark.parametrize("keep", ["none", "all"])
+@pytest.mark.parametrize("keep", slow_but({"all"}, ["none", "all"], "makes fewer elements of the same notes"))
 def test_elements_of_a_note_for_each_byte_are_within_the_bound(tmp_path: Path, keep: str) -> None:
     path = tmp_path / "a.abc"
     path.write_text('X:1\nK:C\n"' + "A" * 50_000, encoding="latin-1")

@@ -24,6 +24,7 @@ import lstmgen
 from lstmgen import bench, progress
 from lstmgen.cli import main as cli
 from support.networks import network, packed
+from support.slow import slow_but
 from support.terminals import Terminal
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals, pipes and devices")
@@ -397,7 +398,7 @@ def test_no_closed_stream_is_a_traceback(path: str, tmp_path: Path, descriptors:
     assert without(descriptors, "--help")[0] == 0
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
+@pytest.mark.parametrize("encoding", slow_but({"ascii"}, ["latin-1", "ascii", "cp1252"], "starts a process each"))
 def test_what_the_terminal_cannot_show_is_escaped(tmp_path: Path, encoding: str) -> None:
     of = saved(tmp_path / "unicode.bin", packed(vocabulary=list("aßü語😀fghij\n"), name="Größe 語"))
     env = {**os.environ, "PYTHONIOENCODING": encoding, "LC_ALL": "C"}

@@ -17,6 +17,7 @@ from lstmgen import elements
 from lstmgen.cli import main as cli
 from lstmgen.network import Network, reference
 from support.networks import network
+from support.slow import slow_but
 
 CYCLE = np.tile(np.arange(12), 200)
 PITCHES = np.arange(48.0, 60.0)
@@ -72,7 +73,7 @@ def test_encoding_of_a_trained_network_is_told_without_a_sequence(trained: Any, 
 
 
 @pytest.mark.parametrize("rule", ["id", "id/n", "number", "number/127", "id/(n/2)-1"])
-@pytest.mark.parametrize("given", ["numbers", "text"])
+@pytest.mark.parametrize("given", slow_but({"text"}, ["numbers", "text"], "asks the same networks again"))
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_likeliest_encoding_is_taken_where_a_sequence_is_at_hand(trained: Any, rule: str, given: str) -> None:
     notes: Any = [int(PITCHES[i]) for i in CYCLE[:100]]

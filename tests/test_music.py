@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from lstmgen import music
 from lstmgen.music import Meter, Music, Note, Pedal, Tempo, audio, mastering, reading
+from support.slow import slow_but
 
 needs_music21 = pytest.mark.skipif(
     importlib.util.find_spec("music21") is None, reason="needs music21: pip install 'lstmgen[music]'"
@@ -529,7 +530,7 @@ DRUMS = {  # ways to notate drums
 
 
 @needs_music21
-@pytest.mark.parametrize("notated", DRUMS)
+@pytest.mark.parametrize("notated", slow_but({"unpitched"}, DRUMS, "starts music21 in a process of its own"))
 @pytest.mark.parametrize("notation", music.NOTATIONS)
 def test_a_score_for_drums_is_named(tmp_path: Path, notation: str, notated: str) -> None:
     path = tmp_path / "drums.musicxml"

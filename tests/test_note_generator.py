@@ -17,6 +17,7 @@ from lstmgen import ModelFormatError, heads
 from lstmgen.cli import main as cli
 from lstmgen.music import NoteGenerator, TimedNote, of_timed_notes, read_timed_notes
 from support.networks import packed
+from support.slow import slow_but
 
 STEPS, PITCHES = 5, 128
 ORDER = ("pitch", "step", "duration")
@@ -159,7 +160,7 @@ def test_every_kind_of_whole_model_gives_the_same_notes(build: Any, saved: Save,
 
 
 @pytest.mark.parametrize("kind", ["weights", "checkpoint", "SavedModel"])
-@pytest.mark.parametrize("as_dict", [True, False])
+@pytest.mark.parametrize("as_dict", slow_but({True}, [True, False], "builds and saves each network once more"))
 def test_weights_alone_tell_the_heads(
     build: Any, keras: Any, tmp_path: Path, kind: str, as_dict: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,6 +27,7 @@ from lstmgen.music import NoteGenerator
 from lstmgen.network import Layer, Network
 from lstmgen.rows import Parts, Rows, parts_of, read, write_rows
 from support.networks import network, packed
+from support.slow import slow_but
 
 LONG: Any = {"length": 20, "temp": 0.8, "refresh": None, "seed": 40}
 
@@ -310,7 +311,7 @@ def test_what_the_command_refuses(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("end", slow_but({signal.SIGKILL}, [signal.SIGKILL, signal.SIGINT], "draws thousands of rows"))
 def test_a_killed_command_continues(end: int, tmp_path: Path) -> None:
     rows = 4 * 960
     path, whole = tmp_path / "out.jsonl", tmp_path / "whole.jsonl"

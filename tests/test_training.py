@@ -132,7 +132,7 @@ def test_the_state_is_carried_from_each_sequence_to_the_next(corpus: Path, tmp_p
     assert loss < 0.05 if carry else loss > 0.45
 
 
-@pytest.mark.parametrize("batch", [4, 40])  # of six held-out pieces
+@pytest.mark.parametrize("batch", slow_but({40}, [4, 40], "trains once more"))  # of six held-out pieces
 def test_a_model_of_carried_state_has_no_window(corpus: Path, tmp_path: Path, batch: int) -> None:
     corpus.write_text(2 * SONG)
     with warnings.catch_warnings():
@@ -243,7 +243,7 @@ def ctrl_c(keras: Any) -> Iterator[Callable[[int, int], Any]]:
 RESUMED = ["default", "carry", "strong", "lesson"]
 
 
-@pytest.mark.parametrize("recipe", slow_but({"default", "strong"}, RESUMED, "trains four times"))
+@pytest.mark.parametrize("recipe", slow_but({"default"}, RESUMED, "trains four times"))
 def test_ctrl_c_within_an_epoch_loses_nothing(
     ctrl_c: Any, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str
 ) -> None:
