@@ -15,7 +15,7 @@ from lstmgen.music import midi, parsing, reading, timed_notes
 from lstmgen.music.notes import Note
 from support.slow import slow_but
 
-_SIZE = 200_000  # bytes of most files here
+_SIZE = 100_000  # bytes of most files here
 
 
 def midi_of(track: bytes, *, length: int | None = None, tracks: int = 1, ticks: int = 96) -> bytes:

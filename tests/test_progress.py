@@ -209,7 +209,7 @@ def test_a_training_tells_the_time_to_its_last_epoch(monkeypatch: pytest.MonkeyP
         (["export", "m.bin", "small.bin", "--dtype", "int8"], "exporting"),
         (["sample", "m.bin", "-n", "40", "--beam", "2"], "searching"),
         (["sample", "m.bin", "--many", "3", "-n", "40", "-o", "out.jsonl"], "rows"),
-        (["bench", "m.bin"], "measuring"),
+        pytest.param(["bench", "m.bin"], "measuring", marks=pytest.mark.slow(reason="measures for seconds")),
     ],
 )
 def test_commands_that_may_take_long_show_it(
