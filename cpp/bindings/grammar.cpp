@@ -1,20 +1,13 @@
 // lstmgen._core.Grammar, and GrammarAutomaton and GrammarRun for the tests.
 #include "grammar/run.hpp"
 
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
-
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "allocation.hpp"
-
-namespace py = pybind11;
-using namespace pybind11::literals;
+#include "bindings.hpp"
 
 namespace {
 
