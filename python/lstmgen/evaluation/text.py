@@ -16,6 +16,7 @@ COPY = 50  # characters from which on a string that is in the corpus, too, is a 
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _NAMES = re.compile(r"\\(?:label|ref|eqref|pageref|cite|begin|end|input|bibliography|bibliographystyle)\s*\{[^{}\n]*\}")
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_KEPT = 2**28  # bytes of hashes that a corpus keeps, unless those of one length are more
 _BASE = 0x9E3779B97F4A7C15  # odd, of the polynomial hash modulo 2**64
 
 
@@ -56,6 +57,7 @@ class Corpus:
         self.words = set(words(text))
         self.commands = set(_COMMAND.findall(text))
         self._codes = _codes(text)
+        self._known: dict[int, NDArray[np.uint64]] = {}
 
     def __repr__(self) -> str:
         return f"<lstmgen.evaluation.text.Corpus of {len(self.text):,} characters>"
@@ -70,7 +72,25 @@ class Corpus:
         """
         import numpy as np
 
-        found: NDArray[np.bool_] = np.isin(_hashes(_codes(text), length), _hashes(self._codes, length))
+        there, wanted = self._sorted(length), _hashes(_codes(text), length)
+        at = np.searchsorted(there, wanted)
+        found: NDArray[np.bool_] = np.zeros(len(wanted), np.bool_)
+        inside = at < len(there)
+        found[inside] = there[at[inside]] == wanted[inside]
+        return found
+
+    def _sorted(self, length: int) -> NDArray[np.uint64]:
+        """Return the hashes of its strings of this length in order: (strings). Those asked for last
+        are kept, since each of many texts is asked about the same lengths.
+        """
+        import numpy as np
+
+        found = self._known.pop(length, None)
+        if found is None:
+            found = np.sort(_hashes(self._codes, length))
+            while self._known and (len(self._known) + 1) * self._codes.nbytes > _KEPT:
+                del self._known[next(iter(self._known))]
+        self._known[length] = found
         return found
 
 
@@ -132,11 +152,12 @@ def longest_copy(text: str, corpus: Corpus) -> str:
     """
     import numpy as np
 
-    least, most = 0, len(text)  # a string of `least` characters is in both, one of `most` + 1 is not
+    least, most = 0, min(len(text), len(corpus.text))  # `least` characters are in both, `most` + 1 are not
     found = ""
     while least < most:
-        length = (least + most + 1) // 2
-        at = np.flatnonzero(corpus.has(text, length)) if length <= len(corpus.text) else ()
+        # Most texts copy some dozen characters, so they are asked about the same few lengths.
+        length = min((least + most + 1) // 2, max(COPY, 2 * least))
+        at = np.flatnonzero(corpus.has(text, length))
         copy = next((c for i in at if (c := text[i : i + length]) in corpus.text), None)
         if copy is None:
             most = length - 1
