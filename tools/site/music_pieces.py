@@ -17,7 +17,7 @@ from lstmgen.music import Music, audio, decode, mastering, read_abc
 SEEDS = (1, 2, 3)
 TEMP = 1.0
 LENGTH = 2000  # elements at most
-MIN_P = 0.05  # which the model `folk` recommends
+MIN_P = {"music": 0.02, "folk": 0.05}  # which the models recommend
 SECONDS = 60.0
 RATE = 22_050  # samples a second, so that a minute takes 200 kB
 ENCODER = ("oggenc", "--quiet", "--serial", "1", "-q", "0", "--downmix", "-o", "-", "-")
@@ -25,13 +25,13 @@ ENCODER = ("oggenc", "--quiet", "--serial", "1", "-q", "0", "--downmix", "-o", "
 
 def piano_piece(seed: int) -> Music:
     """Return a piece of the model `music`."""
-    found = lstmgen.Generator("music").sample(LENGTH, TEMP, seed=seed, refresh=None, stop=["end"])
+    found = lstmgen.Generator("music").sample(LENGTH, TEMP, seed=seed, refresh=None, min_p=MIN_P["music"], stop=["end"])
     return decode([str(element) for element in found])
 
 
 def tune(seed: int) -> Music:
     """Return a tune of the model `folk`."""
-    text = lstmgen.Generator("folk").sample(LENGTH, TEMP, seed=seed, refresh=None, min_p=MIN_P, stop=["\n\n"])
+    text = lstmgen.Generator("folk").sample(LENGTH, TEMP, seed=seed, refresh=None, min_p=MIN_P["folk"], stop=["\n\n"])
     found = next(read_abc(str(text)))
     return Music(found.notes, tempos=found.tempos, meters=found.meters)
 

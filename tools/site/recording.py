@@ -14,7 +14,7 @@ from pathlib import Path
 
 COMMANDS = [
     "lstmgen sample latex --temp 0.67 --seed 19 --length 560",
-    "lstmgen sample music --temp 0.95 --seed 5 --length 120 -o tune.mid -o roll.png",
+    "lstmgen sample music --seed 5 --length 120 -o tune.mid -o roll.png",
 ]
 WIDTH, LINE, CHARACTER, LEFT, TOP = 88, 19, 8.05, 18, 52  # columns; then pixels
 TYPING, DRAWING, PAUSE = 22.0, 150.0, 0.7  # characters a second, twice, and seconds
