@@ -104,9 +104,9 @@ LSTMGEN_MUST_CHECK LSTMGEN_API size_t lstmgen_version_number(void);
 
 /** Returns the name of an instruction set that this processor can run. `index` counts from 0, the
  * best first; NULL after the last. The names are "avx512amx", "avx512bf16", "avx512vnni", "avx512",
- * "avx2", "neondot", "neon", "simd128" and "baseline". "avx512amx" is the first choice for models
- * of int8 only. Linux is asked for the tiles of AMX when such a model is loaded, and by this
- * function. The text is static.
+ * "avx2", "neoni8mm", "neondot", "neon", "simd128" and "baseline". "avx512amx" is the first choice
+ * for models of int8 only. Linux is asked for the tiles of AMX when such a model is loaded, and by
+ * this function. The text is static.
  */
 LSTMGEN_MUST_CHECK LSTMGEN_API const char* lstmgen_isa(size_t index);
 
@@ -525,8 +525,8 @@ LSTMGEN_STATUS lstmgen_grammar_create(lstmgen_model* model, const char* text, si
  * that have it go on. */
 LSTMGEN_API lstmgen_status lstmgen_grammar_free(lstmgen_grammar** grammar);
 
-/** From the next element on, draws only elements that keep the text a beginning of a text of
- * `grammar`, among which the network and the options decide; NULL: all elements again. The text
+/** Draws, from the next element on, only elements with which the text can still become one of
+ * `grammar`. The network and the options decide among them. NULL: all elements again. The text
  * begins here: what was drawn or fed before does not belong to it, and what is fed from now on
  * does. At most `length` elements are going to be drawn, and then the text is complete; with
  * LSTMGEN_UNLIMITED it need never be complete. Clones and states have the grammar. It allocates,

@@ -371,8 +371,8 @@ public:
     /// first argument. `processor` may be null: none. Clones and copies have it, too. States do not
     /// hold it.
     void set_logits_processor(LogitsProcessor processor, void* user);
-    /// From the next element on, draws only elements that keep the text a beginning of a text of
-    /// `grammar`, among which the network and the options decide. The text begins here: what was
+    /// Draws, from the next element on, only elements with which the text can still become one of
+    /// `grammar`. The network and the options decide among them. The text begins here: what was
     /// drawn or fed before does not belong to it, and what is fed from now on does. At most
     /// `length` elements are going to be drawn, and then the text is complete. With kUnlimited it
     /// need never be complete. Without a grammar all elements are allowed again. Clones and states
@@ -550,8 +550,9 @@ struct BatchElement {
     Ending ending = Ending::none;  ///< whether it is over
 };
 
-/// Sequences that are drawn side by side, as lanes of one product. Each may join and leave between
-/// any two elements. Each is what a Generator with its options draws, bit for bit.
+/// Sequences that are drawn side by side, so that each weight is read once for all of them. Each
+/// may join and leave between any two elements. Each is what a Generator with its options draws,
+/// bit for bit.
 ///
 /// A batch belongs to one caller at a time, as a Generator does. A step allocates only what a
 /// grammar learns.
