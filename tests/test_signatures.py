@@ -11,10 +11,9 @@ import pytest
 
 import lstmgen
 from lstmgen.exporting import FACTS, ExportOptions, convert
-from lstmgen.options import CHANGEABLE, MANY, TABLE
+from lstmgen.options import CHANGEABLE, MANY, SAMPLE, STREAM, TABLE
 from support.networks import packed
 
-SAMPLING = set(TABLE)
 EXPORT = set(ExportOptions.__annotations__)
 
 FUNCTIONS: list[tuple[Callable[..., Any], set[str]]] = [
@@ -23,9 +22,9 @@ FUNCTIONS: list[tuple[Callable[..., Any], set[str]]] = [
     (lstmgen.Model, EXPORT),
     (lstmgen.Generator, EXPORT | {"threads"}),
     (lstmgen.music.NoteGenerator, EXPORT),
-    (lstmgen.Generator.sample, SAMPLING),
-    (lstmgen.Generator.stream, SAMPLING | {"state"}),
-    (lstmgen.Generator.astream, SAMPLING | {"state"}),
+    (lstmgen.Generator.sample, set(SAMPLE)),
+    (lstmgen.Generator.stream, {*STREAM, "state"}),
+    (lstmgen.Generator.astream, {*STREAM, "state"}),
     (lstmgen.Generator.sample_many, set(MANY) | {"n"}),
     (lstmgen.Stream.update, set(CHANGEABLE)),
     (lstmgen.verify.verify, {"config", "output", "heads", "window"}),
@@ -42,6 +41,17 @@ def test_each_keyword_is_a_parameter(function: Callable[..., Any], names: set[st
     assert not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
+@pytest.mark.parametrize("name", [name for name, entry in TABLE.items() if entry.only])
+def test_what_only_one_function_takes_is_shown_by_it_alone(name: str) -> None:
+    functions: dict[str, Callable[..., Any]] = {"sample": lstmgen.Generator.sample, "stream": lstmgen.Generator.stream}
+    shown = [which for which, function in functions.items() if name in inspect.signature(function).parameters]
+    assert shown == [TABLE[name].only]
+    assert name not in inspect.signature(lstmgen.Batch.join).parameters or TABLE[name].only == "stream"
+    (other,) = functions.keys() - shown
+    with pytest.raises(TypeError, match=f"{name}.*{shown[0]}"):
+        getattr(lstmgen.Generator(packed()), other)(5, **{name: 2})
+
+
 def test_help_shows_the_parameters_and_what_they_mean() -> None:
     shown = pydoc.plain(pydoc.render_doc(lstmgen.export))
     assert "vocab_from: 'File | None' = None" in shown
@@ -50,7 +60,7 @@ def test_help_shows_the_parameters_and_what_they_mean() -> None:
     sample = pydoc.plain(pydoc.render_doc(lstmgen.Generator.sample))
     assert "temp: float | None = None" in sample
     assert "top_k: int | None = None" in sample
-    assert f"min_p: {TABLE['min_p'].meaning} (in [0, 1]; off)" in sample
+    assert f"min_p: {TABLE['min_p'].meaning} (in [0, 1]; default: off)" in sample
 
 
 def test_what_is_shown_is_what_is_taken() -> None:

@@ -10,12 +10,13 @@ from lstmgen.bundled import Source
 from lstmgen.errors import option
 from lstmgen.generator import Generator
 from lstmgen.model import Model
-from lstmgen.options import SHOWN_DEFAULTS, SamplingOptions, checked, with_positional
+from lstmgen.options import SHOWN_DEFAULTS, TABLE, SamplingOptions, checked, with_positional
 from lstmgen.signatures import with_keywords
 from lstmgen.stream import UNLIMITED, Logprobs, compiled_grammar, decode, stops_of
 from lstmgen.vocabulary import Ids
 
 _ONE_BY_ONE = ("best_of", "beam", "logits_processor")
+_JOINING = tuple(name for name in TABLE if name not in (*_ONE_BY_ONE, "include_prime"))
 
 
 class Prepared(NamedTuple):
@@ -159,7 +160,7 @@ class Sequence:
 
 
 class Batch:
-    """Draws sequences side by side, as lanes of one product, which is faster than one by one.
+    """Draws sequences side by side, which is faster than one by one: a weight is read once for all.
 
     source: a `Model`, or anything that `Model` takes.
     most: how many sequences there may be at a time, 1 to 4096.
@@ -196,7 +197,7 @@ class Batch:
         """The model that it draws from."""
         return self._generator.model
 
-    @with_keywords(SamplingOptions, defaults=SHOWN_DEFAULTS)
+    @with_keywords(SamplingOptions, only=_JOINING, defaults=SHOWN_DEFAULTS)
     def join(
         self,
         length: int | None = 1000,
@@ -211,9 +212,9 @@ class Batch:
         length: how many elements are drawn at most, at least 0. None means that it has no end.
         temp: the temperature, at least 0. The default is 1.
         scored: whether its `score` is counted, which takes a tenth of the time.
-        options: those of `Generator.stream`. There is no `logits_processor`, since a function in
-            Python would stop all sequences, and no `include_prime`. `logprobs` may be 0: the
-            elements come with their own log-probabilities alone.
+        options: those of `Generator.stream`, but for `include_prime`, and for `logits_processor`,
+            since a function in Python would stop all sequences. `logprobs` may be 0: each element
+            then has its own log-probability alone.
 
         `advance` reads the prime in pieces, so that a long one does not stop the others. An error
         that depends on what a grammar allows ends the sequence: see `Sequence.error`.

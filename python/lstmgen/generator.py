@@ -22,7 +22,9 @@ from lstmgen.model import Model
 from lstmgen.options import (
     MANY,
     MOST_ROWS,
+    SAMPLE,
     SHOWN_DEFAULTS,
+    STREAM,
     TABLE,
     Elements,
     ManyOptions,
@@ -140,7 +142,7 @@ class Generator:
             )
         self.threads = Integer(1).check("threads", threads)
 
-    @with_keywords(SamplingOptions, defaults=SHOWN_DEFAULTS, meaning=meanings())
+    @with_keywords(SamplingOptions, only=SAMPLE, defaults=SHOWN_DEFAULTS, meaning=meanings(SAMPLE))
     def sample(
         self, length: int = 1000, temp: float | None = None, /, **options: Unpack[SamplingOptions]
     ) -> str | list[str] | list[int]:
@@ -148,7 +150,7 @@ class Generator:
 
         length: how many elements are drawn, at least 0. A stop text ends the sequence earlier.
         temp: the temperature, at least 0. The default is 1.
-        options: see `SamplingOptions`. `length` and `temp` may be given by name, too.
+        options: see below. `length` and `temp` may be given by name, too.
 
         Returns a str for a text model, and a list of elements for a model of tokens. Without a
         vocabulary it is a list of ids.
@@ -176,7 +178,7 @@ class Generator:
         deque(self._reading(stream, prime), 0)
         return stream.take(values["length"])
 
-    @with_keywords(SamplingOptions, defaults=SHOWN_DEFAULTS)
+    @with_keywords(SamplingOptions, only=STREAM, defaults=SHOWN_DEFAULTS)
     def stream(
         self,
         length: int | None = 1000,
@@ -195,7 +197,10 @@ class Generator:
             stream continues from there, bit for bit, with the sampler's options of that time.
             Options given here replace them. `seed` starts new random numbers. `prime` is read
             after what was drawn before. `refresh` cannot change.
-        options: see `SamplingOptions`. `sample` draws the same as `stream(...).take(length)`.
+        options: those of `sample`, but for `best_of` and `beam`. `logprobs`, an integer of at least
+            1, keeps the log-probabilities of as many elements at each draw: see `Stream.logprobs`.
+
+        `sample` draws the same as `stream(...).take(length)`.
 
         Raises what `sample` raises. Raises `ModelFormatError` for bytes that are no state, or a
         damaged one. Raises `ValueError` for the state of another model, or of the same model with
@@ -212,7 +217,7 @@ class Generator:
         deque(self._reading(stream, prime), 0)
         return stream
 
-    @with_keywords(SamplingOptions, defaults=SHOWN_DEFAULTS)
+    @with_keywords(SamplingOptions, only=STREAM, defaults=SHOWN_DEFAULTS)
     def astream(
         self,
         length: int | None = 1000,

@@ -38,6 +38,7 @@ class Option(NamedTuple):
     none: what the value None means, if that is not the same as no value.
     changes: whether it may change between two elements of a stream.
     flag: whether the command line has it.
+    only: "sample" or "stream", if the other one does not have it.
 
     >>> TABLE["top_k"].values.least, TABLE["top_k"].changes
     (1, True)
@@ -53,6 +54,7 @@ class Option(NamedTuple):
     none: str = ""
     changes: bool = False
     flag: bool = True
+    only: str = ""
 
 
 _TEMPERATURE = "temperature"
@@ -99,8 +101,8 @@ class _Common(TypedDict, total=False):
         str | None,
         Option(
             Text("a grammar in GBNF, or 'own'", (str,), metavar="FILE"),
-            "Only elements that keep the text a beginning of a text of this grammar can be drawn (docs/grammar.md). "
-            "'own' is the one that the model carries.",
+            "Only elements can be drawn with which the text can still become one of this grammar (docs/grammar.md). "
+            "'own' is the grammar that the model carries.",
             without="none",
             source="llama.cpp",
             one_of="grammar",
@@ -111,8 +113,8 @@ class _Common(TypedDict, total=False):
         bool,
         Option(
             Flag(),
-            "With a grammar, a sample is a whole text of it: before the length is used up, what is open is closed. "
-            "Without, the text may be cut off anywhere.",
+            "A text of a grammar is completed: what is open is closed before the length is used up. Without, a text of "
+            "a grammar may be cut off anywhere.",
             default=True,
             changes=True,
         ),
@@ -122,7 +124,7 @@ class _Common(TypedDict, total=False):
         Option(
             Flag(),
             "A prime that is given belongs to the text of the grammar, and so does one that is in the result. Without, "
-            "the text begins after the prime.",
+            "the text of the grammar begins after the prime.",
             default=True,
         ),
     ]
@@ -130,8 +132,8 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0, without_least=True),
-            "Above 1, each of the last repeat_last_n elements becomes less likely. A logit above 0 is divided by it, "
-            "one below 0 is multiplied with it.",
+            "Above 1, each of the last repeat_last_n elements becomes less likely. Its logit is divided by this number "
+            "if it is above 0, and multiplied by it otherwise.",
             source="Keskar et al. 2019, arXiv:1909.05858; llama.cpp",
             changes=True,
         ),
@@ -169,9 +171,9 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0),
-            "Above 0: DRY. An element that would continue a repetition loses multiplier * base ** (length - "
-            "allowed_length) of its logit. length is that of the longest end of the text that stands before, too, "
-            "with this element after it.",
+            "Above 0, DRY: an element that would continue a repetition loses multiplier * base ** (n - allowed length) "
+            "of its logit. n is the length of the longest end of the text that also occurs earlier, there with this "
+            "element after it.",
             source=_DRY,
             changes=True,
         ),
@@ -210,7 +212,7 @@ class _Common(TypedDict, total=False):
         str | Sequence[str] | None,
         Option(
             Text("a text or a list of texts", (Iterable,), several=True),
-            "DRY counts a repetition from after the last of these texts. An empty list: there are none.",
+            "A repetition that DRY counts begins after the last of these texts. An empty list: there are none.",
             without='line ends, and the characters : " *, if the model has them',
             source=_DRY,
             changes=True,
@@ -266,8 +268,8 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0, 1),
-            "Filter: with this probability, all elements of at least the probability xtc_threshold are dropped, but "
-            "the least likely of them.",
+            "Filter: with this probability, drops all elements that have at least the probability xtc_threshold, "
+            "except for the least likely of them.",
             source=_XTC,
             changes=True,
         ),
@@ -276,7 +278,7 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0, 1),
-            "What XTC drops. Above 0.5 it drops nothing.",
+            "The probability from which on XTC drops elements. Above 0.5 it drops none.",
             default=0.1,
             source=_XTC,
             changes=True,
@@ -286,8 +288,8 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0),
-            "Above 0: the temperature goes from temp - range to temp + range, as the entropy goes from none to the "
-            "greatest that is possible.",
+            "Above 0, the entropy of the distribution decides the temperature. It is temp - range without entropy, "
+            "and temp + range with the greatest entropy that is possible.",
             source=_DYNATEMP,
             changes=True,
         ),
@@ -296,7 +298,7 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0),
-            "Power of that part of the entropy.",
+            "The share of the greatest entropy is raised to this power. Below 1, the temperature rises sooner.",
             default=1.0,
             source=_DYNATEMP,
             changes=True,
@@ -336,7 +338,7 @@ class _Common(TypedDict, total=False):
         str | Sequence[str] | None,
         Option(
             Text("a text or a list of texts", (Iterable,), several=True),
-            "The first of these texts ends the sample, with the element in which it ends. It is in the result.",
+            "The sample ends with the element that completes one of these texts. The text is in the result.",
             changes=True,
         ),
     ]
@@ -344,18 +346,18 @@ class _Common(TypedDict, total=False):
         int | None,
         Option(
             Integer(1),
-            "1: each element comes from a fresh window of the last T elements, as in a loop over Keras's predict. N: a "
-            "window is kept for N elements, which is N times faster. A model without a window carries its state.",
+            "1: each element comes from a fresh window of the last T elements, as in a loop over Keras's predict. N: "
+            "N elements come from one window, which is N times faster. A model without a window carries its state.",
             default=1,
             one_of="refresh",
-            none="the state is carried on for ever, which is fastest",
+            none="each element comes from the state that all elements before it left, which is fastest",
         ),
     ]
     on_unknown: Annotated[
         str,
         Option(
             Text("'error', 'skip' or an element", (str,), metavar="WHAT"),
-            "What becomes of elements outside the vocabulary: 'error' refuses them, 'skip' leaves them out, and an "
+            "What becomes of elements outside the vocabulary: 'error' raises an error, 'skip' leaves them out, and an "
             "element takes their place.",
             default="error",
             changes=True,
@@ -366,8 +368,9 @@ class _Common(TypedDict, total=False):
 class SamplingOptions(_Common, total=False):
     """How a sequence is drawn: the keywords of `Generator.sample`, `stream` and `astream`.
 
-    docs/sampling.md has the meaning, the range, the default and the source of each. None has the
-    same effect as no value, except for `length` and `refresh`.
+    `best_of` and `beam` are for `sample` alone, `logprobs` for the other two. docs/sampling.md has
+    the meaning, the range, the default and the source of each. None has the same effect as no
+    value, except for `length` and `refresh`.
 
     >>> import lstmgen
     >>> options: SamplingOptions = {"temp": 0.67, "top_k": 20, "seed": 1}
@@ -391,11 +394,11 @@ class SamplingOptions(_Common, total=False):
     ]
     temperature: Annotated[
         float | None,
-        Option(Number(0), "The same as temp.", without="temp", one_of=_TEMPERATURE, changes=True),
+        Option(Number(0), "The same as temp.", without="none", one_of=_TEMPERATURE, changes=True),
     ]
     inverse_temp: Annotated[
         float | None,
-        Option(Number(0, without_least=True), "1 / temp.", without="temp", one_of=_TEMPERATURE, changes=True),
+        Option(Number(0, without_least=True), "1 / temp.", without="none", one_of=_TEMPERATURE, changes=True),
     ]
     prime: Annotated[
         Elements | None,
@@ -422,7 +425,7 @@ class SamplingOptions(_Common, total=False):
             "How many elements are drawn at most.",
             default=1000,
             flags=("-n",),
-            none="for ever, which only a stream can be",
+            none="a stream never ends",
             changes=True,
         ),
     ]
@@ -431,9 +434,10 @@ class SamplingOptions(_Common, total=False):
         Option(
             Integer(1, most=MOST_ROWS),
             "Draws this many samples, with the seeds seed, seed + 1 and so on, side by side. The result is the one "
-            "with the greatest mean of log-probabilities by the network alone. Not for streams.",
+            "with the greatest mean of log-probabilities by the network alone.",
             without="1",
             one_of="search",
+            only="sample",
         ),
     ]
     beam: Annotated[
@@ -441,17 +445,18 @@ class SamplingOptions(_Common, total=False):
         Option(
             Integer(1, most=MOST_ROWS),
             "Beam search: nothing is drawn. This many sequences are kept side by side, those with the greatest sum of "
-            "log-probabilities. The result is the one with the greatest mean. Not for streams.",
+            "log-probabilities. The result is the one with the greatest mean.",
             source="Lowerre 1976; Wu et al. 2016, arXiv:1609.08144",
             one_of="search",
+            only="sample",
         ),
     ]
     logits_processor: Annotated[
         LogitsProcessor | None,
         Option(
             Function(),
-            "A function of the last ids and of the logits, an array of float64 that it may change, which is called for "
-            "each element before all other options count. It makes sampling slower.",
+            "A function that is called before each draw with the last ids and the logits, an array of float64 that it "
+            "may change. All other options count after it. It makes sampling slower.",
             changes=True,
             flag=False,
         ),
@@ -460,9 +465,9 @@ class SamplingOptions(_Common, total=False):
         int | None,
         Option(
             Integer(1),
-            "A stream keeps the log-probabilities of the n most likely elements beside each element that is drawn. "
-            "Only for streams.",
+            "A stream keeps the log-probabilities of the n most likely elements beside each element that is drawn.",
             flag=False,
+            only="stream",
         ),
     ]
 
@@ -499,8 +504,10 @@ _NOT_RECOMMENDED = ("temperature", "inverse_temp", "length", "on_unknown", "logi
 RECOMMENDED = tuple(name for name in CHANGEABLE if name not in _NOT_RECOMMENDED)
 # What a signature shows for each.
 SHOWN_DEFAULTS = {name: entry.default for name, entry in TABLE.items()}
-# What sample_many takes.
-MANY = tuple(name for name in TABLE if name not in ("best_of", "beam", "logits_processor", "logprobs"))
+# What sample takes, what a stream takes, and what sample_many takes.
+SAMPLE = tuple(name for name, entry in TABLE.items() if entry.only != "stream")
+STREAM = tuple(name for name, entry in TABLE.items() if entry.only != "sample")
+MANY = tuple(name for name, entry in TABLE.items() if not entry.only and name != "logits_processor")
 
 # -- checks of what a caller gives ---------------------------------------------------------------
 
@@ -606,15 +613,18 @@ def default(name: str) -> str:
     return f"{entry.default:g}" if isinstance(entry.default, float) else str(entry.default)
 
 
-def meanings() -> str:
-    """Return the options with meaning, values and default, one in each line.
+def meanings(names: Iterable[str]) -> str:
+    """Return options with meaning, values and default, one in each line.
 
-    >>> meanings().splitlines()[0].split(":")[0]
-    'temp'
+    >>> meanings(["inverse_temp"])
+    'inverse_temp: 1 / temp. (> 0; default: none)'
     """
-    return "\n".join(
-        f"{name}: {entry.meaning} ({in_short(entry.values)}; {default(name)})" for name, entry in TABLE.items()
-    )
+    return "\n".join(_line(name, TABLE[name]) for name in names)
+
+
+def _line(name: str, entry: Option) -> str:
+    none = f" None: {entry.none}." if entry.none else ""
+    return f"{name}: {entry.meaning}{none} ({in_short(entry.values)}; default: {default(name)})"
 
 
 def table() -> str:
@@ -629,6 +639,8 @@ def table() -> str:
         if entry.none:
             values += ", or None"
         meaning = f"{entry.meaning} None: {entry.none}." if entry.none else entry.meaning
+        if entry.only:
+            meaning += f" Only for `{entry.only}`."
         rows.append((f"`{name}`", values, default(name), meaning, entry.source))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
