@@ -266,6 +266,7 @@ def test_command_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--length", "0"], "--length: expected at least 1, found 0"),
         (["--charset", "utf-99"], "--charset: there is no character set 'utf-99'"),
         (["--temp", "-1"], "--temp"),
+        (["-t", "-1"], "--temp"),
         (["--grammar", "no-file"], "found no file no-file"),
         (["--corpus", "no-corpus"], "no-corpus: No such file"),
         (["--plot", "a.gif"], "a.gif: expected a name that ends with"),

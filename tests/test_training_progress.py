@@ -171,7 +171,10 @@ def test_docs_have_each_setting(settings: type[Settings]) -> None:
 @pytest.mark.parametrize("settings", TASKS)
 def test_docstrings_have_each_setting(settings: type[Settings]) -> None:
     assert settings.__doc__ is not None
-    assert f"layers: LSTM layers, one on the other (1 to 100; default: {settings.layers})." in settings.__doc__
+    assert (
+        f"layers: number of LSTM layers, one on top of the other (1 to 100; default: {settings.layers})."
+        in settings.__doc__
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("model", type=file_name, help=MODEL_HELP)
     parser.add_argument(
-        "--text", type=file_name, metavar="FILE", help="UTF-8 text to score; - is stdin (elements drawn from the model)"
+        "--text", type=file_name, metavar="FILE", help="UTF-8 text to score; - is stdin (default: what the model draws)"
     )
     parser.add_argument("--json", action="store_true", help="for programs: one object, with rates in elements/s")
 

@@ -33,19 +33,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file",
         type=as_path,
-        help="a .csv of sequence,label or of sequence alone; else one a line; - is stdin",
+        help="a .csv of sequence,label or of sequence alone; in any other file, each line is a sequence; - is stdin",
     )
     parser.add_argument("--json", action="store_true", help="print a list in JSON, for programs")
     parser.add_argument(
-        "--on-unknown", default="error", metavar="WHAT", help="'skip', or an element to put for unknown ones"
+        "--on-unknown",
+        default="error",
+        metavar="WHAT",
+        help="what becomes of unknown elements: 'error' raises an error, 'skip' leaves them out, and an element takes "
+        "their place (default: error)",
     )
-    keras = parser.add_argument_group("of a model saved by Keras")
+    keras = parser.add_argument_group("for a model saved by Keras")
     keras.add_argument("--labels", type=lambda text: text.split(","), metavar="A,B,C", help="names of the outputs")
     keras.add_argument(
         "--vocab",
         type=file_name,
         metavar="FILE",
-        help="JSON, pickle, .npy or .txt with the elements that enter",
+        help="JSON, pickle, .npy or .txt with the elements of sequences",
     )
 
 

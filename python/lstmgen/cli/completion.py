@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "shell",
         nargs="?",
         choices=SHELLS,
-        help="whose script to print (the one of $SHELL)",
+        help="whose script to print (default: that of $SHELL)",
     )
 
 

@@ -10,15 +10,14 @@ from lstmgen.cli.sample import add_options, follow_card, grammar_text
 from lstmgen.cli.streams import DASH, MODEL_HELP, as_path, file_name, model_source
 from lstmgen.cli.terminal import print_json
 from lstmgen.escaping import shown
-from lstmgen.options import TABLE, ManyOptions
+from lstmgen.options import MANY, TABLE
 
 # Those that change how likely an element is; no stops and primes, which change what is measured.
 _OPTIONS = [
     name
     for name, option in TABLE.items()
-    if option.flag
-    and name in ManyOptions.__annotations__
-    and (name == "grammar" or isinstance(option.values, Number | Integer))
+    if option.flag and name in MANY and name != "length"
+    if name == "grammar" or isinstance(option.values, Number | Integer)
 ]
 
 
@@ -36,12 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=file_name,
         metavar="FILE",
-        help="what the model learnt from, if it is not the data: copies and known words are counted against it; may "
-        "be repeated",
+        help="what the model learnt from, if it is not the data. Copies and known words are counted against it. May be "
+        "repeated.",
     )
-    parser.add_argument("--samples", type=int, metavar="N", help="samples to draw (10 of text, 20 of music); 0: none")
-    parser.add_argument("--length", type=int, metavar="N", help="elements of each (10000 of text, 1000 of music)")
-    parser.add_argument("--charset", metavar="NAME", help="character set of the text (as the card says, or utf-8)")
+    parser.add_argument(
+        "--samples", type=int, metavar="N", help="samples to draw; 0: none (default: 10 of text, 20 of music)"
+    )
+    parser.add_argument(
+        "--length", type=int, metavar="N", help="elements of each sample (default: 10000 of text, 1000 of music)"
+    )
+    parser.add_argument(
+        "--charset", metavar="NAME", help="character set of the text (default: what the card says, or utf-8)"
+    )
     parser.add_argument("--lower", action="store_true", default=None, help="read the text in lower case")
     parser.add_argument("--json", action="store_true", help="for programs: one object, with the distributions")
     parser.add_argument(

@@ -25,25 +25,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         type=file_name,
-        help="a file that Keras saved: .h5, .keras, or weights only; or a .bin, for another --dtype; - is stdin",
+        help="a file that Keras saved: .h5, .keras, or weights only; or a .bin, for another --dtype, "
+        "--grammar or --card; - is stdin",
     )
     parser.add_argument("out", type=file_name, help="the .bin to write; - is stdout")
     add_model_arguments(parser)
     add_element_arguments(parser)
-    parser.add_argument("--prime", metavar="TEXT", help="the default prime (the first window of the corpus)")
-    parser.add_argument("--dtype", choices=rounding.DTYPES, help="type of the matrices (f32, or that of a .bin)")
+    parser.add_argument(
+        "--prime",
+        metavar="TEXT",
+        help="text that a sample continues if no prime is given (default: the first window of the corpus)",
+    )
+    parser.add_argument(
+        "--dtype", choices=rounding.DTYPES, help="type of the matrices (default: f32, or that of a .bin)"
+    )
     parser.add_argument(
         "--grammar",
         type=file_name,
         metavar="FILE",
-        help="which texts are well-formed: `lstmgen sample` keeps to it (none)",
+        help="grammar in GBNF that `lstmgen sample` keeps to (default: none)",
     )
     for fact in ("name", "description", "author"):
         parser.add_argument(f"--{fact}", help=f"{fact} of the model, for people")
     parser.add_argument("--license", help="SPDX identifier of the licence of the weights")
     parser.add_argument("--source-url", metavar="URL", help="where the training data came from")
     parser.add_argument("--card", type=file_name, metavar="JSON", help="file with more facts for people")
-    recommended = parser.add_argument_group("recommended for sampling: `lstmgen sample` uses it unless told otherwise")
+    recommended = parser.add_argument_group(
+        "recommended for sampling: `lstmgen sample` uses these options where it is given no others"
+    )
     for name in RECOMMENDED:
         add_option(recommended, name, TABLE[name], "none")
 

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("model", type=file_name, help=MODEL_HELP)
     parser.add_argument("--json", action="store_true", help="print one object in JSON, for programs")
-    keras = parser.add_argument_group("of a model saved by Keras, as for export")
+    keras = parser.add_argument_group("for a model saved by Keras, as for export")
     add_model_arguments(keras)
     add_element_arguments(keras)
 

@@ -15,47 +15,53 @@ def add_element_arguments(parser: Any) -> None:
     """Add what may be told about the elements of a file of Keras to a parser or a group."""
     vocabulary = parser.add_mutually_exclusive_group()
     vocabulary.add_argument(
-        "--vocab-from", type=file_name, metavar="CORPUS", help="text: its characters, sorted, are the vocabulary"
+        "--vocab-from", type=file_name, metavar="CORPUS", help="text whose characters, sorted, are the vocabulary"
     )
     vocabulary.add_argument(
         "--vocab",
         type=file_name,
         metavar="FILE",
-        help="elements: JSON, pickle, .npy or .txt; a list, an object from or to indices, a Keras tokenizer, notes",
+        help="JSON, pickle, .npy or .txt with the elements: a list, an object from or to indices, a Keras tokenizer, "
+        "or notes (docs/vocabularies.md)",
     )
     parser.add_argument(
         "--labels",
         type=lambda text: text.split(","),
         metavar="A,B,C",
-        help="names of the outputs: the model classifies",
+        help="names of the outputs, for a model that classifies",
     )
     parser.add_argument("--lower", action="store_true", default=None, help="read the corpus in lower case")
     parser.add_argument(
         "--charset",
         metavar="NAME",
-        help="character set of the corpus (utf-8), or 'bytes': its bytes are the elements",
+        help="character set of the corpus; with 'bytes' its bytes are the elements (default: utf-8)",
     )
     parser.add_argument(
         "--vocabulary-kind",
         choices=writer.VOCABULARY_KINDS,
-        help="whether the elements, joined, are the text (if all are single characters)",
+        help="what the elements are: text if they, joined, are the text, tokens, or bytes (default: text if each is "
+        "one character, else tokens)",
     )
     add_entering_arguments(parser)
 
 
 def add_entering_arguments(parser: Any) -> None:
     """Add what may be told about how elements enter to a parser or a group."""
-    parser.add_argument("--encoding", choices=writer.ENCODINGS, help="how an element enters (inferred or measured)")
+    parser.add_argument(
+        "--encoding", choices=writer.ENCODINGS, help="how an element enters the network (default: inferred or measured)"
+    )
     parser.add_argument(
         "--input-values",
         type=_input_values,
         metavar="RULE",
-        help=f"the number that enters for an element: {', '.join(elements.RULES)}; or one for each, with commas",
+        help=f"what number enters for an element: one of {', '.join(elements.RULES)}; or a list of numbers, one for "
+        "each element, with commas between",
     )
     parser.add_argument(
         "--padding",
         metavar="ELEMENT|zeros|none",
-        help="what fills the window before a short prime: an element or its id, zero vectors, or nothing (inferred)",
+        help="what fills the window before a short prime: an element or its id, zero vectors, or nothing (default: "
+        "inferred)",
     )
 
 
@@ -66,13 +72,20 @@ def _input_values(text: str) -> str | list[float]:
 def add_model_arguments(parser: Any) -> None:
     """Add what may be told about the network of a file of Keras to a parser or a group."""
     parser.add_argument(
-        "--config", metavar="JSON", help="architecture of a file of weights: a to_json file, or 'LSTM(128), Dense(52)'"
+        "--config",
+        metavar="JSON",
+        help="architecture, for a file of weights alone: a to_json file, or 'LSTM(128), Dense(52)'",
     )
     parser.add_argument(
-        "--output-layer", dest="output", metavar="NAME", help="the output to take, of a model with several"
+        "--output-layer",
+        dest="output",
+        metavar="NAME",
+        help="layer whose output is wanted, for a model with several outputs",
     )
     add_heads_argument(parser)
-    parser.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
+    parser.add_argument(
+        "--window", type=int, metavar="N", help="time steps of a model that has no fixed number of them"
+    )
     add_trusted_argument(parser)
 
 
@@ -82,7 +95,7 @@ def add_trusted_argument(parser: Any) -> None:
         "--trusted",
         action="store_true",
         default=None,
-        help="read the file in this process (default: in a separate one, within limits on memory and time)",
+        help="read the file in this process (default: in a separate one, with limits on memory and time)",
     )
 
 
@@ -91,8 +104,9 @@ def add_heads_argument(parser: Any) -> None:
     parser.add_argument(
         "--heads",
         metavar="LIST",
-        help="outputs that together are a note, as their values enter: pitch/128,step,duration (told from their "
-        "names); pitch+21/88=NAME: +LOWEST pitch, /DIVISOR of what enters, =NAME of the output",
+        help="outputs that together are a note, in the order in which their values enter, such as "
+        "pitch/128,step,duration. pitch+LOWEST/DIVISOR=NAME tells the pitch of output 0, what the pitch is divided by "
+        "when it enters, and the name of the output. (default: told from the names of the outputs)",
     )
 
 

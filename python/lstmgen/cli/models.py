@@ -16,7 +16,7 @@ from lstmgen.cli.terminal import print_json
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="print the card of this model (list all of them)")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="model whose card to print (default: list all models)")
     parser.add_argument("--json", action="store_true", help="for programs: a list, or the one that is named")
 
 

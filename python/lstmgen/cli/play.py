@@ -47,9 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in _FLAGS:
         if name in TABLE:
             add_option(parser, name, TABLE[name])
-    parser.add_argument("--prime", metavar="TEXT", help="begin with this (what is typed)")
+    parser.add_argument("--prime", metavar="TEXT", help="text to begin with (default: what is typed)")
     parser.add_argument(
-        "--speed", type=float, default=_RATE, metavar="X", help=f"elements a second; 0: as fast as it can ({_RATE:g})"
+        "--speed",
+        type=float,
+        default=_RATE,
+        metavar="X",
+        help=f"elements a second; 0: as many as possible (default: {_RATE:g})",
     )
     parser.add_argument("--mute", action="store_true", help="play no sound of music")
 

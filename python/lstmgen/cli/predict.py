@@ -43,19 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         type=file_name,
         nargs="?",
-        help="a .npy of (steps, numbers), (sequences, steps, numbers) or ids; or text: a line holds a sequence of ids, "
-        "or of numbers if one enters a step, else a step, with an empty line after a sequence; - is stdin",
+        help="a .npy of the shape (steps, numbers) or (sequences, steps, numbers), or of ids; or a text. A line of "
+        "text is a sequence of ids, or of numbers if one number enters at each step. Otherwise it is a step, and an "
+        "empty line ends a sequence. - is stdin",
     )
-    given.add_argument("--example", action="store_true", help="read zeros, or the first ids, instead")
+    given.add_argument("--example", action="store_true", help="read zeros, or the first ids, instead of an input")
     parser.add_argument(
         "-o",
         dest="out",
         type=as_path,
         metavar="OUT",
-        help="a .npy to write the outputs to, instead of text to stdout; - is stdout",
+        help="a .npy for the outputs (default: they go to stdout as text); - is stdout",
     )
     parser.add_argument("--json", action="store_true", help="for programs: a list of outputs, one for each sequence")
-    add_model_arguments(parser.add_argument_group("of a model saved by Keras"))
+    add_model_arguments(parser.add_argument_group("for a model saved by Keras"))
 
 
 def run(args: argparse.Namespace) -> None:

@@ -47,16 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=as_path,
         action="append",
         default=[],
-        help=f"write there instead of to stdout; music as {', '.join(WRITABLE)}; - is stdout; may be repeated",
+        help=f"file to write to instead of stdout; the suffix says what music is written as: {', '.join(WRITABLE)}; - "
+        "is stdout; may be repeated",
     )
     parser.add_argument(
         "--many",
         type=_parsed(_count, "an integer >= 1"),
         metavar="N",
-        help="draw N samples, the rows of a table, side by side: -o FILE.jsonl or .parquet, stdout has JSON Lines. "
-        "Row i has the seed + i. The same command continues a run that was ended.",
+        help="draw N samples side by side, and write them as the rows of a table: as JSON Lines to stdout or with -o "
+        "FILE.jsonl, as Parquet with -o FILE.parquet. Row i has the seed + i. The same command continues a run that "
+        "was interrupted.",
     )
-    parser.add_argument("--scores", action="store_true", help="with --many: each row has its log-probability")
+    parser.add_argument("--scores", action="store_true", help="with --many: write the log-probability of each row, too")
     add_options(parser, [name for name, option in TABLE.items() if option.flag])
     parser.add_argument(
         "--escape",
@@ -69,22 +71,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="shade each element on a terminal by how surprising it was (not with NO_COLOR in the environment)",
     )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="share the windows among N threads (1)")
     parser.add_argument(
-        "--synth", choices=SYNTHS, help="what plays sound (fluidsynth where it and a soundfont are, or builtin)"
+        "--threads", type=int, default=1, metavar="N", help="threads that share the windows (default: 1)"
     )
     parser.add_argument(
-        "--bpm", type=float, metavar="X", help="quarters a minute, of music (those of the piece, or 100)"
+        "--synth",
+        choices=SYNTHS,
+        help="what plays sound (default: fluidsynth if it and a soundfont are installed, else builtin)",
     )
-    keras = parser.add_argument_group("of a model saved by Keras, which has no vocabulary")
-    keras.add_argument("--vocab-from", metavar="CORPUS", help="text: its characters are the vocabulary")
+    parser.add_argument(
+        "--bpm",
+        type=float,
+        metavar="X",
+        help="tempo of music in quarters a minute, 4 to 1000 (default: that of the piece, or 100)",
+    )
+    keras = parser.add_argument_group("for a model saved by Keras, which has no vocabulary")
+    keras.add_argument("--vocab-from", metavar="CORPUS", help="text whose characters, sorted, are the vocabulary")
     keras.add_argument("--vocab", type=file_name, metavar="FILE", help="JSON, pickle, .npy or .txt with the elements")
-    keras.add_argument("--charset", metavar="NAME", help="character set of the corpus (utf-8), or 'bytes'")
+    keras.add_argument("--charset", metavar="NAME", help="character set of the corpus, or 'bytes' (default: utf-8)")
     keras.add_argument("--lower", action="store_true", default=None, help="read the corpus in lower case")
     add_entering_arguments(keras)
-    keras.add_argument("--config", metavar="JSON", help="architecture of a file of weights")
+    keras.add_argument(
+        "--config",
+        metavar="JSON",
+        help="architecture, for a file of weights alone: a to_json file, or 'LSTM(128), Dense(52)'",
+    )
     add_heads_argument(keras)
-    keras.add_argument("--window", type=int, metavar="N", help="time steps of a model without a fixed number")
+    keras.add_argument("--window", type=int, metavar="N", help="time steps of a model that has no fixed number of them")
     add_trusted_argument(keras)
 
 
@@ -105,7 +118,7 @@ def add_options(parser: argparse.ArgumentParser, names: Iterable[str], **otherwi
             group.add_argument("--no-grammar", action="store_true", help="use no grammar, not even that of the model")
         elif name == "prime":
             group.add_argument(
-                "--prime-file", type=as_path, metavar="FILE", help="file that holds the prime, in UTF-8; - is stdin"
+                "--prime-file", type=as_path, metavar="FILE", help="file with the prime, in UTF-8; - is stdin"
             )
             group.add_argument("--prime-ids", type=_ids, metavar="1,2,3", help="the prime as ids")
         elif name == "refresh":
@@ -136,7 +149,7 @@ def add_option(group: Any, name: str, option: Option, otherwise: str | None = No
         type=_parsed(kind.parse, str(kind)),
         action="append" if several else "store",
         metavar=kind.metavar,
-        help=f"{_as_flags(option.meaning)}{' May be repeated.' if several else ''} ({values}{otherwise})",
+        help=f"{_as_flags(option.meaning)}{' May be repeated.' if several else ''} ({values}default: {otherwise})",
     )
 
 

@@ -22,22 +22,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="a .bin, a model saved by Keras, or a bundled model",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 is all (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8000, metavar="N", help="port to listen at; 0 is a free one (8000)")
-    parser.add_argument("--parallel", type=int, default=64, metavar="N", help="sequences of a model at a time (64)")
-    parser.add_argument("--queue", type=int, default=256, metavar="N", help="more sequences that may wait (256)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads that share them (1)")
-    parser.add_argument("--max-length", type=int, default=100_000, metavar="N", help="elements of a sequence (100000)")
-    parser.add_argument("--timeout", type=float, default=300, metavar="S", help="seconds of a request (300)")
-    parser.add_argument("--max-body", type=float, default=8, metavar="MIB", help="size of a request (8)")
-    parser.add_argument("--max-upload", type=float, default=64, metavar="MIB", help="size of an uploaded model (64)")
-    parser.add_argument("--uploads", type=int, default=8, metavar="N", help="uploaded models that are kept (8)")
-    parser.add_argument("--no-uploads", action="store_true", help="take no uploaded models")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 is all (default: 127.0.0.1)")
     parser.add_argument(
-        "--patience", type=float, default=30, metavar="S", help="seconds that a client may be silent (30)"
+        "--port", type=int, default=8000, metavar="N", help="port to listen at; 0 is a free one (default: 8000)"
     )
     parser.add_argument(
-        "--grace", type=float, default=10, metavar="S", help="seconds for running samples at the end (10)"
+        "--parallel", type=int, default=64, metavar="N", help="sequences that a model draws at a time (default: 64)"
+    )
+    parser.add_argument(
+        "--queue", type=int, default=256, metavar="N", help="sequences of a model that may wait besides (default: 256)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="threads that share the sequences of a model (default: 1)"
+    )
+    parser.add_argument(
+        "--max-length", type=int, default=100_000, metavar="N", help="most elements of a sequence (default: 100000)"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=300, metavar="S", help="seconds that a request may take (default: 300)"
+    )
+    parser.add_argument(
+        "--max-body", type=float, default=8, metavar="MIB", help="greatest size of a request (default: 8)"
+    )
+    parser.add_argument(
+        "--max-upload", type=float, default=64, metavar="MIB", help="greatest size of an uploaded model (default: 64)"
+    )
+    parser.add_argument(
+        "--uploads", type=int, default=8, metavar="N", help="uploaded models that are kept (default: 8)"
+    )
+    parser.add_argument("--no-uploads", action="store_true", help="take no uploaded models")
+    parser.add_argument(
+        "--patience", type=float, default=30, metavar="S", help="seconds that a client may be silent (default: 30)"
+    )
+    parser.add_argument(
+        "--grace",
+        type=float,
+        default=10,
+        metavar="S",
+        help="seconds that running samples have to end when the server is stopped (default: 10)",
     )
 
 

@@ -97,7 +97,7 @@ def _add(kinds: Any, kind: str, task: _Task) -> None:
         type=file_name,
         required=True,
         metavar="BIN",
-        help="the .bin to write; its .h5 and its card, a .md, beside it",
+        help="the .bin to write; the Keras model, a .h5, and the card, a .md, are written beside it",
     )
     for field in dataclasses.fields(task.settings):
         if field.metadata:
@@ -110,7 +110,7 @@ def _add(kinds: Any, kind: str, task: _Task) -> None:
 def _add_setting(parser: argparse.ArgumentParser, field: dataclasses.Field[Any]) -> None:
     about = field.metadata
     values = allowed(field) if about["least"] is not None else ""
-    shown = "; ".join(filter(None, (values, about["shown"])))
+    shown = "; ".join(filter(None, (values, about["shown"] and f"default: {about['shown']}")))
     told: dict[str, Any] = {"dest": f"setting_{field.name}", "default": None}
     told["help"] = f"{about['about']}{f' ({shown})' if shown else ''}".replace("%", "%%").replace("`", "")
     if about["kind"] is bool:

@@ -16,12 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("keras_model", type=file_name, help="the model saved by Keras")
     parser.add_argument("--json", action="store_true", help="for programs: one object, with the verdict")
     add_model_arguments(parser)
-    parser.add_argument("--windows", type=int, default=40, metavar="N", help="windows to compare, 2 or more (40)")
+    parser.add_argument(
+        "--windows", type=int, default=40, metavar="N", help="windows to compare, at least 2 (default: 40)"
+    )
     parser.add_argument(
         "--as-saved",
         action="store_true",
-        help="compare with lstmgen's own float64 reading of the file where this Keras cannot load it, or reads it "
-        "otherwise than the Keras that saved it",
+        help="compare with lstmgen's own float64 reading of the file if the installed Keras cannot load it, or "
+        "reads it differently from the Keras that saved it",
     )
 
 

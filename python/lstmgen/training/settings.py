@@ -124,8 +124,8 @@ class Settings:
 
     epochs: int = setting(
         40,
-        "greatest number of epochs: each is a pass over the data, or several passes over a short text; a finished "
-        "model that is resumed is trained for this many more",
+        "most epochs. An epoch is a pass over the data, or several passes over a short text. A finished model that is "
+        "resumed is trained for as many more",
         least=1,
         most=10**6,
         run=True,
@@ -138,13 +138,13 @@ class Settings:
         1, "the same seed gives the same training on the same machine and backend", least=0, most=2**32 - 1
     )
     units: int = setting(512, "units of each LSTM layer", least=1, most=65_536, architecture=True)
-    layers: int = setting(1, "LSTM layers, one on the other", least=1, most=100, architecture=True)
+    layers: int = setting(1, "number of LSTM layers, one on top of the other", least=1, most=100, architecture=True)
     dropout: float = setting(
         0.2, "share of each LSTM layer's outputs that a training step leaves out", least=0, most=0.99
     )
     dtype: str = setting("f32", "type of the exported matrices", choices=rounding.DTYPES)
     resume: bool = setting(
-        False, "go on with an interrupted training, or train a finished model on for `epochs` more", run=True, shown=""
+        False, "go on with an interrupted training, or train a finished model for `epochs` more", run=True, shown=""
     )
     from_: str | os.PathLike[str] = setting(  # noqa: RUF009
         "",
@@ -153,7 +153,7 @@ class Settings:
         path=True,
     )
     overwrite: bool = setting(
-        False, "replace the model that is there by the first epoch of this training", run=True, shown=""
+        False, "replace the model that is there after the first epoch of this training", run=True, shown=""
     )
     told: frozenset[str] = field(default=frozenset(), repr=False)
     """The names of the settings that were given, even with the value of the default.

@@ -53,10 +53,10 @@ class ClassifierSettings(Settings):
     batch: int = batch_setting(32)
     lr: float = lr_setting(2e-3)
     kind: str = setting(
-        "auto", "what the sequences hold; auto: what most of them hold", choices=KINDS, architecture=True
+        "auto", "what the sequences hold. auto: what most of them hold", choices=KINDS, architecture=True
     )
-    header: str = setting("auto", "whether the first row names the columns; auto: by its words", choices=HEADERS)
-    embedding: int = setting(16, "numbers that stand for a letter", least=1, most=65_536, architecture=True)
+    header: str = setting("auto", "whether the first row names the columns. auto: its words decide", choices=HEADERS)
+    embedding: int = setting(16, "size of the vector that stands for a letter", least=1, most=65_536, architecture=True)
 
 
 class Examples(NamedTuple):

@@ -46,26 +46,26 @@ class MusicSettings(Settings):
 
     notation: str = setting(
         "events",
-        "events: exact pitches, durations and rests, a target at each step; lesson: names of notes and chords as "
-        "index / n_vocab, windows and their next element, RMSprop 1e-3, batch 128",
+        "events: exact pitches, durations and rests, with a target at each step. lesson: names of notes and chords, "
+        "which enter as index / n_vocab, in windows with the element after each, batches of 128, RMSprop at 1e-3",
         choices=music.NOTATIONS,
         architecture=True,
     )
     keep: str = setting(
         ",".join(music.KEPT),
-        "what is kept beside pitches and times (events), with commas between: velocity, pedal, tempo, meter, tracks, "
-        "and ends, where pieces begin and end; all; none",
+        "what is kept beside pitches and times (events): some of velocity, pedal, tempo, meter, tracks and ends "
+        "(where pieces begin and end), with commas between; or all, or none",
         shown="all",
     )
     holdout: float = changed(Settings, "holdout", 0.05, most=1)
     holdout_from: str = setting(
-        "", "hold out a share of the pieces in this file or folder only; holdout 1 is all of them", shown="none"
+        "", "file or folder of which alone pieces are held out. With holdout 1 all of them are", shown="none"
     )
-    transpose: bool = setting(False, "each piece in all twelve keys (events)", shown="")
+    transpose: bool = setting(False, "learn each piece in all twelve keys (events)", shown="")
     batch: int = batch_setting(32)
     lr: float = lr_setting(4e-3)
     dropout: float = changed(Settings, "dropout", 0.3)
-    window: int = setting(160, "elements T that an element is drawn from", least=1, most=65_536)
+    window: int = setting(160, "number of elements T that the next one is drawn from", least=1, most=65_536)
     length: int = setting(256, "elements of a training sequence (events)", least=2, most=65_536)
     weight_decay: float = setting(1e-2, "weight decay of Adam (events)", least=0, most=1)
 

@@ -61,31 +61,31 @@ class TextSettings(Settings):
     holdout: float = changed(Settings, "holdout", 0.05, most=1)
     level: str = setting(
         "letters",
-        "what an element is: a character, or with words a frequent word with the space before it, and a single "
-        "character for all else, so that no word is unknown and the elements, joined, are the text",
+        "letters: an element is a character. words: an element is a frequent word with the space before it, or a "
+        "single character, so that no word is unknown. Joined, the elements are the text",
         choices=LEVELS,
         architecture=True,
     )
     recipe: str = setting(
         "default",
-        "default: a target at each step, Adam with weight decay, dropout, warm-up and cosine decay; lesson: windows "
-        "and their next element, in order, batch 50, RMSprop 1e-3 (words: the lesson's stack of layers, Adam); strong: "
-        "as default, with "
+        "default: a target at each step, dropout, Adam with weight decay, and a learning rate that warms up and then "
+        "follows a cosine. lesson: windows and the element after each, in order, batches of 50, RMSprop at 1e-3; with "
+        "words, the lesson's layers and Adam. strong: as default, but with "
         + ", ".join(f"{name} {value}" for name, value in STRONG.items())
-        + f", no decay of biases; unless lr is given, it is 0.004 x sqrt(batch / {_STRONG_BATCH}) "
-        + f"with a batch below {_STRONG_BATCH}",
+        + f", and without weight decay of biases. Its lr is 0.004 x sqrt(batch / {_STRONG_BATCH}) for a batch below "
+        + f"{_STRONG_BATCH}, unless lr is given",
         choices=RECIPES,
     )
     batch: int | None = batch_setting(None, "by the size of the text")
     lr: float = lr_setting(4e-3)
     embedding: int = setting(
-        128, "numbers that stand for a word (level words)", least=1, most=65_536, architecture=True
+        128, "size of the vector that stands for an element (level words)", least=1, most=65_536, architecture=True
     )
-    window: int = setting(100, "elements T that an element is drawn from", least=1, most=65_536)
+    window: int = setting(100, "number of elements T that the next one is drawn from", least=1, most=65_536)
     carry: bool = setting(
         False,
-        "read the text in as many streams as a batch has sequences, and carry the state of the network from each "
-        "sequence to the next; the model then remembers all that came before, in place of a window (recipe default)",
+        "carry the state of the network from each sequence to the next. The text is read in as many streams as a "
+        "batch has sequences. The model then remembers all that came before, in place of a window (recipe default)",
         quiet=True,
         shown="",
     )
@@ -93,15 +93,15 @@ class TextSettings(Settings):
     weight_decay: float = setting(1e-2, "weight decay of Adam (recipe default)", least=0, most=1)
     averaging: float = setting(
         0.0,
-        "share of the averaged weights that each step keeps, and less in the first steps; the averages are measured "
-        "and exported; 0: no averages",
+        "share of the averaged weights that each step keeps, which is less in the first steps. The averages are "
+        "measured and exported. 0: no averages",
         least=0,
         most=0.99999,
         quiet=True,
     )
     words: int = setting(
         4000,
-        "elements of a vocabulary at most, if the text has fewer characters (level words)",
+        "most elements of the vocabulary, unless the text has more characters (level words)",
         least=2,
         most=65_536,
     )
@@ -109,15 +109,15 @@ class TextSettings(Settings):
     lower: bool = setting(False, "learn from the text in lower case", quiet=True, shown="")
     holdout_from: str = setting(
         "",
-        "hold out a share of this file of the corpus only, by its name or its path; holdout 1 is all of it",
+        "file of the corpus, by its name or path, from which alone a share is held out. With holdout 1 all of it is",
         quiet=True,
         shown="all files",
     )
-    column: str = setting("", "the files are CSV, and the text is the cells of this column, a line each", quiet=True)
+    column: str = setting("", "column of CSV files whose cells are the text, a line each", quiet=True)
     abc: bool = setting(
         False,
-        "the files are tunes in ABC notation: learn what sounds of each, with lengths in eighths and an empty line "
-        "after it; the model's prime is an empty line, and sampling stops at the next one",
+        "the files are tunes in ABC notation. The model learns what sounds of each tune, with lengths in eighths and "
+        "an empty line after it. Its prime is an empty line, and sampling stops at the next one",
         quiet=True,
         shown="",
     )
@@ -150,10 +150,9 @@ class TextSettings(Settings):
     def paced(self, elements: int) -> TextSettings:
         """Return these settings with a batch for a text of this many elements, if none was given.
 
-        With the recipe "strong", steps of fewer than 32 sequences are made shorter, unless lr was
-        given: by the root of their number, the rule of Malladi et al. (2022) for Adam. Steps of 8
-        sequences with the whole rate drove states of cells beyond 800, from which they never came
-        back.
+        With the recipe "strong", `lr` is multiplied by sqrt(batch / 32) if the batch is below 32,
+        unless it was given. This is the rule of Malladi et al. (2022) for Adam. With the whole
+        rate, batches of 8 drove states of cells beyond 800, from which they never came back.
 
         >>> TextSettings().paced(1000).batch
         8
