@@ -420,6 +420,23 @@ def test_hostile_grammars_end_within_bounds(grammar: str) -> None:
     assert time.process_time() - start < 20
 
 
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        'root ::= "a" root "a" | "b" root "b" | ""',
+        'root ::= "a" root "a"? | "a" root "a" "a" | ""',
+        'root ::= "a" root root root | "a" root root | "a" | ""',
+    ],
+)
+def test_an_element_of_an_ambiguous_text_takes_little_time(grammar: str) -> None:
+    run = run_of(grammar)
+    start = time.process_time()
+    for _ in range(1500):
+        run.accept(ASCII.index("a"))
+    assert time.process_time() - start < 5
+    assert run.remaining() <= 1500
+
+
 def test_many_parallel_readings_keep_a_long_text_readable() -> None:
     run = run_of('root ::= "a" root "b" | "a" root "c" | ""')
     for _ in range(3000):

@@ -170,3 +170,44 @@ TEST_CASE("a state does not grow with what is ambiguous far below") {
     read(run, "c");
     CHECK(run.is_complete());
 }
+
+TEST_CASE("an ambiguous text takes bounded memory, however long it is") {
+    for (const char* text : {
+             R"(root ::= "a" root "a" | "b" root "b" | "")",
+             R"(root ::= "a" root "a"? | "a" root "a" "a" | "")",
+             R"(root ::= "a" root root root | "a" root root | "a" | "")",
+             R"(root ::= (("a"?){50}){50})",
+         }) {
+        const auto memo = std::make_shared<grammar::Memo>(std::make_shared<const grammar::Grammar>(text, ascii()));
+        grammar::Run run(memo);
+        std::size_t most = 0;
+        for (int i = 0; i < 1500; ++i) {
+            read(run, "a");
+            most = std::max(most, memo->bytes());
+        }
+        CHECK(most < std::size_t{16} << 20);
+        grammar::Run other(run);
+        const auto state = saved(run);
+        memo->clear();
+        CHECK(saved(run) == state);
+        CHECK(saved(other) == state);
+    }
+}
+
+TEST_CASE("what is open ends at once, or the text is too ambiguous and stays as it was") {
+    const char* const text = R"(root ::= "a" root "x"? | "b")";
+    for (const std::size_t depth : {std::size_t{12}, std::size_t{100}, std::size_t{1000}}) {
+        grammar::Run run(memo_of(text));
+        read(run, std::string(depth, 'a') + "b" + std::string(depth, 'x'));
+        CHECK(run.is_complete());
+        CHECK_THROWS_AS(read(run, "x"), lstmgen::Error);
+    }
+    const auto memo = std::make_shared<grammar::Memo>(std::make_shared<const grammar::Grammar>(text, ascii()));
+    grammar::Run run(memo);
+    read(run, std::string(20000, 'a') + "b");
+    for (int i = 0; i < 2; ++i) CHECK_THROWS_WITH_AS(run.allowed(), doctest::Contains("too ambiguous"), lstmgen::Error);
+    CHECK(memo->bytes() < std::size_t{32} << 20);
+    run.reset();
+    read(run, "aabxx");
+    CHECK(run.is_complete());
+}

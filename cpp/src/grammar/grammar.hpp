@@ -75,6 +75,7 @@ public:
     /// Letters of the alphabet.
     const std::uint8_t* spelling(std::uint32_t id) const noexcept { return letters_.data() + spellings_[id]; }
     std::size_t spelling_length(std::uint32_t id) const noexcept { return spellings_[id + 1] - spellings_[id]; }
+    std::size_t spelled() const noexcept { return letters_.size(); }  // letters of all elements
     const SpellingTree& tree() const noexcept { return tree_; }
 
     const std::vector<Place>& places() const noexcept { return places_; }

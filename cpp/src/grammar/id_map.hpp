@@ -38,7 +38,7 @@ public:
         ++used_;
     }
 
-    std::size_t size() const noexcept { return used_; }
+    std::size_t bytes() const noexcept { return slots_.size() * sizeof(Slot); }
 
     void clear() noexcept {
         if (used_ == 0) return;
@@ -98,6 +98,8 @@ public:
         place(number, hash_of(number));
         ++used_;
     }
+
+    std::size_t bytes() const noexcept { return slots_.size() * sizeof(std::uint32_t); }
 
     void clear() noexcept {
         for (std::uint32_t& slot : slots_) slot = kNone;

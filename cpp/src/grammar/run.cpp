@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <queue>
+#include <tuple>
+#include <utility>
 
 #include "grammar/stack_sets.hpp"
 #include "kept.hpp"
@@ -12,7 +13,12 @@
 namespace lstmgen::grammar {
 namespace {
 
-constexpr std::size_t kMaxDepth = 1 << 20;  // of what is open
+constexpr std::size_t kMaxDepth = 1 << 20;   // of what is open
+constexpr std::size_t kMaxJoined = 1 << 12;  // of that, what joins a state at once
+// For the next element: steps, and steps for each letter of the vocabulary.
+constexpr std::uint64_t kWork = 1 << 22, kWorkOfLetter = 64;
+// Bytes of all sets, and for each run.
+constexpr std::size_t kSets = 12U << 20, kSetsOfRun = std::size_t{2} << 20;
 constexpr std::uint32_t kDead = 1, kUnknown = 0, kFirstOutcome = 2;
 
 }  // namespace
@@ -28,8 +34,11 @@ class Memo::Engine {
 public:
     explicit Engine(const Grammar& grammar) : grammar_(grammar) {
         words_ = (grammar.elements() + 63) / 64;
-        cont_.assign(grammar.rules().size(), kNothing);
-        clear();
+        cont_.resize(grammar.rules().size());
+        at_end_.assign(grammar.closing_nodes(), kNever);
+        at_end_[0] = 0;
+        intern_vector(at_end_);  // number 0: nothing follows
+        start_ = outcome(first_set());
     }
 
     struct Outcome {
@@ -54,34 +63,22 @@ public:
         std::uint32_t vector, add;
     };
 
-    void clear() {
-        sets_.clear();
-        states_.clear();
-        rows_.clear();
-        outcomes_.clear();
-        pushes_.clear();
-        masks_.clear();
-        elements_.clear();
-        entries_.clear();
-        levels_.clear();
-        vectors_.clear();
-        distances_.clear();
-        for (IdMap* map : {&state_of_, &outcome_of_, &pop_of_, &entry_of_, &more_of_, &level_of_, &distance_of_})
-            map->clear();
-        vector_table_.clear();
-        at_end_.assign(grammar_.closing_nodes(), kNever);
-        at_end_[0] = 0;
-        intern_vector(at_end_);  // number 0: nothing follows
-        start_ = outcome(first_set());
-    }
-
     std::size_t bytes() const noexcept {
-        return sets_.size() * 28 + sets_.edges() * 16 + states_.size() * 32 + rows_.size() * 4 + outcomes_.size() * 32 +
-               masks_.size() * 8 + elements_.size() * 4 + entries_.size() * 48 + levels_.size() * 48 +
-               vectors_.size() * 4 + distances_.size() * 40 + pop_of_.size() * 32;
+        std::size_t of_maps = vector_table_.bytes();
+        for (const IdMap* map : {&state_of_, &outcome_of_, &pop_of_, &entry_of_, &more_of_, &level_of_, &distance_of_})
+            of_maps += map->bytes();
+        return of_maps + sets_.bytes() + bytes_of(states_) + bytes_of(rows_) + bytes_of(outcomes_) + bytes_of(pushes_) +
+               bytes_of(masks_) + bytes_of(elements_) + bytes_of(entries_) + bytes_of(levels_) + bytes_of(vectors_) +
+               bytes_of(distances_);
     }
 
-    const Outcome& start() const noexcept { return outcomes_[start_]; }
+    /// Before each element. What takes longer or more memory ends in an error then.
+    void begin_element(std::size_t runs) noexcept {
+        const std::uint64_t tree = grammar_.tree().edges.size() + grammar_.closing_nodes();
+        sets_.allow(kWork + kWorkOfLetter * tree, kSets + kSetsOfRun * runs);
+    }
+
+    std::uint32_t start() const noexcept { return start_; }
     const Outcome& outcome_at(std::uint32_t i) const noexcept { return outcomes_[i]; }
     std::uint32_t push_at(std::size_t i) const noexcept { return pushes_[i]; }
     bool has_empty(std::uint32_t state) const noexcept { return states_[state].has_empty; }
@@ -153,10 +150,15 @@ public:
         return least;
     }
 
+    /// What the state was asked for last, or kNone.
+    std::uint32_t last_entry(std::uint32_t state, std::uint32_t vector) const noexcept {
+        const State& s = states_[state];
+        return s.last_vector == vector ? s.last_entry : kNone;
+    }
+
     /// For a state over `vector`.
     std::uint32_t entry(std::uint32_t state, std::uint32_t vector) {
-        State& s = states_[state];
-        if (s.last_vector == vector && s.last_entry != kNone) return s.last_entry;
+        if (const std::uint32_t last = last_entry(state, vector); last != kNone) return last;
         const std::uint64_t key = pair_key(state, vector);
         std::uint32_t i = entry_of_.find(key);
         if (i == kNone) {
@@ -208,6 +210,11 @@ private:
         Stack stack;
     };
 
+    template <class T>
+    static std::size_t bytes_of(const std::vector<T>& v) noexcept {
+        return v.capacity() * sizeof(T);
+    }
+
     std::uint32_t first_set() {
         begin_closure();
         add_caller(grammar_.root(), kEmptyStack);
@@ -229,7 +236,7 @@ private:
     // byte. First what has ended gives way to what is below it; then each rule is entered once, for
     // all that follow it together. A rule that may be empty is stepped over where it stands.
     void begin_closure() {
-        for (const auto& [order, rule] : callers_) cont_[rule] = kNothing;  // after an error
+        for (const auto& [order, rule] : callers_) cont_[rule].clear();  // after an error
         closed_empty_ = false;
         seeds_.clear();
         seeded_.clear();
@@ -248,6 +255,7 @@ private:
         add(place, below);
         for (; i < seeds_.size(); ++i) {
             const StackSets::Edge s = seeds_[i];
+            sets_.spend(1);
             if (s.place == kEnd) {
                 closed_empty_ = closed_empty_ || sets_.has_empty(s.below);
                 for (std::size_t e = 0; e < sets_.count(s.below); ++e)
@@ -263,20 +271,20 @@ private:
     }
 
     void add_caller(std::uint32_t rule, std::uint32_t after) {
-        if (cont_[rule] == kNothing) {
+        sets_.spend(1);
+        if (cont_[rule].empty()) {
             callers_.emplace_back(grammar_.rules()[rule].order, rule);
             std::push_heap(callers_.begin(), callers_.end());
         }
-        cont_[rule] = sets_.unite(cont_[rule], after);
+        cont_[rule].push_back(after);
     }
 
     std::uint32_t close() {
         while (!callers_.empty()) {
+            const std::uint32_t rule = callers_.front().second;
+            const std::uint32_t after = sets_.unite_all(cont_[rule]);
             std::pop_heap(callers_.begin(), callers_.end());
-            const std::uint32_t rule = callers_.back().second;
             callers_.pop_back();
-            const std::uint32_t after = cont_[rule];
-            cont_[rule] = kNothing;
             for (const std::uint32_t place : grammar_.rules()[rule].leading) {
                 if (grammar_.is_set(place)) {
                     closed_.push_back({place, after});
@@ -293,9 +301,7 @@ private:
         std::uint32_t i = outcome_of_.find(set);
         if (i == kNone) {
             const auto first = static_cast<std::uint32_t>(pushes_.size());
-            std::uint32_t above = set;
-            for (std::uint32_t p = sets_.take_lowest(above); p != kNone; p = sets_.take_lowest(above))
-                pushes_.push_back(p);
+            const std::uint32_t above = sets_.cut(set, pushes_);
             i = static_cast<std::uint32_t>(outcomes_.size());
             outcomes_.push_back({state_of(above), first, static_cast<std::uint32_t>(pushes_.size() - first)});
             outcome_of_.insert(set, i);
@@ -339,6 +345,7 @@ private:
         std::uint32_t i = vector_table_.find(
             hash(v.data()), [&](std::uint32_t k) { return std::equal(v.begin(), v.end(), vectors_.data() + k * n); });
         if (i == kNone) {
+            sets_.spend(2 * n);
             i = static_cast<std::uint32_t>(vectors_.size() / n);
             vectors_.insert(vectors_.end(), v.begin(), v.end());
             vector_table_.add(i, [&](std::uint32_t k) { return hash(vectors_.data() + k * n); });
@@ -355,6 +362,7 @@ private:
         for (const std::uint32_t s : order) {
             if (s == kEmptyStack || known_distance(s, vector)) continue;
             v.assign(grammar_.closing_nodes(), kNever);
+            sets_.spend(1 + v.size() / 16);
             if (sets_.has_empty(s))
                 for (std::size_t u = 0; u < v.size(); ++u) v[u] = vector_at(vector, u);
             for (std::size_t i = 0; i < sets_.count(s); ++i) {
@@ -412,6 +420,7 @@ private:
                 continue;
             }
             const SpellingTree::Edge edge = tree.edges[walk.edge++];
+            sets_.spend(1 + walk.stack.size() / 4);
             const std::uint32_t o = step(walk.state, edge.byte);
             if (o == kNone) continue;
             Walk next;
@@ -466,7 +475,7 @@ private:
     std::vector<std::uint32_t> vectors_;
     std::vector<Distance> distances_;
     IdMap state_of_, outcome_of_, pop_of_, entry_of_, more_of_, level_of_, distance_of_;
-    bool has_grown_ = false;
+    bool has_grown_ = true;
     InternTable vector_table_;
     std::uint32_t start_ = 0;
 
@@ -475,25 +484,42 @@ private:
     std::vector<StackSets::Edge> seeds_, closed_;
     IdMap seeded_;
     std::vector<std::pair<std::uint32_t, std::uint32_t>> callers_;  // a heap of (order, rule)
-    std::vector<std::uint32_t> cont_;                               // of each rule, what follows it
+    std::vector<std::vector<std::uint32_t>> cont_;                  // of each rule, what follows it
     std::vector<std::uint32_t> at_end_;
 };
+
+LSTMGEN_KEPT Memo::Memo(std::shared_ptr<const Grammar> grammar) : Memo(grammar, room_for(*grammar)) {}
 
 LSTMGEN_KEPT Memo::Memo(std::shared_ptr<const Grammar> grammar, std::size_t most_bytes)
     : grammar_(std::move(grammar)), most_bytes_(most_bytes), engine_(std::make_unique<Engine>(*grammar_)) {}
 
 LSTMGEN_KEPT Memo::~Memo() = default;
 
+std::size_t Memo::room_for(const Grammar& grammar) noexcept {
+    const std::size_t vocabulary = grammar.spelled() + sizeof(std::uint32_t) * grammar.elements();
+    return std::min<std::size_t>(1U << 26, (10U << 20) + 64 * vocabulary);
+}
+
 LSTMGEN_KEPT std::size_t Memo::bytes() const noexcept { return engine_->bytes(); }
 
 LSTMGEN_KEPT void Memo::clear() {
     std::vector<std::vector<std::byte>> states;
+    std::vector<std::pair<std::uint32_t, std::vector<Run::Level>>> before;
     for (Run* run : runs_) {
         states.emplace_back(run->write(nullptr, 0));
         run->write(states.back().data(), states.back().size());
+        before.emplace_back(run->state_, run->stack_);
     }
-    engine_->clear();
-    for (std::size_t i = 0; i < runs_.size(); ++i) runs_[i]->load(states[i].data(), states[i].size());
+    auto engine = std::make_unique<Engine>(*grammar_);
+    engine_.swap(engine);
+    try {
+        for (std::size_t i = 0; i < runs_.size(); ++i) runs_[i]->load(states[i].data(), states[i].size());
+    } catch (...) {  // no memory
+        engine_.swap(engine);
+        for (std::size_t i = 0; i < runs_.size(); ++i)
+            std::tie(runs_[i]->state_, runs_[i]->stack_) = std::move(before[i]);
+        throw;
+    }
 }
 
 LSTMGEN_KEPT Run::Run(std::shared_ptr<Memo> memo) : memo_(std::move(memo)) {
@@ -514,42 +540,87 @@ LSTMGEN_KEPT Run::~Run() {
     runs.pop_back();
 }
 
-LSTMGEN_KEPT void Run::reset() {
-    stack_.clear();
-    follow(memo_->engine_->start());
-}
+LSTMGEN_KEPT void Run::reset() { follow(stack_.size(), memo_->engine_->start()); }
 
 std::uint32_t Run::vector() const noexcept {
     return stack_.empty() ? 0 : memo_->engine_->level_at(stack_.back().level).vector;
 }
 
-void Run::push(std::uint32_t segment) {
+/// Takes segments off the array, and goes on by an outcome. An error leaves the run as it was.
+void Run::follow(std::size_t popped, std::uint32_t outcome) {
     Memo::Engine& engine = *memo_->engine_;
-    const std::uint32_t level = engine.level(segment, vector());
-    stack_.push_back({level, elements() + engine.level_at(level).add});
-}
-
-template <class Outcome>
-void Run::follow(const Outcome& outcome) {
-    state_ = outcome.state;
-    for (std::uint32_t i = 0; i < outcome.pushes; ++i) push(memo_->engine_->push_at(outcome.first_push + i));
+    const auto to = engine.outcome_at(outcome);
+    const std::size_t before = stack_.size(), kept = before - popped;
+    if (to.pushes > 0) {
+        Level top{0, kept > 0 ? stack_[kept - 1].elements : 0};
+        std::uint32_t vector = kept > 0 ? engine.level_at(stack_[kept - 1].level).vector : 0;
+        try {
+            for (std::uint32_t i = 0; i < to.pushes; ++i) {
+                top.level = engine.level(engine.push_at(to.first_push + i), vector);
+                top.elements += engine.level_at(top.level).add;
+                vector = engine.level_at(top.level).vector;
+                stack_.push_back(top);
+            }
+        } catch (...) {
+            stack_.resize(before);
+            throw;
+        }
+    }
+    if (popped > 0)
+        stack_.erase(stack_.begin() + static_cast<std::ptrdiff_t>(kept),
+                     stack_.begin() + static_cast<std::ptrdiff_t>(before));
+    state_ = to.state;
 }
 
 /// Segments of the array join a state that has come to the end of what it knows. What the run
 /// stands for is the same after each step, so an error leaves it as it was.
 void Run::settle() {
     Memo::Engine& engine = *memo_->engine_;
-    while (engine.has_empty(state_) && !stack_.empty()) {
-        const std::uint32_t o = engine.pop(state_, engine.level_at(stack_.back().level).segment);
-        stack_.pop_back();
-        follow(engine.outcome_at(o));
+    const auto segment = [&](std::size_t i) { return engine.level_at(stack_[stack_.size() - i].level).segment; };
+    // After a few, ever more at once: each time, all of the state is built anew.
+    for (std::size_t most = 1, k = 0; engine.has_empty(state_) && !stack_.empty(); ++k) {
+        std::size_t n = 1;
+        if (k >= 8) {
+            most = std::min(64 * most, kMaxJoined);
+            for (std::size_t sets = 0; n < std::min(most, stack_.size()); ++n) {
+                sets += engine.sets().reachable(segment(n)).size();
+                if (sets > kMaxJoined) break;
+            }
+        }
+        std::uint32_t joined = segment(n);
+        for (std::size_t i = n - 1; i > 0; --i) joined = engine.sets().on_set(segment(i), joined);
+        follow(n, engine.pop(state_, joined));
     }
 }
 
 /// The entry of the settled run, and how many segments of the array it knows.
 std::uint32_t Run::entry(std::size_t& known) {
+    const Memo::Engine& engine = *memo_->engine_;
+    if (stack_.empty() || !engine.has_empty(state_)) {
+        known = 0;
+        const std::uint32_t i = engine.last_entry(state_, vector());
+        if (i != kNone && !engine.entry_at(i).needs_more) return i;
+    }
+    return new_entry(known);
+}
+
+std::uint32_t Run::new_entry(std::size_t& known) {
+    if (memo_->engine_->has_grown()) {
+        if (memo_->engine_->bytes() > memo_->most_bytes_ + kSetsOfRun / 2 * memo_->runs_.size()) memo_->clear();
+        memo_->engine_->begin_element(memo_->runs_.size());
+    }
+    try {
+        return find_entry(known);
+    } catch (const Error&) {
+        if (!memo_->engine_->sets().is_full()) throw;
+    }
+    memo_->clear();  // it may be full of what came before
+    memo_->engine_->begin_element(memo_->runs_.size());
+    return find_entry(known);
+}
+
+std::uint32_t Run::find_entry(std::size_t& known) {
     Memo::Engine& engine = *memo_->engine_;
-    if (engine.has_grown() && engine.bytes() > memo_->most_bytes_) memo_->clear();
     settle();
     known = 0;
     std::uint32_t i = engine.entry(state_, vector());
@@ -563,8 +634,9 @@ std::uint32_t Run::entry(std::size_t& known) {
 
 LSTMGEN_KEPT const std::uint64_t* Run::allowed(std::uint64_t left) {
     std::size_t known;
+    const std::uint32_t i = entry(known);
     const Memo::Engine& engine = *memo_->engine_;
-    const auto& e = engine.entry_at(entry(known));
+    const auto& e = engine.entry_at(i);
     if (left == kUnlimited) return engine.mask(e);
     const std::uint64_t below = known < stack_.size() ? stack_[stack_.size() - known - 1].elements : 0;
     if (below + e.shortest > left)
@@ -582,8 +654,8 @@ LSTMGEN_KEPT void Run::accept(std::uint32_t id) {
     const Grammar& grammar = this->grammar();
     if (id >= grammar.elements()) refuse({"grammar: expected an element below %, found %", grammar.elements(), id});
     std::size_t known;
-    Memo::Engine& engine = *memo_->engine_;
     const std::uint32_t i = entry(known);
+    Memo::Engine& engine = *memo_->engine_;
     if ((engine.mask(engine.entry_at(i))[id / 64] >> id % 64 & 1) == 0)
         refuse({"grammar: element % is not allowed after the text so far", id});
     if (stack_.size() > kMaxDepth) refuse({"grammar: expected up to % open places, found more", kMaxDepth});
@@ -591,18 +663,24 @@ LSTMGEN_KEPT void Run::accept(std::uint32_t id) {
     const std::size_t n = grammar.spelling_length(id);
     for (std::size_t k = 0; k < n; ++k) {  // what `entry` has worked out
         if (k > 0) settle();
-        follow(engine.outcome_at(engine.step(state_, letters[k])));
+        const std::uint32_t to = engine.step(state_, letters[k]);
+        if (engine.outcome_at(to).pushes > 0)
+            follow(0, to);
+        else
+            state_ = engine.outcome_at(to).state;
     }
 }
 
 LSTMGEN_KEPT bool Run::is_complete() {
+    memo_->engine_->begin_element(memo_->runs_.size());
     settle();
     return stack_.empty() && memo_->engine_->has_empty(state_);
 }
 
 LSTMGEN_KEPT std::uint64_t Run::shortest_end() {
     std::size_t known;
-    const auto& e = memo_->engine_->entry_at(entry(known));
+    const std::uint32_t i = entry(known);
+    const auto& e = memo_->engine_->entry_at(i);
     return (known < stack_.size() ? stack_[stack_.size() - known - 1].elements : 0) + e.shortest;
 }
 
@@ -655,6 +733,7 @@ std::size_t Run::write(void* to, std::size_t capacity) {
 }
 
 LSTMGEN_KEPT std::size_t Run::save(void* to, std::size_t capacity) {
+    memo_->engine_->begin_element(memo_->runs_.size());
     settle();
     const std::size_t size = write(nullptr, 0);
     if (to && size <= capacity) write(to, size);

@@ -19,9 +19,9 @@ class Run;
 /// For one thread at a time; it may be given up at any moment.
 class Memo {
 public:
-    /// `most_bytes`: roughly, after which it begins anew. The sets of one state are kept whatever
-    /// they take.
-    explicit Memo(std::shared_ptr<const Grammar> grammar, std::size_t most_bytes = std::size_t{1} << 26);
+    explicit Memo(std::shared_ptr<const Grammar> grammar);
+    /// `most_bytes`: after which it begins anew, but for the states of the runs.
+    Memo(std::shared_ptr<const Grammar> grammar, std::size_t most_bytes);
     ~Memo();
     Memo(const Memo&) = delete;
     Memo& operator=(const Memo&) = delete;
@@ -35,6 +35,8 @@ public:
 private:
     friend class Run;
     class Engine;
+
+    static std::size_t room_for(const Grammar& grammar) noexcept;
 
     std::shared_ptr<const Grammar> grammar_;
     std::size_t most_bytes_;
@@ -92,13 +94,12 @@ private:
     };
 
     void settle();
-    void push(std::uint32_t segment);
-    template <class Outcome>
-    void follow(const Outcome& outcome);
+    void follow(std::size_t popped, std::uint32_t outcome);
     std::size_t write(void* to, std::size_t capacity);
     std::uint32_t vector() const noexcept;
-    std::uint64_t elements() const noexcept { return stack_.empty() ? 0 : stack_.back().elements; }
     std::uint32_t entry(std::size_t& known);
+    std::uint32_t new_entry(std::size_t& known);
+    std::uint32_t find_entry(std::size_t& known);
 
     std::shared_ptr<Memo> memo_;
     std::uint32_t state_ = 0;

@@ -7,29 +7,32 @@
 namespace lstmgen::grammar {
 namespace {
 
-constexpr std::size_t kMaxSets = 1 << 20, kMaxEdges = 1 << 22;  // at once
-constexpr std::size_t kMaxReachable = 1 << 14;                  // sets of one state
+constexpr std::size_t kMaxReachable = 1 << 14;  // sets of one state
 
-[[noreturn]] void too_ambiguous(std::size_t limit) {
-    refuse(
-        {"grammar: it is too ambiguous: the text so far can be read in so many ways that they take more than % sets of "
-         "places; expected rules that tell sooner what a character belongs to",
-         limit});
+[[noreturn]] void too_ambiguous(const char* what) {
+    refuse({"grammar: it is too ambiguous: the text so far can be read in so many ways that ", what,
+            "; expected rules that tell sooner what a character belongs to"});
 }
 
 }  // namespace
 
-void StackSets::clear() {
-    nodes_.assign({{0, 0, false}, {0, 0, true}});
-    edges_.clear();
-    table_.clear();
-    united_.clear();
-    marks_.assign(2, 0);
-    renamed_.assign(2, 0);
-    mark_ = 0;
-    merges_.clear();
-    merged_.clear();
+void StackSets::too_long() const { too_ambiguous("the next element takes too long"); }
+
+std::size_t StackSets::bytes() const noexcept {
+    return nodes_.capacity() * sizeof(Node) + edges_.capacity() * sizeof(Edge) + table_.bytes() + united_.bytes() +
+           (marks_.capacity() + renamed_.capacity() + reached_.capacity()) * sizeof(std::uint32_t) +
+           merges_.capacity() * sizeof(Merge) + (merged_.capacity() + built_.capacity()) * sizeof(Edge);
 }
+
+void StackSets::need_room(std::size_t edges) {
+    spend(1 + edges);
+    const std::size_t most = 1U << 30;
+    if (bytes() <= most_bytes_ && edges_.size() + edges < most) return;
+    is_full_ = true;
+    too_ambiguous("they take too much memory");
+}
+
+StackSets::StackSets() : nodes_{{0, 0, 0, false}, {0, 0, 0, true}}, marks_(2, 0), renamed_(2, 0) {}
 
 std::uint64_t StackSets::hash(bool has_empty, const Edge* edges, std::size_t n) const noexcept {
     std::uint64_t h = has_empty ? 1 : 0;
@@ -39,6 +42,7 @@ std::uint64_t StackSets::hash(bool has_empty, const Edge* edges, std::size_t n) 
 
 std::uint32_t StackSets::make(bool has_empty, const Edge* edges, std::size_t n) {
     if (n == 0) return has_empty ? kEmptyStack : kNothing;
+    need_room(n);
     const std::uint32_t known = table_.find(hash(has_empty, edges, n), [&](std::uint32_t i) {
         const Node& node = nodes_[i];
         return node.has_empty == has_empty && node.count == n &&
@@ -46,9 +50,10 @@ std::uint32_t StackSets::make(bool has_empty, const Edge* edges, std::size_t n) 
                           [](Edge a, Edge b) { return a.place == b.place && a.below == b.below; });
     });
     if (known != kNone) return known;
-    if (nodes_.size() >= kMaxSets || edges_.size() + n > kMaxEdges) too_ambiguous(kMaxSets);
     const auto made = static_cast<std::uint32_t>(nodes_.size());
-    nodes_.push_back({static_cast<std::uint32_t>(edges_.size()), static_cast<std::uint32_t>(n), has_empty});
+    std::uint32_t depth = 0;
+    for (std::size_t i = 0; i < n; ++i) depth = std::max(depth, nodes_[edges[i].below].depth + 1);
+    nodes_.push_back({static_cast<std::uint32_t>(edges_.size()), static_cast<std::uint32_t>(n), depth, has_empty});
     edges_.insert(edges_.end(), edges, edges + n);
     marks_.push_back(0);
     renamed_.push_back(0);
@@ -60,7 +65,7 @@ std::uint32_t StackSets::make(bool has_empty, const Edge* edges, std::size_t n) 
 
 std::uint32_t StackSets::make_from(bool has_empty, std::vector<Edge>& edges) {
     std::sort(edges.begin(), edges.end(),
-              [](Edge a, Edge b) { return pair_key(a.place, a.below) < pair_key(b.place, b.below); });
+              [this](Edge a, Edge b) { return a.place != b.place ? a.place < b.place : is_lower(a.below, b.below); });
     std::size_t n = 0;
     for (const Edge e : edges) {
         if (n > 0 && edges[n - 1].place == e.place)
@@ -71,6 +76,15 @@ std::uint32_t StackSets::make_from(bool has_empty, std::vector<Edge>& edges) {
     const std::uint32_t set = make(has_empty, edges.data(), n);
     edges.clear();
     return set;
+}
+
+std::uint32_t StackSets::unite_all(std::vector<std::uint32_t>& sets) {
+    if (sets.size() > 1)
+        std::sort(sets.begin(), sets.end(), [this](std::uint32_t a, std::uint32_t b) { return is_lower(a, b); });
+    std::uint32_t all = kNothing;
+    for (const std::uint32_t s : sets) all = unite(all, s);
+    sets.clear();
+    return all;
 }
 
 std::uint32_t StackSets::known_union(std::uint32_t a, std::uint32_t b) const noexcept {
@@ -112,7 +126,6 @@ std::uint32_t StackSets::unite(std::uint32_t a, std::uint32_t b) {
         }
         if (waits) continue;
         const Merge done = merges_.back();
-        if (united_.size() >= kMaxEdges) too_ambiguous(kMaxSets);
         const std::uint32_t set =
             make(na.has_empty || nb.has_empty, merged_.data() + done.merged, merged_.size() - done.merged);
         united_.insert(done.a < done.b ? pair_key(done.a, done.b) : pair_key(done.b, done.a), set);
@@ -128,7 +141,7 @@ const std::vector<std::uint32_t>& StackSets::reachable(std::uint32_t set) {
     reached_.push_back(set);
     marks_[set] = mark_;
     for (std::size_t i = 0; i < reached_.size(); ++i) {
-        if (reached_.size() > kMaxReachable) too_ambiguous(kMaxReachable);
+        if (reached_.size() > kMaxReachable) too_ambiguous("they take more than 16384 sets of places");
         const Node& node = nodes_[reached_[i]];
         for (std::uint32_t e = node.first; e < node.first + node.count; ++e)
             if (const std::uint32_t below = edges_[e].below; marks_[below] != mark_) {
@@ -136,6 +149,7 @@ const std::vector<std::uint32_t>& StackSets::reachable(std::uint32_t set) {
                 reached_.push_back(below);
             }
     }
+    spend(reached_.size());
     std::sort(reached_.begin(), reached_.end());
     return reached_;
 }
@@ -151,30 +165,32 @@ std::uint32_t StackSets::on_set(std::uint32_t set, std::uint32_t below) {
     return renamed_[set];
 }
 
-std::uint32_t StackSets::take_lowest(std::uint32_t& set) {
-    if (set == kNothing || has_empty(set)) return kNone;
-    // From the top down: all stacks go through a set if no edge from above leads past it.
+std::uint32_t StackSets::cut(std::uint32_t set, std::vector<std::uint32_t>& segments) {
     const auto& sets = reachable(set);
-    // nearest: the lowest set that an edge from above leads to
-    std::uint32_t lowest = kNone, nearest = kNone;
+    if (set == kNothing || has_empty(set)) return set;
+    // From the top down: all stacks go through a set if no edge from above leads past it.
+    cuts_.clear();
+    std::uint32_t nearest = kNone;  // the lowest set that an edge from above leads to
     for (std::size_t k = sets.size(); k-- > 0;) {
         const std::uint32_t s = sets[k];
-        if (s == kEmptyStack) break;
-        if (s != set && nearest >= s) lowest = s;
-        if (has_empty(s)) nearest = kEmptyStack;
+        if (nearest <= kEmptyStack) break;
+        if (s != set && nearest >= s) cuts_.push_back(s);
+        if (has_empty(s)) break;
         for (std::size_t i = 0; i < count(s); ++i) nearest = std::min(nearest, edge(s, i).below);
     }
-    if (lowest == kNone) return kNone;
+    // From the bottom up, each part over the empty stack in place of the set where it is cut off.
+    if (cuts_.empty()) return set;
     for (const std::uint32_t s : sets) {
-        if (s < lowest) continue;
+        const bool is_cut = !cuts_.empty() && s == cuts_.back();
         built_.clear();
-        if (s > lowest)
-            for (std::size_t i = 0; i < count(s); ++i) built_.push_back({edge(s, i).place, renamed_[edge(s, i).below]});
-        const std::uint32_t made = make(s == lowest, built_.data(), built_.size());
-        renamed_[s] = made;
+        for (std::size_t i = 0; i < count(s); ++i) built_.push_back({edge(s, i).place, renamed_[edge(s, i).below]});
+        renamed_[s] = make(has_empty(s), built_.data(), built_.size());
+        if (!is_cut) continue;
+        segments.push_back(renamed_[s]);
+        renamed_[s] = kEmptyStack;
+        cuts_.pop_back();
     }
-    set = renamed_[set];
-    return lowest;
+    return renamed_[set];
 }
 
 }  // namespace lstmgen::grammar

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "grammar/id_map.hpp"
@@ -23,15 +24,28 @@ public:
         std::uint32_t place, below;
     };
 
-    StackSets() { clear(); }
-    void clear();
+    StackSets();
+
+    /// From now on, `work` steps and `bytes` in all are allowed. What needs more throws Error. A
+    /// step takes about 20 ns.
+    void allow(std::uint64_t work, std::size_t bytes) noexcept {
+        work_ = work;
+        most_bytes_ = bytes;
+        is_full_ = false;
+    }
+    void spend(std::uint64_t work) {
+        if (work > work_) too_long();
+        work_ -= work;
+    }
+    /// The last error was one of bytes.
+    bool is_full() const noexcept { return is_full_; }
+    std::size_t bytes() const noexcept;
 
     bool has_empty(std::uint32_t set) const noexcept { return nodes_[set].has_empty; }
     std::size_t count(std::uint32_t set) const noexcept { return nodes_[set].count; }
     Edge edge(std::uint32_t set, std::size_t i) const noexcept { return edges_[nodes_[set].first + i]; }
 
-    /// The set of these stacks; edges ascend by place, each place once. Throws Error if there are
-    /// too many sets.
+    /// The set of these stacks; edges ascend by place, each place once.
     std::uint32_t make(bool has_empty, const Edge* edges, std::size_t n);
     /// `place` on top of each stack of a set.
     std::uint32_t on_top(std::uint32_t place, std::uint32_t set) {
@@ -41,29 +55,37 @@ public:
     /// Sorts the edges, unites those of the same place, and empties the vector.
     std::uint32_t make_from(bool has_empty, std::vector<Edge>& edges);
     std::uint32_t unite(std::uint32_t a, std::uint32_t b);
+    /// All of these sets, and empties the vector.
+    std::uint32_t unite_all(std::vector<std::uint32_t>& sets);
 
     /// All stacks but the empty one, each on top of each stack of `below`.
     std::uint32_t on_set(std::uint32_t set, std::uint32_t below);
 
-    /// If all stacks go through one set below their topmost places: takes the lowest such set off,
-    /// and returns it. Else kNone.
-    std::uint32_t take_lowest(std::uint32_t& set);
+    /// Cuts the stacks at each set that all of them go through below their topmost places. Adds the
+    /// parts below to `segments`, the lowest first; returns the part above. A set with the empty
+    /// stack is not cut.
+    std::uint32_t cut(std::uint32_t set, std::vector<std::uint32_t>& segments);
 
     /// `set` and all sets below it, in ascending order; valid until the next call of any function.
     const std::vector<std::uint32_t>& reachable(std::uint32_t set);
 
-    std::size_t size() const noexcept { return nodes_.size(); }
-    std::size_t edges() const noexcept { return edges_.size() + united_.size(); }
-
 private:
     struct Node {
         std::uint32_t first, count;
+        std::uint32_t depth;  // of its deepest stack
         bool has_empty;
     };
     struct Merge {
         std::uint32_t a, b, i, j;
         std::size_t merged;
     };
+
+    /// Lower sets first. A union with one above then finds what both have below.
+    bool is_lower(std::uint32_t a, std::uint32_t b) const noexcept {
+        return nodes_[a].depth != nodes_[b].depth ? nodes_[a].depth < nodes_[b].depth : a < b;
+    }
+    [[noreturn]] void too_long() const;
+    void need_room(std::size_t edges);
 
     std::uint64_t hash(bool has_empty, const Edge* edges, std::size_t n) const noexcept;
     std::uint32_t known_union(std::uint32_t a, std::uint32_t b) const noexcept;
@@ -72,10 +94,13 @@ private:
     std::vector<Edge> edges_;
     InternTable table_;
     IdMap united_;
-    std::vector<std::uint32_t> marks_, reached_, renamed_;  // marks_, renamed_: of each node
+    std::vector<std::uint32_t> marks_, reached_, renamed_, cuts_;  // marks_, renamed_: of each node
     std::uint32_t mark_ = 0;
     std::vector<Merge> merges_;
     std::vector<Edge> merged_, built_;
+    std::uint64_t work_ = std::numeric_limits<std::uint64_t>::max();
+    std::size_t most_bytes_ = std::numeric_limits<std::size_t>::max();
+    bool is_full_ = false;
 };
 
 }  // namespace lstmgen::grammar
