@@ -2,7 +2,8 @@
 //
 // The first byte chooses the vocabulary; up to a byte 0 lies the grammar; then come the draws.
 // Whatever they are: an Error, or a text that ends within the elements that were promised, and the
-// same after its state was saved and loaded, and after the memo has forgotten all.
+// same after its state was saved and loaded, and after the memo has forgotten all. After half of
+// the second that an input has, the walk ends: it is the elements that have a bound, not their sum.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -38,7 +39,8 @@ std::vector<std::uint8_t> saved(grammar::Run& run) {
     return state;
 }
 
-void walk(const std::shared_ptr<const grammar::Grammar>& compiled, const std::uint8_t* draws, std::size_t n) {
+void walk(const std::shared_ptr<const grammar::Grammar>& compiled, const std::uint8_t* draws, std::size_t n,
+          const fuzz::Second& second) {
     const auto memo = std::make_shared<grammar::Memo>(compiled, 1 << 20);
     grammar::Run run(memo);
     const std::size_t elements = compiled->elements();
@@ -49,7 +51,7 @@ void walk(const std::shared_ptr<const grammar::Grammar>& compiled, const std::ui
         }
         return grammar::kNone;
     };
-    for (std::size_t k = 0; k < n; ++k) {
+    for (std::size_t k = 0; k < n && second.left() > 0.5; ++k) {
         const std::uint32_t id = draw(run.allowed(), draws[k]);
         if (id == grammar::kNone) {
             require(run.is_complete());
@@ -80,6 +82,7 @@ void walk(const std::shared_ptr<const grammar::Grammar>& compiled, const std::ui
     std::uint64_t left = run.shortest_end();
     if (left > 2000) return;
     for (; left > 0; --left) {
+        if (second.left() < 0.5) return;
         require(run.shortest_end() <= left);
         const std::uint32_t id = draw(run.allowed(left), draws[0]);
         if (id == grammar::kNone) break;
@@ -100,7 +103,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (draws.empty()) draws.assign(24, data[1]);
     try {
         const auto compiled = std::make_shared<const grammar::Grammar>(text, vocabulary(data[0]));
-        walk(compiled, draws.data(), draws.size());
+        walk(compiled, draws.data(), draws.size(), second);
     } catch (const lstmgen::Error& error) {
         require(std::string(error.what()).rfind("grammar: ", 0) == 0);
     }

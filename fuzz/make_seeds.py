@@ -19,6 +19,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+import test_grammar  # noqa: E402
 import test_hostile_container as hostile  # noqa: E402
 import test_hostile_inputs as of_inputs  # noqa: E402
 import test_hostile_music as of_music  # noqa: E402
@@ -127,6 +128,14 @@ def grammars() -> dict[str, bytes]:
         'root ::= ("ab" [a-z]{2,3})* x\nx ::= "}" | "" ',
         'root ::= [^a] . "\\u00e9"+ y?\ny ::= "(" y ")" | "x"',
     ]
+    texts += {
+        values[0]  # the first argument is the grammar
+        for test in vars(test_grammar).values()
+        for mark in getattr(test, "pytestmark", [])
+        if mark.name == "parametrize" and "grammar" in mark.args[0]
+        for values in (case if isinstance(case, tuple) else (case,) for case in mark.args[1])
+        if len(values[0]) < 2000
+    }
     return {str(i): bytes([i % 16]) + text.encode() + b"\0" + bytes(range(40)) for i, text in enumerate(sorted(texts))}
 
 
