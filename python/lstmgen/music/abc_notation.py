@@ -11,20 +11,36 @@ has no duration are skipped. Clefs do not change the octave.
 from __future__ import annotations
 
 import bisect
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
 from lstmgen.errors import OptionTypeError, option
-from lstmgen.music.notes import BEATS, BPM, GRID, TRACKS, UNITS, GridNote, Meter, Note, Tempo, grid_points, tidy
+from lstmgen.music.notes import (
+    BEATS,
+    BPM,
+    GRID,
+    TRACKS,
+    UNITS,
+    VELOCITY,
+    GridNote,
+    Meter,
+    Note,
+    Tempo,
+    grid_points,
+    tidy,
+)
 
-MAX_ABC = 2**24  # bytes of a file: a note may be one byte, and takes 200 when it is read
+MAX_ABC = 2**24  # bytes of a file
 
 T = TypeVar("T", Tempo, Meter)
 
 _TICKS = 20_160  # of a quarter: its 64ths, fifths, sevenths and ninths are whole numbers of ticks
 _MAX_QUARTERS = 100_000  # of a tune: a day of music
+_MAX_NOTES = 40_000  # of a tune, before ties join them: a note may be one byte, and takes 430 as elements
+_MAX_VOICES = 2**14  # of a tune
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SIGNS = {"=": 0, "^": 1, "^^": 2, "_": -1, "__": -2}
 _SHARPS = "FCGDAEB"  # in the order in which keys have them; flats come in the other order
@@ -77,7 +93,7 @@ class Tune(NamedTuple):
 
 
 class AbcError(ValueError):
-    """A file without a tune, or a tune that is too long.
+    """A file without a tune, or a tune that is too long or has too many notes.
 
     >>> issubclass(AbcError, ValueError)
     True
@@ -91,7 +107,8 @@ def read_abc(data: bytes | str) -> Iterator[Tune]:
         A tune begins with `X:` and ends before the next one, or at an empty line after its key,
         `K:`. A file without `X:` is one tune if it has a key.
 
-    Raises `AbcError` for a file without a tune, and for a tune longer than 100,000 quarters.
+    Raises `AbcError` for a file without a tune, and for a tune of more than 100,000 quarters,
+    40,000 notes or 16,384 voices.
 
     >>> list(read_abc("X:1\\nT:Two notes\\nL:1/8\\nK:G\\nG2 F>|"))[0].notes[1]
     Note(start=1.0, duration=0.75, pitch=66)
@@ -108,7 +125,7 @@ def read_file(data: bytes | str) -> Iterator[Tune]:
     >>> next(read_file("X:1\\nT:One note\\nK:G\\nG|")).title
     'One note'
     """
-    for text in tunes_of(data):
+    for text in _each_tune(data):
         reader = _Reader()
         reader.read(text)
         yield Tune(reader.title, reader.notes(), reader.tempos, reader.meters)
@@ -124,6 +141,11 @@ def tunes_of(data: bytes | str) -> list[str]:
     >>> tunes_of("% mine\\nX:1\\nK:C\\nC|\\n\\nX:2\\nK:C\\nD|")
     ['X:1\\nK:C\\nC|', 'X:2\\nK:C\\nD|']
     """
+    return list(_each_tune(data))
+
+
+def _each_tune(data: bytes | str) -> Iterator[str]:
+    """Yield what `tunes_of` returns."""
     if isinstance(data, bytes):
         try:
             text = data.decode()
@@ -135,12 +157,16 @@ def tunes_of(data: bytes | str) -> list[str]:
         raise OptionTypeError("data", "bytes or text", data)
     lines = text.removeprefix("\ufeff").splitlines()
     text = "\n".join(line.partition("%")[0].rstrip() for line in lines if not line.startswith("%"))
-    starts = [match.start() for match in _TUNE.finditer(text)]
-    if not starts and re.search(r"^K:", text, re.MULTILINE):
-        starts = [0]
-    if not starts:
+    start = -1
+    for match in _TUNE.finditer(text):
+        if start >= 0:
+            yield text[start : match.start()].strip()
+        start = match.start()
+    if start < 0 and re.search(r"^K:", text, re.MULTILINE):
+        start = 0
+    if start < 0:
         raise AbcError("expected a tune in ABC notation, which begins with X: and has a key, K:")
-    return [text[start:end].strip() for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+    yield text[start:].strip()
 
 
 def plain(tune: str) -> str:
@@ -197,6 +223,9 @@ def _in_eighths(line: str, unit: Fraction) -> str:
 # -- in --------------------------------------------------------------------------------------------
 
 
+_EVEN = (1, 1)
+
+
 class _Sound:
     """A note whose times are ticks. A tie makes it longer."""
 
@@ -209,6 +238,8 @@ class _Sound:
 class _Voice:
     """A voice, and how far it was read. Times are ticks."""
 
+    __slots__ = ("altered", "bar", "broken", "end", "last", "lasted", "now", "sounds", "tied", "tuplet")
+
     def __init__(self) -> None:
         self.sounds: list[_Sound] = []
         self.now = self.bar = self.end = 0  # the time now, of the bar, and at the end of its overlays
@@ -216,7 +247,7 @@ class _Voice:
         self.last: dict[tuple[str, str], _Sound] = {}  # the notes of the last chord, by letter and octave
         self.tied: dict[tuple[str, str], _Sound] = {}  # those of them that the next chord goes on with
         self.lasted = 0  # of the last chord or rest
-        self.broken = (1, 1)  # the factor of the next one, after a broken rhythm
+        self.broken = _EVEN  # the factor of the next one, after a broken rhythm
         self.tuplet = (0, 1, 1)  # how many more are in a tuplet, and its factor
 
 
@@ -234,15 +265,23 @@ class _Reader:
         self._unit = 0  # ticks; 0 is what the meter says
         self._chord: list[tuple[tuple[str, str], int, int]] | None = None  # within brackets: name, pitch, ticks
         self._bound: set[tuple[str, str]] = set()  # the names of those that are tied within it
+        self._left = _MAX_NOTES
 
     def notes(self) -> list[Note]:
         """Return the notes of all voices, in order."""
         voices = [voice.sounds for voice in self._voices.values() if voice.sounds]
-        return sorted(
-            Note(one.start / _TICKS, one.duration / _TICKS, one.pitch, track=min(track, TRACKS))
+        quarters: dict[int, float] = {}  # few durations, many notes
+
+        def lasting(ticks: int) -> float:
+            return quarters.setdefault(ticks, ticks / _TICKS)
+
+        notes = [
+            Note._make((one.start / _TICKS, lasting(one.duration), one.pitch, VELOCITY, min(track, TRACKS)))
             for track, sounds in enumerate(voices, 1)
             for one in sounds
-        )
+        ]
+        notes.sort()
+        return notes
 
     def read(self, text: str) -> None:
         """Read a tune."""
@@ -278,7 +317,12 @@ class _Reader:
         elif name == "L" and (found := _UNIT.match(value)):
             self._unit = max(1, round(4 * _TICKS * int(found[1]) / max(int(found[2]), 1)))
         elif name == "V" and value:
-            self._voice = self._voices.setdefault(value.split()[0], _Voice())
+            voice = value.split()[0]
+            if voice not in self._voices:
+                if len(self._voices) > _MAX_VOICES:
+                    raise AbcError(f"expected a tune of at most {_MAX_VOICES:,} voices, found more")
+                self._voices[voice] = _Voice()
+            self._voice = self._voices[voice]
 
     def _unit_of_meter(self) -> int:
         return _TICKS // 4 if 4 * self._meter[0] < 3 * self._meter[1] else _TICKS // 2
@@ -287,12 +331,7 @@ class _Reader:
         for found in _TOKEN.finditer(line):
             kind, voice = found.lastgroup, self._voice
             if kind == "note":
-                name, pitch = self._named(found)
-                ticks = _scaled(self._unit, *_fraction(found["length"]))
-                if self._chord is None:
-                    self._sound([(name, pitch, ticks)])
-                else:
-                    self._chord.append((name, pitch, ticks))
+                self._note(*found.group("sign", "letter", "octave", "length"))
             elif kind == "bar":
                 voice.bar = voice.now = voice.end = max(voice.now, voice.end)
                 voice.altered = {}
@@ -325,17 +364,33 @@ class _Reader:
                 voice.altered, voice.tied, voice.last, voice.lasted = {}, {}, {}, 0
         self._close((1, 1))
 
-    def _named(self, found: re.Match[str]) -> tuple[tuple[str, str], int]:
+    def _note(self, sign: str | None, letter: str, octave: str, length: str) -> None:
+        """Add a note, or a note of the chord that is open."""
+        self._left -= 1
+        if self._left < 0:
+            raise AbcError(f"expected a tune of at most {_MAX_NOTES:,} notes, found more")
+        voice = self._voice
+        name, pitch = self._named(sign, letter, octave)
+        ticks = _scaled(self._unit, *_fraction(length)) if length else self._unit
+        if self._chord is not None:
+            self._chord.append((name, pitch, ticks))
+        elif voice.tied or voice.tuplet[0] or voice.broken is not _EVEN:
+            self._sound([(name, pitch, ticks)])
+        else:  # most are plain
+            sound = _Sound(voice.now, max(1, ticks), pitch)
+            voice.sounds.append(sound)
+            self._last(sound.duration, {name: sound})
+
+    def _named(self, sign: str | None, letter: str, octave: str) -> tuple[tuple[str, str], int]:
         """Return what a note is called, and its pitch."""
-        letter, octave, voice = found["letter"].upper(), found["octave"], self._voice
-        name = (found["letter"], octave)
-        if found["sign"]:
-            voice.altered[letter] = _SIGNS[found["sign"]]
-        elif letter not in voice.altered and name in voice.tied:
-            return name, voice.tied[name].pitch  # a tie over a bar keeps the accidental
-        sign = voice.altered.get(letter, self._key.get(letter, 0))
-        octaves = (6 if found["letter"].islower() else 5) + octave.count("'") - octave.count(",")
-        return name, min(max(12 * octaves + _STEPS[letter] + sign, 0), 127)
+        name, of, pitch = _natural(letter, octave)
+        altered = self._voice.altered
+        if sign:
+            altered[of] = _SIGNS[sign]
+        elif of not in altered and name in self._voice.tied:
+            return name, self._voice.tied[name].pitch  # a tie over a bar keeps the accidental
+        pitch += altered[of] if of in altered else self._key.get(of, 0)
+        return name, min(max(pitch, 0), 127)
 
     def _close(self, factor: tuple[int, int]) -> None:
         """End a chord, if one is open."""
@@ -369,7 +424,7 @@ class _Reader:
             ticks = _scaled(ticks, q, p)
             voice.tuplet = (left - 1, q, p)
         ticks = _scaled(ticks, *voice.broken)
-        voice.broken = (1, 1)
+        voice.broken = _EVEN
         return ticks
 
     def _last(self, ticks: int, last: dict[tuple[str, str], _Sound]) -> None:
@@ -383,7 +438,7 @@ class _Reader:
     def _break(self, signs: str) -> None:
         """Make the last chord longer and the next one shorter, or the other way round."""
         voice, parts = self._voice, 2 ** min(len(signs), 3)
-        if voice.broken != (1, 1):  # it is already
+        if voice.broken != _EVEN:  # it is already
             return
         long, short = (2 * parts - 1, parts), (1, parts)
         mine, voice.broken = (long, short) if signs[0] == ">" else (short, long)
@@ -394,11 +449,20 @@ class _Reader:
         voice.lasted += change
 
 
+@functools.lru_cache(256)
+def _natural(letter: str, octave: str) -> tuple[tuple[str, str], str, int]:
+    """Return what a note is called, its letter, and its pitch without signs."""
+    of = letter.upper()
+    octaves = (6 if letter.islower() else 5) + octave.count("'") - octave.count(",")
+    return (letter, octave), of, 12 * octaves + _STEPS[of]
+
+
 def _scaled(ticks: int, numerator: int, denominator: int) -> int:
     """Return a part of a time, to the nearest tick."""
     return (2 * ticks * numerator + denominator) // (2 * denominator)
 
 
+@functools.lru_cache(256)
 def _fraction(length: str) -> tuple[int, int]:
     """Return what stands after a note.
 

@@ -55,8 +55,10 @@ of anything 1/48. Grace notes and sixty-fourths are what is rounded. With 12 poi
 from __future__ import annotations
 
 import bisect
+import functools
 import itertools
 import math
+import operator
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -199,10 +201,12 @@ def encode(
     """
     asked = check_keep(keep)
 
-    def kept(note: Note) -> GridNote:
-        start, duration, pitch, velocity, track = GridNote.of(note)
-        velocity = velocity if "velocity" in asked else VELOCITY
-        return GridNote(start, min(duration, LONGEST), pitch, velocity, track if "tracks" in asked else 1)
+    loud, by_track = "velocity" in asked, "tracks" in asked
+
+    def kept(note: Note) -> tuple[int, int, int, int, int]:
+        start, duration, pitch, velocity, track = note
+        points = min(max(grid_points(duration), 1), LONGEST)
+        return grid_points(start), points, pitch, velocity if loud else VELOCITY, track if by_track else 1
 
     grid = tidy(map(kept, check_notes(notes)))
     if not grid:
@@ -253,7 +257,7 @@ def _written(
         level = min(max((note.velocity + 2) // 4, 1), LOUDEST)
         if level != loud.get(on, VELOCITY // 4):
             elements.append(f"v{level}")
-        elements.append(f"n{note.pitch}")
+        elements.append(_PITCHES[note.pitch])
         lasting[on], loud[on] = note.duration, level
     for at, _, element in waiting:
         pass_to(at)
@@ -264,8 +268,10 @@ def _written(
 def _by_track(grid: Sequence[GridNote]) -> Iterator[GridNote]:
     """Yield the notes of each onset by track, those of the track that is on first."""
     on = 1
-    for _, chord in itertools.groupby(grid, lambda note: note.start):
-        notes = sorted(chord, key=lambda note: (note.track != on, note.track, note.pitch))
+    for _, chord in itertools.groupby(grid, operator.itemgetter(0)):
+        notes = list(chord)
+        if len(notes) > 1:
+            notes.sort(key=lambda note: (note.track != on, note.track, note.pitch))
         yield from notes
         on = notes[-1].track
 
@@ -276,7 +282,7 @@ def _places(grid: Sequence[GridNote]) -> Callable[[int], int]:
     The piece begins with its first note, and no gap between two onsets, or after the last, is
     longer than `LONGEST`.
     """
-    onsets = sorted({note.start for note in grid})
+    onsets: list[int] = [start for start, _ in itertools.groupby(grid, operator.itemgetter(0))]
     places = [0]
     for before, after in itertools.pairwise(onsets):
         places.append(places[-1] + min(after - before, LONGEST))
@@ -562,11 +568,15 @@ def _unexpected(element: str, position: int, expected: str) -> ValueError:
     return ValueError(f"element {brief(element)} at position {position}: expected {expected}")
 
 
-def _steps(kind: str, points: int) -> list[str]:
+@functools.lru_cache(1024)
+def _steps(kind: str, points: int) -> tuple[str, ...]:
     """Return the fewest elements that add up to a number of points, the largest first."""
     elements = []
     for step in STEPS:
         while points >= step:
             elements.append(f"{kind}{step}")
             points -= step
-    return elements
+    return tuple(elements)
+
+
+_PITCHES = [f"n{pitch}" for pitch in range(128)]

@@ -229,7 +229,7 @@ def grid_points(quarters: float) -> int:
     return math.floor(quarters * GRID + 0.5)
 
 
-def tidy(notes: Iterable[GridNote]) -> list[GridNote]:
+def tidy(notes: Iterable[tuple[int, int, int, int, int]]) -> list[GridNote]:
     """Return the notes in order of start, pitch and track, without overlaps on a pitch of a track.
 
     Of notes that start together on one pitch of a track the longest is kept, and of equally long
@@ -238,18 +238,18 @@ def tidy(notes: Iterable[GridNote]) -> list[GridNote]:
     >>> tidy([GridNote(12, 24, 60), GridNote(0, 24, 60), GridNote(0, 6, 60)])
     [GridNote(start=0, duration=12, pitch=60), GridNote(start=12, duration=24, pitch=60)]
     """
-    longest: dict[tuple[int, int, int], tuple[int, int]] = {}
-    for start, duration, pitch, velocity, track in notes:
-        at = start, pitch, track
-        longest[at] = max((duration, velocity), longest.get(at, (0, 0)))
-    found = []
+    rows = [(start, pitch, track, duration, velocity) for start, duration, pitch, velocity, track in notes]
+    rows.sort()
+    found: list[GridNote] = []
     next_start: dict[tuple[int, int], int] = {}  # where each pitch begins again
-    for start, pitch, track in sorted(longest, reverse=True):
-        duration, velocity = longest[start, pitch, track]
+    while rows:  # from the end, each taken off as its note is made
+        start, pitch, track, duration, velocity = rows.pop()
         limit = next_start.get((pitch, track), start + duration) - start
-        found.append(GridNote(start, min(duration, limit), pitch, velocity, track))
-        next_start[pitch, track] = start
-    return found[::-1]
+        if limit:  # not the same stroke
+            found.append(GridNote._make((start, min(duration, limit), pitch, velocity, track)))
+            next_start[pitch, track] = start
+    found.reverse()
+    return found
 
 
 def sounding(notes: Iterable[Note], pedals: Iterable[Pedal]) -> list[Note]:
