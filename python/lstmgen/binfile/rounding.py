@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,12 +28,15 @@ def to_bf16(values: Array) -> NDArray[np.uint16]:
     [16256, 16256]
     """
     bits = values.view(np.uint32)
-    work = bits >> 16  # all later steps are in place, since a matrix may be large
-    work &= 1
-    work += 0x7FFF
-    work += bits
-    work >>= 16
-    return work.astype(np.uint16)
+    found = np.empty(bits.shape, np.uint16)
+    for piece in _pieces(bits):
+        work = bits[piece] >> 16
+        work &= 1
+        work += 0x7FFF
+        work += bits[piece]
+        work >>= 16
+        found[piece] = work
+    return found
 
 
 def from_bf16(bits: NDArray[np.uint16]) -> Array:
@@ -42,8 +45,10 @@ def from_bf16(bits: NDArray[np.uint16]) -> Array:
     >>> from_bf16(np.array([16256], np.uint16)).tolist()
     [1.0]
     """
-    wide = bits.astype(np.uint32)
-    wide <<= 16
+    wide = np.empty(bits.shape, np.uint32)
+    for piece in _pieces(bits):
+        wide[piece] = bits[piece]
+        wide[piece] <<= 16
     return wide.view(np.float32)
 
 
@@ -58,9 +63,16 @@ def to_int8(values: Array) -> tuple[NDArray[np.int8], Array]:
     >>> steps.tolist(), float(scales[0] * 127)
     ([[127], [-64]], 2.0)
     """
-    scales = (np.abs(values).max(axis=0) / np.float32(127)).astype(np.float32)
-    steps = np.divide(values, scales, out=np.zeros_like(values, np.float32), where=scales > 0)
-    return np.clip(np.rint(steps), -127, 127).astype(np.int8), scales
+    greatest = np.zeros(values.shape[1:], values.dtype)
+    for piece in _pieces(values):
+        np.maximum(greatest, np.abs(values[piece]).max(axis=0), out=greatest)
+    scales = (greatest / np.float32(127)).astype(np.float32)
+    found = np.empty(values.shape, np.int8)
+    for piece in _pieces(values):
+        part = values[piece]
+        steps = np.divide(part, scales, out=np.zeros_like(part, np.float32), where=scales > 0)
+        found[piece] = np.clip(np.rint(steps, out=steps), -127, 127, out=steps)
+    return found, scales
 
 
 def from_int8(steps: NDArray[np.int8], scales: Array) -> Array:
@@ -69,7 +81,20 @@ def from_int8(steps: NDArray[np.int8], scales: Array) -> Array:
     >>> from_int8(np.array([[2], [3]], np.int8), np.array([0.5], np.float32)).tolist()
     [[1.0], [1.5]]
     """
-    return np.asarray(steps * scales, np.float32)
+    found = np.empty(steps.shape, np.float32)
+    for piece in _pieces(steps):
+        np.multiply(steps[piece], scales, out=found[piece])
+    return found
+
+
+def _pieces(values: NDArray[Any]) -> Iterator[Any]:
+    """Yield indices of parts that take about a millisecond each, so that Ctrl-C need not wait."""
+    if values.ndim == 0:
+        yield ...
+        return
+    rows = max(1, 2**18 * len(values) // max(values.size, 1))
+    for first in range(0, len(values), rows):
+        yield slice(first, first + rows)
 
 
 def rounded(network: Network, dtype: str) -> Network:
