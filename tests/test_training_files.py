@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +24,7 @@ import lstmgen
 from lstmgen import exporting
 from lstmgen.cli import main as cli
 from lstmgen.cli.train import ended
-from lstmgen.training import TextSettings, train_text
+from lstmgen.training import TextSettings, checkpoint, train_text
 from lstmgen.training.checkpoint import Files, State
 from support.kills import COUNTED
 from support.networks import network, packed
@@ -491,7 +492,7 @@ def test_a_process_that_is_killed_leaves_the_old_files_or_the_new_ones(tmp_path:
 KILLED = f"""{COUNTED}
 from pathlib import Path
 import lstmgen.files as files
-from lstmgen.training import TextSettings, train_text
+from lstmgen.training import TextSettings, checkpoint, train_text
 left = int(sys.argv[2])
 for name in ("replace", "fsync"):
     setattr(os, name, counted(getattr(os, name)))
@@ -525,6 +526,34 @@ def test_a_training_that_is_killed_at_many_steps_leaves_whole_files_and_goes_on(
     x = np.zeros((1, 10), np.uint32)
     keras_model, model = lstmgen.Model(tmp_path / "m.h5"), lstmgen.Model(tmp_path / "m.bin")
     np.testing.assert_array_equal(keras_model.predict(x), model.predict(x))
+
+
+def test_keras_saves_in_memory_where_no_other_disk_has_room(
+    keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (full := tmp_path / "full").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(full))
+    model = keras.Sequential([keras.layers.Input((5, 3)), keras.layers.LSTM(4), keras.layers.Dense(3)])
+    model.compile("adam", "mse")
+    opened: list[str] = []
+    real = open
+
+    def recorded(path: Any, *args: Any, **kwargs: Any) -> Any:
+        opened.append(str(path))
+        return real(path, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", recorded)
+        saved = {suffix: checkpoint.saved_bytes(model, suffix) for suffix in (".keras", ".h5")}
+    assert not [path for path in opened if path.startswith(str(full))]
+    for suffix, data in saved.items():
+        (path := tmp_path / f"m{suffix}").write_bytes(data)
+        again = keras.models.load_model(path, compile=False)
+        for a, b in zip(again.get_weights(), model.get_weights(), strict=True):
+            assert (a == b).all()
+    assert {path.name for path in tmp_path.iterdir()} == {"full", "m.keras", "m.h5"}
+    assert not any(full.iterdir())
 
 
 def test_a_damaged_journal_is_an_error(tmp_path: Path) -> None:

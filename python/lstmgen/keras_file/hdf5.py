@@ -1,4 +1,4 @@
-"""Careful reading of HDF5 from anywhere. Only this module uses h5py.
+"""Careful reading of HDF5 from anywhere, and writing into memory. Only this module uses h5py.
 
 No link leads out of the file. The size of an array is compared with the size that is wanted before
 the array is read. h5py raises exceptions of many classes for a damaged file; they become one error.
@@ -10,7 +10,7 @@ import contextlib
 import io
 import math
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -55,6 +55,24 @@ def open_file(file: BinaryIO) -> Any:
 
     with damage():
         return h5py.File(file, "r")
+
+
+def written(write: Callable[[Any], object], name: str) -> bytes:
+    """Return a file of HDF5 that a function writes. It is called with the open h5py.File.
+
+    The text of the file is its name, as Keras wants it. The file is in memory: where a disk is
+    full, HDF5 would end the process.
+    """
+    import h5py
+
+    class File(h5py.File):  # type: ignore[misc]
+        def __str__(self) -> str:
+            return name
+
+    with File(name, "w", driver="core", backing_store=False) as file:
+        write(file)
+        file.flush()
+        return file.id.get_file_image()  # type: ignore[no-any-return]
 
 
 def _check_length(file: BinaryIO, size: int) -> None:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 import lstmgen
 from lstmgen import files, inputs
 from lstmgen.errors import option
+from lstmgen.keras_file import hdf5
 from lstmgen.training import card
 from lstmgen.training.backend import import_keras
 
@@ -134,12 +135,27 @@ class Files:
 def saved_bytes(model: Any, suffix: str) -> bytes:
     """Return a model as Keras saves it.
 
-    It is saved in a temporary folder. In a folder that is full, HDF5 would end the process.
+    It is saved in memory. In a folder that is full, HDF5 would end the process.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        saved = Path(folder, f"model{suffix}")
-        model.save(saved)
-        return saved.read_bytes()
+    if suffix == ".keras":
+        with tempfile.TemporaryDirectory() as folder:
+            archive = _InMemory(Path(folder, "model.keras"))
+            model.save(archive)
+            return archive.getvalue() or archive.path.read_bytes()
+    return hdf5.written(model.save, f"model{suffix}")
+
+
+class _InMemory(io.BytesIO):
+    """What Keras takes for a file whose name ends with .keras. The first versions of Keras 3 open
+    `path` instead.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.path)
 
 
 @dataclass
@@ -187,13 +203,11 @@ class State:
         self.keras = keras_version()
         notes = {"version": _VERSION, "lstmgen": lstmgen.__version__, **asdict(self)}
         notes["best"] = self.best if math.isfinite(self.best) else None
-        with tempfile.TemporaryDirectory() as folder:
-            saved = Path(folder, path.name)
-            model.save(saved)
-            with zipfile.ZipFile(saved, "a") as archive:
-                notes["digest"] = _digest(archive, notes)
-                archive.writestr(_NOTES, json.dumps(notes))
-            files.write(path, saved.read_bytes())
+        saved = io.BytesIO(saved_bytes(model, ".keras"))
+        with zipfile.ZipFile(saved, "a") as archive:
+            notes["digest"] = _digest(archive, notes)
+            archive.writestr(_NOTES, json.dumps(notes))
+        files.write(path, saved.getvalue())
 
     @classmethod
     def read(cls, path: Path) -> State:
