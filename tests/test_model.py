@@ -184,6 +184,15 @@ def test_a_bin_takes_no_export_options(path: Path) -> None:
         lstmgen.Model(path, vocab=["a"])
 
 
+@pytest.mark.parametrize(
+    ("of", "typed", "near"),
+    [(lstmgen.Model, "dtpye", "dtype"), (lstmgen.Generator, "thread", "threads"), (lstmgen.Generator, "vocb", "vocab")],
+)
+def test_an_option_that_does_not_exist_is_named_with_the_nearest(of: Any, typed: str, near: str, path: Path) -> None:
+    with pytest.raises(TypeError, match=f"{of.__name__} has no option {typed}: did you mean '{near}'"):
+        of(path, **{typed: 1})
+
+
 def test_a_model_takes_no_export_options(model: lstmgen.Model) -> None:
     with pytest.raises(TypeError, match="a Model takes no vocab"):
         lstmgen.Generator(model, vocab=["a"])

@@ -214,11 +214,22 @@ def build(source: Source, options: ExportOptions, network: Network | None = None
         return _built(source, options, network)
 
 
-def _built(source: Source, options: ExportOptions, network: Network | None) -> Exported:
-    unknown = options.keys() - ExportOptions.__annotations__.keys()
-    if unknown:
+def check_names(who: str, options: Iterable[str], *others: str) -> None:
+    """Raise `TypeError` for an option that does not exist.
+
+    who: what takes the options.
+    others: options that it takes besides those of an export.
+
+    >>> check_names("Model", ["vocab"])
+    """
+    known = [*ExportOptions.__annotations__, *others]
+    if unknown := set(options).difference(known):
         first = min(unknown)
-        raise TypeError(f"export has no option {first}{near(first, ExportOptions.__annotations__)}")
+        raise TypeError(f"{who} has no option {first}{near(first, known)}")
+
+
+def _built(source: Source, options: ExportOptions, network: Network | None) -> Exported:
+    check_names("export", options)
     if is_bin(source):
         return _repacked(source, options)
     if network is None:

@@ -121,6 +121,10 @@ class Generator:
         threads: int = 1,
         **options: Unpack[ExportOptions],
     ) -> None:
+        if options:
+            from lstmgen.exporting import check_names
+
+            check_names("Generator", options, "threads")
         if isinstance(source, Model) and options:
             raise TypeError(f"a Model takes no {', '.join(options)}")
         self.model = source if isinstance(source, Model) else Model(source, **options)

@@ -65,6 +65,9 @@ class Model:
         name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
         if is_bin(source):
             if rest := options.keys() - {"dtype"}:
+                from lstmgen.exporting import check_names
+
+                check_names("Model", rest)
                 found = ", ".join(map(option, sorted(rest)))
                 raise TypeError(f"{name}: only a Keras file takes {found}: a .bin has its own")
             if (dtype := options.get("dtype")) is not None:
