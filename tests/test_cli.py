@@ -687,7 +687,7 @@ def test_bench_shows_both_ways_of_sampling(run: Any, path: str, monkeypatch: pyt
     row = r"{} +[\d,]+ elements/s +\d+% of the {} limit"
     assert re.fullmatch(row.format(r"window \(--refresh 1\)", "arithmetic"), modes[0])
     assert re.fullmatch(row.format(r"carried \(--carry\)", "memory"), modes[1])
-    assert modes[2].startswith("what would change it")
+    assert modes[2].startswith("other options: ")
     assert modes[-1].startswith("recommended: ")
     options = {line.split("  ")[1].strip(): line for line in modes[3:-1]}
     assert {"as it is", "--carry", "--dtype bf16", "--dtype int8"} <= options.keys()
@@ -727,7 +727,7 @@ def test_bench_scores_the_text_that_is_given(
     text = "".join(vocabulary.elements) * 3
     (tmp_path / "text.txt").write_text(text)
     ran = run("bench", path, "--text", str(tmp_path / "text.txt"))
-    assert f"bits an element of {tmp_path / 'text.txt'}:" in ran.out
+    assert f"bits of an element of {tmp_path / 'text.txt'}:" in ran.out
     bits = lstmgen.Generator(path).score(text).bits_per_element
     assert re.search(rf"as it is +{bits:.3f} bits", ran.out)
 

@@ -57,9 +57,10 @@ def run(args: argparse.Namespace) -> None:
             }
         )
         return
-    hint = " (--text FILE: of a text)" if text is None else ""
-    print(f"what would change it, in times as fast (--dtype: of an export), and bits an element of {scored}{hint}:")
-    _print(advice)
+    if advice:
+        hint = " (or of a text: --text FILE)" if text is None else ""
+        print(f"other options: times as fast, and bits of an element of {scored}{hint}:")
+        _print(advice)
     carry = next((one for one in advice if one.option == option("refresh", None)), None)
     if carry and not carry.recommended and model.needs_windows:
         print(f"{carry.option} is another model: {model.needs_windows}")
@@ -69,8 +70,10 @@ def run(args: argparse.Namespace) -> None:
 def _print(advice: Sequence[Advice]) -> None:
     """Print a line for the model as it is, and one for each option."""
     if advice:
-        print(f"  {'as it is':22} {'':31} {advice[0].before:7.3f} bits")
+        print(f"  {'as it is':22} {'':31} {advice[0].before:7.3f} bits/element")
     for one in advice:
         gains = zip((one.window, one.carried), ("window", "carried"), strict=True)
         told = ", ".join(f"{gain:6.2f} {name}" for gain, name in gains if gain)
-        print(f"  {one.option:22} {told:31} {one.bits:7.3f} bits{'' if one.recommended else '   not recommended'}")
+        print(
+            f"  {one.option:22} {told:31} {one.bits:7.3f} bits/element{'' if one.recommended else '   not recommended'}"
+        )
