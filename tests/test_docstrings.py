@@ -29,7 +29,7 @@ INNER = {
     "lstmgen.serving": "its functions take requests and running samples",
     "lstmgen.training": "its functions take networks of Keras",
 }
-# Public names of such rooms, and others, that have no example of their own.
+# Public names, in such rooms and in others, whose docstrings have no example.
 WITHOUT = {
     "lstmgen.keras.ExportCallback.on_train_begin": "Keras calls it",
     "lstmgen.keras.ExportCallback.on_epoch_end": "Keras calls it",

@@ -233,7 +233,7 @@ def attack(module: str) -> Attack:
     return attack
 
 
-@pytest.mark.slow(reason="tens of thousands of calls; each value of each option has a test of its own")
+@pytest.mark.slow(reason="tens of thousands of calls; each value of each option has another test")
 @pytest.mark.parametrize(
     ("module", "without"),
     [

@@ -447,7 +447,7 @@ def test_many_parallel_readings_keep_a_long_text_readable() -> None:
     assert run.complete
 
 
-# -- the grammars that come along
+# -- the bundled grammars
 # --------------------------------------------------------------------
 
 

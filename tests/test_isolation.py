@@ -1,4 +1,4 @@
-"""Files of Keras are read in a process of their own, within limits."""
+"""A separate process reads files of Keras, within limits."""
 
 from __future__ import annotations
 

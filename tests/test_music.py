@@ -391,7 +391,7 @@ def test_notes_stay_on_the_piano() -> None:
 
 
 def lesson_notes(music21: Any, path: Path, part: int | None = 0) -> list[str]:
-    """Return the code behind the lesson, word for word but for `flatten`.
+    """Return the code of the lesson, word for word but for `flatten`.
 
     `part`: the one whose notes are taken, in the lesson the first. None: `partitionByInstrument`
     returns None, as it did before music21 8 for a file without instruments.
@@ -530,7 +530,7 @@ DRUMS = {  # ways to notate drums
 
 
 @needs_music21
-@pytest.mark.parametrize("notated", slow_but({"unpitched"}, DRUMS, "starts music21 in a process of its own"))
+@pytest.mark.parametrize("notated", slow_but({"unpitched"}, DRUMS, "starts music21 in a separate process"))
 @pytest.mark.parametrize("notation", music.NOTATIONS)
 def test_a_score_for_drums_is_named(tmp_path: Path, notation: str, notated: str) -> None:
     path = tmp_path / "drums.musicxml"

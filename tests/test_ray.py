@@ -34,7 +34,7 @@ def ray() -> Any:
 
 @pytest.fixture(scope="module")
 def cluster(ray: Any) -> Iterator[Any]:
-    """A cluster of three nodes, each with processes of its own."""
+    """A cluster of three nodes, each with separate processes."""
     from ray.cluster_utils import Cluster
 
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})

@@ -28,7 +28,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 def command(corpus: Path, *options: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """`lstmgen train text` as a process of its own, in which Ctrl-C is not ignored."""
+    """`lstmgen train text` in a separate process, in which Ctrl-C is not ignored."""
     paths = [*([str(path)] if path else []), *sys.path]
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.run(

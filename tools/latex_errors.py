@@ -124,7 +124,7 @@ def parse(log: str) -> Log:
 
 
 def compile_text(lines: list[str], texts: Path, timeout: float) -> Log:
-    """Compile the lines once, in a folder of their own."""
+    """Compile the lines once, in a new folder."""
     with tempfile.TemporaryDirectory(prefix="latex-errors-") as name:
         folder = Path(name)
         for source in [texts / "preamble.tex", *texts.glob("*.cls"), *texts.glob("*.sty")]:

@@ -103,7 +103,7 @@ void* operator new(std::size_t n, std::align_val_t alignment) {
     if (!p) throw std::bad_alloc();
     return p;
 }
-// Sanitizers have one of their own for this.
+// Without it, sanitizers bring theirs.
 void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
     return granted() ? counted(std::malloc(n ? n : 1)) : nullptr;
 }

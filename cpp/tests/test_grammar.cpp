@@ -69,7 +69,7 @@ std::vector<std::uint32_t> walk(grammar::Run& run, std::size_t n, std::uint64_t 
     if (void* const p = std::malloc(n > 0 ? n : 1)) return p;
     throw std::bad_alloc();
 }
-// Sanitizers have one of their own for this.
+// Without it, sanitizers bring theirs.
 [[gnu::noinline]] void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
     ++allocations;
     return std::malloc(n > 0 ? n : 1);

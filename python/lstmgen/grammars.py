@@ -1,7 +1,7 @@
 r"""Grammars in GBNF, ready to use: LaTeX, music, JSON, balanced brackets.
 
 Each function returns the text of a grammar (docs/grammar.md). A generator that has one draws only
-elements that keep the text a begin of a text of the grammar.
+elements with which its text can still become one of the grammar.
 
 >>> print(balanced(["()"]))
 root ::= ([^()] | pair)*
@@ -70,8 +70,8 @@ def balanced(pairs: Iterable[str] = ("()", "[]", "{}")) -> str:
 def json() -> str:
     """Return a grammar of a JSON value (RFC 8259).
 
-    White space stands wherever it may between the parts of the value. Outside of it there is none,
-    so that a text ends where the value does.
+    White space may stand between the parts of the value, wherever JSON allows it. There is none
+    before and after the value, so that a text ends where the value does.
 
     >>> import json as parser, lstmgen
     >>> text = lstmgen.Generator("latex").sample(99, seed=3, grammar=json())
@@ -299,11 +299,11 @@ def latex(corpus: str | None = None) -> str:
     ``\begin{x}`` is closed by ``\end{x}``. ``\item`` stands in lists only, at most four deep, and
     nothing stands before the first. ``&`` and ``\\`` stand in alignments, ``\left`` has its
     ``\right``, and commands that take arguments have them. Comments may hold anything, and verbatim
-    text all but a backslash.
+    text anything but a backslash.
 
-    corpus: LaTeX that is taken to be right. Then only its commands are known, in formulas or
-        outside of them as there, and only its environments. A command that always has arguments has
-        them. None: common environments, and commands of any name.
+    corpus: LaTeX that is taken to be right. The grammar then knows only its environments and its
+        commands, each in formulas or outside of them as in the corpus. A command that always has
+        arguments there has them. None: common environments, and commands of any name.
 
     The grammar describes the body of a document: neither its preamble nor ``\begin{document}``.
 

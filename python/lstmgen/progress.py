@@ -23,7 +23,7 @@ _busy = False  # whether there is work that shows how long it takes, where nothi
 
 
 def bar(total: int | None, unit: str, what: str = "", **more: Any) -> Any:
-    """A bar of tqdm that counts up to `total`, and tells the rate and the time left.
+    """Return a bar of tqdm that counts up to `total`, and tells the rate and the time left.
 
     total: None if it is not known. unit: what is counted, such as "elements". what: comes first.
     more: other options of tqdm.
@@ -46,7 +46,7 @@ def bar(total: int | None, unit: str, what: str = "", **more: Any) -> Any:
 
 
 def counted(items: Iterable[T], total: int | None, unit: str, what: str = "") -> Iterator[T]:
-    """The items, and a bar while they are taken.
+    """Yield the items, and show a bar meanwhile.
 
     >>> list(counted("abc", 3, "letters"))
     ['a', 'b', 'c']
@@ -60,10 +60,10 @@ def counted(items: Iterable[T], total: int | None, unit: str, what: str = "") ->
 
 @contextmanager
 def counting(total: int | None, unit: str, what: str = "") -> Iterator[Callable[[int], None] | None]:
-    """A function that is told how much of `total` is done, and shows a bar after a second.
+    """Give a function that is told how much of `total` is done, and shows a bar after a second.
 
-    None where no bar is shown: in a pipe, in a thread that is not the main one, inside of work that
-    has a bar, and with `TQDM_DISABLE` in the environment.
+    It is None where no bar is shown: in a pipe, in a thread that is not the main one, inside of
+    work that has a bar, and with `TQDM_DISABLE` in the environment.
 
     >>> with counting(3, "steps") as done:
     ...     print(done)

@@ -50,8 +50,8 @@ def sample_dataset(
     length: how many elements a row has at most, at least 0.
     temp: the temperature, at least 0.
     out: a folder that all machines reach under this name. Rows are written there as Parquet, in
-        parts that are there whole or not at all. The same call continues a run that was ended,
-        however it ended. Without a seed it takes that of the run.
+        parts that are there whole or not at all. The same call continues a run that was
+        interrupted. Without a seed it takes the seed of that run.
     actors: how many actors draw, at least 1. The default is one for each `threads` processors.
     threads: how many threads an actor has, at least 1. Ray counts them as processors.
     part: how many rows an actor draws at a time, at least 1. The default is 960, or fewer if a row

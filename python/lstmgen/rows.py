@@ -330,7 +330,7 @@ class Parts:
     def write(self, indices: range, rows: Iterable[Row], columns: Sequence[str]) -> None:
         """Write a part. It is there whole or not at all. The class has an example.
 
-        indices: of the rows. columns: see `Rows.columns`.
+        indices: those of the rows. columns: see `Rows.columns`.
         """
         _check_indices(indices)
         _check_columns(columns)
@@ -485,8 +485,8 @@ def write_rows(
     scores: whether rows have their `log_probability`, which takes a tenth of the time.
     options: see `ManyOptions`; one value for all rows. The row i has the seed `seed` + i.
 
-    The same call continues a run that was ended, however it ended. Without a seed it takes that of
-    the run. `n` may be another one. A bar shows how far it is, on terminals and in notebooks.
+    The same call continues a run that was interrupted. Without a seed it takes the seed of that
+    run, and `n` may differ. A bar shows the progress on terminals and in notebooks.
 
     Raises what `Generator.sample_rows` raises. Raises `ValueError` for another suffix, and for
     parts of a run with other options. Raises `ImportError` for a .parquet without pyarrow.

@@ -1,4 +1,4 @@
-"""Comparing networks, and what Keras makes of its own."""
+"""Comparing networks, and what Keras computes."""
 
 from __future__ import annotations
 

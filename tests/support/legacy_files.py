@@ -596,7 +596,7 @@ def functional_config(era: Era, model: Any) -> Config:
 
     def tensor(history: Sequence[Any]) -> list[Any]:
         name, node, index = history
-        return [name, node + kinds[name], index]  # a model inside has a node of its own before it is called
+        return [name, node + kinds[name], index]  # a model inside has a node before it is called
 
     def node(today: Config) -> list[Any]:
         state = list(histories(today["kwargs"].get("initial_state")))

@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Service:
-    """A server in a process of its own, at a free port."""
+    """A server in a separate process, at a free port."""
 
     def __init__(self, log: Path, *argv: str | Path) -> None:
         self._log = log

@@ -1,6 +1,6 @@
 """Turn the docstrings of the package into Markdown, for the reference of the site.
 
-They are written to be read in a terminal. Three things need a form of their own in Markdown: an
+They are written to be read in a terminal. Three things need another form in Markdown: an
 example, lines that begin with the name of a parameter, and names of pages.
 """
 

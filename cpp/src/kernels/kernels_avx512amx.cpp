@@ -3,7 +3,7 @@
 //
 // A tile is a matrix of 16 rows of 64 bytes. One instruction adds the product of two of them to a
 // tile of sums. Two such products, of the upper and of the lower bytes, make one of 16-bit numbers.
-// Weights need no layout of their own: 16 groups of four rows of a panel are a tile.
+// Weights need no other layout: 16 groups of four rows of a panel are a tile.
 #include "vec_avx512.hpp"
 
 #include "products.inl"

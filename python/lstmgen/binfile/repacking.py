@@ -53,7 +53,7 @@ def network_of(data: bytes, name: str) -> Network:
 
 
 def with_grammar(data: bytes, grammar: str) -> bytes:
-    """Return the bytes of a sound `.bin` with this grammar in place of its own.
+    """Return the bytes of a sound `.bin` whose grammar is replaced by this one.
 
     >>> import lstmgen
     >>> data = with_grammar(lstmgen.Model("latex").to_bytes(), 'root ::= [a-z]+')
@@ -64,7 +64,7 @@ def with_grammar(data: bytes, grammar: str) -> bytes:
 
 
 def with_card(data: bytes, card: str) -> bytes:
-    """Return the bytes of a sound `.bin` with this card, a JSON object, in place of its own.
+    """Return the bytes of a sound `.bin` whose card is replaced by this one, a JSON object.
 
     >>> import lstmgen
     >>> data = with_card(lstmgen.Model("latex").to_bytes(), '{"data": "mine"}')

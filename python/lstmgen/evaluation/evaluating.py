@@ -54,20 +54,20 @@ def evaluate(
     name: str | None = None,
     **options: Unpack[ManyOptions],
 ) -> Evaluation:
-    """Return how a model stands against data: bits an element, and what it draws beside them.
+    """Measure a model against data: the bits of an element, and what it draws compared with them.
 
-    model: of text or music; a `Model`, or what `Model` takes.
-    data: text files, or music files, as the elements of the model are; folders of them, too.
+    model: a model of text or music: a `Model`, or what `Model` takes.
+    data: text files for a model of text, music files for one of music, or folders of them.
     corpus: what the model learnt from, if `data` is something else. Copies and known words are
         counted against it. None: against `data`.
     samples: how many samples are drawn, at least 0; None: 10 of text, 20 of music.
-    length: elements of each, at least 1; None: 10,000 of text, 1,000 of music.
-    temp: the temperature, at least 0.
-    charset, lower: of text, as in `lstmgen.training.TextSettings`; None: as the model's card says,
-        or UTF-8 and the case as it is.
-    name: of the model, as the table has it; None: its path, or the name in its card.
-    options: of sampling, as in `Generator.sample_many`. Without a seed it is 1. `refresh` holds for
-        the bits, too.
+    length: how many elements each sample has, at least 1; None: 10,000 of text, 1,000 of music.
+    temp: the temperature, at least 0. The default is 1.
+    charset, lower: how text is read, as in `lstmgen.training.TextSettings`. None: as the model's
+        card says, or as UTF-8 with its case.
+    name: the name of the model in the table. None: its path, or the name in its card.
+    options: those of `Generator.sample_many`. The default of `seed` is 1. `refresh` holds for the
+        bits, too.
 
     The first element of a text or a piece is not predicted. Elements that the model does not know
     are left out, and counted. The measures of what was drawn are means over the samples.

@@ -18,8 +18,8 @@ Shares = Mapping[str, float]  # of each value, with sum 1
 class Row(NamedTuple):
     """A measure, of the data and of what the model drew.
 
-    name: of the measure, with its unit.
-    data, drawn: its values; None: there is none.
+    name: the name of the measure, with its unit.
+    data, drawn: its value for the data, and for what was drawn. None: there is none.
 
     >>> Row("characters", 1000, None).data
     1000
@@ -36,9 +36,9 @@ class Evaluation:
 
     model, data: their names.
     rows: the measures.
-    distributions: of each property, such as "pitch", the share of each value in the data and in
-        what was drawn.
-    notes: what is worth knowing of the figures, a sentence each.
+    distributions: for each property, such as "pitch", the share of each value in the data, and its
+        share in what was drawn.
+    notes: sentences about the figures.
 
     >>> found = Evaluation("m.bin", "a.txt", (Row("bits/char", 1.5),), {}, ())
     >>> found["bits/char"].data

@@ -1,4 +1,4 @@
-"""Files of Keras are read in a process of their own.
+"""A separate process reads files of Keras.
 
 libhdf5 is a parser in C, and a damaged file can crash it, or make it take memory and time without
 end. So a child process reads the file, with limits, and hands over what it found as plain data

@@ -78,9 +78,9 @@ class Tune(NamedTuple):
     """A tune of a file.
 
     title: its first title, as written; "" if it has none.
-    notes: those of all voices, in order of start and then pitch. There may be none. A voice is a
-        track.
-    tempos, meters: in order.
+    notes: the notes of all voices, in order of start and then pitch. There may be none. A voice is
+        a track.
+    tempos, meters: its tempos and time signatures, in order of start.
 
     >>> Tune("Scale", [Note(0, 1, 60)], [], []).title
     'Scale'

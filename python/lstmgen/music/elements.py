@@ -190,7 +190,7 @@ def encode(
     """Return the elements of the notation "events" for these notes.
 
     notes: in any order. Silence before the first one is left out.
-    keep: what is kept beside pitches and times, as in `check_keep`. Without "tracks", all notes
+    keep: what is kept beside pitches and times, as in `read_pieces`. Without "tracks", all notes
         are on one.
     pedals, tempos, meters: what else the piece says, if it is to be kept.
 

@@ -199,7 +199,7 @@ class NoteStream(Iterator[TimedNote]):
     """A running sample of notes. `NoteGenerator.stream` makes it.
 
     temp: the temperature, at least 0. A change holds from the next note on.
-    probability: with which the pitch of the last note was drawn, None before the first.
+    probability: that of the pitch of the last note, when it was drawn. None before the first note.
 
     `NoteGenerator` has an example.
     """

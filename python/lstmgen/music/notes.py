@@ -28,7 +28,7 @@ class Note(NamedTuple):
     duration: quarters, more than 0.
     pitch: MIDI pitch, 0 to 127; 60 is middle C.
     velocity: how hard the key is struck, 1 to 127.
-    track: of the hand, voice or instrument that plays it, 1 to 15.
+    track: the number of the hand, voice or instrument that plays it, 1 to 15.
 
     >>> Note(start=0.5, duration=1.0, pitch=60)
     Note(start=0.5, duration=1.0, pitch=60)
@@ -47,7 +47,9 @@ class Note(NamedTuple):
 
 
 class Pedal(NamedTuple):
-    """The sustain pedal is down from `start` to `end`, in quarters.
+    """A time in which the sustain pedal is down.
+
+    start, end: quarters from the beginning of the piece, at least 0.
 
     >>> Pedal(0, 4).end
     4
@@ -58,7 +60,10 @@ class Pedal(NamedTuple):
 
 
 class Tempo(NamedTuple):
-    """From `start`, in quarters, on the tempo is `bpm`, quarters a minute.
+    """A change of the tempo.
+
+    start: quarters from the beginning of the piece, at least 0.
+    bpm: quarters a minute, 4 to 1000.
 
     >>> Tempo(0, 120).bpm
     120
@@ -69,9 +74,11 @@ class Tempo(NamedTuple):
 
 
 class Meter(NamedTuple):
-    """From `start`, in quarters, on the time signature is `beats`/`unit`.
+    """A change of the time signature to `beats`/`unit`.
 
-    beats: 1 to 16. unit: 1, 2, 4, 8, 16 or 32, the part of a whole note that is a beat.
+    start: quarters from the beginning of the piece, at least 0.
+    beats: beats of a bar, 1 to 16.
+    unit: the part of a whole note that is a beat: 1, 2, 4, 8, 16 or 32.
 
     >>> Meter(0, 6, 8)
     Meter(start=0, beats=6, unit=8)

@@ -83,7 +83,9 @@ class Music:
     def sounds(self, bpm: float | None = None) -> list[tuple[float, float, int, int]]:
         """Return what sounds: start and duration in seconds, pitch and velocity.
 
-        bpm: as in `seconds`. The pedal lengthens a note until it rises, or the note comes again.
+        bpm: as in `seconds`.
+
+        The pedal lengthens a note until it rises, or the note comes again.
 
         >>> Music([Note(0, 1, 60)], pedals=[Pedal(0, 4)]).sounds(bpm=60)
         [(0.0, 4.0, 60, 80)]

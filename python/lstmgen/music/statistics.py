@@ -23,9 +23,9 @@ _LEAST = 40  # elements: fewer are too short to tell a loop
 class Repeat(NamedTuple):
     """A pattern that comes again and again.
 
-    pattern: its items.
-    start: index of the first item of the run.
-    length: number of items of the run; the last pattern in it may be cut off.
+    pattern: the items of the pattern.
+    start: the index of the first item of the run.
+    length: the number of items of the run. Its last pattern may be cut off.
 
     >>> Repeat(("a", "b"), start=1, length=5).pattern
     ('a', 'b')

@@ -33,10 +33,10 @@ _NOISE = re.compile(
 
 
 def import_keras(what: str = "training") -> Any:
-    """Keras, on the backend that KERAS_BACKEND or Keras's own configuration names.
+    """Return Keras, on the backend that KERAS_BACKEND or Keras's own configuration names.
 
-    Where neither does and TensorFlow is not installed, it is jax or torch, if one of them is, and
-    a line says so. Raises `ImportError` that says what needs Keras, and what to install.
+    If neither names one, and TensorFlow is not installed, it is jax or torch, whichever is, and a
+    line says so. Raises `ImportError` that says what needs Keras, and what to install.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _choose_backend()
