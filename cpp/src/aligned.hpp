@@ -61,7 +61,7 @@ private:
         return static_cast<T*>(current_allocator().take(size * sizeof(T)));
     }
 
-    std::unique_ptr<T[], Free> data_;
+    std::unique_ptr<T[], Free> data_;  // (size()), 64-byte aligned
     std::size_t size_ = 0;
 };
 

@@ -19,8 +19,8 @@
 
 namespace lstmgen {
 
-/// A reference to a function f(row, n, bytes), which takes n rows of an array from `row` on. They
-/// lie at `bytes`, row after row, as in the file. The function must outlive this.
+/// A reference to a function f(row, n, bytes), which takes n rows of an array from `row` on:
+/// `bytes` (n, bytes of a row), as in the file. The function must outlive this.
 class Take {
 public:
     template <class F>

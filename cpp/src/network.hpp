@@ -67,8 +67,8 @@ private:
     ModelInfo info_;
     const kernels::KernelTable& kernels_;
     Continue keep_going_;
-    std::vector<std::unique_ptr<Layer>> layers_;
-    std::vector<std::size_t> body_, tail_;
+    std::vector<std::unique_ptr<Layer>> layers_;  // (layers)
+    std::vector<std::size_t> body_, tail_;        // (layers of each), their numbers
     std::vector<unsigned char> after_recurrent_;  // (layers)
     std::string file_prefix_;                     // bytes of the file before its arrays
     std::size_t checksum_at_ = 0;                 // position of the checksum in them

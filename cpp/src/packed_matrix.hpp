@@ -82,8 +82,8 @@ public:
 private:
     static constexpr std::size_t kApplyRows = 64;  // rows that are rounded and multiplied at once
 
-    // Does the work of `put`. T has as many bytes as a number of the matrix. I rows are
-    // interleaved.
+    // Does the work of `put` for `bytes` (n, bytes of a row). T has as many bytes as a number of
+    // the matrix. I rows are interleaved.
     template <std::size_t I, class T>
     void put_rows(std::size_t row, std::size_t n, const std::byte* bytes);
     // Puts values (gates * units) into columns (padded_columns), in packed order.
@@ -98,7 +98,7 @@ private:
     AlignedBuffer<std::byte> weights_;    // (rows, padded_columns) numbers in the order of layout_
     AlignedBuffer<float> scales_;         // (padded_columns) for int8, else empty; packed order
     AlignedBuffer<float> bias_;           // (padded_columns), in packed order
-    AlignedBuffer<std::int32_t> starts_;  // Matrix::starts, for quads; else empty
+    AlignedBuffer<std::int32_t> starts_;  // (chains, padded_columns), Matrix::starts; else empty
 };
 
 /// Reads the next matrix of a file into one or more matrices, which take different gates of it.

@@ -76,8 +76,8 @@ public:
     void probabilities(double* p) const;
     /// Returns ln of the probability of the element `id`.
     double log_probability(std::uint32_t id) const;
-    /// Writes the likeliest elements that can be drawn, the likeliest first, and ln of their
-    /// probabilities. `ids` and `log_p` have room for `most`. Returns how many were written.
+    /// Writes the likeliest elements that can be drawn into `ids` (most), the likeliest first, and
+    /// ln of their probabilities into `log_p` (most). Returns how many were written.
     std::size_t likeliest(std::size_t most, std::uint32_t* ids, double* log_p);
 
     const SamplerOptions& options() const noexcept { return options_; }
@@ -90,6 +90,7 @@ private:
 
     Sampler(std::size_t n, StateReader& in, std::size_t numbers);
     void options_have_changed();
+    // `allowed` ((n + 63) / 64) is that of set_logits.
     void forbid_all_but(const std::uint64_t* allowed) noexcept;
     void penalize();
     void penalize_repetition();

@@ -74,7 +74,7 @@ private:
     Asking asking_;
     std::vector<std::uint32_t> ids_;  // (steps, lanes), the input of the call; empty with features
     AlignedBuffer<float> numbers_;    // (steps, lanes, input_size), if a layer reads numbers
-    AlignedBuffer<float> scratch_;    // working memory of one layer's step
+    AlignedBuffer<float> scratch_;    // (scratch_size), working memory of one layer's step
     AlignedBuffer<float> product_;    // (rows up to kProductRows, product_size of a layer)
     std::size_t lanes_ = 0;           // since the last reset
     std::size_t steps_ = 0;           // of the last call, as what_

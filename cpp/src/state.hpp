@@ -32,7 +32,7 @@ public:
     std::size_t end() noexcept;
 
 private:
-    std::byte* to_;         // the start of the state, or null
+    std::byte* to_;         // (bytes of the state), its start, or null
     std::size_t size_ = 0;  // bytes so far
 };
 
@@ -63,7 +63,7 @@ public:
 private:
     static std::size_t limited(std::uint64_t n, std::size_t most);
 
-    const std::byte* from_;  // the next byte
+    const std::byte* from_;  // (left_ and the checksum), the next byte
     std::size_t left_;       // bytes before the checksum
 };
 

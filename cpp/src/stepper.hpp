@@ -43,7 +43,7 @@ private:
         const Stepper* owner;
         std::uint64_t now;  // which y of the layers with state is the newest
     };
-    /// One of `id` and `x` is null.
+    /// One of `id` (1) and `x` (input_size) is null. `y` (outputs) gets the output, or is null.
     void step(void* state, const std::uint32_t* id, const float* x, float* y) const;
     static std::size_t now(const void* state) noexcept {
         return static_cast<std::size_t>(static_cast<const Header*>(state)->now);

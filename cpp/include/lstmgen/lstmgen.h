@@ -368,9 +368,9 @@ typedef struct lstmgen_sampler_options {
     double min_p;
     /** The same seed gives the same elements on every machine; default 0. */
     uint64_t seed;
-    /** logit_bias[i] is added to ln y of element logit_bias_ids[i]. */
+    /** (logit_bias_count). logit_bias[i] is added to ln y of element logit_bias_ids[i]. */
     const uint32_t* logit_bias_ids;
-    /** Numbers below infinity; -HUGE_VAL bans the element. */
+    /** (logit_bias_count). Numbers below infinity; -HUGE_VAL bans the element. */
     const double* logit_bias;
     /** Length of both arrays, which are copied; default 0. */
     size_t logit_bias_count;
@@ -413,16 +413,17 @@ typedef struct lstmgen_sampler_options {
     double dynatemp_range;
     /** At least 0; default 1. The entropy, as a part of the greatest, is raised to this power. */
     double dynatemp_exponent;
-    /** Only these ids can be drawn; none, the default: all. The arrays are copied. */
+    /** (allow_count). Only these ids can be drawn; none, the default: all. The arrays are copied.
+     */
     const uint32_t* allow;
     /** At most the number of elements. */
     size_t allow_count;
-    /** These ids cannot be drawn, allowed or not. */
+    /** (ban_count). These ids cannot be drawn, allowed or not. */
     const uint32_t* ban;
     /** At most the number of elements; default 0. */
     size_t ban_count;
-    /** Sequences of ids, with LSTMGEN_SEPARATOR between them. DRY counts a repetition from after
-     * the last of them. */
+    /** (dry_sequence_breakers_count). Sequences of ids, with LSTMGEN_SEPARATOR between them. DRY
+     * counts a repetition from after the last of them. */
     const uint32_t* dry_sequence_breakers;
     /** At most LSTMGEN_MAX_BREAKERS, the separators counted; default 0. */
     size_t dry_sequence_breakers_count;
@@ -689,9 +690,9 @@ typedef struct lstmgen_many_options {
     const uint32_t* const* primes;
     /** Number of ids of each prime; 0 only where lstmgen_generator_next takes an empty context. */
     const size_t* prime_sizes;
-    /** Temperature of each sequence; NULL: that of the options for all. */
+    /** (count). Temperature of each sequence; NULL: that of the options for all. */
     const double* temps;
-    /** Seed of each sequence; NULL: seed, seed + 1, ... of the options. */
+    /** (count). Seed of each sequence; NULL: seed, seed + 1, ... of the options. */
     const uint64_t* seeds;
     /** A sequence ends with the first of these stops that it draws. The stop is part of it. */
     const uint32_t* const* stops;

@@ -116,7 +116,7 @@ struct ModelInfo {
     std::vector<std::string> vocabulary;   ///< texts of the elements (with labels or predictor,
                                            ///< `input_size`), or empty
     std::string vocabulary_kind;           ///< "text", "tokens", "bytes", or empty
-    std::vector<std::uint32_t> prime;      ///< ids of the default prime
+    std::vector<std::uint32_t> prime;      ///< (n), ids of the default prime
     std::optional<std::uint32_t> padding;  ///< id that fills a short window
     bool zero_padding = false;             ///< whether vectors of zeros fill a short window
     std::vector<LayerInfo> layers;         ///< the layers, in the order in which they run
@@ -204,8 +204,8 @@ private:
 struct SamplerOptions {
     /// Pairs (id, number that is added to ln y of that element). -infinity bans the element.
     std::vector<std::pair<std::uint32_t, double>> logit_bias;
-    std::vector<std::uint32_t> allow;  ///< only these ids can be drawn; empty: all
-    std::vector<std::uint32_t> ban;    ///< these ids cannot be drawn, allowed or not
+    std::vector<std::uint32_t> allow;  ///< (n), only these ids can be drawn; empty: all
+    std::vector<std::uint32_t> ban;    ///< (n), these ids cannot be drawn, allowed or not
     /// Above 0. The logit of each of the last repeat_last_n elements is divided by it if it is
     /// above 0, and multiplied with it if not.
     double repeat_penalty = 1.0;
@@ -222,7 +222,7 @@ struct SamplerOptions {
     double dry_base = 1.75;              ///< at least 1
     std::size_t dry_allowed_length = 2;  ///< at least 1; shorter repetitions lose nothing
     std::size_t dry_penalty_last_n = LSTMGEN_MAX_LOOKBACK;  ///< at most this
-    /// Sequences of ids, with LSTMGEN_SEPARATOR between them; at most LSTMGEN_MAX_BREAKERS numbers.
+    /// (n), at most LSTMGEN_MAX_BREAKERS. Sequences of ids, with LSTMGEN_SEPARATOR between them.
     /// A repetition counts from after the last of them.
     std::vector<std::uint32_t> dry_sequence_breakers;
     double top_n_sigma = 0.0;  ///< at least 0: keep logits within n standard deviations of the
@@ -487,7 +487,7 @@ private:
 /// One of many sequences.
 struct Request {
     SamplerOptions sampler;  ///< how its elements are chosen
-    /// Ids before its first element. They may be empty only if next accepts an empty context.
+    /// (n), ids before its first element. Empty only if next accepts an empty context.
     std::vector<std::uint32_t> prime;
     /// How many of the last elements of the prime belong to the text of the grammar.
     std::size_t grammar_prime = 0;
@@ -496,7 +496,8 @@ struct Request {
 /// What many sequences have in common.
 struct ManyOptions {
     std::size_t length = 1000;  ///< the most elements of a sequence
-    /// A sequence ends with the first of these stops that it draws, as in Generator::set_stops.
+    /// (stops, ids of each). A sequence ends with the first of these that it draws, as in
+    /// Generator::set_stops.
     std::vector<std::vector<std::uint32_t>> stops;
     std::vector<std::string> stop_texts;  ///< likewise
     std::size_t refresh = 1;              ///< as in GeneratorOptions
@@ -524,7 +525,8 @@ struct ManyOptions {
 /// A sequence that joins a batch.
 struct BatchRequest : Request {
     std::uint64_t length = 1000;  ///< the most elements of it
-    /// It ends with the first of these stops that it draws, as in Generator::set_stops.
+    /// (stops, ids of each). It ends with the first of these that it draws, as in
+    /// Generator::set_stops.
     std::vector<std::vector<std::uint32_t>> stops;
     std::vector<std::string> stop_texts;  ///< likewise
     std::size_t refresh = 1;              ///< as in GeneratorOptions
@@ -594,8 +596,8 @@ public:
     /// Generator::log_probability does. This function and the next three are for sequences of the
     /// last step, also those that are over, until the next call of join or step.
     [[nodiscard]] double log_probability(std::size_t sequence) const;
-    /// Writes the likeliest elements at the place of the newest element, as Generator::likeliest
-    /// does for the next one.
+    /// Writes the likeliest elements at the place of the newest element into `ids` (most) and
+    /// `log_p` (most), as Generator::likeliest does for the next one.
     std::size_t likeliest(std::size_t sequence, std::size_t most, std::uint32_t* ids,
                           double* log_p) const;
     /// Returns the sum of ln of the probabilities that the network alone gives the elements of a

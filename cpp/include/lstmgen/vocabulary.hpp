@@ -53,7 +53,7 @@ public:
 
 private:
     std::vector<std::string> elements_;   // (elements), by id
-    std::vector<std::uint32_t> by_text_;  // ids of the elements that are not empty, sorted by text
+    std::vector<std::uint32_t> by_text_;  // (n), ids of elements that are not empty, sorted by text
     bool tokens_;                         // whether spaces separate the elements of a text
     std::shared_ptr<const LongestMatch> long_;  // if an element has more than 64 bytes, else null
 };

@@ -35,14 +35,15 @@ struct Rule {
     bool defined = false;
     // made for a repetition without an end: its first alternative ends with the rule itself
     bool repeats = false;
-    bool nullable = false;    // stands for the empty text, too
-    std::uint32_t begin = 0;  // where the text mentions it first
-    std::vector<std::vector<Symbol>> alternatives;
+    bool nullable = false;                          // stands for the empty text, too
+    std::uint32_t begin = 0;                        // where the text mentions it first
+    std::vector<std::vector<Symbol>> alternatives;  // (alternatives, symbols of each)
 };
 
 struct Gbnf {
     std::vector<Rule> rules;
-    std::vector<std::vector<CharRange>> classes;  // ranges ascend and do not touch; no surrogates
+    // (classes, ranges of each), which ascend and do not touch; no surrogates
+    std::vector<std::vector<CharRange>> classes;
     std::uint32_t root = 0;
 };
 

@@ -37,7 +37,7 @@ struct SpellingTree {
     };
     std::vector<Node> nodes;
     std::vector<Edge> edges;
-    std::vector<std::uint32_t> elements;
+    std::vector<std::uint32_t> elements;  // (elements of the tree), ids in the order of the edges
 };
 
 class Grammar {
@@ -48,8 +48,8 @@ public:
     };
     using ByteSet = std::array<std::uint64_t, 4>;  // of letters of the alphabet
     struct CompiledRule {
-        std::vector<std::uint32_t> alternatives;  // places
-        // places where it can begin: after symbols that may be empty
+        std::vector<std::uint32_t> alternatives;  // (alternatives), the first place of each
+        // (n), places where it can begin: after symbols that may be empty
         std::vector<std::uint32_t> leading;
         // greater than that of each rule that can begin with it
         std::uint32_t order = 0;
@@ -110,8 +110,8 @@ private:
 
     std::array<std::int16_t, 256> letter_of_{};  // byte -> letter, or -1
     std::size_t alphabet_ = 0;
-    std::vector<std::uint8_t> letters_;
-    std::vector<std::size_t> spellings_;
+    std::vector<std::uint8_t> letters_;   // (letters of all elements), one element after the other
+    std::vector<std::size_t> spellings_;  // (elements + 1), where each begins in letters_
     SpellingTree tree_;
     std::vector<Place> places_;
     std::vector<ByteSet> sets_;
@@ -119,7 +119,7 @@ private:
     std::uint32_t root_ = 0;
     std::size_t closing_nodes_ = 1;
     bool closes_by_characters_ = false;
-    std::vector<std::uint32_t> row_of_;
+    std::vector<std::uint32_t> row_of_;  // (places + 1), the first row of each in rows_
     std::vector<Row> rows_;
     std::vector<Way> ways_;
     std::uint32_t identity_ = 0;
@@ -128,10 +128,10 @@ private:
 /// What find_ways finds.
 struct Ways {
     bool complete = false;              // false: it was too much
-    std::vector<std::uint32_t> row_of;  // place -> its first row; one more at the end
+    std::vector<std::uint32_t> row_of;  // (places + 1), the first row of each in `rows`
     std::vector<Grammar::Row> rows;
     std::vector<Grammar::Way> ways;
-    std::vector<char> productive;     // of each rule: some elements spell a text of it
+    std::vector<char> productive;     // (rules), 1: some elements spell a text of it
     std::uint32_t shortest = kNever;  // elements of the shortest text of the root
 };
 

@@ -19,8 +19,8 @@ namespace lstmgen {
 /// What lstmgen::Grammar shares. A saved state holds the text and what can never be drawn.
 struct CompiledGrammar {
     std::string text;
-    std::vector<std::uint32_t> never;
-    std::vector<std::string> elements;  // for messages
+    std::vector<std::uint32_t> never;   // (n), ids that cannot be drawn
+    std::vector<std::string> elements;  // (elements), for messages
     grammar::Grammar automaton;
 };
 
@@ -73,9 +73,9 @@ private:
     lstmgen::Grammar grammar_;
     std::unique_ptr<Run> run_;
     std::uint64_t length_ = kUnlimited, left_ = kUnlimited;
-    // The last answer. It is null once the run was asked for something else.
+    // ((elements + 63) / 64), the last answer. Null once the run was asked for something else.
     mutable const std::uint64_t* allowed_ = nullptr;
-    mutable std::vector<unsigned char> state_;  // working memory
+    mutable std::vector<unsigned char> state_;  // (bytes of the run's state), working memory
 };
 
 }  // namespace grammar

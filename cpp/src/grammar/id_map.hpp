@@ -67,7 +67,7 @@ private:
             if (slot.value != kNone) place(slot.key, slot.value);
     }
 
-    std::vector<Slot> slots_;
+    std::vector<Slot> slots_;  // (a power of two), at least half of them free
     std::size_t used_ = 0;
 };
 
@@ -113,7 +113,7 @@ private:
         slots_[i] = number;
     }
 
-    std::vector<std::uint32_t> slots_;
+    std::vector<std::uint32_t> slots_;  // (a power of two), at least half of them kNone
     std::size_t used_ = 0;
 };
 

@@ -103,11 +103,11 @@ private:
 
     std::shared_ptr<Memo> memo_;
     std::uint32_t state_ = 0;
-    std::vector<Level> stack_;
-    std::vector<std::uint64_t> mask_;
+    std::vector<Level> stack_;         // (segments of the array), the lowest first
+    std::vector<std::uint64_t> mask_;  // ((elements + 63) / 64), an answer of `allowed`
     // Working memory of `write`.
-    std::vector<std::uint32_t> order_;
-    std::vector<std::pair<std::uint32_t, std::size_t>> path_;
+    std::vector<std::uint32_t> order_;                         // (sets that it writes)
+    std::vector<std::pair<std::uint32_t, std::size_t>> path_;  // (depth), a set and its next edge
     IdMap numbers_;
 };
 

@@ -196,7 +196,7 @@ struct RnnStep {
     const float* h_prev;  // (rows, h_stride)
     float* h;             // (rows, h_stride)
     std::size_t h_stride;
-    // rounded_size floats for each of x and h_prev, one after the other, and for `candidate` of h.
+    // (rounded_size of x + that of h_prev + that of h for `candidate`), one after the other.
     float* rounded;
 };
 

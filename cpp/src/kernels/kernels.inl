@@ -261,7 +261,7 @@ LSTMGEN_NOINLINE void round_to_int16(const float* x, std::size_t n, float factor
 // The bytes of a rounded row. Those of kAmxBytes numbers lie together. Their lower bytes lie
 // `lower` bytes after the upper ones, and the next numbers `step` bytes after these.
 struct RowOfBytes {
-    std::byte* at;
+    std::byte* at;  // (n, 2), the first upper byte
     std::size_t lower, step;
     std::uint8_t flipped;  // bits of the upper bytes
 };
@@ -448,7 +448,7 @@ struct Operands {
           x(rows_for(s.kernel, s.x, s.x_stride, s.rows, memory)),
           h_prev(rows_for(s.recurrent, s.h_prev, s.h_stride, s.rows, memory)) {}
 
-    float* memory;   // the rest of the step's memory for rounded rows
+    float* memory;   // (what is left), the rest of the step's memory for rounded rows
     Rows x, h_prev;  // (rows, kernel.k) and (rows, recurrent.k)
 };
 

@@ -89,7 +89,7 @@ protected:
 private:
     const LayerType& type_;
     Rearrange* rearrange_;
-    std::vector<std::size_t> sources_;
+    std::vector<std::size_t> sources_;  // (inputs): 0 is the network's input, j + 1 is layer j
     std::size_t input_size_;
     Shape shape_;
     double work_;

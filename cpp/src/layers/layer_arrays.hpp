@@ -39,8 +39,8 @@ public:
             : name(array), matrix(to), second(second_to) {}
 
         std::string_view name;
-        std::vector<float>* numbers = nullptr;
-        std::vector<float>* scales = nullptr;
+        std::vector<float>* numbers = nullptr;  // (columns) or (rows, columns)
+        std::vector<float>* scales = nullptr;   // (columns), or null
         PackedMatrix* matrix = nullptr;
         PackedMatrix* second = nullptr;
     };
