@@ -48,6 +48,14 @@ LSTMGEN_KEPT lstmgen_status fail_null(const char* what) noexcept {
     return fail(LSTMGEN_INVALID_ARGUMENT, "%s: expected an address, found NULL", what);
 }
 
+LSTMGEN_KEPT lstmgen_status check_handle(const std::atomic<std::uint64_t>* magic, std::uint64_t expected,
+                                         const char* what, const char* ended) noexcept {
+    if (!magic) return fail_null(what);
+    if (magic->load(std::memory_order_relaxed) == expected) return LSTMGEN_OK;
+    return fail(LSTMGEN_INVALID_ARGUMENT, "%s: expected a handle in use, found one that was %s, or another thing", what,
+                ended);
+}
+
 lstmgen_status fail_short(const char* what, std::size_t want, std::size_t found) noexcept {
     return fail(LSTMGEN_SHORT_BUFFER, "%s: expected room for %zu, found %zu", what, want, found);
 }

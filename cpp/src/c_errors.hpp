@@ -2,7 +2,9 @@
 // error needs no memory.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "lstmgen/lstmgen.h"
@@ -19,6 +21,11 @@ lstmgen_status fail(lstmgen_status status, const char* format, ...) noexcept;
 
 /// Fails because the pointer that `what` names is NULL.
 lstmgen_status fail_null(const char* what) noexcept;
+
+/// Fails unless `magic`, the first member of what a handle points to, has the value of its kind.
+/// It is null if the handle `what` is NULL. `ended` says how such a handle ends.
+lstmgen_status check_handle(const std::atomic<std::uint64_t>* magic, std::uint64_t expected, const char* what,
+                            const char* ended = "freed") noexcept;
 
 /// Fails because the caller's buffer `what` has room for `found` values, but the result takes
 /// `want`.

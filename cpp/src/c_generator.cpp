@@ -27,10 +27,7 @@ lstmgen_generator::~lstmgen_generator() { lstmgen::release(model); }
 namespace lstmgen {
 
 lstmgen_status check(const lstmgen_generator* generator) noexcept {
-    if (!generator) return fail_null("the generator");
-    if (generator->magic.load(std::memory_order_relaxed) == kGeneratorMagic) return LSTMGEN_OK;
-    return fail(LSTMGEN_INVALID_ARGUMENT,
-                "the generator: expected a handle in use, found one that was freed, or another thing");
+    return check_handle(generator ? &generator->magic : nullptr, kGeneratorMagic, "the generator");
 }
 
 lstmgen_status read_stop_texts(const lstmgen_model& model, const char* const* texts, const std::size_t* sizes,

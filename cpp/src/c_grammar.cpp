@@ -19,10 +19,7 @@ namespace lstmgen {
 namespace {
 
 lstmgen_status check(const lstmgen_grammar* grammar) noexcept {
-    if (!grammar) return fail_null("the grammar");
-    if (grammar->magic.load(std::memory_order_relaxed) == kGrammarMagic) return LSTMGEN_OK;
-    return fail(LSTMGEN_INVALID_ARGUMENT,
-                "the grammar: expected a handle in use, found one that was freed, or another thing");
+    return check_handle(grammar ? &grammar->magic : nullptr, kGrammarMagic, "the grammar");
 }
 
 }  // namespace

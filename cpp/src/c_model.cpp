@@ -34,10 +34,7 @@ void release(lstmgen_model* model) noexcept {
 }
 
 lstmgen_status check(const lstmgen_model* model) noexcept {
-    if (!model) return fail_null("the model");
-    if (model->magic.load(std::memory_order_relaxed) == kModelMagic) return LSTMGEN_OK;
-    return fail(LSTMGEN_INVALID_ARGUMENT,
-                "the model: expected a handle in use, found one that was released, or another thing");
+    return check_handle(model ? &model->magic : nullptr, kModelMagic, "the model", "released");
 }
 
 lstmgen_status call_with(const lstmgen_model* model, Call* call, const void* f) noexcept {

@@ -177,10 +177,7 @@ struct lstmgen_notes {
 namespace {
 
 lstmgen_status check(const lstmgen_notes* notes) noexcept {
-    if (!notes) return fail_null("the notes");
-    if (notes->magic.load(std::memory_order_relaxed) == kNotesMagic) return LSTMGEN_OK;
-    return fail(LSTMGEN_INVALID_ARGUMENT,
-                "the notes: expected a handle in use, found one that was freed, or another thing");
+    return check_handle(notes ? &notes->magic : nullptr, kNotesMagic, "the notes");
 }
 
 lstmgen_status give(bool found, const Note& from, lstmgen_note* to) noexcept {
