@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -22,11 +23,8 @@ public:
         : generator_(std::move(generator)), outputs_(model.info().outputs) {}
 
     std::unique_ptr<Generator> clone() {
-        std::unique_ptr<Generator> other;
-        alone([&] {
-            other.reset(new Generator(generator_.clone(), outputs_));
-            return true;
-        });
+        std::unique_ptr<Generator> other =
+            alone([&] { return std::unique_ptr<Generator>(new Generator(generator_.clone(), outputs_)); });
         other->set_logits_processor(processor_);
         return other;
     }
@@ -34,41 +32,29 @@ public:
     void copy_from(Generator& other) {
         if (&other == this) return;
         const Use use(other.in_use_);
-        alone([&] {
-            generator_.copy_from(other.generator_);
-            return true;
-        });
+        alone([&] { generator_.copy_from(other.generator_); });
         set_logits_processor(other.processor_);
     }
 
     // `processor` is a function of two arrays, ids (count) and logits (outputs), or None.
     void set_logits_processor(const py::object& processor) {
-        alone([&] {
-            generator_.set_logits_processor(processor.is_none() ? nullptr : &Generator::process, this);
-            return true;
-        });
+        alone([&] { generator_.set_logits_processor(processor.is_none() ? nullptr : &Generator::process, this); });
         processor_ = processor;
     }
 
     py::array_t<double> logits() {
         py::array_t<double> logits{py::ssize_t(outputs_)};
-        alone([&, data = logits.mutable_data()] {
-            generator_.logits(data);
-            return true;
-        });
+        alone([&, data = logits.mutable_data()] { generator_.logits(data); });
         return logits;
     }
 
     std::uint32_t draw(const py::array_t<double, py::array::c_style>& logits) {
         if (logits.ndim() != 1 || std::size_t(logits.shape(0)) != outputs_)
             throw py::value_error("expected one number for each element");
-        std::uint32_t id = 0;
-        alone([&, data = logits.data()] {
+        return alone([&, data = logits.data()] {
             generator_.go_on();
-            id = generator_.draw(data);
-            return true;
+            return generator_.draw(data);
         });
-        return id;
     }
 
     std::pair<std::vector<std::uint32_t>, std::vector<double>> likeliest(std::size_t most) {
@@ -79,86 +65,54 @@ public:
             const std::size_t n = generator_.likeliest(most, ids.data(), log_p.data());
             ids.resize(n);
             log_p.resize(n);
-            return true;
         });
         return {ids, log_p};
     }
 
     py::dict options() {
-        lstmgen::SamplerOptions options;
-        alone([&] {
-            options = generator_.options();
-            return true;
-        });
-        return by_name(options);
+        return by_name(alone([&] { return generator_.options(); }));
     }
 
     void set_options(const py::dict& given) {
-        lstmgen::SamplerOptions options;
-        alone([&] {
-            options = generator_.options();
-            return true;
-        });
+        lstmgen::SamplerOptions options = alone([&] { return generator_.options(); });
         set_by_name(options, given);
         const bool given_seed = given.contains("seed");
         alone([&] {
             generator_.set_options(options);
             if (given_seed) generator_.set_seed(options.seed);
-            return true;
         });
     }
 
     void feed(const Ids& ids) {
         require_dims(ids, 1);
-        alone([&, data = ids.data(), n = std::size_t(ids.size())] { return generator_.feed(data, n, SignalCheck()); });
+        interruptibly([&, data = ids.data(), n = std::size_t(ids.size())](SignalCheck check) {
+            return generator_.feed(data, n, check);
+        });
     }
 
     std::uint32_t next() {
-        std::uint32_t id = 0;
-        alone([&] {
-            id = generator_.next();
-            return true;
-        });
-        return id;
+        return alone([&] { return generator_.next(); });
     }
 
     void set_grammar(const lstmgen::Grammar* grammar, std::uint64_t length) {
-        alone([&] {
-            generator_.set_grammar(grammar ? *grammar : lstmgen::Grammar(), length);
-            return true;
-        });
+        alone([&] { generator_.set_grammar(grammar ? *grammar : lstmgen::Grammar(), length); });
     }
 
     void set_grammar_length(std::uint64_t length) {
-        alone([&] {
-            generator_.set_grammar_length(length);
-            return true;
-        });
+        alone([&] { generator_.set_grammar_length(length); });
     }
 
     std::optional<lstmgen::Grammar> grammar() {
-        lstmgen::Grammar found;
-        alone([&] {
-            found = generator_.grammar();
-            return true;
-        });
+        const lstmgen::Grammar found = alone([&] { return generator_.grammar(); });
         return found ? std::optional(found) : std::nullopt;
     }
 
     bool ended() {
-        bool ended = false;
-        alone([&] {
-            ended = generator_.ended();
-            return true;
-        });
-        return ended;
+        return alone([&] { return generator_.ended(); });
     }
 
     void set_stops(const IdLists& ids, const std::vector<std::string>& texts) {
-        alone([&] {
-            generator_.set_stops(ids, texts);
-            return true;
-        });
+        alone([&] { generator_.set_stops(ids, texts); });
     }
 
     std::pair<IdLists, std::vector<py::bytes>> stops() {
@@ -167,7 +121,6 @@ public:
         alone([&] {
             ids = generator_.stops();
             texts = generator_.stop_texts();
-            return true;
         });
         return {std::move(ids), {texts.begin(), texts.end()}};
     }
@@ -176,8 +129,7 @@ public:
     // before the first element does not count.
     Ids sample(std::size_t length) {
         std::vector<std::uint32_t> ids;
-        alone([&] {
-            SignalCheck keep_going;
+        interruptibly([&](SignalCheck keep_going) {
             generator_.go_on();
             while (ids.size() < length) {
                 if (!keep_going()) return false;
@@ -191,37 +143,25 @@ public:
 
     py::array_t<double> probabilities() {
         py::array_t<double> p{py::ssize_t(outputs_)};
-        alone([&, data = p.mutable_data()] {
-            generator_.probabilities(data);
-            return true;
-        });
+        alone([&, data = p.mutable_data()] { generator_.probabilities(data); });
         return p;
     }
 
     double log_probability() {
-        double log_p = 0.0;
-        alone([&] {
-            log_p = generator_.log_probability();
-            return true;
-        });
-        return log_p;
+        return alone([&] { return generator_.log_probability(); });
     }
 
     py::array_t<double> score(const Ids& ids) {
         require_dims(ids, 1);
         py::array_t<double> p{ids.size()};
-        alone([&, to = p.mutable_data(), from = ids.data(), n = std::size_t(ids.size())] {
-            return generator_.score(from, n, to, SignalCheck());
+        interruptibly([&, to = p.mutable_data(), from = ids.data(), n = std::size_t(ids.size())](SignalCheck check) {
+            return generator_.score(from, n, to, check);
         });
         return p;
     }
 
     py::bytes save_state() {
-        std::vector<std::uint8_t> state;
-        alone([&] {
-            state = generator_.save_state();
-            return true;
-        });
+        const std::vector<std::uint8_t> state = alone([&] { return generator_.save_state(); });
         return {reinterpret_cast<const char*>(state.data()), state.size()};
     }
 
@@ -255,17 +195,20 @@ private:
         std::atomic<bool>& in_use;
     };
 
-    // Runs f without the GIL. f returns false if a signal handler has raised.
+    // Returns what f returns, which runs without the GIL.
     template <class F>
-    void alone(F&& f) {
-        bool finished;
-        {
-            const py::gil_scoped_release release;
-            // The use ends before the wait for the GIL, which another thread may hold for long.
-            const Use use(in_use_);
-            finished = f();
-        }
-        if (!finished) throw py::error_already_set();
+    std::invoke_result_t<F> alone(F&& f) {
+        const py::gil_scoped_release release;
+        // The use ends before the wait for the GIL, which another thread may hold for long.
+        const Use use(in_use_);
+        return f();
+    }
+
+    // Does the same for an f that asks a SignalCheck, and returns false if a signal handler has
+    // raised.
+    template <class F>
+    void interruptibly(F&& f) {
+        if (!alone([&] { return f(SignalCheck()); })) throw py::error_already_set();
     }
 
     lstmgen::Generator generator_;
