@@ -44,26 +44,27 @@ def _ones_like(item: Item) -> Sequence[Tensor]:
 
 @layer("ops.LogicalOr", "ops.Concatenate")
 def _or(item: Item) -> Sequence[Tensor]:
-    masks = {mask.index: _checked(item, mask) for mask in item.tensors if mask != NO_STEPS}
-    if not masks:
-        return [NO_STEPS]
-    if ALL_STEPS.index in masks:
-        return [ALL_STEPS]
-    return [_combined(item, "maximum", list(masks.values()))]
+    return [_combined(item, "maximum", without=NO_STEPS, if_any=ALL_STEPS)]
 
 
 @layer("ops.LogicalAnd")
 def _and(item: Item) -> Sequence[Tensor]:
-    masks = {mask.index: _checked(item, mask) for mask in item.tensors if mask != ALL_STEPS}
+    return [_combined(item, "multiply", without=ALL_STEPS, if_any=NO_STEPS)]
+
+
+def _combined(item: Item, kind: str, without: Tensor, if_any: Tensor) -> Tensor:
+    """Return what a layer of this kind makes of the masks.
+
+    without: a mask that changes no other.
+    if_any: a mask that is the result if it is among them.
+    """
+    masks = {mask.index: _checked(item, mask) for mask in item.tensors if mask != without}
     if not masks:
-        return [ALL_STEPS]
-    if NO_STEPS.index in masks:
-        return [NO_STEPS]
-    return [_combined(item, "multiply", list(masks.values()))]
-
-
-def _combined(item: Item, kind: str, masks: Sequence[Tensor]) -> Tensor:
-    return masks[0] if len(masks) == 1 else replace(item.emit(kind, *masks), steps_only=True, mask=None)
+        return without
+    if if_any.index in masks:
+        return if_any
+    found = list(masks.values())
+    return found[0] if len(found) == 1 else replace(item.emit(kind, *found), steps_only=True, mask=None)
 
 
 def _checked(item: Item, tensor: Tensor) -> Tensor:
