@@ -7,12 +7,13 @@ from typing import Any, NamedTuple, Unpack
 
 from lstmgen.arguments import Integer, Number
 from lstmgen.bundled import Source
+from lstmgen.engine_terms import UNLIMITED, compiled_grammar, decode, stops_of
 from lstmgen.errors import option
 from lstmgen.generator import Generator
 from lstmgen.model import Model
 from lstmgen.options import SHOWN_DEFAULTS, TABLE, SamplingOptions, checked, with_positional
 from lstmgen.signatures import with_keywords
-from lstmgen.stream import UNLIMITED, Logprobs, compiled_grammar, decode, stops_of
+from lstmgen.stream import Logprobs
 from lstmgen.vocabulary import Ids
 
 _ONE_BY_ONE = ("best_of", "beam", "logits_processor")

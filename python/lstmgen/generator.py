@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lstmgen import _core
 from lstmgen.arguments import Flag, Integer, is_scalar
 from lstmgen.bundled import Source
+from lstmgen.engine_terms import compiled_grammar, decode, encode, engine_defaults, engine_options, stops_of
 from lstmgen.errors import OptionError, OptionTypeError, call, option
 from lstmgen.model import Model
 from lstmgen.options import (
@@ -35,7 +36,7 @@ from lstmgen.options import (
 )
 from lstmgen.progress import counted, counting, pieces
 from lstmgen.signatures import KeywordSignature, with_keywords
-from lstmgen.stream import Stream, compiled_grammar, decode, encode, engine_defaults, engine_options, stops_of
+from lstmgen.stream import Stream
 from lstmgen.vocabulary import Ids
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from lstmgen.bundled import bundled, card_path
+from lstmgen.engine_terms import decode
 from lstmgen.model import Model
 from lstmgen.options import recommended
 from lstmgen.serving.engine import Engine
 from lstmgen.serving.failures import Failure
 from lstmgen.serving.limits import Limits
 from lstmgen.serving.trial import tried
-from lstmgen.stream import decode
 
 # Texts to begin with, if the model has their letters.
 _PRIMES = ("\\begin{lemma}\n", "\\begin{proof}\n", "Let $X$ be ")

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from lstmgen.arguments import Flag, Integer, near
 from lstmgen.batch import Batch, Prepared
+from lstmgen.engine_terms import decode, stops_of
 from lstmgen.errors import NO_VALUE, OptionError, OptionTypeError, option, spelled
 from lstmgen.options import TABLE, recommended
 from lstmgen.serving.failures import Failure, failure_of
 from lstmgen.serving.limits import Limits
-from lstmgen.stream import decode, stops_of
 from lstmgen.vocabulary import plain_ids
 
 # Parameters of OpenAI's API, and the names that the library has for them.
