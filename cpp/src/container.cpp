@@ -361,6 +361,8 @@ public:
 
 private:
     void parse(Cursor& in);
+    void check_end(std::uint64_t begin) const;
+    void identify(const Keys& keys);
     void check_scales(const std::byte* scales, std::size_t n, const std::string& tensor) const;
 
     std::string name_;
@@ -443,26 +445,34 @@ void File::parse(Cursor& in) {
 
     // From here on memory is taken in proportion to the sizes of layers. Before that, the file must
     // be as large as these sizes demand.
-    std::uint64_t end = in.position();
+    check_end(in.position());
+    crc_ = begin_checksum(source_->prefix(in.position()), in.position(), checksum_at);
+    position_ = prefix_size_ = in.position();
+    source_->begin(in.position());
+    identify(keys);
+}
+
+// Throws Error unless the file ends with the last of its tensors, which begin at byte `begin`.
+void File::check_end(std::uint64_t begin) const {
+    std::uint64_t end = begin;
     for (const Stored& each : stored_) end = (end + kAlignment - 1) / kAlignment * kAlignment + each.tensor.nbytes();
     if (end > source_->size()) fail_format({"the file ends inside the tensors at byte ", source_->size()});
     if (end < source_->size())
         fail_format({"the file goes on after its last tensor, for % bytes", source_->size() - end});
+}
 
-    crc_ = begin_checksum(source_->prefix(in.position()), in.position(), checksum_at);
-    position_ = prefix_size_ = in.position();
-    source_->begin(in.position());
-
-    const auto identify = [&](std::uint64_t n) { identity_.update(reinterpret_cast<const std::byte*>(&n), sizeof n); };
+// Adds to identity_ what identifies the network beside its tensors.
+void File::identify(const Keys& keys) {
+    const auto add = [&](std::uint64_t n) { identity_.update(reinterpret_cast<const std::byte*>(&n), sizeof n); };
     const auto padding = keys.peek("lstmgen.padding");
-    identify(info.input_size);
-    identify(info.outputs);
-    identify(info.window);
-    identify(padding ? *padding : ~std::uint64_t{0});
+    add(info.input_size);
+    add(info.outputs);
+    add(info.window);
+    add(padding ? *padding : ~std::uint64_t{0});
     // Newer keys count only if the file has them, so that old files keep their identity.
-    if (info.zero_padding) identify(~std::uint64_t{1});
+    if (info.zero_padding) add(~std::uint64_t{1});
     if (info.encoding == Encoding::raw) {
-        identify(~std::uint64_t{2});
+        add(~std::uint64_t{2});
         identity_.update(reinterpret_cast<const std::byte*>(info.input_values.data()),
                          info.input_values.size() * sizeof(float));
     }

@@ -26,7 +26,8 @@ from lstmgen.shades import BITS, SHADES, shade
 
 if TYPE_CHECKING:
     from prompt_toolkit.application import Application
-    from prompt_toolkit.key_binding import KeyPressEvent
+    from prompt_toolkit.buffer import Buffer
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 Fragments = list[tuple[str, str]]
 
@@ -283,8 +284,6 @@ class Screen:
         """The program for the screen. where: `input` and `output`, if they are not the terminal."""
         from prompt_toolkit.application import Application
         from prompt_toolkit.buffer import Buffer
-        from prompt_toolkit.filters import Condition
-        from prompt_toolkit.key_binding import KeyBindings
         from prompt_toolkit.layout.containers import HSplit, VSplit, Window
         from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl, UIContent, UIControl
         from prompt_toolkit.layout.dimension import Dimension
@@ -308,6 +307,33 @@ class Screen:
             return False
 
         typed = Buffer(multiline=False, accept_handler=accept)
+
+        def line(content: Any, style: str = "") -> Window:
+            height = Dimension(min=1, max=_MOST_LINES)
+            return Window(FormattedTextControl(content), height, style=style, wrap_lines=True, dont_extend_height=True)
+
+        prompt = VSplit([Window(FormattedTextControl("> "), width=2), Window(BufferControl(typed), height=1)])
+        rows = [
+            Window(Body()),
+            line(lambda: [("italic", f" {printable(self.message)}")]),
+            line(self.status),
+            prompt,
+            line(self.legend, "dim"),
+        ]
+        application: Application[None] = Application(
+            Layout(HSplit(rows), focused_element=prompt),
+            key_bindings=self._keys(typed),
+            full_screen=True,
+            after_render=self._start_drawing,
+            **where,
+        )
+        return application
+
+    def _keys(self, typed: Buffer) -> KeyBindings:
+        """What the keys do that type nothing. typed: the line, on which some of them move."""
+        from prompt_toolkit.filters import Condition
+        from prompt_toolkit.key_binding import KeyBindings
+
         empty = Condition(lambda: not typed.text)
         keys = KeyBindings()
         keys.add("up")(lambda _: self.turn(up=True))
@@ -326,26 +352,7 @@ class Screen:
         def quit_(event: KeyPressEvent) -> None:
             event.app.exit()
 
-        def line(content: Any, style: str = "") -> Window:
-            height = Dimension(min=1, max=_MOST_LINES)
-            return Window(FormattedTextControl(content), height, style=style, wrap_lines=True, dont_extend_height=True)
-
-        prompt = VSplit([Window(FormattedTextControl("> "), width=2), Window(BufferControl(typed), height=1)])
-        rows = [
-            Window(Body()),
-            line(lambda: [("italic", f" {printable(self.message)}")]),
-            line(self.status),
-            prompt,
-            line(self.legend, "dim"),
-        ]
-        application: Application[None] = Application(
-            Layout(HSplit(rows), focused_element=prompt),
-            key_bindings=keys,
-            full_screen=True,
-            after_render=self._start_drawing,
-            **where,
-        )
-        return application
+        return keys
 
     def _start_drawing(self, application: Application[None]) -> None:
         if not getattr(application, "lstmgen_drawing", False):
