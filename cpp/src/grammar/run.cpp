@@ -464,15 +464,15 @@ private:
     std::size_t words_;
     StackSets sets_;
     std::vector<State> states_;
-    // for each letter kUnknown, kDead, or kFirstOutcome + an outcome
+    // (states that were left, alphabet), kUnknown, kDead, or kFirstOutcome + an outcome
     std::vector<std::uint32_t> rows_;
     std::vector<Outcome> outcomes_;
-    std::vector<std::uint32_t> pushes_;
-    std::vector<std::uint64_t> masks_;
-    std::vector<std::uint32_t> elements_;
+    std::vector<std::uint32_t> pushes_;    // (pushes of all outcomes), segments
+    std::vector<std::uint64_t> masks_;     // (entries, words_), a bit for each element
+    std::vector<std::uint32_t> elements_;  // (entries, elements), as Entry::elements says
     std::vector<Entry> entries_;
     std::vector<Level> levels_;
-    std::vector<std::uint32_t> vectors_;
+    std::vector<std::uint32_t> vectors_;  // (vectors, closing_nodes of the grammar)
     std::vector<Distance> distances_;
     IdMap state_of_, outcome_of_, pop_of_, entry_of_, more_of_, level_of_, distance_of_;
     bool has_grown_ = true;
