@@ -25,7 +25,8 @@ import pytest
 import lstmgen
 from lstmgen.cli import main as cli
 from lstmgen.training import TextSettings, train_text
-from lstmgen.training.tasks.text import letters, shared_out, split, words
+from lstmgen.training.tasks.batches import shared_out
+from lstmgen.training.tasks.text import letters, split, words
 from support.slow import slow_but
 
 SMALL = TextSettings(units=24, epochs=2, batch=16, length=30, window=20, holdout=0.1, lr=1e-2)

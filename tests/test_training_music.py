@@ -16,7 +16,7 @@ from lstmgen import music
 from lstmgen.cli import main as cli
 from lstmgen.music.elements import kept
 from lstmgen.training import MusicSettings, TextSettings, train_music
-from lstmgen.training.tasks import text
+from lstmgen.training.tasks import batches
 from support.slow import slow_but
 
 pytest.importorskip("music21", reason="needs music21: pip install 'lstmgen[music]'")
@@ -72,7 +72,7 @@ def test_a_piece_is_drawn_from_its_beginning_to_its_end(folder: Path, tmp_path: 
 def test_each_epoch_has_the_first_and_the_last_slice(keras: Any) -> None:
     piece = np.arange(1000, dtype=np.int32)
     of = TextSettings(length=100, batch=1, recipe="steps")
-    data = text._slices([piece], of, None, None, ends=True)
+    data = batches.slices([piece], of, None, None, ends=True)
     rows = [data.of(0)(step)[1][0, -1] for step in range(12)]
     assert {100, 999} <= {int(last) for last in rows}
 

@@ -23,7 +23,7 @@ from lstmgen.training.loop import Job, TrainingReport, run
 from lstmgen.training.progress import Outline, announce
 from lstmgen.training.settings import Settings, batch_setting, changed, described, lr_setting, setting
 from lstmgen.training.start import Elements, begin
-from lstmgen.training.tasks import corpus, text
+from lstmgen.training.tasks import batches, corpus, text
 from lstmgen.vocabulary import Vocabulary
 
 Ids = NDArray[np.int32]
@@ -203,9 +203,9 @@ def _announce(
         network.lstm(settings.units)
     network.dense(len(vocabulary))
     if events:
-        steps, batch = text.data_steps(_as_text(settings), training), settings.batch
+        steps, batch = batches.data_steps(_as_text(settings), training), settings.batch
     else:
-        steps, batch = text.window_steps(_long(training, settings), settings.window, LESSON_BATCH), LESSON_BATCH
+        steps, batch = batches.window_steps(_long(training, settings), settings.window, LESSON_BATCH), LESSON_BATCH
     announce([line], network, steps, batch, settings.epochs)
 
 
@@ -331,6 +331,6 @@ def _lesson(
     def scaled(ids: NDArray[Any]) -> NDArray[np.float32]:
         return (ids.astype(np.float64) / n).astype(np.float32)[..., None]
 
-    data = text.windows(_long(training, settings), settings.window, LESSON_BATCH, scaled, seed=settings.seed)
-    validation = text.windows(held_out, settings.window, 256, scaled).dataset(keras) if held_out else None
+    data = batches.windows(_long(training, settings), settings.window, LESSON_BATCH, scaled, seed=settings.seed)
+    validation = batches.windows(held_out, settings.window, 256, scaled).dataset(keras) if held_out else None
     return model, network, data, validation

@@ -7,10 +7,10 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +19,16 @@ from lstmgen.errors import option
 from lstmgen.exporting import FACTS, ExportOptions
 from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras
-from lstmgen.training.loop import Batches, Job, TrainingReport, run
+from lstmgen.training.loop import Job, TrainingReport, run
 from lstmgen.training.progress import Outline, announce
 from lstmgen.training.settings import Settings, batch_setting, changed, described, lr_setting, setting
 from lstmgen.training.start import Elements, begin
+from lstmgen.training.tasks import batches
 from lstmgen.training.tasks import corpus as corpora
+from lstmgen.training.tasks.batches import LESSON_BATCH
 from lstmgen.training.tasks.corpus import TUNE_END
 from lstmgen.vocabulary import Vocabulary
 
-T = TypeVar("T")
 Ids = NDArray[np.int32]
 
 LEVELS = ("letters", "words")
@@ -42,10 +43,8 @@ STRONG: dict[str, Any] = {
     "averaging": 0.999,
 }
 _STRONG_BATCH = 32  # sequences, with which its settings were found
-LESSON_BATCH = 50
 _MOST_OF_ALL = 0.5  # is held out of a whole corpus
 _UNIT = "bits/char"
-LEAST_SEQUENCES = 512  # in an epoch, which is several passes over a short text
 _TOKEN = re.compile(r" ?\\?[^\W\d_]+| ?\d+| ?[^\w\s]|_|\s")
 
 
@@ -230,7 +229,7 @@ def train_text(
     start.check_data(about, _UNIT)
     found = f"{len(text):,} characters, {len(ids):,} {settings.level}, {len(vocabulary):,} different"
     lines = [f"{shown}: {found}; {sum(map(len, held_out)):,} held out"]
-    steps, batch = data_steps(settings, training), settings.batch or LESSON_BATCH
+    steps, batch = batches.data_steps(settings, training), settings.batch or LESSON_BATCH
     announce(lines, _described(settings, len(vocabulary)), steps, batch, settings.epochs)
     keras = import_keras()
     keras.utils.set_random_seed(settings.seed)
@@ -432,7 +431,7 @@ def per_step(
     carry = settings.carry
 
     def network(*, saved: bool) -> Any:
-        rows = None if not carry else 1 if saved else known(settings.batch)
+        rows = None if not carry else 1 if saved else batches.known(settings.batch)
         stack = _input(keras, settings, n, settings.window if saved and not carry else None, rows)
         for i in range(settings.layers):
             sequences = not saved or i < settings.layers - 1
@@ -442,7 +441,7 @@ def per_step(
         return keras.Sequential(stack)
 
     lr = settings.lr
-    steps = data_steps(settings, training) * settings.epochs
+    steps = batches.data_steps(settings, training) * settings.epochs
     warmup = max(1, min(100, steps // 5))
     schedule = keras.optimizers.schedules.CosineDecay(
         lr / 50, max(1, steps - warmup), warmup_target=lr, warmup_steps=warmup
@@ -456,11 +455,15 @@ def per_step(
     model = network(saved=False)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     onehot = n if settings.level == "letters" else None
-    data = _streams(training, settings, onehot) if carry else _slices(training, settings, onehot, keys, ends)
-    batch = known(settings.batch)
-    validation = _whole(shared_out(held_out, batch, settings.window) if carry else held_out, settings.window, onehot)
+    if carry:
+        data = batches.streams(training, settings, onehot)
+    else:
+        data = batches.slices(training, settings, onehot, keys, ends)
+    batch = batches.known(settings.batch)
+    measured = batches.shared_out(held_out, batch, settings.window) if carry else held_out
+    validation = batches.whole(measured, settings.window, onehot)
     if validation is not None and carry:
-        validation = _rows(validation, batch).dataset(keras)
+        validation = batches.rows(validation, batch).dataset(keras)
     return model, lambda: network(saved=True), data, validation
 
 
@@ -507,166 +510,8 @@ def _lesson(keras: Any, settings: TextSettings, n: int, training: list[Ids], hel
     onehot = n if settings.level == "letters" else None
 
     def encode(ids: NDArray[Any]) -> NDArray[Any]:
-        return _encoded(ids, onehot)
+        return batches.encoded(ids, onehot)
 
-    data = windows(training, settings.window, LESSON_BATCH, encode)
-    validation = windows(held_out, settings.window, 250, encode).dataset(keras) if held_out else None
+    data = batches.windows(training, settings.window, LESSON_BATCH, encode)
+    validation = batches.windows(held_out, settings.window, 250, encode).dataset(keras) if held_out else None
     return model, network, data, validation
-
-
-# -- data ----------------------------------------------------------------------------------------
-
-
-def known(value: T | None) -> T:
-    """Return a setting that `TextSettings.paced` has filled in."""
-    if value is None:
-        raise TypeError("batch: TextSettings.paced fills it in")
-    return value
-
-
-def _encoded(ids: NDArray[Any], onehot: int | None) -> NDArray[Any]:
-    return ids if onehot is None else np.eye(onehot, dtype=np.float32)[ids]
-
-
-def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
-    """Return the steps of an epoch: of one pass, or of `LEAST_SEQUENCES` if a pass has fewer."""
-    if settings.recipe == "lesson":
-        return window_steps(texts, settings.window, LESSON_BATCH)
-    if settings.carry:
-        return max(1, sum(map(len, texts)) // (known(settings.batch) * settings.length))
-    sequences = sum((len(text) - 1) // settings.length for text in texts)
-    return max(1, max(LEAST_SEQUENCES, sequences) // known(settings.batch))
-
-
-def _slices(
-    texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None, ends: bool
-) -> Batches:
-    """Return slices of the texts with a target at each step.
-
-    Each epoch cuts them at other places and shuffles them. ends: whether each epoch has the first
-    and the last slice of each text, too.
-    """
-    length, batch = settings.length, known(settings.batch)
-
-    def epoch(number: int) -> Callable[[int], tuple[Any, Any]]:
-        rng = np.random.default_rng((settings.seed, number))
-        rows = []
-        for text in texts:
-            first = int(rng.integers(0, length))
-            rows += [text[i : i + length + 1] for i in range(first, len(text) - length, length)]
-            if ends and len(text) > length:
-                rows += [text[: length + 1], text[-length - 1 :]]
-        if not rows:  # a short text is cut at its start
-            rows = [text[: length + 1] for text in texts if len(text) > length]
-        rng.shuffle(rows)
-        if keys is not None:
-            rows = [keys[rng.integers(len(keys))][row] for row in rows]
-
-        def made(step: int) -> tuple[Any, Any]:
-            block = np.stack([rows[(step * batch + k) % len(rows)] for k in range(batch)])
-            return _encoded(block[:, :-1], onehot), block[:, 1:]
-
-        return made
-
-    return Batches(data_steps(settings, texts), epoch)
-
-
-def _streams(texts: list[Ids], settings: TextSettings, onehot: int | None) -> Batches:
-    """Sequences of the texts, one after the other, in as many streams as the batch has rows.
-
-    Row k of a batch goes on where row k of the batch before ended. Each epoch begins elsewhere.
-    """
-    length, batch = settings.length, known(settings.batch)
-    joined = np.concatenate(texts)
-
-    def epoch(number: int) -> Callable[[int], tuple[Any, Any]]:
-        first = np.random.default_rng((settings.seed, number)).integers(len(joined))
-        starts = first + np.arange(batch)[:, None] * len(joined) // batch
-
-        def made(step: int) -> tuple[Any, Any]:
-            block = joined[(starts + step * length + np.arange(length + 1)) % len(joined)]
-            return _encoded(block[:, :-1], onehot), block[:, 1:]
-
-        return made
-
-    return Batches(data_steps(settings, texts), epoch)
-
-
-def _rows(whole: tuple[NDArray[Any], ...], batch: int) -> Batches:
-    """What `_whole` gives, in batches of `batch` rows. Rows after the last text have no weight."""
-    inputs, targets, weights = whole
-    empty = -len(inputs) % batch
-    weights = weights * ((len(inputs) + empty) / len(inputs))
-    filled = [np.pad(array, [(0, empty)] + [(0, 0)] * (array.ndim - 1)) for array in (inputs, targets, weights)]
-    split = [np.split(array, len(array) // batch) for array in filled]
-    return Batches(len(split[0]), lambda epoch: lambda step: tuple(parts[step] for parts in split))
-
-
-def shared_out(texts: list[Ids], rows: int, window: int) -> list[Ids]:
-    """Cut held-out texts so that they fill the rows of a batch, which are measured in any case.
-
-    Each part has the `window` elements before it, to warm up the state, and four times as many.
-    """
-    shared = []
-    for text in texts:
-        measured = len(text) - window
-        parts = max(1, min(rows // len(texts), measured // (4 * window)))
-        size = measured // parts
-        shared += [text[i * size : window + (i + 1) * size] for i in range(parts)]
-    return shared
-
-
-def _whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
-    """Return held-out texts with the state carried along.
-
-    The first `window` elements of each only warm it up.
-    """
-    if not texts:
-        return None
-    n = min(map(len, texts))
-    block = np.stack([text[:n] for text in texts])
-    weights = np.zeros((len(block), n - 1), np.float32)
-    weights[:, window - 1 :] = (n - 1) / (n - window)  # Keras divides by all of them
-    return _encoded(block[:, :-1], onehot), block[:, 1:], weights
-
-
-def windows(
-    texts: list[Ids],
-    window: int,
-    batch: int,
-    encode: Callable[[NDArray[Any]], NDArray[Any]],
-    seed: int | None = None,
-) -> Batches:
-    """Return the windows of texts, each with the element after it, batch by batch.
-
-    encode: makes a batch of windows the input of the network.
-    seed: the order of the windows is drawn with it. None leaves them in order.
-
-    The lesson makes pieces of 10,000 windows, since all of them do not fit into memory. The network
-    reads the same.
-    """
-    starts = np.concatenate([np.arange(len(text) - window) + offset for text, offset in _offsets(texts)])
-    joined = np.concatenate(texts)
-    size = len(starts) // batch * batch or len(starts)
-    if seed is not None:
-        np.random.default_rng(seed).shuffle(starts)
-
-    def made(step: int) -> tuple[Any, Any]:
-        first = starts[step * batch : min((step + 1) * batch, size)]
-        block = joined[first[:, None] + np.arange(window + 1)]
-        return encode(block[:, :-1]), block[:, -1]
-
-    return Batches(window_steps(texts, window, batch), lambda epoch: made)
-
-
-def window_steps(texts: list[Ids], window: int, batch: int) -> int:
-    """Return the number of batches of windows. At least one, even if it is not full."""
-    return max(1, sum(max(0, len(text) - window) for text in texts) // batch)
-
-
-def _offsets(texts: list[Ids]) -> list[tuple[Ids, int]]:
-    offset, pairs = 0, []
-    for text in texts:
-        pairs.append((text, offset))
-        offset += len(text)
-    return pairs

@@ -1,0 +1,176 @@
+"""Texts as batches: slices with a target at each step, streams, and windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstmgen.training.loop import Batches
+
+if TYPE_CHECKING:
+    from lstmgen.training.tasks.text import TextSettings
+
+T = TypeVar("T")
+Ids = NDArray[np.int32]
+
+LESSON_BATCH = 50
+LEAST_SEQUENCES = 512  # in an epoch, which is several passes over a short text
+
+
+def known(value: T | None) -> T:
+    """Return a setting that `TextSettings.paced` has filled in."""
+    if value is None:
+        raise TypeError("batch: TextSettings.paced fills it in")
+    return value
+
+
+def encoded(ids: NDArray[Any], onehot: int | None) -> NDArray[Any]:
+    """Return ids, or their one-hot vectors of the length `onehot`."""
+    return ids if onehot is None else np.eye(onehot, dtype=np.float32)[ids]
+
+
+def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
+    """Return the steps of an epoch: of one pass, or of `LEAST_SEQUENCES` if a pass has fewer."""
+    if settings.recipe == "lesson":
+        return window_steps(texts, settings.window, LESSON_BATCH)
+    if settings.carry:
+        return max(1, sum(map(len, texts)) // (known(settings.batch) * settings.length))
+    sequences = sum((len(text) - 1) // settings.length for text in texts)
+    return max(1, max(LEAST_SEQUENCES, sequences) // known(settings.batch))
+
+
+def slices(
+    texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None, ends: bool
+) -> Batches:
+    """Return slices of the texts with a target at each step.
+
+    Each epoch cuts them at other places and shuffles them. ends: whether each epoch has the first
+    and the last slice of each text, too.
+    """
+    length, batch = settings.length, known(settings.batch)
+
+    def epoch(number: int) -> Callable[[int], tuple[Any, Any]]:
+        rng = np.random.default_rng((settings.seed, number))
+        rows = []
+        for text in texts:
+            first = int(rng.integers(0, length))
+            rows += [text[i : i + length + 1] for i in range(first, len(text) - length, length)]
+            if ends and len(text) > length:
+                rows += [text[: length + 1], text[-length - 1 :]]
+        if not rows:  # a short text is cut at its start
+            rows = [text[: length + 1] for text in texts if len(text) > length]
+        rng.shuffle(rows)
+        if keys is not None:
+            rows = [keys[rng.integers(len(keys))][row] for row in rows]
+
+        def made(step: int) -> tuple[Any, Any]:
+            block = np.stack([rows[(step * batch + k) % len(rows)] for k in range(batch)])
+            return encoded(block[:, :-1], onehot), block[:, 1:]
+
+        return made
+
+    return Batches(data_steps(settings, texts), epoch)
+
+
+def streams(texts: list[Ids], settings: TextSettings, onehot: int | None) -> Batches:
+    """Sequences of the texts, one after the other, in as many streams as the batch has rows.
+
+    Row k of a batch goes on where row k of the batch before ended. Each epoch begins elsewhere.
+    """
+    length, batch = settings.length, known(settings.batch)
+    joined = np.concatenate(texts)
+
+    def epoch(number: int) -> Callable[[int], tuple[Any, Any]]:
+        first = np.random.default_rng((settings.seed, number)).integers(len(joined))
+        starts = first + np.arange(batch)[:, None] * len(joined) // batch
+
+        def made(step: int) -> tuple[Any, Any]:
+            block = joined[(starts + step * length + np.arange(length + 1)) % len(joined)]
+            return encoded(block[:, :-1], onehot), block[:, 1:]
+
+        return made
+
+    return Batches(data_steps(settings, texts), epoch)
+
+
+def rows(whole: tuple[NDArray[Any], ...], batch: int) -> Batches:
+    """What `whole` gives, in batches of `batch` rows. Rows after the last text have no weight."""
+    inputs, targets, weights = whole
+    empty = -len(inputs) % batch
+    weights = weights * ((len(inputs) + empty) / len(inputs))
+    filled = [np.pad(array, [(0, empty)] + [(0, 0)] * (array.ndim - 1)) for array in (inputs, targets, weights)]
+    split = [np.split(array, len(array) // batch) for array in filled]
+    return Batches(len(split[0]), lambda epoch: lambda step: tuple(parts[step] for parts in split))
+
+
+def shared_out(texts: list[Ids], rows: int, window: int) -> list[Ids]:
+    """Cut held-out texts so that they fill the rows of a batch, which are measured in any case.
+
+    Each part has the `window` elements before it, to warm up the state, and four times as many.
+    """
+    shared = []
+    for text in texts:
+        measured = len(text) - window
+        parts = max(1, min(rows // len(texts), measured // (4 * window)))
+        size = measured // parts
+        shared += [text[i * size : window + (i + 1) * size] for i in range(parts)]
+    return shared
+
+
+def whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
+    """Return held-out texts with the state carried along.
+
+    The first `window` elements of each only warm it up.
+    """
+    if not texts:
+        return None
+    n = min(map(len, texts))
+    block = np.stack([text[:n] for text in texts])
+    weights = np.zeros((len(block), n - 1), np.float32)
+    weights[:, window - 1 :] = (n - 1) / (n - window)  # Keras divides by all of them
+    return encoded(block[:, :-1], onehot), block[:, 1:], weights
+
+
+def windows(
+    texts: list[Ids],
+    window: int,
+    batch: int,
+    encode: Callable[[NDArray[Any]], NDArray[Any]],
+    seed: int | None = None,
+) -> Batches:
+    """Return the windows of texts, each with the element after it, batch by batch.
+
+    encode: makes a batch of windows the input of the network.
+    seed: the order of the windows is drawn with it. None leaves them in order.
+
+    The lesson makes pieces of 10,000 windows, since all of them do not fit into memory. The network
+    reads the same.
+    """
+    starts = np.concatenate([np.arange(len(text) - window) + offset for text, offset in _offsets(texts)])
+    joined = np.concatenate(texts)
+    size = len(starts) // batch * batch or len(starts)
+    if seed is not None:
+        np.random.default_rng(seed).shuffle(starts)
+
+    def made(step: int) -> tuple[Any, Any]:
+        first = starts[step * batch : min((step + 1) * batch, size)]
+        block = joined[first[:, None] + np.arange(window + 1)]
+        return encode(block[:, :-1]), block[:, -1]
+
+    return Batches(window_steps(texts, window, batch), lambda epoch: made)
+
+
+def window_steps(texts: list[Ids], window: int, batch: int) -> int:
+    """Return the number of batches of windows. At least one, even if it is not full."""
+    return max(1, sum(max(0, len(text) - window) for text in texts) // batch)
+
+
+def _offsets(texts: list[Ids]) -> list[tuple[Ids, int]]:
+    offset, pairs = 0, []
+    for text in texts:
+        pairs.append((text, offset))
+        offset += len(text)
+    return pairs
