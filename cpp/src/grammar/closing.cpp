@@ -174,7 +174,7 @@ private:
     std::vector<Pair> pairs_;
     std::vector<Final> ways_;
     std::vector<Waiting> waiting_;
-    std::vector<std::uint32_t> fresh_;
+    std::vector<std::uint32_t> fresh_;  // (n), pairs to work on
     std::priority_queue<Found> queue_;
     std::uint32_t root_pair_ = 0;
     std::size_t work_ = 0;
