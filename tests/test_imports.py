@@ -20,15 +20,6 @@ PATHS = {
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
 
 
-def what_runs(node: ast.AST) -> Iterator[ast.AST]:
-    """What is in a node, functions too, but for imports that only a checker of types sees."""
-    for inner in ast.iter_child_nodes(node):
-        if isinstance(inner, ast.If) and ast.unparse(inner.test) == "TYPE_CHECKING":
-            continue
-        yield inner
-        yield from what_runs(inner)
-
-
 def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """The full names of what these statements import: modules, or names in modules."""
     for node in nodes:
@@ -44,9 +35,11 @@ def module_of(name: str) -> str | None:
 
 
 def test_no_circle_of_imports() -> None:
+    # Imports in functions count, and those for checkers of types. `lstmgen` names what it offers.
+    trees = {name: tree for name, tree in TREES.items() if name != "lstmgen"}
     arrows = {
-        name: {module for found in imported(what_runs(tree)) if (module := module_of(found)) not in (None, name)}
-        for name, tree in TREES.items()
+        name: {module for found in imported(ast.walk(tree)) if (module := module_of(found)) in trees.keys() - {name}}
+        for name, tree in trees.items()
     }
     assert arrows["lstmgen.stream"] >= {"lstmgen.model", "lstmgen.options"}  # the walk sees what there is
     left = set(arrows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,14 +14,32 @@ from lstmgen.errors import OptionError, OptionTypeError, option
 from lstmgen.escaping import brief
 from lstmgen.progress import bar
 from lstmgen.sequence_files import LARGEST, parse_numbers
-
-if TYPE_CHECKING:
-    from lstmgen.model import Model
+from lstmgen.vocabulary import Vocabulary
 
 Classified = str | Iterable[str | int] | ArrayLike
 
 _BATCH = 4096  # sequences of one length that run together
 _TOGETHER = 4 * _BATCH  # sequences of all lengths that are in memory with their labels
+
+
+class _Classifier(Protocol):
+    """What is needed of a `Model`, which imports this file."""
+
+    vocabulary: Vocabulary | None
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def encoding(self) -> str: ...
+    @property
+    def input_shape(self) -> tuple[int | None, ...]: ...
+    @property
+    def window(self) -> int: ...
+    @property
+    def padding(self) -> int | None: ...
+    @property
+    def zero_padding(self) -> bool: ...
+    def predict(self, x: ArrayLike) -> NDArray[np.float32]: ...
 
 
 class Classification(NamedTuple):
@@ -38,7 +56,7 @@ class Classification(NamedTuple):
     probabilities: dict[str, float]
 
 
-def classify(model: Model, sequences: Iterable[Classified], on_unknown: str = "error") -> list[Classification]:
+def classify(model: _Classifier, sequences: Iterable[Classified], on_unknown: str = "error") -> list[Classification]:
     """Return the classification of each sequence, as `Model.classify` does.
 
     model, sequences, on_unknown: see `classified`.
@@ -59,7 +77,7 @@ def classify(model: Model, sequences: Iterable[Classified], on_unknown: str = "e
 
 
 def classified(
-    model: Model, sequences: Iterable[Classified], on_unknown: str = "error"
+    model: _Classifier, sequences: Iterable[Classified], on_unknown: str = "error"
 ) -> Iterator[Classification | ValueError | TypeError]:
     """Yield the classification of each sequence, or the error that says why it has none.
 
@@ -97,7 +115,7 @@ def classified(
 
 
 def _labels(
-    model: Model, sequences: Sequence[Classified], on_unknown: str, shown: Any
+    model: _Classifier, sequences: Sequence[Classified], on_unknown: str, shown: Any
 ) -> list[Classification | ValueError | TypeError]:
     encode = _numbers_of if model.encoding == "features" else _zero_padded if model.zero_padding else _ids_of
     encoded: list[NDArray[Any]] = []
@@ -137,7 +155,7 @@ def _of_equal_length(encoded: Sequence[NDArray[Any]]) -> Iterator[list[int]]:
             yield rows[first : first + _BATCH]
 
 
-def _ids_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.uint32]:
+def _ids_of(model: _Classifier, sequence: Any, on_unknown: str) -> NDArray[np.uint32]:
     if model.vocabulary is not None:
         ids = model.vocabulary.encode(sequence, on_unknown)
     elif isinstance(sequence, str | bytes):
@@ -155,7 +173,7 @@ def _ids_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.uint32]:
     return ids
 
 
-def _zero_padded(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.float32]:
+def _zero_padded(model: _Classifier, sequence: Any, on_unknown: str) -> NDArray[np.float32]:
     """Return one-hot vectors of the elements. Vectors of zeros before them fill the window."""
     ids = _ids_of(model, sequence, on_unknown)
     size = model.input_shape[-1] or 1
@@ -166,7 +184,7 @@ def _zero_padded(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.flo
     return rows
 
 
-def _numbers_of(model: Model, sequence: Any, on_unknown: str) -> NDArray[np.float32]:
+def _numbers_of(model: _Classifier, sequence: Any, on_unknown: str) -> NDArray[np.float32]:
     size = model.input_shape[-1] or 1
     try:
         values = np.asarray(parse_numbers(sequence) if isinstance(sequence, str) else sequence, np.float64)

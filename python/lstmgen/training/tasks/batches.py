@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen.training.loop import Batches
 
-if TYPE_CHECKING:
-    from lstmgen.training.tasks.text import TextSettings
-
 T = TypeVar("T")
 Ids = NDArray[np.int32]
 
 LESSON_BATCH = 50
 LEAST_SEQUENCES = 512  # in an epoch, which is several passes over a short text
+
+
+class _Settings(Protocol):
+    """What the settings of a text, `TextSettings`, say of its batches."""
+
+    @property
+    def recipe(self) -> str: ...
+    @property
+    def batch(self) -> int | None: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def window(self) -> int: ...
+    @property
+    def carry(self) -> bool: ...
+    @property
+    def seed(self) -> int: ...
 
 
 def known(value: T | None) -> T:
@@ -32,7 +46,7 @@ def encoded(ids: NDArray[Any], onehot: int | None) -> NDArray[Any]:
     return ids if onehot is None else np.eye(onehot, dtype=np.float32)[ids]
 
 
-def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
+def data_steps(settings: _Settings, texts: list[Ids]) -> int:
     """Return the steps of an epoch: of one pass, or of `LEAST_SEQUENCES` if a pass has fewer."""
     if settings.recipe == "lesson":
         return window_steps(texts, settings.window, LESSON_BATCH)
@@ -43,7 +57,7 @@ def data_steps(settings: TextSettings, texts: list[Ids]) -> int:
 
 
 def slices(
-    texts: list[Ids], settings: TextSettings, onehot: int | None, keys: NDArray[np.int32] | None, ends: bool
+    texts: list[Ids], settings: _Settings, onehot: int | None, keys: NDArray[np.int32] | None, ends: bool
 ) -> Batches:
     """Return slices of the texts with a target at each step.
 
@@ -75,7 +89,7 @@ def slices(
     return Batches(data_steps(settings, texts), epoch)
 
 
-def streams(texts: list[Ids], settings: TextSettings, onehot: int | None) -> Batches:
+def streams(texts: list[Ids], settings: _Settings, onehot: int | None) -> Batches:
     """Sequences of the texts, one after the other, in as many streams as the batch has rows.
 
     Row k of a batch goes on where row k of the batch before ended. Each epoch begins elsewhere.
