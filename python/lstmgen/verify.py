@@ -171,7 +171,7 @@ class _Trial:
         except (ImportError, ValueError) as error:
             if not as_saved:
                 raise
-            return str(error)
+            return str(error).removesuffix(_other_way())
         self.same_reading = self._fits(self.exact, self.amplified)
         return ""
 
@@ -187,7 +187,7 @@ class _Trial:
     def other_reading(self) -> Iterator[str]:
         """Yield the lines for a Keras that reads the file differently."""
         saver = _saver(self.network)
-        yield f"NOT equal to Keras: Keras {self.version} reads this file otherwise than {saver}, which saved it"
+        yield f"NOT equal to Keras: Keras {self.version} reads this file differently from {saver}, which saved it"
         for change in _CHANGED:
             other = _with_activation(self.network, change.saved, change.loaded)
             exact = None if other is None else reference.forward(other, self.x)
@@ -253,7 +253,9 @@ def _conclusion(trial: _Trial, exact: bool, as_saved: bool) -> tuple[bool, list[
     if trial.same_reading:
         return True, ["equal to Keras"]
     if as_saved:
-        return True, [f"equal to the file as {_saver(trial.network)} saved it, by lstmgen's own reading of it"]
+        version = trial.network.keras_version
+        saved = f" as Keras {version} saved it" if version else ""
+        return True, [f"equal to the file{saved}, by lstmgen's own reading of it"]
     return False, list(trial.other_reading())
 
 
@@ -281,6 +283,11 @@ def _read(model: Model, path: str, options: ReadOptions) -> Network:
     if model.window and network.window and model.window != network.window:
         raise ValueError(f"{path}: expected {model.window} time steps as in the model, found {network.window}")
     return network
+
+
+def _other_way() -> str:
+    """Return the end of a message about a file that Keras cannot load."""
+    return f"; {option('as_saved', True)} compares with lstmgen's own reading of the file"
 
 
 def _saver(network: Network) -> str:
@@ -334,11 +341,8 @@ def _keras_outputs(path: str, wanted: Sequence[str], x: NDArray[Any], shape: tup
     try:
         loaded = keras.models.load_model(path, compile=False)
     except Exception as error:  # whatever Keras raises: the file is older or newer than this Keras
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(
-            f"{path}: Keras {keras.__version__} cannot load it: {reason}; {option('as_saved', True)} compares with "
-            "lstmgen's own reading of the file"
-        ) from None
+        reason = " ".join(str(error).split())[:200].rstrip(".")
+        raise ValueError(f"{path}: Keras {keras.__version__} cannot load it: {reason}{_other_way()}") from None
     if wanted:
         named = loaded.output if isinstance(loaded.output, dict) else {}
         outputs = [named[name] if name in named else loaded.get_layer(name).output for name in wanted]

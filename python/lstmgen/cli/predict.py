@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
         sequences: Sequence[NDArray[Any]] = [_example(model)]
         kind = "ids" if sequences[0].ndim == 1 else "zeros"
         print(
-            f"input: {len(sequences[0])} steps of {kind}; another is given as a file, or - for stdin", file=sys.stderr
+            f"input: {len(sequences[0])} steps of {kind}; name a file, or - for stdin, to read another", file=sys.stderr
         )
     else:
         sequences = _read(model, args.input)
