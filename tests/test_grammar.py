@@ -402,6 +402,9 @@ def test_refuses_states_that_are_damaged_or_of_another_grammar() -> None:
         'root ::= (((((("a"{9000}){9000}){9000}){9000}){9000}){9000})',
         'root ::= "' + "a" * 2_000_000 + '"',
         "root ::= x{10000} x{10000}\nx ::= [a-z]{9,9999}",
+        "root ::= " + '"a"? ' * 20_000,
+        'root ::= (((("a"?){500}){500}){500})',
+        'root ::= "a" root "x"? | "b"',
     ],
 )
 def test_hostile_grammars_end_within_bounds(grammar: str) -> None:

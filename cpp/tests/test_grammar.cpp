@@ -194,6 +194,24 @@ TEST_CASE("an ambiguous text takes bounded memory, however long it is") {
     }
 }
 
+TEST_CASE("a text that can begin at very many places takes bounded memory, or is refused") {
+    for (const int optional : {2000, 20000}) {
+        std::string text = "root ::= ";
+        for (int i = 0; i < optional; ++i) text += i % 2 == 0 ? "\"a\"? " : "\"b\"? ";
+        const auto compiled = std::make_shared<const grammar::Grammar>(text, ascii());
+        if (optional == 20000) {
+            CHECK_THROWS_WITH_AS(static_cast<void>(grammar::Memo{compiled}), doctest::Contains("too ambiguous"),
+                                 lstmgen::Error);
+            continue;
+        }
+        const auto memo = std::make_shared<grammar::Memo>(compiled);
+        grammar::Run run(memo);
+        read(run, "abbaabab");
+        CHECK(run.is_complete());
+        CHECK(memo->bytes() < std::size_t{24} << 20);
+    }
+}
+
 TEST_CASE("what is open ends at once, or the text is too ambiguous and stays as it was") {
     const char* const text = R"(root ::= "a" root "x"? | "b")";
     for (const std::size_t depth : {std::size_t{12}, std::size_t{100}, std::size_t{1000}}) {

@@ -34,6 +34,7 @@ public:
         at_end_.assign(grammar.closing_nodes(), kNever);
         at_end_[0] = 0;
         intern_vector(at_end_);  // number 0: nothing follows
+        begin_element(1);
         start_ = outcome(first_set());
     }
 
@@ -68,6 +69,7 @@ public:
                bytes_of(distances_);
     }
 
+    void allow_all() noexcept { sets_.allow(~std::uint64_t{0}, ~std::size_t{0}); }
     /// Before each element. What takes longer or more memory ends in an error then.
     void begin_element(std::size_t runs) noexcept {
         const std::uint64_t tree = grammar_.tree().edges.size() + grammar_.closing_nodes();

@@ -39,6 +39,7 @@ LSTMGEN_KEPT void Memo::clear() {
         before.emplace_back(run->state_, run->stack_);
     }
     auto engine = std::make_unique<Engine>(*grammar_);
+    engine->allow_all();
     engine_.swap(engine);
     try {
         for (std::size_t i = 0; i < runs_.size(); ++i) runs_[i]->load(states[i].data(), states[i].size());

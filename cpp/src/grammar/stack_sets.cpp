@@ -79,10 +79,19 @@ std::uint32_t StackSets::make_from(bool has_empty, std::vector<Edge>& edges) {
 }
 
 std::uint32_t StackSets::unite_all(std::vector<std::uint32_t>& sets) {
-    if (sets.size() > 1)
-        std::sort(sets.begin(), sets.end(), [this](std::uint32_t a, std::uint32_t b) { return is_lower(a, b); });
-    std::uint32_t all = kNothing;
-    for (const std::uint32_t s : sets) all = unite(all, s);
+    std::uint32_t all = sets.empty() ? kNothing : sets[0];
+    if (sets.size() == 2) {
+        all = unite(sets[0], sets[1]);
+    } else if (sets.size() > 2) {  // one after the other, they would take the square of their edges
+        bool with_empty = false;
+        gathered_.clear();
+        for (const std::uint32_t s : sets) {
+            with_empty = with_empty || has_empty(s);
+            spend(1 + count(s));
+            for (std::size_t i = 0; i < count(s); ++i) gathered_.push_back(edge(s, i));
+        }
+        all = make_from(with_empty, gathered_);
+    }
     sets.clear();
     return all;
 }

@@ -97,7 +97,7 @@ private:
     std::vector<std::uint32_t> marks_, reached_, renamed_, cuts_;  // marks_, renamed_: of each node
     std::uint32_t mark_ = 0;
     std::vector<Merge> merges_;
-    std::vector<Edge> merged_, built_;
+    std::vector<Edge> merged_, built_, gathered_;
     std::uint64_t work_ = std::numeric_limits<std::uint64_t>::max();
     std::size_t most_bytes_ = std::numeric_limits<std::size_t>::max();
     bool is_full_ = false;
