@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import signal
 import struct
 import subprocess
 import sys
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +137,23 @@ except ValueError as error:
     assert kind in (b"ModelFormatError", b"ReaderDied")
     kib = 1024 if sys.platform != "darwin" else 1
     assert int(most) * kib < 2**27 + 64 * len(data) + 2**24  # the interpreter with numpy and h5py is under 128 MiB
+
+
+@pytest.mark.parametrize("value", ["{},", "[],", "1.5,", '"ab",', '{"a":[]},'])
+def test_a_config_of_many_values_is_refused_in_this_process_too(value: str) -> None:
+    noise = "".join(random.Random(1).choices("abcdefghij", k=200_000))  # less than 100 times smaller, deflated
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", f'{{"x": "{noise}", "config": [{value * (7_000_000 // len(value))}1]}}')
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.0.0"}))
+        archive.writestr("model.weights.h5", weights())
+    tracemalloc.start()
+    try:
+        with pytest.raises(lstmgen.ModelFormatError, match=r"config\.json: expected values that take at most"):
+            keras_file.read(file.getvalue(), trusted=True)
+        assert tracemalloc.get_traced_memory()[1] < 64 * file.tell() + 2**24
+    finally:
+        tracemalloc.stop()
 
 
 def whole(value: object) -> bytes:

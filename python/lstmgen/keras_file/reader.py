@@ -627,6 +627,11 @@ def _text(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
         data = member.read(MAX_CONFIG + 1)  # the header may be wrong
     if len(data) > MAX_CONFIG:
         raise ModelFormatError(f"{info.filename}: expected at most {MAX_CONFIG} bytes")
+    # What its values may take if it is JSON: a list, an object, and what stands between commas.
+    takes = 88 * data.count(b"[") + 232 * data.count(b"{") + 72 * data.count(b",") + 3 * len(data)
+    most = 2**24 + 64 * archive.start_dir  # about the bytes of the file
+    if takes > most:
+        raise ModelFormatError(f"{info.filename}: expected values that take at most {most} bytes, found {takes}")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
