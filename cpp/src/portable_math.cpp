@@ -15,8 +15,10 @@ LSTMGEN_KEPT double exp_portable(double x) {
     return x > 709.0 ? HUGE_VAL : exp_of(x);
 }
 
-LSTMGEN_KEPT void exp_portable(double* x, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) x[i] = exp_portable(x[i]);
+LSTMGEN_KEPT double exp_portable(double* x, std::size_t n) {
+    double sum = 0.0;
+    for (std::size_t i = 0; i < n; ++i) sum += x[i] = exp_portable(x[i]);
+    return sum;
 }
 
 LSTMGEN_KEPT double log_portable(double x) {

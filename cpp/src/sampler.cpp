@@ -130,10 +130,10 @@ void Sampler::find_top() {
 // Computes the weights of all elements at this temperature.
 void Sampler::weigh(double temp) {
     const double top = logits_[top_];
-    for (std::size_t i = 0; i < logits_.size(); ++i) weights_[i] = (logits_[i] - top) / temp;
-    exponentials_(weights_.data(), weights_.size());
-    total_ = 0.0;
-    for (const double weight : weights_) total_ += weight;
+    for (std::size_t i = 0; i < logits_.size(); ++i) weights_[i] = logits_[i] - top;
+    if (temp != 1.0)
+        for (double& weight : weights_) weight /= temp;
+    total_ = exponentials_(weights_.data(), weights_.size());
     temp_ = temp;
 }
 
@@ -425,10 +425,7 @@ LSTMGEN_KEPT double plain_log_probability(const float* logits, std::size_t n, st
     const double top = *std::max_element(logits, logits + n);
     for (std::size_t i = 0; i < n; ++i) scratch[i] = static_cast<double>(logits[i]) - top;
     const double log = scratch[id];
-    exp_portable(scratch, n);
-    double total = 0.0;
-    for (std::size_t i = 0; i < n; ++i) total += scratch[i];
-    return log - log_portable(total);
+    return log - log_portable(exp_portable(scratch, n));
 }
 
 }  // namespace lstmgen

@@ -57,14 +57,21 @@ LSTMGEN_NOINLINE void exp_together(double* x) {
     }
 }
 
-// x (n) = e^x. Each x is at most 709, and not NaN.
-inline void exp_all(double* x, std::size_t n) {
-    for (; n >= kTogether; n -= kTogether, x += kTogether) exp_together(x);
-    if (n == 0) return;
+// x (n) = e^x. Each x is at most 709, and not NaN. Returns the sum of the results from the first to
+// the last. The additions wait for each other, but the next powers do not wait for them.
+inline double exp_all(double* x, std::size_t n) {
+    double sum = 0.0;
+    for (; n >= kTogether; n -= kTogether, x += kTogether) {
+        exp_together(x);
+        for (std::size_t i = 0; i < kTogether; ++i) sum += x[i];
+    }
+    if (n == 0) return sum;
     double last[kTogether] = {};
     std::memcpy(last, x, n * sizeof(double));
     exp_together(last);
     std::memcpy(x, last, n * sizeof(double));
+    for (std::size_t i = 0; i < n; ++i) sum += x[i];
+    return sum;
 }
 
 }  // namespace

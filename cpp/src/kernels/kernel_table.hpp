@@ -76,10 +76,18 @@ enum class Rounding {
     tiles,       ///< many rows: to the integers, as Rows::tiles says; few rows: as `bytes`
 };
 
-/// z (rows, z_stride) += x (rows, k) . matrix, for its panels [first, first + n_panels). Column 0
-/// of z is the first column of panel `first`.
+/// Where a product goes: z (rows, stride) = from (rows, from_stride) + the product. `from` may be z.
+struct Sums {
+    float* z;
+    std::size_t stride;
+    const float* from;
+    std::size_t from_stride;  // 0: the same row for all
+};
+
+/// sums = x (rows, k) . matrix, for its panels [first, first + n_panels). Column 0 of the sums is
+/// the first column of panel `first`.
 using Multiply = void(const Matrix& matrix, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
-                      float* z, std::size_t z_stride);
+                      const Sums& sums);
 
 /// A product of rounded numbers.
 struct RoundedProduct {
@@ -115,7 +123,8 @@ struct Place {
 /// Returns the place of a panel of a matrix (k, 16 n_panels). It is static, so that each file has
 /// its own: see kernels.inl.
 static constexpr Place place_of(std::size_t panel, Layout layout, std::size_t k, std::size_t n_panels) {
-    const std::size_t rows = (k + layout.interleaved_rows - 1) / layout.interleaved_rows * layout.interleaved_rows;
+    // A power of two, so that this takes no division.
+    const std::size_t rows = (k + layout.interleaved_rows - 1) & ~(layout.interleaved_rows - 1);
     const std::size_t first = panel / layout.adjacent_panels * layout.adjacent_panels, left = n_panels - first;
     const std::size_t adjacent = left < layout.adjacent_panels ? left : layout.adjacent_panels;
     return {(first * rows + (panel - first) * layout.interleaved_rows) * kPanel,
@@ -253,8 +262,8 @@ struct KernelTable {
     /// Makes zeros of the numbers in x (n) with a magnitude below `least`, which is above 0.
     void (*drop_below)(float least, float* x, std::size_t n);
 
-    /// x (n) = e^x, as exp_portable.
-    void (*exponentials)(double* x, std::size_t n);
+    /// x (n) = e^x, as exp_portable. Returns their sum, added from the first to the last.
+    double (*exponentials)(double* x, std::size_t n);
 
     // The next two measure what the machine can do at best: see limits.cpp.
     /// Does `rounds` rounds of fused multiply-adds in registers. Returns the number of

@@ -348,12 +348,12 @@ Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t r
     return {nullptr, 0, halves, to_stride, rounding == Rounding::bf16_pairs ? nullptr : scales, tiles};
 }
 
-// z (rows, z_stride) += x . panels [first, first + n_panels), by the product for the matrix's type.
-void gemm_from(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows, float* z,
-               std::size_t z_stride) {
-    if (m.rounded.multiply) return m.rounded.multiply(m, first, n_panels, x, rows, z, z_stride);
-    if (m.type == WeightType::bf16) return multiply_panels<std::uint16_t>(m, first, n_panels, x, rows, z, z_stride);
-    multiply_panels<float>(m, first, n_panels, x, rows, z, z_stride);
+// sums = x . panels [first, first + n_panels), by the product for the matrix's type.
+void gemm_from(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
+               const Sums& sums) {
+    if (m.rounded.multiply) return m.rounded.multiply(m, first, n_panels, x, rows, sums);
+    if (m.type == WeightType::bf16) return multiply_panels<std::uint16_t>(m, first, n_panels, x, rows, sums);
+    multiply_panels<float>(m, first, n_panels, x, rows, sums);
 }
 
 // z (n) += one row of the weights of adjacent panels. `row` is the group of `interleaved` rows, in
@@ -388,6 +388,7 @@ template <class W>
 void gather_rows(const Matrix& m, std::size_t first, std::size_t n_panels, const std::uint32_t* ids,
                  std::size_t id_stride, std::size_t rows, float* z, std::size_t z_stride) {
     const std::size_t adjacent = m.layout.adjacent_panels, interleaved = m.layout.interleaved_rows;
+    const std::size_t shift = interleaved / 2;  // 2^shift rows are interleaved
     for (std::size_t p = 0; p < n_panels; p += adjacent) {
         const std::size_t n = (n_panels - p < adjacent ? n_panels - p : adjacent) * kPanel;
         const Place place = place_of(first + p, m.layout, m.k, m.n_panels);
@@ -396,7 +397,7 @@ void gather_rows(const Matrix& m, std::size_t first, std::size_t n_panels, const
         for (std::size_t r = 0; r < rows; ++r) {
             const std::size_t id = ids[r * id_stride];
             if (id == kNoRow) continue;
-            add_row(panels + id / interleaved * place.step, interleaved, id % interleaved, scales, n,
+            add_row(panels + (id >> shift) * place.step, interleaved, id & (interleaved - 1), scales, n,
                     z + r * z_stride + p * kPanel);
         }
     }
@@ -427,18 +428,33 @@ inline std::size_t chunk_for(const RnnStep& s, std::size_t most) {
     return chunk_of(s.rows, most, tiled(s) ? kAmxRows : kTileOfRows);
 }
 
-// z (rows, 16 * n_panels) = the step's start plus its input product, for the panels [first, first +
-// n_panels) and the lanes from r on.
-LSTMGEN_NOINLINE void input_product(const RnnStep& s, const Rows& x, std::size_t first, std::size_t n_panels,
+// z (n) = from (n), for n a multiple of 16.
+inline void copy_row(const float* from, std::size_t n, float* z) {
+    for (std::size_t v = 0; v < n; v += kWidth) store(z + v, load(from + v));
+}
+
+// Returns the sums of a step for the panels [first, first + n_panels) and the lanes from r on. They
+// go to z (rows, 16 * n_panels), from the step's start plus its input product. Where nothing is
+// gathered, the start is not copied, since stores take time of multiply-adds on some processors.
+LSTMGEN_NOINLINE Sums input_product(const RnnStep& s, const Rows& x, std::size_t first, std::size_t n_panels,
                                     std::size_t r, std::size_t rows, float* z) {
     const std::size_t stride = n_panels * kPanel;
-    for (std::size_t j = 0; j < rows; ++j) {
-        const std::size_t row = s.start_period > 0 ? (s.start_first + r + j) % s.start_period : r + j;
-        const float* const start = s.start + row * s.start_stride + first * kPanel;
-        for (std::size_t v = 0; v < stride; v += kWidth) store(z + j * stride + v, load(start + v));
+    const float* const start = s.start + first * kPanel;
+    const Sums in_place{z, stride, z, stride};
+    Sums sums{z, stride, start + r * s.start_stride, s.start_stride};
+    if (s.ids || s.start_period > 0) {
+        for (std::size_t j = 0; j < rows; ++j) {
+            const std::size_t row = s.start_period > 0 ? (s.start_first + r + j) % s.start_period : r + j;
+            copy_row(start + row * s.start_stride, stride, z + j * stride);
+        }
+        sums = in_place;
     }
     if (s.ids) gather_from(s.kernel, first, n_panels, s.ids + r * s.id_stride, s.id_stride, rows, z, stride);
-    if (s.x) gemm_from(s.kernel, first, n_panels, rows_after(x, r), rows, z, stride);
+    if (s.x) {
+        gemm_from(s.kernel, first, n_panels, rows_after(x, r), rows, sums);
+        sums = in_place;
+    }
+    return sums;
 }
 
 // The rows that a step multiplies, rounded as their matrices need it.
@@ -457,24 +473,25 @@ constexpr std::size_t kCellVecs = kVecs < 2 ? kVecs : 2;
 
 // ---- LSTM ---------------------------------------------------------------------------------------
 
-// z (4, 16) = the gates i, f, c, o of one block, from their pre-activations.
+// c (16) = f * c + i * g, and h (16) = o, for one block with the pre-activations z (4, 16) of the
+// gates i, f, c, o.
 template <class Act, class Rec>
-inline void gates(Act act, Rec rec, float* z) {
-    map(rec, z, 2 * kPanel);
-    map(act, z + 2 * kPanel, kPanel);
-    map(rec, z + 3 * kPanel, kPanel);
-}
-
-// c (16) = f * c + i * g, h (16) = o * act(c), for one block with the gates z (4, 16).
-template <class Act>
-inline void cell(Act act, const float* z, float* c, float* h) {
+inline void gates(Act act, Rec rec, const float* z, float* c, float* h) {
     constexpr std::size_t n = kCellVecs;
     for (std::size_t v = 0; v < kPanel; v += n * kWidth) {
-        const auto i = load_wide<n>(z + v), f = load_wide<n>(z + kPanel + v), g = load_wide<n>(z + 2 * kPanel + v);
-        const auto state = fma(f, load_wide<n>(c + v), mul(i, g));
-        store_wide(c + v, state);
-        store_wide(h + v, mul(load_wide<n>(z + 3 * kPanel + v), act.apply(state)));
+        const auto i = rec.apply(load_wide<n>(z + v)), g = act.apply(load_wide<n>(z + 2 * kPanel + v));
+        const auto f = rec.apply(load_wide<n>(z + kPanel + v));
+        store_wide(c + v, fma(f, load_wide<n>(c + v), mul(i, g)));
+        store_wide(h + v, rec.apply(load_wide<n>(z + 3 * kPanel + v)));
     }
+}
+
+// h (16) = h * act(c), for one block.
+template <class Act>
+inline void cell(Act act, const float* c, float* h) {
+    constexpr std::size_t n = kCellVecs;
+    for (std::size_t v = 0; v < kPanel; v += n * kWidth)
+        store_wide(h + v, mul(load_wide<n>(h + v), act.apply(load_wide<n>(c + v))));
 }
 
 template <class Act, class Rec>
@@ -484,19 +501,21 @@ void lstm_step_typed(const LstmStep& s, Act act, Rec rec) {
     const std::size_t group = s.rows == 1 ? kBuffer / kBlock : 1, chunk = chunk_for(s, kChunkRows);
     for (std::size_t b = 0; b < s.blocks; b += group) {
         const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
-        const std::size_t stride = blocks * kBlock;
         for (std::size_t r = 0; r < s.rows; r += chunk) {
             const std::size_t rows = s.rows - r < chunk ? s.rows - r : chunk;
-            input_product(s, in.x, b * kGates, blocks * kGates, r, rows, z);
-            gemm_from(s.recurrent, b * kGates, blocks * kGates, rows_after(in.h_prev, r), rows, z, stride);
-            // Gates do not depend on each other, but a cell waits for its gates. So all gates come
-            // first.
-            for (std::size_t i = 0; i < rows * blocks; ++i) gates(act, rec, z + i * kBlock);
-            for (std::size_t j = 0; j < rows; ++j)
-                for (std::size_t i = 0; i < blocks; ++i) {
-                    const std::size_t at = (r + j) * s.h_stride + (b + i) * kPanel;
-                    cell(act, z + j * stride + i * kBlock, s.c + at, s.h + at);
-                }
+            const Sums sums = input_product(s, in.x, b * kGates, blocks * kGates, r, rows, z);
+            gemm_from(s.recurrent, b * kGates, blocks * kGates, rows_after(in.h_prev, r), rows, sums);
+            // Gates do not depend on each other, but an output waits for its gates. So all gates
+            // come first.
+            const auto each = [&](auto f) {
+                for (std::size_t j = 0; j < rows; ++j)
+                    for (std::size_t i = 0; i < blocks; ++i) {
+                        const std::size_t at = (r + j) * s.h_stride + (b + i) * kPanel;
+                        f(z + (j * blocks + i) * kBlock, s.c + at, s.h + at);
+                    }
+            };
+            each([&](const float* gate, float* c, float* h) { gates(act, rec, gate, c, h); });
+            each([&](const float*, const float* c, float* h) { cell(act, c, h); });
         }
     }
 }
@@ -515,10 +534,18 @@ void lstm_step(const LstmStep& s) {
 constexpr std::size_t kGruBlock = kGruGates * kPanel;  // numbers of a block of a GRU layer
 constexpr std::size_t kGruBuffer = kGruRows * kGruBlock;
 
-// Each row of u (rows, stride) = start (stride), or zeros if start is null.
-inline void start_rows(const float* start, std::size_t rows, std::size_t stride, float* u) {
-    for (std::size_t j = 0; j < rows; ++j)
-        for (std::size_t v = 0; v < stride; v += kWidth) store(u + j * stride + v, start ? load(start + v) : set(0.0f));
+// z (rows, 16 * n_panels) = the step's start plus its input product, as above.
+void input_product_in(const RnnStep& s, const Rows& x, std::size_t first, std::size_t n_panels, std::size_t r,
+                      std::size_t rows, float* z) {
+    const Sums sums = input_product(s, x, first, n_panels, r, rows, z);
+    for (std::size_t j = 0; sums.from != z && j < rows; ++j)
+        copy_row(sums.from + j * sums.from_stride, sums.stride, z + j * sums.stride);
+}
+
+// Returns sums in u (rows, stride) that start as zeros.
+inline Sums zeros(float* u, std::size_t rows, std::size_t stride) {
+    for (std::size_t v = 0; v < rows * stride; v += kWidth) store(u + v, set(0.0f));
+    return {u, stride, u, stride};
 }
 
 // a (n) = f(a + u (n))
@@ -548,9 +575,9 @@ void gru_step_reset_after(const GruStep& s) {
         const std::size_t stride = blocks * kGruBlock;
         for (std::size_t r = 0; r < s.rows; r += chunk) {
             const std::size_t rows = s.rows - r < chunk ? s.rows - r : chunk;
-            input_product(s, in.x, b * kGruGates, blocks * kGruGates, r, rows, a);
-            start_rows(s.recurrent_start + b * kGruBlock, rows, stride, u);
-            gemm_from(s.recurrent, b * kGruGates, blocks * kGruGates, rows_after(in.h_prev, r), rows, u, stride);
+            input_product_in(s, in.x, b * kGruGates, blocks * kGruGates, r, rows, a);
+            gemm_from(s.recurrent, b * kGruGates, blocks * kGruGates, rows_after(in.h_prev, r), rows,
+                      {u, stride, s.recurrent_start + b * kGruBlock, 0});
             for (std::size_t i = 0; i < rows * blocks; ++i)
                 map_sum(rec, a + i * kGruBlock, u + i * kGruBlock, 2 * kPanel);
             for (std::size_t j = 0; j < rows; ++j)
@@ -587,9 +614,8 @@ void gru_step_reset_before(const GruStep& s) {
         float* const h = s.h + r * s.h_stride;
         for (std::size_t b = 0; b < s.blocks; b += group) {
             const std::size_t blocks = s.blocks - b < group ? s.blocks - b : group;
-            input_product(s, in.x, b * kGruGates, blocks * kGruGates, r, rows, a);
-            start_rows(nullptr, rows, blocks * pair, u);
-            gemm_from(s.recurrent, b * 2, blocks * 2, rows_after(in.h_prev, r), rows, u, blocks * pair);
+            input_product_in(s, in.x, b * kGruGates, blocks * kGruGates, r, rows, a);
+            gemm_from(s.recurrent, b * 2, blocks * 2, rows_after(in.h_prev, r), rows, zeros(u, rows, blocks * pair));
             for (std::size_t i = 0; i < rows * blocks; ++i) map_sum(rec, a + i * kGruBlock, u + i * pair, pair);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t i = 0; i < blocks; ++i)
@@ -606,8 +632,7 @@ void gru_step_reset_before(const GruStep& s) {
         const Rows reset = rows_for(s.candidate, h, s.h_stride, rows, memory);
         for (std::size_t b = 0; b < s.blocks; b += group_h) {
             const std::size_t blocks = s.blocks - b < group_h ? s.blocks - b : group_h;
-            start_rows(nullptr, rows, blocks * kPanel, u);
-            gemm_from(s.candidate, b, blocks, reset, rows, u, blocks * kPanel);
+            gemm_from(s.candidate, b, blocks, reset, rows, zeros(u, rows, blocks * kPanel));
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t i = 0; i < blocks; ++i)
                     for (std::size_t v = 0; v < kPanel; v += n * kWidth) {
@@ -643,8 +668,8 @@ void rnn_step(const RnnStep& s) {
         const std::size_t stride = blocks * kPanel;
         for (std::size_t r = 0; r < s.rows; r += chunk) {
             const std::size_t rows = s.rows - r < chunk ? s.rows - r : chunk;
-            input_product(s, in.x, b, blocks, r, rows, z);
-            gemm_from(s.recurrent, b, blocks, rows_after(in.h_prev, r), rows, z, stride);
+            const Sums sums = input_product(s, in.x, b, blocks, r, rows, z);
+            gemm_from(s.recurrent, b, blocks, rows_after(in.h_prev, r), rows, sums);
             activate(s.activation, z, rows * stride);
             for (std::size_t j = 0; j < rows; ++j)
                 for (std::size_t v = 0; v < stride; v += kWidth)
@@ -655,7 +680,7 @@ void rnn_step(const RnnStep& s) {
 
 void gemm(const Matrix& m, std::size_t n_panels, const float* x, std::size_t x_stride, std::size_t rows, float* z,
           std::size_t z_stride, float* rounded) {
-    gemm_from(m, 0, n_panels, rows_for(m, x, x_stride, rows, rounded), rows, z, z_stride);
+    gemm_from(m, 0, n_panels, rows_for(m, x, x_stride, rows, rounded), rows, {z, z_stride, z, z_stride});
 }
 
 void gather(const Matrix& m, std::size_t n_panels, const std::uint32_t* ids, std::size_t id_stride, std::size_t rows,

@@ -83,11 +83,10 @@ inline void sum_tiles(const std::byte* x, std::size_t n, const PanelOfQuads (&pa
     }
 }
 
-// z (rows, z_stride) += x . panels [first, first + P). The tiles have the shape of `tile` rows, of
-// which `rows` are a multiple.
+// to = x . panels [first, first + P). The tiles have the shape of `tile` rows, of which `rows` are a
+// multiple.
 template <std::size_t P>
-void multiply_tiles(const Matrix& m, std::size_t first, const Rows& x, std::size_t rows, std::size_t tile, float* z,
-                    std::size_t z_stride) {
+void multiply_tiles(const Matrix& m, std::size_t first, const Rows& x, std::size_t rows, std::size_t tile, Sums to) {
     PanelOfQuads panels[P];
     alignas(64) std::int32_t sums[2 * P][kAmxRows * kPanel];
     const float* const scales = m.scales + first * kPanel;
@@ -101,30 +100,31 @@ void multiply_tiles(const Matrix& m, std::size_t first, const Rows& x, std::size
                 for (std::size_t p = 0; p < P; ++p) {
                     const Ints upper = load_ints(sums[2 * p] + i * kPanel),
                                lower = load_ints(sums[2 * p + 1] + i * kPanel);
-                    add_to(z + (r + i) * z_stride + p * kPanel, add_ints(times_256(upper), lower), x, r + i,
-                           scales + p * kPanel);
+                    const Sums at = sums_after(to, r + i, p * kPanel);
+                    add_to(at.z, at.from, add_ints(times_256(upper), lower), x, r + i, scales + p * kPanel);
                 }
         }
+        to = {to.z, to.stride, to.z, to.stride};
     }
 }
 
 // The same for n_panels panels.
 void multiply_rows(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
-                   std::size_t tile, float* z, std::size_t z_stride) {
+                   std::size_t tile, const Sums& sums) {
     shape_tiles(tile);
     std::size_t p = 0;
-    for (; p + 2 <= n_panels; p += 2) multiply_tiles<2>(m, first + p, x, rows, tile, z + p * kPanel, z_stride);
-    if (p < n_panels) multiply_tiles<1>(m, first + p, x, rows, tile, z + p * kPanel, z_stride);
+    for (; p + 2 <= n_panels; p += 2) multiply_tiles<2>(m, first + p, x, rows, tile, sums_after(sums, 0, p * kPanel));
+    if (p < n_panels) multiply_tiles<1>(m, first + p, x, rows, tile, sums_after(sums, 0, p * kPanel));
 }
 
 }  // namespace
 
-void avx512amx_int8(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows, float* z,
-                    std::size_t z_stride) {
-    if (!x.tiles) return avx512vnni_int8(m, first, n_panels, x, rows, z, z_stride);
+void avx512amx_int8(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
+                    const Sums& sums) {
+    if (!x.tiles) return avx512vnni_int8(m, first, n_panels, x, rows, sums);
     const std::size_t rest = rows % kAmxRows, whole = rows - rest;
-    if (whole > 0) multiply_rows(m, first, n_panels, x, whole, kAmxRows, z, z_stride);
-    if (rest > 0) multiply_rows(m, first, n_panels, rows_after(x, whole), rest, rest, z + whole * z_stride, z_stride);
+    if (whole > 0) multiply_rows(m, first, n_panels, x, whole, kAmxRows, sums);
+    if (rest > 0) multiply_rows(m, first, n_panels, rows_after(x, whole), rest, rest, sums_after(sums, whole, 0));
     // Released tiles are not saved when the system switches tasks, and other code finds none.
     _tile_release();
 }

@@ -6,8 +6,8 @@
 namespace lstmgen::kernels {
 
 void avx512bf16_bf16(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
-                     float* z, std::size_t z_stride) {
-    multiply_panels<Bf16>(m, first, n_panels, x, rows, z, z_stride);
+                     const Sums& sums) {
+    multiply_panels<Bf16>(m, first, n_panels, x, rows, sums);
 }
 
 }  // namespace lstmgen::kernels

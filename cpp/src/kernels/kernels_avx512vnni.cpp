@@ -36,15 +36,15 @@ inline void start(Halves& sum, const std::int32_t* starts) { sum = {zero_ints(),
 inline Halves add_dot(Halves sum, Pairs w, Halves a) {
     return {add_dot_bytes(sum.upper, a.upper, w), add_dot_bytes(sum.lower, a.lower, w)};
 }
-inline void add_to(float* z, Halves sum, const Rows& x, std::size_t r, const float* scales) {
-    add_to(z, add_ints(times_256(sum.upper), sum.lower), x, r, scales);
+inline void add_to(float* z, const float* from, Halves sum, const Rows& x, std::size_t r, const float* scales) {
+    add_to(z, from, add_ints(times_256(sum.upper), sum.lower), x, r, scales);
 }
 
 }  // namespace
 
 void avx512vnni_int8(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
-                     float* z, std::size_t z_stride) {
-    multiply_panels<Quad>(m, first, n_panels, x, rows, z, z_stride);
+                     const Sums& sums) {
+    multiply_panels<Quad>(m, first, n_panels, x, rows, sums);
 }
 
 }  // namespace lstmgen::kernels

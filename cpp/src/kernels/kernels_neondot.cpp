@@ -52,15 +52,15 @@ inline Halves add_dot(Halves sum, Pairs w, Halves a) {
     return {add_dot_bytes(sum.upper, weights, vreinterpretq_s8_s32(a.upper)),
             add_dot_bytes(sum.lower, weights, vreinterpretq_s8_s32(a.lower))};
 }
-inline void add_to(float* z, Halves sum, const Rows& x, std::size_t r, const float* scales) {
-    add_to(z, vaddq_s32(vshlq_n_s32(sum.upper, 8), sum.lower), x, r, scales);
+inline void add_to(float* z, const float* from, Halves sum, const Rows& x, std::size_t r, const float* scales) {
+    add_to(z, from, vaddq_s32(vshlq_n_s32(sum.upper, 8), sum.lower), x, r, scales);
 }
 
 }  // namespace
 
-void neondot_int8(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows, float* z,
-                  std::size_t z_stride) {
-    multiply_panels<Quad>(m, first, n_panels, x, rows, z, z_stride);
+void neondot_int8(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
+                  const Sums& sums) {
+    multiply_panels<Quad>(m, first, n_panels, x, rows, sums);
 }
 
 }  // namespace lstmgen::kernels

@@ -49,11 +49,9 @@ inline Ints row_of(Ints a, Ints b, bool second) {
     return vreinterpretq_s32_s64(second ? vtrn2q_s64(left, right) : vtrn1q_s64(left, right));
 }
 
-// z (2 N, z_stride) += rows r to r + 2 N - 1 of x, times eight columns of panel `p` from `column`
-// on.
+// to (2 N) = rows r to r + 2 N - 1 of x, times eight columns of panel `p` from `column` on.
 template <std::size_t N>
-LSTMGEN_NOINLINE void tile(const Matrix& m, std::size_t p, std::size_t column, const Rows& x, std::size_t r, float* z,
-                           std::size_t z_stride) {
+LSTMGEN_NOINLINE void tile(const Matrix& m, std::size_t p, std::size_t column, const Rows& x, std::size_t r, Sums to) {
     const Place place = place_of(p, m.layout, m.k, m.n_panels);
     const std::int8_t* const panel = static_cast<const std::int8_t*>(m.panels) + place.at + 4 * column;
     const auto* const bytes = reinterpret_cast<const std::uint8_t*>(x.rounded + r * x.rounded_stride);
@@ -99,31 +97,33 @@ LSTMGEN_NOINLINE void tile(const Matrix& m, std::size_t p, std::size_t column, c
                     return row_of(sums[2 * j], sums[2 * j + 1], n % 2 > 0);
                 };
                 const Ints low = vaddq_s32(sum(lower[n / 2]), vld1q_s32(starts + 4 * j));
-                add_to(z + n * z_stride + column + 4 * j, vaddq_s32(vshlq_n_s32(sum(upper[n / 2]), 8), low), x, r + n,
+                const Sums at = sums_after(to, n, 4 * j);
+                add_to(at.z, at.from, vaddq_s32(vshlq_n_s32(sum(upper[n / 2]), 8), low), x, r + n,
                        m.scales + p * kPanel + column + 4 * j);
             }
+        to = {to.z, to.stride, to.z, to.stride};
     }
 }
 
 // Multiplies the rows from r on in tiles of 2 N rows. Returns the row after them.
 template <std::size_t N>
-std::size_t run(const Matrix& m, std::size_t p, const Rows& x, std::size_t r, std::size_t rows, float* z,
-                std::size_t z_stride) {
+std::size_t run(const Matrix& m, std::size_t p, const Rows& x, std::size_t r, std::size_t rows, const Sums& sums) {
     for (; r + 2 * N <= rows; r += 2 * N)
         for (std::size_t column = 0; column < kPanel; column += kColumns)
-            tile<N>(m, p, column, x, r, z + r * z_stride, z_stride);
+            tile<N>(m, p, column, x, r, sums_after(sums, r, column));
     return r;
 }
 
 }  // namespace
 
-void neoni8mm_int8(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows, float* z,
-                   std::size_t z_stride) {
+void neoni8mm_int8(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
+                   const Sums& sums) {
     const std::size_t paired = rows / 2 * 2;
-    for (std::size_t i = 0; i < n_panels; ++i)
-        run<1>(m, first + i, x, run<2>(m, first + i, x, 0, paired, z + i * kPanel, z_stride), paired, z + i * kPanel,
-               z_stride);
-    if (paired < rows) neondot_int8(m, first, n_panels, rows_after(x, paired), 1, z + paired * z_stride, z_stride);
+    for (std::size_t i = 0; i < n_panels; ++i) {
+        const Sums to = sums_after(sums, 0, i * kPanel);
+        run<1>(m, first + i, x, run<2>(m, first + i, x, 0, paired, to), paired, to);
+    }
+    if (paired < rows) neondot_int8(m, first, n_panels, rows_after(x, paired), 1, sums_after(sums, paired, 0));
 }
 
 }  // namespace lstmgen::kernels

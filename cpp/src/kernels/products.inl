@@ -19,6 +19,11 @@ namespace {
 constexpr std::size_t kVecs = kPanel / kWidth;  // vectors in one row of a panel
 constexpr bool kOnePanel = kTilePanels == 1;    // whether a tile has one panel
 
+// Returns the sums from row r and column `column` on.
+inline Sums sums_after(const Sums& s, std::size_t r, std::size_t column) {
+    return {s.z + r * s.stride + column, s.stride, s.from + r * s.from_stride + column, s.from_stride};
+}
+
 // Returns the rows of x from row r on. If x is in tiles, r is a multiple of kAmxRows.
 inline Rows rows_after(const Rows& x, std::size_t r) {
     if (!x.rounded) return {x.x + r * x.stride, x.stride, nullptr, 0, nullptr};
@@ -54,10 +59,13 @@ struct Kind<std::int8_t> : Kind<void> {
 // Sets a sum to its start, which is zero but for quads.
 inline void start(Vec& sum, const std::int32_t*) { sum = set(0.0f); }
 inline void start(Ints& sum, const std::int32_t*) { sum = zero_ints(); }
-// z (kWidth) += sum, which belongs to row r of x. `scales` (kWidth) are those of the columns.
-inline void add_to(float* z, Vec sum, const Rows&, std::size_t, const float*) { store(z, add(load(z), sum)); }
-inline void add_to(float* z, Ints sum, const Rows& x, std::size_t r, const float* scales) {
-    store(z, add(load(z), mul(to_floats(sum), mul(set(x.scales[r]), load(scales)))));
+// z (kWidth) = from (kWidth) + sum, which belongs to row r of x. `scales` (kWidth) are those of the
+// columns.
+inline void add_to(float* z, const float* from, Vec sum, const Rows&, std::size_t, const float*) {
+    store(z, add(load(from), sum));
+}
+inline void add_to(float* z, const float* from, Ints sum, const Rows& x, std::size_t r, const float* scales) {
+    store(z, add(load(from), mul(to_floats(sum), mul(set(x.scales[r]), load(scales)))));
 }
 
 // sums (R rows, N vectors) += number i of each row of x times w (N vectors).
@@ -145,50 +153,57 @@ struct Product {
     std::size_t first, last;  // panels
     const Rows& x;            // (rows, k)
     std::size_t rows;
-    float* z;  // (rows, z_stride), from the column of panel `first` on
-    std::size_t z_stride;
+    Sums sums;                         // (rows), from the column of panel `first` on
     std::size_t begin = 0, end = m.k;  // rows of the matrix that tiles multiply with: whole chains
 
     std::size_t left() const { return last - first; }
     void advance(std::size_t panels) {
         first += panels;
-        z += panels * kPanel;
+        sums = sums_after(sums, 0, panels * kPanel);
     }
 };
 
-// z (R rows from r on, P panels) += x . panels. S of the panels are adjacent in memory. The sums of
-// a chain stay in registers. Each size has its own function: a common one would run out of
-// registers.
+// Tiles of R rows and P panels from row r on, while whole ones fit; one tile, if R is 1. S of the
+// panels are adjacent in memory. The sums of a chain stay in registers. Only the first chain adds to
+// `from`. Returns the row after the tiles. Each size has its own function: a common one would run
+// out of registers. The loop over rows is inside, since finding the panels takes as long as 40
+// multiply-adds. A tile of one row multiplies with all chains of the product, others with one.
 template <std::size_t R, std::size_t P, std::size_t S, class W>
-LSTMGEN_NOINLINE void tile(const Product<W>& p, std::size_t r) {
+LSTMGEN_NOINLINE std::size_t tiles(const Product<W>& p, std::size_t r) {
     constexpr std::size_t n = P * kVecs, length = Kind<W>::chain, interleaved = Kind<W>::rows;
     const Matrix& m = p.m;
     const Place place = place_of(p.first, m.layout, m.k, m.n_panels);
-    const W* const panels = static_cast<const W*>(m.panels) + place.at;
+    const W* at = static_cast<const W*>(m.panels) + place.at + p.begin / interleaved * place.step;
     const std::size_t jump = S < P ? place_of(p.first + S, m.layout, m.k, m.n_panels).at - place.at : 0;
-    const Rows x = rows_after(p.x, r);
     const float* const scales = m.scales ? m.scales + p.first * kPanel : nullptr;
     const std::int32_t* starts = m.starts ? m.starts + (p.begin / length * m.n_panels + p.first) * kPanel : nullptr;
-    float* const z = p.z + r * p.z_stride;
-    for (std::size_t begin = p.begin; begin < p.end; begin += length) {
-        const std::size_t end = p.end - begin < length ? p.end : begin + length;
+    const float* from = p.begin > 0 ? p.sums.z : p.sums.from;
+    const std::size_t from_stride = p.begin > 0 ? p.sums.stride : p.sums.from_stride;
+    float* z = p.sums.z + r * p.sums.stride;
+    from += r * from_stride;
+    for (std::size_t begin = p.begin; R > 1 ? r + R <= p.rows : begin < p.end;) {
+        const std::size_t end = R > 1 || p.end - begin < length ? p.end : begin + length;
+        const Rows x = rows_after(p.x, r);
         typename Kind<W>::Sum sums[R][n];
         for (std::size_t i = 0; i < R; ++i)
             for (std::size_t j = 0; j < n; ++j) start(sums[i][j], starts + j * kWidth);
-        chain(Weights<W, S>{panels + begin / interleaved * place.step, place.step, jump}, x, begin, end, sums);
+        chain(Weights<W, S>{at, place.step, jump}, x, begin, end, sums);
         for (std::size_t i = 0; i < R; ++i)
             for (std::size_t j = 0; j < n; ++j)
-                add_to(z + i * p.z_stride + j * kWidth, sums[i][j], x, i, scales + j * kWidth);
-        if (starts) starts += m.n_panels * kPanel;
+                add_to(z + i * p.sums.stride + j * kWidth, from + i * from_stride + j * kWidth, sums[i][j], x, i,
+                       scales + j * kWidth);
+        if constexpr (R > 1) {
+            r += R;
+            z += R * p.sums.stride;
+            from += R * from_stride;
+        } else {
+            begin = end;
+            from = z;
+            at += length / interleaved * place.step;
+            if (starts) starts += m.n_panels * kPanel;
+        }
     }
-}
-
-// Runs tiles of `size` rows from row r on, while whole ones fit. Returns the row after them.
-template <class W>
-LSTMGEN_NOINLINE std::size_t run(const Product<W>& p, void (*tile)(const Product<W>&, std::size_t), std::size_t size,
-                                 std::size_t r) {
-    for (; r + size <= p.rows; r += size) tile(p, r);
-    return r;
+    return R > 1 ? r : r + 1;
 }
 
 // Returns the rows of the next smaller tile: 6, 4, 2 and 1. With several adjacent panels, the rare
@@ -201,14 +216,16 @@ constexpr std::size_t fewer_rows(std::size_t R, std::size_t P) {
 // Multiplies the rows from r on in tiles of R rows, and the rest in smaller tiles.
 template <std::size_t R, std::size_t P, class W>
 inline void rows_from(std::size_t r, const Product<W>& p) {
-    r = run(p, tile<R, P, P, W>, R, r);
-    if constexpr (R > 1) rows_from<fewer_rows(R, P), P>(r, p);
+    if constexpr (R > 1)
+        rows_from<fewer_rows(R, P), P>(tiles<R, P, P>(p, r), p);
+    else
+        while (r < p.rows) r = tiles<R, P, P>(p, r);
 }
 
 // Multiplies all rows with P panels. The loops over panels and over chains are outside, the loop
 // over rows inside. So the weights of a chain stay in the first-level cache while all rows pass.
 template <std::size_t P, class W>
-inline void panels_times_rows(Product<W>& p) {
+LSTMGEN_NOINLINE void panels_times_rows(Product<W>& p) {
     for (p.begin = 0; p.begin < p.m.k; p.begin = p.end) {
         p.end = p.m.k - p.begin < Kind<W>::chain ? p.m.k : p.begin + Kind<W>::chain;
         rows_from<Kind<W>::tile_rows, P>(0, p);
@@ -223,16 +240,16 @@ inline void panels_times_rows(Product<W>& p) {
 template <std::size_t S, class W>
 inline void row_times_panels(Product<W>& p) {
     constexpr std::size_t panels = Kind<W>::row_panels / S * S;
-    for (; p.left() >= panels; p.advance(panels)) tile<1, panels, S>(p, 0);
+    for (; p.left() >= panels; p.advance(panels)) tiles<1, panels, S>(p, 0);
 }
 
-// z (rows, z_stride) += x . panels [first, first + n_panels). Column 0 of z is the first column of
-// panel `first`.
+// sums = x . panels [first, first + n_panels). Column 0 of the sums is the first column of panel
+// `first`.
 template <class W>
 void multiply_panels(const Matrix& m, std::size_t first, std::size_t n_panels, const Rows& x, std::size_t rows,
-                     float* z, std::size_t z_stride) {
+                     const Sums& sums) {
     static_assert(kOnePanel || kTilePanels == 4);
-    Product<W> p{m, first, first + n_panels, x, rows, z, z_stride};
+    Product<W> p{m, first, first + n_panels, x, rows, sums};
     if constexpr (kOnePanel) {
         if (rows == 1) row_times_panels<1>(p);
     } else if (m.layout.adjacent_panels == 3) {
