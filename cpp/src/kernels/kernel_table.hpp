@@ -76,7 +76,8 @@ enum class Rounding {
     tiles,       ///< many rows: to the integers, as Rows::tiles says; few rows: as `bytes`
 };
 
-/// Where a product goes: z (rows, stride) = from (rows, from_stride) + the product. `from` may be z.
+/// Where a product goes: z (rows, stride) = from (rows, from_stride) + the product. `from` may be
+/// z.
 struct Sums {
     float* z;
     std::size_t stride;

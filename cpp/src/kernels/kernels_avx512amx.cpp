@@ -83,8 +83,8 @@ inline void sum_tiles(const std::byte* x, std::size_t n, const PanelOfQuads (&pa
     }
 }
 
-// to = x . panels [first, first + P). The tiles have the shape of `tile` rows, of which `rows` are a
-// multiple.
+// to = x . panels [first, first + P). The tiles have the shape of `tile` rows, of which `rows` are
+// a multiple.
 template <std::size_t P>
 void multiply_tiles(const Matrix& m, std::size_t first, const Rows& x, std::size_t rows, std::size_t tile, Sums to) {
     PanelOfQuads panels[P];

@@ -164,9 +164,9 @@ struct Product {
 };
 
 // Tiles of R rows and P panels from row r on, while whole ones fit; one tile, if R is 1. S of the
-// panels are adjacent in memory. The sums of a chain stay in registers. Only the first chain adds to
-// `from`. Returns the row after the tiles. Each size has its own function: a common one would run
-// out of registers. The loop over rows is inside, since finding the panels takes as long as 40
+// panels are adjacent in memory. The sums of a chain stay in registers. Only the first chain adds
+// to `from`. Returns the row after the tiles. Each size has its own function: a common one would
+// run out of registers. The loop over rows is inside, since finding the panels takes as long as 40
 // multiply-adds. A tile of one row multiplies with all chains of the product, others with one.
 template <std::size_t R, std::size_t P, std::size_t S, class W>
 LSTMGEN_NOINLINE std::size_t tiles(const Product<W>& p, std::size_t r) {
