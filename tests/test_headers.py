@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from support.library import ROOT, functions_of_the_header, run
+from support.slow import slow_but
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", slow_but({"gcc"}, ["gcc", "clang"], "asks another compiler the same"))
 def test_the_headers_ask_nothing_of_those_who_include_them(compiler: str, tmp_path: Path) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"needs {compiler}")
