@@ -24,20 +24,22 @@ inline void require(bool condition) {
     if (!condition) std::abort();
 }
 
-/// Ends the program if one input takes more than a second of the processor, all threads together.
-/// The time by the clock does not count. The sanitizers, which make a program slower, are not taken off.
+/// Ends the program if one input takes more than a second of the processor, or as many as are given,
+/// all threads together. The time by the clock does not count. The sanitizers, which make a program
+/// slower, are not taken off.
 class Second {
 public:
-    Second() : begin_(std::clock()) {}
+    explicit Second(double seconds = 1) : seconds_(seconds), begin_(std::clock()) {}
     ~Second() {
         if (left() >= 0) return;
-        std::fputs("an input took more than 1 s of the processor\n", stderr);
+        std::fprintf(stderr, "an input took more than %g s of the processor\n", seconds_);
         std::abort();
     }
     /// Returns the seconds that the input may still take.
-    double left() const { return 1 - static_cast<double>(std::clock() - begin_) / CLOCKS_PER_SEC; }
+    double left() const { return seconds_ - static_cast<double>(std::clock() - begin_) / CLOCKS_PER_SEC; }
 
 private:
+    double seconds_;
     std::clock_t begin_;
 };
 
