@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lstmgen import music
 from lstmgen.evaluation.evaluation import Row, Shares, divergence, mean, overlap, shares
-from lstmgen.music import abc_notation
-from lstmgen.music.elements import encode
+from lstmgen.music.parsing import tune_elements
 from lstmgen.music.statistics import shares_of_copies
 
 if TYPE_CHECKING:
@@ -57,12 +56,8 @@ class Pieces(NamedTuple):
         found: list[Elements] = []
         for text in texts:
             ended = text if whole else text[: text.rfind("\n\n") + 1]
-            with contextlib.suppress(abc_notation.AbcError):
-                found += [
-                    encode(tune.notes, tempos=tune.tempos, meters=tune.meters)
-                    for tune in abc_notation.read_file(ended)
-                    if tune.notes
-                ]
+            with contextlib.suppress(music.AbcError):
+                found += tune_elements(ended)
         return cls.of(found, "events")
 
     def counts(self, name: str) -> dict[str, int]:

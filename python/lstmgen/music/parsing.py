@@ -39,7 +39,9 @@ def parse(path: Path, notation: str, keep: str = "") -> Result:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if READABLE[suffix_of(path)] == "abc":
-                return _tunes(path.read_bytes(), notation, keep) or without_notes(False)
+                if notation != "events":
+                    raise abc_notation.AbcError(f"ABC notation is read as events, not as {notation!r}")
+                return tune_elements(path.read_bytes(), keep) or without_notes(False)
             elements, has_drums = _lesson(path) if notation == "lesson" else _events(path, keep)
     except MemoryError:
         raise
@@ -51,10 +53,16 @@ def parse(path: Path, notation: str, keep: str = "") -> Result:
     return [elements] if elements else without_notes(has_drums)
 
 
-def _tunes(data: bytes, notation: str, keep: str) -> list[list[str]]:
-    """Return the elements of each tune of a file in ABC notation that has notes."""
-    if notation != "events":
-        raise abc_notation.AbcError(f"ABC notation is read as events, not as {notation!r}")
+def tune_elements(data: bytes | str, keep: str = "") -> list[list[str]]:
+    """Return the elements, as events, of each tune of a file in ABC notation that has notes.
+
+    keep: what is kept beside pitches and times, as in `elements.check_keep`.
+
+    Raises `AbcError`, as `abc_notation.read_abc` does.
+
+    >>> tune_elements("X:1\\nL:1/4\\nK:C\\nCD")
+    [['d24', 'n60', 't24', 'n62']]
+    """
     return [
         encode(tune.notes, keep=keep, tempos=tune.tempos, meters=tune.meters)
         for tune in abc_notation.read_file(data)
