@@ -103,7 +103,7 @@ def _as_drawn(model: Model, text: str) -> str:
 
 def _check_stops(model: Model, ids: list[list[int]], texts: list[bytes]) -> None:
     try:
-        _core.check_stops(model._native, ids, texts)
+        model._check_stops(ids, texts)
     except ValueError as error:
         if not texts:
             raise ValueError(f"{option('stop')}: {error}") from None

@@ -297,6 +297,10 @@ class Model:
             self._grammars[text, never] = found
         return found
 
+    def _check_stops(self, ids: list[list[int]], texts: list[bytes]) -> None:
+        """Raise `ValueError` for stops that no elements can make."""
+        _core.check_stops(self._native, ids, texts)
+
     @property
     def assumed(self) -> tuple[str, ...]:
         """What was assumed when the model was exported, one sentence for each assumption.
