@@ -492,7 +492,7 @@ def test_a_process_that_is_killed_leaves_the_old_files_or_the_new_ones(tmp_path:
 KILLED = f"""{COUNTED}
 from pathlib import Path
 import lstmgen.files as files
-from lstmgen.training import TextSettings, checkpoint, train_text
+from lstmgen.training import TextSettings, train_text
 left = int(sys.argv[2])
 for name in ("replace", "fsync"):
     setattr(os, name, counted(getattr(os, name)))

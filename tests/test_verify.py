@@ -194,7 +194,7 @@ def test_a_stateful_model_of_a_fixed_batch(
     assert "\nequal to Keras" in capsys.readouterr().out
 
 
-@pytest.mark.slow(reason="starts TensorFlow in a process of its own")
+@pytest.mark.slow(reason="starts TensorFlow in a separate process")
 def test_the_command_says_nothing_of_the_start_of_tensorflow(saved: Callable[[int], str], tmp_path: Path) -> None:
     path = saved(5)
     lstmgen.export(path, tmp_path / "m.bin", vocab=list("abcdefghijkl"))
