@@ -12,6 +12,21 @@ from lstmgen.escaping import printable
 if TYPE_CHECKING:
     from lstmgen.serving.limits import Limits
 
+# By name: the type of the number, its default, what it counts, and what it is.
+_NUMBERS: dict[str, tuple[type[int] | type[float], int, str, str]] = {
+    "port": (int, 8000, "N", "port to listen at; 0 is a free one"),
+    "parallel": (int, 64, "N", "sequences that a model draws at a time"),
+    "queue": (int, 256, "N", "sequences of a model that may wait besides"),
+    "threads": (int, 1, "N", "threads that share the sequences of a model"),
+    "max-length": (int, 100_000, "N", "most elements of a sequence"),
+    "timeout": (float, 300, "S", "seconds that a request may take"),
+    "max-body": (float, 8, "MIB", "greatest size of a request"),
+    "max-upload": (float, 64, "MIB", "greatest size of an uploaded model"),
+    "uploads": (int, 8, "N", "uploaded models that are kept"),
+    "patience": (float, 30, "S", "seconds that a client may be silent"),
+    "grace": (float, 10, "S", "seconds that running samples have to end when the server is stopped"),
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -23,44 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a .bin, a model saved by Keras, or a bundled model",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 is all (default: 127.0.0.1)")
-    parser.add_argument(
-        "--port", type=int, default=8000, metavar="N", help="port to listen at; 0 is a free one (default: 8000)"
-    )
-    parser.add_argument(
-        "--parallel", type=int, default=64, metavar="N", help="sequences that a model draws at a time (default: 64)"
-    )
-    parser.add_argument(
-        "--queue", type=int, default=256, metavar="N", help="sequences of a model that may wait besides (default: 256)"
-    )
-    parser.add_argument(
-        "--threads", type=int, default=1, metavar="N", help="threads that share the sequences of a model (default: 1)"
-    )
-    parser.add_argument(
-        "--max-length", type=int, default=100_000, metavar="N", help="most elements of a sequence (default: 100000)"
-    )
-    parser.add_argument(
-        "--timeout", type=float, default=300, metavar="S", help="seconds that a request may take (default: 300)"
-    )
-    parser.add_argument(
-        "--max-body", type=float, default=8, metavar="MIB", help="greatest size of a request (default: 8)"
-    )
-    parser.add_argument(
-        "--max-upload", type=float, default=64, metavar="MIB", help="greatest size of an uploaded model (default: 64)"
-    )
-    parser.add_argument(
-        "--uploads", type=int, default=8, metavar="N", help="uploaded models that are kept (default: 8)"
-    )
+    for name, (kind, default, metavar, about) in _NUMBERS.items():
+        parser.add_argument(
+            f"--{name}", type=kind, default=default, metavar=metavar, help=f"{about} (default: {default})"
+        )
     parser.add_argument("--no-uploads", action="store_true", help="take no uploaded models")
-    parser.add_argument(
-        "--patience", type=float, default=30, metavar="S", help="seconds that a client may be silent (default: 30)"
-    )
-    parser.add_argument(
-        "--grace",
-        type=float,
-        default=10,
-        metavar="S",
-        help="seconds that running samples have to end when the server is stopped (default: 10)",
-    )
 
 
 def run(args: argparse.Namespace) -> None:
