@@ -43,6 +43,7 @@ STRONG: dict[str, Any] = {
     "averaging": 0.999,
 }
 _STRONG_BATCH = 32  # sequences, with which its settings were found
+_LR = 4e-3
 _MOST_OF_ALL = 0.5  # is held out of a whole corpus
 _UNIT = "bits/char"
 _TOKEN = re.compile(r" ?\\?[^\W\d_]+| ?\d+| ?[^\w\s]|_|\s")
@@ -71,12 +72,12 @@ class TextSettings(Settings):
         "follows a cosine. lesson: windows and the element after each, in order, batches of 50, RMSprop at 1e-3; with "
         "words, the lesson's layers and Adam. strong: as default, but with "
         + ", ".join(f"{name} {value}" for name, value in STRONG.items())
-        + f", and without weight decay of biases. Its lr is 0.004 x sqrt(batch / {_STRONG_BATCH}) for a batch below "
+        + f", and without weight decay of biases. Its lr is {_LR:g} x sqrt(batch / {_STRONG_BATCH}) for a batch below "
         + f"{_STRONG_BATCH}, unless lr is given",
         choices=RECIPES,
     )
     batch: int | None = batch_setting(None, "by the size of the text")
-    lr: float = lr_setting(4e-3)
+    lr: float = lr_setting(_LR)
     embedding: int = setting(
         128, "size of the vector that stands for an element (level words)", least=1, most=65_536, architecture=True
     )
