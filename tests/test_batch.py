@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lstmgen
-from lstmgen import _core
 from support.networks import SIDE_BY_SIDE, network, packed
+from support.slow import instruction_sets
 
 LETTERS = "abcdefghijk"
 GRAMMAR = 'root ::= ("a" | "b" "c"+ "d")+ "e"'
@@ -91,7 +91,7 @@ def test_sequences_with_a_grammar_share_what_it_has_learnt(seeds: list[tuple[int
 
 
 @pytest.mark.parametrize("dtype", ["f32", "bf16", "int8"])
-@pytest.mark.parametrize("isa", _core.supported_isas())
+@pytest.mark.parametrize("isa", instruction_sets())
 def test_all_dtypes_on_all_instruction_sets(dtype: Any, isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LSTMGEN_ISA", isa)
     gen = lstmgen.Generator(packed(network([("lstm", 70), ("gru", 33), ("dense", 11, "softmax")])), dtype=dtype)

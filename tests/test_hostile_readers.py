@@ -155,55 +155,67 @@ def test_infinite_numbers_are_refused_by_name(tmp_path: Path, pattern: bytes, dt
     refused(path, "k: holds NaN or infinite numbers")
 
 
-GRAPHS: dict[str, tuple[bytes, str]] = {
-    "empty": (graph(), "the graph of the objects is empty"),
-    "longer than it says": (graph(b"") + b"x", "damaged: the graph of the objects"),
-    "a number that does not end": (graph(b"\xff" * 12), "a number that does not end"),
-    "children that are not there": (graph(child(9, "a") + child(2**60, "b")), "no layers of Keras"),
-    "a child within itself": (graph(child(0, "a") + child(0, "b")), "no layers of Keras"),
+GRAPHS: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty": (lambda: graph(), "the graph of the objects is empty"),
+    "longer than it says": (lambda: graph(b"") + b"x", "damaged: the graph of the objects"),
+    "a number that does not end": (lambda: graph(b"\xff" * 12), "a number that does not end"),
+    "children that are not there": (lambda: graph(child(9, "a") + child(2**60, "b")), "no layers of Keras"),
+    "a child within itself": (lambda: graph(child(0, "a") + child(0, "b")), "no layers of Keras"),
     "a name of 5000 digits": (
-        graph(child(1, "variables"), child(2, "9" * 5000) + child(2, "8" * 5000), b""),
+        lambda: graph(child(1, "variables"), child(2, "9" * 5000) + child(2, "8" * 5000), b""),
         "no layers of Keras",
     ),
-    "70,000 objects": (graph(*[b""] * 70_000), "expected at most 65536 objects, found more"),
-    "60,000 objects around one": (graph(*(child(i + 1, "a") for i in range(60_000))), "no layers of Keras"),
+    "70,000 objects": (lambda: graph(*[b""] * 70_000), "expected at most 65536 objects, found more"),
+    "60,000 objects around one": (lambda: graph(*(child(i + 1, "a") for i in range(60_000))), "no layers of Keras"),
     "each object in each other": (
-        graph(*(b"".join(child((i + j) % 200, f"{j}") for j in range(200)) for i in range(200))),
+        lambda: graph(*(b"".join(child((i + j) % 200, f"{j}") for j in range(200)) for i in range(200))),
         "no layers of Keras",
     ),
-    "layers deeper than 32": (graph(*(child(i + 1, "a") for i in range(40)), *DENSE[1:2]), "no layers of Keras"),
-    "a variable without its array": (graph(*DENSE[:2], variable("gone"), variable("gone")), "no layers of Keras"),
-    "attributes that are numbers": (graph(field(2, 7)), "expected text in a message"),
+    "layers deeper than 32": (
+        lambda: graph(*(child(i + 1, "a") for i in range(40)), *DENSE[1:2]),
+        "no layers of Keras",
+    ),
+    "a variable without its array": (
+        lambda: graph(*DENSE[:2], variable("gone"), variable("gone")),
+        "no layers of Keras",
+    ),
+    "attributes that are numbers": (lambda: graph(field(2, 7)), "expected text in a message"),
 }
 
 
 @pytest.mark.parametrize("mutation", GRAPHS)
 def test_a_graph_that_is_wrong_is_an_error(tmp_path: Path, mutation: str) -> None:
-    data, reason = GRAPHS[mutation]
-    refused(checkpoint(tmp_path, data), reason)
+    make, reason = GRAPHS[mutation]
+    refused(checkpoint(tmp_path, make()), reason)
 
 
 def test_a_graph_of_another_type_is_an_error(tmp_path: Path) -> None:
     refused(checkpoint(tmp_path, graph(b""), graph_type=1), "damaged: the graph of the objects")
 
 
-INDICES: dict[str, tuple[bytes, str]] = {
+INDICES: dict[str, tuple[Callable[[], bytes], str]] = {
     "a block that is named 20,000 times": (
-        index([HEADER] + [(b"k%d" % i, field(1, 1)) for i in range(5000)], 20_000),
+        lambda: index([HEADER] + [(b"k%d" % i, field(1, 1)) for i in range(5000)], 20_000),
         "the blocks of the index are longer than the index",
     ),
-    "no header": (index([(b"x", field(1, 1))]), "the index has no header"),
-    "numbers that are big-endian": (index([(b"", field(1, 1) + field(2, 1))]), "big-endian"),
-    "no graph": (index([HEADER]), "a checkpoint of TensorFlow 1"),
-    "too many tensors": (index([HEADER] + [(b"%d" % i, b"") for i in range(65_537)]), "at most 65536 tensors"),
+    "no header": (lambda: index([(b"x", field(1, 1))]), "the index has no header"),
+    "numbers that are big-endian": (lambda: index([(b"", field(1, 1) + field(2, 1))]), "big-endian"),
+    "no graph": (lambda: index([HEADER]), "a checkpoint of TensorFlow 1"),
+    "too many tensors": (lambda: index([HEADER] + [(b"%d" % i, b"") for i in range(65_537)]), "at most 65536 tensors"),
     "a compressed block": (
-        index([HEADER], compressed=1),
+        lambda: index([HEADER], compressed=1),
         "the index is compressed",
     ),
-    "a key that shares more than there is": (index([HEADER]).replace(b"\0\0\2\x08\1", b"\7\0\2\x08\1"), "an entry of"),
-    "an entry longer than its block": (index([HEADER]).replace(b"\0\0\2\x08\1", b"\0\0\x60\x08\1"), "an entry of"),
+    "a key that shares more than there is": (
+        lambda: index([HEADER]).replace(b"\0\0\2\x08\1", b"\7\0\2\x08\1"),
+        "an entry of",
+    ),
+    "an entry longer than its block": (
+        lambda: index([HEADER]).replace(b"\0\0\2\x08\1", b"\0\0\x60\x08\1"),
+        "an entry of",
+    ),
     "too many restarts": (
-        index([HEADER]).replace(struct.pack("<II", 0, 1), struct.pack("<II", 0, 99), 1),
+        lambda: index([HEADER]).replace(struct.pack("<II", 0, 1), struct.pack("<II", 0, 99), 1),
         "a block of the index with too many restarts",
     ),
 }
@@ -211,8 +223,8 @@ INDICES: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("mutation", INDICES)
 def test_an_index_that_is_wrong_is_an_error(tmp_path: Path, mutation: str) -> None:
-    data, reason = INDICES[mutation]
-    (tmp_path / "c.index").write_bytes(data)
+    make, reason = INDICES[mutation]
+    (tmp_path / "c.index").write_bytes(make())
     refused(tmp_path / "c", reason)
 
 
@@ -305,42 +317,43 @@ def twice(data: bytes) -> bytes:
     return data.replace(b"metadata.json", b"./config.json").replace(b"./config.json", b"config.json\0\0")
 
 
-ZIPS: dict[str, tuple[bytes, str]] = {
+ZIPS: dict[str, tuple[Callable[[], bytes], str]] = {
     "a config that is compressed a thousand times": (
-        zipped(config=b"[" + b"[]," * 5_000_000 + b"[]]"),
+        lambda: zipped(config=b"[" + b"[]," * 5_000_000 + b"[]]"),
         "config.json: expected a compression of at most 100 times, found more",
     ),
     "metadata that are compressed a thousand times": (
-        zipped(zipfile.ZIP_LZMA, metadata=b" " * 10**7),
+        lambda: zipped(zipfile.ZIP_LZMA, metadata=b" " * 10**7),
         "metadata.json: expected a compression of at most 100 times, found more",
     ),
     "weights that are compressed a thousand times": (
-        zipped(zipfile.ZIP_BZIP2, weights=bytes(10**7)),
+        lambda: zipped(zipfile.ZIP_BZIP2, weights=bytes(10**7)),
         "model.weights.h5: expected a compression of at most 100 times, found more",
     ),
-    "a config of 17 MiB": (zipped(config=b" " * 17 * 2**20), "config.json: expected at most 16777216 bytes"),
-    "weights that are no HDF5": (zipped(), "model.weights.h5: expected an HDF5 file, found another kind"),
+    "a config of 17 MiB": (lambda: zipped(config=b" " * 17 * 2**20), "config.json: expected at most 16777216 bytes"),
+    "weights that are no HDF5": (lambda: zipped(), "model.weights.h5: expected an HDF5 file, found another kind"),
     "a version that is a number": (
-        zipped(metadata=json.dumps({"keras_version": 3}).encode()),
+        lambda: zipped(metadata=json.dumps({"keras_version": 3}).encode()),
         "metadata.json: keras_version: expected text, found 3",
     ),
-    "a config that is a list": (zipped(config=b"[]"), r"config.json: expected an object, found \[\]"),
+    "a config that is a list": (lambda: zipped(config=b"[]"), r"config.json: expected an object, found \[\]"),
     "weights that are encrypted": (
-        encrypted(zipped(zipfile.ZIP_STORED)),
+        lambda: encrypted(zipped(zipfile.ZIP_STORED)),
         "model.weights.h5: the entry is encrypted, which is not supported",
     ),
     "weights whose entries disagree": (
-        resized(zipped(zipfile.ZIP_STORED)),
+        lambda: resized(zipped(zipfile.ZIP_STORED)),
         "model.weights.h5: damaged zip: its two entries for the file disagree",
     ),
-    "two configs": (twice(zipped()), "expected a zip with different names, found two files of the same name"),
-    "a config that is not UTF-8": (zipped(config=b"\xff{}"), "config.json: not UTF-8: byte 0 is 0xff"),
+    "two configs": (lambda: twice(zipped()), "expected a zip with different names, found two files of the same name"),
+    "a config that is not UTF-8": (lambda: zipped(config=b"\xff{}"), "config.json: not UTF-8: byte 0 is 0xff"),
 }
 
 
 @pytest.mark.parametrize("mutation", ZIPS)
 def test_a_zip_that_is_wrong_is_refused_within_the_bound(mutation: str) -> None:
-    data, reason = ZIPS[mutation]
+    make, reason = ZIPS[mutation]
+    data = make()
     tracemalloc.start()
     try:
         with pytest.raises(ModelFormatError, match=f"<bytes>: {reason}"):

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,12 @@ PATHS = {
     ".".join(("lstmgen", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
     for path in PACKAGE.rglob("*.py")
 }
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """What each module says."""
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
 
 
 def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
@@ -31,15 +37,15 @@ def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
 
 def module_of(name: str) -> str | None:
     """The module of the package that `name` is, or is in."""
-    return next((found for found in (name, name.rpartition(".")[0]) if found in TREES), None)
+    return next((found for found in (name, name.rpartition(".")[0]) if found in PATHS), None)
 
 
 def test_no_circle_of_imports() -> None:
     # Imports in functions count, and those for checkers of types. `lstmgen` names what it offers.
-    trees = {name: tree for name, tree in TREES.items() if name != "lstmgen"}
+    others = {name: tree for name, tree in trees().items() if name != "lstmgen"}
     arrows = {
-        name: {module for found in imported(ast.walk(tree)) if (module := module_of(found)) in trees.keys() - {name}}
-        for name, tree in trees.items()
+        name: {module for found in imported(ast.walk(tree)) if (module := module_of(found)) in others.keys() - {name}}
+        for name, tree in others.items()
     }
     assert arrows["lstmgen.stream"] >= {"lstmgen.model", "lstmgen.options"}  # the walk sees what there is
     left = set(arrows)
@@ -72,12 +78,18 @@ DOORS = {
 }
 
 
+@cache
+def all_imported() -> dict[str, set[str]]:
+    """What each module imports, also by name."""
+    return {name: {*imported(ast.walk(tree)), *by_name(tree)} for name, tree in trees().items()}
+
+
 @pytest.mark.parametrize("package", DOORS)
 def test_a_package_is_imported_by_the_modules_that_may(package: str) -> None:
     users = {
         name
-        for name, tree in TREES.items()
-        if any(f"{found}.".startswith(f"{package}.") for found in [*imported(ast.walk(tree)), *by_name(tree)])
+        for name, all_of in all_imported().items()
+        if any(f"{found}.".startswith(f"{package}.") for found in all_of)
     }
     assert users == DOORS[package]
 
@@ -94,7 +106,7 @@ def by_name(tree: ast.Module) -> Iterator[str]:
 def test_the_engine_is_reached_by_what_users_hold_alone() -> None:
     users = {
         name
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         if any(isinstance(node, ast.Attribute) and node.attr == "_native" for node in ast.walk(tree))
     }
     assert users == {"lstmgen.model", "lstmgen.generator", "lstmgen.stream"}

@@ -19,6 +19,7 @@ from lstmgen import _core, keras_file
 from lstmgen.binfile import rounding, writer
 from lstmgen.network import NETWORK_INPUT, Network, reference
 from support.networks import network, packed
+from support.slow import instruction_sets
 
 # Padding is also tried with carried state.
 pytestmark = pytest.mark.filterwarnings("ignore:carried state gives another model:UserWarning")
@@ -417,7 +418,7 @@ def test_the_writer_refuses(name: str) -> None:
 # -- one-hot in other words ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("isa", _core.supported_isas())
+@pytest.mark.parametrize("isa", instruction_sets())
 @pytest.mark.parametrize("dtype", rounding.DTYPES)
 @pytest.mark.parametrize("body", BODIES)
 def test_ids_and_their_one_hot_features_give_the_same_bits(

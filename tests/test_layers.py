@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import _core
 from lstmgen.binfile import rounding
 from lstmgen.network import LAYER_TYPES, NO_MAXIMUM, Network, reference
 from support.networks import network, packed
+from support.slow import instruction_sets
 
 X = -1  # stands for the network's input
 
@@ -81,7 +81,7 @@ def inputs(rng: np.random.Generator) -> Any:
     return x
 
 
-@pytest.mark.parametrize("isa", _core.supported_isas())
+@pytest.mark.parametrize("isa", instruction_sets())
 @pytest.mark.parametrize("name", NETWORKS)
 def test_predict_equals_the_reference(
     name: str, isa: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
@@ -94,7 +94,7 @@ def test_predict_equals_the_reference(
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=5e-6)
 
 
-@pytest.mark.parametrize("isa", _core.supported_isas())
+@pytest.mark.parametrize("isa", instruction_sets())
 @pytest.mark.parametrize("name", [*NETWORKS, "embedding"])
 def test_a_model_gives_the_bytes_that_it_was_read_from(
     name: str, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -124,7 +124,7 @@ def test_held_out_texts_fill_the_rows_of_a_batch() -> None:
     assert [len(text) for text in shared_out(texts, 1, 10)] == [900, 900]
 
 
-@pytest.mark.parametrize("carry", [False, True])
+@pytest.mark.parametrize("carry", slow_but({True}, [False, True], "trains to see what cannot be learnt"))
 def test_the_state_is_carried_from_each_sequence_to_the_next(corpus: Path, tmp_path: Path, carry: bool) -> None:
     corpus.write_text("aabb" * 1000)  # from one letter alone nobody can tell the next
     settings = TextSettings(carry=carry, units=16, epochs=4, batch=16, length=2, window=8, lr=1e-2, dropout=0.0)
@@ -281,6 +281,7 @@ def test_the_strong_recipe_fills_in_what_is_not_given() -> None:
     assert TextSettings(dropout=0.2).completed() == TextSettings(dropout=0.2)
 
 
+@pytest.mark.slow(reason="trains twice for the figures of averages")
 def test_averages_are_measured_and_exported(corpus: Path, tmp_path: Path) -> None:
     settings = replace(SMALL, carry=True, averaging=0.9, batch=8, dropout=0.0)
     report = train_text(corpus, tmp_path / "m.bin", settings)
@@ -302,6 +303,7 @@ def test_all_of_a_file_is_held_out(tmp_path: Path) -> None:
     assert lstmgen.Model(tmp_path / "m.bin").metadata["card"]["measured_on"] == "held-out data"
 
 
+@pytest.mark.slow(reason="trains twice for one case of an interruption")
 def test_fewer_epochs_than_there_were_end_it(ctrl_c: Any, corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         train_text(corpus, tmp_path / "m.bin", SMALL, callbacks=[ctrl_c(1, 1)])

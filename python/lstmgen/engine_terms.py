@@ -12,7 +12,7 @@ from lstmgen.errors import OptionError, named, option
 from lstmgen.escaping import brief
 from lstmgen.model import Model
 from lstmgen.options import LOOKBACK, Elements, temperature
-from lstmgen.vocabulary import Ids, check_sequence
+from lstmgen.vocabulary import Ids, check_sequence, ids_at_once
 
 DEFAULTS = _core.sampler_defaults()  # of the engine, by the names of the options
 UNLIMITED = 2**64 - 1  # LSTMGEN_UNLIMITED of the engine
@@ -45,6 +45,8 @@ def encode(model: Model, name: str, what: Elements, on_unknown: str = "error", *
             f"{option(name)}: the model has no vocabulary: give ids{example}, or names for them by "
             f"{option('vocab_from', ...)} or {option('vocab', ...)} (of a .bin: when it is exported)"
         )
+    if (given := ids_at_once(what, model.outputs)) is not None:
+        return given
     ids = list(what)
     for position, i in enumerate(ids):
         if not isinstance(i, (int, np.integer)) or not 0 <= i < model.outputs:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from lstmgen import _core
+
 
 def slow_but(fast: Collection[Any], values: Iterable[Any], reason: str) -> list[Any]:
     """Return the values as parameters of a test. Those that are not in `fast` are slow."""
@@ -15,3 +17,9 @@ def slow_but(fast: Collection[Any], values: Iterable[Any], reason: str) -> list[
     assert not missing, f"not among the values: {missing}"
     mark = pytest.mark.slow(reason=reason)
     return [value if value in fast else pytest.param(value, marks=mark) for value in listed]
+
+
+def instruction_sets() -> list[Any]:
+    """Return those of this processor as parameters. All but the least and the best are slow."""
+    found = _core.supported_isas()
+    return slow_but({found[0], found[-1]}, found, "the least and the best instruction set are tried in any run")

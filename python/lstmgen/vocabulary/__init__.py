@@ -12,6 +12,6 @@
 """
 
 from lstmgen.vocabulary.tokenizing import Tokenizer
-from lstmgen.vocabulary.vocabulary import Ids, Vocabulary, check_sequence, id_at, plain_ids
+from lstmgen.vocabulary.vocabulary import Ids, Vocabulary, check_sequence, id_at, ids_at_once, plain_ids
 
-__all__ = ["Ids", "Tokenizer", "Vocabulary", "check_sequence", "id_at", "plain_ids"]
+__all__ = ["Ids", "Tokenizer", "Vocabulary", "check_sequence", "id_at", "ids_at_once", "plain_ids"]

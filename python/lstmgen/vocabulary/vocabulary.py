@@ -92,6 +92,8 @@ class Vocabulary:
             raise OptionTypeError("on_unknown", "'error', 'skip' or an element", on_unknown)
         if on_unknown not in ("error", "skip") and on_unknown not in self.ids:
             raise OptionError("on_unknown", "'error', 'skip' or an element of the vocabulary", on_unknown)
+        if (given := ids_at_once(what, len(self))) is not None:
+            return given
         replacement = self.ids.get(on_unknown)
         if on_unknown in ("error", "skip"):
             oov = self.tokenizer.oov_token if self.tokenizer is not None and on_unknown == "error" else None
@@ -233,6 +235,21 @@ def id_at(name: str, piece: object, position: int) -> int:
         return index(piece)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{name} at position {position}: expected a str or an id, found {brief(piece)}") from None
+
+
+def ids_at_once(what: object, n: int) -> Ids | None:
+    """Return an array of integers as ids, shape (elements,), if each is from 0 to n - 1.
+
+    Returns None for anything else, which is looked at element by element.
+
+    >>> ids_at_once(np.array([2, 0]), 3)
+    array([2, 0], dtype=uint32)
+    >>> ids_at_once(np.array([2, 0]), 2) is None
+    True
+    """
+    if not isinstance(what, np.ndarray) or what.ndim != 1 or what.dtype.kind not in "iu" or len(what) == 0:
+        return None
+    return what.astype(np.uint32) if what.min() >= 0 and what.max() < n else None
 
 
 def plain_ids(text: str) -> list[int] | None:
