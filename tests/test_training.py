@@ -293,6 +293,7 @@ def test_averages_are_measured_and_exported(corpus: Path, tmp_path: Path) -> Non
     assert 0 < abs(report.best - plain.best) < 0.3  # the averages soon forget the first steps
 
 
+@pytest.mark.slow(reason="trains for one figure of a card")
 def test_all_of_a_file_is_held_out(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(SONG)
     (tmp_path / "b.txt").write_text(SONG[:600])
