@@ -20,7 +20,7 @@ import pytest
 import lstmgen
 from lstmgen import music
 from lstmgen.cli import main as cli
-from lstmgen.music import formats, piece
+from lstmgen.music import formats, parsing, piece
 from support.networks import network, packed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,6 +74,10 @@ def test_every_kind_that_is_written_has_its_writer() -> None:
     assert set(formats.WRITABLE.values()) == set(piece.WRITERS)
     assert {*formats.READABLE, *formats.WRITABLE} == set(formats.FORMATS)
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in formats.FORMATS)
+
+
+def test_every_kind_that_music21_reads_has_its_bound() -> None:
+    assert set(formats.READABLE.values()) == {*parsing._BOUNDS, "abc"}  # which is read without music21
 
 
 def test_no_list_of_suffixes_stands_anywhere_else() -> None:

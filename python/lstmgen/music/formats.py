@@ -1,7 +1,7 @@
 """The one table of the kinds of music files: what can be read, and what can be written.
 
 A new kind of file is a row of `FORMATS`. One that is written also needs a function in
-`piece.WRITERS`. One that music21 reads needs nothing else.
+`piece.WRITERS`. One that music21 reads also needs a bound in `parsing`.
 """
 
 from __future__ import annotations
