@@ -28,6 +28,8 @@ NETWORKS: dict[str, tuple[list[Any], dict[int, tuple[int, ...]]]] = {
     "layer_norm": ([("layer_norm", 1e-3), ("lstm", 7), ("layer_norm", 1e-5)], {}),
     "prelu": ([("lstm", 7), ("prelu",)], {}),
     "rectifier": ([("rectifier", 0.1, 0.2, 0.7), ("lstm", 7), ("rectifier", 0.0, 0.0, NO_MAXIMUM)], {}),
+    "affine": ([("affine",), ("lstm", 7), ("affine",)], {}),
+    "activation": ([("activation", "elu"), ("lstm", 7), ("activation", "sigmoid")], {}),
     "masked lstm": ([("mask", 0.25), ("lstm", 7), ("lstm", 6)], {1: (X, 0), 2: (1, 0)}),
     "masked gru": ([("mask", 0.25), ("gru", 7), ("gru", 6, "tanh", "sigmoid", False)], {1: (X, 0), 2: (1, 0)}),
     "masked simple_rnn": ([("mask", 0.25), ("simple_rnn", 7, "softsign")], {1: (X, 0)}),
@@ -136,9 +138,11 @@ def test_a_head_longer_than_a_piece_is_read(tmp_path: Path) -> None:
     assert model.to_bytes() == data
 
 
-def test_each_layer_type_has_a_formula_and_a_line_in_the_format() -> None:
+def test_each_layer_type_has_a_formula_a_case_and_a_line_in_the_format() -> None:
     text = (Path(__file__).parent.parent / "docs" / "format.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert reference.FORMULAS.keys() == LAYER_TYPES.keys()
+    cases = {layer[0] for layers, _ in NETWORKS.values() for layer in layers}
+    assert LAYER_TYPES.keys() - cases == {"embedding"}  # which reads ids, not numbers
     assert LAYER_TYPES.keys() <= documented

@@ -24,6 +24,7 @@ import pytest
 
 import lstmgen
 from lstmgen.cli import main as cli
+from lstmgen.cli import train
 from lstmgen.training import TextSettings, train_text
 from lstmgen.training.tasks.batches import shared_out
 from lstmgen.training.tasks.text import letters, split, words
@@ -461,7 +462,7 @@ def test_command_line_trains(corpus: Path, tmp_path: Path, capsys: pytest.Captur
     assert "bits/char, the best of 1 epoch: epoch 1" in message
 
 
-@pytest.mark.parametrize("kind", ["text", "music", "classifier"])
+@pytest.mark.parametrize("kind", train._TASKS)
 def test_help_explains_each_option_with_its_default(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as status:
         cli.main(["train", kind, "--help"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 
@@ -16,4 +17,6 @@ def check_snapshot(name: str, found: str) -> None:
     path = FOLDER / f"{name}.txt"
     if os.environ.get("LSTMGEN_SNAPSHOTS") == "write":
         path.write_text(found, encoding="utf-8")
-    assert found == path.read_text(encoding="utf-8")
+    kept = path.read_text(encoding="utf-8")
+    changes = "\n".join(difflib.unified_diff(kept.splitlines(), found.splitlines(), lineterm="", n=0))
+    assert found == kept, f"LSTMGEN_SNAPSHOTS=write pytest tests/test_snapshots.py renews {path.name}:\n{changes}"
