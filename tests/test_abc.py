@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import tracemalloc
 import warnings
 from pathlib import Path
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from lstmgen import music
 from lstmgen.music import Meter, Music, Note, Tempo, abc_notation, parsing
-from lstmgen.music.abc_notation import AbcError, abc_file, read_abc, tunes_of
+from lstmgen.music.abc_notation import abc_file, read_abc, tunes_of
+from lstmgen.music.abc_reading import AbcError
 from lstmgen.music.notes import GRID, GridNote, tidy
 from support.slow import slow_but
 
@@ -145,6 +147,8 @@ HOSTILE: dict[str, tuple[str, int | str]] = {
     "many voices": (HEAD + "".join(f"[V:{i}]c" for i in range(12_500)), 12_500),
     "tunes without music": ("X:\n" * (_SIZE // 3), 0),
     "bytes that are no text": (HEAD + "c" + "\x00\x01\x7f\xff" * 1000, 1),
+    "a tie in a chord that never closes": (HEAD + "[c-[de-]e[f-" * 2000, 4001),
+    "a long note in a chord": (HEAD + "[L:999/1][cc9999]", "at most 100000 quarters, found 39"),
     "far octaves": (HEAD + "c" + "'" * _SIZE + " C" + "," * _SIZE, 2),
 }
 
@@ -169,6 +173,48 @@ def test_hostile_abc_is_read_within_the_bound(tmp_path: Path, mutation: str) -> 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= 64 * len(text) + 2**24
+
+
+# Texts with much work in each byte, and how many functions are called for a byte.
+WORK: dict[str, tuple[str, int]] = {
+    "notes": ("CDEFGABcdefgab", 13),
+    "notes and bars": ("c|", 17),
+    "lines of a note": ("c\n", 17),
+    "accidentals": ("^c", 14),
+    "chords": ("[ce]", 13),
+    "chords that are tied": ("[ceg]-", 5),
+    "broken rhythms": ("c>d", 22),
+    "tuplets": ("(3ccc", 12),
+    "ties": ("c-", 8),
+    "lengths": ("c3/2", 4),
+    "rests": ("z/4", 2),
+    "overlays": ("cc&d|", 18),
+    "keys": ("[K:D]c", 6),
+    "meters": ("[M:3/4]c", 8),
+    "voices": ("[V:1]c[V:2]d", 6),
+    "decorations, words, grace notes": ('!a!c"G"c{d}c+a+c.c~c', 7),
+    "comments": ("c%\n", 12),
+    "repeats": ("|:c:|", 7),
+    "tunes": ("\n\nX:\nK:C\nc", 9),
+}
+
+
+@pytest.mark.parametrize("what", WORK)
+def test_the_work_for_a_byte_is_bounded(what: str) -> None:
+    unit, most = WORK[what]
+    calls = 0
+
+    def count(frame: object, event: str, called: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    text = HEAD + unit * (4000 // len(unit))
+    sys.setprofile(count)
+    try:
+        parsing.tune_elements(text, "all")
+    finally:
+        sys.setprofile(None)
+    assert calls <= most * len(text)
 
 
 @pytest.mark.parametrize("keep", slow_but({"all"}, ["none", "all"], "makes fewer elements of the same notes"))

@@ -7,6 +7,7 @@
 
 The arrows point one way, from the right to the left:
 
+    notes  <-  abc_reading  <-  abc_notation
     notes  <-  elements, midi, abc_notation, scores, audio, piano_roll  <-  piece
     piece  <-  statistics, outputs
     formats, elements, scores  <-  parsing  <-  reading, timed_notes  <-  note_generator
@@ -16,7 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lstmgen.music.abc_notation import AbcError, Tune, read_abc
+    from lstmgen.music.abc_notation import Tune, read_abc
+    from lstmgen.music.abc_reading import AbcError
     from lstmgen.music.elements import DECODED, KEPT, KEYS, LONGEST, NOTATIONS, STEPS, encode, transposed
     from lstmgen.music.formats import READABLE, WRITABLE
     from lstmgen.music.note_generator import NoteGenerator, NoteStream
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     from lstmgen.music.timed_notes import TimedNote, of_timed_notes, read_timed_notes
 
 _HOMES = {
-    "abc_notation": ("AbcError", "Tune", "read_abc"),
+    "abc_notation": ("Tune", "read_abc"),
+    "abc_reading": ("AbcError",),
     "elements": ("DECODED", "KEPT", "NOTATIONS", "KEYS", "LONGEST", "STEPS", "encode", "transposed"),
     "formats": ("READABLE", "WRITABLE"),
     "note_generator": ("NoteGenerator", "NoteStream"),

@@ -60,7 +60,6 @@ import itertools
 import math
 import operator
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -82,6 +81,7 @@ from lstmgen.music.notes import (
     check_pedals,
     check_tempos,
     grid_points,
+    tidied,
     tidy,
 )
 
@@ -90,10 +90,12 @@ DECODED = (*NOTATIONS, "melody")
 STEPS = (96, 72, 48, 36, *range(24, 0, -1))  # the numbers after "t" and "d", in grid points
 LONGEST = 16 * GRID  # points: of a note, and from one onset to the next, in "events"
 V = TypeVar("V")
+Row = tuple[int, int, int, int, int]  # start, pitch, track, duration and velocity of a note, in points
 KEYS = range(-5, 7)  # semitones up that give all twelve keys, each once
 
 KEPT = ("velocity", "pedal", "tempo", "meter", "tracks", "ends")  # what "events" keeps where it is asked to
 LOUDEST = 32  # the greatest number after "v"
+_LEVELS = [min(max((velocity + 2) // 4, 1), LOUDEST) for velocity in range(128)]
 # Quarters a minute after "b": the marks of a metronome after Maelzel, and slower and faster ones.
 TEMPOS = (
     *(20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48, 50, 52, 54, 56, 58, 60, 63, 66, 69, 72, 76, 80, 84),
@@ -200,83 +202,122 @@ def encode(
     'begin b120 d24 v25 n60 end'
     """
     asked = check_keep(keep)
+    rows = [
+        (grid_points(start), pitch, track, max(grid_points(duration), 1), velocity)
+        for start, duration, pitch, velocity, track in check_notes(notes)
+    ]
+    if not rows:
+        return []
+    return encode_rows(
+        rows,
+        asked,
+        pedals=check_pedals(pedals) if "pedal" in asked else (),
+        tempos=check_tempos(tempos) if "tempo" in asked else (),
+        meters=check_meters(meters) if "meter" in asked else (),
+    )
 
+
+def encode_rows(
+    rows: Iterable[Row],
+    asked: Sequence[str],
+    *,
+    pedals: Iterable[Pedal] = (),
+    tempos: Iterable[Tempo] = (),
+    meters: Iterable[Meter] = (),
+) -> list[str]:
+    """Return what `encode` does, of notes that need no check.
+
+    rows: start, pitch, track, duration and velocity of each note, in any order. Times are points.
+    asked: what `check_keep` returned. The others are in order.
+
+    >>> encode_rows([(0, 60, 1, 12, 80)], ())
+    ['d12', 'n60']
+    """
     loud, by_track = "velocity" in asked, "tracks" in asked
-
-    def kept(note: Note) -> tuple[int, int, int, int, int]:
-        start, duration, pitch, velocity, track = note
-        points = min(max(grid_points(duration), 1), LONGEST)
-        return grid_points(start), points, pitch, velocity if loud else VELOCITY, track if by_track else 1
-
-    grid = tidy(map(kept, check_notes(notes)))
+    grid = tidied(
+        [
+            (
+                start,
+                pitch,
+                track if by_track else 1,
+                duration if duration < LONGEST else LONGEST,
+                velocity if loud else VELOCITY,
+            )
+            for start, pitch, track, duration, velocity in rows
+        ]
+    )
     if not grid:
         return []
-    place = _places(grid)
     changes: list[tuple[int, int, str]] = []  # the place, the rank among those of one place, the element
-    if "tempo" in asked:
-        marks = {place(grid_points(at)): _tempo_mark(bpm) for at, bpm in check_tempos(tempos)}
-        changes += [(at, 0, f"b{mark}") for at, mark in _changing(marks)]
-    if "meter" in asked:
-        signs = {place(grid_points(at)): f"m{beats}/{unit}" for at, beats, unit in check_meters(meters)}
-        changes += [(at, 1, sign) for at, sign in _changing(signs)]
-    if "pedal" in asked:
-        for start, end in check_pedals(pedals):
-            begin, over = place(grid_points(start)), place(grid_points(end))
-            if begin < over:
-                changes += [(begin, 3, "p1"), (over, 2, "p0")]
-    elements = _written(grid, place, sorted(changes))
+    if any((pedals, tempos, meters)):
+        place = _places(grid)
+        if "tempo" in asked:
+            marks = {place(grid_points(at)): _tempo_mark(bpm) for at, bpm in tempos}
+            changes += [(at, 0, f"b{mark}") for at, mark in _changing(marks)]
+        if "meter" in asked:
+            signs = {place(grid_points(at)): f"m{beats}/{unit}" for at, beats, unit in meters}
+            changes += [(at, 1, sign) for at, sign in _changing(signs)]
+        if "pedal" in asked:
+            for start, end in pedals:
+                begin, over = place(grid_points(start)), place(grid_points(end))
+                if begin < over:
+                    changes += [(begin, 3, "p1"), (over, 2, "p0")]
+    several = by_track and len({row[2] for row in grid}) > 1
+    elements = _written(_by_track(grid) if several else grid, sorted(changes))
     return ["begin", *elements, "end"] if "ends" in asked else elements
 
 
-def _written(
-    grid: Sequence[GridNote], place: Callable[[int], int], changes: Sequence[tuple[int, int, str]]
-) -> list[str]:
+def _written(grid: Iterable[Row], changes: list[tuple[int, int, str]]) -> list[str]:
     """Return the elements of notes, and of the changes between them."""
     elements: list[str] = []
     now, on = 0, 1
+    at, onset = 0, -1  # the place of the last note, and where it starts: no gap is longer than `LONGEST`
     lasting: dict[int, int] = {}  # the duration of each track
     loud: dict[int, int] = {}
-    waiting = deque(changes)
-
-    def pass_to(at: int) -> None:
-        nonlocal now
-        elements.extend(_steps("t", at - now))
-        now = at
-
-    for note in _by_track(grid):
-        at = place(note.start)
-        while waiting and waiting[0][0] <= at:
-            pass_to(waiting[0][0])
-            elements.append(waiting.popleft()[2])
-        pass_to(at)
-        if note.track != on:
-            elements.append(f"k{note.track}")
-            on = note.track
-        if note.duration != lasting.get(on):
-            elements += _steps("d", note.duration)
-        level = min(max((note.velocity + 2) // 4, 1), LOUDEST)
+    waiting = changes[::-1]
+    add = elements.append
+    for start, pitch, track, duration, velocity in grid:
+        if start != onset:
+            gap = start - onset if onset >= 0 else 0
+            at += gap if gap < LONGEST else LONGEST
+            onset = start
+            while waiting and waiting[-1][0] <= at:
+                place, _, element = waiting.pop()
+                elements += _steps("t", place - now)
+                now = place
+                add(element)
+            elements += _steps("t", at - now)
+            now = at
+        if track != on:
+            add(f"k{track}")
+            on = track
+        if duration != lasting.get(on):
+            elements += _steps("d", duration)
+            lasting[on] = duration
+        level = _LEVELS[velocity]
         if level != loud.get(on, VELOCITY // 4):
-            elements.append(f"v{level}")
-        elements.append(_PITCHES[note.pitch])
-        lasting[on], loud[on] = note.duration, level
-    for at, _, element in waiting:
-        pass_to(at)
-        elements.append(element)
+            add(f"v{level}")
+            loud[on] = level
+        add(_PITCHES[pitch])
+    for place, _, element in reversed(waiting):
+        elements += _steps("t", place - now)
+        now = place
+        add(element)
     return elements
 
 
-def _by_track(grid: Sequence[GridNote]) -> Iterator[GridNote]:
+def _by_track(grid: Iterable[Row]) -> Iterator[Row]:
     """Yield the notes of each onset by track, those of the track that is on first."""
     on = 1
     for _, chord in itertools.groupby(grid, operator.itemgetter(0)):
-        notes = list(chord)
-        if len(notes) > 1:
-            notes.sort(key=lambda note: (note.track != on, note.track, note.pitch))
-        yield from notes
-        on = notes[-1].track
+        rows = list(chord)
+        if len(rows) > 1:
+            rows.sort(key=lambda row: (row[2] != on, row[2], row[1]))
+        yield from rows
+        on = rows[-1][2]
 
 
-def _places(grid: Sequence[GridNote]) -> Callable[[int], int]:
+def _places(grid: Iterable[Row]) -> Callable[[int], int]:
     """Return a function from points of the grid to points of the piece as it is written.
 
     The piece begins with its first note, and no gap between two onsets, or after the last, is

@@ -246,15 +246,28 @@ def tidy(notes: Iterable[tuple[int, int, int, int, int]]) -> list[GridNote]:
     [GridNote(start=0, duration=12, pitch=60), GridNote(start=12, duration=24, pitch=60)]
     """
     rows = [(start, pitch, track, duration, velocity) for start, duration, pitch, velocity, track in notes]
+    return [GridNote(start, length, pitch, velocity, track) for start, pitch, track, length, velocity in tidied(rows)]
+
+
+def tidied(rows: list[tuple[int, int, int, int, int]]) -> list[tuple[int, int, int, int, int]]:
+    """Return what `tidy` does, as rows of start, pitch, track, duration and velocity.
+
+    rows: the same, in any order. None is left in it.
+
+    >>> tidied([(12, 60, 1, 24, 80), (0, 60, 1, 24, 80)])
+    [(0, 60, 1, 12, 80), (12, 60, 1, 24, 80)]
+    """
     rows.sort()
-    found: list[GridNote] = []
+    found: list[tuple[int, int, int, int, int]] = []
     next_start: dict[tuple[int, int], int] = {}  # where each pitch begins again
     while rows:  # from the end, each taken off as its note is made
-        start, pitch, track, duration, velocity = rows.pop()
-        limit = next_start.get((pitch, track), start + duration) - start
+        row = rows.pop()
+        start, pitch, track, duration, velocity = row
+        key = pitch, track
+        limit = next_start.get(key, start + duration) - start
         if limit:  # not the same stroke
-            found.append(GridNote._make((start, min(duration, limit), pitch, velocity, track)))
-            next_start[pitch, track] = start
+            found.append(row if duration <= limit else (start, pitch, track, limit, velocity))
+            next_start[key] = start
     found.reverse()
     return found
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lstmgen import inputs
-from lstmgen.music import abc_notation, midi
-from lstmgen.music.elements import encode
+from lstmgen.music import abc_notation, abc_reading, midi
+from lstmgen.music.elements import check_keep, encode, encode_rows
 from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
 from lstmgen.music.notes import BEATS, TRACKS, UNITS, Meter, Note, Tempo
 from lstmgen.music.scores import music21
@@ -40,7 +40,7 @@ def parse(path: Path, notation: str, keep: str = "") -> Result:
             warnings.simplefilter("ignore")
             if READABLE[suffix_of(path)] == "abc":
                 if notation != "events":
-                    raise abc_notation.AbcError(f"ABC notation is read as events, not as {notation!r}")
+                    raise abc_reading.AbcError(f"ABC notation is read as events, not as {notation!r}")
                 return tune_elements(path.read_bytes(), keep) or without_notes(False)
             elements, has_drums = _lesson(path) if notation == "lesson" else _events(path, keep)
     except MemoryError:
@@ -48,7 +48,7 @@ def parse(path: Path, notation: str, keep: str = "") -> Result:
     except SystemError as error:  # what Python makes of a failed allocation that was not told
         raise MemoryError from error
     except Exception as error:  # music21 raises errors of any kind
-        ours = isinstance(error, midi.MidiError | abc_notation.AbcError)
+        ours = isinstance(error, midi.MidiError | abc_reading.AbcError)
         return f"{'' if ours else 'music21 cannot read it: '}{reason(error)}"
     return [elements] if elements else without_notes(has_drums)
 
@@ -63,11 +63,12 @@ def tune_elements(data: bytes | str, keep: str = "") -> list[list[str]]:
     >>> tune_elements("X:1\\nL:1/4\\nK:C\\nCD")
     [['d24', 'n60', 't24', 'n62']]
     """
-    return [
-        encode(tune.notes, keep=keep, tempos=tune.tempos, meters=tune.meters)
-        for tune in abc_notation.read_file(data)
-        if tune.notes
-    ]
+    asked = check_keep(keep)
+    tunes = (
+        encode_rows(tune.rows(), asked, tempos=tune.tempos, meters=tune.meters)
+        for tune in abc_notation.readers_of(data)
+    )
+    return [elements for elements in tunes if elements]
 
 
 class Bound(NamedTuple):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from lstmgen import inputs
 from lstmgen.errors import option
 from lstmgen.escaping import brief
-from lstmgen.music import abc_notation
+from lstmgen.music import abc_notation, abc_reading
 
 TUNE_END = "\n\n"  # after each tune in ABC notation
 Sources = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -149,7 +149,7 @@ def _tunes(path: Path, text: str) -> str:
     """Return the tunes of a file, each after an empty line."""
     try:
         tunes = [tune for text in abc_notation.tunes_of(text) if (tune := abc_notation.plain(text))]
-    except abc_notation.AbcError as error:
+    except abc_reading.AbcError as error:
         raise ValueError(f"{path}: {option('abc')}: {error}") from None
     random.Random(0).shuffle(tunes)  # those of one name stand together, and so do their state and the next tune
     return "".join(f"{tune}{TUNE_END}" for tune in tunes)
