@@ -1,7 +1,6 @@
 #include "sampler.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "kept.hpp"
@@ -12,12 +11,6 @@ namespace lstmgen {
 namespace {
 
 constexpr double kLn2 = 0.69314718055994530942;
-
-// Returns x ^ y for x >= 0.
-double power(double x, double y) {
-    if (y == 0.0) return 1.0;
-    return x > 0.0 ? exp_portable(y * log_portable(x)) : 0.0;
-}
 
 // Returns where the greatest of x first is; no x is NaN. Four searches side by side hide the
 // latency of a comparison.
@@ -45,9 +38,9 @@ LSTMGEN_KEPT void Sampler::set_logits(const float* logits, const std::uint64_t* 
     }
     for (const auto& [id, bias] : options_.logit_bias) logits_[id] += bias;
     if (!options_.allow.empty()) {
-        std::fill(numbers_.begin(), numbers_.end(), -HUGE_VAL);
-        for (const std::uint32_t id : options_.allow) numbers_[id] = logits_[id];
-        std::copy(numbers_.begin(), numbers_.end(), logits_.begin());
+        std::fill(weights_.begin(), weights_.end(), -HUGE_VAL);
+        for (const std::uint32_t id : options_.allow) weights_[id] = logits_[id];
+        std::copy(weights_.begin(), weights_.end(), logits_.begin());
     }
     for (const std::uint32_t id : options_.ban) drop(id);
     if (allowed) forbid_all_but(allowed);
@@ -62,49 +55,33 @@ LSTMGEN_KEPT void Sampler::set_logits(const float* logits, const std::uint64_t* 
     } else if (options_.mirostat > 0) {
         finish(options_.temp);
         if (temp_ > 0.0) keep_unsurprising();
-    } else if (filters()) {
+    } else if (has_filters(options_, logits_.size())) {
         filter();
     } else {
         finish(options_.temp);
     }
 }
 
-bool Sampler::filters() const noexcept {
-    const SamplerOptions& o = options_;
-    return o.top_n_sigma > 0.0 || (o.top_k > 0 && o.top_k < logits_.size()) || o.typical_p < 1.0 || o.top_p < 1.0 ||
-           o.min_p > 0.0 || xtc() || o.dynatemp_range > 0.0;
-}
-
-// Each step works on the elements that the steps before it have kept.
 void Sampler::filter() {
-    const SamplerOptions& o = options_;
-    kept_ = 0;
+    kept_.count = 0;
     for (std::size_t i = 0; i < logits_.size(); ++i) {
-        ids_[kept_] = static_cast<std::uint32_t>(i);
-        values_[kept_] = logits_[i];
-        kept_ += logits_[i] != -HUGE_VAL;
+        kept_.ids[kept_.count] = static_cast<std::uint32_t>(i);
+        kept_.values[kept_.count] = logits_[i];
+        kept_.count += logits_[i] != -HUGE_VAL;
     }
-    reference_ = logits_[top_];
-    if (o.top_n_sigma > 0.0) keep_sigma();
-    if (o.top_k > 0 && o.top_k < kept_) keep_top_k();
-    if (o.typical_p < 1.0 || o.top_p < 1.0 || o.min_p > 0.0 || xtc() || o.dynatemp_range > 0.0) weigh_kept(1.0);
-    if (o.typical_p < 1.0) keep_typical();
-    if (o.top_p < 1.0) keep_top_p();
-    if (o.min_p > 0.0) keep_min_p();
-    if (xtc()) exclude_top_choices();
-    const double temp = o.dynatemp_range > 0.0 ? dynamic_temperature() : o.temp;
+    kept_.reference = logits_[top_];
+    const double temp = apply_filters(kept_, options_, random_);
 
     std::fill(logits_.begin(), logits_.end(), -HUGE_VAL);
     std::fill(weights_.begin(), weights_.end(), 0.0);
-    for (std::size_t j = 0; j < kept_; ++j) logits_[ids_[j]] = values_[j];
-    top_ =
-        ids_[static_cast<std::size_t>(std::max_element(values_.begin(), values_.begin() + kept()) - values_.begin())];
+    for (std::size_t j = 0; j < kept_.count; ++j) logits_[kept_.ids[j]] = kept_.values[j];
+    top_ = kept_.ids[kept_.greatest()];
     if (temp > 0.0) {
-        weigh_kept(temp);
+        kept_.weigh(temp);
         total_ = 0.0;
-        for (std::size_t j = 0; j < kept_; ++j) {
-            weights_[ids_[j]] = numbers_[j];
-            total_ += numbers_[j];
+        for (std::size_t j = 0; j < kept_.count; ++j) {
+            weights_[kept_.ids[j]] = kept_.numbers[j];
+            total_ += kept_.numbers[j];
         }
         temp_ = temp;
     } else {
@@ -133,7 +110,7 @@ void Sampler::weigh(double temp) {
     for (std::size_t i = 0; i < logits_.size(); ++i) weights_[i] = logits_[i] - top;
     if (temp != 1.0)
         for (double& weight : weights_) weight /= temp;
-    total_ = exponentials_(weights_.data(), weights_.size());
+    total_ = kept_.exponentials(weights_.data(), weights_.size());
     temp_ = temp;
 }
 
@@ -208,137 +185,7 @@ std::size_t Sampler::unbroken(std::size_t most) const {
     return most;
 }
 
-// -- filters --------------------------------------------------------------------------------------
-// Filters see the distribution at temperature 1, as in llama.cpp. Among equal elements at a border,
-// those with the least ids are kept. The first kept_ entries of ids_, values_ (the logits) and
-// numbers_ (the weights) are the elements that are left, in the order of their ids.
-
-// Drops each entry j for which f(j) is false.
-template <class F>
-void Sampler::keep_if(F f) {
-    std::size_t n = 0;
-    for (std::size_t j = 0; j < kept_; ++j) {
-        const bool keep = f(j);
-        ids_[n] = ids_[j];
-        values_[n] = values_[j];
-        numbers_[n] = numbers_[j];
-        n += keep;
-    }
-    kept_ = n;
-}
-
-// Sets the numbers to e ^ ((value - reference) / temp).
-void Sampler::weigh_kept(double temp) {
-    for (std::size_t j = 0; j < kept_; ++j) numbers_[j] = (values_[j] - reference_) / temp;
-    exponentials_(numbers_.data(), kept_);
-}
-
-// Makes the greatest value the reference again, after a filter may have dropped the old one.
-void Sampler::refer() {
-    const double top = *std::max_element(values_.begin(), values_.begin() + kept());
-    if (top == reference_) return;
-    reference_ = top;
-    weigh_kept(1.0);
-}
-
-// Keeps the elements with the least scores until their numbers add up to `want`, or to more than
-// `want` with `beyond`. Scores are at least 0. Only the elements near the border are sorted.
-void Sampler::keep_least_scores(double want, bool beyond) {
-    const auto enough = [=](double sum) { return beyond ? sum > want : sum >= want; };
-    constexpr std::size_t kSections = 64;
-    const auto section = [this](std::size_t j) {
-        return static_cast<std::size_t>(static_cast<int>(std::min(scores_[j] * 4.0, kSections - 1.0)));
-    };
-    std::array<double, kSections> masses{};
-    for (std::size_t j = 0; j < kept_; ++j) masses[section(j)] += numbers_[j];
-    double sum = 0.0;
-    std::size_t border = 0;
-    while (border < kSections && !enough(sum + masses[border])) sum += masses[border++];
-    if (border == kSections) return;  // all together may fall short of `want` by rounding
-    some_.clear();
-    for (std::size_t j = 0; j < kept_; ++j)
-        if (section(j) == border) some_.emplace_back(scores_[j], static_cast<std::uint32_t>(j));
-    std::sort(some_.begin(), some_.end());
-    std::pair<double, std::uint32_t> last = some_.back();
-    for (const auto& one : some_) {
-        sum += numbers_[one.second];
-        if (!enough(sum)) continue;
-        last = one;
-        break;
-    }
-    keep_if([&](std::size_t j) { return std::pair(scores_[j], static_cast<std::uint32_t>(j)) <= last; });
-}
-
-void Sampler::keep_sigma() {
-    double sum = 0.0, squares = 0.0;
-    for (std::size_t j = 0; j < kept_; ++j) sum += values_[j];
-    const double n = static_cast<double>(kept_), mean = sum / n;
-    for (std::size_t j = 0; j < kept_; ++j) squares += (values_[j] - mean) * (values_[j] - mean);
-    const double least = reference_ - options_.top_n_sigma * std::sqrt(squares / n);
-    keep_if([&](std::size_t j) { return values_[j] >= least; });
-}
-
-void Sampler::keep_top_k() {
-    for (std::size_t j = 0; j < kept_; ++j) {
-        scores_[j] = reference_ - values_[j];
-        numbers_[j] = 1.0;
-    }
-    keep_least_scores(static_cast<double>(options_.top_k), false);
-}
-
-void Sampler::keep_typical() {
-    double total = 0.0, sum = 0.0;
-    for (std::size_t j = 0; j < kept_; ++j) {
-        total += numbers_[j];
-        sum += numbers_[j] * (reference_ - values_[j]);
-    }
-    // The entropy is sum / total + ln total. The surprise of an element is reference - value +
-    // ln total. Their difference needs no ln total.
-    const double mean = sum / total, want = options_.typical_p * total;
-    for (std::size_t j = 0; j < kept_; ++j) scores_[j] = std::fabs(reference_ - values_[j] - mean);
-    keep_least_scores(want, true);
-    refer();
-}
-
-void Sampler::keep_top_p() {
-    double total = 0.0;
-    for (std::size_t j = 0; j < kept_; ++j) {
-        total += numbers_[j];
-        scores_[j] = reference_ - values_[j];
-    }
-    const double want = options_.top_p * total;
-    keep_least_scores(want, false);
-}
-
-void Sampler::keep_min_p() {
-    keep_if([least = options_.min_p, this](std::size_t j) { return numbers_[j] >= least; });
-}
-
-void Sampler::exclude_top_choices() {
-    if (static_cast<double>(random_.peek() >> 11) * 0x1p-53 > options_.xtc_probability) return;
-    double total = 0.0;
-    for (std::size_t j = 0; j < kept_; ++j) total += numbers_[j];
-    const double least = options_.xtc_threshold * total;
-    std::size_t last = kept_;  // the least likely of the top choices
-    for (std::size_t j = 0; j < kept_; ++j)
-        if (numbers_[j] >= least && (last == kept_ || values_[j] <= values_[last])) last = j;
-    if (last == kept_) return;
-    keep_if([&](std::size_t j) { return numbers_[j] < least || j == last; });
-    refer();
-}
-
-double Sampler::dynamic_temperature() const {
-    if (kept_ < 2) return options_.temp;
-    const double low = std::max(0.0, options_.temp - options_.dynatemp_range),
-                 high = options_.temp + options_.dynatemp_range;
-    double total = 0.0, sum = 0.0;
-    for (std::size_t j = 0; j < kept_; ++j) {
-        total += numbers_[j];
-        sum += numbers_[j] * (reference_ - values_[j]);
-    }
-    const double entropy = sum / total + log_portable(total), most = log_portable(static_cast<double>(kept_));
-    return low + (high - low) * power(std::clamp(entropy / most, 0.0, 1.0), options_.dynatemp_exponent);
-}
+// -- mirostat -------------------------------------------------------------------------------------
 
 // Mirostat 2.0 drops the elements whose surprise is above mu bits. The likeliest always stays.
 void Sampler::keep_unsurprising() {
@@ -359,7 +206,8 @@ void Sampler::keep_unsurprising() {
 // -- drawing --------------------------------------------------------------------------------------
 
 LSTMGEN_KEPT std::uint32_t Sampler::draw() {
-    if (xtc() && options_.mirostat == 0) static_cast<void>(random_());  // XTC has used this number
+    // XTC has used this number.
+    if (has_xtc(options_) && options_.mirostat == 0) static_cast<void>(random_());
     const std::uint32_t id = choose();
     if (options_.mirostat > 0) mu_ -= options_.mirostat_eta * (-drawn_log_probability() / kLn2 - options_.mirostat_tau);
     return id;
@@ -407,16 +255,16 @@ LSTMGEN_KEPT double Sampler::log_probability(std::uint32_t id) const {
 }
 
 LSTMGEN_KEPT std::size_t Sampler::likeliest(std::size_t most, std::uint32_t* ids, double* log_p) {
-    some_.clear();
+    kept_.some.clear();
     for (std::size_t i = 0; i < logits_.size(); ++i) {
         const double log = log_probability(static_cast<std::uint32_t>(i));
-        if (log != -HUGE_VAL) some_.emplace_back(-log, static_cast<std::uint32_t>(i));
+        if (log != -HUGE_VAL) kept_.some.emplace_back(-log, static_cast<std::uint32_t>(i));
     }
-    const std::size_t n = std::min(most, some_.size());
-    std::partial_sort(some_.begin(), some_.begin() + static_cast<std::ptrdiff_t>(n), some_.end());
+    const std::size_t n = std::min(most, kept_.some.size());
+    std::partial_sort(kept_.some.begin(), kept_.some.begin() + static_cast<std::ptrdiff_t>(n), kept_.some.end());
     for (std::size_t i = 0; i < n; ++i) {
-        ids[i] = some_[i].second;
-        log_p[i] = -some_[i].first;
+        ids[i] = kept_.some[i].second;
+        log_p[i] = -kept_.some[i].first;
     }
     return n;
 }

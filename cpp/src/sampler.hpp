@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "filters.hpp"
 #include "history.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "portable_math.hpp"
@@ -46,7 +47,7 @@ public:
     void copy_from(const Sampler& other);
 
     /// Sets a faster function than exp_portable, which has the same results.
-    void set_exponentials(Exponentials exponentials) noexcept { exponentials_ = exponentials; }
+    void set_exponentials(Exponentials exponentials) noexcept { kept_.exponentials = exponentials; }
 
     /// Sets a function that changes the logits before any option does; null: none. A state does not
     /// hold it.
@@ -96,23 +97,8 @@ private:
     void penalize_repetition();
     std::size_t unbroken(std::size_t most) const;
     void weigh(double temp);
-    bool filters() const noexcept;
     void filter();
-    std::ptrdiff_t kept() const noexcept { return static_cast<std::ptrdiff_t>(kept_); }
-    template <class F>
-    void keep_if(F f);
-    void weigh_kept(double temp);
-    void refer();
-    void keep_least_scores(double want, bool beyond);
-    void keep_sigma();
-    void keep_top_k();
-    void keep_typical();
-    void keep_top_p();
-    void keep_min_p();
-    void exclude_top_choices();
-    double dynamic_temperature() const;
     void keep_unsurprising();
-    bool xtc() const noexcept { return options_.xtc_probability > 0.0 && options_.xtc_threshold <= 0.5; }
     void drop(std::size_t i) noexcept;
     void find_top();
     void finish(double temp);
@@ -121,24 +107,17 @@ private:
     SamplerOptions options_;
     Random random_;
     History history_;
-    Exponentials exponentials_ = exp_portable;
     LogitsProcessor processor_ = nullptr;
     void* user_ = nullptr;
-    std::vector<double> logits_;   // (n), after all changes; -infinity: cannot be drawn
-    std::vector<double> weights_;  // (n), e ^ ((logit - top) / temp)
-    // The filters work on these (n). The first kept_ of each count: the elements that are left, in
-    // the order of their ids, with their logits, weights and what the filter at hand sorts by.
-    std::vector<std::uint32_t> ids_;
-    std::vector<double> values_, numbers_, scores_;
-    std::size_t kept_ = 0;
-    double reference_ = 0.0;                              // the greatest of the values
-    std::vector<std::pair<double, std::uint32_t>> some_;  // (up to n), (score, index) to sort
-    std::vector<std::uint16_t> repeated_;                 // (n), for DRY, zeros between calls
-    std::vector<unsigned char> breaker_heads_;            // (n), the Breaker of each element
-    double mu_ = 0.0;                                     // state of mirostat, in bits
-    std::size_t top_ = 0;                                 // id of the greatest logit
-    double temp_ = 1.0;   // temperature of the weights; 0: the top element has all the weight
-    double total_ = 0.0;  // sum of the weights
+    std::vector<double> logits_;                // (n); -infinity: cannot be drawn
+    std::vector<double> weights_;               // (n), e ^ ((logit - top) / temp)
+    Kept kept_;                                 // for the filters
+    std::vector<std::uint16_t> repeated_;       // (n), for DRY, zeros between calls
+    std::vector<unsigned char> breaker_heads_;  // (n), the Breaker of each element
+    double mu_ = 0.0;                           // state of mirostat, in bits
+    std::size_t top_ = 0;                       // id of the greatest logit
+    double temp_ = 1.0;                         // of the weights; 0: the top element has all
+    double total_ = 0.0;                        // sum of the weights
     // The last element was drawn with the probability e ^ drawn_exponent_ / drawn_total_.
     double drawn_exponent_ = std::numeric_limits<double>::quiet_NaN(), drawn_total_ = 1.0;
 };

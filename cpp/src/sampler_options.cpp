@@ -113,14 +113,10 @@ LSTMGEN_KEPT Sampler::Sampler(std::size_t n, const SamplerOptions& options)
       history_(n, 0),
       logits_(n),
       weights_(n),
-      ids_(n),
-      values_(n),
-      numbers_(n),
-      scores_(n),
+      kept_(n),
       repeated_(n),
       breaker_heads_(n) {
     check(n, options);
-    some_.reserve(n);
     history_.reserve(looks_back(options_));
     mu_ = 2.0 * options_.mirostat_tau;
     options_have_changed();
