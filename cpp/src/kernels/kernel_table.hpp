@@ -136,6 +136,8 @@ static constexpr Place place_of(std::size_t panel, Layout layout, std::size_t k,
 constexpr std::size_t kTileOfRows = 6;
 /// Rows of a tile of AMX, and the bytes of each.
 constexpr std::size_t kAmxRows = 16, kAmxBytes = 64;
+/// Rows of which a tile has room for both the upper and the lower bytes.
+constexpr std::size_t kFewAmxRows = kAmxRows / 2;
 
 /// Returns the rows of a chunk when `rows` rows are cut into chunks of at most `most`. The chunks
 /// are equal up to whole tiles of `tile` rows. A small last chunk would read all weights for a few
@@ -157,7 +159,9 @@ struct Rows {
     const float* scales;  // (rows), for integers; else null
     // Whether `rounded` is cut into tiles of kAmxRows rows and kAmxBytes numbers: all tiles of the
     // first rows, then those of the next ones. A tile is the upper bytes (kAmxRows, kAmxBytes),
-    // then the lower ones. What is after the last row, and after the k-th number, is undefined.
+    // then the lower ones. If kFewAmxRows rows or fewer are last, a tile of theirs is the upper
+    // bytes (kFewAmxRows, kAmxBytes), then the lower ones, both of the integers plus 32768. What is
+    // after the last row, and after the k-th number, is undefined.
     bool tiles = false;
 };
 

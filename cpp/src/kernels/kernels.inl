@@ -302,13 +302,15 @@ LSTMGEN_NOINLINE void round_to_bf16(const float* x, std::size_t n, T* to) {
 }
 
 // Fewer rows are multiplied without tiles. A tile of this many rows fits rounded_size.
-constexpr std::size_t kLeastAmxRows = kAmxRows / 2;
+constexpr std::size_t kLeastAmxRows = kAmxRows / 4;
 
-// Returns where row r of `rows` lies in tiles: see Rows::tiles.
-inline RowOfBytes row_in_tiles(std::int16_t* rows, std::size_t stride, std::size_t r) {
+// Returns where row r of `count` rows lies in tiles: see Rows::tiles.
+inline RowOfBytes row_in_tiles(std::int16_t* rows, std::size_t stride, std::size_t r, std::size_t count) {
     constexpr std::size_t tile = kAmxRows * kAmxBytes;
-    auto* const tiles = reinterpret_cast<std::byte*>(rows + r / kAmxRows * kAmxRows * stride);
-    return {tiles + r % kAmxRows * kAmxBytes, tile, 2 * tile, 0x80};
+    const std::size_t first = r / kAmxRows * kAmxRows;
+    auto* const at = reinterpret_cast<std::byte*>(rows + first * stride) + (r - first) * kAmxBytes;
+    if (count - first <= kFewAmxRows) return {at, tile / 2, tile, 0};
+    return {at, tile, 2 * tile, 0x80};
 }
 // Returns where the bytes of `row` lie: (stride) upper ones, (stride) lower ones.
 inline RowOfBytes row_of_bytes(std::int16_t* row, std::size_t stride) {
@@ -339,7 +341,7 @@ Rows rows_for(const Matrix& m, const float* x, std::size_t stride, std::size_t r
             scales[r] = scale.scale;
             if (kQuadsAndPairs && rounding != Rounding::int16)
                 round_to_bytes(from, m.k, scale.factor,
-                               tiles ? row_in_tiles(halves, to_stride, r) : row_of_bytes(to, to_stride));
+                               tiles ? row_in_tiles(halves, to_stride, r, rows) : row_of_bytes(to, to_stride));
             else
                 round_to_int16(from, m.k, scale.factor, to);
         }

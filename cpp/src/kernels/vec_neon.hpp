@@ -22,6 +22,8 @@ inline Vec load_high(const std::uint16_t* p) {
     return vreinterpretq_f32_u32(vandq_u32(load_bits(p), vdupq_n_u32(0xffff0000)));
 }
 inline void store(float* p, Vec v) { vst1q_f32(p, v); }
+inline void prefetch(const void*) {}
+inline void prefetch_first(const void*) {}
 inline Vec set(float x) { return vdupq_n_f32(x); }
 inline Vec fma(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
 inline Vec mul(Vec a, Vec b) { return vmulq_f32(a, b); }
