@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -52,6 +53,13 @@ def test_no_circle_of_imports() -> None:
     while free := {name for name in left if not arrows[name] & left}:
         left -= free
     assert not left, f"each of these imports another of them: {sorted(left)}"
+
+
+@pytest.mark.parametrize("package", [name for name in PATHS if PATHS[name].name == "__init__.py"])
+def test_a_package_that_lists_its_modules_lists_all(package: str) -> None:
+    listed = set(re.findall(r"`(\w+\.py)`", ast.get_docstring(trees()[package]) or ""))
+    if len(listed) > 1:  # the command line lists its main module alone
+        assert listed == {path.name for path in PATHS[package].parent.glob("*.py")} - {"__init__.py"}
 
 
 # -- heavy packages --------------------------------------------------------------------------------

@@ -76,6 +76,16 @@ def test_every_kind_that_is_written_has_its_writer() -> None:
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in formats.FORMATS)
 
 
+def test_the_guide_says_which_kinds_are_read_and_written() -> None:
+    guide = (Path(__file__).parent.parent / "docs" / "guides" / "music.md").read_text(encoding="utf-8")
+    told = {}
+    for line in guide.splitlines():
+        cells = [cell.strip() for cell in line.split("|")]
+        if len(cells) == 6 and cells[1].startswith("`."):
+            told |= {suffix.strip("`"): (bool(cells[3]), bool(cells[4])) for suffix in cells[1].split(", ")}
+    assert told == {suffix: (bool(row.reads), bool(row.writes)) for suffix, row in formats.FORMATS.items()}
+
+
 def test_every_kind_that_music21_reads_has_its_bound() -> None:
     assert set(formats.READABLE.values()) == {*parsing._BOUNDS, "abc"}  # which is read without music21
 

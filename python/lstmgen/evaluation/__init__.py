@@ -6,6 +6,7 @@
 | `evaluation.py` | `Evaluation`: a table, JSON, a plot |
 | `text.py` | measures of text |
 | `pieces.py` | measures of music |
+| `plot.py` | the picture |
 """
 
 from lstmgen.evaluation.evaluating import evaluate

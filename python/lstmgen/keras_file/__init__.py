@@ -11,6 +11,10 @@ A file may come from anywhere. Nothing in it is imported or run, and a separate 
 | `weights.py` | finds the arrays of a layer |
 | `spec.py` | reads configs |
 | `layers.py`, `recurrent.py`, `models.py` | translate each class of Keras into docs/format.md |
+| `mask_ops.py` | reads the operations with which Keras computes masks |
+| `lookups.py` | reads layers that turn texts into ids |
+| `layer_list.py`, `inference.py` | the architecture of weights alone: told, or read from them |
+| `textgenrnn.py`, `tf_checkpoint.py` | models that textgenrnn and TensorFlow saved |
 | `assembly.py` | puts the network together |
 """
 

@@ -1,7 +1,7 @@
 """The network between a Keras file and a `.bin`.
 
-`layer_types.py` holds the table of the layer types, `graph.py` a network of such layers, and
-`reference.py` what it computes, in float64.
+`layer_types.py` holds the table of the layer types, `activations.py` the functions of their
+options, `graph.py` a network of such layers, and `reference.py` what it computes, in float64.
 """
 
 from lstmgen.network.graph import (

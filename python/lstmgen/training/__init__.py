@@ -1,11 +1,9 @@
 """Training with Keras, up to the exported `.bin`: the only place, with `lstmgen.keras`, that
 imports Keras.
 
-`tasks/` holds what is learnt: `text.py` letters and words, `music.py` notes, `classifier.py`
-sequences with a label, and `corpus.py` the files that texts come from. They have in common:
-`settings.py` what a training may be told, `start.py` where it starts, `loop.py` its epochs,
-`checkpoint.py` its files, `progress.py` what it says, `card.py` the model's card, and `backend.py`
-Keras.
+`tasks/` holds what is learnt. The tasks have in common: `settings.py` what a training may be told,
+`start.py` where it starts, `loop.py` its epochs, `checkpoint.py` its files, `progress.py` what it
+says, `card.py` the model's card, and `backend.py` Keras.
 """
 
 from lstmgen.training.loop import TrainingReport
