@@ -78,7 +78,7 @@ def test_every_kind_that_is_written_has_its_writer() -> None:
 
 def test_the_guide_says_which_kinds_are_read_and_written() -> None:
     guide = (Path(__file__).parent.parent / "docs" / "guides" / "music.md").read_text(encoding="utf-8")
-    told = {}
+    told: dict[str, tuple[bool, bool]] = {}
     for line in guide.splitlines():
         cells = [cell.strip() for cell in line.split("|")]
         if len(cells) == 6 and cells[1].startswith("`."):
