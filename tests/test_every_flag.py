@@ -39,6 +39,7 @@ COMMANDS = {
     "train music": ["train", "music", "{folder}", "-o", "{out}"],
     "train classifier": ["train", "classifier", "{csv}", "-o", "{out}"],
     "models": ["models", "latex"],
+    "grammar": ["grammar", "{gbnf}"],
     "completion": ["completion", "bash"],
 }
 # Commands whose work is long, or does not end: only what they make of their arguments counts.
@@ -102,6 +103,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     (tmp_path / "c.bin").write_bytes(labelled)
     a_network_and_its_weights(tmp_path)
     (tmp_path / "t.txt").write_text("abcdefghijk" * 1000)
+    (tmp_path / "g.gbnf").write_text("root ::= [a-k]+")
     (tmp_path / "t.csv").write_text("abc,x\ncba,y\n" * 20)
     (tmp_path / "pieces").mkdir()
     (tmp_path / "pieces/a.mid").write_bytes(midi.midi_file([Note(i, 1, 50 + i % 20) for i in range(2000)], 100))
@@ -113,6 +115,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "keras": "w.h5",
         "text": "t.txt",
         "csv": "t.csv",
+        "gbnf": "g.gbnf",
     }
     names |= {"folder": "pieces", "out": "o.bin"}
     config = "SimpleRNN(3, input_shape=[5, 2])"

@@ -81,7 +81,7 @@ DOORS = {
         *("lstmgen.model", "lstmgen.generator", "lstmgen.stream"),  # what users hold
         "lstmgen.engine_terms",  # the defaults of what these tell it
         "lstmgen.binfile.repacking",  # asks the engine whether a file is sound
-        "lstmgen.exporting",  # asks it whether a grammar is
+        *("lstmgen.exporting", "lstmgen.grammar_facts"),  # ask it whether a grammar is
     },
 }
 

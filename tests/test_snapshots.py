@@ -16,7 +16,7 @@ from lstmgen.training import card
 from support.networks import classifier, network, packed
 from support.snapshots import FOLDER, check_snapshot
 
-COMMANDS = ["export", "sample"]
+COMMANDS = ["export", "grammar", "sample"]
 
 CARD = {"parameters": 4207, "bits/char": 1.25, "corpus": ["a.txt", "b|c.txt"], "epochs": {"done": 3, "best": 2}}
 

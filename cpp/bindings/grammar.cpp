@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bindings.hpp"
@@ -78,6 +79,21 @@ void bind_grammar(py::module_& m) {
             }),
             "model"_a, "text"_a, "never"_a)
         .def_property_readonly("text", &lstmgen::Grammar::text);
+    m.def(
+        "grammar_rules",
+        [](const std::string& text) {
+            const grammar::Gbnf parsed = grammar::parse_gbnf(text);
+            std::vector<std::string> names;
+            for (const grammar::Rule& rule : parsed.rules)
+                if (!rule.name.empty()) names.push_back(rule.name);
+            std::vector<std::vector<std::pair<std::uint32_t, std::uint32_t>>> classes;
+            for (const auto& ranges : parsed.classes) {
+                classes.emplace_back();
+                for (const grammar::CharRange& range : ranges) classes.back().emplace_back(range.first, range.last);
+            }
+            return std::make_pair(names, classes);
+        },
+        "text"_a);
     py::class_<Grammar, std::shared_ptr<Grammar>>(m, "GrammarAutomaton", checked_allocation())
         .def(py::init([](const std::string& text, const std::vector<std::string>& vocabulary,
                          const std::vector<std::uint32_t>& never) {

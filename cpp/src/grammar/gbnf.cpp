@@ -510,7 +510,7 @@ std::string place_in(std::string_view text, std::size_t byte) {
     return message({"line %, column %", line, column});
 }
 
-Gbnf parse_gbnf(std::string_view text) {
+LSTMGEN_KEPT Gbnf parse_gbnf(std::string_view text) {
     Gbnf gbnf = Parser(text).parse();
     find_nullable(gbnf.rules);
     refuse_left_recursion(text, gbnf.rules);

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
 _FILES = frozenset(
     (
         *("keras_model", "out", "output", "input", "file", "prime_file", "corpus", "music", "csv", "text", "card"),
-        *("config", "vocab", "vocab_from", "setting_from_"),
+        *("config", "vocab", "vocab_from", "setting_from_", "grammar"),
     )
 )
 _NAMES = " ".join(bundled())

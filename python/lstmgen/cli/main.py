@@ -184,6 +184,15 @@ COMMANDS = {
         "list the bundled models, or print the card of one",
         ("lstmgen models", "lstmgen models latex", "lstmgen models --json"),
     ),
+    "grammar": Command(
+        "check a grammar in GBNF, whether a model can spell it, and whether a text is one of it",
+        (
+            "lstmgen grammar sums.gbnf",
+            "lstmgen grammar sums.gbnf --text sums.txt",
+            "lstmgen grammar own --model latex",
+            "lstmgen grammar json --model my.bin --json",
+        ),
+    ),
     "classify": Command(
         "say which label sequences have",
         (

@@ -397,8 +397,8 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     return options
 
 
-def grammar_text(given: str) -> str:
-    """The grammar that a flag names: a file of GBNF, a function of `lstmgen.grammars`, or "own"."""
+def grammar_text(given: str, argument: str = "--grammar") -> str:
+    """The grammar that is meant: a file of GBNF, a function of `lstmgen.grammars`, or "own"."""
     from lstmgen import grammars
 
     if given == "own":
@@ -410,7 +410,7 @@ def grammar_text(given: str) -> str:
         return read_text(given)
     except FileNotFoundError:
         names = ", ".join(grammars.__all__)
-        raise ValueError(f"--grammar: expected a file, own, or one of {names}; found no file {given}") from None
+        raise ValueError(f"{argument}: expected a file, own, or one of {names}; found no file {given}") from None
 
 
 def _seed(options: dict[str, Any]) -> str:
