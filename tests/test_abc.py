@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 import tracemalloc
 import warnings
 from pathlib import Path
@@ -18,6 +17,7 @@ from lstmgen.music.abc_notation import abc_file, read_abc, tunes_of
 from lstmgen.music.abc_reading import AbcError
 from lstmgen.music.notes import GRID, GridNote, tidy
 from support.slow import slow_but
+from support.work import calls
 
 needs_music21 = pytest.mark.skipif(
     importlib.util.find_spec("music21") is None, reason="needs music21: pip install 'lstmgen[music]'"
@@ -202,19 +202,8 @@ WORK: dict[str, tuple[str, int]] = {
 @pytest.mark.parametrize("what", WORK)
 def test_the_work_for_a_byte_is_bounded(what: str) -> None:
     unit, most = WORK[what]
-    calls = 0
-
-    def count(frame: object, event: str, called: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
     text = HEAD + unit * (4000 // len(unit))
-    sys.setprofile(count)
-    try:
-        parsing.tune_elements(text, "all")
-    finally:
-        sys.setprofile(None)
-    assert calls <= most * len(text)
+    assert calls(lambda: parsing.tune_elements(text, "all")) <= most * len(text)
 
 
 @pytest.mark.parametrize("keep", slow_but({"all"}, ["none", "all"], "makes fewer elements of the same notes"))

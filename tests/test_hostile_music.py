@@ -14,6 +14,7 @@ from lstmgen import limits, music
 from lstmgen.music import midi, parsing, reading, timed_notes
 from lstmgen.music.notes import Note
 from support.slow import slow_but
+from support.work import calls
 
 _SIZE = 100_000  # bytes of most files here
 
@@ -82,6 +83,26 @@ LARGE = {  # as many messages as the one that is not slow, "a note for each 6 by
     *("notes that end much later", "the pedal for each 6 bytes", "the pedal at one time"),
     *("changes of tempo", "changes of tempo that are kept", "time signatures"),
 }
+
+
+# Messages with much work in each byte, and how many functions are called for a byte.
+WORK: dict[str, tuple[bytes, float]] = {
+    "notes": (b"\1\x40\0\0\x40\x40", 5.4),
+    "notes of two channels": (b"\1\x90\x40\x40\1\x91\x40\x40\1\x80\x40\0\1\x81\x40\0", 4.9),
+    "the pedal": (b"\1\xb0\x40\0\1\x40\x7f", 3.5),
+    "the pedal and notes": (b"\1\xb0\x40\x7f\1\x90\x40\x40\1\x40\0\1\xb0\x40\0", 6.5),
+    "tempos and notes": (b"\1\xff\x51\3\x07\x01\x00\1\x90\x40\x40\1\x40\0", 5.9),
+    "meters and notes": (b"\1\xff\x58\4\3\2\0\0\1\x90\x40\x40\1\x40\0", 5.3),
+}
+
+
+@pytest.mark.parametrize("what", WORK)
+def test_the_work_for_a_byte_is_bounded(tmp_path: Path, what: str) -> None:
+    unit, most = WORK[what]
+    path = tmp_path / "a.mid"
+    path.write_bytes(midi_of(_NOTE + unit * (8000 // len(unit))))
+    parsing.parse(path, "events", "all")  # what is imported is imported
+    assert calls(lambda: parsing.parse(path, "events", "all")) <= most * path.stat().st_size
 
 
 @pytest.mark.parametrize("keep", slow_but({"all"}, ["all", "none"], "reads less of the same files"))

@@ -258,7 +258,7 @@ def _track(data: bytes, ticks: int, found: _Found) -> list[Stroke]:
     sounding: dict[tuple[int, int], deque[tuple[int, int]]] = {}  # channel and pitch: starts and velocities
     now, status, at, last = 0, 0x90, 0, _MAX_QUARTERS * ticks
     while at < len(data):
-        delta, at = _number(data, at)
+        delta, at = (data[at], at + 1) if data[at] < 0x80 else _number(data, at)  # most are one byte
         if len(data) - at < 2:
             break
         first, begin = (data[at], at + 1) if data[at] >= 0x80 else (status, at)

@@ -182,8 +182,9 @@ def _checked(name: str, given: object, kind: type[Pedal] | type[Tempo] | type[Me
     for i, one in enumerate(items(name, given)):
         if not isinstance(one, tuple) or len(one) != len(kind._fields):
             raise OptionTypeError(name, f"a {kind.__name__} of {', '.join(kind._fields)}", one)
-        for part, value in zip(kind._fields, one, strict=True):
-            _TIME.check(f"{name}: {i}: {part}", value)
+        if not all(type(value) in (int, float) and 0 <= value <= _TIME.most for value in one):
+            for part, value in zip(kind._fields, one, strict=True):
+                _TIME.check(f"{name}: {i}: {part}", value)
         found.append(one)
     return found
 
