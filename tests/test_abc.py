@@ -219,6 +219,13 @@ def test_elements_of_a_note_for_each_byte_are_within_the_bound(tmp_path: Path, k
     assert peak <= 64 * _SIZE + 2**24
 
 
+def test_tunes_that_are_too_long_together_are_named() -> None:
+    tune = f"{HEAD}{'z9999' * 9}c\n\n"
+    assert len(music.decode(tune * 11, notation="abc").notes) == 11
+    with pytest.raises(AbcError, match="expected tunes of at most 1,000,000 quarters together, found more"):
+        music.decode(tune * 12, notation="abc")
+
+
 def test_a_file_of_abc_has_a_limit(tmp_path: Path) -> None:
     path = tmp_path / "a.abc"
     with path.open("wb") as file:

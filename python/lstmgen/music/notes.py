@@ -16,6 +16,7 @@ PIANO = range(21, 109)  # MIDI pitches of a piano's keys
 MIDDLE_C = 60  # MIDI pitch
 VELOCITY = 80  # 1 to 127, of a note that does not say it
 TRACKS = 15  # as many as MIDI has channels, without that of drums
+LATEST = 1e6  # quarters: a week at 100 a minute
 BPM = 100.0  # quarters a minute of music that does not say
 UNITS = (1, 2, 4, 8, 16, 32)  # the lower numbers of time signatures
 BEATS = 16  # the greatest upper number
@@ -189,7 +190,7 @@ def _checked(name: str, given: object, kind: type[Pedal] | type[Tempo] | type[Me
     return found
 
 
-_TIME = Number(0, 1e6)  # quarters; a week at 100 a minute
+_TIME = Number(0, LATEST)
 _WHOLE = (Integer(0, most=127), Integer(1, most=127), Integer(1, most=TRACKS))  # pitch, velocity, track
 
 

@@ -14,11 +14,13 @@ from lstmgen.errors import OptionError, OptionTypeError
 from lstmgen.files import write
 from lstmgen.music import elements as _elements
 from lstmgen.music.abc_notation import abc_file, read_file
+from lstmgen.music.abc_reading import AbcError
 from lstmgen.music.formats import SYNTHS, WRITABLE, suffix_of
 from lstmgen.music.midi import midi_file
 from lstmgen.music.notes import (
     BPM,
     GRID,
+    LATEST,
     Meter,
     Note,
     Pedal,
@@ -227,6 +229,8 @@ def _tunes(text: str) -> Music:
         tempos += (one._replace(start=one.start + end) for one in tune.tempos)
         meters += (one._replace(start=one.start + end) for one in tune.meters)
         end = max((note.start + note.duration for note in notes[-len(tune.notes) or len(notes) :]), default=end)
+        if end > LATEST:
+            raise AbcError(f"expected tunes of at most {LATEST:,.0f} quarters together, found more")
     return Music(notes, tempos=tempos, meters=meters)
 
 
