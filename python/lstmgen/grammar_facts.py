@@ -49,6 +49,9 @@ class GrammarFacts:
         self._automaton = _core.GrammarAutomaton(source, _BYTES)
         self.shortest = self._automaton.start().remaining()
 
+    def __repr__(self) -> str:
+        return f"<lstmgen.grammar_facts.GrammarFacts of {len(self.rules)} rules>"
+
     def mismatch(self, text: str) -> Mismatch | None:
         """Return where a text leaves the grammar; None for a text of it.
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from lstmgen.escaping import brief
 from lstmgen.music.notes import BEATS, GRID, TRACKS, UNITS, VELOCITY, Meter, Note, Tempo, grid_points
 
 T = TypeVar("T", Tempo, Meter)
@@ -214,7 +215,7 @@ class TuneReader:
 
     title: its first title. tempos, meters: in order of start.
 
-    >>> reader = TuneReader("L:1/4\nK:C\ncd")
+    >>> reader = TuneReader("L:1/4\\nK:C\\ncd")
     >>> reader.notes()[1]
     Note(start=1.0, duration=1.0, pitch=74)
     """
@@ -234,10 +235,13 @@ class TuneReader:
         self._left = _MAX_NOTES
         self._read(text)
 
+    def __repr__(self) -> str:
+        return f"<lstmgen.music.abc_reading.TuneReader {brief(self.title)}, {len(self._voices)} voices>"
+
     def notes(self) -> list[Note]:
         """Return the notes of all voices, in order.
 
-        >>> TuneReader("K:C\nV:1\ne\nV:2\nc").notes()[0]
+        >>> TuneReader("K:C\\nV:1\\ne\\nV:2\\nc").notes()[0]
         Note(start=0.0, duration=0.5, pitch=72, track=2)
         """
         found: list[Note] = []
@@ -255,7 +259,7 @@ class TuneReader:
 
         Times are points of the grid.
 
-        >>> TuneReader("K:C\ncd").rows()
+        >>> TuneReader("K:C\\ncd").rows()
         [(0, 72, 1, 12, 80), (12, 74, 1, 12, 80)]
         """
         found: list[tuple[int, int, int, int, int]] = []
