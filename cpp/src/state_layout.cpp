@@ -1,6 +1,7 @@
 #include "state_layout.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "aligned.hpp"
@@ -66,9 +67,9 @@ void StateLayout::clear(std::byte* memory, std::size_t row, std::size_t n, std::
     for (const std::size_t i : network_.body()) {
         if (!network_.layers()[i]->stateful()) continue;
         const Output o = output(memory, i, row, now);
-        std::fill_n(o.y, n * o.stride, 0.0f);
-        if (o.c) std::fill_n(o.c, n * o.stride, 0.0f);
-        std::fill_n(o.sums, n * o.sums_stride, 0.0);
+        std::memset(o.y, 0, n * o.stride * sizeof *o.y);
+        if (o.c) std::memset(o.c, 0, n * o.stride * sizeof *o.c);
+        std::memset(o.sums, 0, n * o.sums_stride * sizeof *o.sums);
     }
 }
 
