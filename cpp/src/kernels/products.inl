@@ -9,9 +9,9 @@
 // kIntChain, exact in any order.
 //
 // The including file provides <cstring>; Vec, kWidth, load, load_low, load_high, store, prefetch,
-// prefetch_first, set, fma, mul, add; Ints, Pairs, zero_ints, load_pairs, set_pair, add_dot,
-// to_floats; and the sizes of tiles. A tile of many rows is kTileRows x kTilePanels, a tile of one
-// row is 1 x kRowPanels. kTilePanels panels are adjacent in memory, or fewer (Layout).
+// set, fma, mul, add; Ints, Pairs, zero_ints, load_pairs, set_pair, add_dot, to_floats; and the
+// sizes of tiles. A tile of many rows is kTileRows x kTilePanels, a tile of one row is 1 x
+// kRowPanels. kTilePanels panels are adjacent in memory, or fewer (Layout).
 
 namespace lstmgen::kernels {
 namespace {
@@ -121,10 +121,8 @@ inline void chain(Weights<std::uint16_t, S> weights, const Rows& x, std::size_t 
     for (; i + 1 < end; i += 2, weights.template next<R>()) {
         if constexpr (R == 1) {  // vector by vector: N vectors of weights would not fit registers
             const Vec low = set(x.x[i]), high = set(x.x[i + 1]);
-            for (std::size_t j = 0; j < N; ++j) {
-                prefetch_first(weights[j] + 8 * weights.step);  // 0.92 of the time on Intel
+            for (std::size_t j = 0; j < N; ++j)
                 sums[0][j] = fma(low, load_low(weights[j]), fma(high, load_high(weights[j]), sums[0][j]));
-            }
         } else {
             for (std::size_t j = 0; j < N; ++j) w[j] = load_high(weights[j]);
             multiply(x, i + 1, w, sums);

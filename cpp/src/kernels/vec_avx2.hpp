@@ -25,7 +25,6 @@ inline Vec load_high(const std::uint16_t* p) {
 inline void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
 // With vectors of this width, prefetching made small matrices slower by 4 %.
 inline void prefetch(const void*) {}
-inline void prefetch_first(const void*) {}
 inline Vec set(float x) { return _mm256_set1_ps(x); }
 inline Vec fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
 inline Vec mul(Vec a, Vec b) { return _mm256_mul_ps(a, b); }

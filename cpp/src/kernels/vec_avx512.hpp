@@ -26,7 +26,6 @@ inline Vec load_high(const std::uint16_t* p) {
 inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
 // To the second-level cache, and to the first-level cache.
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
-inline void prefetch_first(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 inline Vec set(float x) { return _mm512_set1_ps(x); }
 inline Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
 inline Vec mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }

@@ -33,7 +33,6 @@ inline void store(float* p, Vec a) {
     for (std::size_t i = 0; i < kWidth; ++i) p[i] = a.v[i];
 }
 inline void prefetch(const void*) {}
-inline void prefetch_first(const void*) {}
 inline Vec set(float x) { return {{x, x, x, x}}; }
 // Returns whether the sum needs `fused`. Rounding to double and then to float can differ from one
 // rounding only if the sum in double lies exactly between two floats, or is a subnormal float.

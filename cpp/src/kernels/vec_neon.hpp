@@ -23,7 +23,6 @@ inline Vec load_high(const std::uint16_t* p) {
 }
 inline void store(float* p, Vec v) { vst1q_f32(p, v); }
 inline void prefetch(const void*) {}
-inline void prefetch_first(const void*) {}
 inline Vec set(float x) { return vdupq_n_f32(x); }
 inline Vec fma(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
 inline Vec mul(Vec a, Vec b) { return vmulq_f32(a, b); }

@@ -21,7 +21,6 @@ inline Vec load_low(const std::uint16_t* p) { return wasm_i32x4_shl(wasm_v128_lo
 inline Vec load_high(const std::uint16_t* p) { return wasm_v128_and(wasm_v128_load(p), wasm_i32x4_splat(-0x10000)); }
 inline void store(float* p, Vec v) { wasm_v128_store(p, v); }
 inline void prefetch(const void*) {}
-inline void prefetch_first(const void*) {}
 inline Vec set(float x) { return wasm_f32x4_splat(x); }
 
 // Returns the upper half of a vector as the lower one.
