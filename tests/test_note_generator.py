@@ -151,7 +151,9 @@ def test_the_same_seed_gives_the_same_notes(build: Any, saved: Save) -> None:
 # -- files and networks ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["dict.keras", "list.keras", "dict.h5", "list.h5"])
+@pytest.mark.parametrize(
+    "kind", slow_but({"dict.keras", "list.h5"}, ["dict.keras", "list.keras", "dict.h5", "list.h5"], "builds it again")
+)
 def test_every_kind_of_whole_model_gives_the_same_notes(build: Any, saved: Save, save_h5: Save, kind: str) -> None:
     model = build(as_dict=kind.startswith("dict"))
     path = save_h5(model) if kind.endswith(".h5") else saved(model)
@@ -181,7 +183,9 @@ def test_weights_alone_tell_the_heads(
     capfd.readouterr()
 
 
-@pytest.mark.parametrize("kind", ["weights", "keras", "checkpoint", "SavedModel"])
+@pytest.mark.parametrize(
+    "kind", slow_but({"weights", "SavedModel"}, ["weights", "keras", "checkpoint", "SavedModel"], "saves it otherwise")
+)
 def test_a_class_of_ones_own_may_put_out_notes(keras: Any, tmp_path: Path, kind: str) -> None:
     tf = pytest.importorskip("tensorflow")
     layers = keras.layers

@@ -134,12 +134,14 @@ def test_the_state_is_carried_from_each_sequence_to_the_next(corpus: Path, tmp_p
     assert loss < 0.05 if carry else loss > 0.45
 
 
-@pytest.mark.parametrize("batch", slow_but({40}, [4, 40], "trains once more"))  # of six held-out pieces
+@pytest.mark.parametrize("batch", slow_but({40}, [4, 40], "trains two layers"))  # of six held-out pieces
 def test_a_model_of_carried_state_has_no_window(corpus: Path, tmp_path: Path, batch: int) -> None:
     corpus.write_text(2 * SONG)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        report = train_text(corpus, tmp_path / "m.bin", replace(SMALL, carry=True, batch=batch, layers=2))
+        report = train_text(
+            corpus, tmp_path / "m.bin", replace(SMALL, carry=True, batch=batch, layers=2 if batch == 4 else 1)
+        )
     model = lstmgen.Model(tmp_path / "m.bin")
     assert model.window == 0
     assert model.metadata["card"]["held_out_bits_per_char"] == {"carried": pytest.approx(report.best, abs=2e-3)}
@@ -245,7 +247,8 @@ def ctrl_c(keras: Any) -> Iterator[Callable[[int, int], Any]]:
 RESUMED = ["default", "carry", "strong", "lesson"]
 
 
-@pytest.mark.parametrize("recipe", slow_but({"default"}, RESUMED, "trains four times"))
+@pytest.mark.slow(reason="trains four times; tests/test_training_files.py resumes trainings, too")
+@pytest.mark.parametrize("recipe", RESUMED)
 def test_ctrl_c_within_an_epoch_loses_nothing(
     ctrl_c: Any, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str
 ) -> None:

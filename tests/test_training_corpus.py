@@ -108,6 +108,7 @@ def test_a_column_of_a_csv_is_a_text_of_lines(tmp_path: Path, separator: str) ->
         corpus.read([tmp_path / "b.csv"], column="poem")
 
 
+@pytest.mark.slow(reason="trains on what other tests read")
 def test_the_command_line_reads_a_folder_in_another_character_set(
     keras: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,6 +95,7 @@ def test_the_lessons_notation_reads_index_over_n(folder: Path, tmp_path: Path) -
     assert all(element[0] in "ABCDEFG" for element in model.vocabulary.elements)  # these pieces have no chords
 
 
+@pytest.mark.slow(reason="trains twice; texts are trained on in any run")
 def test_music_is_trained_on_and_gives_its_weights(folder: Path, tmp_path: Path) -> None:
     lesson = MusicSettings(notation="lesson", units=4, epochs=1, window=16)
     train_music(folder, tmp_path / "m.bin", lesson)
