@@ -82,8 +82,7 @@ void multiply_tiles(const Matrix& m, std::size_t first, std::size_t n_panels, co
     PanelOfQuads panels[2];
     alignas(64) std::int32_t sums[4][kAmxRows * kPanel];
     const float* const scales = m.scales + first * kPanel;
-    const std::int32_t* starts = m.starts + first * kPanel;
-    for (std::size_t begin = 0; begin < m.k; begin += kIntChain, starts += m.n_panels * kPanel) {
+    for (std::size_t begin = 0; begin < m.k; begin += kIntChain) {
         const std::size_t end = m.k - begin < kIntChain ? m.k : begin + kIntChain;
         for (std::size_t p = 0; p < 2; ++p) set_panel(m, p < n_panels ? first + p : first, begin, end, panels[p]);
         for (std::size_t r = 0; r < rows; r += kAmxRows) {
@@ -97,7 +96,9 @@ void multiply_tiles(const Matrix& m, std::size_t first, std::size_t n_panels, co
                     Ints upper = load_ints(sums[2 * p] + i * kPanel), lower = load_ints(s);
                     if (few) {
                         upper = lower;
-                        lower = add_ints(load_ints(s + kFewAmxRows * kPanel), load_ints(starts + p * kPanel));
+                        const std::int32_t* const starts =
+                            m.starts + (begin / kIntChain * m.n_panels + first + p) * kPanel;
+                        lower = add_ints(load_ints(s + kFewAmxRows * kPanel), load_ints(starts));
                     }
                     const Sums at = sums_after(to, r + i, p * kPanel);
                     add_to(at.z, at.from, add_ints(times_256(upper), lower), x, r + i, scales + p * kPanel);
