@@ -24,7 +24,7 @@ inline Vec load_high(const std::uint16_t* p) {
     return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(-0x10000)));
 }
 inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
-// To the second-level cache, and to the first-level cache.
+// To the second-level cache.
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
 inline Vec set(float x) { return _mm512_set1_ps(x); }
 inline Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }

@@ -398,7 +398,7 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def grammar_text(given: str, argument: str = "--grammar") -> str:
-    """The grammar that is meant: a file of GBNF, a function of `lstmgen.grammars`, or "own"."""
+    """The grammar that `argument` names: a file of GBNF, one of `lstmgen.grammars`, or "own"."""
     from lstmgen import grammars
 
     if given == "own":
