@@ -139,6 +139,13 @@ def test_the_package_is_light() -> None:
     assert found == {"lstmgen"}
 
 
+def test_a_first_element_needs_few_modules() -> None:
+    # Imports are most of what a start takes beyond numpy: pathlib alone took a quarter of it.
+    drawn = modules_after("import numpy\nfrom lstmgen import Generator\nGenerator('latex').sample(1)")
+    dear = {"asyncio", "ctypes", "decimal", "difflib", "pathlib", "random", "subprocess", "tempfile", "zipfile"}
+    assert not (drawn - modules_after("import numpy")) & dear
+
+
 def test_help_imports_no_numpy() -> None:
     code = (
         "import contextlib, io, lstmgen.cli.main as cli\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -446,8 +445,11 @@ def _counted(run: Callable[..., NDArray[np.float32]], sequences: NDArray[Any]) -
 
 def _has_amx() -> bool:
     """Whether Linux says that the processor has tiles for int8."""
-    facts = Path("/proc/cpuinfo")
-    return facts.exists() and " amx_int8" in facts.read_text()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as facts:
+            return " amx_int8" in facts.read()
+    except OSError:
+        return False
 
 
 def is_keras_file(source: Source) -> bool:

@@ -10,7 +10,6 @@ is told follow from it by name.
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypedDict
 
 from lstmgen.arguments import Biases, Flag, Function, Integer, Kind, Number, Text, in_short, near
@@ -663,6 +662,7 @@ def typescript() -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["typescript"]:
-        Path(sys.argv[2]).write_text(typescript(), encoding="utf-8")
+        with open(sys.argv[2], "w", encoding="utf-8") as written:
+            written.write(typescript())
     else:
         print(table())
