@@ -128,6 +128,8 @@ def run(job: Job) -> TrainingReport:
     """
     keeper = _Keeper(job)
     job.start.begin(job.model, job.elements)
+    # Else the first step makes the optimizer's variables, and TensorFlow compiles it twice.
+    job.model.optimizer.build(job.model.trainable_variables)
     job.start.tell()
     callback = _as_callback(import_keras(), keeper)
     state = keeper.state

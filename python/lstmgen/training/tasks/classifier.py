@@ -114,7 +114,7 @@ def train_classifier(
     model.compile(
         keras.optimizers.Adam(settings.lr, clipnorm=1.0),
         keras.losses.SparseCategoricalCrossentropy(),
-        metrics=["accuracy"],
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
     job = Job(
         start=start,
