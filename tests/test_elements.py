@@ -39,7 +39,7 @@ def trained(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
             x = np.lib.stride_tricks.sliding_window_view(numbers[CYCLE[:17]], 6)[:, :, None].astype(np.float32)
             layers = [keras.layers.Input((6, 1)), keras.layers.LSTM(48), keras.layers.Dense(12, activation="softmax")]
             model = keras.Sequential(layers)
-            model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy")
+            model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
             steps = 0
             while model.train_on_batch(x, CYCLE[6:18]) > LEARNT:  # the 12 windows that there are
                 steps += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,7 @@ class _Trial:
         self.expected: NDArray[np.float32] = output_of(self.model, self.x)
         self.exact = reference.forward(self.network, self.x)
 
+    @cached_property
     def engine(self) -> lstmgen.Model:
         """Return the exported model."""
         encoding = "index" if self.network.takes_ids else "features"
@@ -95,7 +96,7 @@ class _Trial:
     def ratio(self) -> float:
         """Return the error of lstmgen against float64 as a multiple of Keras's."""
         amplified = parity.amplification(self.network, self.exact, lambda network: reference.forward(network, self.x))
-        return parity.ratio(self.engine().predict(self.x), self.expected, self.exact, amplified)
+        return parity.ratio(self.engine.predict(self.x), self.expected, self.exact, amplified)
 
 
 @cache
@@ -108,7 +109,7 @@ def test_predicts_what_keras_does(name: str) -> None:
     of = trial(name)
     scale = max(1.0, float(np.abs(of.exact).max()))
     assert np.abs(of.expected - of.exact).max() < 1e-5 * scale, "the reference is not what Keras computes"
-    np.testing.assert_allclose(of.engine().predict(of.x), of.expected, rtol=0, atol=1e-5 * scale)
+    np.testing.assert_allclose(of.engine.predict(of.x), of.expected, rtol=0, atol=1e-5 * scale)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import lstmgen
 from lstmgen import ModelFormatError, heads
 from lstmgen.cli import main as cli
 from lstmgen.music import NoteGenerator, TimedNote, of_timed_notes, read_timed_notes
+from support.comparing import outputs_of
 from support.networks import packed
 from support.slow import slow_but
 
@@ -85,7 +86,7 @@ def tutorial_loop(
     window = np.array(notes, np.float64) / scale
     found = []
     for _ in range(count):
-        out = model.predict(window[None], verbose=0)
+        out = outputs_of(model, window[None])
         pitch = int(np.argmax(out["pitch"][0]))
         step, duration = (max(0.0, float(out[part][0, 0])) for part in ("step", "duration"))
         found.append((pitch, step, duration))
@@ -124,7 +125,7 @@ def test_pitches_have_the_probabilities_of_the_softmax(build: Any, saved: Save, 
         generator = NoteGenerator(saved(model))
     count = 4000
     drawn = [generator.sample(1, temp, prime=prime, seed=seed)[0].pitch for seed in range(count)]
-    out = model.predict((np.array(prime) / [12, 1, 1])[None], verbose=0)
+    out = outputs_of(model, (np.array(prime) / [12, 1, 1])[None])
     p = np.exp(np.asarray(out["pitch"][0], np.float64) / temp)
     p /= p.sum()
     found = np.bincount(drawn, minlength=12) / count
@@ -204,7 +205,7 @@ def test_a_class_of_ones_own_may_put_out_notes(keras: Any, tmp_path: Path, kind:
 
     keras.utils.set_random_seed(2)
     model, x = Notes(), np.random.default_rng(0).random((2, STEPS, 3), np.float32)
-    expected = model.predict(x, verbose=0)
+    expected = outputs_of(model, x)
     path = tmp_path / ("notes.weights.h5" if kind == "weights" else "notes.keras" if kind == "keras" else "folder")
     if kind == "weights":
         model.save_weights(path)
@@ -266,7 +267,7 @@ def test_hidden_layers_and_stacks_are_part_of_the_network(build: Any, keras: Any
 
 def test_of_outputs_at_each_step_the_last_counts(build: Any, keras: Any, saved: Save) -> None:
     model = build(recurrent=[keras.layers.LSTM(6, return_sequences=True)])
-    out = model.predict((np.array(PRIME) / [128, 1, 1])[None], verbose=0)
+    out = outputs_of(model, (np.array(PRIME) / [128, 1, 1])[None])
     (note,) = NoteGenerator(saved(model)).sample(1, 0, prime=PRIME)
     assert note.pitch == int(np.argmax(out["pitch"][0, -1]))
     assert note.duration == pytest.approx(max(0.0, float(out["duration"][0, -1, 0])), abs=1e-5)
@@ -345,7 +346,7 @@ def test_a_velocity_is_drawn_with_the_note(build: Any, saved: Save, size: int) -
         found = NoteGenerator(saved(model))
     prime = [(*note, 70 + i) for i, note in enumerate(PRIME)]
     (note,) = found.sample(1, 0, prime=prime)
-    out = model.predict((np.array(prime) / [128, 1, 1, size])[None], verbose=0)["velocity"][0]
+    out = outputs_of(model, (np.array(prime) / [128, 1, 1, size])[None])["velocity"][0]
     assert note.velocity == pytest.approx(max(0.0, float(out[0])) if size == 1 else int(np.argmax(out)), abs=1e-4)
 
 
@@ -355,7 +356,7 @@ def test_a_pitch_may_enter_as_a_one_hot_vector(build: Any, saved: Save) -> None:
         found = NoteGenerator(saved(model))
     (note,) = found.sample(1, 0, prime=PRIME)
     x = [[*np.eye(128)[pitch], step, duration] for pitch, step, duration in PRIME]
-    out = model.predict(np.array([x]), verbose=0)
+    out = outputs_of(model, np.array([x]))
     assert note.pitch == int(np.argmax(out["pitch"][0]))
 
 

@@ -24,6 +24,7 @@ from lstmgen.binfile import writer
 from lstmgen.generator import Generator
 from lstmgen.network import Layer, Network, reference
 from lstmgen.parity import MEDIAN, WORST
+from support.comparing import output_of
 from support.networks import network
 from support.slow import slow_but
 
@@ -103,6 +104,17 @@ def _network(keras: Any, case: Case, *, stateful: bool = False) -> Any:
     return keras.Sequential(stack)
 
 
+def _compiled(keras: Any, model: Any) -> Callable[[Floats], Floats]:
+    """Return what `predict` of a Keras model calls, compiled once for any number of windows."""
+    if keras.backend.backend() != "tensorflow":
+        return lambda x: np.asarray(model.predict(x, batch_size=len(x), verbose=0))
+    import tensorflow as tf
+
+    signature = tf.TensorSpec(model.input_shape, model.inputs[0].dtype)
+    function = tf.function(lambda x: model(x, training=False), input_signature=[signature])
+    return lambda x: np.asarray(function(x.astype(model.inputs[0].dtype)))
+
+
 def _weights(model: Any, scale: float, draw: int) -> list[Floats]:
     """Return weights for the model. Those of a draw are the same everywhere."""
     rng = np.random.default_rng([5, draw])
@@ -127,12 +139,18 @@ def _weights(model: Any, scale: float, draw: int) -> list[Floats]:
 
 
 class Trial:
-    """A case with one draw of its weights, as Keras, as float64 and as lstmgen see it."""
+    """A case with one draw of its weights, as Keras, as float64 and as lstmgen see it.
 
-    def __init__(self, keras: Any, model: Any, case: Case, draw: int, folder: Path) -> None:
+    All draws of the case share the Keras `model`, and `function`, which is `model` compiled.
+    """
+
+    def __init__(
+        self, keras: Any, model: Any, function: Callable[[Floats], Floats], case: Case, draw: int, folder: Path
+    ) -> None:
         self.case = case
         self.keras = keras
-        self.model = model  # of all draws of the case
+        self.model = model
+        self.function = function
         self.draw = draw
         self.weights = _weights(model, case.scale, draw)
         model.set_weights(self.weights)
@@ -150,8 +168,7 @@ class Trial:
     def keras_predict(self, x: NDArray[Any]) -> Floats:
         """Return what Keras gives for the input `x` with the weights of this draw."""
         self.model.set_weights(self.weights)
-        predicted: Floats = self.model.predict(x, batch_size=len(x), verbose=0)
-        return predicted
+        return self.function(x)
 
     def ratio(self, ours: Floats, keras: Floats, forward: Callable[[Network], Floats]) -> float:
         """Our error as a multiple of Keras's, against `forward` of the network."""
@@ -221,7 +238,8 @@ def draws(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> list[list[Tri
     cases = []
     for case in CASES:
         model = _network(keras, case)
-        cases.append([Trial(keras, model, case, i, folder) for i in range(DRAWS if case.saturated else 1)])
+        function = _compiled(keras, model)
+        cases.append([Trial(keras, model, function, case, i, folder) for i in range(DRAWS if case.saturated else 1)])
     return cases
 
 
@@ -361,15 +379,6 @@ def test_carried_sampling_is_as_exact_as_a_stateful_keras_model(trials: list[Tri
     _check(ratios)
 
 
-def _compiled(keras: Any, model: Any) -> Callable[[Floats], Floats]:
-    """Return the model as a function of one step, faster than its predict."""
-    import tensorflow as tf
-
-    assert keras.backend.backend() == "tensorflow"
-    function = tf.function(lambda x: model(x, training=False))
-    return lambda x: np.asarray(function(x))
-
-
 def _every_step(x: NDArray[Any]) -> Callable[[Network], Floats]:
     """Return the float64 output at each of the last steps of one long sequence (1, T, ...).
 
@@ -425,7 +434,7 @@ def _check_small(keras: Any, save_h5: Callable[[Any], Path], *layers: Any) -> No
     saved = keras_file.read(path)
     exact = reference.forward(saved, x)
     amplified = parity.amplification(saved, exact, _forward(x))
-    ratio = parity.ratio(lstmgen.Model(path).predict(x), model.predict(x, verbose=0), exact, amplified)
+    ratio = parity.ratio(lstmgen.Model(path).predict(x), output_of(model, x), exact, amplified)
     print(f"{ratio:6.2f}")
     assert ratio <= WORST
 

@@ -25,7 +25,7 @@ import pytest
 import lstmgen
 from lstmgen.cli import main as cli
 from lstmgen.cli import train
-from lstmgen.training import TextSettings, train_text
+from lstmgen.training import TextSettings, TrainingReport, train_text
 from lstmgen.training.tasks.batches import shared_out
 from lstmgen.training.tasks.text import letters, split, words
 from support.slow import slow_but
@@ -46,16 +46,23 @@ def corpus(tmp_path: Path) -> Path:
     return path
 
 
-def test_training_leaves_a_generator_its_card_and_the_keras_model(corpus: Path, tmp_path: Path) -> None:
-    report = train_text(corpus, tmp_path / "song.bin", SMALL, name="song", license="CC0-1.0")
-    model = lstmgen.Model(tmp_path / "song.bin")
-    assert (model.window, model.encoding, len(report.history)) == (20, "onehot", 2)
-    assert model.metadata["name"] == "song"
+@pytest.fixture(scope="module")
+def songs(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> TrainingReport:
+    """Return the report of a training, whose files lie beside the text."""
+    folder = tmp_path_factory.mktemp("songs")
+    (folder / "song.txt").write_text(SONG)
+    facts = {"name": "songs", "description": "Writes a | song.", "license": "CC0-1.0"}
+    return train_text(folder / "song.txt", folder / "m.bin", SMALL, **facts)
+
+
+def test_training_leaves_a_generator_its_card_and_the_keras_model(songs: TrainingReport) -> None:
+    model = lstmgen.Model(songs.out)
+    assert (model.window, model.encoding, len(songs.history)) == (20, "onehot", 2)
+    assert model.metadata["name"] == "songs"
     card = model.metadata["card"]
-    assert card["bits/char"] == pytest.approx(report.best, abs=1e-4)
-    assert card["held_out_bits_per_char"]["carried"] == pytest.approx(report.best, rel=0.01)
-    assert (tmp_path / "song.h5").exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["song.bin", "song.h5", "song.md", "song.txt"]
+    assert card["bits/char"] == pytest.approx(songs.best, abs=1e-4)
+    assert card["held_out_bits_per_char"]["carried"] == pytest.approx(songs.best, rel=0.01)
+    assert sorted(path.name for path in songs.out.parent.iterdir()) == ["m.bin", "m.h5", "m.md", "song.txt"]
     text = lstmgen.Generator(model).sample(50, seed=1)
     assert set(text) <= set(SONG)
 
@@ -169,17 +176,15 @@ def test_byte_order_mark_is_no_letter_and_excerpts_do_not_command_the_terminal(
     assert capsys.readouterr().err.replace("\n", "").isprintable()
 
 
-def test_card_says_what_the_model_is(corpus: Path, tmp_path: Path) -> None:
-    facts = {"name": "songs", "description": "Writes a | song.", "license": "CC0-1.0"}
-    train_text(corpus, tmp_path / "m.bin", replace(SMALL, epochs=1), **facts)
-    card = (tmp_path / "m.md").read_text()
+def test_card_says_what_the_model_is(songs: TrainingReport) -> None:
+    card = songs.card.read_text()
     assert card.startswith(
         "# Model card: `songs`\n\nWrites a \\| song.\n\nWritten by `lstmgen train`. `lstmgen sample m.bin`"
     )
     for row in (
         "| license | CC0-1.0 |",
         "| corpus | song.txt |",
-        "| epochs | 1 |",
+        f"| epochs | {songs.best_epoch} |",
         "| recipe | holdout 0.1, seed 1, units 24,",
     ):
         assert row in card

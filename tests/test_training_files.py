@@ -229,9 +229,10 @@ def test_an_interrupted_training_keeps_the_better_model_too(broken_off: Path, ke
 
 def test_nothing_to_resume_begins_at_the_start(tmp_path: Path, keras: Any, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "song.txt").write_text(SONG)
-    train_text(tmp_path / "song.txt", tmp_path / "m.bin", replace(SMALL, resume=True))
+    with pytest.raises(_Stop):
+        settings = replace(SMALL, resume=True)
+        train_text(tmp_path / "song.txt", tmp_path / "m.bin", settings, callbacks=[_stop(keras, 0)])
     assert "nothing to resume: training from the start" in capsys.readouterr().err
-    assert card(tmp_path)["epochs"] == 1
 
 
 def test_what_cannot_be_trained_on_says_why(folder: Path) -> None:

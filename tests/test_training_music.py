@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import shlex
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,24 +111,46 @@ def test_music_is_trained_on_and_gives_its_weights(folder: Path, tmp_path: Path)
         train_music(fewer, tmp_path / "m.bin", MusicSettings(resume=True))
 
 
-def test_command_line_trains_and_writes_music(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'lstmgen[plot]'")
+@pytest.fixture(scope="module")
+def by_command(keras: Any, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Return the model of a training by the command line, and what it said.
+
+    It learns from the folder, a file that is not music, and a piece that is too short.
+    """
+    path = tmp_path_factory.mktemp("command")
+    (path / "bad.mid").write_bytes(b"not music")
+    music.Music([music.Note(k, 1, 60 + k) for k in range(5)]).write(path / "short.mid")
+    arguments = [str(of) for of in (folder, path / "bad.mid", path / "short.mid", "-o", path / "m.bin")]
     options = ["--units", "16", "--epochs", "1", "--batch", "4", "--length", "24", "--window", "16", "--keep", ENDLESS]
-    assert cli.main(["train", "music", str(folder), "-o", str(tmp_path / "m.bin"), *options]) == 0
-    told = capsys.readouterr().err
+    with contextlib.redirect_stderr(io.StringIO()) as told, warnings.catch_warnings():
+        warnings.filterwarnings("always", ".*skipped", UserWarning)
+        assert cli.main(["train", "music", *arguments, *options]) == 0
+    return path / "m.bin", told.getvalue()
+
+
+def test_command_line_trains_and_writes_music(by_command: tuple[Path, str], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'lstmgen[plot]'")
+    model, told = by_command
     assert "a sample of 240 elements: " in told
     (following,) = re.findall(r"\nnext: lstmgen (.*)\n", told)
     assert cli.main(shlex.split(following)) == 0
-    assert (tmp_path / "m.mid").read_bytes().startswith(b"MThd")
+    assert model.with_suffix(".mid").read_bytes().startswith(b"MThd")
     outputs = [tmp_path / name for name in ("s.mid", "s.wav", "s.png", "s.txt")]
     arguments = [argument for path in outputs for argument in ("-o", str(path))]
-    assert cli.main(["sample", str(tmp_path / "m.bin"), "--length", "60", "--seed", "2", *arguments]) == 0
+    assert cli.main(["sample", str(model), "--length", "60", "--seed", "2", *arguments]) == 0
     for path, start in zip(outputs, (b"MThd", b"RIFF", b"\x89PNG", b""), strict=True):
         assert path.read_bytes().startswith(start)
     elements = (tmp_path / "s.txt").read_text().split()
     assert len(elements) == 60
     again = music.read_pieces(tmp_path / "s.mid", cache=False).pieces[0]
     assert music.decode(again).notes == music.decode(elements).notes
+
+
+def test_bad_files_and_short_pieces_are_told(by_command: tuple[Path, str]) -> None:
+    model, told = by_command
+    lines = told.splitlines()
+    assert any(line.startswith(f"warning: {model.with_name('bad.mid')}: skipped: ") for line in lines)
+    assert any("11 pieces of " in line and "; 1 too short to learn from" in line for line in lines)
 
 
 @pytest.mark.slow(reason="trains until it is stuck")
@@ -191,23 +216,6 @@ def test_music_that_cannot_be_learnt(
 def test_pieces_shorter_than_a_sequence_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"the longest piece has .* elements, expected at least 2001"):
         train_music(folder, tmp_path / "m.bin", replace(SMALL, length=2000))
-
-
-@pytest.mark.filterwarnings("always:.*skipped:UserWarning")
-def test_bad_files_and_short_pieces_are_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "bad.mid").write_bytes(b"not music")
-    music.Music([music.Note(k, 1, 60 + k) for k in range(5)]).write(tmp_path / "short.mid")
-    options = ["--units", "8", "--epochs", "1", "--batch", "4", "--length", "24", "--window", "16"]
-    arguments = [
-        str(folder),
-        *(str(tmp_path / name) for name in ("bad.mid", "short.mid")),
-        "-o",
-        str(tmp_path / "m.bin"),
-    ]
-    assert cli.main(["train", "music", *arguments, *options]) == 0
-    lines = capsys.readouterr().err.splitlines()
-    assert any(line.startswith(f"warning: {tmp_path / 'bad.mid'}: skipped: ") for line in lines)
-    assert any("11 pieces of " in line and "; 1 too short to learn from" in line for line in lines)
 
 
 @pytest.mark.slow(reason="trains for one figure")

@@ -18,6 +18,11 @@ def output_of(model: Any, x: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(model(x, training=False))
 
 
+def outputs_of(model: Any, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Return the same of a model with several outputs, by their names."""
+    return {name: np.asarray(output) for name, output in model(x.astype(np.float32), training=False).items()}
+
+
 def difference(found: Network, expected: Network) -> str | None:
     """What is not equal in two networks, but for names and the formula of hard_sigmoid."""
     if (found.window, found.sizes) != (expected.window, expected.sizes):
