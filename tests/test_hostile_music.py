@@ -38,7 +38,12 @@ MIDI: dict[str, tuple[bytes, int | str]] = {
     "frames of a film": (midi_of(_NOTE, ticks=0xE728), "expected times in quarters"),
     "65,535 tracks announced": (midi_of(_NOTE, tracks=65_535), "expected 65535 tracks, found 1"),
     "empty tracks": (midi_of(b"", tracks=_SIZE // 8) + b"MTrk\0\0\0\0" * (_SIZE // 8 - 1), 0),
-    "a track of 4 GiB": (midi_of(_NOTE + _AND_AGAIN, length=2**32 - 1), 1),
+    "a track of 4 GiB": (
+        midi_of(_NOTE + _AND_AGAIN, length=2**32 - 1),
+        "track 0 ends early: expected 4294967295 bytes",
+    ),
+    "a track of 4 GiB that ends": (midi_of(_NOTE + _AND_AGAIN + _END, length=2**32 - 1), 1),
+    "a track that is cut between messages": (midi_of(_NOTE + _AND_AGAIN, length=99), "expected 99 bytes, found 10"),
     "a note for each 6 bytes": (midi_of(_NOTE + _AND_AGAIN * (_SIZE // 6)), _SIZE // 6),
     "notes that end much later": (
         midi_of(_NOTE + b"\0\x40\x40" * (_SIZE // 6) + b"\1\x80\x40\0" + b"\0\x40\0" * (_SIZE // 6)),

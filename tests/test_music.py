@@ -979,3 +979,21 @@ def test_share_of_copies() -> None:
     assert music.share_of_copies(list("abcdefgh"), [list("xabcdefghx")]) == 1
     slower = music.encode([n._replace(start=n.start * 2) for n in piece])
     assert music.share_of_copies(elements, [slower]) == 0
+
+
+def test_karaoke_is_read_as_midi(tmp_path: Path) -> None:
+    tune = Music([Note(0, 1, 60), Note(1, 1, 64)])
+    tune.write(tmp_path / "a.mid")
+    (tmp_path / "song.KAR").write_bytes((tmp_path / "a.mid").read_bytes())
+    read = [music.read_pieces(tmp_path / name, cache=False).pieces for name in ("a.mid", "song.KAR")]
+    assert read[0] == read[1]
+    assert "n64" in read[0][0]
+
+
+def test_a_tune_without_a_key_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.abc").write_text("X:1\nT:no key\nCDEF|\n")
+    with (
+        pytest.warns(UserWarning, match="skipped"),
+        pytest.raises(ValueError, match="there are no notes after a key, K:"),
+    ):
+        music.read_pieces(tmp_path / "a.abc", cache=False)

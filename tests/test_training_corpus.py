@@ -59,7 +59,7 @@ def test_a_folder_is_its_text_files_in_the_order_of_their_names(tmp_path: Path) 
         found = corpus.read([tmp_path])
     assert (found.text, found.names) == ("a\nb\nc", ("a.tex", "b.txt", "c.md"))
     skipped = sorted(str(one.message) for one in warned)
-    assert skipped[0].startswith(f"{tmp_path}/sub/d.bin: no text: character 2 is U+0000")
+    assert skipped[0].startswith(f"{tmp_path}/sub/d.bin: no text, by its name")
     assert skipped[1].startswith(f"{tmp_path}/sub/e.txt: not UTF-8")
     without = [tmp_path / name for name in ("b.txt", "sub/d.bin", "sub/e.txt", "none")]
     assert corpus.read([tmp_path / "b.txt", tmp_path], without=without).names == ("b.txt", "a.tex", "c.md")
@@ -91,6 +91,35 @@ def test_character_sets(tmp_path: Path, charset: str, text: str) -> None:
     assert corpus.read([tmp_path / "x.txt"], charset=charset).text == text
 
 
+@pytest.mark.parametrize("charset", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "latin-1"])
+def test_the_likeliest_character_set_is_named(tmp_path: Path, charset: str) -> None:
+    text = "für „Käse“: schön\n" * 20 if charset != "latin-1" else "für Käse\n"
+    (tmp_path / "x.txt").write_bytes(text.encode(charset))
+    with pytest.raises(ValueError, match=rf"x\.txt: not UTF-8: .*; charset='{charset}', or another name"):
+        corpus.read([tmp_path / "x.txt"])
+    assert corpus.read([tmp_path / "x.txt"], charset=charset).text == text
+
+
+@pytest.mark.parametrize(
+    ("written", "read", "doubt"),
+    [
+        ("cp1252", "latin-1", "it holds controls, which are quotes and dashes in cp1252: charset='cp1252'"),
+        ("utf-8", "latin-1", "it is UTF-8 as well, and not ASCII: charset='utf-8'"),
+        ("utf-8", "cp1250", "it is UTF-8 as well"),
+    ],
+)
+def test_a_wrong_character_set_is_told(tmp_path: Path, written: str, read: str, doubt: str) -> None:
+    (tmp_path / "x.txt").write_bytes(("“schön”" if written == "cp1252" else "schön").encode(written))
+    with pytest.warns(UserWarning, match=rf"x\.txt: {doubt}"):
+        corpus.read([tmp_path / "x.txt"], charset=read)
+
+
+def test_files_that_are_no_text_by_their_names_are_not_learnt_from_in_any_character_set(tmp_path: Path) -> None:
+    write(tmp_path, a_txt="a", b_pdf=b"%PDF-1.4", c_jpg=b"\xff")
+    with pytest.warns(UserWarning, match=r"(b\.pdf|c\.jpg): no text, by its name; skipped"):
+        assert corpus.read([tmp_path], charset="latin-1").names == ("a.txt",)
+
+
 def test_lower_case(tmp_path: Path) -> None:
     write(tmp_path, a_txt="Straße ÄB")
     assert corpus.read([tmp_path / "a.txt"], lower=True).text == "straße äb"
@@ -120,6 +149,7 @@ def test_the_command_line_reads_a_folder_in_another_character_set(
     command = ["train", "text", str(tmp_path / "in"), "-o", str(out)]
     assert cli.main([*command, *options, *sizes]) == 0
     told = capsys.readouterr().err
+    assert "2 files: a.csv, b.csv\n" in told
     text = "".join(f"grüne flaschen hängen an der wand, {i} stück\n" for i in range(60)) + "ende\n"
     assert f"{tmp_path / 'in'}: {len(text):,} characters, {len(text):,} letters, {len(set(text))} different" in told
     assert cli.main([*command, "--resume", "--epochs", "1"]) == 0  # the model's own files in the folder are no text

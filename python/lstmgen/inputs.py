@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from lstmgen.errors import option
 from lstmgen.escaping import brief, printable
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ MAX_TEXT = 2**26  # bytes of a prime, a grammar, a card or another text that is 
 MAX_VOCABULARY = 2**27  # bytes of a file with a vocabulary
 MAX_CORPUS = 2**30  # bytes of a text to learn from, or of sequences
 _PIECE = 2**16
+_NAME = 4096  # characters of a path that a system can have
 _SHOWN = 200  # characters of an error of numpy, which shows all of a header
 
 
@@ -39,6 +42,8 @@ def read(path: str | os.PathLike[str], most: int, *, pipe: bool = True) -> bytes
     b'text'
     """
     name = os.fspath(path)
+    if is_text(path):
+        raise ValueError(f"expected the path of a file, found the text {brief(name)}")
     mode = os.stat(path).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (pipe and stat.S_ISFIFO(mode))):
         raise ValueError(f"{name}: not a regular file; expected a file whose end is known")
@@ -48,6 +53,17 @@ def read(path: str | os.PathLike[str], most: int, *, pipe: bool = True) -> bytes
         if size > most:
             raise _too_large(name, most, size)
         return read_from(name, file, most)
+
+
+def is_text(path: object) -> bool:
+    r"""Return whether a path is no name of a file, but a text that was meant to be in one.
+
+    >>> is_text("a line\n"), is_text("corpus.txt")
+    (True, False)
+    """
+    if not isinstance(path, str) or ("\n" not in path and len(path) <= _NAME):
+        return False
+    return not os.path.exists(path)
 
 
 @contextmanager
@@ -67,6 +83,74 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         if error.errno is None or error.filename is not None:
             raise
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+
+
+def decoded(name: str, data: bytes, charset: str = "utf-8", *, told: bool = False) -> str:
+    r"""Return the bytes of a text file as text, without the mark of UTF-8 at its beginning.
+
+    name: what an error calls the file.
+    charset: the name of a character set that Python knows.
+    told: whether the user can tell the character set, as the option `charset`.
+
+    Raises `ValueError` for bytes that are not in the character set. It names the likeliest one.
+
+    >>> decoded("a.txt", b"\xef\xbb\xbftext")
+    'text'
+    """
+    try:
+        return data.decode(charset).removeprefix("\ufeff")
+    except UnicodeError as error:
+        likely = likely_charset(data)
+        hint = "; save it as UTF-8" + (f": it may be {likely}" if likely else "")
+        if told:
+            hint = f"; {option('charset', likely or 'latin-1')}, or another name, says what it is"
+        raise ValueError(f"{name}: not {charset.upper()}: {error}{hint if charset == 'utf-8' else ''}") from None
+
+
+_WINDOWS = frozenset(range(0x80, 0xA0)) - {0x81, 0x8D, 0x8F, 0x90, 0x9D}  # quotes, dashes and the like in cp1252
+_HEAD = 2**16  # bytes that tell the character set
+
+
+def likely_charset(data: bytes) -> str:
+    """Return the likeliest character set of a text that is not UTF-8, or "" if none is.
+
+    >>> likely_charset("a\u201cb".encode("cp1252")), likely_charset("ab".encode("utf-16"))
+    ('cp1252', 'utf-16')
+    """
+    head = data[:_HEAD]
+    if head.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "utf-32"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    for first, charset in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(head) > 2 and head[first::2].count(0) > len(head) // 5 > 5 * head[1 - first :: 2].count(0):
+            return charset
+    controls = {byte for byte in head if 0x80 <= byte < 0xA0}  # in Latin-1
+    if not controls:
+        return "" if 0 in head else "latin-1"
+    return "cp1252" if controls <= _WINDOWS and 0 not in head else ""
+
+
+def misread(data: bytes, text: str, charset: str) -> str:
+    r"""Return why a text is most likely in another character set, or "".
+
+    data: the bytes that `text` was made of with `charset`.
+
+    >>> misread(b"\x93a\x94", "\x93a\x94", "latin-1")
+    "it holds controls, which are quotes and dashes in cp1252: charset='cp1252'"
+    >>> misread("\xfc".encode(), "\xc3\xbc", "latin-1")
+    "it is UTF-8 as well, and not ASCII: charset='utf-8'"
+    """
+    import codecs  # few need it
+
+    if len(data) != len(text) or data.isascii() or codecs.lookup(charset).name == "ascii":
+        return ""  # a byte is a character in each set of this kind
+    with contextlib.suppress(UnicodeDecodeError):
+        data.decode()
+        return f"it is UTF-8 as well, and not ASCII: {option('charset', 'utf-8')}"
+    if codecs.lookup(charset).name != "iso8859-1" or not any("\x80" <= c < "\xa0" for c in set(text) - {"\x85"}):
+        return ""
+    return f"it holds controls, which are quotes and dashes in cp1252: {option('charset', 'cp1252')}"
 
 
 def zip_errors() -> tuple[type[Exception], ...]:

@@ -126,7 +126,7 @@ def read_csv(path: str | os.PathLike[str], header: str = "auto") -> list[Row]:
     [Row(line=2, sequence='abc', label='x')]
     """
     name = os.fspath(path)
-    text = reading.read_text(path, MAX_CORPUS).removeprefix("\ufeff")
+    text = reading.read_text(path, MAX_CORPUS)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
     line = 1

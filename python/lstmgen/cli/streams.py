@@ -44,10 +44,7 @@ def model_source(name: str) -> str | bytes:
 def read_text(path: str | Path, most: int = inputs.MAX_TEXT) -> str:
     """The text of a file or of stdin, in UTF-8, up to a number of bytes."""
     name, data = ("stdin", read_stdin(most)) if str(path) == DASH else (str(path), inputs.read(path, most))
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{name}: not UTF-8: {error}") from None
+    return inputs.decoded(name, data)
 
 
 def check_stdout(what: str) -> None:

@@ -34,6 +34,7 @@ class Format(NamedTuple):
 FORMATS = {
     ".mid": Format(reads="midi", writes="midi"),
     ".midi": Format(reads="midi", writes="midi"),
+    ".kar": Format(reads="midi"),
     ".musicxml": Format(reads="musicxml", writes="musicxml"),
     ".xml": Format(reads="musicxml", writes="musicxml", text=True),
     ".mxl": Format(reads="musicxml"),
@@ -56,7 +57,7 @@ _BINARY = frozenset(
     "." + suffix
     for kinds in (
         "aac ac3 aif aifc aiff amr ape au caf dsf m4a m4b mka mp2 oga opus ra snd voc wave weba wma wv",  # sound
-        "kar rmi smf",  # MIDI under other names
+        "rmi smf",  # MIDI under other names
         "als flp gp gp3 gp4 gp5 gpx mscz mus ove ptb sib",  # scores and projects
         "sf2 sf3",  # instruments
         "apng avif bmp gif heic ico jfif jpe jpeg jpg jxl psd tga tif tiff webp",  # pictures

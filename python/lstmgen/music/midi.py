@@ -226,13 +226,20 @@ def read_midi(data: bytes) -> MidiFile:
     if kind > 1:
         raise MidiError(f"expected a MIDI file of format 0 or 1, found format {kind}")
     if not 0 < ticks < 0x8000:
-        raise MidiError("expected times in quarters" if ticks else "expected at least one tick to a quarter, found 0")
+        frames = "expected times in quarters, found frames of a film (SMPTE)"
+        raise MidiError(frames if ticks else "expected at least one tick to a quarter, found 0")
     found = _Found()
     strokes, at = [], 14
     for number in range(count):
         if data[at : at + 4] != b"MTrk" or len(data) < at + 8:
             raise MidiError(f"expected {count} tracks, found {number}")
         end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
+        if end > len(data) and not data.endswith(b"\xff\x2f\0"):
+            size = len(data) - at - 8
+            raise MidiError(
+                f"track {number} ends early: expected {end - at - 8} bytes, found {size}: a copy or download "
+                "that did not finish"
+            )
         try:
             strokes.append(_track(data[at + 8 : end], ticks, found))
         except IndexError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from lstmgen.music.scores import music21
 
 Result = list[list[str]] | str  # the elements of each piece of a file, or the reason why there are none
 
+_KEY = re.compile(rb"^K:", re.MULTILINE)
+_KEYLESS = "there are no notes after a key, K:, with which the notes of a tune in ABC notation begin"
 _DRUMS = 10  # MIDI channel, counted from 1
 _DRUMS_ONLY = "there are only drums in it (percussion, in MIDI channel 10), which have no pitch"
 
@@ -41,7 +44,8 @@ def parse(path: Path, notation: str, keep: str = "") -> Result:
             if READABLE[suffix_of(path)] == "abc":
                 if notation != "events":
                     raise abc_reading.AbcError(f"ABC notation is read as events, not as {notation!r}")
-                return tune_elements(path.read_bytes(), keep) or without_notes(False)
+                data = path.read_bytes()
+                return tune_elements(data, keep) or (without_notes(False) if _KEY.search(data) else _KEYLESS)
             elements, has_drums = _lesson(path) if notation == "lesson" else _events(path, keep)
     except MemoryError:
         raise

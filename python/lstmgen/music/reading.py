@@ -27,7 +27,7 @@ from lstmgen.progress import counted
 
 File = str | os.PathLike[str]
 
-_VERSION = 4  # of what the cache holds: add 1 when a notation or the reading changes
+_VERSION = 5  # of what the cache holds: add 1 when a notation or the reading changes
 _OUT_OF_MEMORY = 3  # the exit status of a process that reads
 _LONG = 3600.0  # seconds, for a file whose reading is not bounded
 _WORKER = (

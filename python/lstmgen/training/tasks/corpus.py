@@ -16,6 +16,7 @@ from lstmgen import inputs
 from lstmgen.errors import option
 from lstmgen.escaping import brief
 from lstmgen.music import abc_notation, abc_reading
+from lstmgen.music.formats import is_text
 
 TUNE_END = "\n\n"  # after each tune in ABC notation
 Sources = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -75,7 +76,7 @@ def read(
 
     sources: files and folders. A folder stands for all files in it and in its folders, in the order
         of their names. Files and folders whose names begin with a dot are skipped. So are files
-        that are no text in this character set, with a warning.
+        that are no text in this character set, or by their names, with a warning.
     charset: the name of a character set that Python knows, such as "latin-1".
     lower: whether the text becomes lower case.
     column: the name of a column of CSV files. Its cells are then the text, one in each line.
@@ -102,6 +103,8 @@ def read(
         if listed and any(other.exists() and path.samefile(other) for other in without):
             continue
         try:
+            if listed and not is_text(path):
+                raise ValueError(f"{path}: no text, by its name")
             text = _decoded(path, charset)
             text = _tunes(path, text) if abc else text
         except ValueError as error:
@@ -135,14 +138,12 @@ def _files(sources: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
 
 def _decoded(path: Path, charset: str) -> str:
     data = inputs.read(path, inputs.MAX_CORPUS)
-    try:
-        text = data.decode(charset)
-    except UnicodeError as error:
-        hint = f"; {option('charset', 'latin-1')}, or another name, says what it is" if charset == "utf-8" else ""
-        raise ValueError(f"{path}: not {charset.upper()}: {error}{hint}") from None
+    text = inputs.decoded(str(path), data, charset, told=True)
     if "\0" in text:
         raise ValueError(f"{path}: no text: character {text.index(chr(0))} is U+0000, which a vocabulary cannot hold")
-    return text.removeprefix("\ufeff")
+    if doubt := inputs.misread(data, text, charset):
+        warnings.warn(f"{path}: {doubt}", UserWarning, stacklevel=4)
+    return text
 
 
 def _tunes(path: Path, text: str) -> str:

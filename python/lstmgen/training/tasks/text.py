@@ -42,6 +42,7 @@ STRONG: dict[str, Any] = {
     "weight_decay": 0.1,
     "averaging": 0.999,
 }
+_LISTED = 8  # names of files that are shown
 _STRONG_BATCH = 32  # sequences, with which its settings were found
 _LR = 4e-3
 _MOST_OF_ALL = 0.5  # is held out of a whole corpus
@@ -230,6 +231,8 @@ def train_text(
     start.check_data(about, _UNIT)
     found = f"{len(text):,} characters, {len(ids):,} {settings.level}, {len(vocabulary):,} different"
     lines = [f"{shown}: {found}; {sum(map(len, held_out)):,} held out"]
+    if any(os.path.isdir(source) for source in sources):  # what was found there is a guess
+        lines.insert(0, _listed(names))
     steps, batch = batches.data_steps(settings, training), settings.batch or LESSON_BATCH
     announce(lines, _described(settings, len(vocabulary)), steps, batch, settings.epochs)
     keras = import_keras()
@@ -252,6 +255,12 @@ def train_text(
         callbacks=callbacks,
     )
     return run(job)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the names of the first files that are learnt from."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"{len(names)} file{'s' * (len(names) > 1)}: {', '.join(names[:_LISTED])}{more}"
 
 
 def _about(text: str, names: Sequence[str], ids: Ids, settings: TextSettings) -> dict[str, Any]:
