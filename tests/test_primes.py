@@ -112,3 +112,11 @@ def test_a_prime_of_unknown_elements_of_many_characters_is_cut_at_the_longest_ma
     assert gen.sample(9, prime="abcabd", seed=1) == gen.sample(9, prime=[2, 1, 4], seed=1)
     with pytest.raises(ValueError, match=r"'b' .* at position 3"):
         gen.sample(1, prime="abcb")
+
+
+def test_texts_of_numpy_are_texts() -> None:
+    gen = lstmgen.Generator(lstmgen.Model(packed()))
+    options: Any = {"prime": "cab", "stop": "b", "ban": "d"}
+    of_numpy: Any = {name: np.str_(text) for name, text in options.items()}
+    assert gen.sample(30, seed=1, **of_numpy) == gen.sample(30, seed=1, **options)
+    assert gen.score(np.str_("abc")) == gen.score("abc")

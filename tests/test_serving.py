@@ -307,6 +307,30 @@ def test_what_is_no_request(service: Service, path: str, body: bytes | None, sta
     assert message in answer["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "status", "message"),
+    [
+        ("/v1/chat/completions", b"{}", 404, "no model here holds a chat: POST a prompt to /v1/completions"),
+        ("/v1/embeddings", b"{}", 404, "no such address: /v1/embeddings"),
+        ("/v1/completions", None, 405, "/v1/completions: expected POST, found GET"),
+        ("/v1/models", b"{}", 405, "/v1/models: expected GET, found POST"),
+        ("/index.html", b"{}", 405, "/index.html: expected GET, found POST"),
+    ],
+)
+def test_another_address_or_method_is_an_error_of_the_api(
+    service: Service, path: str, body: bytes | None, status: int, message: str
+) -> None:
+    found, answer = service.ask(path, body)
+    assert found == status
+    assert message in answer["error"]["message"]
+
+
+def test_a_grammar_by_a_name_is_told_what_to_send(service: Service) -> None:
+    status, answer = service.ask("/v1/completions", {"max_tokens": 1, "grammar": "json"})
+    assert status == 400
+    assert answer["error"]["message"].endswith("a grammar is sent as its text, not by a name")
+
+
 def test_other_names_and_other_sites_are_refused(service: Service) -> None:
     assert service.ask("/v1/models", headers={"Host": "evil.example"})[0] == 403
     assert service.ask("/v1/models", headers={"Host": "["})[0] == 403

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lstmgen import _core, grammars
-from lstmgen.errors import OptionError, named, option
+from lstmgen.errors import OptionError, named, option, spelled_as_in_python
 from lstmgen.escaping import brief
 from lstmgen.model import Model
 from lstmgen.options import LOOKBACK, Elements, temperature
@@ -197,7 +197,10 @@ def compiled_grammar(model: Model, values: Mapping[str, Any]) -> _core.Grammar |
     except OptionError:
         raise
     except ValueError as error:
-        hint = f"; lstmgen.grammars.{text}() is one" if text in grammars.__all__ else ""
+        hint = ""
+        if text in grammars.__all__:
+            by_text = "; a grammar is sent as its text, not by a name"
+            hint = f"; lstmgen.grammars.{text}() is one" if spelled_as_in_python() else by_text
         raise ValueError(f"{option('grammar')}: {str(error).partition(': ')[2]}{hint}") from None
 
 

@@ -39,6 +39,16 @@ _HEADERS = {
 }
 
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_ADDRESSES = {
+    "/v1/completions": ("POST",),
+    "/v1/uploads": ("POST",),
+    "/v1/models": ("GET", "HEAD"),
+    "/health": ("GET", "HEAD"),
+    "/metrics": ("GET", "HEAD"),
+}
+
+
 class Service:
     """The endpoints of a server.
 
@@ -66,7 +76,7 @@ class Service:
             Route("/v1/uploads", self._answering(self.upload), methods=["POST"]),
             Route("/health", self._answering(self.health)),
             Route("/metrics", self._answering(self.count)),
-            Route("/{path:path}", self._answering(self.page)),
+            Route("/{path:path}", self._answering(self.page), methods=_METHODS),
         ]
         return _Headers(Starlette(routes=routes))
 
@@ -136,8 +146,16 @@ class Service:
     async def page(self, request: Request) -> Response:
         """Send a file of the page."""
         path = request.path_params["path"] or "index.html"
-        if path not in self._page or request.method not in ("GET", "HEAD"):
-            raise Failure(404, f"no such address: /{path[:60]}", code="not_found")
+        if (taken := _ADDRESSES.get(f"/{path}")) is not None or path in self._page:
+            taken = taken or ("GET", "HEAD")
+            if request.method not in taken:
+                message = f"/{path[:60]}: expected {taken[0]}, found {request.method}"
+                raise Failure(405, message, code="method_not_allowed")
+        if path not in self._page:
+            hint = ""
+            if path.removeprefix("v1/") == "chat/completions":
+                hint = ": no model here holds a chat: POST a prompt to /v1/completions, which it continues"
+            raise Failure(404, f"no such address: /{path[:60]}{hint}", code="not_found")
         data, kind, tag = self._page[path]
         headers = {"ETag": tag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == tag:
