@@ -468,6 +468,32 @@ def test_a_missing_prime_file_is_one_line(run: Any, path: str, tmp_path: Path) -
     run("sample", path, "--prime-file", tmp_path / "no.txt").failed(r"no\.txt: No such file or directory")
 
 
+def test_a_prime_file_may_begin_with_the_mark_of_windows(run: Any, path: str, tmp_path: Path) -> None:
+    plain, marked = saved(tmp_path / "a.txt", b"abc"), saved(tmp_path / "b.txt", b"\xef\xbb\xbfabc")
+    drawn = [
+        run("sample", path, "-n", 9, "-s", 1, "--prime-file", file, "--include-prime").out for file in (plain, marked)
+    ]
+    assert drawn[0] == drawn[1]
+    assert drawn[0].startswith("abc")
+
+
+def test_a_prime_file_of_another_character_set_is_told_what_to_do(run: Any, path: str, tmp_path: Path) -> None:
+    wide = saved(tmp_path / "x.txt", "abc".encode("utf-16"))
+    run("sample", path, "--prime-file", wide).failed(r"x\.txt: not UTF-8: .*; save it as UTF-8: it may be utf-16")
+
+
+def test_a_sample_does_not_replace_what_it_reads(run: Any, path: str, tmp_path: Path) -> None:
+    prime = saved(tmp_path / "prime.txt", b"abc")
+    run("sample", path, "--prime-file", prime, "-o", prime).failed(r"prime\.txt: what is read would be replaced")
+    assert Path(prime).read_bytes() == b"abc"
+    model = tmp_path / "model"
+    model.write_bytes(Path(path).read_bytes())
+    run("sample", model, "-o", model).failed("model: what is read would be replaced")
+    ids = tmp_path / "ids.npy"
+    np.save(ids, np.array([[0, 1]]))
+    run("predict", path, ids, "-o", ids).failed(r"ids\.npy: what is read would be replaced")
+
+
 def test_a_prime_file_that_is_no_text_is_one_line(run: Any, path: str, tmp_path: Path) -> None:
     run("sample", path, "--prime-file", saved(tmp_path / "x.txt", b"\xff\xfe")).failed(r"x\.txt: not UTF-8")
 
@@ -524,6 +550,8 @@ def test_a_value_out_of_range_is_one_line(run: Any, path: str, argv: list[str], 
         (["train", "txt"], "did you mean 'text'"),
         (["sample", "m", "--tmp", "1"], "did you mean '--temp'"),
         (["sample", "m", "--min_p=1"], "did you mean '--min-p'"),
+        (["info", "m", "--temperatur", "1"], r"lstmgen info: error: unrecognized arguments: --temperatur 1$"),
+        (["train", "text", "m", "-o", "x", "--unit", "1", "--hold"], "lstmgen train text: error"),
         (["sample", "m", "--\x1b[2J"], r"--\\x1b\[2J"),
         (["sample"], "model"),
         (["sample", "m", "--nonsense"], "--nonsense"),

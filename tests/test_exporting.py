@@ -16,7 +16,7 @@ import pytest
 
 import lstmgen
 from lstmgen import exporting, keras_file
-from lstmgen.errors import ModelFormatError
+from lstmgen.errors import ModelFormatError, OptionError
 from lstmgen.network import reference
 
 h5py = pytest.importorskip("h5py")
@@ -500,6 +500,38 @@ def test_unknown_option_is_refused(make: Write) -> None:
         exporting.convert(make(), **options)
 
 
+def test_ids_cannot_enter_a_network_of_one_number(write_h5: Write, lstm_arrays: Make) -> None:
+    lstm = ("LSTM", {"name": "l", "units": 2, "batch_input_shape": [None, 4, 1]})
+    dense = ("Dense", {"name": "d", "units": 3, "activation": "softmax"})
+    arrays = {"l": lstm_arrays("l", 1, 2), "d": {"k": np.ones((2, 3)), "b": np.ones(3)}}
+    with pytest.raises(ValueError, match="encoding='index': the network does not begin with an Embedding"):
+        exporting.convert(write_h5([lstm, dense], arrays), encoding="index", vocab=["a", "b", "c"])
+
+
+def test_a_window_may_be_an_integer_of_numpy(make: Write) -> None:
+    path = make()
+    window: Any = np.int64(lstmgen.Model(path).window)
+    assert exporting.convert(path, window=window) == exporting.convert(path)
+
+
+@pytest.mark.parametrize("text", ["a line\nand more", "b" * 5000])
+def test_a_text_that_stands_for_a_path_is_told(make: Write, text: str) -> None:
+    with pytest.raises(OptionError, match=r"vocab_from: expected the path of the corpus; vocab=\.\.\. takes sorted"):
+        exporting.convert(make(), vocab_from=text)
+    with pytest.raises(OptionError, match="vocab: expected a path, or the elements in a list"):
+        exporting.convert(make(), vocab=text)
+
+
+def test_a_model_in_memory_is_told_how_to_become_a_file() -> None:
+    class Sequential:
+        def get_weights(self) -> list[Any]:
+            return []
+
+    for function in (exporting.convert, lstmgen.Model, lstmgen.Generator):
+        with pytest.raises(TypeError, match=r"source: expected the path of a file, .*model\.save\('model\.keras'\)"):
+            function(Sequential())  # type: ignore[arg-type]
+
+
 def test_option_of_none_is_one_left_out(make: Write) -> None:
     options: Any = dict.fromkeys(exporting.ExportOptions.__annotations__)
     path = make()
@@ -536,6 +568,24 @@ def test_export_over_another_model_of_keras_is_refused(make: Write, tmp_path: Pa
     assert other.read_bytes() == begins + b"the rest"
 
 
+@pytest.mark.parametrize("argument", ["vocab_from", "vocab", "neither"])
+def test_export_over_a_file_that_is_no_model_is_refused(make: Write, tmp_path: Path, argument: str) -> None:
+    other = tmp_path / "corpus.txt"
+    other.write_text("ab")  # such as the corpus, which stands where the output should
+    options: Any = {} if argument == "neither" else {argument: other}
+    with pytest.raises(ValueError, match=r"corpus\.txt: the export would replace a file that is no \.bin"):
+        exporting.export(make(), other, **options)
+    assert other.read_text() == "ab"
+
+
+@pytest.mark.parametrize("before", [b"", b"GGUF of before"])
+def test_export_replaces_an_empty_file_and_a_bin(make: Write, tmp_path: Path, before: bytes) -> None:
+    (tmp_path / "m.bin").write_bytes(before)
+    path = make()
+    exporting.export(path, tmp_path / "m.bin")
+    assert (tmp_path / "m.bin").read_bytes() == exporting.convert(path)
+
+
 def test_export_over_the_model_itself_is_refused(make: Write) -> None:
     path = make()
     before = path.read_bytes()
@@ -545,10 +595,10 @@ def test_export_over_the_model_itself_is_refused(make: Write) -> None:
 
 
 def test_export_that_fails_leaves_the_old_file(make: Write, tmp_path: Path) -> None:
-    (tmp_path / "m.bin").write_bytes(b"old")
+    (tmp_path / "m.bin").write_bytes(b"GGUF, old")
     with pytest.raises(ValueError, match="encoding"):
         exporting.export(make(), tmp_path / "m.bin", encoding="index")
-    assert (tmp_path / "m.bin").read_bytes() == b"old"
+    assert (tmp_path / "m.bin").read_bytes() == b"GGUF, old"
 
 
 def test_large_model_takes_few_steps_and_little_memory(write_h5: Write, lstm_arrays: Make) -> None:

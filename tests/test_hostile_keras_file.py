@@ -385,6 +385,12 @@ def test_class_of_another_module_is_refused_and_never_imported(
     assert "this" not in sys.modules
 
 
+def test_a_class_of_ones_own_is_named(small_h5: Path) -> None:
+    own = {"module": None, "class_name": "Cool", "registered_name": "Custom>Cool"}
+    change_config(small_h5, lambda model: model["config"][0].update(own))
+    refuse(small_h5, r"found Cool, a class of the program that saved it, registered as 'Custom>Cool'")
+
+
 @pytest.mark.parametrize(
     "activation",
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -443,6 +444,26 @@ def test_directory_is_refused(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_a_folder_of_checkpoints_is_told_its_newest_file(tmp_path: Path) -> None:
+    for seconds, name in enumerate(["model-02.keras", "model-01.h5", "notes.txt"]):
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (seconds, seconds))
+    with pytest.raises(ModelFormatError, match=r"in it are 2 such files, the newest is .*model-01\.h5$"):
+        read(tmp_path)
+
+
+def test_a_part_of_a_saved_model_is_told_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(b"\x08\1")
+    with pytest.raises(ModelFormatError, match=r"saved_model\.pb: a part of a SavedModel: give its folder"):
+        read(tmp_path / "saved_model.pb")
+
+
+def test_weights_of_numpy_are_told_apart_from_a_keras_zip(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", np.ones(3))
+    with pytest.raises(ModelFormatError, match=r"w\.npz: a \.npz of numpy, .*model\.save\('model\.keras'\)"):
+        read(tmp_path / "w.npz")
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -454,7 +475,8 @@ def test_directory_is_refused(tmp_path: Path) -> None:
         (b"PK\x05\x06", "a damaged or empty zip"),
         (b"GGUF\x03", "needs no export"),
         (b'{"class_name": 1}', "JSON"),
-        (b"\x80\x04\x95", "pickle, which is never opened"),
+        (b"\x80\x04\x95", r"pickle, which is never opened: .*model\.save\('model\.keras'\)"),
+        (b"\x93NUMPY\1\0", r"a \.npy of numpy, which has no network: .*model\.save"),
         (b"\x1f\x8b\x08", "gzip"),
         (b"hello", "not an HDF5 file"),
     ],

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -326,6 +329,44 @@ def test_txt_that_may_be_a_corpus_is_refused(tmp_path: Path, content: str, reaso
     (tmp_path / "v.txt").write_text(content)
     with pytest.raises(ValueError, match=rf"v\.txt: {reason}"):
         reading.read(tmp_path / "v.txt", 2)
+
+
+@pytest.mark.parametrize("content", ['["the", " cat"]', '[\n "the",\n " cat"\n]', '{"the": 0, " cat": 1}'])
+def test_txt_may_hold_json(tmp_path: Path, content: str) -> None:
+    (tmp_path / "v.txt").write_text(content)
+    assert reading.read(tmp_path / "v.txt", 2).elements == ["the", " cat"]
+
+
+def test_txt_may_begin_with_a_bracket(tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_text("[UNK]\n[\n{\n(\n'\n")
+    assert reading.read(tmp_path / "v.txt", 5).elements == ["[UNK]", "[", "{", "(", "'"]
+
+
+@pytest.mark.parametrize("name", ["v.txt", "v.json"])
+@pytest.mark.parametrize("value", [["a", "\n"], {"a": 0, "\n": 1}, {0: "a", 1: "\n"}, ("a", "\n")])
+def test_what_python_prints_is_told_how_to_become_json(tmp_path: Path, name: str, value: Any) -> None:
+    path = tmp_path / name
+    path.write_text(repr(value))
+    with pytest.raises(
+        ValueError, match="a list or dict as Python prints it; this makes JSON of it: python -c"
+    ) as told:
+        reading.read(path, 2)
+    code = shlex.split(str(told.value).partition("this makes JSON of it: ")[2])
+    new = Path(code[-1]) if Path(code[-1]) != path else tmp_path / "new.json"
+    subprocess.run([sys.executable, *code[1:-1], str(new)], check=True)
+    assert reading.read(new, 2).elements == ["a", "\n"]
+
+
+def test_a_zip_of_numpy_is_no_vocabulary(tmp_path: Path) -> None:
+    np.savez(tmp_path / "v.npz", np.array(["a", "b"]))
+    with pytest.raises(ValueError, match=r"v\.npz: a zip, such as a \.npz; expected JSON, a pickle, a \.npy"):
+        reading.read(tmp_path / "v.npz", 2)
+
+
+def test_all_elements_on_one_line_are_told(tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_text("abc")
+    with pytest.raises(ValueError, match=r"has 1 elements, .* a single line; give a corpus as vocab_from"):
+        reading.read(tmp_path / "v.txt", 3)
 
 
 def test_corpus_given_as_vocabulary_is_told_its_place(tmp_path: Path) -> None:

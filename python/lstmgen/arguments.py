@@ -253,10 +253,12 @@ Kind = Number | Integer | Flag | Text | Biases | Function
 def is_scalar(value: object) -> bool:
     """Return whether a value is an array without axes, which is iterable by its type alone.
 
+    A text of numpy has no axes either, but it is a text.
+
     >>> is_scalar([]), is_scalar("a")
     (False, False)
     """
-    return getattr(value, "shape", None) == ()
+    return not isinstance(value, str) and getattr(value, "shape", None) == ()
 
 
 def choice(name: str, value: object, choices: Sequence[str]) -> str:
@@ -326,7 +328,9 @@ def path(name: str, value: object) -> str:
     'a.bin'
     """
     if not isinstance(value, str | os.PathLike):
-        raise OptionTypeError(name, "a path", value)
+        keras = hasattr(value, "get_weights")
+        expected = "the path of a file, such as model.save('model.keras') writes" if keras else "a path"
+        raise OptionTypeError(name, expected, value)
     text = os.fspath(value)
     try:
         valid = b"\0" not in os.fsencode(text)

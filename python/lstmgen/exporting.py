@@ -26,6 +26,7 @@ from lstmgen.bundled import Source, resolved
 from lstmgen.elements import Assumption, Encoding, Outputs, Padding
 from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, option
 from lstmgen.escaping import brief
+from lstmgen.inputs import is_text
 from lstmgen.keras_file import Architecture
 from lstmgen.network import Network
 from lstmgen.progress import busy
@@ -230,6 +231,8 @@ def check_names(who: str, options: Iterable[str], *others: str) -> None:
 
 def _built(source: Source, options: ExportOptions, network: Network | None) -> Exported:
     check_names("export", options)
+    if not isinstance(source, bytes):
+        arguments.path("source", source)
     if is_bin(source):
         return _repacked(source, options)
     if network is None:
@@ -294,7 +297,7 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
     outputs = elements.outputs_of(network, wanted)
     generates = labels is None and outputs.generates and told[0] != "features"
     listing, generates = _listing(network, options, generates, labels is not None)
-    if told[0] in ("onehot", *writer.ONE_NUMBER) and labels is None:
+    if labels is None and told[0] not in (None, "features") and not (told[0] == "index" and network.takes_ids):
         writer.check_encoding(network, told[0], generates=True)
     if labels is None and not generates:
         _check_predictor(outputs, options, network)
@@ -625,6 +628,9 @@ def _read_corpus(path: File, outputs: int, options: ExportOptions) -> Listing:
     _expect("vocab_from", path, (str, os.PathLike), "a path")
     _expect("lower", lower, (bool, NoneType), "True or False")
     _expect("charset", charset, (str, NoneType), "a name such as 'latin-1'")
+    if is_text(path):
+        hint = f"the path of the corpus; {option('vocab', ...)} takes sorted(set(text))"
+        raise OptionError("vocab_from", hint, path)
     listing = reading.read_corpus(path, outputs, lower=bool(lower), charset=charset or "utf-8")
     return listing._replace(kind=options.get("vocabulary_kind") or listing.kind)
 
@@ -690,7 +696,7 @@ def _joined(facts: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, Any]
 
 
 def check_other_file(source: Source, out: File) -> None:
-    """Raise `ValueError` if `out` is a model of Keras, or `source`: the export would replace it.
+    """Raise `ValueError` if the export would replace `source`, or anything else than a `.bin`.
 
     >>> check_other_file("no such file.h5", "m.bin")
     """
@@ -701,5 +707,7 @@ def check_other_file(source: Source, out: File) -> None:
     if os.path.isfile(out):
         with open(out, "rb") as file:
             begins = file.read(8)
-        if begins.startswith((b"\x89HDF\r\n", b"PK\x03\x04")):
-            raise ValueError(f"{os.fspath(out)}: the export would replace a model of Keras: give a name such as my.bin")
+        if begins and not is_bin(begins):
+            keras = begins.startswith((b"\x89HDF\r\n", b"PK\x03\x04"))
+            what = "a model of Keras" if keras else "a file that is no .bin"
+            raise ValueError(f"{os.fspath(out)}: the export would replace {what}: give a name such as my.bin")

@@ -8,7 +8,7 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -32,6 +32,20 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
     """
     with writing(path) as file:
         file.write(data)
+
+
+def check_not_read(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[object]) -> None:
+    """Raise `ValueError` if a file would be replaced from which the same work reads.
+
+    outputs: the files to write.
+    inputs: what is read. Anything that is no path of a file that exists counts for nothing.
+
+    >>> check_not_read(["no such file.txt"], ["another.txt", None])
+    """
+    read = [path for path in inputs if isinstance(path, str | os.PathLike) and os.path.exists(path)]
+    for output in outputs:
+        if os.path.exists(output) and any(os.path.samefile(output, path) for path in read):
+            raise ValueError(f"{os.fspath(output)}: what is read would be replaced: give another name")
 
 
 @contextmanager

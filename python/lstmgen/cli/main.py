@@ -13,7 +13,7 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -123,8 +123,9 @@ class Parser(argparse.ArgumentParser):
             from lstmgen.arguments import near
 
             flag = next((word for word in unknown if word.startswith("--")), "").partition("=")[0]
-            hint = near(flag, (known for one in _parsers(self) for known in one._option_string_actions))
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+            named = _named(self, found)
+            hint = near(flag, named._option_string_actions)
+            named.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return found
 
     def error(self, message: str) -> NoReturn:
@@ -137,13 +138,13 @@ class Parser(argparse.ArgumentParser):
         super().error(printable(message))
 
 
-def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """Yield a parser, and those of its commands."""
-    yield parser
+def _named(parser: argparse.ArgumentParser, found: argparse.Namespace) -> argparse.ArgumentParser:
+    """Return the parser of the command that was found, such as that of `train text`."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for below in action.choices.values():
-                yield from _parsers(below)
+            command = action.choices.get(getattr(found, action.dest, ""))
+            return parser if command is None else _named(command, found)
+    return parser
 
 
 def _examples(*lines: str) -> str:

@@ -28,6 +28,7 @@ from lstmgen.cli.streams import (
     read_stdin,
     write_stdout,
 )
+from lstmgen.files import check_not_read
 from lstmgen.inputs import MAX_CORPUS
 from lstmgen.progress import counted
 from lstmgen.sequence_files import parse_numbers
@@ -62,6 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     check_one_stdin(args.model, args.input)
+    if args.out is not None:
+        check_not_read([args.out], (args.model, args.input, args.config))
     if str(args.out) == DASH:
         check_stdout("a .npy")
     model = lstmgen.Model(model_source(args.model), **export_options(args))

@@ -24,6 +24,7 @@ from lstmgen.cli.streams import DASH, MODEL_HELP, as_path, check_one_stdin, file
 from lstmgen.cli.terminal import colours
 from lstmgen.errors import Note
 from lstmgen.escaping import printable, shown
+from lstmgen.files import check_not_read
 from lstmgen.music.formats import SOUND, SYNTHS, WRITABLE
 from lstmgen.options import TABLE, Option, default, recommended
 from lstmgen.progress import counted
@@ -164,6 +165,8 @@ def _as_flags(meaning: str) -> str:
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     check_one_stdin(args.model, args.prime, args.prime_file)
+    read = (args.model, args.prime_file, args.vocab_from, args.vocab, args.config, args.grammar)
+    check_not_read([output for output in args.output if output != _STDOUT], read)
     options = _options(args)
     model = _loaded(args, options)
     if args.scores and args.many is None:

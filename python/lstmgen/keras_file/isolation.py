@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any, Unpack
 
 from lstmgen import limits
@@ -82,6 +83,8 @@ def describe(source: Source, **options: Unpack[ReadOptions]) -> Description:
 def _asked(wanted: str, source: Source, options: ReadOptions) -> Any:
     """Return what the function `wanted` of `reader` returns."""
     given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    if isinstance(given.get("window"), Integral) and not isinstance(given["window"], bool):
+        given["window"] = int(given["window"])  # numpy has integers of its own
     trusted = given.pop("trusted", None)
     if trusted is None:
         trusted = os.environ.get("LSTMGEN_TRUST") == "1"

@@ -30,6 +30,9 @@ Source = str | os.PathLike[str] | bytes
 
 Architecture = str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]
 
+_SUFFIXES = (".keras", ".h5", ".hdf5")
+_OF_SAVED_MODEL = ("saved_model.pb", "keras_metadata.pb", "fingerprint.pb")
+_SAVE = "in the program that has the model, model.save('model.keras') writes what can be read"
 _ZIP_RATIO = 100  # the highest compression that is unpacked
 _BAD_ZIP: tuple[type[Exception], ...] = (*inputs.zip_errors(), OSError)
 
@@ -348,9 +351,22 @@ def _check_regular(path: str) -> None:
             kind = "the folder of a SavedModel without its variables/variables.index"
         raise ModelFormatError(
             f"{path}: {kind}; expected a file that Keras saved, or the folder of a checkpoint or SavedModel"
+            f"{_newest_in(path)}"
         )
+    if os.path.basename(path) in _OF_SAVED_MODEL:
+        raise ModelFormatError(f"{path}: a part of a SavedModel: give its folder")
     if not stat.S_ISREG(mode):  # reading a pipe or a device might never end
         raise ModelFormatError(f"{path}: not a regular file; expected a file that Keras saved")
+
+
+def _newest_in(folder: str) -> str:
+    """Return a hint that names the newest file of Keras in a folder of ModelCheckpoint."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        files = [entry for entry in entries if entry.name.endswith(_SUFFIXES) and entry.is_file()]
+        if files:
+            newest = max(files, key=lambda entry: (entry.stat().st_mtime_ns, entry.name))
+            return f"; in it are {len(files)} such files, the newest is {os.path.join(folder, shown(newest.name))}"
+    return ""
 
 
 def _model(file: BinaryIO, config: Architecture | None, stack: contextlib.ExitStack) -> _Model:
@@ -545,7 +561,8 @@ def _looks_like(head: bytes) -> str:
         b"<": "an HTML or XML page, not a model: a download that went wrong",
         b"GGUF": "a GGUF file, such as a .bin of lstmgen, which needs no export",
         b"{": f"a JSON file, not a model with weights: give it as {option('config')} beside the file of weights",
-        b"\x80": "a Python pickle, which is never opened",
+        b"\x80": f"a Python pickle, which is never opened: {_SAVE}",
+        inputs.NPY: f"a .npy of numpy, which has no network: {_SAVE}",
         b"\x1f\x8b": "a gzip file: unpack it first",
     }
     for start, kind in kinds.items():
@@ -566,7 +583,10 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
         wanted = ("config.json", "metadata.json", "model.weights.h5")
         missing = [name for name in wanted if name not in members]
         if missing:
-            raise ModelFormatError(f"a zip, but not a .keras that Keras saved: it has no {', '.join(missing)}")
+            what, then = "a zip", ""
+            if members and all(name.endswith(".npy") for name in members):
+                what, then = "a .npz of numpy", f"; {_SAVE}"
+            raise ModelFormatError(f"{what}, but not a .keras that Keras saved: it has no {', '.join(missing)}{then}")
         entry = parse_json("config.json", _text(archive, members["config.json"]))
         metadata = parse_json("metadata.json", _text(archive, members["metadata.json"]))
         weights = _member(archive, members["model.weights.h5"], file, size)

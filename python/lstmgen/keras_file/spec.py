@@ -91,9 +91,16 @@ def check_origin(where: str, entry: Config) -> None:
     ours = module is None or (isinstance(module, str) and module.partition(".")[0] in packages)
     if not ours or registered not in (None, entry.get("class_name")):
         raise ModelFormatError(
-            f"{where}: expected a class that Keras defines, found {reprlib.repr(module)}, "
-            f"registered as {reprlib.repr(registered)}"
+            f"{where}: expected a class that Keras defines, found {_origin(entry, module)}registered as "
+            f"{reprlib.repr(registered)}; docs/keras-files.md lists what is supported"
         )
+
+
+def _origin(entry: Config, module: Any) -> str:
+    """Return the module of a class, or the name of a class of the program that saved the model."""
+    if module is not None:
+        return f"{reprlib.repr(module)}, "
+    return f"{shown(str(entry.get('class_name')))}, a class of the program that saved it, "
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstmgen import inputs
-from lstmgen.errors import option
+from lstmgen.errors import OptionError, option
 from lstmgen.escaping import brief
 from lstmgen.vocabulary import pickles
 from lstmgen.vocabulary.naming import byte_element
@@ -38,6 +38,8 @@ _COMPRESSED = {
     b"PK": "zip",
     b"\x04\x22M\x18": "lz4",
 }
+_KINDS = "JSON, a pickle, a .npy, or a .txt with one element a line"
+_PRINTED = re.compile(r"""\s*(?:[\[(]|\{(?:\d+: )?)['"].+['"\d][])}]\s*\Z""")  # a list or dict of texts by `print`
 _MAX_LISTS = 1000  # lists and objects in a file, of which one is the vocabulary
 _CONTAINERS = (list, tuple, dict, Mapping)
 _INTEGERS = (int, np.integer)
@@ -108,6 +110,8 @@ def read(vocab: Vocab, outputs: int, kind: str | None = None) -> Listing:
     >>> read(["C4", "E4", "C4"], 2).elements
     ['C4', 'E4']
     """
+    if inputs.is_text(vocab):
+        raise OptionError("vocab", "a path, or the elements in a list: list(text)", vocab)
     if isinstance(vocab, str | os.PathLike):
         name, value = os.fspath(vocab), _read_file(vocab)
     else:
@@ -145,7 +149,7 @@ def read_corpus(path: File, outputs: int, *, lower: bool = False, charset: str =
     if charset == "bytes":
         text = (data.lower() if lower else data).decode("latin-1")
     else:
-        likely = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "latin-1"
+        likely = inputs.likely_charset(data) or "latin-1"
         hint = f"; {option('charset', likely)}, or another name, says what it is" if charset == "utf-8" else ""
         text = _decoded(name, data, charset, hint)
         text = text.lower() if lower else text
@@ -172,7 +176,7 @@ def _of_bytes(listing: Listing) -> Listing:
 
 
 def read_text(path: File, most: int = inputs.MAX_TEXT) -> str:
-    """Return the text of a UTF-8 file as it is. Line ends stay as they are.
+    """Return the text of a UTF-8 file, without a mark at its beginning. Line ends stay as they are.
 
     most: the highest number of its bytes.
 
@@ -185,7 +189,7 @@ def read_text(path: File, most: int = inputs.MAX_TEXT) -> str:
     ...     read_text(f"{folder}/a.txt")
     'Let $X$'
     """
-    return _decoded(os.fspath(path), inputs.read(path, most))
+    return inputs.decoded(os.fspath(path), inputs.read(path, most))
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -197,8 +201,11 @@ def _read_file(path: File) -> Any:
         return _read_npy(name, data)
     if _is_pickle(name, data):
         return _unpickled(name, data, "joblib" if name.lower().endswith(".joblib") else "pickle")
+    if data.startswith(b"PK\x03\x04"):
+        raise ValueError(f"{name}: a zip, such as a .npz; expected {_KINDS}")
     text = _decoded(name, data).removeprefix(_BOM)
-    return _lines(name, text) if name.lower().endswith(".txt") else _read_json(name, text)
+    lines = name.lower().endswith(".txt") and not _is_json(text) and not _PRINTED.match(text)
+    return _lines(name, text) if lines else _read_json(name, text)
 
 
 def _decoded(name: str, data: bytes, charset: str = "utf-8", hint: str = "") -> str:
@@ -217,9 +224,35 @@ def _read_json(name: str, text: str) -> Any:
             json.loads(value) if isinstance(value, str) else value
         )  # json.dump(tokenizer.to_json()) writes a text within JSON
     except ValueError as error:
-        raise ValueError(f"{name}: not JSON: {error}; give a corpus as {option('vocab_from')}") from None
+        raise ValueError(f"{name}: {_not_json(name, text, error)}") from None
     except RecursionError:
         raise ValueError(f"{name}: JSON that is nested too deeply; expected a list or an object of elements") from None
+
+
+def _is_json(text: str) -> bool:
+    """Return whether a text is a list or an object in JSON."""
+    if text.lstrip()[:1] not in ("[", "{"):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _not_json(name: str, text: str, error: ValueError) -> str:
+    """Return why a text is no JSON, and what to do."""
+    if _PRINTED.match(text):
+        code = (
+            "import ast,json,sys; o=ast.literal_eval(open(sys.argv[1],encoding='utf-8').read()); json.dump({str(k):v "
+            "for k,v in o.items()} if isinstance(o,dict) else o,open(sys.argv[2],'w'))"
+        )
+        new = f"{os.path.splitext(name)[0]}.json"
+        return (
+            "not JSON, but a list or dict as Python prints it; this makes JSON of it: "
+            f'python -c "{code}" {shlex.quote(name)} {shlex.quote(new)}'
+        )
+    return f"not JSON: {error}; expected {_KINDS}; give a corpus as {option('vocab_from')}"
 
 
 def _lines(name: str, text: str) -> list[str]:
@@ -234,7 +267,7 @@ def _lines(name: str, text: str) -> list[str]:
             found = f"{line!r:.60} again" if line else "none"
             raise ValueError(
                 f"{name}: line {number}: expected one element a line, all different, found {found}; "
-                f"give a corpus as {option('vocab_from')}"
+                f"give a corpus as {option('vocab_from')}, and line ends among the elements in JSON"
             )
         seen.add(line)
     return lines
@@ -611,6 +644,8 @@ def _size_message(name: str, listing: Listing, outputs: int, lowered: str) -> st
         hint = lowered
     elif listing.padding is None and count + 1 == outputs:
         hint = "if id 0 is padding, give an object from element to index, with indices from 1"
+    elif count == 1 and len(listing.elements[0]) > 1:
+        hint = f"the file has a single line; give a corpus as {option('vocab_from')}, or one element a line"
     else:
         hint = "is it what this network was trained on?"
     return f"{name}: the vocabulary has {count} elements, but the network has {outputs} outputs; {hint}"
