@@ -3,10 +3,15 @@ same."""
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import itertools
 import math
 import pickle
+import random
+import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import grammars
+from lstmgen import _core, grammars
 from lstmgen.cli import main as cli
 from support.generators import LETTERS
 from support.networks import network, packed
@@ -250,3 +255,72 @@ def test_the_bundled_grammars_work_with_the_bundled_models() -> None:
     notes = music.sample(120, seed=1, refresh=None, grammar=grammars.music("3/4"))
     steps = sum(int(str(note)[1:]) for note in notes if str(note).startswith("t"))
     assert steps % 72 == 0
+
+
+# -- Ctrl-C ----------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_is_heard_within_an_element_and_changes_no_text() -> None:
+    letters = random.Random(1)
+    words = sorted({"".join(letters.choices("abcdefgh", k=letters.randint(1, 10))) for _ in range(5000)})
+    elements = [*words, "."]
+    net = network([("embedding", 2), ("gru", 2), ("dense", len(elements), "softmax")], len(elements), 0)
+    packing: dict[str, Any] = {"vocabulary": elements, "vocabulary_kind": "text", "prime": None}
+    model = lstmgen.Model(packed(net, encoding="index", **packing))._native
+    grammar = _core.Grammar(model, "root ::= (" + " | ".join(f'"{word}"' for word in words[::2]) + ')+ "."', [])
+
+    def generator() -> _core.Generator:
+        made = _core.Generator(model, {"seed": 1}, refresh=0, threads=1)
+        made.set_grammar(grammar, 100)
+        made.feed(np.array([0], np.uint32))
+        return made
+
+    def interrupt(go: threading.Event) -> None:
+        go.wait()
+        _thread.interrupt_main()
+
+    want = generator().sample(5).tolist()
+    interval, heard = sys.getswitchinterval(), 0
+    for _ in range(20):
+        native = generator()
+        found: list[bool] = []
+        go = threading.Event()
+        thread = threading.Thread(target=interrupt, args=(go,))
+        thread.start()
+        try:
+            sys.setswitchinterval(1000)  # the thread goes on when this one is in C
+            go.set()
+            found.extend(itertools.starmap(native.ended, [()]))  # without a byte code of Python after it
+            thread.join()
+            time.sleep(0)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.setswitchinterval(interval)
+        heard += not found
+        assert native.sample(5).tolist() == want
+    assert heard > 0
+
+
+@pytest.mark.parametrize("logprobs", [None, 2])
+def test_what_a_call_drew_before_ctrl_c_is_for_the_next_call(gen: lstmgen.Generator, logprobs: int | None) -> None:
+    options: dict[str, Any] = {"seed": 1} | ({"logprobs": logprobs} if logprobs else {})
+    want = gen.stream(**options)
+    text = str(want.take(100))
+    for at in (1, 2, 30):
+        count = 0
+
+        def stops(ids: Any, logits: Any, at: int = at) -> None:
+            nonlocal count
+            count += 1
+            if count == at:
+                raise KeyboardInterrupt
+
+        stream = gen.stream(**options, logits_processor=stops)
+        with pytest.raises(KeyboardInterrupt):
+            stream.take(60)
+        for copy in (stream.copy(), stream):
+            assert str(copy.take(3)) == text[:3]
+            assert len(copy.logprobs) == (3 if logprobs else 0)
+            assert next(copy) == text[3]
+            assert str(copy.take(96)) == text[4:]

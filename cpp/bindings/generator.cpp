@@ -130,14 +130,28 @@ public:
     Ids sample(std::size_t length) {
         std::vector<std::uint32_t> ids;
         interruptibly([&](SignalCheck keep_going) {
-            generator_.go_on();
-            while (ids.size() < length) {
-                if (!keep_going()) return false;
-                if (generator_.ended()) return true;
-                ids.push_back(generator_.next());
+            bool goes_on = true;
+            try {
+                generator_.go_on();
+                while (ids.size() < length && (goes_on = keep_going()) && !generator_.ended())
+                    ids.push_back(generator_.next());
+            } catch (...) {
+                undelivered_ = std::move(ids);
+                throw;
             }
-            return true;
+            if (!goes_on) undelivered_ = std::move(ids);
+            return goes_on;
         });
+        return Ids(py::ssize_t(ids.size()), ids.data());
+    }
+
+    // What a sample had drawn that ended with an exception. Nothing while another call runs.
+    Ids undelivered() {
+        std::vector<std::uint32_t> ids;
+        if (!in_use_.exchange(true, std::memory_order_acquire)) {
+            ids.swap(undelivered_);
+            in_use_.store(false, std::memory_order_release);
+        }
         return Ids(py::ssize_t(ids.size()), ids.data());
     }
 
@@ -213,6 +227,7 @@ private:
 
     lstmgen::Generator generator_;
     std::size_t outputs_;
+    std::vector<std::uint32_t> undelivered_;
     std::atomic<bool> in_use_{false};
     py::object processor_ = py::none();
 };
@@ -245,6 +260,7 @@ void bind_generator(py::module_& m) {
         .def("feed", &Generator::feed, "ids"_a)
         .def("next", &Generator::next)
         .def("sample", &Generator::sample, "length"_a)
+        .def("undelivered", &Generator::undelivered)
         .def("set_stops", &Generator::set_stops, "ids"_a, "texts"_a)
         .def("stops", &Generator::stops)
         .def("probabilities", &Generator::probabilities)

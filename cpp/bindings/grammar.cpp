@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bindings.hpp"
+#include "interrupting.hpp"
 
 namespace {
 
@@ -98,7 +99,8 @@ void bind_grammar(py::module_& m) {
         .def(py::init([](const std::string& text, const std::vector<std::string>& vocabulary,
                          const std::vector<std::uint32_t>& never) {
                  const py::gil_scoped_release release;
-                 return std::make_shared<Grammar>(text, vocabulary, never);
+                 const lstmgen::Continue keep_going = SignalCheck();
+                 return std::make_shared<Grammar>(text, vocabulary, never, &keep_going);
              }),
              "text"_a, "vocabulary"_a, "never"_a = std::vector<std::uint32_t>())
         .def_property_readonly("closes_by_characters", &Grammar::closes_by_characters)

@@ -23,7 +23,7 @@ public:
         // waits for the process to end.
         while (interpreter_is_ending()) std::this_thread::sleep_for(std::chrono::seconds(1));
         const py::gil_scoped_acquire gil;
-        return PyErr_CheckSignals() == 0;
+        return PyErr_CheckSignals() == 0 && !PyErr_Occurred();  // it may have raised before
     }
 
 private:

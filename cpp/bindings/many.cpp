@@ -134,6 +134,8 @@ public:
                 if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() >= seconds) break;
             }
         }
+        // A step was stopped that had drawn some elements.
+        if (PyErr_Occurred()) throw py::error_already_set();
         py::list all;
         for (News& news : over_) all.append(tuple(news));
         over_.clear();

@@ -63,6 +63,10 @@ public:
         std::uint32_t pending = 0;  // the element that it reads next
         bool has_pending = false;
         std::uint64_t drawn = 0;
+        // What a step that was stopped left to the next one: the logits of an element that it did
+        // not draw, or an element that it did not tell, as the ending was not known yet.
+        std::vector<float> logits;  // (outputs), empty: there are none
+        bool untold = false;
         double score = 0.0;
         std::string error;
     };
@@ -146,10 +150,14 @@ public:
         sweep();
         elements_.clear();
         try {
-            read_primes();
-            draw_carried();
-            for (std::size_t i = 0; i < members_.size(); ++i)
-                if (members_[i] && members_[i]->windows) advance_windows(i);
+            if (draw_left()) {
+                drop_rows();
+            } else {
+                read_primes();
+                draw_carried();
+                for (std::size_t i = 0; i < members_.size(); ++i)
+                    if (members_[i] && members_[i]->windows) advance_windows(i);
+            }
         } catch (const Error&) {
             drop_rows();
             if (elements_.empty()) throw;  // else the next step asks again
@@ -185,7 +193,7 @@ private:
             const auto same = std::find_if(members_.begin(), members_.end(), [&](const auto& m) {
                 return m && m->memo && m->request.grammar.compiled() == grammar.compiled();
             });
-            memo_ = same != members_.end() ? (*same)->memo : grammar::make_memo(grammar);
+            memo_ = same != members_.end() ? (*same)->memo : grammar::make_memo(grammar, network_->keep_going());
             newest_ = grammar;
         }
         return memo_;
@@ -200,6 +208,18 @@ private:
     void end(Joined& member) noexcept {
         member.phase = Joined::kOver;
         --size_;
+    }
+
+    // To be called in the handler of an exception.
+    void fail_or_stop(std::size_t i) {
+        try {
+            throw;
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::stopped) throw;
+            fail_member(i, error.what());
+        } catch (const std::exception& error) {
+            fail_member(i, error.what());
+        }
     }
 
     void fail_member(std::size_t i, const char* why) {
@@ -280,8 +300,8 @@ private:
             for (; m.noted < end; ++m.noted) m.sampler.accept(m.prime()[m.noted]);
             if (m.noted < size) return;
             m.guard.check_length();
-        } catch (const std::exception& error) {
-            return fail_member(i, error.what());
+        } catch (const std::exception&) {
+            return fail_or_stop(i);
         }
         m.phase = Joined::kReading;
         if (m.windows) return;
@@ -297,8 +317,44 @@ private:
         for (std::size_t row = 0; row < drawing_.size(); ++row) ids_[row] = members_[drawing_[row]]->pending;
         drawers_->append(ids_.data(), drawing_.size());
         const float* const logits = drawers_->logits();
-        for (std::size_t row = 0; row < drawing_.size(); ++row) draw(drawing_[row], logits + row * info().outputs);
+        for (std::size_t row = 0; row < drawing_.size(); ++row) {
+            try {
+                draw(drawing_[row], logits + row * info().outputs);
+            } catch (const Error&) {
+                for (; row < drawing_.size(); ++row) leave_logits(drawing_[row], logits + row * info().outputs);
+                throw;
+            }
+        }
         drop_rows();
+    }
+
+    // The network has read the last element of member i, but the next one has not been drawn.
+    void leave_logits(std::size_t i, const float* logits) {
+        Joined& m = *members_[i];
+        if (m.untold) return;
+        try {
+            m.logits.assign(logits, logits + info().outputs);
+        } catch (const std::exception& error) {
+            fail_member(i, error.what());
+        }
+    }
+
+    // Ends a step that was stopped. Returns whether there was one.
+    bool draw_left() {
+        bool found = false;
+        for (std::size_t i = 0; i < members_.size(); ++i) {
+            if (!members_[i] || members_[i]->phase != Joined::kDrawing) continue;
+            Joined& m = *members_[i];
+            if (!m.untold && m.logits.empty()) continue;
+            found = true;
+            if (m.untold) {
+                tell(i);
+            } else {
+                draw(i, m.logits.data());
+                m.logits.clear();
+            }
+        }
+        return found;
     }
 
     void advance_windows(std::size_t i) {
@@ -306,9 +362,8 @@ private:
         const float* logits = nullptr;
         try {
             logits = read_windows(m);
-        } catch (const Error& error) {
-            if (error.code() == ErrorCode::stopped) throw;
-            return fail_member(i, error.what());
+        } catch (const Error&) {
+            return fail_or_stop(i);
         }
         if (logits) draw(i, logits);
     }
@@ -332,7 +387,7 @@ private:
         return nullptr;
     }
 
-    // Draws an element of member i.
+    // Draws an element of member i. If it is stopped, `untold` says whether one has been drawn.
     void draw(std::size_t i, const float* logits) {
         Joined& m = *members_[i];
         try {
@@ -349,6 +404,17 @@ private:
             ++m.drawn;
             m.pending = id;
             m.has_pending = true;
+            m.untold = true;
+        } catch (const std::exception&) {
+            return fail_or_stop(i);
+        }
+        tell(i);
+    }
+
+    // Tells the newest element of member i.
+    void tell(std::size_t i) {
+        Joined& m = *members_[i];
+        try {
             // Guards share their answer, so that the grammar is asked for an end here only if the
             // sequence draws nothing more.
             Ending ending = Ending::none;
@@ -356,10 +422,11 @@ private:
                 ending = Ending::stop;
             else if (m.drawn == m.request.length)
                 ending = m.guard.ended() ? Ending::grammar : Ending::length;
+            m.untold = false;
             if (ending != Ending::none) end(m);
-            elements_.push_back({i, id, true, ending});
-        } catch (const std::exception& error) {
-            fail_member(i, error.what());
+            elements_.push_back({i, m.pending, true, ending});
+        } catch (const std::exception&) {
+            fail_or_stop(i);
         }
     }
 

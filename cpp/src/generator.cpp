@@ -94,15 +94,16 @@ public:
         flush();
         if (n == 0) return true;
         if (keep_going && !keep_going()) return false;
-        guard_.read(ids, n);
+        guard_.check(ids, n);
         stop_search_.restart();
         // Elements before the first window have no effect on the network.
         const std::size_t skipped = !context_.begun() && n > context_.reach() ? n - context_.reach() : 0;
         if (!context_.begin(n, keep_going)) return false;
-        for (std::size_t i = 0; i < skipped; ++i) sampler_.accept(ids[i]);
-        for (std::size_t i = skipped; i < n; ++i) {
+        for (std::size_t i = 0; i < n; ++i) {
             if (i > skipped && keep_going && !keep_going()) return false;
-            append(ids[i]);
+            guard_.work_out();  // this may be stopped, and `append`, but not what follows
+            if (i >= skipped) append(ids[i]);
+            guard_.accept(ids[i]);
             sampler_.accept(ids[i]);
         }
         return true;
@@ -159,15 +160,18 @@ public:
             prepare();
             log_p[i] = sampler_.log_probability(ids[i]);
             if (!context_.begin(1, keep_going)) return false;
-            guard_.read(ids + i, 1);
+            guard_.check(ids + i, 1);
+            guard_.work_out();
             append(ids[i]);
+            guard_.accept(ids[i]);
             sampler_.accept(ids[i]);
         }
         return true;
     }
 
     void set_grammar(const Grammar& grammar, std::uint64_t length) {
-        guard_ = grammar::Guard(grammar, info().outputs, grammar::make_memo(grammar), length);
+        guard_ = grammar::Guard(grammar, info().outputs, grammar::make_memo(grammar, context_.network()->keep_going()),
+                                length);
         ready_ = false;
     }
     void set_grammar_length(std::uint64_t length) {

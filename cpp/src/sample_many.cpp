@@ -66,9 +66,10 @@ void keep_going_ones(Context& context, Members& batch, const std::vector<std::si
 }
 
 // The batch's guards: one thread draws all of it, so they share what they learn.
-void start_grammar(const ManyOptions& options, std::size_t outputs, Members& batch) {
+void start_grammar(const ManyOptions& options, std::size_t outputs, Members& batch,
+                   const Generator::Continue& keep_going) {
     if (!options.grammar) return;
-    const auto memo = grammar::make_memo(options.grammar);
+    const auto memo = grammar::make_memo(options.grammar, keep_going);
     for (Member& s : batch) {
         s.guard = grammar::Guard(options.grammar, outputs, memo, options.finish ? options.length : kUnlimited);
         const std::size_t known = s.request->grammar_prime;
@@ -81,7 +82,7 @@ void start_grammar(const ManyOptions& options, std::size_t outputs, Members& bat
 void sample_batch(const Model& model, const ManyOptions& options, const StopMatcher& stops, Members& batch,
                   const Generator::Continue& keep_going) {
     Context context(model.network(), options.refresh, batch.size(), 1, keep_going);
-    start_grammar(options, model.info().outputs, batch);
+    start_grammar(options, model.info().outputs, batch, keep_going);
     if (!prime(context, batch, keep_going)) return;
     const std::size_t outputs = model.info().outputs;
     std::vector<std::uint32_t> ids(batch.size());               // (sequences), the drawn id of each

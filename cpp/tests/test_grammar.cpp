@@ -24,6 +24,9 @@ after ::= "{" text "}" text | "$" math "$" text | "\\begin{" ("x}" text "\\end{x
 math  ::= ([a-z] | "{" math "}")+
 )";
 
+// After a thousand times "a", what follows "b" takes long to find.
+const char* const kManyEnds = R"(root ::= "a" root "c"? | "b")";
+
 std::vector<std::string> ascii() {
     std::vector<std::string> vocabulary;
     for (char c = ' '; c < 127; ++c) vocabulary.emplace_back(1, c);
@@ -209,6 +212,206 @@ TEST_CASE("a text that can begin at very many places takes bounded memory, or is
         read(run, "abbaabab");
         CHECK(run.is_complete());
         CHECK(memo->bytes() < std::size_t{24} << 20);
+    }
+}
+
+TEST_CASE("work on an element asks all along, and a run that is stopped is as before") {
+    const auto compiled = std::make_shared<const grammar::Grammar>(kManyEnds, ascii());
+    std::size_t asked = 0, most = SIZE_MAX;
+    const lstmgen::Continue keep_going = [&] { return ++asked < most; };
+    const std::string begin = std::string(1000, 'a') + "b";
+    const auto bits = [](grammar::Run& run) {
+        const std::uint64_t* const allowed = run.allowed();
+        return std::vector<std::uint64_t>(allowed, allowed + 2);
+    };
+    grammar::Run want(std::make_shared<grammar::Memo>(compiled));
+    read(want, begin);
+    const auto before = saved(want);
+    const auto allowed = bits(want);
+    read(want, "cc");
+    const auto after = saved(want);
+
+    // Stopped at each question in turn, by a memo that has room, and by one that begins anew.
+    for (const std::size_t bytes : {std::size_t{1} << 26, std::size_t{1}}) {
+        std::size_t stops = 0;
+        for (bool stopped = true; stopped; ++stops) {
+            most = SIZE_MAX;
+            grammar::Run run(std::make_shared<grammar::Memo>(compiled, bytes, &keep_going));
+            read(run, begin);
+            asked = 0;
+            most = stops + 1;
+            try {
+                static_cast<void>(run.allowed());
+                stopped = false;
+            } catch (const lstmgen::Error& error) {
+                REQUIRE(error.code() == lstmgen::ErrorCode::stopped);
+                CHECK(asked == most);
+            }
+            most = SIZE_MAX;
+            CHECK(saved(run) == before);
+            CHECK(bits(run) == allowed);
+            read(run, "cc");
+            CHECK(saved(run) == after);
+        }
+        CHECK(stops > 3);
+    }
+}
+
+TEST_CASE("an element that was worked out is read without a question") {
+    std::size_t asked = 0;
+    const lstmgen::Continue keep_going = [&] {
+        ++asked;
+        return true;
+    };
+    std::vector<std::string> vocabulary = {"a", "b", "c", "cc", "ccccccc", "ba"};
+    const auto compiled = std::make_shared<const grammar::Grammar>(kManyEnds, vocabulary);
+    for (const std::size_t bytes : {std::size_t{1} << 26, std::size_t{1}}) {
+        grammar::Run run(std::make_shared<grammar::Memo>(compiled, bytes, &keep_going));
+        std::size_t asked_before = 0;
+        for (std::size_t i = 0; i < 1004; ++i) {
+            asked = 0;
+            run.work_out();
+            asked_before += asked;
+            asked = 0;
+            run.allowed();
+            run.accept(i < 1000 ? 0 : i == 1000 ? 1 : 4);
+            CHECK(asked == 0);
+        }
+        CHECK(asked_before > 2);
+    }
+}
+
+TEST_CASE("a grammar that is being made asks") {
+    std::vector<std::string> vocabulary;
+    for (char a = 'a'; a <= 'z'; ++a)
+        for (char b = 'a'; b <= 'z'; ++b) vocabulary.push_back({a, b, 'x'});
+    std::size_t asked = 0, most = SIZE_MAX;
+    const lstmgen::Continue keep_going = [&] { return ++asked < most; };
+    const auto make = [&] { static_cast<void>(grammar::Grammar("root ::= [a-z]*", vocabulary, {}, &keep_going)); };
+    make();
+    CHECK(asked > 16);
+    for (most = 1; most <= 4; ++most) {
+        asked = 0;
+        CHECK_THROWS_WITH_AS(make(), doctest::Contains("stopped"), lstmgen::Error);
+    }
+}
+
+TEST_CASE("a generator that is stopped within an element continues the same text") {
+    std::size_t asked = 0, most = SIZE_MAX;
+    lstmgen::LoadOptions load;
+    load.keep_going = [&] { return ++asked < most; };
+    const lstmgen::Model model = lstmgen::Model::load(LSTMGEN_TEST_DATA "/tiny.bin", load);
+    const lstmgen::Grammar grammar(model, kManyEnds);
+    std::vector<std::uint32_t> begin(1000, 0);
+    begin.push_back(1);
+    lstmgen::GeneratorOptions options;
+    options.refresh = 0;
+    const auto make = [&] {
+        lstmgen::Generator generator(model, options);
+        generator.set_grammar(grammar, 1100);
+        generator.feed(begin);
+        return generator;
+    };
+    // Does `f` again until it is not stopped, each time a question later. Returns how often.
+    const auto insist = [&](const auto& f) {
+        for (std::size_t stops = 0;; ++stops) {
+            asked = 0;
+            most = stops + 1;
+            try {
+                f();
+                most = SIZE_MAX;
+                return stops;
+            } catch (const lstmgen::Error& error) {
+                REQUIRE(error.code() == lstmgen::ErrorCode::stopped);
+            }
+        }
+    };
+    lstmgen::Generator one = make(), other = make(), third = make();
+    std::vector<std::uint32_t> want, found;
+    for (int i = 0; i < 12; ++i) want.push_back(one.next());
+    std::size_t stops = insist([&] { found.push_back(other.next()); });
+    while (found.size() < 12) stops += insist([&] { found.push_back(other.next()); });
+    CHECK(found == want);
+    CHECK(stops > 2);
+    CHECK(other.save_state() == one.save_state());
+
+    // The caller's own logits, which take a random number, too.
+    std::vector<double> logits(model.info().outputs);
+    std::uint32_t drawn = 0;
+    CHECK(insist([&] { drawn = third.draw(logits.data()); }) > 2);
+    lstmgen::Generator fourth = make();
+    CHECK(fourth.draw(logits.data()) == drawn);
+    CHECK(third.save_state() == fourth.save_state());
+
+    // A feed that is stopped has read a part, and the grammar has read the same part.
+    lstmgen::Generator fed = make(), slow = make();
+    CHECK(insist([&] { slow.feed(std::vector<std::uint32_t>{2, 2}); }) > 1);
+    fed.feed(std::vector<std::uint32_t>{2, 2});
+    CHECK(fed.save_state() == slow.save_state());
+
+    std::vector<double> log_p(2), log_q(2);
+    const std::vector<std::uint32_t> ends = {2, 2};
+    lstmgen::Generator scored = make(), scored_at_once = make();
+    CHECK(insist([&] { scored.score(ends.data(), 2, log_p.data()); }) > 1);
+    scored_at_once.score(ends.data(), 2, log_q.data());
+    CHECK(log_p == log_q);
+    CHECK(scored.save_state() == scored_at_once.save_state());
+}
+
+TEST_CASE("a batch that is stopped within an element draws the same texts") {
+    std::size_t asked = 0, most = SIZE_MAX, stops = 0;
+    lstmgen::LoadOptions load;
+    load.keep_going = [&] { return ++asked < most; };
+    const lstmgen::Model model = lstmgen::Model::load(LSTMGEN_TEST_DATA "/tiny.bin", load);
+    const lstmgen::Grammar grammar(model, kManyEnds);
+    struct Drawn {
+        std::vector<std::vector<std::uint32_t>> texts{3};
+        std::vector<lstmgen::Ending> endings{3, lstmgen::Ending::none};
+        bool operator==(const Drawn& other) const { return texts == other.texts && endings == other.endings; }
+    };
+    const auto draw = [&](std::size_t refresh, bool stop) {
+        most = SIZE_MAX;
+        lstmgen::Batch batch(model, 3, 1);
+        Drawn found;
+        for (std::size_t i = 0; i < 3; ++i) {
+            lstmgen::BatchRequest request;
+            request.prime.assign(900 + 50 * i, 0);
+            if (i < 2) request.prime.push_back(1);
+            // Whether its only element ends the text takes long to find.
+            if (i == 2) request.sampler.allow = {1};
+            request.sampler.seed = i;
+            request.length = i < 2 ? 5 + 2 * i : 1;
+            request.refresh = refresh;
+            request.grammar = grammar;
+            request.grammar_prime = request.prime.size();
+            request.finish = false;
+            static_cast<void>(batch.join(request));
+        }
+        std::size_t patience = 1;
+        while (batch.size() > 0) {
+            asked = 0;
+            most = stop ? patience : SIZE_MAX;
+            try {
+                for (const lstmgen::BatchElement& e : batch.step()) {
+                    if (e.drawn) found.texts[e.sequence].push_back(e.id);
+                    found.endings[e.sequence] = e.ending;
+                    patience = 1;
+                }
+            } catch (const lstmgen::Error& error) {
+                REQUIRE(error.code() == lstmgen::ErrorCode::stopped);
+                ++stops;
+                ++patience;
+            }
+        }
+        return found;
+    };
+    for (const std::size_t refresh : {0, 1}) {
+        const Drawn want = draw(refresh, false);
+        CHECK(want.texts[2] == std::vector<std::uint32_t>{1});
+        CHECK(want.endings == std::vector<lstmgen::Ending>(3, lstmgen::Ending::length));
+        stops = 0;
+        CHECK(draw(refresh, true) == want);
+        CHECK(stops > 6);
     }
 }
 

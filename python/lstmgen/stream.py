@@ -86,8 +86,8 @@ class Stream(Iterator[str | int]):
     """
 
     __slots__ = (
-        "_ahead", "_begun", "_drawn", "_finish", "_grammar", "_length", "_logits_processor", "_logprobs", "_model",
-        "_most", "_native", "_on_unknown", "_over", "_seed", "_stop", "_threads",
+        "_ahead", "_begun", "_drawn", "_finish", "_grammar", "_kept", "_kept_logprobs", "_length", "_logits_processor",
+        "_logprobs", "_model", "_most", "_native", "_on_unknown", "_over", "_seed", "_stop", "_threads",
     )  # fmt: skip
 
     def __init__(self, model: Model, native: _core.Generator, threads: int, values: Mapping[str, Any]) -> None:
@@ -98,6 +98,8 @@ class Stream(Iterator[str | int]):
         self._seed: int | None = values.get("seed")
         self._ahead: deque[int] = deque()  # the part of the prime that the user has not got yet
         self._begun = b""  # the bytes of a character of UTF-8 that is not complete
+        self._kept: tuple[int, ...] = ()  # what a call drew that an exception ended
+        self._kept_logprobs: tuple[Logprobs, ...] = ()  # of these
         self._drawn = 0
         self._over = False  # whether a stop text, or the end of a grammar, has ended the iteration
         self._stop: str | Sequence[Any] | None = values.get("stop")
@@ -126,12 +128,12 @@ class Stream(Iterator[str | int]):
         if self._ahead:
             i = self._ahead.popleft()
         else:
-            if self._native is None or self._over or (self._length is not None and self._drawn >= self._length):
+            reached = self._length is not None and self._drawn >= self._length
+            if self._native is None or ((self._over or reached) and not self._kept):
                 if self._begun:  # and nothing completes it
                     self._begun = b""
                     return _REPLACEMENT
                 raise StopIteration
-            self._logprobs = []
             drawn = self._draw(self._native, 1)
             if not drawn:  # the text of the grammar is complete
                 return next(self)
@@ -147,7 +149,8 @@ class Stream(Iterator[str | int]):
         n: at least 0. A stop text ends the result earlier.
 
         With `include_prime`, the result begins with the part of the prime that the iteration has
-        not given. That part does not count for `n`. Raises `OptionError` for a wrong `n`, and
+        not given. That part does not count for `n`. What the call drew before Ctrl-C or another
+        exception is what the next call begins with. Raises `OptionError` for a wrong `n`, and
         `ValueError` if the stream is closed.
 
         >>> import lstmgen
@@ -157,8 +160,7 @@ class Stream(Iterator[str | int]):
         True
         """
         n = Integer(0).check("n", n)
-        native, self._logprobs = self._open(), []
-        drawn = self._draw(native, n)
+        drawn = self._draw(self._open(), n)
         ids, self._ahead = [*self._ahead, *drawn], deque()
         vocabulary = self._model.vocabulary
         if vocabulary is not None and vocabulary.kind == "bytes":
@@ -277,7 +279,7 @@ class Stream(Iterator[str | int]):
         >>> list(stream)
         []
         """
-        self._native, self._ahead, self._begun = None, deque(), b""
+        self._native, self._ahead, self._begun, self._kept = None, deque(), b"", ()
 
     # -- options -----------------------------------------------------------------------------------
 
@@ -357,7 +359,8 @@ class Stream(Iterator[str | int]):
         numbers, the sampler's options, `stop` with what was drawn of one, and a grammar with all
         that is open. `length`, `on_unknown`, `logits_processor` and the rest of `include_prime` are
         not in it. Nor is a character of UTF-8 that is not complete, if elements are bytes: its rest
-        becomes U+FFFD in the stream that continues. A pickle of the stream has all of these.
+        becomes U+FFFD in the stream that continues. Nor is what a call drew that Ctrl-C ended. A
+        pickle of the stream has all of these.
 
         The bytes are the same on every machine. They are 2.8 kB, the window or the carried state of
         the network, and the last 4096 ids. Raises `ValueError` if the stream is closed.
@@ -454,16 +457,29 @@ class Stream(Iterator[str | int]):
         return [decode(self._model, text) for text in separated(ids)]
 
     def _draw(self, native: _core.Generator, n: int) -> list[int]:
-        """Draw up to `n` elements, and stop after a stop text. Returns their ids."""
-        drawn: list[int] = []
-        if n == 1:
-            self._draw_piece(native, 1, drawn)
-            return drawn
-        for piece in pieces(n, "elements"):
-            end = len(drawn) + piece
-            while len(drawn) < end:
-                if self._draw_piece(native, 1 if self._most else piece, drawn):
-                    return drawn
+        """Draw up to `n` elements, and stop after a stop text. Returns their ids.
+
+        What it draws before an exception, such as that of Ctrl-C, is for the next call.
+        """
+        drawn, self._kept = list(self._kept[:n]), self._kept[n:]
+        self._logprobs, self._kept_logprobs = list(self._kept_logprobs[:n]), self._kept_logprobs[n:]
+        n -= len(drawn)
+        try:
+            if n == 1:
+                self._draw_piece(native, 1, drawn)
+                return drawn
+            for piece in pieces(n, "elements") if n else ():
+                end = len(drawn) + piece
+                while len(drawn) < end:
+                    if self._draw_piece(native, 1 if self._most else piece, drawn):
+                        return drawn
+        except BaseException:
+            left = native.undelivered().tolist()
+            self._drawn += len(left)
+            if drawn or left:
+                self._kept = (*drawn, *left)
+                self._kept_logprobs = tuple(self._logprobs)
+            raise
         return drawn
 
     def _draw_piece(self, native: _core.Generator, n: int, drawn: list[int]) -> bool:

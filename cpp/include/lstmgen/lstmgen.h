@@ -144,11 +144,12 @@ typedef struct lstmgen_load_options {
     /** Name of the kernels, one of lstmgen_isa(). NULL or "": what the environment variable
      * LSTMGEN_ISA names, or the best. The results are the same bits with all kernels. */
     const char* isa;
-    /** Called in the load, in predictions and by generators of this model, after about every
-     * millisecond of their work, by the thread that calls them; several threads may at a time. It
-     * returns 0 to go on. Otherwise the call gives LSTMGEN_STOPPED. A generator is then as before
-     * the call, except that lstmgen_generator_feed and lstmgen_generator_score may have read a part
-     * of the elements. NULL: nothing is called. */
+    /** Called in the load, in predictions, by generators of this model, also within an element
+     * under a grammar, and while a grammar is made: after about every millisecond of the work, by
+     * the thread that calls; several threads may at a time. It returns 0 to go on. Otherwise the
+     * call gives LSTMGEN_STOPPED. A generator is then as before the call, except that
+     * lstmgen_generator_feed and lstmgen_generator_score may have read a part of the elements.
+     * NULL: nothing is called. */
     int (*on_wait)(void* user);
     /** The argument of on_wait. */
     void* user;

@@ -135,8 +135,9 @@ struct LoadOptions {
     /// that lists these. Empty: what the environment variable LSTMGEN_ISA names, or the best if it
     /// is not set. The results are the same bits with all kernels.
     std::string isa;
-    /// Asked in the load, in predict, in bytes and by generators of this model: after about every
-    /// millisecond of their work, by the thread that calls them. Several threads may ask at a time.
+    /// Asked in the load, in predict, in bytes, by generators of this model, also within an element
+    /// under a grammar, and while a grammar is made: after about every millisecond of the work, by
+    /// the thread that calls. Several threads may ask at a time.
     /// If it returns false, the call throws ErrorCode::stopped. A generator is then as before the
     /// call, except that feed and score may have read a part of the elements. Empty: nothing is
     /// asked.

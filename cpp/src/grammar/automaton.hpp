@@ -28,7 +28,7 @@ constexpr std::uint32_t kDead = 1, kUnknown = 0, kFirstOutcome = 2;
 // (pop).
 class Memo::Engine {
 public:
-    explicit Engine(const Grammar& grammar) : grammar_(grammar) {
+    Engine(const Grammar& grammar, const Continue* keep_going) : grammar_(grammar), sets_(keep_going) {
         words_ = (grammar.elements() + 63) / 64;
         cont_.resize(grammar.rules().size());
         at_end_.assign(grammar.closing_nodes(), kNever);

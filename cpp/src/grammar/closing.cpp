@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <queue>
 
+#include "asking.hpp"
 #include "grammar/grammar.hpp"
 #include "sorting.hpp"
 
@@ -20,10 +21,12 @@ namespace lstmgen::grammar {
 namespace {
 
 constexpr std::size_t kMaxWork = 1 << 22;  // pairs, ways and what waits for them
+constexpr std::size_t kBetween = 1 << 13;  // of these, from one question to the next
 
 class Solver {
 public:
-    Solver(const Grammar& grammar, const SpellingTree& tree) : grammar_(grammar), tree_(tree) {}
+    Solver(const Grammar& grammar, const SpellingTree& tree, const Continue* keep_going)
+        : grammar_(grammar), tree_(tree), keep_going_(keep_going) {}
 
     bool solve() {
         root_pair_ = pair(place_count() + grammar_.root(), 0);
@@ -90,6 +93,10 @@ private:
         bool operator<(const Found& other) const noexcept { return elements > other.elements; }
     };
 
+    void count() {
+        if (++work_ % kBetween == 0 && keep_going_) ask(*keep_going_);
+    }
+
     std::uint32_t place_count() const noexcept { return static_cast<std::uint32_t>(grammar_.places().size()); }
 
     std::uint32_t pair(std::uint32_t what, std::uint32_t from) {
@@ -100,7 +107,7 @@ private:
             pairs_.push_back({what, from});
             pair_of_.insert(key, p);
             fresh_.push_back(p);
-            ++work_;
+            count();
         }
         return p;
     }
@@ -118,7 +125,7 @@ private:
             bool ends = false;
             for (std::uint32_t e = node.first; e < node.last; ++e) {
                 const SpellingTree::Edge& edge = tree_.edges[e];
-                ++work_;
+                count();
                 if (!grammar_.reads(what, edge.byte)) continue;
                 if (edge.to != kNone) wait(p, pair(next, edge.to), 0, kNone);
                 ends = ends || edge.first < edge.last;
@@ -132,14 +139,14 @@ private:
     void push(std::uint32_t p, std::uint32_t to, std::uint64_t elements) {
         if (elements > kMaxElements) return;
         queue_.push({static_cast<std::uint32_t>(elements), p, to});
-        ++work_;
+        count();
     }
 
     /// `p` goes on where `child` ends.
     void wait(std::uint32_t p, std::uint32_t child, std::uint32_t add, std::uint32_t then) {
         waiting_.push_back({p, add, then, pairs_[child].waiting});
         pairs_[child].waiting = static_cast<std::uint32_t>(waiting_.size() - 1);
-        ++work_;
+        count();
         for (std::uint32_t w = pairs_[child].way; w != kNone; w = ways_[w].next)
             deliver(p, add, then, ways_[w].to, ways_[w].elements);
     }
@@ -157,7 +164,7 @@ private:
         const std::uint64_t key = pair_key(found.pair, found.to);
         if (final_.find(key) != kNone) return;
         final_.insert(key, 0);
-        ++work_;
+        count();
         Pair& p = pairs_[found.pair];
         ways_.push_back({found.to, found.elements, p.way});
         p.way = static_cast<std::uint32_t>(ways_.size() - 1);
@@ -170,6 +177,7 @@ private:
 
     const Grammar& grammar_;
     const SpellingTree& tree_;
+    const Continue* keep_going_;
     IdMap pair_of_, final_;
     std::vector<Pair> pairs_;
     std::vector<Final> ways_;
@@ -182,8 +190,8 @@ private:
 
 }  // namespace
 
-Ways find_ways(const Grammar& grammar, const SpellingTree& tree) {
-    Solver solver(grammar, tree);
+Ways find_ways(const Grammar& grammar, const SpellingTree& tree, const Continue* keep_going) {
+    Solver solver(grammar, tree, keep_going);
     return solver.solve() ? solver.result() : Ways{};
 }
 

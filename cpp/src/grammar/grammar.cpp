@@ -107,16 +107,16 @@ public:
     }
 
     /// Drops the alternatives that cannot be spelled. Throws if nothing is left of the root.
-    void find_ends() {
+    void find_ends(const Continue* keep_going) {
         std::vector<std::uint32_t> all(to_.elements());
         for (std::uint32_t i = 0; i < all.size(); ++i) all[i] = i;
-        Ways ways = find_ways(to_, to_.tree_);
+        Ways ways = find_ways(to_, to_.tree_, keep_going);
         to_.closing_nodes_ = to_.tree_.nodes.size();
         if (!ways.complete) {
             const std::vector<std::uint32_t> characters = single_characters();
             if (!characters.empty()) {
                 const SpellingTree tree = to_.make_tree(characters);
-                ways = find_ways(to_, tree);
+                ways = find_ways(to_, tree, keep_going);
                 to_.closing_nodes_ = tree.nodes.size();
                 to_.closes_by_characters_ = true;
             }
@@ -369,12 +369,12 @@ private:
 };
 
 LSTMGEN_KEPT Grammar::Grammar(std::string_view text, const std::vector<std::string>& vocabulary,
-                              const std::vector<std::uint32_t>& never) {
+                              const std::vector<std::uint32_t>& never, const Continue* keep_going) {
     const Gbnf gbnf = parse_gbnf(text);
     spell(vocabulary, never);
     Lowering lowering(*this, text, gbnf, vocabulary);
     lowering.run();
-    lowering.find_ends();
+    lowering.find_ends(keep_going);
     order_rules();
     Crc32 crc;
     crc.update(reinterpret_cast<const std::byte*>(text.data()), text.size());

@@ -17,6 +17,7 @@
 
 #include "grammar/gbnf.hpp"
 #include "grammar/id_map.hpp"
+#include "lstmgen/lstmgen.hpp"
 
 namespace lstmgen::grammar {
 
@@ -66,9 +67,11 @@ public:
 
     /// `vocabulary`: the text of each element, in UTF-8 or other bytes. Empty ones and those in
     /// `never` cannot be drawn. Throws Error (invalid_argument): a syntax error, left recursion, a
-    /// limit, or a vocabulary without which no text can be completed.
+    /// limit, or a vocabulary without which no text can be completed. `keep_going`, if it is not
+    /// null, is asked after about every millisecond of long work. If it returns false, this throws
+    /// Error with the code stopped.
     Grammar(std::string_view text, const std::vector<std::string>& vocabulary,
-            const std::vector<std::uint32_t>& never = {});
+            const std::vector<std::uint32_t>& never = {}, const Continue* keep_going = nullptr);
 
     std::size_t elements() const noexcept { return spellings_.size() - 1; }
     std::size_t alphabet() const noexcept { return alphabet_; }
@@ -136,6 +139,6 @@ struct Ways {
 };
 
 /// All ways from place to place that a text of the root can take (closing.cpp).
-Ways find_ways(const Grammar& grammar, const SpellingTree& tree);
+Ways find_ways(const Grammar& grammar, const SpellingTree& tree, const Continue* keep_going);
 
 }  // namespace lstmgen::grammar

@@ -5,6 +5,7 @@
 #include "checks.hpp"
 #include "kept.hpp"
 #include "message.hpp"
+#include "network.hpp"
 
 namespace lstmgen {
 namespace {
@@ -37,7 +38,7 @@ std::vector<std::uint32_t> never_of(const Model& model, std::vector<std::uint32_
 LSTMGEN_KEPT Grammar::Grammar(const Model& model, std::string_view gbnf, const std::vector<std::uint32_t>& never) {
     const std::vector<std::string>& vocabulary = vocabulary_of(model);  // never_of needs one
     std::vector<std::uint32_t> all = never_of(model, never);
-    grammar::Grammar automaton(gbnf, vocabulary, all);
+    grammar::Grammar automaton(gbnf, vocabulary, all, &model.network()->keep_going());
     compiled_ = std::make_shared<const CompiledGrammar>(
         CompiledGrammar{std::string(gbnf), std::move(all), vocabulary, std::move(automaton)});
 }
@@ -49,10 +50,10 @@ LSTMGEN_KEPT const std::string& Grammar::text() const {
 
 namespace grammar {
 
-std::shared_ptr<Memo> make_memo(const lstmgen::Grammar& grammar) {
+std::shared_ptr<Memo> make_memo(const lstmgen::Grammar& grammar, const Continue& keep_going) {
     const auto& compiled = grammar.compiled();
     if (!compiled) return nullptr;
-    return std::make_shared<Memo>(std::shared_ptr<const Grammar>(compiled, &compiled->automaton));
+    return std::make_shared<Memo>(std::shared_ptr<const Grammar>(compiled, &compiled->automaton), &keep_going);
 }
 
 Guard::Guard(lstmgen::Grammar grammar, std::size_t outputs, std::shared_ptr<Memo> memo, std::uint64_t length)
@@ -107,27 +108,41 @@ bool Guard::ended() {
     return std::all_of(bits, bits + words, [](std::uint64_t word) { return word == 0; });
 }
 
-void Guard::drawn(std::uint32_t id) {
+void Guard::accept(std::uint32_t id) {
     if (!run_) return;
     allowed_ = nullptr;
     run_->accept(id);
-    if (left_ != kUnlimited) --left_;
+}
+
+void Guard::drawn(std::uint32_t id) {
+    accept(id);
+    if (run_ && left_ != kUnlimited) --left_;
 }
 
 void Guard::read(const std::uint32_t* ids, std::size_t n, std::size_t first) {
     if (!run_) return;
-    allowed_ = nullptr;
     Run trial(*run_);
+    read(trial, ids, n, first);
+    run_->swap(trial);
+}
+
+void Guard::check(const std::uint32_t* ids, std::size_t n) const {
+    if (!run_) return;
+    Run trial(*run_);
+    read(trial, ids, n, 0);
+}
+
+void Guard::read(Run& run, const std::uint32_t* ids, std::size_t n, std::size_t first) const {
+    allowed_ = nullptr;
     for (std::size_t i = 0; i < n; ++i) {
         try {
-            trial.accept(ids[i]);
+            run.accept(ids[i]);
         } catch (const Error& error) {
             if (error.code() != ErrorCode::invalid_argument) throw;
             refuse({"the element % at position % cannot stand there in a text of the grammar",
                     Part::quoted(grammar_.compiled()->elements[ids[i]]), first + i});
         }
     }
-    for (std::size_t i = 0; i < n; ++i) run_->accept(ids[i]);
 }
 
 void Guard::save(StateWriter& out) const {
@@ -156,7 +171,7 @@ Guard Guard::load(const Model& model, StateReader& in) {
     std::vector<std::uint32_t> never(in.size(std::min(model.info().outputs, in.left() / sizeof(std::uint32_t))));
     in.bytes(never.data(), never.size() * sizeof(std::uint32_t));
     lstmgen::Grammar grammar(model, text, never);
-    auto memo = make_memo(grammar);
+    auto memo = make_memo(grammar, model.network()->keep_going());
     Guard guard(std::move(grammar), model.info().outputs, std::move(memo), kUnlimited);
     guard.length_ = in.number<std::uint64_t>();
     guard.left_ = in.number<std::uint64_t>();

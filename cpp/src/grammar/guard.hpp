@@ -26,8 +26,9 @@ struct CompiledGrammar {
 
 namespace grammar {
 
-/// What the sequences of one thread share.
-std::shared_ptr<Memo> make_memo(const lstmgen::Grammar& grammar);
+/// What the sequences of one thread share. Work on an element asks `keep_going`, which must outlive
+/// the memo. If that stops it, the guard is as before the call.
+std::shared_ptr<Memo> make_memo(const lstmgen::Grammar& grammar, const Continue& keep_going);
 
 /// Follows one sequence. Without a grammar it allows everything, and never ends.
 class Guard {
@@ -54,6 +55,10 @@ public:
     /// Goes on as `other` does, which has the same grammar. It keeps its own memo.
     void copy_from(const Guard& other);
 
+    /// Works out what `allowed` and `drawn` need, so that they cannot be stopped.
+    void work_out() {
+        if (run_) run_->work_out();
+    }
     /// A bit for each element, 64 to a word: those that can be drawn; null without a grammar. Valid
     /// until any guard of the memo is asked for something. Throws Error (invalid_argument) if no
     /// text is as short as it must be.
@@ -65,11 +70,17 @@ public:
     /// (n) elements that were not drawn here. Throws Error (invalid_argument), and changes nothing,
     /// if one of them cannot follow. The error counts their positions from `first`.
     void read(const std::uint32_t* ids, std::size_t n, std::size_t first = 0);
+    /// Throws as `read` does, and reads nothing.
+    void check(const std::uint32_t* ids, std::size_t n) const;
+    /// An element that was not drawn here, and that can follow.
+    void accept(std::uint32_t id);
 
     void save(StateWriter& out) const;
     static Guard load(const Model& model, StateReader& in);
 
 private:
+    void read(Run& run, const std::uint32_t* ids, std::size_t n, std::size_t first) const;
+
     lstmgen::Grammar grammar_;
     std::unique_ptr<Run> run_;
     std::uint64_t length_ = kUnlimited, left_ = kUnlimited;

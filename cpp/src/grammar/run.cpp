@@ -16,10 +16,14 @@ constexpr std::size_t kMaxJoined = 1 << 12;  // of that, what joins a state at o
 
 }  // namespace
 
-LSTMGEN_KEPT Memo::Memo(std::shared_ptr<const Grammar> grammar) : Memo(grammar, room_for(*grammar)) {}
+LSTMGEN_KEPT Memo::Memo(std::shared_ptr<const Grammar> grammar, const Continue* keep_going)
+    : Memo(grammar, room_for(*grammar), keep_going) {}
 
-LSTMGEN_KEPT Memo::Memo(std::shared_ptr<const Grammar> grammar, std::size_t most_bytes)
-    : grammar_(std::move(grammar)), most_bytes_(most_bytes), engine_(std::make_unique<Engine>(*grammar_)) {}
+LSTMGEN_KEPT Memo::Memo(std::shared_ptr<const Grammar> grammar, std::size_t most_bytes, const Continue* keep_going)
+    : grammar_(std::move(grammar)),
+      most_bytes_(most_bytes),
+      keep_going_(keep_going),
+      engine_(std::make_unique<Engine>(*grammar_, keep_going)) {}
 
 LSTMGEN_KEPT Memo::~Memo() = default;
 
@@ -38,12 +42,13 @@ LSTMGEN_KEPT void Memo::clear() {
         run->write(states.back().data(), states.back().size());
         before.emplace_back(run->state_, run->stack_);
     }
-    auto engine = std::make_unique<Engine>(*grammar_);
+    auto engine = std::make_unique<Engine>(*grammar_, keep_going_);
     engine->allow_all();
     engine_.swap(engine);
     try {
         for (std::size_t i = 0; i < runs_.size(); ++i) runs_[i]->load(states[i].data(), states[i].size());
-    } catch (...) {  // no memory
+        ++times_cleared_;
+    } catch (...) {  // no memory, or it was stopped
         engine_.swap(engine);
         for (std::size_t i = 0; i < runs_.size(); ++i)
             std::tie(runs_[i]->state_, runs_[i]->stack_) = std::move(before[i]);
@@ -99,17 +104,19 @@ void Run::follow(std::size_t popped, std::uint32_t outcome) {
         stack_.erase(stack_.begin() + static_cast<std::ptrdiff_t>(kept),
                      stack_.begin() + static_cast<std::ptrdiff_t>(before));
     state_ = to.state;
+    entry_ = kNone;
 }
 
 /// Segments of the array join a state that has come to the end of what it knows. What the run
-/// stands for is the same after each step, so an error leaves it as it was.
-void Run::settle() {
+/// stands for is the same after each step, so an error leaves it as it was. `joins`: many at once
+/// may join, which is faster if there are very many.
+void Run::settle(bool joins) {
     Memo::Engine& engine = *memo_->engine_;
     const auto segment = [&](std::size_t i) { return engine.level_at(stack_[stack_.size() - i].level).segment; };
     // After a few, ever more at once: each time, all of the state is built anew.
     for (std::size_t most = 1, k = 0; engine.has_empty(state_) && !stack_.empty(); ++k) {
         std::size_t n = 1;
-        if (k >= 8) {
+        if (joins && k >= 8) {
             most = std::min(64 * most, kMaxJoined);
             for (std::size_t sets = 0; n < std::min(most, stack_.size()); ++n) {
                 sets += engine.sets().reachable(segment(n)).size();
@@ -130,14 +137,24 @@ std::uint32_t Run::entry(std::size_t& known) {
         const std::uint32_t i = engine.last_entry(state_, vector());
         if (i != kNone && !engine.entry_at(i).needs_more) return i;
     }
-    return new_entry(known);
+    return kept_entry(known);
+}
+
+/// The same, if that was not found at once.
+LSTMGEN_CALLED std::uint32_t Run::kept_entry(std::size_t& known) {
+    if (entry_ == kNone || entry_time_ != memo_->times_cleared_) {
+        entry_ = new_entry(entry_known_);
+        entry_time_ = memo_->times_cleared_;
+    }
+    known = entry_known_;
+    return entry_;
 }
 
 std::uint32_t Run::new_entry(std::size_t& known) {
-    if (memo_->engine_->has_grown()) {
-        if (memo_->engine_->bytes() > memo_->most_bytes_ + kSetsOfRun / 2 * memo_->runs_.size()) memo_->clear();
-        memo_->engine_->begin_element(memo_->runs_.size());
-    }
+    if (memo_->engine_->has_grown() &&
+        memo_->engine_->bytes() > memo_->most_bytes_ + kSetsOfRun / 2 * memo_->runs_.size())
+        memo_->clear();
+    memo_->engine_->begin_element(memo_->runs_.size());
     try {
         return find_entry(known);
     } catch (const Error&) {
@@ -179,6 +196,15 @@ LSTMGEN_KEPT const std::uint64_t* Run::allowed(std::uint64_t left) {
     return mask_.data();
 }
 
+/// Reads a letter of an allowed element, by what `entry` has worked out.
+inline void Run::read_letter(std::size_t letter) {
+    Memo::Engine& engine = *memo_->engine_;
+    const std::uint32_t to = engine.step(state_, letter);
+    if (engine.outcome_at(to).pushes > 0) return follow(0, to);
+    state_ = engine.outcome_at(to).state;
+    entry_ = kNone;
+}
+
 LSTMGEN_KEPT void Run::accept(std::uint32_t id) {
     const Grammar& grammar = this->grammar();
     if (id >= grammar.elements()) refuse({"grammar: expected an element below %, found %", grammar.elements(), id});
@@ -190,14 +216,33 @@ LSTMGEN_KEPT void Run::accept(std::uint32_t id) {
     if (stack_.size() > kMaxDepth) refuse({"grammar: expected up to % open places, found more", kMaxDepth});
     const std::uint8_t* const letters = grammar.spelling(id);
     const std::size_t n = grammar.spelling_length(id);
-    for (std::size_t k = 0; k < n; ++k) {  // what `entry` has worked out
-        if (k > 0) settle();
-        const std::uint32_t to = engine.step(state_, letters[k]);
-        if (engine.outcome_at(to).pushes > 0)
-            follow(0, to);
-        else
-            state_ = engine.outcome_at(to).state;
+    if (n == 1) return read_letter(letters[0]);
+    // What an error would have to put back: more than the entry knows does not leave the array.
+    const std::size_t kept = stack_.size() - known;
+    const std::uint32_t state = state_;
+    taken_.assign(stack_.begin() + static_cast<std::ptrdiff_t>(kept), stack_.end());
+    try {
+        for (std::size_t k = 0; k < n; ++k) {
+            if (k > 0) settle(false);
+            read_letter(letters[k]);
+        }
+    } catch (...) {
+        stack_.resize(kept);
+        stack_.insert(stack_.end(), taken_.begin(), taken_.end());
+        state_ = state;
+        throw;
     }
+}
+
+LSTMGEN_KEPT void Run::work_out() {
+    std::size_t known;
+    entry(known);
+}
+
+LSTMGEN_KEPT void Run::swap(Run& other) noexcept {
+    std::swap(state_, other.state_);
+    stack_.swap(other.stack_);
+    entry_ = other.entry_ = kNone;
 }
 
 LSTMGEN_KEPT bool Run::is_complete() {
@@ -332,6 +377,7 @@ LSTMGEN_KEPT void Run::load(const void* from, std::size_t bytes) {
         damaged({"expected the begin of a text of the grammar, found what none begins with"});
     state_ = engine.state_of(top);
     stack_ = std::move(stack);
+    entry_ = kNone;
 }
 
 }  // namespace lstmgen::grammar

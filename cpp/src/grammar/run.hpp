@@ -19,9 +19,12 @@ class Run;
 /// For one thread at a time; it may be given up at any moment.
 class Memo {
 public:
-    explicit Memo(std::shared_ptr<const Grammar> grammar);
+    /// `keep_going`, if it is not null, must outlive the memo. It is asked after about every
+    /// millisecond of work on an element. If it returns false, the function of the run throws Error
+    /// with the code stopped, and the run is as before.
+    explicit Memo(std::shared_ptr<const Grammar> grammar, const Continue* keep_going = nullptr);
     /// `most_bytes`: after which it begins anew, but for the states of the runs.
-    Memo(std::shared_ptr<const Grammar> grammar, std::size_t most_bytes);
+    Memo(std::shared_ptr<const Grammar> grammar, std::size_t most_bytes, const Continue* keep_going = nullptr);
     ~Memo();
     Memo(const Memo&) = delete;
     Memo& operator=(const Memo&) = delete;
@@ -40,6 +43,8 @@ private:
 
     std::shared_ptr<const Grammar> grammar_;
     std::size_t most_bytes_;
+    const Continue* keep_going_;
+    std::uint64_t times_cleared_ = 0;
     std::vector<Run*> runs_;  // which use it
     std::unique_ptr<Engine> engine_;
 };
@@ -66,9 +71,16 @@ public:
     /// (invalid_argument) if `left` is below shortest_end().
     const std::uint64_t* allowed(std::uint64_t left = kUnlimited);
 
+    /// Works out what `allowed`, `shortest_end` and `accept` need. Those take little time then, and
+    /// throw no Error but invalid_argument, until the memo begins anew.
+    void work_out();
+
     /// Appends an element. Throws Error (invalid_argument) if it is not allowed; the run is as
     /// before then.
     void accept(std::uint32_t id);
+
+    /// Becomes a run of the same memo, which becomes this one.
+    void swap(Run& other) noexcept;
 
     /// The text is one of the grammar.
     bool is_complete();
@@ -93,17 +105,24 @@ private:
         std::uint64_t elements;  // to its end and that of all below, at least
     };
 
-    void settle();
+    void settle(bool joins = true);
+    void read_letter(std::size_t letter);
     void follow(std::size_t popped, std::uint32_t outcome);
     std::size_t write(void* to, std::size_t capacity);
     std::uint32_t vector() const noexcept;
     std::uint32_t entry(std::size_t& known);
+    std::uint32_t kept_entry(std::size_t& known);
     std::uint32_t new_entry(std::size_t& known);
     std::uint32_t find_entry(std::size_t& known);
 
     std::shared_ptr<Memo> memo_;
     std::uint32_t state_ = 0;
-    std::vector<Level> stack_;         // (segments of the array), the lowest first
+    std::vector<Level> stack_;  // (segments of the array), the lowest first
+    // What `entry` found last, and when. Null once the run has gone on.
+    std::uint32_t entry_ = kNone;
+    std::size_t entry_known_ = 0;
+    std::uint64_t entry_time_ = 0;
+    std::vector<Level> taken_;         // working memory of `accept`
     std::vector<std::uint64_t> mask_;  // ((elements + 63) / 64), an answer of `allowed`
     // Working memory of `write`.
     std::vector<std::uint32_t> order_;                         // (sets that it writes)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "asking.hpp"
 #include "message.hpp"
 
 namespace lstmgen::grammar {
@@ -16,7 +17,11 @@ constexpr std::size_t kMaxReachable = 1 << 14;  // sets of one state
 
 }  // namespace
 
-void StackSets::too_long() const { too_ambiguous("the next element takes too long"); }
+void StackSets::next_piece(std::uint64_t work) {
+    if (work - piece_ > later_) too_ambiguous("the next element takes too long");
+    if (keep_going_) ask(*keep_going_);
+    take_piece(piece_ + later_, std::max(work, kBetween));
+}
 
 std::size_t StackSets::bytes() const noexcept {
     return nodes_.capacity() * sizeof(Node) + edges_.capacity() * sizeof(Edge) + table_.bytes() + united_.bytes() +
@@ -32,7 +37,8 @@ void StackSets::need_room(std::size_t edges) {
     too_ambiguous("they take too much memory");
 }
 
-StackSets::StackSets() : nodes_{{0, 0, 0, false}, {0, 0, 0, true}}, marks_(2, 0), renamed_(2, 0) {}
+StackSets::StackSets(const Continue* keep_going)
+    : nodes_{{0, 0, 0, false}, {0, 0, 0, true}}, marks_(2, 0), renamed_(2, 0), keep_going_(keep_going) {}
 
 std::uint64_t StackSets::hash(bool has_empty, const Edge* edges, std::size_t n) const noexcept {
     std::uint64_t h = has_empty ? 1 : 0;

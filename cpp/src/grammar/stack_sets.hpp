@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "grammar/id_map.hpp"
+#include "lstmgen/lstmgen.hpp"
 
 namespace lstmgen::grammar {
 
@@ -24,18 +25,21 @@ public:
         std::uint32_t place, below;
     };
 
-    StackSets();
+    /// `keep_going`, if it is not null, must outlive this. See `spend`.
+    explicit StackSets(const Continue* keep_going = nullptr);
 
     /// From now on, `work` steps and `bytes` in all are allowed. What needs more throws Error. A
     /// step takes about 20 ns.
     void allow(std::uint64_t work, std::size_t bytes) noexcept {
-        work_ = work;
+        take_piece(work, kBetween);
         most_bytes_ = bytes;
         is_full_ = false;
     }
+    /// Counts steps that are about to be done. After about each millisecond of them it asks
+    /// `keep_going`, and throws Error with the code stopped if that returns false.
     void spend(std::uint64_t work) {
-        if (work > work_) too_long();
-        work_ -= work;
+        if (work > piece_) next_piece(work);
+        piece_ -= work;
     }
     /// The last error was one of bytes.
     bool is_full() const noexcept { return is_full_; }
@@ -84,7 +88,14 @@ private:
     bool is_lower(std::uint32_t a, std::uint32_t b) const noexcept {
         return nodes_[a].depth != nodes_[b].depth ? nodes_[a].depth < nodes_[b].depth : a < b;
     }
-    [[noreturn]] void too_long() const;
+    static constexpr std::uint64_t kBetween = 1 << 15;  // steps from one question to the next
+
+    /// Divides the steps that are left. So one comparison counts them, and tells when to ask.
+    void take_piece(std::uint64_t left, std::uint64_t most) noexcept {
+        piece_ = left < most ? left : most;
+        later_ = left - piece_;
+    }
+    void next_piece(std::uint64_t work);
     void need_room(std::size_t edges);
 
     std::uint64_t hash(bool has_empty, const Edge* edges, std::size_t n) const noexcept;
@@ -98,7 +109,9 @@ private:
     std::uint32_t mark_ = 0;
     std::vector<Merge> merges_;
     std::vector<Edge> merged_, built_, gathered_;
-    std::uint64_t work_ = std::numeric_limits<std::uint64_t>::max();
+    // The steps that are left: those until the next question, and those after it.
+    std::uint64_t piece_ = 0, later_ = std::numeric_limits<std::uint64_t>::max();
+    const Continue* keep_going_;
     std::size_t most_bytes_ = std::numeric_limits<std::size_t>::max();
     bool is_full_ = false;
 };
