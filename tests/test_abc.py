@@ -176,14 +176,16 @@ def test_hostile_abc_is_read_within_the_bound(tmp_path: Path, mutation: str) -> 
 
 
 # Texts with much work in each byte, and how many functions are called for a byte.
-WORK: dict[str, tuple[str, int]] = {
+WORK: dict[str, tuple[str, float]] = {
     "notes": ("CDEFGABcdefgab", 13),
     "notes and bars": ("c|", 17),
     "lines of a note": ("c\n", 17),
     "accidentals": ("^c", 14),
     "chords": ("[ce]", 13),
     "chords that are tied": ("[ceg]-", 5),
-    "broken rhythms": ("c>d", 22),
+    "broken rhythms": ("c>d", 9.1),
+    "broken rhythms of chords": ("[ce]>", 13),
+    "broken rhythms within tuplets": ("(3c>d>e", 11.5),
     "tuplets": ("(3ccc", 12),
     "ties": ("c-", 8),
     "lengths": ("c3/2", 4),

@@ -23,7 +23,8 @@ from lstmgen.cli import predict
 from lstmgen.keras_file import layer_list
 from lstmgen.keras_file import reader as keras_reader
 from lstmgen.training.tasks import corpus
-from lstmgen.vocabulary import reading
+from lstmgen.vocabulary import pickles, reading
+from support.work import calls
 
 _SIZE = 200_000  # bytes of most files here
 
@@ -98,6 +99,22 @@ VOCABULARIES: dict[str, tuple[str, bytes, str]] = {
         pickled(
             b"ckeras\nTokenizer\n)\x81}(" + b"".join(text(b"%04x" % i) + b"K\0" for i in range(9_000)) + b"u\x94b",
             b"h\0b" * 30_000,
+        ),
+        _BOMB,
+    ),
+    "an array in a pickle that is filled many times": (
+        "v.pkl",
+        pickled(
+            b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85C\x01b\x87R(K\x01K\x01\x85cnumpy\ndtype\n",
+            text(b"i1") + b"\x85R\x89C\x01at\x940" + b"h\0b" * (_SIZE // 3),
+        ),
+        _BOMB,
+    ),
+    "an array in a pickle that is made of a byte many times": (
+        "v.pkl",
+        pickled(
+            b"cnumpy.core.numeric\n_frombuffer\n\x940(C\1acnumpy\ndtype\n" + text(b"u1"),
+            b"\x85RK\1\x85X\1\0\0\0Ct\x940(" + b"h\0h\1R" * (_SIZE // 5) + b"l",
         ),
         _BOMB,
     ),
@@ -182,6 +199,55 @@ def test_hostile_rows_are_within_the_bound(tmp_path: Path, mutation: str) -> Non
     else:
         with pytest.raises(ValueError, match=expected):
             bounded(len(data), lambda: sequence_files.read_sequences(path))
+
+
+# Rows with much work in each byte, and how many functions are called for a byte.
+WORK_OF_ROWS: dict[str, tuple[bytes, float]] = {
+    "numbers": (b"1\n", 4.6),
+    "letters": (b"a\n", 3.1),
+    "labels": (b"1,a\n", 2.6),
+    "several numbers": (b"1 2\n", 5.8),
+}
+
+
+@pytest.mark.parametrize("what", WORK_OF_ROWS)
+def test_the_work_for_a_byte_of_rows_is_bounded(tmp_path: Path, what: str) -> None:
+    unit, most = WORK_OF_ROWS[what]
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"x\n" + unit * (8000 // len(unit)))
+    assert calls(lambda: sequence_files.read_sequences(path)) <= most * path.stat().st_size
+
+
+# Pickles with much work in each byte, and how many functions are called for a byte.
+WORK_OF_PICKLES: dict[str, tuple[bytes, bytes, float]] = {
+    "one value many times": (b"(N", b"2", 5.4),
+    "texts": (b"(", b"U\0", 9.6),
+    "scalars of numpy": (
+        b"cnumpy.core.multiarray\nscalar\n\x940cnumpy\ndtype\n" + text(b"u1") + b"\x85RC\x01a\x86\x940(",
+        b"h\0h\1R",
+        10.0,
+    ),
+    "arrays of a byte": (
+        b"cnumpy.core.numeric\n_frombuffer\n\x940(C\1acnumpy\ndtype\n" + text(b"u1") + b"\x85RK\1\x85X\1\0\0\0Ct\x940(",
+        b"h\0h\1R",
+        20.0,
+    ),
+    "types of numpy": (b"cnumpy\ndtype\n\x940" + text(b"i1") + b"\x85\x940(", b"h\0h\1R", 10.0),
+    "integers": (b"(", b"K\1", 5.4),
+    "memo": (b"(N", b"2\x94", 6.6),
+}
+
+
+@pytest.mark.parametrize("what", WORK_OF_PICKLES)
+def test_the_work_for_a_byte_of_a_pickle_is_bounded(what: str) -> None:
+    begin, unit, most = WORK_OF_PICKLES[what]
+    data = pickled(begin, unit * (8000 // len(unit)), b"l")
+
+    def read() -> None:
+        with contextlib.suppress(pickles.Refused):  # types of numpy
+            pickles.loads(data)
+
+    assert calls(read) <= most * len(data)
 
 
 IDS: dict[str, tuple[bytes, int | str]] = {  # how many sequences, or what the error says

@@ -132,7 +132,7 @@ def read_csv(path: str | os.PathLike[str], header: str = "auto") -> list[Row]:
     line = 1
     try:
         for fields in reader:
-            if any(field.strip() for field in fields):
+            if any(map(str.strip, fields)):
                 if len(fields) > 2:
                     raise ValueError(
                         f"{name}: line {line}: expected sequence,label, found {len(fields)} fields; a sequence with "
@@ -165,6 +165,8 @@ def is_numeric(sequence: str) -> bool:
     >>> is_numeric("1, 2"), is_numeric("1 a"), is_numeric("")
     (True, False, False)
     """
+    if number(sequence) is not None:  # most often it is one number, which float() reads fastest
+        return True
     found = pieces(sequence)
     return bool(found) and all(number(piece) is not None for piece in found)
 

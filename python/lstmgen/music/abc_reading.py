@@ -43,15 +43,17 @@ _TEMPO = re.compile(r"((?:\d{1,3}/\d{1,3}\s?){1,4})=\s?(\d{1,4})")
 _LENGTH = r"\d{0,4}/{0,4}\d{0,4}"
 _NOTE = rf"[A-Ga-g][,']*{_LENGTH}"
 _NOTES = re.compile(_NOTE)
+_BROKEN = re.compile(r"(<+|>+)")
+_NOTES_AND_BROKEN = re.compile(rf"{_NOTE}|<+|>+")
 _PARTS = re.compile(rf"(\^\^?|__?|=)?(([A-Ga-g])([,']*))({_LENGTH})")  # sign; name: letter, octave; length
 TIMED = re.compile(rf"([A-Ga-gxz][,']*)({_LENGTH})")  # a note or rest, within what TOKEN finds
 TOKEN = re.compile(
-    # Notes in a row, with what begins no token between them.
-    rf"""(?P<notes>[A-Ga-g][^]xzXZ"{{!+^_=([:|<>&-]*)
+    # Notes in a row, with broken rhythms and what begins no token between them.
+    rf"""(?P<notes>[A-Ga-g][^]xzXZ"{{!+^_=([:|&-]*)
     |(?P<bar>\[?[:|]+\]?|\[(?=["1-9]))
     |(?P<signed>(?:\^\^?|__?|=){_NOTE})
     |(?P<tie>-)
-    |(?P<broken><+|>+)
+    |(?P<broken><+|>+)  # not after a note
     |(?P<rest>[xz](?P<rest_length>{_LENGTH}))
     |(?P<skip>"[^"]*"|\{{[^{{}}]*\}}|![^!]*!|\+[^+|]*\+)
     |(?P<tuplet>\((?P<p>[2-9])(?::(?P<q>\d?))?(?::(?P<r>\d?))?)
@@ -180,6 +182,51 @@ class _Voice:
         if self.now > _MAX_QUARTERS * _TICKS:
             raise _too_long(self.now)
 
+    def add_plain(self, note: str, pitch: int, ticks: int) -> None:
+        """Add a note that is no chord and that no tie changes, and go on by it."""
+        if self.tuplet[0]:
+            ticks = _scaled(ticks, self.lasting(_WHOLE), _WHOLE)
+        elif self.broken is not _EVEN:
+            ticks = _shifted(ticks, self.broken)
+            self.broken = _EVEN
+        ticks = ticks or 1
+        self.last, self.lasted = {note: len(self.starts)}, ticks
+        self.starts.append(self.now)
+        self.durations.append(ticks)
+        self.pitches.append(pitch)
+        self.now += ticks
+        if self.now > _MAX_QUARTERS * _TICKS:
+            raise _too_long(self.now)
+
+    def add_broken(self, found: Iterable[str], pitches: Mapping[str, int], ticks: Mapping[str, int]) -> None:
+        """Do as `add_plain` and `shift` do one by one. The first is a note."""
+        starts, durations, midi = self.starts, self.durations, self.pitches
+        now, lasted, broken, note = self.now, self.lasted, self.broken, ""
+        left, q, p = self.tuplet
+        for token in found:
+            if token[0] in "<>":
+                if broken is _EVEN:
+                    mine, broken = _broken(token[:3])
+                    before, lasted = lasted, _scaled(lasted, *mine)
+                    durations[-1] = max(1, lasted)
+                    now += lasted - before
+                continue
+            note, lasted = token, ticks[token]
+            if left:
+                part = _scaled(_scaled(_WHOLE, q, p), *broken)
+                lasted, broken, left = _scaled(lasted, part, _WHOLE), _EVEN, left - 1
+            elif broken is not _EVEN:
+                lasted, broken = _shifted(lasted, broken), _EVEN
+            lasted = lasted or 1
+            starts.append(now)
+            durations.append(lasted)
+            midi.append(pitches[note])
+            now += lasted
+            if now > _MAX_QUARTERS * _TICKS:
+                raise _too_long(now)
+        self.now, self.lasted, self.broken, self.tuplet = now, lasted, broken, (left, q, p)
+        self.last = {note: len(starts) - 1}
+
     def add_in_a_row(self, notes: Sequence[str], pitches: Iterable[int], ticks: list[int]) -> None:
         """Add notes, one after the other, that neither a tie nor a broken rhythm changes."""
         left, q, p = self.tuplet
@@ -203,11 +250,13 @@ class _Voice:
         if self.broken is not _EVEN:  # it is already
             return
         mine, self.broken = _broken(signs[:3])
-        change = _scaled(self.lasted, *mine) - self.lasted
+        lasted = _scaled(self.lasted, *mine)
+        change = lasted - self.lasted
         for at in self.last.values() if len(self.last) == 1 else self.by_name().values():
-            self.durations[at] = max(1, self.durations[at] + change)
+            duration = self.durations[at] + change
+            self.durations[at] = duration if duration > 0 else 1
         self.now += change
-        self.lasted += change
+        self.lasted = lasted
 
 
 class TuneReader:
@@ -329,7 +378,11 @@ class TuneReader:
         for found in TOKEN.finditer(line):
             kind = found.lastgroup
             if kind == "notes":
-                self._notes(found[0])
+                text = found[0]
+                if "<" in text or ">" in text:
+                    self._notes_and_broken(text)
+                else:
+                    self._notes(text)
             elif kind == "bar":
                 voice = self._voice
                 voice.bar = voice.now = voice.end = max(voice.now, voice.end)
@@ -368,6 +421,20 @@ class TuneReader:
                 self._voice.go_on(whole, {})
         self._close(_EVEN)
 
+    def _notes_and_broken(self, text: str) -> None:
+        """Add notes in a row with broken rhythms between them."""
+        voice, found = self._voice, _NOTES_AND_BROKEN.findall(text)
+        count = sum(1 for token in found if token[0] not in "<>")
+        if self._chord is None and not voice.tied and count <= self._left:
+            self._left -= count
+            voice.add_broken(found, voice.pitches_in(self._key), self._ticks)
+            return
+        for part in _BROKEN.split(text):
+            if part[:1] in ("<", ">"):
+                voice.shift(part)
+            elif _NOTES.search(part):
+                self._notes(part)
+
     def _notes(self, text: str) -> None:
         """Add notes in a row, or notes of the chord that is open."""
         notes = _NOTES.findall(text) if len(text) > 1 else [text]
@@ -386,7 +453,7 @@ class TuneReader:
                 self._single(note, voice.pitch_of(note))
                 at += 1
             elif at > len(notes) - _FEW or voice.broken is not _EVEN:
-                self._single(note, pitches[note])
+                voice.add_plain(note, pitches[note], ticks[note])
                 at += 1
             else:
                 row = notes[at : at + voice.tuplet[0]] if voice.tuplet[0] else notes[at:]
@@ -477,6 +544,12 @@ def _named(note: str) -> tuple[str, str, int]:
 def _scaled(ticks: int, numerator: int, denominator: int) -> int:
     """Return a part of a time, to the nearest tick."""
     return (2 * ticks * numerator + denominator) // (2 * denominator)
+
+
+@functools.lru_cache(1024)
+def _shifted(ticks: int, factor: tuple[int, int]) -> int:
+    """Return how long a note lasts after a broken rhythm."""
+    return _scaled(ticks, _scaled(_WHOLE, *factor), _WHOLE)
 
 
 @functools.lru_cache

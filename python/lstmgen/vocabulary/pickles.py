@@ -32,6 +32,7 @@ _MAX_MARKS = 1000
 # What lists, dicts and copies may take: bytes for each byte of the pickle, and bytes more.
 _MEMORY_RATIO, _MEMORY = 20, 2**22
 _ENTRY = 64  # bytes of an entry of a list or dict that is copied
+_ARRAY = 400  # bytes of an array without its numbers
 
 
 class Refused(ValueError):
@@ -193,6 +194,7 @@ _TYPES = frozenset(
     f"builtins.{name}" for name in ("int", "float", "str", "bool", "list", "dict", "set", "tuple", "object")
 )
 _TOKENIZER = "Tokenizer"
+_ARRAY_OF = "numpy._core.numeric._frombuffer"
 
 
 def _named(module: str, name: str) -> _Name:
@@ -290,9 +292,15 @@ def _dtype(code: object, align: object = False, copy: object = False) -> _Dtype:
 def _scalar(dtype: object, data: object = b"") -> Any:
     if isinstance(dtype, _Dtype) and dtype.kind.hasobject:
         raise Refused("a scalar of numpy that is an object")
-    made = _Array()
-    made.fill((1,), dtype, False, data)
-    return made.values()[0]
+    if not isinstance(dtype, _Dtype):
+        _broken("an array without shape or type")
+    raw = _raw(data)
+    if dtype.kind.itemsize != len(raw):
+        _broken(f"an array of 1 numbers in {len(raw)} bytes")
+    try:
+        return (np.frombuffer(raw, dtype.kind) if raw else np.zeros(1, dtype.kind)).tolist()[0]
+    except (ValueError, SystemError) as error:  # beyond Unicode
+        _broken(str(error))
 
 
 _CALLS: Mapping[str, Callable[..., Any]] = {
@@ -305,7 +313,7 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
     "copyreg.__newobj__": _new,
     "numpy._core.multiarray._reconstruct": _array,
     "numpy._core.multiarray.scalar": _scalar,
-    "numpy._core.numeric._frombuffer": _array_of,
+    _ARRAY_OF: _array_of,
     "numpy.dtype": _dtype,
 }
 
@@ -385,6 +393,8 @@ class _Machine:
     def call(self, function: Any, arguments: Any) -> None:
         """Put what a constructor of the table makes on the stack."""
         self.spend(_copied(arguments))
+        if isinstance(function, _Name) and function.name == _ARRAY_OF:
+            self.spend(_ARRAY)
         self.container(_call(function, arguments))
 
     def mark(self) -> None:
@@ -478,6 +488,7 @@ class _Machine:
                 raise Refused("a Tokenizer that is not Keras's: its state is no dict of settings")
             target.settings |= state
         elif isinstance(target, _Array):
+            self.spend(_ARRAY)
             if type(state) is not tuple or len(state) not in (4, 5):
                 _broken("an array without its state")
             target.fill(*state[-4:])
