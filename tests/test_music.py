@@ -487,14 +487,15 @@ NAMED = {  # tracks of a file, and the part of music21's partition that has the 
 }
 
 
-@pytest.mark.parametrize("name", NAMED)
-def test_the_first_part_with_notes_counts(tmp_path: Path, music21: Any, name: str) -> None:
-    tracks, part = NAMED[name]
-    path = tmp_path / "x.mid"
-    path.write_bytes(midi_tracks(*tracks))
-    expected = lesson_notes(music21, path, part)
-    assert expected and not any(lesson_notes(music21, path, empty) for empty in range(part))
-    assert read(path, notation="lesson") == [expected]
+def test_the_first_part_with_notes_counts(tmp_path: Path, music21: Any) -> None:
+    expected: dict[Path, list[str]] = {}
+    for name, (tracks, part) in NAMED.items():
+        path = tmp_path / f"{name}.mid"
+        path.write_bytes(midi_tracks(*tracks))
+        expected[path] = lesson_notes(music21, path, part)
+        assert expected[path] and not any(lesson_notes(music21, path, empty) for empty in range(part)), name
+    found = music.read_pieces(expected, notation="lesson", jobs=1)  # one process imports music21
+    assert dict(zip(found.sources, found.pieces, strict=True)) == expected
 
 
 @needs_music21
