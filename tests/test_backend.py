@@ -40,7 +40,9 @@ def test_what_is_installed_is_taken(
     assert chosen(monkeypatch, *installed) == name
     err = capsys.readouterr().err
     assert err == (
-        f"Keras runs on {name}, since TensorFlow is not installed; KERAS_BACKEND={name} says so, too\n" if name else ""
+        f"Keras runs on {name}, since TensorFlow is not installed; set KERAS_BACKEND={name} to hide this line\n"
+        if name
+        else ""
     )
 
 

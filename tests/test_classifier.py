@@ -532,8 +532,8 @@ def test_the_command_line_classifies(lesson: Trained, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give sequences, or --file, and not both"),
-        (["green", "--file", "x.csv"], "give sequences, or --file, and not both"),
+        ([], "give sequences or --file, one of the two"),
+        (["green", "--file", "x.csv"], "give sequences or --file, one of the two"),
         (["--file", "none.txt"], "none.txt: No such file"),
         (["GREEN"], "'GREEN': character 'G' .* is not in the vocabulary of 19"),
     ],

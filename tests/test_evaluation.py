@@ -90,7 +90,7 @@ def test_a_tune_that_was_cut_off_is_none(tmp_path: Path) -> None:
     (tmp_path / "one.abc").write_text("X:1\nL:1/4\nK:C\nCDEF|\n")
     found = evaluate("folk", tmp_path, samples=2, length=5, refresh=None)
     assert "pieces" not in {row.name for row in found.rows}
-    assert "no whole tune was drawn: longer samples have some" in found.notes
+    assert "no sample has a whole tune: draw longer samples" in found.notes
 
 
 # -- what is drawn ---------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def test_the_charset_and_the_case_are_those_of_the_card(tmp_path: Path) -> None:
     path.write_bytes("ABCDÜ".encode("latin-1"))
     model = lstmgen.Model(packed(card=json.dumps({"recipe": {"charset": "latin-1", "lower": True}})))
     assert evaluate(model, path, samples=0)["characters that the model does not know"].data == 1
-    with pytest.raises(ValueError, match="expected at least 2 elements in a row that the model knows"):
+    with pytest.raises(ValueError, match="expected a text of at least 2 elements that the model knows"):
         evaluate(model, path, samples=0, lower=False)
 
 
@@ -284,7 +284,7 @@ def test_models_that_draw_no_elements_are_refused(data: Path) -> None:
     labels = packed(
         network([("lstm", 4), ("dense", 2, "softmax")], 11, T), vocabulary=list(LETTERS), labels=["a", "b"], prime=None
     )
-    with pytest.raises(ValueError, match="found one that says labels"):
+    with pytest.raises(ValueError, match="found one that gives labels"):
         evaluate(lstmgen.Model(labels), data)
     with pytest.raises(ValueError, match="found one that has no elements"):
         evaluate(lstmgen.Model(packed(vocabulary=None, prime=None)), data)

@@ -139,7 +139,7 @@ def test_what_a_regression_is_taken_for_is_said(make: Write) -> None:
 )
 def test_option_of_a_generator_is_refused_by_a_predictor(make: Write, option: Any, value: Any) -> None:
     named: Any = {option: value}
-    reason = f"{option}: the network predicts and does not generate: 2 numbers a step enter, 4 numbers come out"
+    reason = f"{option}: expected a network that generates, found one that predicts: 2 numbers a step enter, 4"
     with pytest.raises(ValueError, match=reason):
         exporting.convert(make(2, 4), **named)
 
@@ -273,7 +273,7 @@ def test_vocabulary_of_another_size_is_refused_with_both_sizes(make: Write, corp
 
 
 def test_vocabulary_and_corpus_together_are_refused(make: Write, corpus: Path) -> None:
-    with pytest.raises(ValueError, match="either vocab or vocab_from"):
+    with pytest.raises(ValueError, match="vocab and vocab_from: give one of the two"):
         exporting.convert(make(), vocab=list("abcd"), vocab_from=corpus)
 
 
@@ -286,7 +286,7 @@ def test_lower_cased_corpus_gives_vocabulary_and_prime(make: Write, facts: Facts
 
 @pytest.mark.parametrize("option", [{"lower": True}, {"charset": "latin-1"}])
 def test_option_of_a_corpus_without_one_is_refused(make: Write, option: Any) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(option))} needs a corpus: vocab_from"):
+    with pytest.raises(ValueError, match=f"{next(iter(option))}: expected a corpus, vocab_from, too"):
         exporting.convert(make(), vocab=list("abcd"), **option)
 
 
@@ -346,7 +346,7 @@ def test_longer_elements_are_tokens_unless_told(make: Write, facts: Facts) -> No
 
 
 def test_kind_without_a_vocabulary_is_refused(make: Write) -> None:
-    with pytest.raises(ValueError, match="vocabulary_kind needs a vocabulary"):
+    with pytest.raises(ValueError, match="vocabulary_kind: expected a vocabulary"):
         exporting.convert(make(), vocabulary_kind="text")
 
 
@@ -426,7 +426,7 @@ def test_padding_of_none_reads_a_short_prime_as_it_is(make_embedding: Write) -> 
     ("vocab", "padding", "reason"),
     [
         (["a", "b", "c"], "d", "padding: expected 'zeros', 'none', or an element of the vocabulary, an id from 0 to 2"),
-        (["a", "b", "c"], "zeros", "padding='zeros': the network takes ids: give the id or the element"),
+        (["a", "b", "c"], "zeros", "padding='zeros': the network takes ids: give an id or an element"),
         ({"a": 1, "b": 2}, "none", "padding: expected 0, the only id that has no element, found 'none'"),
     ],
 )
@@ -464,7 +464,7 @@ def test_window_that_agrees_is_accepted(make: Write, facts: Facts) -> None:
 
 
 def test_window_that_disagrees_is_refused(make: Write) -> None:
-    with pytest.raises(ValueError, match="saved with 5 time steps, not 6"):
+    with pytest.raises(ValueError, match="window: expected 5, as the model was saved with, found 6"):
         exporting.convert(make(window=5), window=6)
 
 
@@ -589,7 +589,7 @@ def test_export_replaces_an_empty_file_and_a_bin(make: Write, tmp_path: Path, be
 def test_export_over_the_model_itself_is_refused(make: Write) -> None:
     path = make()
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"model\.h5: the export would replace the model"):
+    with pytest.raises(ValueError, match=r"model\.h5: the export would replace its own source"):
         exporting.export(path, path)
     assert path.read_bytes() == before
 

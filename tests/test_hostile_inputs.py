@@ -257,7 +257,7 @@ IDS: dict[str, tuple[bytes, int | str]] = {  # how many sequences, or what the e
     "10^12 numbers": (npy(shape("(1000000000000,)", "<i8")), "expected 1000000000000 elements"),
     "2^27 empty sequences": (npy(shape("(134217728, 0)", "<i8")), "expected an array with elements"),
     "objects": (npy(shape("(1,)", "|O"), pickled(b"N")), "expected numbers, found objects"),
-    "spaces": (b" " * _SIZE, "it is empty"),
+    "spaces": (b" " * _SIZE, "found an empty file"),
 }
 
 

@@ -305,7 +305,7 @@ def test_bin_says_what_was_assumed_when_it_was_made(make: Write, follow: Any, tm
     found = follow(tmp_path / "m.bin")
     assert found.facts["assumed"] == list(model.assumed)
     assert len(model.assumed) == 2
-    told = f"assumed when it was exported: 2, which lstmgen info {tmp_path / 'm.bin'} lists"
+    told = f"assumed at the export: 2; lstmgen info {tmp_path / 'm.bin'} lists them"
     assert found.errs[-1].splitlines()[0] == told
 
 
@@ -413,9 +413,9 @@ def test_predict_prints_the_steps_of_a_sequence(predict: Any, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("1 2 3\n1 2\n", r"x\.txt: line 2: expected 3 numbers, a step, found 2"),
+        ("1 2 3\n1 2\n", r"x\.txt: line 2: expected the 3 numbers of a step, found 2"),
         ("a,b,c\n", r"x\.txt: line 1: expected a number, found 'a'"),
-        ("\n", r"x\.txt: it is empty: expected sequences"),
+        ("\n", r"x\.txt: expected sequences, found an empty file"),
     ],
 )
 def test_predict_refuses_what_is_no_input_in_one_line(
@@ -448,4 +448,4 @@ def test_predict_refuses_ids_that_are_no_integers(predict: Any, tmp_path: Path) 
     (tmp_path / "m.bin").write_bytes(packed())
     (tmp_path / "x.txt").write_text("0.5 1\n")
     status, _, err = predict(tmp_path / "m.bin", tmp_path / "x.txt")
-    assert (status, "x.txt: expected ids, found numbers that are no integers" in err) == (1, True)
+    assert (status, "x.txt: expected ids, found numbers that are not integers" in err) == (1, True)

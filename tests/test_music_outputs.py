@@ -64,7 +64,7 @@ def test_a_text_of_tunes_is_written_as_music(tmp_path: Path, capsys: pytest.Capt
     assert len(written.notes) == 60
     assert music.read_pieces(tmp_path / "a.mid", cache=False).pieces == [music.encode(written.notes)]
     assert sample(str(path), "-o", str(tmp_path / "b.mid"), "--prime", "c", "--allow", "c") != 0
-    assert "b.mid: what was drawn is no tune: expected a tune in ABC" in capsys.readouterr().err
+    assert "b.mid: the sample is not a tune: expected a tune in ABC" in capsys.readouterr().err
 
 
 # -- the table -------------------------------------------------------------------------------------

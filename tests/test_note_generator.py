@@ -430,9 +430,9 @@ def test_heads_that_do_not_fit_are_named(build: Any, saved: Save, option: str, m
 def test_options_that_notes_do_not_have_are_named(build: Any, saved: Save) -> None:
     path = saved(build())
     for options in ({"labels": ["a"]}, {"prime": [1]}, {"encoding": "onehot"}, {"vocab": ["a"]}, {"padding": 0}):
-        with pytest.raises(ValueError, match=rf"^{next(iter(options))}: .* a note together"):
+        with pytest.raises(ValueError, match=rf"^{next(iter(options))}: .* form one note"):
             lstmgen.Model(path, **options)
-    with pytest.raises(ValueError, match="either output or heads"):
+    with pytest.raises(ValueError, match="output and heads: give one of the two"):
         lstmgen.Model(path, heads="pitch,step,duration", output="pitch")
 
 
@@ -587,13 +587,13 @@ def run(
 def test_the_commands_of_info_write_midi(build: Any, saved: Save, run: Any, tmp_path: Path) -> None:
     saved(build())
     facts = json.loads(run("info", "notes.keras", "--json")[1])
-    assert facts["is"] == "a generator of notes: 3 outputs are a note together"
+    assert facts["is"] == "a generator of notes: 3 outputs form one note"
     assert facts["next"] == [
         "lstmgen export notes.keras notes.bin",
         "lstmgen sample notes.bin --length 120 -o notes.mid",
     ]
     assumed = [f"assumed: {sentence}" for sentence in facts["assumed"]]
-    once = [f"assumed when it was exported: {len(assumed)}, which lstmgen info notes.bin lists"]
+    once = [f"assumed at the export: {len(assumed)}; lstmgen info notes.bin lists them"]
     for line, expected in zip(facts["next"], (assumed, once), strict=True):
         status, _, err = run(*shlex.split(line)[1:])
         assert status == 0, err

@@ -86,7 +86,10 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert b.read_bytes() == packed(dtype="int8")
     assert capsys.readouterr().err.startswith(f"{b}: {b.stat().st_size:,} bytes\n")
     assert cli.main(["export", str(a), str(b), "--name", "x", "--dtype", "bf16"]) == 1
-    assert "a.bin: a .bin takes no option but --dtype, --grammar, --card, found --name" in capsys.readouterr().err
+    assert (
+        "a.bin: expected only the options --dtype, --grammar, --card for a .bin, found --name"
+        in capsys.readouterr().err
+    )
     assert b.read_bytes() == packed(dtype="int8")
 
 

@@ -296,8 +296,8 @@ def test_the_command_writes_rows(gen: lstmgen.Generator, tmp_path: Path, capfd: 
     [
         (["-o", "out.txt"], r"out\.txt: expected a name that ends in \.jsonl or \.parquet"),
         (["-o", "a.jsonl", "-o", "b.jsonl"], "--many: expected one -o, found 2"),
-        (["--scores", "--live"], "--live: not beside --many"),
-        (["--best-of", "2"], "--best-of: not beside --many"),
+        (["--scores", "--live"], "--live: expected no --many"),
+        (["--best-of", "2"], "--best-of: expected no --many"),
         (["--seed", str(2**64 - 1), "-o", "a.jsonl"], "--seed: expected below"),
     ],
 )
@@ -343,6 +343,6 @@ def test_a_killed_command_continues(end: int, tmp_path: Path) -> None:
     assert 960 <= done < rows and not path.exists()
     assert (f"has {done} of {rows} rows; the same command continues" in told) == (end == signal.SIGINT)
     again = subprocess.run(line, capture_output=True, text=True, check=True)
-    assert f"{done} of {rows} rows are there" in again.stderr
+    assert f"{done} of {rows} rows exist" in again.stderr
     assert path.read_bytes() == whole.read_bytes()
     assert not parts.folder.exists()

@@ -251,7 +251,7 @@ def test_the_openai_package_works_unchanged(service: Service, letters: lstmgen.G
         ({"max_tokens": 10**9}, "max_tokens: expected at most 100000, found 1000000000", "max_tokens"),
         ({"max_tokens": 1.5}, "max_tokens: expected an integer, found 1.5", "max_tokens"),
         ({"length": -1}, "length: expected at least 0, found -1", "length"),
-        ({"length": 1, "max_tokens": 1}, "max_tokens: the same as length: give one of them", "max_tokens"),
+        ({"length": 1, "max_tokens": 1}, "max_tokens and length mean the same: give one of them", "max_tokens"),
         ({"n": 0}, "n: expected at least 1, found 0", "n"),
         ({"n": 10**30}, "n: expected at most 128", "n"),
         ({"n": 2, "best_of": 1}, "best_of: expected at least n, which is 2, found 1", "best_of"),
@@ -266,8 +266,8 @@ def test_the_openai_package_works_unchanged(service: Service, letters: lstmgen.G
         ({"prompt": {"a": 1}}, "prompt: expected a text, ids, or a list of these", "prompt"),
         ({"prompt": ["a"] * 200}, "prompt: expected at most 128 prompts, found 200", "prompt"),
         ({"suffix": "x"}, "suffix: not supported", "suffix"),
-        ({"beam": 3}, "beam: the server draws", "beam"),
-        ({"include_prime": True}, "include_prime: echo does it", "include_prime"),
+        ({"beam": 3}, "beam: not supported: use lstmgen sample", "beam"),
+        ({"include_prime": True}, "include_prime: not supported: use echo", "include_prime"),
         ({"topk": 3}, "unknown parameter 'topk': did you mean 'top_k'?", "topk"),
         ({"grammar": "root ::= ("}, "line 1", None),
         ({"grammar": "own"}, "grammar", None),
@@ -508,7 +508,7 @@ def test_limits_of_time_and_number(folder: Path, tmp_path: Path) -> None:
         assert '"finish_reason":"length"' in text
         assert "nothing was drawn in time" in text  # of the one that waited
         service.wait_until("lstmgen_running", 0)
-        assert service.problem(n=4)[:2] == (400, "n: expected at most 3 sequences in all, found 4")
+        assert service.problem(n=4)[:2] == (400, "n: expected at most 3 sequences for all prompts, found 4")
         assert service.ask("/v1/uploads", b"GGUF")[0] == 403
         with service.open({**endless, "logprobs": 90}, receive_buffer=4096):  # and reads nothing
             service.wait_until("lstmgen_running", 1)
@@ -545,7 +545,7 @@ def test_what_the_command_line_refuses(folder: Path, tmp_path: Path, capsys: pyt
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert main(["serve", str(folder / "letters.bin"), "--port", str(taken.getsockname()[1])]) == 1
     assert main(["serve", "latex", "latex"]) == 1
-    assert "there is a model 'latex' already" in capsys.readouterr().err
+    assert "another model has the name 'latex', too" in capsys.readouterr().err
     assert main(["serve", "latex", "--parallel", "0"]) == 1
     assert "--parallel: expected at least 1, found 0" in capsys.readouterr().err
 

@@ -98,7 +98,7 @@ def test_a_prime_comes_from_stdin(piped: Piped, tmp_path: Path) -> None:
 )
 def test_two_arguments_cannot_share_stdin(piped: Piped, argv: list[str]) -> None:
     piped(b"", *argv, status=1)
-    assert piped.err == "lstmgen: -: stdin can be read once, and two arguments ask for it\n"
+    assert piped.err == "lstmgen: -: stdin can be read only once: name a file for one of the two arguments\n"
 
 
 @pytest.mark.parametrize("argv", [["export", "{h5}", "-"], ["predict", "latex", "--example", "-o", "-"]])
@@ -109,7 +109,7 @@ def test_bytes_do_not_go_to_a_terminal(
     assert cli.main([word.format(h5=small_h5) for word in argv]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert "is no text for a terminal" in err
+    assert "a terminal cannot show" in err
 
 
 # -- json ------------------------------------------------------------------------------------------

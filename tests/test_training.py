@@ -216,7 +216,7 @@ def test_interrupted_training_goes_on_to_the_same_end(keras: Any, corpus: Path, 
         train_text(corpus, tmp_path / "part.bin", settings, callbacks=[_interrupted(keras, 2)])
     assert lstmgen.Model(tmp_path / "part.bin").metadata["card"]["epochs"] <= 2  # the best model so far was written
     with pytest.raises(
-        ValueError, match=r"part\.training\.keras: an interrupted training is there. resume=True goes on with it"
+        ValueError, match=r"part\.training\.keras: it exists, from an interrupted training. resume=True continues it"
     ):
         train_text(corpus, tmp_path / "part.bin", settings)
     report = train_text(corpus, tmp_path / "part.bin", replace(settings, resume=True))
@@ -267,17 +267,17 @@ def test_ctrl_c_within_an_epoch_loses_nothing(
     out = tmp_path / "m.bin"
     with pytest.raises(KeyboardInterrupt):
         train_text(corpus, out, settings, callbacks=[ctrl_c(0, 2)])
-    assert "interrupted in epoch 1: resume=True goes on" in capsys.readouterr().err
+    assert "interrupted in epoch 1: resume=True continues" in capsys.readouterr().err
     assert not out.exists()
     with pytest.raises(KeyboardInterrupt):
         train_text(corpus, out, replace(settings, resume=True), callbacks=[ctrl_c(1, 1)])
     told = capsys.readouterr().err
-    assert "going on after step 3 of epoch 1" in told
-    assert f"interrupted in epoch 2: {out} has the best so far, and resume=True goes on" in told
+    assert "continuing after step 3 of epoch 1" in told
+    assert f"interrupted in epoch 2: {out} is the best model so far, and resume=True continues" in told
     names = {path.name for path in tmp_path.glob("m.*")}
     assert names == {"m.bin", "m.h5", "m.md", "m.training.keras"}
     report = train_text(corpus, out, replace(settings, resume=True))
-    assert "going on after step 2 of epoch 2" in capsys.readouterr().err
+    assert "continuing after step 2 of epoch 2" in capsys.readouterr().err
     assert [epoch["val_loss"] for epoch in report.history] == [epoch["val_loss"] for epoch in whole.history]
     losses = [epoch["loss"] for epoch in whole.history]  # the means include the steps before the interruption
     assert [epoch["loss"] for epoch in report.history] == pytest.approx(losses, rel=1e-5)
@@ -306,7 +306,9 @@ def test_averages_are_measured_and_exported(corpus: Path, tmp_path: Path) -> Non
 def test_all_of_a_file_is_held_out(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(SONG)
     (tmp_path / "b.txt").write_text(SONG[:600])
-    with pytest.raises(ValueError, match=r"holdout: expected 0 to 0\.5 of all files, found 1: only of one file"):
+    with pytest.raises(
+        ValueError, match=r"holdout: expected 0 to 0\.5 of all files, found 1: to hold out more of one file"
+    ):
         train_text(tmp_path / "a.txt", tmp_path / "m.bin", replace(SMALL, holdout=1))
     sources = [tmp_path / "a.txt", tmp_path / "b.txt"]
     train_text(sources, tmp_path / "m.bin", replace(SMALL, epochs=1, holdout=1, holdout_from="b.txt"))
@@ -363,11 +365,11 @@ def test_patience_ends_it_and_the_best_is_kept(corpus: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "the corpus is empty"),
-        (b"a" * 5000, "one character only, 'a'"),
-        (b"ab" * 20, "the corpus has 40 letters, expected at least"),
+        (b"", "it is empty: give a text"),
+        (b"a" * 5000, "at least two different characters, found only 'a'"),
+        (b"ab" * 20, "expected at least 59 letters, found 40"),
         (b"\xff\xfe\x00", "not UTF-8"),
-        (b"ab" * 2000 + b"\0", "character 4000 is U+0000"),
+        (b"ab" * 2000 + b"\0", "found it at character 4000"),
         (b"ab" * 900, "too short for --holdout 0.05: expected more than 50 letters in a row to learn from, and 100 to"),
     ],
 )
@@ -404,9 +406,9 @@ def test_what_must_not_be_replaced_is_refused_before_the_work(
     (tmp_path / "c.md").write_text("# My own notes")
     assert "a.bin: not a regular file" in refused(corpus, "a.bin")
     assert "b.h5: not a regular file" in refused(corpus, "b.bin")
-    assert "c.md: no card that a training wrote" in refused(corpus, "c.bin")
+    assert "c.md: no training wrote this file" in refused(corpus, "c.bin")
     own = corpus.rename(tmp_path / "own.bin")
-    assert "own.bin: what is learnt from would be replaced" in refused(own, "own.bin")
+    assert "own.bin: the training reads this file" in refused(own, "own.bin")
     assert own.read_text() == SONG
 
 
@@ -432,13 +434,13 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(
         ({"dropout": 1.0}, r"dropout: expected 0 to 0\.99"),
         ({"seed": -1}, "seed: expected 0 to 4294967295"),
         ({"weight_decay": -1.0}, "weight_decay: expected 0 to 1"),
-        ({"words": 100}, "words: has no effect here"),
-        ({"holdout": 0.0, "holdout_from": "song.txt"}, "holdout_from: has no effect here"),
+        ({"words": 100}, "words: it has no effect"),
+        ({"holdout": 0.0, "holdout_from": "song.txt"}, "holdout_from: it has no effect"),
         ({"holdout_from": "other.txt"}, r"holdout_from: expected one of the files of the corpus, .*song\.txt; found"),
         ({"holdout_from": "song.txt", "holdout": 0.005}, r"song\.txt: too short for holdout=0\.005"),
-        ({"recipe": "lesson"}, "batch: has no effect here"),
+        ({"recipe": "lesson"}, "batch: it has no effect"),
         ({"dtype": "f16"}, "dtype: expected one of"),
-        ({"resume": True, "overwrite": True}, "resume=True and overwrite: give one"),
+        ({"resume": True, "overwrite": True}, "resume=True and overwrite exclude each other: give one"),
     ],
 )
 def test_settings_that_cannot_be(corpus: Path, tmp_path: Path, change: dict[str, Any], reason: str) -> None:

@@ -35,7 +35,7 @@ def test_a_corpus_comes_from_stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     ("sources", "expected"),
-    [(["text", "-", "-"], "stdin can be read once"), (["music", "-"], "music is read from files")],
+    [(["text", "-", "-"], "stdin can be read only once"), (["music", "-"], "music is read from files")],
 )
 def test_what_stdin_cannot_give_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], sources: list[str], expected: str
@@ -69,14 +69,14 @@ def test_a_folder_is_its_text_files_in_the_order_of_their_names(tmp_path: Path) 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     write(tmp_path, latin_txt="schön".encode("latin-1"), bad__x_bin=b"\0")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"latin\.txt: not UTF-8: .*charset='latin-1', or another name, says what it"):
+    with pytest.raises(ValueError, match=r"latin\.txt: not UTF-8: .*give its character set, such as charset='latin-1'"):
         corpus.read([tmp_path / "latin.txt"])
     with pytest.raises(ValueError, match="charset: there is no character set 'utf-9'"):
         corpus.read([tmp_path / "latin.txt"], charset="utf-9")
     with pytest.raises(ValueError, match=r"latin\.txt: not UTF-16"):
         corpus.read([tmp_path / "latin.txt"], charset="utf-16")
     for folder in ("empty", "bad"):
-        with pytest.raises(ValueError, match=rf"{folder}: no text in this folder"):
+        with pytest.raises(ValueError, match=rf"{folder}: expected text files, found none"):
             corpus.read([tmp_path / folder])
     with pytest.raises(OSError, match=r"none\.txt"):
         corpus.read([tmp_path / "none.txt"])
@@ -196,5 +196,5 @@ def test_a_file_of_the_corpus_is_named_by_its_name_or_the_end_of_its_path(
 
 def test_a_text_that_is_the_output_is_refused(tmp_path: Path) -> None:
     write(tmp_path, a_txt="abc", m_md="abc")
-    with pytest.raises(ValueError, match=r"m\.md: what is learnt from would be replaced"):
+    with pytest.raises(ValueError, match=r"m\.md: the training reads this file"):
         train_text([tmp_path / "a.txt", tmp_path / "m.md"], tmp_path / "m.bin")

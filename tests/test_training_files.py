@@ -128,7 +128,7 @@ def test_what_is_there_is_not_replaced_without_being_told(
     for name in {*MODEL, "m.training.keras"} - set(there):
         (folder / name).unlink()
     before = contents(folder)
-    with pytest.raises(ValueError, match=r"is there.*resume=True.*from_='.*'.*overwrite=True"):
+    with pytest.raises(ValueError, match=r"it exists.*resume=True.*from_='.*'.*overwrite=True"):
         train_text(folder / "song.txt", folder / "m.bin", SMALL)
     assert cli.main(["train", "text", str(folder / "song.txt"), "-o", str(folder / "m.bin")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
@@ -180,7 +180,7 @@ def test_resume_trains_a_finished_model_on(folder: Path, capsys: pytest.CaptureF
     command = ["train", "text", str(folder / "song.txt"), "-o", str(folder / "m.bin"), "--resume", "--epochs", "2"]
     assert cli.main(command) == 0
     told = capsys.readouterr().err
-    assert f"training {folder / 'm.bin'} on from epoch 1" in told
+    assert f"continuing {folder / 'm.bin'} from epoch 1" in told
     assert "epoch 2/3: " in told
     assert "epoch 3/3: " in told
     after = card(folder)
@@ -244,22 +244,22 @@ def test_what_cannot_be_trained_on_says_why(folder: Path) -> None:
         return str(error.value)
 
     said = refused(units=9, window=11)
-    assert "other settings: units 8 there and 9 here; window 10 there and 11 here" in said
+    assert "other settings: units: it had 8, found 9; window: it had 10, found 11" in said
     assert "holdout" not in said
     (folder / "song.txt").write_text(SONG + "more")
     said = refused()
-    assert f"m.bin: it learnt from other data: characters {len(SONG)} there and {len(SONG) + 4} here" in said
+    assert f"m.bin: it learnt from other data: characters: it had {len(SONG)}, found {len(SONG) + 4}" in said
     (folder / "song.txt").write_text(SONG)
     kept = (folder / "m.h5").read_bytes()
     (folder / "m.h5").write_bytes(kept + b"\0")
-    assert "m.h5: this is not the Keras model that m.bin was made from" in refused()
+    assert "m.h5: m.bin was not made from this model" in refused()
     (folder / "m.h5").unlink()
     assert "m.h5: it is missing" in refused()
     (folder / "m.h5").write_bytes(kept)
     (folder / "m.bin").unlink()
-    assert "m.h5: there is no m.bin beside it to go on with" in refused()
+    assert "m.h5: it cannot be resumed without m.bin" in refused()
     exporting.export(folder / "m.h5", folder / "m.bin")
-    assert "m.bin: no training left it" in refused()
+    assert "m.bin: no training of lstmgen wrote it" in refused()
     exporting.export(folder / "m.h5", folder / "m.bin", card={"recipe": {"units": 8}, "epochs": 1})
     assert "m.bin: an older version of lstmgen trained it" in refused()
     (folder / "m.bin").write_bytes(b"GGUF and nothing more")
@@ -272,7 +272,7 @@ def test_values_of_the_defaults_count_where_the_command_line_gives_them(
     command = ["train", "text", str(folder / "song.txt"), "-o", str(folder / "m.bin"), "--resume"]
     assert cli.main([*command, "--units", "512", "--weight-decay", "0.5"]) == 1
     said = capsys.readouterr().err
-    assert "--units 8 there and 512 here; --weight-decay 0.01 there and 0.5 here" in said
+    assert "--units: it had 8, found 512; --weight-decay: it had 0.01, found 0.5" in said
 
 
 # -- states ----------------------------------------------------------------------------------------
@@ -308,10 +308,10 @@ def _flip(path: Path) -> None:
         (lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)), "damaged: There is no item named"),
         (_cut, "damaged: "),
         (_flip, "damaged: "),
-        (lambda path: _edited(path, lambda notes: notes.update(best=0.1)), "damaged: it is not as it was written"),
-        (lambda path: _edited(path, lambda notes: notes["history"].clear()), "changed by hand"),
-        (lambda path: _edited(path, lambda notes: notes.pop("base")), "changed by hand"),
-        (lambda path: _edited(path, lambda notes: notes.update(steps=[]), "config.json"), "changed by hand"),
+        (lambda path: _edited(path, lambda notes: notes.update(best=0.1)), "damaged: the checksum is wrong"),
+        (lambda path: _edited(path, lambda notes: notes["history"].clear()), "the checksum is wrong"),
+        (lambda path: _edited(path, lambda notes: notes.pop("base")), "the checksum is wrong"),
+        (lambda path: _edited(path, lambda notes: notes.update(steps=[]), "config.json"), "the checksum is wrong"),
         (lambda path: _edited(path, lambda notes: notes.update(version=4)), "as version 4: expected version 3"),
         (lambda path: _edited(path, lambda notes: notes.pop("version")), "as version 1: expected version 3"),
     ],
@@ -324,9 +324,9 @@ def test_a_state_that_is_not_as_it_was_written_is_an_error(
     command = ["train", "text", str(broken_off / "song.txt"), "-o", str(broken_off / "m.bin"), "--resume"]
     assert cli.main(command) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"lstmgen: {broken_off / 'm.training.keras'}: cannot go on with it: ")
+    assert line.startswith(f"lstmgen: {broken_off / 'm.training.keras'}: this training cannot be resumed: ")
     assert reason in line
-    assert "--overwrite begins anew" in line
+    assert "--overwrite begins again" in line
     assert contents(broken_off) == before
 
 
@@ -339,7 +339,7 @@ def test_without_its_damaged_state_the_model_is_trained_on(broken_off: Path) -> 
 def test_other_settings_of_a_state_are_named_with_both_values(broken_off: Path) -> None:
     settings = replace(SMALL, seed=7, dropout=0.5, resume=True)
     with pytest.raises(
-        ValueError, match=r"m\.training\.keras: .* settings: seed 1 there and 7 here; dropout 0\.2 there and 0\.5 here"
+        ValueError, match=r"m\.training\.keras: .* settings: seed: it had 1, found 7; dropout: it had 0\.2, found 0\.5"
     ):
         train_text(broken_off / "song.txt", broken_off / "m.bin", settings)
 
@@ -347,9 +347,7 @@ def test_other_settings_of_a_state_are_named_with_both_values(broken_off: Path) 
 def test_a_state_beside_another_model_is_an_error(broken_off: Path, tmp_path: Path) -> None:
     exporting.export(broken_off / "m.h5", tmp_path / "other.bin")
     shutil.move(tmp_path / "other.bin", broken_off / "m.bin")
-    with pytest.raises(
-        ValueError, match=r"m\.bin: this is not the model of the interrupted training .*training\.keras"
-    ):
+    with pytest.raises(ValueError, match=r"m\.bin: it does not belong to the interrupted training .*training\.keras"):
         train_text(broken_off / "song.txt", broken_off / "m.bin", TextSettings(resume=True))
 
 
@@ -402,10 +400,8 @@ def test_weights_move_to_where_their_elements_are(
     np.testing.assert_array_equal(found[1], given[1])
     new, gone = len(set(here) - set(there.elements)), len(set(there.elements) - set(here))
     assert (new, gone) == (5, 2)  # G, R, E, N, and § for 9; r stands in green only
-    told = (
-        f"{len(here) - 5} of {len(here)} elements are known there; new ones, which begin anew: 5 ('E' 'G' 'N' 'R' '§')"
-    )
-    assert f"{told}; dropped: 2" in capsys.readouterr().err
+    told = f"it has {len(here) - 5} of the {len(here)} elements; 5 are new ('E' 'G' 'N' 'R' '§')"
+    assert f"{told}; 2 of its elements are not used" in capsys.readouterr().err
 
 
 def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path, keras: Any) -> None:
@@ -416,8 +412,8 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path, keras
         assert not list(tmp_path.glob("n.*"))
         return str(error.value)
 
-    assert "m.h5: it was trained with other settings: units 8 there and 9 here" in refused(folder / "m.h5", units=9)
-    assert "level letters there and words here" in refused(folder / "m.h5", level="words")
+    assert "m.h5: it was trained with other settings: units: it had 8, found 9" in refused(folder / "m.h5", units=9)
+    assert "level: it had letters, found words" in refused(folder / "m.h5", level="words")
     assert "none.h5" in refused(folder / "none.h5")
     assert "none.bin" in refused(folder / "none.bin")
     (folder / "broken.h5").write_bytes((folder / "m.h5").read_bytes()[:2000])
@@ -425,12 +421,10 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path, keras
     shutil.copy(folder / "m.h5", folder / "alone.h5")
     (folder / "other.txt").write_text(SONG.replace("9", "§§§!"))
     said = refused(folder / "alone.h5", folder / "other.txt")
-    assert "the data have" in said
-    assert "alone.bin is needed beside it" in said
+    assert "one for each element of the data" in said
+    assert "put alone.bin, which has the vocabulary, beside it" in said
     (folder / "gru.bin").write_bytes(packed(network([("gru", 8), ("dense", 16, "softmax")], 16)))
-    assert "gru.bin: weights of a .bin are taken from layers of embedding, lstm, dense, found gru" in refused(
-        folder / "gru.bin"
-    )
+    assert "gru.bin: expected layers of the types embedding, lstm, dense, found gru" in refused(folder / "gru.bin")
 
 
 @pytest.mark.slow(reason="trains a classifier twice")

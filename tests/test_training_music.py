@@ -83,7 +83,7 @@ def test_each_epoch_has_the_first_and_the_last_slice(keras: Any) -> None:
 @pytest.mark.parametrize("named", ["nowhere", "."])
 def test_what_cannot_be_held_out_is_named(folder: Path, tmp_path: Path, named: str) -> None:
     settings = replace(SMALL, holdout=1, holdout_from=str(folder / named))
-    with pytest.raises(ValueError, match="holdout_from: expected a file or folder with some of the pieces, found"):
+    with pytest.raises(ValueError, match=r"holdout_from: expected a file or folder with some of the .* pieces, found"):
         train_music(folder, tmp_path / "m.bin", settings)
 
 
@@ -107,7 +107,7 @@ def test_music_is_trained_on_and_gives_its_weights(folder: Path, tmp_path: Path)
     fewer = [folder / f"scale{i}.mid" for i in range(9)]
     with pytest.raises(ValueError, match=r"m\.h5: an element enters as its index / n_vocab, .* same elements only"):
         train_music(fewer[:3], tmp_path / "n.bin", MusicSettings(from_=tmp_path / "m.h5", window=16))
-    with pytest.raises(ValueError, match=r"m\.bin: it learnt from other data: pieces 10 there and 9 here"):
+    with pytest.raises(ValueError, match=r"m\.bin: it learnt from other data: pieces: it had 10, found 9"):
         train_music(fewer, tmp_path / "m.bin", MusicSettings(resume=True))
 
 
@@ -150,7 +150,7 @@ def test_bad_files_and_short_pieces_are_told(by_command: tuple[Path, str]) -> No
     model, told = by_command
     lines = told.splitlines()
     assert any(line.startswith(f"warning: {model.with_name('bad.mid')}: skipped: ") for line in lines)
-    assert any("11 pieces of " in line and "; 1 too short to learn from" in line for line in lines)
+    assert any("11 pieces of " in line and "; 1 too short:" in line for line in lines)
 
 
 @pytest.mark.slow(reason="trains until it is stuck")
@@ -214,7 +214,7 @@ def test_music_that_cannot_be_learnt(
 
 
 def test_pieces_shorter_than_a_sequence_are_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"the longest piece has .* elements, expected at least 2001"):
+    with pytest.raises(ValueError, match=r"the longest piece: expected at least 2001 elements, found"):
         train_music(folder, tmp_path / "m.bin", replace(SMALL, length=2000))
 
 
@@ -235,7 +235,7 @@ def test_a_window_longer_than_a_held_out_chunk_is_measured(tmp_path: Path) -> No
         ({"length": 0}, "length: expected 2"),
         ({"window": 0}, "window: expected 1"),
         ({"layers": 0}, "layers: expected 1"),
-        ({"notation": "lesson", "keep": "all"}, "keep: has no effect here"),
+        ({"notation": "lesson", "keep": "all"}, "keep: it has no effect"),
         ({"keep": "loudness"}, "keep: expected all, none, or some of velocity, .* found 'loudness'"),
         ({"holdout": 0.9}, "holdout: expected 0 to 0.5 of all pieces, found 0.9"),
     ],

@@ -173,7 +173,7 @@ def test_docs_have_each_setting(settings: type[Settings]) -> None:
 def test_docstrings_have_each_setting(settings: type[Settings]) -> None:
     assert settings.__doc__ is not None
     assert (
-        f"layers: number of LSTM layers, one on top of the other (1 to 100; default: {settings.layers})."
+        f"layers: number of LSTM layers, one after the other (1 to 100; default: {settings.layers})."
         in settings.__doc__
     )
 
@@ -188,7 +188,7 @@ def test_docstrings_have_each_setting(settings: type[Settings]) -> None:
         ({"lr": float("nan")}, ValueError, "lr: expected 1e-09 to 10, found nan"),
         ({"from_": 5}, TypeError, "from_: expected str, found 5"),
         ({"weight_decay": 2.0}, ValueError, "weight_decay: expected 0 to 1, found 2.0"),
-        ({"resume": True, "from_": "m.h5"}, ValueError, "resume=True and from_: give one of them"),
+        ({"resume": True, "from_": "m.h5"}, ValueError, "resume=True and from_ exclude each other"),
     ],
 )
 def test_settings_that_cannot_be(change: dict[str, Any], error: type[Exception], message: str) -> None:
@@ -200,5 +200,5 @@ def test_settings_that_cannot_be(change: dict[str, Any], error: type[Exception],
 def test_messages_spell_settings_as_the_face_does() -> None:
     with spelled(flag), pytest.raises(ValueError, match=r"--weight-decay: expected 0 to 1, found 2\.0"):
         TextSettings(weight_decay=2.0).check()
-    with spelled(flag), pytest.raises(ValueError, match="--resume and --overwrite: give one of them"):
+    with spelled(flag), pytest.raises(ValueError, match="--resume and --overwrite exclude each other"):
         TextSettings(resume=True, overwrite=True).check()

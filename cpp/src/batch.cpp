@@ -1,12 +1,12 @@
 // Sequences that join and leave a batch between any two elements.
 //
-// A sequence that carries its state is a lane of a context that all of them share. It reads its
-// prime, but for the last element, in a second context: the lanes of one context advance together,
-// and a prime may be long. Then its state is copied, and the last element of the prime is what it
-// reads next, like an element that was drawn.
+// All sequences that carry their state share one context. Each is a lane of it. The lanes of a
+// context advance at the same time, and a prime may be long. So a new sequence reads its prime in a
+// second context, except for the last element. Then its state is copied to the first context, where
+// it reads the last element like a drawn one.
 //
-// A sequence with windows has its own context, whose lanes are its windows in flight. They are
-// enough for fast products.
+// A sequence with windows has its own context, whose lanes are its windows in flight. These are
+// enough lanes for fast products.
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -24,11 +24,11 @@
 namespace lstmgen {
 namespace {
 
-// Elements of a prime that samplers and grammars read in a step.
+// The most elements of a prime that a sampler and a grammar read in a step.
 constexpr std::size_t kNoted = 2048;
-// Elements of a prime that a context with windows reads in a step.
+// The most elements of a prime that a context with windows reads in a step.
 constexpr std::size_t kRead = 16;
-// To read the weights costs a step as much as this number of lanes.
+// The time to read the weights in a step, counted in lanes.
 constexpr std::size_t kWeights = 8;
 
 }  // namespace
@@ -248,7 +248,7 @@ private:
     void read_primes() {
         for (std::size_t i = 0; i < members_.size(); ++i)
             if (members_[i] && members_[i]->phase == Joined::kNoting) note(i);
-        // While others draw, primes take about as long as their elements do.
+        // While other sequences draw, reading primes takes about as long as drawing.
         const std::size_t steps =
             drawing_.empty() ? kRead : 1 + (drawing_.size() + kWeights) / (reading_.size() + kWeights);
         for (std::size_t i = 0; i < steps && !reading_.empty(); ++i) {

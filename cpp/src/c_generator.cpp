@@ -43,7 +43,7 @@ lstmgen_status read_stop_texts(const lstmgen_model& model, const char* const* te
 namespace {
 
 lstmgen_status fail_busy() noexcept {
-    return fail(LSTMGEN_BUSY, "the generator is in use: by another thread, or below this callback");
+    return fail(LSTMGEN_BUSY, "the generator is in use: by another thread, or by the caller of this callback");
 }
 
 // Draws up to `length` elements and hands them to `callback`, which returns 0 to go on.
@@ -59,9 +59,9 @@ lstmgen_status sample(Generator& generator, std::size_t length, F&& callback) {
 lstmgen_status call_with(const lstmgen_generator* generator, Call* call, const void* f) noexcept {
     const lstmgen_status status = check(generator);
     if (status != LSTMGEN_OK) return status;
-    if (!generator->in_use.take()) return fail_busy();
+    if (!generator->in_use.acquire()) return fail_busy();
     const lstmgen_status result = guarded([&] { return call(f); });
-    generator->in_use.give_back();
+    generator->in_use.release();
     return result;
 }
 
@@ -89,7 +89,7 @@ lstmgen_status lstmgen_generator_free(lstmgen_generator** generator) {
     if (!*generator) return LSTMGEN_OK;
     const lstmgen_status status = check(*generator);
     if (status != LSTMGEN_OK) return status;
-    if (!(*generator)->in_use.take()) return fail_busy();
+    if (!(*generator)->in_use.acquire()) return fail_busy();
     destroy(std::exchange(*generator, nullptr));
     return LSTMGEN_OK;
 }

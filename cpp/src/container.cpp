@@ -354,7 +354,7 @@ constexpr double kWorkPerByte = 16;      // to write a byte of a packed matrix, 
 class File final : public Container {
 public:
     File(std::unique_ptr<Source> source, std::string name, const Continue& keep_going);
-    void rows(Take take) override;
+    void rows(RowSink sink) override;
     std::vector<float> floats(std::vector<float>* scales) override;
     std::string file_prefix() const override;
     SelfTest finish() override;
@@ -489,7 +489,7 @@ void File::check_scales(const std::byte* scales, std::size_t n, const std::strin
                          double{numbers[i]}, i});
 }
 
-void File::rows(Take take) {
+void File::rows(RowSink sink) {
     const Stored& stored = stored_[next_++];
     const Tensor& tensor = stored.tensor;
     named(name_, [&] {
@@ -517,18 +517,18 @@ void File::rows(Take take) {
             drop_subnormal(without_subnormal.data(), tensor.type, n * tensor.columns);
             piece = without_subnormal.data();
         }
-        const std::size_t some = std::min(bytes, identifying);
-        if (some > 0 && tensor.type == WeightType::bf16) {  // as Model::bytes gives them
-            std::vector<std::byte> numbers(piece, piece + some);
-            drop_least(numbers.data(), some / sizeof(std::uint16_t));
-            identity_.update(numbers.data(), some);
+        const std::size_t hashed = std::min(bytes, identifying);
+        if (hashed > 0 && tensor.type == WeightType::bf16) {  // as Model::bytes gives them
+            std::vector<std::byte> numbers(piece, piece + hashed);
+            drop_least(numbers.data(), hashed / sizeof(std::uint16_t));
+            identity_.update(numbers.data(), hashed);
         } else {
-            identity_.update(piece, some);
+            identity_.update(piece, hashed);
         }
-        identifying -= some;
+        identifying -= hashed;
         finite = finite && all_finite(piece, tensor.type, n * tensor.columns);
         if (stored.scales) check_scales(piece, tensor.columns, stored.name);
-        take(row, n, piece);
+        sink(row, n, piece);
     }
     if (!finite && not_finite_.empty()) not_finite_ = stored.name;
 }
@@ -539,7 +539,7 @@ std::vector<float> File::floats(std::vector<float>* scales) {
     const auto take = [&](std::size_t row, std::size_t n, const std::byte* bytes) {
         to_floats(bytes, tensor.type, n * tensor.columns, values.data() + row * tensor.columns);
     };
-    rows(Take(take));
+    rows(RowSink(take));
     if (tensor.type == WeightType::int8) {
         const std::vector<float> columns = floats(nullptr);
         for (std::size_t i = 0; !scales && i < values.size(); ++i) values[i] *= columns[i % tensor.columns];

@@ -21,10 +21,10 @@ namespace lstmgen {
 
 /// A reference to a function f(row, n, bytes), which takes n rows of an array from `row` on:
 /// `bytes` (n, bytes of a row), as in the file. The function must outlive this.
-class Take {
+class RowSink {
 public:
     template <class F>
-    explicit Take(const F& f)
+    explicit RowSink(const F& f)
         : f_(&f), call_([](const void* function, std::size_t row, std::size_t n, const std::byte* bytes) {
               (*static_cast<const F*>(function))(row, n, bytes);
           }) {}
@@ -47,9 +47,9 @@ public:
     ModelInfo info;  // complete after `finish`, except for what the network adds
     std::vector<LayerDescription> layers;
 
-    /// Reads the next array. Calls take(row, n, bytes) for pieces of rows, in order. n is a
+    /// Reads the next array. Calls sink(row, n, bytes) for pieces of rows, in order. n is a
     /// multiple of 4, except in the last piece.
-    virtual void rows(Take take) = 0;
+    virtual void rows(RowSink sink) = 0;
     /// Reads the next array and returns its numbers (rows, columns). Numbers of int8 are multiplied
     /// with their scales (columns), the array after it. If `scales` is not null, they are not
     /// multiplied, and it becomes the scales.

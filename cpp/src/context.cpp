@@ -175,12 +175,12 @@ void Context::evaluate_padding() {
 
 void Context::read_lane() {
     if (!group_) return session_->read(refresh_ == 0 ? 0 : newest_full() % in_flight_, logits_.data(), Read::logits);
-    const bool behind = live_ <= newest_full();  // the lane that is read is not live yet
-    if (behind) live_ = newest_full();
+    const bool not_live = live_ <= newest_full();  // of the lane that is read
+    if (not_live) live_ = newest_full();
     if (live_ < started() && (live_ == newest_full() || elements_ >= next_group_)) run_group();
     // The output may also read values of layers that are not recurrent. These belong to the newest
     // element, which the group has just read, and the lane is the first of the group.
-    if (behind) return group_->read(0, logits_.data(), Read::logits);
+    if (not_live) return group_->read(0, logits_.data(), Read::logits);
     session_->read(newest_full() % in_flight_, logits_.data(), Read::logits);
 }
 

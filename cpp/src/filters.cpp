@@ -88,12 +88,12 @@ private:
         std::size_t border = 0;
         while (border < kSections && !enough(sum + masses[border])) sum += masses[border++];
         if (border == kSections) return;  // all together may fall short of `want` by rounding
-        kept_.some.clear();
+        kept_.ranked.clear();
         for (std::size_t j = 0; j < kept_.count; ++j)
-            if (section(j) == border) kept_.some.emplace_back(kept_.scores[j], static_cast<std::uint32_t>(j));
-        std::sort(kept_.some.begin(), kept_.some.end());
-        std::pair<double, std::uint32_t> last = kept_.some.back();
-        for (const auto& one : kept_.some) {
+            if (section(j) == border) kept_.ranked.emplace_back(kept_.scores[j], static_cast<std::uint32_t>(j));
+        std::sort(kept_.ranked.begin(), kept_.ranked.end());
+        std::pair<double, std::uint32_t> last = kept_.ranked.back();
+        for (const auto& one : kept_.ranked) {
             sum += kept_.numbers[one.second];
             if (!enough(sum)) continue;
             last = one;

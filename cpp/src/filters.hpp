@@ -15,7 +15,7 @@ namespace lstmgen {
 /// The elements that are left, in the order of their ids. Entry j of each list is of one element.
 struct Kept {
     /// Makes room for n elements. Nothing allocates later.
-    explicit Kept(std::size_t n) : ids(n), values(n), numbers(n), scores(n) { some.reserve(n); }
+    explicit Kept(std::size_t n) : ids(n), values(n), numbers(n), scores(n) { ranked.reserve(n); }
 
     /// Returns the first entry with the greatest value.
     std::size_t greatest() const noexcept;
@@ -23,13 +23,13 @@ struct Kept {
     void weigh(double temp);
 
     Exponentials exponentials = exp_portable;
-    std::size_t count = 0;                               // of the entries that are left
-    double reference = 0.0;                              // the greatest of the values
-    std::vector<std::uint32_t> ids;                      // (n)
-    std::vector<double> values;                          // (n), the logits
-    std::vector<double> numbers;                         // (n), the weights
-    std::vector<double> scores;                          // (n), what the filter at hand sorts by
-    std::vector<std::pair<double, std::uint32_t>> some;  // (up to n), (score, entry) to sort
+    std::size_t count = 0;                                 // of the entries that are left
+    double reference = 0.0;                                // the greatest of the values
+    std::vector<std::uint32_t> ids;                        // (n)
+    std::vector<double> values;                            // (n), the logits
+    std::vector<double> numbers;                           // (n), the weights
+    std::vector<double> scores;                            // (n), what the filter at hand sorts by
+    std::vector<std::pair<double, std::uint32_t>> ranked;  // (up to n), (score, entry) to sort
 };
 
 /// Returns whether an option filters the distribution of n elements, or changes its temperature.

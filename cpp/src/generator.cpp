@@ -83,7 +83,7 @@ public:
             out.size(context_.refresh());
             sampler_.save(out);
             context_.save(out);
-            // Nothing is neither a grammar nor stops.
+            // A state without a grammar and without stops has no bytes for them.
             if (guard_ || stop_search_) guard_.save(out);
             stop_search_.save(out);
         });

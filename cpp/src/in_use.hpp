@@ -9,22 +9,24 @@
 
 namespace lstmgen {
 
-/// A flag that one caller holds at a time. It never waits: taking it either works at once or fails.
+/// A flag that one caller holds at a time. It never waits: acquiring it either works at once or
+/// fails.
 class InUse {
 public:
     /// Returns false if another caller holds the flag.
-    bool take() noexcept { return !taken_.exchange(true, std::memory_order_acquire); }
-    void give_back() noexcept { taken_.store(false, std::memory_order_release); }
+    bool acquire() noexcept { return !taken_.exchange(true, std::memory_order_acquire); }
+    void release() noexcept { taken_.store(false, std::memory_order_release); }
 
 private:
     static_assert(std::atomic<bool>::is_always_lock_free);
     std::atomic<bool> taken_{false};
 };
 
-/// Takes the flag of an object, or throws Error. The flag is null if the object was moved from.
-inline void take(InUse* flag, const char* name) {
+/// Acquires the flag of an object, or throws Error. The flag is null if the object was moved from.
+inline void acquire(InUse* flag, const char* name) {
     if (!flag) refuse({"the % was moved from: assign another one to it first", name});
-    if (!flag->take()) fail(ErrorCode::busy, {"the % is in use: by another thread, or below this callback", name});
+    if (!flag->acquire())
+        fail(ErrorCode::busy, {"the % is in use: by another thread, or by the caller of this callback", name});
 }
 
 /// Gives one call the inside of a public class to itself, with the library's rounding of floats.
@@ -34,9 +36,9 @@ class Exclusive {
 public:
     /// Throws Error if the object was moved from, or if another call has it.
     explicit Exclusive(const std::unique_ptr<Impl>& impl) : impl_(impl.get()) {
-        take(impl_ ? &impl_->in_use : nullptr, Impl::kName);
+        acquire(impl_ ? &impl_->in_use : nullptr, Impl::kName);
     }
-    ~Exclusive() { impl_->in_use.give_back(); }
+    ~Exclusive() { impl_->in_use.release(); }
     Exclusive(const Exclusive&) = delete;
     Exclusive& operator=(const Exclusive&) = delete;
     Impl* operator->() const noexcept { return impl_; }

@@ -11,7 +11,7 @@ void read_matrix(Container& file, std::initializer_list<PackedMatrix*> matrices)
     const auto put = [&](std::size_t row, std::size_t n, const std::byte* bytes) {
         for (PackedMatrix* const matrix : matrices) matrix->put(row, n, bytes);
     };
-    file.rows(Take(put));
+    file.rows(RowSink(put));
     std::vector<float> scales;  // (columns) of the matrix in the file
     if ((*matrices.begin())->type() == WeightType::int8) scales = file.floats();
     for (PackedMatrix* const matrix : matrices) matrix->finish(scales);

@@ -157,7 +157,7 @@ void Sampler::penalize_repetition() {
     const double most = options_.dry_base > 1.000001 ? std::floor(88.7228391 / log_base) : HUGE_VAL;
     history_.for_each_match(last_n, [&](std::uint32_t next, std::size_t) {
         const std::size_t length = std::exchange(repeated_[next], std::uint16_t{0});
-        if (length == 0 || breaker_heads_[next] == kBreaker) return;
+        if (length == 0 || breaker_starts_[next] == kBreaker) return;
         const double exponent = std::min(static_cast<double>(length - allowed), most);
         logits_[next] -= options_.dry_multiplier * exp_portable(exponent * log_base);
     });
@@ -171,7 +171,7 @@ std::size_t Sampler::unbroken(std::size_t most) const {
     // A breaker that matters ends within the last `most` elements. It may begin before them, by at
     // most the size of all breakers together.
     for (std::size_t i = 0; i < std::min(n, most + breakers.size()); ++i) {
-        if (breaker_heads_[end[-1 - static_cast<std::ptrdiff_t>(i)]] == 0) continue;
+        if (breaker_starts_[end[-1 - static_cast<std::ptrdiff_t>(i)]] == 0) continue;
         std::size_t longest = 0;  // length of the longest breaker that begins here
         for (std::size_t first = 0, last; first < breakers.size(); first = last + 1) {
             for (last = first; last < breakers.size() && breakers[last] != LSTMGEN_SEPARATOR;) ++last;
@@ -255,16 +255,16 @@ LSTMGEN_KEPT double Sampler::log_probability(std::uint32_t id) const {
 }
 
 LSTMGEN_KEPT std::size_t Sampler::likeliest(std::size_t most, std::uint32_t* ids, double* log_p) {
-    kept_.some.clear();
+    kept_.ranked.clear();
     for (std::size_t i = 0; i < logits_.size(); ++i) {
         const double log = log_probability(static_cast<std::uint32_t>(i));
-        if (log != -HUGE_VAL) kept_.some.emplace_back(-log, static_cast<std::uint32_t>(i));
+        if (log != -HUGE_VAL) kept_.ranked.emplace_back(-log, static_cast<std::uint32_t>(i));
     }
-    const std::size_t n = std::min(most, kept_.some.size());
-    std::partial_sort(kept_.some.begin(), kept_.some.begin() + static_cast<std::ptrdiff_t>(n), kept_.some.end());
+    const std::size_t n = std::min(most, kept_.ranked.size());
+    std::partial_sort(kept_.ranked.begin(), kept_.ranked.begin() + static_cast<std::ptrdiff_t>(n), kept_.ranked.end());
     for (std::size_t i = 0; i < n; ++i) {
-        ids[i] = kept_.some[i].second;
-        log_p[i] = -kept_.some[i].first;
+        ids[i] = kept_.ranked[i].second;
+        log_p[i] = -kept_.ranked[i].first;
     }
     return n;
 }

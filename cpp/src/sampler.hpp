@@ -87,7 +87,7 @@ public:
 
 private:
     // What an element is to DRY: nothing, the first of a longer breaker, or a breaker by itself.
-    enum Breaker : unsigned char { kNone, kHead, kBreaker };
+    enum Breaker : unsigned char { kNone, kStart, kBreaker };
 
     Sampler(std::size_t n, StateReader& in, std::size_t numbers);
     void options_have_changed();
@@ -109,15 +109,15 @@ private:
     History history_;
     LogitsProcessor processor_ = nullptr;
     void* user_ = nullptr;
-    std::vector<double> logits_;                // (n); -infinity: cannot be drawn
-    std::vector<double> weights_;               // (n), e ^ ((logit - top) / temp)
-    Kept kept_;                                 // for the filters
-    std::vector<std::uint16_t> repeated_;       // (n), for DRY, zeros between calls
-    std::vector<unsigned char> breaker_heads_;  // (n), the Breaker of each element
-    double mu_ = 0.0;                           // state of mirostat, in bits
-    std::size_t top_ = 0;                       // id of the greatest logit
-    double temp_ = 1.0;                         // of the weights; 0: the top element has all
-    double total_ = 0.0;                        // sum of the weights
+    std::vector<double> logits_;                 // (n); -infinity: cannot be drawn
+    std::vector<double> weights_;                // (n), e ^ ((logit - top) / temp)
+    Kept kept_;                                  // for the filters
+    std::vector<std::uint16_t> repeated_;        // (n), for DRY, zeros between calls
+    std::vector<unsigned char> breaker_starts_;  // (n), the Breaker of each element
+    double mu_ = 0.0;                            // state of mirostat, in bits
+    std::size_t top_ = 0;                        // id of the greatest logit
+    double temp_ = 1.0;                          // of the weights; 0: the top element has all
+    double total_ = 0.0;                         // sum of the weights
     // The last element was drawn with the probability e ^ drawn_exponent_ / drawn_total_.
     double drawn_exponent_ = std::numeric_limits<double>::quiet_NaN(), drawn_total_ = 1.0;
 };

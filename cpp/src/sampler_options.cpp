@@ -115,7 +115,7 @@ LSTMGEN_KEPT Sampler::Sampler(std::size_t n, const SamplerOptions& options)
       weights_(n),
       kept_(n),
       repeated_(n),
-      breaker_heads_(n) {
+      breaker_starts_(n) {
     check(n, options);
     history_.reserve(looks_back(options_));
     mu_ = 2.0 * options_.mirostat_tau;
@@ -158,17 +158,17 @@ void Sampler::set_options(const SamplerOptions& options) {
     options_have_changed();
 }
 
-// Renews all that follows from the options: what the history counts, and breaker_heads_.
+// Renews all that follows from the options: what the history counts, and breaker_starts_.
 void Sampler::options_have_changed() {
     history_.count(penalizes(options_) ? options_.repeat_last_n : 0);
     history_.match(matches(options_));
-    std::fill(breaker_heads_.begin(), breaker_heads_.end(), static_cast<unsigned char>(kNone));
+    std::fill(breaker_starts_.begin(), breaker_starts_.end(), static_cast<unsigned char>(kNone));
     const std::vector<std::uint32_t>& breakers = options_.dry_sequence_breakers;
     for (std::size_t i = 0; i < breakers.size(); ++i) {
         if (breakers[i] == LSTMGEN_SEPARATOR || (i > 0 && breakers[i - 1] != LSTMGEN_SEPARATOR)) continue;
         const bool alone = i + 1 == breakers.size() || breakers[i + 1] == LSTMGEN_SEPARATOR;
-        unsigned char& head = breaker_heads_[breakers[i]];
-        head = std::max(head, static_cast<unsigned char>(alone ? kBreaker : kHead));
+        unsigned char& start = breaker_starts_[breakers[i]];
+        start = std::max(start, static_cast<unsigned char>(alone ? kBreaker : kStart));
     }
 }
 
@@ -189,7 +189,7 @@ void Sampler::copy_from(const Sampler& other) {
     user_ = other.user_;
     std::copy(other.logits_.begin(), other.logits_.end(), logits_.begin());
     std::copy(other.weights_.begin(), other.weights_.end(), weights_.begin());
-    std::copy(other.breaker_heads_.begin(), other.breaker_heads_.end(), breaker_heads_.begin());
+    std::copy(other.breaker_starts_.begin(), other.breaker_starts_.end(), breaker_starts_.begin());
     mu_ = other.mu_;
     top_ = other.top_;
     temp_ = other.temp_;

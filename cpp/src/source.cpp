@@ -35,13 +35,13 @@ public:
         std::error_code code;
         const auto place = std::filesystem::u8path(path);  // differs from `path` only on Windows
         const auto status = std::filesystem::status(place, code);
-        if (!std::filesystem::exists(status)) refuse("no such file");
-        if (std::filesystem::is_directory(status)) refuse("is a directory, expected a model file");
-        if (!std::filesystem::is_regular_file(status)) refuse("is not a regular file");
+        if (!std::filesystem::exists(status)) fail_io("no such file");
+        if (std::filesystem::is_directory(status)) fail_io("is a directory, expected a model file");
+        if (!std::filesystem::is_regular_file(status)) fail_io("is not a regular file");
         size_ = std::filesystem::file_size(place, code);
-        if (code) refuse(code.message());
+        if (code) fail_io(code.message());
         file_.open(place, std::ios::binary);
-        if (!file_) refuse("cannot be opened for reading");
+        if (!file_) fail_io("cannot be opened for reading");
     }
 
     std::uint64_t size() const noexcept override { return size_; }
@@ -70,10 +70,10 @@ public:
 private:
     using Bytes = AlignedBuffer<std::byte>;
 
-    [[noreturn]] void refuse(std::string_view why) const { fail(ErrorCode::io, {"%: %", path_, why}); }
+    [[noreturn]] void fail_io(std::string_view why) const { fail(ErrorCode::io, {"%: %", path_, why}); }
     void read(std::byte* to, std::size_t n) {
         if (n > 0 && !file_.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(n)))
-            refuse("reading stopped before the end");
+            fail_io("reading stopped before the end");
     }
 
     std::string path_;

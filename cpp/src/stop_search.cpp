@@ -114,7 +114,7 @@ void StopSearch::set(std::shared_ptr<const Network> network, const Stops& ids, c
 }
 
 void StopSearch::save(StateWriter& out) const noexcept {
-    if (!matcher_) return;  // nothing is no stops
+    if (!matcher_) return;  // without stops, a state has no bytes for them
     const auto list = [&](const auto& words) {
         out.size(words.size());
         for (const auto& word : words) {

@@ -1,4 +1,4 @@
-"""The export of a model that Keras saved as a `.bin`.
+"""The export of a model of Keras to a `.bin`.
 
 Keras stores no vocabulary, no encoding and no prime. Options give them, or they are assumed.
 """
@@ -44,7 +44,7 @@ class ExportOptions(TypedDict, total=False):
         "LSTM(128, return_sequences=True), LSTM(128), Dense(52, softmax)". Without it the weights
         tell the architecture, unless they fit several.
     output: the name of the layer whose output is wanted, for a model with several outputs.
-    heads: the outputs that together are a note, in the order in which their values enter, such as
+    heads: the outputs that form one note, in the order in which their values enter, such as
         "pitch/128,step,duration" or "pitch+21/88=notes,step=dt,duration". An entry begins with
         pitch, step, duration or velocity. +LOWEST is the value of output 0. A value less LOWEST is
         divided by /DIVISOR when it enters. =NAME is the name of the output. By default outputs
@@ -258,7 +258,7 @@ def _repacked(source: Source, options: ExportOptions) -> Exported:
         option(key) for key, value in options.items() if key not in taken and value is not None and value is not False
     ]:
         known = ", ".join(map(option, taken))
-        raise ValueError(f"{name}: a .bin takes no option but {known}, found {', '.join(sorted(rest))}")
+        raise ValueError(f"{name}: expected only the options {known} for a .bin, found {', '.join(sorted(rest))}")
     data = read_bin(source)
     data = repack(data, name, options.get("dtype"))
     if (grammar := options.get("grammar")) is not None:
@@ -272,7 +272,7 @@ def _repacked(source: Source, options: ExportOptions) -> Exported:
 
 
 def _checked_grammar(data: bytes, grammar: object) -> str:
-    """A grammar, which the elements of the `.bin` `data` can spell."""
+    """Return a grammar. Raises `ValueError` if the elements of a `.bin` cannot spell it."""
     from lstmgen import _core  # exporting itself needs no native module
 
     _expect("grammar", grammar, (str,), "a grammar in GBNF")
@@ -289,23 +289,18 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
     if "heads" in network.elements:
         return _pack_notes(network, options)
     labels = _labels(options.get("labels"))
-    if (encoding_told := options.get("encoding")) not in (None, *writer.ENCODINGS):
-        raise OptionError("encoding", f"one of {', '.join(writer.ENCODINGS)}", encoding_told)
-    told = options.get("encoding"), options.get("input_values"), options.get("prime")
-    named = options.get("vocab") is not None or options.get("vocab_from") is not None
-    wanted = told[0] != "features" and (named or any(option is not None for option in told))
-    outputs = elements.outputs_of(network, wanted)
-    generates = labels is None and outputs.generates and told[0] != "features"
-    listing, generates = _listing(network, options, generates, labels is not None)
-    if labels is None and told[0] not in (None, "features") and not (told[0] == "index" and network.takes_ids):
-        writer.check_encoding(network, told[0], generates=True)
+    outputs, wanted = _outputs(network, options)
+    listing, generates = _listing(network, options, labels is None and outputs.generates, labels is not None)
+    told = options.get("encoding")
+    if labels is None and told not in (None, "features") and not (told == "index" and network.takes_ids):
+        writer.check_encoding(network, told, generates=True)
     if labels is None and not generates:
         _check_predictor(outputs, options, network)
     if listing and generates:
-        listing = _by_number(network, listing, told[0])
+        listing = _by_number(network, listing, told)
     vocabulary = Vocabulary(listing.elements, listing.kind or "tokens", listing.tokenizer) if listing else None
     assumed = [Assumption(text, doubtful=True) for text in network.assumed + (listing.assumed if listing else ())]
-    if labels is None and told[0] != "features":
+    if labels is None and told != "features":
         assumed += elements.assumed_of_outputs(network, outputs._replace(generates=generates), wanted)
     prime = _prime_ids(options.get("prime"), vocabulary)
     encoding = _encoding(network, options, vocabulary, listing, prime, generates, assumed)
@@ -337,7 +332,7 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
     )
     if (grammar := options.get("grammar")) is not None:
         if not generates:
-            raise ValueError(f"{option('grammar')}: it is for what generates text, and this network does not")
+            raise ValueError(f"{option('grammar')}: expected a network that generates, found one that does not")
         data = with_grammar(data, _checked_grammar(data, grammar))
     return Exported(
         data,
@@ -346,6 +341,17 @@ def _pack(network: Network, options: ExportOptions) -> Exported:
         outputs.why,
         listing is None and generates,
     )
+
+
+def _outputs(network: Network, options: ExportOptions) -> tuple[Outputs, bool]:
+    """Return what the outputs are, and whether an option says that the network generates."""
+    encoding = options.get("encoding")
+    if encoding not in (None, *writer.ENCODINGS):
+        raise OptionError("encoding", f"one of {', '.join(writer.ENCODINGS)}", encoding)
+    of_elements = ("encoding", "input_values", "prime", "vocab", "vocab_from")
+    wanted = encoding != "features" and any(options.get(name) is not None for name in of_elements)
+    outputs = elements.outputs_of(network, wanted)
+    return outputs._replace(generates=outputs.generates and encoding != "features"), wanted
 
 
 def _facts(options: ExportOptions) -> dict[str, Any]:
@@ -361,13 +367,13 @@ _NOT_OF_NOTES = (
 
 
 def _pack_notes(network: Network, options: ExportOptions) -> Exported:
-    """Return the `.bin` of a network whose outputs together are a note."""
+    """Return the `.bin` of a network whose outputs form one note."""
     asked = [name for name, value in options.items() if name in _NOT_OF_NOTES and value is not None]
     if options.get("encoding") not in (None, "features"):
         asked.append("encoding")
     if asked:
         names = ", ".join(str(head.layer) for head in network.elements["heads"])
-        raise ValueError(f"{option(asked[0])}: the outputs {names} are a note together, which has no such option")
+        raise ValueError(f"{option(asked[0])}: the outputs {names} form one note, which has no such option")
     found, said = elements.note_heads(network)
     assumed = [Assumption(text, doubtful=True) for text in network.assumed] + said
     if not network.window:
@@ -386,12 +392,12 @@ def _pack_notes(network: Network, options: ExportOptions) -> Exported:
         data,
         tuple(assumption.text for assumption in assumed),
         tuple(assumption.text for assumption in assumed if assumption.doubtful),
-        f"{len(found)} outputs are a note together",
+        f"{len(found)} outputs form one note",
     )
 
 
 def _check_predictor(outputs: Outputs, options: ExportOptions, network: Network) -> None:
-    """Raise `ValueError` for an option that a network that predicts numbers cannot have."""
+    """Raise `ValueError` for an option that only a network that generates can have."""
     asked = [name for name in ("encoding", "input_values", "prime", "padding") if options.get(name) is not None]
     if not network.takes_ids:
         asked += [name for name in ("vocab", "vocab_from") if options.get(name) is not None]
@@ -400,7 +406,9 @@ def _check_predictor(outputs: Outputs, options: ExportOptions, network: Network)
     if "padding" in asked and (network.takes_ids or options.get("padding") == "none"):  # of its input
         asked.remove("padding")
     if asked:
-        raise ValueError(f"{option(asked[0])}: the network predicts and does not generate: {outputs.why}")
+        raise ValueError(
+            f"{option(asked[0])}: expected a network that generates, found one that predicts: {outputs.why}"
+        )
 
 
 def _encoding(
@@ -460,7 +468,7 @@ def _padding(
         if listing and listing.padding is not None and padding.id != listing.padding:
             raise OptionError("padding", f"{listing.padding}, the only id that has no element", told)
         if padding.zeros and encoding == "index":
-            why = "the network takes ids: give the id or the element that fills a window"
+            why = "the network takes ids: give an id or an element"
             raise ValueError(f"{option('padding', 'zeros')}: {why}")
         return padding
     if listing and listing.padding is not None:
@@ -513,7 +521,7 @@ def _with_window(network: Network, window: int | None) -> Network:
     if window is None or window == network.window:
         return network
     if network.window:
-        raise ValueError(f"{option('window')}: the model was saved with {network.window} time steps, not {window}")
+        raise ValueError(f"{option('window')}: expected {network.window}, as the model was saved with, found {window}")
     return replace(network, window=window)
 
 
@@ -544,11 +552,11 @@ def _read_vocabulary(network: Network, options: ExportOptions, size: int) -> Lis
     """Return the vocabulary of `size` elements that the options or the file name."""
     vocab, vocab_from = options.get("vocab"), options.get("vocab_from")
     if vocab is not None and vocab_from is not None:
-        raise ValueError(f"give either {option('vocab')} or {option('vocab_from')}, not both")
+        raise ValueError(f"{option('vocab')} and {option('vocab_from')}: give one of the two")
     if vocab_from is None:
         for name in ("lower", "charset"):
             if options.get(name):
-                raise ValueError(f"{option(name)} needs a corpus: {option('vocab_from')}")
+                raise ValueError(f"{option(name)}: expected a corpus, {option('vocab_from')}, too")
     kind = options.get("vocabulary_kind") or network.elements.get("kind")
     if vocab is not None:
         found: Listing | None = reading.read(vocab, size, kind)
@@ -559,7 +567,9 @@ def _read_vocabulary(network: Network, options: ExportOptions, size: int) -> Lis
     else:
         found = _beside(network.elements.get("beside", ()), size, kind)
     if found is None and options.get("vocabulary_kind") is not None:
-        raise ValueError(f"{option('vocabulary_kind')} needs a vocabulary: {option('vocab')} or {option('vocab_from')}")
+        raise ValueError(
+            f"{option('vocabulary_kind')}: expected a vocabulary, {option('vocab')} or {option('vocab_from')}, too"
+        )
     settings = network.elements.get("tokenizer")
     if found is not None and settings is not None and found.tokenizer is None:
         found = found._replace(tokenizer=Tokenizer.of(settings, Tokenizer()))
@@ -703,7 +713,7 @@ def check_other_file(source: Source, out: File) -> None:
     if isinstance(source, bytes) or not os.path.exists(out):
         return
     if os.path.samefile(source, out):
-        raise ValueError(f"{os.fspath(out)}: the export would replace the model it comes from")
+        raise ValueError(f"{os.fspath(out)}: the export would replace its own source: give another name")
     if os.path.isfile(out):
         with open(out, "rb") as file:
             begins = file.read(8)

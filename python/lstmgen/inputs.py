@@ -1,4 +1,4 @@
-"""Bytes that anyone gave: files, pipes and stdin, of which no more is taken than a limit."""
+"""Input from strangers: the bytes of files, pipes and stdin up to a limit, and their text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lstmgen.escaping import brief, printable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_TEXT = 2**26  # bytes of a prime, a grammar, a card or another text that is held at once
+MAX_TEXT = 2**26  # bytes of a prime, a grammar, a card or another text that is read whole
 MAX_VOCABULARY = 2**27  # bytes of a file with a vocabulary
 MAX_CORPUS = 2**30  # bytes of a text to learn from, or of sequences
 _PIECE = 2**16
@@ -28,12 +28,12 @@ _SHOWN = 200  # characters of an error of numpy, which shows all of a header
 def read(path: str | os.PathLike[str], most: int, *, pipe: bool = True) -> bytes:
     """Return the bytes of a file or a pipe.
 
-    path: the file. A pipe is read as far as `most`, and one that nobody writes to is empty.
+    path: the path of the file or pipe. A pipe without a writer is empty.
     most: the highest number of bytes.
-    pipe: whether a pipe will do. It cannot be read twice.
+    pipe: whether a pipe is allowed. It cannot be read twice.
 
     Raises `OSError` for a file that cannot be read. Raises `ValueError` that names the file for
-    more bytes, for a device, and for a pipe that will not do.
+    more bytes, for a device, and for a pipe that is not allowed.
 
     >>> from tempfile import NamedTemporaryFile
     >>> with NamedTemporaryFile() as file:
@@ -68,7 +68,7 @@ def is_text(path: object) -> bool:
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Let an `OSError` name a file. One of a disk that fails while it is read does not.
+    """Let an `OSError` in this block name a file. The error of a disk that fails does not.
 
     >>> try:
     ...     with naming("a.txt"):
@@ -85,26 +85,40 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
-def decoded(name: str, data: bytes, charset: str = "utf-8", *, told: bool = False) -> str:
-    r"""Return the bytes of a text file as text, without the mark of UTF-8 at its beginning.
+def check_charset(charset: str) -> None:
+    """Raise `ValueError` for a character set that Python does not know.
 
-    name: what an error calls the file.
+    >>> check_charset("latin-1")
+    """
+    try:
+        b"\n".decode(charset, "replace")
+    except (LookupError, ValueError):  # ValueError: the name has U+0000
+        raise ValueError(f"{option('charset')}: there is no character set {brief(charset)}") from None
+
+
+def decoded(name: str, data: bytes, charset: str = "utf-8", *, told: bool = False, marked: bool = False) -> str:
+    r"""Return the text in the bytes of a file.
+
+    name: the name of the file, for errors.
     charset: the name of a character set that Python knows.
-    told: whether the user can tell the character set, as the option `charset`.
+    told: whether the caller has the option `charset`, which an error then names.
+    marked: whether a byte order mark at the beginning stays in the text.
 
     Raises `ValueError` for bytes that are not in the character set. It names the likeliest one.
 
     >>> decoded("a.txt", b"\xef\xbb\xbftext")
     'text'
     """
+    check_charset(charset)
     try:
-        return data.decode(charset).removeprefix("\ufeff")
+        text = data.decode(charset)
     except UnicodeError as error:
         likely = likely_charset(data)
         hint = "; save it as UTF-8" + (f": it may be {likely}" if likely else "")
         if told:
-            hint = f"; {option('charset', likely or 'latin-1')}, or another name, says what it is"
+            hint = f"; give its character set, such as {option('charset', likely or 'latin-1')}"
         raise ValueError(f"{name}: not {charset.upper()}: {error}{hint if charset == 'utf-8' else ''}") from None
+    return text if marked else text.removeprefix("\ufeff")
 
 
 _WINDOWS = frozenset(range(0x80, 0xA0)) - {0x81, 0x8D, 0x8F, 0x90, 0x9D}  # quotes, dashes and the like in cp1252

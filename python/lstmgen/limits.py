@@ -1,26 +1,28 @@
-"""A process that reads what anyone gave, and what it may take. It sets its limits on itself."""
+"""Processes that read files from strangers: how one runs, and the limits that it sets on itself."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
 from contextlib import suppress
-from typing import IO
+from typing import IO, NamedTuple
 
 # One thread of each library, and no plug-ins of HDF5 from elsewhere.
 _QUIET = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
-PATIENCE = 120  # seconds by the clock beyond those of the processor: a machine is busy, or a disk slow
+PATIENCE = 120  # seconds by the clock beyond those of the processor, for a busy machine or a slow disk
+OUT_OF_MEMORY = 3  # the exit status of a process that reached its limit of memory
 
 
 def limit(seconds: float, memory: int, *, again: bool = False) -> None:
-    """Allow this process so much more than it has taken so far. It is killed or fails beyond.
+    """Limit the processor time and the memory that this process may take from now on.
 
-    seconds: of the processor. The process dies of SIGXCPU after them, or up to 2 s later.
-    memory: bytes. An allocation beyond raises `MemoryError`, and so large a file cannot be written.
+    seconds: of processor time. After them, or up to 2 s later, SIGXCPU ends the process.
+    memory: bytes. A larger allocation raises `MemoryError`, and no larger file can be written.
     again: whether the process may later set other limits, for its next file.
 
-    A system keeps the limits that it has: Windows none, macOS none on memory.
+    Windows has no such limits, and macOS has none on memory.
 
     >>> limit(10**6, 2**40, again=True)
     """
@@ -41,43 +43,70 @@ def limit(seconds: float, memory: int, *, again: bool = False) -> None:
             resource.setrlimit(which, (wanted, most if again else wanted))
 
 
-def run(start: str, asked: IO[bytes], answer: IO[bytes], said: IO[bytes], patience: float) -> int | None:
-    """Run a process, and return its exit status; None if it took longer than it may.
+class Ran(NamedTuple):
+    """How a process ended.
+
+    status: its exit status, as `subprocess` gives it. None if it took longer than it may.
+    errors: the first 4096 bytes of its standard error.
+
+    >>> Ran(-11, b"").out_of_memory
+    False
+    """
+
+    status: int | None
+    errors: bytes
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether it needed more memory than its limit."""
+        return self.status == OUT_OF_MEMORY or b"MemoryError" in self.errors
+
+
+def run(start: str, *request: bytes, answer: IO[bytes], patience: float) -> Ran:
+    """Run a process to its end.
 
     start: its program. It finds this process's `sys.path` as JSON in `sys.argv[1]`.
-    asked, answer, said: its standard input, output and error: files, for which a limit holds, and
-        for which the process cannot wait.
+    request: its standard input, in pieces.
+    answer: its standard output, an empty file, which is rewound in the end.
     patience: seconds by the clock.
 
     Raises `OSError` if no process can be started.
 
     >>> import tempfile
     >>> with tempfile.TemporaryFile() as file:
-    ...     run("raise SystemExit(3)", file, file, file, 60)
-    3
+    ...     run("print('done')", answer=file, patience=60).status, file.read().split()
+    (0, [b'done'])
     """
-    import json
     import subprocess
     import sys
+    import tempfile
 
     if not sys.executable:
         raise OSError("this program has no Python to start")
     command = [sys.executable, "-I", "-c", start, json.dumps(sys.path)]
-    process = subprocess.Popen(command, stdin=asked, stdout=answer, stderr=said, env={**os.environ, **_QUIET})
-    try:
-        return process.wait(patience)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:  # also after Ctrl-C
-        process.kill()
-        process.wait()
+    # Files, not pipes: the process cannot wait for this one, and a limit holds for their size.
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as errors:
+        asked.writelines(request)
+        asked.seek(0)
+        environment = {**os.environ, **_QUIET}
+        process = subprocess.Popen(command, stdin=asked, stdout=answer, stderr=errors, env=environment)
+        try:
+            status = process.wait(patience)
+        except subprocess.TimeoutExpired:
+            status = None
+        finally:  # also after Ctrl-C
+            process.kill()
+            process.wait()
+        answer.seek(0)
+        errors.seek(0)
+        return Ran(status, errors.read(4096))
 
 
 def reason(status: int, seconds: float) -> str:
     """Return why a process with limits ended.
 
-    status: its exit status as `subprocess` gives it.
-    seconds: the seconds of the processor that it had.
+    status: its exit status, as `subprocess` gives it.
+    seconds: of processor time, its limit.
 
     >>> reason(1, 2)
     'the process that read it ended with status 1'
@@ -91,7 +120,7 @@ def reason(status: int, seconds: float) -> str:
 
 
 def _address_space() -> int:
-    """The bytes of address space that this process has taken."""
+    """Return the bytes of address space that this process has taken."""
     try:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")

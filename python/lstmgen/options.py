@@ -8,6 +8,7 @@ is told follow from it by name.
 # Without `from __future__ import annotations`: the annotations of the classes below are read as
 # objects.
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple, TypedDict
@@ -25,10 +26,10 @@ MOST_ROWS = 2**20  # that one call draws: each takes a few kilobytes before anyt
 
 
 class Option(NamedTuple):
-    """All about an option but its name and its type.
+    """The facts of an option, except for its name and its type.
 
     values: the values that it may have.
-    meaning: what it does, in sentences.
+    meaning: what it does, in sentences. Backticks mark the names of other options.
     default: the value that has the same effect as no value.
     without: what holds if the default is None.
     source: the paper or the program that it comes from.
@@ -59,7 +60,7 @@ class Option(NamedTuple):
 _TEMPERATURE = "temperature"
 _MOST = "keeps the most likely"
 LOOKBACK = 4096  # LSTMGEN_MAX_LOOKBACK of the engine
-_ALL = f"-1: the last {LOOKBACK}, which is the most that are remembered."
+_ALL = f"-1: the last {LOOKBACK}, the most that are remembered."
 _LLAMA = "llama.cpp"
 _DRY = "p-e-w 2024, github.com/oobabooga/text-generation-webui/pull/5677; llama.cpp"
 _XTC = "p-e-w 2024, github.com/oobabooga/text-generation-webui/pull/6335; llama.cpp"
@@ -73,7 +74,7 @@ class _Common(TypedDict, total=False):
         LogitBias | None,
         Option(
             Biases(),
-            "Numbers that are added to the logits of elements. -inf bans an element.",
+            "Numbers to add to the logits of elements. -inf bans an element.",
             source="llama.cpp",
             changes=True,
         ),
@@ -91,7 +92,7 @@ class _Common(TypedDict, total=False):
         Elements | None,
         Option(
             Text("text, elements or ids", (Iterable,)),
-            "These elements cannot be drawn, allowed or not.",
+            "These elements cannot be drawn, not even those of `allow`.",
             without="none",
             changes=True,
         ),
@@ -100,8 +101,8 @@ class _Common(TypedDict, total=False):
         str | None,
         Option(
             Text("a grammar in GBNF, or 'own'", (str,), metavar="FILE"),
-            "Only elements can be drawn with which the text can still become one of this grammar (docs/grammar.md). "
-            "'own' is the grammar that the model carries.",
+            "Draws only elements that keep the text within this grammar (docs/grammar.md). 'own' is the grammar of the "
+            "model.",
             without="none",
             source="llama.cpp",
             one_of="grammar",
@@ -112,8 +113,8 @@ class _Common(TypedDict, total=False):
         bool,
         Option(
             Flag(),
-            "A text of a grammar is completed: what is open is closed before the length is used up. Without, a text of "
-            "a grammar may be cut off anywhere.",
+            "Completes the text of a grammar before `length` is reached. Without, a text of a grammar may be cut off "
+            "anywhere.",
             default=True,
             changes=True,
         ),
@@ -122,8 +123,8 @@ class _Common(TypedDict, total=False):
         bool,
         Option(
             Flag(),
-            "A prime that is given belongs to the text of the grammar, and so does one that is in the result. Without, "
-            "the text of the grammar begins after the prime.",
+            "The text of the grammar begins with the prime, if the prime is given or is in the result. Without, it "
+            "begins after the prime.",
             default=True,
         ),
     ]
@@ -131,8 +132,8 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0, without_least=True),
-            "Above 1, each of the last repeat_last_n elements becomes less likely. Its logit is divided by this number "
-            "if it is above 0, and multiplied by it otherwise.",
+            "Above 1, each of the last `repeat_last_n` elements becomes less likely. Its logit is divided by this "
+            "number if it is above 0, and multiplied by it otherwise.",
             source="Keskar et al. 2019, arXiv:1909.05858; llama.cpp",
             changes=True,
         ),
@@ -141,8 +142,8 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(-math.inf),
-            "Subtracted from the logit of each of the last repeat_last_n elements, for each time that it occurs among "
-            "them.",
+            "Subtracted from the logit of each of the last `repeat_last_n` elements, once for each time that it occurs "
+            "among them.",
             source=_LLAMA,
             changes=True,
         ),
@@ -151,7 +152,7 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(-math.inf),
-            "Subtracted once from the logit of each of the last repeat_last_n elements.",
+            "Subtracted once from the logit of each of the last `repeat_last_n` elements.",
             source=_LLAMA,
             changes=True,
         ),
@@ -160,7 +161,7 @@ class _Common(TypedDict, total=False):
         int | None,
         Option(
             Integer(-1, most=LOOKBACK),
-            f"How many elements the three penalties look back. {_ALL}",
+            f"How many of the last elements the three penalties count. {_ALL}",
             default=64,
             source=_LLAMA,
             changes=True,
@@ -170,9 +171,9 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0),
-            "Above 0, DRY: an element that would continue a repetition loses multiplier * base ** (n - allowed length) "
-            "of its logit. n is the length of the longest end of the text that also occurs earlier, there with this "
-            "element after it.",
+            "Above 0, turns on DRY, a penalty for repetitions. An element that would continue a repetition of n "
+            "elements loses multiplier * base ** (n - allowed length) from its logit. The repetition "
+            "is the longest end of the text that also occurs before, with this element after it.",
             source=_DRY,
             changes=True,
         ),
@@ -181,7 +182,7 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(1),
-            "How fast the penalty of DRY grows with the length of the repetition.",
+            "How fast the penalty of DRY grows with the length of a repetition.",
             default=1.75,
             source=_DRY,
             changes=True,
@@ -191,7 +192,7 @@ class _Common(TypedDict, total=False):
         int | None,
         Option(
             Integer(1),
-            "Shorter repetitions lose nothing by DRY.",
+            "Repetitions of fewer elements have no penalty.",
             default=2,
             source=_DRY,
             changes=True,
@@ -201,7 +202,7 @@ class _Common(TypedDict, total=False):
         int | None,
         Option(
             Integer(-1, most=LOOKBACK),
-            f"How many elements DRY looks back. {_ALL}",
+            f"How many of the last elements DRY searches. {_ALL}",
             default=LOOKBACK,
             source=_DRY,
             changes=True,
@@ -211,7 +212,7 @@ class _Common(TypedDict, total=False):
         str | Sequence[str] | None,
         Option(
             Text("a text or a list of texts", (Iterable,), several=True),
-            "A repetition that DRY counts begins after the last of these texts. An empty list: there are none.",
+            "DRY counts a repetition from after the last of these texts on. An empty list means no such texts.",
             without='line ends, and the characters : " *, if the model has them',
             source=_DRY,
             changes=True,
@@ -267,7 +268,7 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0, 1),
-            "Filter: with this probability, drops all elements that have at least the probability xtc_threshold, "
+            "Filter: with this probability, drops all elements that have at least the probability `xtc_threshold`, "
             "except for the least likely of them.",
             source=_XTC,
             changes=True,
@@ -277,7 +278,7 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0, 1),
-            "The probability from which on XTC drops elements. Above 0.5 it drops none.",
+            "XTC drops elements with at least this probability. Above 0.5 it drops none.",
             default=0.1,
             source=_XTC,
             changes=True,
@@ -287,8 +288,8 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0),
-            "Above 0, the entropy of the distribution decides the temperature. It is temp - range without entropy, "
-            "and temp + range with the greatest entropy that is possible.",
+            "Above 0, the temperature depends on the entropy of the distribution. It rises from temp - range "
+            "without entropy to temp + range with the greatest possible entropy.",
             source=_DYNATEMP,
             changes=True,
         ),
@@ -297,7 +298,8 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0),
-            "The share of the greatest entropy is raised to this power. Below 1, the temperature rises sooner.",
+            "The entropy, as a share of the greatest possible one, is raised to this power. Below 1, the temperature "
+            "rises sooner.",
             default=1.0,
             source=_DYNATEMP,
             changes=True,
@@ -307,8 +309,8 @@ class _Common(TypedDict, total=False):
         int | None,
         Option(
             Integer(0, only=(0, 2)),
-            "2: mirostat 2.0 takes the place of all filters and of the dynamic temperature. It drops what is more "
-            "surprising than mu bits, and adapts mu so that the mean surprise is mirostat_tau. 0: off.",
+            "2: mirostat 2.0 replaces all filters and the dynamic temperature. It drops elements with a surprise above "
+            "mu bits, and adapts mu so that the mean surprise becomes `mirostat_tau`. 0: off.",
             source=_MIROSTAT,
             changes=True,
         ),
@@ -317,7 +319,7 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0),
-            "Bits of surprise that mirostat aims at.",
+            "The mean surprise that mirostat aims at, in bits.",
             default=5.0,
             source=_MIROSTAT,
             changes=True,
@@ -327,7 +329,7 @@ class _Common(TypedDict, total=False):
         float | None,
         Option(
             Number(0),
-            "How fast mirostat learns.",
+            "How fast mirostat adapts mu.",
             default=0.1,
             source=_MIROSTAT,
             changes=True,
@@ -337,7 +339,7 @@ class _Common(TypedDict, total=False):
         str | Sequence[str] | None,
         Option(
             Text("a text or a list of texts", (Iterable,), several=True),
-            "The sample ends with the element that completes one of these texts. The text is in the result.",
+            "The sample ends with the element that completes one of these texts. The result includes the text.",
             changes=True,
         ),
     ]
@@ -345,18 +347,18 @@ class _Common(TypedDict, total=False):
         int | None,
         Option(
             Integer(1),
-            "1: each element comes from a fresh window of the last T elements, as in a loop over Keras's predict. N: "
-            "N elements come from one window, which is N times faster. A model without a window carries its state.",
+            "1: each element comes from a new window of the last T elements, as in a loop over Keras's predict. N: N "
+            "elements come from one window, which is N times faster. A model without a window carries its state.",
             default=1,
             one_of="refresh",
-            none="each element comes from the state that all elements before it left, which is fastest",
+            none="the network carries its state from element to element, which is fastest",
         ),
     ]
     on_unknown: Annotated[
         str,
         Option(
             Text("'error', 'skip' or an element", (str,), metavar="WHAT"),
-            "What becomes of elements outside the vocabulary: 'error' raises an error, 'skip' leaves them out, and an "
+            "What to do with elements outside the vocabulary. 'error' raises an error, and 'skip' leaves them out. An "
             "element takes their place.",
             default="error",
             changes=True,
@@ -382,8 +384,8 @@ class SamplingOptions(_Common, total=False):
         float | None,
         Option(
             Number(0),
-            "Temperature tau: the probability of an element is proportional to y ** (1 / tau), where y is what the "
-            "network gives it. Below 1 likely elements become likelier. 0 takes the most likely element.",
+            "Temperature: the probability of an element is proportional to y ** (1 / temp), where y is the network's "
+            "output for it. Below 1, likely elements become likelier. 0 takes the most likely element.",
             default=1.0,
             source="Ackley, Hinton and Sejnowski 1985",
             flags=("-t",),
@@ -393,17 +395,17 @@ class SamplingOptions(_Common, total=False):
     ]
     temperature: Annotated[
         float | None,
-        Option(Number(0), "The same as temp.", without="none", one_of=_TEMPERATURE, changes=True),
+        Option(Number(0), "The same as `temp`.", without="none", one_of=_TEMPERATURE, changes=True),
     ]
     inverse_temp: Annotated[
         float | None,
-        Option(Number(0, without_least=True), "1 / temp.", without="none", one_of=_TEMPERATURE, changes=True),
+        Option(Number(0, without_least=True), "1 / `temp`.", without="none", one_of=_TEMPERATURE, changes=True),
     ]
     prime: Annotated[
         Elements | None,
         Option(
             Text("text, elements or ids", (Iterable,)),
-            "The text to continue. With windows only its last T elements count.",
+            "The text to continue. With windows, only its last T elements count.",
             without="the model's own",
             one_of="prime",
         ),
@@ -412,7 +414,7 @@ class SamplingOptions(_Common, total=False):
         int | None,
         Option(
             Integer(0, bits=64),
-            "The same seed gives the same sequence, whatever the number of threads and on every machine.",
+            "The same seed gives the same sequence, with any number of threads and on every machine.",
             without="a new one",
             flags=("-s",),
         ),
@@ -421,7 +423,7 @@ class SamplingOptions(_Common, total=False):
         int | None,
         Option(
             Integer(0),
-            "How many elements are drawn at most.",
+            "The most elements to draw.",
             default=1000,
             flags=("-n",),
             none="a stream never ends",
@@ -432,8 +434,8 @@ class SamplingOptions(_Common, total=False):
         int | None,
         Option(
             Integer(1, most=MOST_ROWS),
-            "Draws this many samples, with the seeds seed, seed + 1 and so on, side by side. The result is the one "
-            "with the greatest mean of log-probabilities by the network alone.",
+            "Draws this many samples side by side, with the seeds `seed`, `seed` + 1 and so on. The result is the one "
+            "with the greatest mean log-probability by the network alone.",
             without="1",
             one_of="search",
             only="sample",
@@ -443,7 +445,7 @@ class SamplingOptions(_Common, total=False):
         int | None,
         Option(
             Integer(1, most=MOST_ROWS),
-            "Beam search: nothing is drawn. This many sequences are kept side by side, those with the greatest sum of "
+            "Beam search, in which nothing is random. It keeps this many sequences, those with the greatest sum of "
             "log-probabilities. The result is the one with the greatest mean.",
             source="Lowerre 1976; Wu et al. 2016, arXiv:1609.08144",
             one_of="search",
@@ -455,7 +457,7 @@ class SamplingOptions(_Common, total=False):
         Option(
             Function(),
             "A function that is called before each draw with the last ids and the logits, an array of float64 that it "
-            "may change. All other options count after it. It makes sampling slower.",
+            "may change. All other options apply after it. It makes sampling slower.",
             changes=True,
             flag=False,
         ),
@@ -464,7 +466,7 @@ class SamplingOptions(_Common, total=False):
         int | None,
         Option(
             Integer(1),
-            "A stream keeps the log-probabilities of the n most likely elements beside each element that is drawn.",
+            "A stream keeps the log-probabilities of this many elements at each draw, the most likely ones.",
             flag=False,
             only="stream",
         ),
@@ -501,7 +503,7 @@ CHANGEABLE = tuple(name for name, entry in TABLE.items() if entry.changes)
 # What a model's card may recommend, under "sample".
 _NOT_RECOMMENDED = ("temperature", "inverse_temp", "length", "on_unknown", "logits_processor", "grammar", "finish")
 RECOMMENDED = tuple(name for name in CHANGEABLE if name not in _NOT_RECOMMENDED)
-# What a signature shows for each.
+# The defaults that a signature shows.
 SHOWN_DEFAULTS = {name: entry.default for name, entry in TABLE.items()}
 # What sample takes, what a stream takes, and what sample_many takes.
 SAMPLE = tuple(name for name, entry in TABLE.items() if entry.only != "stream")
@@ -577,11 +579,10 @@ def temperature(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def recommended(card: object, given: Iterable[str]) -> dict[str, Any]:
-    """Return the options that a model's card recommends, but those that are given in one way or
-    another.
+    """Return the options that a model's card recommends, without those that a caller gives.
 
-    card: of `Model.metadata`.
-    given: names of options.
+    card: the card, from `Model.metadata`.
+    given: the names of the given options. An option that one of them excludes is left out, too.
 
     >>> recommended({"sample": {"temp": 0.67, "min_p": 0.05}}, ["inverse_temp"])
     {'min_p': 0.05}
@@ -612,11 +613,20 @@ def default(name: str) -> str:
     return f"{entry.default:g}" if isinstance(entry.default, float) else str(entry.default)
 
 
+def worded(meaning: str, spell: Callable[[str], str]) -> str:
+    """Return a meaning in which `spell` writes the names of other options.
+
+    >>> worded("1 / `temp`.", lambda name: f"--{name}")
+    '1 / --temp.'
+    """
+    return re.sub(r"`(\w+)`", lambda found: spell(found[1]), meaning)
+
+
 def meanings(names: Iterable[str]) -> str:
     """Return options with meaning, values and default, one in each line.
 
     >>> meanings(["inverse_temp"])
-    'inverse_temp: 1 / temp. (> 0; default: none)'
+    'inverse_temp: 1 / `temp`. (> 0; default: none)'
     """
     return "\n".join(_line(name, TABLE[name]) for name in names)
 

@@ -343,16 +343,17 @@ LSTMGEN_KEPT void Run::load(const void* from, std::size_t bytes) {
     const std::size_t count = number(left);
     if (count == 0) damaged({"expected a set of places, found none"});
     for (std::size_t i = 0; i < count; ++i) {
-        const std::uint32_t head = number(kNone);
-        if (head == 0 || head / 2 > left / 2) damaged({"expected the places of a set, found too few bytes"});
+        // Twice the number of edges, plus 1 if the set has the empty place.
+        const std::uint32_t header = number(kNone);
+        if (header == 0 || header / 2 > left / 2) damaged({"expected the places of a set, found too few bytes"});
         edges.clear();
-        for (std::size_t k = 0; k < head / 2; ++k) {
+        for (std::size_t k = 0; k < header / 2; ++k) {
             const std::uint32_t p = place();
             if (!edges.empty() && edges.back().place >= p) damaged({"expected places in ascending order"});
             if (i == 0) damaged({"expected a set that was there before, found none"});
             edges.push_back({p, sets[number(i - 1)]});
         }
-        sets.push_back(engine.sets().make(head % 2 != 0, edges.data(), edges.size()));
+        sets.push_back(engine.sets().make(header % 2 != 0, edges.data(), edges.size()));
     }
     const std::uint32_t top = sets[number(count - 1)];
     for (std::size_t i = 0; i < engine.sets().count(top); ++i)

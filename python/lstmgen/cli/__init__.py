@@ -1,3 +1,4 @@
-"""The command line: `main.py` chooses the command; each command is a module, imported when it is
-named.
+"""The command line.
+
+`main.py` chooses the command. Each command is a module, which is imported when it is named.
 """

@@ -1,4 +1,4 @@
-"""What to type next: commands that run as they are printed."""
+"""The next commands to type. They run as they are printed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def is_abc(model: lstmgen.Model) -> bool:
 
 
 def commands(model: lstmgen.Model, name: str) -> list[str]:
-    """Return the commands that make sense for the `.bin` called `name`, as lines for a shell."""
+    """Return commands to try with the `.bin` called `name`, as lines for a shell."""
     if model.heads:
         return [_shell("sample", name, "--length", _NOTES, "-o", f"{_stem(name)}.mid")]
     if is_abc(model):
@@ -44,8 +44,9 @@ def commands(model: lstmgen.Model, name: str) -> list[str]:
 
 
 def export_command(path: str, given: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the line that exports a file of Keras with the flags `given`, and the name of the
-    `.bin` that it makes.
+    """Return the command that exports a file of Keras, and the name of its `.bin`.
+
+    given: the flags of the export, with their values.
     """
     out = _free(Path(path).name)
     flags = [text for flag, value in given.items() for text in ((flag,) if value is True else (flag, value))]
@@ -57,7 +58,7 @@ def _shell(*words: object) -> str:
 
 
 def _free(name: str) -> str:
-    """Return a name for a `.bin` in this folder, of which there is no file yet."""
+    """Return the name of a new `.bin` in this folder."""
     stem = name.removesuffix(".weights.h5") if name.endswith(".weights.h5") else os.path.splitext(name)[0]
     stem = (stem or "model").lstrip("-") or "model"
     names = (f"{stem}{'' if i == 1 else f'-{i}'}.bin" for i in range(1, 1_000_000))
@@ -65,7 +66,7 @@ def _free(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    """Return a name, without suffix, for a file that is made from another one in this folder."""
+    """Return the name, without its suffix, of a file in this folder that is made from another."""
     return os.path.splitext(os.path.basename(name))[0].lstrip("-") or "notes"
 
 
@@ -83,7 +84,7 @@ def _prime(model: lstmgen.Model) -> Sequence[str]:
 
 
 def _music(model: lstmgen.Model, name: str) -> Sequence[str]:
-    """Return the option that writes a sample as music, if it can be."""
+    """Return the option that writes a sample as music, if the elements are music."""
     vocabulary = model.vocabulary
     if vocabulary is None or vocabulary.kind != "tokens" or recognise_vocabulary(vocabulary.elements) is None:
         return ()
@@ -91,14 +92,14 @@ def _music(model: lstmgen.Model, name: str) -> Sequence[str]:
 
 
 def _sequence(model: lstmgen.Model) -> str | None:
-    """Return a sequence that a classifier takes, if text can say one."""
+    """Return a sequence for a classifier, if it can be written as text."""
     if model.encoding == "features":
         return " ".join(["0"] * (model.window or 8)) if model.input_shape[-1] == 1 else None
     return _text(model, 1)
 
 
 def _text(model: lstmgen.Model, count: int) -> str | None:
-    """Return a text of `count` elements; None if there is none that a shell takes."""
+    """Return a text of `count` elements. None if no element is easy to type."""
     vocabulary = model.vocabulary
     if vocabulary is None:
         return None

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--text", type=file_name, metavar="FILE", help="UTF-8 text to score; - is stdin (default: what the model draws)"
     )
-    parser.add_argument("--json", action="store_true", help="for programs: one object, with rates in elements/s")
+    parser.add_argument("--json", action="store_true", help="for programs: one object, with rates in elements a second")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
         return
     if advice:
         hint = " (or of a text: --text FILE)" if text is None else ""
-        print(f"other options: times as fast, and bits of an element of {scored}{hint}:")
+        print(f"other options: how many times as fast, and the bits of an element of {scored}{hint}:")
         _print(advice)
     carry = next((one for one in advice if one.option == option("refresh", None)), None)
     if carry and not carry.recommended and model.needs_windows:

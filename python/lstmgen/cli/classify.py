@@ -8,11 +8,14 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import lstmgen
+from lstmgen.cli.keras_options import add_labels_argument, add_vocab_argument
 from lstmgen.cli.main import reason
+from lstmgen.cli.sample import add_option
 from lstmgen.cli.streams import DASH, as_path, check_one_stdin, file_name, model_source, read_text
 from lstmgen.cli.terminal import json_list, short
 from lstmgen.escaping import printable
 from lstmgen.inputs import MAX_CORPUS
+from lstmgen.options import TABLE
 
 if TYPE_CHECKING:
     from lstmgen.classifying import Classification
@@ -25,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=file_name,
         help="a .bin with labels, or a model saved by Keras, with --labels; - is stdin",
     )
-    # "+", since "*" would be over before an option that comes first; --file may replace them.
+    # Not "*": argparse would then take no sequences after an option. With --file there are none.
     sequences = parser.add_argument(
         "sequences", nargs="+", default=[], metavar="SEQUENCE", help="text, or numbers such as '0.5 1 -2'"
     )
@@ -36,21 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a .csv of sequence,label or of sequence alone; in any other file, each line is a sequence; - is stdin",
     )
     parser.add_argument("--json", action="store_true", help="print a list in JSON, for programs")
-    parser.add_argument(
-        "--on-unknown",
-        default="error",
-        metavar="WHAT",
-        help="what becomes of unknown elements: 'error' raises an error, 'skip' leaves them out, and an element takes "
-        "their place (default: error)",
-    )
+    add_option(parser, "on_unknown", TABLE["on_unknown"])
     keras = parser.add_argument_group("for a model saved by Keras")
-    keras.add_argument("--labels", type=lambda text: text.split(","), metavar="A,B,C", help="names of the outputs")
-    keras.add_argument(
-        "--vocab",
-        type=file_name,
-        metavar="FILE",
-        help="JSON, pickle, .npy or .txt with the elements of sequences",
-    )
+    add_labels_argument(keras)
+    add_vocab_argument(keras)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -59,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     from lstmgen.sequence_files import Row, lines_of, read_sequences
 
     if bool(args.sequences) == (args.file is not None):
-        raise ValueError("give sequences, or --file, and not both")
+        raise ValueError("give sequences or --file, one of the two")
     check_one_stdin(args.model, args.file)
     options: Any = {name: value for name in ("labels", "vocab") if (value := getattr(args, name)) is not None}
     model = lstmgen.Model(model_source(args.model), **options)
@@ -70,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
         rows = [Row(i, sequence, None) for i, sequence in enumerate(args.sequences)]
     right = known = 0
     failed: list[str] = []
-    found = classified(model, [row.sequence for row in rows], args.on_unknown)
+    found = classified(model, [row.sequence for row in rows], args.on_unknown or "error")
     with json_list() if args.json else nullcontext(print) as tell:
         for row, one in zip(rows, found, strict=True):
             sequence = row.sequence

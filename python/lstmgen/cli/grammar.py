@@ -27,14 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "grammar",
         type=file_name,
         metavar="GRAMMAR",
-        help="a file of GBNF, balanced, json, latex or music, or a model that carries one; own is that of --model; "
-        "- is stdin",
+        help="a file of GBNF, balanced, json, latex or music, or a model with a grammar; own is the grammar of "
+        "--model; - is stdin",
     )
     parser.add_argument(
-        "--model", type=file_name, metavar="MODEL", help=f"whose vocabulary is to spell the grammar: {MODEL_HELP}"
+        "--model", type=file_name, metavar="MODEL", help=f"model whose vocabulary must spell the grammar: {MODEL_HELP}"
     )
-    parser.add_argument("--text", type=file_name, metavar="FILE", help="say whether this text is one of it; - is stdin")
-    parser.add_argument("--json", action="store_true", help="print the same in JSON, for programs")
+    parser.add_argument("--text", type=file_name, metavar="FILE", help="text to compare with the grammar; - is stdin")
+    parser.add_argument("--json", action="store_true", help="for programs: one object")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -69,12 +69,12 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _found(given: str, model: lstmgen.Model | None) -> tuple[str, lstmgen.Model | None]:
-    """Return the text of a grammar, and the model whose vocabulary is to spell it."""
+    """Return the text of a grammar, and the model whose vocabulary must spell it."""
     from lstmgen import grammars
 
     if given == "own":
         if model is None:
-            raise ValueError("GRAMMAR: own: expected --model, too: the grammar of that model is meant")
+            raise ValueError("GRAMMAR: own: expected --model, whose grammar it is")
         return _carried(given, model), model
     named = given in bundled() and given not in grammars.__all__ and not os.path.exists(given)
     if named or (given != DASH and is_bin(given)):
@@ -85,12 +85,12 @@ def _found(given: str, model: lstmgen.Model | None) -> tuple[str, lstmgen.Model 
 
 def _carried(given: str, model: lstmgen.Model) -> str:
     if model.grammar is None:
-        raise ValueError(f"GRAMMAR: {given}: the model carries none; --grammar of export gives it one")
+        raise ValueError(f"GRAMMAR: {given}: the model has none; --grammar of export gives it one")
     return model.grammar
 
 
 def _of_model(told: dict[str, Any], facts: GrammarFacts, text: str, model: lstmgen.Model) -> list[str]:
-    """Tell whether the vocabulary of a model can spell a grammar. Return what is wrong."""
+    """Add to `told` whether a vocabulary can spell a grammar. Returns what is wrong."""
     from lstmgen.engine_terms import compiled_grammar
 
     error = ""
@@ -99,7 +99,7 @@ def _of_model(told: dict[str, Any], facts: GrammarFacts, text: str, model: lstmg
     except ValueError as found:
         error = str(found).partition(": ")[2] or str(found)
     vocabulary = model.vocabulary
-    # Of bytes, a character is spelled by several elements.
+    # A vocabulary of bytes spells a character with several elements.
     listed = vocabulary is not None and vocabulary.kind != "bytes"
     missing = facts.missing(vocabulary.elements) if vocabulary is not None and listed else []
     told["model"] = {"spells": not error, "missing": missing}
@@ -107,7 +107,7 @@ def _of_model(told: dict[str, Any], facts: GrammarFacts, text: str, model: lstmg
 
 
 def _of_text(told: dict[str, Any], facts: GrammarFacts, name: str) -> list[str]:
-    """Tell whether a text is one of a grammar. Return what is wrong."""
+    """Add to `told` whether a text follows a grammar. Returns what is wrong."""
     text = read_text(name)
     try:
         found = facts.mismatch(text)

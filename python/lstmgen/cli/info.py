@@ -15,7 +15,7 @@ from lstmgen.cli.terminal import print_json, short
 from lstmgen.errors import option
 from lstmgen.escaping import printable
 
-_WIDTH = 76  # characters of a fact in a line
+_WIDTH = 76  # characters in a line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,9 +96,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    """Print each fact, or each of a list of facts, in lines that a terminal shows whole. Commands
-    and what was assumed stay a line each, for other programs.
-    """
+    """Print facts in lines that fit a terminal. A command or an assumption stays in one line."""
     for key, value in facts.items():
         several = isinstance(value, list | tuple) and key in ("assumed", "next")
         for line in value if several else [value]:
@@ -109,7 +107,7 @@ def _print(facts: dict[str, Any]) -> None:
 
 
 def _keras_info(args: argparse.Namespace, source: str | bytes) -> None:
-    """Explain a file of Keras without converting it."""
+    """Print what is in a file of Keras."""
     from lstmgen import exporting, keras_file
 
     options = export_options(args)
@@ -132,13 +130,13 @@ def _keras_info(args: argparse.Namespace, source: str | bytes) -> None:
             command, out = advice.export_command(args.model, _flags(options))
             if exported.nameless:
                 after["first"] = (
-                    "find the text that it learnt from, or its list of elements: with --vocab-from TEXT or --vocab "
-                    "FILE at the export, elements are letters or words, and numbers without"
+                    "find the text that it learnt from, or its list of elements. Without --vocab-from TEXT or --vocab "
+                    "FILE at the export, elements are numbers"
                 )
             after["next"] = [command, *advice.commands(model, out)]
             settled = exported.nameless or model.generates or model.labels or model.heads
             if not settled and model.outputs > 1:
-                after["also"] = "with --labels A,B,C at the export, the outputs have names: classify uses them"
+                after["also"] = "--labels A,B,C at the export names the outputs, for classify"
         window, outputs = network.window or None, network.outputs
         facts["input_shape"] = (None, window) if network.takes_ids else (None, window, network.input_size)
         steps = network.values[-1].steps

@@ -1,7 +1,7 @@
 """The command line: `lstmgen` and `python -m lstmgen`.
 
-Text goes to stdout as it is drawn, everything else to stderr. Exit status 0, 1 (it failed, one-line
-reason), 2 (usage), 130 (Ctrl-C).
+Text goes to stdout as it is drawn, and everything else to stderr. The exit status is 0, 1 for an
+error with a reason in one line, 2 for a wrong command line, and 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lstmgen.escaping import printable, shown
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line; return its exit status."""
+    """Run a command line, and return its exit status."""
     words = sys.argv[1:] if argv is None else argv
     if not words:
         parser(words).print_help(sys.stderr)
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             with spelled(flag):
                 args.run(args)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has had enough, as in `lstmgen sample latex | head`
+    except BrokenPipeError:  # the reader has closed the pipe, as in `lstmgen sample latex | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return 130
@@ -54,7 +54,7 @@ def _tell(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -
 
 
 def reason(error: BaseException) -> str:
-    """Return what went wrong, on one line."""
+    """Return what went wrong, in one line."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.ENOSPC, errno.EIO):
@@ -83,7 +83,8 @@ _OTHER_FLAGS = {"output": "--output-layer"}
 def parser(argv: Sequence[str] | None) -> argparse.ArgumentParser:
     """Return the parser, with the arguments of the command that `argv` names.
 
-    The modules of the other commands are not imported. None: with the arguments of all commands.
+    argv: the command line. The modules of other commands are not imported. None: the parser has the
+        arguments of all commands.
     """
     parser = Parser(
         prog="lstmgen",
@@ -114,10 +115,10 @@ def parser(argv: Sequence[str] | None) -> argparse.ArgumentParser:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that names the flag or the command that was probably meant."""
+    """A parser whose errors name the most similar flag or command."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Return the arguments, or end the program with what is wrong and the likeliest flag."""
+        """Return the arguments, or end the program and name what an unknown flag may mean."""
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
             from lstmgen.arguments import near
@@ -129,7 +130,7 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def error(self, message: str) -> NoReturn:
-        """End the program with a message, and with the likeliest of the choices."""
+        """End the program with a message, and name the most similar choice."""
         if wrong := re.match(r"argument \w+: invalid choice: '([^']*)'", message):
             from lstmgen.arguments import near
 
@@ -152,13 +153,13 @@ def _examples(*lines: str) -> str:
 
 
 class Command(NamedTuple):
-    """What the help says of a command: what it does, and lines for a shell."""
+    """The help of a command: what it does, and examples for a shell."""
 
     about: str
     examples: tuple[str, ...]
 
 
-# Each is a module beside this one, with `add_arguments` and `run`.
+# Each command is a module beside this one, with the functions `add_arguments` and `run`.
 COMMANDS = {
     "sample": Command(
         "draw a sequence from a model",
@@ -203,7 +204,7 @@ COMMANDS = {
         ),
     ),
     "predict": Command(
-        "print what the network puts out for numbers or ids",
+        "print the outputs of the network for numbers or ids",
         ("lstmgen predict model.bin --example", "lstmgen predict model.bin x.npy -o y.npy"),
     ),
     "export": Command(
@@ -215,7 +216,7 @@ COMMANDS = {
         ),
     ),
     "info": Command(
-        "say what is inside a model, and which command comes next",
+        "show what a model is, and which command comes next",
         ("lstmgen info latex", "lstmgen info model.h5 --json"),
     ),
     "train": Command(
@@ -229,7 +230,7 @@ COMMANDS = {
         ),
     ),
     "eval": Command(
-        "measure a model against data: bits, and what it draws beside them",
+        "compare a model with data: bits, and samples beside the data",
         (
             "lstmgen eval latex topology.tex",
             "lstmgen eval my.bin held-out.txt --corpus corpus.txt --temp 0.67 --json",
@@ -255,7 +256,7 @@ COMMANDS = {
     ),
 }
 
-# What the wheel has for C and C++ programs, beside the native module.
+# Paths in the wheel for C and C++ programs.
 _DEVELOPMENT = {
     "--cmake-dir": ("lib/cmake/lstmgen", "the CMake package"),
     "--include-dir": ("include", "the folder of the headers"),

@@ -1,6 +1,6 @@
-"""`lstmgen play`: a text or music that a user and a model write in turns, on the whole screen.
+"""`lstmgen play`: a user and a model write a text or music in turns.
 
-This is the screen and its keys. What they do is in `playing.py`.
+This module has the screen and its keys. `playing.py` has what they do.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 Fragments = list[tuple[str, str]]
 
-_FLAGS = ("temp", "top_k", "top_p", "min_p", "seed", "length", "grammar")  # of the command, where the table has them
-_KNOBS = ("temp", "top_p", "top_k", "seed")  # what the arrows change, and what has been set beside it
+_FLAGS = ("temp", "top_k", "top_p", "min_p", "seed", "length", "grammar")  # options that are flags of the command
+_KNOBS = ("temp", "top_p", "top_k", "seed")  # options that the arrows change, beside those that were set
 _RATE = 40.0  # elements a second
-_AT_ONCE = 0.05  # seconds of drawing between two looks at the keys, at full speed
-_KEPT = 8000  # elements that the screen may show
-_MOST_LINES = 9  # of a message, the options or the keys, where the terminal is narrow
+_AT_ONCE = 0.05  # seconds of drawing after which keys are read
+_KEPT = 8000  # the last elements, which the screen can show
+_MOST_LINES = 9  # of a message, the options or the keys on a narrow terminal
 _WELCOME = "type a prime and press Enter, or press Enter for the model's own; /help lists the commands"
 _WELCOME_NOTES = "type notes such as C4 E4/0.5/0.25 or a MIDI file, or press Enter alone; /help lists the commands"
 _KEYS = "Enter go/pause  \u2190\u2192 choose \u2191\u2193 change  ^Z undo  ^R retry  PgUp/Dn  ^C quit"
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=_RATE,
         metavar="X",
-        help=f"elements a second; 0: as many as possible (default: {_RATE:g})",
+        help=f"elements to draw in a second; 0: as many as possible (default: {_RATE:g})",
     )
     parser.add_argument("--mute", action="store_true", help="play no sound of music")
 
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
     except ImportError:
         raise ImportError("play needs prompt_toolkit: pip install 'lstmgen[play]'") from None
     if not sys.stdin.isatty() or not sys.stdout.isatty():
-        raise ValueError("play: needs a terminal for its keys and its screen; lstmgen sample writes to files and pipes")
+        raise ValueError("play: expected a terminal as stdin and stdout; lstmgen sample writes to files and pipes")
     model = lstmgen.Model(args.model)
     options = {name: value for name in _FLAGS if (value := getattr(args, name, None)) is not None}
     for name in options:
@@ -84,16 +84,19 @@ def run(args: argparse.Namespace) -> None:
     if args.prime is not None:
         screen.enter(args.prime)
     screen.application().run()
-    if session.pieces:  # the whole screen is gone now: what was written stays
+    if session.pieces:  # the terminal no longer shows the screen
         print("".join(_lines_of(session)))
     print(f"seed {session.seed}: --seed {session.seed} draws the same after the same prime", file=sys.stderr)
 
 
 class Screen:
-    """What is on the screen, and what the keys do.
+    """The screen, and what the keys do.
 
-    session: the text. name: of the model. rate: elements a second, 0 as fast as it can. coloured:
-        whether to shade. mute: whether music is silent.
+    session: the text and the model.
+    name: the name of the model.
+    rate: elements to draw in a second. 0: as many as possible.
+    coloured: whether to shade elements.
+    mute: whether music is silent.
     """
 
     def __init__(self, session: Turns[Any], name: str, *, rate: float, coloured: bool, mute: bool) -> None:
@@ -104,7 +107,7 @@ class Screen:
         self.mute = mute
         self.message = _WELCOME_NOTES if isinstance(session, NoteSession) else _WELCOME
         self.knob = 0
-        self.scrolled = 0  # lines above the end
+        self.scrolled = 0  # lines that are hidden at the end
         self._sound: audio.Playing | None = None
         self._heard = 0  # pieces that have been played
 
@@ -114,7 +117,7 @@ class Screen:
     # -- what the keys do --------------------------------------------------------------------------
 
     def enter(self, line: str) -> bool:
-        """Take a line that was typed: a command, text, or nothing. Whether to go on playing."""
+        """Take a line that was typed: a command, text, or nothing. Returns False to quit."""
         self.scrolled = 0
         try:
             if line.strip() in ("/quit", "/exit"):
@@ -139,11 +142,11 @@ class Screen:
         return True
 
     def do(self, what: str) -> None:
-        """Do what a command without its slash says."""
+        """Run a command, which is given without its slash."""
         self.enter(f"/{what}")
 
     def turn(self, up: bool) -> None:
-        """Change the option that is chosen by a step."""
+        """Change the chosen option by one step."""
         name = self.knobs()[self.knob]
         try:
             self.session.nudge(name, up)
@@ -152,11 +155,11 @@ class Screen:
             self.message = str(error)
 
     def choose(self, by: int) -> None:
-        """Choose another option for the arrows."""
+        """Choose the option that the arrows change."""
         self.knob = (self.knob + by) % len(self.knobs())
 
     def knobs(self) -> list[str]:
-        """The options on the screen: the usual ones, and those that have been set."""
+        """Return the options on the screen: the usual ones, and those that were set."""
         names = [name for name in (*_KNOBS, "grammar") if name in self.session.names()]
         return [*names, *(name for name in self.session.options if name not in names and name != "length")]
 
@@ -172,7 +175,7 @@ class Screen:
     # -- time --------------------------------------------------------------------------------------
 
     async def draw(self, application: Application[None]) -> None:
-        """Draw elements for as long as the screen is there."""
+        """Draw elements until the screen closes."""
         due = time.monotonic()
         while True:
             if not self.session.drawing:
@@ -196,7 +199,7 @@ class Screen:
     # -- sound -------------------------------------------------------------------------------------
 
     def _play_when_done(self) -> None:
-        """Play what was drawn once a turn is over, where there is a device."""
+        """Play the music when a turn has ended, if a program can."""
         if self._sound is not None and (ended := self._sound.ended()) is not None:
             self._sound = None
             self.message = f"no sound: {ended}" if ended else self.message
@@ -232,7 +235,7 @@ class Screen:
     # -- what is shown -----------------------------------------------------------------------------
 
     def body(self, width: int, height: int) -> Fragments:
-        """The text, or the piano roll above the elements, as many lines as fit."""
+        """Return the text, or the piano roll above the elements, in at most `height` lines."""
         shown: Fragments = []
         if self.session.notation and self.session.pieces and height > 6:
             pitches = roll(self.session.music().notes, width, height - 4)
@@ -249,7 +252,7 @@ class Screen:
         return shown[:-1]
 
     def status(self) -> Fragments:
-        """The options, the one that the arrows change marked."""
+        """Return the options. The chosen one is marked."""
         shown: Fragments = [("bold", f" {printable(self.name)} ")]
         for i, name in enumerate(self.knobs()):
             text = f" {name.replace('_', '-')} {printable(self.session.shown(name))[:30]} "
@@ -259,7 +262,7 @@ class Screen:
         return shown
 
     def legend(self) -> Fragments:
-        """The keys, and what the shades mean."""
+        """Return the keys, and the meaning of the shades."""
         shown: Fragments = [("", f" {_KEYS}  ")]
         if self.coloured:
             shown.append(("", "bits: "))
@@ -281,7 +284,7 @@ class Screen:
     # -- prompt_toolkit ----------------------------------------------------------------------------
 
     def application(self, **where: Any) -> Application[None]:
-        """The program for the screen. where: `input` and `output`, if they are not the terminal."""
+        """Return the program for the screen. where: an `input` and `output` for tests."""
         from prompt_toolkit.application import Application
         from prompt_toolkit.buffer import Buffer
         from prompt_toolkit.layout.containers import HSplit, VSplit, Window
@@ -330,7 +333,7 @@ class Screen:
         return application
 
     def _keys(self, typed: Buffer) -> KeyBindings:
-        """What the keys do that type nothing. typed: the line, on which some of them move."""
+        """Return the keys that do not type text. typed: the line that is edited."""
         from prompt_toolkit.filters import Condition
         from prompt_toolkit.key_binding import KeyBindings
 
@@ -364,7 +367,7 @@ class Screen:
 
 
 def wrapped(pieces: list[Piece], width: int) -> list[list[Piece]]:
-    """Lines of at most `width` columns, each of pieces of one character, safe for a terminal.
+    """Return lines of at most `width` columns, in pieces of one character, safe for a terminal.
 
     A piece that begins with a space is not divided if it fits into a line.
 
@@ -396,7 +399,7 @@ def wrapped(pieces: list[Piece], width: int) -> list[list[Piece]]:
 
 
 def _characters(text: str) -> Iterator[str]:
-    """What the screen shows for each character of a text."""
+    """Yield what the screen shows for each character of a text."""
     for character in text:
         yield character if character == "\n" else " " * 4 if character == "\t" else printable(character)
 
@@ -407,7 +410,7 @@ def _lines_of(session: Turns[Any]) -> Iterator[str]:
 
 
 def _hexadecimal(code: int) -> str:
-    """The colour "#rrggbb" of one of the 256 colours of terminals, from 16 up.
+    """Return one of the 256 colours of terminals, from 16 on, as "#rrggbb".
 
     >>> _hexadecimal(196), _hexadecimal(16), _hexadecimal(39)
     ('#ff0000', '#000000', '#00afff')

@@ -1,4 +1,4 @@
-"""What `lstmgen play` does, apart from the screen: text and elements in turns, options, undo."""
+"""The sessions of `lstmgen play`: turns, options and commands, without the screen."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from lstmgen.music.formats import WRITABLE, suffix_of
 from lstmgen.music.note_generator import DEFAULT_SECONDS, NoteGenerator, NoteStream
 from lstmgen.music.terminal_roll import pitch_name
 from lstmgen.music.timed_notes import LONGEST, TimedNote
-from lstmgen.options import CHANGEABLE, TABLE
+from lstmgen.options import CHANGEABLE, TABLE, worded
 from lstmgen.vocabulary import plain_ids
 
 OFF = ("off", "none", "default")
-LENGTH = 1000  # elements of a turn, if the option `length` does not say another number
-# Options that a session cannot use: it has its own turns, and other names for some.
+LENGTH = 1000  # elements of a turn, unless the option `length` is set
+# Options that have no meaning in a session, or a second name.
 _LEFT_OUT = ("prime", "include_prime", "best_of", "beam", "logprobs", "refresh", "temperature", "inverse_temp")
 
 
 class Piece(NamedTuple):
-    """A part of what is on the screen.
+    """A part of the text.
 
     text: an element, or what the user typed.
-    probability: with which the element was drawn; None for what was typed.
-    note: of a model of notes, the note that the text stands for.
+    probability: the probability of a drawn element. None for typed text.
+    note: the note that the text stands for, if the model draws notes.
     """
 
     text: str
@@ -52,22 +52,23 @@ S = TypeVar("S", bound=_Running)
 
 
 class _Turn(NamedTuple, Generic[S]):
-    """What to go back to: the stream before and after the text that the user typed."""
+    """What `undo` and `retry` need of a turn."""
 
-    pieces: int  # on the screen before it
-    before: S | None  # None: the turn is the first
-    after: S  # and before the first drawn element
-    first: int  # number of pieces when it was drawn
+    pieces: int  # number of pieces before the turn
+    before: S | None  # the stream before the turn, or None for the first turn
+    after: S  # the stream after the typed text
+    first: int  # number of pieces after the typed text
 
 
 class Turns(ABC, Generic[S]):
-    """What a user and a model write in turns, whatever the model draws.
+    """A session: a user and a model write in turns.
 
-    model: what draws. options: of sampling, to begin with. A seed is chosen if none is given.
+    model: the model.
+    options: the options of sampling at the start. Without a seed, a random one is taken.
     """
 
-    notation: str | None = None  # of music
-    spaced: bool  # whether elements have a space between them
+    notation: str | None = None  # the notation of music
+    spaced: bool  # whether there are spaces between elements
 
     def __init__(self, model: lstmgen.Model, options: Mapping[str, Any]) -> None:
         self.model = model
@@ -82,51 +83,52 @@ class Turns(ABC, Generic[S]):
     def __repr__(self) -> str:
         return f"<lstmgen play of {self.model!r}, {len(self.pieces)} pieces, seed {self.seed}>"
 
-    # -- what a kind of model decides --------------------------------------------------------------
+    # -- what depends on the kind of model ---------------------------------------------------------
 
     @abstractmethod
     def names(self) -> list[str]:
-        """The options that may be set, in the order of the table."""
+        """Return the options that can be set, in the order of the table."""
 
     @abstractmethod
     def music(self) -> music.Music:
-        """The music so far."""
+        """Return the music so far."""
 
     @abstractmethod
     def check_text(self, path: str) -> None:
-        """Raise `ValueError` if no text may be saved under this name."""
+        """Raise `ValueError` if a text file cannot have this name."""
 
     @abstractmethod
     def _started(self, text: str) -> tuple[S, list[Piece]]:
-        """A stream that has read a prime, and the prime as it is shown."""
+        """Return a stream that has read a prime, and the pieces of the prime."""
 
     @abstractmethod
     def _fed(self, stream: S, text: str) -> list[Piece]:
-        """Let the stream read a text; how it is shown."""
+        """Let the stream read a text. Returns its pieces."""
 
     @abstractmethod
     def _drawn(self, stream: S) -> Piece:
-        """The next element."""
+        """Draw the next element."""
 
     @abstractmethod
     def _again(self, stream: S, seed: int | None = None) -> S:
-        """A stream that goes on from where another is, with the options of now."""
+        """Return a stream that continues another one with the current options."""
 
     @abstractmethod
     def _follow(self, stream: S) -> None:
-        """Let a stream go on with the options of now."""
+        """Give a stream the current options."""
 
     @abstractmethod
     def _changed(self, name: str) -> None:
-        """Let an option that was changed hold from the next element on."""
+        """Apply a changed option from the next element on."""
 
     # -- turns -------------------------------------------------------------------------------------
 
     def type(self, text: str) -> None:
-        """Append what the user typed, and let the model go on. Raises `ValueError` for an element
-        that the model does not have; then nothing changes.
+        """Append what the user typed, and begin to draw.
 
-        The first turn is the prime. An empty one is the prime of the model.
+        text: the text. The first one is the prime, and an empty one stands for the model's prime.
+
+        Raises `ValueError` for an element that the model does not have. Then nothing changes.
         """
         before = None if self.stream is None else self.stream.copy()
         if self.stream is None:
@@ -139,19 +141,19 @@ class Turns(ABC, Generic[S]):
         self.go()
 
     def go(self) -> None:
-        """Let the model go on for another `length` elements."""
+        """Begin to draw `length` elements."""
         if self.stream is None:
             return
         self._left = self.options.get("length") or LENGTH
         self.drawing = True
 
     def step(self) -> bool:
-        """Draw an element, if the model is to go on. Whether it does so after it."""
+        """Draw an element while a turn is drawn. Returns whether the turn goes on."""
         if not self.drawing or self.stream is None:
             return False
         try:
             piece = self._drawn(self.stream)
-        except StopIteration:  # a stop text: it may be drawn on from there
+        except StopIteration:  # a stop text ends the turn, and the next one continues after it
             self.stream = self._again(self.stream)
             self.drawing = False
             return False
@@ -161,7 +163,7 @@ class Turns(ABC, Generic[S]):
         return self.drawing
 
     def undo(self) -> bool:
-        """Take back the last turn, what was typed and what was drawn. Whether there was one."""
+        """Take back all that was typed and drawn in the last turn. Returns False without one."""
         if not self._turns:
             return False
         turn = self._turns.pop()
@@ -172,7 +174,7 @@ class Turns(ABC, Generic[S]):
         return True
 
     def retry(self, seed: int | None = None) -> bool:
-        """Draw the last turn again with another seed. Whether there was a turn."""
+        """Draw the last turn again with another seed. Returns False without one."""
         if not self._turns:
             return False
         turn = self._turns[-1]
@@ -184,23 +186,24 @@ class Turns(ABC, Generic[S]):
         return True
 
     def new(self) -> None:
-        """Begin again, with no text."""
+        """Begin again without a text."""
         self.pieces, self._turns, self.stream, self.drawing = [], [], None, False
 
     def text(self) -> str:
-        """All that was typed and drawn."""
+        """Return all that was typed and drawn."""
         return "".join(piece.text for piece in self.pieces)
 
     def save(self, path: str) -> None:
-        """Write all of it: music where the suffix is one of music, else text. An existing file is
-        an error, so that nothing is lost.
+        """Write a file. It is music if its suffix is one of music, else text.
+
+        Raises `ValueError` for a file that exists, so that nothing is lost.
         """
         from lstmgen.files import write
 
         if not path:
             raise ValueError("save: give a name, such as /save out.txt")
         if Path(path).exists():
-            raise ValueError(f"{path}: it exists: give another name")
+            raise ValueError(f"{path}: it exists already: give another name")
         if self.notation and suffix_of(path) in WRITABLE:
             music.check_music_outputs([path])
             self.music().write(path)
@@ -212,16 +215,17 @@ class Turns(ABC, Generic[S]):
     # -- options -----------------------------------------------------------------------------------
 
     def value(self, name: str) -> Any:
-        """What holds for an option now."""
+        """Return the current value of an option."""
         if name == "seed":
             return self.seed
         return self.options.get(name, TABLE[name].default)
 
     def set(self, name: str, value: Any) -> None:
-        """Change an option, from the next element on. None is its default. A new seed draws the
-        last turn again.
+        """Change an option from the next element on. A new seed draws the last turn again.
 
-        Raises `ValueError` or `TypeError` for a value that it cannot have; then nothing changes.
+        value: the value. None: the default.
+
+        Raises `ValueError` or `TypeError` for a wrong value. Then nothing changes.
         """
         if name not in self.names():
             raise ValueError(f"no option {name}{near(name, self.names())}")
@@ -241,7 +245,7 @@ class Turns(ABC, Generic[S]):
             raise
 
     def nudge(self, name: str, up: bool) -> None:
-        """Change a number by a step, between the least and the greatest that it may be."""
+        """Change a number by one step, within its range."""
         kind = TABLE[name].values
         if not isinstance(kind, Number | Integer):
             raise ValueError(f"{name}: type its value, as in /{name.replace('_', '-')} VALUE")
@@ -257,9 +261,9 @@ class Turns(ABC, Generic[S]):
         self.set(name, None if off else changed)
 
     def command(self, line: str) -> str:
-        """Do what a line such as `/temp 0.9` says; return what to tell the user.
+        """Run a command such as `/temp 0.9`, and return the message for the user.
 
-        Raises `ValueError` for a line that is no command.
+        Raises `ValueError` for an unknown command and for a wrong value.
         """
         word, _, rest = line.removeprefix("/").strip().partition(" ")
         rest = rest.strip()
@@ -271,7 +275,7 @@ class Turns(ABC, Generic[S]):
             commands = [*known, *(one.replace("_", "-") for one in self.names())]
             raise ValueError(f"/{word}: no such command{near(word, commands)}; /help lists them")
         if not rest:
-            return f"{word} {self.shown(name)}: {TABLE[name].meaning}"
+            return f"{word} {self.shown(name)}: {_meaning(name)}"
         self.set(name, parsed(name, rest))
         return f"{word} {self.shown(name)}"
 
@@ -295,12 +299,12 @@ class Turns(ABC, Generic[S]):
 
     def _help(self, name: str) -> str:
         if name.replace("-", "_") in self.names():
-            return TABLE[name.replace("-", "_")].meaning
+            return _meaning(name.replace("-", "_"))
         options = " ".join(f"/{one.replace('_', '-')}" for one in self.names())
         return f"/undo /retry [SEED] /save FILE /new /help [OPTION] /quit, and with a value or 'off': {options}"
 
     def shown(self, name: str) -> str:
-        """The value of an option in words."""
+        """Return the value of an option in words."""
         value = self.value(name)
         if value is None:
             return TABLE[name].without
@@ -308,9 +312,10 @@ class Turns(ABC, Generic[S]):
 
 
 class Session(Turns[lstmgen.Stream]):
-    """A text, or elements of music, that a user and a model write in turns.
+    """A session of text or of elements of music.
 
-    generator: of the model. options: of sampling, to begin with. A seed is chosen if none is given.
+    generator: the generator of the model.
+    options: as in `Turns`.
 
     >>> import lstmgen
     >>> session = Session(lstmgen.Generator("latex"), {"temp": 0.0})
@@ -330,15 +335,15 @@ class Session(Turns[lstmgen.Stream]):
         self.notation = found.notation if found else None
 
     def names(self) -> list[str]:
-        """The options that may be set, in the order of the table."""
+        """Return the options that can be set, in the order of the table."""
         return [name for name, entry in TABLE.items() if entry.flag and name not in _LEFT_OUT]
 
     def music(self) -> music.Music:
-        """The music so far."""
+        """Return the music so far."""
         return music.decode(self.text().split(), notation=self.notation)
 
     def check_text(self, path: str) -> None:
-        """Raise `ValueError` if no text may be saved under this name."""
+        """Raise `ValueError` if a text file cannot have this name."""
         music.check_outputs([path], self.model.vocabulary.elements if self.model.vocabulary else None, joined=True)
 
     def _started(self, text: str) -> tuple[lstmgen.Stream, list[Piece]]:
@@ -367,7 +372,7 @@ class Session(Turns[lstmgen.Stream]):
 
     def _changed(self, name: str) -> None:
         if self.stream is None:
-            self.generator.stream(**self._fixed, **self.options)  # which checks it
+            self.generator.stream(**self._fixed, **self.options)  # checks the options
         elif name in CHANGEABLE:
             change: Any = {name: None if name == "length" else self.options.get(name)}
             self.stream.update(**change)
@@ -392,12 +397,13 @@ class Session(Turns[lstmgen.Stream]):
 
 
 class NoteSession(Turns[NoteStream]):
-    """Notes that a user and a model write in turns, if the outputs of the model are a note.
+    """A session of notes, for a model whose outputs form one note.
 
-    generator: of the model. options: `temp`, `seed` and `length`, to begin with.
+    generator: the generator of the model.
+    options: `temp`, `seed` and `length` at the start.
 
-    What is typed is `C4`, a chord such as `C4.E4.G4`, or either with its step and its duration in
-    seconds, such as `C4/0.5/0.25`. It may be the path of a MIDI file, too.
+    The user types notes such as `C4`, chords such as `C4.E4.G4`, both perhaps with a step and a
+    duration in seconds, such as `C4/0.5/0.25`, or the path of a MIDI file.
     """
 
     notation = "notes"
@@ -408,19 +414,19 @@ class NoteSession(Turns[NoteStream]):
         self.generator = generator
 
     def names(self) -> list[str]:
-        """The options that may be set, in the order of the table."""
+        """Return the options that can be set, in the order of the table."""
         return [name for name in ("length", "temp", "seed") if name in TABLE]
 
     def notes(self) -> list[TimedNote]:
-        """What was typed and drawn."""
+        """Return all notes that were typed and drawn."""
         return [piece.note for piece in self.pieces if piece.note is not None]
 
     def music(self) -> music.Music:
-        """The music so far."""
+        """Return the music so far."""
         return music.of_timed_notes(self.notes())
 
     def check_text(self, path: str) -> None:
-        """Raise `ValueError` if no text may be saved under this name."""
+        """Raise `ValueError` if a text file cannot have this name."""
         music.check_outputs([path], None, joined=True)
 
     def _started(self, text: str) -> tuple[NoteStream, list[Piece]]:
@@ -446,7 +452,7 @@ class NoteSession(Turns[NoteStream]):
 
     def _changed(self, name: str) -> None:
         if self.stream is None:
-            self.generator.stream(**self._tau())  # which checks it
+            self.generator.stream(**self._tau())  # checks the options
         else:
             self._follow(self.stream)
 
@@ -467,10 +473,10 @@ class NoteSession(Turns[NoteStream]):
 
 
 def typed_notes(word: str) -> list[TimedNote]:
-    """The notes that a word stands for: NOTE, NOTE/STEP or NOTE/STEP/DURATION.
+    """Return the notes in a word such as NOTE, NOTE/STEP or NOTE/STEP/DURATION.
 
-    NOTE is a name such as C4, F#5 or Bb3, or a MIDI pitch; a chord has a dot between its notes.
-    STEP and DURATION are seconds, half a second if they are left out.
+    NOTE is a name such as C4, F#5 or Bb3, or a MIDI pitch. A chord has dots between its notes. STEP
+    and DURATION are in seconds, 0.5 by default.
 
     >>> typed_notes("Bb3/1")
     [TimedNote(pitch=58, step=1.0, duration=0.5, velocity=80.0)]
@@ -491,13 +497,12 @@ def typed_notes(word: str) -> list[TimedNote]:
 
 
 def of_file(name: str) -> str:
-    """The text of a file that an option names; of a word that is no file, such as 'own', the
-    word."""
+    """Return the text of the file `name`, or `name` if it is a word such as 'own'."""
     return read_text(name) if Path(name).exists() or os.sep in name or "." in name else name
 
 
 def parsed(name: str, text: str) -> Any:
-    """The value of an option that a text says; None for 'off'."""
+    """Return the value of an option from a text. None for 'off'."""
     kind = TABLE[name].values
     if isinstance(kind, Flag):
         if text not in ("on", "off"):
@@ -516,8 +521,12 @@ def parsed(name: str, text: str) -> Any:
     return [value] if getattr(kind, "several", False) else kind.check(name, value)
 
 
+def _meaning(name: str) -> str:
+    return worded(TABLE[name].meaning, lambda other: other.replace("_", "-"))
+
+
 def _neutral(kind: Number | Integer) -> float:
-    """The value at which a number changes nothing."""
+    """Return the value at which a number has no effect."""
     if isinstance(kind, Integer):
         return kind.least
     if kind.without_least:

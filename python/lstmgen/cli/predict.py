@@ -33,7 +33,7 @@ from lstmgen.inputs import MAX_CORPUS
 from lstmgen.progress import counted
 from lstmgen.sequence_files import parse_numbers
 
-_STEPS = 8  # of the example, where the model has no window
+_STEPS = 8  # of the example, if the model has no window
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         type=file_name,
         nargs="?",
-        help="a .npy of the shape (steps, numbers) or (sequences, steps, numbers), or of ids; or a text. A line of "
-        "text is a sequence of ids, or of numbers if one number enters at each step. Otherwise it is a step, and an "
-        "empty line ends a sequence. - is stdin",
+        help="a .npy of ids, or of the shape (steps, numbers) or (sequences, steps, numbers); or a text. A line of a "
+        "text is a sequence of ids, or of numbers if one number enters at each step. Otherwise a line is a step, and "
+        "an empty line ends a sequence. - is stdin",
     )
     given.add_argument("--example", action="store_true", help="read zeros, or the first ids, instead of an input")
     parser.add_argument(
@@ -109,7 +109,7 @@ def _takes_ids(model: lstmgen.Model) -> bool:
 
 
 def _example(model: lstmgen.Model) -> NDArray[Any]:
-    """Return the first ids again and again, or zeros."""
+    """Return a sequence of zeros, or of the first ids."""
     steps = model.window or _STEPS
     if _takes_ids(model):
         return np.arange(steps) % min(model.outputs if model.generates else model.input_size, steps)
@@ -117,7 +117,7 @@ def _example(model: lstmgen.Model) -> NDArray[Any]:
 
 
 class _Sequences(Sequence[NDArray[Any]]):
-    """Sequences one after the other in one array. `ends` is where each ends."""
+    """Sequences in one array, one after the other. `ends` has the end of each."""
 
     def __init__(self, values: NDArray[Any], ends: NDArray[np.int64]) -> None:
         self._values, self._ends = values, ends
@@ -146,7 +146,7 @@ def _read(model: lstmgen.Model, source: str) -> Sequence[NDArray[Any]]:
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     if not sequences:
-        raise ValueError(f"{name}: it is empty: expected sequences")
+        raise ValueError(f"{name}: expected sequences, found an empty file")
     return sequences
 
 
@@ -183,7 +183,7 @@ def _from_text(model: lstmgen.Model, text: str) -> Sequence[NDArray[Any]]:
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from None
         if values and size != 1 and len(values) != size:
-            raise ValueError(f"line {number}: expected {size} numbers, a step, found {len(values)}")
+            raise ValueError(f"line {number}: expected the {size} numbers of a step, found {len(values)}")
         found.extend(values)
         if (size == 1 or not values) and len(found) > ends[-1] * size:
             ends.append(len(found) // size)
@@ -194,5 +194,5 @@ def _from_text(model: lstmgen.Model, text: str) -> Sequence[NDArray[Any]]:
     if not _takes_ids(model):
         return _Sequences(numbers.astype(np.float32).reshape(-1, size), bounds)
     if (numbers % 1).any():
-        raise ValueError("expected ids, found numbers that are no integers")
+        raise ValueError("expected ids, found numbers that are not integers")
     return _Sequences(numbers.astype(np.int64), bounds)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import lstmgen
 from lstmgen.arguments import Flag, Integer, Number, in_short
 from lstmgen.cli.advice import is_abc
-from lstmgen.cli.keras_options import add_entering_arguments, add_heads_argument, add_trusted_argument
+from lstmgen.cli.keras_options import add_entering_arguments, add_model_arguments, add_vocabulary_arguments
 from lstmgen.cli.main import flag
 from lstmgen.cli.streams import DASH, MODEL_HELP, as_path, check_one_stdin, file_name, model_source, read_text
 from lstmgen.cli.terminal import colours
@@ -26,14 +26,14 @@ from lstmgen.errors import Note
 from lstmgen.escaping import printable, shown
 from lstmgen.files import check_not_read
 from lstmgen.music.formats import SOUND, SYNTHS, WRITABLE
-from lstmgen.options import TABLE, Option, default, recommended
+from lstmgen.options import TABLE, Option, default, recommended, worded
 from lstmgen.progress import counted
 from lstmgen.shades import ansi, legend
 
 if TYPE_CHECKING:
     from lstmgen.music import Music
 
-# Options of a file of Keras.
+# Options for a model saved by Keras.
 _EXPORT = (
     *("vocab_from", "vocab", "charset", "lower", "config", "window", "encoding", "input_values", "padding"),
     *("heads", "trusted"),
@@ -87,25 +87,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="tempo of music in quarters a minute, 4 to 1000 (default: that of the piece, or 100)",
     )
     keras = parser.add_argument_group("for a model saved by Keras, which has no vocabulary")
-    keras.add_argument("--vocab-from", metavar="CORPUS", help="text whose characters, sorted, are the vocabulary")
-    keras.add_argument("--vocab", type=file_name, metavar="FILE", help="JSON, pickle, .npy or .txt with the elements")
-    keras.add_argument("--charset", metavar="NAME", help="character set of the corpus, or 'bytes' (default: utf-8)")
-    keras.add_argument("--lower", action="store_true", default=None, help="read the corpus in lower case")
+    add_vocabulary_arguments(keras)
     add_entering_arguments(keras)
-    keras.add_argument(
-        "--config",
-        metavar="JSON",
-        help="architecture, for a file of weights alone: a to_json file, or 'LSTM(128), Dense(52)'",
-    )
-    add_heads_argument(keras)
-    keras.add_argument("--window", type=int, metavar="N", help="time steps of a model that has no fixed number of them")
-    add_trusted_argument(keras)
+    add_model_arguments(keras, output=False)  # -o has another meaning here
 
 
 def add_options(parser: argparse.ArgumentParser, names: Iterable[str], **otherwise: str) -> None:
-    """Add the flags of options of sampling to a parser, and those that stand beside them.
+    """Add flags for options of sampling to a parser, with flags such as `--carry` beside them.
 
-    `otherwise` says of an option what holds without it, if not what holds in the library.
+    otherwise: the default of an option in words, if it is not that of the library.
     """
     groups: dict[str, Any] = {}
     for name in names:
@@ -127,10 +117,9 @@ def add_options(parser: argparse.ArgumentParser, names: Iterable[str], **otherwi
 
 
 def add_option(group: Any, name: str, option: Option, otherwise: str | None = None) -> None:
-    """Add the flag of an option of sampling to a parser or a group. Its default is None: it was not
-    given.
+    """Add the flag for an option of sampling to a parser or a group. Its default is None.
 
-    `otherwise` says what holds without it, if not what holds in the library.
+    otherwise: the default in words, if it is not that of the library.
     """
     kind = option.values
     flags = (*option.flags, flag(name))
@@ -140,7 +129,7 @@ def add_option(group: Any, name: str, option: Option, otherwise: str | None = No
             no = f"--no-{flag(name)[2:]}"
             group.add_argument(no, dest=name, action="store_false", default=None, help=_sentence(without.rstrip(".")))
         else:
-            group.add_argument(*flags, action="store_true", default=None, help=option.meaning)
+            group.add_argument(*flags, action="store_true", default=None, help=worded(option.meaning, flag))
         return
     several = getattr(kind, "several", False)
     otherwise = default(name) if otherwise is None else otherwise
@@ -150,16 +139,8 @@ def add_option(group: Any, name: str, option: Option, otherwise: str | None = No
         type=_parsed(kind.parse, str(kind)),
         action="append" if several else "store",
         metavar=kind.metavar,
-        help=f"{_as_flags(option.meaning)}{' May be repeated.' if several else ''} ({values}default: {otherwise})",
+        help=f"{worded(option.meaning, flag)}{' May be repeated.' if several else ''} ({values}default: {otherwise})",
     )
-
-
-def _as_flags(meaning: str) -> str:
-    """A meaning that names other options by their flags."""
-    for name in TABLE:
-        if "_" in name:
-            meaning = meaning.replace(name, flag(name))
-    return meaning
 
 
 def run(args: argparse.Namespace) -> None:
@@ -170,13 +151,13 @@ def run(args: argparse.Namespace) -> None:
     options = _options(args)
     model = _loaded(args, options)
     if args.scores and args.many is None:
-        raise ValueError("--scores: only rows have them: give --many N")
+        raise ValueError("--scores: expected --many N, too, since only rows have scores")
     if args.many is not None:
         return _sample_rows(args, model, options)
     if model.heads:
         return _sample_notes(args, model, options)
     if args.prime_file is not None and "prime" not in options:
-        options["prime"] = read_text(args.prime_file)  # which says why it is no text
+        options["prime"] = read_text(args.prime_file)  # an error says why it is not text
     generator = lstmgen.Generator(model, threads=args.threads)
     vocabulary = generator.model.vocabulary
     joined = vocabulary is not None and vocabulary.kind != "tokens"
@@ -196,7 +177,7 @@ def run(args: argparse.Namespace) -> None:
     follow_card(args, generator.model, options)
     seed = _seed(options)
     if args.live and (files or "best_of" in options or "beam" in options):
-        raise ValueError("--live: shows elements as they are drawn, so it takes no -o FILE, --best-of or --beam")
+        raise ValueError("--live: expected no -o FILE, --best-of or --beam, as it shows elements while they are drawn")
     searched = "best_of" in options or "beam" in options
     stream: Iterable[str | int]
     running: lstmgen.Stream | None = None
@@ -210,7 +191,7 @@ def run(args: argparse.Namespace) -> None:
         print("no vocabulary: the elements are ids; --vocab-from or --vocab gives them names", file=sys.stderr)
     print(seed, file=sys.stderr)
     if not args.output and vocabulary is not None and not joined and _is_music(vocabulary.elements):
-        print("the elements of music go to stdout; -o out.mid -o out.wav writes files to listen to", file=sys.stderr)
+        print("these elements are music; -o out.mid -o out.wav writes files to listen to", file=sys.stderr)
     if not files:
         shaded = args.live and running is not None and colours(sys.stdout)
         if shaded:
@@ -218,34 +199,31 @@ def run(args: argparse.Namespace) -> None:
         _print(stream, joined, running if shaded else None)
         return
     drawn = [str(element) for element in stream]
-    head = []
+    before = []
     if notation == "abc" and isinstance(options.get("prime"), str) and not options.get("include_prime"):
-        head = [options["prime"]]  # a file holds a whole tune
-    _write(args, [*head, *drawn], joined, files, notation)
+        before = [options["prime"]]  # the file has the whole tune
+    _write(args, [*before, *drawn], joined, files, notation)
     if _STDOUT in args.output:
         _print(drawn, joined)
 
 
 def follow_card(args: argparse.Namespace, model: lstmgen.Model, options: dict[str, Any]) -> None:
-    """Add the options that the model recommends to those that were given, and say so.
-
-    args: they have `no_grammar`.
-    """
+    """Add the options that the model recommends to `options`, and say so on stderr."""
     for name, value in recommended(model.metadata["card"], options).items():
         print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
         options[name] = value
     if model.grammar and "grammar" not in options and not args.no_grammar:
-        print("grammar own: text that the model's own grammar allows; --no-grammar goes without", file=sys.stderr)
+        print("grammar own: the model's own grammar; --no-grammar samples without it", file=sys.stderr)
         options["grammar"] = "own"
 
 
 def _sample_rows(args: argparse.Namespace, model: lstmgen.Model, options: dict[str, Any]) -> None:
-    """Draw many samples, the rows of a table."""
+    """Draw many samples as the rows of a table."""
     from lstmgen import rows
 
     for name in ("live", "best_of", "beam"):
         if getattr(args, name):
-            raise ValueError(f"{flag(name)}: not beside --many, which draws each row once")
+            raise ValueError(f"{flag(name)}: expected no --many, which draws each row once")
     if len(args.output) > 1:
         raise ValueError(f"--many: expected one -o, found {len(args.output)}")
     output = next((path for path in args.output if path != _STDOUT), None)
@@ -253,7 +231,7 @@ def _sample_rows(args: argparse.Namespace, model: lstmgen.Model, options: dict[s
         if args.prime_file is not None:
             options["prime"] = os.fspath(args.prime_file)
         if others := sorted(options.keys() - _OF_NOTES - {"prime"} | options.keys() & {"include_prime"}):
-            raise ValueError(f"{flag(others[0])}: {args.model} draws notes, which have no such option beside --many")
+            raise ValueError(f"{flag(others[0])}: {args.model} draws notes, which have no such option with --many")
     else:
         if args.prime_file is not None and "prime" not in options:
             options["prime"] = read_text(args.prime_file)
@@ -274,7 +252,7 @@ def _sample_rows(args: argparse.Namespace, model: lstmgen.Model, options: dict[s
         )
         return
     if done:
-        print(f"{parts.folder}: {done} of {args.many} rows are there", file=sys.stderr)
+        print(f"{parts.folder}: {done} of {args.many} rows exist", file=sys.stderr)
     try:
         rows.write_rows(model, args.many, output, threads=args.threads, scores=args.scores, **options)
     except KeyboardInterrupt:
@@ -288,12 +266,12 @@ _OF_NOTES = {"length", "temp", "temperature", "inverse_temp", "seed", "include_p
 
 
 def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[str, Any]) -> None:
-    """Draw notes from a model whose outputs together are a note."""
+    """Draw notes from a model whose outputs form one note."""
     from lstmgen import music
     from lstmgen.files import write
 
     if args.live:
-        raise ValueError(f"--live: {args.model} draws notes, which have no shades")
+        raise ValueError(f"--live: {args.model} draws notes, and only text can be shaded")
     check_options_of_notes(args.model, options.keys() - ({"prime"} if args.prime_file else set()), carry=args.carry)
     files = [path for path in args.output if path != _STDOUT]
     music.check_music_outputs(files, bpm=args.bpm)
@@ -334,7 +312,7 @@ def check_options_of_notes(model: str, given: Iterable[str], *, carry: bool = Fa
 
 
 def _check_folders(outputs: Sequence[Path]) -> None:
-    """Raise `OSError` if a file cannot be written: before the work, not after it."""
+    """Raise `OSError` if a file cannot be written. This is checked before the work."""
     for output in outputs:
         folder = output.resolve().parent
         if not folder.is_dir() or not os.access(folder, os.W_OK):
@@ -343,7 +321,7 @@ def _check_folders(outputs: Sequence[Path]) -> None:
 
 _STDOUT = Path(DASH)
 
-# -- what is asked for ---------------------------------------------------------------------------
+# -- the arguments -------------------------------------------------------------------------------
 
 
 def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
@@ -354,7 +332,7 @@ def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
     prime = options.get("prime") if options.get("on_unknown", "error") == "error" else None
     source = model_source(args.model)
     if prime and is_keras_file(source):
-        told["prime"] = prime  # the likeliest way for it to enter is taken
+        told["prime"] = prime  # so that the likeliest encoding is taken
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the model says all of them
         warnings.simplefilter("always", Note)
@@ -363,10 +341,10 @@ def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
         except ValueError:
             if told.pop("prime", None) is None:
                 raise
-            model = lstmgen.Model(source, **told)  # what is wrong with the prime is told where it is read
+            model = lstmgen.Model(source, **told)  # reading the prime raises its error later
     if model.assumed and not is_keras_file(source) and args.model != DASH:  # the export said all of them
         command = f"lstmgen info {shlex.quote(printable(args.model))}"
-        print(f"assumed when it was exported: {len(model.assumed)}, which {command} lists", file=sys.stderr)
+        print(f"assumed at the export: {len(model.assumed)}; {command} lists them", file=sys.stderr)
         return model
     for sentence in model.assumed:
         _assumed(sentence)
@@ -395,13 +373,13 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     elif args.prime == DASH or args.prime_file == _STDOUT:
         options["prime"] = read_text(DASH)
     elif args.prime_file is not None:
-        with contextlib.suppress(ValueError):  # a MIDI file may be a prime, too: the model says what it takes
+        with contextlib.suppress(ValueError):  # the prime of a model of notes is a MIDI file
             options["prime"] = read_text(args.prime_file)
     return options
 
 
 def grammar_text(given: str, argument: str = "--grammar") -> str:
-    """The grammar that `argument` names: a file of GBNF, one of `lstmgen.grammars`, or "own"."""
+    """Return the grammar that `argument` names: a file, one of `lstmgen.grammars`, or "own"."""
     from lstmgen import grammars
 
     if given == "own":
@@ -417,7 +395,7 @@ def grammar_text(given: str, argument: str = "--grammar") -> str:
 
 
 def _seed(options: dict[str, Any]) -> str:
-    """Choose a seed if none is given; return the line that tells it, and how to use it again."""
+    """Choose a seed if none is given. Returns a line that tells the seed."""
     if "seed" in options:
         return f"seed {options['seed']}"
     options["seed"] = secrets.randbits(32)
@@ -425,7 +403,7 @@ def _seed(options: dict[str, Any]) -> str:
 
 
 def _with_ids(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a model without a vocabulary: texts that are ids become ids."""
+    """Return the options for a model without a vocabulary. Texts of ids become ids."""
     from lstmgen.vocabulary import plain_ids
 
     def ids(text: Any) -> Any:
@@ -500,12 +478,11 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-# -- what comes out ------------------------------------------------------------------------------
+# -- the output ----------------------------------------------------------------------------------
 
 
 def _print(elements: Iterable[str | int], joined: bool, stream: lstmgen.Stream | None = None) -> None:
-    """Print elements as they come, shaded by the probability that the last element of `stream`
-    had."""
+    """Print elements as they are drawn. They are shaded by their probability in `stream`."""
     pieces = (f"{e}" if joined or i == 0 else f" {e}" for i, e in enumerate(elements))
     out = sys.stdout.buffer
     live = sys.stdout.isatty()
@@ -531,7 +508,7 @@ def _is_music(elements: Sequence[str]) -> bool:
 def _write(
     args: argparse.Namespace, elements: Sequence[str], joined: bool, outputs: Sequence[Path], notation: str | None
 ) -> None:
-    """Write a sample as text, or as music of a notation where the name of the file asks for it."""
+    """Write a sample to files: as music if the name of a file says so, else as text."""
     from lstmgen import music
     from lstmgen.files import write
 
@@ -539,7 +516,7 @@ def _write(
         try:
             piece = music.decode(elements, notation=notation)
         except music.AbcError as error:
-            raise ValueError(f"{outputs[0]}: what was drawn is no tune: {error}") from None
+            raise ValueError(f"{outputs[0]}: the sample is not a tune: {error}") from None
         if loop := music.stuck(piece if notation == "abc" else elements):
             print(f"warning: {loop}", file=sys.stderr)
     for path in outputs:

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
+from lstmgen.arguments import Integer, Number, in_short
 from lstmgen.cli.streams import file_name
 from lstmgen.escaping import printable
+from lstmgen.serving.limits import MIB, Limits
 
-if TYPE_CHECKING:
-    from lstmgen.serving.limits import Limits
 
-# By name: the type of the number, its default, what it counts, and what it is.
-_NUMBERS: dict[str, tuple[type[int] | type[float], int, str, str]] = {
-    "port": (int, 8000, "N", "port to listen at; 0 is a free one"),
-    "parallel": (int, 64, "N", "sequences that a model draws at a time"),
-    "queue": (int, 256, "N", "sequences of a model that may wait besides"),
-    "threads": (int, 1, "N", "threads that share the sequences of a model"),
-    "max-length": (int, 100_000, "N", "most elements of a sequence"),
-    "timeout": (float, 300, "S", "seconds that a request may take"),
-    "max-body": (float, 8, "MIB", "greatest size of a request"),
-    "max-upload": (float, 64, "MIB", "greatest size of an uploaded model"),
-    "uploads": (int, 8, "N", "uploaded models that are kept"),
-    "patience": (float, 30, "S", "seconds that a client may be silent"),
-    "grace": (float, 10, "S", "seconds that running samples have to end when the server is stopped"),
+class _Flag(NamedTuple):
+    """A flag that takes a number. unit: `Limits` has the number times this."""
+
+    name: str
+    values: Integer | Number
+    meaning: str
+    metavar: str = "N"
+    unit: int = 1
+
+
+_PORT = _Flag("port", Integer(0, most=65535), "port to listen at; 0: any free one")
+_THREADS = _Flag("threads", Integer(1), "threads that share the sequences of a model")
+# By the name of the limit in `Limits`, which has the defaults.
+_LIMITS = {
+    "parallel": _Flag("parallel", Integer(1, most=4096), "most sequences that a model draws side by side"),
+    "queue": _Flag("queue", Integer(0, most=100_000), "most sequences that wait for a model"),
+    "length": _Flag("max_length", Integer(1), "most elements of a sequence"),
+    "seconds": _Flag("timeout", Number(0, without_least=True), "seconds that a request may take", "S"),
+    "body": _Flag("max_body", Number(0, 1024, without_least=True), "greatest size of a request", "MIB", MIB),
+    "upload": _Flag("max_upload", Number(0, 4096), "greatest size of an uploaded model", "MIB", MIB),
+    "uploads": _Flag("uploads", Integer(1), "uploaded models that are kept"),
+    "patience": _Flag("patience", Number(0, 3600, without_least=True), "seconds that a client may be silent", "S"),
+    "grace": _Flag("grace", Number(0, 3600), "seconds that running samples have to end when the server stops", "S"),
 }
 
 
@@ -35,14 +45,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=file_name,
         metavar="MODEL",
-        help="a .bin, a model saved by Keras, or a bundled model",
+        help="a .bin, a model saved by Keras, or a bundled model's name",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 is all (default: 127.0.0.1)")
-    for name, (kind, default, metavar, about) in _NUMBERS.items():
-        parser.add_argument(
-            f"--{name}", type=kind, default=default, metavar=metavar, help=f"{about} (default: {default})"
-        )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0: all (default: 127.0.0.1)")
+    _add_flag(parser, _PORT, 8000)
+    _add_flag(parser, _THREADS, 1)
+    for name, flag in _LIMITS.items():
+        _add_flag(parser, flag, Limits._field_defaults[name] / flag.unit)
     parser.add_argument("--no-uploads", action="store_true", help="take no uploaded models")
+
+
+def _add_flag(parser: argparse.ArgumentParser, flag: _Flag, default: float) -> None:
+    parser.add_argument(
+        f"--{flag.name.replace('_', '-')}",
+        type=flag.values.parse,
+        default=int(default),
+        metavar=flag.metavar,
+        help=f"{flag.meaning} ({in_short(flag.values)}; default: {default:.0f})",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -67,19 +87,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _limits(args: argparse.Namespace) -> Limits:
-    from lstmgen.arguments import Integer, Number
-    from lstmgen.serving.limits import MIB, Limits
-
-    Integer(0, most=65535).check("port", args.port)
-    Integer(1).check("threads", args.threads)
-    return Limits(
-        parallel=Integer(1, most=4096).check("parallel", args.parallel),
-        queue=Integer(0, most=100_000).check("queue", args.queue),
-        length=Integer(1).check("max_length", args.max_length),
-        seconds=Number(0, without_least=True).check("timeout", args.timeout),
-        body=round(Number(0, 1024, without_least=True).check("max_body", args.max_body) * MIB),
-        upload=0 if args.no_uploads else round(Number(0, 4096).check("max_upload", args.max_upload) * MIB),
-        uploads=Integer(1).check("uploads", args.uploads),
-        patience=Number(0, 3600, without_least=True).check("patience", args.patience),
-        grace=Number(0, 3600).check("grace", args.grace),
-    )
+    for flag in (_PORT, _THREADS):
+        flag.values.check(flag.name, getattr(args, flag.name))
+    numbers = {name: flag.values.check(flag.name, getattr(args, flag.name)) for name, flag in _LIMITS.items()}
+    found: Any = {name: round(n * _LIMITS[name].unit) if _LIMITS[name].unit > 1 else n for name, n in numbers.items()}
+    return Limits(**{**found, "upload": 0} if args.no_uploads else found)

@@ -1,4 +1,4 @@
-"""How a model stands against data."""
+"""The comparison of a model with data."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ from lstmgen.vocabulary import Ids, Vocabulary
 if TYPE_CHECKING:
     from pathlib import Path
 
-SAMPLES = {"text": 10, "music": 20}  # how many are drawn
-_SHARED = frozenset("tdnk")  # the kinds of events that say what a model without others says, too
-_FEW = 3  # files that are named
-LENGTH = {"text": 10_000, "music": 1000}  # elements of each
+    from lstmgen.evaluation.text import Corpus
+
+SAMPLES = {"text": 10, "music": 20}  # default numbers of samples
+LENGTH = {"text": 10_000, "music": 1000}  # default numbers of elements of a sample
+_SHARED = frozenset("tdnk")  # the kinds of events that all models of music have
+_FEW = 3  # files whose names are shown
 
 
 class _Found(NamedTuple):
-    """What was found beside the bits."""
+    """The measures of the samples."""
 
     rows: list[Row]
     distributions: dict[str, tuple[Shares, Shares]]
@@ -54,14 +56,13 @@ def evaluate(
     name: str | None = None,
     **options: Unpack[ManyOptions],
 ) -> Evaluation:
-    """Measure a model against data: the bits of an element, and what it draws compared with them.
+    """Compare a model with data: the bits of the data, and samples beside the data.
 
     model: a model of text or music: a `Model`, or what `Model` takes.
     data: text files for a model of text, music files for one of music, or folders of them.
-    corpus: what the model learnt from, if `data` is something else. Copies and known words are
-        counted against it. None: against `data`.
-    samples: how many samples are drawn, at least 0; None: 10 of text, 20 of music.
-    length: how many elements each sample has, at least 1; None: 10,000 of text, 1,000 of music.
+    corpus: what the model learnt from. Copies and known words are counted in it. None: `data`.
+    samples: how many samples to draw, at least 0. None: 10 of text, 20 of music.
+    length: how many elements each sample has, at least 1. None: 10,000 of text, 1,000 of music.
     temp: the temperature, at least 0. The default is 1.
     charset, lower: how text is read, as in `lstmgen.training.TextSettings`. None: as the model's
         card says, or as UTF-8 with its case.
@@ -69,8 +70,9 @@ def evaluate(
     options: those of `Generator.sample_many`. The default of `seed` is 1. `refresh` holds for the
         bits, too.
 
-    The first element of a text or a piece is not predicted. Elements that the model does not know
-    are left out, and counted. The measures of what was drawn are means over the samples.
+    Returns a table with a row for each measure. The first element of a text or a piece is not
+    predicted. Elements that the model does not know are left out, and counted. The measures of the
+    samples are means.
 
     Raises `ValueError` for a model that draws neither text nor music, `OSError` or `ValueError`
     that names the file for data that cannot be read, and what `Generator.sample_many` raises.
@@ -89,7 +91,7 @@ def evaluate(
         name = os.fspath(model)
     model = model if isinstance(model, Model) else Model(model)
     if not model.generates or model.vocabulary is None:
-        what = "says labels" if model.labels else "draws notes of several heads" if model.heads else "has no elements"
+        what = "gives labels" if model.labels else "draws notes" if model.heads else "has no elements"
         raise ValueError(f"expected a model that draws the elements of a text or of music, found one that {what}")
     recognised = recognise_vocabulary(model.vocabulary.elements)
     kind = "text" if recognised is None else "music"
@@ -136,7 +138,7 @@ def _of_text(
     how: dict[str, Any] = {
         "charset": recipe.get("charset", "utf-8") if charset is None else charset,
         "lower": recipe.get("lower", False) if lower is None else lower,
-        "abc": recipe.get("abc") is True,  # it learnt what sounds of tunes
+        "abc": recipe.get("abc") is True,  # it learnt tunes in ABC notation
     }
     read = corpora.read(corpora.paths(data), **how).text
     ids = vocabulary.encode(read, "skip")
@@ -154,8 +156,20 @@ def _of_text(
     if not any(drawn):
         return found, _Found([], {}, notes)
     learnt = text.Corpus(read if corpus is None else corpora.read(corpora.paths(corpus), **how).text)
+    characters, measured = _drawn_text(drawn, read, learnt, abc=how["abc"])
+    found[0] = found[0]._replace(drawn=characters)
+    return found, measured._replace(notes=notes + measured.notes)
+
+
+def _drawn_text(drawn: Sequence[str], read: str, learnt: Corpus, *, abc: bool) -> tuple[int, _Found]:
+    """Return the number of drawn characters, and the measures of the samples.
+
+    drawn: the samples. read: the data. learnt: the corpus. abc: whether texts are tunes.
+    """
+    from lstmgen.evaluation import text
+
     measured = [text.measure(one, learnt) for one in counted(filter(None, drawn), len(drawn), "samples", "measuring")]
-    found[0] = found[0]._replace(drawn=sum(one.characters for one in measured))
+    notes = []
     rows = [
         Row("samples", None, len(drawn)),
         Row("known words %", None, _percent(one.known_words for one in measured)),
@@ -170,7 +184,7 @@ def _of_text(
         notes.append(f"words that the corpus does not have: {', '.join(f'{w} ({n})' for w, n in unknown.items())}")
     both = text.frequencies([read]), text.frequencies(drawn)
     distributions = {"character": (shares(both[0]), shares(both[1]))}
-    if how["abc"]:
+    if abc:
         from lstmgen.evaluation import pieces
 
         with busy("measuring the tunes"):
@@ -179,8 +193,8 @@ def _of_text(
             rows += pieces.rows(*tunes)
             distributions |= pieces.distributions(*tunes)
         else:
-            notes.append("no whole tune was drawn: longer samples have some")
-    return found, _Found(rows, distributions, notes)
+            notes.append("no sample has a whole tune: draw longer samples")
+    return sum(one.characters for one in measured), _Found(rows, distributions, notes)
 
 
 def _of_music(
@@ -225,12 +239,12 @@ def _of_music(
 
 
 def _bits(generator: Generator, texts: Sequence[Ids], refresh: int | None) -> tuple[float, NDArray[np.float64]]:
-    """Return the sum of -log2 of the probabilities of all elements but the first of each text, and
-    the part of it that each element of the vocabulary has.
+    """Return the bits of all elements but the first of each text, and those of each element of the
+    vocabulary, (elements,).
     """
     texts = [ids for ids in texts if len(ids) > 1]
     if not texts:
-        raise ValueError("data: expected at least 2 elements in a row that the model knows, found none")
+        raise ValueError("data: expected a text of at least 2 elements that the model knows, found none")
     total, of_each = 0.0, np.zeros(len(_vocabulary(generator)))
     with bar(sum(map(len, texts)), "elements", "scoring") as shown:
         for ids in texts:
@@ -247,15 +261,15 @@ def _bit_rows(bits: float, elements: int) -> list[Row]:
 
 
 def _notes(model: Model, digest: str | None) -> list[str]:
-    """Return what the card of a model says of the data."""
+    """Return a note if the card says that the model learnt from these data."""
     card = _card(model)
     if digest is None or card.get("corpus_sha256") != digest:
         return []
     held_out = card.get("held_out_bits_per_char")
     figures = held_out.items() if isinstance(held_out, dict) else ()
     told = ", ".join(f"{value:.3f} ({way})" for way, value in figures if isinstance(value, float))
-    more = f". Of what was held out, its card says bits/char: {told}" if told else ""
-    return [f"the model learnt from this text: the bits say how well it knows it, not how well it reads others{more}"]
+    more = f". Its card has the bits/char of held-out text: {told}" if told else ""
+    return [f"the model learnt from this text, so it may know other texts less well than these bits say{more}"]
 
 
 def _shown(paths: Sequence[Path]) -> str:

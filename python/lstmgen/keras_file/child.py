@@ -18,14 +18,14 @@ import h5py  # noqa: F401 - before the limits: loading it takes more address spa
 
 from lstmgen import errors
 from lstmgen.keras_file import reader, transfer
-from lstmgen.limits import limit
+from lstmgen.limits import OUT_OF_MEMORY, limit
 
 
 def main() -> None:
     """Serve one request."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     with os.fdopen(os.dup(1), "wb") as out:
-        os.dup2(2, 1)  # nothing that a library prints is taken for the answer
+        os.dup2(2, 1)  # what a library prints is no part of the answer
         request = json.loads(sys.stdin.buffer.readline())
         with _as_the_user(request["command_line"]):
             transfer.write(out, _answer(request))
@@ -38,7 +38,7 @@ def _answer(request: dict[str, Any]) -> object:
     try:
         return getattr(reader, request["wanted"])(source, **request["options"])
     except MemoryError:
-        os._exit(transfer.OUT_OF_MEMORY)
+        os._exit(OUT_OF_MEMORY)
     except Exception as error:
         return error
 

@@ -1,7 +1,7 @@
-"""The architecture of a file that holds only weights, read from the weights.
+"""The architecture of a file that holds only weights, inferred from the weights.
 
-All that is assumed is stated in words. If the weights fit two architectures, the file is refused,
-and the message asks for the architecture.
+Each assumption is stated in words. If the weights fit two architectures, the file is refused, and
+the message asks for the architecture.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _MAX_ORDERED = 12  # the highest number of layers whose order is searched
 
 @dataclass
 class Guess:
-    """What the weights tell.
+    """The inferred architecture.
 
     model: the config of the model.
-    assumed: what was assumed, one clause each.
+    assumed: the assumptions, a clause each.
     textgenrnn: the sizes of textgenrnn's network, if it is one.
     """
 
@@ -39,7 +39,7 @@ class Guess:
 
 @dataclass
 class _Layer:
-    """A layer with weights: its class, what it is fed and what it gives."""
+    """A layer: its class, and the sizes of its input and output."""
 
     name: str
     kind: str
@@ -97,7 +97,7 @@ _WITHOUT_WEIGHTS = {
 
 
 def _bare(name: str) -> _Layer | None:
-    """Return a layer of which only the name is known, or None if it has no effect."""
+    """Return a layer without weights, or None if it has no effect."""
     kind = _WITHOUT_WEIGHTS.get(re.sub(r"_\d+$", "", name))
     if kind in ("InputLayer", "Dropout"):
         return None  # these have no effect
@@ -171,7 +171,7 @@ def _plain_layer(name: str, shapes: Sequence[Shape]) -> _Layer | None:
     return None
 
 
-# -- how they go together ------------------------------------------------------------------------
+# -- the order of the layers ---------------------------------------------------------------------
 
 
 def _of_group(layer: _Layer) -> _Layer:
@@ -181,7 +181,7 @@ def _of_group(layer: _Layer) -> _Layer:
         inner = {"class_name": "Dense", "config": layer.config}
         return replace(layer, kind="TimeDistributed", config={"layer": inner})
     if group != snake_case(layer.kind):
-        raise _unclear(f"and {layer.name!r} does not look like what it is called")
+        raise _unclear(f"and the arrays of {layer.name!r} are not those of such a layer")
     return layer
 
 
@@ -192,8 +192,8 @@ def _class_of(name: str) -> str:
 def in_order(shapes: Mapping[str, Sequence[Shape]], version: Version, config: Mapping[str, Any] | None) -> list[str]:
     """Return the names of the layers in the order of the network.
 
-    The file is one of a model of a user's own class, which stores no order. If `config` gives the
-    model, the layers are those of its classes and sizes. Of two that are alike, the one with the
+    The file is of a model of a user's own class, which stores no order. If `config` gives the
+    model, its classes and sizes tell the layers. Of two layers that are alike, the one with the
     smaller name comes first.
     """
     layers = [_recognised(name, found, version) for name, found in shapes.items()]
@@ -210,21 +210,22 @@ def in_order(shapes: Mapping[str, Sequence[Shape]], version: Version, config: Ma
             raise ModelFormatError(f"{option('config')}: no weights in the file for {kind} {units}; left are {found}")
         left.remove(fitting[0])
         names.append(fitting[0].name)
-    return names + [layer.name for layer in left]  # no layer asks for these, and an error will say so
+    return names + [layer.name for layer in left]  # the config has no layer for these, which becomes an error later
 
 
 def alike(shapes: Mapping[str, Sequence[Shape]], version: Version, order: str) -> list[str]:
-    """Return a clause for each set of layers that could take each other's place.
+    """Return a clause for each set of layers that could be exchanged.
 
-    The file is one of a model of a user's own class, which does not store what feeds what. `order`
-    says in which order they are taken.
+    order: the order in which they are taken, in words.
+
+    The file is of a model of a user's own class, which does not store how layers are connected.
     """
     sets: dict[tuple[str, int | None, int | None], list[_Layer]] = {}
     try:
         layers = [_recognised(name, found, version) for name, found in shapes.items()]
-    except ModelFormatError:  # there are layers that only a config tells apart, and it has the order
+    except ModelFormatError:  # only a config describes these layers, and it has their order
         return []
-    if _of_notes(layers) is not None:  # their names say what they are
+    if _of_notes(layers) is not None:  # their names tell which is which
         return []
     for layer in layers:
         sets.setdefault((layer.kind, layer.size, layer.units), []).append(layer)
@@ -259,9 +260,9 @@ def _wanted(config: Mapping[str, Any]) -> list[tuple[str, int | None]]:
 
 
 def _ordered(layers: Sequence[_Layer], group: Callable[[_Layer], str]) -> list[_Layer]:
-    """Return the only possible order of the layers.
+    """Return the only possible order of the layers. Raises `ModelFormatError` if there are several.
 
-    In it each layer gives what the next is fed, the layers of a group keep their order, and a Dense
+    The output of each layer fits the next one, the layers of a group keep their order, and a Dense
     is last.
     """
     queues: dict[str, list[_Layer]] = {}
@@ -289,10 +290,9 @@ def _ordered(layers: Sequence[_Layer], group: Callable[[_Layer], str]) -> list[_
 
 
 def _chain(layers: list[_Layer], guess: Guess) -> None:
-    """Make one chain of the layers.
+    """Connect the layers in a chain, and complete their configs.
 
-    Recurrent layers between others return sequences. Activations are set where the weights tell
-    them.
+    Recurrent layers but the last return sequences. The output is a softmax.
     """
     _check_sizes(layers)
     recurrent = [i for i, layer in enumerate(layers) if _recurrent(layer)]
@@ -305,21 +305,21 @@ def _chain(layers: list[_Layer], guess: Guess) -> None:
         follower = layers[layers.index(layer) + 1 : layers.index(layer) + 2]
         if not follower or follower[0].kind not in ("Activation", "Softmax"):
             raise _unclear(f"and the activation of {layer.name!r} is unknown")
-    head = layers[-1]
-    if head.kind == "Activation" and len(layers) > 1:
-        head.config["activation"] = "softmax"
-        head.units = layers[-2].units
-    elif head.kind == "TimeDistributed":
-        head.config["layer"]["config"]["activation"] = "softmax"
+    last = layers[-1]
+    if last.kind == "Activation" and len(layers) > 1:
+        last.config["activation"] = "softmax"
+        last.units = layers[-2].units
+    elif last.kind == "TimeDistributed":
+        last.config["layer"]["config"]["activation"] = "softmax"
         _inner(layers[recurrent[-1]])["return_sequences"] = True
-    elif head.kind == "Dense":
-        head.config["activation"] = "softmax"
-    if head.kind not in ("Activation", "Dense", "TimeDistributed", "Softmax") or head.units == 1:
+    elif last.kind == "Dense":
+        last.config["activation"] = "softmax"
+    if last.kind not in ("Activation", "Dense", "TimeDistributed", "Softmax") or last.units == 1:
         raise _unclear("and its output could be anything")
     middle = [layer.name for layer in layers[:-1] if layer.kind == "Activation"]
     if middle:
         raise _unclear(f"and {middle[0]!r} is an unknown activation")
-    steps = "at each step" if head.kind == "TimeDistributed" else "only after the last step"
+    steps = "at each step" if last.kind == "TimeDistributed" else "only after the last step"
     guess.assumed.append(f"the output is a softmax; an output {steps}; no fixed number of time steps")
 
 
@@ -401,8 +401,8 @@ def _check_sizes(layers: Sequence[_Layer]) -> None:
             raise _unclear(f"and {layer.name!r} does not come first")
         if size is not None and layer.size != size:
             raise _unclear(
-                f"and the layers make no chain: {layer.name!r} is fed {layer.size} "
-                f"numbers, the one before it gives {size}"
+                f"and the layers do not form a chain: {layer.name!r} expects {layer.size} "
+                f"numbers, the one before it has {size}"
             )
         size = layer.units or layer.size
 
@@ -410,22 +410,22 @@ def _check_sizes(layers: Sequence[_Layer]) -> None:
 def _pooled(layers: list[_Layer], guess: Guess) -> Guess:
     """Return textgenrnn's network.
 
-    It has an embedding, recurrent layers, all of these side by side, their weighted mean and an
+    It has an embedding, recurrent layers, the concatenation of all these, its weighted mean and an
     output.
     """
     if len(layers) < 4:
-        raise _unclear("and it has attention, but is not textgenrnn's")
-    embedding, *recurrent, attention, head = layers
+        raise _unclear("and its attention is not that of textgenrnn")
+    embedding, *recurrent, attention, last = layers
     kinds = [layer.kind for layer in layers]
     fits = (
         kinds[0] == "Embedding"
         and all(_recurrent(layer) for layer in recurrent)
         and kinds[-2:] == ["AttentionWeightedAverage", "Dense"]
         and attention.size == embedding.units + sum(layer.units for layer in recurrent)
-        and head.size == attention.size
+        and last.size == attention.size
     )
     if not fits:
-        raise _unclear("and it has attention, but is not textgenrnn's")
+        raise _unclear("and its attention is not that of textgenrnn")
     inner = _inner(recurrent[0])
     bidirectional = recurrent[0].kind == "Bidirectional"
     guess.textgenrnn = {

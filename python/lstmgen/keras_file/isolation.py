@@ -1,8 +1,8 @@
 """A separate process reads files of Keras.
 
-libhdf5 is a parser in C, and a damaged file can crash it, or make it take memory and time without
-end. So a child process reads the file, with limits, and hands over what it found as plain data
-(`transfer`). The child is `child.py`.
+libhdf5 is a parser in C. A damaged file can crash it, or make it take memory and time without end.
+So a child process, `child.py`, reads the file within limits. `transfer.py` hands what it found to
+this process, as plain data.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from numbers import Integral
-from typing import Any, Unpack
+from typing import IO, Any, Unpack
 
 from lstmgen import limits
 from lstmgen.errors import ReaderDied, option, spelled_as_in_python
@@ -20,9 +21,9 @@ from lstmgen.keras_file import reader, transfer
 from lstmgen.keras_file.reader import Description, ReadOptions, Source
 from lstmgen.network import Network
 
-# What the child may take above what it takes to start.
-_MEMORY_RATIO, _MEMORY = 64, 2**24  # times the bytes of the file; and bytes more
-_SECONDS, _SECONDS_PER_MIB = 2, 0.1  # of the processor
+# The limits of the child, beyond what it takes to start.
+_MEMORY_RATIO, _MEMORY = 64, 2**24  # bytes for each byte of the file, and bytes for any file
+_SECONDS, _SECONDS_PER_MIB = 2, 0.1  # of processor time
 
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from lstmgen.keras_file.child import main; main()"
 
@@ -117,42 +118,36 @@ class _Reader:
             "memory": self._memory,
             "command_line": not spelled_as_in_python(),
         }
-        # Files, not pipes: the child cannot wait for its parent, and a limit holds for their size.
-        with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as said:
-            asked.write(json.dumps(request).encode() + b"\n" + self._bytes)
-            asked.seek(0)
-            status = self._run(asked, answer, said)
-            said.seek(0)
-            if status != 0:
-                raise self._died(status, said.read(4096).decode("utf-8", "replace"))
-            answer.seek(0)
-            try:
-                return transfer.read(answer)
-            except EOFError:
-                raise self._died(status, "") from None
+        with tempfile.TemporaryFile() as answer:
+            ran = self._run(json.dumps(request).encode() + b"\n", answer)
+            if ran.status == 0:
+                with suppress(EOFError):
+                    return transfer.read(answer)
+        last = ran.errors.decode("utf-8", "replace").strip().splitlines()[-1:]
+        why = last or [f"it ended with the status {ran.status}"]
+        raise self._died(f"the process that read it failed: {why[0][:200]}")
 
-    def _run(self, asked: Any, answer: Any, said: Any) -> int | None:
-        """Return the exit status of the process; None: it took too long."""
+    def _run(self, request: bytes, answer: IO[bytes]) -> limits.Ran:
+        """Run the process. Raises `ReaderDied` if it cannot start, reaches a limit or crashes."""
+        patience = limits.PATIENCE + 2 * self._seconds
         try:
-            return limits.run(_START, asked, answer, said, limits.PATIENCE + 2 * self._seconds)
+            ran = limits.run(_START, request, self._bytes, answer=answer, patience=patience)
         except OSError as error:
-            raise self._error(f"no process for it could be started ({error})") from None
+            raise ReaderDied(f"{self._name}: no process to read it could be started ({error}). {_trust()}") from None
+        if ran.status is None:
+            raise self._died(f"reading it took longer than {patience:.0f} s")
+        if ran.out_of_memory:
+            raise self._died(f"reading it takes more memory than {self._memory / 2**20:,.0f} MiB")
+        if ran.status < 0:
+            raise self._died(limits.reason(ran.status, self._seconds))
+        return ran
 
-    def _died(self, status: int | None, said: str) -> ReaderDied:
-        if status is None:
-            return self._error(f"reading it took longer than {limits.PATIENCE + 2 * self._seconds:.0f} s")
-        if status == transfer.OUT_OF_MEMORY or "MemoryError" in said:
-            return self._error(f"reading it takes more memory than {self._memory / 2**20:,.0f} MiB")
-        if status < 0:
-            return self._error(limits.reason(status, self._seconds))
-        last = said.strip().splitlines()[-1:] or [f"it ended with the status {status}"]
-        return self._error(f"the process that read it failed: {last[0][:200]}")
+    def _died(self, what: str) -> ReaderDied:
+        return ReaderDied(f"{self._name}: {what}. The file is damaged or made to do harm. {_trust()}")
 
-    def _error(self, what: str) -> ReaderDied:
-        return ReaderDied(
-            f"{self._name}: {what}. The file is damaged or made to do harm. "
-            f"If you trust it, {option('trusted', True)} reads it without this protection"
-        )
+
+def _trust() -> str:
+    return f"If you trust it, {option('trusted', True)} reads it without this protection"
 
 
 def _size(path: str) -> int:

@@ -173,11 +173,11 @@ class _Model:
         return replace(network, elements=textgenrnn.elements(self.path, known.config)) if known else network
 
     def _chosen(self, outputs: Sequence[Tensor], options: ReadOptions, assembly: Assembly) -> Tensor:
-        """Return the output that is wanted: one of several, or those that are a note together."""
+        """Return the output to export: the only one, the chosen one, or those of one note."""
         output, told = options.get("output"), options.get("heads")
         names = output_names(self.spec)
         if output is not None and told is not None:
-            raise ValueError(f"give either {option('output')} or {option('heads')}, not both")
+            raise ValueError(f"{option('output')} and {option('heads')}: give one of the two")
         if output is not None:
             if output not in names:
                 raise OptionError("output", f"one of {_listed(names)}", output)
@@ -196,7 +196,7 @@ class _Model:
                 return self._joined(found, named, outputs, assembly, told=False)
         raise ModelFormatError(
             f"expected one output, found {len(names)}: choose with {option('output')}: {_listed(names)}; "
-            f"or, if they are a note together, say {option('heads', 'pitch=NAME,step=NAME,duration=NAME')}"
+            f"or, if they form one note, give {option('heads', 'pitch=NAME,step=NAME,duration=NAME')}"
         )
 
     def _joined(
@@ -208,7 +208,7 @@ class _Model:
         *,
         told: bool,
     ) -> Tensor:
-        """Return the outputs that are a note together, as one vector."""
+        """Return the outputs that form one note, as one vector."""
         found = notes.places(heads, names)
         joined = assembly.emit("concatenate", "heads", [outputs[i] for i in found])
         named = [head._replace(layer=names[i]) for head, i in zip(heads, found, strict=True)]

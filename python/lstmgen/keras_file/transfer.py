@@ -23,7 +23,6 @@ from lstmgen.network import Layer, Network
 
 _CLASSES = {each.__name__: each for each in (Network, Layer, Description, LayerDescription, heads.Head, heads.Wanted)}
 _NUMBERS = np.dtype("<f4")  # of all arrays
-OUT_OF_MEMORY = 3  # the exit status of the sender, which then writes nothing
 _ERRORS = ("ValueError", "TypeError", "OSError", "ImportError")  # of Python, the nearest last
 
 

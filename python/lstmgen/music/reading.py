@@ -28,7 +28,6 @@ from lstmgen.progress import counted
 File = str | os.PathLike[str]
 
 _VERSION = 5  # of what the cache holds: add 1 when a notation or the reading changes
-_OUT_OF_MEMORY = 3  # the exit status of a process that reads
 _LONG = 3600.0  # seconds, for a file whose reading is not bounded
 _WORKER = (
     "import json,sys; sys.path[:] = json.loads(sys.stdin.readline()); "
@@ -274,7 +273,7 @@ class _Workers:
                 return result
             self._end(process)
             self._free.put(None)
-            if process.returncode == _OUT_OF_MEMORY:
+            if process.returncode == limits.OUT_OF_MEMORY:
                 return f"reading it takes more memory than {memory / 2**20:,.0f} MiB"
             return limits.reason(process.returncode, seconds)
         except BaseException:
@@ -333,4 +332,4 @@ def _serve() -> None:
                     limits.limit(*allowed, again=True)
                 print(json.dumps(parse(Path(path), *how)), file=answers, flush=True)
             except MemoryError:
-                os._exit(_OUT_OF_MEMORY)
+                os._exit(limits.OUT_OF_MEMORY)

@@ -1,1 +1,1 @@
-"""The server of `lstmgen serve`: models over HTTP, as clients of OpenAI's completions know it."""
+"""The server of `lstmgen serve`: models over HTTP, by the completions API of OpenAI."""

@@ -1,4 +1,4 @@
-"""What the server answers to which request."""
+"""The endpoints of the server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lstmgen.serving.requests import asked, parsed
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _UPLOADS_AT_ONCE = 2
-_SHORT = 2048  # bytes of a request that is checked in no time
+_SHORT = 2048  # bytes; a shorter request is checked so fast that it needs no thread
 _HEADERS = {
     b"content-security-policy": b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     b"x-content-type-options": b"nosniff",
@@ -52,10 +52,10 @@ _ADDRESSES = {
 class Service:
     """The endpoints of a server.
 
-    models: what it serves.
-    limits: what it takes on.
-    loopback: whether only this machine reaches it. Then it answers to names of this machine alone,
-        so that no page of another site can read from it.
+    models: the models that it serves.
+    limits: the limits of the server.
+    loopback: whether only this machine can reach the server. It then refuses requests for any other
+        host name, so that a page of another site cannot read from it (DNS rebinding).
     """
 
     def __init__(self, models: Models, limits: Limits, *, loopback: bool) -> None:
@@ -68,7 +68,7 @@ class Service:
         self._page = _page()
 
     def app(self) -> ASGIApp:
-        """Return the application, for a server that speaks ASGI."""
+        """Return the ASGI application."""
         routes = [
             Route("/v1/models", self._answering(self.list_models)),
             Route("/v1/models/{name:path}", self._answering(self.one_model)),
@@ -81,7 +81,7 @@ class Service:
         return _Headers(Starlette(routes=routes))
 
     def drain(self) -> None:
-        """Take no more requests, and end those that run after the time of grace."""
+        """Refuse new requests, and end those that wait now, the others after the time of grace."""
         self.draining = True
         loop = asyncio.get_running_loop()
         for completion in self._running:
@@ -116,35 +116,35 @@ class Service:
     def _check_origin(self, request: Request) -> None:
         host = request.headers.get("host", "")
         if self._loopback and _split(f"//{host}")[0] not in _LOOPBACK:
-            raise Failure(403, "this server answers to the names localhost and 127.0.0.1 alone", code="host")
+            raise Failure(403, "host: expected localhost, 127.0.0.1 or ::1", code="host")
         origin = request.headers.get("origin")
         if request.method == "POST" and origin is not None and _split(origin)[1] != host:
-            raise Failure(403, "a page of another site may not use this server", code="origin")
+            raise Failure(403, "origin: a page of another site may not use this server", code="origin")
 
     # -- answers -----------------------------------------------------------------------------------
 
     async def list_models(self, request: Request) -> Response:
-        """Say which models there are."""
+        """Return the facts about all models."""
         return _json({"object": "list", "data": [served.facts for served in self.models]})
 
     async def one_model(self, request: Request) -> Response:
-        """Say what a model is."""
+        """Return the facts about one model."""
         return _json(self.models.find(request.path_params["name"]).facts)
 
     async def health(self, request: Request) -> Response:
-        """Say whether the server takes requests."""
+        """Return whether the server takes requests."""
         if self.draining:
-            raise Failure(503, "the server ends", code="ending")
+            raise Failure(503, "the server stops", code="ending")
         return _json({"status": "ok"})
 
     async def count(self, request: Request) -> Response:
-        """Say what was done so far."""
+        """Return the counts for Prometheus."""
         running, waiting = self.models.load()
         now = {"lstmgen_running": running, "lstmgen_waiting": waiting, "lstmgen_requests_open": len(self._running)}
         return PlainTextResponse(self.metrics.text(now), media_type="text/plain; version=0.0.4")
 
     async def page(self, request: Request) -> Response:
-        """Send a file of the page."""
+        """Return a file of the page."""
         path = request.path_params["path"] or "index.html"
         if (taken := _ADDRESSES.get(f"/{path}")) is not None or path in self._page:
             taken = taken or ("GET", "HEAD")
@@ -163,11 +163,11 @@ class Service:
         return Response(data, media_type=kind, headers=headers)
 
     async def upload(self, request: Request) -> Response:
-        """Read a model that the client sends."""
+        """Read an uploaded model, and return the facts about it."""
         if not self.limits.upload:
             raise Failure(403, "uploads: this server takes none", code="no_uploads")
         if self._uploading >= _UPLOADS_AT_ONCE:
-            raise Failure(429, "uploads: others are being read: try again", code="busy")
+            raise Failure(429, "uploads: the server reads others just now: try again", code="busy")
         self._uploading += 1
         try:
             data = await self._body(request, self.limits.upload)
@@ -177,16 +177,16 @@ class Service:
         return _json(served.facts)
 
     async def complete(self, request: Request) -> Response:
-        """Draw completions."""
+        """Draw completions, and return them at once or as a stream."""
         start = time.monotonic()
         data = await self._body(request, self.limits.body)
         body = parsed(data)
         if self.draining:
-            raise Failure(503, "the server ends", code="ending")
+            raise Failure(503, "the server stops", code="ending")
         served = self.models.find(body.get("model"))
         if len(data) < _SHORT and "grammar" not in body:
             what = asked(body, served.engine.batch, self.limits)
-        else:  # it may take long
+        else:  # the check may take long
             what = await asyncio.to_thread(asked, body, served.engine.batch, self.limits)
         jobs = [[Job(prepared, served.engine, streams=what.stream) for prepared in group] for group in what.prompts]
         completion = Completion(served.id, served.model, what, jobs)
@@ -202,7 +202,7 @@ class Service:
         def done() -> None:
             clock.cancel()
             first.cancel()
-            completion.leave()
+            completion.cut()
             self._running.discard(completion)
             self.metrics.elements += completion.drawn
             self.metrics.request.add(time.monotonic() - start)
@@ -219,7 +219,7 @@ class Service:
         self.metrics.first_element.add(time.monotonic() - start)
 
     async def _unless_gone(self, request: Request, wanted: Any) -> Any:
-        """Return what is wanted; raise `ClientDisconnect` when the client has left before."""
+        """Return the result of `wanted`. Raises `ClientDisconnect` if the client leaves before."""
         task, gone = asyncio.ensure_future(wanted), asyncio.ensure_future(until_gone(request.receive))
         try:
             await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -231,7 +231,7 @@ class Service:
             gone.cancel()
 
     async def _body(self, request: Request, most: int) -> bytes:
-        """Return the body of a request, of `most` bytes at most."""
+        """Return the body of a request. Raises `Failure` for more than `most` bytes or a wait."""
         told = request.headers.get("content-length", "")
         pieces, size = [], 0
         stream = aiter(request.stream())
@@ -245,7 +245,8 @@ class Service:
                 pieces.append(piece)
             elif size <= most:
                 return b"".join(pieces)
-            # A client that is answered before it has sent all of a body may never read the answer.
+            # A client may not read an answer before it has sent its whole body. So the rest is
+            # read, too, up to a limit.
             elif piece is None or size > 2 * most:
                 found = f"{int(told):,}" if told.isdigit() else "more"
                 raise Failure(413, f"the body: expected at most {most:,} bytes, found {found}", code="too_large")
@@ -254,7 +255,7 @@ class Service:
 
 
 class _Stream(StreamingResponse):
-    """Sends events as they are drawn, and stops when the client has left or reads nothing."""
+    """Sends events as they are drawn. It stops if the client leaves, or does not read."""
 
     def __init__(self, completion: Completion, done: Callable[[], None], service: Service) -> None:
         super().__init__(completion.events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
@@ -267,7 +268,7 @@ class _Stream(StreamingResponse):
         gone = asyncio.ensure_future(until_gone(receive))
         try:
             await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED, timeout=limits.seconds + 1)
-            if not sending.done() and not gone.done():  # its time is up, and it may read the end of it
+            if not sending.done() and not gone.done():  # its time is up: it has 2 s to read the rest
                 await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED, timeout=2)
             if not sending.done():
                 self._service.metrics.left += 1
@@ -290,13 +291,13 @@ async def until_gone(receive: Receive) -> None:
 
 
 class _Headers:
-    """Adds the headers that all answers have."""
+    """Adds the headers of all answers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Answer a request, with these headers."""
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -308,7 +309,7 @@ class _Headers:
 
 
 def _split(address: str) -> tuple[str | None, str]:
-    """Return the name and the whole host of an address; neither for what is none."""
+    """Return the host name of an address, and the host with its port. (None, "") if it is none."""
     try:
         found = urlsplit(address)
         return found.hostname, found.netloc
@@ -317,7 +318,7 @@ def _split(address: str) -> tuple[str | None, str]:
 
 
 def _unexpected(request: Request, error: Exception) -> Failure:
-    """Log an error of the server, and return what the client is told."""
+    """Log an unexpected error, and return the answer to it."""
     logging.getLogger("uvicorn.error").error("%s %s", request.method, request.url.path, exc_info=error)
     return Failure(500, "an error of the server: its log has more", code="internal")
 
@@ -328,7 +329,7 @@ def _json(found: Any) -> Response:
 
 
 def _page() -> dict[str, tuple[bytes, str, str]]:
-    """Return the files of the page: bytes, type and ETag, by their names."""
+    """Return (bytes, media type, ETag) of each file of the page, by its name."""
     kinds = {
         ".js": "text/javascript",
         ".json": "application/json",

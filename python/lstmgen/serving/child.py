@@ -1,4 +1,4 @@
-"""The process that tries a model for a server: see `trial`."""
+"""The process that tries an uploaded model for a server: see `trial`."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from lstmgen.serving.models import facts_of
 
 
 def main() -> None:
-    """Serve one request: try the file of the standard input."""
+    """Try the file in the standard input, and write the answer to the standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends this process
     with os.fdopen(os.dup(1), "wb") as out:
-        os.dup2(2, 1)  # nothing that a library prints is taken for the answer
+        os.dup2(2, 1)  # what a library prints is no part of the answer
         sequences, seconds, memory = json.loads(sys.stdin.buffer.readline())
         data = sys.stdin.buffer.read()
         if not is_bin(data):
-            importlib.import_module("lstmgen.keras_file.child")  # loads HDF5 before the limits
+            importlib.import_module("lstmgen.keras_file.child")  # loads HDF5, before the limits hold
         limits.limit(seconds, memory)
         try:
             made = _try(data, sequences)
         except MemoryError:
-            os._exit(transfer.OUT_OF_MEMORY)
+            os._exit(limits.OUT_OF_MEMORY)
         except Exception as error:
             transfer.write(out, error)
         else:
@@ -39,10 +39,10 @@ def main() -> None:
 
 
 def _try(data: bytes, sequences: int) -> bytes:
-    """Do all that a server does with a file. Returns the `.bin` of a file of Keras, else b""."""
+    """Do what the server would do with a file. Returns the `.bin` of a file of Keras, else b""."""
     made = b""
     if not is_bin(data):
-        data = made = convert(data, trusted=True)  # this process has limits already
+        data = made = convert(data, trusted=True)  # this process already has limits
     model = Model(data)
     facts_of("", model, "", "")
     batch = Batch(model, most=sequences)

@@ -1,4 +1,4 @@
-"""The answer of `/v1/completions`, at once or as it is drawn."""
+"""The answer of `/v1/completions`, at once or as a stream of events."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from lstmgen.serving.requests import Asked
 from lstmgen.stream import Logprobs
 from lstmgen.vocabulary.naming import byte_of
 
-_COMMENT = 2.0  # seconds between two comments in a queue
+_COMMENT = 2.0  # seconds without an event after which a stream sends a comment
 _REASONS = {"stop": "stop", "grammar": "stop", "length": "length", "cut": "length", "left": "length"}
 
 
 class Choice:
-    """Turns what is drawn into the pieces of an answer.
+    """One choice of an answer. It turns drawn elements into pieces of text.
 
     model: the model.
-    index: of the choice in the answer.
-    seed: of its sequence.
-    prompt: the text that the answer begins with, or "".
-    stops: as `stops_of` returns them. They are no part of the answer.
-    logprobs: whether log-probabilities are.
+    index: the number of the choice in the answer, from 0.
+    seed: the seed of its sequence.
+    prompt: the text that the choice begins with, or "".
+    stops: the stops, as `stops_of` returns them. The text ends before a stop.
+    logprobs: whether the pieces have log-probabilities.
     """
 
     def __init__(
@@ -48,16 +48,16 @@ class Choice:
         self._stops, self._stop_texts = stops
         self._with_logprobs = logprobs
         self._prompt = prompt
-        self._offset = 0  # characters so far
-        self._begun = b""  # bytes of a character that is not complete
-        self._held: list[int] = []  # may be the beginning of a stop
+        self._offset = 0  # characters given so far
+        self._begun = b""  # the first bytes of a character that is not complete
+        self._held: list[int] = []  # elements that may be the beginning of a stop
         self._held_logprobs: list[Logprobs] = []
 
     def piece(self, ids: list[int], logprobs: list[Logprobs], ending: str | None) -> dict[str, Any] | None:
-        """Return what these elements add to the choice, or None if it is nothing yet.
+        """Return the next piece of the choice, or None if there is nothing to send yet.
 
-        ids, logprobs: the elements.
-        ending: why the sequence is over, or None.
+        ids, logprobs: the elements that were drawn since the last call.
+        ending: why the sequence has ended, or None.
         """
         self._held += ids
         self._held_logprobs += logprobs
@@ -73,7 +73,7 @@ class Choice:
             offsets.append(self._offset)
             self._offset += len(part)
             text += part
-        if cut:  # the last element goes on with a stop
+        if cut:  # the last element ends with the first bytes of a stop
             text = text.encode()[:-cut].decode()
         return {
             "text": text,
@@ -85,9 +85,9 @@ class Choice:
         }
 
     def _before_a_stop(self, ending: str | None) -> tuple[int, int]:
-        """Return how many of the held elements come before a stop, or what may become one.
+        """Return how many held elements come before a stop, or before what may begin one.
 
-        The second number is how many bytes of the last of these belong to the stop.
+        The second number is how many bytes at the end of these elements belong to the stop.
         """
         held = self._held
         parts = [self._bytes(i) for i in held] if self._stop_texts else []
@@ -127,18 +127,18 @@ class Choice:
 
 
 def _begun(what: list[int] | bytes, stops: Sequence[list[int]] | Sequence[bytes]) -> int:
-    """How much of the end of `what` is the beginning of a stop."""
+    """Return the length of the longest end of `what` that is the beginning of a stop."""
     most = min(len(what), max(map(len, stops), default=1) - 1)
     ends = (what[-n:] for n in range(most, 0, -1))
     return next((len(end) for end in ends if any(stop[: len(end)] == end for stop in stops)), 0)
 
 
 class Completion:
-    """A running request: its jobs, and how their elements become an answer.
+    """A running request, and the answer that grows from its jobs.
 
     identity: the id of the model.
-    asked: the request.
-    jobs: a list for each prompt.
+    asked: the checked request.
+    jobs: for each prompt, the jobs of its candidates.
     """
 
     def __init__(self, identity: str, model: Model, asked: Asked, jobs: list[list[Job]]) -> None:
@@ -155,13 +155,9 @@ class Completion:
         }
 
     def cut(self) -> None:
-        """End all of it here."""
+        """End all sequences where they are."""
         for job in self.jobs:
             job.cut()
-
-    def leave(self) -> None:
-        """Draw nothing more: nobody waits."""
-        self.cut()
 
     def _usage(self) -> dict[str, int]:
         prompt = sum(len(group[0].prepared.prime) - group[0].prepared.added for group in self.groups)
@@ -173,12 +169,12 @@ class Completion:
         return Choice(self._model, index, job.prepared.sampler["seed"], text, asked.stops, asked.logprobs)
 
     async def whole(self) -> dict[str, Any]:
-        """Return the answer when all of it is drawn. Raises `Failure`."""
+        """Wait until all sequences have ended, and return the answer. Raises `Failure`."""
         found: list[dict[str, Any]] = []
         for group, prompt in zip(self.groups, self.asked.texts, strict=True):
             drawn = [await self._drawn(job) for job in group]
             order = list(range(len(group)))
-            if self.asked.n < len(group):  # the best ones, as sample does with best_of
+            if self.asked.n < len(group):  # the ones with the greatest mean log-probability, as `sample` with best_of
                 order.sort(key=lambda i: -group[i].score / max(1, len(drawn[i][0])))
             for i in order[: self.asked.n]:
                 choice = self._choice(len(found), group[i], prompt)
@@ -203,7 +199,7 @@ class Completion:
         return ids, logprobs
 
     async def events(self) -> AsyncIterator[str]:
-        """Yield the events of a stream, each with its end."""
+        """Yield the server-sent events of a stream, each with its empty line."""
         queue: asyncio.Queue[dict[str, Any] | Failure | None] = asyncio.Queue(maxsize=1)
         tasks: list[asyncio.Task[None]] = []
         for group, prompt in zip(self.groups, self.asked.texts, strict=True):
@@ -235,7 +231,7 @@ class Completion:
     async def _follow(self, job: Job, choice: Choice, queue: asyncio.Queue[Any]) -> None:
         try:
             while True:
-                over = job.ending  # before the elements are taken
+                over = job.ending  # read before the elements: the thread may add some in between
                 ids, logprobs = job.take()
                 self.drawn += len(ids)
                 _check(job)
@@ -250,11 +246,11 @@ class Completion:
 
 
 def _check(job: Job) -> None:
-    """Raise `Failure` for a sequence that could not be drawn."""
+    """Raise `Failure` if a sequence could not be drawn."""
     if job.ending == "error":
         raise Failure(400, job.error)
     if job.ending == "cut" and not job.begun:
-        raise Failure(503, "the server is busy or ends: nothing was drawn in time", code="timeout")
+        raise Failure(503, "the server is busy or stops: nothing was drawn in time", code="timeout")
 
 
 def _event(found: dict[str, Any]) -> str:

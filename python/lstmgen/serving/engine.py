@@ -1,4 +1,4 @@
-"""A thread for each model draws for all clients of it, side by side."""
+"""A thread for each model, which draws for all its clients side by side."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from lstmgen.batch import Batch, Prepared, Sequence
 from lstmgen.model import Model
 from lstmgen.stream import Logprobs
 
-_SLICE = 0.004  # seconds between two looks at who has come and who has left
-# Seconds between two pieces of a stream, but the first: the more streams, the longer, so that their
-# pieces take a small part of the time.
+_SLICE = 0.004  # seconds of drawing, after which new jobs join and cancelled ones leave
+# Seconds between two pieces of a stream: so many for each job, but at least the first number and at
+# most the last. So sending takes a small part of the time. The first piece comes at once.
 _BETWEEN, _BETWEEN_EACH, _BETWEEN_MOST = 0.03, 0.0015, 0.1
-_FULL = 16384  # elements, and alternatives to them, that wait for a client: its sample rests from here on
-_EMPTY = 4096  # and goes on when no more than these wait
+# A job pauses when its client has more than _FULL elements, or alternatives to them, to take. It
+# continues when the client has fewer than _EMPTY.
+_FULL, _EMPTY = 16384, 4096
 
 
 class Busy(Exception):
@@ -29,17 +30,17 @@ class Busy(Exception):
 
 
 class Job:
-    """A sequence that somebody waits for. All is for the thread of the event loop, but `_engine`.
+    """A sequence that a client waits for.
 
-    ids, logprobs: what was drawn and not taken yet.
-    ending: as `Sequence.ending`, or "cut"; None while it goes on.
-    error: what went wrong.
-    score: as `Sequence.score`.
-    begun: whether it has left the queue.
+    prepared: what the engine draws.
+    streams: whether the client wants elements as they are drawn, or all of them in the end.
+    ids, logprobs: what was drawn, and not taken yet.
+    ending: why the sequence has ended, as in `Sequence.ending`, or "cut". None before its end.
+    error: the message of an ending "error".
+    score: as in `Sequence.score`.
+    begun: whether the engine has reported anything.
 
-    streams: whether its elements are wanted as they are drawn, not all at the end.
-
-    `wait` returns when there is something new.
+    Only the event loop uses a job, except for the members that belong to the engine's thread.
     """
 
     def __init__(self, prepared: Prepared, engine: Engine, *, streams: bool) -> None:
@@ -55,11 +56,11 @@ class Job:
         self.first = asyncio.Event()  # set with the first element
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._taken = 0  # of what was pushed, written by the event loop alone
-        # For the thread of the engine alone:
+        self._taken = 0  # how much of `pushed` was taken
+        # Members that the engine's thread writes:
         self.sequence: Sequence | None = None
         self.pushed = 0
-        self.due = 0.0  # when its client gets the next piece
+        self.due = 0.0  # time at which the client gets the next piece
         self.resting = False
 
     @property
@@ -69,11 +70,11 @@ class Job:
 
     @property
     def backlog(self) -> int:
-        """How much waits for the client."""
+        """How much was drawn and not taken yet, as `cost` counts."""
         return self.pushed - self._taken
 
     async def wait(self) -> None:
-        """Wait for news."""
+        """Wait until the engine reports something."""
         await self._news.wait()
         self._news.clear()
 
@@ -87,7 +88,7 @@ class Job:
         return ids, logprobs
 
     def put(self, ids: list[int], logprobs: list[Logprobs], ending: str | None, error: str, score: float) -> None:
-        """Note what was drawn."""
+        """Add what the engine has drawn."""
         if self.ending is not None:
             return
         self.begun = True
@@ -99,7 +100,7 @@ class Job:
         self._news.set()
 
     def cut(self) -> None:
-        """End it here, if it is not over."""
+        """End the sequence where it is, unless it has ended."""
         if self.ending is None:
             self.ending = "cut"
             self.engine.cancel(self)
@@ -107,7 +108,7 @@ class Job:
 
 
 def cost(ids: list[int], logprobs: list[Logprobs]) -> int:
-    """Return what this adds to a backlog.
+    """Return how much these elements add to a backlog.
 
     >>> cost([1, 2], [])
     2
@@ -116,12 +117,12 @@ def cost(ids: list[int], logprobs: list[Logprobs]) -> int:
 
 
 class Engine:
-    """Draws the sequences of one model.
+    """The thread that draws all sequences of one model.
 
     model: the model.
-    parallel: how many sequences are drawn side by side.
-    queue: how many more may wait.
-    threads: how many threads share the lanes.
+    parallel: how many sequences it draws side by side, at most.
+    queue: how many more may wait, at most.
+    threads: how many threads of the library share the work.
     """
 
     def __init__(self, model: Model, *, parallel: int, queue: int, threads: int = 1) -> None:
@@ -139,7 +140,7 @@ class Engine:
         self._thread.start()
 
     def submit(self, jobs: list[Job]) -> None:
-        """Let sequences join as soon as there is room. Raises `Busy` if too many wait."""
+        """Put jobs into the queue. Raises `Busy` if it has no room for all of them."""
         with self._changed:
             if self._ended or len(self._waiting) + len(self._running) + len(jobs) > self._parallel + self._queue:
                 raise Busy
@@ -147,7 +148,7 @@ class Engine:
             self._changed.notify()
 
     def cancel(self, job: Job) -> None:
-        """Let a sequence leave."""
+        """Take a job out of the queue, or stop drawing it."""
         with self._changed:
             if job in self._running:
                 self._cancelled.append(job)
@@ -156,21 +157,21 @@ class Engine:
                 self._waiting.remove(job)
 
     def wake(self) -> None:
-        """Look for sequences that rest and may go on."""
+        """Tell the thread that a paused job may continue."""
         with self._changed:
             self._woken = True
             self._changed.notify()
 
     def end(self) -> None:
-        """Stop when all sequences are over. No others may come."""
+        """Take no more jobs, and stop the thread when all have ended."""
         with self._changed:
             self._ended = True
             self._changed.notify()
 
     def close(self) -> None:
-        """End all sequences where they are, and wait for the thread.
+        """Stop drawing, and wait for the thread.
 
-        A thread that draws while Python ends would end the process with an abort.
+        Python would abort if a thread still draws when it exits.
         """
         with self._changed:
             self._ended = self._closed = True
@@ -228,7 +229,7 @@ class Engine:
     def _advance(self, jobs: dict[Sequence, Job], resting: set[Job]) -> None:
         try:
             found = self.batch.advance(10**9, seconds=_SLICE)
-        except Exception as error:  # no memory, say: all of them end
+        except Exception as error:  # such as out of memory: all sequences end
             self._tell([(job, [], [], "error", f"{type(error).__name__}: {error}", 0.0) for job in jobs.values()])
             for sequence in jobs:
                 sequence.leave()
@@ -256,12 +257,12 @@ class Engine:
         self._tell(news)
 
     def _tell(self, news: list[_News]) -> None:
-        """Let the event loop know. Jobs of one server have one loop."""
+        """Report to the event loop, which is the same for all jobs of a server."""
         if over := [job for job, _, _, ending, _, _ in news if ending is not None]:
             with self._changed:
                 self._running.difference_update(over)
         if news:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so no client waits
                 news[0][0].loop.call_soon_threadsafe(_put, news)
 
 

@@ -1,4 +1,4 @@
-"""Errors as an answer of the server has them."""
+"""Errors, as the server answers them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lstmgen.escaping import printable
 
 
 class Failure(Exception):
-    """A request that gets an error as its answer.
+    """An error that the server answers.
 
-    status: of HTTP.
+    status: the status of HTTP.
     message: what is wrong, and what to do.
-    param: the parameter that is wrong, as the client wrote it, or None.
+    param: the wrong parameter, as the client wrote it, or None.
     code: a word for programs, or None.
 
     >>> Failure(404, "no such model", "model", "model_not_found").body()["error"]["code"]
@@ -25,7 +25,7 @@ class Failure(Exception):
         self.status, self.message, self.param, self.code = status, printable(message), param, code
 
     def body(self) -> dict[str, Any]:
-        """Return the answer, in the form of OpenAI's API.
+        """Return the body of the answer, as in OpenAI's API.
 
         >>> Failure(400, "n: expected at least 1, found 0", "n").body()["error"]["type"]
         'invalid_request_error'
@@ -38,7 +38,7 @@ class Failure(Exception):
 def failure_of(error: Exception, names: dict[str, str]) -> Failure:
     """Return the answer to an error of the library.
 
-    names: the parameters as the client wrote them, under the names that the library has for them.
+    names: for each option of the library, the name that the client wrote.
 
     >>> failure_of(OptionError("length", "at least 0", -1), {"length": "max_tokens"}).param
     'max_tokens'

@@ -1,4 +1,4 @@
-"""What a server takes on."""
+"""The limits of a server."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ MIB = 2**20
 class Limits(NamedTuple):
     """The limits of a server.
 
-    parallel: how many sequences of a model are drawn side by side.
-    queue: how many more sequences of a model wait.
-    length: the most elements of a sequence.
-    seconds: how long a request may take, in the queue and after it.
-    body: bytes of a request.
-    upload: bytes of a model that is uploaded. 0: nobody may upload.
-    uploads: how many uploaded models are kept.
-    patience: seconds for the headers of a request, and for each piece of its body.
-    grace: seconds that running samples get when the server ends.
+    parallel: how many sequences a model draws side by side, at most.
+    queue: how many more sequences may wait for a model.
+    length: how many elements a sequence has, at most.
+    seconds: how long a request may take, with its time in the queue.
+    body: how many bytes a request has, at most.
+    upload: how many bytes an uploaded model has, at most. 0: the server takes no uploads.
+    uploads: how many uploaded models are kept. The one that was used least recently goes first.
+    patience: seconds that may pass before a request, and before each piece of its body.
+    grace: seconds that running samples have to end when the server stops.
 
     >>> Limits().parallel
     64

@@ -1,4 +1,4 @@
-"""What a server counts, as text for Prometheus."""
+"""The counts of a server, as text for Prometheus."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 
 class Histogram:
-    """How long something took: how often up to each of some bounds, in seconds.
+    """A histogram of durations in seconds.
 
     >>> histogram = Histogram()
     >>> histogram.add(0.02)
@@ -23,7 +23,7 @@ class Histogram:
         self._sum = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count something that took `seconds`.
+        """Count a duration.
 
         >>> Histogram().add(0.5)
         """
@@ -31,7 +31,7 @@ class Histogram:
         self._sum += seconds
 
     def lines(self, name: str) -> Iterable[str]:
-        """Yield the lines that Prometheus reads.
+        """Yield the lines of the histogram `name`.
 
         >>> list(Histogram().lines("wait"))[-1]
         'wait_count 0'
@@ -69,7 +69,7 @@ class Metrics:
         self._answers[status] += 1
 
     def text(self, now: dict[str, int]) -> str:
-        """Return all counts. `now` has what is a state, not a count.
+        """Return all metrics as text. now: the gauges, by their names.
 
         >>> Metrics().text({}).startswith("# HELP lstmgen_requests_total")
         True

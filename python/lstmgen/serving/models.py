@@ -1,4 +1,4 @@
-"""The models of a server: those that it was started with, and those that clients upload."""
+"""The models of a server: those that it starts with, and uploaded ones."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from lstmgen.serving.failures import Failure
 from lstmgen.serving.limits import Limits
 from lstmgen.serving.trial import tried
 
-# Texts to begin with, if the model has their letters.
+# Primes that the page offers, if the model has their letters.
 _PRIMES = ("\\begin{lemma}\n", "\\begin{proof}\n", "Let $X$ be ")
 _LONGEST_CARD = 20_000  # characters
-_LONGEST_PRIME = 200  # elements of the model's own prime that are shown
+_LONGEST_PRIME = 200  # elements of the model's own prime
 
 
 class Served:
-    """A model and the thread that draws from it.
+    """A model, and the thread that draws from it.
 
-    id: its name for clients.
+    id: the name that clients use.
     model: the model.
-    engine: what draws.
-    facts: what `/v1/models` says of it.
+    engine: the thread that draws.
+    facts: what `/v1/models` answers about it.
     """
 
     def __init__(self, identity: str, model: Model, limits: Limits, threads: int, *, name: str, card: str = "") -> None:
@@ -46,22 +46,22 @@ class Models:
     """All models of a server, by their ids.
 
     sources: paths of models, or names of bundled ones.
-    limits: of the server.
-    threads: how many threads share the lanes of a model.
+    limits: the limits of the server.
+    threads: how many threads of the library share the work of a model.
 
-    Raises what `Model` and `Generator` raise, and `ValueError` for two models of one name.
+    Raises what `Model` and `Generator` raise, and `ValueError` for two models with the same name.
     """
 
     def __init__(self, sources: list[str], limits: Limits, threads: int = 1) -> None:
         self._limits, self._threads = limits, threads
         self._own: dict[str, Served] = {}
         self._uploaded: OrderedDict[str, Served] = OrderedDict()
-        self._ending: list[Served] = []  # uploads that were dropped, and may still draw
+        self._ending: list[Served] = []  # dropped uploads that may still draw
         self._lock = threading.Lock()
         for source in sources:
             name = source if source in bundled() else Path(source).stem
             if name in self._own:
-                raise ValueError(f"{source}: there is a model {name!r} already: rename one of the files")
+                raise ValueError(f"{source}: another model has the name {name!r}, too: rename one of the files")
             card = Path(card_path(name)).read_text(encoding="utf-8") if source in bundled() else ""
             model = Model(source)
             self._own[name] = Served(name, model, limits, threads, name=name, card=card)
@@ -71,7 +71,7 @@ class Models:
             return iter([*self._own.values(), *self._uploaded.values()])
 
     def find(self, name: object) -> Served:
-        """Return the model that a client names; the first one for None. Raises `Failure`."""
+        """Return the model with this name, the first one for None. Raises `Failure` for no such."""
         with self._lock:
             if name is None:
                 return next(iter(self._own.values()))
@@ -85,11 +85,12 @@ class Models:
         raise Failure(404, f"model: expected one of {known}, found {name!r:.60}", "model", "model_not_found")
 
     def upload(self, name: str, data: bytes) -> Served:
-        """Read a model that a client has sent, and keep it. Raises `Failure` for what is none.
+        """Load an uploaded model, and keep it.
 
-        name: of the file. data: its bytes.
+        name: the name of the file.
+        data: its bytes. A separate process tries them first: see `trial`.
 
-        A separate process has tried the file before this one loads it: see `trial`.
+        Raises what `trial.tried` raises.
         """
         name = os.path.basename(name.replace("\\", "/"))[:100] or "model"
         model = Model(tried(data, name, self._limits))
@@ -103,20 +104,22 @@ class Models:
         return served
 
     def close(self) -> None:
-        """End all that is drawn."""
+        """Stop all threads that draw."""
         for served in [*self, *self._ending]:
             served.engine.close()
 
     def load(self) -> tuple[int, int]:
-        """Return how many sequences are drawn, and how many wait."""
+        """Return how many sequences all models draw, and how many wait for them."""
         loads = [served.engine.load for served in self]
         return sum(running for running, _ in loads), sum(waiting for _, waiting in loads)
 
 
 def facts_of(identity: str, model: Model, name: str, card: str) -> dict[str, Any]:
-    """Return what `/v1/models` says of a model.
+    """Return what `/v1/models` answers about a model.
 
-    identity: its id. name: as clients see it. card: its card, in Markdown.
+    identity: the id of the model.
+    name: the name that the page shows.
+    card: the card, in Markdown.
 
     >>> import lstmgen
     >>> facts_of("m", lstmgen.Model("latex"), "m.bin", "")["lstmgen"]["kind"]
@@ -163,7 +166,7 @@ def separator(model: Model) -> str:
 
 
 def primes(model: Model) -> list[str]:
-    """Return texts to begin with: the end of the model's own prime, and others that it can read.
+    """Return primes to offer: the end of the model's own prime, and others that fit its vocabulary.
 
     >>> import lstmgen
     >>> "Let $X$ be " in primes(lstmgen.Model("latex"))

@@ -1,4 +1,4 @@
-"""What a client asks for: the parameters of `/v1/completions`."""
+"""The parameters of `/v1/completions`, and their checks."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ from lstmgen.arguments import Flag, Integer, near
 from lstmgen.batch import Batch, Prepared
 from lstmgen.engine_terms import decode, stops_of
 from lstmgen.errors import NO_VALUE, OptionError, OptionTypeError, option, spelled
+from lstmgen.model import Model
 from lstmgen.options import TABLE, recommended
 from lstmgen.serving.failures import Failure, failure_of
 from lstmgen.serving.limits import Limits
 from lstmgen.vocabulary import plain_ids
 
-# Parameters of OpenAI's API, and the names that the library has for them.
+# The library's names of parameters of OpenAI's API.
 _NAMES = {"prompt": "prime", "max_tokens": "length"}
 _OWN = ("model", "n", "best_of", "stream", "stream_options", "echo", "suffix", "user")
 _NOT_HERE = {
-    "beam": "the server draws; lstmgen sample on the command line searches",
-    "logits_processor": "a function cannot be sent",
-    "include_prime": "echo does it",
+    "beam": "not supported: use lstmgen sample on the command line",
+    "logits_processor": "not supported: a request cannot hold a function",
+    "include_prime": "not supported: use echo",
 }
 _KNOWN = (*_OWN, *_NAMES, *(name for name in TABLE if name not in _NOT_HERE))
-_MOST = 128  # sequences of a request
+_MOST = 128  # sequences in a request
 _LOGPROBS = Integer(0, most=100)
-_MOST_LOGPROBS = 500_000  # of an answer that is sent at once
+_MOST_LOGPROBS = 500_000  # log-probabilities in an answer that is no stream
 
 
 class Asked(NamedTuple):
     """A request for completions, checked.
 
-    prompts: for each prompt, what the engine is told of its candidates.
-    texts: the prompts as text.
-    stops: as `stops_of` returns them.
-    n: how many of the candidates of a prompt are in the answer.
-    stream, echo, usage: whether the answer is streamed, begins with the prompt, and ends with usage
-        in a stream.
-    logprobs: whether log-probabilities are in the answer.
+    prompts: for each prompt, its prepared candidates.
+    texts: for each prompt, its text, which is empty without echo.
+    stops: the stops, as `stops_of` returns them.
+    n: how many candidates of each prompt the answer has.
+    stream: whether the answer is a stream.
+    echo: whether each choice begins with its prompt.
+    usage: whether a stream ends with the usage.
+    logprobs: whether the answer has log-probabilities.
     """
 
     prompts: list[list[Prepared]]
@@ -60,7 +62,7 @@ def parsed(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise Failure(400, f"the body: expected JSON, found what is none ({error or 'nested too deeply'})") from None
+        raise Failure(400, f"the body: expected JSON, found other text: {error}") from None
     if not isinstance(found, dict):
         raise Failure(400, f"the body: expected a JSON object, found {type(found).__name__}")
     return found
@@ -69,7 +71,7 @@ def parsed(data: bytes) -> dict[str, Any]:
 def asked(body: dict[str, Any], batch: Batch, limits: Limits) -> Asked:
     """Check the parameters of a request, and prepare its sequences.
 
-    It may take long, and any thread may do it. Raises `Failure`.
+    It may take seconds. Any thread may call it. Raises `Failure` for a wrong parameter.
 
     >>> import lstmgen
     >>> batch = lstmgen.Batch("latex")
@@ -91,16 +93,7 @@ def asked(body: dict[str, Any], batch: Batch, limits: Limits) -> Asked:
 
 
 def _asked(body: dict[str, Any], batch: Batch, limits: Limits) -> Asked:
-    for name in body:
-        if name in _NOT_HERE and body[name] is not None:
-            raise Failure(400, f"{name}: {_NOT_HERE[name]}", name)
-        if name not in _KNOWN and name not in _NOT_HERE:
-            raise Failure(400, f"unknown parameter {name!r:.60}{near(name, _KNOWN)}", name[:60])
-    for theirs, ours in _NAMES.items():
-        if theirs in body and ours in body:
-            raise Failure(400, f"{theirs}: the same as {ours}: give one of them", theirs)
-    if body.get("suffix") is not None:
-        raise Failure(400, "suffix: not supported: a recurrent network reads what comes before, not after", "suffix")
+    _check_names(body)
     body = {_NAMES.get(name, name): value for name, value in body.items()}
     n = _integer(body, "n", 1)
     best_of = _integer(body, "best_of", n)
@@ -108,30 +101,20 @@ def _asked(body: dict[str, Any], batch: Batch, limits: Limits) -> Asked:
     if best_of < n:
         raise OptionError("best_of", f"at least n, which is {n}", best_of)
     if stream and best_of > n:
-        raise OptionError("best_of", "at most n in a stream, which cannot compare samples that run", best_of)
+        raise OptionError("best_of", "at most n in a stream, which sends samples before it can compare them", best_of)
     usage = body.get("stream_options") or {}
     if not isinstance(usage, Mapping):
         raise OptionTypeError("stream_options", "an object", usage)
     model = batch.model
     primes = _prompts(body.get("prime"), model.vocabulary is not None)
-    if len(primes) * best_of > min(_MOST, limits.parallel + limits.queue):
-        most = min(_MOST, limits.parallel + limits.queue)
-        raise Failure(400, f"n: expected at most {most} sequences in all, found {len(primes) * best_of}", "n")
-    options = {name: value for name, value in body.items() if name not in _OWN and name not in ("prime", "seed")}
-    options |= recommended(model.metadata["card"], options)
-    if options.get("length") is None:
-        options["length"] = min(1000, limits.length)
-    elif TABLE["length"].values.check("length", options["length"]) > limits.length:  # type: ignore[operator]
-        raise OptionError("length", f"at most {limits.length}", options["length"])
+    most = min(_MOST, limits.parallel + limits.queue)
+    if len(primes) * best_of > most:
+        raise Failure(400, f"n: expected at most {most} sequences for all prompts, found {len(primes) * best_of}", "n")
+    options = _options(body, model, limits)
     if (logprobs := options.get("logprobs")) is not None:
-        most = _LOGPROBS.check("logprobs", logprobs)
-        whole = len(primes) * best_of * (most + 1) * options["length"]
+        whole = len(primes) * best_of * (_LOGPROBS.check("logprobs", logprobs) + 1) * options["length"]
         if not stream and whole > _MOST_LOGPROBS:
             raise OptionError("logprobs", f"at most {_MOST_LOGPROBS:,} numbers in all without stream", whole)
-    if options.get("logit_bias") is not None:
-        options["logit_bias"] = _biases(options["logit_bias"])
-    if model.vocabulary is None and isinstance(options.get("stop"), (str, list)):
-        options["stop"] = _stops_of_ids(options["stop"])
     prompts: list[list[Prepared]] = []
     texts = []
     seed = body.get("seed")
@@ -150,6 +133,35 @@ def _asked(body: dict[str, Any], batch: Batch, limits: Limits) -> Asked:
     return Asked(prompts, texts, stops, n, stream, echo, usage_too, logprobs is not None)
 
 
+def _check_names(body: Mapping[str, Any]) -> None:
+    """Raise `Failure` for a parameter that the server does not have."""
+    for name in body:
+        if name in _NOT_HERE and body[name] is not None:
+            raise Failure(400, f"{name}: {_NOT_HERE[name]}", name)
+        if name not in _KNOWN and name not in _NOT_HERE:
+            raise Failure(400, f"unknown parameter {name!r:.60}{near(name, _KNOWN)}", name[:60])
+    for theirs, ours in _NAMES.items():
+        if theirs in body and ours in body:
+            raise Failure(400, f"{theirs} and {ours} mean the same: give one of them", theirs)
+    if body.get("suffix") is not None:
+        raise Failure(400, "suffix: not supported: a recurrent network reads only what comes before", "suffix")
+
+
+def _options(body: Mapping[str, Any], model: Model, limits: Limits) -> dict[str, Any]:
+    """Return the options of sampling in a request, completed by those that the model recommends."""
+    options = {name: value for name, value in body.items() if name not in _OWN and name not in ("prime", "seed")}
+    options |= recommended(model.metadata["card"], options)
+    if options.get("length") is None:
+        options["length"] = min(1000, limits.length)
+    elif TABLE["length"].values.check("length", options["length"]) > limits.length:  # type: ignore[operator]
+        raise OptionError("length", f"at most {limits.length}", options["length"])
+    if options.get("logit_bias") is not None:
+        options["logit_bias"] = _biases(options["logit_bias"])
+    if model.vocabulary is None and isinstance(options.get("stop"), (str, list)):
+        options["stop"] = _stops_of_ids(options["stop"])
+    return options
+
+
 def _integer(body: Mapping[str, Any], name: str, default: int) -> int:
     value = body.get(name)
     return default if value is None else Integer(1, most=_MOST).check(name, value)
@@ -161,7 +173,7 @@ def _flag(body: Mapping[str, Any], name: str) -> bool:
 
 
 def _prompts(given: object, named: bool) -> list[Any]:
-    """Return the prompts that a request has: one, or several in a list."""
+    """Return the prompts of a request as a list."""
     if given is None or given in ("", []):
         return [None]
     if isinstance(given, str):
@@ -186,7 +198,7 @@ def _prompt(given: Any, named: bool) -> Any:
 
 
 def _biases(given: object) -> Any:
-    """Return biases with ids in place of their texts, which are all that JSON has as keys."""
+    """Return biases with ids as integers. All keys of JSON are texts."""
     if not isinstance(given, Mapping):
         return given
     return {int(key) if key.isascii() and key.isdigit() else key: value for key, value in given.items()}

@@ -1,4 +1,4 @@
-"""Runs the server until it is told to end."""
+"""Runs the server until a signal ends it."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from lstmgen.serving.app import Service
 from lstmgen.serving.limits import Limits
 from lstmgen.serving.models import Models
 
-_CONNECTIONS = 1000  # at a time
-_SWITCH = 0.0005  # seconds after which the threads that draw get the interpreter
+_CONNECTIONS = 1000  # open at a time
+_SWITCH = 0.0005  # seconds after which another thread gets the interpreter
 
 
 def serve(models: Models, limits: Limits, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Serve models until SIGINT or SIGTERM.
 
-    models: what is served.
-    limits: what the server takes on.
-    host, port: where it listens. Port 0 is any that is free.
-    ready: called with the address when it listens.
+    models: the models to serve.
+    limits: the limits of the server.
+    host: the name or address to listen at.
+    port: the port to listen at, 0 to 65535. 0: any free one.
+    ready: a function that is called with the URL as soon as the server listens.
 
-    Raises `OSError` that names the address if it cannot be had, and `OptionError` for a host that
-    is none.
+    Raises `OSError` that names the address if the server cannot listen there, and `OptionError` for
+    a host that is no name or address.
     """
     listener = _listener(host, port)
     found = listener.getsockname()[1]
@@ -43,7 +44,7 @@ def serve(models: Models, limits: Limits, host: str, port: int, ready: Callable[
         ws="none",
         loop="asyncio",
         lifespan="off",
-        log_config=None,  # another would close the handlers of other libraries, and Keras's closes stderr
+        log_config=None,  # a config would close the handlers of other libraries, and that of Keras closes stderr
         log_level="warning",
         server_header=False,
         access_log=False,
@@ -59,9 +60,9 @@ def serve(models: Models, limits: Limits, host: str, port: int, ready: Callable[
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    """Listen at an address."""
+    """Return a socket that listens at an address."""
     if not host.strip() or not host.isprintable():  # "" would be all addresses
-        raise OptionError("host", "an address or a name; 0.0.0.0 is all", host)
+        raise OptionError("host", "a name or an address, such as 127.0.0.1, or 0.0.0.0 for all", host)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=512)
@@ -71,31 +72,31 @@ def _listener(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Ends in order: running samples get the time of grace, and the exit status is 0."""
+    """A server that lets running samples end before it stops. The exit status is 0."""
 
     def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._service, self._ready = service, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen."""
+        """Start to listen, and call `ready`."""
         await super().startup(sockets)
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End."""
+        """Stop. Running samples have the time of grace to end."""
         self._service.drain()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """End; at once at a second Ctrl-C."""
+        """Begin to stop. A second Ctrl-C stops at once."""
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
 
 
 def _protocol(patience: float) -> type[H11Protocol]:
-    """Return the protocol of connections that end if no request comes in `patience` seconds."""
+    """Return a protocol that closes a connection after `patience` seconds without a request."""
 
     class Protocol(H11Protocol):
         _clock: asyncio.TimerHandle | None = None

@@ -1,9 +1,9 @@
-"""Training with Keras, up to the exported `.bin`: the only place, with `lstmgen.keras`, that
-imports Keras.
+"""Training with Keras, up to the exported `.bin`.
 
-`tasks/` holds what is learnt. The tasks have in common: `settings.py` what a training may be told,
-`start.py` where it starts, `loop.py` its epochs, `checkpoint.py` its files, `progress.py` what it
-says, `card.py` the model's card, and `backend.py` Keras.
+Only this package and `lstmgen.keras` import Keras. `tasks/` has a module for each task. The tasks
+share `settings.py` (the settings), `start.py` (where a training starts), `loop.py` (the epochs),
+`checkpoint.py` (the files), `progress.py` (the lines on stderr), `card.py` (the model's card) and
+`backend.py` (the import of Keras).
 """
 
 from lstmgen.training.loop import TrainingReport

@@ -19,13 +19,12 @@ from typing import Any, NoReturn
 from lstmgen.errors import spelled_as_in_python
 from lstmgen.training.progress import say
 
-# What TensorFlow and the libraries below it write to the descriptor 2 when they start.
-# TF_CPP_MIN_LOG_LEVEL does not reach these lines, since they come before the logging of C++ is set
-# up.
+# Lines that TensorFlow and its libraries write to the descriptor 2 when they start. They come
+# before the logging of C++ is set up, so TF_CPP_MIN_LOG_LEVEL does not hold them back.
 _NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog"
     rb"|(?:[IW]\d{4,8} +[\d:.]+ +\d+ |\d{4}-\d\d-\d\d [\d:.]+: [IW] )[\w./]+:\d+\]"
-    # About GPUs where there is none:
+    # Errors about GPUs on a machine without one:
     rb"|(?:E\d{4,8} |\d{4}-\d\d-\d\d [\d:.]+: E ).*(?:cuda|cuInit|cuDNN|cuBLAS|cuFFT|computation_placer)"
     rb"|To enable the following instructions: ",
     re.IGNORECASE,
@@ -33,10 +32,12 @@ _NOISE = re.compile(
 
 
 def import_keras(what: str = "training") -> Any:
-    """Return Keras, on the backend that KERAS_BACKEND or Keras's own configuration names.
+    """Return the module Keras, on the backend that KERAS_BACKEND or Keras's configuration names.
 
-    If neither names one, and TensorFlow is not installed, it is jax or torch, whichever is, and a
-    line says so. Raises `ImportError` that says what needs Keras, and what to install.
+    what: what needs Keras, for the error.
+
+    If neither names a backend, and TensorFlow is not installed, the backend is jax or torch, and a
+    line on stderr says so. Raises `ImportError` that says what to install.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _choose_backend()
@@ -52,36 +53,36 @@ def import_keras(what: str = "training") -> Any:
         return keras
     except ImportError as error:
         raise ImportError(
-            f"{what} needs Keras with a backend: pip install 'lstmgen[train]' ({error}; the backend is chosen by "
-            "KERAS_BACKEND: tensorflow, jax or torch)"
+            f"{what} needs Keras with a backend: pip install 'lstmgen[train]' ({error}; KERAS_BACKEND chooses "
+            "the backend: tensorflow, jax or torch)"
         ) from None
 
 
 def _choose_backend() -> None:
-    """Let Keras have a backend that is installed, if the user has chosen none."""
+    """Set KERAS_BACKEND to an installed backend, if the user has chosen none."""
     configured = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras.json"
     chosen = os.environ.get("KERAS_BACKEND") or configured.exists()
     if "keras" in sys.modules or chosen or find_spec("tensorflow"):
         return
     if found := next((name for name in ("jax", "torch") if find_spec(name)), None):
         os.environ["KERAS_BACKEND"] = found
-        say(f"Keras runs on {found}, since TensorFlow is not installed; KERAS_BACKEND={found} says so, too")
+        say(f"Keras runs on {found}, since TensorFlow is not installed; set KERAS_BACKEND={found} to hide this line")
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    return "as an HDF5 file" not in record.getMessage()  # which is what is wanted
+    return "as an HDF5 file" not in record.getMessage()  # the warning that .h5 is an old format
 
 
 @contextlib.contextmanager
 def without_noise() -> Iterator[None]:
-    """Keep what C++ code writes to the descriptor 2 in this block, and write it at the end but for
-    the noise.
+    """Hold back what C++ code writes to the descriptor 2 in this block.
 
-    All of it is written where the block raises an error, since some of it may say why.
+    At its end, the lines are written without the noise. If the block raises an error, the noise is
+    written, too, since it may say why.
     """
     try:
         kept = os.dup(2)
-    except OSError:  # there is no such descriptor
+    except OSError:  # the process has no such descriptor
         yield
         return
     sys.stderr.flush()
@@ -103,10 +104,10 @@ def without_noise() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _ctrl_c_ends_the_command() -> Iterator[None]:
-    """Let Ctrl-C end the process with the status 130 in this block, if it is the command line's.
+    """On the command line, let Ctrl-C end the process with the status 130 in this block.
 
-    The import of TensorFlow turns a `KeyboardInterrupt` into other errors, or passes over it.
-    Nothing is being written there that could be lost.
+    The import of TensorFlow turns a `KeyboardInterrupt` into other errors, or ignores it. No file
+    is open for writing then, so nothing is lost.
     """
     usual = signal.getsignal(signal.SIGINT)
     main = threading.current_thread() is threading.main_thread()

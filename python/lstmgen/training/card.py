@@ -1,4 +1,4 @@
-"""The card of a trained model: what people should know of it."""
+"""The card of a trained model: the facts about it, for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ MARK = "Written by `lstmgen train`."
 def markdown(data: bytes, name: str, sample: str) -> str:
     """Return the card of a model, in Markdown.
 
-    data: the bytes of its `.bin`. name: of that file. sample: a line about a sample, or nothing.
+    data: the bytes of its `.bin`.
+    name: the name of that file.
+    sample: a sample in one line, or "".
     """
     from lstmgen.model import Model
 

@@ -1,6 +1,6 @@
 """The files of a training.
 
-They are the model, a set of three files, and the state that an interrupted training leaves.
+They are the three files of the model, and the state that an interrupted training leaves.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from lstmgen.keras_file import hdf5
 from lstmgen.training import card
 from lstmgen.training.backend import import_keras
 
-_NOTES = "lstmgen.json"  # in the .keras of an unfinished training
+_NOTES = "lstmgen.json"  # the entry for the notes in the .keras of a state
 _VERSION = 3  # of the notes
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where a training leaves its files: the `.bin` is `out`, the others lie beside it."""
+    """The paths of a training's files. `out` is the `.bin`. The others lie beside it."""
 
     out: Path
 
@@ -45,12 +45,12 @@ class Files:
 
     @property
     def card(self) -> Path:
-        """What people should know of the model."""
+        """The card of the model, in Markdown."""
         return self.out.with_suffix(".md")
 
     @property
     def state(self) -> Path:
-        """The model with its optimizer, and notes, while the training is not over."""
+        """The model with its optimizer and notes. It exists until the training ends."""
         return self.out.with_name(f"{self.out.stem}.training.keras")
 
     @property
@@ -68,9 +68,9 @@ class Files:
         return (*self.model, self.state, self._journal)
 
     def check(self, *sources: Path) -> None:
-        """Find out whether a training on `sources` can leave its files.
+        """Check that a training on the files `sources` can write its files.
 
-        Raises `ValueError` or `OSError` that names the file in the way.
+        Raises `ValueError` or `OSError` that names the file that it cannot write.
         """
         if self.out.suffix != ".bin":
             raise ValueError(f"{self.out}: expected a name that ends with .bin")
@@ -80,12 +80,12 @@ class Files:
             if not path.is_file():
                 raise OSError(f"{path}: not a regular file, so it is not replaced")
             if any(source.exists() and path.samefile(source) for source in sources):
-                raise ValueError(f"{path}: what is learnt from would be replaced: give another output")
+                raise ValueError(f"{path}: the training reads this file and would replace it: give another output")
             if path == self.card and card.MARK.encode() not in inputs.read(path, inputs.MAX_TEXT):
-                raise ValueError(f"{path}: no card that a training wrote, so it is not replaced: give another output")
+                raise ValueError(f"{path}: no training wrote this file, so it is not replaced: give another output")
         folder = self.out.resolve().parent
         try:
-            tempfile.TemporaryFile(dir=folder).close()  # a test that holds for root, too
+            tempfile.TemporaryFile(dir=folder).close()  # os.access says yes to root, even for a read-only disk
         except OSError as error:
             raise OSError(f"{self.out}: cannot write into the folder {folder}: {error.strerror}") from None
 
@@ -94,11 +94,10 @@ class Files:
         return [path for path in (self.out, self.state, self.keras, self.card) if path.exists()]
 
     def replace(self, contents: Mapping[Path, bytes]) -> None:
-        """Replace files of the model together.
+        """Replace several files of the model, all or none of them.
 
-        All of the new content is first written to a journal. A process that is killed before that
-        leaves the old files. A process that is killed after it leaves some old and some new ones,
-        and `recover` replaces the others.
+        The new contents are first written to a journal. If the process is killed before the journal
+        is complete, the old files stay. If it is killed later, `recover` completes the new files.
         """
         journal = io.BytesIO()
         with zipfile.ZipFile(journal, "w") as archive:
@@ -111,9 +110,7 @@ class Files:
         self._apply_journal()
 
     def recover(self) -> None:
-        """Complete what a killed process has begun to replace, and remove what it left half
-        written.
-        """
+        """Complete what a killed process began to replace, and remove its temporary files."""
         for path in self.all:
             for stray in self.out.parent.glob(f".{glob.escape(path.name[:100])}.*.tmp"):
                 stray.unlink(missing_ok=True)
@@ -126,16 +123,18 @@ class Files:
             with zipfile.ZipFile(self._journal) as archive:
                 contents = {path: archive.read(path.name) for path in self.model if path.name in archive.namelist()}
         except inputs.zip_errors() as error:
-            raise ValueError(f"{self._journal}: damaged: {error}; without this file the training begins") from None
+            raise ValueError(f"{self._journal}: damaged: {error}; delete it to begin the training") from None
         for path, data in contents.items():
             files.write(path, data)
         self._journal.unlink(missing_ok=True)
 
 
 def saved_bytes(model: Any, suffix: str) -> bytes:
-    """Return a model as Keras saves it.
+    """Return a model as the bytes of the file that Keras saves.
 
-    It is saved in memory. In a folder that is full, HDF5 would end the process.
+    Keras writes to memory, since HDF5 would end the process on a full disk.
+
+    suffix: ".keras" or ".h5".
     """
     if suffix == ".keras":
         with tempfile.TemporaryDirectory() as folder:
@@ -146,8 +145,8 @@ def saved_bytes(model: Any, suffix: str) -> bytes:
 
 
 class _InMemory(io.BytesIO):
-    """What Keras takes for a file whose name ends with .keras. The first versions of Keras 3 open
-    `path` instead.
+    """A file in memory whose name ends with .keras. The first versions of Keras 3 open `path`
+    instead.
     """
 
     def __init__(self, path: Path) -> None:
@@ -160,15 +159,20 @@ class _InMemory(io.BytesIO):
 
 @dataclass
 class State:
-    """What is needed to go on after an interruption, besides the model and its optimizer.
+    """What an interrupted training needs to continue, besides the model and its optimizer.
 
-    recipe, facts: the settings and the facts about the data, as the card tells them. overwrites:
-    the model that is there comes from another training, and the first epoch replaces it. base:
-    epochs of the finished model that this training went on from. history: figures of each epoch.
-    best, best_epoch: the best figure, and its epoch. seconds: spent. steps, means: of the epoch
-    that is not over, and the means of its figures so far. dropout: the random states of the model,
-    which Keras does not save. carried: what its layers carry from batch to batch, within an epoch,
-    which Keras does not save either. keras: the version of Keras and its backend.
+    recipe: the settings, as in the card.
+    facts: the facts about the data, as in the card.
+    overwrites: whether `out` is the model of another training, which the first epoch replaces.
+    base: the epochs of the finished model that this training continues; else 0.
+    history: the figures of each epoch.
+    best, best_epoch: the best figure, and its epoch.
+    seconds: the time spent so far.
+    steps: the finished steps of the unfinished epoch.
+    means: the means of the figures over these steps.
+    dropout: the random states of the model, which Keras does not save.
+    carried: the states of stateful layers within an epoch, which Keras does not save either.
+    keras: the version of Keras, and its backend.
     """
 
     recipe: dict[str, Any]
@@ -187,15 +191,12 @@ class State:
 
     @property
     def epochs(self) -> int:
-        """Epochs that are over, with those of the model that this training went on from."""
+        """The number of finished epochs, with those of the model that this training continues."""
         return self.base + len(self.history)
 
     def save(self, model: Any, path: Path) -> None:
-        """Write `model` with its optimizer and this state.
-
-        `path` holds all of it then, or what it held before.
-        """
-        # With JAX, the variables are elsewhere during an epoch.
+        """Write `model`, its optimizer and this state to `path`. The file is replaced at once."""
+        # During an epoch on JAX, the variables of the model are not up to date.
         if self.steps and hasattr(model, "jax_state_sync"):
             model.jax_state_sync()
         self.dropout = [state.numpy().tolist() for state in _random_states(model)]
@@ -213,7 +214,7 @@ class State:
     def read(cls, path: Path) -> State:
         """Return the state in the file `path`.
 
-        Raises `ValueError` that names the file if this version did not write it as it is.
+        Raises `ValueError` that names the file if it is damaged, or is of another version.
         """
         try:
             with zipfile.ZipFile(path) as archive:
@@ -222,11 +223,11 @@ class State:
                     raise ValueError(f"{_NOTES}: expected an object")
                 version, written = notes.pop("version", 1), notes.pop("digest", None)
                 if version == _VERSION and written != _digest(archive, notes):
-                    raise ValueError("it is not as it was written: it is damaged, or was changed by hand")
+                    raise ValueError("the checksum is wrong, so it was changed after it was written")
         except Exception as error:  # of many kinds, since anything may be in the file
             if isinstance(error, OSError) and error.filename:
                 raise
-            reason = str(error).strip("'\"") or "it is no .keras file"
+            reason = str(error).strip("'\"") or "it is not a .keras file"
             raise _unusable(path, f"damaged: {reason}") from None
         if version != _VERSION:
             by = notes.get("lstmgen", "an older version")
@@ -254,14 +255,14 @@ class State:
             ) from error
 
     def carry_on(self, model: Any) -> None:
-        """Give the layers of `model` what they carried when this state was written."""
+        """Set the states of stateful layers to those of this state."""
         for state, values in zip(_carried_states(model), self.carried, strict=True):
             state.assign(values)
 
 
 @contextmanager
 def averaged(model: Any) -> Iterator[None]:
-    """Let `model` have the averages of its weights in a `with`, if its optimizer keeps any."""
+    """Exchange the weights of `model` in a `with` for their averages, if its optimizer has them."""
     _swap_averages(model)
     try:
         yield
@@ -272,7 +273,7 @@ def averaged(model: Any) -> Iterator[None]:
 def _swap_averages(model: Any) -> None:
     if not getattr(model.optimizer, "use_ema", False) or not model.optimizer.built:
         return
-    # Keras has no public name for them. keras.callbacks.SwapEMAWeights finds them in the same way.
+    # Keras has no public name for the averages. keras.callbacks.SwapEMAWeights reads this one, too.
     averages = model.optimizer._model_variables_moving_average
     for weight, average in zip(model.trainable_variables, averages, strict=True):
         kept = _numpy(weight)
@@ -281,7 +282,7 @@ def _swap_averages(model: Any) -> None:
 
 
 def forget(model: Any) -> None:
-    """Set what the layers of `model` carry from batch to batch to zero."""
+    """Set the states of the stateful layers of `model` to zero."""
     for state in _carried_states(model):
         state.assign(np.zeros(state.shape, np.float32))
 
@@ -296,8 +297,8 @@ def _numpy(variable: Any) -> NDArray[Any]:
 
 def _unusable(path: Path, reason: str) -> ValueError:
     return ValueError(
-        f"{path}: cannot go on with it: {reason}. {option('overwrite', True)} begins anew; if you delete this file, "
-        f"{option('resume', True)} trains the model beside it on, if there is one"
+        f"{path}: this training cannot be resumed: {reason}. {option('overwrite', True)} begins again. Without this "
+        f"file, {option('resume', True)} continues with the model beside it, if there is one"
     )
 
 

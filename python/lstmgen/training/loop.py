@@ -1,4 +1,4 @@
-"""Epochs: the best model is kept and exported, and an interrupted training goes on."""
+"""The epochs of a training. It exports the best model, and can continue after an interruption."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ from lstmgen.training.progress import Bar, duration, say
 from lstmgen.training.settings import Settings
 from lstmgen.training.start import Elements, Start, digest_fact
 
-_SAVED_EACH = 600  # seconds, in an epoch that takes longer
+_SAVED_EACH = 600  # seconds between two saved states within an epoch
 
 
 @dataclass(frozen=True)
 class TrainingReport:
     """How a training ended.
 
-    out, keras_model, card: the paths of the files.
-    best: the best figure, in `unit`.
+    out, keras_model, card: the paths of the `.bin`, of the model of Keras and of the card.
+    best: the lowest figure of an epoch, in `unit`, on held-out data if there are any.
     best_epoch: the epoch of that figure, from 1 on. Epochs before a `resume` count.
-    improved: whether this training wrote the files. It does not if it resumes a finished model and
-        no epoch is better.
+    improved: whether this training wrote the files. If it resumes a finished model, it writes them
+        only when an epoch is better.
     unit: "bits/char", "bits/element" or "bits/label".
-    minutes: the time that it took, with the time before a `resume`.
-    history: the figures of each epoch, in nats, with those before a `resume`.
+    minutes: the time of the training, with the time before a `resume`.
+    history: the figures that Keras gives for each epoch, with those before a `resume`. Losses are
+        in nats.
 
     >>> path = Path("m.bin")
     >>> TrainingReport(path, path, path, 1.25, 3, True, "bits/char", 0.5, ()).best
@@ -56,17 +57,18 @@ class TrainingReport:
 
 @dataclass(frozen=True)
 class Batches:
-    """The `steps` batches of each epoch.
+    """The batches of each epoch.
 
-    `of(epoch)(step)` makes one batch: (inputs, targets), or with weights, too. It does not make the
-    batches before it.
+    steps: how many batches an epoch has.
+    of: `of(epoch)(step)` makes one batch: (inputs, targets) or (inputs, targets, weights). It does
+        not need to make the batches before it.
     """
 
     steps: int
     of: Callable[[int], Callable[[int], tuple[Any, ...]]]
 
     def after(self, epochs: int, steps: int) -> Iterator[tuple[Any, ...]]:
-        """Yield the batches after the given epochs and steps, for ever."""
+        """Yield the batches after `epochs` epochs and `steps` steps, without end."""
         for epoch in itertools.count(epochs):
             batch = self.of(epoch)
             for step in range(steps, self.steps):
@@ -74,7 +76,7 @@ class Batches:
             steps = 0
 
     def dataset(self, keras: Any) -> Any:
-        """Return the batches of the first epoch, on which Keras measures."""
+        """Return the batches of the first epoch, as a dataset of Keras."""
         batches = self
 
         class Dataset(keras.utils.PyDataset):  # type: ignore[misc]
@@ -91,12 +93,19 @@ class Batches:
 class Job:
     """One training, ready to run.
 
-    model: compiled; its loss is in nats. saved: makes the network that is exported, with the
-    weights of `model`. data: what is learnt from. validation: as `model.fit` takes it. unit: what
-    the figure is, such as "bits/char". scale: the number of these units in a nat of loss. options:
-    of the export. elements: what inputs and outputs stand for. facts: about the data, for the card.
-    sample: from the bytes of a `.bin` to what is shown after an epoch, with a warning or None.
-    measure: from the bytes of the final `.bin` to more facts for its card.
+    start: where it starts.
+    model: the compiled model. Its loss is in nats.
+    saved: makes a network for the export, which gets the weights of `model`.
+    data: the batches to learn from.
+    validation: the held-out data, as `model.fit` takes them, or None.
+    unit: the unit of the figure, such as "bits/char".
+    scale: how many units are one nat of loss.
+    options: the options of the export.
+    elements: what the inputs and outputs of the network stand for.
+    facts: facts about the data, for the card.
+    sample: makes of the bytes of a `.bin` a line to show after an epoch, and a warning or None.
+    measure: makes of the bytes of the final `.bin` more facts for its card.
+    callbacks: more callbacks of Keras.
     """
 
     start: Start[Any]
@@ -115,16 +124,16 @@ class Job:
 
     @property
     def settings(self) -> Settings:
-        """The settings that the training was started with, with all defaults filled in."""
+        """The settings of the training, all defaults filled in."""
         settings: Settings = self.start.settings
         return settings
 
 
 def run(job: Job) -> TrainingReport:
-    """Train, and leave the `.bin` of the best epoch, its card, and the `.h5` it came from.
+    """Train, and write the `.bin` of the best epoch, its card, and the `.h5` that it comes from.
 
-    These files exist from the first epoch on, and hold the best epoch so far. What is needed to go
-    on after an interruption lies beside them until the training is over.
+    The files exist from the first epoch on, and hold the best epoch so far. The state for `resume`
+    lies beside them until the training ends.
     """
     keeper = _Keeper(job)
     job.start.begin(job.model, job.elements)
@@ -158,16 +167,16 @@ def run(job: Job) -> TrainingReport:
         keeper.tell_of_the_interruption()
         raise
     report = keeper.finish()
-    if keeper.interrupted:  # when there was nothing left to interrupt
+    if keeper.interrupted:  # after the last step
         raise KeyboardInterrupt
     return report
 
 
 @contextmanager
 def _heard(keeper: _Keeper) -> Iterator[None]:
-    """Let Ctrl-C end the training between two steps, where all of it can be kept.
+    """Let Ctrl-C end the training between two steps, where its state can be saved.
 
-    A second one ends it at once.
+    A second Ctrl-C ends it at once.
     """
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(usual):
@@ -188,14 +197,14 @@ def _heard(keeper: _Keeper) -> Iterator[None]:
 
 
 class _Keeper:
-    """Keeps the best model, and what is needed to go on."""
+    """Saves the best model, and the state for `resume`."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.files = job.start.files
         self.state = job.start.state
         self.interrupted = False
-        # Before an interruption, a killed process may not have exported everything.
+        # Whether `out` is a model of this training.
         self._exported = job.start.interrupted
         self._before, self._epochs_before = self.state.seconds, self.state.epochs  # of earlier runs
         self._started = self._saved = time.monotonic()
@@ -203,43 +212,36 @@ class _Keeper:
 
     @property
     def last(self) -> int:
-        """The number of the last epoch. Training ends earlier if the model stops improving."""
+        """The number of the last epoch. Training ends earlier if the model no longer improves."""
         return self.state.base + self.job.settings.epochs
 
     @property
     def over(self) -> bool:
-        """Whether all epochs are done, or too many went by without improvement."""
+        """Whether all epochs are finished, or too many brought no improvement."""
         patience = self.job.settings.patience
         return self.state.epochs >= self.last or 0 < patience < self.state.epochs - self.state.best_epoch
 
     def check_interrupted(self) -> None:
-        """Raise `KeyboardInterrupt` if there was a Ctrl-C.
-
-        Keras does not run here, so it cannot swallow the exception.
-        """
+        """Raise `KeyboardInterrupt` after a Ctrl-C."""
         if self.interrupted:
             raise KeyboardInterrupt
 
     def tell_of_the_interruption(self) -> None:
-        """Say what is left of the training."""
+        """Say what the interrupted training has saved."""
         self._bar.close()
-        best = f"{self.files.out} has the best so far, and " if self.files.out.exists() and self._exported else ""
-        kept = f"{best}{option('resume', True)} goes on" if self.files.state.exists() else "nothing is kept"
+        best = f"{self.files.out} is the best model so far, and " if self.files.out.exists() and self._exported else ""
+        kept = f"{best}{option('resume', True)} continues" if self.files.state.exists() else "nothing was saved yet"
         say(f"interrupted in epoch {self.state.epochs + 1}: {kept}")
 
     def start_epoch(self) -> None:
-        """Begin without what was carried, but for what an interruption in this epoch left."""
+        """Reset the carried states, or restore those of an epoch that was interrupted."""
         self._epoch_started = time.monotonic()
         forget(self.job.model)
         if self.state.steps:
             self.state.carry_on(self.job.model)
 
     def step(self, step: int, logs: Mapping[str, float]) -> None:
-        """Draw the progress bar.
-
-        Keep what is needed to go on, if Ctrl-C ends the training here, or nothing was kept for
-        long.
-        """
+        """Draw the progress bar. Save the state after a Ctrl-C, and every 10 minutes."""
         now = time.monotonic()
         begun, of = self.state.steps, self.job.data.steps
         steps = begun + step + 1
@@ -252,24 +254,24 @@ class _Keeper:
         self._bar.draw(epoch, self.last, steps, of, f"{logs['loss'] * self.job.scale:.3f} {self.job.unit}", left)
 
     def _over_all(self, logs: Mapping[str, float], steps: int) -> dict[str, float]:
-        """Return the means over the epoch so far, from those of the `steps` of this run."""
+        """Return the means over the epoch so far. `logs` has those over the `steps` of this run."""
         share = steps / (self.state.steps + steps)
         means = {name: float(value) for name, value in logs.items()}
         return means | {name: mean + share * (means[name] - mean) for name, mean in self.state.means.items()}
 
     def _save_state(self, **changes: Any) -> None:
-        """Keep what is needed to go on, with these changes of the state."""
+        """Save the state with these changes."""
         replace(self.state, seconds=self._seconds(), **changes).save(self.job.model, self.files.state)
         self._saved = time.monotonic()
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:
-        """Keep what is better than all before."""
+        """Export the model if it is the best so far, save the state, and say how the epoch went."""
         self._bar.close()
         job, state = self.job, self.state
         logs = self._over_all(logs, job.data.steps - state.steps)
         measured = logs.get("val_loss", logs["loss"]) * job.scale
         if not math.isfinite(measured):
-            raise ValueError(f"the loss of epoch {state.epochs + 1} is {measured}: try a lower {option('lr')}")
+            raise ValueError(f"epoch {state.epochs + 1}: the loss is {measured}: try a lower {option('lr')}")
         state.history.append(logs)
         state.steps, state.means = 0, {}
         if better := measured < state.best:
@@ -301,7 +303,7 @@ class _Keeper:
         return self._before + time.monotonic() - self._started
 
     def _export(self) -> None:
-        """Export the network as it is now: the `.h5`, the `.bin` and the card."""
+        """Export the network as it is now, and write its three files."""
         job, state = self.job, self.state
         model = job.saved()
         with averaged(job.model):
@@ -321,7 +323,7 @@ class _Keeper:
         self._exported, state.overwrites = True, False
 
     def _replace(self, saved: bytes, facts: Mapping[str, Any], *, keras_too: bool = True) -> None:
-        """Replace the files by those of the Keras model `saved`, with these facts."""
+        """Replace the files by those of `saved`, a model of Keras, with these facts in the card."""
         job = self.job
         data = exporting.convert(saved, trusted=True, dtype=job.settings.dtype, card=facts, **job.options)
         sample = job.sample(data)[0] if job.sample else ""
@@ -330,7 +332,7 @@ class _Keeper:
         self.files.replace({self.files.keras: saved, **contents} if keras_too else contents)
 
     def finish(self) -> TrainingReport:
-        """The files are complete: nothing is left to go on with."""
+        """Complete the card, delete the state, and return the report."""
         from lstmgen.model import Model
 
         job, files, state = self.job, self.files, self.state
@@ -375,8 +377,8 @@ def _as_callback(keras: Any, keeper: _Keeper) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             keeper.end_epoch(logs or {})
-            # At the end, Keras puts the averages in the place of the weights, from which a next fit
-            # would go on.
+            # When `fit` ends, Keras replaces the weights by their averages. The next `fit` must
+            # continue with the weights.
             self.weights = self.model.get_weights()
             if keeper.over:
                 self.model.stop_training = True

@@ -1,4 +1,4 @@
-"""What a training says: what is about to happen, each step, each epoch, and how it ended."""
+"""What a training prints on stderr: its network, the steps and the epochs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def say(line: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in seconds as words.
+    """Return a time in seconds in words.
 
     >>> duration(80), duration(600), duration(7200)
     ('80 s', '10 min', '2.0 h')
@@ -27,7 +27,7 @@ def duration(seconds: float) -> str:
 
 
 class Outline:
-    """A stack of layers in words, with the number of its parameters, before Keras has made it.
+    """A stack of layers in words, and the number of its parameters. It needs no Keras.
 
     >>> str(Outline("one-hot", 65).lstm(24).dense(65))
     'one-hot 65 > lstm 24 > dense 65, 10,265 parameters'
@@ -61,14 +61,14 @@ class Outline:
         return self
 
     def __repr__(self) -> str:
-        return f"<lstmgen.training.progress.Network {self}>"
+        return f"<lstmgen.training.progress.Outline {self}>"
 
     def __str__(self) -> str:
         return f"{' > '.join(self._layers)}, {self.parameters:,} parameters"
 
 
 def announce(data: Sequence[str], network: Outline, steps: int, batch: int, epochs: int) -> None:
-    """Say what is about to happen."""
+    """Print the lines `data`, and what the training will do."""
     for line in data:
         say(line)
     plural = "epoch" if epochs == 1 else "epochs"
@@ -76,8 +76,7 @@ def announce(data: Sequence[str], network: Outline, steps: int, batch: int, epoc
 
 
 class Bar:
-    """The progress bar of a training: the steps of an epoch, and the time left to the last
-    epoch."""
+    """The progress bar of a training. It shows the steps of an epoch, and the time that is left."""
 
     def __init__(self) -> None:
         self._epoch = 0
@@ -87,8 +86,13 @@ class Bar:
         return f"<lstmgen.training.progress.Bar of epoch {self._epoch}>"
 
     def draw(self, epoch: int, last: int, step: int, of: int, figure: str, left: float) -> None:
-        """Draw it. `step` steps of the epoch are done, of `of`; `left`: seconds to the end of the
-        training."""
+        """Draw the bar.
+
+        epoch, last: the number of the epoch, and that of the last one.
+        step, of: the finished steps of the epoch, and all of its steps.
+        figure: the loss in words.
+        left: seconds to the end of the last epoch.
+        """
         if epoch != self._epoch:
             self.close()
             self._epoch = epoch
@@ -97,6 +101,6 @@ class Bar:
         self._bar.update(step - self._bar.n)
 
     def close(self) -> None:
-        """Take it away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()

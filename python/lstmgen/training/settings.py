@@ -1,6 +1,7 @@
-"""Settings of a training.
+"""The settings of a training.
 
-Each is described once. Its checks, its flag and its documentation come from that.
+Each is described once, as a field of a class. Its check, its flag on the command line and its
+documentation follow from that.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from lstmgen.errors import option
 from lstmgen.escaping import brief
 
 S = TypeVar("S", bound="type[Settings]")
+_MOST_OF_ALL = 0.5  # the greatest share that can be held out of all data
 
 
 def setting(
@@ -34,11 +36,16 @@ def setting(
 ) -> Any:
     """Return a field of `Settings`.
 
-    about: what it means, in words. least, most: the range of a number, with both ends. choices: of
-    a name. kind: the type of its values, if the default is None. shown: the default in words, if
-    the value says too little. run: it tells how this run goes, and two runs of one training may
-    differ in it. quiet: the card tells it only where it is not the default. architecture: the
-    weights of a network only fit another one with the same value. path: a `Path` will do, too.
+    default: the default.
+    about: what the setting means, in words.
+    least, most: the range of a number. Both ends are allowed.
+    choices: the names that are allowed.
+    kind: the type of the values, if the default is None.
+    shown: the default in words, if its value says too little.
+    run: whether two runs of one training may differ in it. The card then does not have it.
+    quiet: whether the card has it only if it is not the default.
+    architecture: whether weights fit another network only if it has the same value.
+    path: whether a `Path` is allowed, too.
     """
     described = {
         "about": about,
@@ -57,7 +64,7 @@ def setting(
 
 def batch_setting(default: int | None, shown: str | None = None) -> Any:
     """Return the field `batch`."""
-    return setting(default, "sequences of a training step", least=1, most=10**5, kind=int, shown=shown)
+    return setting(default, "sequences in a training step", least=1, most=10**5, kind=int, shown=shown)
 
 
 def lr_setting(default: float | None, shown: str | None = None) -> Any:
@@ -66,16 +73,18 @@ def lr_setting(default: float | None, shown: str | None = None) -> Any:
 
 
 def changed(of: type[Settings], name: str, default: Any, **about: Any) -> Any:
-    """Return the field `name` of the settings `of`, with another default, and what else is told of
-    it, as in `setting`.
+    """Return the field `name` of the settings `of` with another default, and with changes of
+    `about`, as in `setting`.
     """
     metadata = {**_field(of, name).metadata, "shown": str(default), **about}
     return field(default=default, metadata=metadata)
 
 
 def described(of: S) -> S:
-    """Add the meaning of each setting to the docstring of a class of settings, and let an object
-    know which settings it was made with: its attribute `told`.
+    """Decorate a class of settings.
+
+    Its docstring gets the meaning of each setting. The attribute `told` of its objects gets the
+    names of the settings that were given.
     """
     lines = [f"    {_meaning(one)}" for one in fields(of) if one.metadata]
     of.__doc__ = "\n".join([(of.__doc__ or "").rstrip(), "", *lines])
@@ -124,8 +133,8 @@ class Settings:
 
     epochs: int = setting(
         40,
-        "most epochs. An epoch is a pass over the data, or several passes over a short text. A finished model that is "
-        "resumed is trained for as many more",
+        "most epochs. An epoch is a pass over the data, or several passes over a short text. If a finished model is "
+        "resumed, this many are added",
         least=1,
         most=10**6,
         run=True,
@@ -133,18 +142,18 @@ class Settings:
     patience: int = setting(
         5, "stop after more than this many epochs without improvement; 0: never", least=0, most=10**6, run=True
     )
-    holdout: float = setting(0.05, "share of the data that is kept apart to measure on", least=0, most=0.5)
+    holdout: float = setting(0.05, "share of the data that is held out to measure on", least=0, most=_MOST_OF_ALL)
     seed: int = setting(
         1, "the same seed gives the same training on the same machine and backend", least=0, most=2**32 - 1
     )
     units: int = setting(512, "units of each LSTM layer", least=1, most=65_536, architecture=True)
-    layers: int = setting(1, "number of LSTM layers, one on top of the other", least=1, most=100, architecture=True)
+    layers: int = setting(1, "number of LSTM layers, one after the other", least=1, most=100, architecture=True)
     dropout: float = setting(
-        0.2, "share of each LSTM layer's outputs that a training step leaves out", least=0, most=0.99
+        0.2, "share of each LSTM layer's outputs that a training step sets to zero", least=0, most=0.99
     )
     dtype: str = setting("f32", "type of the exported matrices", choices=rounding.DTYPES)
     resume: bool = setting(
-        False, "go on with an interrupted training, or train a finished model for `epochs` more", run=True, shown=""
+        False, "continue an interrupted training, or train a finished model for more epochs", run=True, shown=""
     )
     from_: str | os.PathLike[str] = setting(  # noqa: RUF009
         "",
@@ -153,7 +162,7 @@ class Settings:
         path=True,
     )
     overwrite: bool = setting(
-        False, "replace the model that is there after the first epoch of this training", run=True, shown=""
+        False, "replace an existing model after the first epoch of this training", run=True, shown=""
     )
     told: frozenset[str] = field(default=frozenset(), repr=False)
     """The names of the settings that were given, even with the value of the default.
@@ -163,7 +172,7 @@ class Settings:
     """
 
     def check(self) -> None:
-        """Raise `ValueError` for a wrong setting, `TypeError` for a wrong type.
+        """Raise `ValueError` for a wrong setting, and `TypeError` for one of a wrong type.
 
         >>> Settings(units=64).check()
         """
@@ -171,10 +180,10 @@ class Settings:
             _check_value(one, getattr(self, one.name))
         for one in _listed(self):
             if one.name in self.unused() and getattr(self, one.name) != one.default:
-                raise ValueError(f"{option(one.name)}: has no effect here, beside the other settings")
+                raise ValueError(f"{option(one.name)}: it has no effect with the other settings: leave it out")
         ways = [name for name in ("resume", "from_", "overwrite") if getattr(self, name)]
         if "resume" in ways and len(ways) > 1:
-            raise ValueError(f"{option('resume', True)} and {option(ways[1])}: give one of them")
+            raise ValueError(f"{option('resume', True)} and {option(ways[1])} exclude each other: give one of them")
 
     def unused(self) -> tuple[str, ...]:
         """Return the names of the settings that have no effect beside the others.
@@ -199,11 +208,11 @@ class Settings:
         }
 
     def as_in(self, recipe: Mapping[str, Any], source: object, *, architecture: bool = False) -> Self:
-        """Return these settings, completed by those of another model.
+        """Return these settings. Those that were not given have the values of another model.
 
         recipe: the settings of that model.
-        source: that model, in the words of an error.
-        architecture: whether only the settings count on which the weights depend.
+        source: the name of that model, for errors.
+        architecture: whether to take only the settings on which weights depend.
 
         Raises `ValueError` that names each setting that was given and differs, with both values.
 
@@ -219,18 +228,30 @@ class Settings:
             if here == there:
                 continue
             if one.name in self.told or here != one.default:
-                differences.append(f"{option(one.name)} {there} there and {here} here")
+                differences.append(f"{option(one.name)}: it had {there}, found {here}")
             values[one.name] = there
         if differences:
             raise ValueError(
-                f"{source}: it was trained with other settings: {'; '.join(differences)}. Leave them out, or train "
-                f"another model: give another output, or {option('overwrite', True)}"
+                f"{source}: it was trained with other settings: {'; '.join(differences)}. Leave them out, give another "
+                f"output, or replace the model with {option('overwrite', True)}"
             )
         adopted = replace(self, **values, told=self.told | recipe.keys())
         defaults: dict[str, Any] = {one.name: one.default for one in _listed(self) if one.name in values}
         adopted = replace(adopted, **{name: defaults[name] for name in adopted.unused() if name in values})
         adopted.check()
         return adopted
+
+
+def check_holdout(holdout: float, holdout_from: object, what: str, of: str) -> None:
+    """Raise `ValueError` if more than half of all data are held out.
+
+    what: the data, such as "files". of: the part of which more can be held out, such as "one file".
+    """
+    if holdout > _MOST_OF_ALL and not holdout_from:
+        raise ValueError(
+            f"{option('holdout')}: expected 0 to {_MOST_OF_ALL} of all {what}, found {holdout}: to hold out more of "
+            f"{of}, name it in {option('holdout_from')}"
+        )
 
 
 def _listed(of: Settings | type[Settings]) -> list[Field[Any]]:
@@ -252,9 +273,9 @@ def _check_value(of: Field[Any], value: Any) -> None:
 
 
 def table(of: type[Settings]) -> str:
-    """Return the settings as a table in Markdown, as docs/training.md has it.
+    """Return the table of the settings in Markdown, as docs/training.md has it.
 
-    Of a task only those that it has besides `Settings`, or with another default.
+    The table of a task has only what differs from `Settings`.
     """
     common = {} if of is Settings else {one.name: one.default for one in _listed(Settings)}
     rows = [

@@ -1,6 +1,7 @@
 """Where a training starts.
 
-From nothing, from an interruption, from a finished model, or from the weights of another model.
+It starts from nothing, from its interruption, from a finished model, or from the weights of another
+model.
 """
 
 from __future__ import annotations
@@ -26,21 +27,22 @@ from lstmgen.training.checkpoint import Files, State
 from lstmgen.training.settings import Settings
 
 S = TypeVar("S", bound=Settings)
-# The arrays of the layers that are trained here, in the order of Keras.
+# The arrays of the layers that a training makes, in the order of Keras.
 _ARRAYS = {
     "embedding": ("embeddings",),
     "lstm": ("kernel", "recurrent_kernel", "bias"),
     "dense": ("kernel", "bias"),
 }
-_DIGEST = "keras_model_sha256"  # of the .h5, in the card of the .bin
+_DIGEST = "keras_model_sha256"  # the entry of the card of a .bin with the checksum of its .h5
 
 
 @dataclass(frozen=True)
 class Elements:
     """What the inputs and the outputs of a network stand for.
 
-    inputs: empty for inputs that are plain numbers. scaled: an element enters as its index divided
-    by the number of elements.
+    inputs: the elements that may enter. Empty if numbers enter.
+    outputs: the elements or labels that may come out.
+    scaled: whether an element enters as its index divided by the number of elements.
     """
 
     inputs: Sequence[str]
@@ -52,10 +54,13 @@ class Elements:
 class Start(Generic[S]):
     """Where a training starts.
 
-    settings: those that were given, completed by those of what it goes on with. state: of an
-    interrupted training, or of a finished model, whose `base` is the epoch that it is from.
-    weights: the Keras model to begin with. known: what the inputs and outputs of `weights` stand
-    for, if it is known. card: of the model that is there and stays until a better one is.
+    files: the files of the training.
+    settings: the settings that were given, completed by those of the model that it continues.
+    state: the state of the interrupted training or of the finished model, or a new one.
+    interrupted: whether it continues an interrupted training.
+    weights: the file with the weights to begin with, or None.
+    known: what the inputs and outputs of `weights` stand for, if a `.bin` tells it.
+    card: the card of an existing model, which stays until a better one replaces it.
     """
 
     files: Files
@@ -68,13 +73,13 @@ class Start(Generic[S]):
 
     @property
     def resumed(self) -> bool:
-        """Whether this goes on with a training, interrupted or finished."""
+        """Whether it continues an interrupted training or a finished model."""
         return self.interrupted or self.state.base > 0
 
     def check_data(self, facts: Mapping[str, Any], unit: str) -> None:
-        """Take the facts about the data.
+        """Take the facts about the data, for the card.
 
-        Raises `ValueError` if they are not those of what is resumed.
+        Raises `ValueError` if the resumed training had other data.
         """
         state = self.state
         if self.resumed:
@@ -84,8 +89,7 @@ class Start(Generic[S]):
         if not self.interrupted:
             state.best = _figure(self.card, unit)
             return
-        # The better one of what the state knows and of what is there: a killed process may have got
-        # further.
+        # A killed process may have exported a better model than its state knows of.
         if not self.files.out.exists():
             state.best, state.best_epoch = math.inf, state.epochs
         elif _same_training(self.card, state):
@@ -93,20 +97,20 @@ class Start(Generic[S]):
                 state.best, state.best_epoch = _figure(self.card, unit), int(self.card["epochs"])
         elif not state.overwrites:
             raise ValueError(
-                f"{self.files.out}: this is not the model of the interrupted training {self.files.state}: move one of "
-                f"them away, or {option('overwrite', True)} begins anew"
+                f"{self.files.out}: it does not belong to the interrupted training {self.files.state}: move one of "
+                f"them away, or begin again with {option('overwrite', True)}"
             )
 
     def tell(self) -> None:
-        """Say where the training goes on."""
+        """Say where the training continues."""
         state = self.state
         if self.interrupted:
             where = f"step {state.steps} of epoch {state.epochs + 1}" if state.steps else f"epoch {state.epochs}"
-            progress.say(f"going on after {where}")
+            progress.say(f"continuing after {where}")
         elif state.base:
             progress.say(
-                f"training {self.files.out} on from epoch {state.base}, with a new state of the optimizer; the model "
-                "stays as it is until a better one is there"
+                f"continuing {self.files.out} from epoch {state.base} with a new optimizer; the file changes when an "
+                "epoch is better"
             )
 
     def begin(self, model: Any, elements: Elements) -> None:
@@ -118,20 +122,19 @@ class Start(Generic[S]):
             known = self.known or _assumed(self.weights, weights, elements)
             if elements.scaled and tuple(known.outputs) != tuple(elements.outputs):
                 raise ValueError(
-                    f"{self.weights}: an element enters as its index / n_vocab, so its weights fit the same elements "
-                    f"only: it has {len(known.outputs)}, the data have {len(elements.outputs)}, or others"
+                    f"{self.weights}: expected the same elements as in the data, since an element enters as its index "
+                    f"/ n_vocab: it has {len(known.outputs)}, the data have {len(elements.outputs)}, or others"
                 )
             model.set_weights(_mapped(self.weights, model.get_weights(), weights, known, elements))
             if not self.state.base:
-                progress.say(f"beginning with the weights of {self.weights}: {_told(known, elements)}")
+                progress.say(f"starting with the weights of {self.weights}: {_told(known, elements)}")
 
 
 def begin(out: Path, settings: S, sources: Iterable[Path]) -> Start[S]:
-    """Find out where a training that leaves its files at `out` starts. Reads no data, and imports
-    no Keras.
+    """Find out where a training that writes to `out` starts. Reads no data, and imports no Keras.
 
-    Raises `ValueError` or `OSError` that names the file for a model that would be replaced without
-    being told, and for a state or a model that cannot be gone on with.
+    Raises `ValueError` or `OSError` that names the file if a model would be replaced without
+    `overwrite`, and if a state or a model cannot be resumed.
     """
     settings.check()
     files = Files(out)
@@ -145,7 +148,7 @@ def begin(out: Path, settings: S, sources: Iterable[Path]) -> Start[S]:
             return _finished(files, settings)
         if there:
             raise ValueError(
-                f"{there[0]}: there is no {files.out.name} beside it to go on with: give another output, or "
+                f"{there[0]}: it cannot be resumed without {files.out.name}: give another output, or "
                 f"{option('overwrite', True)}"
             )
         progress.say("nothing to resume: training from the start")
@@ -159,14 +162,14 @@ def begin(out: Path, settings: S, sources: Iterable[Path]) -> Start[S]:
 
 def _refusal(files: Files, found: Path) -> str:
     if files.state.exists():
-        what, resume = f"{files.state}: an interrupted training is there", "goes on with it"
+        what, resume = f"{files.state}: it exists, from an interrupted training", "continues it"
     elif found == files.out:
-        what, resume = f"{found}: a model is there", "trains it on"
+        what, resume = f"{found}: it exists", "trains it for more epochs"
     else:
-        what, resume = f"{found}: it is there, without a {files.out.name}", f"goes on where {files.out.name} is there"
+        what, resume = f"{found}: it exists without {files.out.name}", f"needs {files.out.name}"
     weights = files.keras if files.keras.exists() else "MODEL"
     return (
-        f"{what}. {option('resume', True)} {resume}; {option('from_', str(weights))} with another output begins a new "
+        f"{what}. {option('resume', True)} {resume}; {option('from_', str(weights))} with another output starts a new "
         f"training with its weights; {option('overwrite', True)} replaces it"
     )
 
@@ -183,11 +186,11 @@ def _finished(files: Files, settings: S) -> Start[S]:
     kept = _card(files.out)
     if not isinstance(kept.get("recipe"), dict) or not isinstance(kept.get("epochs"), int):
         raise ValueError(
-            f"{files.out}: no training left it, so it cannot be resumed: give another output, or "
+            f"{files.out}: no training of lstmgen wrote it, so it cannot be resumed: give another output, or "
             f"{option('overwrite', True)}"
         )
     if not files.keras.exists():
-        raise ValueError(f"{files.keras}: it is missing: {files.out.name} is trained on from this Keras model")
+        raise ValueError(f"{files.keras}: it is missing, but {files.out.name} can only be resumed with it")
     if _DIGEST not in kept:
         raise ValueError(
             f"{files.out}: an older version of lstmgen trained it, so it cannot be resumed: give another output with "
@@ -195,8 +198,8 @@ def _finished(files: Files, settings: S) -> Start[S]:
         )
     if kept[_DIGEST] != digest(files.keras.read_bytes()):
         raise ValueError(
-            f"{files.keras}: this is not the Keras model that {files.out.name} was made from, so the two cannot be "
-            f"trained on: give another output with {option('from_', str(files.keras))}, or {option('overwrite', True)}"
+            f"{files.keras}: {files.out.name} was not made from this model, so it cannot be resumed: give another "
+            f"output with {option('from_', str(files.keras))}, or {option('overwrite', True)}"
         )
     recipe = kept["recipe"]
     state = State(recipe, kept, base=kept["epochs"], best_epoch=kept["epochs"])
@@ -213,7 +216,7 @@ def _finished(files: Files, settings: S) -> Start[S]:
 
 
 def digest(data: bytes) -> str:
-    """Return the sum by which a `.bin` knows its `.h5`."""
+    """Return the checksum of an `.h5`, which the card of its `.bin` has."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -243,12 +246,12 @@ def _check_corpus(source: Path, there: Mapping[str, Any], here: Mapping[str, Any
     if there.get("corpus_sha256") == here["corpus_sha256"]:
         return
     differences = [
-        f"{key.replace('_', ' ')} {there[key]} there and {value} here"
+        f"{key.replace('_', ' ')}: it had {there[key]}, found {value}"
         for key, value in here.items()
         if key in there and there[key] != value and key not in ("recipe", "corpus_sha256")
     ]
     raise ValueError(
-        f"{source}: it learnt from other data: {'; '.join(differences) or 'the content differs'}. To begin a new "
+        f"{source}: it learnt from other data: {'; '.join(differences) or 'the content differs'}. To start a new "
         f"training with its weights, give another output and {option('from_')}"
     )
 
@@ -261,7 +264,7 @@ def _same_training(card: Mapping[str, Any], state: State) -> bool:
 
 
 def _take_weights(start: Start[S], source: Path) -> None:
-    """Let the training begin with the weights of `source`, and with its architecture."""
+    """Take the weights and the architecture of `source`."""
     if source.suffix == ".bin":
         beside = [path for path in (source.with_suffix(".h5"), source.with_suffix(".keras")) if path.exists()]
         if not source.exists():
@@ -279,15 +282,15 @@ def _take_weights(start: Start[S], source: Path) -> None:
 def _network_of(path: Path) -> tuple[Network, list[NDArray[Any]]]:
     """Return the network of a `.bin`, and its arrays in the order of Keras.
 
-    Raises `ValueError` for layers that no training here makes.
+    Raises `ValueError` for layers that no training of lstmgen makes.
     """
     network = network_of(path.read_bytes(), str(path))
     arrays: list[NDArray[Any]] = []
     for layer in network.layers:
         if layer.type not in _ARRAYS:
             raise ValueError(
-                f"{path}: weights of a .bin are taken from layers of {', '.join(_ARRAYS)}, found {layer.type}: "
-                f"give the Keras model, or put it beside the .bin as {path.with_suffix('.h5').name}"
+                f"{path}: expected layers of the types {', '.join(_ARRAYS)}, found {layer.type}: give the Keras model, "
+                f"or put it beside the .bin as {path.with_suffix('.h5').name}"
             )
         arrays += [np.asarray(layer.arrays[name], np.float32) for name in _ARRAYS[layer.type]]
     return network, arrays
@@ -323,7 +326,7 @@ def architecture(network: Network) -> dict[str, Any]:
 
 
 def _elements_of(path: Path) -> Elements | None:
-    """Return what inputs and outputs of a `.bin` stand for."""
+    """Return what the inputs and outputs of a `.bin` stand for, or None if they have no names."""
     from lstmgen.model import Model
 
     model = Model(path)
@@ -335,8 +338,8 @@ def _assumed(path: Path, weights: list[NDArray[Any]], elements: Elements) -> Ele
     """Return the elements of a Keras model without a `.bin` beside it."""
     if weights[-1].shape != (len(elements.outputs),):
         raise ValueError(
-            f"{path}: it has {weights[-1].shape[0]} outputs, the data have {len(elements.outputs)} elements: to map "
-            f"one to the other, {path.with_suffix('.bin').name} is needed beside it, which has the vocabulary"
+            f"{path}: expected {len(elements.outputs)} outputs, one for each element of the data, found "
+            f"{weights[-1].shape[0]}: put {path.with_suffix('.bin').name}, which has the vocabulary, beside it"
         )
     progress.say(f"assumed: the outputs of {path} stand for the same elements, in the same order")
     return elements
@@ -345,11 +348,14 @@ def _assumed(path: Path, weights: list[NDArray[Any]], elements: Elements) -> Ele
 def _mapped(
     path: Path, own: list[NDArray[Any]], given: list[NDArray[Any]], known: Elements, wanted: Elements
 ) -> list[NDArray[Any]]:
-    """Return the weights `given`, with their inputs and outputs moved to where the elements are
-    wanted.
+    """Return the weights `given` in the order of other elements.
 
-    What belongs to a new element is as it is in `own`, but the bias of a new output is the least of
-    the others, so that it is not drawn before it is learnt.
+    own: the weights of the new network. A new element keeps its weights from there.
+    known: the elements of `given`.
+    wanted: the elements of the new network.
+
+    The bias of a new output is the least bias in `given`, so that the output is unlikely until it
+    is learnt.
     """
     mapped = []
     for i, (mine, theirs) in enumerate(zip(own, given, strict=False)):
@@ -374,8 +380,8 @@ def _mapped(
         mapped.append(np.moveaxis(new, 0, axis))
     if len(mapped) != len(own) or len(own) != len(given):
         raise ValueError(
-            f"{path}: its weights do not fit: expected shapes {_shapes(own)}, found {_shapes(given)}: the two networks "
-            "must have the same layers, but for the number of elements"
+            f"{path}: its weights do not fit: expected shapes {_shapes(own)}, found {_shapes(given)}: only the number "
+            "of elements may differ"
         )
     return mapped
 
@@ -383,9 +389,9 @@ def _mapped(
 def _common(
     there: Sequence[str], here: Sequence[str], sizes: tuple[int, int], path: Path
 ) -> tuple[list[int], list[int]]:
-    """Return the places of the elements that both have: (in `here`, in `there`)."""
+    """Return the indices of common elements: a list of those in `here`, and one in `there`."""
     if (len(there), len(here)) != sizes:
-        raise ValueError(f"{path}: it has weights for {sizes[0]} elements, but its .bin names {len(there)}")
+        raise ValueError(f"{path}: expected weights for the {len(there)} elements of its .bin, found {sizes[0]}")
     at = {element: i for i, element in enumerate(there)}
     both = [(i, at[element]) for i, element in enumerate(here) if element in at]
     return [i for i, _ in both], [j for _, j in both]
@@ -396,7 +402,7 @@ def _shapes(weights: Iterable[NDArray[Any]]) -> str:
 
 
 def _told(known: Elements, wanted: Elements) -> str:
-    """Return a sentence on what happened to elements that differ."""
+    """Return in words how the elements differ."""
     pairs = [("inputs", known.inputs, wanted.inputs), ("outputs", known.outputs, wanted.outputs)]
     if pairs[0][1:] == pairs[1][1:] or not wanted.inputs:
         pairs = [("elements", known.outputs, wanted.outputs)]
@@ -407,7 +413,7 @@ def _told(known: Elements, wanted: Elements) -> str:
         new, gone = [e for e in here if e not in set(there)], [e for e in there if e not in set(here)]
         shown = f" ({' '.join(map(repr, new[:10]))}{' ...' if len(new) > 10 else ''})" if new else ""
         parts.append(
-            f"{len(here) - len(new)} of {len(here)} {name} are known there; new ones, which begin anew: "
-            f"{len(new)}{shown}; dropped: {len(gone)}"
+            f"it has {len(here) - len(new)} of the {len(here)} {name}; {len(new)} are new{shown}; {len(gone)} of its "
+            f"{name} are not used"
         )
     return "; ".join(parts) or "the elements are the same"

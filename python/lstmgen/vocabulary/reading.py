@@ -149,9 +149,7 @@ def read_corpus(path: File, outputs: int, *, lower: bool = False, charset: str =
     if charset == "bytes":
         text = (data.lower() if lower else data).decode("latin-1")
     else:
-        likely = inputs.likely_charset(data) or "latin-1"
-        hint = f"; {option('charset', likely)}, or another name, says what it is" if charset == "utf-8" else ""
-        text = _decoded(name, data, charset, hint)
+        text = inputs.decoded(name, data, charset, told=True, marked=True)
         text = text.lower() if lower else text
     mark = _BOM.encode().decode("latin-1") if charset == "bytes" else _BOM
     for variant, assumed in _variants(name, text, mark):
@@ -203,18 +201,9 @@ def _read_file(path: File) -> Any:
         return _unpickled(name, data, "joblib" if name.lower().endswith(".joblib") else "pickle")
     if data.startswith(b"PK\x03\x04"):
         raise ValueError(f"{name}: a zip, such as a .npz; expected {_KINDS}")
-    text = _decoded(name, data).removeprefix(_BOM)
+    text = inputs.decoded(name, data)
     lines = name.lower().endswith(".txt") and not _is_json(text) and not _PRINTED.match(text)
     return _lines(name, text) if lines else _read_json(name, text)
-
-
-def _decoded(name: str, data: bytes, charset: str = "utf-8", hint: str = "") -> str:
-    try:
-        return data.decode(charset)
-    except UnicodeError as error:
-        raise ValueError(f"{name}: not {charset.upper()}: {error}{hint}") from None
-    except (LookupError, ValueError):  # a ValueError is that of a name with U+0000
-        raise ValueError(f"{option('charset')}: there is no character set {brief(charset)}") from None
 
 
 def _read_json(name: str, text: str) -> Any:

@@ -1,5 +1,5 @@
-"""What can be learnt.
+"""The tasks of a training.
 
-`text.py` letters and words, `music.py` notes, `classifier.py` sequences with a label. `corpus.py`
-has the files that texts come from, and `batches.py` what a network is fed of them.
+`text.py` trains on letters and words, `music.py` on notes, and `classifier.py` on sequences with
+labels. `corpus.py` reads texts from files, and `batches.py` makes batches of them.
 """

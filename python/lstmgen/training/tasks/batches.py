@@ -1,4 +1,4 @@
-"""Texts as batches: slices with a target at each step, streams, and windows."""
+"""Batches of texts: slices with a target at each step, streams, and windows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ T = TypeVar("T")
 Ids = NDArray[np.int32]
 
 LESSON_BATCH = 50
-LEAST_SEQUENCES = 512  # in an epoch, which is several passes over a short text
+LEAST_SEQUENCES = 512  # of an epoch, which makes several passes over a short text
 
 
 class _Settings(Protocol):
-    """What the settings of a text, `TextSettings`, say of its batches."""
+    """The settings of `TextSettings` that batches depend on."""
 
     @property
     def recipe(self) -> str: ...
@@ -47,7 +47,7 @@ def encoded(ids: NDArray[Any], onehot: int | None) -> NDArray[Any]:
 
 
 def data_steps(settings: _Settings, texts: list[Ids]) -> int:
-    """Return the steps of an epoch: of one pass, or of `LEAST_SEQUENCES` if a pass has fewer."""
+    """Return the steps of an epoch: one pass, or `LEAST_SEQUENCES` sequences if that is more."""
     if settings.recipe == "lesson":
         return window_steps(texts, settings.window, LESSON_BATCH)
     if settings.carry:
@@ -61,8 +61,10 @@ def slices(
 ) -> Batches:
     """Return slices of the texts with a target at each step.
 
-    Each epoch cuts them at other places and shuffles them. ends: whether each epoch has the first
-    and the last slice of each text, too.
+    Each epoch cuts the texts at other places, and shuffles the slices.
+
+    keys: as in `text.per_step`.
+    ends: whether each epoch also has the first and the last slice of each text.
     """
     length, batch = settings.length, known(settings.batch)
 
@@ -90,9 +92,9 @@ def slices(
 
 
 def streams(texts: list[Ids], settings: _Settings, onehot: int | None) -> Batches:
-    """Sequences of the texts, one after the other, in as many streams as the batch has rows.
+    """Return sequences of the joined texts, in as many streams as a batch has rows.
 
-    Row k of a batch goes on where row k of the batch before ended. Each epoch begins elsewhere.
+    Row k of a batch continues row k of the batch before. Each epoch starts at another place.
     """
     length, batch = settings.length, known(settings.batch)
     joined = np.concatenate(texts)
@@ -111,7 +113,7 @@ def streams(texts: list[Ids], settings: _Settings, onehot: int | None) -> Batche
 
 
 def rows(whole: tuple[NDArray[Any], ...], batch: int) -> Batches:
-    """What `whole` gives, in batches of `batch` rows. Rows after the last text have no weight."""
+    """Return what `whole` returns as batches of `batch` rows. Rows that fill the last weigh 0."""
     inputs, targets, weights = whole
     empty = -len(inputs) % batch
     weights = weights * ((len(inputs) + empty) / len(inputs))
@@ -121,9 +123,10 @@ def rows(whole: tuple[NDArray[Any], ...], batch: int) -> Batches:
 
 
 def shared_out(texts: list[Ids], rows: int, window: int) -> list[Ids]:
-    """Cut held-out texts so that they fill the rows of a batch, which are measured in any case.
+    """Cut held-out texts into at most `rows` parts, so that the rows of a batch are used.
 
-    Each part has the `window` elements before it, to warm up the state, and four times as many.
+    A part begins with the `window` elements before it, which warm up the state. It has at least
+    four times as many elements of its own.
     """
     shared = []
     for text in texts:
@@ -135,16 +138,17 @@ def shared_out(texts: list[Ids], rows: int, window: int) -> list[Ids]:
 
 
 def whole(texts: list[Ids], window: int, onehot: int | None) -> Any:
-    """Return held-out texts with the state carried along.
+    """Return (inputs, targets, weights) of held-out texts, which are read with a carried state.
 
-    The first `window` elements of each only warm it up.
+    The first `window` elements of each text only warm up the state, and weigh 0. Returns None
+    without texts.
     """
     if not texts:
         return None
     n = min(map(len, texts))
     block = np.stack([text[:n] for text in texts])
     weights = np.zeros((len(block), n - 1), np.float32)
-    weights[:, window - 1 :] = (n - 1) / (n - window)  # Keras divides by all of them
+    weights[:, window - 1 :] = (n - 1) / (n - window)  # Keras divides the sum by n - 1
     return encoded(block[:, :-1], onehot), block[:, 1:], weights
 
 
@@ -155,13 +159,13 @@ def windows(
     encode: Callable[[NDArray[Any]], NDArray[Any]],
     seed: int | None = None,
 ) -> Batches:
-    """Return the windows of texts, each with the element after it, batch by batch.
+    """Return batches of windows, each with the element after it as its target.
 
-    encode: makes a batch of windows the input of the network.
-    seed: the order of the windows is drawn with it. None leaves them in order.
+    encode: turns a batch of windows into the input of the network.
+    seed: the seed of the order of the windows. None leaves them in order.
 
-    The lesson makes pieces of 10,000 windows, since all of them do not fit into memory. The network
-    reads the same.
+    The lesson reads 10,000 windows at a time, since not all of them fit into memory. The batches
+    are the same.
     """
     starts = np.concatenate([np.arange(len(text) - window) + offset for text, offset in _offsets(texts)])
     joined = np.concatenate(texts)
@@ -178,7 +182,7 @@ def windows(
 
 
 def window_steps(texts: list[Ids], window: int, batch: int) -> int:
-    """Return the number of batches of windows. At least one, even if it is not full."""
+    """Return the number of batches of windows, at least 1."""
     return max(1, sum(max(0, len(text) - window) for text in texts) // batch)
 
 

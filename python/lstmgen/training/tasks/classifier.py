@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstmgen import inputs
+from lstmgen.errors import option
 from lstmgen.exporting import FACTS, ExportOptions
 from lstmgen.network import MAX_STEPS
 from lstmgen.sequence_files import Row, is_numeric, parse_numbers, pieces, read_csv
@@ -28,10 +29,10 @@ from lstmgen.training.start import Elements, begin
 _UNIT = "bits/label"
 KINDS = ("auto", "letters", "numbers")
 HEADERS = ("auto", "yes", "no")
-LEAST_TO_HOLD_OUT = 100  # rows; of fewer, a share is too small to measure on
+LEAST_TO_HOLD_OUT = 100  # rows; a share of fewer is too small to measure on
 LEAST_STEPS = 20  # of an epoch
-FITTED = 0.05  # nats of loss at which a network that nothing is held out from fits its rows
-PADDING = float(np.float32(-1e29))  # among numbers: beyond what `parse_numbers` allows
+FITTED = 0.05  # nats of loss below which a training without held-out rows ends
+PADDING = float(np.float32(-1e29))  # of sequences of numbers: `parse_numbers` never returns it
 
 
 @described
@@ -39,8 +40,8 @@ PADDING = float(np.float32(-1e29))  # among numbers: beyond what `parse_numbers`
 class ClassifierSettings(Settings):
     """The settings of the training of a classifier, beside those of `Settings`.
 
-    An epoch has at least 20 steps, which are several passes over few rows. With fewer than 100 rows
-    nothing is held out, and the training ends when the network fits them.
+    An epoch has at least 20 steps, which may be several passes over the rows. With fewer than 100
+    rows nothing is held out, and the training ends when the network fits all rows.
 
     >>> ClassifierSettings(units=16).holdout
     0.2
@@ -60,10 +61,13 @@ class ClassifierSettings(Settings):
 
 
 class Examples(NamedTuple):
-    """Sequences as the network takes them, ids or numbers, each with the index of its label.
+    """Sequences with labels.
 
-    letters: what the ids from 1 on stand for; None for numbers. texts: the sequences as in the
-    file.
+    texts: the sequences as in the file.
+    sequences: the sequences as the network reads them: ids, or numbers.
+    targets: the index of the label of each sequence.
+    labels: the labels.
+    letters: the letters for the ids from 1 on; None for numbers.
     """
 
     texts: list[str]
@@ -84,13 +88,11 @@ def train_classifier(
 ) -> TrainingReport:
     """Train a classifier, and export it.
 
-    csv: the path of a UTF-8 CSV of `sequence,label`.
-    out: the path of the `.bin`. The model of Keras and its card lie beside it.
-    settings: see `ClassifierSettings`.
-    callbacks, facts: as in `train_text`.
+    csv: the path of a CSV in UTF-8 with the columns sequence and label.
+    settings: see `ClassifierSettings`. None: the defaults.
+    out, callbacks, facts: as in `train_text`.
 
-    Raises `OSError` or `ValueError` that names file and line, if the CSV cannot be used. Raises
-    `ValueError` for a wrong setting, and `ImportError` without Keras.
+    Returns and raises the same as `train_text`. An error about the CSV names the file and the line.
     """
     path = Path(csv)
     start = begin(Path(out), settings or ClassifierSettings(), [path])
@@ -151,7 +153,9 @@ def _about(path: Path, examples: Examples, held_out: int, settings: ClassifierSe
 def read_examples(path: Path, kind: str = "auto", header: str = "auto") -> Examples:
     """Return the sequences and labels of a CSV.
 
-    Raises `OSError`, or `ValueError` that names file and line.
+    kind, header: as in `ClassifierSettings`.
+
+    Raises `OSError`, or `ValueError` that names the file and the line.
     """
     rows = read_csv(path, header)
     if not rows:
@@ -165,8 +169,7 @@ def read_examples(path: Path, kind: str = "auto", header: str = "auto") -> Examp
     labels = list(dict.fromkeys(row.label for row in rows if row.label))
     if len(labels) < 2:
         raise ValueError(
-            f"{path}: line {rows[-1].line}: expected at least two different labels, found only {labels[0]!r}: there is "
-            "nothing to tell apart"
+            f"{path}: line {rows[-1].line}: expected at least two different labels, found only {labels[0]!r}"
         )
     texts = [row.sequence for row in rows]
     numbers = kind == "numbers" or (kind == "auto" and _mostly_numbers(texts))
@@ -183,7 +186,7 @@ def read_examples(path: Path, kind: str = "auto", header: str = "auto") -> Examp
 
 
 def _mostly_numbers(texts: Sequence[str]) -> bool:
-    """Return whether most sequences hold numbers only, and some more than one."""
+    """Return whether most sequences have only numbers, and one has several."""
     numeric = [text for text in texts if is_numeric(text)]
     return 2 * len(numeric) > len(texts) and any(len(pieces(text)) > 1 for text in numeric)
 
@@ -191,7 +194,7 @@ def _mostly_numbers(texts: Sequence[str]) -> bool:
 def _parsed(row: Row, ids: dict[str, int], kind: str) -> NDArray[np.int32]:
     _check_length(len(row.sequence))
     if "\0" in row.sequence:
-        raise ValueError("the sequence holds U+0000, which a vocabulary cannot")
+        raise ValueError("expected a sequence without U+0000, found one with it")
     return np.array([ids[letter] for letter in row.sequence], np.int32)
 
 
@@ -199,7 +202,7 @@ def _parsed_numbers(row: Row, kind: str) -> NDArray[np.float32]:
     try:
         values = parse_numbers(row.sequence)
     except ValueError as error:
-        hint = "" if kind == "numbers" else "; most sequences are numbers: if these are letters, say so (kind letters)"
+        hint = "" if kind == "numbers" else f"; most sequences are numbers; {option('kind', 'letters')} reads letters"
         raise ValueError(f"{error}{hint}") from None
     _check_length(len(values))
     return np.array(values, np.float32)
@@ -207,7 +210,7 @@ def _parsed_numbers(row: Row, kind: str) -> NDArray[np.float32]:
 
 def _check_length(length: int) -> None:
     if length > MAX_STEPS:
-        raise ValueError(f"the sequence has {length} elements, expected at most {MAX_STEPS}")
+        raise ValueError(f"expected at most {MAX_STEPS} elements, found {length}")
 
 
 def split(targets: NDArray[np.int64], holdout: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -215,9 +218,9 @@ def split(targets: NDArray[np.int64], holdout: float, seed: int) -> tuple[NDArra
 
     targets: the index of the label of each row.
     holdout: the share of each label's rows to measure on, 0 to 0.5.
-    seed: the rows are drawn with it.
+    seed: the seed of the draw.
 
-    With fewer than 100 rows there are none to measure on.
+    Of fewer than 100 rows, all are to train on.
     """
     rng = np.random.default_rng(seed)
     held_out = np.zeros(len(targets), bool)
@@ -229,8 +232,8 @@ def split(targets: NDArray[np.int64], holdout: float, seed: int) -> tuple[NDArra
 
 
 def padded(examples: Examples, rows: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return sequences, filled up on the right to the longest of all, and targets of the rows
-    `rows`.
+    """Return the sequences and the targets of `rows`. Padding on the right makes the sequences as
+    long as the longest of all examples.
     """
     longest = max(map(len, examples.sequences))
     if examples.letters is None:
@@ -245,7 +248,7 @@ def padded(examples: Examples, rows: NDArray[np.int64]) -> tuple[NDArray[Any], N
 
 
 def _batches(examples: Examples, rows: NDArray[np.int64], settings: ClassifierSettings) -> Batches:
-    """Return the rows `rows` in batches, in another order in each pass."""
+    """Return batches of `rows`. Each pass over them has another order."""
     batch = min(settings.batch, len(rows))
     a_pass = math.ceil(len(rows) / batch)
     passes = math.ceil(LEAST_STEPS / a_pass)
@@ -273,13 +276,13 @@ def _counts(examples: Examples) -> dict[str, int]:
 
 
 def _steps(examples: Examples) -> int:
-    """Return the length of all sequences of numbers. 0 if they differ, and for letters."""
+    """Return the common length of all sequences of numbers. 0 if they differ, and for letters."""
     lengths = set(map(len, examples.sequences))
     return lengths.pop() if examples.letters is None and len(lengths) == 1 else 0
 
 
 def _described(settings: ClassifierSettings, examples: Examples) -> Outline:
-    """Return the network that will be trained, before Keras makes it."""
+    """Return in words the network to train. It needs no Keras."""
     if examples.letters is None:
         network = Outline("numbers", 1).standardize()
     else:
@@ -290,8 +293,10 @@ def _described(settings: ClassifierSettings, examples: Examples) -> Outline:
 
 
 def _network(keras: Any, settings: ClassifierSettings, examples: Examples) -> Callable[[], Any]:
-    """Return a function that makes the network: (Embedding | Masking, standardisation), LSTM,
-    Dense.
+    """Return a function that makes the network.
+
+    Its layers are an Embedding for letters, or a Masking and a standardisation for numbers, then
+    LSTMs and a Dense.
     """
     layers = keras.layers
     steps = _steps(examples)
@@ -306,7 +311,7 @@ def _network(keras: Any, settings: ClassifierSettings, examples: Examples) -> Ca
                 keras.Input((None,)),
                 layers.Embedding(n, settings.embedding, mask_zero=True, name="embedding"),
             ]
-        # Fixed numbers of the data, in the network, so that it takes the numbers as they are.
+        # The network standardizes its input itself, with the mean and variance of the data.
         standardize = layers.BatchNormalization(
             center=False, scale=False, epsilon=1e-12, trainable=False, name="standardize"
         )
@@ -355,7 +360,7 @@ def _until_it_fits(keras: Any) -> Any:
 
 
 def _accuracy(data: bytes, examples: Examples, rows: NDArray[np.int64], held_out: bool) -> dict[str, Any]:
-    """Return the share of the rows to which the exported network gives their label."""
+    """Return the share of the rows that the exported network classifies right."""
     from lstmgen.model import Model
 
     given: list[Any] = (

@@ -1,4 +1,4 @@
-"""The text that a training reads: files, folders of files, and a column of a CSV."""
+"""The text that a training reads: from files, folders, or a column of a CSV."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Sources = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 class Part(NamedTuple):
-    """The characters of a text, from `start` to before `stop`, that are from one file."""
+    """The characters [start, stop) of a text, which come from one file."""
 
     path: Path
     start: int
@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
 
 class Corpus(NamedTuple):
-    """A text, and the files that it is from."""
+    """A text, and the files that it comes from."""
 
     text: str
     parts: tuple[Part, ...]
@@ -42,9 +42,11 @@ class Corpus(NamedTuple):
         return tuple(part.path.name for part in self.parts)
 
     def part(self, name: str) -> Part:
-        """That of the file with this name or path, of which the last parts are enough.
+        """Return the part that comes from a file.
 
-        Raises `ValueError` if there is none, or more than one.
+        name: the name of the file, its path, or the end of its path.
+
+        Raises `ValueError` if no file or several files have this name.
         """
         wanted = Path(name)
         found = [part for part in self.parts if wanted.exists() and part.path.samefile(wanted)]
@@ -75,17 +77,18 @@ def read(
     """Return the text of files and folders, one after the other.
 
     sources: files and folders. A folder stands for all files in it and in its folders, in the order
-        of their names. Files and folders whose names begin with a dot are skipped. So are files
-        that are no text in this character set, or by their names, with a warning.
+        of their names. Files and folders whose names begin with a dot are skipped. A file of a
+        folder that is not text, by its name or in this character set, is skipped with a warning.
     charset: the name of a character set that Python knows, such as "latin-1".
     lower: whether the text becomes lower case.
-    column: the name of a column of CSV files. Its cells are then the text, one in each line.
-    abc: whether the files are tunes in ABC notation. The text is then each tune as
-        `abc_notation.plain` has it, and an empty line after it, in an order that is drawn by lot.
-    without: files that are skipped.
+    column: the name of a column of CSV files. The text is then its cells, one in each line.
+    abc: whether the files are tunes in ABC notation. The text is then each tune, as
+        `abc_notation.plain` gives it, and an empty line after it. The order of the tunes of a file
+        is random, but the same each time.
+    without: files of folders that are skipped.
 
-    Files are separated by a line end, unless there is one already. Raises `OSError` for a file that
-    cannot be read, and `ValueError` that names the file for one that is no text.
+    A file that does not end with a line end gets one, but for the last file. Raises `OSError` for a
+    file that cannot be read. Raises `ValueError` that names the file for one that is not text.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -94,10 +97,7 @@ def read(
     >>> corpus.text, corpus.names
     ('abc\\nd', ('a.txt', 'b.txt'))
     """
-    try:
-        b"\n".decode(charset, "replace")
-    except (LookupError, ValueError):  # a ValueError is that of a name with U+0000
-        raise ValueError(f"{option('charset')}: there is no character set {brief(charset)}") from None
+    inputs.check_charset(charset)
     texts, files = [], []
     for path, listed in _files(sources):
         if listed and any(other.exists() and path.samefile(other) for other in without):
@@ -116,7 +116,7 @@ def read(
         texts.append(text.lower() if lower else text)
         files.append(path)
     if not texts:
-        raise ValueError(f"{', '.join(map(str, sources))}: no text in this folder")
+        raise ValueError(f"{', '.join(map(str, sources))}: expected text files, found none")
     ended = [text if not text or text.endswith(("\n", "\r")) else text + "\n" for text in texts[:-1]]
     ended.append(texts[-1])
     stops = itertools.accumulate(map(len, ended))
@@ -140,30 +140,30 @@ def _decoded(path: Path, charset: str) -> str:
     data = inputs.read(path, inputs.MAX_CORPUS)
     text = inputs.decoded(str(path), data, charset, told=True)
     if "\0" in text:
-        raise ValueError(f"{path}: no text: character {text.index(chr(0))} is U+0000, which a vocabulary cannot hold")
+        raise ValueError(f"{path}: expected text without U+0000, found it at character {text.index(chr(0))}")
     if doubt := inputs.misread(data, text, charset):
         warnings.warn(f"{path}: {doubt}", UserWarning, stacklevel=4)
     return text
 
 
 def _tunes(path: Path, text: str) -> str:
-    """Return the tunes of a file, each after an empty line."""
+    """Return the tunes of a file, each with an empty line after it."""
     try:
         tunes = [tune for text in abc_notation.tunes_of(text) if (tune := abc_notation.plain(text))]
     except abc_reading.AbcError as error:
         raise ValueError(f"{path}: {option('abc')}: {error}") from None
-    random.Random(0).shuffle(tunes)  # those of one name stand together, and so do their state and the next tune
+    random.Random(0).shuffle(tunes)  # versions of a tune are side by side, and would tell the next one
     return "".join(f"{tune}{TUNE_END}" for tune in tunes)
 
 
 def _listed(header: Sequence[str]) -> str:
-    """Return the first names of columns."""
+    """Return the first 16 names of columns."""
     shown = ", ".join(map(brief, header[:16])) or "no columns"
     return f"{shown} and {len(header) - 16} more" if len(header) > 16 else shown
 
 
 def _column(path: Path, text: str, column: str) -> str:
-    """Return the cells of a column, a line each; empty ones are left out."""
+    """Return the cells of a column that are not empty, one in each line."""
     first = text.split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)

@@ -21,7 +21,7 @@ from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Job, TrainingReport, run
 from lstmgen.training.progress import Outline, announce
-from lstmgen.training.settings import Settings, batch_setting, changed, described, lr_setting, setting
+from lstmgen.training.settings import Settings, batch_setting, changed, check_holdout, described, lr_setting, setting
 from lstmgen.training.start import Elements, begin
 from lstmgen.training.tasks import batches, corpus, text
 from lstmgen.vocabulary import Vocabulary
@@ -29,9 +29,8 @@ from lstmgen.vocabulary import Vocabulary
 Ids = NDArray[np.int32]
 
 _UNIT = "bits/element"
-_MOST_OF_ALL = 0.5  # the greatest share that is held out where no folder is named
 _CHUNK = 1024  # elements of a held-out sequence
-LESSON_BATCH = 128
+_LESSON_BATCH = 128
 _SAMPLE = 240  # elements of the sample after each epoch
 
 
@@ -47,26 +46,27 @@ class MusicSettings(Settings):
     notation: str = setting(
         "events",
         "events: exact pitches, durations and rests, with a target at each step. lesson: names of notes and chords, "
-        "which enter as index / n_vocab, in windows with the element after each, batches of 128, RMSprop at 1e-3",
+        "which enter as index / n_vocab; windows, each with the element after it as target, batches of "
+        f"{_LESSON_BATCH}, RMSprop with the rate 1e-3",
         choices=music.NOTATIONS,
         architecture=True,
     )
     keep: str = setting(
         ",".join(music.KEPT),
-        "what is kept beside pitches and times (events): some of velocity, pedal, tempo, meter, tracks and ends "
+        "what elements tell beside pitches and times (events): some of velocity, pedal, tempo, meter, tracks and ends "
         "(where pieces begin and end), with commas between; or all, or none",
         shown="all",
     )
     holdout: float = changed(Settings, "holdout", 0.05, most=1)
     holdout_from: str = setting(
-        "", "file or folder of which alone pieces are held out. With holdout 1 all of them are", shown="none"
+        "", "file or folder of pieces. Only these are held out; with holdout 1, all of them", shown="all pieces"
     )
     transpose: bool = setting(False, "learn each piece in all twelve keys (events)", shown="")
     batch: int = batch_setting(32)
     lr: float = lr_setting(4e-3)
     dropout: float = changed(Settings, "dropout", 0.3)
-    window: int = setting(160, "number of elements T that the next one is drawn from", least=1, most=65_536)
-    length: int = setting(256, "elements of a training sequence (events)", least=2, most=65_536)
+    window: int = setting(160, "elements of a window, from which the next one is drawn", least=1, most=65_536)
+    length: int = setting(256, "elements in a training sequence (events)", least=2, most=65_536)
     weight_decay: float = setting(1e-2, "weight decay of Adam (events)", least=0, most=1)
 
     def check(self) -> None:
@@ -76,18 +76,14 @@ class MusicSettings(Settings):
         """
         super().check()
         check_keep(self.keep)
-        if self.holdout > _MOST_OF_ALL and not self.holdout_from:
-            raise ValueError(
-                f"{option('holdout')}: expected 0 to {_MOST_OF_ALL} of all pieces, found {self.holdout}: only of those "
-                f"of a folder, {option('holdout_from')}, more can be held out"
-            )
+        check_holdout(self.holdout, self.holdout_from, "pieces", "a folder")
         if self.transpose and self.notation != "events":
             raise ValueError(
                 f"{option('transpose')}: only with {option('notation', 'events')}: the lesson's chords have no pitches"
             )
 
     def unused(self) -> tuple[str, ...]:
-        """Return the names of the settings that have no effect beside the others.
+        """Return the names of the settings that have no effect with the others.
 
         >>> MusicSettings(notation="lesson").unused()
         ('keep', 'batch', 'lr', 'length', 'weight_decay')
@@ -99,7 +95,7 @@ class MusicSettings(Settings):
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """What "events" keeps beside pitches and times.
+        """What elements tell beside pitches and times.
 
         >>> MusicSettings(keep="tempo,velocity").kept
         ('velocity', 'tempo')
@@ -118,14 +114,13 @@ def train_music(
 ) -> TrainingReport:
     """Train a generator of music, and export it.
 
-    paths: files or folders of music. A file that cannot be read is skipped with a warning.
-    out: the path of the `.bin`. The model of Keras and its card lie beside it.
-    settings: see `MusicSettings`. The data that are held out are whole pieces.
-    callbacks, facts: as in `train_text`.
+    paths: the path of a file or folder of music, or a list of paths. A file that cannot be read is
+        skipped with a warning.
+    settings: see `MusicSettings`. None: the defaults. Whole pieces are held out.
+    out, callbacks, facts: as in `train_text`.
 
-    After each epoch a sample is tried. One that only repeats a note is reported. Raises `OSError`
-    or `ValueError` for music that cannot be used. Raises `ValueError` for a wrong setting, and
-    `ImportError` without Keras.
+    A sample follows each epoch, with a warning if it only repeats a note. Returns and raises the
+    same as `train_text`.
     """
     sources = corpus.paths(paths)
     start = begin(Path(out), settings or MusicSettings(), sources)
@@ -190,13 +185,13 @@ def _announce(
     held_out: list[Ids],
     short: int,
 ) -> None:
-    """Print what the training is about to do."""
+    """Print what the training will do."""
     line = (
         f"{about['pieces']} pieces of {about['elements']:,} elements, {len(vocabulary):,} different; "
         f"{len(held_out)} held out"
     )
     if short:
-        line += f"; {short} too short to learn from: a smaller length or window takes them, too"
+        line += f"; {short} too short: a smaller length or window includes them"
     events = settings.notation == "events"
     network = Outline("one-hot", len(vocabulary)) if events else Outline("scaled", 1)
     for _ in range(settings.layers):
@@ -205,7 +200,7 @@ def _announce(
     if events:
         steps, batch = batches.data_steps(_as_text(settings), training), settings.batch
     else:
-        steps, batch = batches.window_steps(_long(training, settings), settings.window, LESSON_BATCH), LESSON_BATCH
+        steps, batch = batches.window_steps(_long(training, settings), settings.window, _LESSON_BATCH), _LESSON_BATCH
     announce([line], network, steps, batch, settings.epochs)
 
 
@@ -218,12 +213,12 @@ def _vocabulary(pieces: Sequence[Sequence[str]], settings: MusicSettings) -> Voc
 def _check_size(ids: Sequence[Ids], vocabulary: Vocabulary, settings: MusicSettings) -> int:
     """Return how many pieces are too short. Raises `ValueError` if all are."""
     if len(vocabulary) < 2:
-        raise ValueError(f"the music has one element only, {vocabulary.elements[0]!r}: there is nothing to learn")
+        raise ValueError(f"the music: expected at least two different elements, found only {vocabulary.elements[0]!r}")
     least = 1 + (settings.length if settings.notation == "events" else settings.window)
     longest = max(map(len, ids))
     if longest < least:
         raise ValueError(
-            f"the longest piece has {longest} elements, expected at least {least}: give longer music, or a smaller "
+            f"the longest piece: expected at least {least} elements, found {longest}: give longer music, or a smaller "
             "window and length"
         )
     return sum(len(piece) < least for piece in ids)
@@ -232,8 +227,8 @@ def _check_size(ids: Sequence[Ids], vocabulary: Vocabulary, settings: MusicSetti
 def _held_out(sources: Sequence[Path], ids: Sequence[Ids], settings: MusicSettings) -> list[int]:
     """Return the indices of the pieces that are held out.
 
-    Together they have about the share `holdout` of the elements, of all pieces or of those of
-    `holdout_from`. Of fewer than 8 pieces none is held out, unless they are named.
+    They have about the share `holdout` of the elements in all pieces, or in those of
+    `holdout_from`. Without `holdout_from`, none of fewer than 8 pieces is held out.
     """
     named = settings.holdout_from
     if settings.holdout == 0 or (len(ids) < 8 and not named):
@@ -241,8 +236,8 @@ def _held_out(sources: Sequence[Path], ids: Sequence[Ids], settings: MusicSettin
     among = [i for i, source in enumerate(sources) if not named or _is_in(source, Path(named))]
     if not among or (settings.holdout == 1 and len(among) == len(ids)):
         raise ValueError(
-            f"{option('holdout_from')}: expected a file or folder with some of the pieces, found {os.fspath(named)!r}, "
-            f"with {len(among)} of {len(ids)}"
+            f"{option('holdout_from')}: expected a file or folder with some of the {len(ids)} pieces, found "
+            f"{os.fspath(named)!r} with {len(among)} of them"
         )
     order = np.random.default_rng(settings.seed).permutation(len(among))
     wanted, chosen = settings.holdout * sum(len(ids[i]) for i in among), []
@@ -254,12 +249,12 @@ def _held_out(sources: Sequence[Path], ids: Sequence[Ids], settings: MusicSettin
 
 
 def _is_in(source: Path, place: Path) -> bool:
-    """Return whether a file is another one, or lies in a folder."""
+    """Return whether a file is `place`, or lies in it."""
     return source.resolve().is_relative_to(place.resolve())
 
 
 def _tried(data: bytes) -> tuple[str, str | None]:
-    """Return what a sample of a model is like, and whether it is stuck."""
+    """Return in words what a sample of a model has, and a warning if it repeats itself."""
     from lstmgen.generator import Generator
     from lstmgen.model import Model
 
@@ -286,7 +281,7 @@ def _events(
 
 
 def _as_text(settings: MusicSettings) -> text.TextSettings:
-    """Return the settings by which a text would be learnt in the same way."""
+    """Return the settings with which a text is learnt in the same way."""
     return text.TextSettings(
         epochs=settings.epochs,
         batch=settings.batch,
@@ -307,7 +302,7 @@ def _long(training: list[Ids], settings: MusicSettings) -> list[Ids]:
 
 
 def _keys(vocabulary: Vocabulary) -> NDArray[np.int32]:
-    """Return the id of each element in each key, shape (12, n). Unused elements keep theirs."""
+    """Return the id of each element in each key, (12, n). An unknown element keeps its id."""
     names, ids = vocabulary.elements, vocabulary.ids
     moved = [music.transposed(names, key) for key in music.KEYS]
     return np.array([[ids.get(new, ids[old]) for old, new in zip(names, row, strict=True)] for row in moved], np.int32)
@@ -331,6 +326,6 @@ def _lesson(
     def scaled(ids: NDArray[Any]) -> NDArray[np.float32]:
         return (ids.astype(np.float64) / n).astype(np.float32)[..., None]
 
-    data = batches.windows(_long(training, settings), settings.window, LESSON_BATCH, scaled, seed=settings.seed)
+    data = batches.windows(_long(training, settings), settings.window, _LESSON_BATCH, scaled, seed=settings.seed)
     validation = batches.windows(held_out, settings.window, 256, scaled).dataset(keras) if held_out else None
     return model, network, data, validation

@@ -21,7 +21,7 @@ from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Job, TrainingReport, run
 from lstmgen.training.progress import Outline, announce
-from lstmgen.training.settings import Settings, batch_setting, changed, described, lr_setting, setting
+from lstmgen.training.settings import Settings, batch_setting, changed, check_holdout, described, lr_setting, setting
 from lstmgen.training.start import Elements, begin
 from lstmgen.training.tasks import batches
 from lstmgen.training.tasks import corpus as corpora
@@ -33,7 +33,7 @@ Ids = NDArray[np.int32]
 
 LEVELS = ("letters", "words")
 RECIPES = ("default", "lesson", "strong")
-# What the recipe "strong" takes for a setting that is not given.
+# The values of settings that are not given, with the recipe "strong".
 STRONG: dict[str, Any] = {
     "units": 640,
     "carry": True,
@@ -43,9 +43,8 @@ STRONG: dict[str, Any] = {
     "averaging": 0.999,
 }
 _LISTED = 8  # names of files that are shown
-_STRONG_BATCH = 32  # sequences, with which its settings were found
+_STRONG_BATCH = 32  # sequences: the batch for which these settings were found
 _LR = 4e-3
-_MOST_OF_ALL = 0.5  # is held out of a whole corpus
 _UNIT = "bits/char"
 _TOKEN = re.compile(r" ?\\?[^\W\d_]+| ?\d+| ?[^\w\s]|_|\s")
 
@@ -69,9 +68,10 @@ class TextSettings(Settings):
     )
     recipe: str = setting(
         "default",
-        "default: a target at each step, dropout, Adam with weight decay, and a learning rate that warms up and then "
-        "follows a cosine. lesson: windows and the element after each, in order, batches of 50, RMSprop at 1e-3; with "
-        "words, the lesson's layers and Adam. strong: as default, but with "
+        "default: a target at each step, dropout, Adam with weight decay, and a learning rate that rises and then "
+        "falls along a cosine. lesson: windows in order, each with the element after it as target, batches of "
+        f"{LESSON_BATCH}, RMSprop with the rate 1e-3; with words, the lesson's layers and Adam. strong: as default, "
+        "but with "
         + ", ".join(f"{name} {value}" for name, value in STRONG.items())
         + f", and without weight decay of biases. Its lr is {_LR:g} x sqrt(batch / {_STRONG_BATCH}) for a batch below "
         + f"{_STRONG_BATCH}, unless lr is given",
@@ -82,19 +82,19 @@ class TextSettings(Settings):
     embedding: int = setting(
         128, "size of the vector that stands for an element (level words)", least=1, most=65_536, architecture=True
     )
-    window: int = setting(100, "number of elements T that the next one is drawn from", least=1, most=65_536)
+    window: int = setting(100, "elements of a window, from which the next one is drawn", least=1, most=65_536)
     carry: bool = setting(
         False,
-        "carry the state of the network from each sequence to the next. The text is read in as many streams as a "
-        "batch has sequences. The model then remembers all that came before, in place of a window (recipe default)",
+        "carry the state of the network from each sequence to the next, and read the text in as many streams as a "
+        "batch has sequences. The model then has no window, and remembers all that came before (recipe default)",
         quiet=True,
         shown="",
     )
-    length: int = setting(50, "elements of a training sequence (recipe default)", least=2, most=65_536)
+    length: int = setting(50, "elements in a training sequence (recipe default)", least=2, most=65_536)
     weight_decay: float = setting(1e-2, "weight decay of Adam (recipe default)", least=0, most=1)
     averaging: float = setting(
         0.0,
-        "share of the averaged weights that each step keeps, which is less in the first steps. The averages are "
+        "factor by which each step keeps the averages of the weights, less in the first steps. The averages are "
         "measured and exported. 0: no averages",
         least=0,
         most=0.99999,
@@ -110,15 +110,15 @@ class TextSettings(Settings):
     lower: bool = setting(False, "learn from the text in lower case", quiet=True, shown="")
     holdout_from: str = setting(
         "",
-        "file of the corpus, by its name or path, from which alone a share is held out. With holdout 1 all of it is",
+        "file of the corpus, by its name or path. Data are held out only of this file; with holdout 1, all of it",
         quiet=True,
         shown="all files",
     )
-    column: str = setting("", "column of CSV files whose cells are the text, a line each", quiet=True)
+    column: str = setting("", "column of CSV files. The text is its cells, one in each line", quiet=True)
     abc: bool = setting(
         False,
-        "the files are tunes in ABC notation. The model learns what sounds of each tune, with lengths in eighths and "
-        "an empty line after it. Its prime is an empty line, and sampling stops at the next one",
+        "the files are tunes in ABC notation. The model learns the notes of each tune, with lengths in eighths, and an "
+        "empty line after it. Its default prime is an empty line, and a sample stops at the next one",
         quiet=True,
         shown="",
     )
@@ -129,14 +129,10 @@ class TextSettings(Settings):
         >>> TextSettings(holdout=1, holdout_from="last.txt").check()
         """
         super().check()
-        if self.holdout > _MOST_OF_ALL and not self.holdout_from:
-            raise ValueError(
-                f"{option('holdout')}: expected 0 to {_MOST_OF_ALL} of all files, found {self.holdout}: only of one "
-                f"file, {option('holdout_from')}, more can be held out"
-            )
+        check_holdout(self.holdout, self.holdout_from, "files", "one file")
 
     def unused(self) -> tuple[str, ...]:
-        """Return the names of the settings that have no effect beside the others.
+        """Return the names of the settings that have no effect with the others.
 
         >>> TextSettings(level="letters").unused()
         ('embedding', 'words')
@@ -149,11 +145,11 @@ class TextSettings(Settings):
         return tuple(names)
 
     def paced(self, elements: int) -> TextSettings:
-        """Return these settings with a batch for a text of this many elements, if none was given.
+        """Return these settings with a batch that suits a text of `elements` elements.
 
-        With the recipe "strong", `lr` is multiplied by sqrt(batch / 32) if the batch is below 32,
-        unless it was given. This is the rule of Malladi et al. (2022) for Adam. With the whole
-        rate, batches of 8 drove states of cells beyond 800, from which they never came back.
+        A batch that was given stays. With the recipe "strong" and a batch below 32, `lr` is
+        multiplied by sqrt(batch / 32), unless it was given. This is the rule of Malladi et al.
+        (2022) for Adam. Without it, batches of 8 drove cell states beyond 800 for good.
 
         >>> TextSettings().paced(1000).batch
         8
@@ -169,7 +165,7 @@ class TextSettings(Settings):
         return replace(self, batch=batch, lr=lr)
 
     def completed(self) -> TextSettings:
-        """Return these settings with those of the recipe, where none was given.
+        """Return these settings. Those that were not given have the values of the recipe.
 
         >>> TextSettings(recipe="strong", units=512).completed().dropout
         0.5
@@ -181,7 +177,7 @@ class TextSettings(Settings):
 
 
 def batch_for(sequences: int) -> int:
-    """Return the default batch for a text of this many sequences. A short text needs more steps.
+    """Return the default batch for a text of `sequences` sequences. A short text needs more steps.
 
     >>> batch_for(1000), batch_for(10_000)
     (8, 32)
@@ -200,14 +196,17 @@ def train_text(
 ) -> TrainingReport:
     """Train a generator of text, and export it.
 
-    corpus: files or folders of text.
-    out: the path of the `.bin`. The model of Keras and its card lie beside it.
-    settings: see `TextSettings`.
-    callbacks: callbacks of Keras, such as TensorBoard.
-    facts: name, description, author, license and source_url, as `lstmgen.export` takes them.
+    corpus: the path of a file or folder of text, or a list of paths.
+    out: the path of the `.bin`. The model of Keras, a `.h5`, and the card, a `.md`, are written
+        beside it.
+    settings: see `TextSettings`. None: the defaults.
+    callbacks: more callbacks of Keras, such as `keras.callbacks.TensorBoard`.
+    facts: `name`, `description`, `author`, `license` and `source_url`, as in `lstmgen.export`.
 
-    Raises `OSError` or `ValueError` that names the corpus, if it cannot be used. Raises
-    `ValueError` for a wrong setting, and `ImportError` without Keras.
+    Returns a report with the paths and the figures. Raises `OSError` or `ValueError` that names the
+    file for a corpus that cannot be used and for an output that cannot be written. Raises
+    `ValueError` for a wrong setting, and `ImportError` without Keras. After Ctrl-C it saves the
+    state for `resume`, and raises `KeyboardInterrupt`.
     """
     sources = corpora.paths(corpus)
     start = begin(Path(out), settings or TextSettings(), sources)
@@ -295,7 +294,7 @@ def parts(
     if max(map(len, training)) <= least or shortest <= settings.window:
         raise ValueError(
             f"{settings.holdout_from or shown}: too short for {option('holdout', settings.holdout)}: expected more "
-            f"than {least} {settings.level} in a row to learn from, and {settings.window} to measure on: a longer "
+            f"than {least} {settings.level} in a row to learn from, and {settings.window} to measure on: give a longer "
             "text, another holdout (0: none), or a smaller window and length"
         )
     return training, held_out
@@ -322,9 +321,10 @@ def letters(text: str) -> Vocabulary:
 
 
 def words(text: str, most: int) -> Vocabulary:
-    """Return the characters, and the most frequent words with the space before them.
+    """Return a vocabulary of all characters, and of the most frequent words.
 
-    `most` elements at most, but all characters.
+    A word has the space before it. most: the highest number of elements, if there are not more
+    characters.
     """
     characters = set(text)
     counts = Counter(token for token in _TOKEN.findall(text) if len(token) > 1)
@@ -335,23 +335,24 @@ def words(text: str, most: int) -> Vocabulary:
 
 def _check_size(path: str, text: str, ids: Ids, vocabulary: Vocabulary, settings: TextSettings) -> None:
     if not text:
-        raise ValueError(f"{path}: the corpus is empty")
+        raise ValueError(f"{path}: it is empty: give a text")
     if len(vocabulary) < 2:
-        raise ValueError(f"{path}: the corpus has one character only, {text[0]!r}: there is nothing to learn")
+        raise ValueError(f"{path}: expected at least two different characters, found only {text[0]!r}")
     least = settings.window + 1 if settings.recipe == "lesson" else settings.length + 1
     least += settings.batch or 0
     if len(ids) < least:
         raise ValueError(
-            f"{path}: the corpus has {len(ids)} {settings.level}, expected at least {least}: a longer text, or a "
-            "smaller window, length and batch"
+            f"{path}: expected at least {least} {settings.level}, found {len(ids)}: give a longer text, or a smaller "
+            "window, length and batch"
         )
 
 
 def split(ids: Ids, holdout: float, blocks: int = 6, least: int = 1) -> tuple[list[Ids], list[Ids]]:
-    """Cut `blocks` evenly spaced pieces, the share `holdout`, out of the text: (training, held
-    out).
+    """Cut evenly spaced blocks out of a text. Returns the pieces that stay, and the blocks.
 
-    Fewer blocks, but one, if they had less than `least` elements.
+    holdout: the share of the elements in all blocks together.
+    blocks: how many blocks there are at most. There is at least one.
+    least: how many elements a block has, if there are several blocks.
     """
     blocks = max(1, min(blocks, int(len(ids) * holdout / least)))
     size = int(len(ids) * holdout / blocks)
@@ -364,7 +365,7 @@ def split(ids: Ids, holdout: float, blocks: int = 6, least: int = 1) -> tuple[li
 
 
 def _excerpt(data: bytes, length: int = 160) -> str:
-    """Return what a generator says, in one line."""
+    """Return a sample of a generator, in one line."""
     from lstmgen.generator import Generator
     from lstmgen.model import Model
 
@@ -374,9 +375,9 @@ def _excerpt(data: bytes, length: int = 160) -> str:
 
 
 def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: int) -> dict[str, Any]:
-    """Return the bits per character of the held-out texts, as lstmgen scores them.
+    """Return the bits per character of the held-out texts, as `Generator.score` computes them.
 
-    The first `window` elements of each are context only.
+    The first `window` elements of each text are only context.
     """
     from lstmgen.generator import Generator
     from lstmgen.model import Model
@@ -402,7 +403,7 @@ def _measured(data: bytes, held_out: list[Ids], vocabulary: Vocabulary, window: 
 
 
 def _described(settings: TextSettings, n: int) -> Outline:
-    """Return the network that will be trained, before Keras makes it."""
+    """Return in words the network to train. It needs no Keras."""
     network = Outline("one-hot" if settings.level == "letters" else "ids", n)
     if settings.level == "words":
         network.embedding(settings.embedding)
@@ -414,7 +415,7 @@ def _described(settings: TextSettings, n: int) -> Outline:
 
 
 def _input(keras: Any, settings: TextSettings, n: int, steps: int | None, rows: int | None = None) -> list[Any]:
-    """Return the input, and how an element becomes numbers."""
+    """Return the first layers: the input, and an Embedding for words."""
     if settings.level == "letters":
         return [keras.Input(batch_shape=(rows, steps, n))]
     return [keras.Input(batch_shape=(rows, steps)), keras.layers.Embedding(n, settings.embedding, name="embedding")]
@@ -430,11 +431,11 @@ def per_step(
     *,
     ends: bool = False,
 ) -> Any:
-    """Return the default recipe: (model to train, maker of the one to save, data, validation).
+    """Return (model to train, function that makes the one to save, batches, held-out data).
 
-    `keys` (k, n) holds the id of each element in each of k forms that are equally good, such as
-    keys of music: each training sequence is shown in one of them. ends: whether how texts begin and
-    end is to be learnt.
+    keys: an array of the shape (k, n), or None. Row i has the id of each element in the i-th of k
+        equivalent forms, such as the keys of music. Each training sequence has a random form.
+    ends: whether an epoch has the first and the last slice of each text.
     """
     layers = keras.layers
 
@@ -478,8 +479,10 @@ def per_step(
 
 
 def _follow_soon(keras: Any, optimizer: Any) -> None:
-    """Let the averages of the weights forget the first steps: after `t` steps they keep at most
-    (1 + t) / (10 + t), as `tf.train.ExponentialMovingAverage` does with `num_updates`.
+    """Let the averages of the weights forget the first steps.
+
+    Step t keeps them by a factor of at most (1 + t) / (10 + t), as
+    `tf.train.ExponentialMovingAverage` with `num_updates`.
     """
     ops, most = keras.ops, optimizer.ema_momentum
 
