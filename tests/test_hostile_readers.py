@@ -406,7 +406,10 @@ def outputs(write_h5: Write, lstm_arrays: Callable[..., Any]) -> Callable[..., P
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no output chosen": ({}, "expected one output, found 2: choose with output: a, b"),
     "an output that is not there": ({"output": "c"}, "output: expected one of a, b, found 'c'"),
-    "an output and heads": ({"output": "a", "heads": "pitch=a,step=b,duration=a"}, "give either output or heads"),
+    "an output and heads": (
+        {"output": "a", "heads": "pitch=a,step=b,duration=a"},
+        "output and heads: give one of the two",
+    ),
     "a window of 0": ({"window": 0}, "window: expected an integer from 1 to 65536, found 0"),
     "a window that is true": ({"window": True}, "window: expected an integer from 1 to 65536, found True"),
     "a second architecture": ({"config": "Dense(2)"}, "config: the file holds the architecture itself"),

@@ -1,4 +1,4 @@
-"""Sequences that are drawn side by side, and that join and leave at any element."""
+"""A batch of sequences that are drawn side by side. Each may join and leave at any element."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lstmgen.engine_terms import UNLIMITED, compiled_grammar, decode, stops_of
 from lstmgen.errors import option
 from lstmgen.generator import Generator
 from lstmgen.model import Model
-from lstmgen.options import SHOWN_DEFAULTS, TABLE, SamplingOptions, checked, with_positional
+from lstmgen.options import MOST_SEQUENCES, SHOWN_DEFAULTS, TABLE, SamplingOptions, checked, with_positional
 from lstmgen.signatures import with_keywords
 from lstmgen.stream import Logprobs
 from lstmgen.vocabulary import Ids
@@ -21,12 +21,12 @@ _JOINING = tuple(name for name in TABLE if name not in (*_ONE_BY_ONE, "include_p
 
 
 class Prepared(NamedTuple):
-    """What the engine is told of a sequence.
+    """A sequence that is ready to join a batch.
 
     prime: the ids of its prime.
-    added: how many of them, at the start, the user has not given.
-    sampler: the options of its sampler.
-    request: all else.
+    added: how many ids at the start of the prime the model adds.
+    sampler: the options of its sampler, as the engine takes them.
+    request: its other options, as the engine takes them.
 
     >>> import lstmgen
     >>> len(lstmgen.Batch("latex").prepare({"prime": "Let"}).prime)
@@ -72,7 +72,7 @@ class Sequence:
     def take(self) -> str | list[str] | list[int]:
         """Return what was drawn since the last call, as `Generator.sample` returns it.
 
-        If elements are bytes, a character of UTF-8 that is not complete comes with its rest.
+        If elements are bytes, a character is returned when all of its bytes are drawn.
 
         >>> import lstmgen
         >>> batch = lstmgen.Batch("latex")
@@ -190,7 +190,7 @@ class Batch:
 
     def __init__(self, source: Source | Model, *, most: int = 64, threads: int = 1) -> None:
         self._generator = Generator(source, threads=threads)
-        self._engine = self._generator._batch(Integer(1, most=4096).check("most", most))
+        self._engine = self._generator._batch(Integer(1, most=MOST_SEQUENCES).check("most", most))
         self._sequences: dict[int, Sequence] = {}
 
     @property

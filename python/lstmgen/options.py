@@ -59,7 +59,8 @@ class Option(NamedTuple):
 
 _TEMPERATURE = "temperature"
 _MOST = "keeps the most likely"
-LOOKBACK = 4096  # LSTMGEN_MAX_LOOKBACK of the engine
+LOOKBACK = 4096  # elements: LSTMGEN_MAX_LOOKBACK of the engine
+MOST_SEQUENCES = 4096  # of a batch: LSTMGEN_MAX_BATCH of the engine
 _ALL = f"-1: the last {LOOKBACK}, the most that are remembered."
 _LLAMA = "llama.cpp"
 _DRY = "p-e-w 2024, github.com/oobabooga/text-generation-webui/pull/5677; llama.cpp"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from lstmgen.arguments import Integer, Number, in_short
 from lstmgen.cli.streams import file_name
 from lstmgen.escaping import printable
+from lstmgen.options import MOST_SEQUENCES
 from lstmgen.serving.limits import MIB, Limits
 
 
@@ -26,7 +27,7 @@ _PORT = _Flag("port", Integer(0, most=65535), "port to listen at; 0: any free on
 _THREADS = _Flag("threads", Integer(1), "threads that share the sequences of a model")
 # By the name of the limit in `Limits`, which has the defaults.
 _LIMITS = {
-    "parallel": _Flag("parallel", Integer(1, most=4096), "most sequences that a model draws side by side"),
+    "parallel": _Flag("parallel", Integer(1, most=MOST_SEQUENCES), "most sequences that a model draws side by side"),
     "queue": _Flag("queue", Integer(0, most=100_000), "most sequences that wait for a model"),
     "length": _Flag("max_length", Integer(1), "most elements of a sequence"),
     "seconds": _Flag("timeout", Number(0, without_least=True), "seconds that a request may take", "S"),
