@@ -59,9 +59,8 @@ def test_the_version_is_the_same_everywhere() -> None:
         return Path(ROOT, *path).read_text(encoding="utf-8")
 
     cmake = re.search(r"project\(lstmgen VERSION ([\d.]+)", read("CMakeLists.txt"))
-    header = re.findall(
-        r"#define LSTMGEN_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", read("cpp", "include", "lstmgen", "common.h")
-    )
+    common = read("cpp", "include", "lstmgen", "common.h")
+    header = re.findall(r"#define LSTMGEN_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", common)
     assert tomllib.loads(read("pyproject.toml"))["project"]["version"] == lstmgen.__version__
     assert json.loads(read("web", "package.json"))["version"] == lstmgen.__version__
     assert cmake is not None and cmake[1] == lstmgen.__version__

@@ -233,7 +233,7 @@ def _not_json(name: str, text: str, error: ValueError) -> str:
     """Return why a text is no JSON, and what to do."""
     if _PRINTED.match(text):
         code = (
-            "import ast,json,sys; o=ast.literal_eval(open(sys.argv[1],encoding='utf-8').read()); json.dump({str(k):v "
+            "import ast,json,sys; o=ast.literal_eval(open(sys.argv[1],'rb').read().decode()); json.dump({str(k):v "
             "for k,v in o.items()} if isinstance(o,dict) else o,open(sys.argv[2],'w'))"
         )
         new = f"{os.path.splitext(name)[0]}.json"
