@@ -562,6 +562,7 @@ def test_a_value_out_of_range_is_one_line(run: Any, path: str, argv: list[str], 
         (["sample", "m", "--temp", "1", "--inverse-temp", "1"], "not allowed with"),
         (["sample", "m", "--prime", "a", "--prime-file", "f"], "not allowed with"),
         (["sample", "m", "--carry", "--refresh", "2"], "not allowed with"),
+        (["sample", "m", "-o", "folder/"], "expected the name of a file, found that of a folder, 'folder/'"),
         (["info"], "model"),
     ],
 )

@@ -588,6 +588,17 @@ def test_without_a_terminal_it_is_an_error(tmp_path: Path, capsys: pytest.Captur
     assert "expected a terminal" in capsys.readouterr().err
 
 
+def test_on_a_terminal_without_a_cursor_it_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.bin").write_bytes(packed())
+    monkeypatch.setenv("TERM", "dumb")
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    assert cli.main(["play", str(tmp_path / "m.bin")]) == 1
+    assert "expected a terminal that can move its cursor, found TERM=dumb" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal")
 def test_on_a_terminal(tmp_path: Path) -> None:
     import pty

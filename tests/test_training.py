@@ -541,6 +541,16 @@ def test_export_callback_refuses_before_the_work(keras: Any, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_export_callback_never_replaces_a_file_that_is_no_model(keras: Any, tmp_path: Path) -> None:
+    from lstmgen.keras import ExportCallback
+
+    (tmp_path / "corpus.txt").write_text("abcd" * 40)
+    callback = ExportCallback(tmp_path / "corpus.txt", vocab=list("abcd"), overwrite=True)
+    callback.set_model(_tiny(keras))
+    with pytest.raises(ValueError, match=r"corpus\.txt: the export would replace a file that is no \.bin"):
+        callback.on_train_begin()
+
+
 def _tiny(keras: Any, units: int = 6) -> Any:
     layers = [keras.Input((5, 4)), keras.layers.LSTM(units), keras.layers.Dense(4, activation="softmax")]
     return keras.Sequential(layers)

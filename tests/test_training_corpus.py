@@ -10,7 +10,8 @@ import pytest
 
 import lstmgen
 from lstmgen.cli import main as cli
-from lstmgen.training import TextSettings, train_text
+from lstmgen.evaluation import evaluate
+from lstmgen.training import ClassifierSettings, MusicSettings, TextSettings, train_classifier, train_music, train_text
 from lstmgen.training.tasks import corpus
 from lstmgen.training.tasks.text import letters, parts, split
 
@@ -198,3 +199,34 @@ def test_a_text_that_is_the_output_is_refused(tmp_path: Path) -> None:
     write(tmp_path, a_txt="abc", m_md="abc")
     with pytest.raises(ValueError, match=r"m\.md: the training reads this file"):
         train_text([tmp_path / "a.txt", tmp_path / "m.md"], tmp_path / "m.bin")
+
+
+@pytest.mark.parametrize("given", ["a line\nand another", ["b" * 5000]])
+def test_a_text_in_place_of_a_path_is_told(given: Any) -> None:
+    for function in (train_text, lambda given, _: evaluate("latex", given)):
+        with pytest.raises(ValueError, match=r"expected the path of a file or a folder, found the text '(a|b)"):
+            function(given, "m.bin")
+
+
+@pytest.mark.parametrize(
+    ("function", "settings"),
+    [(train_text, TextSettings), (train_music, MusicSettings), (train_classifier, ClassifierSettings)],
+)
+def test_a_setting_in_the_wrong_place_is_told_its_place(tmp_path: Path, function: Any, settings: Any) -> None:
+    name = settings.__name__
+    for wrong, told in (
+        ({"epochs": 3}, rf"unexpected keyword argument 'epochs': it is a setting: {name}\(epochs=\.\.\.\)"),
+        ({"epoch": 3}, "unexpected keyword argument 'epoch': did you mean 'epochs'"),
+        ({"nmae": "x"}, "unexpected keyword argument 'nmae': did you mean 'name'"),
+        ({"settings": {"epochs": 3}}, rf"settings: expected a {name}, found \{{'epochs': 3\}}"),
+    ):
+        with pytest.raises(TypeError, match=told):
+            function(tmp_path / "none", tmp_path / "m.bin", **wrong)
+
+
+def test_settings_may_be_numbers_of_numpy() -> None:
+    values: Any = {"units": np.int64(4), "lr": np.float32(0.5), "carry": np.bool_(True), "level": np.str_("words")}
+    settings = TextSettings(**values)
+    settings.check()
+    assert settings == TextSettings(units=4, lr=0.5, carry=True, level="words")
+    assert type(settings.units) is int

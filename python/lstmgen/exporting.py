@@ -710,14 +710,21 @@ def check_other_file(source: Source, out: File) -> None:
 
     >>> check_other_file("no such file.h5", "m.bin")
     """
-    if isinstance(source, bytes) or not os.path.exists(out):
-        return
-    if os.path.samefile(source, out):
+    if not isinstance(source, bytes) and os.path.exists(out) and os.path.samefile(source, out):
         raise ValueError(f"{os.fspath(out)}: the export would replace its own source: give another name")
-    if os.path.isfile(out):
-        with open(out, "rb") as file:
-            begins = file.read(8)
-        if begins and not is_bin(begins):
-            keras = begins.startswith((b"\x89HDF\r\n", b"PK\x03\x04"))
-            what = "a model of Keras" if keras else "a file that is no .bin"
-            raise ValueError(f"{os.fspath(out)}: the export would replace {what}: give a name such as my.bin")
+    check_replaceable(out)
+
+
+def check_replaceable(out: File) -> None:
+    """Raise `ValueError` if `out` is a file that has something else than a `.bin`.
+
+    >>> check_replaceable("no such file.bin")
+    """
+    if not os.path.isfile(out):
+        return
+    with open(out, "rb") as file:
+        begins = file.read(8)
+    if begins and not is_bin(begins):
+        keras = begins.startswith((b"\x89HDF\r\n", b"PK\x03\x04"))
+        what = "a model of Keras" if keras else "a file that is no .bin"
+        raise ValueError(f"{os.fspath(out)}: the export would replace {what}: give a name such as my.bin")

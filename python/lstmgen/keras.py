@@ -18,7 +18,7 @@ except ImportError as error:
     raise
 
 from lstmgen import exporting, files
-from lstmgen.exporting import ExportOptions
+from lstmgen.exporting import ExportOptions, check_replaceable
 from lstmgen.signatures import KeywordSignature
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class ExportCallback(keras.callbacks.Callback):  # type: ignore[misc]
         Raises what the class says.
         """
         data = self._converted({})
+        if not self._own:
+            check_replaceable(self.path)
         if self.path.exists() and not self.overwrite and not self._own:
             self._there = self._figure_of_file(data)
             name, figure = self._there

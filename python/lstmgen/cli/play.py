@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -67,6 +68,9 @@ def run(args: argparse.Namespace) -> None:
         raise ImportError("play needs prompt_toolkit: pip install 'lstmgen[play]'") from None
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise ValueError("play: expected a terminal as stdin and stdout; lstmgen sample writes to files and pipes")
+    if os.environ.get("TERM") in ("dumb", "unknown"):
+        kind = os.environ["TERM"]
+        raise ValueError(f"play: expected a terminal that can move its cursor, found TERM={kind}: use lstmgen sample")
     model = lstmgen.Model(args.model)
     options = {name: value for name in _FLAGS if (value := getattr(args, name, None)) is not None}
     for name in options:

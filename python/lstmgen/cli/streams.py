@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -22,7 +23,9 @@ def file_name(text: str) -> str:
 
 def as_path(text: str) -> Path:
     """Return an argument that names a file, as a path. It is a `type` of argparse."""
-    return Path(file_name(text))
+    if file_name(text).endswith(tuple(filter(None, (os.sep, os.altsep)))):  # which a path would lose
+        raise argparse.ArgumentTypeError(f"expected the name of a file, found that of a folder, {text!r:.60}")
+    return Path(text)
 
 
 def check_one_stdin(*arguments: str | Path | None) -> None:

@@ -12,11 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Self, TypeVar
 
+import numpy as np
+
+from lstmgen.arguments import near
 from lstmgen.binfile import rounding
-from lstmgen.errors import option
+from lstmgen.errors import OptionTypeError, option
 from lstmgen.escaping import brief
 
 S = TypeVar("S", bound="type[Settings]")
+T = TypeVar("T", bound="Settings")
 _MOST_OF_ALL = 0.5  # the greatest share that can be held out of all data
 
 
@@ -92,7 +96,8 @@ def described(of: S) -> S:
 
     @functools.wraps(init)
     def noting(self: Settings, **values: Any) -> None:
-        init(self, **{"told": frozenset(values), **values})
+        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
+        init(self, **{"told": frozenset(values), **plain})
 
     of.__init__ = noting  # type: ignore[method-assign]
     return of
@@ -252,6 +257,28 @@ def check_holdout(holdout: float, holdout_from: object, what: str, of: str) -> N
             f"{option('holdout')}: expected 0 to {_MOST_OF_ALL} of all {what}, found {holdout}: to hold out more of "
             f"{of}, name it in {option('holdout_from')}"
         )
+
+
+def asked_for(who: str, kind: type[T], settings: T | None, facts: Mapping[str, object], known: Sequence[str]) -> T:
+    """Return the settings of a training, or the defaults.
+
+    who: the function that was called. kind: what its settings are. facts: the other keywords that
+    it got, and known: those that it has.
+
+    Raises `TypeError` for settings of another kind, and for an unknown keyword.
+
+    >>> asked_for("train", Settings, None, {}, ["name"]).epochs
+    40
+    """
+    if settings is not None and not isinstance(settings, kind):
+        raise OptionTypeError("settings", f"a {kind.__name__}", settings)
+    for name in facts:
+        if name not in known:
+            names = [one.name for one in _listed(kind)]
+            a_setting = f": it is a setting: {kind.__name__}({name}=...)"
+            hint = a_setting if name in names else near(name, [*known, *names])
+            raise TypeError(f"{who}() got an unexpected keyword argument {name!r}{hint}")
+    return settings or kind()
 
 
 def _listed(of: Settings | type[Settings]) -> list[Field[Any]]:

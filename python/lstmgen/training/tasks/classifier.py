@@ -23,7 +23,7 @@ from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Batches, Job, TrainingReport, run
 from lstmgen.training.progress import Outline, announce
-from lstmgen.training.settings import Settings, batch_setting, changed, described, lr_setting, setting
+from lstmgen.training.settings import Settings, asked_for, batch_setting, changed, described, lr_setting, setting
 from lstmgen.training.start import Elements, begin
 
 _UNIT = "bits/label"
@@ -95,7 +95,8 @@ def train_classifier(
     Returns and raises the same as `train_text`. An error about the CSV names the file and the line.
     """
     path = Path(csv)
-    start = begin(Path(out), settings or ClassifierSettings(), [path])
+    asked = asked_for("train_classifier", ClassifierSettings, settings, facts, FACTS)
+    start = begin(Path(out), asked, [path])
     settings = start.settings
     examples = read_examples(path, settings.kind, settings.header)
     training, held_out = split(examples.targets, settings.holdout, settings.seed)

@@ -61,8 +61,12 @@ class Corpus(NamedTuple):
 
 
 def paths(sources: Sources) -> list[Path]:
-    """Return one path or several, as a list."""
-    return [Path(source) for source in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+    """Return one path or several, as a list. Raises `ValueError` for a text in place of a path."""
+    given = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    for source in given:
+        if inputs.is_text(source):
+            raise ValueError(f"expected the path of a file or a folder, found the text {brief(source)}")
+    return [Path(source) for source in given]
 
 
 def read(

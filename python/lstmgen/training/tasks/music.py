@@ -21,7 +21,16 @@ from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Job, TrainingReport, run
 from lstmgen.training.progress import Outline, announce
-from lstmgen.training.settings import Settings, batch_setting, changed, check_holdout, described, lr_setting, setting
+from lstmgen.training.settings import (
+    Settings,
+    asked_for,
+    batch_setting,
+    changed,
+    check_holdout,
+    described,
+    lr_setting,
+    setting,
+)
 from lstmgen.training.start import Elements, begin
 from lstmgen.training.tasks import batches, corpus, text
 from lstmgen.vocabulary import Vocabulary
@@ -123,7 +132,7 @@ def train_music(
     same as `train_text`.
     """
     sources = corpus.paths(paths)
-    start = begin(Path(out), settings or MusicSettings(), sources)
+    start = begin(Path(out), asked_for("train_music", MusicSettings, settings, facts, FACTS), sources)
     settings = start.settings
     pieces = music.read_pieces(sources, notation=settings.notation, keep=settings.kept)
     vocabulary = _vocabulary(pieces.pieces, settings)

@@ -21,7 +21,16 @@ from lstmgen.signatures import with_keywords
 from lstmgen.training.backend import import_keras
 from lstmgen.training.loop import Job, TrainingReport, run
 from lstmgen.training.progress import Outline, announce
-from lstmgen.training.settings import Settings, batch_setting, changed, check_holdout, described, lr_setting, setting
+from lstmgen.training.settings import (
+    Settings,
+    asked_for,
+    batch_setting,
+    changed,
+    check_holdout,
+    described,
+    lr_setting,
+    setting,
+)
 from lstmgen.training.start import Elements, begin
 from lstmgen.training.tasks import batches
 from lstmgen.training.tasks import corpus as corpora
@@ -209,7 +218,7 @@ def train_text(
     state for `resume`, and raises `KeyboardInterrupt`.
     """
     sources = corpora.paths(corpus)
-    start = begin(Path(out), settings or TextSettings(), sources)
+    start = begin(Path(out), asked_for("train_text", TextSettings, settings, facts, FACTS), sources)
     settings = start.settings = start.settings.completed()
     read = corpora.read(
         sources,
