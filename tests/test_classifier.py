@@ -9,6 +9,7 @@ import shlex
 import struct
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -318,6 +319,29 @@ def test_errors_of_a_csv_name_file_and_line(tmp_path: Path, text: str, message: 
     path = write_csv(tmp_path / "data.csv", text)
     with pytest.raises(ValueError, match=rf"data\.csv: (?s:.*){message}"):
         read_examples(path)
+
+
+def test_columns_that_are_likely_swapped_are_told(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "data.csv", "good,fine\nbad,worst\ngood,great\n")
+    with pytest.warns(UserWarning, match=r"data\.csv: each label is in one row only, .* are the columns"):
+        read_examples(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_examples(write_csv(tmp_path / "few.csv", "fine,good\nworst,bad\n"))
+
+
+@pytest.mark.parametrize(
+    ("begins", "kind"),
+    [
+        (b"PK\3\4\xff", "a zip, as .docx, .xlsx and .odt are"),
+        (b"%PDF-1.4\n\xff", "a PDF"),
+        (b"\xd0\xcf\x11\xe0", "a file of an old Office, as .doc and .xls are"),
+    ],
+)
+def test_a_file_of_another_program_is_named(tmp_path: Path, begins: bytes, kind: str) -> None:
+    (tmp_path / "words.xlsx").write_bytes(begins)
+    with pytest.raises(ValueError, match=rf"words\.xlsx: no text, but {kind}: save what is in it as text, in UTF-8"):
+        read_examples(tmp_path / "words.xlsx")
 
 
 def test_a_csv_that_cannot_be_read_is_named(tmp_path: Path) -> None:

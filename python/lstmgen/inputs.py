@@ -113,6 +113,8 @@ def decoded(name: str, data: bytes, charset: str = "utf-8", *, told: bool = Fals
     try:
         text = data.decode(charset)
     except UnicodeError as error:
+        if kind := next((kind for start, kind in _NO_TEXT.items() if data.startswith(start)), ""):
+            raise ValueError(f"{name}: no text, but {kind}: save what is in it as text, in UTF-8") from None
         likely = likely_charset(data)
         hint = "; save it as UTF-8" + (f": it may be {likely}" if likely else "")
         if told:
@@ -121,6 +123,14 @@ def decoded(name: str, data: bytes, charset: str = "utf-8", *, told: bool = Fals
     return text if marked else text.removeprefix("\ufeff")
 
 
+_NO_TEXT = {  # by the first bytes of a file
+    b"PK\x03\x04": "a zip, as .docx, .xlsx and .odt are",
+    b"\xd0\xcf\x11\xe0": "a file of an old Office, as .doc and .xls are",
+    b"%PDF": "a PDF",
+    b"\x1f\x8b": "a gzip",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+}
 _WINDOWS = frozenset(range(0x80, 0xA0)) - {0x81, 0x8D, 0x8F, 0x90, 0x9D}  # quotes, dashes and the like in cp1252
 _HEAD = 2**16  # bytes that tell the character set
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -173,6 +174,9 @@ def read_examples(path: Path, kind: str = "auto", header: str = "auto") -> Examp
             f"{path}: line {rows[-1].line}: expected at least two different labels, found only {labels[0]!r}"
         )
     texts = [row.sequence for row in rows]
+    if len(labels) == len(rows) > len(set(texts)):
+        swapped = "each label is in one row only, and sequences are in several: are the columns sequence,label?"
+        warnings.warn(f"{path}: {swapped}", UserWarning, stacklevel=2)
     numbers = kind == "numbers" or (kind == "auto" and _mostly_numbers(texts))
     letters = None if numbers else sorted(set("".join(texts)))
     ids = {letter: i for i, letter in enumerate(letters or [], 1)}
