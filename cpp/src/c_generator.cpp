@@ -43,7 +43,7 @@ lstmgen_status read_stop_texts(const lstmgen_model& model, const char* const* te
 namespace {
 
 lstmgen_status fail_busy() noexcept {
-    return fail(LSTMGEN_BUSY, "the generator is in use: by another thread, or by the caller of this callback");
+    return fail(LSTMGEN_BUSY, "the generator is in use: by another thread, or within this callback");
 }
 
 // Draws up to `length` elements and hands them to `callback`, which returns 0 to go on.

@@ -25,8 +25,7 @@ private:
 /// Acquires the flag of an object, or throws Error. The flag is null if the object was moved from.
 inline void acquire(InUse* flag, const char* name) {
     if (!flag) refuse({"the % was moved from: assign another one to it first", name});
-    if (!flag->acquire())
-        fail(ErrorCode::busy, {"the % is in use: by another thread, or by the caller of this callback", name});
+    if (!flag->acquire()) fail(ErrorCode::busy, {"the % is in use: by another thread, or within this callback", name});
 }
 
 /// Gives one call the inside of a public class to itself, with the library's rounding of floats.

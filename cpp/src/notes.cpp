@@ -76,33 +76,8 @@ bool NoteDecoder::feed(std::string_view element) noexcept {
     if (!numbered && !(kind == 'm' && is_meter(rest, end)) && !(kind == 'b' && is(rest, end, "egin")) &&
         !(kind == 'e' && is(rest, end, "nd")))
         return false;
-    const std::uint64_t at = now();
     if (kind == 'n') {
-        const std::uint16_t duration = durations_[track_] ? durations_[track_] : std::uint16_t(kQuarter);
-        const std::uint8_t velocity = velocities_[track_] ? velocities_[track_] : kVelocity;
-        Note note{at, duration, std::uint8_t(n), velocity, track_};
-        std::size_t place = count_;
-        for (std::size_t i = 0; i < count_; ++i) {
-            Note& old = notes_[i];
-            if (old.pitch != note.pitch || old.track != note.track || old.start + old.duration <= at) continue;
-            if (old.start == at)
-                place = i;  // both begin together
-            else
-                old.duration = std::uint32_t(at - old.start);
-        }
-        if (place == kRoom) return false;
-        newest_ = place;
-        if (place == count_)
-            notes_[count_++] = note;
-        else if (notes_[place].duration < duration)
-            notes_[place] = note;
-        else {
-            if (notes_[place].duration == duration) notes_[place].velocity = std::max(notes_[place].velocity, velocity);
-            newest_ = kRoom;
-        }
-        onset_ = at;
-        gap_ = 0;
-        started_ = true;
+        if (!begin_note(std::uint8_t(n))) return false;
     } else {
         newest_ = kRoom;
         if (kind == 't') gap_ = std::min(gap_ + n, kLongest);
@@ -117,6 +92,36 @@ bool NoteDecoder::feed(std::string_view element) noexcept {
         if (kind == 'e') finish();
     }
     lasting_ = kind == 'd';
+    return true;
+}
+
+bool NoteDecoder::begin_note(std::uint8_t pitch) noexcept {
+    const std::uint64_t at = now();
+    const std::uint16_t duration = durations_[track_] ? durations_[track_] : std::uint16_t(kQuarter);
+    const std::uint8_t velocity = velocities_[track_] ? velocities_[track_] : kVelocity;
+    Note note{at, duration, pitch, velocity, track_};
+    std::size_t place = count_;
+    for (std::size_t i = 0; i < count_; ++i) {
+        Note& old = notes_[i];
+        if (old.pitch != note.pitch || old.track != note.track || old.start + old.duration <= at) continue;
+        if (old.start == at)
+            place = i;  // both begin together
+        else
+            old.duration = std::uint32_t(at - old.start);
+    }
+    if (place == kRoom) return false;
+    newest_ = place;
+    if (place == count_)
+        notes_[count_++] = note;
+    else if (notes_[place].duration < duration)
+        notes_[place] = note;
+    else {
+        if (notes_[place].duration == duration) notes_[place].velocity = std::max(notes_[place].velocity, velocity);
+        newest_ = kRoom;
+    }
+    onset_ = at;
+    gap_ = 0;
+    started_ = true;
     return true;
 }
 

@@ -63,6 +63,9 @@ private:
     static constexpr std::size_t kTracks = 15;
     static constexpr std::size_t kRoom = 128 * kTracks + 1;
 
+    // Adds a note that begins now. Returns false if there is no room for it.
+    bool begin_note(std::uint8_t pitch) noexcept;
+
     Note notes_[kRoom];  // that were not taken, in any order
     std::size_t count_ = 0, newest_ = kRoom;
     std::uint64_t onset_ = 0;  // of the last note

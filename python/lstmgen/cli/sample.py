@@ -164,15 +164,7 @@ def run(args: argparse.Namespace) -> None:
     if vocabulary is None:
         options = _with_ids(options)
     files = [output for output in args.output if output != _STDOUT]
-    notation = None
-    if files:
-        from lstmgen import music
-
-        elements = vocabulary.elements if vocabulary else None
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: _assumed(message)
-            abc = joined and is_abc(generator.model)
-            notation = music.check_outputs(files, elements, joined=joined, abc=abc, bpm=args.bpm)
+    notation = _notation(args, generator.model, files, joined) if files else None
     _check_folders(files)
     follow_card(args, generator.model, options)
     seed = _seed(options)
@@ -205,6 +197,17 @@ def run(args: argparse.Namespace) -> None:
     _write(args, [*before, *drawn], joined, files, notation)
     if _STDOUT in args.output:
         _print(drawn, joined)
+
+
+def _notation(args: argparse.Namespace, model: lstmgen.Model, files: Sequence[Path], joined: bool) -> str | None:
+    """Return the notation of music that the files need, and print what it assumes."""
+    from lstmgen import music
+
+    elements = model.vocabulary.elements if model.vocabulary else None
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: _assumed(message)
+        abc = joined and is_abc(model)
+        return music.check_outputs(files, elements, joined=joined, abc=abc, bpm=args.bpm)
 
 
 def follow_card(args: argparse.Namespace, model: lstmgen.Model, options: dict[str, Any]) -> None:
