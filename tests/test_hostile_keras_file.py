@@ -18,6 +18,7 @@ import pytest
 from lstmgen import keras_file
 from lstmgen.errors import ModelFormatError
 from lstmgen.keras_file.assembly import MAX_BUILDS, Assembly
+from support.work import calls
 
 h5py = pytest.importorskip("h5py")
 
@@ -617,6 +618,15 @@ def test_models_called_twice_within_models_called_twice(small_h5: Path, monkeypa
     with pytest.raises(ModelFormatError, match=r"expected at most .* calls of layers, those within models included"):
         keras_file.read(small_h5)
     assert built == MAX_BUILDS + 1  # a full build would need 2**24
+
+
+def test_names_of_very_many_layers_take_linear_work() -> None:
+    def names(count: int) -> None:
+        assembly = Assembly(0, 1)
+        for i in range(count):
+            assembly._unique("a" if i % 2 else "x" * 39 + chr(97 + i % 26))
+
+    assert calls(lambda: names(4000)) < 15 * calls(lambda: names(400))
 
 
 @pytest.mark.parametrize(

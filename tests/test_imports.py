@@ -82,6 +82,7 @@ DOORS = {
         "lstmgen.engine_terms",  # the defaults of what these tell it
         "lstmgen.binfile.repacking",  # asks the engine whether a file is sound
         *("lstmgen.exporting", "lstmgen.grammar_facts"),  # ask it whether a grammar is
+        "lstmgen.vocabulary.vocabulary",  # asks it for the longest elements in a text
     },
 }
 

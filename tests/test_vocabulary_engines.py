@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+import random
+import re
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstmgen import _core
+from lstmgen.vocabulary import tokenizing, vocabulary
+from lstmgen.vocabulary.tokenizing import Tokenizer
 from lstmgen.vocabulary.vocabulary import Vocabulary
+from support.work import calls
 
 # Few characters, of one to four bytes of UTF-8, so that elements often begin alike.
 _PIECES = st.text("abé€😀", min_size=1, max_size=4)
@@ -73,3 +80,53 @@ def _same(elements: list[str], kind: str, text: str) -> None:
             engine.encode(text)
     else:
         np.testing.assert_array_equal(engine.encode(text), want)
+
+
+# -- work ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sizes", [3, 1000])
+def test_the_work_for_a_letter_does_not_grow_with_the_lengths_of_the_elements(sizes: int) -> None:
+    long = Vocabulary([*("a" * i + "b" for i in range(1, sizes)), "a"], "text")
+    long.encode("a" * 300)  # what the engine is asked for once
+    assert calls(lambda: long.encode("a" * 2000)) <= 16 * 2000
+
+
+@pytest.mark.parametrize("piece", [1, 5, 2**20])
+def test_a_text_is_cut_in_the_same_way_at_once(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    draw = random.Random(piece)
+    monkeypatch.setattr(vocabulary, "_PIECE", piece)
+    for _ in range(400):
+        letters = draw.choice(["ab", "a\u00e9\u20ac\U0001f600", "abc\ud800 \n"])
+        some = sorted({"".join(draw.choices(letters, k=draw.randint(0, draw.choice([3, 20])))) for _ in range(20)})
+        found = Vocabulary(some, "text")
+        text = "".join(draw.choices([*letters, *some], k=draw.randint(0, 40)))
+        assert list(found._cut(text)) == list(found._cut_at_once(text))
+    assert pickle.loads(pickle.dumps(found)).encode(text, "skip").tolist() == found.encode(text, "skip").tolist()
+
+
+def test_words_between_long_splits_are_those_between_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(1)
+    for _ in range(2000):
+        some = ["".join(draw.choices("ab ,.!\n", k=draw.randint(at > 0, 3))) for at in range(4)]
+        tokenizer = Tokenizer(filters=some[0], split=some[1], apart="".join(set(some[2])), removed=some[3][:1])
+        text = "".join(draw.choices("ab ,.!\n", k=draw.randint(0, 30)))
+        monkeypatch.setattr(tokenizing, "_SHORT", 8)
+        want = list(tokenizer.words(text))
+        monkeypatch.setattr(tokenizing, "_SHORT", 0)
+        assert list(tokenizer.words(text)) == want
+
+
+def test_a_long_split_is_not_compared_at_each_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    patterns: list[str] = []
+
+    def compiled(pattern: str, *flags: Any) -> re.Pattern[str]:
+        patterns.append(pattern)
+        return compile_pattern(pattern, *flags)
+
+    compile_pattern = re.compile
+    monkeypatch.setattr(re, "compile", compiled)
+    monkeypatch.setattr(re, "finditer", lambda pattern, *rest: compiled(pattern).finditer(*rest[:1]))
+    split = "a" * 4000 + "b"
+    assert list(Tokenizer(split=split[1:]).words(f"x{split[1:]}y")) == [("x", 0), ("y", 4001)]
+    assert max(map(len, patterns)) < 100

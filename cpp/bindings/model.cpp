@@ -1,11 +1,13 @@
 // lstmgen._core.Model with its layers and facts, and Vocabulary.
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "bindings.hpp"
 #include "interrupting.hpp"
+#include "longest_match.hpp"
 #include "lstmgen/vocabulary.hpp"
 
 namespace {
@@ -141,6 +143,7 @@ void bind_info(py::module_& m) {
 }
 
 void bind_vocabulary(py::module_& m) {
+    using lstmgen::LongestMatch;
     using lstmgen::Vocabulary;
     py::class_<Vocabulary>(m, "Vocabulary", checked_allocation())
         .def(py::init<const std::vector<std::string>&, const std::string&>(), "elements"_a, "kind"_a)
@@ -158,6 +161,26 @@ void bind_vocabulary(py::module_& m) {
                 return vocabulary.decode(ids.data(), std::size_t(ids.size()));
             },
             "ids"_a);
+    py::class_<LongestMatch>(m, "LongestMatch", checked_allocation())
+        .def(py::init([](const std::vector<std::string>& elements) {
+                 std::vector<std::uint32_t> ids;
+                 for (std::size_t i = 0; i < elements.size(); ++i)
+                     if (!elements[i].empty()) ids.push_back(std::uint32_t(i));
+                 const py::gil_scoped_release release;
+                 return LongestMatch(elements, ids);
+             }),
+             "elements"_a)
+        .def(
+            "find",
+            [](const LongestMatch& match, const py::bytes& text) {
+                const std::string_view view(text);
+                Ids found{py::ssize_t(view.size())};
+                std::uint32_t* const to = found.mutable_data();
+                const py::gil_scoped_release release;
+                match.find(view, to);
+                return found;
+            },
+            "text"_a);
 }
 
 }  // namespace

@@ -59,6 +59,7 @@ class Assembly:
         self._builds = 0
         self._invented = 0
         self._names: set[str] = set()
+        self._counts: dict[tuple[str, int], int] = {}  # by stem and digits, the number that may be free
 
     @property
     def input(self) -> Tensor:
@@ -131,11 +132,15 @@ class Assembly:
 
     def _unique(self, wanted: str) -> str:
         """Return a name that docs/format.md allows. Keras's own name is kept where it can be."""
-        name = base = re.sub(r"[^A-Za-z0-9_-]", "_", wanted, flags=re.ASCII)[:40] or "layer"
-        count = 1
-        while name in self._names:
-            count += 1
-            suffix = f"_{count}"
-            name = base[: 40 - len(suffix)] + suffix
+        name = base = re.sub(r"[^A-Za-z0-9_-]", "_", wanted[:40], flags=re.ASCII) or "layer"
+        digits = 0
+        while name in self._names:  # the least number that is free, which never becomes less
+            digits += 1
+            stem = base[: 39 - digits]
+            count = self._counts.get((stem, digits), max(2, 10 ** (digits - 1)))
+            while count < 10**digits and f"{stem}_{count}" in self._names:
+                count += 1
+            self._counts[stem, digits] = count
+            name = f"{stem}_{min(count, 10**digits - 1)}"
         self._names.add(name)
         return name

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 
 _MAX_FILTERS = 4096  # the highest number of characters in a setting
+_SHORT = 8  # characters of `split` that are soonest compared at each place of a text
 
 
 class Tokenizer(NamedTuple):
@@ -109,11 +110,20 @@ class Tokenizer(NamedTuple):
         >>> list(Tokenizer(apart="!").words("ah! oh"))
         [('ah', 0), ('!', 2), ('oh', 4)]
         """
+        text = self.lowered(text)
         outside = re.escape(self.filters + self.apart)
         character = f"[^{outside}]" if outside else "."
-        pattern = rf"{re.escape(self.split)}|((?:(?!{re.escape(self.split)}){character})+)"
-        if self.apart:
-            pattern += f"|([{re.escape(self.apart)}])"
-        for match in re.finditer(pattern, self.lowered(text), re.DOTALL):
-            if match.lastindex:
-                yield match[match.lastindex], match.start()
+        apart = f"|([{re.escape(self.apart)}])" if self.apart else ""
+        if len(self.split) <= _SHORT:
+            split = re.escape(self.split)
+            for match in re.finditer(rf"{split}|((?:(?!{split}){character})+){apart}", text, re.DOTALL):
+                if match.lastindex:
+                    yield match[match.lastindex], match.start()
+            return
+        word, at = re.compile(rf"({character}+){apart}", re.DOTALL), 0
+        while at <= len(text):
+            found = text.find(self.split, at)
+            end = len(text) if found < 0 else found
+            for match in word.finditer(text, at, end):
+                yield match[0], match.start()
+            at = end + len(self.split)

@@ -9,7 +9,7 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from operator import index
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from lstmgen.vocabulary.naming import byte_element, byte_of
 from lstmgen.vocabulary.tokenizing import Tokenizer
 
 Ids = NDArray[np.uint32]
+_FEW = 64  # characters of elements of all lengths, one of each, that are soonest looked up one by one
+_SHORT = 2**8  # characters of a text for which the same holds
+_PIECE = 2**20  # bytes of a text in which elements are found at once
 _SHOWN = 8  # elements in a repr
 
 
@@ -60,6 +63,10 @@ class Vocabulary:
         self.tokenizer = tokenizer
         self.ids = {element: i for i, element in enumerate(elements) if element}
         self._sizes = sorted({len(element) for element in elements if element}, reverse=True)
+        self._longest: _Longest | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Vocabulary, (self.elements, self.kind, self.tokenizer)
 
     def __len__(self) -> int:
         return len(self.elements)
@@ -182,6 +189,9 @@ class Vocabulary:
         return Piece(element, at, None if found is not None and limit is not None and found >= limit else found)
 
     def _cut(self, text: str) -> Iterator[Piece]:
+        if len(text) > _SHORT and sum(self._sizes) > _FEW:
+            yield from self._cut_at_once(text)
+            return
         at = 0
         while at < len(text):
             for size in self._sizes:
@@ -189,6 +199,16 @@ class Vocabulary:
                     break
             else:
                 piece = text[at]
+            yield self._piece(piece, at)
+            at += len(piece)
+
+    def _cut_at_once(self, text: str) -> Iterator[Piece]:
+        """Do the same in a time that does not depend on how long the elements are."""
+        if self._longest is None:
+            self._longest = _Longest(self.elements)
+        at = 0
+        for found in self._longest.cut(text):
+            piece = text[at] if found is None else self.elements[found]
             yield self._piece(piece, at)
             at += len(piece)
 
@@ -210,6 +230,33 @@ class Vocabulary:
         missing = [element for element in others if element != piece.element]
         known = self.ids, len(self)
         return unknown.message(*known, piece.element, place, text, piece.at, missing, skippable=skippable)
+
+
+class _Longest:
+    """Finds the longest element that begins at each place of a text."""
+
+    def __init__(self, elements: Sequence[str]) -> None:
+        from lstmgen import _core  # here, as few need it
+
+        encoded = [element.encode("utf-8", "surrogatepass") for element in elements]
+        self._sizes = [len(element) for element in encoded]
+        self._most = max(self._sizes)
+        self._match = _core.LongestMatch(encoded)
+
+    def cut(self, text: str) -> Iterator[int | None]:
+        """Yield the ids of the elements that a text is cut into; None for a character of none."""
+        data = text.encode("utf-8", "surrogatepass")
+        at = 0
+        for begin in range(0, len(data), _PIECE):
+            found = self._match.find(data[begin : begin + _PIECE + self._most]).tolist()
+            while at < min(begin + _PIECE, len(data)):
+                one = found[at - begin]
+                if one < len(self._sizes):
+                    yield one
+                    at += self._sizes[one]
+                else:
+                    yield None
+                    at += 1 if data[at] < 0x80 else 2 if data[at] < 0xE0 else 3 if data[at] < 0xF0 else 4
 
 
 def check_sequence(name: str, what: object) -> None:
