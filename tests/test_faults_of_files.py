@@ -93,6 +93,7 @@ def _music() -> bytes:
     return packed(of, vocabulary=elements, vocabulary_kind="tokens")
 
 
+OLD = b"GGUF, an old file"  # an export replaces a .bin alone
 COMMANDS = {
     "export": (["export", "{model}", "{out}", "--dtype", "int8"], "out.bin"),
     "sample": (["sample", "{model}", "--seed", "1", "--length", "5", "-o", "{out}"], "out.txt"),
@@ -158,13 +159,13 @@ def test_a_command_says_in_one_line_that_the_disk_is_full(
     folder: Path, disk: Disk, capsys: pytest.CaptureFixture[str], name: str, step: str
 ) -> None:
     words, out = command(folder, name)
-    out.write_bytes(b"old")
+    out.write_bytes(OLD)
     disk.fails(step, errno.ENOSPC)
     assert cli.main(words) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith(f"lstmgen: {out}")
     assert "cannot write: No space left on device" in last
-    assert left(out.parent) == {out.name: b"old"}
+    assert left(out.parent) == {out.name: OLD}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sets a limit on the size of a file")
@@ -178,7 +179,7 @@ def test_a_disk_that_is_full_after_some_bytes_leaves_the_old_file(
     words, out = command(folder, name)
     assert cli.main(words) == 0
     size = out.stat().st_size
-    out.write_bytes(b"old")
+    out.write_bytes(OLD)
     capsys.readouterr()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     for most in (0, size // 2, size - 1):
@@ -191,7 +192,7 @@ def test_a_disk_that_is_full_after_some_bytes_leaves_the_old_file(
         last = capsys.readouterr().err.splitlines()[-1]
         assert last.startswith(f"lstmgen: {out}")
         assert "cannot write: File too large" in last
-        assert left(out.parent) == {out.name: b"old"}
+        assert left(out.parent) == {out.name: OLD}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -633,7 +633,7 @@ def test_sample_prints_a_note_a_line(build: Any, saved: Save, run: Any, tmp_path
         (("-o", "a.aiff"), "a.aiff: such a file cannot be written: music is written as .mid"),
         (("-o", "a.mid", "--bpm", "1"), "bpm: expected 4 to 1000"),
         (("-o", "no/a.mid"), "no/a.mid: cannot write into the folder"),
-        (("--prime-file", "notes.keras"), "notes.keras: expected a MIDI file (.mid, .midi)"),
+        (("--prime-file", "notes.keras"), "notes.keras: expected a MIDI file (.mid, .midi, .kar)"),
         (("--heads", "pitch,step"), "heads: expected pitch, step, duration, found no duration"),
     ],
 )
