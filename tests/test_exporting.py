@@ -514,6 +514,26 @@ def test_a_window_may_be_an_integer_of_numpy(make: Write) -> None:
     assert exporting.convert(path, window=window) == exporting.convert(path)
 
 
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("window", np.float32(8)),
+            ("window", np.bool_(True)),
+            ("window", b"8"),
+            ("output", b"d"),
+            ("output", np.int64(5)),
+        ),
+        *(("heads", [b"d"]), ("config", np.float32(1)), ("config", {"class_name": object()})),
+    ],
+)
+def test_what_json_does_not_have_is_an_error_of_the_option(make: Write, name: str, value: Any, trusted: bool) -> None:
+    options: Any = {name: value, "trusted": trusted}
+    with pytest.raises(OptionError, match=f"^{name}: expected .*, found "):
+        exporting.convert(make(), **options)
+
+
 @pytest.mark.parametrize("text", ["a line\nand more", "b" * 5000])
 def test_a_text_that_stands_for_a_path_is_told(make: Write, text: str) -> None:
     with pytest.raises(OptionError, match=r"vocab_from: expected the path of the corpus; vocab=\.\.\. takes sorted"):

@@ -12,11 +12,10 @@ import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from numbers import Integral
 from typing import IO, Any, Unpack
 
 from lstmgen import limits
-from lstmgen.errors import ReaderDied, option, spelled_as_in_python
+from lstmgen.errors import OptionTypeError, ReaderDied, option, spelled_as_in_python
 from lstmgen.keras_file import reader, transfer
 from lstmgen.keras_file.reader import Description, ReadOptions, Source
 from lstmgen.network import Network
@@ -24,6 +23,13 @@ from lstmgen.network import Network
 # The limits of the child, beyond what it takes to start.
 _MEMORY_RATIO, _MEMORY = 64, 2**24  # bytes for each byte of the file, and bytes for any file
 _SECONDS, _SECONDS_PER_MIB = 2, 0.1  # of processor time
+
+_EXPECTED = {
+    "config": "a config as to_json gives it",
+    "output": "the name of a layer",
+    "heads": "the names of outputs",
+    "window": "an integer",
+}
 
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from lstmgen.keras_file.child import main; main()"
 
@@ -84,16 +90,26 @@ def describe(source: Source, **options: Unpack[ReadOptions]) -> Description:
 def _asked(wanted: str, source: Source, options: ReadOptions) -> Any:
     """Return what the function `wanted` of `reader` returns."""
     given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
-    if isinstance(given.get("window"), Integral) and not isinstance(given["window"], bool):
-        given["window"] = int(given["window"])  # numpy has integers of its own
     trusted = given.pop("trusted", None)
     if trusted is None:
         trusted = os.environ.get("LSTMGEN_TRUST") == "1"
-    if trusted:
-        return getattr(reader, wanted)(source, **given)
     if "config" in given:
         given["config"] = reader.architecture(given["config"])  # any mapping, as a dict
+    given = {name: _plain(name, value) for name, value in given.items()}
+    if trusted:
+        return getattr(reader, wanted)(source, **given)
     return _Reader(wanted, source).ask(given)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return the value of an option as JSON has it: numpy has integers, texts and lists of its own.
+
+    Raises `OptionTypeError` for a value that JSON does not have.
+    """
+    try:
+        return json.loads(json.dumps(value, default=lambda other: other.tolist()))
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        raise OptionTypeError(name, _EXPECTED[name], value) from None
 
 
 class _Reader:

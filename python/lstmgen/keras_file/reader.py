@@ -9,13 +9,13 @@ import reprlib
 import stat
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypedDict, Unpack
 
 from lstmgen import heads as notes
 from lstmgen import inputs
-from lstmgen.errors import ModelFormatError, OptionError, option
+from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, option
 from lstmgen.keras_file import hdf5, inference, layer_list, lookups, mask_ops, recurrent, textgenrnn, tf_checkpoint
 from lstmgen.keras_file.assembly import Assembly, Tensor
 from lstmgen.keras_file.layers import KINDS, Item, build, refusal, roles
@@ -522,6 +522,8 @@ def architecture(config: Architecture) -> Mapping[str, Any]:
     Raises `ValueError` if it gives none.
     """
     where = option("config")
+    if not isinstance(config, os.PathLike | Iterable):
+        raise OptionTypeError("config", "a path, layers or a mapping", config)
     if isinstance(config, os.PathLike) or (isinstance(config, str) and _is_path(config)):
         where = os.fspath(config)
         data = inputs.read(config, MAX_CONFIG)
