@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstmgen import _core
-from lstmgen.vocabulary import tokenizing, vocabulary
+from lstmgen.vocabulary import vocabulary
 from lstmgen.vocabulary.tokenizing import Tokenizer
 from lstmgen.vocabulary.vocabulary import Vocabulary
 from support.work import calls
@@ -105,16 +105,22 @@ def test_a_text_is_cut_in_the_same_way_at_once(monkeypatch: pytest.MonkeyPatch, 
     assert pickle.loads(pickle.dumps(found)).encode(text, "skip").tolist() == found.encode(text, "skip").tolist()
 
 
-def test_words_between_long_splits_are_those_between_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def words_by_one_pattern(tokenizer: Tokenizer, text: str) -> list[tuple[str, int]]:
+    """The words of a text, with the split tried at each place of it."""
+    split, apart, outside = (re.escape(part) for part in (tokenizer.split, tokenizer.apart, tokenizer.filters))
+    character = f"[^{outside}{apart}]" if outside or apart else "."
+    pattern = rf"{split}|((?:(?!{split}){character})+)" + (f"|([{apart}])" if apart else "")
+    found = re.finditer(pattern, tokenizer.lowered(text), re.DOTALL)
+    return [(match[match.lastindex], match.start()) for match in found if match.lastindex]
+
+
+def test_words_between_splits_are_those_of_one_pattern() -> None:
     draw = random.Random(1)
     for _ in range(2000):
         some = ["".join(draw.choices("ab ,.!\n", k=draw.randint(at > 0, 3))) for at in range(4)]
         tokenizer = Tokenizer(filters=some[0], split=some[1], apart="".join(set(some[2])), removed=some[3][:1])
         text = "".join(draw.choices("ab ,.!\n", k=draw.randint(0, 30)))
-        monkeypatch.setattr(tokenizing, "_SHORT", 8)
-        want = list(tokenizer.words(text))
-        monkeypatch.setattr(tokenizing, "_SHORT", 0)
-        assert list(tokenizer.words(text)) == want
+        assert list(tokenizer.words(text)) == words_by_one_pattern(tokenizer, text)
 
 
 def test_a_long_split_is_not_compared_at_each_letter(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 KERAS_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 
 _MAX_FILTERS = 4096  # the highest number of characters in a setting
-_SHORT = 8  # characters of `split` that are soonest compared at each place of a text
 
 
 class Tokenizer(NamedTuple):
@@ -114,12 +113,6 @@ class Tokenizer(NamedTuple):
         outside = re.escape(self.filters + self.apart)
         character = f"[^{outside}]" if outside else "."
         apart = f"|([{re.escape(self.apart)}])" if self.apart else ""
-        if len(self.split) <= _SHORT:
-            split = re.escape(self.split)
-            for match in re.finditer(rf"{split}|((?:(?!{split}){character})+){apart}", text, re.DOTALL):
-                if match.lastindex:
-                    yield match[match.lastindex], match.start()
-            return
         word, at = re.compile(rf"({character}+){apart}", re.DOTALL), 0
         while at <= len(text):
             found = text.find(self.split, at)
