@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmgen import _core, grammars
+from lstmgen import _core
 from lstmgen.errors import OptionError, named, option, spelled_as_in_python
 from lstmgen.escaping import brief
 from lstmgen.model import Model
@@ -197,6 +197,8 @@ def compiled_grammar(model: Model, values: Mapping[str, Any]) -> _core.Grammar |
     except OptionError:
         raise
     except ValueError as error:
+        from lstmgen import grammars  # here, since few need it
+
         hint = ""
         if text in grammars.__all__:
             by_text = "; a grammar is sent as its text, not by a name"

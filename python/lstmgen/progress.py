@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -128,6 +127,8 @@ def busy(what: str) -> Iterator[None]:
     if _busy or not _may_show():
         yield
         return
+    import threading  # here, since few need it and imports are half of the start
+
     over = threading.Event()
     with bar(None, "", what, bar_format="{desc}: {elapsed} so far") as shown:
 
@@ -149,10 +150,12 @@ def busy(what: str) -> Iterator[None]:
 
 def _may_show() -> bool:
     """Return whether work of the library may show a bar here and now."""
+    if _open or not (sys.stderr.isatty() or in_notebook()):
+        return False
+    import threading
+
     return (
-        not _open
-        and (sys.stderr.isatty() or in_notebook())
-        and threading.current_thread() is threading.main_thread()
+        threading.current_thread() is threading.main_thread()
         and "TQDM_DISABLE" not in os.environ
         and len(getattr(getattr(sys.modules.get("tqdm"), "tqdm", None), "_instances", ())) <= _busy
     )
