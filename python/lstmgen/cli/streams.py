@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from lstmgen import inputs
+from lstmgen import charsets, inputs
 
 DASH = "-"
 MAX_MODEL = 2**32  # bytes, as of a `.bin` that is a file
@@ -47,7 +47,7 @@ def model_source(name: str) -> str | bytes:
 def read_text(path: str | Path, most: int = inputs.MAX_TEXT) -> str:
     """Return the text of a file or of stdin, in UTF-8, of at most `most` bytes."""
     name, data = ("stdin", read_stdin(most)) if str(path) == DASH else (str(path), inputs.read(path, most))
-    return inputs.decoded(name, data)
+    return charsets.decoded(name, data)
 
 
 def check_stdout(what: str) -> None:

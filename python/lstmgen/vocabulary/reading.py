@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lstmgen import inputs
+from lstmgen import charsets, inputs
 from lstmgen.errors import OptionError, option
 from lstmgen.escaping import brief
 from lstmgen.vocabulary import pickles
@@ -149,7 +149,7 @@ def read_corpus(path: File, outputs: int, *, lower: bool = False, charset: str =
     if charset == "bytes":
         text = (data.lower() if lower else data).decode("latin-1")
     else:
-        text = inputs.decoded(name, data, charset, told=True, marked=True)
+        text = charsets.decoded(name, data, charset, told=True, marked=True)
         text = text.lower() if lower else text
     mark = _BOM.encode().decode("latin-1") if charset == "bytes" else _BOM
     for variant, assumed in _variants(name, text, mark):
@@ -187,7 +187,7 @@ def read_text(path: File, most: int = inputs.MAX_TEXT) -> str:
     ...     read_text(f"{folder}/a.txt")
     'Let $X$'
     """
-    return inputs.decoded(os.fspath(path), inputs.read(path, most))
+    return charsets.decoded(os.fspath(path), inputs.read(path, most))
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def _read_file(path: File) -> Any:
         return _unpickled(name, data, "joblib" if name.lower().endswith(".joblib") else "pickle")
     if data.startswith(b"PK\x03\x04"):
         raise ValueError(f"{name}: a zip, such as a .npz; expected {_KINDS}")
-    text = inputs.decoded(name, data)
+    text = charsets.decoded(name, data)
     lines = name.lower().endswith(".txt") and not _is_json(text) and not _PRINTED.match(text)
     return _lines(name, text) if lines else _read_json(name, text)
 

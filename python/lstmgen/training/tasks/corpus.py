@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lstmgen import inputs
+from lstmgen import charsets, inputs
 from lstmgen.errors import option
 from lstmgen.escaping import brief
 from lstmgen.music import abc_notation, abc_reading
@@ -101,7 +101,7 @@ def read(
     >>> corpus.text, corpus.names
     ('abc\\nd', ('a.txt', 'b.txt'))
     """
-    inputs.check_charset(charset)
+    charsets.check_charset(charset)
     texts, files = [], []
     for path, listed in _files(sources):
         if listed and any(other.exists() and path.samefile(other) for other in without):
@@ -142,10 +142,10 @@ def _files(sources: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
 
 def _decoded(path: Path, charset: str) -> str:
     data = inputs.read(path, inputs.MAX_CORPUS)
-    text = inputs.decoded(str(path), data, charset, told=True)
+    text = charsets.decoded(str(path), data, charset, told=True)
     if "\0" in text:
         raise ValueError(f"{path}: expected text without U+0000, found it at character {text.index(chr(0))}")
-    if doubt := inputs.misread(data, text, charset):
+    if doubt := charsets.misread(data, text, charset):
         warnings.warn(f"{path}: {doubt}", UserWarning, stacklevel=4)
     return text
 
