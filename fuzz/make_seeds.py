@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import pickle
 import random
+import struct
 import sys
 import zipfile
 from pathlib import Path
@@ -19,14 +21,17 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+import test_abc as of_abc  # noqa: E402
 import test_grammar  # noqa: E402
 import test_hostile_container as hostile  # noqa: E402
 import test_hostile_inputs as of_inputs  # noqa: E402
 import test_hostile_music as of_music  # noqa: E402
+import test_hostile_readers as of_readers  # noqa: E402
 import test_layers as every  # noqa: E402
 import test_pickles as pickles  # noqa: E402
 from lstmgen import _core  # noqa: E402
 from lstmgen.music import Meter, Note, Pedal, Tempo, midi  # noqa: E402
+from support import checkpoints  # noqa: E402
 from support.gguf_bytes import boolean, strings, take_apart, u32  # noqa: E402
 from support.networks import network, packed  # noqa: E402
 
@@ -173,6 +178,75 @@ def keras_files() -> dict[str, bytes]:
     return found
 
 
+def tunes() -> dict[str, bytes]:
+    """Return tunes in ABC notation."""
+    texts = [of_abc.FOLK, *(of_abc.HEAD + text for text, *_ in (*of_abc.MEANS.values(), *of_abc.WORK.values()))]
+    texts += (text for text, _ in of_abc.HOSTILE.values())
+    return {str(i): text.encode("latin-1")[:4000] for i, text in enumerate(texts)}
+
+
+def scores() -> dict[str, bytes]:
+    """Return scores as fuzz/readers.py reads them: the first byte chooses the kind."""
+    sound = of_music.score(of_music.NOTE * 4).encode()
+    found = {f"text.{i}": b"\2" + text.encode()[:4000] for i, (text, _) in enumerate(of_music.SCORES.values())}
+    found |= {"text": b"\2" + sound, "text.utf-16": b"\2" + sound.decode().encode("utf-16")}
+    for i, name in enumerate(("a.xml", "../a.xml", "META-INF/container.xml")):
+        of_music.zipped(path := io.BytesIO(), name, sound)
+        found[f"zip.{i}"] = bytes([2 + i % 2]) + path.getvalue()
+    for notation in (0, 1):
+        found |= {f"element.{notation}.{i}": bytes([notation, 0, i, 0]) for i in range(128)}
+        found |= {f"number.{notation}.{i}": bytes([notation, 0, 255 - i, 3, 0]) for i in range(16)}
+    return found
+
+
+def of_tensorflow() -> dict[str, bytes]:
+    """Return checkpoints as fuzz/readers.py reads them."""
+
+    def packed(kind: int, index: bytes, graph: bytes = b"", numbers: bytes = bytes(64)) -> bytes:
+        return struct.pack("<BHH", kind, len(index), len(graph)) + index + graph + numbers
+
+    child, field, tensor, variable = checkpoints.child, checkpoints.field, checkpoints.tensor, checkpoints.variable
+    kernels = [tensor([3, 2], 0, 24), *(kernel for kernel, _ in of_readers.KERNELS.values())]
+    nodes = b"".join(field(1, node) for node in checkpoints.DENSE)
+    header = checkpoints.entry(*checkpoints.HEADER)
+    bias = checkpoints.entry(b"b", tensor([2], 24, 8))
+    found = {}
+    for i, kernel in enumerate(kernels):
+        found[f"kernel.{i}"] = packed(7, header + bias + checkpoints.entry(b"k", kernel), nodes)
+    of_cell = ("kernel", "recurrent_kernel", "bias")
+    exported = (
+        child(1, "variables"),
+        child(2, "0") + child(3, "1"),
+        variable("k", "m/d/kernel"),
+        variable("b", "m/d/b"),
+    )
+    layers = (
+        child(1, "embed") + child(2, "rnn") + child(3, "both") + child(4, "out"),
+        child(5, "embeddings"),
+        child(6, "cell"),
+        child(7, "forward_layer") + child(7, "backward_layer"),
+        child(8, "kernel") + child(9, "bias"),
+        variable("e"),
+        b"".join(map(child, (10, 11, 12), of_cell)),
+        child(6, "cell"),
+        *map(variable, "kbxyz"),
+    )
+    shapes = {"e": [5, 2], "k": [4, 5], "b": [5], "x": [2, 8], "y": [2, 8], "z": [8]}
+    entries = header + b"".join(
+        checkpoints.entry(name.encode(), tensor(shape, 0, 4 * math.prod(shape))) for name, shape in shapes.items()
+    )
+    saved = {"class_name": "Sequential", "keras_version": "2.9.0", "config": {"layers": []}}
+    metadata = field(1, field(3, b"root") + field(5, json.dumps(saved).encode()))
+    for name, listed in (("exported", exported), ("layers", layers)):
+        graph = b"".join(field(1, node) for node in listed)
+        found[name] = packed(3, entries, graph, bytes(200))
+        found[f"{name}.saved"] = packed(11, entries, graph, metadata.ljust(200, b"\0"))
+    graphs = (make() for make, _ in of_readers.GRAPHS.values())
+    found |= {f"graph.{i}": packed(3, header, graph[5:]) for i, graph in enumerate(graphs) if len(graph) < 20_000}
+    indices = (make() for make, _ in of_readers.INDICES.values())
+    return found | {f"index.{i}": packed(0, index) for i, index in enumerate(indices) if len(index) < 20_000}
+
+
 def readers() -> dict[str, dict[str, bytes]]:
     """Return the corpora of fuzz/readers.py."""
     notes = [Note(i / 2, 0.5 + i % 2, 60 + i) for i in range(8)]
@@ -185,6 +259,9 @@ def readers() -> dict[str, dict[str, bytes]]:
             "all": midi.midi_file(notes, 100, meters=[Meter(0, 3, 4)], pedals=[Pedal(0, 2)], tempos=[Tempo(1, 90)]),
             **{f"mutation.{i}": data for i, (data, _) in enumerate(of_music.MIDI.values())},
         },
+        "abc": tunes(),
+        "musicxml": scores(),
+        "checkpoint": of_tensorflow(),
         "layers": {str(i): text.encode() for i, text in enumerate(layers)},
         "rows": {
             "letters": b'text,label\nabc,x\n"d,e",y\n',

@@ -6,6 +6,7 @@ import struct
 import sys
 import tracemalloc
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -176,7 +177,7 @@ def score(body: str) -> str:
     )
 
 
-def zipped(path: Path, name: str, data: bytes) -> None:
+def zipped(path: Path | BytesIO, name: str, data: bytes) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(
             "META-INF/container.xml", f'<container><rootfiles><rootfile full-path="{name}"/></rootfiles></container>'
@@ -253,6 +254,16 @@ def test_humdrum_too_large_for_music21_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.krn").write_text("**kern\n" + "4c\n" * 100_000, encoding="utf-8")
     with pytest.warns(UserWarning, match="skipped"), pytest.raises(ValueError, match="at most 262,144 bytes"):
         music.read_pieces(tmp_path / "a.krn", cache=False, jobs=1)
+
+
+def test_reason_why_a_file_is_skipped_can_be_shown(tmp_path: Path) -> None:
+    path = tmp_path / "a\x1b[2J.musicxml"
+    path.write_text(score("<note><type>\x9b2J" + "\u202e" * 300 + "</type></note>"), encoding="utf-8")
+    with pytest.warns(UserWarning, match="skipped") as warned, pytest.raises(ValueError, match="x9b2J") as caught:
+        music.read_pieces(tmp_path, cache=False, jobs=1)
+    for message in (str(warned[0].message), str(caught.value)):
+        assert message.isprintable()
+        assert len(message.partition("cannot read it: ")[2]) <= 300
 
 
 def test_reading_that_takes_too_long_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

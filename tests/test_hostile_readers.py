@@ -19,69 +19,18 @@ from hypothesis import strategies as st
 
 from lstmgen import ModelFormatError, keras_file
 from lstmgen.keras_file import reader, tf_checkpoint
-
-# -- protocol buffers and LevelDB's tables ---------------------------------------------------------
-
-
-def varint(value: int) -> bytes:
-    data = b""
-    while value > 127:
-        data += bytes([value & 127 | 128])
-        value >>= 7
-    return data + bytes([value])
-
-
-def field(number: int, value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
-Entries = Sequence[tuple[bytes, bytes]]
-
-
-def block(entries: Entries) -> bytes:
-    data = b"".join(varint(0) + varint(len(key)) + varint(len(value)) + key + value for key, value in entries)
-    return data + struct.pack("<II", 0, 1)
-
-
-def index(entries: Entries, times: int = 1, compressed: int = 0) -> bytes:
-    """Return an index whose block of entries is named `times` times."""
-    data = block(entries)
-    handles = block([(b"z%d" % i, varint(0) + varint(len(data))) for i in range(times)])
-    at = len(data) + 5
-    footer = varint(0) + varint(0) + varint(at) + varint(len(handles))
-    return (
-        data
-        + bytes([compressed])
-        + bytes(4)
-        + handles
-        + bytes(5)
-        + footer.ljust(40, b"\0")
-        + struct.pack("<Q", 0xDB4775248B80FB57)
-    )
-
-
-HEADER = (b"", field(1, 1))
-GRAPH = b"_CHECKPOINTABLE_OBJECT_GRAPH"
-
-
-def child(at: int, name: str) -> bytes:
-    return field(1, field(1, at) + field(2, name.encode()))
-
-
-def variable(key: str, name: str = "") -> bytes:
-    return field(2, field(1, b"VARIABLE_VALUE") + field(2, name.encode()) + field(3, key.encode()))
-
-
-def graph(*nodes: bytes) -> bytes:
-    data = b"".join(field(1, node) for node in nodes)
-    return varint(len(data)) + bytes(4) + data
-
-
-def tensor(shape: Sequence[int], offset: int, size: int, dtype: int = 1) -> bytes:
-    sizes = b"".join(field(2, field(1, n)) for n in shape)
-    return field(1, dtype) + field(2, sizes) + field(4, offset) + field(5, size)
+from support.checkpoints import (
+    DENSE,
+    GRAPH,
+    HEADER,
+    child,
+    field,
+    graph,
+    index,
+    tensor,
+    variable,
+    varint,
+)
 
 
 def checkpoint(
@@ -92,9 +41,6 @@ def checkpoint(
     (folder / "c.index").write_bytes(index([(b"", header), described, *entries]))
     (folder / "c.data-00000-of-00001").write_bytes(data + bytes(4096))
     return folder / "c"
-
-
-DENSE = (child(1, "dense"), child(2, "kernel") + child(3, "bias"), variable("k"), variable("b"))
 
 
 def dense(folder: Path, kernel: bytes | None = None) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lstmgen import inputs
+from lstmgen.escaping import printable
 from lstmgen.music import abc_notation, abc_reading, midi
 from lstmgen.music.elements import check_keep, encode, encode_rows
 from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
@@ -164,7 +165,7 @@ def without_notes(has_drums: bool) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return an error as one line of at most 300 characters.
+    """Return an error as one line of at most 300 characters, which a terminal may show.
 
     >>> reason(ValueError("two\\nlines")), reason(KeyError("C4"))
     ('two lines', "KeyError: 'C4'")
@@ -172,7 +173,7 @@ def reason(error: BaseException) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     text = " ".join(text.split())
     kind = "" if isinstance(error, OSError | ValueError) and text else f"{type(error).__name__}: "
-    return f"{kind}{text}"[:300]
+    return printable(f"{kind}{text}"[:300])[:300]
 
 
 def needs_music21(path: Path, notation: str) -> bool:

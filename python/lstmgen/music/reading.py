@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from lstmgen import arguments, limits
 from lstmgen.errors import option
+from lstmgen.escaping import printable
 from lstmgen.files import write
 from lstmgen.music.elements import KEYS, check_keep, check_notation, transposed
 from lstmgen.music.formats import MAX_FILE, READABLE, suffix_of
@@ -111,11 +112,12 @@ def read_pieces(
     for path, result in _read_all(files, how, _Cache.at(cache, f"{_VERSION} {how} {version}"), jobs):
         if isinstance(result, str):
             skipped.append((path, result))
-            warnings.warn(f"{path}: skipped: {result}", stacklevel=2)
+            warnings.warn(f"{printable(str(path))}: skipped: {result}", stacklevel=2)
         else:
             found[path] = result
     if not found:
-        raise ValueError(f"no file could be read; the first of {len(skipped)}: {skipped[0][0]}: {skipped[0][1]}")
+        first = f"{printable(str(skipped[0][0]))}: {skipped[0][1]}"
+        raise ValueError(f"no file could be read; the first of {len(skipped)}: {first}")
     keys = KEYS if transpose else range(1)
     of_files = [(path, elements) for path, read in found.items() for elements in read]
     pieces = [transposed(elements, key) for _, elements in of_files for key in keys]
