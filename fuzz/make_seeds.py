@@ -33,7 +33,7 @@ from lstmgen import _core  # noqa: E402
 from lstmgen.music import Meter, Note, Pedal, Tempo, midi  # noqa: E402
 from support import checkpoints  # noqa: E402
 from support.gguf_bytes import boolean, strings, take_apart, u32  # noqa: E402
-from support.networks import network, packed  # noqa: E402
+from support.networks import classifier, network, packed  # noqa: E402
 
 LAYERS = {
     "lstm": [("lstm", 5), ("dense", 4, "softmax")],
@@ -106,10 +106,35 @@ def graphs_that_do_not_fit() -> dict[str, bytes]:
     return found
 
 
+def models_of_calls() -> dict[str, bytes]:
+    """Return a file of each kind, for fuzz/c_api.cpp, which reads the folder."""
+    data = ROOT / "cpp/tests/data"
+    of = network([("embedding", 3), ("lstm", 4), ("dense", 8, "softmax")], 8, 4)
+    events = ["n60", "n61", "d24", "t12", "v20", "k2", "p1", "end"]
+    everything = models()
+    return {
+        **{name: (data / name).read_bytes() for name in ("tiny.bin", "raw.bin")},
+        "classifier": classifier(),
+        "tokens": packed(of, encoding="index", vocabulary=events, vocabulary_kind="tokens"),
+        **{
+            name: everything[name] for name in ("bytes", "features", "gru.int8", "pool.f32", "repeat.bf16", "whole.f32")
+        },
+    }
+
+
 def states() -> dict[str, bytes]:
-    """Return states of the C++ tests' network."""
+    """Return states of the C++ tests' network: of other contexts, options, grammars and stops."""
     model = _core.Model.load(str(ROOT / "cpp/tests/data/tiny.bin"))
     found = {}
+    grammars = ("root ::= [a-k]*", 'root ::= "a" root "a" | [b-k]', 'root ::= ([a-c]{2,9} "k")+')
+    for i, text in enumerate(grammars):
+        for options in ({"seed": 1}, {"seed": 2, "temp": 0.5, "top_k": 3, "ban": [0]}, {"seed": 3, "mirostat": 2}):
+            generator = _core.Generator(model, options, refresh=i, threads=1)
+            generator.feed(np.arange(5, dtype=np.uint32))
+            generator.set_grammar(_core.Grammar(model, text, []), 50 if i else 2**64 - 1)
+            generator.set_stops([[1, 2], [3]], []) if i % 2 else generator.set_stops([], [b"kkk", b"abc"])
+            generator.sample(4)
+            found[f"grammar.{i}.{options['seed']}"] = generator.save_state()
     for refresh in (0, 1, 3, 12, 100):
         for n in (0, 1, 5, 40):
             generator = _core.Generator(model, {"seed": n}, refresh=refresh, threads=1)
@@ -278,7 +303,7 @@ def main(folder: str) -> None:
     """Write the corpora into folders named after the fuzzers."""
     files = models()
     corpora = {"container": files, "kernels": files, "state": states(), "c_api": calls(), "grammar": grammars()}
-    corpora |= readers()
+    corpora |= {"models": models_of_calls(), **readers()}
     for fuzzer, inputs in corpora.items():
         (to := Path(folder) / fuzzer).mkdir(parents=True, exist_ok=True)
         for name, data in inputs.items():

@@ -1,4 +1,4 @@
-"""Strict compilers accept the public headers, and the manual has each function."""
+"""Strict compilers accept the public headers, and the manual and a fuzzer have each function."""
 
 from __future__ import annotations
 
@@ -31,3 +31,8 @@ def test_every_function_is_documented() -> None:
     assert len(names) > 30
     documented = (ROOT / "docs" / "embedding.md").read_text()
     assert [name for name in names if f"`{name}`" not in documented] == []
+
+
+def test_every_function_is_fuzzed() -> None:
+    calls = (ROOT / "fuzz" / "c_api.cpp").read_text()
+    assert [name for name in functions_of_the_header() if f"{name}(" not in calls] == []
