@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
+import threading
 import tracemalloc
 import zipfile
 from io import BytesIO
@@ -272,6 +273,51 @@ def test_reading_that_takes_too_long_is_stopped(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(reading, "bound", lambda path, notation: (0.01, 2**30))
     with pytest.warns(UserWarning, match="skipped"), pytest.raises(ValueError, match="processor time, or was stopped"):
         music.read_pieces(tmp_path / "a.krn", cache=False, jobs=1)
+
+
+READY = "import json, os, signal, sys, time; sys.stdin.readline(); print(json.dumps('ready'), flush=True); "
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_waits_for_no_process_that_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
+    for i in range(jobs):
+        (tmp_path / f"{i}.krn").write_text("**kern\n4c\n*-\n", encoding="utf-8")
+    # Python loses a signal that comes while it collects garbage, so another one follows.
+    again = "while sound: os.kill(os.getppid(), signal.SIGINT); time.sleep(20)"
+    worker = READY + f"sound = '0.krn' in sys.stdin.readline(); exec({again!r}); time.sleep(600)"
+    late: list[str] = []
+
+    class Timer(threading.Timer):
+        def run(self) -> None:
+            if not self.finished.wait(60):  # the limit of time ends the process
+                late.append(self.name)
+                self.function()
+
+    monkeypatch.setattr(reading, "_WORKER", worker)
+    monkeypatch.setattr(threading, "Timer", Timer)
+    with pytest.raises(KeyboardInterrupt):
+        music.read_pieces(tmp_path, cache=False, jobs=jobs)
+    assert not late
+
+
+def test_code_beside_the_music_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("json", "hashlib", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')\n", encoding="utf-8")
+    (tmp_path / "a.krn").write_text("**kern\n4c\n*-\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")  # as in a notebook
+    assert music.read_pieces("a.krn", cache=False, jobs=1).pieces == [["d24", "n60"]]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_half_an_answer_costs_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.krn").write_text("**kern\n4c\n*-\n", encoding="utf-8")
+    monkeypatch.setattr(
+        reading, "_WORKER", READY + "sys.stdin.readline(); print('[[', end='', flush=True); sys.exit(4)"
+    )
+    with pytest.warns(UserWarning, match="skipped"), pytest.raises(ValueError, match=r"a\.krn: .*ended with status 4"):
+        music.read_pieces(tmp_path, cache=False, jobs=1)
 
 
 @pytest.mark.parametrize(

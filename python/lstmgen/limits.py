@@ -65,7 +65,7 @@ class Ran(NamedTuple):
 def run(start: str, *request: bytes, answer: IO[bytes], patience: float) -> Ran:
     """Run a process to its end.
 
-    start: its program. It finds this process's `sys.path` as JSON in `sys.argv[1]`.
+    start: its program. It finds `search_path()` as JSON in `sys.argv[1]`.
     request: its standard input, in pieces.
     answer: its standard output, an empty file, which is rewound in the end.
     patience: seconds by the clock.
@@ -83,7 +83,7 @@ def run(start: str, *request: bytes, answer: IO[bytes], patience: float) -> Ran:
 
     if not sys.executable:
         raise OSError("this program has no Python to start")
-    command = [sys.executable, "-I", "-c", start, json.dumps(sys.path)]
+    command = [sys.executable, "-I", "-c", start, json.dumps(search_path())]
     # Files, not pipes: the process cannot wait for this one, and a limit holds for their size.
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as errors:
         asked.writelines(request)
@@ -100,6 +100,19 @@ def run(start: str, *request: bytes, answer: IO[bytes], patience: float) -> Ran:
         answer.seek(0)
         errors.seek(0)
         return Ran(status, errors.read(4096))
+
+
+def search_path() -> list[str]:
+    """Return where such a process finds modules: `sys.path`, with the folder of work at its end.
+
+    Python puts that folder first in a notebook. It may be the one with the files from strangers.
+
+    >>> "" in search_path()[:-1]
+    False
+    """
+    import sys
+
+    return sorted(map(str, sys.path), key="".__eq__)
 
 
 def reason(status: int, seconds: float) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import NamedTuple
 
 from lstmgen import arguments, limits
@@ -238,11 +238,16 @@ def _parse_all(files: Sequence[Path], how: str, jobs: int) -> Iterator[tuple[Pat
     if not sys.executable:
         yield from ((path, parse(path, *how.split())) for path in files)
         return
-    with _Workers(jobs, how) as workers, ThreadPoolExecutor(max(jobs, 1)) as threads:
-        try:
-            yield from zip(files, threads.map(workers.parse, files), strict=True)
-        finally:  # if interrupted, do not wait for the files that are left
-            threads.shutdown(wait=False, cancel_futures=True)
+    with _Workers(jobs, how) as workers:
+        if jobs <= 1:  # Ctrl-C ends what the main thread does, but not what another one does
+            yield from ((path, workers.parse(path)) for path in files)
+            return
+        with ThreadPoolExecutor(jobs) as threads:
+            try:
+                yield from zip(files, threads.map(workers.parse, files), strict=True)
+            finally:  # if interrupted, do not wait for the files that are left
+                threads.shutdown(wait=False, cancel_futures=True)
+                workers.stop()
 
 
 class _Workers:
@@ -252,6 +257,8 @@ class _Workers:
         self._how = how.split()
         self._alone = count == 1  # no process is faster than this one
         self._free: SimpleQueue[subprocess.Popen[str] | None] = SimpleQueue()
+        self._all: list[subprocess.Popen[str]] = []
+        self._stopped = False
         for _ in range(count):
             self._free.put(None)
 
@@ -269,7 +276,7 @@ class _Workers:
             late.start()
             answer = self._ask(process, [str(path), self._how, *(allowed or ())])
             late.cancel()
-            if answer:
+            if answer.endswith("\n"):  # a process may die within an answer
                 result: Result = json.loads(answer)
                 self._free.put(process)
                 return result
@@ -285,25 +292,32 @@ class _Workers:
             self._free.put(None)
             raise
 
+    def stop(self) -> None:
+        """End all processes at once, and those that are just starting."""
+        self._stopped = True
+        for process in self._all:
+            process.kill()
+
     def __enter__(self) -> _Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(Empty):
-            while True:
-                process = self._free.get_nowait()
-                if process:
-                    self._end(process)
+        self.stop()
+        for process in self._all:
+            self._end(process)
 
     def _started(self) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-c", _WORKER],
+            [sys.executable, "-I", "-c", _WORKER],  # -I: a json.py in this folder is not what it imports
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             encoding="utf-8",
         )
-        self._ask(process, [str(folder) for folder in sys.path])
+        self._all.append(process)
+        if self._stopped:
+            process.kill()
+        self._ask(process, limits.search_path())
         return process
 
     @staticmethod
