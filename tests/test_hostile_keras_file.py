@@ -651,3 +651,33 @@ def test_heaps_within_heaps(small_h5: Path) -> None:
     heap = b"GCOL\x01\0\0\0" + (64 * 4000).to_bytes(8, "little") + bytes(16) + (64).to_bytes(8, "little")
     small_h5.write_bytes(data + b"".join(heap.ljust(64, b"\0") for _ in range(4000)))
     refuse(small_h5, "damaged HDF5 file: the heap at byte")
+
+
+def test_a_file_that_cannot_be_closed(small_h5: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = small_h5.read_bytes()
+
+    def close(self: Any) -> None:
+        raise RuntimeError("Can't decrement id ref count")  # as for a damaged object header
+
+    monkeypatch.setattr(h5py.File, "close", close)
+    assert keras_file.read(data, trusted=True).sizes == (2, 3, 2)
+    with pytest.raises(ValueError, match="output: expected one of"):
+        keras_file.read(data, output="none", trusted=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}, {"fletcher32": True}], ids=str)
+@pytest.mark.parametrize("maxshape", [None, (None, 12), (None, None)], ids=str)  # each has another index of chunks
+@pytest.mark.parametrize("version", ["earliest", "latest"])
+def test_a_chunk_that_is_missing_is_not_zeros(tmp_path: Path, version: str, maxshape: Any, options: Any) -> None:
+    with h5py.File(tmp_path / "w.h5", "w", libver=version) as root:
+        root.attrs["layer_names"] = [b"dense"]
+        root.create_group("dense").attrs["weight_names"] = [b"kernel"]
+        kernel = root["dense"].create_dataset("kernel", (8, 12), "f4", chunks=(2, 12), maxshape=maxshape, **options)
+        kernel[:4], kernel[6:] = 1, 1
+    config = "Dense(12, use_bias=False, input_shape=[None, 8])"
+    with pytest.raises(ModelFormatError, match=r"kernel: (declared|the file does not hold)"):
+        keras_file.read(tmp_path / "w.h5", config=config, trusted=True)
+    with h5py.File(tmp_path / "w.h5", "r+") as root:
+        root["dense/kernel"][4:6] = 1
+    (layer,) = keras_file.read(tmp_path / "w.h5", config=config, trusted=True).layers
+    assert (layer.arrays["kernel"] == 1).all()

@@ -291,6 +291,14 @@ ZIPS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: resized(zipped(zipfile.ZIP_STORED)),
         "model.weights.h5: damaged zip: its two entries for the file disagree",
     ),
+    "weights with another byte": (
+        lambda: zipped(zipfile.ZIP_STORED, weights=b"weights").replace(b"weightsPK", b"WeightsPK"),
+        "damaged zip: .*Bad CRC-32",
+    ),
+    "weights of another name": (
+        lambda: zipped(zipfile.ZIP_STORED).replace(b"model.weights.h5", b"Model.weights.h5", 1),
+        "damaged zip: .*File name in",
+    ),
     "two configs": (lambda: twice(zipped()), "expected a zip with different names, found two files of the same name"),
     "a config that is not UTF-8": (lambda: zipped(config=b"\xff{}"), "config.json: not UTF-8: byte 0 is 0xff"),
 }

@@ -219,6 +219,13 @@ def test_errors_are_the_same_in_both_ways(tmp_path: Path) -> None:
         assert told[0] == told[1]
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="the system has no such paths")
+def test_a_path_that_is_an_open_file_of_this_process(tmp_path: Path) -> None:
+    (tmp_path / "m.h5").write_bytes(weights())
+    with open(tmp_path / "m.h5", "rb") as file:
+        assert keras_file.read(f"/dev/fd/{file.fileno()}", config=DENSE).outputs == 12
+
+
 def test_messages_are_in_the_words_of_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "m.h5").write_bytes(weights())
     command = [sys.executable, "-m", "lstmgen", "export", "m.h5", "m.bin", "--config", DENSE, "--window", "0"]

@@ -168,7 +168,7 @@ def test_functions_of_libhdf5_that_write_metadata_are_not_reached(flaw: str) -> 
         del root["d/bias"]  # leaves free space
         root["d/bias"] = np.zeros(2, "f4")
     data = file.getvalue()
-    with hdf5.open_file(io.BytesIO(data)) as root, pytest.raises((KeyError, OSError), match=r"intent|read-only"):
+    with hdf5.opened(io.BytesIO(data)) as root, pytest.raises((KeyError, OSError), match=r"intent|read-only"):
         root.attrs["x"] = 1
     config = "Dense(2, input_shape=[None, 2])"
     assert keras_file.read(data, config=config).layers[0].arrays["kernel"].tolist() == np.eye(2).tolist()

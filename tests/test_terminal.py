@@ -19,6 +19,7 @@ from lstmgen.cli import main as cli
 from lstmgen.cli import terminal
 from lstmgen.errors import OptionError
 from lstmgen.escaping import printable, shown
+from lstmgen.training import progress
 from support.networks import packed
 
 EVIL = "a\x1b]0;owned\x07\x1b[2J\x9b1m\u202eb\u2066c\ud800\x00\r"
@@ -135,6 +136,38 @@ def test_a_sample_is_itself_in_a_pipe(tmp_path: Path, capfdbinary: pytest.Captur
     path.write_bytes(packed(vocabulary=["a", "\x1b[2J", *"bcdefghij"]))
     assert cli.main(["sample", str(path), "--length", "200", "--seed", "1"]) == 0
     assert b"\x1b[2J" in capfdbinary.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names of files")
+def test_names_of_files_are_harmless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = f"{TEXT}.bin"
+    Path(name).write_bytes(packed(card=json.dumps({"sample": {"temp": 0.5}, "assumed": [TEXT]})))
+    (tmp_path / f"{TEXT}.txt").write_text("abc" * 5)
+    monkeypatch.setattr("lstmgen.bench._rate", lambda *_: 1.0)
+    monkeypatch.setattr("lstmgen.model.Model.measure_limits", lambda self: (1.0, 1.0))
+    commands = [
+        ["export", name, f"{TEXT}-2.bin"],
+        ["info", name],
+        ["sample", name, "--length", "3", "-o", f"{TEXT}.out"],
+        ["bench", name, "--text", f"{TEXT}.txt"],
+    ]
+    for words in commands:
+        assert cli.main(words) == 0
+        said = "".join(capsys.readouterr())
+        assert harmless(said) and said, words
+    progress.say(TEXT)
+    assert harmless(capsys.readouterr().err)
+
+
+def test_only_one_function_of_the_command_line_prints_on_stderr() -> None:
+    folder = Path(cli.__file__).parent
+    for path in folder.glob("*.py"):
+        told = [line for line in path.read_text(encoding="utf-8").splitlines() if "file=sys.stderr" in line]
+        escaped = [line for line in told if "printable(" in line or "shown(" in line or "legend()" in line]
+        assert told == escaped, path
 
 
 @pytest.mark.parametrize("values", [[], [{"a": 1, "b": {"c": []}}], [{"a": 1}, {"b": "x\n"}, 3]])

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from lstmgen import files
+from lstmgen.cli import main as cli
+from support.networks import packed
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
@@ -22,6 +24,52 @@ def test_permissions_stay(tmp_path: Path, mode: int) -> None:
     path.chmod(mode)
     files.write(path, b"new")
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", mode)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other owners")
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_owner_stays_where_the_system_allows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    path = tmp_path / "m.bin"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    given = []
+
+    def chown(_: str, *owner: int) -> None:
+        given.append(owner)
+        if not allowed:
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", chown)
+    files.write(path, b"new")
+    assert given == [(path.stat().st_uid, path.stat().st_gid)]
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o640)
+
+
+def a_circle_of_links(folder: Path) -> Path:
+    path = folder / "circle.txt"
+    try:
+        path.symlink_to(path)
+    except OSError:
+        pytest.skip("the system allows no links")
+    return path
+
+
+def test_a_circle_of_links_is_not_replaced(tmp_path: Path) -> None:
+    path = a_circle_of_links(tmp_path)
+    with pytest.raises(OSError, match="Too many levels of symbolic links") as caught:
+        files.write(path, b"new")
+    assert caught.value.filename == str(path)
+    assert path.is_symlink()
+
+
+def test_a_circle_of_links_is_one_line_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = a_circle_of_links(tmp_path)
+    (tmp_path / "m.bin").write_bytes(packed())
+    for words in (["sample", str(tmp_path / "m.bin"), "-o", str(path)], ["train", "music", str(path), "-o", str(path)]):
+        assert cli.main(words) == 1
+        assert capsys.readouterr().err.splitlines()[-1].startswith(f"lstmgen: {path}: ")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="has no SIGKILL")

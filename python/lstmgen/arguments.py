@@ -251,13 +251,16 @@ Kind = Number | Integer | Flag | Text | Biases | Function
 
 
 def is_scalar(value: object) -> bool:
-    """Return whether a value is an array without axes, which is iterable by its type alone.
+    """Return whether a value is iterable by its type alone.
 
-    A text of numpy has no axes either, but it is a text.
+    An array without axes is, and a memoryview of several. A text of numpy has no axes either, but
+    it is a text.
 
     >>> is_scalar([]), is_scalar("a")
     (False, False)
     """
+    if isinstance(value, memoryview):
+        return value.ndim != 1
     return not isinstance(value, str) and getattr(value, "shape", None) == ()
 
 

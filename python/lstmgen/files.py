@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -64,8 +65,10 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ((4, False), True)
     """
     target = os.path.realpath(path)  # replace the file that a link points to, not the link
-    mode = os.stat(target).st_mode if os.path.exists(target) else None
-    if mode is not None and not stat.S_ISREG(mode):
+    if os.path.islink(target):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
+    old = os.stat(target) if os.path.exists(target) else None
+    if old is not None and not stat.S_ISREG(old.st_mode):
         raise OSError(f"{os.fspath(path)}: not a regular file, so it is not replaced")
     folder, name = os.path.split(target)
     start = f".{name[:100]}."
@@ -73,8 +76,8 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     temporary = os.path.join(folder, f"{start}{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as file:
-            if mode is not None:
-                os.chmod(temporary, stat.S_IMODE(mode))  # the new file has the permissions of the old one
+            if old is not None:
+                _keep(old, temporary)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -86,6 +89,14 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             message = f"cannot write: {error.strerror}"
             raise OSError(error.errno, message, os.fspath(path)) from error
         raise
+
+
+def _keep(old: os.stat_result, temporary: str) -> None:
+    """Give a file the permissions of the one that it replaces, and its owner if the system does."""
+    if hasattr(os, "chown"):
+        with contextlib.suppress(OSError):
+            os.chown(temporary, old.st_uid, old.st_gid)
+    os.chmod(temporary, stat.S_IMODE(old.st_mode))
 
 
 def _collect(folder: str, start: str) -> None:

@@ -10,6 +10,7 @@ import lstmgen
 from lstmgen.cli.streams import MODEL_HELP, check_one_stdin, file_name, model_source, read_text
 from lstmgen.cli.terminal import print_json
 from lstmgen.errors import option
+from lstmgen.escaping import printable
 
 if TYPE_CHECKING:
     from lstmgen.bench import Advice
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
         return
     if advice:
         hint = " (or of a text: --text FILE)" if text is None else ""
-        print(f"other options: how many times as fast, and the bits of an element of {scored}{hint}:")
+        print(f"other options: how many times as fast, and the bits of an element of {printable(scored)}{hint}:")
         _print(advice)
     carry = next((one for one in advice if one.option == option("refresh", None)), None)
     if carry and not carry.recommended and model.needs_windows:

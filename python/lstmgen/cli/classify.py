@@ -12,7 +12,7 @@ from lstmgen.cli.keras_options import add_labels_argument, add_vocab_argument
 from lstmgen.cli.main import reason
 from lstmgen.cli.sample import add_option
 from lstmgen.cli.streams import DASH, as_path, check_one_stdin, file_name, model_source, read_text
-from lstmgen.cli.terminal import json_list, short
+from lstmgen.cli.terminal import json_list, say, short
 from lstmgen.escaping import printable
 from lstmgen.inputs import MAX_CORPUS
 from lstmgen.options import TABLE
@@ -77,11 +77,11 @@ def run(args: argparse.Namespace) -> None:
                 right += row.label == one.label
             tell({"sequence": sequence, **one._asdict()} if args.json else _line(sequence, one))
     if known:
-        print(f"accuracy {right / known:.1%} ({right} of {known})", file=sys.stderr)
+        say(f"accuracy {right / known:.1%} ({right} of {known})")
     if failed:
         sys.stdout.flush()
         for line in failed[:-1] if len(failed) > 1 else []:
-            print(printable(line), file=sys.stderr)
+            say(printable(line))
         share = f" ({len(failed)} of {len(rows)} sequences have no label)" if len(rows) > 1 else ""
         raise ValueError(printable(failed[-1]) + share)
 

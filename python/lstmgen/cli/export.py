@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import sys
 from typing import Any
 
 import lstmgen
@@ -16,6 +15,7 @@ from lstmgen.cli import advice
 from lstmgen.cli.keras_options import add_element_arguments, add_model_arguments, export_options
 from lstmgen.cli.sample import add_option, grammar_text
 from lstmgen.cli.streams import DASH, check_stdout, file_name, model_source, write_stdout
+from lstmgen.cli.terminal import say
 from lstmgen.options import RECOMMENDED, TABLE, checked
 from lstmgen.vocabulary import reading
 
@@ -90,10 +90,10 @@ def run(args: argparse.Namespace) -> None:
     else:
         files.write(args.out, exported.data)
     for sentence in exported.assumed:
-        print(f"assumed: {sentence}", file=sys.stderr)
+        say(f"assumed: {sentence}")
     if exported.nameless:
-        print("no vocabulary: sample gives ids; --vocab-from or --vocab gives them names", file=sys.stderr)
+        say("no vocabulary: sample gives ids; --vocab-from or --vocab gives them names")
     name = "stdout" if args.out == DASH else args.out
-    print(f"{name}: {len(exported.data):,} bytes", file=sys.stderr)
+    say(f"{name}: {len(exported.data):,} bytes")
     for command in commands:
-        print(f"next: {command}", file=sys.stderr)
+        say(f"next: {command}")

@@ -18,7 +18,7 @@ from lstmgen.arguments import Number
 from lstmgen.cli.playing import NoteSession, Piece, Session, Turns, of_file
 from lstmgen.cli.sample import add_option, check_options_of_notes
 from lstmgen.cli.streams import MODEL_HELP, file_name
-from lstmgen.cli.terminal import colours
+from lstmgen.cli.terminal import colours, say
 from lstmgen.escaping import printable, shown
 from lstmgen.music import NoteGenerator, audio
 from lstmgen.music.terminal_roll import roll
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
     screen.application().run()
     if session.pieces:  # the terminal no longer shows the screen
         print("".join(_lines_of(session)))
-    print(f"seed {session.seed}: --seed {session.seed} draws the same after the same prime", file=sys.stderr)
+    say(f"seed {session.seed}: --seed {session.seed} draws the same after the same prime")
 
 
 class Screen:

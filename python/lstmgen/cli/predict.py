@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import sys
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from lstmgen.cli.streams import (
     read_stdin,
     write_stdout,
 )
+from lstmgen.cli.terminal import say
 from lstmgen.files import check_not_read
 from lstmgen.inputs import MAX_CORPUS
 from lstmgen.progress import counted
@@ -71,9 +71,7 @@ def run(args: argparse.Namespace) -> None:
     if args.example:
         sequences: Sequence[NDArray[Any]] = [_example(model)]
         kind = "ids" if sequences[0].ndim == 1 else "zeros"
-        print(
-            f"input: {len(sequences[0])} steps of {kind}; name a file, or - for stdin, to read another", file=sys.stderr
-        )
+        say(f"input: {len(sequences[0])} steps of {kind}; name a file, or - for stdin, to read another")
     else:
         sequences = _read(model, args.input)
     # The steps of a single sequence are counted by predict.

@@ -21,7 +21,7 @@ from lstmgen.cli.advice import is_abc
 from lstmgen.cli.keras_options import add_entering_arguments, add_model_arguments, add_vocabulary_arguments
 from lstmgen.cli.main import flag
 from lstmgen.cli.streams import DASH, MODEL_HELP, as_path, check_one_stdin, file_name, model_source, read_text
-from lstmgen.cli.terminal import colours
+from lstmgen.cli.terminal import colours, say
 from lstmgen.errors import Note
 from lstmgen.escaping import printable, shown
 from lstmgen.files import check_not_read
@@ -180,10 +180,10 @@ def run(args: argparse.Namespace) -> None:
         if files or not sys.stdout.isatty():
             stream = counted(stream, options.get("length", 1000), "elements")
     if vocabulary is None:
-        print("no vocabulary: the elements are ids; --vocab-from or --vocab gives them names", file=sys.stderr)
-    print(seed, file=sys.stderr)
+        say("no vocabulary: the elements are ids; --vocab-from or --vocab gives them names")
+    say(seed)
     if not args.output and vocabulary is not None and not joined and _is_music(vocabulary.elements):
-        print("these elements are music; -o out.mid -o out.wav writes files to listen to", file=sys.stderr)
+        say("these elements are music; -o out.mid -o out.wav writes files to listen to")
     if not files:
         shaded = args.live and running is not None and colours(sys.stdout)
         if shaded:
@@ -213,10 +213,10 @@ def _notation(args: argparse.Namespace, model: lstmgen.Model, files: Sequence[Pa
 def follow_card(args: argparse.Namespace, model: lstmgen.Model, options: dict[str, Any]) -> None:
     """Add the options that the model recommends to `options`, and say so on stderr."""
     for name, value in recommended(model.metadata["card"], options).items():
-        print(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it", file=sys.stderr)
+        say(f"{_said(name, value)}, as the model's card recommends; {flag(name)} changes it")
         options[name] = value
     if model.grammar and "grammar" not in options and not args.no_grammar:
-        print("grammar own: the model's own grammar; --no-grammar samples without it", file=sys.stderr)
+        say("grammar own: the model's own grammar; --no-grammar samples without it")
         options["grammar"] = "own"
 
 
@@ -248,19 +248,19 @@ def _sample_rows(args: argparse.Namespace, model: lstmgen.Model, options: dict[s
         done = parts.done(args.many)
         if parts.seed is not None:
             options.setdefault("seed", parts.seed)
-    print(_seed(options), file=sys.stderr)
+    say(_seed(options))
     if output is None:
         rows.write_lines(
             rows.Rows(model, threads=args.threads, scores=args.scores, **options), args.many, sys.stdout.buffer
         )
         return
     if done:
-        print(f"{parts.folder}: {done} of {args.many} rows exist", file=sys.stderr)
+        say(f"{parts.folder}: {done} of {args.many} rows exist")
     try:
         rows.write_rows(model, args.many, output, threads=args.threads, scores=args.scores, **options)
     except KeyboardInterrupt:
         found = parts.done(args.many)
-        print(f"{parts.folder}: has {found} of {args.many} rows; the same command continues", file=sys.stderr)
+        say(f"{parts.folder}: has {found} of {args.many} rows; the same command continues")
         raise
 
 
@@ -289,7 +289,7 @@ def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[
         seed=options["seed"],
         inverse_temp=options.get("inverse_temp"),
     )
-    print(seed, file=sys.stderr)
+    say(seed)
     notes = [
         *(prime if options.get("include_prime") else ()),
         *counted(drawn, options.get("length", 1000), "notes"),
@@ -298,7 +298,7 @@ def _sample_notes(args: argparse.Namespace, model: lstmgen.Model, options: dict[
     if not files or _STDOUT in args.output:
         sys.stdout.write(lines)
     if loop := music.stuck([note.pitch for note in notes]):
-        print(f"warning: {loop}", file=sys.stderr)
+        say(f"warning: {loop}")
     for path in files:
         if path.suffix.lower() in WRITABLE:
             _write_music(args, music.of_timed_notes(notes, bpm=100 if args.bpm is None else args.bpm), path)
@@ -317,8 +317,8 @@ def check_options_of_notes(model: str, given: Iterable[str], *, carry: bool = Fa
 def _check_folders(outputs: Sequence[Path]) -> None:
     """Raise `OSError` if a file cannot be written. This is checked before the work."""
     for output in outputs:
-        folder = output.resolve().parent
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
+        folder = os.path.dirname(os.path.realpath(output))
+        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
             raise OSError(f"{output}: cannot write into the folder {folder}")
 
 
@@ -347,7 +347,7 @@ def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
             model = lstmgen.Model(source, **told)  # reading the prime raises its error later
     if model.assumed and not is_keras_file(source) and args.model != DASH:  # the export said all of them
         command = f"lstmgen info {shlex.quote(printable(args.model))}"
-        print(f"assumed at the export: {len(model.assumed)}; {command} lists them", file=sys.stderr)
+        say(f"assumed at the export: {len(model.assumed)}; {command} lists them")
         return model
     for sentence in model.assumed:
         _assumed(sentence)
@@ -355,7 +355,7 @@ def _loaded(args: argparse.Namespace, options: dict[str, Any]) -> lstmgen.Model:
 
 
 def _assumed(message: Warning | str) -> None:
-    print(f"assumed: {printable(str(message))}", file=sys.stderr)
+    say(f"assumed: {printable(str(message))}")
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -521,7 +521,7 @@ def _write(
         except music.AbcError as error:
             raise ValueError(f"{outputs[0]}: the sample is not a tune: {error}") from None
         if loop := music.stuck(piece if notation == "abc" else elements):
-            print(f"warning: {loop}", file=sys.stderr)
+            say(f"warning: {loop}")
     for path in outputs:
         if music.is_music(path, notation):
             _write_music(args, piece, path)
@@ -535,5 +535,5 @@ def _write_music(args: argparse.Namespace, piece: Music, path: Path) -> None:
         from lstmgen.music import audio
 
         if font := audio.soundfont_at_hand():
-            print(f"{path}: played by fluidsynth with {font}; --synth builtin plays another piano", file=sys.stderr)
+            say(f"{path}: played by fluidsynth with {font}; --synth builtin plays another piano")
     piece.write(path, bpm=args.bpm, synth=args.synth)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any, NamedTuple
 
 from lstmgen.arguments import Integer, Number, in_short
 from lstmgen.cli.streams import file_name
+from lstmgen.cli.terminal import say
 from lstmgen.escaping import printable
 from lstmgen.options import MOST_SEQUENCES
 from lstmgen.serving.limits import MIB, Limits
@@ -81,8 +81,8 @@ def run(args: argparse.Namespace) -> None:
     names = ", ".join(printable(served.id) for served in models)
 
     def ready(address: str) -> None:
-        print(f"serving {names} at {address} to anyone who reaches it: it asks for no password", file=sys.stderr)
-        print("Ctrl-C ends it", file=sys.stderr, flush=True)
+        say(f"serving {names} at {address} to anyone who reaches it: it asks for no password")
+        say("Ctrl-C ends it")
 
     serve(models, limits, args.host, args.port, ready)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
+
+from lstmgen.escaping import shown
 
 
 def colours(stream: TextIO) -> bool:
@@ -25,6 +28,11 @@ def short(what: str | Iterable[str], start: str) -> str:
     text = what if isinstance(what, str) else " ".join(what)
     text = repr(text[:61])[1:-1]
     return start + (text if len(text) <= 60 else text[:60] + "...")
+
+
+def say(line: object) -> None:
+    """Print a line to stderr. Escapes stand for what a file's name, say, may command a terminal."""
+    print(shown(str(line)), file=sys.stderr)
 
 
 def print_json(value: object) -> None:

@@ -31,12 +31,12 @@ class Budget:
     """What may still be taken from a file.
 
     There is a limit on the bytes of all arrays together, and one on the longest text in an
-    attribute.
+    attribute. `size` has the bytes of the file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self._left = file.seek(0, io.SEEK_END)
-        _check_length(file, self._left)
+        self._left = self.size = file.seek(0, io.SEEK_END)
+        _check_length(file, self.size)
         self.longest_text = _check_heaps(file)
 
     def spend(self, nbytes: int, where: str) -> None:
@@ -46,15 +46,21 @@ class Budget:
             raise ModelFormatError(f"{where}: declares more numbers than the file can hold")
 
 
-def open_file(file: BinaryIO) -> Any:
-    """Return the h5py.File in an open file.
+@contextlib.contextmanager
+def opened(file: BinaryIO) -> Iterator[Any]:
+    """Open the h5py.File in an open file.
 
     h5py neither opens the path again nor writes a lock file.
     """
     import h5py
 
     with damage():
-        return h5py.File(file, "r")
+        root = h5py.File(file, "r")
+    try:
+        yield root
+    finally:
+        with contextlib.suppress(Exception):  # libhdf5 may fail to close what it read of a damaged file
+            root.close()
 
 
 def written(write: Callable[[Any], object], name: str) -> bytes:
@@ -223,6 +229,12 @@ def child(group: Any, name: str) -> Any:
         return group[name]
 
 
+def has_attribute(node: Any, *names: str) -> bool:
+    """Return whether a group or an array has an attribute of one of these names."""
+    with damage():
+        return any(name in node.attrs for name in names)
+
+
 def has(group: Any, name: str) -> bool:
     """Return whether a group has a member of this name."""
     with damage():
@@ -257,6 +269,13 @@ def descend(node: Any, path: Sequence[str], where: str) -> Any:
     except ModelFormatError as error:
         raise ModelFormatError(f"{where}: {error}") from None
     return node
+
+
+def _mark(found: Any, chunk: Any, sizes: Shape) -> None:
+    """Set the element of `found` that stands for a chunk."""
+    at = tuple(offset // size for offset, size in zip(chunk.chunk_offset, sizes, strict=True))
+    if chunk.byte_offset is not None and all(i < count for i, count in zip(at, found.shape, strict=True)):
+        found[at] = True
 
 
 class Stored:
@@ -337,10 +356,23 @@ class Stored:
 
     def _check_size(self, nbytes: int) -> None:
         """Raise `ModelFormatError` before memory is allocated for more than the file can hold."""
-        stored = self._node.id.get_storage_size()
+        node = self._node
+        stored = node.id.get_storage_size()
         if stored == 0 or (stored < nbytes and not self._compressed):
             raise ModelFormatError(f"{self.where}: declared, but never written: the file holds no numbers for it")
-        chunks = self._node.chunks or ()  # HDF5 unpacks whole chunks
-        if any(chunk > size for chunk, size in zip(chunks, self._node.shape, strict=False)):
+        chunks = node.chunks or ()  # HDF5 unpacks whole chunks
+        if any(chunk > size for chunk, size in zip(chunks, node.shape, strict=False)):
             raise ModelFormatError(f"{self.where}: its chunks {chunks} are larger than itself")
         self._budget.spend(nbytes // MAX_RATIO if self._compressed else nbytes, self.where)
+        if chunks:
+            self._check_chunks(chunks)
+
+    def _check_chunks(self, chunks: Shape) -> None:
+        """Raise `ModelFormatError` for a chunk without numbers, since HDF5 gives zeros for it."""
+        counts = [-(-size // chunk) for chunk, size in zip(chunks, self._node.shape, strict=True)]
+        if math.prod(counts) <= self._budget.size:
+            found = np.zeros(counts, bool)
+            self._node.id.chunk_iter(lambda chunk: _mark(found, chunk, chunks))
+            if found.all():
+                return
+        raise ModelFormatError(f"{self.where}: the file does not hold the numbers of all its chunks")

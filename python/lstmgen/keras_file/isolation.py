@@ -118,7 +118,7 @@ class _Reader:
     def __init__(self, wanted: str, source: Source) -> None:
         self._wanted = wanted
         self._bytes = source if isinstance(source, bytes) else b""
-        self._path = None if isinstance(source, bytes) else os.fspath(source)
+        self._path = None if isinstance(source, bytes) else _path_for_others(os.fspath(source))
         self._name = self._path or "<bytes>"
         size = len(self._bytes) if self._path is None else _size(self._path)
         self._memory = _MEMORY_RATIO * size + _MEMORY
@@ -164,6 +164,12 @@ class _Reader:
 
 def _trust() -> str:
     return f"If you trust it, {option('trusted', True)} reads it without this protection"
+
+
+def _path_for_others(path: str) -> str:
+    """Return a path of the same file for another process, which has a `/dev/stdin` of its own."""
+    own = os.path.abspath(path).startswith(("/dev/", "/proc/"))
+    return os.path.realpath(path) if own else path
 
 
 def _size(path: str) -> int:

@@ -34,6 +34,7 @@ _SUFFIXES = (".keras", ".h5", ".hdf5")
 _OF_SAVED_MODEL = ("saved_model.pb", "keras_metadata.pb", "fingerprint.pb")
 _SAVE = "in the program that has the model, model.save('model.keras') writes what can be read"
 _ZIP_RATIO = 100  # the highest compression that is unpacked
+_PIECE = 2**20  # bytes that are checked at a time
 _BAD_ZIP: tuple[type[Exception], ...] = (*inputs.zip_errors(), OSError)
 
 
@@ -381,7 +382,7 @@ def _model(file: BinaryIO, config: Architecture | None, stack: contextlib.ExitSt
         raise ModelFormatError(_looks_like(head))
     _check_not_zip(file)
     budget = hdf5.Budget(file)
-    root = stack.enter_context(hdf5.open_file(file))
+    root = stack.enter_context(hdf5.opened(file))
     text = hdf5.text(root, "model_config", MAX_CONFIG)
     if text is None:
         return _weights_model(root, budget, config)
@@ -424,8 +425,8 @@ def _check_not_hdf5(file: BinaryIO, size: int) -> None:
     while begin < size:
         file.seek(begin)
         if file.read(len(hdf5.SIGNATURE)) == hdf5.SIGNATURE:
-            with contextlib.suppress(ModelFormatError), hdf5.open_file(file) as root:
-                if "model_config" in root.attrs or "layer_names" in root.attrs:
+            with contextlib.suppress(ModelFormatError), hdf5.opened(file) as root:
+                if hdf5.has_attribute(root, "model_config", "layer_names"):
                     begin = 0
             if begin == 0:
                 raise ModelFormatError(_TWO_KINDS)
@@ -442,7 +443,7 @@ def _checked(spec: Spec) -> Spec:
 def _weights_model(root: Any, budget: hdf5.Budget, config: Architecture | None) -> _Model:
     """Return the model of a file of weights. The architecture is given or read from the weights."""
     stored = hdf5.text(root, "keras_version") or ""
-    if any(name in root.attrs for name in ("layer_names", "layer_names0")):
+    if hdf5.has_attribute(root, "layer_names", "layer_names0"):
         file = Lists.of_hdf5(root, budget, whole_model=False)
         return _of_weights("weights only (HDF5)", file, config, stored, stored or "1")
     return _attributes_or_tree(root, budget, config, "weights only (HDF5)", stored)
@@ -591,7 +592,7 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
             raise ModelFormatError(f"{what}, but not a .keras that Keras saved: it has no {', '.join(missing)}{then}")
         entry = parse_json("config.json", _text(archive, members["config.json"]))
         metadata = parse_json("metadata.json", _text(archive, members["metadata.json"]))
-        weights = _member(archive, members["model.weights.h5"], file, size)
+        weights = _member(archive, members["model.weights.h5"], file)
         _add_vocabulary(entry, "assets", archive, members)
     except _BAD_ZIP as error:
         if isinstance(error, ModelFormatError | RecursionError):
@@ -606,7 +607,7 @@ def _zip_model(file: BinaryIO, size: int, config: Architecture | None, stack: co
     if not weights.read(len(hdf5.SIGNATURE)) == hdf5.SIGNATURE:
         raise ModelFormatError("model.weights.h5: expected an HDF5 file, found another kind")
     budget = hdf5.Budget(weights)
-    root = stack.enter_context(hdf5.open_file(weights))
+    root = stack.enter_context(hdf5.opened(weights))
     if entry.get("class_name") not in MODELS:
         own = f"weights of the class {shown(str(entry.get('class_name')))} (.keras)"
         return _attributes_or_tree(root, budget, config, own, version)
@@ -665,19 +666,19 @@ def _check_ratio(info: zipfile.ZipInfo) -> None:
         raise ModelFormatError(f"{info.filename}: expected a compression of at most {_ZIP_RATIO} times, found more")
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: BinaryIO, size: int) -> BinaryIO:
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: BinaryIO) -> BinaryIO:
     """Return a file in the zip. An uncompressed one, as Keras writes it, is read in place."""
     if info.flag_bits & 1:
         raise ModelFormatError(f"{info.filename}: the entry is encrypted, which is not supported")
     if info.compress_type == zipfile.ZIP_STORED:
-        file.seek(info.header_offset)
-        header = file.read(30)
-        if len(header) < 30 or info.compress_size != info.file_size:
+        if info.compress_size != info.file_size:
             raise ModelFormatError(f"{info.filename}: damaged zip: its two entries for the file disagree")
-        name, extra = struct.unpack("<HH", header[26:30])
+        with archive.open(info) as member:  # which compares names and the checksum
+            while member.read(_PIECE):
+                pass
+        file.seek(info.header_offset + 26)
+        name, extra = struct.unpack("<HH", file.read(4))
         begin = info.header_offset + 30 + name + extra
-        if begin + info.file_size > size:
-            raise ModelFormatError(f"{info.filename}: the zip ends before it")
         return io.BufferedReader(_Section(file, begin, info.file_size))
     _check_ratio(info)
     with archive.open(info) as member:

@@ -132,7 +132,7 @@ def _files(paths: Sequence[File]) -> list[Path]:
         if path.is_dir() and not inside:
             raise ValueError(f"{path}: no music in this folder: expected files {', '.join(READABLE)}")
         for file in inside:
-            files.setdefault(file.resolve(strict=True), file)
+            files.setdefault(Path(os.path.realpath(file, strict=True)), file)
     if not files:
         raise ValueError("paths: expected at least one file or folder, found none")
     return list(files.values())

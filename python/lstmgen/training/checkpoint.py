@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -83,7 +84,7 @@ class Files:
                 raise ValueError(f"{path}: the training reads this file and would replace it: give another output")
             if path == self.card and card.MARK.encode() not in inputs.read(path, inputs.MAX_TEXT):
                 raise ValueError(f"{path}: no training wrote this file, so it is not replaced: give another output")
-        folder = self.out.resolve().parent
+        folder = os.path.dirname(os.path.realpath(self.out))  # resolve() fails for a circle of links
         try:
             tempfile.TemporaryFile(dir=folder).close()  # os.access says yes to root, even for a read-only disk
         except OSError as error:

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from lstmgen.escaping import shown
 from lstmgen.progress import bar
 
 
 def say(line: str) -> None:
     """Write a line to stderr, in place of the progress bar."""
     clear = "\r\x1b[K" if sys.stderr.isatty() else ""
-    print(f"{clear}{line}", file=sys.stderr, flush=True)
+    print(f"{clear}{shown(line)}", file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

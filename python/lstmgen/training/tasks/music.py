@@ -259,7 +259,7 @@ def _held_out(sources: Sequence[Path], ids: Sequence[Ids], settings: MusicSettin
 
 def _is_in(source: Path, place: Path) -> bool:
     """Return whether a file is `place`, or lies in it."""
-    return source.resolve().is_relative_to(place.resolve())
+    return Path(os.path.realpath(source)).is_relative_to(os.path.realpath(place))
 
 
 def _tried(data: bytes) -> tuple[str, str | None]:
