@@ -681,3 +681,32 @@ def test_a_chunk_that_is_missing_is_not_zeros(tmp_path: Path, version: str, maxs
         root["dense/kernel"][4:6] = 1
     (layer,) = keras_file.read(tmp_path / "w.h5", config=config, trusted=True).layers
     assert (layer.arrays["kernel"] == 1).all()
+
+
+# -- weights of two kinds --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", ["layers", "_layer_checkpoint_dependencies", "layers\\dense"])
+def test_a_file_with_a_tree_beside_lists(small_h5: Path, prefix: str) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        file[f"{prefix}/dense/vars/0"] = np.ones((3, 2), np.float32)
+    refuse(small_h5, "model_config and layers in one file, of which Keras may read either")
+
+
+def test_a_file_with_two_lists(small_h5: Path) -> None:
+    with h5py.File(small_h5, "r+") as file:
+        file.attrs["layer_names"] = [b"dense"]
+    refuse(small_h5, "model_config and layer_names in one file")
+
+
+def test_a_layer_of_a_list_may_be_called_layers(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "w.h5", "w") as root:
+        root.attrs["layer_names"] = [b"layers"]
+        root.create_group("layers").attrs["weight_names"] = [b"kernel"]
+        root["layers/kernel"] = np.ones((2, 3), "f4")
+    config = "Dense(3, use_bias=False, input_shape=[None, 2])"
+    assert keras_file.read(tmp_path / "w.h5", config=config).outputs == 3
+    with h5py.File(tmp_path / "w.h5", "r+") as root:
+        root["_layer_checkpoint_dependencies/dense/vars/0"] = np.ones((2, 3), "f4")
+    with pytest.raises(ModelFormatError, match="layer_names and layers in one file"):
+        keras_file.read(tmp_path / "w.h5", config=config)

@@ -23,7 +23,7 @@ import pytest
 
 import lstmgen
 from lstmgen import keras_file, limits
-from lstmgen.keras_file import isolation, reader, transfer
+from lstmgen.keras_file import hdf5, isolation, reader, transfer
 
 DENSE = "Dense(12, use_bias=False, input_shape=[None, 2])"
 POSIX = pytest.mark.skipif(os.name != "posix", reason="Windows has no limits on the memory of a process")
@@ -137,6 +137,11 @@ except ValueError as error:
     assert kind in (b"ModelFormatError", b"ReaderDied")
     kib = 1024 if sys.platform != "darwin" else 1
     assert int(most) * kib < 2**27 + 64 * len(data) + 2**24  # the interpreter with numpy and h5py is under 128 MiB
+
+
+def test_memory_that_is_short_is_no_damage() -> None:
+    with pytest.raises(MemoryError), hdf5.damage():
+        np.zeros(2**48, "f4")
 
 
 @pytest.mark.parametrize("value", ["{},", "[],", "1.5,", '"ab",', '{"a":[]},'])

@@ -150,10 +150,10 @@ def _check_heap(file: BinaryIO, at: int) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def damage() -> Iterator[None]:
-    """Turn any exception of h5py into a `ModelFormatError`."""
+    """Turn any exception of h5py into a `ModelFormatError`, but a `MemoryError`."""
     try:
         yield
-    except ModelFormatError:
+    except (ModelFormatError, MemoryError):
         raise
     except Exception as error:
         reason = reprlib.repr(" ".join(str(error).split()))

@@ -21,7 +21,7 @@ from lstmgen.keras_file.assembly import Assembly, Tensor
 from lstmgen.keras_file.layers import KINDS, Item, build, refusal, roles
 from lstmgen.keras_file.models import MODELS, FileSource, layers_of, output_keys, output_names
 from lstmgen.keras_file.spec import MAX_CONFIG, Spec, parse_json, parse_version, shown, steps_of, whole_number
-from lstmgen.keras_file.weights import File, Lists, Numbers, Tree, attribute_layers, is_tree, tree_names
+from lstmgen.keras_file.weights import File, Lists, Numbers, Tree, attribute_layers, check_one_kind, is_tree, tree_names
 from lstmgen.network import MAX_STEPS, Network
 
 _ = (recurrent, mask_ops, lookups)  # these modules add their classes to the registry
@@ -383,6 +383,7 @@ def _model(file: BinaryIO, config: Architecture | None, stack: contextlib.ExitSt
     _check_not_zip(file)
     budget = hdf5.Budget(file)
     root = stack.enter_context(hdf5.opened(file))
+    check_one_kind(root)
     text = hdf5.text(root, "model_config", MAX_CONFIG)
     if text is None:
         return _weights_model(root, budget, config)

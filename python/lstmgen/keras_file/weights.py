@@ -257,6 +257,21 @@ def is_tree(root: Any) -> bool:
     return any(name.split("\\")[0] in _PREFIXES for name in hdf5.members(root))
 
 
+def check_one_kind(root: Any) -> None:
+    """Raise `ModelFormatError` for weights of several kinds: Keras takes one by the file's name."""
+    trees = [hdf5.child(root, name) for name in hdf5.members(root) if name.split("\\")[0] in _PREFIXES]
+    kinds = {
+        "model_config": hdf5.has_attribute(root, "model_config"),
+        "layer_names": hdf5.has_attribute(root, "layer_names", "layer_names0"),
+        # A layer of a list may have the name of a tree.
+        "layers": any(not hdf5.has_attribute(tree, "weight_names", "weight_names0") for tree in trees),
+    }
+    found = [kind for kind, is_there in kinds.items() if is_there]
+    if len(found) > 1:
+        both = " and ".join(found)
+        raise ModelFormatError(f"{both} in one file, of which Keras may read either: it is made to deceive")
+
+
 class Tree:
     """The arrays of Keras 3's `model.weights.h5`: `layers/<class>_<n>/vars/<i>` and deeper.
 
