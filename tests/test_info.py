@@ -449,3 +449,16 @@ def test_predict_refuses_ids_that_are_no_integers(predict: Any, tmp_path: Path) 
     (tmp_path / "x.txt").write_text("0.5 1\n")
     status, _, err = predict(tmp_path / "m.bin", tmp_path / "x.txt")
     assert (status, "x.txt: expected ids, found numbers that are not integers" in err) == (1, True)
+
+
+@pytest.mark.parametrize("value", [3, [3], None, "x", {"y": 1}], ids=str)
+def test_a_card_does_not_stand_in_for_the_facts_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], value: object
+) -> None:
+    path = tmp_path / "m.bin"
+    said = []
+    for card in ({}, {"labels": value, "is": value, "encoding": value, "dtype": value, "input_shape": value}):
+        path.write_bytes(packed(card=json.dumps(card)))
+        assert cli.main(["info", str(path)]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]

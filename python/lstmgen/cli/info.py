@@ -76,7 +76,8 @@ def run(args: argparse.Namespace) -> None:
     layers = facts.pop("layers")
     vocabulary, prime = facts.pop("vocabulary"), facts.pop("prime")
     card = facts.pop("card")
-    facts |= {k: v for k, v in card.items() if k != "assumed"} if isinstance(card, dict) else {"card": card}
+    told = card if isinstance(card, dict) else {"card": card}
+    facts |= {k: v for k, v in told.items() if k not in facts and k != "assumed"}  # a card may say anything
     if model.input_values:
         facts["input_values"] = short(map("{:g}".format, model.input_values), "")
     if model.heads:
