@@ -151,7 +151,7 @@ class Text(NamedTuple):
     """Something made of elements. Only its type is checked, since only a model knows its elements.
 
     expected: what an error message asks for.
-    types: the types that are accepted. Bytes never are.
+    types: the types that are accepted. Bytes and mappings never are.
     parse, metavar: as in `Number`.
     several: whether the flag of the command line may be repeated.
 
@@ -174,7 +174,7 @@ class Text(NamedTuple):
         >>> Text("a text", (str,)).check("prime", "Let $X$")
         'Let $X$'
         """
-        if isinstance(value, bytes) or not isinstance(value, self.types) or is_scalar(value):
+        if isinstance(value, bytes | Mapping) or not isinstance(value, self.types) or is_scalar(value):
             raise OptionTypeError(name, self.expected, value)
         return value
 

@@ -153,7 +153,7 @@ def engine_options(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:
             told[name] = LOOKBACK
     for name in ("allow", "ban"):
         if name in values:
-            told[name] = sorted(set(encode(model, name, values[name]).tolist()))
+            told[name] = np.unique(encode(model, name, values[name])).tolist()
     if told.get("allow") == []:
         raise OptionError("allow", "at least one element", values["allow"])
     if "dry_sequence_breakers" in values:
@@ -189,11 +189,12 @@ def compiled_grammar(model: Model, values: Mapping[str, Any]) -> _core.Grammar |
             raise ValueError(
                 f"{option('grammar', 'own')}: the model carries none; {option('grammar', ...)} of export gives it one"
             )
-    never = {i for i in encode(model, "ban", values.get("ban", [])).tolist()}
+    never = np.unique(encode(model, "ban", values.get("ban", [])))
     if "allow" in values:
-        never |= set(range(model.outputs)) - set(encode(model, "allow", values["allow"]).tolist())
+        banned = np.setdiff1d(np.arange(model.outputs), encode(model, "allow", values["allow"]))
+        never = np.union1d(never, banned)
     try:
-        return model._compiled(text, tuple(sorted(never)))
+        return model._compiled(text, tuple(never.tolist()))
     except OptionError:
         raise
     except ValueError as error:

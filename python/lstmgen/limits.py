@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, NamedTuple
 
 # One thread of each library, and no plug-ins of HDF5 from elsewhere.
 _QUIET = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
 PATIENCE = 120  # seconds by the clock beyond those of the processor, for a busy machine or a slow disk
+_TICK = 0.2  # seconds after which a process is known to be in vain
 OUT_OF_MEMORY = 3  # the exit status of a process that reached its limit of memory
 
 
@@ -46,7 +48,7 @@ def limit(seconds: float, memory: int, *, again: bool = False) -> None:
 class Ran(NamedTuple):
     """How a process ended.
 
-    status: its exit status, as `subprocess` gives it. None if it took longer than it may.
+    status: its exit status, as `subprocess` gives it. None if it was killed before its end.
     errors: the first 4096 bytes of its standard error.
 
     >>> Ran(-11, b"").out_of_memory
@@ -62,13 +64,16 @@ class Ran(NamedTuple):
         return self.status == OUT_OF_MEMORY or b"MemoryError" in self.errors
 
 
-def run(start: str, *request: bytes, answer: IO[bytes], patience: float) -> Ran:
+def run(
+    start: str, *request: bytes, answer: IO[bytes], patience: float, ended: Callable[[], bool] = lambda: False
+) -> Ran:
     """Run a process to its end.
 
     start: its program. It finds `search_path()` as JSON in `sys.argv[1]`.
     request: its standard input, in pieces.
     answer: its standard output, an empty file, which is rewound in the end.
     patience: seconds by the clock.
+    ended: returns whether nobody waits for the answer any more. The process is then killed.
 
     Raises `OSError` if no process can be started.
 
@@ -89,11 +94,13 @@ def run(start: str, *request: bytes, answer: IO[bytes], patience: float) -> Ran:
         asked.writelines(request)
         asked.seek(0)
         environment = {**os.environ, **_QUIET}
+        end = time.monotonic() + patience
         process = subprocess.Popen(command, stdin=asked, stdout=answer, stderr=errors, env=environment)
+        status = None
         try:
-            status = process.wait(patience)
-        except subprocess.TimeoutExpired:
-            status = None
+            while status is None and (left := end - time.monotonic()) > 0 and not ended():
+                with suppress(subprocess.TimeoutExpired):
+                    status = process.wait(min(left, _TICK))
         finally:  # also after Ctrl-C
             process.kill()
             process.wait()

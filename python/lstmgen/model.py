@@ -13,6 +13,7 @@ from lstmgen.arguments import utf8
 from lstmgen.binfile.sniffing import is_bin, read_bin, read_card
 from lstmgen.bundled import Source, resolved
 from lstmgen.errors import option
+from lstmgen.escaping import printable
 from lstmgen.progress import counting
 from lstmgen.signatures import KeywordSignature
 from lstmgen.vocabulary import Tokenizer, Vocabulary
@@ -77,7 +78,12 @@ class Model:
             from lstmgen.exporting import convert
 
             source = convert(source, **options)
-        self._native = _core.Model.from_bytes(source, name) if isinstance(source, bytes) else _core.Model.load(name)
+        if not isinstance(source, bytes) and printable(name) != name:
+            source = read_bin(source)  # the engine takes no path that is not UTF-8
+        if isinstance(source, bytes):
+            self._native = _core.Model.from_bytes(source, printable(name))
+        else:
+            self._native = _core.Model.load(name)
         self._grammars: dict[tuple[str, tuple[int, ...]], _core.Grammar] = {}
         info = self._native.info
         self.vocabulary: Vocabulary | None = (

@@ -5,31 +5,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 import logging
 import mimetypes
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lstmgen.escaping import printable
+from lstmgen.serving.answers import PIECE, encoded, sliced
 from lstmgen.serving.completions import Completion
 from lstmgen.serving.engine import Busy, Job
 from lstmgen.serving.failures import Failure
 from lstmgen.serving.limits import Limits
 from lstmgen.serving.metrics import Metrics
-from lstmgen.serving.models import Models
-from lstmgen.serving.requests import asked, parsed
+from lstmgen.serving.models import Models, Served
+from lstmgen.serving.requests import Asked, asked, parsed
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _UPLOADS_AT_ONCE = 2
+_BODIES_AT_ONCE = 8  # of the greatest size, beside uploads
+_SMALL = 2**16  # bytes; a body of no more is always read
 _SHORT = 2048  # bytes; a shorter request is checked so fast that it needs no thread
 _HEADERS = {
     b"content-security-policy": b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -65,6 +69,7 @@ class Service:
         self._loopback = loopback
         self._running: set[Completion] = set()
         self._uploading = 0
+        self._bodies = 0  # bytes of bodies that are being read or checked
         self._page = _page()
 
     def app(self) -> ASGIApp:
@@ -78,7 +83,12 @@ class Service:
             Route("/metrics", self._answering(self.count)),
             Route("/{path:path}", self._answering(self.page), methods=_METHODS),
         ]
-        return _Headers(Starlette(routes=routes))
+        return _Headers(Starlette(routes=routes, exception_handlers={HTTPException: self._no_route}))
+
+    async def _no_route(self, request: Request, error: Exception) -> Response:
+        """Answer a method that no route has, or an address such as one with a line end."""
+        found: Response = await self._answering(self.page)(request)
+        return found
 
     def drain(self) -> None:
         """Refuse new requests, and end those that wait now, the others after the time of grace."""
@@ -90,6 +100,7 @@ class Service:
         loop.call_later(self.limits.grace, self._cut_all)
 
     def _cut_all(self) -> None:
+        self.models.ended.set()
         for completion in list(self._running):
             completion.cut()
 
@@ -103,7 +114,8 @@ class Service:
                     self.metrics.left += 1
                     return Response(status_code=499)
                 failure = error if isinstance(error, Failure) else _unexpected(request, error)
-                response = JSONResponse(failure.body(), failure.status)
+                response = _json([encoded(failure.body())])
+                response.status_code = failure.status
                 if failure.status in (429, 503):
                     response.headers["Retry-After"] = "1"
                 if failure.status in (408, 413):  # the rest of the body is not read
@@ -125,17 +137,24 @@ class Service:
 
     async def list_models(self, request: Request) -> Response:
         """Return the facts about all models."""
-        return _json({"object": "list", "data": [served.facts for served in self.models]})
+        return _json(self._facts())
+
+    def _facts(self) -> Iterator[str]:
+        yield '{"object":"list","data":['
+        for i, served in enumerate(self.models):
+            yield "," if i else ""
+            yield from sliced(served.facts)
+        yield "]}"
 
     async def one_model(self, request: Request) -> Response:
         """Return the facts about one model."""
-        return _json(self.models.find(request.path_params["name"]).facts)
+        return _json(sliced(self.models.find(request.path_params["name"]).facts))
 
     async def health(self, request: Request) -> Response:
         """Return whether the server takes requests."""
         if self.draining:
             raise Failure(503, "the server stops", code="ending")
-        return _json({"status": "ok"})
+        return _json([encoded({"status": "ok"})])
 
     async def count(self, request: Request) -> Response:
         """Return the counts for Prometheus."""
@@ -145,7 +164,7 @@ class Service:
 
     async def page(self, request: Request) -> Response:
         """Return a file of the page."""
-        path = request.path_params["path"] or "index.html"
+        path = request.scope["path"].removeprefix("/") or "index.html"
         if (taken := _ADDRESSES.get(f"/{path}")) is not None or path in self._page:
             taken = taken or ("GET", "HEAD")
             if request.method not in taken:
@@ -170,28 +189,22 @@ class Service:
             raise Failure(429, "uploads: the server reads others just now: try again", code="busy")
         self._uploading += 1
         try:
-            data = await self._body(request, self.limits.upload)
-            served = await asyncio.to_thread(self.models.upload, request.query_params.get("name", "model"), data)
+            name = request.query_params.get("name", "model")
+            async with self._body(request, self.limits.upload) as data:
+                served = await asyncio.to_thread(self.models.upload, name, data)
         finally:
             self._uploading -= 1
-        return _json(served.facts)
+        return _json(sliced(served.facts))
 
     async def complete(self, request: Request) -> Response:
         """Draw completions, and return them at once or as a stream."""
         start = time.monotonic()
-        data = await self._body(request, self.limits.body)
-        body = parsed(data)
-        if self.draining:
-            raise Failure(503, "the server stops", code="ending")
-        served = self.models.find(body.get("model"))
-        if len(data) < _SHORT and "grammar" not in body:
-            what = asked(body, served.engine.batch, self.limits)
-        else:  # the check may take long
-            what = await asyncio.to_thread(asked, body, served.engine.batch, self.limits)
-        jobs = [[Job(prepared, served.engine, streams=what.stream) for prepared in group] for group in what.prompts]
+        served, what = await self._asked(request)
+        engine = served.engine_for(what.prompts[0][0])
+        jobs = [[Job(prepared, engine, streams=what.stream) for prepared in group] for group in what.prompts]
         completion = Completion(served.id, served.model, what, jobs)
         try:
-            served.engine.submit(completion.jobs)
+            engine.submit(completion.jobs)
         except Busy:
             raise Failure(429, "the queue is full: try again later", code="queue_full") from None
         self.metrics.primes += sum(len(job.prepared.prime) for job in completion.jobs)
@@ -214,6 +227,18 @@ class Service:
         finally:
             done()
 
+    async def _asked(self, request: Request) -> tuple[Served, Asked]:
+        """Return the model that a request asks for, and the checked request."""
+        async with self._body(request, self.limits.body) as data:
+            body = parsed(data)
+            if self.draining:
+                raise Failure(503, "the server stops", code="ending")
+            served = self.models.find(body.get("model"))
+            quick = len(data) < _SHORT and "grammar" not in body and not isinstance(body.get("prompt"), list)
+            if quick and not served.uploaded:
+                return served, asked(body, served.engine.batch, self.limits)
+            return served, await asyncio.to_thread(asked, body, served.engine.batch, self.limits)  # it may take long
+
     async def _time_first(self, completion: Completion, start: float) -> None:
         await completion.jobs[0].first.wait()
         self.metrics.first_element.add(time.monotonic() - start)
@@ -230,28 +255,53 @@ class Service:
             task.cancel()
             gone.cancel()
 
-    async def _body(self, request: Request, most: int) -> bytes:
-        """Return the body of a request. Raises `Failure` for more than `most` bytes or a wait."""
+    @contextlib.asynccontextmanager
+    async def _body(self, request: Request, most: int) -> AsyncIterator[bytes]:
+        """Read the body of a request.
+
+        Raises `Failure` for more than `most` bytes, for a wait, and if there are too many others.
+        """
         told = request.headers.get("content-length", "")
-        pieces, size = [], 0
-        stream = aiter(request.stream())
-        while True:
-            try:
-                piece = await asyncio.wait_for(anext(stream, None), self.limits.patience)
-            except TimeoutError:
-                raise Failure(408, f"the body: nothing came for {self.limits.patience:g} s", code="timeout") from None
-            size += len(piece or b"")
-            if size <= most and piece is not None:
-                pieces.append(piece)
-            elif size <= most:
-                return b"".join(pieces)
-            # A client may not read an answer before it has sent its whole body. So the rest is
-            # read, too, up to a limit.
-            elif piece is None or size > 2 * most:
+        pieces, size, kept = [], 0, 0
+        enough = _UPLOADS_AT_ONCE * self.limits.upload + _BODIES_AT_ONCE * self.limits.body
+        try:
+            async for piece in self._pieces(request):
+                size += len(piece)
+                if size <= most:
+                    kept += len(piece)
+                    self._bodies += len(piece)
+                    pieces.append(piece)
+                # A client may not read an answer before it has sent its whole body. So the rest is
+                # read, too, up to a limit.
+                elif size > 2 * most:
+                    break
+                if size > _SMALL and self._bodies > enough:
+                    raise Failure(429, "the body: the server reads others just now: try again", code="busy")
+            if size > most:
                 found = f"{int(told):,}" if told.isdigit() else "more"
                 raise Failure(413, f"the body: expected at most {most:,} bytes, found {found}", code="too_large")
-            else:
-                pieces = []
+            data = b"".join(pieces)
+            pieces.clear()
+            yield data
+        finally:
+            self._bodies -= kept
+
+    async def _pieces(self, request: Request) -> AsyncIterator[bytes]:
+        """Yield the body of a request as it comes. Raises `Failure` if it takes too long."""
+        limits, end = self.limits, time.monotonic() + self.limits.seconds
+        stream = aiter(request.stream())
+        while True:
+            left = end - time.monotonic()
+            try:
+                piece = await asyncio.wait_for(anext(stream, None), min(limits.patience, left))
+            except TimeoutError:
+                why = f"nothing came for {limits.patience:g} s"
+                if left < limits.patience:
+                    why = f"it took longer than {limits.seconds:g} s"
+                raise Failure(408, f"the body: {why}", code="timeout") from None
+            if piece is None:
+                return
+            yield piece
 
 
 class _Stream(StreamingResponse):
@@ -319,13 +369,32 @@ def _split(address: str) -> tuple[str | None, str]:
 
 def _unexpected(request: Request, error: Exception) -> Failure:
     """Log an unexpected error, and return the answer to it."""
-    logging.getLogger("uvicorn.error").error("%s %s", request.method, request.url.path, exc_info=error)
+    logging.getLogger("uvicorn.error").error("%s %s", request.method, printable(request.scope["path"]), exc_info=error)
     return Failure(500, "an error of the server: its log has more", code="internal")
 
 
-def _json(found: Any) -> Response:
-    data = json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(data, media_type="application/json", headers={"Cache-Control": "no-store"})
+def _json(pieces: Iterable[str]) -> Response:
+    """Return the answer whose JSON has these pieces. A long one is made while it is sent.
+
+    So its body is never in memory as a whole, and other clients are served between two pieces.
+    """
+    headers = {"Cache-Control": "no-store"}
+    begun, size = [], 0
+    left = iter(pieces)
+    for piece in left:
+        begun.append(piece)
+        size += len(piece)
+        if size > PIECE:
+            body = _made("".join(begun), left)
+            return StreamingResponse(body, media_type="application/json", headers=headers)
+    return Response("".join(begun), media_type="application/json", headers=headers)
+
+
+async def _made(begun: str, left: Iterator[str]) -> AsyncIterator[str]:
+    yield begun
+    for piece in left:
+        await asyncio.sleep(0)
+        yield piece
 
 
 def _page() -> dict[str, tuple[bytes, str, str]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from lstmgen.model import Model
+from lstmgen.serving.answers import array, encoded
 from lstmgen.serving.engine import Job
 from lstmgen.serving.failures import Failure
 from lstmgen.serving.models import separator
@@ -19,6 +20,8 @@ from lstmgen.stream import Logprobs
 from lstmgen.vocabulary.naming import byte_of
 
 _COMMENT = 2.0  # seconds without an event after which a stream sends a comment
+_AT_ONCE = 4096  # elements, of which the JSON is made while other clients wait
+_SOUGHT = 256  # bytes or ids of a stop. Of a longer stop, its whole length is held back
 _REASONS = {"stop": "stop", "grammar": "stop", "length": "length", "cut": "length", "left": "length"}
 
 
@@ -29,7 +32,7 @@ class Choice:
     index: the number of the choice in the answer, from 0.
     seed: the seed of its sequence.
     prompt: the text that the choice begins with, or "".
-    stops: the stops, as `stops_of` returns them. The text ends before a stop.
+    stops: the stops, as `stops_of` returns them, in order. The text ends before a stop.
     logprobs: whether the pieces have log-probabilities.
     """
 
@@ -84,6 +87,32 @@ class Choice:
             "seed": self.seed,
         }
 
+    def whole(self, ids: list[int], logprobs: list[Logprobs], ending: str, at_once: int) -> Iterator[str]:
+        """Yield the JSON of a choice that is not sent before its end.
+
+        at_once: how many elements a piece of the JSON is made of, at most.
+        """
+        found = []
+        yield '{"text":"'
+        for start in range(0, len(ids) or 1, at_once):
+            end = start + at_once
+            over = ending if end >= len(ids) else None
+            if piece := self.piece(ids[start:end], logprobs[start:end], over):
+                yield encoded(piece.pop("text"))[1:-1]
+                found.append(piece)
+        yield '","ids":'
+        yield from array(piece.pop("ids") for piece in found)
+        if not self._with_logprobs:
+            yield f",{encoded(found[-1])[1:]}"
+            return
+        before = ',"logprobs":{'
+        for name in found[0]["logprobs"]:
+            yield f'{before}"{name}":'
+            yield from array(piece["logprobs"][name] for piece in found)
+            before = ","
+        del found[-1]["logprobs"]
+        yield f"}},{encoded(found[-1])[1:]}"
+
     def _before_a_stop(self, ending: str | None) -> tuple[int, int]:
         """Return how many held elements come before a stop, or before what may begin one.
 
@@ -99,7 +128,9 @@ class Choice:
         if ending != "stop":
             return len(held), 0
         n = len(held) - max((len(stop) for stop in self._stops if held[-len(stop) :] == stop), default=0)
-        at = min((text.index(stop) for stop in self._stop_texts if stop in text), default=len(text))
+        last = len(parts[-1]) if parts else 0  # a stop ends in the last element
+        ends = (text.find(stop, max(0, len(text) - last - len(stop) + 1)) for stop in self._stop_texts)
+        at = min((end for end in ends if end >= 0), default=len(text))
         n = min([n, *(i for i, start in enumerate(starts[:-1]) if start >= at)])
         return n, max(0, starts[n] - at) if parts else 0
 
@@ -126,11 +157,19 @@ class Choice:
         }
 
 
-def _begun(what: list[int] | bytes, stops: Sequence[list[int]] | Sequence[bytes]) -> int:
-    """Return the length of the longest end of `what` that is the beginning of a stop."""
+def _begun(what: list[int] | bytes, stops: Sequence[Any]) -> int:
+    """Return the length of the longest end of `what` that is the beginning of a stop.
+
+    stops: in order, so that the first one that is not less than an end begins with it, if any does.
+    """
     most = min(len(what), max(map(len, stops), default=1) - 1)
-    ends = (what[-n:] for n in range(most, 0, -1))
-    return next((len(end) for end in ends if any(stop[: len(end)] == end for stop in stops)), 0)
+    if most >= _SOUGHT:
+        return most
+    for n in range(most, 0, -1):
+        at = bisect_left(stops, what[-n:])
+        if at < len(stops) and stops[at][:n] == what[-n:]:
+            return n
+    return 0
 
 
 class Completion:
@@ -168,20 +207,28 @@ class Completion:
         text = prompt if asked.echo else ""
         return Choice(self._model, index, job.prepared.sampler["seed"], text, asked.stops, asked.logprobs)
 
-    async def whole(self) -> dict[str, Any]:
-        """Wait until all sequences have ended, and return the answer. Raises `Failure`."""
-        found: list[dict[str, Any]] = []
+    async def whole(self) -> Iterator[str]:
+        """Wait until all sequences have ended, and return the JSON of the answer, in pieces.
+
+        Raises `Failure`.
+        """
+        found: list[tuple[Job, str, list[int], list[Logprobs]]] = []
         for group, prompt in zip(self.groups, self.asked.texts, strict=True):
             drawn = [await self._drawn(job) for job in group]
             order = list(range(len(group)))
             if self.asked.n < len(group):  # the ones with the greatest mean log-probability, as `sample` with best_of
                 order.sort(key=lambda i: -group[i].score / max(1, len(drawn[i][0])))
-            for i in order[: self.asked.n]:
-                choice = self._choice(len(found), group[i], prompt)
-                piece = choice.piece(*drawn[i], group[i].ending or "cut")
-                assert piece is not None
-                found.append(piece)
-        return {**self._head, "choices": found, "usage": self._usage()}
+            found += [(group[i], prompt, *drawn[i]) for i in order[: self.asked.n]]
+        return self._answer(found)
+
+    def _answer(self, found: list[tuple[Job, str, list[int], list[Logprobs]]]) -> Iterator[str]:
+        yield f'{encoded(self._head)[:-1]},"choices":['
+        for i, (job, prompt, ids, logprobs) in enumerate(found):
+            each = job.engine.weight * (1 + (len(logprobs[0].likeliest) if logprobs else 0))
+            yield "," if i else ""
+            choice = self._choice(i, job, prompt)
+            yield from choice.whole(ids, logprobs, job.ending or "cut", max(1, _AT_ONCE // each))
+        yield f'],"usage":{encoded(self._usage())}}}'
 
     async def _drawn(self, job: Job) -> tuple[list[int], list[Logprobs]]:
         ids: list[int] = []
@@ -254,4 +301,4 @@ def _check(job: Job) -> None:
 
 
 def _event(found: dict[str, Any]) -> str:
-    return f"data: {json.dumps(found, ensure_ascii=False, separators=(',', ':'))}\n\n"
+    return f"data: {encoded(found)}\n\n"

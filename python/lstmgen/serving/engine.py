@@ -19,6 +19,8 @@ _BETWEEN, _BETWEEN_EACH, _BETWEEN_MOST = 0.03, 0.0015, 0.1
 # A job pauses when its client has more than _FULL elements, or alternatives to them, to take. It
 # continues when the client has fewer than _EMPTY.
 _FULL, _EMPTY = 16384, 4096
+MOST_PRIMES = 2**24  # elements in the primes of all jobs of a model, or in those of one request
+_LONG = 64  # letters of an element that counts as more than one
 
 
 class Busy(Exception):
@@ -60,6 +62,7 @@ class Job:
         # Members that the engine's thread writes:
         self.sequence: Sequence | None = None
         self.pushed = 0
+        self.told = 0  # elements
         self.due = 0.0  # time at which the client gets the next piece
         self.resting = False
 
@@ -70,7 +73,7 @@ class Job:
 
     @property
     def backlog(self) -> int:
-        """How much was drawn and not taken yet, as `cost` counts."""
+        """How much was drawn and not taken yet, as `cost` and `Engine.weight` count."""
         return self.pushed - self._taken
 
     async def wait(self) -> None:
@@ -82,7 +85,7 @@ class Job:
         """Return what was drawn since the last call."""
         ids, logprobs = self.ids, self.logprobs
         self.ids, self.logprobs = [], []
-        self._taken += cost(ids, logprobs)
+        self._taken += self.engine.weight * cost(ids, logprobs)
         if self.resting and self.backlog < _EMPTY:
             self.engine.wake()
         return ids, logprobs
@@ -123,10 +126,13 @@ class Engine:
     parallel: how many sequences it draws side by side, at most.
     queue: how many more may wait, at most.
     threads: how many threads of the library share the work.
+    weight: how many usual elements the longest element of the model counts as.
     """
 
     def __init__(self, model: Model, *, parallel: int, queue: int, threads: int = 1) -> None:
         self.model = model
+        elements = model.vocabulary.elements if model.vocabulary else []
+        self.weight = 1 + max(map(len, elements), default=0) // _LONG
         self.batch = Batch(model, most=parallel, threads=threads)
         self.drawn = 0
         self._parallel, self._queue = parallel, queue
@@ -142,7 +148,10 @@ class Engine:
     def submit(self, jobs: list[Job]) -> None:
         """Put jobs into the queue. Raises `Busy` if it has no room for all of them."""
         with self._changed:
-            if self._ended or len(self._waiting) + len(self._running) + len(jobs) > self._parallel + self._queue:
+            others = [*self._waiting, *self._running]
+            if self._ended or len(others) + len(jobs) > self._parallel + self._queue:
+                raise Busy
+            if others and sum(len(job.prepared.prime) for job in (*others, *jobs)) > MOST_PRIMES:
                 raise Busy
             self._waiting.extend(jobs)
             self._changed.notify()
@@ -228,25 +237,33 @@ class Engine:
 
     def _advance(self, jobs: dict[Sequence, Job], resting: set[Job]) -> None:
         try:
-            found = self.batch.advance(10**9, seconds=_SLICE)
+            news = self._drawn(jobs, resting)
         except Exception as error:  # such as out of memory: all sequences end
             self._tell([(job, [], [], "error", f"{type(error).__name__}: {error}", 0.0) for job in jobs.values()])
             for sequence in jobs:
                 sequence.leave()
             jobs.clear()
             resting.clear()
-            return
+        else:
+            self._tell(news)
+
+    def _drawn(self, jobs: dict[Sequence, Job], resting: set[Job]) -> list[_News]:
+        """Draw for a while, and return what is new for which job."""
+        found = self.batch.advance(max(1, _FULL // self.weight), seconds=_SLICE)
         news: list[_News] = []
         now = time.monotonic()
         between = min(max(_BETWEEN, _BETWEEN_EACH * len(jobs)), _BETWEEN_MOST)
         for sequence in found:
             job = jobs.get(sequence)
-            if job is None or (sequence.ending is None and (now < job.due or not job.streams)):
+            if job is None:
                 continue
-            job.due = now + between
+            much = self.weight * (sequence.drawn - job.told) > _FULL
+            if sequence.ending is None and (not job.streams or (now < job.due and not much)):
+                continue
+            job.due, job.told = now + between, sequence.drawn
             ids, logprobs = sequence.take_ids(), sequence.take_logprobs()
             self.drawn += len(ids)
-            job.pushed += cost(ids, logprobs)
+            job.pushed += self.weight * cost(ids, logprobs)
             news.append((job, ids, logprobs, sequence.ending, sequence.error, sequence.score))
             if sequence.ending is not None:
                 del jobs[sequence]
@@ -254,7 +271,7 @@ class Engine:
                 sequence.pause()
                 job.resting = True
                 resting.add(job)
-        self._tell(news)
+        return news
 
     def _tell(self, news: list[_News]) -> None:
         """Report to the event loop, which is the same for all jobs of a server."""

@@ -22,7 +22,8 @@ class Failure(Exception):
 
     def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
-        self.status, self.message, self.param, self.code = status, printable(message), param, code
+        self.status, self.message, self.code = status, printable(message), code
+        self.param = None if param is None else printable(param)
 
     def body(self) -> dict[str, Any]:
         """Return the body of the answer, as in OpenAI's API.

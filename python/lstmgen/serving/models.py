@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lstmgen.batch import Prepared
 from lstmgen.bundled import bundled, card_path
 from lstmgen.engine_terms import decode
 from lstmgen.model import Model
 from lstmgen.options import recommended
+from lstmgen.serving.answers import encoded
 from lstmgen.serving.engine import Engine
 from lstmgen.serving.failures import Failure
 from lstmgen.serving.limits import Limits
@@ -27,19 +29,46 @@ _LONGEST_PRIME = 200  # elements of the model's own prime
 
 
 class Served:
-    """A model, and the thread that draws from it.
+    """A model, and the threads that draw from it.
 
     id: the name that clients use.
     model: the model.
-    engine: the thread that draws.
-    facts: what `/v1/models` answers about it.
+    engine: the thread that draws sequences without a grammar.
+    facts: what `/v1/models` answers about it, as JSON.
+    uploaded: whether a client sent it.
     """
 
     def __init__(self, identity: str, model: Model, limits: Limits, threads: int, *, name: str, card: str = "") -> None:
         self.id = identity
         self.model = model
-        self.facts = facts_of(identity, model, name, card)
-        self.engine = Engine(model, parallel=limits.parallel, queue=limits.queue, threads=threads)
+        self.facts = encoded(facts_of(identity, model, name, card))
+        self.uploaded = identity != name
+        self._made = {"parallel": limits.parallel, "queue": limits.queue, "threads": threads}
+        self.engine = Engine(model, **self._made)
+        self._grammars: Engine | None = None
+
+    def engine_for(self, prepared: Prepared) -> Engine:
+        """Return the thread that draws a sequence.
+
+        A step takes as long as its slowest grammar. So sequences with one have a thread for
+        themselves, and those without one go on.
+        """
+        if prepared.request["grammar"] is None:
+            return self.engine
+        if self._grammars is None:
+            self._grammars = Engine(self.model, **self._made)
+        return self._grammars
+
+    @property
+    def engines(self) -> list[Engine]:
+        """All threads that draw from the model."""
+        return [each for each in (self.engine, self._grammars) if each is not None]
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many sequences are drawn, and how many wait."""
+        loads = [each.load for each in self.engines]
+        return sum(running for running, _ in loads), sum(waiting for _, waiting in loads)
 
 
 class Models:
@@ -58,8 +87,9 @@ class Models:
         self._uploaded: OrderedDict[str, Served] = OrderedDict()
         self._ending: list[Served] = []  # dropped uploads that may still draw
         self._lock = threading.Lock()
+        self.ended = threading.Event()  # uploads are read no further
         for source in sources:
-            name = source if source in bundled() else Path(source).stem
+            name = source if source in bundled() else os.fsencode(Path(source).stem).decode(errors="replace")
             if name in self._own:
                 raise ValueError(f"{source}: another model has the name {name!r}, too: rename one of the files")
             card = Path(card_path(name)).read_text(encoding="utf-8") if source in bundled() else ""
@@ -93,24 +123,24 @@ class Models:
         Raises what `trial.tried` raises.
         """
         name = os.path.basename(name.replace("\\", "/"))[:100] or "model"
-        model = Model(tried(data, name, self._limits))
+        model = Model(tried(data, name, self._limits, self.ended.is_set))
         served = Served(f"upload-{secrets.token_hex(8)}", model, self._limits, self._threads, name=name)
         with self._lock:
             self._uploaded[served.id] = served
             dropped = [self._uploaded.popitem(last=False)[1] for _ in range(len(self._uploaded) - self._limits.uploads)]
-            self._ending = [*(one for one in self._ending if one.engine.load != (0, 0)), *dropped]
-        for one in dropped:
-            one.engine.end()
+            self._ending = [*(one for one in self._ending if one.load != (0, 0)), *dropped]
+        for engine in [engine for one in dropped for engine in one.engines]:
+            engine.end()
         return served
 
     def close(self) -> None:
         """Stop all threads that draw."""
-        for served in [*self, *self._ending]:
-            served.engine.close()
+        for engine in [engine for served in (*self, *self._ending) for engine in served.engines]:
+            engine.close()
 
     def load(self) -> tuple[int, int]:
         """Return how many sequences all models draw, and how many wait for them."""
-        loads = [served.engine.load for served in self]
+        loads = [served.load for served in self]
         return sum(running for running, _ in loads), sum(waiting for _, waiting in loads)
 
 

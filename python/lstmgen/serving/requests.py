@@ -12,6 +12,7 @@ from lstmgen.engine_terms import decode, stops_of
 from lstmgen.errors import NO_VALUE, OptionError, OptionTypeError, option, spelled
 from lstmgen.model import Model
 from lstmgen.options import TABLE, recommended
+from lstmgen.serving.engine import MOST_PRIMES
 from lstmgen.serving.failures import Failure, failure_of
 from lstmgen.serving.limits import Limits
 from lstmgen.vocabulary import plain_ids
@@ -26,6 +27,10 @@ _NOT_HERE = {
 }
 _KNOWN = (*_OWN, *_NAMES, *(name for name in TABLE if name not in _NOT_HERE))
 _MOST = 128  # sequences in a request
+_DIGITS = 20  # of a number that is no id
+_MOST_DIGITS = 1000  # of an integer in a request
+_MOST_VALUES = 100_000  # in the JSON of a request. No other request is answered while it is read
+_MOST_STOPS = 2**16  # letters in all texts of an option. Each sequence looks for them
 _LOGPROBS = Integer(0, most=100)
 _MOST_LOGPROBS = 500_000  # log-probabilities in an answer that is no stream
 
@@ -35,7 +40,7 @@ class Asked(NamedTuple):
 
     prompts: for each prompt, its prepared candidates.
     texts: for each prompt, its text, which is empty without echo.
-    stops: the stops, as `stops_of` returns them.
+    stops: the stops, as `stops_of` returns them, in order.
     n: how many candidates of each prompt the answer has.
     stream: whether the answer is a stream.
     echo: whether each choice begins with its prompt.
@@ -60,12 +65,35 @@ def parsed(data: bytes) -> dict[str, Any]:
     {'model': 'latex'}
     """
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        text = data.decode()
+        _check_size(text)
+        found = json.loads(text, parse_int=_whole)
+    except RecursionError:
+        raise Failure(400, "the body: expected JSON, found lists or objects that are nested too deeply") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise Failure(400, f"the body: expected JSON, found other text: {error}") from None
     if not isinstance(found, dict):
         raise Failure(400, f"the body: expected a JSON object, found {type(found).__name__}")
     return found
+
+
+def _check_size(text: str) -> None:
+    """Raise `Failure` for JSON of too many values."""
+    if _values(text) > _MOST_VALUES and text.count('"') <= 4 * _MOST_VALUES:
+        text = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])  # without its texts
+    if _values(text) > _MOST_VALUES:
+        raise Failure(413, f"the body: expected at most {_MOST_VALUES:,} values, found more", code="too_large")
+
+
+def _whole(digits: str) -> int:
+    """Return an integer. The time to read one grows with the square of its digits."""
+    if len(digits) > _MOST_DIGITS:
+        raise Failure(400, f"the body: expected integers of at most {_MOST_DIGITS:,} digits, found more")
+    return int(digits)
+
+
+def _values(text: str) -> int:
+    return sum(map(text.count, "[{,"))
 
 
 def asked(body: dict[str, Any], batch: Batch, limits: Limits) -> Asked:
@@ -122,13 +150,17 @@ def _asked(body: dict[str, Any], batch: Batch, limits: Limits) -> Asked:
         first = batch.prepare({**options, "prime": prime, "seed": seed}, scored=best_of > n)
         seed = first.sampler["seed"] if seed is not None else first.sampler["seed"] >> 12  # exact in JavaScript
         TABLE["seed"].values.check("seed", seed + best_of - 1)
+        if (size := best_of * len(primes) * len(first.prime)) > MOST_PRIMES:
+            message = f"prompt: expected at most {MOST_PRIMES:,} elements for all sequences, found {size:,}"
+            raise Failure(400, message, "prompt")
         many = [first._replace(sampler={**first.sampler, "seed": seed + i}) for i in range(best_of)]
         prompts.append(many)
         seed += best_of
         ids = first.prime[first.added :].tolist() if echo else []
-        found = decode(model, ids)
-        texts.append(found if isinstance(found, str) else " ".join(map(str, found)))
-    stops = stops_of(model, options.get("stop"))
+        decoded = decode(model, ids)
+        texts.append(decoded if isinstance(decoded, str) else " ".join(map(str, decoded)))
+    ids, stop_texts = stops_of(model, options.get("stop"))
+    stops = sorted(ids), sorted(stop_texts)
     usage_too = bool(usage.get("include_usage"))
     return Asked(prompts, texts, stops, n, stream, echo, usage_too, logprobs is not None)
 
@@ -155,6 +187,9 @@ def _options(body: Mapping[str, Any], model: Model, limits: Limits) -> dict[str,
         options["length"] = min(1000, limits.length)
     elif TABLE["length"].values.check("length", options["length"]) > limits.length:  # type: ignore[operator]
         raise OptionError("length", f"at most {limits.length}", options["length"])
+    for name in ("stop", "dry_sequence_breakers"):
+        if (size := _size(options.get(name))) > _MOST_STOPS:
+            raise OptionError(name, f"at most {_MOST_STOPS} letters in all", size)
     if options.get("logit_bias") is not None:
         options["logit_bias"] = _biases(options["logit_bias"])
     if model.vocabulary is None and isinstance(options.get("stop"), (str, list)):
@@ -201,7 +236,13 @@ def _biases(given: object) -> Any:
     """Return biases with ids as integers. All keys of JSON are texts."""
     if not isinstance(given, Mapping):
         return given
-    return {int(key) if key.isascii() and key.isdigit() else key: value for key, value in given.items()}
+    numbers = {key for key in given if key.isascii() and key.isdigit() and len(key) < _DIGITS}
+    return {int(key) if key in numbers else key: value for key, value in given.items()}
+
+
+def _size(given: object) -> int:
+    """Return how many letters and values there are."""
+    return len(given) if isinstance(given, str) else 1 + sum(map(_size, given)) if isinstance(given, list) else 1
 
 
 def _stops_of_ids(given: Any) -> Any:

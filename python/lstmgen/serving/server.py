@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
@@ -18,6 +19,9 @@ from lstmgen.serving.limits import Limits
 from lstmgen.serving.models import Models
 
 _CONNECTIONS = 1000  # open at a time
+_BACKLOG = 512  # connections that wait until they are accepted
+_FILES = 4096  # open at a time: connections, those that are closed at once, and files of uploads
+_READ = 2**14  # bytes that are read at once. A chunk may have one byte, and takes 12 us
 _SWITCH = 0.0005  # seconds after which another thread gets the interpreter
 
 
@@ -33,6 +37,7 @@ def serve(models: Models, limits: Limits, host: str, port: int, ready: Callable[
     Raises `OSError` that names the address if the server cannot listen there, and `OptionError` for
     a host that is no name or address.
     """
+    _allow_files()
     listener = _listener(host, port)
     found = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
@@ -45,12 +50,12 @@ def serve(models: Models, limits: Limits, host: str, port: int, ready: Callable[
         loop="asyncio",
         lifespan="off",
         log_config=None,  # a config would close the handlers of other libraries, and that of Keras closes stderr
-        log_level="warning",
+        log_level="error",  # no line for a request that is none: clients would fill the log
+        backlog=_BACKLOG,
         server_header=False,
         access_log=False,
         timeout_keep_alive=round(limits.patience),
         timeout_graceful_shutdown=round(limits.grace) + 5,
-        limit_concurrency=_CONNECTIONS,
     )
     sys.setswitchinterval(_SWITCH)
     try:
@@ -59,13 +64,24 @@ def serve(models: Models, limits: Limits, host: str, port: int, ready: Callable[
         models.close()
 
 
+def _allow_files() -> None:
+    """Let this process open as many files as all connections take."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limit
+        import resource
+
+        now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if now != resource.RLIM_INFINITY:
+            wanted = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(now, wanted), most))
+
+
 def _listener(host: str, port: int) -> socket.socket:
     """Return a socket that listens at an address."""
     if not host.strip() or not host.isprintable():  # "" would be all addresses
         raise OptionError("host", "a name or an address, such as 127.0.0.1, or 0.0.0.0 for all", host)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=512)
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         why = (error.strerror or str(error)).partition(" (while")[0]
         raise OSError(error.errno, f"cannot listen: {why}", f"{host}:{port}") from None
@@ -86,7 +102,10 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop. Running samples have the time of grace to end."""
         self._service.drain()
-        await super().shutdown(sockets)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            self._service.models.ended.set()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop. A second Ctrl-C stops at once."""
@@ -96,14 +115,23 @@ class _Server(uvicorn.Server):
 
 
 def _protocol(patience: float) -> type[H11Protocol]:
-    """Return a protocol that closes a connection after `patience` seconds without a request."""
+    """Return a protocol that closes a connection after `patience` seconds without a request.
+
+    It also closes one whose client reads nothing for as long.
+    """
 
     class Protocol(H11Protocol):
         _clock: asyncio.TimerHandle | None = None
+        _reader: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._watch()
+            if hasattr(transport, "max_size"):
+                transport.max_size = _READ
+            if len(self.connections) > _CONNECTIONS:
+                transport.abort()
+            else:
+                self._watch()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
@@ -114,6 +142,36 @@ def _protocol(patience: float) -> type[H11Protocol]:
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
             self._unwatch()
+            self._unwatch_reader()
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._watch_reader()
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._unwatch_reader()
+
+        def timeout_keep_alive_handler(self) -> None:
+            super().timeout_keep_alive_handler()
+            self._watch_reader()
+
+        def _watch_reader(self) -> None:
+            """Close the connection when its client has read nothing for `patience` seconds."""
+            self._unwatch_reader()
+            if left := self.transport.get_write_buffer_size():
+                self._reader = self.loop.call_later(patience, self._lose_reader, left)
+
+        def _unwatch_reader(self) -> None:
+            if self._reader is not None:
+                self._reader.cancel()
+                self._reader = None
+
+        def _lose_reader(self, left: int) -> None:
+            if self.transport.get_write_buffer_size() >= left:
+                self.transport.abort()
+            else:
+                self._watch_reader()
 
         def _watch(self) -> None:
             if self.cycle is not None and not self.cycle.response_complete:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 
 from lstmgen import limits
 from lstmgen.binfile.sniffing import is_bin
@@ -24,15 +25,17 @@ _SEQUENCES = 16  # each draws one element
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from lstmgen.serving.child import main; main()"
 
 
-def tried(data: bytes, name: str, of: Limits) -> bytes:
+def tried(data: bytes, name: str, of: Limits, ended: Callable[[], bool] = lambda: False) -> bytes:
     """Try a model, and return it as a `.bin`.
 
     data: the bytes of a `.bin`, or of a model that Keras saved.
     name: the name of the file, for errors.
     of: the limits of the server.
+    ended: returns whether the server stops.
 
     Raises `Failure` with status 400 for a file that is damaged, is not supported, crashes the
-    process or reaches a limit. Raises it with status 503 if no process can be started.
+    process or reaches a limit. Raises it with status 503 if no process can be started, and if the
+    server stops.
 
     >>> import lstmgen
     >>> data = b"GGUF" + bytes(20)
@@ -48,9 +51,11 @@ def tried(data: bytes, name: str, of: Limits) -> bytes:
     request = json.dumps([sequences, seconds, memory]).encode() + b"\n"
     with tempfile.TemporaryFile() as answer:
         try:
-            ran = limits.run(_START, request, data, answer=answer, patience=of.seconds)
+            ran = limits.run(_START, request, data, answer=answer, patience=of.seconds, ended=ended)
         except OSError as error:
             raise Failure(503, f"uploads: no process that tries the file could be started ({error})", "file") from None
+        if ran.status is None and ended():
+            raise Failure(503, "the server stops", code="ending")
         if ran.status is None:
             raise Failure(400, f"{name}: reading it took longer than {of.seconds:g} s", "file")
         if ran.out_of_memory:

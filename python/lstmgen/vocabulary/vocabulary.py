@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from operator import index
 from typing import Any, NamedTuple
@@ -106,7 +107,7 @@ class Vocabulary:
             oov = self.tokenizer.oov_token if self.tokenizer is not None and on_unknown == "error" else None
             replacement = None if oov is None else self.ids.get(oov)
         pieces: Iterable[str | int | Piece] = self._pieces(what) if isinstance(what, str) else what
-        ids = []
+        ids = array("I")  # numpy takes it at once, and 8 million in a list in 0.5 s
         for position, piece in enumerate(pieces):
             if not isinstance(piece, str | Piece):
                 ids.append(self._check_id(piece, position))
