@@ -78,10 +78,13 @@ void Context::reset() {
     begun_ = ready_ = false;
 }
 
-// The group is not copied, since each run of it starts anew.
-void Context::copy_from(const Context& other) {
+void Context::expect_like(const Context& other) const {
     if (network_ != other.network_ || refresh_ != other.refresh_)
         refuse({"the other generator: expected one of the same loaded model, with the same refresh"});
+}
+
+// The group is not copied, since each run of it starts anew.
+void Context::copy_from(const Context& other) {
     if (session_) session_->copy_from(*other.session_);
     std::copy(other.history_.begin(), other.history_.end(), history_.begin());
     std::copy(other.windows_.begin(), other.windows_.end(), windows_.begin());

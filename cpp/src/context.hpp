@@ -42,8 +42,9 @@ public:
 
     /// Becomes empty again, without allocating.
     void reset();
-    /// Becomes a copy of `other`, without allocating. Throws Error unless it has the same network
-    /// and refresh.
+    /// Throws Error unless `other` has the same network and refresh.
+    void expect_like(const Context& other) const;
+    /// Becomes a copy of `other`, which has these, without allocating.
     void copy_from(const Context& other);
 
     const std::shared_ptr<const Network>& network() const noexcept { return network_; }

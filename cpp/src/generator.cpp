@@ -67,9 +67,11 @@ public:
     }
 
     void copy_from(const Impl& other) {
+        // What can fail comes first. So nothing has changed then, and the sizes are equal after it.
+        context_.expect_like(other.context_);
+        guard_.copy_from(other.guard_);
         sampler_.copy_from(other.sampler_);
         context_.copy_from(other.context_);
-        guard_.copy_from(other.guard_);
         stop_search_ = other.stop_search_;
         pending_ = other.pending_;
         has_pending_ = other.has_pending_;

@@ -37,13 +37,14 @@ public:
     void reserve();
     /// Chooses by other options from now on. The random numbers go on, so the seed does not count.
     /// This does not allocate after `reserve`. It throws Error and changes nothing if an option is
-    /// out of range, or if logit_bias has more pairs than there are elements.
+    /// out of range.
     void set_options(const SamplerOptions& options);
     /// Starts the random numbers of `seed`.
     void set_seed(std::uint64_t seed) noexcept { random_ = Random(options_.seed = seed); }
     /// Forgets all elements, and starts the random numbers of `seed`.
     void reset(std::uint64_t seed) noexcept;
-    /// Becomes a copy of `other`, which has as many elements. Throws Error if that would allocate.
+    /// Becomes a copy of `other`, which has as many elements. This does not allocate after
+    /// `reserve`.
     void copy_from(const Sampler& other);
 
     /// Sets a faster function than exp_portable, which has the same results.

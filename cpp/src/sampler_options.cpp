@@ -38,6 +38,8 @@ void check(std::size_t n, const SamplerOptions& o) {
         require(id < n, "logit_bias", "ids of the vocabulary", id);
         require(!std::isnan(bias) && bias < HUGE_VAL, "logit_bias", "numbers below infinity", bias);
     }
+    if (o.logit_bias.size() > n)
+        refuse({"logit_bias: expected at most % pairs, one for each element, found %", n, o.logit_bias.size()});
     require(o.mirostat != 1, "mirostat", "0 or 2", 1);
     require_count("allow", n, o.allow.size());
     require_count("ban", n, o.ban.size());
@@ -149,8 +151,6 @@ LSTMGEN_KEPT void Sampler::reserve() {
 
 void Sampler::set_options(const SamplerOptions& options) {
     check(logits_.size(), options);
-    const std::size_t found = options.logit_bias.size(), most = logits_.size();
-    if (found > most) refuse({"logit_bias: expected at most % pairs, one for each element, found %", most, found});
     const std::uint64_t seed = options_.seed;
     if (options_.mirostat == 0) mu_ = 2.0 * options.mirostat_tau;
     options_ = options;
@@ -180,8 +180,6 @@ void Sampler::reset(std::uint64_t seed) noexcept {
 }
 
 void Sampler::copy_from(const Sampler& other) {
-    const std::size_t found = other.options_.logit_bias.size(), most = options_.logit_bias.capacity();
-    if (found > most) refuse({"logit_bias: expected at most % pairs, one for each element, found %", most, found});
     options_ = other.options_;
     random_ = other.random_;
     history_.copy_from(other.history_);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -81,6 +82,27 @@ TEST_CASE("a clone and a copy go on as the original does, wherever it is") {
         }
 }
 
+TEST_CASE("a copy of a generator of another kind is refused, and changes neither") {
+    const Model model = Model::load(kPath), raw = Model::load(LSTMGEN_TEST_DATA "/raw.bin");
+    Generator small(raw, options(1)), large = primed(model, options(1));
+    Generator carried = primed(model, options(0)), grammatical = primed(model, options(1));
+    grammatical.set_grammar(Grammar(model, "root ::= [a-k]*"));
+    SamplerOptions other;
+    other.temp = 0.5;
+    grammatical.set_options(other);
+    draw(large, 1);
+    for (auto [to, from, text] : {std::tuple{&small, &large, "same loaded model"},
+                                  {&large, &small, "same loaded model"},
+                                  {&large, &carried, "same refresh"},
+                                  {&large, &grammatical, "same grammar"},
+                                  {&grammatical, &large, "same grammar"}}) {
+        const auto state = to->save_state(), unchanged = from->save_state();
+        refused([to = to, from = from] { return to->copy_from(*from), 0; }, text);
+        CHECK(to->save_state() == state);
+        CHECK(from->save_state() == unchanged);
+    }
+}
+
 TEST_CASE("options that change in the middle leave the random numbers and the context alone") {
     const Model model = Model::load(kPath);
     for (const std::size_t refresh : {0, 1, 5}) {
@@ -101,6 +123,7 @@ TEST_CASE("options that change in the middle leave the random numbers and the co
         GeneratorOptions bad = cold;
         bad.sampler.logit_bias.assign(model.info().outputs + 1, {0, 1.0});
         refused([&] { return hot.set_options(bad.sampler), 0; }, "logit_bias: expected at most 11 pairs");
+        refused([&] { return Generator(model, bad); }, "logit_bias: expected at most 11 pairs");
         bad.sampler = cold.sampler;
         bad.sampler.temp = -1;
         refused([&] { return hot.set_options(bad.sampler), 0; }, "temp");

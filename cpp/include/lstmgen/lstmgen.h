@@ -373,7 +373,7 @@ typedef struct lstmgen_sampler_options {
     const uint32_t* logit_bias_ids;
     /** (logit_bias_count). Numbers below infinity; -HUGE_VAL bans the element. */
     const double* logit_bias;
-    /** Length of both arrays, which are copied; default 0. */
+    /** Length of both arrays, which are copied: at most the number of elements; default 0. */
     size_t logit_bias_count;
     /** In (0, 1]; default 1. Keep the elements whose surprise is nearest to the entropy, until they
      * exceed p. */
@@ -577,12 +577,12 @@ LSTMGEN_STATUS lstmgen_generator_ended(const lstmgen_generator* generator, int* 
 LSTMGEN_STATUS lstmgen_generator_go_on(lstmgen_generator* generator);
 
 /** Makes `generator` go on as `from` does, element for element. LSTMGEN_INVALID_ARGUMENT: they are
- * not of one loaded model, or their refresh differs. */
+ * not of one loaded model, or their refresh or their grammar differs. */
 LSTMGEN_STATUS lstmgen_generator_copy(lstmgen_generator* generator, const lstmgen_generator* from);
 
 /** Chooses elements by other options from the next one on. `options` may be NULL: the defaults. The
  * context and the random numbers go on, so the seed does not count (see lstmgen_generator_reset).
- * logit_bias_count is at most the number of elements. After an error the old options stay. */
+ * After an error the old options stay. */
 LSTMGEN_STATUS lstmgen_generator_set_options(lstmgen_generator* generator,
                                              const lstmgen_sampler_options* options);
 

@@ -203,7 +203,8 @@ private:
 /// typical_p; top_p; min_p; XTC. Then the probability p_i is proportional to y_i ^ (1 / temp).
 /// Mirostat replaces all steps after DRY, except the temperature.
 struct SamplerOptions {
-    /// Pairs (id, number that is added to ln y of that element). -infinity bans the element.
+    /// Pairs (id, number that is added to ln y of that element), at most as many as there are
+    /// elements. -infinity bans the element.
     std::vector<std::pair<std::uint32_t, double>> logit_bias;
     std::vector<std::uint32_t> allow;  ///< (n), only these ids can be drawn; empty: all
     std::vector<std::uint32_t> ban;    ///< (n), these ids cannot be drawn, allowed or not
@@ -360,8 +361,7 @@ public:
     /// of set_seed; 0 after load_state.
     [[nodiscard]] SamplerOptions options() const;
     /// Chooses elements by other options from the next one on. The context and the random numbers
-    /// go on, so the seed does not count (see set_seed and reset). logit_bias has at most as many
-    /// pairs as there are elements.
+    /// go on, so the seed does not count (see set_seed and reset).
     void set_options(const SamplerOptions& options);
     /// Starts the random numbers of another seed. The context and the options stay.
     void set_seed(std::uint64_t seed);
@@ -406,8 +406,9 @@ public:
     [[nodiscard]] bool ended() const;
     /// Returns a second generator that goes on as this one does, element for element. It allocates.
     [[nodiscard]] Generator clone() const;
-    /// Makes this generator go on as `other` does. It does not allocate. Throws Error unless both
-    /// are of one loaded model (or of copies of it) and have the same refresh.
+    /// Makes this generator go on as `other` does. It does not allocate, without a grammar. Throws
+    /// Error, and changes nothing, unless both are of one loaded model (or of copies of it) and
+    /// have the same refresh and the same grammar.
     void copy_from(const Generator& other);
 
     /// Appends the known elements `ids` (n) to the context. If one id is not below info().outputs,
