@@ -271,13 +271,6 @@ def descend(node: Any, path: Sequence[str], where: str) -> Any:
     return node
 
 
-def _mark(found: Any, chunk: Any, sizes: Shape) -> None:
-    """Set the element of `found` that stands for a chunk."""
-    at = tuple(offset // size for offset, size in zip(chunk.chunk_offset, sizes, strict=True))
-    if chunk.byte_offset is not None and all(i < count for i, count in zip(at, found.shape, strict=True)):
-        found[at] = True
-
-
 class Stored:
     """An array in the file that has been checked, but not read.
 
@@ -368,11 +361,16 @@ class Stored:
             self._check_chunks(chunks)
 
     def _check_chunks(self, chunks: Shape) -> None:
-        """Raise `ModelFormatError` for a chunk without numbers, since HDF5 gives zeros for it."""
+        """Raise `ModelFormatError` for a chunk that HDF5 does not find, and gives zeros for.
+
+        Each is looked up as HDF5 does to read it. A list of all chunks may name others.
+        """
         counts = [-(-size // chunk) for chunk, size in zip(chunks, self._node.shape, strict=True)]
-        if math.prod(counts) <= self._budget.size:
-            found = np.zeros(counts, bool)
-            self._node.id.chunk_iter(lambda chunk: _mark(found, chunk, chunks))
-            if found.all():
-                return
-        raise ModelFormatError(f"{self.where}: the file does not hold the numbers of all its chunks")
+        if math.prod(counts) > self._budget.size:
+            raise ModelFormatError(f"{self.where}: more chunks than the file can hold")
+        for i in range(math.prod(counts)):
+            at = tuple(int(n) * size for n, size in zip(np.unravel_index(i, counts), chunks, strict=True))
+            try:
+                self._node.id.read_direct_chunk(at)
+            except (OSError, ValueError, RuntimeError, KeyError):
+                raise ModelFormatError(f"{self.where}: the file holds no numbers for the chunk at {at}") from None
