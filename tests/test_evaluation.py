@@ -259,6 +259,20 @@ def test_command_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert json.loads(capsys.readouterr().out) == json.loads(expected.to_json())
 
 
+def test_a_picture_replaces_no_data_and_costs_no_table(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, text = tmp_path / "m.bin", data.read_text()
+    model.write_bytes(packed())
+    picture = data.rename(data.with_suffix(".svg"))
+    command = ["eval", str(model), str(picture), "--samples", "1", "--length", "9", "--plot"]
+    assert cli.main([*command, str(picture)]) == 1
+    assert "what is read would be replaced" in capsys.readouterr().err
+    assert picture.read_text() == text
+    assert cli.main([*command, str(tmp_path / "no folder" / "a.png")]) == 1
+    assert capsys.readouterr().out.startswith("| ")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -45,6 +46,24 @@ def test_the_owner_stays_where_the_system_allows_it(
     files.write(path, b"new")
     assert given == [(path.stat().st_uid, path.stat().st_gid)]
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o640)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows does not delete a current folder")
+def test_a_current_folder_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.bin").write_bytes(packed())
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    model = str(tmp_path / "m.bin")
+    for words in (
+        ["export", model, "x.bin"],
+        ["sample", model, "-o", "x.txt"],
+        ["predict", model, "--example", "-o", "x"],
+    ):
+        assert cli.main(words) == 1
+        assert re.fullmatch(r"lstmgen: x\S*: .*No such file or directory", capsys.readouterr().err.splitlines()[-1])
 
 
 def a_circle_of_links(folder: Path) -> Path:

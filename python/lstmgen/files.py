@@ -64,7 +64,10 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ...     written, os.path.exists(f"{folder}/a.txt")
     ((4, False), True)
     """
-    target = os.path.realpath(path)  # replace the file that a link points to, not the link
+    try:
+        target = os.path.realpath(path)  # replace the file that a link points to, not the link
+    except OSError as error:  # the current folder is gone
+        raise OSError(error.errno, f"cannot write: {error.strerror}", os.fspath(path)) from None
     if os.path.islink(target):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
     old = os.stat(target) if os.path.exists(target) else None

@@ -10,6 +10,7 @@ from lstmgen.cli.sample import add_options, follow_card, grammar_text
 from lstmgen.cli.streams import DASH, MODEL_HELP, as_path, file_name, model_source
 from lstmgen.cli.terminal import print_json
 from lstmgen.escaping import shown
+from lstmgen.files import check_not_read
 from lstmgen.options import MANY, TABLE
 
 # Those that change how likely an element is; no stops and primes, which change what is measured.
@@ -61,6 +62,8 @@ def run(args: argparse.Namespace) -> None:
 
     if DASH in args.data:
         raise ValueError("-: data are read from files, not from stdin")
+    if args.plot is not None:
+        check_not_read([args.plot], [args.model, *args.data, *(args.corpus or ())])
     options = {name: value for name in _OPTIONS if (value := getattr(args, name)) is not None}
     if args.carry:
         options["refresh"] = None
@@ -79,9 +82,9 @@ def run(args: argparse.Namespace) -> None:
         name=args.model,
         **options,
     )
-    if args.plot is not None:
-        found.plot(args.plot)
     if args.json:
         print_json(found.facts())
     else:
         print(shown(found.markdown()), end="")
+    if args.plot is not None:  # last, so that a disk that is full costs no table
+        found.plot(args.plot)

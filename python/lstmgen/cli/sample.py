@@ -25,6 +25,7 @@ from lstmgen.cli.terminal import colours, say
 from lstmgen.errors import Note
 from lstmgen.escaping import printable, shown
 from lstmgen.files import check_not_read
+from lstmgen.inputs import naming
 from lstmgen.music.formats import SOUND, SYNTHS, WRITABLE
 from lstmgen.options import TABLE, Option, default, recommended, worded
 from lstmgen.progress import counted
@@ -317,7 +318,8 @@ def check_options_of_notes(model: str, given: Iterable[str], *, carry: bool = Fa
 def _check_folders(outputs: Sequence[Path]) -> None:
     """Raise `OSError` if a file cannot be written. This is checked before the work."""
     for output in outputs:
-        folder = os.path.dirname(os.path.realpath(output))
+        with naming(output):  # the current folder may be gone
+            folder = os.path.dirname(os.path.realpath(output))
         if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
             raise OSError(f"{output}: cannot write into the folder {folder}")
 
