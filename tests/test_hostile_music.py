@@ -244,6 +244,12 @@ def test_zip_with_false_sizes_takes_no_more_than_it_says(tmp_path: Path) -> None
         music.read_pieces(tmp_path / "a.mxl", cache=False, jobs=1)
 
 
+def test_zip_without_a_score_is_named(tmp_path: Path) -> None:
+    zipped(tmp_path / "a.mxl", "META-INF/a.xml", b"")
+    with pytest.raises(ValueError, match=r"expected a zip with a score in it, .*, found 2 other files"):
+        parsing.bound(tmp_path / "a.mxl", "events")
+
+
 def test_mxl_counts_as_unpacked(tmp_path: Path) -> None:
     zipped(tmp_path / "a.mxl", "a.xml", score(NOTE * 200).encode())
     with zipfile.ZipFile(tmp_path / "a.mxl") as archive:

@@ -18,15 +18,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lstmgen import ModelFormatError, keras_file
-from lstmgen.keras_file import reader, tf_checkpoint
+from lstmgen.keras_file import isolation, reader, tf_checkpoint
 from support.checkpoints import (
     DENSE,
     GRAPH,
     HEADER,
     child,
+    entry,
     field,
     graph,
     index,
+    table,
     tensor,
     variable,
     varint,
@@ -57,7 +59,7 @@ def refused(path: Path, reason: str, config: str | None = "Dense(2, input_shape=
     tracemalloc.start()
     try:
         with pytest.raises(ModelFormatError, match=rf"c: .*{reason}") as caught:
-            keras_file.read(path, config=config)
+            reader.read(path, config=config)  # in this process, which has no limits
         size = sum(file.stat().st_size for file in path.parent.iterdir())
         assert tracemalloc.get_traced_memory()[1] < 64 * size + 2**24
     finally:
@@ -148,6 +150,12 @@ INDICES: dict[str, tuple[Callable[[], bytes], str]] = {
     "numbers that are big-endian": (lambda: index([(b"", field(1, 1) + field(2, 1))]), "big-endian"),
     "no graph": (lambda: index([HEADER]), "a checkpoint of TensorFlow 1"),
     "too many tensors": (lambda: index([HEADER] + [(b"%d" % i, b"") for i in range(65_537)]), "at most 65536 tensors"),
+    "names that share their beginnings": (
+        lambda: table(
+            entry(b"k" * 4000, b"") + b"".join(entry(b"%05d" % i, b"", 4000) for i in range(9000)) + bytes(4)
+        ),
+        "names of at most 8 times the bytes of the index",
+    ),
     "a compressed block": (
         lambda: index([HEADER], compressed=1),
         "the index is compressed",
@@ -172,6 +180,20 @@ def test_an_index_that_is_wrong_is_an_error(tmp_path: Path, mutation: str) -> No
     make, reason = INDICES[mutation]
     (tmp_path / "c.index").write_bytes(make())
     refused(tmp_path / "c", reason)
+
+
+def test_names_in_messages_are_short_and_on_one_line(tmp_path: Path) -> None:
+    name = b"k\n\x1b[2J" + b"x" * 4000
+    (tmp_path / "c.index").write_bytes(index([HEADER, (name, field(7, b""))]))
+    refused(tmp_path / "c", r"k\?\?\[2Jxxx.*\.\.\.: the tensor is stored in slices")
+
+
+def test_other_files_beside_a_checkpoint_do_not_raise_its_bound(tmp_path: Path) -> None:
+    path = str(dense(tmp_path))
+    size = sum(file.stat().st_size for file in tmp_path.iterdir())
+    with (tmp_path / "c_other").open("wb") as file:
+        file.truncate(2**40)
+    assert isolation._size(path) == size
 
 
 def test_an_index_that_is_too_large_is_not_read(tmp_path: Path) -> None:

@@ -181,4 +181,5 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     folder, name = os.path.split(prefix)
     with os.scandir(folder or ".") as entries:
-        return sum(entry.stat().st_size for entry in entries if entry.name.startswith(name))
+        files = [entry for entry in entries if entry.name.startswith((f"{name}.index", f"{name}.data-"))]
+        return sum(entry.stat().st_size for entry in files)

@@ -23,11 +23,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstmgen.errors import ModelFormatError
+from lstmgen.keras_file.spec import shown
 from lstmgen.network import MAX_MATRIX, Array, Shape
 
 MAX_INDEX = 64 * 2**20  # bytes of an index. A large model has about 10 kB
 MAX_TENSORS = 65_536
 MAX_NODES = 65_536  # the highest number of objects in the graph
+MAX_KEYS = 8  # times the bytes of an index, which stores what a key shares with the one before it once
 MAX_DEPTH = 32  # the highest number of objects around a variable
 
 _MAGIC = 0xDB4775248B80FB57
@@ -202,9 +204,9 @@ def _entry(key: str, data: bytes) -> _Entry:
                 _integer(value) if number == field else old for field, old in ((3, shard), (4, offset), (5, size))
             )
         elif number == 7:
-            raise ModelFormatError(f"{key}: the tensor is stored in slices, which is not supported")
+            raise ModelFormatError(f"{shown(key)}: the tensor is stored in slices, which is not supported")
     if len(shape) > 8:
-        raise ModelFormatError(f"{key}: expected at most 8 dimensions, found {len(shape)}")
+        raise ModelFormatError(f"{shown(key)}: expected at most 8 dimensions, found {len(shape)}")
     return _Entry(dtype, tuple(shape), shard, offset, size)
 
 
@@ -224,7 +226,7 @@ class Tensor:
         Raises `ModelFormatError` unless the array has this shape and all numbers are finite.
         """
         if self.shape != shape:
-            raise ModelFormatError(f"{self.key}: expected {shape}, found {self.shape}")
+            raise ModelFormatError(f"{shown(self.key)}: expected {shape}, found {self.shape}")
         return self._checkpoint.array(self.key)
 
 
@@ -244,7 +246,11 @@ class Checkpoint:
             data = file.read(size)
         self.entries: dict[str, _Entry] = {}
         self._shards = 0
+        left = MAX_KEYS * size
         for key, value in _table(data):
+            left -= len(key)
+            if left < 0:
+                raise ModelFormatError(f"expected names of at most {MAX_KEYS} times the bytes of the index, found more")
             if not key:
                 self._read_header(value)
                 continue
@@ -264,14 +270,14 @@ class Checkpoint:
     def _numbers(self, key: str) -> bytes:
         entry = self.entries[key]
         if entry.shard >= self._shards:
-            raise ModelFormatError(f"{key}: lies in the data file {entry.shard} of {self._shards}")
+            raise ModelFormatError(f"{shown(key)}: lies in the data file {entry.shard} of {self._shards}")
         path = f"{self.prefix}.data-{entry.shard:05d}-of-{self._shards:05d}"
         if not os.path.isfile(path):
             raise ModelFormatError(f"the numbers are missing: expected {os.path.basename(path)} beside the index")
         size = os.path.getsize(path)
         if entry.size > size or entry.offset > size - entry.size:
             raise ModelFormatError(
-                f"{key}: lies beyond the end of {os.path.basename(path)}, a copy or download that did not finish"
+                f"{shown(key)}: lies beyond the end of {os.path.basename(path)}, a copy or download that did not finish"
             )
         with open(path, "rb") as file:
             file.seek(entry.offset)
@@ -281,18 +287,20 @@ class Checkpoint:
         """Return the numbers of a tensor as float32."""
         entry = self.entries[key]
         if entry.dtype not in _DTYPES:
-            raise ModelFormatError(f"{key}: expected float16, bfloat16, float32 or float64, found type {entry.dtype}")
+            raise ModelFormatError(
+                f"{shown(key)}: expected float16, bfloat16, float32 or float64, found type {entry.dtype}"
+            )
         count = math.prod(entry.shape)
         dtype = np.dtype(_DTYPES[entry.dtype])
         if count > MAX_MATRIX or count * dtype.itemsize != entry.size:
-            raise ModelFormatError(f"{key}: {entry.size} bytes are no array of {entry.shape}")
+            raise ModelFormatError(f"{shown(key)}: {entry.size} bytes are no array of {entry.shape}")
         values: Any = np.frombuffer(self._numbers(key), dtype).reshape(entry.shape)
         if entry.dtype == _BFLOAT16:
             values = (values.astype(np.uint32) << 16).view(np.float32)
         with np.errstate(over="ignore"):  # an overflow gives infinity, which is refused below
             array: Array = np.ascontiguousarray(values, np.float32)
         if not np.isfinite(array).all():
-            raise ModelFormatError(f"{key}: holds NaN or infinite numbers")
+            raise ModelFormatError(f"{shown(key)}: holds NaN or infinite numbers")
         return array
 
     # -- the objects -----------------------------------------------------------------------------

@@ -98,6 +98,7 @@ _BOUNDS = {
     "humdrum": Bound(1_200, 200.0, 2**18),
     "midi": Bound(1_200, 200.0, 2**18),
 }
+_IN_ZIPS = (".musicxml", ".xml", ".mxl")  # what music21 takes for the score in a `.mxl`
 _PACKED = 64  # the highest ratio of a `.mxl`. Scores have up to 30
 
 
@@ -131,9 +132,11 @@ def _unpacked(path: Path, size: int) -> int:
             return size
     try:
         with zipfile.ZipFile(path) as archive:
-            found = sum(info.file_size for info in archive.infolist())
+            names, found = archive.namelist(), sum(info.file_size for info in archive.infolist())
     except inputs.zip_errors() as error:
         raise ValueError(f"a damaged zip: {error}") from None
+    if not any(name.endswith(_IN_ZIPS) and "META-INF" not in name for name in names):
+        raise ValueError(f"expected a zip with a score in it, {' or '.join(_IN_ZIPS)}, found {len(names)} other files")
     if found > _PACKED * size:
         raise ValueError(f"expected a zip of at most {_PACKED} times its {size:,} bytes, found {found:,} unpacked")
     return found
