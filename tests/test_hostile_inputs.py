@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import json
 import os
 import struct
+import sys
 import threading
 import tracemalloc
 from collections.abc import Callable
@@ -22,8 +24,10 @@ from lstmgen.cli import main as cli
 from lstmgen.cli import predict
 from lstmgen.keras_file import layer_list
 from lstmgen.keras_file import reader as keras_reader
+from lstmgen.music import read_pieces
 from lstmgen.training.tasks import corpus
 from lstmgen.vocabulary import pickles, reading
+from support.networks import packed
 from support.work import calls
 
 _SIZE = 200_000  # bytes of most files here
@@ -380,3 +384,57 @@ def test_npy_of_any_array_is_read_as_numpy_reads_it() -> None:
         found = inputs.npy_array(file.getvalue())
         assert isinstance(found, np.ndarray)
         assert found.tolist() == array.tolist()
+
+
+# -- folders ---------------------------------------------------------------------------------------
+
+TUNE = "X:1\nT:a\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n"
+
+
+def read_both(folder: Path) -> tuple[str, list[Path]]:
+    return corpus.read([folder]).text, read_pieces([folder], cache=False).sources
+
+
+def test_folders_nested_deeply_and_links_that_lead_back_are_read(tmp_path: Path) -> None:
+    deepest = tmp_path.joinpath(*"d" * 300)
+    deepest.mkdir(parents=True)
+    for name in ("a.abc", ".hidden.abc"):
+        (deepest / name).write_text(TUNE)
+    if os.name == "posix":
+        (deepest / "back").symlink_to(tmp_path)
+        (deepest / "self.abc").symlink_to("self.abc")
+        os.mkfifo(deepest / "pipe.abc")
+    limit, here = sys.getrecursionlimit(), len(inspect.stack(0))
+    sys.setrecursionlimit(here + 200)
+    try:
+        found = read_both(tmp_path)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert found == (TUNE, [deepest / "a.abc"])
+
+
+def test_a_file_of_a_folder_that_is_gone_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.abc").write_text(TUNE)
+    monkeypatch.setattr(inputs, "files_in", lambda folder: [folder / "a.abc", folder / "gone\x1b.abc"])
+    with pytest.warns(UserWarning, match="gone") as told:
+        assert read_both(tmp_path) == (TUNE, [tmp_path / "a.abc"])
+    assert [str(one.message).partition("gone")[2] for one in told] == [
+        r"\x1b.abc: it is gone; skipped",
+        r"\x1b.abc: skipped: No such file or directory",
+    ]
+    with pytest.raises(FileNotFoundError):
+        corpus.read([tmp_path / "b.abc"])
+    with pytest.raises(FileNotFoundError):
+        read_pieces([tmp_path / "b.abc"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_of_any_bytes_are_read_and_shown(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff\x1b[2J\n")
+    for suffix, data in ((".abc", TUNE.encode()), (".txt", b"\xff"), (".bin", packed())):
+        Path(f"{tmp_path}/{name}{suffix}").write_bytes(data)
+    assert lstmgen.Model(f"{tmp_path}/{name}.bin").outputs
+    with pytest.warns(UserWarning, match="skipped") as told:
+        assert read_both(tmp_path) == (TUNE, [tmp_path / f"{name}.abc"])
+    assert told
+    assert all(str(one.message).isprintable() for one in told)

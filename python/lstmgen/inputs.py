@@ -7,12 +7,14 @@ import math
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lstmgen.escaping import brief, printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 MAX_TEXT = 2**26  # bytes of a prime, a grammar, a card or another text that is read whole
@@ -51,6 +53,34 @@ def read(path: str | os.PathLike[str], most: int, *, pipe: bool = True) -> bytes
         if size > most:
             raise _too_large(name, most, size)
         return read_from(name, file, most)
+
+
+def files_in(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the files in a folder, and in those within it, in order.
+
+    Names that begin with a dot are left out, and so is what cannot be read. Links to folders are
+    not followed, since they may lead back.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("b.txt", ".hidden", "a.txt"):
+    ...         pathlib.Path(folder, name).touch()
+    ...     [file.name for file in files_in(folder)]
+    ['a.txt', 'b.txt']
+    """
+    from pathlib import Path  # here, as few need it
+
+    found, folders = [], [os.fspath(folder)]
+    while folders:
+        with suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif os.path.isfile(entry):
+                    found.append(Path(entry.path))
+    return sorted(found)
 
 
 def is_text(path: object) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from lstmgen import arguments, limits
+from lstmgen import arguments, inputs, limits
 from lstmgen.errors import option
 from lstmgen.escaping import printable
 from lstmgen.files import write
@@ -128,20 +128,16 @@ def _files(paths: Sequence[File]) -> list[Path]:
     """Return the music files among `paths` and in the folders among them, each once."""
     files: dict[Path, Path] = {}
     for path in map(Path, paths):
-        inside = sorted(_music_in(path)) if path.is_dir() else [path]
+        inside = [path]
+        if path.is_dir():
+            inside = [file for file in inputs.files_in(path) if suffix_of(file) in READABLE]
         if path.is_dir() and not inside:
             raise ValueError(f"{path}: no music in this folder: expected files {', '.join(READABLE)}")
         for file in inside:
-            files.setdefault(Path(os.path.realpath(file, strict=True)), file)
+            files.setdefault(Path(os.path.realpath(file, strict=file is path)), file)
     if not files:
         raise ValueError("paths: expected at least one file or folder, found none")
     return list(files.values())
-
-
-def _music_in(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if suffix_of(path) in READABLE and not path.name.startswith(".") and path.is_file():
-            yield path
 
 
 class _Cache(NamedTuple):

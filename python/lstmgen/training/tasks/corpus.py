@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from lstmgen import charsets, inputs
 from lstmgen.errors import option
-from lstmgen.escaping import brief
+from lstmgen.escaping import brief, printable
 from lstmgen.music import abc_notation, abc_reading
 from lstmgen.music.formats import is_text
 
@@ -111,10 +111,11 @@ def read(
                 raise ValueError(f"{path}: no text, by its name")
             text = _decoded(path, charset)
             text = _tunes(path, text) if abc else text
-        except ValueError as error:
+        except (ValueError, FileNotFoundError) as error:
             if not listed:
                 raise
-            warnings.warn(f"{error}; skipped", UserWarning, stacklevel=2)
+            why = f"{path}: it is gone" if isinstance(error, OSError) else str(error)
+            warnings.warn(f"{printable(why)}; skipped", UserWarning, stacklevel=2)
             continue
         text = _column(path, text, column) if column else text
         texts.append(text.lower() if lower else text)
@@ -131,13 +132,10 @@ def read(
 def _files(sources: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
     """Yield each file, and whether it was found in a folder."""
     for source in sources:
-        if not source.is_dir():
+        if source.is_dir():
+            yield from ((path, True) for path in inputs.files_in(source))
+        else:
             yield source, False
-            continue
-        for path in sorted(source.rglob("*")):
-            hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
-            if path.is_file() and not hidden:
-                yield path, True
 
 
 def _decoded(path: Path, charset: str) -> str:
@@ -146,7 +144,7 @@ def _decoded(path: Path, charset: str) -> str:
     if "\0" in text:
         raise ValueError(f"{path}: expected text without U+0000, found it at character {text.index(chr(0))}")
     if doubt := charsets.misread(data, text, charset):
-        warnings.warn(f"{path}: {doubt}", UserWarning, stacklevel=4)
+        warnings.warn(f"{printable(str(path))}: {doubt}", UserWarning, stacklevel=4)
     return text
 
 
