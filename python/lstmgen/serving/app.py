@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import ipaddress
 import logging
 import mimetypes
 import time
@@ -30,7 +31,6 @@ from lstmgen.serving.metrics import Metrics
 from lstmgen.serving.models import Models, Served
 from lstmgen.serving.requests import Asked, asked, parsed
 
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _UPLOADS_AT_ONCE = 2
 _BODIES_AT_ONCE = 8  # of the greatest size, beside uploads
 _SMALL = 2**16  # bytes; a body of no more is always read
@@ -127,7 +127,7 @@ class Service:
 
     def _check_origin(self, request: Request) -> None:
         host = request.headers.get("host", "")
-        if self._loopback and _split(f"//{host}")[0] not in _LOOPBACK:
+        if self._loopback and not is_loopback(_split(f"//{host}")[0] or ""):
             raise Failure(403, "host: expected localhost, 127.0.0.1 or ::1", code="host")
         origin = request.headers.get("origin")
         if request.method == "POST" and origin is not None and _split(origin)[1] != host:
@@ -356,6 +356,17 @@ class _Headers:
             await send(message)
 
         await self._app(scope, receive, sending)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a host of this name or address.
+
+    >>> [is_loopback(host) for host in ("localhost", "127.0.0.2", "::1", "127.evil.example", "")]
+    [True, True, True, False, False]
+    """
+    with contextlib.suppress(ValueError):
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    return False
 
 
 def _split(address: str) -> tuple[str | None, str]:

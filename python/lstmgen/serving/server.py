@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lstmgen.errors import OptionError
-from lstmgen.serving.app import Service
+from lstmgen.serving.app import Service, is_loopback
 from lstmgen.serving.limits import Limits
 from lstmgen.serving.models import Models
 
@@ -41,8 +41,7 @@ def serve(models: Models, limits: Limits, host: str, port: int, ready: Callable[
     listener = _listener(host, port)
     found = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    loopback = host in ("localhost", "::1") or host.startswith("127.")
-    service = Service(models, limits, loopback=loopback)
+    service = Service(models, limits, loopback=is_loopback(host))
     config = uvicorn.Config(
         service.app(),
         http=_protocol(limits.patience),

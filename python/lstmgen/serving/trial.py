@@ -34,8 +34,8 @@ def tried(data: bytes, name: str, of: Limits, ended: Callable[[], bool] = lambda
     ended: returns whether the server stops.
 
     Raises `Failure` with status 400 for a file that is damaged, is not supported, crashes the
-    process or reaches a limit. Raises it with status 503 if no process can be started, and if the
-    server stops.
+    process or reaches a limit. Raises it with status 503 if no process can be started, if the
+    disk is full, and if the server stops.
 
     >>> import lstmgen
     >>> data = b"GGUF" + bytes(20)
@@ -53,7 +53,7 @@ def tried(data: bytes, name: str, of: Limits, ended: Callable[[], bool] = lambda
         try:
             ran = limits.run(_START, request, data, answer=answer, patience=of.seconds, ended=ended)
         except OSError as error:
-            raise Failure(503, f"uploads: no process that tries the file could be started ({error})", "file") from None
+            raise Failure(503, f"uploads: no file can be tried now: {error.strerror or error}", "file") from None
         if ran.status is None and ended():
             raise Failure(503, "the server stops", code="ending")
         if ran.status is None:
