@@ -98,7 +98,7 @@ _BOUNDS = {
     "humdrum": Bound(1_200, 200.0, 2**18),
     "midi": Bound(1_200, 200.0, 2**18),
 }
-_IN_ZIPS = (".musicxml", ".xml", ".mxl")  # what music21 takes for the score in a `.mxl`
+_IN_ZIPS = tuple(suffix for suffix, kind in READABLE.items() if kind == "musicxml")  # of a score in a zip
 _PACKED = 64  # the highest ratio of a `.mxl`. Scores have up to 30
 
 
