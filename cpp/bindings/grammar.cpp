@@ -83,7 +83,8 @@ void bind_grammar(py::module_& m) {
     m.def(
         "grammar_rules",
         [](const std::string& text) {
-            const grammar::Gbnf parsed = grammar::parse_gbnf(text);
+            grammar::Room room(text.size());
+            const grammar::Gbnf parsed = grammar::parse_gbnf(text, room);
             std::vector<std::string> names;
             for (const grammar::Rule& rule : parsed.rules)
                 if (!rule.name.empty()) names.push_back(rule.name);

@@ -1,7 +1,10 @@
 #include <doctest.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <random>
@@ -15,7 +18,10 @@ namespace grammar = lstmgen::grammar;
 
 namespace {
 
-thread_local std::size_t allocations = 0;  // of this thread
+// Of this thread.
+thread_local std::size_t allocations = 0;
+thread_local std::size_t taken = 0, most_taken = 0;       // bytes
+constexpr std::size_t kHead = alignof(std::max_align_t);  // before each allocation, for its size
 
 const char* const kNested = R"(
 root  ::= text
@@ -68,17 +74,27 @@ std::vector<std::uint32_t> walk(grammar::Run& run, std::size_t n, std::uint64_t 
 
 // GCC would take what it copies into a caller for a mismatch of new and free.
 [[gnu::noinline]] void* operator new(std::size_t n) {
-    ++allocations;
-    if (void* const p = std::malloc(n > 0 ? n : 1)) return p;
+    if (void* const p = operator new(n, std::nothrow)) return p;
     throw std::bad_alloc();
 }
 // Without it, sanitizers bring theirs.
 [[gnu::noinline]] void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
     ++allocations;
-    return std::malloc(n > 0 ? n : 1);
+    auto* const p = static_cast<unsigned char*>(std::malloc(kHead + n));
+    if (!p) return nullptr;
+    std::memcpy(p, &n, sizeof n);
+    most_taken = std::max(most_taken, taken += n);
+    return p + kHead;
 }
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p) noexcept {
+    if (!p) return;
+    unsigned char* const head = static_cast<unsigned char*>(p) - kHead;
+    std::size_t n;
+    std::memcpy(&n, head, sizeof n);
+    taken -= n;
+    std::free(head);
+}
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { operator delete(p); }
 
 TEST_CASE("a run allows what keeps the text a begin of the language") {
     grammar::Run run(memo_of(kNested));
@@ -283,8 +299,8 @@ TEST_CASE("an element that was worked out is read without a question") {
 
 TEST_CASE("a grammar that is being made asks") {
     std::vector<std::string> vocabulary;
-    for (char a = 'a'; a <= 'z'; ++a)
-        for (char b = 'a'; b <= 'z'; ++b) vocabulary.push_back({a, b, 'x'});
+    for (char a = 'a'; a <= 'p'; ++a)
+        for (char b = 'a'; b <= 'p'; ++b) vocabulary.push_back({a, b, 'x'});
     std::size_t asked = 0, most = SIZE_MAX;
     const lstmgen::Continue keep_going = [&] { return ++asked < most; };
     const auto make = [&] { static_cast<void>(grammar::Grammar("root ::= [a-z]*", vocabulary, {}, &keep_going)); };
@@ -294,6 +310,55 @@ TEST_CASE("a grammar that is being made asks") {
         asked = 0;
         CHECK_THROWS_WITH_AS(make(), doctest::Contains("stopped"), lstmgen::Error);
     }
+}
+
+TEST_CASE("a grammar is made in 16 MiB and 64 bytes for each byte of its text and its elements, or refused") {
+    std::vector<std::string> pairs = ascii(), longer = {"a", "b"};
+    for (char a = 'a'; a <= 'z'; ++a)
+        for (char b = 'a'; b <= 'z'; ++b) pairs.push_back({a, b});
+    for (std::size_t n = 1; n < 500; ++n) longer.push_back(std::string(n, 'a') + "b");
+    const std::string options = R"("a"{0,9999} "b"{0,9999} )";
+    const struct {
+        std::string text;
+        const std::vector<std::string>& vocabulary;
+        bool by_characters;
+        const char* error;
+    } cases[] = {
+        {"root ::= x{10000} x{10000}\nx ::= [a-z]{9,9999}", pairs, true, nullptr},
+        {"root ::= .{9999} .{9999}", pairs, true, nullptr},
+        {"root ::= [ab]*", longer, true, nullptr},
+        {"root ::= .{9999} .{9999} .{9999} .{9999} .{9999}", ascii(), false, "it is too large"},
+        {"root ::= " + options, ascii(), false, nullptr},
+        {"root ::= " + options + options + options, ascii(), false, "write fewer repetitions"},
+    };
+    for (const auto& one : cases) {
+        CAPTURE(one.text);
+        std::size_t bytes = one.text.size();
+        for (const std::string& element : one.vocabulary) bytes += element.size();
+        const std::size_t before = most_taken = taken;
+        try {
+            const grammar::Grammar made(one.text, one.vocabulary);
+            CHECK(made.closes_by_characters() == one.by_characters);
+            CHECK(!one.error);
+        } catch (const lstmgen::Error& error) {
+            CHECK_MESSAGE((one.error && std::strstr(error.what(), one.error)), error.what());
+        }
+        CHECK(most_taken - before <= (std::size_t{16} << 20) + 64 * bytes);
+    }
+}
+
+TEST_CASE("work on an element asks while it adds up the ways of long elements") {
+    std::vector<std::string> vocabulary = {"(", ")", "a", "b"};
+    for (std::size_t n = 1; n < 200; ++n) vocabulary.push_back(std::string(n, 'a') + "b");
+    std::size_t asked = 0;
+    const lstmgen::Continue keep_going = [&] { return ++asked > 0; };
+    const auto compiled = std::make_shared<const grammar::Grammar>(R"g(root ::= "(" root [ab]* | ")")g", vocabulary);
+    REQUIRE(!compiled->closes_by_characters());
+    grammar::Run run(std::make_shared<grammar::Memo>(compiled, std::size_t{1} << 26, &keep_going));
+    for (int i = 0; i < 200; ++i) run.accept(0);
+    run.accept(1);
+    run.work_out();
+    CHECK(asked > 8);
 }
 
 TEST_CASE("a generator that is stopped within an element continues the same text") {

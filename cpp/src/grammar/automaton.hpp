@@ -311,7 +311,8 @@ private:
         return vector == kNone ? kNever : vectors_[vector * grammar_.closing_nodes() + node];
     }
 
-    std::uint32_t through(const Grammar::Row& row, Distance below) const noexcept {
+    std::uint32_t through(const Grammar::Row& row, Distance below) {
+        sets_.spend(1 + (row.last - row.first) / 16);
         std::uint64_t least = kNever;
         for (std::uint32_t w = row.first; w < row.last; ++w) {
             const Grammar::Way way = grammar_.ways()[w];

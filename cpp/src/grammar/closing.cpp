@@ -11,7 +11,6 @@
 // found as Knuth generalises Dijkstra's algorithm: numbers become final in ascending order. Only
 // what a text of the root can reach is asked for.
 #include <algorithm>
-#include <queue>
 
 #include "asking.hpp"
 #include "grammar/grammar.hpp"
@@ -25,23 +24,21 @@ constexpr std::size_t kBetween = 1 << 13;  // of these, from one question to the
 
 class Solver {
 public:
-    Solver(const Grammar& grammar, const SpellingTree& tree, const Continue* keep_going)
-        : grammar_(grammar), tree_(tree), keep_going_(keep_going) {}
+    Solver(const Grammar& grammar, const SpellingTree& tree, std::size_t room, const Continue* keep_going)
+        : grammar_(grammar), tree_(tree), room_(room), keep_going_(keep_going) {}
 
+    /// Returns whether that is not too much.
     bool solve() {
-        root_pair_ = pair(place_count() + grammar_.root(), 0);
-        while (true) {
-            while (!fresh_.empty()) {
-                const std::uint32_t p = fresh_.back();
-                fresh_.pop_back();
-                expand(p);
-                if (work_ > kMaxWork) return false;
-            }
-            if (queue_.empty()) return true;
-            const Found found = queue_.top();
-            queue_.pop();
-            settle(found);
-            if (work_ > kMaxWork) return false;
+        try {
+            if (!find_all()) return false;
+            bytes_ -= queue_.capacity() * sizeof(Found) + waiting_.capacity() * sizeof(Waiting);
+            queue_ = {};
+            waiting_ = {};
+            need(pairs_.size() * (3 * sizeof(std::uint32_t) + sizeof(Grammar::Row)) +
+                 ways_.size() * sizeof(Grammar::Way));  // for the result
+            return true;
+        } catch (const TooMuch&) {
+            return false;
         }
     }
 
@@ -50,38 +47,38 @@ public:
         ways.complete = true;
         ways.productive.assign(grammar_.rules().size(), 0);
         std::vector<std::uint32_t> order;
-        for (std::uint32_t i = 0; i < pairs_.size(); ++i) {
+        for (std::uint32_t i = 0; i < keys_.size(); ++i) {
             if (pairs_[i].way == kNone) continue;
-            if (pairs_[i].what < place_count())
+            if (what(i) < place_count())
                 order.push_back(i);
             else
-                ways.productive[pairs_[i].what - place_count()] = 1;
+                ways.productive[what(i) - place_count()] = 1;
         }
-        sort_ids(order, [this](std::uint32_t a, std::uint32_t b) {
-            return pair_key(pairs_[a].what, pairs_[a].from) < pair_key(pairs_[b].what, pairs_[b].from);
-        });
+        sort_ids(order, [this](std::uint32_t a, std::uint32_t b) { return keys_[a] < keys_[b]; });
         ways.row_of.assign(place_count() + 1, 0);
+        ways.rows.reserve(order.size());
+        ways.ways.reserve(ways_.size());
         for (const std::uint32_t i : order) {
-            Grammar::Row row{pairs_[i].from, static_cast<std::uint32_t>(ways.ways.size()), 0};
+            Grammar::Row row{low(keys_[i]), static_cast<std::uint32_t>(ways.ways.size()), 0};
             for (std::uint32_t w = pairs_[i].way; w != kNone; w = ways_[w].next)
-                ways.ways.push_back({ways_[w].to, ways_[w].elements});
+                ways.ways.push_back({low(way_keys_[w]), ways_[w].elements});
             row.last = static_cast<std::uint32_t>(ways.ways.size());
             ways.rows.push_back(row);
-            ++ways.row_of[pairs_[i].what + 1];
+            ++ways.row_of[what(i) + 1];
         }
         for (std::size_t p = 0; p < place_count(); ++p) ways.row_of[p + 1] += ways.row_of[p];
-        for (std::uint32_t w = pairs_[root_pair_].way; w != kNone; w = ways_[w].next)
-            if (ways_[w].to == 0) ways.shortest = ways_[w].elements;
+        for (std::uint32_t w = pairs_[0].way; w != kNone; w = ways_[w].next)
+            if (low(way_keys_[w]) == 0) ways.shortest = ways_[w].elements;
         return ways;
     }
 
 private:
+    struct TooMuch {};
     struct Pair {
-        std::uint32_t what, from;  // a place, or a rule after all places
         std::uint32_t way = kNone, waiting = kNone;
     };
     struct Final {
-        std::uint32_t to, elements, next;
+        std::uint32_t elements, next;
     };
     struct Waiting {
         std::uint32_t pair, add;
@@ -93,6 +90,40 @@ private:
         bool operator<(const Found& other) const noexcept { return elements > other.elements; }
     };
 
+    static std::uint32_t low(std::uint64_t key) noexcept { return static_cast<std::uint32_t>(key); }
+    std::uint32_t what(std::uint32_t pair) const noexcept { return static_cast<std::uint32_t>(keys_[pair] >> 32); }
+
+    bool find_all() {
+        pair(place_count() + grammar_.root(), 0);
+        while (work_ <= kMaxWork) {
+            if (expanded_ < keys_.size()) {
+                expand(expanded_++);
+            } else if (!queue_.empty()) {
+                std::pop_heap(queue_.begin(), queue_.end());
+                const Found found = queue_.back();
+                queue_.pop_back();
+                settle(found);
+            } else {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    template <class T>
+    void append(std::vector<T>& to, const T& thing) {
+        if (to.size() == to.capacity()) {
+            need(2 * to.size() * sizeof(T));  // beside the old ones, which are copied
+            bytes_ += to.size() * sizeof(T);
+        }
+        to.push_back(thing);
+    }
+
+    /// Before vectors take more bytes, and before the tables take one key more.
+    void need(std::size_t more) const {
+        if (bytes_ + more + keys_.bytes_to_add() + way_keys_.bytes_to_add() > room_) throw TooMuch();
+    }
+
     void count() {
         if (++work_ % kBetween == 0 && keep_going_) ask(*keep_going_);
     }
@@ -101,19 +132,18 @@ private:
 
     std::uint32_t pair(std::uint32_t what, std::uint32_t from) {
         const std::uint64_t key = pair_key(what, from);
-        std::uint32_t p = pair_of_.find(key);
+        std::uint32_t p = keys_.find(key);
         if (p == kNone) {
-            p = static_cast<std::uint32_t>(pairs_.size());
-            pairs_.push_back({what, from});
-            pair_of_.insert(key, p);
-            fresh_.push_back(p);
+            p = keys_.size();
+            append(pairs_, {});
+            keys_.add(key);
             count();
         }
         return p;
     }
 
     void expand(std::uint32_t p) {
-        const auto [what, from, way, waiting] = pairs_[p];
+        const std::uint32_t what = this->what(p), from = low(keys_[p]);
         if (what >= place_count()) {
             for (const std::uint32_t place : grammar_.rules()[what - place_count()].alternatives)
                 wait(p, pair(place, from), 0, kNone);
@@ -138,17 +168,19 @@ private:
 
     void push(std::uint32_t p, std::uint32_t to, std::uint64_t elements) {
         if (elements > kMaxElements) return;
-        queue_.push({static_cast<std::uint32_t>(elements), p, to});
         count();
+        if (way_keys_.find(pair_key(p, to)) != kNone) return;
+        append(queue_, {static_cast<std::uint32_t>(elements), p, to});
+        std::push_heap(queue_.begin(), queue_.end());
     }
 
     /// `p` goes on where `child` ends.
     void wait(std::uint32_t p, std::uint32_t child, std::uint32_t add, std::uint32_t then) {
-        waiting_.push_back({p, add, then, pairs_[child].waiting});
+        append(waiting_, {p, add, then, pairs_[child].waiting});
         pairs_[child].waiting = static_cast<std::uint32_t>(waiting_.size() - 1);
         count();
         for (std::uint32_t w = pairs_[child].way; w != kNone; w = ways_[w].next)
-            deliver(p, add, then, ways_[w].to, ways_[w].elements);
+            deliver(p, add, then, low(way_keys_[w]), ways_[w].elements);
     }
 
     void deliver(std::uint32_t p, std::uint32_t add, std::uint32_t then, std::uint32_t to, std::uint32_t elements) {
@@ -162,13 +194,12 @@ private:
 
     void settle(const Found& found) {
         const std::uint64_t key = pair_key(found.pair, found.to);
-        if (final_.find(key) != kNone) return;
-        final_.insert(key, 0);
+        if (way_keys_.find(key) != kNone) return;
         count();
-        Pair& p = pairs_[found.pair];
-        ways_.push_back({found.to, found.elements, p.way});
-        p.way = static_cast<std::uint32_t>(ways_.size() - 1);
-        for (std::uint32_t w = p.waiting; w != kNone;) {
+        append(ways_, {found.elements, pairs_[found.pair].way});
+        pairs_[found.pair].way = way_keys_.size();
+        way_keys_.add(key);
+        for (std::uint32_t w = pairs_[found.pair].waiting; w != kNone;) {
             const Waiting waiting = waiting_[w];
             w = waiting.next;
             deliver(waiting.pair, waiting.add, waiting.then, found.to, found.elements);
@@ -177,21 +208,23 @@ private:
 
     const Grammar& grammar_;
     const SpellingTree& tree_;
+    const std::size_t room_;
     const Continue* keep_going_;
-    IdMap pair_of_, final_;
-    std::vector<Pair> pairs_;
+    KeyTable keys_;            // of pairs: a place, or a rule after all places; and from where
+    std::vector<Pair> pairs_;  // number 0 is that of the root
+    KeyTable way_keys_;        // of ways: a pair; and to where
     std::vector<Final> ways_;
     std::vector<Waiting> waiting_;
-    std::vector<std::uint32_t> fresh_;  // (n), pairs to work on
-    std::priority_queue<Found> queue_;
-    std::uint32_t root_pair_ = 0;
+    std::vector<Found> queue_;    // a heap
+    std::uint32_t expanded_ = 0;  // the pairs before this one were worked on
     std::size_t work_ = 0;
+    std::size_t bytes_ = 0;  // of the vectors
 };
 
 }  // namespace
 
-Ways find_ways(const Grammar& grammar, const SpellingTree& tree, const Continue* keep_going) {
-    Solver solver(grammar, tree, keep_going);
+Ways find_ways(const Grammar& grammar, const SpellingTree& tree, std::size_t room, const Continue* keep_going) {
+    Solver solver(grammar, tree, room, keep_going);
     return solver.solve() ? solver.result() : Ways{};
 }
 

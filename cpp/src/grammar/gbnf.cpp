@@ -1,12 +1,13 @@
 #include "grammar/gbnf.hpp"
 
 #include <algorithm>
-#include <cstdio>
-#include <unordered_map>
+#include <map>
 #include <utility>
 
+#include "grammar/id_map.hpp"
 #include "kept.hpp"
 #include "message.hpp"
+#include "sorting.hpp"
 
 namespace lstmgen::grammar {
 namespace {
@@ -14,6 +15,9 @@ namespace {
 constexpr std::uint32_t kLastChar = 0x10FFFF;
 constexpr std::uint32_t kFirstSurrogate = 0xD800, kLastSurrogate = 0xDFFF;
 constexpr std::size_t kNoEnd = ~std::size_t{0};
+// Bytes that each takes at most, in all that a grammar is made of, with the tables that find it,
+// the reserve of vectors, and what the allocator adds.
+constexpr std::size_t kBytesOfRule = 400, kBytesOfAlternative = 64, kBytesOfSymbol = 32, kBytesOfClass = 160;
 
 bool is_name_char(char c) noexcept {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
@@ -22,10 +26,13 @@ bool is_name_char(char c) noexcept {
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 /// Sorted, merged, without surrogates; `negated`: all other characters.
-std::vector<CharRange> normalised(std::vector<CharRange> ranges, bool negated) {
-    std::sort(ranges.begin(), ranges.end(), [](CharRange a, CharRange b) { return a.first < b.first; });
+std::vector<CharRange> normalised(const std::vector<CharRange>& ranges, bool negated) {
+    std::vector<std::uint32_t> order;
+    for (std::uint32_t i = 0; i < ranges.size(); ++i) order.push_back(i);
+    sort_ids(order, [&](std::uint32_t a, std::uint32_t b) { return ranges[a].first < ranges[b].first; });
     std::vector<CharRange> merged;
-    for (const CharRange r : ranges) {
+    for (const std::uint32_t i : order) {
+        const CharRange r = ranges[i];
         if (!merged.empty() && r.first <= merged.back().last + 1)
             merged.back().last = std::max(merged.back().last, r.last);
         else
@@ -51,7 +58,7 @@ std::vector<CharRange> normalised(std::vector<CharRange> ranges, bool negated) {
 
 class Parser {
 public:
-    explicit Parser(std::string_view text) : text_(text) {
+    Parser(std::string_view text, Room& room) : text_(text), room_(room) {
         if (text.size() > kMaxText)
             refuse({"grammar: expected a text of up to % bytes, found %", kMaxText, text.size()});
         for (std::size_t at = 0; at < text.size();) {
@@ -86,9 +93,7 @@ private:
         const char c = text_[byte];
         if (c == '\n' || c == '\r') return "the end of the line";
         if (c > ' ' && c < 127) return std::string("'") + c + "'";
-        char number[16];
-        std::snprintf(number, sizeof number, "U+%04X", static_cast<unsigned>(decode_utf8(text_, byte).value));
-        return number;
+        return number_of(decode_utf8(text_, byte).value);
     }
 
     [[noreturn]] void expected(std::string_view what) const {
@@ -118,7 +123,7 @@ private:
     }
 
     std::uint32_t rule_named(std::string_view name, std::size_t begin) {
-        const auto [entry, is_new] = names_.try_emplace(std::string(name), std::uint32_t{});
+        const auto [entry, is_new] = names_.try_emplace(name, std::uint32_t{});
         if (is_new) {
             entry->second = new_rule(begin);
             gbnf_.rules.back().name = name;
@@ -132,6 +137,7 @@ private:
             fail_at(begin,
                     message({"expected up to % rules, with one for each group and each optional repetition; found more",
                              kMaxRules}));
+        room_.take(kBytesOfRule);
         gbnf_.rules.emplace_back();
         gbnf_.rules.back().named = current_;
         gbnf_.rules.back().begin = static_cast<std::uint32_t>(begin);
@@ -144,6 +150,7 @@ private:
             fail_at(begin,
                     message({"expected up to % characters and names in all rules, repetitions written out; found more",
                              kMaxSymbols}));
+        room_.take(n * kBytesOfSymbol);
     }
 
     void parse_rule() {
@@ -169,6 +176,7 @@ private:
         while (peek() == '|') {
             ++at_;
             skip_space(true);
+            room_.take(kBytesOfAlternative);
             alternatives.emplace_back();
             count_symbols(1, at_);
             parse_sequence(alternatives.back(), nesting);
@@ -252,7 +260,7 @@ private:
         }
         if (ranges.empty()) expected("a character of the class");
         ++at_;
-        add_class(to, std::move(ranges), negated, begin);
+        add_class(to, ranges, negated, begin);
     }
 
     std::uint32_t parse_char() {
@@ -297,17 +305,16 @@ private:
         return value;
     }
 
-    void add_class(std::vector<Symbol>& to, std::vector<CharRange> ranges, bool negated, std::size_t begin) {
+    void add_class(std::vector<Symbol>& to, const std::vector<CharRange>& ranges, bool negated, std::size_t begin) {
         count_symbols(1, begin);
         const bool single = !negated && ranges.size() == 1 && ranges[0].first == ranges[0].last;
-        std::uint32_t index = static_cast<std::uint32_t>(gbnf_.classes.size());
         const std::uint32_t c = ranges[0].first;
-        if (single) {
-            const auto [entry, is_new] = singles_.try_emplace(c, index);
-            index = entry->second;
-            if (is_new) gbnf_.classes.push_back(normalised(std::move(ranges), false));
-        } else {
-            gbnf_.classes.push_back(normalised(std::move(ranges), negated));
+        std::uint32_t index = single ? singles_.find(c) : kNone;
+        if (index == kNone) {
+            room_.take(kBytesOfClass);
+            index = static_cast<std::uint32_t>(gbnf_.classes.size());
+            if (single) singles_.insert(c, index);
+            gbnf_.classes.push_back(normalised(ranges, negated));
         }
         to.push_back({false, index, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(at_ - begin)});
     }
@@ -371,7 +378,7 @@ private:
             gbnf_.rules[loop].repeats = true;
             add_optional(to, loop, repeated, loop, begin);
         } else {  // option ::= item (the option of one less) |
-            std::uint32_t before = kNoRule;
+            std::uint32_t before = kNone;
             for (std::size_t i = least; i < most; ++i) {
                 const std::uint32_t option = new_rule(begin);
                 std::vector<Symbol> ignored;
@@ -381,11 +388,9 @@ private:
         }
     }
 
-    static constexpr std::uint32_t kNoRule = 0xFFFFFFFF;
-
     void add_optional(std::vector<Symbol>& to, std::uint32_t rule, Symbol item, std::uint32_t then, std::size_t begin) {
         std::vector<Symbol> first = {item};
-        if (then != kNoRule) add_rule(first, then, begin);
+        if (then != kNone) add_rule(first, then, begin);
         Rule& made = gbnf_.rules[rule];
         made.alternatives.push_back(std::move(first));
         made.alternatives.emplace_back();
@@ -394,12 +399,13 @@ private:
     }
 
     std::string_view text_;
+    Room& room_;
     std::size_t at_ = 0;
     std::size_t symbols_ = 0;
     std::uint32_t current_ = 0;  // the rule with a name that is being read
     Gbnf gbnf_;
-    std::unordered_map<std::string, std::uint32_t> names_;
-    std::unordered_map<std::uint32_t, std::uint32_t> singles_;  // character -> class of it alone
+    std::map<std::string_view, std::uint32_t> names_;
+    IdMap singles_;  // character -> class of it alone
 };
 
 /// Sets `nullable` of each rule. Each alternative waits for its rules one after the other.
@@ -510,8 +516,30 @@ std::string place_in(std::string_view text, std::size_t byte) {
     return message({"line %, column %", line, column});
 }
 
-LSTMGEN_KEPT Gbnf parse_gbnf(std::string_view text) {
-    Gbnf gbnf = Parser(text).parse();
+std::string number_of(std::uint32_t c) {
+    std::string digits = "U+";
+    for (int shift = c > 0xFFFF ? 20 : 12; shift >= 0; shift -= 4) digits += "0123456789ABCDEF"[c >> shift & 15];
+    return digits;
+}
+
+void Room::take(std::size_t bytes) {
+    if (bytes > left_)
+        refuse(
+            {"grammar: expected one that takes up to % bytes to make, 16 MiB and 64 for each byte of its text and of "
+             "the elements; found more: write fewer repetitions",
+             most_});
+    left_ -= bytes;
+}
+
+std::size_t Gbnf::bytes() const noexcept {
+    std::size_t sum = rules.capacity() * sizeof(Rule) + classes.size() * kBytesOfClass;
+    for (const Rule& rule : rules)
+        for (const auto& symbols : rule.alternatives) sum += kBytesOfAlternative + symbols.capacity() * sizeof(Symbol);
+    return sum;
+}
+
+LSTMGEN_KEPT Gbnf parse_gbnf(std::string_view text, Room& room) {
+    Gbnf gbnf = Parser(text, room).parse();
     find_nullable(gbnf.rules);
     refuse_left_recursion(text, gbnf.rules);
     return gbnf;

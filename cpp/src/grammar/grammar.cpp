@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <unordered_set>
 #include <utility>
 
 #include "crc32.hpp"
@@ -16,6 +15,8 @@ namespace {
 
 constexpr std::size_t kMaxSpelling = 1 << 26;  // bytes of all elements
 constexpr std::size_t kMaxElement = 1 << 16;   // bytes of one
+// Bytes that each takes at most, as in gbnf.cpp.
+constexpr std::size_t kBytesOfSet = 160, kBytesOfSpelling = 80, kBytesOfPlace = 48, kBytesOfRest = 240;
 
 struct ByteRange {
     std::uint8_t first, last;
@@ -84,11 +85,13 @@ bool is_empty(const Grammar::ByteSet& set) noexcept { return (set[0] | set[1] | 
 /// From rules of characters to places of bytes.
 class Grammar::Lowering {
 public:
-    Lowering(Grammar& to, std::string_view text, const Gbnf& from, const std::vector<std::string>& vocabulary)
-        : to_(to), text_(text), from_(from), vocabulary_(vocabulary) {}
+    Lowering(Grammar& to, std::string_view text, const Gbnf& from, const std::vector<std::string>& vocabulary,
+             Room& room)
+        : to_(to), text_(text), from_(from), vocabulary_(vocabulary), room_(room) {}
 
     void run() {
         to_.places_.push_back({0, kEnd});
+        place_of_.add(pair_key(kNone, kEnd));
         for (const auto& ranges : from_.classes) classes_.push_back(lower_class(ranges));
         const auto set_count = static_cast<std::uint32_t>(to_.sets_.size());
         to_.places_[kEnd].symbol = set_count;  // no set, and never asked for its rule
@@ -108,15 +111,16 @@ public:
 
     /// Drops the alternatives that cannot be spelled. Throws if nothing is left of the root.
     void find_ends(const Continue* keep_going) {
-        std::vector<std::uint32_t> all(to_.elements());
-        for (std::uint32_t i = 0; i < all.size(); ++i) all[i] = i;
-        Ways ways = find_ways(to_, to_.tree_, keep_going);
+        place_of_ = {};
+        const std::size_t taken = from_.bytes() + to_.bytes() + rests_;
+        const std::size_t room = room_.most() - std::min(room_.most(), taken);
+        Ways ways = find_ways(to_, to_.tree_, room, keep_going);
         to_.closing_nodes_ = to_.tree_.nodes.size();
         if (!ways.complete) {
             const std::vector<std::uint32_t> characters = single_characters();
             if (!characters.empty()) {
                 const SpellingTree tree = to_.make_tree(characters);
-                ways = find_ways(to_, tree, keep_going);
+                ways = find_ways(to_, tree, room, keep_going);
                 to_.closing_nodes_ = tree.nodes.size();
                 to_.closes_by_characters_ = true;
             }
@@ -148,7 +152,10 @@ private:
 
     std::uint32_t set_number(const ByteSet& set) {
         const auto [entry, is_new] = set_of_.try_emplace(set, static_cast<std::uint32_t>(to_.sets_.size()));
-        if (is_new) to_.sets_.push_back(set);
+        if (is_new) {
+            room_.take(kBytesOfSet);
+            to_.sets_.push_back(set);
+        }
         return entry->second;
     }
 
@@ -170,6 +177,7 @@ private:
             ByteSet& first = by_end[std::vector<ByteSet>(sets.begin() + 1, sets.end())];
             for (std::size_t i = 0; i < 4; ++i) first[i] |= sets[0][i];
         }
+        room_.take(by_end.size() * kBytesOfSpelling);
         std::vector<Spelling> spellings;
         for (const auto& [end, first] : by_end) {
             Spelling spelling = {set_number(first)};
@@ -195,9 +203,10 @@ private:
         if (p == kNone) {
             if (to_.places_.size() > 4 * kMaxSymbols)
                 refuse({"grammar: expected up to % places of bytes in all rules, found more", 4 * kMaxSymbols});
+            room_.take(kBytesOfPlace);
             p = static_cast<std::uint32_t>(to_.places_.size());
             to_.places_.push_back({symbol, next});
-            place_of_.insert(key, p);
+            place_of_.add(key);
         }
         return p;
     }
@@ -249,6 +258,9 @@ private:
                 }
                 const auto [entry, is_new] = rest_rules_.try_emplace(next, to_.rules_.size());
                 if (is_new) {
+                    const std::size_t bytes = kBytesOfRest + 2 * sizeof(std::uint32_t) * next.size();
+                    room_.take(bytes);
+                    rests_ += bytes;
                     to_.rules_.emplace_back().alternatives = next;
                     rules.push_back(static_cast<std::uint32_t>(entry->second));
                 }
@@ -260,8 +272,8 @@ private:
 
     /// The elements of one character, if each character of the vocabulary is one; else none.
     std::vector<std::uint32_t> single_characters() const {
-        std::unordered_set<std::uint32_t> needed;
-        std::unordered_set<std::uint32_t> found;
+        IdMap needed, found;
+        std::size_t missing = 0;
         std::vector<std::uint32_t> ids;
         for (std::uint32_t id = 0; id < to_.elements(); ++id) {
             if (to_.spelling_length(id) == 0) continue;
@@ -269,15 +281,15 @@ private:
             for (std::size_t at = 0; at < element.size();) {
                 const CodePoint c = decode_utf8(element, at);
                 if (c.bytes == 0) return {};
-                needed.insert(c.value);
+                missing += needed.add(c.value);
                 if (c.bytes == element.size()) {
-                    found.insert(c.value);
+                    missing -= found.add(c.value);
                     ids.push_back(id);
                 }
                 at += c.bytes;
             }
         }
-        return found.size() == needed.size() ? ids : std::vector<std::uint32_t>{};
+        return missing == 0 ? ids : std::vector<std::uint32_t>{};
     }
 
     bool is_readable(const Symbol& s) const {
@@ -336,43 +348,45 @@ private:
             return message({"a character of ", Part::quoted(source)});
         const std::uint32_t c = ranges[0].first;
         if (c > ' ' && c < 127) return std::string("'") + static_cast<char>(c) + "'";
-        std::string digits;
-        for (int shift = c > 0xFFFF ? 20 : 12; shift >= 0; shift -= 4) digits += "0123456789ABCDEF"[c >> shift & 15];
-        return "U+" + digits;
+        return number_of(c);
     }
 
     /// The characters of the vocabulary, if all its elements are UTF-8.
     std::optional<std::vector<std::uint32_t>> all_characters() const {
-        std::unordered_set<std::uint32_t> found;
+        IdMap known;
+        std::vector<std::uint32_t> found;
         for (std::uint32_t id = 0; id < to_.elements(); ++id) {
             if (to_.spelling_length(id) == 0) continue;
             for (std::size_t at = 0; at < vocabulary_[id].size();) {
                 const CodePoint c = decode_utf8(vocabulary_[id], at);
                 if (c.bytes == 0) return std::nullopt;
-                found.insert(c.value);
+                if (known.add(c.value)) found.push_back(c.value);
                 at += c.bytes;
             }
         }
-        return std::vector<std::uint32_t>(found.begin(), found.end());
+        return found;
     }
 
     Grammar& to_;
     std::string_view text_;
     const Gbnf& from_;
     const std::vector<std::string>& vocabulary_;
+    Room& room_;
     std::vector<LoweredClass> classes_;
     std::vector<std::vector<Spelling>> class_rules_;
     std::map<ByteSet, std::uint32_t> set_of_;
-    IdMap place_of_;
+    KeyTable place_of_;
     std::map<std::vector<std::uint32_t>, std::size_t> rest_rules_;
+    std::size_t rests_ = 0;  // bytes of these
     std::optional<std::vector<std::uint32_t>> characters_;
 };
 
 LSTMGEN_KEPT Grammar::Grammar(std::string_view text, const std::vector<std::string>& vocabulary,
                               const std::vector<std::uint32_t>& never, const Continue* keep_going) {
-    const Gbnf gbnf = parse_gbnf(text);
     spell(vocabulary, never);
-    Lowering lowering(*this, text, gbnf, vocabulary);
+    Room room(text.size() + spelled());
+    const Gbnf gbnf = parse_gbnf(text, room);
+    Lowering lowering(*this, text, gbnf, vocabulary, room);
     lowering.run();
     lowering.find_ends(keep_going);
     order_rules();
@@ -384,6 +398,13 @@ LSTMGEN_KEPT Grammar::Grammar(std::string_view text, const std::vector<std::stri
         if (length > 0) crc.update(reinterpret_cast<const std::byte*>(vocabulary[id].data()), length);
     }
     identity_ = crc.value();
+}
+
+std::size_t Grammar::bytes() const noexcept {
+    return letters_.capacity() + spellings_.capacity() * sizeof(std::size_t) +
+           tree_.nodes.capacity() * sizeof(SpellingTree::Node) + tree_.edges.capacity() * sizeof(SpellingTree::Edge) +
+           tree_.elements.capacity() * sizeof(std::uint32_t) + places_.capacity() * sizeof(Place) +
+           sets_.size() * kBytesOfSet + rules_.capacity() * sizeof(CompiledRule);
 }
 
 void Grammar::spell(const std::vector<std::string>& vocabulary, const std::vector<std::uint32_t>& never) {

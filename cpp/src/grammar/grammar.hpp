@@ -110,6 +110,7 @@ private:
     void spell(const std::vector<std::string>& vocabulary, const std::vector<std::uint32_t>& never);
     SpellingTree make_tree(const std::vector<std::uint32_t>& ids) const;
     void order_rules();
+    std::size_t bytes() const noexcept;  // without what the alternatives of rules take
 
     std::array<std::int16_t, 256> letter_of_{};  // byte -> letter, or -1
     std::size_t alphabet_ = 0;
@@ -138,7 +139,8 @@ struct Ways {
     std::uint32_t shortest = kNever;  // elements of the shortest text of the root
 };
 
-/// All ways from place to place that a text of the root can take (closing.cpp).
-Ways find_ways(const Grammar& grammar, const SpellingTree& tree, const Continue* keep_going);
+/// All ways from place to place that a text of the root can take (closing.cpp), found in up to
+/// `room` bytes.
+Ways find_ways(const Grammar& grammar, const SpellingTree& tree, std::size_t room, const Continue* keep_going);
 
 }  // namespace lstmgen::grammar

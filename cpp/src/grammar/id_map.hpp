@@ -38,6 +38,13 @@ public:
         ++used_;
     }
 
+    /// Inserts a key, with any value. Returns whether it is a new one.
+    bool add(std::uint64_t key) {
+        const bool is_new = find(key) == kNone;
+        if (is_new) insert(key, 0);
+        return is_new;
+    }
+
     std::size_t bytes() const noexcept { return slots_.size() * sizeof(Slot); }
 
     void clear() noexcept {
@@ -89,7 +96,7 @@ public:
     /// `hash_of(i)` is the hash of thing i.
     template <class Hash>
     void add(std::uint32_t number, Hash&& hash_of) {
-        if ((used_ + 1) * 2 > slots_.size()) {
+        if (is_full()) {
             std::vector<std::uint32_t> old(slots_.size() * 2, kNone);
             old.swap(slots_);
             for (const std::uint32_t i : old)
@@ -100,6 +107,8 @@ public:
     }
 
     std::size_t bytes() const noexcept { return slots_.size() * sizeof(std::uint32_t); }
+    /// What it takes while one thing more is added.
+    std::size_t bytes_to_add() const noexcept { return is_full() ? 3 * bytes() : bytes(); }
 
     void clear() noexcept {
         for (std::uint32_t& slot : slots_) slot = kNone;
@@ -107,6 +116,7 @@ public:
     }
 
 private:
+    bool is_full() const noexcept { return (used_ + 1) * 2 > slots_.size(); }
     void place(std::uint32_t number, std::uint64_t hash) noexcept {
         std::size_t i = static_cast<std::size_t>(hash) & (slots_.size() - 1);
         while (slots_[i] != kNone) i = (i + 1) & (slots_.size() - 1);
@@ -115,6 +125,33 @@ private:
 
     std::vector<std::uint32_t> slots_;  // (a power of two), at least half of them kNone
     std::size_t used_ = 0;
+};
+
+/// Numbers of 64-bit keys, in the order in which they were added.
+class KeyTable {
+public:
+    std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(keys_.size()); }
+    std::uint64_t operator[](std::uint32_t number) const noexcept { return keys_[number]; }
+
+    /// kNone: there is none.
+    std::uint32_t find(std::uint64_t key) const noexcept {
+        return table_.find(mix(key), [&](std::uint32_t i) { return keys_[i] == key; });
+    }
+    /// The key must be a new one.
+    void add(std::uint64_t key) {
+        keys_.push_back(key);
+        table_.add(size() - 1, [this](std::uint32_t i) { return mix(keys_[i]); });
+    }
+
+    /// What it takes while one key more is added. What grows is copied to twice its room.
+    std::size_t bytes_to_add() const noexcept {
+        const std::size_t room = keys_.capacity() * sizeof(std::uint64_t);
+        return table_.bytes_to_add() + (size() == keys_.capacity() ? 3 * room : room);
+    }
+
+private:
+    std::vector<std::uint64_t> keys_;
+    InternTable table_;
 };
 
 }  // namespace lstmgen::grammar
