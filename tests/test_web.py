@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import re
 import shutil
 import subprocess
@@ -135,6 +136,113 @@ def test_chromium_draws_what_python_draws_also_in_a_worker(package: Path, models
                 assert text == want, f"{module}: {name}"
         logged = [line["message"] for line in driver.get_log("browser") if "favicon" not in line["message"]]
         assert logged == []
+
+
+# ---- elements of a text --------------------------------------------------------------------------
+
+
+def of_elements(elements: list[str], kind: str = "text", **card: Any) -> bytes:
+    """Return a model of these elements."""
+    n = len(elements)
+    made = network([("lstm", 4), ("dense", n, "softmax")], inputs=n, window=0)
+    told: dict[str, Any] = {"vocabulary": elements, "vocabulary_kind": kind, "prime": [0], "card": json.dumps(card)}
+    return packed(made, **told)
+
+
+def tokenizer_of(draw: random.Random) -> dict[str, Any]:
+    parts = ["".join(draw.choices("ab ,.!\n\u20ac\U0001f600", k=draw.randint(at > 0, 3))) for at in range(4)]
+    found = {
+        "lower": draw.random() < 0.5,
+        "filters": parts[0],
+        "split": parts[1],
+        "apart": parts[2],
+        "removed": parts[3],
+    }
+    return found | {"num_words": draw.choice([None, 3, "x", 0]), "oov_token": draw.choice([None, "a"])}
+
+
+@slow
+@needs_build
+def test_texts_become_the_elements_that_they_become_in_python(package: Path) -> None:
+    draw = random.Random(1)
+    folder = package / "vocabularies"
+    folder.mkdir()
+    cases = []
+    for number in range(60):
+        letters = draw.choice(["ab", "a\u00e9\u20ac\U0001f600", "abA \ufffd\ufeff", "ab ,.!\n"])
+        some = {"".join(draw.choices(letters, k=draw.randint(1, draw.choice([1, 3, 20])))) for _ in range(12)}
+        kind = draw.choice(["text", "tokens"])
+        card = {"tokenizer": tokenizer_of(draw)} if draw.random() < 0.6 else {}
+        path = folder / f"{number}.bin"
+        path.write_bytes(of_elements(sorted(some), kind, **card))
+        pieces = [*letters, *sorted(some), "\ud800", "\udc00"]
+        texts = ["".join(draw.choices(pieces, k=draw.randint(0, 40))) for _ in range(30)]
+        cases.append((str(path), texts))
+    script = """
+        const told = [];
+        for (const [path, texts] of given) {
+            const model = await load(path);
+            told.push([model.info.elements, texts.map((text) => model.encode(text, { on_unknown: "skip" }))]);
+        }
+        tell(told);
+    """
+    for (name, texts), (elements, ids) in zip(cases, in_node(package, script, stdin=cases), strict=True):
+        vocabulary = lstmgen.Model(name).vocabulary
+        assert vocabulary is not None
+        assert elements == list(vocabulary.elements)
+        for text, found in zip(texts, ids, strict=True):
+            assert found == vocabulary.encode(text, "skip").tolist(), (name, text)
+
+
+@slow
+@needs_build
+def test_the_work_for_a_letter_does_not_grow_with_elements_splits_and_texts(package: Path) -> None:
+    split = "a" * 2000 + "b" + "a" * 1999
+    folder = package / "long"
+    folder.mkdir()
+    (folder / "elements.bin").write_bytes(of_elements([*("a" * i + "b" for i in range(1, 1400)), "a"]))
+    (folder / "split.bin").write_bytes(of_elements(["a", "x"], "tokens", tokenizer={"lower": False, "split": split}))
+    script = """
+        const elements = await load(given[0]), split = await load(given[1]), generator = new Generator(elements);
+        const text = "a".repeat(300_000);
+        const counted = (type, names, f) => {
+            let calls = 0;
+            const before = names.map((name) => type.prototype[name]);
+            names.forEach((name, i) => {
+                type.prototype[name] = function (...values) {
+                    calls++;
+                    return before[i].apply(this, values);
+                };
+            });
+            const found = f();
+            names.forEach((name, i) => void (type.prototype[name] = before[i]));
+            return [calls / text.length, found];
+        };
+        const patterns = [];
+        globalThis.RegExp = class extends RegExp {
+            constructor(pattern, ...rest) {
+                super(pattern, ...rest);
+                patterns.push(String(pattern).length);
+            }
+        };
+        const [looked, ids] = counted(Map, ["has", "get"], () => elements.encode(text));
+        const parts = `x${given[2]}x${text}`;
+        const [read, words] = counted(String, ["charCodeAt"], () => split.encode(parts, { on_unknown: "skip" }));
+        const short = text.slice(0, 5000), stream = generator.stream({ prime: short, include_prime: true, length: 0 });
+        const moved = [];
+        const shift = Array.prototype.shift;
+        Array.prototype.shift = function () {
+            moved.push(this.length);
+            return shift.call(this);
+        };
+        for await (const step of stream);
+        tell([looked, ids.length, read, words, Math.max(0, ...patterns), Math.max(0, ...moved)]);
+    """
+    paths = [str(folder / "elements.bin"), str(folder / "split.bin")]
+    looked, ids, read, words, pattern, moved = in_node(package, script, stdin=[*paths, split])
+    assert (ids, words) == (300_000, [1])
+    assert looked <= 3 and read <= 6  # for each letter
+    assert pattern < 100 and moved < 1000
 
 
 # ---- streams -------------------------------------------------------------------------------------
@@ -373,6 +481,125 @@ def test_bad_files_are_the_errors_of_the_native_loader(package: Path, models: Pa
         ["invalid argument", "load has no option 'nam': did you mean name?"],
         ["invalid argument", "model: expected a Model, which load returns, found a Object"],
     ]
+
+
+@slow
+@needs_build
+def test_what_ends_in_an_error_ends_in_one_of_the_module(package: Path, models: Path, tmp_path: Path) -> None:
+    script = """
+        const [latex, folder, tokenizers] = given;
+        const model = await load(latex), generator = new Generator(model);
+        const endless = () => {
+            const piece = new Uint8Array(2 ** 20);
+            return new Response(new ReadableStream({ pull: (controller) => controller.enqueue(piece) }));
+        };
+        const uses = [
+            () => load(latex, null), () => load(latex, { signal: 5 }), () => load(latex, { wasm: new Uint8Array(8) }),
+            () => load(folder), () => load(endless()),
+            () => load(new Response("", { status: 404, statusText: "no\\tfile" })),
+            () => load(latex + "\\x1b[2J\\u202e"), () => load(new Uint8Array(4), { name: "a\\x1b[2J" }),
+            () => model.encode("a", null), () => model.decode([92]), () => model.decode(5),
+            () => generator.sample({ stop: "a\\0b" }), () => generator.restore(new Uint8Array(2 ** 32)),
+        ];
+        const told = [];
+        for (const use of uses)
+            try {
+                await use();
+                told.push(null);
+            } catch (error) {
+                told.push([error instanceof LstmgenError, error.code, error.message]);
+            }
+        for (const path of tokenizers) told.push((await load(path)).encode("b, a"));
+        tell(told);
+    """
+    wrong: list[dict[str, Any]] = [{"apart": 5}, {"filters": [1]}, {"split": ""}, {"split": "x" * 4097}, {"lower": 1}]
+    paths = [tmp_path / f"{number}.bin" for number in range(len(wrong))]
+    for path, settings in zip(paths, wrong, strict=True):
+        path.write_bytes(of_elements(["b,", "a"], "tokens", tokenizer={"lower": False, "split": " "} | settings))
+    latex = str(models / "latex.bin")
+    told = in_node(package, script, stdin=[latex, str(models), list(map(str, paths))])
+    found, ids = told[: -len(wrong)], told[-len(wrong) :]
+    assert ids == [[0, 1]] * len(wrong)  # such a card has no tokenizer, as in Python
+    assert [one and one[0] for one in found] == [True] * len(found), found
+    messages = [one[2] for one in found]
+    wanted = [
+        "load: expected options in an object, found null",
+        "signal: expected an AbortSignal, found 5",
+        "lstmgen.wasm: cannot be used: ",
+        f"{models}: expected a file, found a folder, a pipe or a device",
+        "<bytes>: expected at most 536870912 bytes, found 537919488",
+        r"<bytes>: the server answers 404 no\tfile",
+        rf"{latex}\x1b[2J\u202e: cannot be read: ",
+        r"a\x1b[2J: ",
+        "encode: expected options in an object, found null",
+        "ids: id at position 0: expected 0 to 91, found 92",
+        "ids: expected ids, found 5",
+        r"stop: character '\x00' (U+0000) at position 1 is not in the vocabulary of 92",
+        "out of memory: 4294967296 bytes",
+    ]
+    assert [message.startswith(start) for message, start in zip(messages, wanted, strict=True)] == [True] * len(
+        wanted
+    ), messages
+
+
+@slow
+@needs_build
+def test_addresses_over_2_gib_are_read_and_the_memory_of_a_failed_engine_goes(package: Path, models: Path) -> None:
+    script = """
+        const instantiate = WebAssembly.instantiate;
+        let fails = false;
+        WebAssembly.instantiate = async (...values) => {
+            const { exports } = await instantiate(...values);
+            const _initialize = () => {
+                exports._initialize();
+                exports.allocate(2 ** 31 - 1); // so that all others lie above it
+            };
+            const generator_next = (native) => {
+                if (fails) throw new WebAssembly.RuntimeError("unreachable");
+                return exports.generator_next(native);
+            };
+            return { exports: { ...exports, _initialize, generator_next } };
+        };
+        const model = await load(given), generator = new Generator(model);
+        const told = [await generator.sample({ length: 50, seed: 1 }), generator.stream().likeliest(3).length];
+        fails = true;
+        const stream = generator.stream();
+        try { await stream.take(1); } catch (error) { told.push(error.message); }
+        stream.free();
+        model.free();
+        try { generator.stream(); } catch (error) { told.push(error.message); }
+        tell(told);
+    """
+    path = str(models / "latex.bin")
+    text = lstmgen.Generator(path).sample(50, seed=1)
+    failed = "the engine failed: unreachable; load the model again"
+    assert in_node(package, script, stdin=path) == [text, 3, failed, "the model was freed"]
+
+
+@slow
+@needs_build
+def test_a_worker_that_is_gone_answers_with_an_error_and_frees_what_failed(package: Path, models: Path) -> None:
+    script = """
+        import * as remote from "./remote.js";
+        const model = await remote.load(given), generator = new remote.Generator(model);
+        const stream = generator.stream({ length: null });
+        await stream.next();
+        const told = [];
+        const wrong = [() => remote.load(given, null), () => generator.sample(null), () => generator.stream(null)];
+        for (const use of [...wrong, () => generator.sample({ tempp: 1 })])
+            try { await use(); } catch (error) { told.push([error instanceof remote.LstmgenError, error.message]); }
+        model.free();
+        for (const use of [() => stream.save(), () => stream.feed("a"), () => generator.stream()])
+            try { await use(); } catch (error) { told.push([error instanceof remote.LstmgenError, error.message]); }
+        console.log(JSON.stringify(told));
+    """
+    # A worker takes over the flags of Node, so the script lies in a file.
+    (package / "gone.mjs").write_text(f"const given = {json.dumps(str(models / 'latex.bin'))};{script}")
+    told = json.loads(run("node", package / "gone.mjs"))
+    wrong = "expected options in an object, found null"
+    messages = [f"{name}: {wrong}" for name in ("load", "sample", "stream")]
+    messages += ["stream has no option 'tempp': did you mean temp?", *["the model was freed"] * 3]
+    assert told == [[True, message] for message in messages]
 
 
 @slow

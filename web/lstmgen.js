@@ -8,6 +8,9 @@
 const UNLIMITED = 2n ** 64n - 1n; // LSTMGEN_UNLIMITED
 const SEPARATOR = 0xffffffff; // LSTMGEN_SEPARATOR
 const LOOKBACK = 4096; // LSTMGEN_MAX_LOOKBACK
+const NONE = 0xffffffff; // no element
+const MOST = 2 ** 29; // bytes of a file
+const PIECE = 2 ** 16; // of a text, which the engine cuts at once
 const SLICE = 8; // milliseconds that a stream draws before other tasks have their turn
 const REPLACEMENT = "\ufffd"; // stands for bytes that are no UTF-8
 const BREAKERS = ["\n", ":", '"', "*"]; // the sequence breakers of llama.cpp
@@ -15,7 +18,6 @@ const CODES = [
   "io", "format", "invalid argument", "busy", "ended", "stopped", "out of memory", "internal",
 ];
 const ENCODINGS = ["onehot", "index", "scaled", "features", "raw"];
-const SPECIAL = /[.*+?^${}()|[\]\\/-]/g;
 
 /** What every function of this module throws, but for the reason of an AbortSignal. */
 export class LstmgenError extends Error {
@@ -39,7 +41,7 @@ class Engine {
   #exports;
   #error = null;
   #dead = null;
-  #decoder = new TextDecoder();
+  #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   #encoder = new TextEncoder();
   texts = [];
   numbers = [];
@@ -60,8 +62,8 @@ class Engine {
           throw new Error(`the engine ended with status ${status}`);
         },
         environ_sizes_get(count, size) {
-          new Uint32Array(engine.#exports.memory.buffer)[count >> 2] = 0;
-          new Uint32Array(engine.#exports.memory.buffer)[size >> 2] = 0;
+          engine.bytes(count, 4).fill(0);
+          engine.bytes(size, 4).fill(0);
           return 0;
         },
         environ_get: () => 0,
@@ -73,7 +75,7 @@ class Engine {
   }
 
   #text(at, size) {
-    return this.#decoder.decode(new Uint8Array(this.#exports.memory.buffer, at, size));
+    return this.#decoder.decode(this.bytes(at, size));
   }
 
   /** Calls a function of cpp/bindings/web.cpp. Throws the error that it gave. */
@@ -105,7 +107,7 @@ class Engine {
 
   /** Returns `size` bytes of the memory, which are valid until the next call. */
   bytes(at, size) {
-    return new Uint8Array(this.#exports.memory.buffer, at, size);
+    return new Uint8Array(this.#exports.memory.buffer, at >>> 0, size >>> 0); // WebAssembly's numbers have a sign
   }
 
   /** Returns the address of a copy of the array, which the caller frees. */
@@ -116,9 +118,24 @@ class Engine {
   }
 
   room(size) {
-    const at = this.call("allocate", Math.max(8, size));
+    const at = size < 2 ** 32 ? this.call("allocate", Math.max(8, size)) : 0;
     if (!at) throw new LstmgenError(`out of memory: ${size} bytes`, "out of memory");
     return at;
+  }
+
+  /** Frees what a call returned. After a failure, the memory goes as a whole. */
+  free(name, at) {
+    if (!this.#dead) this.call(name, at);
+  }
+
+  /** Calls `f` with an address of `size` bytes. */
+  lend(size, f) {
+    const at = this.room(size);
+    try {
+      return f(at);
+    } finally {
+      this.free("release", at);
+    }
   }
 
   /** Calls `f` with an address and a length for each array or text. */
@@ -133,12 +150,21 @@ class Engine {
       }
       return f(...values);
     } finally {
-      if (!this.#dead) for (const at of places) this.call("release", at);
+      for (const at of places) this.free("release", at);
     }
   }
 }
 
 const compiled = new Map(); // module by its URL
+
+async function started(wasm) {
+  try {
+    return await Engine.start(await compile(wasm));
+  } catch (error) {
+    if (error instanceof LstmgenError) throw error;
+    throw new LstmgenError(`lstmgen.wasm: cannot be used: ${error.message}`, "internal");
+  }
+}
 
 async function compile(wasm) {
   if (wasm instanceof WebAssembly.Module) return wasm;
@@ -161,22 +187,54 @@ async function fetched(source, name, signal = undefined) {
   const remote = /^(https?|data|blob):/.test(String(source));
   try {
     if (inNode && !remote) {
-      const { readFile } = await import("node:fs/promises");
+      const { readFile, stat } = await import("node:fs/promises");
       const text = String(source);
-      return await readFile(text.startsWith("file:") ? new URL(text) : source, { signal });
+      const path = text.startsWith("file:") ? new URL(text) : source;
+      const facts = await stat(path);
+      if (!facts.isFile()) throw new LstmgenError(`${name}: expected a file, found a folder, a pipe or a device`, "io");
+      checkSize(name, facts.size);
+      return await readFile(path, { signal });
     }
-    const answer = await fetch(source, { signal });
-    if (!answer.ok) throw new LstmgenError(`${name}: the server answers ${answer.status} ${answer.statusText}`, "io");
-    return await answer.arrayBuffer();
+    return await bodyOf(await fetch(source, { signal }), name);
   } catch (error) {
     if (error instanceof LstmgenError || signal?.aborted) throw error;
     throw new LstmgenError(`${name}: cannot be read: ${error.message}`, "io");
   }
 }
 
-const streams = new FinalizationRegistry(({ engine, native }) => {
+function checkSize(name, size) {
+  if (size > MOST) throw new LstmgenError(`${name}: expected at most ${MOST} bytes, found ${size}`, "format");
+}
+
+/** The bytes of a Response, which ends as soon as it has more than a file may have. For remote.js, too. */
+export async function bodyOf(answer, name) {
+  if (!answer.ok) throw new LstmgenError(`${name}: the server answers ${answer.status} ${printable(answer.statusText)}`, "io");
+  const parts = [];
+  let size = 0;
   try {
-    engine.call("generator_free", native);
+    const reader = answer.body?.getReader();
+    for (let part; reader && !(part = await reader.read()).done; parts.push(part.value)) {
+      size += part.value.length;
+      if (size > MOST) reader.cancel().catch(() => {});
+      checkSize(name, size);
+    }
+  } catch (error) {
+    if (error instanceof LstmgenError || error.name === "AbortError") throw error;
+    throw new LstmgenError(`${name}: cannot be read: ${error.message}`, "io");
+  }
+  const data = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    data.set(part, at);
+    at += part.length;
+  }
+  return data;
+}
+
+const streams = new FinalizationRegistry(({ engine, native, live, ref }) => {
+  live.delete(ref);
+  try {
+    engine.free("generator_free", native);
   } catch {
     // The engine failed before, and its memory goes as a whole.
   }
@@ -192,32 +250,34 @@ const streams = new FinalizationRegistry(({ engine, native }) => {
  *     signal: an AbortSignal
  */
 export async function load(source, options = {}) {
-  const { name: given, wasm, signal, ...others } = options;
+  const { name: told, wasm, signal, ...others } = optionsOf("load", options);
   if (Object.keys(others).length) throw unknownOption("load", Object.keys(others)[0], ["name", "wasm", "signal"]);
-  signal?.throwIfAborted();
+  if (signal) OWN.signal(signal).throwIfAborted();
+  const given = told === undefined ? undefined : printable(String(told));
   let name = given ?? "<bytes>";
   let data = source;
   if (typeof source === "string" || source instanceof URL) {
-    name = given ?? String(source);
+    name = given ?? printable(String(source));
     data = await fetched(source, name, signal);
   } else if (typeof Blob === "function" && source instanceof Blob) {
-    name = given ?? source.name ?? "<bytes>";
+    name = given ?? printable(source.name ?? "<bytes>");
+    checkSize(name, source.size);
     data = await source.arrayBuffer();
   } else if (typeof Response === "function" && source instanceof Response) {
-    name = given ?? (source.url || "<bytes>");
-    if (!source.ok) throw new LstmgenError(`${name}: the server answers ${source.status} ${source.statusText}`, "io");
-    data = await source.arrayBuffer();
+    name = given ?? printable(source.url || "<bytes>");
+    data = await bodyOf(source, name);
   }
   if (data instanceof ArrayBuffer || (typeof SharedArrayBuffer === "function" && data instanceof SharedArrayBuffer))
     data = new Uint8Array(data);
   else if (ArrayBuffer.isView(data)) data = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   else throw wrong("source", "bytes, a Blob, a Response, a URL or a path", source);
   if (!data.length) throw new LstmgenError(`${name}: the file is empty`, "format");
+  checkSize(name, data.length);
   signal?.throwIfAborted();
-  const engine = await Engine.start(await compile(wasm));
+  const engine = await started(wasm);
   signal?.throwIfAborted();
   const at = engine.put(data); // model_load frees it
-  const native = engine.with([String(name)], (text, bytes) =>
+  const native = engine.with([name], (text, bytes) =>
     engine.call("model_load", at, data.length, text, bytes));
   return new Model(KEY, engine, native);
 }
@@ -235,18 +295,19 @@ export class Model {
     if (key !== KEY) throw new LstmgenError("new Model: use load, which returns one");
     const table = optionTable(engine);
     this.info = Object.freeze(modelInfo(engine, native, table));
-    this.#vocabulary = new Vocabulary(this.info);
+    this.#vocabulary = new Vocabulary(this.info, engine, native);
     inside.set(this, { engine, native, table, vocabulary: this.#vocabulary, grammars: new Map(), live: new Set() });
   }
 
   /** Returns the ids of a text, or of elements and ids. */
-  encode(what, { on_unknown = "error" } = {}) {
-    return this.#vocabulary.encode("what", what, on_unknown);
+  encode(what, options = {}) {
+    return this.#vocabulary.encode("what", what, optionsOf("encode", options).on_unknown);
   }
 
   /** Returns the text of ids. */
   decode(ids) {
-    return this.#vocabulary.decode([...ids]);
+    if (typeof ids?.[Symbol.iterator] !== "function") throw wrong("ids", "ids", ids);
+    return this.#vocabulary.decode(Array.from(ids, (id, i) => this.#vocabulary.checked("ids", id, i)));
   }
 
   /** Frees the model and all that was started with it. */
@@ -306,7 +367,7 @@ function modelInfo(engine, native, table) {
   const start = typeof facts.start === "string" ? elements.indexOf(facts.start) : -1;
   info.start = start < 0 ? null : start;
   info.needs_windows = needsWindows(info);
-  info.prime_text = new Vocabulary(info).decode(prime);
+  info.prime_text = new Vocabulary(info, engine, native).decode(prime);
   return info;
 }
 
@@ -354,16 +415,64 @@ function notation(elements) {
 const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const WORDS = new RegExp(`[^${SPACE}]+`, "gu"); // as str.split of Python
 
+const SETTINGS = { lower: false, char_level: false, filters: "", split: " ", apart: "", removed: "" };
+
+/** The tokenizer of a card, as Tokenizer.of_card of Python; null if there is none. */
+function tokenizerOf(card) {
+  const found = card?.tokenizer;
+  if (typeof found !== "object" || found === null || !("lower" in found && "split" in found)) return null;
+  const settings = {};
+  for (const [key, initial] of Object.entries(SETTINGS)) {
+    const value = (settings[key] = found[key] ?? initial);
+    if (typeof value !== typeof initial || (typeof value === "string" && [...value].length > 4096)) return null;
+  }
+  const { oov_token, num_words } = found;
+  settings.oov_token = typeof oov_token === "string" && oov_token ? oov_token : undefined;
+  settings.limit = Number.isInteger(num_words) && num_words > 0 ? num_words : Infinity;
+  return settings.split ? settings : null;
+}
+
+/** Gives where the parts of a text between the places of `split` begin and end: Knuth, Morris and Pratt. */
+function* between(text, split) {
+  const shorter = [0]; // for each begin of `split`: the longest of its ends that is a begin, too
+  const longer = (k, code) => {
+    while (k && code !== split.charCodeAt(k)) k = shorter[k - 1];
+    return k + (code === split.charCodeAt(k));
+  };
+  for (let i = 1; i < split.length; i++) shorter.push(longer(shorter[i - 1], split.charCodeAt(i)));
+  let begin = 0;
+  for (let i = 0, k = 0; i < text.length; i++) {
+    k = longer(k, text.charCodeAt(i));
+    if (k < split.length) continue;
+    yield [begin, i + 1 - k];
+    begin = i + 1;
+    k = 0;
+  }
+  yield [begin, text.length];
+}
+
 class Vocabulary {
-  constructor({ elements, kind, outputs, card }) {
+  #engine;
+  #model;
+  #match = 0;
+  #longest;
+
+  constructor({ elements, kind, outputs, card }, engine, model) {
+    this.#engine = engine;
+    this.#model = model;
     this.elements = elements;
     this.kind = kind;
     this.count = elements.length || outputs;
     this.ids = new Map();
     elements.forEach((element, i) => element && this.ids.set(element, i));
-    this.sizes = [...new Set(elements.map((element) => element.length))].filter(Boolean).sort((a, b) => b - a);
-    const found = card?.tokenizer;
-    this.tokenizer = found && typeof found === "object" && "lower" in found && "split" in found ? found : null;
+    this.#longest = elements.reduce((most, element) => Math.max(most, element.length), 1);
+    this.tokenizer = tokenizerOf(card);
+  }
+
+  checked(name, id, position) {
+    if (Number.isInteger(id) && id >= 0 && id < this.count) return id;
+    throw new LstmgenError(`${name}: id at position ${position}: expected 0 to ${this.count - 1}, found ${shown(id)}`,
+      "invalid argument", name);
   }
 
   /** Returns the ids of a text, or of elements and ids. `name` is that of the argument in errors. */
@@ -374,17 +483,14 @@ class Vocabulary {
     if (what === null || what === undefined || typeof what[Symbol.iterator] !== "function")
       throw wrong(name, "text, elements or ids", what);
     let replacement = this.ids.get(on_unknown);
-    if (on_unknown === "error") replacement = this.ids.get(this.tokenizer?.oov_token || undefined);
+    if (on_unknown === "error") replacement = this.ids.get(this.tokenizer?.oov_token);
     const ids = [];
     const text = typeof what === "string";
     if (text && !this.elements.length) throw wrong(name, "ids, since the model has no vocabulary", what);
     let position = 0;
     for (const piece of text ? this.pieces(what) : what) {
       if (!text && typeof piece !== "string") {
-        if (!Number.isInteger(piece) || piece < 0 || piece >= this.count)
-          throw new LstmgenError(`${name}: id at position ${position}: expected 0 to ${this.count - 1}, found ${shown(piece)}`,
-            "invalid argument", name);
-        ids.push(piece);
+        ids.push(this.checked(name, piece, position));
       } else {
         const [element, at] = text ? piece : [piece, position];
         const found = (text ? piece[2] : this.ids.get(piece)) ?? replacement;
@@ -393,7 +499,7 @@ class Vocabulary {
           const thing = [...element].length === 1
             ? `character ${shown(element)} (U+${element.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")})`
             : `element ${shown(element)}`;
-          const place = text && this.kind !== "tokens" ? [...what.slice(0, at)].length : position;
+          const place = text && this.kind !== "tokens" ? [...this.lowered(what).slice(0, at)].length : position;
           throw new LstmgenError(`${name}: ${thing} at position ${place} is not in the vocabulary of ${this.count}` +
             (skippable ? "; on_unknown: 'skip' leaves such out" : ""), "invalid argument", name);
         }
@@ -406,48 +512,80 @@ class Vocabulary {
   /** Gives each element of a text with its place and its id. */
   *pieces(whole) {
     const tokenizer = this.tokenizer;
-    const limit = Number.isInteger(tokenizer?.num_words) && tokenizer.num_words > 0 ? tokenizer.num_words : Infinity;
     const piece = (element, at) => {
       const id = this.ids.get(element);
-      return [element, at, id < limit ? id : undefined];
+      return [element, at, id < (tokenizer?.limit ?? Infinity) ? id : undefined];
     };
     if (this.kind === "bytes") {
+      const encoder = new TextEncoder();
       let at = 0;
       for (const character of whole) {
-        const names = [...new TextEncoder().encode(character)].map(byteName);
+        const names = [...encoder.encode(character)].map(byteName);
         if (names.every((name) => this.ids.has(name))) for (const name of names) yield [name, at, this.ids.get(name)];
         else yield [character, at, undefined];
         at += character.length;
       }
     } else if (this.kind === "text") {
       const text = this.lowered(whole);
-      for (let at = 0; at < text.length; ) {
-        const size = this.sizes.find((n) => at + n <= text.length && this.ids.has(text.substr(at, n)));
-        const element = size ? text.substr(at, size) : String.fromCodePoint(text.codePointAt(at));
-        yield piece(element, at);
-        at += element.length;
+      let at = 0;
+      if (this.#longest === 1) { // most models: each element is a character
+        for (const character of text) {
+          yield piece(character, at);
+          at += character.length;
+        }
+        return;
+      }
+      // TextEncoder would make U+FFFD of half a surrogate pair. No element has U+0000.
+      const sound = text.replace(/\p{Cs}/gu, "\0");
+      while (at < text.length) {
+        const end = at + PIECE;
+        for (const id of this.#cut(sound.slice(at, end + this.#longest))) {
+          if (at >= end) break;
+          const element = id === NONE ? String.fromCodePoint(text.codePointAt(at)) : this.elements[id];
+          yield piece(element, at);
+          at += element.length;
+        }
       }
     } else if (!tokenizer) {
       for (const match of whole.matchAll(WORDS)) yield piece(match[0], match.index);
     } else if (this.ids.has(whole)) {
       yield piece(whole, 0);
     } else {
-      const quoted = (characters) => characters.replace(SPECIAL, "\\$&");
-      const split = quoted(tokenizer.split || " "), apart = quoted(tokenizer.apart ?? "");
-      const outside = quoted(tokenizer.filters ?? "") + apart;
-      const pattern = `${split}|((?:(?!${split})${outside ? `[^${outside}]` : "."})+)` + (apart ? `|([${apart}])` : "");
-      for (const match of this.lowered(whole).matchAll(new RegExp(pattern, "gsu"))) {
-        const word = match[1] ?? match[2];
-        if (word !== undefined) yield piece(word, match.index);
+      const text = this.lowered(whole);
+      const apart = new Set(tokenizer.apart), outside = new Set(tokenizer.filters + tokenizer.apart);
+      for (const [begin, end] of between(text, tokenizer.split)) {
+        let at = begin, word = begin;
+        for (const character of text.slice(begin, end)) {
+          if (outside.has(character)) {
+            if (word < at) yield piece(text.slice(word, at), word);
+            if (apart.has(character)) yield piece(character, at);
+            word = at + character.length;
+          }
+          at += character.length;
+        }
+        if (word < at) yield piece(text.slice(word, at), word);
       }
     }
   }
 
+  /** The ids of the longest elements that a text is cut into; NONE for a character of none. */
+  #cut(text) {
+    const engine = this.#engine;
+    this.#match ||= engine.call("match_create", this.#model);
+    return engine.with([text], (from, size) => engine.lend(4 * size, (ids) => {
+      const count = engine.call("match_cut", this.#match, this.#model, from, size, ids);
+      return new Uint32Array(engine.bytes(ids, 4 * count).slice().buffer);
+    }));
+  }
+
   lowered(text) {
     if (!this.tokenizer) return text;
-    const removed = new Set(this.tokenizer.removed ?? "");
     const low = this.tokenizer.lower ? text.toLowerCase() : text;
-    return removed.size ? [...low].filter((character) => !removed.has(character)).join("") : low;
+    if (!this.tokenizer.removed) return low;
+    const removed = new Set(this.tokenizer.removed);
+    let left = "";
+    for (const character of low) if (!removed.has(character)) left += character;
+    return left;
   }
 
   /** Returns a function that gives the text that an id adds, and with undefined what is left. */
@@ -589,7 +727,7 @@ function checkOption(table, name, x) {
 
 /** Returns the options that have a value, after a check of each. null counts as no value. */
 function checked(who, table, given, names = known(table)) {
-  if (typeof given !== "object" || given === null) throw wrong(who, "options in an object", given);
+  optionsOf(who, given);
   const values = {};
   for (const [name, x] of Object.entries(given)) {
     if (!names.includes(name)) {
@@ -668,7 +806,7 @@ function grammarOf(found, values) {
   const key = `${ids} ${text}`;
   if (!grammars.has(key)) {
     if (grammars.size >= 16) {
-      for (const old of grammars.values()) engine.call("grammar_free", old);
+      for (const old of grammars.values()) engine.free("grammar_free", old);
       grammars.clear();
     }
     try {
@@ -733,7 +871,7 @@ export class Generator {
 
   #start(who, given, state = undefined) {
     const found = { ...open(this.#model), model: this.#model };
-    if (typeof given !== "object" || given === null) throw wrong(who, "options in an object", given);
+    optionsOf(who, given);
     const merged = state ? given : { ...this.#options, ...given };
     if (!state) // one that is given takes the place of another of its kind
       if (TEMPERATURES.some((name) => given[name] !== undefined && given[name] !== null))
@@ -755,7 +893,7 @@ export class Stream {
   #logprobs;
   #signal;
   #hasGrammar = false;
-  #ahead = []; // the part of the prime that comes first
+  #ahead = []; // the part of the prime that comes first, from its end
   #drawn = 0;
   #over = false;
   #texts;
@@ -801,8 +939,8 @@ export class Stream {
       putOptions(found, { dry_sequence_breakers: breakers(vocabulary), ...values });
       this.#native = engine.call("generator_create", native, refresh, this.#seed);
     }
-    streams.register(this, { engine, native: this.#native }, this);
     this.#ref = new WeakRef(this);
+    streams.register(this, { engine, native: this.#native, live: found.live, ref: this.#ref }, this);
     found.live.add(this.#ref);
     try {
       if (state) {
@@ -814,7 +952,7 @@ export class Stream {
         if (this.#hasGrammar) engine.call("generator_set_grammar_length", this.#native, this.#left());
       }
       if (stops) this.#setStops(stops);
-      if (values.include_prime) this.#ahead = ids.slice(added);
+      if (values.include_prime) this.#ahead = ids.slice(added).reverse(); // shift would move all of them
       this.#read(ids.slice(0, grammar ? before : ids.length));
       if (grammar) {
         this.#setGrammar(grammar);
@@ -934,18 +1072,14 @@ export class Stream {
   likeliest(n) {
     const { engine, vocabulary } = this.#open();
     const most = Math.min(integer("n", n, 0, 1 << 20), this.#found.model.info.outputs);
-    const ids = engine.room(12 * most + 8);
-    const logs = (ids + 4 * most + 7) & ~7;
-    try {
+    return engine.lend(12 * most, (logs) => {
+      const ids = logs + 8 * most;
       const count = engine.call("generator_likeliest", this.#native, most, ids, logs);
-      const found = engine.bytes(ids, 4 * most).slice(), logprobs = engine.bytes(logs, 8 * most).slice();
-      const numbers = new Float64Array(logprobs.buffer);
-      return Array.from(new Uint32Array(found.buffer).subarray(0, count), (id, i) => ({
+      const numbers = new Float64Array(engine.bytes(logs, 8 * count).slice().buffer);
+      return Array.from(new Uint32Array(engine.bytes(ids, 4 * count).slice().buffer), (id, i) => ({
         id, text: vocabulary.elements.length ? vocabulary.elements[id] : String(id), logprob: numbers[i],
       }));
-    } finally {
-      engine.call("release", ids);
-    }
+    });
   }
 
   /** All that later elements depend on, but the model. `Generator.restore` goes on from it. */
@@ -964,7 +1098,7 @@ export class Stream {
     const native = this.#native;
     this.#native = 0;
     this.#ahead = [];
-    engine.call("generator_free", native);
+    engine.free("generator_free", native);
   }
 
   #open() {
@@ -973,7 +1107,7 @@ export class Stream {
   }
 
   #next() {
-    const first = this.#ahead.shift();
+    const first = this.#ahead.pop();
     if (first !== undefined) return { id: first, text: this.#texts(first), logprob: null, top: [] };
     const { engine } = this.#found;
     const over = !this.#native || this.#over || (this.#length !== null && this.#drawn >= this.#length) || this.#ended();
@@ -1019,7 +1153,7 @@ function stopsOf({ engine, native, vocabulary }, stops) {
   const { kind, tokenizer } = vocabulary;
   const lists = [], texts = [];
   for (const stop of stops) {
-    if (typeof stop !== "string" || (kind !== "text" && kind !== "bytes")) {
+    if (typeof stop !== "string" || (kind !== "text" && kind !== "bytes") || stop.includes("\0")) {
       lists.push(vocabulary.encode("stop", stop, "error", false));
     } else if (tokenizer?.oov_token) {
       texts.push(vocabulary.decode(vocabulary.encode("stop", stop, "error", false)));
@@ -1076,8 +1210,22 @@ function shown(x) {
   else if (Array.isArray(x)) text = `[${x.slice(0, 8).map(shown).join(", ")}]`;
   else if (typeof x === "object" && x !== null) text = `a ${x.constructor?.name ?? "object"}`;
   else text = String(x);
-  return (text.length > 60 ? `${text.slice(0, 57)}...` : text).replace(/[\0-\x1f\x7f-\x9f]/g, (c) =>
-    `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return printable(text.length > 60 ? `${text.slice(0, 57)}...` : text);
+}
+
+/** A text in which an escape stands for each character that is not shown, as lstmgen.escaping has it. */
+function printable(text) {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) => {
+    const plain = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\u200c": c, "\u200d": c }[c];
+    const hex = c.codePointAt(0).toString(16), n = hex.length <= 2 ? 2 : hex.length <= 4 ? 4 : 8;
+    return plain ?? `\\${{ 2: "x", 4: "u", 8: "U" }[n]}${hex.padStart(n, "0")}`;
+  });
+}
+
+/** For remote.js, too. */
+export function optionsOf(who, given) {
+  if (typeof given !== "object" || given === null) throw wrong(who, "options in an object", given);
+  return given;
 }
 
 function wrong(name, expected, found) {

@@ -3,7 +3,7 @@
  * The same as lstmgen.js, drawn by a worker, so that a page stays quick while windows of large
  * networks are computed. What lstmgen.js gives at once, a promise gives here.
  */
-import { LstmgenError } from "./lstmgen.js";
+import { LstmgenError, bodyOf, optionsOf } from "./lstmgen.js";
 
 export { LstmgenError };
 
@@ -11,27 +11,36 @@ class Port {
   #worker;
   #calls = new Map();
   #last = 0;
+  #ended = null; // why it takes no more calls
 
   static async start() {
     const url = new URL("./worker.js", import.meta.url);
     const port = new Port();
     if (typeof Worker === "function") {
-      port.#worker = new Worker(url, { type: "module" });
+      try {
+        port.#worker = new Worker(url, { type: "module" });
+      } catch (error) {
+        throw new LstmgenError(`${url}: cannot be started: ${error.message}`, "internal");
+      }
       port.#worker.onmessage = ({ data }) => port.#answered(data);
+      port.#worker.onmessageerror = () => port.#broken("an answer of the worker cannot be read");
       port.#worker.onerror = (event) => port.#broken(event.message || `${url} cannot be loaded`);
     } else {
       const { Worker: NodeWorker } = await import("node:worker_threads");
       port.#worker = new NodeWorker(url);
       port.#worker.on("message", (data) => port.#answered(data));
+      port.#worker.on("messageerror", (error) => port.#broken(error.message));
       port.#worker.on("error", (error) => port.#broken(error.message));
+      port.#worker.on("exit", () => port.#broken("the worker ended"));
       port.#worker.unref();
     }
     return port;
   }
 
   call(name, ...values) {
-    this.#worker.ref?.(); // Node waits for an answer
     return new Promise((resolve, reject) => {
+      if (this.#ended) throw this.#ended;
+      this.#worker.ref?.(); // Node waits for an answer
       this.#calls.set(++this.#last, { resolve, reject });
       try {
         this.#worker.postMessage({ call: this.#last, name, values });
@@ -56,22 +65,27 @@ class Port {
   }
 
   #broken(message) {
-    for (const { reject } of this.#calls.values()) reject(new LstmgenError(message, "internal"));
+    this.#ended ??= new LstmgenError(message, "internal");
+    for (const { reject } of this.#calls.values()) reject(this.#ended);
     this.#calls.clear();
+    this.#worker.unref?.();
   }
 }
+
+// Frees in the worker what nobody here can reach.
+const kept = new FinalizationRegistry(({ port, made }) =>
+  made.then((found) => port.call("free", found.id ?? found)).catch(() => {}));
 
 const inside = new WeakMap(); // port and number of each model
 
 /** Loads a `.bin` in a new worker, as `load` of lstmgen.js does. */
 export async function load(source, options = {}) {
-  const { signal, ...others } = options;
+  const { signal, ...others } = optionsOf("load", options);
   signal?.throwIfAborted();
   let data = source, name = others.name;
   if (typeof Response === "function" && source instanceof Response) {
-    if (!source.ok) throw new LstmgenError(`${name ?? source.url}: the server answers ${source.status} ${source.statusText}`, "io");
     name ??= source.url || undefined;
-    data = await source.arrayBuffer();
+    data = await bodyOf(source, name ?? "<bytes>");
   } else if (source instanceof URL) data = source.href;
   else if (typeof source === "string" && typeof document === "object") data = new URL(source, document.baseURI).href;
   if (others.wasm instanceof URL) others.wasm = others.wasm.href;
@@ -123,6 +137,7 @@ export class Generator {
     this.#model = model;
     this.#id = port.call("generator", id, options);
     this.#id.catch(() => {}); // the samples tell
+    kept.register(this, { port, made: this.#id });
   }
 
   get model() {
@@ -131,21 +146,27 @@ export class Generator {
 
   async sample(options = {}) {
     const parts = [];
-    if (options.length === null || options.length === Infinity)
+    const { length } = optionsOf("sample", options);
+    if (length === null || length === Infinity)
       throw new LstmgenError("length: expected an integer, since only a stream may be endless", "invalid argument", "length");
     const stream = this.stream(options);
-    for await (const { text } of stream) parts.push(text);
-    await stream.return();
+    try {
+      for await (const { text } of stream) parts.push(text);
+    } finally {
+      await stream.return();
+    }
     return parts.join(this.#model.info.separator);
   }
 
-  stream({ signal, ...options } = {}) {
+  stream(given = {}) {
     const { port } = of(this.#model);
+    const { signal, ...options } = optionsOf("stream", given);
     return new Stream(port, this.#id.then((id) => port.call("stream", id, options)), signal);
   }
 
-  restore(state, { signal, ...options } = {}) {
+  restore(state, given = {}) {
     const { port } = of(this.#model);
+    const { signal, ...options } = optionsOf("restore", given);
     return new Stream(port, this.#id.then((id) => port.call("restore", id, state, options)), signal);
   }
 }
@@ -163,6 +184,7 @@ export class Stream {
     this.#started = started;
     this.#signal = signal;
     started.catch(() => {}); // `next` tells
+    kept.register(this, { port, made: started }, this);
   }
 
   /** The seed of the random numbers, as a promise. */
@@ -190,6 +212,7 @@ export class Stream {
   async return(value = undefined) {
     this.#items = [];
     this.#done = true;
+    kept.unregister(this);
     await this.#call("free").catch(() => {});
     return { done: true, value };
   }

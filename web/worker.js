@@ -11,7 +11,7 @@ function keep(object) {
   return last;
 }
 
-/** Returns what has this number. Only streams are freed before their worker ends. */
+/** Returns what has this number. Models are freed when their worker ends. */
 function of(id) {
   const found = objects.get(id);
   if (!found) throw new LstmgenError("the stream is closed");
@@ -44,8 +44,9 @@ const calls = {
   likeliest: (id, n) => of(id).likeliest(n),
   save: (id) => of(id).save(),
   free(id) {
-    objects.get(id)?.free?.();
+    const object = objects.get(id);
     objects.delete(id);
+    object?.free?.();
   },
 };
 

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "longest_match.hpp"
 #include "lstmgen/lstmgen.hpp"
 #include "lstmgen/vocabulary.hpp"
 
@@ -153,6 +154,38 @@ EXPORT void model_layers(const Model* model) {
 EXPORT void model_check_stops(const Model* model, const std::uint32_t* ids, std::size_t count, const char* texts,
                               std::size_t bytes) {
     guarded([&] { StopMatcher(*model, lists_at(ids, count), texts_at(texts, bytes)); });
+}
+
+// ---- Elements of a text -------------------------------------------------------------------------
+
+// Lives as long as the model.
+EXPORT LongestMatch* match_create(const Model* model) {
+    return guarded([&] {
+        const std::vector<std::string>& elements = model->info().vocabulary;
+        std::vector<std::uint32_t> ids;
+        for (std::size_t i = 0; i < elements.size(); ++i)
+            if (!elements[i].empty()) ids.push_back(static_cast<std::uint32_t>(i));
+        return new LongestMatch(elements, ids);
+    });
+}
+
+// Writes the ids of the longest elements that a text is cut into, and kNone for a character of
+// none. Returns how many. There is room for as many as the text has bytes.
+EXPORT std::size_t match_cut(const LongestMatch* match, const Model* model, const char* text, std::size_t bytes,
+                             std::uint32_t* ids) {
+    match->find({text, bytes}, ids);
+    std::size_t n = 0;
+    for (std::size_t at = 0; at < bytes; ++n) {
+        const std::uint32_t id = ids[at];
+        const auto c = static_cast<unsigned char>(text[at]);
+        at += id != LongestMatch::kNone ? model->info().vocabulary[id].size()
+              : c < 0x80                ? 1
+              : c < 0xE0                ? 2
+              : c < 0xF0                ? 3
+                                        : 4;
+        ids[n] = id;
+    }
+    return n;
 }
 
 // ---- Options ------------------------------------------------------------------------------------
