@@ -76,7 +76,7 @@ struct World {
     alignas(64) unsigned char room[kRoom]{};
     std::size_t count = 0;
     std::uint64_t point = 0;
-    std::uint32_t number = 0, other = 0;
+    std::uint32_t number = 0;
     const char* text = nullptr;
 
     lstmgen_model*& model() { return models[choose.byte() % 8 == 7]; }
