@@ -79,7 +79,7 @@ class Model:
 
             source = convert(source, **options)
         if not isinstance(source, bytes) and printable(name) != name:
-            source = read_bin(source)  # the engine takes no path that is not UTF-8
+            source = read_bin(source)  # the engine would show the name raw, or fail if it is not UTF-8
         if isinstance(source, bytes):
             self._native = _core.Model.from_bytes(source, printable(name))
         else:
