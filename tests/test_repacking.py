@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,25 @@ def test_rounded_numbers_stay(tmp_path: Path) -> None:
 def test_the_same_dtype_is_the_same_file() -> None:
     data = packed(dtype="int8")
     assert exporting.convert(data, dtype="int8") == data
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows numbers the modes in another way")
+@pytest.mark.parametrize("dtype", ["bf16", "int8"])
+def test_no_rounding_mode_of_the_program_changes_a_byte(tmp_path: Path, dtype: str) -> None:
+    c = ctypes.CDLL(None)
+    data, expected = packed(), packed(dtype=dtype)
+    tried = 0
+    for mode in (0x400, 0x800, 0xC00, 0x400000, 0x800000, 0xC00000):  # of x86, then of ARM
+        if c.fesetround(mode) != 0:
+            continue  # there is no such mode here
+        try:
+            exported, loaded = exporting.convert(data, dtype=dtype), lstmgen.Model(data, dtype=dtype).to_bytes()
+            assert c.fegetround() == mode
+        finally:
+            c.fesetround(0)
+        assert exported == loaded == expected
+        tried += 1
+    assert tried == 3
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

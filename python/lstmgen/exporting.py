@@ -21,6 +21,7 @@ from lstmgen import arguments, elements, files, heads, keras_file
 from lstmgen.arguments import near, utf8
 from lstmgen.binfile import writer
 from lstmgen.binfile.repacking import repack, with_card, with_grammar
+from lstmgen.binfile.rounding import to_nearest
 from lstmgen.binfile.sniffing import is_bin, read_bin, read_card
 from lstmgen.bundled import Source, resolved
 from lstmgen.elements import Assumption, Encoding, Outputs, Padding
@@ -211,7 +212,7 @@ def build(source: Source, options: ExportOptions, network: Network | None = None
     >>> build(Model("latex").to_bytes(), {"dtype": "int8"}).assumed
     ()
     """
-    with busy("exporting"):
+    with busy("exporting"), to_nearest():
         return _built(source, options, network)
 
 

@@ -31,7 +31,8 @@ def repack(data: bytes, name: str, dtype: str | None) -> bytes:
         choice("dtype", dtype, rounding.DTYPES)
     if dtype in (None, _core.Model.from_bytes(data, name).info.dtype):
         return data
-    return writer.pack(**_unpack(data), dtype=dtype)
+    with rounding.to_nearest():
+        return writer.pack(**_unpack(data), dtype=dtype)
 
 
 def network_of(data: bytes, name: str) -> Network:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +19,28 @@ DTYPES = tuple(NUMBER_BYTES)
 # How far an output may lie from that of the weights as stored, as a share of the greatest output.
 # The numbers that the matrices are multiplied with are rounded, too.
 ROUNDING_TOLERANCE = {"bf16": 2e-2, "int8": 1e-2}
+
+
+@contextlib.contextmanager
+def to_nearest() -> Iterator[None]:
+    """Within, this thread rounds floats to nearest, whatever the program around Python has set.
+
+    >>> with to_nearest():
+    ...     print(1 + 2**-53)
+    1.0
+    """
+    import ctypes
+
+    try:
+        c = ctypes.CDLL("ucrtbase" if os.name == "nt" else None)
+        before, _ = c.fegetround(), c.fesetround(0)  # FE_TONEAREST is 0 on all processors
+    except (OSError, AttributeError):  # a system whose mode cannot be set from here
+        yield
+        return
+    try:
+        yield
+    finally:
+        c.fesetround(before)
 
 
 def to_bf16(values: Array) -> NDArray[np.uint16]:
