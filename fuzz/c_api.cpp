@@ -288,9 +288,9 @@ lstmgen_status sample_many(World& w) {
     lstmgen_generator_options options = LSTMGEN_GENERATOR_OPTIONS_INIT;
     options.sampler = w.maybe(&chosen);
     options.refresh = w.up_to(16);
-    std::size_t counts[kSequences];
+    std::size_t counts[kIds];  // more sequences have none
     return lstmgen_model_sample_many(w.model(), w.maybe(&options), w.sized(many), w.maybe(drawn), w.up_to(kIds),
-                                     w.maybe(counts));
+                                     many.count > kIds ? nullptr : w.maybe(counts));
 }
 
 lstmgen_status step(World& w) {
