@@ -34,7 +34,7 @@ if not REPLAY:
     import atheris
 
 with contextlib.nullcontext() if REPLAY else atheris.instrument_imports(include=["lstmgen"]):
-    from lstmgen import sequence_files
+    from lstmgen import limits, sequence_files
     from lstmgen.errors import ModelFormatError
     from lstmgen.keras_file import layer_list, reader
     from lstmgen.music import abc_notation, abc_reading, midi, parsing
@@ -42,6 +42,7 @@ with contextlib.nullcontext() if REPLAY else atheris.instrument_imports(include=
 
 _SECONDS = 2  # of the processor, for an input under 1 MiB: one, and one for the instrumentation
 _FOLDER = Path(tempfile.mkdtemp(prefix="lstmgen-fuzz-"))
+_LONG, _LARGE = 10**6, 2**40  # seconds and bytes that are no limit
 _SCORE = 20_000  # bytes, unpacked, of a score that music21 reads in this process
 _CHECKPOINT = struct.Struct("<BHH")  # which frames are made; the bytes of the index and of the graph
 _NUMBERS = ("-1", "1e308", "nan", "inf", "1/0", "", "4294967296", "0.0001", "999999", "x\x7f\u200e", "\u0663", "1.5")
@@ -170,8 +171,8 @@ def abc(data: bytes) -> None:
 def musicxml(data: bytes) -> None:
     """Read a score with music21 in this process. The first byte chooses its kind and the notation.
 
-    A file that unpacks to more than `_SCORE` bytes is left out: elsewhere a process with limits
-    reads it.
+    A file that unpacks to more than `_SCORE` bytes is left out. Elsewhere a process with limits
+    reads it, and here the limit of its memory holds: a meter of 999,999 beats reaches it.
     """
     kind = data[0] if data else 0
     score = data[1:] if kind & 2 else _score(data[1:])
@@ -184,7 +185,13 @@ def musicxml(data: bytes) -> None:
     assert allowed is not None
     if allowed[1] > 2**24 + 64 * _SCORE:
         return
-    found = parsing.parse(path, "lesson") if kind & 1 else parsing.parse(path, "events", "all")
+    limits.limit(_LONG, allowed[1], again=True)
+    try:
+        found = parsing.parse(path, "lesson") if kind & 1 else parsing.parse(path, "events", "all")
+    except MemoryError:
+        return
+    finally:
+        limits.limit(_LONG, _LARGE, again=True)
     if isinstance(found, str):
         _check_shown(found)
     else:
