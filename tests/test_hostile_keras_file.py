@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import io
 import json
 import os
 import sys
@@ -14,9 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from lstmgen import keras_file
 from lstmgen.errors import ModelFormatError
+from lstmgen.keras_file import reader
 from lstmgen.keras_file.assembly import MAX_BUILDS, Assembly
 from support.work import calls
 
@@ -710,3 +714,56 @@ def test_a_layer_of_a_list_may_be_called_layers(tmp_path: Path) -> None:
         root["_layer_checkpoint_dependencies/dense/vars/0"] = np.ones((2, 3), "f4")
     with pytest.raises(ModelFormatError, match="layer_names and layers in one file"):
         keras_file.read(tmp_path / "w.h5", config=config)
+
+
+# -- weights without an architecture ---------------------------------------------------------------
+
+SIZE = st.sampled_from([0, 1, 2, 3, 4, 6, 8, 12])
+SHAPE = st.lists(SIZE, max_size=3).map(tuple)
+
+
+@st.composite
+def arrays(draw: st.DrawFn) -> list[tuple[int, ...]]:
+    """Return shapes that some layer could have, of which any may be another one."""
+    size, units, gates = draw(st.integers(0, 4)), draw(st.integers(0, 4)), draw(st.sampled_from([1, 3, 4]))
+    columns = gates * units
+    bias = draw(st.sampled_from([(columns,), (2, columns), (2 * columns,)]))
+    layers: list[list[tuple[int, ...]]] = [
+        [(size, columns), (units, columns), bias],
+        [(size, columns), (units, columns)] * 2,
+        [(size, units), (units, units), (units,)] * gates,
+        [(size, units), (units,)],
+        [(units,)] * 4,
+    ]
+    found = draw(st.sampled_from(layers))
+    if draw(st.booleans()):
+        found[draw(st.integers(0, len(found) - 1))] = draw(SHAPE)
+    return found
+
+
+@settings(max_examples=30)
+@given(
+    st.dictionaries(st.sampled_from(["lstm", "gru_1", "bidirectional", "dense", "embedding"]), arrays(), min_size=1),
+    st.sampled_from(["1.2.2", "2.2.4", "tree"]),
+)
+@example({"lstm": [(4, 0), (0, 0), (0,)]}, "tree")  # 0 units, which no number can be divided by
+@example({"lstm": [(3, 0), (0, 0)]}, "2.2.4")
+@example({"lstm": [(4,), (4, 4), (4, 4)]}, "2.2.4")  # two matrices, but not the first two
+@example({"lstm": [(4, 4), (4,), (4, 4)]}, "tree")
+@example({"gru_1": [(3,)] * 9}, "1.2.2")
+@example({"gru_1": [()] * 12}, "1.2.2")
+def test_weights_of_any_shapes(layers: dict[str, list[tuple[int, ...]]], kind: str) -> None:
+    """What no architecture describes is inferred, or refused in words."""
+    stored = io.BytesIO()
+    with h5py.File(stored, "w") as root:
+        if kind != "tree":
+            root.attrs["layer_names"] = [name.encode() for name in layers]
+            root.attrs["keras_version"] = kind
+        for name, shapes in layers.items():
+            group = root.create_group(f"layers/{name}/cell/vars" if kind == "tree" else name)
+            if kind != "tree":
+                group.attrs["weight_names"] = [str(i).encode() for i in range(len(shapes))]
+            for i, shape in enumerate(shapes):
+                group[str(i)] = np.zeros(shape, np.float32)
+    with contextlib.suppress(ModelFormatError):
+        reader.read(stored.getvalue())

@@ -109,9 +109,13 @@ def _bare(name: str) -> _Layer | None:
 
 
 def _recognised(name: str, shapes: Sequence[Shape], version: Version) -> _Layer:
-    layer = (
-        _recurrent_layer(name, shapes, version) or _both_directions(name, shapes, version) or _plain_layer(name, shapes)
-    )
+    layer = None
+    if shapes and all(0 not in shape for shape in shapes):  # an array without numbers fits any layer
+        layer = (
+            _recurrent_layer(name, shapes, version)
+            or _both_directions(name, shapes, version)
+            or _plain_layer(name, shapes)
+        )
     if layer is None:
         shown = ", ".join(map(str, shapes[:16]))
         raise _unclear(f"and arrays {shown} of {name!r} could be anything")
@@ -119,14 +123,15 @@ def _recognised(name: str, shapes: Sequence[Shape], version: Version) -> _Layer:
 
 
 def _recurrent_layer(name: str, shapes: Sequence[Shape], version: Version) -> _Layer | None:
-    matrices = [shape for shape in shapes if len(shape) == 2]
+    if [len(shape) for shape in shapes[:2]] != [2, 2]:
+        return None
     gates = {12: ("LSTM", "cpu"), 9: ("GRU", "cpu")}.get(len(shapes)) if version < (2, 0) else None
     if gates:  # Keras 1 stores W, U and b for each gate
         (size, units), recurrent = shapes[0], shapes[1]
         if recurrent != (units, units) or list(shapes) != [(size, units), recurrent, (units,)] * (len(shapes) // 3):
             return None
         return _Layer(name, gates[0], {"output_dim": units, "consume_less": "cpu"}, size, units)
-    if len(shapes) not in (2, 3) or len(matrices) < 2 or shapes[1][1] != shapes[0][1]:
+    if len(shapes) not in (2, 3) or shapes[1][1] != shapes[0][1]:
         return None
     (size, columns), (units, _) = shapes[:2]
     kind = {4: "LSTM", 3: "GRU", 1: "SimpleRNN"}.get(columns // units if columns % units == 0 else 0)
