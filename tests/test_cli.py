@@ -358,6 +358,19 @@ def test_a_full_disk_is_one_line(path: str) -> None:
     assert err == b"seed 1\nlstmgen: the output cannot be written: No space left on device\n"
 
 
+@posix
+@pytest.mark.parametrize("argv", [("--help",), ("--version",), ("sample", "--help"), ("train", "text", "--help")])
+def test_a_help_that_cannot_be_written_is_one_line(argv: tuple[str, ...]) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    with open("/dev/full", "wb") as full:
+        process = start(*argv, stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, b"lstmgen: the output cannot be written: No space left on device\n")
+    status, _, err = without("1", *argv)
+    assert (status, err) == (1, b"lstmgen: the output cannot be written: Bad file descriptor\n")
+
+
 CLOSED = """
 import os, sys
 for descriptor in sys.argv[1]:
@@ -395,7 +408,7 @@ def test_no_closed_stream_is_a_traceback(path: str, tmp_path: Path, descriptors:
     status, _, err = without(descriptors, "sample", path, "--length", "20", "--seed", "1", "-o", str(out))
     assert (status, out.read_text(encoding="utf-8")) == (0, lstmgen.Generator(path).sample(20, seed=1))
     assert b"Traceback" not in err
-    assert without(descriptors, "--help")[0] == 0
+    assert without(descriptors, "--help")[0] == int("1" in descriptors)
 
 
 @pytest.mark.parametrize("encoding", slow_but({"ascii"}, ["latin-1", "ascii", "cp1252"], "starts a process each"))

@@ -129,6 +129,14 @@ class Parser(argparse.ArgumentParser):
             named.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return found
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print a help or the version. argparse drops the `OSError` if they cannot be written."""
+        if file is not sys.stdout:
+            super()._print_message(message, file)
+        elif message:
+            file.write(message)
+            file.flush()
+
     def error(self, message: str) -> NoReturn:
         """End the program with a message, and name the most similar choice."""
         if wrong := re.match(r"argument \w+: invalid choice: '([^']*)'", message):
@@ -269,6 +277,6 @@ class _PrintPath(argparse.Action):
         (option,) = self.option_strings
         paths = [Path(folder, _DEVELOPMENT[option][0]) for folder in lstmgen.__path__]
         for path in filter(Path.exists, paths):
-            print(path)
+            print(path, flush=True)
             parser.exit()
         parser.exit(1, f"lstmgen: {option}: not in this checkout: it comes with an installed wheel, 'pip install .'\n")
