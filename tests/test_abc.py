@@ -103,6 +103,11 @@ def test_a_file_has_many_tunes(tmp_path: Path) -> None:
     assert keys.pieces[5] == found.pieces[0]
 
 
+def test_a_tune_in_utf_16_is_told_what_to_do() -> None:
+    with pytest.raises(AbcError, match="not UTF-8: save it as UTF-8: it may be utf-16"):
+        next(read_abc((HEAD + "c2|").encode("utf-16")))
+
+
 def test_latin_letters_and_windows_line_ends_are_read(tmp_path: Path) -> None:
     path = tmp_path / "tunes.abc"
     path.write_bytes(HEAD.replace("A tune", "Öland").replace("\n", "\r\n").encode("latin-1") + b"c2|\r\n")

@@ -495,6 +495,23 @@ def test_a_prime_file_of_another_character_set_is_told_what_to_do(run: Any, path
     run("sample", path, "--prime-file", wide).failed(r"x\.txt: not UTF-8: .*; save it as UTF-8: it may be utf-16")
 
 
+def test_numbers_and_layers_of_another_character_set_are_told_what_to_do(
+    run: Any, path: str, small_h5: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "w.h5"
+    with h5py.File(small_h5) as whole, h5py.File(weights, "w") as file:
+        of = whole["model_weights"]
+        file.attrs.update(of.attrs)
+        for name in of:
+            of.copy(name, file)
+    layers = "Input((4, 2)), LSTM(3), Dense(2, softmax)"
+    for command, text in (["predict", path], "0,1"), (["info", weights, "--config"], layers):
+        marked = saved(tmp_path / "marked.json", text.encode("utf-8-sig"))
+        assert run(*command, marked).status == 0
+        wide = saved(tmp_path / "wide.json", text.encode("utf-16"))
+        run(*command, wide).failed(r"wide\.json: not UTF-8: .*; save it as UTF-8: it may be utf-16")
+
+
 def test_a_sample_does_not_replace_what_it_reads(run: Any, path: str, tmp_path: Path) -> None:
     prime = saved(tmp_path / "prime.txt", b"abc")
     run("sample", path, "--prime-file", prime, "-o", prime).failed(r"prime\.txt: what is read would be replaced")

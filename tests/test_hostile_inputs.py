@@ -133,6 +133,11 @@ VOCABULARIES: dict[str, tuple[str, bytes, str]] = {
     "a .npy of texts without bytes": ("v.npy", npy(shape("(134217728,)", "<U0")), "elements of 0 bytes"),
     "a .npy of 2^27 empty rows": ("v.npy", npy(shape("(134217728, 0)")), "expected an array with elements"),
     "a .npy with a header that is code": ("v.npy", npy("(" * 9000), "broken .npy file"),
+    "a .npy with a header of names": (
+        "v.npy",
+        npy("{'descr': x}"),
+        "broken .npy file: [^<]*string[^<]*$",
+    ),
     "a .npy with a header of 2 GiB": ("v.npy", b"\x93NUMPY\x02\0" + struct.pack("<I", 2**31) + b"{", "broken .npy"),
     "a .npy of True rows": ("v.npy", npy(shape("(True,)"), bytes(8)), "expected a shape of integers"),
     "a .npy with a shape of many digits": ("v.npy", npy(shape("(" + "9" * 5000 + ",)"), bytes(8)), "broken .npy file"),

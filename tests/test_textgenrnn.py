@@ -240,6 +240,13 @@ def test_broken_config_is_an_error_that_names_it(write: Write, content: bytes) -
         keras_file.read(path)
 
 
+def test_a_config_may_begin_with_the_mark_of_windows(write: Write) -> None:
+    path = write(config={"max_length": 8})
+    config = path.parent / "poem_config.json"
+    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())
+    assert any(f"a window of 8 steps (max_length), from {config}" in note for note in keras_file.read(path).assumed)
+
+
 def test_vocabulary_of_the_same_name_must_fit(write: Write) -> None:
     with pytest.raises(ValueError, match=r"poem_vocab\.json: the vocabulary has 3 elements"):
         build(write(config={"max_length": 8}, vocab={"a": 1, "b": 2}), {})

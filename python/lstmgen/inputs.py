@@ -171,7 +171,8 @@ def npy_array(data: bytes) -> NDArray[Any] | int:
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran_order, dtype = read_header(file)
     except Exception as error:  # numpy parses the header as Python, which raises many classes
-        raise ValueError(f"a broken .npy file: {printable(str(error)[:_SHOWN])}") from None
+        told = str(error).partition(": <ast.")[0]  # then comes the address of an object
+        raise ValueError(f"a broken .npy file: {printable(told[:_SHOWN])}") from None
     if not all(type(n) is int for n in shape):  # numpy accepts True for 1, and then fails
         raise ValueError(f"expected a shape of integers, found {brief(shape)}")
     if dtype.hasobject:

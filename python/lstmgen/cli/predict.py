@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lstmgen
-from lstmgen import inputs
+from lstmgen import charsets, inputs
 from lstmgen.cli.keras_options import add_model_arguments, export_options
 from lstmgen.cli.streams import (
     DASH,
@@ -139,8 +139,9 @@ def _read(model: lstmgen.Model, source: str) -> Sequence[NDArray[Any]]:
     """Return the sequences in a file, each (steps,) of ids or (steps, numbers)."""
     name = "stdin" if source == DASH else source
     data = read_stdin(MAX_CORPUS) if source == DASH else inputs.read(source, MAX_CORPUS)
+    text = None if data.startswith(inputs.NPY) else charsets.decoded(name, data)
     try:
-        sequences = _from_npy(model, data) if data.startswith(inputs.NPY) else _from_text(model, data.decode())
+        sequences = _from_npy(model, data) if text is None else _from_text(model, text)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     if not sequences:
@@ -175,7 +176,7 @@ def _rows(values: NDArray[Any]) -> Sequence[NDArray[Any]]:
 def _from_text(model: lstmgen.Model, text: str) -> Sequence[NDArray[Any]]:
     size = 1 if _takes_ids(model) else model.input_size
     found, ends = array("d"), array("q", [0])
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         try:
             values = parse_numbers(line)
         except ValueError as error:

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypedDict, Unpack
 
+from lstmgen import charsets, inputs
 from lstmgen import heads as notes
-from lstmgen import inputs
 from lstmgen.errors import ModelFormatError, OptionError, OptionTypeError, option
 from lstmgen.keras_file import hdf5, inference, layer_list, lookups, mask_ops, recurrent, textgenrnn, tf_checkpoint
 from lstmgen.keras_file.assembly import Assembly, Tensor
@@ -528,11 +528,7 @@ def architecture(config: Architecture) -> Mapping[str, Any]:
         raise OptionTypeError("config", "a path, layers or a mapping", config)
     if isinstance(config, os.PathLike) or (isinstance(config, str) and _is_path(config)):
         where = os.fspath(config)
-        data = inputs.read(config, MAX_CONFIG)
-        try:
-            config = data.decode()
-        except UnicodeDecodeError:
-            raise ValueError(f"{where}: not UTF-8") from None
+        config = charsets.decoded(where, inputs.read(config, MAX_CONFIG))
     try:
         if isinstance(config, str):
             config = parse_json(where, config) if config.lstrip().startswith("{") else layer_list.parse(config)

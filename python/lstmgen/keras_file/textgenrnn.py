@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lstmgen import charsets
 from lstmgen.errors import ModelFormatError, option
 from lstmgen.keras_file.spec import MAX_CONFIG, parse_json
 from lstmgen.network import MAX_STEPS, Network
@@ -118,9 +119,10 @@ def _read(path: str) -> Mapping[str, Any]:
     with open(path, "rb") as file:
         data = file.read(min(os.path.getsize(path), MAX_CONFIG) + 1)  # read() takes this memory at once
     try:
-        return parse_json(path, data.decode())
-    except UnicodeDecodeError:
-        raise ModelFormatError(f"{path}: not UTF-8") from None
+        text = charsets.decoded(path, data)
+    except ValueError as error:
+        raise ModelFormatError(str(error)) from None
+    return parse_json(path, text)
 
 
 def _window(path: str, config: Mapping[str, Any]) -> int:

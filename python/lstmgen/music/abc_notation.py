@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from lstmgen import charsets
 from lstmgen.errors import OptionTypeError, option
 from lstmgen.music.abc_reading import (
     FIELD,
@@ -113,6 +114,8 @@ def _each_tune(data: bytes | str) -> Iterator[str]:
         try:
             text = data.decode()
         except UnicodeDecodeError:
+            if (likely := charsets.likely_charset(data)) in ("utf-16", "utf-32"):  # by its first bytes
+                raise AbcError(f"not UTF-8: save it as UTF-8: it may be {likely}") from None
             text = data.decode("latin-1")
     elif isinstance(data, str):
         text = data

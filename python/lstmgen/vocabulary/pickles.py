@@ -69,7 +69,9 @@ def loads(data: bytes) -> Any:
         raise ValueError(f"expected a pickle of at most {MAX_BYTES} bytes, found {len(data)}")
     try:
         return _plain(_Machine(data).run(), 2 * len(data) + 1000)
-    except (IndexError, struct.error, OverflowError, UnicodeError) as error:
+    except IndexError:
+        raise ValueError("a broken pickle: an instruction finds too few values") from None
+    except (struct.error, OverflowError, UnicodeError) as error:
         raise ValueError(f"a broken pickle: {error!s:.80}") from None
 
 
