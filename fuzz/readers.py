@@ -18,6 +18,7 @@ replay FOLDER` gives each target the inputs in the folder of its name once, with
 from __future__ import annotations
 
 import contextlib
+import signal
 import struct
 import sys
 import tempfile
@@ -172,7 +173,7 @@ def musicxml(data: bytes) -> None:
     """Read a score with music21 in this process. The first byte chooses its kind and the notation.
 
     A file that unpacks to more than `_SCORE` bytes is left out. Elsewhere a process with limits
-    reads it, and here the limit of its memory holds: a meter of 999,999 beats reaches it.
+    reads it, and its limits hold here, too: a meter of 999,999 beats reaches both.
     """
     kind = data[0] if data else 0
     score = data[1:] if kind & 2 else _score(data[1:])
@@ -186,16 +187,23 @@ def musicxml(data: bytes) -> None:
     if allowed[1] > 2**24 + 64 * _SCORE:
         return
     limits.limit(_LONG, allowed[1], again=True)
+    signal.signal(signal.SIGPROF, _end)
+    signal.setitimer(signal.ITIMER_PROF, allowed[0])
     try:
         found = parsing.parse(path, "lesson") if kind & 1 else parsing.parse(path, "events", "all")
     except MemoryError:
         return
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         limits.limit(_LONG, _LARGE, again=True)
     if isinstance(found, str):
         _check_shown(found)
     else:
         assert all(isinstance(element, str) for piece in found for element in piece)
+
+
+def _end(*_: object) -> None:
+    raise TimeoutError
 
 
 def _score(data: bytes) -> bytes:
@@ -313,7 +321,7 @@ def main() -> None:
     name = sys.argv.pop(1)
     if name == "musicxml":
         parsing.prepare(Path("score.musicxml"), "events")  # takes more time than an input may
-    atheris.Setup(sys.argv, _bounded(TARGETS[name]))
+    atheris.Setup(sys.argv, TARGETS[name] if name == "musicxml" else _bounded(TARGETS[name]))
     atheris.Fuzz()
 
 
