@@ -281,14 +281,36 @@ def test_negated_classes_cover_all_of_unicode() -> None:
 
 def test_counts_single_characters_where_elements_are_too_many() -> None:
     rng = random.Random(1)
-    words = {"".join(rng.choices("abcdefgh", k=rng.randint(3, 9))) for _ in range(6000)}
-    vocabulary = [*"abcdefgh ", *sorted(words)]
+    words = {"".join(rng.choices("abcdefgh ", k=rng.randint(3, 9))) for _ in range(6000)}
+    vocabulary = [*"abcdefgh ", *sorted(words)]  # a word of the grammar ends inside of most elements
     grammar = _core.GrammarAutomaton('root ::= (word " ")+ word\nword ::= [a-h]+', vocabulary)
     assert grammar.closes_by_characters
     run = grammar.start()
+    run.accept(vocabulary.index("a"))
+    assert run.remaining() == 2
+    for element in allowed(run, vocabulary, left=2):
+        after = run.copy()
+        after.accept(vocabulary.index(element))
+        assert after.remaining() <= 1
+    assert " " in allowed(run, vocabulary, left=2)
+
+
+def test_elements_of_words_are_counted_without_single_characters() -> None:
+    rng = random.Random(1)
+    words = {"".join(rng.choices("abcdefgh", k=rng.randint(3, 9))) for _ in range(6000)}
+    vocabulary = [" ", *sorted(words)]
+    for rule in ('word (" " word)*', '(word " ")* word', "[a-h ]+"):
+        grammar = _core.GrammarAutomaton(f"root ::= {rule}\nword ::= [a-h]+", vocabulary)
+        assert not grammar.closes_by_characters
+        run = grammar.start()
+        assert run.remaining() == 1
+        run.accept(20)
+        assert run.complete
+        assert len(allowed(run, vocabulary)) == len(vocabulary)
+        assert len(allowed(run, vocabulary, left=1)) >= len(words)  # also two words that are written as one
+    run = _core.GrammarAutomaton('root ::= [a-h ]+ "  "', vocabulary).start()
     run.accept(20)
     assert run.remaining() == 2
-    assert len(allowed(run, vocabulary)) == len(vocabulary)
     assert allowed(run, vocabulary, left=2) == {" "}
 
 

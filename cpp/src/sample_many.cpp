@@ -20,6 +20,7 @@
 #include "lstmgen/vocabulary.hpp"
 #include "message.hpp"
 #include "sampler.hpp"
+#include "sorting.hpp"
 #include "workers.hpp"
 
 namespace lstmgen {
@@ -137,11 +138,9 @@ std::vector<Members> batches(const Model& model, const std::vector<Request>& req
     const bool windows = options.refresh > 0 && model.info().window > 0;
     const std::size_t reach = windows ? model.info().window : SIZE_MAX;
     const auto size = [&](std::size_t i) { return std::min(requests[i].prime.size(), reach); };
-    std::vector<std::size_t> order(requests.size());
+    std::vector<std::uint32_t> order(requests.size());
     std::iota(order.begin(), order.end(), 0);
-    // std::stable_sort would allocate memory.
-    std::sort(order.begin(), order.end(),
-              [&](std::size_t a, std::size_t b) { return size(a) != size(b) ? size(a) > size(b) : a < b; });
+    sort_ids(order, [&](std::uint32_t a, std::uint32_t b) { return size(a) != size(b) ? size(a) > size(b) : a < b; });
 
     const std::size_t lanes = Context::lanes(model.info(), options.refresh);
     const std::size_t threads = std::clamp<std::size_t>(options.threads, 1, requests.size());

@@ -10,6 +10,9 @@ namespace lstmgen {
 void sort_ids(std::vector<std::uint32_t>& ids, bool (*less)(const void* order, std::uint32_t a, std::uint32_t b),
               const void* order);
 
+/// Sorts ids in ascending order. Each stays once.
+void sort_once(std::vector<std::uint32_t>& ids);
+
 /// Sorts ids. `less(a, b)` tells whether a comes before b.
 template <class Less>
 void sort_ids(std::vector<std::uint32_t>& ids, const Less& less) {

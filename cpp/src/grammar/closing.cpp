@@ -9,7 +9,8 @@
 //     an element ends there D(rule next, u, v) = min over m: D(rule, u, m) + D(next, m, v)
 //
 // found as Knuth generalises Dijkstra's algorithm: numbers become final in ascending order. Only
-// what a text of the root can reach is asked for.
+// what a text of the root can reach is asked for, and only ways that something goes on from: inside
+// of an element, it must go on with a byte that may follow.
 #include <algorithm>
 
 #include "asking.hpp"
@@ -22,14 +23,83 @@ namespace {
 constexpr std::size_t kMaxWork = 1 << 22;  // pairs, ways and what waits for them
 constexpr std::size_t kBetween = 1 << 13;  // of these, from one question to the next
 
+/// The bytes that may follow what is left at a place, and a rule: their FOLLOW sets, of places and
+/// then of rules.
+///
+/// Source: A. V. Aho, M. S. Lam, R. Sethi, J. D. Ullman, "Compilers", section 4.4.2.
+class Following {
+public:
+    /// Returns the bytes that they take. Where that is too much, any byte may follow.
+    std::size_t find(const Grammar& grammar, std::size_t room) {
+        const std::size_t places = grammar.places().size(), n = places + grammar.rules().size();
+        if (n * (2 * sizeof(Grammar::ByteSet) + 1) > room) return 0;
+        std::vector<Grammar::ByteSet> first(n);
+        std::vector<char> nullable(n, 0);
+        nullable[kEnd] = 1;
+        after_.resize(n);
+        bool changed = true;
+        const auto add = [&](Grammar::ByteSet& to, const Grammar::ByteSet& from) {
+            for (std::size_t i = 0; i < to.size(); ++i) {
+                changed = changed || (from[i] & ~to[i]) != 0;
+                to[i] |= from[i];
+            }
+        };
+        std::size_t work = 0;
+        for (bool ascending = true; changed; ascending = !ascending) {
+            if ((work += n) > kMaxWork) {
+                after_.clear();
+                return 0;
+            }
+            changed = false;
+            for (std::size_t i = 1; i < places; ++i) {
+                const std::size_t p = ascending ? i : places - i;  // what comes next has a smaller number
+                const auto [symbol, next] = grammar.places()[p];
+                add(after_[next], after_[p]);
+                if (symbol < grammar.sets().size()) {
+                    add(first[p], grammar.sets()[symbol]);
+                    continue;
+                }
+                const std::size_t rule = places + symbol - grammar.sets().size();
+                add(first[p], first[rule]);
+                add(after_[rule], first[next]);
+                if (nullable[rule]) add(first[p], first[next]);
+                if (nullable[next]) add(after_[rule], after_[p]);
+                const char is = nullable[rule] & nullable[next];
+                changed = changed || is != nullable[p];
+                nullable[p] = is;
+            }
+            for (std::size_t r = places; r < n; ++r)
+                for (const std::uint32_t p : grammar.rules()[r - places].alternatives) {
+                    add(after_[p], after_[r]);
+                    add(first[r], first[p]);
+                    changed = changed || nullable[r] < nullable[p];
+                    nullable[r] |= nullable[p];
+                }
+        }
+        return n * sizeof(Grammar::ByteSet);
+    }
+
+    /// Whether a byte that may follow `what` is one of the edges of a node.
+    bool goes_on(std::uint32_t what, const SpellingTree& tree, std::uint32_t node) const {
+        if (after_.empty()) return true;
+        for (std::uint32_t e = tree.nodes[node].first; e < tree.nodes[node].last; ++e)
+            if (after_[what][tree.edges[e].byte / 64] >> tree.edges[e].byte % 64 & 1) return true;
+        return false;
+    }
+
+private:
+    std::vector<Grammar::ByteSet> after_;
+};
+
 class Solver {
 public:
     Solver(const Grammar& grammar, const SpellingTree& tree, std::size_t room, const Continue* keep_going)
         : grammar_(grammar), tree_(tree), room_(room), keep_going_(keep_going) {}
 
     /// Returns whether that is not too much.
-    bool solve() {
+    bool solve(bool also_dead) {
         try {
+            if (!also_dead && tree_.nodes.size() > 1) bytes_ = following_.find(grammar_, room_ / 4);
             if (!find_all()) return false;
             bytes_ -= queue_.capacity() * sizeof(Found) + waiting_.capacity() * sizeof(Waiting);
             queue_ = {};
@@ -169,6 +239,7 @@ private:
     void push(std::uint32_t p, std::uint32_t to, std::uint64_t elements) {
         if (elements > kMaxElements) return;
         count();
+        if (to != 0 && !following_.goes_on(what(p), tree_, to)) return;
         if (way_keys_.find(pair_key(p, to)) != kNone) return;
         append(queue_, {static_cast<std::uint32_t>(elements), p, to});
         std::push_heap(queue_.begin(), queue_.end());
@@ -210,6 +281,7 @@ private:
     const SpellingTree& tree_;
     const std::size_t room_;
     const Continue* keep_going_;
+    Following following_;
     KeyTable keys_;            // of pairs: a place, or a rule after all places; and from where
     std::vector<Pair> pairs_;  // number 0 is that of the root
     KeyTable way_keys_;        // of ways: a pair; and to where
@@ -223,9 +295,10 @@ private:
 
 }  // namespace
 
-Ways find_ways(const Grammar& grammar, const SpellingTree& tree, std::size_t room, const Continue* keep_going) {
+Ways find_ways(const Grammar& grammar, const SpellingTree& tree, std::size_t room, const Continue* keep_going,
+               bool also_dead) {
     Solver solver(grammar, tree, room, keep_going);
-    return solver.solve() ? solver.result() : Ways{};
+    return solver.solve(also_dead) ? solver.result() : Ways{};
 }
 
 }  // namespace lstmgen::grammar

@@ -114,15 +114,16 @@ public:
         place_of_ = {};
         const std::size_t taken = from_.bytes() + to_.bytes() + rests_;
         const std::size_t room = room_.most() - std::min(room_.most(), taken);
-        Ways ways = find_ways(to_, to_.tree_, room, keep_going);
-        to_.closing_nodes_ = to_.tree_.nodes.size();
+        SpellingTree by_characters;
+        const SpellingTree* closing = &to_.tree_;
+        Ways ways = find_ways(to_, *closing, room, keep_going);
         if (!ways.complete) {
             const std::vector<std::uint32_t> characters = single_characters();
             if (!characters.empty()) {
-                const SpellingTree tree = to_.make_tree(characters);
-                ways = find_ways(to_, tree, room, keep_going);
-                to_.closing_nodes_ = tree.nodes.size();
+                by_characters = to_.make_tree(characters);
                 to_.closes_by_characters_ = true;
+                closing = &by_characters;
+                ways = find_ways(to_, *closing, room, keep_going);
             }
             if (!ways.complete)
                 refuse(
@@ -130,7 +131,11 @@ public:
                      "elements): expected a smaller grammar, or each character as an element, too",
                      to_.elements(), to_.places_.size(), to_.tree_.nodes.size()});
         }
-        if (ways.shortest == kNever) blame(ways.productive);
+        if (ways.shortest == kNever) {
+            const Ways all = find_ways(to_, *closing, room, keep_going, true);
+            blame(all.complete ? all.productive : ways.productive);
+        }
+        to_.closing_nodes_ = closing->nodes.size();
         to_.row_of_ = std::move(ways.row_of);
         to_.rows_ = std::move(ways.rows);
         to_.ways_ = std::move(ways.ways);
@@ -238,20 +243,18 @@ private:
         while (!rules.empty()) {
             const std::uint32_t r = rules.back();
             rules.pop_back();
-            std::vector<std::uint32_t> kept;
-            // set of bytes -> what may follow
-            std::map<std::uint32_t, std::vector<std::uint32_t>> rests;
-            for (const std::uint32_t p : to_.rules_[r].alternatives) {
-                if (p != kEnd && to_.is_set(p))
-                    rests[to_.places_[p].symbol].push_back(to_.places_[p].next);
-                else
-                    kept.push_back(p);
-            }
-            std::sort(kept.begin(), kept.end());
-            kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
-            for (auto& [set, next] : rests) {
-                std::sort(next.begin(), next.end());
-                next.erase(std::unique(next.begin(), next.end()), next.end());
+            std::vector<std::uint32_t> kept, of_sets;
+            for (const std::uint32_t p : to_.rules_[r].alternatives)
+                (p != kEnd && to_.is_set(p) ? of_sets : kept).push_back(p);
+            sort_once(kept);
+            const auto key = [this](std::uint32_t p) { return pair_key(to_.places_[p].symbol, to_.places_[p].next); };
+            sort_ids(of_sets, [&](std::uint32_t a, std::uint32_t b) { return key(a) < key(b); });
+            for (std::size_t i = 0; i < of_sets.size();) {
+                const std::uint32_t set = to_.places_[of_sets[i]].symbol;
+                std::vector<std::uint32_t> next;  // what may follow it
+                for (; i < of_sets.size() && to_.places_[of_sets[i]].symbol == set; ++i)
+                    if (next.empty() || next.back() != to_.places_[of_sets[i]].next)
+                        next.push_back(to_.places_[of_sets[i]].next);
                 if (next.size() == 1) {
                     kept.push_back(place(set, next[0]));
                     continue;
@@ -515,8 +518,7 @@ void Grammar::order_rules() {
                 if (is_set(p) || rule_at(p) != r) leading.push_back(p);
                 if (is_set(p) || !rules_[rule_at(p)].nullable) break;
             }
-        std::sort(leading.begin(), leading.end());
-        leading.erase(std::unique(leading.begin(), leading.end()), leading.end());
+        sort_once(leading);
     }
     // In depth first, a rule is numbered after those that it can begin with. There is no way back
     // to itself.

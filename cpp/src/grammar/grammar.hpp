@@ -140,7 +140,8 @@ struct Ways {
 };
 
 /// All ways from place to place that a text of the root can take (closing.cpp), found in up to
-/// `room` bytes.
-Ways find_ways(const Grammar& grammar, const SpellingTree& tree, std::size_t room, const Continue* keep_going);
+/// `room` bytes. `also_dead`: those, too, that nothing goes on from.
+Ways find_ways(const Grammar& grammar, const SpellingTree& tree, std::size_t room, const Continue* keep_going,
+               bool also_dead = false);
 
 }  // namespace lstmgen::grammar

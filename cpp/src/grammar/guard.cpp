@@ -6,6 +6,7 @@
 #include "kept.hpp"
 #include "message.hpp"
 #include "network.hpp"
+#include "sorting.hpp"
 
 namespace lstmgen {
 namespace {
@@ -28,8 +29,7 @@ std::vector<std::uint32_t> never_of(const Model& model, std::vector<std::uint32_
     const ModelInfo& info = model.info();
     check_ids(never.data(), never.size(), info.outputs, "a grammar: id");
     if (info.padding && !is_one_character(info.vocabulary[*info.padding])) never.push_back(*info.padding);
-    std::sort(never.begin(), never.end());
-    never.erase(std::unique(never.begin(), never.end()), never.end());
+    sort_once(never);
     return never;
 }
 

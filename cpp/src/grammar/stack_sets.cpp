@@ -4,6 +4,7 @@
 
 #include "asking.hpp"
 #include "message.hpp"
+#include "sorting.hpp"
 
 namespace lstmgen::grammar {
 namespace {
@@ -165,7 +166,7 @@ const std::vector<std::uint32_t>& StackSets::reachable(std::uint32_t set) {
             }
     }
     spend(reached_.size());
-    std::sort(reached_.begin(), reached_.end());
+    sort_once(reached_);
     return reached_;
 }
 
