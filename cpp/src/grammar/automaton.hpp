@@ -142,7 +142,8 @@ public:
         for (std::size_t i = 0; i < sets_.count(set); ++i) {
             const StackSets::Edge e = sets_.edge(set, i);
             const Distance below = distance(e.below, vector);
-            const auto* const row = grammar_.rows_begin(e.place);  // they are in the order of `from`
+            // They are in the order of `from`.
+            const auto* const row = grammar_.rows_begin(e.place);
             if (row != grammar_.rows_end(e.place) && row->from == 0) least = std::min(least, through(*row, below));
         }
         return least;

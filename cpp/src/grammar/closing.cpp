@@ -30,7 +30,7 @@ constexpr std::size_t kBetween = 1 << 13;  // of these, from one question to the
 class Following {
 public:
     /// Returns the bytes that they take. Where that is too much, any byte may follow.
-    std::size_t find(const Grammar& grammar, std::size_t room) {
+    std::size_t find(const Grammar& grammar, std::size_t room, const Continue* keep_going) {
         const std::size_t places = grammar.places().size(), n = places + grammar.rules().size();
         if (n * (2 * sizeof(Grammar::ByteSet) + 1) > room) return 0;
         std::vector<Grammar::ByteSet> first(n);
@@ -44,15 +44,20 @@ public:
                 to[i] |= from[i];
             }
         };
-        std::size_t work = 0;
+        std::size_t work = 0, asked = 0;
         for (bool ascending = true; changed; ascending = !ascending) {
             if ((work += n) > kMaxWork) {
                 after_.clear();
                 return 0;
             }
+            if (keep_going && work - asked > kBetween) {
+                ask(*keep_going);
+                asked = work;
+            }
             changed = false;
             for (std::size_t i = 1; i < places; ++i) {
-                const std::size_t p = ascending ? i : places - i;  // what comes next has a smaller number
+                // What comes next has a smaller number.
+                const std::size_t p = ascending ? i : places - i;
                 const auto [symbol, next] = grammar.places()[p];
                 add(after_[next], after_[p]);
                 if (symbol < grammar.sets().size()) {
@@ -99,7 +104,7 @@ public:
     /// Returns whether that is not too much.
     bool solve(bool also_dead) {
         try {
-            if (!also_dead && tree_.nodes.size() > 1) bytes_ = following_.find(grammar_, room_ / 4);
+            if (!also_dead && tree_.nodes.size() > 1) bytes_ = following_.find(grammar_, room_ / 4, keep_going_);
             if (!find_all()) return false;
             bytes_ -= queue_.capacity() * sizeof(Found) + waiting_.capacity() * sizeof(Waiting);
             queue_ = {};
